@@ -1,0 +1,134 @@
+/**
+ * What the definitions say, as plain data. The user's file is only ever run in a worker thread (or a Python process); what reaches
+ * the rest of the house is this: frozen, structured-cloneable, without functions. Durations are microseconds.
+ */
+import type { Micros } from '../clock.ts'
+
+export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'list' | 'dict' | 'json'
+export type KeyType = 'string' | 'int' | 'uuid'
+
+/** Where a definition stands in the user's file. Lines and columns from 1. */
+export interface Place {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** Something wrong with the definitions. All of them are reported at once. */
+export interface Problem {
+  readonly place: Place | null
+  /** `feature "spend"`, `source "transactions"`, … */
+  readonly subject: string
+  readonly message: string
+  readonly hint: string
+}
+
+export interface Described {
+  readonly description: string | null
+  readonly owner: string | null
+  readonly tags: readonly string[]
+  readonly place: Place | null
+}
+
+export interface KeyColumn {
+  readonly name: string
+  readonly type: KeyType
+}
+
+export interface Entity extends Described {
+  readonly name: string
+  readonly key: readonly KeyColumn[]
+  /** A query that lists all keys of the entity, for refreshes. */
+  readonly keys: string | null
+}
+
+export interface Source extends Described {
+  /** The table's name as features write it; `schema.table` when qualified. */
+  readonly name: string
+  /** Column that says when a row came to be. Null: the source has no time and is refused for training unless `static`. */
+  readonly timestamp: string | null
+  readonly delay: Micros
+  readonly available: string | null
+  readonly until: string | null
+  readonly id: string | null
+  /** IANA zone of naive time columns. Default UTC. */
+  readonly timezone: string
+  readonly static: boolean
+  /** Absolute path; null when the table exists elsewhere. */
+  readonly file: string | null
+  /** Column → SQL type; overrides what the file seems to hold, or creates the table when there is no file. */
+  readonly columns: Readonly<Record<string, string>> | null
+}
+
+/** How often a computed feature is computed again. `realtime`: in every request. */
+export type Refresh =
+  | { readonly kind: 'realtime' }
+  | { readonly kind: 'interval'; readonly every: Micros }
+  | { readonly kind: 'cron'; readonly pattern: string }
+
+export type Computation = { readonly kind: 'sql'; readonly sql: SqlText } | { readonly kind: 'function' } | { readonly kind: 'pushed' }
+
+/** One text for both engines, or one for each where the dialects truly differ. */
+export type SqlText = string | { readonly duckdb: string; readonly postgres: string }
+
+export interface FeatureColumn {
+  /** Null for the single value of a feature without `columns`. */
+  readonly name: string | null
+  /** Null until inferred from the prepared statement (SQL features without `type`). */
+  readonly type: ValueType | null
+}
+
+/**
+ * What is computed, stored and served together: one value, or several columns of one query. Everywhere in Fabra "feature" is this
+ * unit; `spend.avg_30d` is a column of it.
+ */
+export interface Feature extends Described {
+  readonly name: string
+  /** The entity's name. */
+  readonly entity: string
+  readonly computation: Computation
+  /** At least one. Exactly one with a null name, or all named. */
+  readonly columns: readonly FeatureColumn[]
+  /** Null for pushed features. */
+  readonly refresh: Refresh | null
+  readonly maxStaleness: Micros | null
+  readonly lookBack: Micros | null
+  /** JSON text per column served when there is nothing better; null: no default. */
+  readonly defaults: readonly string[] | null
+  /** Microseconds; null: 1 s in a request, 30 s in a refresh. */
+  readonly timeout: Micros | null
+  readonly keepWarm: Micros | null
+  readonly history: 'changes' | 'all' | 'off'
+  /** Inputs that only the request knows. */
+  readonly inputs: Readonly<Record<string, ValueType>>
+  /** Names of features this one declares as its parts. */
+  readonly uses: readonly string[]
+  readonly replay: boolean
+  readonly version: string | null
+  readonly sameAs: string | null
+  /** Sixteen hex digits; part of every stored value's name, so versions never mix. */
+  readonly fingerprint: string
+}
+
+export interface FeatureSet extends Described {
+  readonly name: string
+  /** `spend`, `spend.avg_30d`, …, in the order written. All of them resolve. */
+  readonly features: readonly string[]
+}
+
+/** Everything the user's files export, checked against itself. Maps keep the order of definition. */
+export interface Registry {
+  readonly entities: ReadonlyMap<string, Entity>
+  readonly sources: ReadonlyMap<string, Source>
+  readonly features: ReadonlyMap<string, Feature>
+  readonly featureSets: ReadonlyMap<string, FeatureSet>
+}
+
+/** One column of one feature, as requests name it. */
+export interface FeatureRef {
+  readonly feature: Feature
+  /** Index into `feature.columns`. */
+  readonly column: number
+  /** `transaction_count_1h` or `spend.avg_30d`. */
+  readonly name: string
+}

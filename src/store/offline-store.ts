@@ -1,0 +1,53 @@
+import type { Micros } from '../clock.ts'
+
+export type Origin = 'computed' | 'pushed' | 'backfill'
+
+/** One line of `fabra.feature_history`. */
+export interface HistoryRow {
+  readonly feature: string
+  readonly fingerprint: string
+  /** Encoded entity key. */
+  readonly entityKey: string
+  /**
+   * JSON text: the value, or an object of all columns. `null` text is a value ("known to be nothing");
+   * null here is a tombstone: known to be missing.
+   */
+  readonly value: string | null
+  readonly eventAt: Micros
+  /** When serving could first have returned it. */
+  readonly availableAt: Micros
+  readonly createdAt: Micros
+  /** Given where the write is accepted; breaks ties of equal times. Rises within a feature and key. */
+  readonly seq: number
+  readonly origin: Origin
+}
+
+export interface HistoryQuery {
+  readonly feature: string
+  readonly fingerprint: string
+  readonly entityKey: string
+  /** Inclusive bounds of the event timestamp. */
+  readonly from: Micros | null
+  readonly to: Micros | null
+  readonly limit: number
+}
+
+/** Append-only history of feature values. One owner per file or schema. */
+export interface OfflineStore {
+  /** Durable when it resolves. All rows or none. */
+  append(rows: readonly HistoryRow[]): Promise<void>
+  /**
+   * The newest row of every key of one feature version, by (eventAt, availableAt, seq), in batches, newest keys first, at most `limit` keys.
+   * Rows of `availableAt` later than `before` are not seen.
+   */
+  latest(feature: string, fingerprint: string, options: { before: Micros; limit: number }): AsyncIterable<readonly HistoryRow[]>
+  /** Newest row of each of these keys, in the order given; undefined where there is none. */
+  latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
+  /** Rows of one key, newest first. */
+  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
+  lastSeq(): Promise<number>
+  /** Delete everything about a key of an entity's features. @returns how many rows went. */
+  forget(features: readonly string[], entityKey: string): Promise<number>
+  close(): Promise<void>
+}

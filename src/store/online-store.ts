@@ -1,0 +1,49 @@
+import type { Micros } from '../clock.ts'
+
+/** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
+export interface StoredKey {
+  readonly entity: string
+  /** Encoded entity key. */
+  readonly key: string
+  readonly field: string
+}
+
+/** Latest value of a feature (all its columns, computed together) for one entity key. */
+export interface StoredValue {
+  /** JSON text per column, ready to go out; null: known to be missing (no row, or a tombstone). */
+  readonly texts: readonly string[] | null
+  readonly eventAt: Micros
+  readonly availableAt: Micros
+  /** Decides between writes of equal event and available times: the last accepted wins. */
+  readonly token: number
+  readonly origin: 'computed' | 'pushed' | 'backfill'
+  readonly oldestInputAt: Micros | null
+}
+
+export interface StoredWrite extends StoredKey {
+  readonly value: StoredValue
+}
+
+/** Latest value per feature and entity key. Holds no history; see OfflineStore. */
+export interface OnlineStore {
+  /**
+   * Read many features of many keys of one entity in one round trip.
+   * Answers at once (no promise) where the backend is in this process: the hot path must not wait for a microtask.
+   * @returns one slot per key and field: `result[key][field]`, in the orders given; undefined where nothing is stored.
+   * @throws StoreUnavailable if the backend cannot be reached. Safe to retry.
+   */
+  read(
+    entity: string,
+    keys: readonly string[],
+    fields: readonly string[],
+    signal: AbortSignal | undefined,
+  ): (StoredValue | undefined)[][] | Promise<(StoredValue | undefined)[][]>
+  /**
+   * Write values, except where a newer one is stored: compare-and-set on (eventAt, availableAt, token).
+   * @returns indexes of the writes refused; what is stored there is unchanged.
+   */
+  write(rows: readonly StoredWrite[]): Promise<readonly number[]>
+  /** Drop everything about a key. @returns how many values went. */
+  forget(entity: string, key: string): Promise<number>
+  close(): Promise<void>
+}
