@@ -1,0 +1,29 @@
+import type { Micros } from '../clock.ts'
+
+/** A result in the form that crosses to a worker: strings, numbers (integers only when exact), bigint, booleans, null, lists and plain objects. */
+export interface DbResult {
+  readonly columns: readonly string[]
+  /** Whole numbers beyond ±(2^53 − 1) are bigint, decimals are numbers, timestamps RFC 3339 strings. */
+  readonly rows: readonly (readonly unknown[])[]
+}
+
+/** The time a query looks from, and how long its caller waits. */
+export interface DbOptions {
+  readonly asOf: Micros
+  /** `past`: rows that were not visible at `asOf` are hidden, and a source without a time is refused. */
+  readonly mode: 'present' | 'past'
+  readonly signal: AbortSignal
+  /** Milliseconds. */
+  readonly timeoutMs: number
+}
+
+/** `db` inside a user's function: reads the sources, as of the time being computed for. It never writes. */
+export interface Db {
+  /**
+   * @param sql The user's text; `$1`, `?` and `%s` are placeholders.
+   * @param params As many as there are placeholders; bound, never interpolated.
+   * @throws FabraError `feature_failed` naming what is wrong with the statement, in words the feature's author may read;
+   * StoreUnavailable if the engine cannot be reached.
+   */
+  query(sql: string, params: readonly unknown[], at: DbOptions): Promise<DbResult>
+}
