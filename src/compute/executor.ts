@@ -21,6 +21,8 @@ export interface ComputeOptions {
    * `past`: training and backfill. A source without a time is refused, and a function that leaves its context throws.
    */
   readonly mode: 'present' | 'past'
+  /** Features being computed further up, outermost first: a function that asks for one of them with `get` has found a cycle. */
+  readonly chain: readonly string[]
 }
 
 /** The answer to one question. Errors are answers: one failing row does not fail its neighbours. */
