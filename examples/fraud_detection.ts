@@ -1,0 +1,62 @@
+/**
+ * Fraud detection: is this card payment like the others of its owner?
+ *
+ *     fabra serve examples/fraud_detection.ts
+ *     curl 'http://127.0.0.1:8000/v1/features/user_velocity_1h?entity_id=u1'
+ *     curl 'http://127.0.0.1:8000/v1/features/amount_ratio?entity_id=u1&amount=900'
+ */
+import { entity, feature, featureSet, source } from "fabra";
+
+export const User = entity("User", { key: "user_id" });
+export const Merchant = entity("Merchant", { key: "merchant_id" });
+
+export const transactions = source("transactions", {
+  timestamp: "created_at",
+  id: "id",
+  file: "./data/transactions.csv",
+});
+
+/** Payments in the last hour. Fraud moves fast, so this is counted in the request. */
+export const user_velocity_1h = feature({ entity: User, refresh: 0, type: "int" }, async (userId, { db }) =>
+  db.fetchval(
+    "SELECT COUNT(*) FROM transactions WHERE user_id = $1 AND created_at > NOW() - INTERVAL '1 hour'",
+    userId,
+  ),
+);
+
+/** What the user usually pays. Changes slowly, so a value up to an hour old will do. */
+export const avg_transaction_amount = feature({
+  entity: User,
+  refresh: "1h",
+  max_staleness: "1d",
+  type: "float",
+  default: 0,
+  sql: `SELECT AVG(amount) FROM transactions
+        WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '30 days'`,
+});
+
+/** Different merchants in the last day: a stolen card is tried in many places. */
+export const distinct_merchants_24h = feature({
+  entity: User,
+  refresh: "5m",
+  type: "int",
+  sql: `SELECT COUNT(DISTINCT merchant_id) FROM transactions
+        WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '24 hours'`,
+});
+
+/** Payments at a merchant in the last day, and the largest of them. */
+export const merchant_day = feature({
+  entity: Merchant,
+  refresh: "15m",
+  columns: { payments: "int", largest: "float" },
+  sql: `SELECT COUNT(*) AS payments, MAX(amount) AS largest FROM transactions
+        WHERE merchant_id = $merchant_id AND created_at > NOW() - INTERVAL '24 hours'`,
+});
+
+/** The amount being paid right now, as a multiple of what is usual. Only the request knows the amount. */
+export const amount_ratio = feature(
+  { entity: User, refresh: 0, type: "float", inputs: { amount: "float" } },
+  async (userId, { get, inputs }) => inputs.amount / Math.max(1, (await get(avg_transaction_amount)) ?? 0),
+);
+
+export const fraud_v1 = featureSet("fraud_v1", [user_velocity_1h, avg_transaction_amount, distinct_merchants_24h]);
