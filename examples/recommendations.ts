@@ -8,7 +8,7 @@ import { entity, feature, featureSet, source } from "fabra";
 
 export const User = entity("User", { key: "user_id" });
 
-export const purchases = source("purchases", { timestamp: "at", file: "./data/purchases.jsonl" });
+export const purchases = source("purchases", { timestamp: "seen_at", file: "./data/purchases.jsonl" });
 
 /** The last five categories looked at or bought, newest first. */
 export const recent_categories = feature({
@@ -17,8 +17,8 @@ export const recent_categories = feature({
   type: "list",
   default: [],
   sql: `SELECT COALESCE(LIST(category ORDER BY seen DESC, category), []) FROM (
-          SELECT category, MAX(at) AS seen FROM purchases
-          WHERE user_id = $user_id AND at > NOW() - INTERVAL '30 days'
+          SELECT category, MAX(seen_at) AS seen FROM purchases
+          WHERE user_id = $user_id AND seen_at > NOW() - INTERVAL '30 days'
           GROUP BY category ORDER BY seen DESC, category LIMIT 5)`,
 });
 
@@ -28,7 +28,7 @@ export const purchase_affinity = feature(
   async (userId, { db }) => {
     const rows = await db.query(
       `SELECT category, SUM(price) AS spent FROM purchases
-       WHERE user_id = $1 AND action = 'buy' AND at > NOW() - INTERVAL '90 days'
+       WHERE user_id = $1 AND action = 'buy' AND seen_at > NOW() - INTERVAL '90 days'
        GROUP BY category ORDER BY category`,
       userId,
     );

@@ -49,7 +49,7 @@ function purchases(random: Random): string {
     // Everyone has a taste: two of the six categories come up more often than the others.
     const category = random() < 0.6 ? names[(user + Math.floor(random() * 2)) % names.length] : pick(random, names)
     const price = (catalogue[category ?? 'books'] * (0.5 + random())).toFixed(2)
-    return `{"user_id":"u${user}","category":"${category}","action":"${random() < 0.4 ? 'buy' : 'view'}","price":${price},"at":"${iso(at)}"}`
+    return `{"user_id":"u${user}","category":"${category}","action":"${random() < 0.4 ? 'buy' : 'view'}","price":${price},"seen_at":"${iso(at)}"}`
   })
   return `${lines.join('\n')}\n`
 }
