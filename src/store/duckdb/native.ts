@@ -1,0 +1,133 @@
+/**
+ * Loads DuckDB's native library out of the executable.
+ *
+ * The executable carries duckdb.node and libduckdb.so compressed. The loader of the operating system only opens real files, so at the
+ * first start they are unpacked into a folder named after their contents, and every later start finds them there. Each file appears
+ * under its name by a rename, complete or not at all, so a process killed in between leaves nothing that looks finished. Folders that
+ * another user could have written to are not trusted. Where no folder will do (a read-only disk, mounted noexec), the library is
+ * loaded from memory; see native-memory.ts.
+ *
+ * From the sources this module is not used: the package "@duckdb/node-bindings" finds its files by itself.
+ */
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { holdUnpackLock } from './native-lock.ts'
+import { loadFromMemory } from './native-memory.ts'
+
+/** One embedded file. */
+export interface NativeFile {
+  readonly name: string
+  /** Where the compressed bytes are, in the virtual folder of the executable. */
+  readonly path: string
+  /** Bytes once unpacked. */
+  readonly size: number
+}
+
+export interface NativeLibrary {
+  /** Names the contents: other contents, other folder. */
+  readonly fingerprint: string
+  /** The addon that is opened; the others are what it links to, and lie beside it. */
+  readonly addon: NativeFile
+  readonly libraries: readonly NativeFile[]
+}
+
+/**
+ * Where to unpack, best first.
+ * @param env the variables of the process: FABRA_CACHE_DIR, else the user's own cache folder, else the temporary one.
+ */
+export function cacheFolders(env: Readonly<Record<string, string | undefined>>): string[] {
+  const own = process.getuid?.() ?? 0
+  const folders = [
+    env['FABRA_CACHE_DIR'],
+    env['XDG_CACHE_HOME'] && join(env['XDG_CACHE_HOME'], 'fabra'),
+    env['HOME'] && join(env['HOME'], '.cache', 'fabra'),
+    join(env['TMPDIR'] || '/tmp', `fabra-${own}`),
+  ]
+  return folders.filter((folder): folder is string => Boolean(folder))
+}
+
+/**
+ * The exports of the addon. Several processes may call this at once for one folder.
+ * @throws Error with a line for each place that was tried, if none would do.
+ */
+export function loadNative(library: NativeLibrary, folders: readonly string[]): unknown {
+  const refusals: string[] = []
+  for (const folder of folders) {
+    try {
+      return openAddon(join(unpack(library, join(folder, `native-${library.fingerprint}`)), library.addon.name))
+    } catch (error) {
+      refusals.push(`  ${folder}: ${reasonOf(error)}`)
+    }
+  }
+  try {
+    return loadFromMemory(library, decompress, openAddon)
+  } catch (error) {
+    refusals.push(`  memory: ${reasonOf(error)}`)
+  }
+  throw new Error(
+    `The embedded DuckDB library could not be loaded.\n${refusals.join('\n')}\n` +
+      'Set FABRA_CACHE_DIR to a folder you own, on a disk that allows executables; on a slim image install libstdc++6.',
+  )
+}
+
+/** @returns the folder, which now holds every file of the library. */
+function unpack(library: NativeLibrary, folder: string): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  refuseForeign(folder)
+  const files = [...library.libraries, library.addon]
+  const isUnpacked = () => files.every((file) => isComplete(folder, file))
+  if (isUnpacked()) return folder
+  const release = holdUnpackLock(folder, isUnpacked)
+  try {
+    for (const file of files) if (!isComplete(folder, file)) writeWhole(folder, file)
+  } finally {
+    release()
+  }
+  return folder
+}
+
+/** Code is loaded from here: nobody else may be able to put it there. */
+function refuseForeign(folder: string): void {
+  const stat = lstatSync(folder)
+  if (!stat.isDirectory()) throw new Error('is not a folder')
+  if (process.getuid && stat.uid !== process.getuid()) throw new Error('belongs to another user')
+  if ((stat.mode & 0o022) !== 0) throw new Error('can be written by other users')
+}
+
+function isComplete(folder: string, file: NativeFile): boolean {
+  const stat = lstatSync(join(folder, file.name), { throwIfNoEntry: false })
+  return stat?.isFile() === true && stat.size === file.size && (!process.getuid || stat.uid === process.getuid())
+}
+
+function writeWhole(folder: string, file: NativeFile): void {
+  const draft = join(folder, `.${file.name}.${process.pid}.${crypto.randomUUID()}`)
+  const descriptor = openSync(draft, 'wx', 0o500)
+  try {
+    const bytes = decompress(file)
+    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written)
+    // A rename may reach the disk before the bytes do; after a power cut the file would have its size and not its contents.
+    fsyncSync(descriptor)
+    renameSync(draft, join(folder, file.name))
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function decompress(file: NativeFile): Uint8Array {
+  const bytes = Bun.zstdDecompressSync(readFileSync(file.path))
+  if (bytes.length !== file.size) throw new Error(`${file.name} has ${bytes.length} bytes instead of ${file.size}`)
+  return bytes
+}
+
+function openAddon(path: string): unknown {
+  const module: { exports: unknown } = { exports: {} }
+  process.dlopen(module, path)
+  return module.exports
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
