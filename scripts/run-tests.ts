@@ -1,0 +1,35 @@
+/** Runs `bun test` with the arguments given and ends with a line that people and machines can read: "N passed, N failed". */
+import { join } from 'node:path'
+
+const PROJECT = join(import.meta.dir, '..')
+
+const child = Bun.spawn([process.execPath, 'test', ...process.argv.slice(2)], { cwd: PROJECT, stdio: ['inherit', 'inherit', 'pipe'] })
+
+// The report comes on stderr. It is shown as it arrives; the end of it is kept for the figures.
+let report = ''
+const decoder = new TextDecoder()
+for await (const chunk of child.stderr) {
+  process.stderr.write(chunk)
+  report = (report + decoder.decode(chunk, { stream: true })).slice(-64_000)
+}
+const exitCode = await child.exited
+
+const summary = report.slice(Math.max(0, lastSummaryStart(report)))
+const passed = figure(summary, 'pass')
+let failed = figure(summary, 'fail')
+if (failed === 0 && (exitCode !== 0 || passed === 0)) {
+  console.error(passed === 0 ? 'No test ran to its end.' : `bun test ended with ${child.signalCode ?? `exit code ${exitCode}`}.`)
+  failed = 1
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
+
+/** The summary is the last block of the report and starts with the line " N pass". */
+function lastSummaryStart(text: string): number {
+  return [...text.matchAll(/^ *\d+ pass$/gm)].at(-1)?.index ?? text.length
+}
+
+/** A file that could not be loaded, or an error outside of any test, is among the failures that Bun counts. */
+function figure(text: string, word: string): number {
+  return Number(new RegExp(`^ *(\\d+) ${word}$`, 'm').exec(text)?.[1] ?? 0)
+}

@@ -1,0 +1,20 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+
+const PROJECT = join(import.meta.dir, '..')
+
+/** The tool's own report is what a failing test shows. */
+function expectClean(command: string[]): void {
+  const result = Bun.spawnSync([process.execPath, ...command], { cwd: PROJECT, env: { ...process.env, NO_COLOR: '1' } })
+  if (result.exitCode !== 0) console.error(`${result.stdout}${result.stderr}`)
+  expect(result.exitCode).toBe(0)
+}
+
+test('the code has no type errors', () => {
+  expectClean(['check', '-p', '.'])
+})
+
+test('the code is formatted and free of what the linter refuses', () => {
+  const biome = join(PROJECT, 'node_modules/@biomejs/biome/bin/biome')
+  expectClean([biome, 'check', '--error-on-warnings', '--diagnostic-level=warn', '--max-diagnostics=100', '--colors=off'])
+})

@@ -1,0 +1,148 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { freePort } from './ports.ts'
+import { until } from './until.ts'
+
+const PROJECT = resolve(import.meta.dir, '../..')
+export const BINARY = join(PROJECT, 'dist', 'fabra')
+
+/** Everything the executable is made of. */
+const INPUTS = ['src', 'package.json', 'bun.lock', 'scripts/build.ts', 'scripts/duckdb-plugin.ts']
+const START_LIMIT_MS = 20_000
+const STOP_LIMIT_MS = 15_000
+
+/** Builds dist/fabra where it is older than its sources. @returns its path. */
+export function builtBinary(): string {
+  const builtAtMs = statSync(BINARY, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (builtAtMs > Math.max(...INPUTS.map((path) => newestMs(join(PROJECT, path))))) return BINARY
+  const build = Bun.spawnSync([process.execPath, join(PROJECT, 'scripts/build.ts')], { cwd: PROJECT })
+  if (build.exitCode !== 0) throw new Error(`The build failed.\n${build.stdout}${build.stderr}`)
+  return BINARY
+}
+
+function newestMs(path: string): number {
+  const stat = statSync(path)
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))))
+}
+
+/** A folder of its own, for a test to use up. */
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'fabra-test-'))
+}
+
+export interface Finished {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface RunOptions {
+  readonly cwd?: string
+  /** Added to PATH, HOME and the like; FABRA_… variables of the machine are not passed on. An undefined one is removed. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Runs a command of the executable to its end. */
+export async function runFabra(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const child = Bun.spawn([builtBinary(), ...args], {
+    cwd: options.cwd ?? PROJECT,
+    env: cleanEnvironment(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [exitCode, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
+  return { exitCode, stdout, stderr }
+}
+
+export interface RunningFabra {
+  /** Without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Its current folder, with the data folder .fabra in it. */
+  readonly cwd: string
+  /** What it has printed so far. */
+  stdout(): string
+  stderr(): string
+  /** SIGTERM, then waits. @returns the exit code. Safe to call twice. */
+  stop(): Promise<number>
+  /** SIGKILL, then waits: as if the machine had taken the process away. The folder stays, so that it can be started again. */
+  kill(): Promise<void>
+}
+
+interface StartOptions extends RunOptions {
+  /** The features file. */
+  readonly file: string
+  /** More arguments for `serve`. */
+  readonly args?: readonly string[]
+  readonly port?: number
+}
+
+/**
+ * `fabra serve` on a free port, in a temporary folder unless `cwd` is given; ready to answer when the promise resolves.
+ * @throws Error with everything it printed, if it ends before it is ready.
+ */
+export async function startFabra(options: StartOptions): Promise<RunningFabra> {
+  const binary = builtBinary()
+  const port = options.port ?? (await freePort())
+  const url = `http://127.0.0.1:${port}`
+  const cwd = options.cwd ?? temporaryFolder()
+  const removeFolder = () => options.cwd === undefined && rmSync(cwd, { recursive: true, force: true })
+  const child = Bun.spawn([binary, 'serve', resolve(options.file), '--port', String(port), ...(options.args ?? [])], {
+    cwd,
+    env: cleanEnvironment(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const stdout = collect(child.stdout)
+  const stderr = collect(child.stderr)
+  const printed = () => `${stdout.text()}${stderr.text()}`
+  const isUp = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`fabra serve ended (${child.exitCode}).\n${printed()}`)
+    const response = await fetch(`${url}/health`).catch(() => undefined)
+    return response?.ok === true ? true : undefined
+  }
+  try {
+    await until(`fabra serve on port ${port}`, START_LIMIT_MS, isUp)
+  } catch (error) {
+    child.kill('SIGKILL')
+    await Promise.all([child.exited, stdout.ended, stderr.ended])
+    removeFolder()
+    throw new Error(`${error instanceof Error ? error.message : error}\n${printed()}`)
+  }
+  return {
+    url,
+    port,
+    pid: child.pid,
+    cwd,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    stop: async () => {
+      child.kill('SIGTERM')
+      const watchdog = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+      const [exitCode] = await Promise.all([child.exited, stdout.ended, stderr.ended])
+      clearTimeout(watchdog)
+      removeFolder()
+      return exitCode
+    },
+    kill: async () => {
+      child.kill('SIGKILL')
+      await Promise.all([child.exited, stdout.ended, stderr.ended])
+    },
+  }
+}
+
+function collect(stream: ReadableStream<Uint8Array>): { text: () => string; ended: Promise<void> } {
+  const decoder = new TextDecoder()
+  let text = ''
+  const read = async () => {
+    for await (const chunk of stream) text += decoder.decode(chunk, { stream: true })
+  }
+  return { text: () => text, ended: read() }
+}
+
+function cleanEnvironment(extra: RunOptions['env'] = {}): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(FABRA_|NODE_ENV$|PORT$|DATABASE_URL$|REDIS_URL$)/.test(name))
+  const entries = Object.entries({ ...Object.fromEntries(inherited), NO_COLOR: '1', ...extra })
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
