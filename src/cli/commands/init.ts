@@ -1,0 +1,114 @@
+import { closeSync, lstatSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { FabraError } from '../../errors.ts'
+import type { CliContext } from '../context.ts'
+import { EDITOR_TYPES, writeEditorTypes } from '../editor-types.ts'
+import features from '../templates/features.ts.txt' with { type: 'text' }
+import gitignore from '../templates/gitignore.txt' with { type: 'text' }
+import { sampleTransactions } from '../templates/sample-data.ts'
+import tsconfig from '../templates/tsconfig.json.txt' with { type: 'text' }
+
+export function initCommand(program: Command, context: CliContext): void {
+  program
+    .command('init')
+    .description('start a project: features, sample data and editor types')
+    .argument('[dir]', 'folder of the new project', '.')
+    .addHelpText('after', '\nExamples:\n  $ fabra init shop && cd shop && fabra serve\n  $ fabra init          # in the current folder')
+    .action((dir: string) => {
+      const folder = resolve(context.cwd, dir)
+      const files = writeProject(folder, {
+        'features.ts': features,
+        'data/transactions.csv': sampleTransactions(context.clock.now()),
+        'tsconfig.json': tsconfig,
+        '.gitignore': gitignore,
+      })
+      const inside = relative(context.cwd, folder)
+      const next = [...(inside === '' ? [] : [`cd ${shellWord(inside)}`]), 'fabra serve features.ts']
+      if (context.json) context.stdout(`${JSON.stringify({ directory: folder, files, next })}\n`)
+      else context.stdout(welcome(inside, next))
+    })
+}
+
+function welcome(inside: string, next: readonly string[]): string {
+  return `Wrote a new project${inside === '' ? '' : ` in ${inside}`}:
+  features.ts             five features: two in SQL, two functions, one pushed
+  data/transactions.csv   sample data that stays alive for ten weeks
+  tsconfig.json           for your editor; the types of "fabra" are in .fabra/
+  .gitignore
+
+Next:
+${next.map((line) => `  ${line}`).join('\n')}
+`
+}
+
+/**
+ * Writes all files or none.
+ * @returns the files written, relative to the folder.
+ * @throws FabraError file_exists naming every file in the way; io_failed when the folder cannot be written.
+ */
+function writeProject(folder: string, files: Readonly<Record<string, string>>): string[] {
+  refuseExisting(folder, Object.keys(files))
+  const made: string[] = []
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(folder, name)
+      const firstMade = mkdirSync(dirname(path), { recursive: true })
+      if (firstMade !== undefined) made.push(firstMade)
+      // wx: a file that appeared since the check is not overwritten either.
+      const file = openSync(path, 'wx')
+      made.push(path)
+      try {
+        writeFileSync(file, text)
+      } finally {
+        closeSync(file)
+      }
+    }
+    writeEditorTypes(folder)
+  } catch (cause) {
+    for (const path of made.reverse()) rmSync(path, { recursive: true, force: true })
+    throw new FabraError('io_failed', `Could not write the project in ${folder}: ${reasonOf(cause)}.`, {
+      hint: 'Nothing was left behind. Choose a folder that can be written: fabra init <dir>',
+      cause,
+    })
+  }
+  return [...Object.keys(files), EDITOR_TYPES]
+}
+
+function refuseExisting(folder: string, names: readonly string[]): void {
+  const isFile = kindOf(folder)
+  if (isFile === 'file') {
+    throw new FabraError('file_exists', `${folder} is a file, not a folder.`, { hint: 'Name another folder: fabra init <dir>' })
+  }
+  const inTheWay = names.filter((name) => kindOf(join(folder, name)) !== undefined)
+  if (inTheWay.length === 0) return
+  throw new FabraError('file_exists', `${folder} already has ${inTheWay.join(', ')}. Nothing was written.`, {
+    hint: 'Name another folder, "fabra init <dir>", or move the files away.',
+  })
+}
+
+function kindOf(path: string): 'file' | 'folder' | undefined {
+  try {
+    // lstat, so that a link that points nowhere counts as being there.
+    return lstatSync(path).isFile() ? 'file' : 'folder'
+  } catch {
+    return undefined
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const known: Record<string, string> = {
+    EACCES: 'no permission',
+    EPERM: 'no permission',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'the disk is full',
+    ENOTDIR: 'a part of the path is a file',
+    EEXIST: 'a part of the path is a file',
+  }
+  return known[code] ?? (code === '' ? String(cause) : code)
+}
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}

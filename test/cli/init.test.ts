@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { Command } from 'commander'
+import { initCommand } from '../../src/cli/commands/init.ts'
+import { editorTypesText, restoreEditorTypes, writeEditorTypes } from '../../src/cli/editor-types.ts'
+import { FabraError } from '../../src/errors.ts'
+
+const NOW = Date.UTC(2026, 10, 22, 3, 4, 5) * 1000
+let cwd = ''
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'fabra-init-'))
+})
+afterEach(() => rmSync(cwd, { recursive: true, force: true }))
+
+describe('fabra init', () => {
+  test('writes a project into a new folder and says what to run next', async () => {
+    const { stdout } = await init(['shop'])
+    expect(tree(join(cwd, 'shop'))).toEqual(['.fabra/fabra.d.ts', '.gitignore', 'data/transactions.csv', 'features.ts', 'tsconfig.json'])
+    expect(stdout).toContain('cd shop\n  fabra serve features.ts')
+  })
+
+  test('without an argument uses the current folder', async () => {
+    const { stdout } = await init([])
+    expect(tree(cwd)).toContain('features.ts')
+    expect(stdout).not.toContain('cd ')
+  })
+
+  test('takes an existing empty folder, a nested new one and one with a space', async () => {
+    mkdirSync(join(cwd, 'empty'))
+    await init(['empty'])
+    await init(['a/b/c'])
+    const { stdout } = await init(['my shop'])
+    expect(tree(cwd).filter((file) => file.endsWith('features.ts'))).toEqual([
+      'a/b/c/features.ts',
+      'empty/features.ts',
+      'my shop/features.ts',
+    ])
+    expect(stdout).toContain("cd 'my shop'")
+  })
+
+  test('never overwrites: names every file in the way and writes nothing', async () => {
+    writeFileSync(join(cwd, 'features.ts'), 'mine')
+    symlinkSync('/nowhere', join(cwd, '.gitignore'))
+    const error = await refusal([])
+    expect(error.code).toBe('file_exists')
+    expect(error.message).toContain('features.ts, .gitignore')
+    expect(tree(cwd)).toEqual(['.gitignore', 'features.ts'])
+    expect(readFileSync(join(cwd, 'features.ts'), 'utf8')).toBe('mine')
+  })
+
+  test('refuses a file in place of the folder', async () => {
+    writeFileSync(join(cwd, 'shop'), 'mine')
+    expect((await refusal(['shop'])).code).toBe('file_exists')
+  })
+
+  test('leaves nothing behind when it fails half-way', async () => {
+    writeFileSync(join(cwd, 'data'), 'a file where the folder should be')
+    const error = await refusal([])
+    expect(error.code).toBe('io_failed')
+    expect(tree(cwd)).toEqual(['data'])
+  })
+
+  test('a second init in the same folder changes nothing', async () => {
+    await init(['shop'])
+    const before = readFileSync(join(cwd, 'shop/data/transactions.csv'), 'utf8')
+    expect((await refusal(['shop'])).code).toBe('file_exists')
+    expect(readFileSync(join(cwd, 'shop/data/transactions.csv'), 'utf8')).toBe(before)
+  })
+
+  test('with --json prints what it wrote', async () => {
+    const { stdout } = await init(['shop'], { json: true })
+    expect(JSON.parse(stdout)).toEqual({
+      directory: join(cwd, 'shop'),
+      files: ['features.ts', 'data/transactions.csv', 'tsconfig.json', '.gitignore', '.fabra/fabra.d.ts'],
+      next: ['cd shop', 'fabra serve features.ts'],
+    })
+  })
+})
+
+test('in the sample data u1 has a transaction in every hour from now until ten weeks later', async () => {
+  await init([])
+  const connection = await (await DuckDBInstance.create(':memory:')).connect()
+  const reader = await connection.runAndReadAll(`
+    WITH hours AS (SELECT UNNEST(RANGE(TIMESTAMPTZ '2026-11-22 03:04:05Z', TIMESTAMPTZ '2027-01-30 00:00:00Z', INTERVAL '7 minutes')) AS t),
+    u1 AS (SELECT * FROM read_csv('${cwd}/data/transactions.csv') WHERE user_id = 'u1')
+    SELECT COUNT(*)::INT AS hours, MIN(n)::INT AS least
+    FROM (SELECT t, (SELECT COUNT(*) FROM u1 WHERE created_at < t AND created_at > t - INTERVAL '1 hour') AS n FROM hours)`)
+  const [row] = reader.getRowObjects()
+  expect(Number(row?.hours)).toBeGreaterThan(10_000)
+  expect(Number(row?.least)).toBeGreaterThanOrEqual(2)
+})
+
+describe('the editor types', () => {
+  test('come back when they are missing or outdated, and are left alone when current', async () => {
+    await init([])
+    const types = join(cwd, '.fabra/fabra.d.ts')
+    rmSync(join(cwd, '.fabra'), { recursive: true })
+    restoreEditorTypes(join(cwd, 'features.ts'))
+    expect(readFileSync(types, 'utf8')).toBe(editorTypesText())
+    writeFileSync(types, '// old')
+    expect(writeEditorTypes(cwd)).toBe(true)
+    expect(readFileSync(types, 'utf8')).toBe(editorTypesText())
+    expect(writeEditorTypes(cwd)).toBe(false)
+  })
+
+  test('are not put into a folder that does not ask for them', () => {
+    writeFileSync(join(cwd, 'features.ts'), '')
+    writeFileSync(join(cwd, 'tsconfig.json'), '{}')
+    restoreEditorTypes(join(cwd, 'features.ts'))
+    expect(tree(cwd)).toEqual(['features.ts', 'tsconfig.json'])
+  })
+
+  test('a folder that cannot take them is no error', () => {
+    writeFileSync(join(cwd, 'tsconfig.json'), '{"compilerOptions":{"paths":{"fabra":["./.fabra/fabra.d.ts"]}}}')
+    writeFileSync(join(cwd, '.fabra'), 'a file in the way')
+    expect(() => restoreEditorTypes(join(cwd, 'features.ts'))).not.toThrow()
+  })
+})
+
+async function init(args: readonly string[], { json = false } = {}): Promise<{ stdout: string }> {
+  let stdout = ''
+  const program = new Command().exitOverride()
+  initCommand(program, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: () => {},
+    json,
+    color: false,
+    cwd,
+    clock: { now: () => NOW },
+    setExitCode: () => {},
+  })
+  await program.parseAsync(['init', ...args], { from: 'user' })
+  return { stdout }
+}
+
+async function refusal(args: readonly string[]): Promise<FabraError> {
+  try {
+    await init(args)
+  } catch (error) {
+    if (error instanceof FabraError) return error
+    throw error
+  }
+  throw new Error('init did not refuse')
+}
+
+/** Every file under a folder, sorted. */
+function tree(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort()
+}
