@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { typeCheck } from '../../src/cli/type-check.ts'
+
+const EXAMPLES = join(import.meta.dir, '../../examples')
+let folder = ''
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fabra-types-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('type checking', () => {
+  test('finds nothing wrong with an example, in its place or alone in a folder without tsconfig.json', async () => {
+    const example = join(EXAMPLES, 'basic_features.ts')
+    cpSync(example, join(folder, 'alone.ts'))
+    expect(await typeCheck([example, join(folder, 'alone.ts')])).toEqual([])
+  })
+
+  test('names file, line and column of every problem, in imported files too', async () => {
+    write('other.ts', 'export const y: number = "s"; export const x = 1')
+    const file = write('features.ts', [
+      'import { entity, feature, nope } from "fabra"',
+      'import { x } from "./other"',
+      'import missing from "missing-package"',
+      'export const User = entity("User", { key: "user_id" })',
+      'export const late = feature({ entity: User, refresh: "5 minutes", type: "int", sql: "SELECT 1" })',
+      'export const text = feature({ entity: User, refresh: 0, type: "int" }, async () => "x")',
+      'console.log(x, nope, missing)',
+    ])
+    const problems = await typeCheck([file])
+    expect(problems.map(({ place }) => `${place?.file.slice(folder.length + 1)}:${place?.line}`)).toEqual([
+      'features.ts:1',
+      'features.ts:3',
+      'features.ts:5',
+      'features.ts:6',
+      'other.ts:1',
+    ])
+    expect(problems[1]?.hint).toContain('missing-package')
+    expect(problems[2]?.message).toBe(`Type '"5 minutes"' is not assignable to type 'Refresh'.`)
+    expect(problems[3]?.message).toContain("is not assignable to type 'number")
+  })
+
+  test("keeps the path mappings and packages of the project's own tsconfig.json", async () => {
+    write('node_modules/@types/thing/index.d.ts', 'declare const thing: string')
+    write('lib/limits.ts', 'export const limit = 10')
+    write(
+      'tsconfig.json',
+      '{ // A comment.\n "compilerOptions": { "types": ["thing"], "module": "Preserve", "paths": { "#lib/*": ["./lib/*"] } } }',
+    )
+    const file = write('features.ts', 'import { limit } from "#lib/limits"\nexport const n: number = limit + thing.length')
+    expect(await typeCheck([file])).toEqual([])
+  })
+
+  test('a syntax error and a broken tsconfig.json are told with their places', async () => {
+    const file = write('features.ts', 'export const a = {\n')
+    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file, line: 2 })
+    write('features.ts', 'export const a = 1')
+    const tsconfig = write('tsconfig.json', '{ "compilerOptions": { "strict": "perhaps" } }')
+    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file: tsconfig, line: 1 })
+  })
+
+  test('problems of packages are not the problem', async () => {
+    write('node_modules/sloppy/package.json', '{"name":"sloppy","main":"index.ts"}')
+    write('node_modules/sloppy/index.ts', 'export const a: number = "x"')
+    const file = write('features.ts', 'import { a } from "sloppy"\nexport const b: number = a')
+    expect(await typeCheck([file])).toEqual([])
+  })
+})
+
+function write(name: string, text: string | readonly string[]): string {
+  const path = join(folder, name)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, typeof text === 'string' ? text : text.join('\n'))
+  return path
+}
