@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { architectureViolations } from './support/architecture.ts'
+import { temporaryFolder } from './support/binary.ts'
+
+test('src keeps to the import table', () => {
+  expect(architectureViolations(join(import.meta.dir, '../src'))).toEqual([])
+})
+
+describe('the check of the import table goes red when', () => {
+  let root = ''
+  beforeAll(() => {
+    root = temporaryFolder()
+  })
+  afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+  const breaches: [what: string, file: string, text: string][] = [
+    ['definition imports a store', 'definition/a.ts', "import { x } from '../store/online-store.ts'"],
+    ['definition does input and output', 'definition/a.ts', "import { readFileSync } from 'node:fs'"],
+    ['one job imports another', 'serving/a.ts', "import { x } from '../refresh/b.ts'"],
+    ['a job imports an adapter, for a type alone', 'training/a.ts', "import type { X } from '../store/duckdb/b.ts'"],
+    ['a type is imported among values', 'ingest/a.ts', "import { type X } from '../http/b.ts'"],
+    ['a type is named in place', 'compute/a.ts', "type X = import('../serving/b.ts').X"],
+    ['a type is exported again', 'compute/a.ts', "export type { X } from '../serving/b.ts'"],
+    ['a module is loaded late', 'serving/a.ts', "await import('../app.ts')"],
+    ['one technology imports another', 'store/redis/a.ts', "import { x } from '../memory/b.ts'"],
+    ['a driver leaves its room', 'serving/a.ts', "import { Redis } from 'ioredis'"],
+    ['elysia leaves http', 'app.ts', "import { Elysia } from 'elysia'"],
+    ['a package has no room', 'compute/a.ts', "import leftPad from 'left-pad'"],
+    ['the public face shows more than definitions', 'index.ts', "export * from './serving/engine.ts'"],
+    ['a file lies in no room', 'utils/a.ts', 'export const x = 1'],
+    ['the environment is read elsewhere', 'store/duckdb/a.ts', 'export const x = process.env.HOME'],
+    ['the environment is read through Bun', 'cli/a.ts', "export const x = Bun.env['HOME']"],
+    ['the environment is taken apart', 'cli/a.ts', 'export const { env } = process'],
+    ['the process ends elsewhere', 'cli/a.ts', 'process.exit(1)'],
+    ['a file grows too long', 'compute/a.ts', '\n'.repeat(401)],
+  ]
+  test.each(breaches)('%s', (_what, file, text) => {
+    expect(violationsOf(root, file, text)).toHaveLength(1)
+  })
+
+  test('and stays green for what is allowed, and for words in comments and strings', () => {
+    const text = [
+      "import { FabraError } from '../errors.ts'",
+      "import type { Feature } from '../definition/model.ts'",
+      "import { x } from '../compute/sql-executor.ts'",
+      "// process.exit(1) and process.env, import y from 'left-pad'",
+      "export const example = `import { z } from 'left-pad'`",
+      'process.exitCode = 1',
+    ]
+    expect(violationsOf(root, 'serving/a.ts', text.join('\n'))).toEqual([])
+  })
+})
+
+function violationsOf(root: string, file: string, text: string): string[] {
+  const path = join(root, file)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+  const violations = architectureViolations(root)
+  rmSync(path)
+  return violations
+}
