@@ -37,9 +37,17 @@ function tryTake(path: string): boolean {
 
 function isHolderDead(path: string): boolean {
   try {
+    // Empty in the instant between its creation and its first byte: then pid 0, which is nobody's.
     const pid = Number(readFileSync(path, 'utf8'))
-    // Empty in the instant between its creation and its first byte.
-    if (!Number.isInteger(pid) || pid <= 0) return false
+    return pid > 0 && isDead(pid)
+  } catch {
+    return false
+  }
+}
+
+/** Whether no process has this id. In another container it may be alive all the same: use it for courtesies only. */
+export function isDead(pid: number): boolean {
+  try {
     process.kill(pid, 0)
     return false
   } catch (error) {

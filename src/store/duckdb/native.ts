@@ -9,9 +9,9 @@
  *
  * From the sources this module is not used: the package "@duckdb/node-bindings" finds its files by itself.
  */
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { holdUnpackLock } from './native-lock.ts'
+import { holdUnpackLock, isDead } from './native-lock.ts'
 import { loadFromMemory } from './native-memory.ts'
 
 /** One embedded file. */
@@ -79,6 +79,7 @@ function unpack(library: NativeLibrary, folder: string): string {
   if (isUnpacked()) return folder
   const release = holdUnpackLock(folder, isUnpacked)
   try {
+    removeDraftsOfTheDead(folder)
     for (const file of files) if (!isComplete(folder, file)) writeWhole(folder, file)
   } finally {
     release()
@@ -113,6 +114,14 @@ function writeWhole(folder: string, file: NativeFile): void {
     throw error
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** What a killed process had half-written is 70 MB that nobody would ever use. */
+function removeDraftsOfTheDead(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = /^\..+\.(\d+)\.[\w-]+$/.exec(name)?.[1]
+    if (pid !== undefined && isDead(Number(pid))) rmSync(join(folder, name), { force: true })
   }
 }
 
