@@ -1,0 +1,68 @@
+/** Runs the files of scripts/benches, or those named, and prints one table with the state of the machine it was measured on. */
+import { readdirSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Bench, Measurement } from './benches/bench.ts'
+
+const FOLDER = join(import.meta.dir, 'benches')
+
+const available = readdirSync(FOLDER)
+  .filter((file) => file.endsWith('.bench.ts'))
+  .map((file) => file.slice(0, -'.bench.ts'.length))
+  .sort()
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : available
+const unknown = wanted.filter((name) => !available.includes(name))
+if (unknown.length > 0) {
+  console.error(`No benchmark "${unknown.join('", "')}". Known: ${available.join(', ')}.`)
+  process.exit(2)
+}
+
+console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Bun ${Bun.version}, ${load()}`)
+let failures = 0
+const rows: Measurement[] = []
+for (const name of wanted) {
+  try {
+    const { bench } = (await import(join(FOLDER, `${name}.bench.ts`))) as { bench: Bench }
+    rows.push(...(await bench()))
+  } catch (error) {
+    failures += 1
+    console.error(`${name}: ${error instanceof Error ? error.message : error}`)
+  }
+}
+print(rows)
+console.log(load())
+process.exitCode = failures === 0 ? 0 : 1
+
+function load(): string {
+  return `load average ${loadavg()
+    .map((value) => value.toFixed(1))
+    .join(' ')}`
+}
+
+function print(measurements: readonly Measurement[]): void {
+  const table = [
+    ['what', 'median', 'worst', 'runs', 'promise', ''],
+    ...measurements.map((row) => {
+      const values = [...row.values].sort((a, b) => a - b)
+      const median = values[Math.floor(values.length / 2)] ?? Number.NaN
+      const show = (value: number) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`
+      const isKept = row.atMost === undefined ? '' : median <= row.atMost ? 'kept' : 'BROKEN'
+      return [
+        row.what,
+        show(median),
+        show(values.at(-1) ?? Number.NaN),
+        `${values.length}`,
+        row.atMost ? `≤ ${row.atMost} ${row.unit}` : '',
+        isKept,
+      ]
+    }),
+  ]
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0))) ?? []
+  for (const cells of table)
+    console.log(
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+}
