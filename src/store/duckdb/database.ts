@@ -1,0 +1,145 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { FabraError } from '../../errors.ts'
+import type { RunOptions } from '../source-store.ts'
+import { createSession, type Session } from './session.ts'
+import { createSessionPool, type SessionPool } from './session-pool.ts'
+import { CATALOG, CREATE_SCHEMA, quoteText } from './sql.ts'
+import { engineMessage } from './sql-errors.ts'
+
+/** Statements of users that may run at once. The engine already spreads one statement over all cores. */
+const READERS = 4
+
+/**
+ * The one owner of the process's DuckDB file. A second open of the same file in one process silently loses committed rows, so everything
+ * that needs the file is handed this. Users' SQL sees no files: external access is off but for our own folder of files being loaded.
+ */
+export interface Database {
+  /** Files put here may be read by the engine; nothing else may. */
+  readonly loadDir: string
+  /** For users' SQL and reads. */
+  readonly readers: SessionPool
+  /** History is appended here, one batch at a time. */
+  readonly history: SessionPool
+  /** Source tables are made here, so that a long load does not hold up history. */
+  readonly loader: SessionPool
+  /** Waits for running statements, checkpoints and lets go of the file. */
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** Path of the file, or `:memory:`. Its folder is made if need be, readable by its owner alone. */
+  readonly file: string
+  /** Bytes the engine may hold before it spills to disk. Default 60 % of the machine's memory. */
+  readonly memoryLimit?: number
+  /** Default: one per core. */
+  readonly threads?: number
+}
+
+/** @throws FabraError data_dir_locked when another process holds the file, io_failed when it cannot be read. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const dir = await dataDir(options.file)
+  const loadDir = join(dir, 'load')
+  await rm(loadDir, { recursive: true, force: true })
+  await mkdir(loadDir, { recursive: true, mode: 0o700 })
+  const instance = await DuckDBInstance.create(':memory:', {
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    ...(options.threads ? { threads: String(options.threads) } : {}),
+  })
+  try {
+    const connections = await connectAll(instance, options, dir)
+    const sessions = connections.map(createSession)
+    return asDatabase(instance, options, dir, sessions)
+  } catch (error) {
+    instance.closeSync()
+    throw error
+  }
+}
+
+function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: string, sessions: readonly Session[]): Database {
+  const [history, loader, ...readers] = sessions.map((session) => [session])
+  const pools = {
+    history: createSessionPool(history ?? []),
+    loader: createSessionPool(loader ?? []),
+    readers: createSessionPool(readers.flat()),
+  }
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    await Promise.all([pools.readers.drain(), pools.loader.drain(), pools.history.drain()])
+    if (options.file !== ':memory:') await sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
+    for (const session of sessions) session.connection.closeSync()
+    instance.closeSync()
+    await rm(options.file === ':memory:' ? dir : join(dir, 'load'), { recursive: true, force: true })
+  }
+  return { loadDir: join(dir, 'load'), ...pools, close: () => (closing ??= close()) }
+}
+
+async function connectAll(instance: DuckDBInstance, options: DatabaseOptions, dir: string): Promise<DuckDBConnection[]> {
+  const first = await instance.connect()
+  await first.run(`SET memory_limit = '${Math.floor((options.memoryLimit ?? totalmem() * 0.6) / 1024)}KiB'`)
+  await first.run(`SET temp_directory = ${quoteText(join(dir, 'spill'))}`)
+  await first.run(`SET allowed_directories = [${quoteText(`${join(dir, 'load')}/`)}]`)
+  await attach(first, options.file)
+  const connections = [first]
+  for (let i = 0; i < READERS + 1; i++) connections.push(await instance.connect())
+  for (const connection of connections) {
+    await connection.run(`USE ${CATALOG}; SET TimeZone = 'UTC'; SET errors_as_json = true`)
+  }
+  await first.run(CREATE_SCHEMA)
+  await first.run('SET enable_external_access = false; SET lock_configuration = true')
+  return connections
+}
+
+async function attach(connection: DuckDBConnection, file: string): Promise<void> {
+  try {
+    await connection.run(`ATTACH ${quoteText(file)} AS ${CATALOG}`)
+    if (file !== ':memory:') await chmod(file, 0o600)
+  } catch (error) {
+    throw openError(error, file)
+  }
+}
+
+function openError(error: unknown, file: string): FabraError {
+  const message = engineMessage(error)
+  if (/lock/i.test(message)) {
+    const pid = /PID (\d+)/.exec(message)?.[1]
+    const holder = pid ? `process ${pid}` : 'another process'
+    return new FabraError('data_dir_locked', `The data folder ${dirname(file)} is in use by ${holder}.`, {
+      hint: pid
+        ? `Stop it (kill ${pid}), or give this one a folder of its own with FABRA_DATA_DIR.`
+        : 'Stop it, or give this one a folder of its own with FABRA_DATA_DIR.',
+      cause: error,
+    })
+  }
+  return new FabraError('io_failed', `The database ${file} cannot be opened: ${firstLine(message)}`, {
+    hint: `Nothing was changed. Move ${file} and ${file}.wal away (they hold the recorded history) and start again, or restore them from a backup.`,
+    cause: error,
+  })
+}
+
+async function dataDir(file: string): Promise<string> {
+  if (file === ':memory:') return mkdtemp(join(tmpdir(), 'fabra-'))
+  const dir = dirname(file)
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    return dir
+  } catch (error) {
+    throw new FabraError('io_failed', `The data folder ${dir} cannot be made: ${error instanceof Error ? error.message : String(error)}`, {
+      hint: 'Give a folder that can be written with FABRA_DATA_DIR.',
+      cause: error,
+    })
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text
+}
+
+/** For Fabra's own statements, which nobody waits for with a deadline of their own. */
+export function ownDeadline(timeoutMs = 60_000): RunOptions {
+  return { signal: new AbortController().signal, timeoutMs }
+}

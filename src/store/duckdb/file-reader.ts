@@ -1,0 +1,213 @@
+import { extname } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { TableColumn } from '../source-store.ts'
+import { BAD_VALUE, type ColumnPlan, checkColumns, planColumns, type SourceColumns, selectExpression } from './column-plan.ts'
+import { type CsvHeader, lineOfRecord, readCsvHeader } from './csv-header.ts'
+import { ownDeadline } from './database.ts'
+import { createSession, type Session } from './session.ts'
+import { SourceProblem } from './source-problem.ts'
+import { quoteName, quoteText } from './sql.ts'
+import { engineMessage } from './sql-errors.ts'
+
+type Format = 'csv' | 'json' | 'parquet'
+const FORMATS: Readonly<Record<string, Format>> = {
+  '.csv': 'csv',
+  '.tsv': 'csv',
+  '.txt': 'csv',
+  '.json': 'json',
+  '.jsonl': 'json',
+  '.ndjson': 'json',
+  '.parquet': 'parquet',
+  '.pq': 'parquet',
+}
+/** Files up to this size are looked at whole to find their columns' types; of longer ones the first rows. */
+const SNIFF_ALL_BYTES = 64 * 1024 * 1024
+const SNIFF_ROWS = 200_000
+const LOAD_TIMEOUT_MS = 30 * 60_000
+
+/**
+ * Reads users' files in an engine of its own that holds nothing else, and writes them as Parquet where the real one may read.
+ * So the engine that runs users' SQL never has access to files.
+ */
+export interface FileReader {
+  /**
+   * @returns the columns of the file written.
+   * @throws SourceProblem naming the line or row where possible.
+   */
+  convert(input: SourceColumns & { readonly file: string; readonly size: number; readonly target: string }): Promise<readonly ColumnPlan[]>
+  close(): void
+}
+
+export async function createFileReader(): Promise<FileReader> {
+  const instance = await DuckDBInstance.create(':memory:', { autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' })
+  const connection: DuckDBConnection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'; SET errors_as_json = true")
+  const session = createSession(connection)
+  return {
+    async convert(input) {
+      const format = FORMATS[extname(input.file).toLowerCase()]
+      if (!format) {
+        throw new SourceProblem(
+          `${input.file}: files of type "${extname(input.file) || 'without extension'}" cannot be read.`,
+          'Use .csv, .tsv, .parquet, .json or .jsonl.',
+        )
+      }
+      await checkZone(session, input.source.timezone)
+      const shape = await openFile(session, input, format)
+      await write(session, input, shape)
+      return shape.plans
+    },
+    close() {
+      connection.closeSync()
+      instance.closeSync()
+    },
+  }
+}
+
+interface Shape {
+  readonly format: Format
+  readonly plans: readonly ColumnPlan[]
+  /** The table function that reads the file. */
+  readonly from: string
+}
+
+type Input = SourceColumns & { readonly file: string; readonly size: number; readonly target: string }
+
+async function openFile(session: Session, input: Input, format: Format): Promise<Shape> {
+  const path = quoteText(input.file)
+  if (format === 'csv') return openCsv(session, input)
+  const reader = format === 'parquet' ? `read_parquet(${path})` : `read_json(${path}, maximum_object_size = 67108864)`
+  const found = await describe(session, reader, input.file)
+  checkColumns(
+    input.source,
+    found.map((column) => column.name),
+    input.file,
+  )
+  const plans = planColumns(input, found, format === 'json')
+  if (format === 'parquet') return { format, plans, from: reader }
+  const types = plans.map((plan) => `${quoteText(plan.name)}: ${quoteText(plan.readAs)}`)
+  return { format, plans, from: `read_json(${path}, maximum_object_size = 67108864, columns = {${types.join(', ')}})` }
+}
+
+async function openCsv(session: Session, input: Input): Promise<Shape> {
+  const header = await readCsvHeader(input.file)
+  if (!header) throw new SourceProblem(`${input.file} is empty.`, 'The first line must name the columns.')
+  const repeated = header.columns.find((name, i) => header.columns.indexOf(name) !== i)
+  if (repeated !== undefined) throw new SourceProblem(`${input.file}, line 1: two columns are called "${repeated}".`, 'Rename one of them.')
+  checkColumns(input.source, header.columns, input.file)
+  const sniffed = await sniff(session, input, header)
+  const plans = planColumns(input, sniffed.columns, true)
+  const types = plans.map((plan) => `${quoteText(plan.name)}: ${quoteText(plan.readAs)}`)
+  const from = `read_csv(${quoteText(input.file)}, auto_detect = false, header = true, ${dialect(header)}, columns = {${types.join(', ')}}${sniffed.formats})`
+  return { format: 'csv', plans, from }
+}
+
+function dialect(header: CsvHeader): string {
+  return `delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', skip = 0, strict_mode = true, null_padding = false, comment = ''`
+}
+
+/** Types of the columns as far as they can be guessed. A file with a broken row is all text here; reading it then names the row. */
+async function sniff(session: Session, input: Input, header: CsvHeader): Promise<{ columns: TableColumn[]; formats: string }> {
+  const sample = input.size <= SNIFF_ALL_BYTES ? -1 : SNIFF_ROWS
+  const text = `SELECT list_transform(Columns, c -> c.type), DateFormat, TimestampFormat
+    FROM sniff_csv(${quoteText(input.file)}, header = true, ${dialect(header)}, sample_size = ${sample})`
+  try {
+    const [row] = (await session.read(text, [], ownDeadline(LOAD_TIMEOUT_MS))).rows
+    const types = Array.isArray(row?.[0]) ? row[0].map(String) : []
+    const formats = [
+      { option: 'dateformat', value: row?.[1] },
+      { option: 'timestampformat', value: row?.[2] },
+    ].flatMap(({ option, value }) => (typeof value === 'string' && value !== '' ? [`, ${option} = ${quoteText(value)}`] : []))
+    return {
+      // Times in the usual form are converted by us, with their zones; the engine's reading is kept only for forms it recognised itself.
+      columns: header.columns.map((name, i) => ({ name, type: plainType(types[i] ?? 'VARCHAR', input, name, formats.length > 0) })),
+      formats: formats.join(''),
+    }
+  } catch {
+    return { columns: header.columns.map((name) => ({ name, type: 'VARCHAR' })), formats: '' }
+  }
+}
+
+function plainType(type: string, { source }: Input, name: string, hasFormats: boolean): string {
+  const isTime = name === source.timestamp || name === source.available || name === source.until
+  return isTime && !hasFormats ? 'VARCHAR' : type
+}
+
+async function describe(session: Session, reader: string, file: string): Promise<TableColumn[]> {
+  try {
+    const { rows } = await session.read(
+      `SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${reader})`,
+      [],
+      ownDeadline(LOAD_TIMEOUT_MS),
+    )
+    return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
+  } catch (error) {
+    throw readProblem(error, file)
+  }
+}
+
+async function write(session: Session, input: Input, shape: Shape): Promise<void> {
+  const columns = shape.plans.map(selectExpression)
+  try {
+    await session.execute(
+      `COPY (SELECT ${columns.join(', ')} FROM ${shape.from}) TO ${quoteText(input.target)} (FORMAT parquet, COMPRESSION snappy)`,
+      ownDeadline(LOAD_TIMEOUT_MS),
+    )
+  } catch (error) {
+    const bad = new RegExp(`${BAD_VALUE}(\\d+):`).exec(engineMessage(error))
+    const plan = shape.plans[Number(bad?.[1] ?? -1)]
+    throw plan ? await badValue(session, input, shape, plan) : readProblem(error, input.file)
+  }
+}
+
+/** Finds the first row whose value does not convert; only on the way to an error, so a second reading does not matter. */
+async function badValue(session: Session, input: Input, shape: Shape, plan: ColumnPlan): Promise<SourceProblem> {
+  const name = quoteName(plan.name)
+  const { rows } = await session.read(
+    `SELECT row, CAST(${name} AS VARCHAR) FROM (SELECT row_number() OVER () AS row, ${name} FROM ${shape.from})
+     WHERE ${name} IS NOT NULL AND ${plan.tryCast ?? name} IS NULL ORDER BY row LIMIT 1`,
+    [],
+    ownDeadline(LOAD_TIMEOUT_MS),
+  )
+  const [row, text] = rows[0] ?? []
+  const place = shape.format === 'csv' ? `line ${await lineOfRecord(input.file, Number(row))}` : `row ${row}`
+  return new SourceProblem(
+    `${input.file}, ${place}: column "${plan.name}": ${JSON.stringify(text)} is not ${plan.wanted}.`,
+    plan.type === 'TIMESTAMPTZ' ? 'Write times as 2026-01-02T03:04:05Z.' : "Mend the row, or give the entity's key another type.",
+  )
+}
+
+/** The engine's message about a file, cut to what the user can act on. */
+function readProblem(error: unknown, file: string): SourceProblem {
+  const message = engineMessage(error)
+  const csv = /CSV Error on Line: (\d+)\nOriginal Line: ?([^\n]*)\n([^\n]*)/.exec(message)
+  if (csv) {
+    const column = /column "([^"]*)"\. Could not convert string "([\s\S]*?)" to '([^']*)'/.exec(message)
+    const what = column
+      ? `column "${column[1]}": ${JSON.stringify(column[2])} is not ${column[3]}.`
+      : `${csv[3]}. The line is: ${csv[2]?.slice(0, 200)}`
+    return new SourceProblem(
+      `${file}, line ${csv[1]}: ${what}`,
+      column
+        ? `Mend the row, or give the column another type: columns: { ${column[1]}: "VARCHAR" }.`
+        : 'Mend the row; a value that holds the delimiter or a quote must be quoted.',
+      error,
+    )
+  }
+  const json = /at byte (\d+) in line (\d+): ([^\n]*)/.exec(message)
+  if (json) return new SourceProblem(`${file}, line ${json[2]}: ${json[3]?.trim()}`, 'Each line must be one JSON object.', error)
+  return new SourceProblem(
+    `${file} cannot be read: ${message.split('\n', 1)[0]}`,
+    'Check that the file is whole and of the type its name says.',
+    error,
+  )
+}
+
+async function checkZone(session: Session, zone: string): Promise<void> {
+  if (zone === 'UTC') return
+  try {
+    await session.read(`SELECT timezone(${quoteText(zone)}, TIMESTAMP '2000-01-01')`, [], ownDeadline())
+  } catch (error) {
+    throw new SourceProblem(`The time zone "${zone}" is not known.`, 'Use a name like "Europe/Berlin".', error)
+  }
+}

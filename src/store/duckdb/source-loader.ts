@@ -1,0 +1,194 @@
+import { createReadStream } from 'node:fs'
+import { readdir, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { suggest } from '../../errors.ts'
+import type { SourceStore } from '../source-store.ts'
+import { type ColumnPlan, checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
+import { type Database, ownDeadline } from './database.ts'
+import { createFileReader, type FileReader } from './file-reader.ts'
+import { keySqlType } from './row-table.ts'
+import type { Session } from './session.ts'
+import { SourceProblem } from './source-problem.ts'
+import { CATALOG, FORGET_FILE, quoteName, quoteTable, quoteText, READ_FILE, REMEMBER_FILE, TABLE_COLUMNS } from './sql.ts'
+import { engineMessage } from './sql-errors.ts'
+
+const LOAD = ownDeadline(30 * 60_000)
+
+/** Sources one after another: each load already uses every core. */
+export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceStore['load']> {
+  const problems: { source: string; message: string; hint: string }[] = []
+  let reader: Promise<FileReader> | undefined
+  const fileReader = () => (reader ??= createFileReader())
+  try {
+    for (const input of inputs) {
+      try {
+        await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input, fileReader))
+      } catch (error) {
+        const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
+        problems.push({ source: input.source.name, message: error instanceof SourceProblem ? error.message : engineMessage(error), hint })
+      }
+    }
+  } finally {
+    if (reader) (await reader).close()
+  }
+  return problems
+}
+
+async function loadSource(session: Session, loadDir: string, input: SourceColumns, reader: () => Promise<FileReader>): Promise<void> {
+  const { source } = input
+  if (source.file !== null) return loadFile(session, loadDir, input, source.file, reader)
+  const existing = await tableColumns(session, source.name)
+  if (existing.length > 0) return checkTable(input, existing)
+  if (source.columns) return createTable(session, input, source.columns)
+  const { rows } = await session.read(
+    `SELECT DISTINCT table_name FROM duckdb_columns() WHERE database_name = '${CATALOG}' AND NOT internal AND schema_name <> 'fabra'`,
+    [],
+    LOAD,
+  )
+  const known = rows.map(([name]) => String(name))
+  throw new SourceProblem(
+    `There is no table "${source.name}".`,
+    `Give the source a file (file: "./data/${source.name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+  )
+}
+
+function checkTable({ source }: SourceColumns, existing: readonly { name: string; type: string }[]): void {
+  checkColumns(
+    { ...source, columns: null },
+    existing.map((column) => column.name),
+    `The table "${source.name}"`,
+  )
+  for (const { option, name } of timeColumns(source)) {
+    const type = existing.find((column) => column.name === name)?.type ?? ''
+    if (!/^(TIMESTAMP|DATE)/.test(type))
+      throw new SourceProblem(`Column "${name}" (${option} of the source) is ${type}, not a time.`, 'Name a column of timestamps.')
+  }
+}
+
+async function createTable(
+  session: Session,
+  { source, keyTypes }: SourceColumns,
+  columns: Readonly<Record<string, string>>,
+): Promise<void> {
+  checkColumns({ ...source, columns: null }, Object.keys(columns), `columns of source "${source.name}"`)
+  const times = new Set(timeColumns(source).map(({ name }) => name))
+  const typed = Object.entries(columns).map(([name, type]) => {
+    const key = keyTypes[name]
+    return `${quoteName(name)} ${times.has(name) ? 'TIMESTAMPTZ' : key && !type ? keySqlType(key) : type}`
+  })
+  try {
+    await session.execute(`${createSchema(source.name)} CREATE TABLE IF NOT EXISTS ${quoteTable(source.name)} (${typed.join(', ')})`, LOAD)
+  } catch (error) {
+    throw new SourceProblem(
+      `The table "${source.name}" cannot be made: ${engineMessage(error).split('\n', 1)[0]}`,
+      'columns maps each column to an SQL type: { user_id: "VARCHAR" }.',
+      error,
+    )
+  }
+}
+
+async function loadFile(
+  session: Session,
+  loadDir: string,
+  input: SourceColumns,
+  file: string,
+  reader: () => Promise<FileReader>,
+): Promise<void> {
+  const { source } = input
+  const facts = await fileFacts(file)
+  const settings = settingsHash(input)
+  const { rows } = await session.read(READ_FILE, [source.name], LOAD)
+  const [path, size, modified, contentHash, settingsBefore] = rows[0] ?? []
+  let hash: string | undefined
+  const loaded = path === file && settingsBefore === settings && (await tableColumns(session, source.name)).length > 0
+  if (loaded && size === facts.size && modified === facts.modified) return
+  if (loaded && size === facts.size) hash = await hashFile(file)
+  const remember = async (content: string) => {
+    await session.read(FORGET_FILE, [source.name], LOAD)
+    await session.read(REMEMBER_FILE, [source.name, file, facts.size, facts.modified, content, settings], LOAD)
+  }
+  if (hash !== undefined && hash === contentHash) return inTransaction(session, () => remember(hash ?? ''))
+
+  const target = join(loadDir, `${Bun.hash(source.name).toString(16)}.parquet`)
+  try {
+    const plans = await (await reader()).convert({ ...input, file, size: facts.size, target })
+    const content = hash ?? (await hashFile(file))
+    await inTransaction(session, async () => {
+      await session.execute(
+        `${createSchema(source.name)} CREATE OR REPLACE TABLE ${quoteTable(source.name)} AS ${selectSorted(input, plans, target)}`,
+        LOAD,
+      )
+      await remember(content)
+    })
+  } finally {
+    await rm(target, { force: true })
+  }
+}
+
+/**
+ * Sorted by key and time, ties in the file's order: the engine keeps the least and greatest value of every block, so a query for one key reads
+ * a few blocks instead of all of them.
+ */
+function selectSorted({ source, keyTypes }: SourceColumns, plans: readonly ColumnPlan[], target: string): string {
+  const key = plans.find((plan) => Object.hasOwn(keyTypes, plan.name))
+  const order = [key?.name, source.timestamp ?? undefined].filter((name) => name !== undefined).map(quoteName)
+  const rowNumber = plans.some((plan) => plan.name.toLowerCase() === 'file_row_number') ? null : 'file_row_number'
+  const columns = plans.map((plan) => quoteName(plan.name)).join(', ')
+  const from = `read_parquet(${quoteText(target)}${rowNumber ? ', file_row_number = true' : ''})`
+  if (order.length === 0) return `SELECT ${columns} FROM ${from}`
+  return `SELECT ${columns} FROM ${from} ORDER BY ${[...order, ...(rowNumber ? [rowNumber] : [])].join(', ')}`
+}
+
+async function inTransaction(session: Session, work: () => Promise<void>): Promise<void> {
+  await session.execute('BEGIN', LOAD)
+  try {
+    await work()
+    await session.execute('COMMIT', LOAD)
+  } catch (error) {
+    await session.execute('ROLLBACK', LOAD).catch(() => undefined)
+    throw error
+  }
+}
+
+async function tableColumns(session: Session, source: string): Promise<{ name: string; type: string }[]> {
+  const dot = source.indexOf('.')
+  const { rows } = await session.read(TABLE_COLUMNS, [dot < 0 ? 'main' : source.slice(0, dot), source.slice(dot + 1)], LOAD)
+  return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
+}
+
+function createSchema(source: string): string {
+  const dot = source.indexOf('.')
+  return dot < 0 ? '' : `CREATE SCHEMA IF NOT EXISTS ${quoteName(source.slice(0, dot))};`
+}
+
+async function fileFacts(file: string): Promise<{ size: number; modified: number }> {
+  try {
+    const facts = await stat(file)
+    if (facts.isFile()) return { size: facts.size, modified: Math.floor(facts.mtimeMs * 1000) }
+    throw new SourceProblem(`${file} is not a file.`, 'file names one CSV, Parquet or JSON-lines file.')
+  } catch (error) {
+    if (error instanceof SourceProblem) throw error
+    if ((error as { code?: unknown }).code !== 'ENOENT') {
+      throw new SourceProblem(
+        `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        'Check its permissions.',
+        error,
+      )
+    }
+    const siblings = await readdir(dirname(file)).catch(() => undefined)
+    const hint = siblings ? suggest(basename(file), siblings) : `The folder ${dirname(file)} does not exist either.`
+    throw new SourceProblem(`The file ${file} does not exist.`, `${hint} Paths are relative to the file that defines the source.`, error)
+  }
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hasher = new Bun.CryptoHasher('sha256')
+  for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) hasher.update(bytes)
+  return hasher.digest('hex')
+}
+
+/** Everything that decides what the table holds, besides the file itself. */
+function settingsHash({ source, keyTypes }: SourceColumns): string {
+  const { timestamp, available, until, timezone, columns } = source
+  return Bun.hash(JSON.stringify([1, timestamp, available, until, timezone, columns, keyTypes])).toString(16)
+}

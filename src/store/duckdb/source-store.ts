@@ -1,0 +1,96 @@
+import type { SourceStore, SqlFunction, SqlValue, Table, TableColumn } from '../source-store.ts'
+import { SqlError } from '../source-store.ts'
+import { type Database, ownDeadline } from './database.ts'
+import { fillRowTable } from './row-table.ts'
+import { loadSources } from './source-loader.ts'
+import { DROP_ROW_TABLE, LIST_COLUMNS, LIST_FUNCTIONS, SERIALIZE } from './sql.ts'
+import { characterOffset } from './sql-errors.ts'
+
+/** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
+export function createDuckdbSourceStore(database: Database): SourceStore {
+  const { readers } = database
+  return {
+    dialect: 'duckdb',
+    load: (sources) => loadSources(database, sources),
+    parse: (text) =>
+      readers.use(ownDeadline(), async (session, left) => {
+        const { rows } = await session.read(SERIALIZE, [text], left)
+        return checkedTree(text, String(rows[0]?.[0] ?? ''))
+      }),
+    tables: () =>
+      readers.use(ownDeadline(), async (session, left) => {
+        const { rows } = await session.read(LIST_COLUMNS, [], left)
+        return groupTables(rows)
+      }),
+    functions: () =>
+      readers.use(ownDeadline(), async (session, left) => {
+        const { rows } = await session.read(LIST_FUNCTIONS, [], left)
+        return rows.map(toFunction)
+      }),
+    prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text) })),
+    query: (text, parameters, options) => readers.use(options, (session, left) => session.select(text, parameters, left)),
+    queryOver: (text, rows, options) =>
+      readers.use(options, async (session, left) => {
+        const started = performance.now()
+        await fillRowTable(session, rows, left)
+        try {
+          return await session.select(text, [], { signal: left.signal, timeoutMs: left.timeoutMs - (performance.now() - started) })
+        } finally {
+          // A short list is replaced by the next call; a long one would hold memory until then.
+          if (rows.asOf.length > 10_000) await session.execute(DROP_ROW_TABLE, ownDeadline())
+        }
+      }),
+    close: () => database.close(),
+  }
+}
+
+/** json_serialize_sql tells errors inside its answer. */
+function checkedTree(text: string, json: string): unknown {
+  const tree: unknown = JSON.parse(json)
+  if (typeof tree === 'object' && tree !== null && 'error' in tree && tree.error === true) {
+    const field = (name: string) => (name in tree ? String((tree as Record<string, unknown>)[name]) : null)
+    const position = field('position')
+    throw new SqlError(
+      'syntax',
+      field('error_type') === 'not implemented' ? 'Only SELECT statements can be run.' : (field('error_message') ?? 'It does not parse.'),
+      position === null ? null : characterOffset(text, Number(position)),
+    )
+  }
+  return tree
+}
+
+function groupTables(rows: readonly (readonly SqlValue[])[]): Table[] {
+  const tables: (Table & { columns: TableColumn[] })[] = []
+  for (const [schema, name, isView, column, type] of rows) {
+    let table = tables.at(-1)
+    if (!table || table.schema !== schema || table.name !== name) {
+      table = { schema: String(schema), name: String(name), kind: isView === true ? 'view' : 'table', columns: [] }
+      tables.push(table)
+    }
+    table.columns.push({ name: String(column), type: String(type) })
+  }
+  return tables
+}
+
+const STABILITIES: Readonly<Record<string, SqlFunction['stability']>> = {
+  CONSISTENT: 'consistent',
+  CONSISTENT_WITHIN_QUERY: 'within_query',
+  VOLATILE: 'volatile',
+}
+const FUNCTION_KINDS: Readonly<Record<string, SqlFunction['kind']>> = {
+  scalar: 'scalar',
+  aggregate: 'aggregate',
+  table: 'table',
+  macro: 'macro',
+  table_macro: 'table_macro',
+  pragma: 'pragma',
+}
+
+function toFunction([name, kind, stability, internal]: readonly SqlValue[]): SqlFunction {
+  return {
+    name: String(name),
+    kind: FUNCTION_KINDS[String(kind)] ?? 'scalar',
+    stability: STABILITIES[String(stability)] ?? 'unknown',
+    builtIn: internal === true,
+  }
+}

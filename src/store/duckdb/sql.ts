@@ -1,0 +1,96 @@
+/** Every statement Fabra itself runs on DuckDB. Users' statements come from `compute`. */
+
+/** An SQL name, whatever it holds. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** An SQL text literal. Used only where DuckDB takes no parameter (file names, settings). */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** `schema.table` or `table` (in `main`), quoted. */
+export function quoteTable(name: string): string {
+  const dot = name.indexOf('.')
+  return dot < 0 ? `main.${quoteName(name)}` : `${quoteName(name.slice(0, dot))}.${quoteName(name.slice(dot + 1))}`
+}
+
+/** The file is attached under a name of our own, so that it may be called anything (`main.db`, `fabra.db`) without hiding a schema. */
+export const CATALOG = '__fabra_store'
+
+export const CREATE_SCHEMA = `
+CREATE SCHEMA IF NOT EXISTS fabra;
+CREATE TABLE IF NOT EXISTS fabra.feature_history (
+  feature VARCHAR NOT NULL,
+  fingerprint VARCHAR NOT NULL,
+  entity_key VARCHAR NOT NULL,
+  value VARCHAR,
+  event_timestamp TIMESTAMPTZ NOT NULL,
+  available_at TIMESTAMPTZ NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  seq BIGINT NOT NULL,
+  origin VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS fabra.source_files (
+  source VARCHAR NOT NULL,
+  path VARCHAR NOT NULL,
+  size BIGINT NOT NULL,
+  modified_us BIGINT NOT NULL,
+  content_hash VARCHAR NOT NULL,
+  settings_hash VARCHAR NOT NULL,
+  loaded_at TIMESTAMPTZ NOT NULL
+);`
+
+/** Tables and views of users, one row per column. Not Fabra's own, not the engine's, not temporary ones. */
+export const LIST_COLUMNS = `
+SELECT c.schema_name, c.table_name, v.view_name IS NOT NULL AS is_view, c.column_name, c.data_type
+FROM duckdb_columns() c
+LEFT JOIN duckdb_views() v
+  ON v.database_name = c.database_name AND v.schema_name = c.schema_name AND v.view_name = c.table_name
+WHERE c.database_name = '${CATALOG}' AND NOT c.internal AND c.schema_name <> 'fabra'
+ORDER BY c.schema_name, c.table_name, c.column_index`
+
+export const LIST_FUNCTIONS = `
+SELECT DISTINCT function_name, function_type, stability, internal
+FROM duckdb_functions()
+ORDER BY ALL`
+
+export const SERIALIZE = 'SELECT json_serialize_sql($1::VARCHAR)'
+
+/** The row list of one call: `keyTypes` in the order of the key's columns. Temporary, so it belongs to one connection. */
+export function createRowTable(keyTypes: readonly string[]): string {
+  const keys = keyTypes.map((type, i) => `__fabra_k${i} ${type}`)
+  return `CREATE OR REPLACE TEMP TABLE __fabra_row (__fabra_ord BIGINT, ${[...keys, '__fabra_as_of TIMESTAMPTZ'].join(', ')})`
+}
+
+/** The same with its rows in one statement; the quickest way for few rows. Parameters: keys, then as-of, row by row. */
+export function createRowTableOf(keyTypes: readonly string[], rowCount: number): string {
+  const width = keyTypes.length + 1
+  const rows = Array.from({ length: rowCount }, (_, row) => {
+    const keys = keyTypes.map((type, i) => `CAST($${row * width + i + 1} AS ${type})`)
+    return `(${row}::BIGINT, ${[...keys, `CAST($${row * width + width} AS TIMESTAMPTZ)`].join(', ')})`
+  })
+  const names = ['__fabra_ord', ...keyTypes.map((_, i) => `__fabra_k${i}`), '__fabra_as_of']
+  return `CREATE OR REPLACE TEMP TABLE __fabra_row AS SELECT * FROM (VALUES ${rows.join(', ')}) v(${names.join(', ')})`
+}
+
+export const DROP_ROW_TABLE = 'DROP TABLE IF EXISTS temp.main.__fabra_row'
+
+/** Columns of one table or view. Parameters: schema, name. */
+export const TABLE_COLUMNS = `
+SELECT column_name, data_type
+FROM duckdb_columns()
+WHERE database_name = '${CATALOG}' AND schema_name = $1 AND table_name = $2
+ORDER BY column_index`
+
+export const READ_FILE = `
+SELECT path, size, modified_us, content_hash, settings_hash
+FROM fabra.source_files
+WHERE source = $1`
+
+export const FORGET_FILE = 'DELETE FROM fabra.source_files WHERE source = $1'
+
+export const REMEMBER_FILE = `
+INSERT INTO fabra.source_files (source, path, size, modified_us, content_hash, settings_hash, loaded_at)
+VALUES ($1, $2, $3, $4, $5, $6, now())`
