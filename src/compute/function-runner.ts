@@ -1,0 +1,49 @@
+import type { Micros } from '../clock.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { DbResult } from './db.ts'
+import type { ReadPart } from './reader.ts'
+
+/** What a running function may ask for. Both reject with FabraError. */
+export interface CallHost {
+  query(sql: string, params: readonly unknown[]): Promise<DbResult>
+  get(name: string): Promise<ReadPart>
+}
+
+/** One function for one key. */
+export interface FunctionCall {
+  readonly feature: string
+  /** Of the definition the caller means: after a reload the same name may have other code. */
+  readonly fingerprint: string
+  /** Canonical key texts in the order of the entity's columns. */
+  readonly key: readonly string[]
+  readonly inputs: Readonly<Record<string, unknown>> | null
+  readonly asOf: Micros
+  readonly mode: 'present' | 'past'
+  /** On the clock of `performance.now()`. */
+  readonly deadlineAt: number
+  readonly signal: AbortSignal
+  readonly host: CallHost
+}
+
+export interface CallFailure {
+  readonly code: ErrorCode
+  /** Written by Fabra; empty when the function threw something of its own. */
+  readonly message: string
+  readonly hint?: string
+  /** Message and stack of what the user's code threw: for the log, never for a client. */
+  readonly thrown?: string
+}
+
+export interface CallOutcome {
+  /** JSON text per column, checked against the declared types; null when nothing is known (missing), or the function failed. */
+  readonly texts: readonly string[] | null
+  readonly error?: CallFailure
+  /** The function asked for the current time in a computation of the past (and got the as-of time). */
+  readonly usedPresent?: boolean
+}
+
+/** Runs users' functions somewhere that is not this thread. */
+export interface FunctionRunner {
+  /** Never rejects, and answers by the deadline, whatever the function does. */
+  call(call: FunctionCall): Promise<CallOutcome>
+}

@@ -1,0 +1,227 @@
+import type { Feature } from '../definition/model.ts'
+import { type ErrorCode, FabraError } from '../errors.ts'
+import type { Db } from './db.ts'
+import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
+import type { CallFailure, CallHost, CallOutcome, FunctionRunner } from './function-runner.ts'
+import type { Reader } from './reader.ts'
+
+export interface WorkerExecutorOptions {
+  readonly runtime: FunctionRunner
+  readonly db: Db
+  readonly reader: Reader
+  readonly log: (level: 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void
+  /** Calls that run at once. Default 256. */
+  readonly maxRunning?: number
+  /** Batches' lanes that wait for their turn before new ones are refused as `overloaded`. Default 10,000. */
+  readonly maxWaiting?: number
+}
+
+/** How many rows of one batch run at once, so that a long refresh leaves room for requests. */
+const LANES = 64
+/** One log line per feature and this long, with the number of failures it stands for. */
+const LOG_EVERY_MS = 1000
+/** Failures beneath a function that are not the function's own. */
+const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature_timeout', 'overloaded'])
+
+/** Computes function features on worker threads, each row on its own. */
+export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
+  const slots = createSlots(options.maxRunning ?? 256, options.maxWaiting ?? 10_000)
+  const report = createReporter(options.log)
+
+  async function computeRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, batchDeadline: number): Promise<Computed> {
+    // A part asked for by a running function must not wait for that function's own slot.
+    const nested = batch.chain.length > 0
+    if (!nested && !(await slots.take())) {
+      return failed(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
+    }
+    try {
+      const now = performance.now()
+      const deadlineAt = Math.min(batchDeadline, feature.timeout === null ? batchDeadline : now + feature.timeout / 1000)
+      if (batch.signal.aborted || now >= deadlineAt) return failed(timedOut(feature, row))
+      return await runRow(feature, row, batch, deadlineAt)
+    } finally {
+      if (!nested) slots.give()
+    }
+  }
+
+  async function runRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, deadlineAt: number): Promise<Computed> {
+    const host = createHost(options, feature, row, batch, deadlineAt)
+    const outcome = await options.runtime.call({
+      feature: feature.name,
+      fingerprint: feature.fingerprint,
+      key: row.key.values,
+      inputs: row.inputs ?? null,
+      asOf: row.asOf,
+      mode: batch.mode,
+      deadlineAt,
+      signal: batch.signal,
+      host,
+    })
+    host.end()
+    if (outcome.usedPresent) report.present(feature)
+    if (outcome.error) return failed(failureOf(feature, row, outcome, host, report))
+    return outcome.texts === null ? { kind: 'missing' } : { kind: 'value', texts: outcome.texts, oldestInputAt: host.oldest() }
+  }
+
+  return {
+    async compute(feature, rows, batch) {
+      const deadline = performance.now() + batch.timeoutMs
+      const [only] = rows
+      if (only !== undefined && rows.length === 1) return [await computeRow(feature, only, batch, deadline)]
+      const answers: Computed[] = new Array(rows.length)
+      let next = 0
+      const lane = async () => {
+        for (let i = next++; i < rows.length; i = next++) {
+          const row = rows[i]
+          if (row !== undefined) answers[i] = await computeRow(feature, row, batch, deadline)
+        }
+      }
+      await Promise.all(Array.from({ length: Math.min(LANES, rows.length) }, lane))
+      return answers
+    },
+  }
+}
+
+interface RowHost extends CallHost {
+  /** Oldest event timestamp among the parts that were read. */
+  oldest(): number | null
+  /** Whether a part's own failure said this; such words may be shown. */
+  saidByPart(message: string): boolean
+  /** Aborts what is still being asked. */
+  end(): void
+}
+
+function createHost(options: WorkerExecutorOptions, feature: Feature, row: ComputeRow, batch: ComputeOptions, deadlineAt: number): RowHost {
+  let oldest: number | null = null
+  let ended: AbortController | null = null
+  const said: string[] = []
+  const signal = () => {
+    ended ??= new AbortController()
+    return AbortSignal.any([batch.signal, ended.signal])
+  }
+  return {
+    query: (sql, params) =>
+      options.db.query(sql, params, {
+        asOf: row.asOf,
+        mode: batch.mode,
+        signal: signal(),
+        timeoutMs: Math.max(1, Math.ceil(deadlineAt - performance.now())),
+      }),
+    async get(name) {
+      try {
+        const chain = [...batch.chain, feature.name]
+        const part = await options.reader.read(name, { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, signal: signal() })
+        if (part.eventAt !== null) oldest = Math.min(oldest ?? part.eventAt, part.eventAt)
+        return part
+      } catch (error) {
+        if (error instanceof FabraError) said.push(error.message)
+        throw error
+      }
+    },
+    oldest: () => oldest,
+    saidByPart: (message) => said.includes(message),
+    end: () => ended?.abort(),
+  }
+}
+
+/** What a client may read of a failure. Messages of the user's code and of the database go to the log only. */
+function failureOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host: RowHost, report: Reporter): FabraError {
+  const error: CallFailure = outcome.error ?? { code: 'internal', message: '' }
+  if (error.code === 'feature_timeout' && error.thrown === undefined) {
+    report.failure(feature, row, error)
+    return timedOut(feature, row)
+  }
+  const facts = error.hint === undefined ? {} : { hint: error.hint }
+  const subject = `feature "${feature.name}"`
+  // Written by Fabra: a value of the wrong type, a definition that was replaced.
+  if (error.thrown === undefined) return new FabraError(error.code, `${subject} for ${keyText(row)}: ${error.message}`, facts)
+  report.failure(feature, row, error)
+  const code = PASSED_ON.has(error.code) ? error.code : 'feature_failed'
+  if (error.message !== '' && host.saidByPart(error.message)) {
+    return new FabraError(code, `${subject} failed for ${keyText(row)}: ${error.message}`, facts)
+  }
+  if (code === 'store_unavailable')
+    return new FabraError(code, `${subject} cannot reach the database.`, { hint: 'Try again; "/ready" tells what is unreachable.' })
+  return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint: "The server's log has the error and its file:line." })
+}
+
+function timedOut(feature: Feature, row: ComputeRow): FabraError {
+  return new FabraError('feature_timeout', `feature "${feature.name}" did not answer in time for ${keyText(row)}.`, {
+    hint: 'Make it faster, or give it more time with "timeout".',
+  })
+}
+
+function keyText(row: ComputeRow): string {
+  const text = row.key.encoded
+  return `key ${JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)}`
+}
+
+function failed(error: FabraError): Computed {
+  return { kind: 'error', error }
+}
+
+interface Slots {
+  /** @returns false when too many wait already. */
+  take(): Promise<boolean>
+  give(): void
+}
+
+function createSlots(limit: number, maxWaiting: number): Slots {
+  let free = limit
+  const waiting: (() => void)[] = []
+  let head = 0
+  return {
+    async take() {
+      if (free > 0) free -= 1
+      else if (waiting.length - head >= maxWaiting) return false
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+      return true
+    },
+    give() {
+      const next = waiting[head]
+      if (next === undefined) {
+        free += 1
+        return
+      }
+      head += 1
+      if (head > 1000) {
+        waiting.splice(0, head)
+        head = 0
+      }
+      next()
+    },
+  }
+}
+
+interface Reporter {
+  failure(feature: Feature, row: ComputeRow, error: CallFailure): void
+  present(feature: Feature): void
+}
+
+/** A feature that fails ten thousand times a second must not write as many lines. */
+function createReporter(log: WorkerExecutorOptions['log']): Reporter {
+  const last = new Map<string, { at: number; unsaid: number }>()
+  const named = new Set<string>()
+  return {
+    failure(feature, row, error) {
+      const now = performance.now()
+      const entry = last.get(feature.name) ?? { at: Number.NEGATIVE_INFINITY, unsaid: 0 }
+      last.set(feature.name, entry)
+      if (now - entry.at < LOG_EVERY_MS) {
+        entry.unsaid += 1
+        return
+      }
+      const fields = { feature: feature.name, key: row.key.encoded, code: error.code, error: error.thrown ?? error.message }
+      log('warn', `feature "${feature.name}" failed.`, entry.unsaid === 0 ? fields : { ...fields, further: entry.unsaid })
+      entry.at = now
+      entry.unsaid = 0
+    },
+    present(feature) {
+      if (named.has(feature.fingerprint)) return
+      named.add(feature.fingerprint)
+      log('warn', `feature "${feature.name}" asks for the current time; in the past it was given the row's time. Use asOf.`, {
+        feature: feature.name,
+      })
+    },
+  }
+}

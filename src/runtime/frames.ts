@@ -1,0 +1,112 @@
+/**
+ * What the main thread and a place that runs user code say to each other. The place is a worker thread for TypeScript; a Python process
+ * speaks the same frames as one JSON array a message. Frames that are queued in one microtask travel as one array, in order.
+ *
+ *   host → guest: load, call, answer, cancel, ping          guest → host: hello, loaded, result, ask, log, pong
+ *
+ * A guest says `hello` once, answers one `load`, then any number of `call`s, many at a time and in any order. While a call runs the guest may
+ * `ask` (a query, a part) and gets an `answer`. A cancelled call's result is ignored. A guest that does not `pong` is blocked.
+ * Everything is JSON except whole numbers beyond 2^53, which are bigint on a thread and plain integers in JSON.
+ */
+import type { Micros } from '../clock.ts'
+import type { DbResult } from '../compute/db.ts'
+import type { CallFailure } from '../compute/function-runner.ts'
+import type { ReadPart } from '../compute/reader.ts'
+import type { Problem, Registry } from '../definition/model.ts'
+
+/** Raised when a frame changes its meaning. A guest with another version is not used. */
+export const PROTOCOL_VERSION = 1
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface LoadFrame {
+  readonly t: 'load'
+  /** Absolute paths. */
+  readonly files: readonly string[]
+  /** Added to the present that user code sees (`--clock`). */
+  readonly clockOffset: Micros
+  /** One slot: the id of the call whose function is running right now, 0 for none. Threads only. */
+  readonly running: Int32Array | null
+}
+
+export interface CallFrame {
+  readonly t: 'call'
+  readonly id: number
+  readonly feature: string
+  /** Canonical key texts in the order of the entity's columns. */
+  readonly key: readonly string[]
+  readonly inputs: Readonly<Record<string, unknown>> | null
+  readonly asOf: Micros
+  readonly mode: 'present' | 'past'
+}
+
+/** Reply to `ask`: exactly one of the last three. */
+export interface AnswerFrame {
+  readonly t: 'answer'
+  readonly ask: number
+  readonly rows?: DbResult
+  readonly part?: ReadPart
+  readonly error?: CallFailure
+}
+
+export type HostFrame = LoadFrame | CallFrame | AnswerFrame | { readonly t: 'cancel'; readonly id: number } | { readonly t: 'ping' }
+
+export interface LoadedFrame {
+  readonly t: 'loaded'
+  readonly registry: Registry
+  readonly problems: readonly Problem[]
+  /** Every file on disk the definitions were made from, also those that could not be loaded. */
+  readonly files: readonly string[]
+}
+
+export interface ResultFrame {
+  readonly t: 'result'
+  readonly id: number
+  /** JSON text per column; null when the function gave nothing (missing). */
+  readonly texts: readonly string[] | null
+  readonly error?: CallFailure
+  /** The function asked for the current time in a past computation (and got the as-of time). */
+  readonly usedPresent?: boolean
+}
+
+export type Question =
+  | { readonly kind: 'query'; readonly sql: string; readonly params: readonly unknown[] }
+  | { readonly kind: 'get'; readonly name: string }
+
+export interface AskFrame {
+  readonly t: 'ask'
+  /** The call that asks. */
+  readonly id: number
+  readonly ask: number
+  readonly question: Question
+}
+
+export interface LogFrame {
+  readonly t: 'log'
+  /** The call that logs; 0 outside any call. */
+  readonly id: number
+  readonly level: LogLevel
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export type GuestFrame =
+  | { readonly t: 'hello'; readonly version: number }
+  | LoadedFrame
+  | ResultFrame
+  | AskFrame
+  | LogFrame
+  | { readonly t: 'pong' }
+
+/** Collects what is sent in one microtask into one message. */
+export function createOutbox<Frame>(post: (frames: readonly Frame[]) => void): (frame: Frame) => void {
+  let queue: Frame[] = []
+  const flush = () => {
+    const frames = queue
+    queue = []
+    post(frames)
+  }
+  return (frame) => {
+    if (queue.push(frame) === 1) queueMicrotask(flush)
+  }
+}

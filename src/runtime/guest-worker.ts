@@ -1,0 +1,107 @@
+import type { Micros } from '../clock.ts'
+import type { CallFrame, GuestFrame, HostFrame, LoadedFrame } from './frames.ts'
+import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
+
+/** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
+export interface Flight {
+  readonly frame: CallFrame
+  /** On the clock of `performance.now()`. */
+  readonly deadlineAt: number
+  readonly fingerprint: string
+  readonly signal: AbortSignal
+  /** It has been sent to a second worker; it is never sent to a third. */
+  resent: boolean
+  readonly workers: Set<GuestWorker>
+}
+
+/** A worker thread as the pool sees it. */
+export interface GuestWorker {
+  readonly flights: Map<number, Flight>
+  /** When the last frame came, on the clock of `performance.now()`. */
+  lastSeenAt: number
+  /** When the unanswered ping was sent; 0 when there is none. */
+  pingedAt: number
+  /** It has not answered a ping: nothing new is sent to it until it does. */
+  stalled: boolean
+  /** Settles when the user's files are loaded; rejects when the thread ends before. */
+  readonly loaded: Promise<LoadedFrame>
+  /** What it loaded; null until then. */
+  definitions: LoadedFrame | null
+  send(frame: HostFrame): void
+  /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
+  runningId(): number
+  /** @returns whether the thread really ended; false when it sits in a call that cannot be interrupted. */
+  terminate(): Promise<boolean>
+}
+
+export interface GuestWorkerOptions {
+  readonly url: string
+  readonly files: readonly string[]
+  readonly clockOffset: Micros
+  onFrame(worker: GuestWorker, frame: GuestFrame): void
+  /** The thread ended though nobody asked for it. */
+  onCrash(worker: GuestWorker, reason: string): void
+}
+
+/** How long a terminated thread may take to end before it is written off. */
+const TERMINATE_MS = 2000
+
+export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
+  const thread = new Worker(options.url)
+  thread.unref()
+  const running = new Int32Array(new SharedArrayBuffer(4))
+  const loaded = Promise.withResolvers<LoadedFrame>()
+  const closed = Promise.withResolvers<void>()
+  loaded.promise.catch(() => {})
+  let ended = false
+  let reason = ''
+  const worker: GuestWorker = {
+    flights: new Map(),
+    lastSeenAt: performance.now(),
+    pingedAt: 0,
+    stalled: false,
+    loaded: loaded.promise,
+    definitions: null,
+    send: createOutbox((frames: readonly HostFrame[]) => {
+      if (!ended) thread.postMessage(frames)
+    }),
+    runningId: () => Atomics.load(running, 0),
+    async terminate() {
+      if (!ended) {
+        ended = true
+        loaded.reject(new Error('The worker was terminated while it loaded.'))
+        thread.terminate()
+      }
+      return Promise.race([closed.promise.then(() => true), Bun.sleep(TERMINATE_MS).then(() => false)])
+    },
+  }
+  thread.onmessage = (event: MessageEvent<readonly GuestFrame[]>) => {
+    if (ended) return
+    worker.lastSeenAt = performance.now()
+    worker.pingedAt = 0
+    worker.stalled = false
+    for (const frame of event.data) {
+      if (frame.t === 'loaded') {
+        worker.definitions = frame
+        loaded.resolve(frame)
+      } else if (frame.t === 'hello' && frame.version !== PROTOCOL_VERSION) {
+        loaded.reject(new Error(`The worker speaks version ${frame.version} of the protocol; ${PROTOCOL_VERSION} is needed.`))
+      } else options.onFrame(worker, frame)
+    }
+  }
+  thread.onerror = (event) => {
+    event.preventDefault()
+    reason = event.message
+  }
+  thread.addEventListener('close', (event) => {
+    closed.resolve()
+    if (ended) return
+    ended = true
+    const code: unknown = (event as { code?: unknown }).code
+    const why = reason !== '' ? reason : `it ended with exit code ${String(code ?? 0)}`
+    loaded.reject(new Error(why))
+    options.onCrash(worker, why)
+  })
+  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running })
+  return worker
+}

@@ -1,0 +1,85 @@
+import { statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, isAbsolute } from 'node:path'
+import type { Problem, Registry } from '../definition/model.ts'
+import { createFunctionCode } from './function-code.ts'
+import type { Definitions, GuestFunction } from './guest.ts'
+import { fileProblem, loadProblems, missingFile } from './load-problem.ts'
+import { isPackagePath, readModules } from './module-graph.ts'
+
+export interface Exported {
+  readonly name: string
+  readonly value: unknown
+  readonly file: string
+}
+
+export interface LoadedFiles {
+  readonly registry: Registry
+  readonly problems: readonly Problem[]
+  readonly functions: ReadonlyMap<string, GuestFunction>
+  readonly files: readonly string[]
+  readonly exported: readonly Exported[]
+}
+
+const NOTHING: Registry = { entities: new Map(), sources: new Map(), features: new Map(), featureSets: new Map() }
+
+/** Imports the user's files into this thread and makes the registry of what they export. Never rejects: what goes wrong is a problem. */
+export async function loadFiles(paths: readonly string[], definitions: Definitions): Promise<LoadedFiles> {
+  const cache = createRequire(import.meta.url).cache
+  const before = new Set(Object.keys(cache))
+  const problems: Problem[] = []
+  const exported: Exported[] = []
+  const fabraExports = [...Object.keys(definitions.exports), 'db']
+  for (const file of new Set(paths)) {
+    const unusable = checkFile(file)
+    if (unusable) problems.push(unusable)
+    else {
+      try {
+        const namespace = (await import(file)) as Record<string, unknown>
+        for (const [name, value] of Object.entries(namespace)) exported.push({ name, value, file })
+      } catch (error) {
+        problems.push(...loadProblems(error, file, fabraExports))
+      }
+    }
+  }
+  const imported = Object.keys(cache).filter((path) => !before.has(path) && isAbsolute(path) && !isPackagePath(path))
+  const files = [...new Set([...paths, ...readModules(paths).keys(), ...imported])]
+  const failed = { registry: NOTHING, functions: new Map(), files, exported }
+  if (problems.length > 0) return { ...failed, problems }
+  if (exported.length === 0) return { ...failed, problems: paths.slice(0, 1).map(exportsNothing) }
+  try {
+    const built = definitions.build([...exported], createFunctionCode(exported, files))
+    if (built.problems.length === 0 && built.registry.features.size === 0)
+      return { ...failed, problems: paths.slice(0, 1).map(definesNothing) }
+    return { ...built, files, exported }
+  } catch (error) {
+    return { ...failed, problems: paths.slice(0, 1).flatMap((file) => loadProblems(error, file, fabraExports)) }
+  }
+}
+
+function checkFile(file: string): Problem | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) return missingFile(file)
+  if (stat.isDirectory()) {
+    return {
+      place: null,
+      subject: `file ${JSON.stringify(basename(file))}`,
+      message: 'it is a folder.',
+      hint: 'Name the file in it that defines your features.',
+    }
+  }
+  if (/\.(?:[cm]?[jt]s|[jt]sx)$/.test(file)) return undefined
+  return fileProblem(file, 'it is not a TypeScript or JavaScript file.', 'Definitions are written in a .ts, .mts, .js or .mjs file.')
+}
+
+function exportsNothing(file: string): Problem {
+  return fileProblem(
+    file,
+    'it exports nothing, so it defines no features.',
+    'Write "export" before each definition: export const my_feature = feature({ … }).',
+  )
+}
+
+function definesNothing(file: string): Problem {
+  return fileProblem(file, 'it exports no feature.', 'Export at least one: export const my_feature = feature({ entity: User, … }).')
+}

@@ -1,0 +1,338 @@
+import { basename } from 'node:path'
+import type { Micros } from '../clock.ts'
+import type { DbResult } from '../compute/db.ts'
+import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
+import type { ReadPart } from '../compute/reader.ts'
+import type { Problem, Registry } from '../definition/model.ts'
+import type { GuestFrame, LogLevel, Question } from './frames.ts'
+import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
+import type { RuntimeLog } from './runtime.ts'
+
+export interface PoolEvents {
+  onOutcome(id: number, outcome: CallOutcome): void
+  onAsk(id: number, question: Question): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
+  onLog(id: number, level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+export interface PoolOptions {
+  readonly url: string
+  readonly files: readonly string[]
+  readonly workers: number
+  readonly clockOffset: Micros
+  readonly loadTimeoutMs: number
+  readonly log: RuntimeLog
+  readonly events: PoolEvents
+}
+
+/** Workers that hold one state of the definitions. */
+export interface Pool {
+  load(): Promise<{ registry: Registry; problems: readonly Problem[]; files: readonly string[] }>
+  /** Starts the workers beyond the first. */
+  fill(): void
+  fingerprint(feature: string): string | undefined
+  start(flight: Flight): void
+  /** Closes when nothing runs any more, at the latest after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+const WATCH_MS = 10
+/** Silence after which a worker with calls is asked for a sign of life, and then declared stalled. */
+const PING_AFTER_MS = 15
+const STALLED_AFTER_MS = 20
+const QUARANTINE_MS = 60_000
+/** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
+const MAX_WRITTEN_OFF = 8
+/** Workers beyond the configured number, while stalled ones wait for their deadline. */
+const MAX_EXTRA = 2
+const EMPTY: Registry = { entities: new Map(), sources: new Map(), features: new Map(), featureSets: new Map() }
+
+export function createPool(options: PoolOptions): Pool {
+  const { log, events } = options
+  const workers = new Set<GuestWorker>()
+  const flights = new Map<number, Flight>()
+  /** Feature → until when it is in quarantine. */
+  const suspects = new Map<string, number>()
+  let quarantine: GuestWorker | null = null
+  let registry = EMPTY
+  let writtenOff = 0
+  let crashes = 0
+  let timer: ReturnType<typeof setInterval> | null = null
+  let lastWatchAt = 0
+  let idle: (() => void) | null = null
+  let closed = false
+
+  const startWorker = () => startGuestWorker({ ...options, onFrame, onCrash })
+
+  function onFrame(worker: GuestWorker, frame: GuestFrame): void {
+    if (frame.t === 'result') {
+      const flight = flights.get(frame.id)
+      if (flight === undefined) return
+      crashes = 0
+      finish(flight, frame, worker)
+    } else if (frame.t === 'ask') {
+      void events.onAsk(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
+    } else if (frame.t === 'log') events.onLog(frame.id, frame.level, frame.message, frame.fields)
+  }
+
+  function finish(flight: Flight, outcome: CallOutcome, by?: GuestWorker): void {
+    flights.delete(flight.frame.id)
+    for (const worker of flight.workers) {
+      worker.flights.delete(flight.frame.id)
+      if (worker !== by) worker.send({ t: 'cancel', id: flight.frame.id })
+    }
+    events.onOutcome(flight.frame.id, outcome)
+    if (flights.size === 0) idle?.()
+  }
+
+  const timeout = (flight: Flight) =>
+    finish(flight, { texts: null, error: { code: 'feature_timeout', message: `The function did not answer in time.` } })
+
+  /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
+  function choose(flight: Flight): GuestWorker | null {
+    const until = suspects.get(flight.frame.feature)
+    if (until !== undefined && until > performance.now()) {
+      if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add(startWorker())
+      return quarantine !== null && !flight.workers.has(quarantine) ? quarantine : null
+    }
+    let best: GuestWorker | null = null
+    let usable = 0
+    for (const worker of workers) {
+      if (worker === quarantine || worker.stalled || flight.workers.has(worker)) continue
+      usable += 1
+      if (best === null || load(worker) < load(best)) best = worker
+    }
+    if (usable === 0 && workers.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0)) return add(startWorker())
+    return best
+  }
+
+  /** One that is still loading its files waits for them before it works. */
+  const load = (worker: GuestWorker) => worker.flights.size + (worker.definitions === null ? 1000 : 0)
+
+  function add(worker: GuestWorker): GuestWorker {
+    workers.add(worker)
+    const deadline = setTimeout(() => {
+      log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: options.loadTimeoutMs })
+      replace(worker)
+    }, options.loadTimeoutMs)
+    deadline.unref()
+    worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
+    worker.loaded.then(
+      (loaded) => {
+        if (loaded.problems.length === 0) return
+        const first = loaded.problems[0]
+        log('error', 'A new worker could not load the definitions again.', { problem: first?.message, file: first?.place?.file })
+      },
+      () => {},
+    )
+    return worker
+  }
+
+  /** @returns whether a worker took it. */
+  function dispatch(flight: Flight): boolean {
+    const worker = choose(flight)
+    if (worker === null) return false
+    flight.workers.add(worker)
+    worker.flights.set(flight.frame.id, flight)
+    if (worker.definitions !== null) deliver(worker, flight)
+    else
+      worker.loaded.then(
+        () => deliver(worker, flight),
+        () => {},
+      )
+    return true
+  }
+
+  function deliver(worker: GuestWorker, flight: Flight): void {
+    if (!flights.has(flight.frame.id)) return
+    const found = worker.definitions?.registry.features.get(flight.frame.feature)
+    if (found?.fingerprint === flight.fingerprint) {
+      worker.send(flight.frame)
+      return
+    }
+    finish(flight, {
+      texts: null,
+      error: {
+        code: 'feature_failed',
+        message: `The file that defines "${flight.frame.feature}" has changed since it was loaded.`,
+        hint: 'Restart the server, or run it with --watch.',
+      },
+    })
+  }
+
+  /** Sends the calls of a lost or silent worker once more, except the one that is to blame. */
+  function resend(worker: GuestWorker, blamed: number): void {
+    for (const flight of [...worker.flights.values()]) {
+      if (flight.resent || flight.frame.id === blamed) continue
+      flight.resent = true
+      dispatch(flight)
+    }
+  }
+
+  function suspect(feature: string, now: number): void {
+    if ((suspects.get(feature) ?? 0) < now) {
+      log('warn', `"${feature}" blocks its worker thread; it now runs apart from the others.`, { feature })
+    }
+    suspects.set(feature, now + QUARANTINE_MS)
+  }
+
+  function watch(): void {
+    const now = performance.now()
+    // When this thread itself was held up, answers may be waiting in its queue: judge nobody by that.
+    const late = now - lastWatchAt > 3 * WATCH_MS
+    lastWatchAt = now
+    for (const worker of [...workers]) {
+      if (worker.definitions === null) continue
+      if (worker.flights.size > 0) watchWorker(worker, now, late)
+      else if (worker.stalled) replace(worker)
+    }
+    for (const flight of flights.values()) {
+      if (now < flight.deadlineAt && !flight.signal.aborted) continue
+      const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
+      timeout(flight)
+      for (const worker of stalled) {
+        if (worker.runningId() === 0 || worker.runningId() === flight.frame.id) suspect(flight.frame.feature, now)
+        replace(worker)
+      }
+    }
+    if (flights.size === 0 && timer !== null) {
+      clearInterval(timer)
+      timer = null
+    }
+  }
+
+  function watchWorker(worker: GuestWorker, now: number, late: boolean): void {
+    if (worker.pingedAt === 0) {
+      if (now - worker.lastSeenAt < PING_AFTER_MS) return
+      worker.pingedAt = now
+      worker.send({ t: 'ping' })
+      return
+    }
+    if (late) worker.pingedAt = now
+    if (worker.stalled || now - worker.pingedAt < STALLED_AFTER_MS) return
+    worker.stalled = true
+    const blamed = worker.runningId()
+    const culprit = worker.flights.get(blamed)
+    if (culprit) suspect(culprit.frame.feature, now)
+    if (worker !== quarantine) resend(worker, blamed)
+  }
+
+  /** Its calls that are still waited for go to another worker, once. */
+  function replace(worker: GuestWorker): void {
+    if (!workers.delete(worker)) return
+    if (worker === quarantine) quarantine = null
+    dismiss(worker)
+    resend(worker, 0)
+    for (const flight of [...worker.flights.values()]) abandon(flight, worker)
+    if (!closed && workers.size < options.workers) add(startWorker())
+  }
+
+  /** The worker is gone: a call that runs nowhere else cannot be answered. */
+  function abandon(flight: Flight, worker: GuestWorker, error?: CallFailure): void {
+    flight.workers.delete(worker)
+    if (flight.workers.size > 0) return
+    if (error) finish(flight, { texts: null, error })
+    else timeout(flight)
+  }
+
+  function dismiss(worker: GuestWorker): void {
+    void worker.terminate().then((ended) => {
+      if (ended) return
+      writtenOff += 1
+      log('error', 'A worker thread could not be ended; it sits in a call that nothing can interrupt.', {
+        writtenOff,
+        limit: MAX_WRITTEN_OFF,
+      })
+    })
+  }
+
+  function onCrash(worker: GuestWorker, reason: string): void {
+    if (!workers.delete(worker)) return
+    if (worker === quarantine) quarantine = null
+    crashes += 1
+    log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
+    const culprit = worker.flights.get(worker.runningId())
+    if (culprit) suspect(culprit.frame.feature, performance.now())
+    if (!closed && workers.size < options.workers && crashes <= 5) add(startWorker())
+    if (crashes <= 5) resend(worker, culprit?.frame.id ?? 0)
+    for (const flight of [...worker.flights.values()])
+      abandon(flight, worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
+  }
+
+  return {
+    async load() {
+      const first = startWorker()
+      workers.add(first)
+      const late = Promise.withResolvers<null>()
+      const deadline = setTimeout(late.resolve, options.loadTimeoutMs, null)
+      try {
+        const loaded = await Promise.race([first.loaded, late.promise])
+        if (loaded !== null) {
+          registry = loaded.registry
+          return { registry, problems: loaded.problems, files: loaded.files }
+        }
+        workers.delete(first)
+        dismiss(first)
+        return failedLoad(options, `its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
+      } catch (error) {
+        return failedLoad(options, `loading it ended the thread: ${error instanceof Error ? error.message : String(error)}.`)
+      } finally {
+        clearTimeout(deadline)
+      }
+    },
+    fill() {
+      while (workers.size < options.workers) add(startWorker())
+    },
+    fingerprint: (feature) => registry.features.get(feature)?.fingerprint,
+    start(flight) {
+      flights.set(flight.frame.id, flight)
+      if (timer === null) {
+        lastWatchAt = performance.now()
+        timer = setInterval(watch, WATCH_MS)
+      }
+      if (!dispatch(flight)) {
+        finish(flight, {
+          texts: null,
+          error: {
+            code: 'overloaded',
+            message: 'No worker thread is free to run the function.',
+            hint: 'A function blocks its thread; the log names it.',
+          },
+        })
+      }
+    },
+    async drain(timeoutMs) {
+      if (flights.size > 0) {
+        const empty = Promise.withResolvers<void>()
+        idle = empty.resolve
+        const deadline = setTimeout(empty.resolve, timeoutMs)
+        await empty.promise
+        clearTimeout(deadline)
+      }
+      await this.close()
+    },
+    async close() {
+      closed = true
+      if (timer !== null) clearInterval(timer)
+      for (const flight of [...flights.values()]) timeout(flight)
+      await Promise.all([...workers].map((worker) => worker.terminate()))
+      workers.clear()
+    },
+  }
+}
+
+function failedLoad(options: PoolOptions, message: string): { registry: Registry; problems: Problem[]; files: readonly string[] } {
+  const file = options.files[0] ?? ''
+  return {
+    registry: EMPTY,
+    problems: [
+      {
+        place: { file, line: 1, column: 1 },
+        subject: `file ${JSON.stringify(basename(file))}`,
+        message,
+        hint: 'Move slow, endless or process-ending work out of the top level, into a function.',
+      },
+    ],
+    files: options.files,
+  }
+}

@@ -1,0 +1,22 @@
+/** Entry point of a worker thread: the guest, wired to this thread's message port and to Fabra's definitions. */
+import { entity } from '../definition/entity.ts'
+import { feature } from '../definition/feature.ts'
+import { featureSet } from '../definition/feature-set.ts'
+import { buildRegistry } from '../definition/registry.ts'
+import { source } from '../definition/source.ts'
+import { encodeValue } from '../definition/value.ts'
+import type { GuestFrame, HostFrame } from './frames.ts'
+import { startGuest } from './guest.ts'
+
+const post: (frames: readonly GuestFrame[]) => void = postMessage
+const receive = startGuest({ exports: { entity, feature, featureSet, source }, build: buildRegistry, encode: encodeValue }, post)
+
+// A promise that nobody awaits must not take down the other calls of the thread.
+const stray = (error: unknown) => {
+  const text = error instanceof Error ? (error.stack ?? error.message) : Bun.inspect(error)
+  post([{ t: 'log', id: 0, level: 'error', message: 'An error in a feature file was not caught.', fields: { error: text } }])
+}
+process.on('uncaughtException', stray)
+process.on('unhandledRejection', stray)
+
+addEventListener('message', (event: MessageEvent<readonly HostFrame[]>) => receive(event.data))
