@@ -198,6 +198,8 @@ export function source(name: string, options?: SourceOptions): Source
 // biome-ignore lint/suspicious/noExplicitAny: a feature whose type is inferred from its query may be read as anything.
 export interface Feature<out T = any> {
   readonly kind: 'feature'
+  /** Known once the file is loaded. */
+  readonly name: string
   readonly [featureValue]?: T
 }
 

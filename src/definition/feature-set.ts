@@ -1,0 +1,29 @@
+import { type Definition, define } from './draft.ts'
+import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName } from './naming.ts'
+import { readOptions } from './options.ts'
+import { callPlace } from './place.ts'
+import { show } from './show.ts'
+
+const OPTIONS = ['description', 'owner', 'tags']
+const EXAMPLE = 'featureSet("fraud_v1", [transaction_count_1h, "spend.avg_30d"])'
+
+/** See fabra.d.ts. */
+export function featureSet(name: unknown, features: unknown, given?: unknown): Definition<'feature_set'> {
+  const options = readOptions('featureSet', given ?? {}, OPTIONS, EXAMPLE)
+  if (typeof name !== 'string') options.complain(`featureSet() needs a name first, got ${show(name)}.`, `Write ${EXAMPLE}.`)
+  else if (!FEATURE_NAME.test(name)) {
+    options.complain(`${show(name)} cannot be a feature set's name.`, `${FEATURE_NAME_RULE}: "${lawfulName(name)}".`)
+  }
+  if (!Array.isArray(features)) options.complain(`featureSet() needs a list of features, got ${show(features)}.`, `Write ${EXAMPLE}.`)
+  else if (features.length === 0) options.complain('it has no features.', `Write ${EXAMPLE}.`)
+  return define({
+    kind: 'feature_set',
+    name: typeof name === 'string' ? name : '',
+    features: Array.isArray(features) ? [...features] : [],
+    description: options.text('description'),
+    owner: options.text('owner'),
+    tags: options.texts('tags'),
+    place: callPlace(),
+    complaints: options.complaints,
+  })
+}

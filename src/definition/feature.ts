@@ -1,0 +1,214 @@
+import { type Definition, define, type FeatureDraft, type FeatureFunction } from './draft.ts'
+import { DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
+import { readDefaults } from './feature-default.ts'
+import type { Refresh, SqlText, ValueType } from './model.ts'
+import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
+import { type OptionReader, readOptions, suggestValue } from './options.ts'
+import { callPlace } from './place.ts'
+import { show } from './show.ts'
+
+const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'version', 'same_as']
+const FOR_COMPUTED = ['refresh', 'sql', 'timeout', 'keep_warm', 'uses']
+const FOR_FUNCTIONS = ['inputs', 'replay']
+const FOR_PEOPLE = ['description', 'owner', 'tags']
+const OPTIONS = [...FOR_ALL, ...FOR_COMPUTED, ...FOR_FUNCTIONS, ...FOR_PEOPLE]
+const EXAMPLE = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT …" })'
+const REFRESH_HINT = 'Write "5m", "1h", { minutes: 5 }, a cron string, or 0 for realtime.'
+const TYPES: readonly ValueType[] = ['int', 'float', 'string', 'bool', 'timestamp', 'list', 'dict', 'json']
+const SECOND = 1_000_000
+
+type Computed = 'sql' | 'function' | 'pushed'
+
+/** See fabra.d.ts. */
+export function feature(given: unknown, compute?: unknown): Definition<'feature'> {
+  const options = readOptions('feature', given, OPTIONS, EXAMPLE)
+  const fn = readFunction(compute, options)
+  const sql = readSql(options)
+  const how: Computed = fn !== null || compute !== undefined ? 'function' : options.has('sql') ? 'sql' : 'pushed'
+  if (options.has('sql') && compute !== undefined) {
+    options.complain('it has both sql and a function.', 'Keep one of them: a feature is computed in one way.')
+  }
+  const refresh = readRefresh(how, options)
+  checkFit(how, refresh, options)
+  const columns = readColumns(how, options)
+  const draft: FeatureDraft = {
+    kind: 'feature',
+    name: readName(options),
+    entity: options.raw('entity'),
+    sql,
+    compute: fn,
+    columns,
+    refresh,
+    maxStaleness: options.duration('max_staleness'),
+    lookBack: options.duration('look_back'),
+    defaults: readDefaults(columns, options),
+    timeout: options.duration('timeout', 1000),
+    keepWarm: options.duration('keep_warm'),
+    history: options.oneOf('history', ['changes', 'all', 'off']) ?? 'changes',
+    inputs: readInputs(options),
+    uses: readUses(options),
+    replay: options.flag('replay') ?? false,
+    version: options.text('version'),
+    sameAs: readSameAs(options),
+    description: options.text('description'),
+    owner: options.text('owner'),
+    tags: options.texts('tags'),
+    place: callPlace(),
+    complaints: options.complaints,
+  }
+  return define(draft)
+}
+
+function readName(options: OptionReader): string | null {
+  const name = options.text('name')
+  if (name === null) return null
+  if (!FEATURE_NAME.test(name)) {
+    options.complain(`${show(name)} cannot be a feature's name.`, `${FEATURE_NAME_RULE}: name: "${lawfulName(name)}".`)
+  }
+  return name
+}
+
+function readFunction(compute: unknown, options: OptionReader): FeatureFunction | null {
+  if (compute === undefined) return null
+  if (typeof compute === 'function') return compute as FeatureFunction
+  options.complain(`feature() takes a function after the options, got ${show(compute)}.`, 'Write feature({ … }, async (key, { db }) => …).')
+  return null
+}
+
+function readSql(options: OptionReader): SqlText | null {
+  const given = options.raw('sql')
+  if (given === undefined) return null
+  if (typeof given === 'string') {
+    if (given.trim() === '') options.complain('sql is empty.', 'Write a SELECT that gives one row for one key.')
+    return given
+  }
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+    const { duckdb, postgres, ...more } = given as Record<string, unknown>
+    if (typeof duckdb === 'string' && typeof postgres === 'string' && Object.keys(more).length === 0) return { duckdb, postgres }
+  }
+  options.complain(
+    `sql must be a text, got ${show(given)}.`,
+    'Write sql: "SELECT …", or sql: { duckdb: "…", postgres: "…" } where the two differ.',
+  )
+  return null
+}
+
+function readRefresh(how: Computed, options: OptionReader): Refresh | null {
+  const given = options.raw('refresh')
+  if (how === 'pushed') {
+    if (given !== undefined) {
+      options.complain(
+        'it has refresh, but neither sql nor a function.',
+        'Add what computes it, or leave refresh out: then values are pushed.',
+      )
+    }
+    return null
+  }
+  if (given === undefined) {
+    options.complain('refresh is missing.', REFRESH_HINT)
+    return null
+  }
+  if (given === 0 || given === '0') return { kind: 'realtime' }
+  if (typeof given === 'string' && looksLikeCron(given)) return { kind: 'cron', pattern: given.trim() }
+  const duration = readDuration(given)
+  if (!duration.ok) {
+    const unit = typeof given === 'number' && given > 0 ? `Write "${given}s" for seconds, or ${DURATION_EXAMPLES}.` : REFRESH_HINT
+    options.complain(`refresh ${duration.wrong}.`, unit)
+    return null
+  }
+  if (duration.micros === 0) return { kind: 'realtime' }
+  if (duration.micros < SECOND) {
+    options.complain(
+      `refresh ${show(given)} is less than a second (${formatDuration(duration.micros)}).`,
+      'Write at least "1s", or 0 for realtime.',
+    )
+    return null
+  }
+  return { kind: 'interval', every: duration.micros }
+}
+
+/** Options that mean nothing for this way of computing are refused, not ignored. */
+function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader): void {
+  const unfit = how === 'pushed' ? ['timeout', 'keep_warm', 'uses', ...FOR_FUNCTIONS] : how === 'sql' ? FOR_FUNCTIONS : []
+  for (const name of unfit) {
+    if (!options.has(name)) continue
+    if (how === 'pushed')
+      options.complain(`${name} means nothing without sql or a function.`, 'Leave it out: values of this feature are pushed.')
+    else if (name === 'inputs')
+      options.complain(
+        'inputs are for functions; sql cannot use them.',
+        'Compute it with a function: feature({ … }, async (key, { db, inputs }) => …).',
+      )
+    else options.complain(`${name} is for functions.`, 'Leave it out: training runs the sql itself at each time.')
+  }
+  if (how === 'function' && options.has('inputs') && refresh !== null && refresh.kind !== 'realtime') {
+    options.complain('it has inputs, so it can only be computed in a request.', 'Write refresh: 0.')
+  }
+}
+
+function readColumns(how: Computed, options: OptionReader): FeatureDraft['columns'] {
+  if (!options.has('columns')) {
+    const type = options.oneOf('type', TYPES)
+    if (how === 'pushed' && !options.has('type') && !options.has('refresh')) {
+      options.complain(
+        'it has neither sql, nor a function, nor a type.',
+        `Add sql or a function, or for pushed values a type: one of ${TYPES.join(', ')}.`,
+      )
+    }
+    return [{ name: null, type: type ?? (how === 'sql' ? null : 'json') }]
+  }
+  if (options.has('type')) options.complain('it has both type and columns.', 'Leave type out: each column has its own.')
+  const entries = options.record('columns', 'columns: { total_30d: "float", avg_30d: "float" }') ?? []
+  const columns = entries.map(([name, type]) => {
+    checkPartName('column', name, options)
+    return { name, type: readType(`column "${name}"`, type, options) }
+  })
+  return columns.length > 0 ? columns : [{ name: null, type: 'json' }]
+}
+
+function readInputs(options: OptionReader): Record<string, ValueType> {
+  const entries = options.record('inputs', 'inputs: { amount: "float" }') ?? []
+  return Object.fromEntries(
+    entries.map(([name, type]) => {
+      checkPartName('input', name, options)
+      return [name, readType(`input "${name}"`, type, options)]
+    }),
+  )
+}
+
+/** Inputs may be called as the label file's columns are, in upper case too. */
+function checkPartName(what: 'column' | 'input', name: string, options: OptionReader): void {
+  const article = what === 'input' ? 'an' : 'a'
+  if (!(what === 'input' ? COLUMN_NAME : FEATURE_NAME).test(name)) {
+    options.complain(`${show(name)} cannot be ${article} ${what}'s name.`, `${FEATURE_NAME_RULE}: "${lawfulName(name)}".`)
+  } else if (RESERVED.includes(name)) {
+    const hint = `Reserved are ${RESERVED.join(', ')}.`
+    options.complain(`"${name}" cannot be ${article} ${what}'s name: it has its own meaning in requests.`, hint)
+  }
+}
+
+function readType(what: string, given: unknown, options: OptionReader): ValueType {
+  const type = TYPES.find((one) => one === given)
+  if (type === undefined) options.complain(`${what} has the type ${show(given)}.`, suggestValue(given, TYPES))
+  return type ?? 'json'
+}
+
+function readUses(options: OptionReader): readonly unknown[] {
+  const given = options.raw('uses')
+  if (given === undefined) return []
+  if (Array.isArray(given)) return [...given]
+  options.complain(`uses must be a list of features, got ${show(given)}.`, 'Write uses: [transaction_count_1h, "spend.avg_30d"].')
+  return []
+}
+
+function readSameAs(options: OptionReader): string | null {
+  const text = options.text('same_as')
+  if (text !== null && !/^[0-9a-f]{16}$/.test(text)) {
+    options.complain(
+      `same_as ${show(text)} is not a fingerprint.`,
+      'Write the sixteen hex digits that "fabra list --json" shows for the old version.',
+    )
+    return null
+  }
+  return text
+}

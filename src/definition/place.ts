@@ -1,0 +1,37 @@
+import { isAbsolute, relative } from 'node:path'
+import type { Place, Problem } from './model.ts'
+
+/** Folder of our own sources; in the compiled executable a virtual one. */
+const OWN_FOLDER = import.meta.dir.replace(/[\\/]definition$/, '')
+const FRAME = /^\s*at (?:.*?\()?((?:file:\/\/)?(?:\/|[A-Za-z]:[\\/]).*?):(\d+):(\d+)\)?\s*$/
+
+/**
+ * Where the code stands that called into Fabra: the first frame of the stack that is an absolute path and not ours. In the compiled
+ * executable our own frames have relative names; run from the sources they lie in our folder.
+ */
+export function callPlace(stack: string | undefined = new Error().stack): Place | null {
+  for (const line of (stack ?? '').split('\n')) {
+    const match = FRAME.exec(line)
+    const file = match?.[1]?.replace(/^file:\/\//, '')
+    if (!match || !file || isOurs(file)) continue
+    return { file, line: Number(match[2]), column: Number(match[3]) }
+  }
+  return null
+}
+
+function isOurs(file: string): boolean {
+  return file.startsWith(`${OWN_FOLDER}/`) || file.startsWith(`${OWN_FOLDER}\\`) || /[\\/](?:\$bunfs|~BUN)[\\/]/.test(file)
+}
+
+/** `features.ts:12`, seen from a folder; the absolute path when it lies elsewhere. */
+export function formatPlace(place: Place, from?: string): string {
+  const file = from === undefined ? place.file : relative(from, place.file)
+  return `${file === '' || file.startsWith('..') || isAbsolute(file) ? place.file : file}:${place.line}`
+}
+
+/** One line for people: `features.ts:12  feature "spend": refresh "5x" is not a duration. Write "5m", …`. */
+export function formatProblem(problem: Problem, from?: string): string {
+  const where = problem.place === null ? '' : `${formatPlace(problem.place, from)}  `
+  const subject = problem.subject === '' ? '' : `${problem.subject}: `
+  return `${where}${subject}${problem.message}${problem.hint === '' ? '' : ` ${problem.hint}`}`
+}

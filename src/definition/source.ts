@@ -1,0 +1,99 @@
+import { type Definition, define, type SourceDraft } from './draft.ts'
+import { TABLE_NAME } from './naming.ts'
+import { type OptionReader, readOptions } from './options.ts'
+import { callPlace } from './place.ts'
+import { show } from './show.ts'
+
+const OPTIONS = ['timestamp', 'delay', 'available', 'until', 'id', 'timezone', 'static', 'file', 'columns', 'description', 'owner', 'tags']
+const EXAMPLE = 'source("transactions", { timestamp: "created_at" })'
+
+/** See fabra.d.ts. */
+export function source(name: unknown, given?: unknown): Definition<'source'> {
+  const options = readOptions('source', given ?? {}, OPTIONS, EXAMPLE)
+  const nameText = checkName(name, options)
+  const read = {
+    timestamp: options.text('timestamp'),
+    delay: options.duration('delay') ?? 0,
+    available: options.text('available'),
+    until: options.text('until'),
+    id: options.text('id'),
+    timezone: options.text('timezone') ?? 'UTC',
+    static: options.flag('static') ?? false,
+    file: options.text('file'),
+    columns: readColumns(options),
+  }
+  checkTogether(read, options)
+  return define({
+    kind: 'source',
+    name: nameText,
+    options: read,
+    description: options.text('description'),
+    owner: options.text('owner'),
+    tags: options.texts('tags'),
+    place: callPlace(),
+    complaints: options.complaints,
+  })
+}
+
+function checkName(name: unknown, options: OptionReader): string {
+  if (typeof name !== 'string') {
+    options.complain(`source() needs the table's name first, got ${show(name)}.`, `Write ${EXAMPLE}.`)
+    return ''
+  }
+  if (!TABLE_NAME.test(name)) {
+    options.complain(`${show(name)} cannot be a table's name.`, 'Use letters, digits and "_", with the schema before a dot: "shop.orders".')
+  }
+  return name
+}
+
+function readColumns(options: OptionReader): Record<string, string> | null {
+  const entries = options.record('columns', 'columns: { user_id: "VARCHAR", created_at: "TIMESTAMPTZ" }')
+  if (entries === null) return null
+  const columns: [string, string][] = []
+  for (const [name, type] of entries) {
+    if (typeof type === 'string' && /^[A-Za-z][A-Za-z0-9_ (),[\]"]*$/.test(type)) columns.push([name, type])
+    else
+      options.complain(
+        `column "${name}" has the type ${show(type)}.`,
+        'Write an SQL type, such as "VARCHAR", "BIGINT", "DOUBLE" or "TIMESTAMPTZ".',
+      )
+  }
+  return Object.fromEntries(columns)
+}
+
+function checkTogether(read: SourceDraft['options'], options: OptionReader): void {
+  if (read.static && read.timestamp !== null) {
+    options.complain('it is static and has a timestamp.', 'Leave one of them out: a static table has the same rows at every time.')
+  }
+  for (const name of ['delay', 'available', 'until'] as const) {
+    if (options.has(name) && read.timestamp === null && !read.static && !options.has('timestamp')) {
+      options.complain(`${name} needs a timestamp.`, 'Name the column that says when a row came to be: timestamp: "created_at".')
+    }
+  }
+  if (!isTimeZone(read.timezone)) {
+    options.complain(
+      `timezone ${show(read.timezone)} is not known.`,
+      'Write an IANA name, such as "UTC", "Europe/Berlin" or "America/New_York".',
+    )
+  }
+  for (const name of ['timestamp', 'available', 'until', 'id'] as const) {
+    const column = read[name]
+    if (column === null) continue
+    if (column.includes('\0') || column.startsWith('__fabra')) {
+      options.complain(`${name} ${show(column)} cannot be a column.`, 'Names that begin with "__fabra" are taken.')
+    }
+    const known = read.columns !== null && read.file === null ? Object.keys(read.columns) : null
+    if (known !== null && !known.some((one) => one.toLowerCase() === column.toLowerCase())) {
+      options.complain(`${name} names the column "${column}", which columns does not have.`, `Add it: columns: { ${column}: "…" }.`)
+    }
+  }
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
