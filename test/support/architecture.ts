@@ -5,7 +5,7 @@ import { dirname, join, normalize, relative } from 'node:path'
 const ROOMS: readonly [room: string, files: RegExp][] = [
   ['foundation', /^(errors|clock)\.ts$/],
   ['definition', /^definition\//],
-  ['ports', /^(store\/[\w-]+\.ts|compute\/(executor|reader|db)\.ts)$/],
+  ['ports', /^(store\/[\w-]+\.ts|compute\/(executor|reader|db|function-runner)\.ts)$/],
   ['store/memory', /^store\/memory\//],
   ['store/redis', /^store\/redis\//],
   ['store/duckdb', /^store\/duckdb\//],
@@ -23,7 +23,7 @@ const ROOMS: readonly [room: string, files: RegExp][] = [
   ['cli', /^cli\//],
   ['config', /^config\.ts$/],
   ['app', /^app\.ts$/],
-  ['public', /^index\.ts$/],
+  ['public', /^(index|fabra\.d)\.ts$/],
   ['main', /^main\.ts$/],
 ]
 
@@ -52,13 +52,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ui: [],
   config: ['definition'],
   app: [...STORES, ...JOBS, 'definition', 'ports', 'compute', 'runtime', 'http', 'observability', 'config', 'ui'],
-  cli: ['app', 'config', 'deploy', 'definition'],
+  cli: ['app', 'config', 'deploy', 'definition', 'observability'],
   public: ['definition', 'runtime'],
-  main: ['cli'],
+  main: ['cli', 'config'],
 }
 
 /** Each package outside of Fabra has one room. */
 const PACKAGES: readonly [name: RegExp, room: string][] = [
+  // Reads functions for their fingerprints.
+  [/^acorn$/, 'definition'],
   [/^@duckdb\//, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
