@@ -1,0 +1,198 @@
+/**
+ * SQL features on the engine that holds their sources:
+ *
+ *     const definitions = await createSqlDefinitions(registry, sourceStore)
+ *     const executor = createSqlExecutor({ sourceStore, definitions })
+ *     await executor.compute(feature, rows, { signal, timeoutMs, mode })
+ *
+ * There are several ways to run one query for many rows, all with one meaning. Set-based: the query is the body of a LATERAL subquery over the
+ * list of rows. Row by row: the same body with bound parameters. One row is always run with parameters. When the engine refuses a statement
+ * set-based, or one row of a set fails, smaller pieces are tried, down to single rows, so that each row gets its own answer.
+ */
+import type { Micros } from '../clock.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
+import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
+import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
+import type { RowSql, SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
+import { sqlValueText } from './sql-values.ts'
+
+export interface SqlExecutorParts {
+  readonly sourceStore: SourceStore
+  /** Of one registry; a reload makes a new executor. */
+  readonly definitions: Pick<SqlDefinitions, 'get'>
+}
+
+/** Rows in one set-based statement. More only makes the lists longer that are held at once. */
+const CHUNK_ROWS = 250_000
+/** Sets up to this size are told apart row by row when one of their rows fails. */
+const SMALL_SET = 8
+/** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
+const MAX_PROBES = 256
+
+export function createSqlExecutor(parts: SqlExecutorParts): Executor {
+  return {
+    async compute(feature, rows, options) {
+      const definition = parts.definitions.get(feature.name)
+      if (!definition) return rows.map(() => asError(unknownDefinition(feature)))
+      if (options.mode === 'past' && definition.past !== null) {
+        const error = refusedForPast(feature, definition.past)
+        return rows.map(() => asError(error))
+      }
+      return new Batch(parts.sourceStore, definition, rows, options).run()
+    },
+  }
+}
+
+/** One call of compute: holds the deadline and the answers so far. */
+class Batch {
+  private readonly answers: (Computed | undefined)[]
+  private readonly deadline: number
+  private probes = 0
+
+  private readonly store: SourceStore
+  private readonly definition: SqlDefinition
+  private readonly rows: readonly ComputeRow[]
+  private readonly options: ComputeOptions
+
+  constructor(store: SourceStore, definition: SqlDefinition, rows: readonly ComputeRow[], options: ComputeOptions) {
+    this.store = store
+    this.definition = definition
+    this.rows = rows
+    this.options = options
+    this.answers = new Array(rows.length)
+    this.deadline = performance.now() + options.timeoutMs
+  }
+
+  async run(): Promise<readonly Computed[]> {
+    for (let from = 0; from < this.rows.length; from += CHUNK_ROWS) {
+      await this.piece(from, Math.min(this.rows.length, from + CHUNK_ROWS))
+    }
+    return this.answers.map((answer) => answer ?? asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null))))
+  }
+
+  private get feature(): Feature {
+    return this.definition.feature
+  }
+
+  /** Answers rows `from` to `to`, whatever it takes. */
+  private async piece(from: number, to: number): Promise<void> {
+    const { set } = this.definition
+    if (to - from === 1 || set.text === null) return this.rowByRow(from, to)
+    try {
+      const result = await this.store.queryOver(set.text, this.rowList(from, to), this.runOptions())
+      this.takeSet(result, from, to)
+    } catch (error) {
+      await this.recover(asSqlError(error), from, to)
+    }
+  }
+
+  private async recover(error: SqlError, from: number, to: number): Promise<void> {
+    if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
+    if (error.kind !== 'runtime' || to - from <= SMALL_SET) return this.rowByRow(from, to)
+    if (this.probes > MAX_PROBES) return this.fail(error, from, to)
+    this.probes += 2
+    const middle = from + Math.ceil((to - from) / 2)
+    await this.piece(from, middle)
+    await this.piece(middle, to)
+  }
+
+  private async rowByRow(from: number, to: number): Promise<void> {
+    for (let i = from; i < to; i++) {
+      const row = this.rows[i]
+      if (!row) continue
+      try {
+        const result = await this.store.query(this.definition.row.text, bindRow(this.definition.row, row), this.runOptions())
+        this.answers[i] = this.answerOf(result.rows, 1)
+      } catch (caught) {
+        const error = asSqlError(caught)
+        if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
+        this.answers[i] = asError(computeError(this.feature, error))
+      }
+    }
+  }
+
+  private takeSet({ rows }: ResultRows, from: number, to: number): void {
+    const hits = new Array<readonly SqlValue[] | undefined>(to - from)
+    const repeated = new Set<number>()
+    for (const row of rows) {
+      const ord = Number(row[0])
+      if (hits[ord] !== undefined) repeated.add(ord)
+      else hits[ord] = row
+    }
+    for (let ord = 0; ord < to - from; ord++) {
+      const hit = hits[ord]
+      this.answers[from + ord] = repeated.has(ord) ? asError(notOneRow(this.feature)) : this.answerOf(hit ? [hit] : [], 2)
+    }
+  }
+
+  /** @param first Column where the user's own begin; the one before is the mark of a row that is there. */
+  private answerOf(rows: readonly (readonly SqlValue[])[], first: number): Computed {
+    const [row] = rows
+    if (rows.length > 1) return asError(notOneRow(this.feature))
+    if (!row || row[first - 1] === null) return { kind: 'missing' }
+    const texts: string[] = []
+    for (const column of this.definition.columns) {
+      try {
+        texts.push(sqlValueText(column.type, row[first + column.index] ?? null, column.sqlType))
+      } catch (error) {
+        if (!(error instanceof FabraError)) throw error
+        return asError(valueError(this.feature, column.name, error))
+      }
+    }
+    return { kind: 'value', texts, oldestInputAt: null }
+  }
+
+  private fail(error: SqlError, from: number, to: number): void {
+    const answer = asError(computeError(this.feature, error))
+    for (let i = from; i < to; i++) this.answers[i] ??= answer
+  }
+
+  private runOptions() {
+    return { signal: this.options.signal, timeoutMs: Math.max(1, Math.floor(this.deadline - performance.now())) }
+  }
+
+  private rowList(from: number, to: number): RowList {
+    const rows = this.rows.slice(from, to)
+    return {
+      key: this.definition.entity.key,
+      keys: this.definition.entity.key.map((_, column) => rows.map((row) => row.key.values[column] ?? '')),
+      asOf: rows.map((row): Micros => row.asOf),
+    }
+  }
+}
+
+function bindRow(sql: RowSql, row: ComputeRow): SqlValue[] {
+  return sql.parameters.map((parameter) => {
+    if (parameter.kind === 'asOf') return new SqlTimestamp(row.asOf)
+    if (parameter.kind === 'key') return row.key.values[parameter.index] ?? null
+    return inputValue(row.inputs?.[parameter.name])
+  })
+}
+
+function inputValue(value: unknown): SqlValue {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
+  return JSON.stringify(value)
+}
+
+function valueError(feature: Feature, column: string | null, error: FabraError): FabraError {
+  const name = column === null ? feature.name : `${feature.name}.${column}`
+  return new FabraError(error.code, `Feature "${name}": ${error.message}`, { hint: error.hint, cause: error.cause })
+}
+
+function asSqlError(error: unknown): SqlError {
+  if (!(error instanceof SqlError)) throw error
+  if (error.kind === 'unavailable') {
+    throw new FabraError('store_unavailable', 'The database that holds the sources cannot be reached.', {
+      hint: 'Try again in a moment.',
+      cause: error,
+    })
+  }
+  return error
+}
+
+function asError(error: FabraError): Computed {
+  return { kind: 'error', error }
+}

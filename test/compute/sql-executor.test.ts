@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type ComputeBench, openComputeBench } from '../support/compute-bench.ts'
+
+let bench: ComputeBench
+const noon = '2026-01-10T12:00:00Z'
+
+beforeAll(async () => {
+  bench = await openComputeBench()
+  await bench.execute(`
+    CREATE TABLE transactions (user_id VARCHAR, amount DECIMAL(18, 2), category VARCHAR, created_at TIMESTAMPTZ);
+    INSERT INTO transactions VALUES
+      ('a', 10.50, 'food', '2026-01-10 11:30:00+00'), ('a', 20.00, 'fuel', '2026-01-10 11:59:59.999999+00'), ('a', 99.00, 'food', '2026-01-10 12:00:00+00'),
+      ('a', 1.25, 'food', '2026-01-09 12:00:00+00'), ('b', 7.00, 'toys', '2026-01-10 11:00:00.000001+00'), ('b', 8.00, NULL, NULL), ('b', 9.00, 'toys', '2030-01-01 00:00:00+00')`)
+})
+
+afterAll(() => bench.store.close())
+
+const sources = { transactions: { timestamp: 'created_at' } }
+
+describe('one query, three ways', () => {
+  test('a count sees only what was there before its time, set-based and row by row alike', async () => {
+    const { definitions, ask } = await bench.define({
+      sources,
+      features: { n: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '1 hour'" },
+    })
+    expect(definitions.problems).toEqual([])
+    expect(definitions.registry.features.get('n')?.columns).toEqual([{ name: null, type: 'int' }])
+    expect(await ask('n', [['a', noon]])).toEqual(['=2'])
+    expect(
+      await ask('n', [
+        ['a', noon],
+        ['b', noon],
+        ['nobody', noon],
+        ['a', '2026-01-10T12:00:00.000001Z'],
+        ['a', noon],
+      ]),
+    ).toEqual(['=2', '=1', '=0', '=3', '=2'])
+  })
+
+  test('no row is missing, a null is a value, two rows are an error, and they stay apart in one batch', async () => {
+    const { ask } = await bench.define({
+      sources,
+      features: { c: 'SELECT category FROM transactions WHERE user_id = $user_id AND amount < 20' },
+    })
+    const rows = [
+      ['a', '2026-01-10T11:30:00Z'],
+      ['b', noon],
+      ['nobody', noon],
+      ['a', noon],
+    ] as const
+    expect(await ask('c', rows)).toEqual(['="food"', '="toys"', 'missing', 'not_one_row'])
+    for (const [i, row] of rows.entries()) expect(await ask('c', [row])).toEqual([(await ask('c', rows))[i] ?? ''])
+  })
+
+  test('a row that fails does not fail its neighbours', async () => {
+    const { ask } = await bench.define({ sources, features: { v: 'SELECT CAST($user_id AS INTEGER) AS v' } })
+    const rows = Array.from({ length: 50 }, (_, i) => [i === 17 ? 'x' : String(i), noon] as const)
+    expect(await ask('v', rows)).toEqual(rows.map(([key]) => (key === 'x' ? 'feature_failed' : `=${key}`)))
+  })
+})

@@ -1,0 +1,143 @@
+import type { Micros } from '../../src/clock.ts'
+import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
+import { entityKey } from '../../src/definition/entity-key.ts'
+import type { Entity, Feature, KeyColumn, KeyType, Registry, Source, ValueType } from '../../src/definition/model.ts'
+import { parseTime } from '../../src/definition/time.ts'
+import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
+import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
+import type { SourceStore } from '../../src/store/source-store.ts'
+
+/** A DuckDB in memory with the tables a test makes, and the compute primitive over them. */
+export interface ComputeBench {
+  readonly database: Database
+  readonly store: SourceStore
+  /** Statements of the test's own: CREATE TABLE, INSERT. */
+  execute(sql: string): Promise<void>
+  define(written: WrittenRegistry): Promise<Defined>
+}
+
+export interface Defined {
+  readonly registry: Registry
+  readonly definitions: SqlDefinitions
+  readonly executor: Executor
+  /** `rows`: key values and as-of times (RFC 3339 or microseconds). Answers in short: `=text` per value, `missing`, or the error's code. */
+  ask(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<string[]>
+  compute(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
+}
+
+export type Question = readonly [key: unknown, asOf: string | Micros, inputs?: Readonly<Record<string, unknown>>]
+
+export interface WrittenFeature extends Partial<Omit<Feature, 'columns'>> {
+  readonly sql: string
+  readonly type?: ValueType
+  readonly columns?: Readonly<Record<string, ValueType | null>>
+}
+
+export interface WrittenRegistry {
+  /** Default: User, keyed by user_id. */
+  readonly key?: Readonly<Record<string, KeyType>>
+  readonly sources?: Readonly<Record<string, Partial<Source>>>
+  readonly features: Readonly<Record<string, string | WrittenFeature>>
+}
+
+/** Close its store after the tests. */
+export async function openComputeBench(threads?: number): Promise<ComputeBench> {
+  const database = await openDatabase({ file: ':memory:', threads })
+  const store = createDuckdbSourceStore(database)
+  return {
+    database,
+    store,
+    execute: (sql) => database.loader.use(ownDeadline(), (session, left) => session.execute(sql, left)),
+    async define(written) {
+      const registry = registryOf(written)
+      const definitions = await createSqlDefinitions(registry, store)
+      return defined(registry, definitions, createSqlExecutor({ sourceStore: store, definitions }))
+    },
+  }
+}
+
+export function defined(registry: Registry, definitions: SqlDefinitions, executor: Executor): Defined {
+  const entity = [...registry.entities.values()][0] as Entity
+  const compute: Defined['compute'] = (name, rows, options) => {
+    const feature = registry.features.get(name) as Feature
+    const questions = rows.map(([key, asOf, inputs]) => ({
+      key: entityKey(entity, Array.isArray(key) ? key : [key]),
+      asOf: typeof asOf === 'number' ? asOf : parseTime(asOf),
+      inputs,
+    }))
+    return executor.compute(feature, questions, {
+      signal: new AbortController().signal,
+      timeoutMs: 60_000,
+      mode: 'past',
+      chain: [],
+      ...options,
+    })
+  }
+  return {
+    registry,
+    definitions,
+    executor,
+    compute,
+    ask: async (name, rows, options) => (await compute(name, rows, options)).map(shortAnswer),
+  }
+}
+
+export function shortAnswer(answer: Computed): string {
+  if (answer.kind === 'value') return `=${answer.texts.join(' ')}`
+  return answer.kind === 'missing' ? 'missing' : answer.error.code
+}
+
+export function registryOf(written: WrittenRegistry): Registry {
+  const columns: Readonly<Record<string, KeyType>> = written.key ?? { user_id: 'string' }
+  const key = Object.entries(columns).map(([name, type]): KeyColumn => ({ name, type }))
+  const entity: Entity = { ...undescribed, name: 'User', key, keys: null }
+  const sources = Object.entries(written.sources ?? {}).map(([name, settings]) => [name, sourceOf(name, settings)] as const)
+  const features = Object.entries(written.features).map(([name, feature]) => [name, featureOf(name, feature)] as const)
+  return { entities: new Map([['User', entity]]), sources: new Map(sources), features: new Map(features), featureSets: new Map() }
+}
+
+const undescribed = { description: null, owner: null, tags: [], place: { file: '/features.ts', line: 1, column: 1 } } as const
+
+function sourceOf(name: string, settings: Partial<Source>): Source {
+  const plain = {
+    name,
+    timestamp: null,
+    delay: 0,
+    available: null,
+    until: null,
+    id: null,
+    timezone: 'UTC',
+    static: false,
+    file: null,
+    columns: null,
+  }
+  return { ...undescribed, ...plain, ...settings }
+}
+
+function featureOf(name: string, written: string | WrittenFeature): Feature {
+  const { sql, type, columns, ...rest } = typeof written === 'string' ? { sql: written, type: undefined, columns: undefined } : written
+  const named = columns && Object.entries(columns).map(([column, columnType]) => ({ name: column, type: columnType }))
+  return {
+    ...undescribed,
+    name,
+    entity: 'User',
+    computation: { kind: 'sql', sql },
+    columns: named ?? [{ name: null, type: type ?? null }],
+    refresh: { kind: 'realtime' },
+    maxStaleness: null,
+    lookBack: null,
+    defaults: null,
+    timeout: null,
+    keepWarm: null,
+    history: 'changes',
+    inputs: {},
+    uses: [],
+    replay: false,
+    version: null,
+    sameAs: null,
+    fingerprint: '0123456789abcdef',
+    ...rest,
+  }
+}
