@@ -67,6 +67,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
+  [/^acorn$/, 'runtime'],
 ]
 
 /** Words in code (not in comments) that only one file may use. */
