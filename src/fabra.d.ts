@@ -92,7 +92,7 @@ interface ReturnedValues {
   timestamp: string | Date
   list: readonly unknown[]
   dict: object
-  json: {}
+  json: NonNullable<unknown>
 }
 
 // ---------------------------------------------------------------------------------------------------------------- entities
@@ -209,6 +209,8 @@ export type Columns = { readonly [column: string]: ValueType }
 /** Values that only the request knows, by name. */
 export type Inputs = { readonly [input: string]: ValueType }
 
+type NoInputs = Record<never, ValueType>
+
 /** All columns of a feature, as `get(feature)` gives them. */
 export type ColumnValues<C> = { [N in keyof C]: ValueOf<C[N]> | null }
 
@@ -321,7 +323,7 @@ export function feature<const C extends Columns>(options: SqlOptions & ManyValue
 export function feature<T extends ValueType = any>(options: SqlOptions & OneValue<T, Returned<T>>): Feature<ValueOf<T>>
 
 /** Several columns of one function: it returns an object with all of them. */
-export function feature<K, const C extends Columns, const I extends Inputs = {}>(
+export function feature<K, const C extends Columns, const I extends Inputs = NoInputs>(
   options: FunctionOptions<K, I> & ManyValues<C>,
   compute: (
     key: K,
@@ -337,7 +339,7 @@ export function feature<K, const C extends Columns, const I extends Inputs = {}>
  *   async (userId, { db }) => db.fetchval(
  *     "SELECT COUNT(*) FROM transactions WHERE user_id = $1 AND created_at > NOW() - INTERVAL '1 hour'", userId))
  */
-export function feature<K, T extends ValueType = 'json', const I extends Inputs = {}>(
+export function feature<K, T extends ValueType = 'json', const I extends Inputs = NoInputs>(
   options: FunctionOptions<K, I> & OneValue<T, Returned<T>>,
   compute: (key: K, context: Context<InputValues<I>>) => Returned<T> | PromiseLike<Returned<T>>,
 ): Feature<ValueOf<T>>
@@ -348,7 +350,7 @@ export function feature<K, T extends ValueType = 'json', const I extends Inputs 
 export type InputValues<I> = { readonly [N in keyof I]: ValueOf<I[N]> }
 
 /** What a feature's function gets as its second argument. */
-export interface Context<I = {}> {
+export interface Context<I = NoInputs> {
   /** The database that holds the sources, seen from `asOf`. */
   readonly db: Db
   /**
@@ -429,3 +431,6 @@ export interface FeatureSet {
  * export const fraud_v1 = featureSet('fraud_v1', [transaction_count_1h, 'spend.avg_30d'])
  */
 export function featureSet(name: string, features: readonly (Feature | string)[], options?: Described): FeatureSet
+
+// biome-ignore lint/complexity/noUselessEmptyExport: without it every declaration of this file would be exported.
+export {}

@@ -1,5 +1,4 @@
-import { isAbsolute, relative } from 'node:path'
-import type { Place, Problem } from './model.ts'
+import type { Place } from './model.ts'
 
 /** Folder of our own sources; in the compiled executable a virtual one. */
 const OWN_FOLDER = import.meta.dir.replace(/[\\/]definition$/, '')
@@ -23,15 +22,7 @@ function isOurs(file: string): boolean {
   return file.startsWith(`${OWN_FOLDER}/`) || file.startsWith(`${OWN_FOLDER}\\`) || /[\\/](?:\$bunfs|~BUN)[\\/]/.test(file)
 }
 
-/** `features.ts:12`, seen from a folder; the absolute path when it lies elsewhere. */
-export function formatPlace(place: Place, from?: string): string {
-  const file = from === undefined ? place.file : relative(from, place.file)
-  return `${file === '' || file.startsWith('..') || isAbsolute(file) ? place.file : file}:${place.line}`
-}
-
-/** One line for people: `features.ts:12  feature "spend": refresh "5x" is not a duration. Write "5m", …`. */
-export function formatProblem(problem: Problem, from?: string): string {
-  const where = problem.place === null ? '' : `${formatPlace(problem.place, from)}  `
-  const subject = problem.subject === '' ? '' : `${problem.subject}: `
-  return `${where}${subject}${problem.message}${problem.hint === '' ? '' : ` ${problem.hint}`}`
+/** `/home/ada/features.ts:12`. */
+export function formatPlace(place: Place): string {
+  return `${place.file}:${place.line}`
 }
