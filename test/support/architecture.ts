@@ -60,14 +60,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Each package outside of Fabra has one room. */
 const PACKAGES: readonly [name: RegExp, room: string][] = [
   // Reads functions for their fingerprints.
-  [/^acorn$/, 'definition'],
+  [/^acorn$/, 'runtime'],
   [/^@duckdb\//, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
-  [/^acorn$/, 'runtime'],
 ]
 
 /** Words in code (not in comments) that only one file may use. */

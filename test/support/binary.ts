@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { freePort } from './ports.ts'
 import { until } from './until.ts'
 
 const PROJECT = resolve(import.meta.dir, '../..')
@@ -39,6 +38,8 @@ export interface Finished {
 }
 
 interface RunOptions {
+  /** Default: dist/fabra, built where it is older than its sources. */
+  readonly binary?: string
   readonly cwd?: string
   /** Added to PATH, HOME and the like; FABRA_… variables of the machine are not passed on. An undefined one is removed. */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -46,7 +47,7 @@ interface RunOptions {
 
 /** Runs a command of the executable to its end. */
 export async function runFabra(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const child = Bun.spawn([builtBinary(), ...args], {
+  const child = Bun.spawn([options.binary ?? builtBinary(), ...args], {
     cwd: options.cwd ?? PROJECT,
     env: cleanEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,7 +66,7 @@ export interface RunningFabra {
   /** What it has printed so far. */
   stdout(): string
   stderr(): string
-  /** SIGTERM, then waits. @returns the exit code. Safe to call twice. */
+  /** SIGTERM, then waits. @returns the exit code. Safe to call twice. Removes the folder, unless `cwd` was given. */
   stop(): Promise<number>
   /** SIGKILL, then waits: as if the machine had taken the process away. The folder stays, so that it can be started again. */
   kill(): Promise<void>
@@ -76,59 +77,56 @@ interface StartOptions extends RunOptions {
   readonly file: string
   /** More arguments for `serve`. */
   readonly args?: readonly string[]
+  /** Default: any free one. */
   readonly port?: number
 }
 
 /**
- * `fabra serve` on a free port, in a temporary folder unless `cwd` is given; ready to answer when the promise resolves.
+ * `fabra serve` on a free port, in a temporary folder unless `cwd` is given; has said its address and answers when the promise resolves.
  * @throws Error with everything it printed, if it ends before it is ready.
  */
 export async function startFabra(options: StartOptions): Promise<RunningFabra> {
-  const binary = builtBinary()
-  const port = options.port ?? (await freePort())
-  const url = `http://127.0.0.1:${port}`
   const cwd = options.cwd ?? temporaryFolder()
   const removeFolder = () => options.cwd === undefined && rmSync(cwd, { recursive: true, force: true })
-  const child = Bun.spawn([binary, 'serve', resolve(options.file), '--port', String(port), ...(options.args ?? [])], {
+  const serve = ['serve', resolve(cwd, options.file), '--port', String(options.port ?? 0), ...(options.args ?? [])]
+  const child = Bun.spawn([options.binary ?? builtBinary(), ...serve], {
     cwd,
     env: cleanEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
-  const printed = () => `${stdout.text()}${stderr.text()}`
-  const isUp = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`fabra serve ended (${child.exitCode}).\n${printed()}`)
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    child.kill(signal)
+    const watchdog = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+    const [exitCode] = await Promise.all([child.exited, stdout.ended, stderr.ended])
+    clearTimeout(watchdog)
+    return exitCode
+  }
+  const printedUrl = async () => {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`fabra serve ended with ${child.exitCode ?? child.signalCode}.`)
+    const url = /http:\/\/[^\s"'/]+:\d+/.exec(stdout.text())?.[0]
+    if (url === undefined || !stdout.text().endsWith('\n')) return undefined
     const response = await fetch(`${url}/health`).catch(() => undefined)
-    return response?.ok === true ? true : undefined
+    return response?.ok === true ? url : undefined
   }
   try {
-    await until(`fabra serve on port ${port}`, START_LIMIT_MS, isUp)
+    const url = await until('fabra serve', START_LIMIT_MS, printedUrl)
+    return {
+      url,
+      port: Number(new URL(url).port),
+      pid: child.pid,
+      cwd,
+      stdout: stdout.text,
+      stderr: stderr.text,
+      stop: () => end('SIGTERM').finally(removeFolder),
+      kill: async () => void (await end('SIGKILL')),
+    }
   } catch (error) {
-    child.kill('SIGKILL')
-    await Promise.all([child.exited, stdout.ended, stderr.ended])
+    await end('SIGKILL')
     removeFolder()
-    throw new Error(`${error instanceof Error ? error.message : error}\n${printed()}`)
-  }
-  return {
-    url,
-    port,
-    pid: child.pid,
-    cwd,
-    stdout: stdout.text,
-    stderr: stderr.text,
-    stop: async () => {
-      child.kill('SIGTERM')
-      const watchdog = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
-      const [exitCode] = await Promise.all([child.exited, stdout.ended, stderr.ended])
-      clearTimeout(watchdog)
-      removeFolder()
-      return exitCode
-    },
-    kill: async () => {
-      child.kill('SIGKILL')
-      await Promise.all([child.exited, stdout.ended, stderr.ended])
-    },
+    throw new Error(`${error instanceof Error ? error.message : error}\n${stdout.text()}${stderr.text()}`)
   }
 }
 
