@@ -45,7 +45,7 @@ describe('the check of the import table goes red when', () => {
       "import { FabraError } from '../errors.ts'",
       "import type { Feature } from '../definition/model.ts'",
       "import { x } from '../compute/sql-executor.ts'",
-      "// process.exit(1) and process.env, import y from 'left-pad'",
+      "// process.exit(1) and process.env, import y from 'left-pad', import('left-pad')",
       "export const example = `import { z } from 'left-pad'`",
       'process.exitCode = 1',
     ]

@@ -22,7 +22,7 @@ const ROOMS: readonly [room: string, files: RegExp][] = [
   ['ui', /^ui\//],
   ['cli', /^cli\//],
   ['config', /^config\.ts$/],
-  ['app', /^app\.ts$/],
+  ['app', /^(app|project|sample-key)\.ts$/],
   ['public', /^(index|fabra\.d)\.ts$/],
   ['main', /^main\.ts$/],
 ]
@@ -137,7 +137,9 @@ function importsOf(file: string, text: string): string[] {
     .replace(/\bimport\s+type\b(?=\s*[\w{*])/g, 'import')
     .replace(/\bexport\s+type\b(?=\s*[{*])/g, 'export')
     .replace(/([{,]\s*)type\s+(?=\w)/g, '$1')
-  const inTypePositions = [...text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)].map((match) => match[1] ?? '')
+  // Types named in place are gone before the parser lists imports, so they are looked for in the text, without its comments.
+  const uncommented = text.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
+  const inTypePositions = [...uncommented.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)].map((match) => match[1] ?? '')
   return [
     ...new Set([
       ...transpiler(file)
