@@ -14,61 +14,59 @@ export interface Session {
   execute(text: string, options: RunOptions): Promise<void>
   /** Our own statement, with rows. */
   read(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
+  /** Our own statement, its rows kept by the engine and converted as they are asked for; the session is free meanwhile. */
+  open(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<OpenResult>
   /** A user's statement: exactly one SELECT. @throws SqlError */
   select(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Binds a user's statement without running it. @throws SqlError */
   describe(text: string): Promise<ResultRows['columns']>
 }
 
+/** A result held by the engine. */
+export interface OpenResult {
+  readonly chunkCount: number
+  /** Rows of the chunks `from` to `to` (excluded). */
+  rows(from: number, to: number): SqlValue[][]
+}
+
 export function createSession(connection: DuckDBConnection): Session {
-  const run = (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) =>
-    withDeadline(connection, text, options, async () => {
-      bind(prepared, parameters)
-      return toRows(await prepared.run())
-    })
+  const own = (text: string) => connection.prepare(text)
+  const users = (text: string) => prepareOne(connection, text)
+  const run = <T>(
+    prepare: (text: string) => Promise<DuckDBPreparedStatement>,
+    request: { readonly text: string; readonly parameters: readonly SqlValue[]; readonly options: RunOptions },
+    convert: (result: DuckDBMaterializedResult) => T,
+  ): Promise<T> =>
+    withPrepared(request.text, prepare, (prepared) =>
+      withDeadline(connection, request.text, request.options, async () => {
+        bind(prepared, request.parameters)
+        return convert(await prepared.run())
+      }),
+    )
   return {
     connection,
     execute: (text, options) =>
       withDeadline(connection, text, options, async () => {
         await connection.run(text)
       }),
-    async read(text, parameters, options) {
-      return withPrepared(
-        text,
-        () => connection.prepare(text),
-        (prepared) => run(prepared, text, parameters, options),
-      )
-    },
-    async select(text, parameters, options) {
-      return withPrepared(
-        text,
-        () => prepareOne(connection, text),
-        (prepared) => run(prepared, text, parameters, options),
-      )
-    },
-    async describe(text) {
-      return withPrepared(
-        text,
-        () => prepareOne(connection, text),
-        async (prepared) => {
-          const columns = []
-          for (let i = 0; i < prepared.columnCount; i++)
-            columns.push({ name: prepared.columnName(i), type: typeName(prepared.columnType(i)) })
-          return columns
-        },
-      )
-    },
+    read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
+    open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
+    select: (text, parameters, options) => run(users, { text, parameters, options }, toRows),
+    describe: (text) =>
+      withPrepared(text, users, async (prepared) =>
+        Array.from({ length: prepared.columnCount }, (_, i) => ({ name: prepared.columnName(i), type: typeName(prepared.columnType(i)) })),
+      ),
   }
 }
 
 async function withPrepared<T>(
   text: string,
-  prepare: () => Promise<DuckDBPreparedStatement>,
+  prepare: (text: string) => Promise<DuckDBPreparedStatement>,
   use: (prepared: DuckDBPreparedStatement) => Promise<T>,
 ): Promise<T> {
   let prepared: DuckDBPreparedStatement
   try {
-    prepared = await prepare()
+    prepared = await prepare(text)
   } catch (error) {
     throw toSqlError(error, text)
   }
@@ -102,12 +100,23 @@ function bind(prepared: DuckDBPreparedStatement, parameters: readonly SqlValue[]
   }
 }
 
-async function toRows(result: DuckDBMaterializedResult): Promise<ResultRows> {
-  const columns = []
-  for (let i = 0; i < result.columnCount; i++) columns.push({ name: result.columnName(i), type: typeName(result.columnType(i)) })
-  const rows: SqlValue[][] = []
-  for (let i = 0; i < result.chunkCount; i++) appendRows(result.getChunk(i), rows)
-  return { columns, rows }
+function toRows(result: DuckDBMaterializedResult): ResultRows {
+  const columns = Array.from({ length: result.columnCount }, (_, i) => ({
+    name: result.columnName(i),
+    type: typeName(result.columnType(i)),
+  }))
+  return { columns, rows: toOpenResult(result).rows(0, result.chunkCount) }
+}
+
+function toOpenResult(result: DuckDBMaterializedResult): OpenResult {
+  return {
+    chunkCount: result.chunkCount,
+    rows(from, to) {
+      const rows: SqlValue[][] = []
+      for (let i = from; i < to; i++) appendRows(result.getChunk(i), rows)
+      return rows
+    },
+  }
 }
 
 /** Runs `work`; at the deadline or the signal the engine is interrupted until it lets go, so the connection is free again afterwards. */

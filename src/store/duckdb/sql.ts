@@ -94,3 +94,38 @@ export const FORGET_FILE = 'DELETE FROM fabra.source_files WHERE source = $1'
 export const REMEMBER_FILE = `
 INSERT INTO fabra.source_files (source, path, size, modified_us, content_hash, settings_hash, loaded_at)
 VALUES ($1, $2, $3, $4, $5, $6, now())`
+
+const HISTORY_COLUMNS = 'feature, fingerprint, entity_key, value, event_timestamp, available_at, created_at, seq, origin'
+
+/** Total: no two rows tie, so the same question has the same answer on any number of threads. ASOF JOIN is not total. */
+const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'
+
+/** Newest row per key. Must not return rows that became available later than $3. */
+export const LATEST = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3
+QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
+ORDER BY ${NEWEST_FIRST}, entity_key
+LIMIT $4`
+
+export const LATEST_OF = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VARCHAR[]))
+QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
+
+export const READ_HISTORY = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3
+  AND ($4::TIMESTAMPTZ IS NULL OR event_timestamp >= $4::TIMESTAMPTZ)
+  AND ($5::TIMESTAMPTZ IS NULL OR event_timestamp <= $5::TIMESTAMPTZ)
+ORDER BY ${NEWEST_FIRST}
+LIMIT $6`
+
+export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
+
+export const FORGET_KEY = `
+DELETE FROM fabra.feature_history
+WHERE feature IN (SELECT unnest($1::VARCHAR[])) AND entity_key = $2`

@@ -1,0 +1,116 @@
+import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
+import { FabraError } from '../../errors.ts'
+import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
+import { SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { type Database, ownDeadline } from './database.ts'
+import type { Session } from './session.ts'
+import { CATALOG, FORGET_KEY, LAST_SEQ, LATEST, LATEST_OF, READ_HISTORY } from './sql.ts'
+
+const CHUNK_ROWS = 2048
+/** Rows a batch of `latest` has, about: what the engine gives at a time. */
+const BATCH_CHUNKS = 8
+
+/** History in the laptop's one file. Closing it closes the file. */
+export function createDuckdbOfflineStore(database: Database): OfflineStore {
+  const read = (text: string, parameters: readonly SqlValue[]) =>
+    reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
+  return {
+    append: (rows) =>
+      rows.length === 0 ? Promise.resolve() : reported(() => database.history.use(ownDeadline(), (session) => appendRows(session, rows))),
+    async *latest(feature, fingerprint, { before, limit }) {
+      const result = await reported(() =>
+        database.readers.use(ownDeadline(), (session, left) =>
+          session.open(LATEST, [feature, fingerprint, new SqlTimestamp(before), limit], left),
+        ),
+      )
+      for (let chunk = 0; chunk < result.chunkCount; chunk += BATCH_CHUNKS) {
+        yield result.rows(chunk, Math.min(chunk + BATCH_CHUNKS, result.chunkCount)).map(toHistoryRow)
+      }
+    },
+    async latestOf(feature, fingerprint, keys) {
+      if (keys.length === 0) return []
+      const { rows } = await read(LATEST_OF, [feature, fingerprint, [...new Set(keys)]])
+      const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
+      return keys.map((key) => found.get(key))
+    },
+    async history({ feature, fingerprint, entityKey, from, to, limit }) {
+      const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
+      const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), limit])
+      return rows.map(toHistoryRow)
+    },
+    async lastSeq() {
+      const { rows } = await read(LAST_SEQ, [])
+      return Number(rows[0]?.[0] ?? 0)
+    },
+    async forget(features, entityKey) {
+      if (features.length === 0) return 0
+      const forgotten = await reported(() =>
+        database.history.use(ownDeadline(), (session, left) => session.read(FORGET_KEY, [features, entityKey], left)),
+      )
+      return Number(forgotten.rows[0]?.[0] ?? 0)
+    },
+    close: () => database.close(),
+  }
+}
+
+async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
+  await session.execute('BEGIN', ownDeadline())
+  try {
+    const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
+    for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
+      appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
+    }
+    appender.closeSync()
+    await session.execute('COMMIT', ownDeadline())
+  } catch (error) {
+    await session.execute('ROLLBACK', ownDeadline()).catch(() => undefined)
+    throw error
+  }
+}
+
+const COLUMN_TYPES = [VARCHAR, VARCHAR, VARCHAR, VARCHAR, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ, BIGINT, VARCHAR]
+
+function toChunk(rows: readonly HistoryRow[]): DuckDBDataChunk {
+  const chunk = DuckDBDataChunk.create(COLUMN_TYPES, rows.length)
+  const time = (micros: number) => new DuckDBTimestampTZValue(BigInt(micros))
+  chunk.setColumns([
+    rows.map((row) => row.feature),
+    rows.map((row) => row.fingerprint),
+    rows.map((row) => row.entityKey),
+    rows.map((row) => row.value),
+    rows.map((row) => time(row.eventAt)),
+    rows.map((row) => time(row.availableAt)),
+    rows.map((row) => time(row.createdAt)),
+    rows.map((row) => BigInt(row.seq)),
+    rows.map((row) => row.origin),
+  ])
+  return chunk
+}
+
+function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
+  const [feature, fingerprint, entityKey, value, eventAt, availableAt, createdAt, seq, origin] = row
+  const micros = (time: SqlValue | undefined) => (time instanceof SqlTimestamp ? time.micros : Number.NaN)
+  return {
+    feature: String(feature),
+    fingerprint: String(fingerprint),
+    entityKey: String(entityKey),
+    value: value === null || value === undefined ? null : String(value),
+    eventAt: micros(eventAt),
+    availableAt: micros(availableAt),
+    createdAt: micros(createdAt),
+    seq: Number(seq),
+    origin: String(origin) as Origin,
+  }
+}
+
+async function reported<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof FabraError) throw error
+    throw new FabraError('store_unavailable', 'The offline store did not answer.', {
+      hint: 'Check that the disk of the data folder is not full and can be written.',
+      cause: error,
+    })
+  }
+}

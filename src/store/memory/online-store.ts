@@ -1,0 +1,73 @@
+import type { OnlineStore, StoredValue } from '../online-store.ts'
+
+/** One entity: a slot number per field, and one array of slots per key. Ten times smaller than a map entry per value. */
+interface EntityTable {
+  readonly slots: Map<string, number>
+  readonly rows: Map<string, (StoredValue | undefined)[]>
+}
+
+/** Latest values in this process. Gone at exit; rewarmed from history at start. */
+export function createMemoryOnlineStore(): OnlineStore {
+  const tables = new Map<string, EntityTable>()
+
+  const tableOf = (entity: string): EntityTable => {
+    let table = tables.get(entity)
+    if (!table) {
+      table = { slots: new Map(), rows: new Map() }
+      tables.set(entity, table)
+    }
+    return table
+  }
+
+  return {
+    read(entity, keys, fields) {
+      const table = tables.get(entity)
+      const slots = fields.map((field) => table?.slots.get(field) ?? -1)
+      return keys.map((key) => {
+        const row = table?.rows.get(key)
+        return slots.map((slot) => row?.[slot])
+      })
+    },
+    async write(writes) {
+      const refused: number[] = []
+      for (const [i, { entity, key, field, value }] of writes.entries()) {
+        const table = tableOf(entity)
+        let slot = table.slots.get(field)
+        if (slot === undefined) {
+          slot = table.slots.size
+          table.slots.set(field, slot)
+        }
+        let row = table.rows.get(key)
+        if (!row) {
+          row = []
+          table.rows.set(key, row)
+        }
+        const stored = row[slot]
+        if (stored && !replaces(value, stored)) {
+          refused.push(i)
+          continue
+        }
+        // Filled up to the slot, so that the array never has holes.
+        while (row.length < slot) row.push(undefined)
+        row[slot] = value
+      }
+      return refused
+    },
+    async forget(entity, key) {
+      const table = tables.get(entity)
+      const count = table?.rows.get(key)?.filter((value) => value !== undefined).length ?? 0
+      table?.rows.delete(key)
+      return count
+    },
+    async close() {
+      tables.clear()
+    },
+  }
+}
+
+/** By event time, then by when it became available, then by who was accepted last. */
+function replaces(value: StoredValue, stored: StoredValue): boolean {
+  if (value.eventAt !== stored.eventAt) return value.eventAt > stored.eventAt
+  if (value.availableAt !== stored.availableAt) return value.availableAt > stored.availableAt
+  return value.token >= stored.token
+}

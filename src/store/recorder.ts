@@ -1,0 +1,235 @@
+/**
+ * Where every accepted value goes: at once into the online store, and through a queue into history.
+ *
+ * History rows are committed in groups: after 50 ms, at 1,000 rows, or as soon as somebody waits for them to be durable. One commit is in
+ * flight at a time, so rows arrive in the order of their `seq`. When the offline store fails, the rows stay queued and are tried again with
+ * growing pauses; those who wait are told after a few attempts. A full queue refuses new writes, so memory is bounded and nothing accepted
+ * is forgotten in silence.
+ */
+import type { Clock } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Entity, Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import { createHistoryPolicy } from './history-policy.ts'
+import { toHistoryText } from './history-text.ts'
+import type { HistoryRow, OfflineStore } from './offline-store.ts'
+import type { OnlineStore, StoredValue, StoredWrite } from './online-store.ts'
+
+export interface RecordedWrite {
+  readonly feature: Feature
+  readonly entity: Entity
+  readonly key: EntityKey
+  /** Its token is given here: what is accepted later wins over an equal time. */
+  readonly value: Omit<StoredValue, 'token'>
+}
+
+export interface RecorderCounters {
+  /** History rows committed. */
+  readonly written: number
+  /** Computed values that history already held. */
+  readonly suppressed: number
+  /** Commits that failed; their rows are tried again. */
+  readonly failures: number
+  /** Rows given up at close. */
+  readonly lost: number
+  /** Rows waiting for their commit. */
+  readonly queued: number
+}
+
+export interface Recorder {
+  /**
+   * @param options.durable Resolve only after the history rows are committed.
+   * @returns indexes of the writes that the online store refused because it holds something newer. History has them all the same.
+   * @throws FabraError overloaded when the queue is full (nothing was written), store_unavailable when a store fails.
+   */
+  record(writes: readonly RecordedWrite[], options: { readonly durable: boolean }): Promise<readonly number[]>
+  /** Everything recorded before this is committed when it resolves. @throws FabraError store_unavailable */
+  flush(): Promise<void>
+  counters(): RecorderCounters
+  /** Flushes, with a last attempt, and stops. Does not close the stores. */
+  close(): Promise<void>
+}
+
+export interface RecorderOptions {
+  readonly online: OnlineStore
+  readonly offline: OfflineStore
+  readonly clock: Clock
+  /** Told of what nobody else is told of: a failing history, and rows lost at close. */
+  readonly onProblem: (message: string, cause: unknown) => void
+  /** Default 50. */
+  readonly commitEveryMs?: number
+  /** Default 100,000. */
+  readonly maxQueuedRows?: number
+}
+
+const COMMIT_AT_ROWS = 1000
+const MAX_COMMIT_ROWS = 20_000
+const RETRY_FIRST_MS = 50
+const RETRY_LAST_MS = 5000
+/** Those who wait for durability are told of the failure after so many attempts; the rows are tried on. */
+const ATTEMPTS_FOR_WAITERS = 3
+
+/** `fieldOf(feature)` is the name of the feature's slot in the online store: versions side by side never mix. */
+export function fieldOf(feature: Feature): string {
+  return `${feature.name}@${feature.fingerprint}`
+}
+
+/** Counting goes on where history ends. @throws FabraError store_unavailable */
+export async function createRecorder(options: RecorderOptions): Promise<Recorder> {
+  const { online, clock } = options
+  const policy = createHistoryPolicy()
+  const queue = createHistoryQueue(options)
+  let seq = await options.offline.lastSeq()
+  let suppressed = 0
+
+  return {
+    async record(writes, { durable }) {
+      queue.checkRoom()
+      const createdAt = clock.now()
+      const stored: StoredWrite[] = []
+      const rows: HistoryRow[] = []
+      for (const { feature, entity, key, value } of writes) {
+        seq++
+        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token: seq } })
+        const text = toHistoryText(feature, value.texts)
+        if (!policy.accepts(feature, key.encoded, { eventAt: value.eventAt, origin: value.origin, text })) {
+          suppressed++
+          continue
+        }
+        rows.push({
+          feature: feature.name,
+          fingerprint: feature.fingerprint,
+          entityKey: key.encoded,
+          value: text,
+          eventAt: value.eventAt,
+          availableAt: value.availableAt,
+          createdAt,
+          seq,
+          origin: value.origin,
+        })
+      }
+      const committed = queue.add(rows, durable)
+      const refused = online.write(stored)
+      // Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection.
+      const [first, second] = await Promise.allSettled([refused, committed])
+      if (first.status === 'rejected') throw first.reason
+      if (second.status === 'rejected') throw second.reason
+      return first.value
+    },
+    flush: () => queue.flush(),
+    counters: () => ({ ...queue.counters(), suppressed }),
+    close: () => queue.close(),
+  }
+}
+
+interface HistoryQueue {
+  /** @throws FabraError overloaded */
+  checkRoom(): void
+  /** @returns at once, or when the rows are committed. */
+  add(rows: readonly HistoryRow[], durable: boolean): Promise<void> | undefined
+  flush(): Promise<void>
+  counters(): Omit<RecorderCounters, 'suppressed'>
+  close(): Promise<void>
+}
+
+interface Waiter {
+  /** The queue's count of rows that must be committed. */
+  readonly upTo: number
+  readonly since: number
+  resolve(): void
+  reject(error: unknown): void
+}
+
+function createHistoryQueue(options: RecorderOptions): HistoryQueue {
+  const { offline, onProblem, commitEveryMs = 50, maxQueuedRows = 100_000 } = options
+  let pending: HistoryRow[] = []
+  let waiters: Waiter[] = []
+  let added = 0
+  let written = 0
+  let failures = 0
+  let failuresInARow = 0
+  let lost = 0
+  let closed = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let running: Promise<void> | undefined
+
+  const schedule = (delayMs: number) => {
+    if (timer || running) return
+    timer = setTimeout(() => {
+      timer = undefined
+      start()
+    }, delayMs)
+  }
+  const start = () => {
+    clearTimeout(timer)
+    timer = undefined
+    running ??= commit().finally(() => {
+      running = undefined
+      if (pending.length > 0 && !closed) schedule(failuresInARow > 0 ? retryDelay(failuresInARow) : waiters.length > 0 ? 0 : commitEveryMs)
+    })
+  }
+  const commit = async () => {
+    // Rows that arrive in the same turn of the event loop go along.
+    await new Promise((resolve) => setImmediate(resolve))
+    const batch = pending.slice(0, MAX_COMMIT_ROWS)
+    if (batch.length === 0) return
+    try {
+      await offline.append(batch)
+    } catch (error) {
+      failures++
+      if (failuresInARow++ === 0) onProblem(`History could not be written; ${pending.length} rows are kept and tried again.`, error)
+      const tired = waiters.filter((waiter) => failures - waiter.since >= ATTEMPTS_FOR_WAITERS)
+      waiters = waiters.filter((waiter) => failures - waiter.since < ATTEMPTS_FOR_WAITERS)
+      for (const waiter of tired) waiter.reject(error)
+      return
+    }
+    failuresInARow = 0
+    written += batch.length
+    pending = pending.slice(batch.length)
+    const done = waiters.filter((waiter) => waiter.upTo <= written)
+    waiters = waiters.filter((waiter) => waiter.upTo > written)
+    for (const waiter of done) waiter.resolve()
+  }
+  const committed = () =>
+    new Promise<void>((resolve, reject) => {
+      waiters.push({ upTo: added, since: failures, resolve, reject })
+      if (failuresInARow === 0) start()
+    })
+
+  return {
+    checkRoom() {
+      if (closed) throw new FabraError('store_unavailable', 'The recorder is closed: this process is stopping.')
+      if (pending.length < maxQueuedRows) return
+      throw new FabraError('overloaded', `${pending.length} history rows are waiting to be written.`, {
+        hint: failuresInARow > 0 ? 'The offline store is failing: see the log.' : 'Send less at a time, and again in a moment.',
+      })
+    },
+    add(rows, durable) {
+      for (const row of rows) pending.push(row)
+      added += rows.length
+      if (durable && added > written) return committed()
+      if (pending.length >= COMMIT_AT_ROWS && failuresInARow === 0) start()
+      else if (pending.length > 0) schedule(failuresInARow > 0 ? retryDelay(failuresInARow) : commitEveryMs)
+      return undefined
+    },
+    async flush() {
+      if (added > written) await committed()
+    },
+    counters: () => ({ written, failures, lost, queued: pending.length }),
+    async close() {
+      if (closed) return
+      closed = true
+      clearTimeout(timer)
+      timer = undefined
+      await running
+      for (let attempt = 0; pending.length > 0 && attempt < ATTEMPTS_FOR_WAITERS; attempt += failuresInARow > 0 ? 1 : 0) await commit()
+      if (pending.length === 0) return
+      lost = pending.length
+      onProblem(`${lost} history rows were lost: the offline store did not take them before the process ended.`, undefined)
+    },
+  }
+}
+
+function retryDelay(failuresInARow: number): number {
+  return Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(failuresInARow, 10))
+}
