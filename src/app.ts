@@ -1,0 +1,90 @@
+/** The composition root: Config → stores → executors → jobs → http. Started and stopped in order. */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import packageJson from '../package.json'
+import { type Micros, systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { Feature } from './definition/model.ts'
+import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
+import type { Logger } from './observability/logger.ts'
+import { openProject } from './project.ts'
+import { sampleKey } from './sample-key.ts'
+import type { Serving } from './serving/serving.ts'
+
+export interface AppOptions {
+  /** Absolute paths of the definition files. */
+  readonly files: readonly string[]
+  readonly config: Config
+  readonly log: Logger
+  /** Added to the machine's clock (`--clock`). */
+  readonly clockOffset: Micros
+  /** Keep state in a folder of its own, emptied at start (`--clock`). */
+  readonly apart?: boolean
+}
+
+export interface App {
+  serving(): Serving
+  /** The HTTP API without a socket. */
+  fetch(request: Request): Promise<Response>
+  /** @throws FabraError port_in_use */
+  listen(): Promise<HttpServer>
+  /** A key of the feature's entity that its data knows, its columns in order. */
+  sampleKey(feature: Feature): Promise<readonly string[] | undefined>
+  /** Stops taking requests, lets running ones finish, makes history durable and lets go of the data folder. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
+export async function openApp(options: AppOptions): Promise<App> {
+  const { config, log } = options
+  const clock = systemClock(options.clockOffset)
+  const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
+  if (options.apart) await rm(dataDir, { recursive: true, force: true })
+  const project = await openProject({ files: options.files, dataDir, clock, clockOffset: options.clockOffset, log })
+  let stopping = false
+  const http: HttpOptions = {
+    serving: () => project.serving(),
+    readiness: () => ({ ready: !stopping, stores: project.stores() }),
+    clock,
+    log,
+    version: packageJson.version,
+  }
+  const web = createHttpApp(http)
+  let server: HttpServer | undefined
+  let closed: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    stopping = true
+    await server?.stop(config.drainSeconds * 1000)
+    if (server) await rm(noteOf(dataDir), { force: true })
+    await project.close()
+  }
+
+  return {
+    serving: http.serving,
+    fetch: async (request) => web.handle(request),
+    async listen() {
+      server = await startHttp(http, config)
+      await leaveNote(dataDir, server)
+      project.start()
+      return server
+    },
+    sampleKey: (feature) => sampleKey(project, feature, clock.now()),
+    close() {
+      closed ??= close()
+      return closed
+    },
+  }
+}
+
+/** Where other commands find the server that holds the data folder. */
+function noteOf(dataDir: string): string {
+  return join(dataDir, 'server.json')
+}
+
+async function leaveNote(dataDir: string, server: HttpServer): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid })}\n`, { mode: 0o600 })
+}
+
+export { checkProject } from './project.ts'

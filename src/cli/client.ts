@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import { type Config, readConfig } from '../config.ts'
+import { FabraError } from '../errors.ts'
+import { featureFiles } from './feature-files.ts'
+import type { CliProcess } from './run.ts'
+
+/** Answers requests of Fabra's HTTP API: a running server, or the definitions opened in this process. */
+export interface Client {
+  get(path: string): Promise<unknown>
+  close(): Promise<void>
+}
+
+const ASK_SERVER_MS = 1_000
+const ANSWER_MS = 60_000
+
+/** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
+export async function connect(files: readonly string[], process: CliProcess): Promise<Client> {
+  const config = readConfig(process.env, { cwd: process.cwd, terminal: process.stderrIsTerminal })
+  const url = files.length === 0 ? await runningServer(config) : undefined
+  return url === undefined ? openHere(config, files, process) : remote(url)
+}
+
+/** The address a server left in the data folder, if one answers there. */
+async function runningServer(config: Config): Promise<string | undefined> {
+  const note = Bun.file(join(config.dataDir, 'server.json'))
+  if (!(await note.exists())) return undefined
+  try {
+    const { url } = (await note.json()) as { url: string }
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(ASK_SERVER_MS) })
+    return response.ok ? url : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function remote(url: string): Client {
+  return {
+    get: async (path) => answer(await fetch(`${url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) })),
+    close: async () => {},
+  }
+}
+
+async function openHere(config: Config, files: readonly string[], process: CliProcess): Promise<Client> {
+  const { openApp } = await import('../app.ts')
+  const { commandLogger } = await import('./logging.ts')
+  const log = commandLogger(config, process)
+  const app = await openApp({ files: featureFiles(files, process.cwd), config, log, clockOffset: 0 })
+  return {
+    get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),
+    close: () => app.close(),
+  }
+}
+
+async function answer(response: Response): Promise<unknown> {
+  const text = await response.text()
+  const { parseExact } = await import('../definition/value.ts')
+  const body = parseExact(text) as { error?: { code: string; message: string; hint?: string } }
+  if (response.ok) return body
+  const { errorCodes } = await import('../errors.ts')
+  const code = errorCodes.find((known) => known === body.error?.code) ?? 'internal'
+  throw new FabraError(code, body.error?.message ?? `The server answered ${response.status}.`, { hint: body.error?.hint ?? '' })
+}

@@ -1,0 +1,66 @@
+import type { Command } from 'commander'
+import { stringifyExact } from '../../definition/exact-json.ts'
+import { FabraError } from '../../errors.ts'
+import { connect } from '../client.ts'
+import type { CliContext } from '../context.ts'
+import type { CliProcess } from '../run.ts'
+
+interface Served {
+  readonly value: unknown
+  readonly status: string
+  readonly served_from: string | null
+  readonly freshness_ms: number | null
+}
+
+const HELP = `
+Examples:
+  $ fabra get transaction_count_1h u1
+  $ fabra get pair_total user_id=u1 merchant_id=m9
+  $ fabra get amount_vs_usual u1 amount=25 --json`
+
+export function getCommand(program: Command, context: CliContext, process: CliProcess): void {
+  program
+    .command('get')
+    .description('get one feature of one key')
+    .argument('<feature>', 'name of the feature, or feature.column')
+    .argument('<key...>', 'the id, or column=value for several key columns and for inputs')
+    .option('--max-age <duration>', 'oldest age to accept, such as 30s')
+    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addHelpText('after', HELP)
+    .action(async (feature: string, key: readonly string[], options: { maxAge?: string; file?: string[] }) => {
+      const query = keyQuery(key)
+      if (options.maxAge !== undefined) query.set('max_age', options.maxAge)
+      const client = await connect(options.file ?? [], process)
+      try {
+        const served = (await client.get(`/v1/features/${encodeURIComponent(feature)}?${query}`)) as Served
+        context.stdout(`${context.json ? stringifyExact(served) : valueText(served.value)}\n`)
+        if (!context.json) context.stderr(`${howServed(served)}\n`)
+      } finally {
+        await client.close()
+      }
+    })
+}
+
+/** The first word without `=` is the id; a word with `=` names its column. An id that holds `=` is written entity_id=… */
+function keyQuery(words: readonly string[]): URLSearchParams {
+  const query = new URLSearchParams()
+  for (const word of words) {
+    const at = word.indexOf('=')
+    const [name, value] = at > 0 && /^[A-Za-z_]\w*$/.test(word.slice(0, at)) ? [word.slice(0, at), word.slice(at + 1)] : ['entity_id', word]
+    if (query.has(name))
+      throw new FabraError('bad_usage', `${name === 'entity_id' ? 'Two ids are' : `${name} is`} given twice.`, {
+        hint: 'Several key columns are written column=value.',
+      })
+    query.set(name, value)
+  }
+  return query
+}
+
+function valueText(value: unknown): string {
+  return typeof value === 'string' ? value : stringifyExact(value)
+}
+
+function howServed(served: Served): string {
+  const age = served.freshness_ms === null ? 'age unknown' : `${served.freshness_ms} ms old`
+  return served.served_from === null ? served.status : `${served.status}, ${served.served_from.replace('_', ' ')}, ${age}`
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import type { CliContext } from '../context.ts'
+import type { CliProcess } from '../run.ts'
+import { checkCommand } from './check.ts'
+import { getCommand } from './get.ts'
+import { initCommand } from './init.ts'
+import { listCommand } from './list.ts'
+import { serveCommand } from './serve.ts'
+import { versionCommand } from './version.ts'
+
+export function registerCommands(program: Command, context: CliContext, process: CliProcess): void {
+  initCommand(program, context)
+  serveCommand(program, context, process)
+  checkCommand(program, context)
+  listCommand(program, context, process)
+  getCommand(program, context, process)
+  versionCommand(program, context)
+}

@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+import { connect } from '../client.ts'
+import type { CliContext } from '../context.ts'
+import { table } from '../output.ts'
+import type { CliProcess } from '../run.ts'
+
+interface Listed {
+  readonly name: string
+  readonly entity: string
+  readonly kind: string
+  readonly type?: string | null
+  readonly columns?: Readonly<Record<string, string>>
+  readonly refresh: string | null
+  readonly description: string | null
+}
+
+export function listCommand(program: Command, context: CliContext, process: CliProcess): void {
+  program
+    .command('list')
+    .description('list the features')
+    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list --json -f examples/flights.ts')
+    .action(async (options: { file?: string[] }) => {
+      const client = await connect(options.file ?? [], process)
+      try {
+        const body = (await client.get('/v1/features')) as { features: readonly Listed[] }
+        context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features))
+      } finally {
+        await client.close()
+      }
+    })
+}
+
+function listing(features: readonly Listed[]): string {
+  const rows = features.map((feature) => [
+    feature.name,
+    feature.entity,
+    typeText(feature),
+    feature.kind,
+    refreshWord(feature),
+    feature.description ?? '',
+  ])
+  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows])
+}
+
+function typeText(feature: Listed): string {
+  if (!feature.columns) return feature.type ?? 'json'
+  return Object.entries(feature.columns)
+    .map(([name, type]) => `${name} ${type}`)
+    .join(', ')
+}
+
+function refreshWord(feature: Listed): string {
+  return feature.refresh ?? 'pushed'
+}

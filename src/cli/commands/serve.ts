@@ -1,0 +1,74 @@
+import { type Command, Option } from 'commander'
+import { readConfig } from '../../config.ts'
+import { FabraError } from '../../errors.ts'
+import type { CliContext } from '../context.ts'
+import { restoreEditorTypes } from '../editor-types.ts'
+import { featureFiles } from '../feature-files.ts'
+import type { CliProcess } from '../run.ts'
+import { welcome } from '../welcome.ts'
+
+interface ServeOptions {
+  readonly host?: string
+  readonly port?: string
+  readonly clock?: string
+  readonly file?: readonly string[]
+}
+
+const HELP = `
+Examples:
+  $ fabra serve                                  features.ts of this folder
+  $ fabra serve features.ts --port 9000
+  $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
+
+export function serveCommand(program: Command, context: CliContext, process: CliProcess): void {
+  program
+    .command('serve')
+    .description('serve features over HTTP')
+    .argument('[files...]', 'definition files (default: features.ts)')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
+    .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
+    .option('-f, --file <file...>', 'definition files, as with other commands')
+    .addHelpText('after', HELP)
+    .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, process))
+}
+
+async function serve(given: readonly string[], options: ServeOptions, context: CliContext, process: CliProcess): Promise<void> {
+  const { promise: asked, resolve: stop } = Promise.withResolvers<string>()
+  process.onSignal(stop)
+  const { openApp } = await import('../../app.ts')
+  const { commandLogger } = await import('../logging.ts')
+  const config = readConfig(withFlags(process.env, options), { cwd: process.cwd, terminal: process.stderrIsTerminal })
+  const files = featureFiles(given, process.cwd)
+  for (const file of files) restoreEditorTypes(file)
+  const log = commandLogger(config, process)
+  const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
+  const app = await openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
+  try {
+    const server = await app.listen()
+    context.stdout(await welcome(app, server, files, context))
+    const signal = await asked
+    log.debug('stopping', { signal })
+  } finally {
+    await app.close()
+  }
+}
+
+/** Flags win over the environment. */
+function withFlags(env: CliProcess['env'], options: ServeOptions): CliProcess['env'] {
+  return {
+    ...env,
+    ...(options.host === undefined ? {} : { FABRA_HOST: options.host }),
+    ...(options.port === undefined ? {} : { FABRA_PORT: options.port }),
+  }
+}
+
+async function parseClock(text: string): Promise<number> {
+  const { parseTime } = await import('../../definition/time.ts')
+  try {
+    return parseTime(text)
+  } catch (cause) {
+    const hint = cause instanceof FabraError ? cause.hint : undefined
+    throw new FabraError('bad_usage', `--clock "${text}" is not a time.`, { cause, hint: hint ?? 'Write it as 2001-03-15T12:00:00Z.' })
+  }
+}

@@ -1,0 +1,13 @@
+import type { Command } from 'commander'
+import packageJson from '../../../package.json'
+import type { CliContext } from '../context.ts'
+
+export function versionCommand(program: Command, context: CliContext): void {
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => {
+      const facts = { version: packageJson.version, bun: Bun.version, duckdb: packageJson.dependencies['@duckdb/node-api'] }
+      context.stdout(context.json ? `${JSON.stringify(facts)}\n` : `${facts.version}\n`)
+    })
+}

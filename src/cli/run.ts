@@ -1,0 +1,89 @@
+import { Command, CommanderError } from 'commander'
+import packageJson from '../../package.json'
+import { systemClock } from '../clock.ts'
+import { FabraError } from '../errors.ts'
+import type { CliContext } from './context.ts'
+import { printError } from './output.ts'
+
+export interface CliProcess {
+  readonly stdout: (text: string) => void
+  readonly stderr: (text: string) => void
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdoutIsTerminal: boolean
+  readonly stderrIsTerminal: boolean
+  /** Called once with the reason when the process is asked to end. */
+  readonly onSignal: (stop: (signal: string) => void) => void
+}
+
+const EXAMPLES = `
+Examples:
+  $ fabra init shop && cd shop            a project that runs, with sample data
+  $ fabra serve features.ts               serve it on http://127.0.0.1:8000
+  $ fabra get transaction_count_1h u1     one value
+  $ fabra check                           find what is wrong without serving`
+
+/** @returns the exit code: 0 done, 1 failed, 2 misused. */
+export async function run(args: readonly string[], process: CliProcess): Promise<number> {
+  let exitCode = 0
+  let json = args.includes('--json')
+  const context: CliContext = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    get json() {
+      return json
+    },
+    color: process.stderrIsTerminal && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb',
+    cwd: process.cwd,
+    clock: systemClock(),
+    setExitCode(code) {
+      exitCode = code
+    },
+  }
+  try {
+    const program = await createProgram(context, process, args)
+    program.hook('preAction', (_, action) => {
+      json = action.optsWithGlobals()['json'] === true
+    })
+    if (args.length === 0) {
+      process.stdout(program.helpInformation() + EXAMPLES.trimStart() + '\n')
+      return 0
+    }
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    printError(error, context)
+    return error instanceof FabraError ? error.exitCode : 1
+  }
+}
+
+/** Commands are loaded when they are used: `fabra version` must not pay for the server. */
+async function createProgram(context: CliContext, process: CliProcess, args: readonly string[]): Promise<Command> {
+  const program = new Command('fabra')
+    .description('The feature store for startups: features as plain functions or plain SQL, served, refreshed and trained from one file.')
+    .option('--json', 'print results as JSON')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .showHelpAfterError('Run "fabra --help" to see every command.')
+    .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: process.stdout, writeErr: process.stderr, getOutHelpWidth: () => 80, getErrHelpWidth: () => 80 })
+    .exitOverride()
+    .enablePositionalOptions(false)
+  program.addHelpText('after', EXAMPLES)
+  program.option('-V, --version', 'print the version')
+  if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+    program.action(() => context.stdout(`${packageJson.version}\n`))
+    return program
+  }
+  const { registerCommands } = await import('./commands/index.ts')
+  registerCommands(program, context, process)
+  for (const command of program.commands) {
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: process.stdout, writeErr: process.stderr, getOutHelpWidth: () => 80, getErrHelpWidth: () => 80 })
+    command.showHelpAfterError(`Run "fabra ${command.name()} --help" for its options.`).showSuggestionAfterError(true)
+  }
+  return program
+}

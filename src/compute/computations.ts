@@ -1,0 +1,281 @@
+/**
+ * One computation per feature and key, however many callers wait.
+ *
+ * A caller joins the flight of its (feature, key, inputs) if there is one: a realtime read only while that flight has not started, so that
+ * what it gets is never older than its question. Flights of a SQL feature that are waiting together leave together as one statement
+ * (micro-batching): the first leaves at once, and while `MAX_BATCHES` are running the next ones gather. Functions leave one by one;
+ * the runtime batches their frames. A flight that fails is shared like one that succeeds, and the key then rests for a moment with a
+ * jittered, growing pause so that a broken source is not hammered.
+ */
+import type { Clock, Micros } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { Computed, ComputeRow, Executor } from './executor.ts'
+
+/** Rows in one statement of a micro-batch. */
+const MAX_BATCH_ROWS = 1_000
+/** Statements of one SQL feature running at once. */
+const MAX_BATCHES = 2
+/** Flights of one feature that may wait or run; more are refused as overloaded. */
+const MAX_FLIGHTS = 100_000
+/** Grace beyond a computation's own timeout before its callers are told without it. */
+const GRACE_MS = 250
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5_000
+/** Failing keys remembered per feature; beyond, the oldest is forgotten and may be tried at once. */
+const MAX_PAUSES = 10_000
+
+export interface Flown {
+  readonly computed: Computed
+  /** The start of the computation: the value's event timestamp. */
+  readonly asOf: Micros
+}
+
+/** An answer to keep. Those with inputs are not stored: they belong to one request. */
+export interface Answered {
+  readonly key: EntityKey
+  readonly inputs: ComputeRow['inputs']
+  readonly computed: Exclude<Computed, { kind: 'error' }>
+  readonly asOf: Micros
+}
+
+export interface ComputeCall {
+  readonly feature: Feature
+  readonly key: EntityKey
+  readonly inputs?: Readonly<Record<string, unknown>>
+  readonly chain: readonly string[]
+  readonly timeoutMs: number
+}
+
+export interface Computations {
+  compute(call: ComputeCall): Promise<Flown>
+  /**
+   * Compute many keys in one batch (a refresh): one question to the executor for all keys that are not in flight already.
+   * Readers that miss one of these keys meanwhile join it.
+   * @returns one answer per key, in the order given.
+   */
+  computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]>
+  /** Resolves when nothing waits or runs. */
+  idle(): Promise<void>
+}
+
+export interface ComputationsOptions {
+  readonly executor: Executor
+  readonly clock: Clock
+  /** Called with the answers of one batch that are no errors, before any caller hears of them. */
+  readonly onComputed: (feature: Feature, answers: readonly Answered[]) => Promise<void> | void
+  /** 0 ≤ random < 1. */
+  readonly random: () => number
+}
+
+interface Flight {
+  readonly id: string
+  readonly key: EntityKey
+  readonly inputs: ComputeRow['inputs']
+  readonly chain: readonly string[]
+  readonly timeoutMs: number
+  readonly promise: Promise<Flown>
+  readonly resolve: (flown: Flown) => void
+}
+
+interface Lane {
+  readonly feature: Feature
+  readonly waiting: Map<string, Flight>
+  readonly running: Map<string, Flight>
+  readonly pauses: Map<string, { until: Micros; failures: number; error: FabraError }>
+  batches: number
+  scheduled: boolean
+}
+
+export function createComputations(options: ComputationsOptions): Computations {
+  const { executor, clock, onComputed, random } = options
+  const lanes = new Map<string, Lane>()
+  let active = 0
+  let idlers: (() => void)[] = []
+
+  function laneOf(feature: Feature): Lane {
+    const id = `${feature.name}@${feature.fingerprint}`
+    let lane = lanes.get(id)
+    if (!lane) {
+      lane = { feature, waiting: new Map(), running: new Map(), pauses: new Map(), batches: 0, scheduled: false }
+      lanes.set(id, lane)
+    }
+    return lane
+  }
+
+  function compute(call: ComputeCall): Promise<Flown> {
+    const { feature, key } = call
+    const lane = laneOf(feature)
+    const id = flightId(key, call.inputs)
+    const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))
+    if (joined) return joined.promise
+    const pause = lane.pauses.get(id)
+    if (pause && clock.now() < pause.until) return Promise.resolve({ computed: { kind: 'error', error: pause.error }, asOf: clock.now() })
+    if (lane.waiting.size + lane.running.size >= MAX_FLIGHTS) {
+      const error = new FabraError('overloaded', `Too many computations of "${feature.name}" are waiting.`, {
+        hint: 'Try again in a second.',
+      })
+      return Promise.resolve({ computed: { kind: 'error', error }, asOf: clock.now() })
+    }
+    const flight = newFlight(id, call)
+    lane.waiting.set(id, flight)
+    active++
+    schedule(lane)
+    return flight.promise
+  }
+
+  function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
+    const lane = laneOf(feature)
+    const own: Flight[] = []
+    const promises = keys.map((key) => {
+      const joined = lane.running.get(key.encoded) ?? lane.waiting.get(key.encoded)
+      if (joined) return joined.promise
+      const flight = newFlight(key.encoded, { feature, key, chain: [], timeoutMs })
+      lane.running.set(flight.id, flight)
+      own.push(flight)
+      return flight.promise
+    })
+    active += own.length
+    if (own.length > 0) void fly(lane, own)
+    return Promise.all(promises)
+  }
+
+  /** Leaves at the end of the current turn, so that the rows of one request go together. */
+  function schedule(lane: Lane): void {
+    if (lane.scheduled || lane.waiting.size === 0) return
+    if (lane.feature.computation.kind === 'sql' && lane.batches >= MAX_BATCHES) return
+    lane.scheduled = true
+    queueMicrotask(() => {
+      lane.scheduled = false
+      depart(lane)
+    })
+  }
+
+  function depart(lane: Lane): void {
+    const isSql = lane.feature.computation.kind === 'sql'
+    while (lane.waiting.size > 0 && (!isSql || lane.batches < MAX_BATCHES)) {
+      const flights = takeBatch(lane, isSql ? MAX_BATCH_ROWS : 1)
+      for (const flight of flights) lane.running.set(flight.id, flight)
+      lane.batches++
+      void fly(lane, flights).finally(() => {
+        lane.batches--
+        schedule(lane)
+      })
+    }
+  }
+
+  async function fly(lane: Lane, flights: readonly Flight[]): Promise<void> {
+    const asOf = clock.now()
+    const answers = await answersFor(lane.feature, flights, asOf)
+    const kept: Answered[] = []
+    flights.forEach((flight, i) => {
+      const computed = answers[i] ?? failed(lane.feature)
+      if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)
+      else {
+        lane.pauses.delete(flight.id)
+        kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
+      }
+    })
+    const storing = await store(lane.feature, kept)
+    flights.forEach((flight, i) => {
+      const computed = answers[i] ?? failed(lane.feature)
+      land(lane, flight, { computed: computed.kind !== 'error' && storing ? { kind: 'error', error: storing } : computed, asOf })
+    })
+  }
+
+  /** @returns why the answers could not be kept; a value that cannot be stored is not served as if it were. */
+  async function store(feature: Feature, kept: readonly Answered[]): Promise<FabraError | undefined> {
+    if (kept.length === 0) return undefined
+    try {
+      await onComputed(feature, kept)
+      return undefined
+    } catch (cause) {
+      return cause instanceof FabraError ? cause : failed(feature, cause).error
+    }
+  }
+
+  async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {
+    const timeoutMs = Math.max(...flights.map((flight) => flight.timeoutMs))
+    const controller = new AbortController()
+    const rows = flights.map((flight) => ({ key: flight.key, asOf, ...(flight.inputs ? { inputs: flight.inputs } : {}) }))
+    const late = Promise.withResolvers<readonly Computed[]>()
+    const timer = setTimeout(() => {
+      controller.abort()
+      const error = timedOut(feature, timeoutMs)
+      late.resolve(flights.map(() => ({ kind: 'error', error })))
+    }, timeoutMs + GRACE_MS)
+    try {
+      const chain = flights[0]?.chain ?? []
+      return await Promise.race([
+        executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain }),
+        late.promise,
+      ])
+    } catch (cause) {
+      const error = cause instanceof FabraError ? cause : failed(feature, cause).error
+      return flights.map(() => ({ kind: 'error', error }))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  function land(lane: Lane, flight: Flight, flown: Flown): void {
+    if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
+    flight.resolve(flown)
+    active--
+    if (active > 0) return
+    for (const idler of idlers) idler()
+    idlers = []
+  }
+
+  function pauseKey(lane: Lane, id: string, error: FabraError): void {
+    const failures = (lane.pauses.get(id)?.failures ?? 0) + 1
+    lane.pauses.delete(id)
+    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10))
+    lane.pauses.set(id, { until: clock.now() + Math.floor(longest * (0.5 + random() / 2)) * 1000, failures, error })
+    const oldest = lane.pauses.size > MAX_PAUSES ? lane.pauses.keys().next().value : undefined
+    if (oldest !== undefined) lane.pauses.delete(oldest)
+  }
+
+  return {
+    compute,
+    computeAll,
+    idle: () => (active === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+  }
+}
+
+function newFlight(id: string, call: ComputeCall): Flight {
+  const { promise, resolve } = Promise.withResolvers<Flown>()
+  return { id, key: call.key, inputs: call.inputs, chain: call.chain, timeoutMs: call.timeoutMs, promise, resolve }
+}
+
+function takeBatch(lane: Lane, limit: number): Flight[] {
+  const flights: Flight[] = []
+  for (const [id, flight] of lane.waiting) {
+    lane.waiting.delete(id)
+    flights.push(flight)
+    if (flights.length >= limit) break
+  }
+  return flights
+}
+
+/** Inputs are part of the question: two callers with different amounts do not share an answer. */
+function flightId(key: EntityKey, inputs: ComputeRow['inputs']): string {
+  if (!inputs) return key.encoded
+  const parts = Object.entries(inputs).map(([name, value]) => [name, typeof value === 'bigint' ? `${value}n` : value])
+  return `${key.encoded}\0${JSON.stringify(parts, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))}`
+}
+
+function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {
+  const error = new FabraError('feature_failed', `The feature "${feature.name}" failed.`, {
+    cause,
+    hint: 'The server log has the details.',
+  })
+  return { kind: 'error', error }
+}
+
+function timedOut(feature: Feature, timeoutMs: number): FabraError {
+  return new FabraError('feature_timeout', `The feature "${feature.name}" did not finish within ${timeoutMs} ms.`, {
+    hint: 'Make it faster, give it a longer `timeout`, or let it be refreshed in the background with `refresh`.',
+  })
+}

@@ -1,0 +1,47 @@
+import { parseExact } from '../definition/value.ts'
+import { FabraError, suggest } from '../errors.ts'
+
+/** Largest request body, 8 MiB. */
+export const MAX_BODY_BYTES = 8 * 1024 * 1024
+
+/**
+ * The JSON object of a request's body; integers beyond 2^53 are bigints.
+ * @throws FabraError invalid_body, body_too_large
+ */
+export async function readBody(request: Request, fields: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  const text = await request.text()
+  if (text.length > MAX_BODY_BYTES) throw tooLarge()
+  let body: unknown
+  try {
+    body = parseExact(text)
+  } catch {
+    throw new FabraError('invalid_body', text.trim() === '' ? 'The body is empty.' : 'The body is not JSON.', {
+      hint: `Send a JSON object with ${fields.join(', ')}.`,
+    })
+  }
+  if (!isObject(body))
+    throw new FabraError('invalid_body', 'The body is not a JSON object.', { hint: `Send an object with ${fields.join(', ')}.` })
+  for (const name of Object.keys(body)) {
+    if (!fields.includes(name))
+      throw new FabraError('invalid_body', `Unknown field "${name}" in the body.`, { hint: suggest(name, fields) })
+  }
+  return body
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** @throws FabraError invalid_body unless the field is a list of texts. */
+export function textList(body: Readonly<Record<string, unknown>>, field: string): readonly string[] {
+  const value = body[field]
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  throw new FabraError('invalid_body', `"${field}" is not a list of names.`, { hint: `Write "${field}": ["a", "b"].` })
+}
+
+function tooLarge(): FabraError {
+  return new FabraError('body_too_large', `The body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`, {
+    hint: 'Send fewer rows in one request.',
+  })
+}

@@ -1,0 +1,37 @@
+/** The one place where errors become responses. Anything that is not a FabraError is told as `internal`; its stack goes to the log. */
+import { FabraError } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+
+export const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
+
+/** A request id worth repeating: the caller's own when it is short and plain, else a new one. */
+export function requestId(request: Request): string {
+  const given = request.headers.get('x-request-id')
+  return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID()
+}
+
+export function errorResponse(error: unknown, request: Request, log: Logger): Response {
+  const id = requestId(request)
+  const path = new URL(request.url).pathname
+  if (!(error instanceof FabraError)) {
+    log.error('internal error', { request_id: id, method: request.method, path, error })
+    return respond(
+      new FabraError('internal', 'Something went wrong inside Fabra.', { hint: `The server log has the details under request ${id}.` }),
+      id,
+    )
+  }
+  if (error.status >= 500)
+    log.warn(error.message, { code: error.code, request_id: id, path, ...(error.cause === undefined ? {} : { error: error.cause }) })
+  return respond(error, id)
+}
+
+/** `{"code","message","hint"?}`, without a request id: for errors inside a 200. */
+export function errorJson(error: FabraError): { code: string; message: string; hint?: string } {
+  return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+}
+
+function respond(error: FabraError, id: string): Response {
+  const headers: Record<string, string> = { ...JSON_HEADERS, 'x-request-id': id }
+  if (error.code === 'overloaded') headers['retry-after'] = '1'
+  return new Response(`${JSON.stringify({ error: { ...errorJson(error), request_id: id } })}\n`, { status: error.status, headers })
+}

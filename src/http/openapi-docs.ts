@@ -1,0 +1,186 @@
+/** What /openapi.json says about each route and shape. Kept beside the routes; a test holds every answer to these schemas. */
+import { errorCodes } from '../errors.ts'
+
+type Json = Record<string, unknown>
+
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
+const nullable = (type: string): Json => ({ type: [type, 'null'] })
+const list = (items: Json): Json => ({ type: 'array', items })
+const object = (properties: Json, optional: readonly string[] = []): Json => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties).filter((name) => !optional.includes(name)),
+  additionalProperties: false,
+})
+const ok = (description: string, schema: Json): Json => ({ description, content: { 'application/json': { schema } } })
+const failures = (...statuses: readonly [string, string][]): Json =>
+  Object.fromEntries(statuses.map(([status, description]) => [status, ok(description, ref('Error'))]))
+const query = (name: string, description: string): Json => ({ name, in: 'query', required: false, description, schema: { type: 'string' } })
+
+const status: Json = { type: 'string', enum: ['fresh', 'stale', 'default', 'missing', 'error'] }
+const servedFrom: Json = { type: ['string', 'null'], enum: ['online', 'computed', 'last_good', 'default', null] }
+const valueFields: Json = {
+  value: {},
+  status,
+  served_from: servedFrom,
+  freshness_ms: { ...nullable('integer'), description: 'Age in milliseconds; null when unknown.' },
+  event_timestamp: { ...nullable('string'), format: 'date-time' },
+  oldest_input_timestamp: {
+    type: 'string',
+    format: 'date-time',
+    description: 'Derived features: the oldest value they were computed from.',
+  },
+}
+const described: Json = { description: nullable('string'), owner: nullable('string'), tags: list({ type: 'string' }) }
+
+export const schemas: Json = {
+  Error: object({
+    error: object(
+      { code: { type: 'string', enum: errorCodes }, message: { type: 'string' }, hint: { type: 'string' }, request_id: { type: 'string' } },
+      ['hint'],
+    ),
+  }),
+  EntityKey: { type: 'object', description: 'Key columns by name.', additionalProperties: { type: ['string', 'integer'] } },
+  FeatureValue: object({ feature: { type: 'string' }, entity: ref('EntityKey'), ...valueFields }, ['oldest_input_timestamp']),
+  EntityFeatures: object({
+    entity: ref('EntityKey'),
+    features: list(object({ feature: { type: 'string' }, ...valueFields, error: { type: 'object' } }, ['oldest_input_timestamp', 'error'])),
+  }),
+  BatchRequest: object(
+    {
+      features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
+      feature_set: { type: 'string' },
+      rows: { ...list({ type: 'object' }), description: 'Key columns and request inputs, by name.' },
+      max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
+    },
+    ['features', 'feature_set', 'max_age'],
+  ),
+  BatchResponse: object(
+    {
+      features: list({ type: 'string' }),
+      results: list(
+        object({
+          entity: ref('EntityKey'),
+          values: list({}),
+          statuses: list(status),
+          served_from: list(servedFrom),
+          freshness_ms: list(nullable('integer')),
+        }),
+      ),
+      errors: list(
+        object(
+          {
+            row: { type: 'integer' },
+            feature: { type: 'string' },
+            code: { type: 'string' },
+            message: { type: 'string' },
+            hint: { type: 'string' },
+          },
+          ['hint'],
+        ),
+      ),
+    },
+    ['errors'],
+  ),
+  Feature: object(
+    {
+      name: { type: 'string' },
+      entity: { type: 'string' },
+      kind: { type: 'string', enum: ['sql', 'function', 'pushed'] },
+      type: nullable('string'),
+      columns: { type: 'object', additionalProperties: nullable('string') },
+      refresh: nullable('string'),
+      max_staleness_ms: nullable('number'),
+      look_back_ms: nullable('number'),
+      inputs: { type: 'object', additionalProperties: { type: 'string' } },
+      default: {},
+      history: { type: 'string', enum: ['changes', 'all', 'off'] },
+      version: { type: 'string' },
+      ...described,
+    },
+    ['type', 'columns'],
+  ),
+  Entity: object({ name: { type: 'string' }, key: { type: 'object', additionalProperties: { type: 'string' } }, ...described }),
+  Source: object({
+    name: { type: 'string' },
+    timestamp: nullable('string'),
+    delay_ms: nullable('number'),
+    available: nullable('string'),
+    until: nullable('string'),
+    id: nullable('string'),
+    timezone: { type: 'string' },
+    static: { type: 'boolean' },
+    ...described,
+  }),
+  FeatureSet: object({ name: { type: 'string' }, features: list({ type: 'string' }), ...described }),
+}
+
+const keyQuery = [
+  query(
+    'entity_id',
+    "The key, for entities with one key column; or use the key columns' own names. Inputs of the feature go beside it by name.",
+  ),
+  query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.'),
+]
+
+export const featureValueDoc: Json = {
+  operationId: 'getFeature',
+  summary: 'One feature of one entity key, with its age and where it came from.',
+  parameters: keyQuery,
+  responses: {
+    200: ok('The value, fresh, stale, default or missing.', ref('FeatureValue')),
+    ...failures(
+      ['404', 'No such feature.'],
+      ['422', 'The key or an input is wrong.'],
+      ['500', 'The feature gave a value of the wrong type.'],
+      ['502', 'The feature failed.'],
+      ['503', 'A store cannot be reached.'],
+      ['504', 'The feature did not finish in time.'],
+    ),
+  },
+}
+export const featuresBatchDoc: Json = {
+  operationId: 'getFeatures',
+  summary: 'Many features of many entity keys: one result per row, in order.',
+  requestBody: { required: true, content: { 'application/json': { schema: ref('BatchRequest') } } },
+  responses: {
+    200: ok('One result per row. A feature that fails has status error and an entry in errors.', ref('BatchResponse')),
+    ...failures(['404', 'A name is unknown.'], ['413', 'The body is too large.'], ['422', 'The body or a row is wrong.']),
+  },
+}
+export const entityFeaturesDoc: Json = {
+  operationId: 'getEntityFeatures',
+  summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
+  parameters: keyQuery,
+  responses: {
+    200: ok('All features of the key.', ref('EntityFeatures')),
+    ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
+  },
+}
+export const featuresDoc = catalogueDoc('listFeatures', 'All features.', 'features', 'Feature')
+export const entitiesDoc = catalogueDoc('listEntities', 'All entities.', 'entities', 'Entity')
+export const sourcesDoc = catalogueDoc('listSources', 'All sources.', 'sources', 'Source')
+export const featureSetsDoc = catalogueDoc('listFeatureSets', 'All feature sets.', 'feature_sets', 'FeatureSet')
+export const healthDoc: Json = {
+  operationId: 'health',
+  summary: 'The process is up.',
+  responses: { 200: ok('Up.', object({ status: { const: 'ok' } })) },
+}
+const ready = object({
+  status: { type: 'string', enum: ['ready', 'not_ready'] },
+  stores: { type: 'object', additionalProperties: { type: 'string' } },
+})
+export const readyDoc: Json = {
+  operationId: 'ready',
+  summary: 'The definitions are loaded and the stores can be reached.',
+  responses: { 200: ok('Ready.', ready), 503: ok('Not ready; stores says why.', ready) },
+}
+export const openApiDoc: Json = {
+  operationId: 'openapi',
+  summary: 'This description.',
+  responses: { 200: ok('OpenAPI 3.1.', { type: 'object' }) },
+}
+
+function catalogueDoc(operationId: string, summary: string, field: string, schema: string): Json {
+  return { operationId, summary, responses: { 200: ok(summary, object({ [field]: list(ref(schema)) })) } }
+}

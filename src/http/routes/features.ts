@@ -1,0 +1,185 @@
+import type { Elysia } from 'elysia'
+import { parseDuration } from '../../definition/duration.ts'
+import type { Feature, ValueType } from '../../definition/model.ts'
+import { formatTime } from '../../definition/time.ts'
+import { FabraError, suggest } from '../../errors.ts'
+import type { RowResult } from '../../serving/engine.ts'
+import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
+import { rowEntityJson, type Serving, wholeValue } from '../../serving/serving.ts'
+import { isObject, readBody, textList } from '../body.ts'
+import { errorJson, JSON_HEADERS } from '../error-response.ts'
+import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
+import type { HttpOptions } from '../server.ts'
+
+const MAX_ROWS = 10_000
+const MAX_FEATURES = 1_000
+const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
+
+export function featureRoutes(app: Elysia, options: HttpOptions): void {
+  app.get('/v1/features/:name', ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
+  app.post('/v1/features', ({ request }) => postFeatures(options.serving(), request), { parse: 'none', detail: featuresBatchDoc })
+}
+
+function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+  const plan = serving.plan([name])
+  const { row, maxAge } = rowFromQuery(plan, request)
+  const results = serving.engine.read(plan, [row], { maxAge, signal: request.signal })
+  return results instanceof Promise
+    ? results.then((rows) => oneResponse(name, plan, row, rows[0]))
+    : oneResponse(name, plan, row, results[0])
+}
+
+function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult | undefined): Response {
+  if (!result) throw new FabraError('internal', 'The engine gave no result.')
+  const error = result.errors?.find((candidate) => candidate !== undefined)
+  if (error) throw error
+  return new Response(`{"feature":${JSON.stringify(name)},"entity":${rowEntityJson(plan, row)},${valueFieldsJson(plan, result)}}\n`, {
+    headers: JSON_HEADERS,
+  })
+}
+
+/** `"value":…,"status":…` and the rest: what every answer about one feature says. */
+export function valueFieldsJson(plan: Plan, result: RowResult): string {
+  const [status] = result.statuses
+  const value = wholeValue(plan.refs, result.values, status === 'missing' || status === 'error')
+  const eventAt = result.eventAt[0] ?? null
+  const oldest = result.oldestInputAt[0] ?? null
+  const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
+  const derived = oldest === null ? '' : `,"oldest_input_timestamp":"${formatTime(oldest)}"`
+  return `"value":${value},"status":"${status}","served_from":${JSON.stringify(result.servedFrom[0] ?? null)},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
+}
+
+/** `?entity_id=u1` for one key column, or the key's own columns; inputs likewise; `max_age=30s`. */
+export function rowFromQuery(plan: Plan, request: Request): { row: PlanRow; maxAge: number | null } {
+  const start = request.url.indexOf('?')
+  const given: Record<string, unknown> = Object.create(null)
+  let maxAge: number | null = null
+  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
+    if (name === 'max_age') maxAge = parseMaxAge(value)
+    else if (Object.hasOwn(given, name)) throw new FabraError('invalid_key', `"${name}" is given twice.`, { hint: 'Give it once.' })
+    else given[name] = value
+  }
+  return { row: planRow(plan, typedRow(plan, given)), maxAge }
+}
+
+/** Query texts become what a JSON body would hold: `entity_id` the only key column, inputs values of their types. */
+function typedRow(plan: Plan, given: Record<string, unknown>): Record<string, unknown> {
+  const keyColumns = plan.groups.flatMap((group) => group.entity.key.map((column) => column.name))
+  const [only] = keyColumns
+  if (Object.hasOwn(given, 'entity_id')) {
+    if (keyColumns.length !== 1 || only === undefined) {
+      throw new FabraError('invalid_key', `entity_id names one key column, but this key has ${keyColumns.length}.`, {
+        hint: `Write ?${keyColumns.map((column) => `${column}=…`).join('&')}.`,
+      })
+    }
+    if (Object.hasOwn(given, only))
+      throw new FabraError('invalid_key', `Both entity_id and ${only} are given.`, { hint: `They mean the same: give one.` })
+    given[only] = given['entity_id']
+    delete given['entity_id']
+  }
+  for (const [name, { type }] of plan.inputs) {
+    if (Object.hasOwn(given, name)) given[name] = inputFromText(name, type, String(given[name]))
+  }
+  for (const name of Object.keys(given)) {
+    if (!plan.columns.includes(name)) {
+      const known = keyColumns.length === 1 ? ['entity_id', ...plan.columns, 'max_age'] : [...plan.columns, 'max_age']
+      throw new FabraError('invalid_key', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
+    }
+  }
+  if (Object.keys(given).length === 0 && only !== undefined) {
+    const example = keyColumns.length === 1 ? '?entity_id=…' : `?${keyColumns.map((column) => `${column}=…`).join('&')}`
+    throw new FabraError('invalid_key', `No key is given: whose value is asked for?`, { hint: `Add ${example} to the address.` })
+  }
+  return given
+}
+
+function inputFromText(name: string, type: ValueType, text: string): unknown {
+  if (type === 'string' || type === 'timestamp') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new FabraError('invalid_input', `The input "${name}" is not a ${type}: ${JSON.stringify(text.slice(0, 60))}.`, {
+      hint: `"${name}" is declared as ${type}.`,
+    })
+  }
+}
+
+/** @throws FabraError invalid_input */
+export function parseMaxAge(value: unknown): number {
+  const micros = typeof value === 'string' ? parseDuration(value) : undefined
+  if (micros !== undefined) return micros
+  throw new FabraError('invalid_input', `max_age is not a duration: ${JSON.stringify(value)?.slice(0, 60)}.`, {
+    hint: 'Write max_age as "30s", "5m", "1h" or "1d".',
+  })
+}
+
+async function postFeatures(serving: Serving, request: Request): Promise<Response> {
+  const body = await readBody(request, BODY_FIELDS)
+  const plan = planFromBody(serving, body)
+  const rows = rowsFromBody(plan, body['rows'])
+  const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
+  const results = await serving.engine.read(plan, rows, { maxAge, signal: request.signal })
+  return new Response(batchJson(plan, rows, results), { headers: JSON_HEADERS })
+}
+
+function planFromBody(serving: Serving, body: Readonly<Record<string, unknown>>): Plan {
+  const byName = body['features'] !== undefined
+  if (byName === (body['feature_set'] !== undefined)) {
+    throw new FabraError(
+      'invalid_body',
+      byName ? 'Both "features" and "feature_set" are given.' : 'Neither "features" nor "feature_set" is given.',
+      {
+        hint: 'Name features in a list, or one feature set.',
+      },
+    )
+  }
+  if (!byName) {
+    const name = body['feature_set']
+    if (typeof name !== 'string')
+      throw new FabraError('invalid_body', '"feature_set" is not a name.', { hint: 'Write "feature_set": "fraud_v1".' })
+    return serving.planSet(name)
+  }
+  const names = textList(body, 'features')
+  if (names.length === 0) throw new FabraError('invalid_body', '"features" is empty.', { hint: 'Name at least one feature.' })
+  if (names.length > MAX_FEATURES)
+    throw new FabraError('invalid_body', `"features" has ${names.length} names.`, { hint: `At most ${MAX_FEATURES}.` })
+  return serving.plan(names)
+}
+
+function rowsFromBody(plan: Plan, rows: unknown): PlanRow[] {
+  if (!Array.isArray(rows))
+    throw new FabraError('invalid_body', '"rows" is not a list.', {
+      hint: `Write "rows": [{${plan.columns.map((column) => `"${column}": …`).join(', ')}}].`,
+    })
+  if (rows.length > MAX_ROWS)
+    throw new FabraError('invalid_body', `"rows" has ${rows.length} rows.`, { hint: `At most ${MAX_ROWS} in one request.` })
+  return rows.map((row: unknown, i) => {
+    if (!isObject(row)) throw new FabraError('invalid_body', `Row ${i} is not an object.`, { hint: 'A row names its key columns.' })
+    try {
+      return planRow(plan, row)
+    } catch (error) {
+      if (error instanceof FabraError) throw new FabraError(error.code, `Row ${i}: ${error.message}`, { hint: error.hint ?? '' })
+      throw error
+    }
+  })
+}
+
+function batchJson(plan: Plan, rows: readonly PlanRow[], results: readonly RowResult[]): string {
+  const errors: object[] = []
+  const parts = results.map((result, r) => {
+    const row = rows[r]
+    result.errors?.forEach((error, i) => {
+      if (error) errors.push({ row: r, feature: plan.refs[i]?.name, ...errorJson(error) })
+    })
+    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.values.join(',')}],"statuses":${JSON.stringify(result.statuses)},"served_from":${JSON.stringify(result.servedFrom)},"freshness_ms":${JSON.stringify(result.freshnessMs)}}`
+  })
+  const explained = errors.length === 0 ? '' : `,"errors":${JSON.stringify(errors)}`
+  return `{"features":${JSON.stringify(plan.refs.map((ref) => ref.name))},"results":[${parts.join(',')}]${explained}}\n`
+}
+
+/** How a feature's refresh reads in the catalogue. */
+export function refreshText(feature: Feature): string | null {
+  if (feature.refresh === null) return null
+  if (feature.refresh.kind === 'realtime') return 'realtime'
+  return feature.refresh.kind === 'cron' ? feature.refresh.pattern : `${feature.refresh.every / 1_000_000}s`
+}

@@ -1,0 +1,21 @@
+import type { Elysia } from 'elysia'
+import { JSON_HEADERS } from '../error-response.ts'
+import { openApi } from '../openapi.ts'
+import { healthDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
+import type { HttpOptions } from '../server.ts'
+
+export function operationRoutes(app: Elysia, options: HttpOptions): void {
+  app.get('/health', () => new Response('{"status":"ok"}\n', { headers: JSON_HEADERS }), { detail: healthDoc })
+  app.get(
+    '/ready',
+    () => {
+      const { ready, stores } = options.readiness()
+      const body = { status: ready ? 'ready' : 'not_ready', stores }
+      return new Response(`${JSON.stringify(body)}\n`, { status: ready ? 200 : 503, headers: JSON_HEADERS })
+    },
+    { detail: readyDoc },
+  )
+  app.get('/openapi.json', () => new Response(`${JSON.stringify(openApi(app, options.version))}\n`, { headers: JSON_HEADERS }), {
+    detail: openApiDoc,
+  })
+}

@@ -1,0 +1,105 @@
+import { Elysia } from 'elysia'
+import type { Clock } from '../clock.ts'
+import { FabraError } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Serving } from '../serving/serving.ts'
+import { MAX_BODY_BYTES } from './body.ts'
+import { errorResponse } from './error-response.ts'
+import { catalogueRoutes } from './routes/catalogue.ts'
+import { entityRoutes } from './routes/entities.ts'
+import { featureRoutes } from './routes/features.ts'
+import { operationRoutes } from './routes/operations.ts'
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Store → `ok`, or what is wrong with it. */
+  readonly stores: Readonly<Record<string, string>>
+}
+
+export interface HttpOptions {
+  /** The definitions being served; another object after each reload. */
+  readonly serving: () => Serving
+  readonly readiness: () => Readiness
+  readonly clock: Clock
+  readonly log: Logger
+  readonly version: string
+}
+
+export interface HttpServer {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  /** Refuses new connections at once and waits for running requests, at most this long. */
+  stop(drainMs: number): Promise<void>
+}
+
+export function createHttpApp(options: HttpOptions): Elysia {
+  const app = new Elysia({ normalize: false })
+  app.onError(({ error, code, request }) => errorResponse(ownError(app, error, code, request), request, options.log))
+  featureRoutes(app, options)
+  entityRoutes(app, options)
+  catalogueRoutes(app, options)
+  operationRoutes(app, options)
+  return app
+}
+
+/** @throws FabraError port_in_use */
+export async function startHttp(options: HttpOptions, address: { readonly host: string; readonly port: number }): Promise<HttpServer> {
+  const app = createHttpApp(options)
+  try {
+    app.listen({ hostname: address.host, port: address.port, maxRequestBodySize: MAX_BODY_BYTES * 2, idleTimeout: 60 })
+  } catch (cause) {
+    throw listenError(cause, address)
+  }
+  const server = app.server
+  if (!server) throw new FabraError('internal', 'The HTTP server did not start.')
+  const port = server.port ?? address.port
+  const shown = address.host.includes(':') ? `[${address.host}]` : address.host
+  const reachable = address.host === '0.0.0.0' ? '127.0.0.1' : address.host === '::' ? '[::1]' : shown
+  return {
+    host: address.host,
+    port,
+    url: `http://${reachable}:${port}`,
+    async stop(drainMs) {
+      const late = new Promise<'late'>((resolve) => setTimeout(resolve, drainMs, 'late').unref())
+      if ((await Promise.race([server.stop(false), late])) === 'late') await server.stop(true)
+    },
+  }
+}
+
+function listenError(cause: unknown, address: { readonly host: string; readonly port: number }): FabraError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (code === 'EADDRINUSE') {
+    return new FabraError('port_in_use', `Port ${address.port} on ${address.host} is in use by another process.`, {
+      cause,
+      hint: `Stop that process, or choose another port: fabra serve --port ${address.port + 1}`,
+    })
+  }
+  if (code === 'EACCES')
+    return new FabraError('port_in_use', `Port ${address.port} needs root.`, { cause, hint: 'Choose a port above 1023.' })
+  return new FabraError('port_in_use', `Cannot listen on ${address.host}:${address.port}.`, { cause, hint: 'Check --host and --port.' })
+}
+
+/** Elysia's own errors in our words. */
+function ownError(app: Elysia, error: unknown, code: string | number, request: Request): unknown {
+  const { pathname } = new URL(request.url)
+  if (code === 'NOT_FOUND') {
+    const methods = [...new Set(app.routes.filter((route) => matches(route.path, pathname)).map((route) => route.method))]
+    if (methods.length > 0) {
+      return new FabraError('method_not_allowed', `${request.method} is not possible on ${pathname}.`, {
+        hint: `Use ${methods.join(' or ')}.`,
+      })
+    }
+    return new FabraError('not_found', `Nothing is at ${request.method} ${pathname}.`, { hint: 'GET /openapi.json lists every route.' })
+  }
+  if (code === 'PARSE' || code === 'VALIDATION' || error instanceof URIError) {
+    return new FabraError('bad_request', 'The request cannot be read.', { cause: error, hint: 'Check its address and body.' })
+  }
+  return error
+}
+
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/')
+  const given = path.split('/')
+  return wanted.length === given.length && wanted.every((part, i) => part.startsWith(':') || part === given[i])
+}

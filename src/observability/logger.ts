@@ -1,0 +1,75 @@
+/** Log lines on stderr: one JSON object a line, or short coloured text on a terminal. Results never go here, logs never to stdout. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type LogFields = Readonly<Record<string, unknown>>
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel | 'silent'
+  readonly format: 'pretty' | 'json'
+  readonly color: boolean
+  readonly write: (line: string) => void
+  /** RFC 3339 text of the present. */
+  readonly time: () => string
+}
+
+const RANK = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 } as const
+const COLOR = { debug: '\u001b[2m', info: '', warn: '\u001b[33m', error: '\u001b[31m' } as const
+
+export function createLogger(options: LoggerOptions): Logger {
+  const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
+    if (RANK[level] < RANK[options.level]) return
+    const safe = fields ? plainFields(fields) : {}
+    options.write(
+      options.format === 'json' ? jsonLine(options.time(), level, message, safe) : prettyLine(level, message, safe, options.color),
+    )
+  }
+  return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
+}
+
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+function jsonLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
+  return `${JSON.stringify({ time, level, message, ...fields })}\n`
+}
+
+function prettyLine(level: LogLevel, message: string, fields: LogFields, color: boolean): string {
+  const { stack, ...rest } = fields
+  const details = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const text = [`${level === 'info' ? '' : `${level}: `}${message}`, ...details].join('  ')
+  const trace =
+    typeof stack === 'string'
+      ? `\n${stack
+          .split('\n')
+          .map((line) => `    ${line.trim()}`)
+          .join('\n')}`
+      : ''
+  return color && COLOR[level] ? `${COLOR[level]}${text}${trace}\u001b[0m\n` : `${text}${trace}\n`
+}
+
+/** Errors become message and stack (causes included); URLs lose their passwords; bigints become text. */
+function plainFields(fields: LogFields): Record<string, unknown> {
+  const plain: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    if (value instanceof Error) {
+      plain[name] = redact(value.message)
+      plain['stack'] = redact(stackOf(value))
+    } else if (typeof value === 'bigint') plain[name] = value.toString()
+    else plain[name] = typeof value === 'string' ? redact(value) : value
+  }
+  return plain
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause)}` : ''
+  return `${error.stack ?? error.message}${cause}`
+}
+
+function redact(text: string): string {
+  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]*@/gi, '$1:***@')
+}

@@ -1,0 +1,90 @@
+import type { Clock, Micros } from '../clock.ts'
+import type { Computations } from '../compute/computations.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { OnlineStore, StoredValue } from '../store/online-store.ts'
+import { fieldOf } from '../store/recorder.ts'
+import type { Run, Runs } from './runs.ts'
+
+/** Keys in one batch. SQL scans its source once a batch, so batches are large; functions run key by key anyway. */
+const SQL_BATCH = 200_000
+const FUNCTION_BATCH = 1_000
+const DEFAULT_TIMEOUT_MS = 30_000
+
+export interface RefresherOptions {
+  readonly computations: Computations
+  readonly online: OnlineStore
+  readonly clock: Clock
+  readonly runs: Runs
+  readonly log: Logger
+}
+
+export interface Refresher {
+  /**
+   * Compute these keys again, in batches, and tell what came of it. A key that fails keeps the value it had.
+   * @param before Keys whose stored value is at least as new as this are left out; null: none is.
+   */
+  run(
+    feature: Feature,
+    keys: readonly EntityKey[],
+    options: { readonly reason: Run['reason']; readonly before: Micros | null },
+  ): Promise<Run>
+}
+
+export function createRefresher(options: RefresherOptions): Refresher {
+  const { computations, online, clock, runs, log } = options
+
+  async function run(
+    feature: Feature,
+    keys: readonly EntityKey[],
+    { reason, before }: { readonly reason: Run['reason']; readonly before: Micros | null },
+  ): Promise<Run> {
+    const record = runs.begin(feature.name, reason, clock.now())
+    const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
+    try {
+      for (let start = 0; start < keys.length; start += size) await runBatch(record, feature, keys.slice(start, start + size), before)
+    } catch (error) {
+      record.error = error instanceof Error ? error.message : String(error)
+      log.warn(`refresh of "${feature.name}" failed`, { error })
+    }
+    record.finishedAt = clock.now()
+    if (record.failed > 0) log.warn(`refresh of "${feature.name}": ${record.failed} of ${record.keys} keys failed`, { first: record.error })
+    return record
+  }
+
+  async function runBatch(record: Run, feature: Feature, keys: readonly EntityKey[], before: Micros | null): Promise<void> {
+    const stored = await online.read(
+      feature.entity,
+      keys.map((key) => key.encoded),
+      [fieldOf(feature)],
+      undefined,
+    )
+    const due: EntityKey[] = []
+    const old: (StoredValue | undefined)[] = []
+    keys.forEach((key, i) => {
+      const value = stored[i]?.[0]
+      if (before !== null && value && value.eventAt >= before) return
+      due.push(key)
+      old.push(value)
+    })
+    record.keys += due.length
+    if (due.length === 0) return
+    const timeoutMs = feature.timeout === null ? DEFAULT_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
+    const flown = await computations.computeAll(feature, due, timeoutMs)
+    flown.forEach(({ computed }, i) => {
+      if (computed.kind === 'error') {
+        record.failed++
+        record.error ??= computed.error.message
+      } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, old[i])) record.changed++
+    })
+  }
+
+  return { run }
+}
+
+function sameTexts(texts: readonly string[] | null, old: StoredValue | undefined): boolean {
+  if (!old) return false
+  if (texts === null || old.texts === null) return texts === old.texts
+  return texts.length === old.texts.length && texts.every((text, i) => text === old.texts?.[i])
+}

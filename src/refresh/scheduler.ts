@@ -1,0 +1,174 @@
+/**
+ * When computed features are computed again.
+ *
+ * A tick (the smaller of 5 s and a quarter of the smallest refresh) looks at every scheduled feature. Its time is cut into windows, counted
+ * in UTC and shifted a little per feature so that they do not all start at once; a feature whose keys in use were computed before the
+ * current window began is due. One run of a feature goes at a time, windows missed meanwhile are not made up for, and keys that failed are
+ * tried again with a growing pause until the next window.
+ */
+import type { Clock, Micros } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import type { Logger } from '../observability/logger.ts'
+import { fieldOf } from '../store/recorder.ts'
+import type { ActiveKeys } from './active-keys.ts'
+import type { Refresher } from './refresher.ts'
+import type { Schedule } from './schedule.ts'
+
+const LONGEST_TICK_MS = 5_000
+const SHORTEST_TICK_MS = 250
+const FIRST_RETRY: Micros = 1_000_000
+const LONGEST_SHIFT: Micros = 10_000_000
+/** Runs of different features at once. */
+const MAX_RUNS_AT_ONCE = 2
+
+export interface SchedulerOptions {
+  readonly features: () => Iterable<Feature>
+  readonly refresher: Refresher
+  readonly activeKeys: ActiveKeys
+  /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
+  readonly listedKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
+  readonly schedule: Schedule
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface Scheduler {
+  start(): void
+  /** Look once at what is due. Resolves when the runs it started have ended. */
+  tick(): Promise<void>
+  /** No new runs; waits for those under way. */
+  stop(): Promise<void>
+}
+
+interface Progress {
+  /** Start of the last window that was run. */
+  window: Micros
+  running: Promise<void> | null
+  failures: number
+  retryAt: Micros
+}
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { refresher, activeKeys, listedKeys, schedule, clock, log } = options
+  const progress = new Map<string, Progress>()
+  let timer: Timer | undefined
+  let stopped = false
+  let runningCount = 0
+
+  function progressOf(feature: Feature): Progress {
+    const id = fieldOf(feature)
+    let known = progress.get(id)
+    if (!known) {
+      known = { window: Number.NEGATIVE_INFINITY, running: null, failures: 0, retryAt: 0 }
+      progress.set(id, known)
+    }
+    return known
+  }
+
+  async function tick(): Promise<void> {
+    const now = clock.now()
+    const started: Promise<void>[] = []
+    for (const feature of options.features()) {
+      if (stopped || runningCount >= MAX_RUNS_AT_ONCE) break
+      const state = progressOf(feature)
+      const window = windowStart(feature, now, state.window, schedule)
+      if (window === null || state.running) continue
+      const retry = state.failures > 0 && now >= state.retryAt
+      if (window <= state.window && !retry) continue
+      if (window > state.window) state.failures = 0
+      runningCount++
+      state.running = refresh(feature, state, window).finally(() => {
+        state.running = null
+        runningCount--
+      })
+      started.push(state.running)
+    }
+    await Promise.all(started)
+  }
+
+  async function refresh(feature: Feature, state: Progress, window: Micros): Promise<void> {
+    try {
+      const keys = await keysOf(feature)
+      state.window = window
+      if (keys.length === 0) return
+      const run = await refresher.run(feature, keys, { reason: 'schedule', before: window })
+      if (run.failed === 0 && run.error === null) state.failures = 0
+      else pause(feature, state)
+    } catch (error) {
+      log.warn(`refresh of "${feature.name}" could not start`, { error })
+      pause(feature, state)
+    }
+  }
+
+  function pause(feature: Feature, state: Progress): void {
+    const longest = feature.refresh?.kind === 'interval' ? feature.refresh.every : 3_600_000_000
+    state.retryAt = clock.now() + Math.min(longest, FIRST_RETRY * 2 ** Math.min(state.failures, 20))
+    state.failures++
+  }
+
+  /** Keys in use, and all that the entity lists; keys gone from the list are let go. */
+  async function keysOf(feature: Feature): Promise<readonly EntityKey[]> {
+    const active = activeKeys.of(feature)
+    const listed = await listedKeys(feature.entity)
+    if (!listed) return active
+    const known = new Set(listed.map((key) => key.encoded))
+    for (const key of active) if (!known.has(key.encoded)) activeKeys.drop(feature, key)
+    return listed
+  }
+
+  return {
+    start() {
+      const wake = () => {
+        timer = setTimeout(() => {
+          tick().catch((error) => log.error('the refresh tick failed', { error }))
+          if (!stopped) wake()
+        }, tickMs(options.features()))
+        timer.unref()
+      }
+      wake()
+    },
+    tick,
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await Promise.all([...progress.values()].map((state) => state.running))
+    },
+  }
+}
+
+/** Start of the window that `now` is in; null for features that are not scheduled. */
+function windowStart(feature: Feature, now: Micros, last: Micros, schedule: Schedule): Micros | null {
+  const { refresh } = feature
+  if (refresh === null || refresh.kind === 'realtime') return null
+  if (refresh.kind === 'interval') {
+    const shift = shiftOf(feature, refresh.every)
+    return Math.floor((now - shift) / refresh.every) * refresh.every + shift
+  }
+  if (last === Number.NEGATIVE_INFINITY) return lastFiring(refresh.pattern, now, schedule)
+  const next = schedule.nextFiring(refresh.pattern, last)
+  return next <= now ? lastFiring(refresh.pattern, now, schedule) : last
+}
+
+/** Latest firing at or before a time, found by looking back ever further; a year without one: none. */
+function lastFiring(pattern: string, now: Micros, schedule: Schedule): Micros | null {
+  for (let back = 60_000_000; back <= 400 * 86_400_000_000; back *= 4) {
+    let firing = schedule.nextFiring(pattern, now - back)
+    if (firing > now) continue
+    for (let next = schedule.nextFiring(pattern, firing); next <= now; next = schedule.nextFiring(pattern, firing)) firing = next
+    return firing
+  }
+  return null
+}
+
+/** A feature's own place in its interval: the same on every replica, different between features, within the allowed lag. */
+function shiftOf(feature: Feature, every: Micros): Micros {
+  const fraction = Number.parseInt(feature.fingerprint.slice(0, 8), 16) / 0x1_0000_0000
+  return Math.floor((Number.isFinite(fraction) ? fraction : 0) * Math.min(every / 20, LONGEST_SHIFT))
+}
+
+function tickMs(features: Iterable<Feature>): number {
+  let smallest = LONGEST_TICK_MS * 4
+  for (const { refresh } of features) if (refresh?.kind === 'interval') smallest = Math.min(smallest, refresh.every / 1000)
+  return Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, smallest / 4))
+}

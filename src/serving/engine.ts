@@ -1,0 +1,241 @@
+/**
+ * The read path. Per feature and key, exactly this:
+ *
+ *   fresh                → serve what is stored
+ *   stale                → serve it, and compute once behind it
+ *   missing or expired   → compute in the request, once however many wait
+ *   realtime             → always compute in the request
+ *   the computation fails → the last good value within max staleness, else the default, else the error
+ *
+ * Judging is in freshness.ts, sharing computations in computations.ts. Reads of the memory store answer without a promise when nothing
+ * has to be computed: the hot path allocates arrays, no object per value.
+ */
+import type { Clock, Micros } from '../clock.ts'
+import type { Computations } from '../compute/computations.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { OnlineStore, StoredValue } from '../store/online-store.ts'
+import { ageMs, judge } from './freshness.ts'
+import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
+
+export type Status = 'fresh' | 'stale' | 'default' | 'missing' | 'error'
+export type ServedFrom = 'online' | 'computed' | 'last_good' | 'default' | null
+
+/** One row's answers, in the order of the plan's refs. */
+export interface RowResult {
+  /** JSON texts; `null` where nothing is served. */
+  readonly values: string[]
+  readonly statuses: Status[]
+  readonly servedFrom: ServedFrom[]
+  readonly freshnessMs: (number | null)[]
+  readonly eventAt: (Micros | null)[]
+  readonly oldestInputAt: (Micros | null)[]
+  /** Undefined when no feature of the row failed. */
+  errors: (FabraError | undefined)[] | undefined
+}
+
+/** What was found for one feature of one row: everything its columns share. */
+interface Found {
+  readonly texts: readonly string[] | null
+  readonly status: Status
+  readonly servedFrom: ServedFrom
+  readonly eventAt: Micros | null
+  readonly oldestInputAt: Micros | null
+  readonly error?: FabraError
+}
+
+export interface Engine {
+  /** One result per row, in order; duplicates get equal answers. Never rejects for what a feature does. */
+  read(plan: Plan, rows: readonly PlanRow[], options: ReadOptions): RowResult[] | Promise<RowResult[]>
+  /** Resolves when no computation started by a read is running. */
+  idle(): Promise<void>
+}
+
+export interface EngineOptions {
+  readonly online: OnlineStore
+  readonly computations: Computations
+  readonly clock: Clock
+  /** A copy to fall back on when the online store is unreachable or holds nothing. */
+  readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
+  /** Called for every key read, so that refreshes know who is in use. Must be cheap. */
+  readonly onRead: (feature: Feature, key: EntityKey, at: Micros) => void
+}
+
+const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
+
+export function createEngine(options: EngineOptions): Engine {
+  const { online, computations, clock, lastKnown, onRead } = options
+
+  function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
+    const stored = plan.groups.map((group, g) => {
+      const keys = rows.map((row) => row.keys[g]?.encoded ?? '')
+      try {
+        return online.read(group.entity.name, keys, group.fields, read.signal)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    })
+    if (stored.some((group) => group instanceof Promise)) return readLater(plan, rows, read, stored)
+    return serve(plan, rows, read, stored as (StoredValue | undefined)[][][], false)
+  }
+
+  async function readLater(
+    plan: Plan,
+    rows: readonly PlanRow[],
+    read: ReadOptions,
+    stored: ((StoredValue | undefined)[][] | Promise<(StoredValue | undefined)[][]>)[],
+  ): Promise<RowResult[]> {
+    const settled = await Promise.allSettled(stored)
+    const storeDown = settled.some((group) => group.status === 'rejected')
+    const found = settled.map((group) => (group.status === 'fulfilled' ? group.value : rows.map(() => [])))
+    return serve(plan, rows, read, found, storeDown)
+  }
+
+  function serve(
+    plan: Plan,
+    rows: readonly PlanRow[],
+    read: ReadOptions,
+    stored: (StoredValue | undefined)[][][],
+    storeDown: boolean,
+  ): RowResult[] | Promise<RowResult[]> {
+    const now = clock.now()
+    const pending: Promise<void>[] = []
+    const results = rows.map((row, r) => {
+      const result = emptyResult(plan.refs.length)
+      plan.groups.forEach((group, g) => {
+        const key = row.keys[g]
+        if (!key) return
+        group.features.forEach((planned, f) => {
+          onRead(planned.feature, key, now)
+          const found = find(planned, key, row, stored[g]?.[r]?.[f], { now, read, storeDown })
+          if (found instanceof Promise) pending.push(found.then((later) => fill(group, f, result, later, clock.now())))
+          else fill(group, f, result, found, now)
+        })
+      })
+      return result
+    })
+    return pending.length === 0 ? results : Promise.all(pending).then(() => results)
+  }
+
+  interface At {
+    readonly now: Micros
+    readonly read: ReadOptions
+    readonly storeDown: boolean
+  }
+
+  function find(planned: PlannedFeature, key: EntityKey, row: PlanRow, stored: StoredValue | undefined, at: At): Found | Promise<Found> {
+    const { feature, rule } = planned
+    if (planned.realtime) return computeNow(planned, key, row, stored, at)
+    const judgement = stored ? judge(rule, stored.eventAt, at.now, at.read.maxAge) : 'expired'
+    if (stored && judgement === 'fresh') return serveStored(planned, stored, 'fresh', 'online')
+    if (feature.computation.kind === 'pushed') {
+      if (stored && judgement === 'stale') return serveStored(planned, stored, 'stale', 'online')
+      return at.storeDown ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)
+    }
+    if (stored && judgement === 'stale') {
+      revalidate(planned, key, at)
+      return serveStored(planned, stored, 'stale', 'online')
+    }
+    return computeNow(planned, key, row, stored, at)
+  }
+
+  /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
+  function revalidate(planned: PlannedFeature, key: EntityKey, at: At): void {
+    void computations.compute({ feature: planned.feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(planned.feature) })
+  }
+
+  async function computeNow(
+    planned: PlannedFeature,
+    key: EntityKey,
+    row: PlanRow,
+    stored: StoredValue | undefined,
+    at: At,
+  ): Promise<Found> {
+    const { feature } = planned
+    const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
+    const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature), ...(inputs ? { inputs } : {}) }
+    const { computed, asOf } = await computations.compute(call)
+    if (computed.kind === 'error') return fallBack(planned, key, planned.takesInputs ? undefined : stored, computed.error, at)
+    if (computed.kind === 'missing') return serveDefault(planned)
+    return { texts: computed.texts, status: 'fresh', servedFrom: 'computed', eventAt: asOf, oldestInputAt: computed.oldestInputAt }
+  }
+
+  /** The last good value within max staleness (and the request's max_age), else the default, else the error. */
+  async function fallBack(
+    planned: PlannedFeature,
+    key: EntityKey,
+    stored: StoredValue | undefined,
+    error: FabraError | undefined,
+    at: At,
+  ): Promise<Found> {
+    const usable = (value: StoredValue | undefined) =>
+      value !== undefined && value.texts !== null && judge(planned.rule, value.eventAt, clock.now(), at.read.maxAge) !== 'expired'
+    if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')
+    if (!planned.takesInputs) {
+      const known = await lastKnown(planned.feature, key).catch(() => undefined)
+      if (known && usable(known)) return serveStored(planned, known, 'stale', 'last_good')
+    }
+    if (planned.feature.defaults) return serveDefault(planned)
+    if (error) return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
+    return storeDownOrMissing(planned, at)
+  }
+
+  return { read, idle: () => computations.idle() }
+}
+
+function storeDownOrMissing(planned: PlannedFeature, at: { readonly storeDown: boolean }): Found {
+  if (!at.storeDown) return serveDefault(planned)
+  const error = new FabraError('store_unavailable', 'The online store cannot be reached.', { hint: 'Try again in a few seconds.' })
+  return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
+}
+
+/** Null texts are a stored "nothing is known": the default stands in, as when nothing is stored. */
+function serveStored(planned: PlannedFeature, stored: StoredValue, status: Status, servedFrom: ServedFrom): Found {
+  if (stored.texts === null) return serveDefault(planned)
+  return { texts: stored.texts, status, servedFrom, eventAt: stored.eventAt, oldestInputAt: stored.oldestInputAt }
+}
+
+function serveDefault(planned: PlannedFeature): Found {
+  const { defaults } = planned.feature
+  if (defaults) return { texts: defaults, status: 'default', servedFrom: 'default', eventAt: null, oldestInputAt: null }
+  return { texts: null, status: 'missing', servedFrom: null, eventAt: null, oldestInputAt: null }
+}
+
+function ownInputs(feature: Feature, row: PlanRow): Record<string, unknown> {
+  const own: Record<string, unknown> = Object.create(null)
+  for (const name of Object.keys(feature.inputs)) own[name] = row.inputs?.[name]
+  return own
+}
+
+function timeoutMs(feature: Feature): number {
+  return feature.timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
+}
+
+function emptyResult(size: number): RowResult {
+  return {
+    values: new Array(size).fill('null'),
+    statuses: new Array(size).fill('missing'),
+    servedFrom: new Array(size).fill(null),
+    freshnessMs: new Array(size).fill(null),
+    eventAt: new Array(size).fill(null),
+    oldestInputAt: new Array(size).fill(null),
+    errors: undefined,
+  }
+}
+
+/** Spread what was found for a feature over the refs that name its columns. */
+function fill(group: PlanGroup, feature: number, result: RowResult, found: Found, now: Micros): void {
+  for (const { ref, column } of group.targets[feature] ?? []) {
+    result.values[ref] = found.texts?.[column] ?? 'null'
+    result.statuses[ref] = found.status
+    result.servedFrom[ref] = found.servedFrom
+    result.freshnessMs[ref] = found.eventAt === null ? null : ageMs(found.eventAt, now)
+    result.eventAt[ref] = found.eventAt
+    result.oldestInputAt[ref] = found.oldestInputAt
+    if (found.error) {
+      result.errors ??= new Array(result.values.length).fill(undefined)
+      result.errors[ref] = found.error
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { Micros } from '../clock.ts'
+import { type EntityKey, entityKeyFromRow } from '../definition/entity-key.ts'
+import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
+import { encodeValue } from '../definition/value.ts'
+import { FabraError, suggest } from '../errors.ts'
+import { fieldOf } from '../store/recorder.ts'
+import { type FreshnessRule, freshnessRule, type NextFiring } from './freshness.ts'
+
+/** One feature as a plan reads it. */
+export interface PlannedFeature {
+  readonly feature: Feature
+  readonly entity: Entity
+  readonly field: string
+  readonly rule: FreshnessRule
+  readonly realtime: boolean
+  readonly takesInputs: boolean
+}
+
+/** Features of one entity, read in one round trip. */
+export interface PlanGroup {
+  readonly entity: Entity
+  readonly features: readonly PlannedFeature[]
+  readonly fields: readonly string[]
+  /** Per feature: which refs of the plan are its columns. */
+  readonly targets: readonly (readonly { readonly ref: number; readonly column: number }[])[]
+}
+
+/** A list of features, resolved once and used by every request that names the same list. */
+export interface Plan {
+  readonly refs: readonly FeatureRef[]
+  readonly groups: readonly PlanGroup[]
+  /** Key columns and inputs that a row of this plan may hold. */
+  readonly columns: readonly string[]
+  readonly inputs: ReadonlyMap<string, { readonly type: Feature['inputs'][string] }>
+}
+
+/** One row of a request: a key per group of the plan, and the inputs given. */
+export interface PlanRow {
+  readonly keys: readonly EntityKey[]
+  readonly inputs: Readonly<Record<string, unknown>> | undefined
+}
+
+export function planFeature(registry: Registry, feature: Feature, nextFiring: NextFiring): PlannedFeature {
+  const entity = registry.entities.get(feature.entity)
+  if (!entity) throw new FabraError('internal', `Entity ${feature.entity} of ${feature.name} is not in the registry.`)
+  return {
+    feature,
+    entity,
+    field: fieldOf(feature),
+    rule: freshnessRule(feature, nextFiring),
+    realtime: feature.refresh?.kind === 'realtime',
+    takesInputs: Object.keys(feature.inputs).length > 0,
+  }
+}
+
+export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<string, PlannedFeature>): Plan {
+  const groups: { entity: Entity; features: PlannedFeature[]; targets: { ref: number; column: number }[][] }[] = []
+  refs.forEach((ref, r) => {
+    const feature = planned.get(ref.feature.name)
+    if (!feature) throw new FabraError('internal', `Feature ${ref.feature.name} was not planned.`)
+    let group = groups.find((candidate) => candidate.entity.name === feature.entity.name)
+    if (!group) {
+      group = { entity: feature.entity, features: [], targets: [] }
+      groups.push(group)
+    }
+    let index = group.features.indexOf(feature)
+    if (index < 0) index = group.features.push(feature) - 1
+    group.targets[index] ??= []
+    group.targets[index]?.push({ ref: r, column: ref.column })
+  })
+  const inputs = new Map<string, { type: Feature['inputs'][string] }>()
+  for (const ref of refs) for (const [name, type] of Object.entries(ref.feature.inputs)) inputs.set(name, { type })
+  const keyColumns = groups.flatMap((group) => group.entity.key.map((column) => column.name))
+  return {
+    refs,
+    groups: groups.map((group) => ({ ...group, fields: group.features.map((feature) => feature.field) })),
+    columns: [...new Set([...keyColumns, ...inputs.keys()])],
+    inputs,
+  }
+}
+
+/**
+ * A request's row, checked: all key columns there, nothing unknown, inputs of the declared types.
+ * @throws FabraError invalid_key or invalid_input, without the row's index (the caller knows it).
+ */
+export function planRow(plan: Plan, row: Readonly<Record<string, unknown>>): PlanRow {
+  for (const name of Object.keys(row)) {
+    if (!plan.columns.includes(name)) {
+      throw new FabraError('invalid_key', `"${name}" is neither a key column nor an input of the features asked for.`, {
+        hint: suggest(name, plan.columns),
+      })
+    }
+  }
+  const keys = plan.groups.map((group) => entityKeyFromRow(group.entity, row))
+  if (plan.inputs.size === 0) return { keys, inputs: undefined }
+  const inputs: Record<string, unknown> = Object.create(null)
+  for (const [name, { type }] of plan.inputs) {
+    if (!Object.hasOwn(row, name)) {
+      throw new FabraError('invalid_input', `The input "${name}" (${type}) is missing.`, { hint: `Send "${name}" beside the key columns.` })
+    }
+    inputs[name] = checkedInput(name, type, row[name])
+  }
+  return { keys, inputs }
+}
+
+function checkedInput(name: string, type: Feature['inputs'][string], value: unknown): unknown {
+  try {
+    encodeValue(type, value)
+    return value
+  } catch (error) {
+    if (!(error instanceof FabraError)) throw error
+    throw new FabraError('invalid_input', `The input "${name}": ${error.message}`, {
+      hint: error.hint ?? `"${name}" is declared as ${type}.`,
+    })
+  }
+}
+
+export interface ReadOptions {
+  readonly maxAge: Micros | null
+  readonly signal?: AbortSignal
+  /** Features being computed further up. Default none. */
+  readonly chain?: readonly string[]
+}
