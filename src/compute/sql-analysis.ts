@@ -49,6 +49,17 @@ export function tableOf(source: Source, world: SqlWorld): Table | undefined {
   return findTable(world, schema, name)
 }
 
+/** Why it cannot be computed for the past; null when it can. */
+export function pastRefusal(sql: AnalysedSql): string | null {
+  const [stranger] = sql.undeclared
+  if (stranger) {
+    const what = stranger.table.kind === 'view' ? 'view' : 'table'
+    return `it reads the ${what} "${stranger.table.name}", which no source declares: its rows have no known time. Declare it with a timestamp, or as static.`
+  }
+  const timeless = sql.shadows.find(({ source }) => source.timestamp === null && !source.static)
+  return timeless ? `its source "${timeless.source.name}" has no timestamp. Declare one, or declare the source static.` : null
+}
+
 function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shadows' | 'undeclared' | 'faults'> {
   const shadows: Shadow[] = []
   const undeclared: { ref: TableRef; table: Table }[] = []

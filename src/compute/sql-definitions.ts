@@ -10,7 +10,7 @@
 import type { Entity, Feature, KeyType, Problem, Registry, Source, ValueType } from '../definition/model.ts'
 import { suggest } from '../errors.ts'
 import { type SourceStore, SqlError, type TableColumn } from '../store/source-store.ts'
-import { type AnalysedSql, analyseSql, readWorld, type SqlWorld, tableOf } from './sql-analysis.ts'
+import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './sql-analysis.ts'
 import type { SqlFault } from './sql-checks.ts'
 import { lineAndColumn } from './sql-edits.ts'
 import { timeColumnProblem } from './sql-shadow.ts'
@@ -279,16 +279,6 @@ function matchColumns(feature: Feature, found: readonly TableColumn[]): { column
       )
   }
   return faults.length > 0 ? { faults } : { columns }
-}
-
-function pastRefusal(sql: AnalysedSql): string | null {
-  const [stranger] = sql.undeclared
-  if (stranger) {
-    const what = stranger.table.kind === 'view' ? 'view' : 'table'
-    return `it reads the ${what} "${stranger.table.name}", which no source declares: its rows have no known time. Declare it with a timestamp, or as static.`
-  }
-  const timeless = sql.shadows.find(({ source }) => source.timestamp === null && !source.static)
-  return timeless ? `its source "${timeless.source.name}" has no timestamp. Declare one, or declare the source static.` : null
 }
 
 function checkSource(source: Source, world: SqlWorld): Problem[] {

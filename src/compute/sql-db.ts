@@ -1,0 +1,175 @@
+/**
+ * `db` inside a user's function: the same rewrite as SQL features, with bound parameters.
+ *
+ *     const db = createDb({ sourceStore, registry })
+ *     await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = ?', ['u1'], { asOf, mode, signal, timeoutMs })
+ */
+import type { Registry } from '../definition/model.ts'
+import { formatTime } from '../definition/time.ts'
+import { parseExact } from '../definition/value.ts'
+import { FabraError } from '../errors.ts'
+import {
+  type SourceStore,
+  SqlDecimal,
+  SqlError,
+  SqlOther,
+  SqlStruct,
+  SqlTimestamp,
+  type SqlValue,
+  type TableColumn,
+} from '../store/source-store.ts'
+import type { Db, DbOptions, DbResult } from './db.ts'
+import { placeParameters } from './placeholders.ts'
+import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld } from './sql-analysis.ts'
+import { bodyFor } from './sql-statement.ts'
+
+export interface DbParts {
+  readonly sourceStore: SourceStore
+  readonly registry: Pick<Registry, 'sources'>
+}
+
+/** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
+const MAX_STATEMENTS = 1000
+
+interface Compiled {
+  readonly text: string
+  /** Per `$n`: the index of the parameter given, or the as-of time. */
+  readonly parameters: readonly (number | 'asOf')[]
+  readonly past: string | null
+}
+
+export function createDb(parts: DbParts): Db {
+  const statements = new StatementCache(parts)
+  return {
+    async query(sql, params, at) {
+      const statement = await statements.get(sql, params.length)
+      if (at.mode === 'past' && statement.past !== null) {
+        throw new FabraError('feature_failed', `The query cannot be run for the past: ${statement.past}`, {
+          hint: 'Read declared sources only.',
+        })
+      }
+      const bound = statement.parameters.map((parameter) =>
+        parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
+      )
+      return run(parts.sourceStore, statement.text, bound, at)
+    },
+  }
+}
+
+async function run(store: SourceStore, text: string, bound: readonly SqlValue[], at: DbOptions): Promise<DbResult> {
+  try {
+    const { columns, rows } = await store.query(text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+    return {
+      columns: columns.map((column) => column.name),
+      rows: rows.map((row) => row.map((value, i) => fromSqlValue(value, columns[i]))),
+    }
+  } catch (error) {
+    throw asFabraError(error)
+  }
+}
+
+/** Most recently used last. Callers of one text share its analysis, also while it is under way. */
+class StatementCache {
+  private readonly statements = new Map<string, Promise<Compiled>>()
+  private world: Promise<SqlWorld> | undefined
+  private readonly parts: DbParts
+
+  constructor(parts: DbParts) {
+    this.parts = parts
+  }
+
+  get(sql: string, count: number): Promise<Compiled> {
+    const id = `${count} ${sql}`
+    const known = this.statements.get(id)
+    const statement = known ?? this.compile(sql, count)
+    this.statements.delete(id)
+    this.statements.set(id, statement)
+    // A table may be there the next time: failures are not kept.
+    if (!known) statement.catch(() => this.statements.delete(id))
+    if (this.statements.size > MAX_STATEMENTS) {
+      for (const oldest of this.statements.keys()) {
+        this.statements.delete(oldest)
+        break
+      }
+    }
+    return statement
+  }
+
+  private async compile(sql: string, count: number): Promise<Compiled> {
+    const placed = placeParameters(sql, count)
+    if ('message' in placed) throw new FabraError('feature_failed', placed.message, { hint: placed.hint })
+    try {
+      return compiled(await this.analyse(placed.text), placed.order)
+    } catch (error) {
+      throw asFabraError(error)
+    }
+  }
+
+  private async analyse(text: string): Promise<AnalysedSql> {
+    const { sourceStore, registry } = this.parts
+    const known = this.world
+    this.world ??= readWorld(sourceStore, registry.sources)
+    let sql = await analyseSql(text, sourceStore, await this.world)
+    if (known && sql.faults.length > 0) {
+      // The catalogue may be older than the table.
+      this.world = readWorld(sourceStore, registry.sources)
+      sql = await analyseSql(text, sourceStore, await this.world)
+    }
+    const [fault] = sql.faults
+    if (fault) throw new FabraError('feature_failed', `The query cannot be run: ${fault.message}`, { hint: fault.hint })
+    return sql
+  }
+}
+
+function compiled(sql: AnalysedSql, order: readonly number[]): Compiled {
+  const asOf = `$${order.length + 1}`
+  const body = bodyFor(sql, sql.shadows, { asOf: `CAST(${asOf} AS TIMESTAMPTZ)`, parameter: (written) => written })
+  const usesAsOf = body.text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
+  return { text: body.text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql) }
+}
+
+function toSqlValue(value: unknown): SqlValue {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
+  if (Array.isArray(value)) return value.map(toSqlValue)
+  if (typeof value === 'object') return JSON.stringify(value)
+  throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
+    hint: 'Give strings, numbers, booleans, dates or null.',
+  })
+}
+
+function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
+  if (typeof value === 'string' && column && /^JSONB?$/.test(column.type)) return parseExact(value)
+  return plainValue(value)
+}
+
+function plainValue(value: SqlValue): unknown {
+  if (value instanceof SqlDecimal) return Number(value.text)
+  if (value instanceof SqlTimestamp) return formatTime(value.micros)
+  if (value instanceof SqlOther) return value.text
+  if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))
+  return Array.isArray(value) ? value.map(plainValue) : value
+}
+
+/** Unlike a client, the feature's author may read what the engine says. */
+function asFabraError(error: unknown): unknown {
+  if (!(error instanceof SqlError)) return error
+  if (error.kind === 'unavailable') {
+    return new FabraError('store_unavailable', 'The database that holds the sources cannot be reached.', {
+      hint: 'Try again in a moment.',
+      cause: error,
+    })
+  }
+  if (error.kind === 'timeout' || error.kind === 'interrupted') {
+    return new FabraError('feature_timeout', 'The query was not done in time.', {
+      hint: 'Give the feature more time with timeout:.',
+      cause: error,
+    })
+  }
+  const [message = ''] = error.message.split('\n\nLINE ')
+  return new FabraError('feature_failed', `The query failed: ${message.replaceAll('\n', ' ')}`, {
+    hint: 'Mend the SQL given to db.',
+    cause: error,
+  })
+}
