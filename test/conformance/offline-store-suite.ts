@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
+
+/** What every offline store promises. `factory` gives an empty one each time. */
+export function offlineStoreSuite(name: string, factory: () => Promise<OfflineStore>): void {
+  describe(`offline store: ${name}`, () => {
+    let store: OfflineStore
+    beforeEach(async () => {
+      store = await factory()
+    })
+    afterEach(() => store.close())
+    const latest = async (before = 1e15, limit = 1000) => {
+      const rows: HistoryRow[] = []
+      for await (const batch of store.latest('spend', 'f1', { before, limit })) rows.push(...batch)
+      return rows
+    }
+    const history = (facts: Partial<Parameters<OfflineStore['history']>[0]> = {}) =>
+      store.history({ feature: 'spend', fingerprint: 'f1', entityKey: 'u1', from: null, to: null, limit: 100, ...facts })
+
+    test('a row comes back exactly as it was appended', async () => {
+      const rows = [
+        row({
+          value: '{"a":9007199254740993,"b":"é \\"x\\""}',
+          eventAt: 1_700_000_000_123_456,
+          availableAt: -1,
+          createdAt: 1_700_000_000_999_999,
+          seq: 9_007_199_254_740_990,
+          origin: 'backfill',
+        }),
+        row({ entityKey: 'a%3Ab:c', value: 'null' }),
+        row({ entityKey: "it's", value: null, origin: 'pushed' }),
+      ]
+      await store.append(rows)
+      for (const one of rows) expect(await history({ entityKey: one.entityKey })).toEqual([one])
+    })
+
+    test('an empty store answers with nothing', async () => {
+      await store.append([])
+      expect(await latest()).toEqual([])
+      expect(await history()).toEqual([])
+      expect(await store.lastSeq()).toBe(0)
+      expect(await store.latestOf('spend', 'f1', ['u1'])).toEqual([undefined])
+      expect(await store.latestOf('spend', 'f1', [])).toEqual([])
+    })
+
+    test('versions and features side by side never mix', async () => {
+      await store.append([row({ fingerprint: 'f2' }), row({ feature: 'other' }), row({ value: '"mine"' })])
+      expect((await latest()).map((one) => one.value)).toEqual(['"mine"'])
+      expect((await history()).map((one) => one.value)).toEqual(['"mine"'])
+    })
+
+    test('the newest row is the greatest by event time, then availability, then seq', async () => {
+      const order = fc.record({ eventAt: fc.nat(2), availableAt: fc.nat(2) })
+      let run = 0
+      await fc.assert(
+        fc.asyncProperty(fc.array(order, { minLength: 1, maxLength: 10 }), fc.nat(3), async (list, before) => {
+          const entityKey = `k${run++}`
+          const rows = list.map((one, seq) => row({ ...one, entityKey, seq: seq + 1 }))
+          await store.append(rows)
+          const newest = (some: HistoryRow[]) =>
+            some.sort((a, b) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.seq - b.seq).at(-1)
+          expect(await store.latestOf('spend', 'f1', [entityKey])).toEqual([newest([...rows])])
+          const seen = (await latest(before)).find((one) => one.entityKey === entityKey)
+          expect(seen).toEqual(newest(rows.filter((one) => one.availableAt <= before)))
+        }),
+        { numRuns: 40 },
+      )
+    })
+
+    test('latest gives each key once, newest keys first, at most as many as asked', async () => {
+      await store.append(Array.from({ length: 5000 }, (_, i) => row({ entityKey: `u${i % 2500}`, eventAt: i, seq: i + 1 })))
+      const rows = await latest(1e15, 2400)
+      expect(rows.map((one) => one.eventAt)).toEqual(Array.from({ length: 2400 }, (_, i) => 4999 - i))
+    })
+
+    test('latest can be left early', async () => {
+      await store.append(Array.from({ length: 50_000 }, (_, i) => row({ entityKey: `u${i}`, seq: i + 1 })))
+      for await (const batch of store.latest('spend', 'f1', { before: 1e15, limit: 50_000 })) {
+        expect(batch.length).toBeGreaterThan(0)
+        break
+      }
+      expect(await store.lastSeq()).toBe(50_000)
+    })
+
+    test('latestOf answers in the order asked, duplicates kept', async () => {
+      await store.append([row({ entityKey: 'a', value: '1' }), row({ entityKey: 'b', value: '2' })])
+      const found = await store.latestOf('spend', 'f1', ['b', 'none', 'a', 'b'])
+      expect(found.map((one) => one?.value)).toEqual(['2', undefined, '1', '2'])
+    })
+
+    test('history is newest first, both bounds belong to it, and the limit holds', async () => {
+      await store.append([10, 30, 20, 40].map((eventAt, i) => row({ eventAt, seq: i + 1 })))
+      expect((await history()).map((one) => one.eventAt)).toEqual([40, 30, 20, 10])
+      expect((await history({ from: 20, to: 30 })).map((one) => one.eventAt)).toEqual([30, 20])
+      expect((await history({ limit: 1 })).map((one) => one.eventAt)).toEqual([40])
+    })
+
+    test('a forgotten key has no history; other keys and features keep theirs', async () => {
+      await store.append([row({}), row({ seq: 2 }), row({ entityKey: 'u2' }), row({ feature: 'other' })])
+      expect(await store.forget(['spend', 'unknown'], 'u1')).toBe(2)
+      expect(await store.forget(['spend'], 'u1')).toBe(0)
+      expect(await store.forget([], 'u1')).toBe(0)
+      expect(await history()).toEqual([])
+      expect((await history({ entityKey: 'u2' })).length).toBe(1)
+      expect((await history({ feature: 'other' })).length).toBe(1)
+    })
+
+    test('batches appended at once all arrive whole', async () => {
+      await Promise.all(
+        Array.from({ length: 20 }, (_, i) =>
+          store.append(Array.from({ length: 100 }, (_, j) => row({ entityKey: `u${i}`, seq: i * 100 + j + 1 }))),
+        ),
+      )
+      expect((await latest()).length).toBe(20)
+      expect(await store.lastSeq()).toBe(2000)
+    })
+  })
+}
+
+export function row(facts: Partial<HistoryRow>): HistoryRow {
+  return {
+    feature: 'spend',
+    fingerprint: 'f1',
+    entityKey: 'u1',
+    value: '1',
+    eventAt: 10,
+    availableAt: 10,
+    createdAt: 10,
+    seq: 1,
+    origin: 'computed',
+    ...facts,
+  }
+}
