@@ -4,7 +4,7 @@ import { type Database, ownDeadline } from './database.ts'
 import { fillRowTable } from './row-table.ts'
 import { loadSources } from './source-loader.ts'
 import { DROP_ROW_TABLE, LIST_COLUMNS, LIST_FUNCTIONS, SERIALIZE } from './sql.ts'
-import { characterOffset } from './sql-errors.ts'
+import { offsetOfCodePoint } from './sql-errors.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
 export function createDuckdbSourceStore(database: Database): SourceStore {
@@ -53,7 +53,7 @@ function checkedTree(text: string, json: string): unknown {
     throw new SqlError(
       'syntax',
       field('error_type') === 'not implemented' ? 'Only SELECT statements can be run.' : (field('error_message') ?? 'It does not parse.'),
-      position === null ? null : characterOffset(text, Number(position)),
+      position === null ? null : offsetOfCodePoint(text, Number(position)),
     )
   }
   return tree

@@ -1,6 +1,6 @@
 import { SqlError } from '../source-store.ts'
 
-/** What DuckDB says of an error when the connection has `errors_as_json`. Positions are byte offsets into the statement. */
+/** What DuckDB says of an error when the connection has `errors_as_json`. */
 interface EngineError {
   readonly type: string
   readonly message: string
@@ -32,7 +32,13 @@ const KINDS: Readonly<Record<string, SqlError['kind']>> = {
 export function toSqlError(error: unknown, text: string): SqlError {
   if (error instanceof SqlError) return error
   const { type, message, position } = engineError(error)
-  return new SqlError(KINDS[type.toLowerCase()] ?? 'runtime', message, position === null ? null : characterOffset(text, position), error)
+  const kind = KINDS[type.toLowerCase()] ?? 'runtime'
+  return new SqlError(
+    kind,
+    message,
+    position === null ? null : (kind === 'syntax' ? offsetOfCodePoint : offsetOfByte)(text, position),
+    error,
+  )
 }
 
 /** The engine's own sentence, without the wrapping. */
@@ -40,14 +46,22 @@ export function engineMessage(error: unknown): string {
   return engineError(error).message
 }
 
-/** Offsets of the engine count bytes of UTF-8; ours count UTF-16 units, as JavaScript strings do. */
-export function characterOffset(text: string, bytes: number): number {
+/** The engine's binder counts bytes of UTF-8; we count as JavaScript strings do. */
+export function offsetOfByte(text: string, bytes: number): number {
+  return offsetWhere(text, bytes, (code) => (code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4))
+}
+
+/** The engine's parser counts code points (seen in 1.5.5, for syntax errors alone; locations in its trees are bytes). */
+export function offsetOfCodePoint(text: string, points: number): number {
+  return offsetWhere(text, points, () => 1)
+}
+
+function offsetWhere(text: string, wanted: number, width: (code: number) => number): number {
   let seen = 0
   let offset = 0
   for (const character of text) {
-    if (seen >= bytes) return offset
-    const code = character.codePointAt(0) ?? 0
-    seen += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
+    if (seen >= wanted) return offset
+    seen += width(character.codePointAt(0) ?? 0)
     offset += character.length
   }
   return offset
