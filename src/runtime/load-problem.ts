@@ -16,9 +16,9 @@ interface BuildFailure {
 /** Everything that can go wrong while a file is imported, said with its place and what to do. */
 export function loadProblems(error: unknown, file: string, fabraExports: readonly string[]): Problem[] {
   if (error instanceof AggregateError && error.errors.length > 0) {
-    return error.errors.flatMap((inner) => loadProblems(inner, file, fabraExports))
+    return firstPerLine(error.errors.flatMap((inner) => loadProblems(inner, file, fabraExports)))
   }
-  if (isBuildFailure(error)) return [error.name === 'ResolveMessage' ? unresolved(error, file) : syntax(error, file)]
+  if (isBuildFailure(error)) return error.name === 'ResolveMessage' ? unresolvedImports(error, file) : [syntax(error, file)]
   if (error instanceof Error) {
     const named = /^Export named '(.+?)' not found in module '(.+)'/.exec(error.message)
     if (named) return [missingExport(named[1] ?? '', named[2] ?? '', file, fabraExports)]
@@ -26,15 +26,20 @@ export function loadProblems(error: unknown, file: string, fabraExports: readonl
     if (missingDefault) return [missingExport('default', missingDefault[1] ?? '', file, fabraExports)]
     const lost = /^Cannot find (?:module|package) ["'](.+?)["'](?: from ["'](.+?)["'])?/.exec(error.message)
     if (lost) {
-      return [
-        unresolved(
-          { name: 'ResolveMessage', message: error.message, specifier: lost[1] ?? '', ...(lost[2] ? { referrer: lost[2] } : {}) },
-          file,
-        ),
-      ]
+      const referrer = lost[2] === undefined ? {} : { referrer: lost[2] }
+      return unresolvedImports({ name: 'ResolveMessage', message: error.message, specifier: lost[1] ?? '', ...referrer }, file)
     }
   }
   return [thrown(error, file)]
+}
+
+/** One slip makes the parser stumble several times; the first time is the one that helps. */
+function firstPerLine(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>()
+  return problems.filter(({ place }) => {
+    const line = `${place?.file}:${place?.line}`
+    return !seen.has(line) && seen.add(line)
+  })
 }
 
 export function missingFile(file: string): Problem {
@@ -86,11 +91,21 @@ function syntax(error: BuildFailure, file: string): Problem {
   }
 }
 
-function unresolved(error: BuildFailure, file: string): Problem {
-  const specifier = error.specifier ?? /["'](.+?)["']/.exec(error.message)?.[1] ?? ''
-  const importer = [error.referrer, error.position?.file].find((path) => path !== undefined && isAbsolute(path)) ?? file
+/** Bun stops at the first import that leads nowhere; the author wants to hear of all. */
+function unresolvedImports(error: BuildFailure, file: string): Problem[] {
   const modules = readModules([file])
-  const place = placeOfText([importer, ...modules.keys()], modules, importOf(specifier)) ?? { file: importer, line: 1, column: 1 }
+  const all = [...modules.values()].flatMap((module) => module.unresolved.map((specifier) => ({ specifier, importer: module.path })))
+  if (all.length === 0) {
+    const importer = [error.referrer, error.position?.file].find((path) => path !== undefined && isAbsolute(path)) ?? file
+    all.push({ specifier: error.specifier ?? /["'](.+?)["']/.exec(error.message)?.[1] ?? '', importer })
+  }
+  return all.map(({ specifier, importer }) => {
+    const place = placeOfText([importer], modules, importOf(specifier)) ?? { file: importer, line: 1, column: 1 }
+    return unresolved(specifier, place, file)
+  })
+}
+
+function unresolved(specifier: string, place: Place, file: string): Problem {
   const subject = subjectOf(place.file)
   if (specifier.startsWith('.') || isAbsolute(specifier)) {
     const target = resolve(dirname(place.file), specifier)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { dirname, extname, sep } from 'node:path'
+import { dirname, extname, isAbsolute, sep } from 'node:path'
 
 /** One of the user's own files, as it stands on disk. */
 export interface LocalModule {
@@ -7,6 +7,8 @@ export interface LocalModule {
   readonly text: string
   /** Import specifier → absolute path, where that is one of the user's own files. */
   readonly imports: ReadonlyMap<string, string>
+  /** Specifiers that lead nowhere. */
+  readonly unresolved: readonly string[]
 }
 
 const SCRIPT = /\.(?:[cm]?[jt]s|[jt]sx)$/
@@ -23,11 +25,13 @@ export function readModules(files: readonly string[]): ReadonlyMap<string, Local
     const text = readText(path)
     if (text === undefined) continue
     const imports = new Map<string, string>()
+    const unresolved: string[] = []
     for (const specifier of SCRIPT.test(path) ? specifiers(path, text) : []) {
-      const target = resolveLocal(specifier, path)
-      if (target !== undefined) imports.set(specifier, target)
+      const target = resolvePath(specifier, path)
+      if (target === undefined) unresolved.push(specifier)
+      else if (isAbsolute(target) && !isPackagePath(target)) imports.set(specifier, target)
     }
-    modules.set(path, { path, text, imports })
+    modules.set(path, { path, text, imports, unresolved })
     waiting.push(...imports.values())
   }
   return modules
@@ -52,11 +56,11 @@ function specifiers(path: string, text: string): string[] {
   }
 }
 
-function resolveLocal(specifier: string, importer: string): string | undefined {
-  if (specifier === 'fabra' || specifier.startsWith('node:') || specifier.startsWith('bun:')) return undefined
+/** @returns undefined where it leads nowhere; the specifier itself for what is built in. */
+function resolvePath(specifier: string, importer: string): string | undefined {
+  if (specifier === 'fabra') return specifier
   try {
-    const path = Bun.resolveSync(specifier, dirname(importer))
-    return path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path) ? (isPackagePath(path) ? undefined : path) : undefined
+    return Bun.resolveSync(specifier, dirname(importer))
   } catch {
     return undefined
   }
