@@ -8,6 +8,7 @@ import type { Feature } from './definition/model.ts'
 import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
 import { openProject } from './project.ts'
+import { type FileWatch, watchFiles } from './runtime/watch.ts'
 import { sampleKey } from './sample-key.ts'
 import type { Serving } from './serving/serving.ts'
 
@@ -30,6 +31,11 @@ export interface App {
   listen(): Promise<HttpServer>
   /** A key of the feature's entity that its data knows, its columns in order. */
   sampleKey(feature: Feature): Promise<readonly string[] | undefined>
+  /**
+   * Reload the definitions whenever one of their files or sources changes.
+   * @param onReload Told of every attempt: undefined when the new definitions serve, else why the old ones still do.
+   */
+  watch(onReload: (error: unknown) => void): void
   /** Stops taking requests, lets running ones finish, makes history durable and lets go of the data folder. Safe to call twice. */
   close(): Promise<void>
 }
@@ -45,16 +51,21 @@ export async function openApp(options: AppOptions): Promise<App> {
   const http: HttpOptions = {
     serving: () => project.serving(),
     readiness: () => ({ ready: !stopping, stores: project.stores() }),
+    refresh: project.refresh,
+    runs: project.runs,
+    history: project.history,
     clock,
     log,
     version: packageJson.version,
   }
   const web = createHttpApp(http)
   let server: HttpServer | undefined
+  let files: FileWatch | undefined
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
     stopping = true
+    files?.stop()
     await server?.stop(config.drainSeconds * 1000)
     if (server) await rm(noteOf(dataDir), { force: true })
     await project.close()
@@ -68,6 +79,17 @@ export async function openApp(options: AppOptions): Promise<App> {
       await leaveNote(dataDir, server)
       project.start()
       return server
+    },
+    watch(onReload) {
+      files = watchFiles(async () => {
+        const error = await project.reload().then(
+          () => undefined,
+          (reason: unknown) => reason,
+        )
+        files?.follow(project.files())
+        if (!stopping) onReload(error)
+      })
+      files.follow(project.files())
     },
     sampleKey: (feature) => sampleKey(project, feature, clock.now()),
     close() {

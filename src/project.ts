@@ -1,39 +1,26 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import { join } from 'node:path'
 import type { Clock, Micros } from './clock.ts'
-import { type Answered, createComputations } from './compute/computations.ts'
-import type { Executor } from './compute/executor.ts'
-import { createPastReader } from './compute/past-reader.ts'
-import { createDb } from './compute/sql-db.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
-import { createSqlExecutor } from './compute/sql-executor.ts'
-import { createWorkerExecutor } from './compute/worker-executor.ts'
-import { decodeKey } from './definition/entity-key.ts'
+import type { EntityKey } from './definition/entity-key.ts'
 import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import type { Logger } from './observability/logger.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
-import { createRefresher } from './refresh/refresher.ts'
-import { createRuns } from './refresh/runs.ts'
+import { createRuns, type Run, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
-import { createRuntime } from './runtime/runtime.ts'
-import { createEngine } from './serving/engine.ts'
-import { createPartReader } from './serving/part-reader.ts'
-import { createServing, type Serving } from './serving/serving.ts'
+import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
+import type { Serving } from './serving/serving.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
-import { fromHistoryText } from './store/history-text.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
-import type { HistoryRow } from './store/offline-store.ts'
-import type { StoredValue } from './store/online-store.ts'
-import { createRecorder, fieldOf, type RecordedWrite } from './store/recorder.ts'
+import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
+import { createRecorder } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
-
-/** Keys per feature that come back into memory at start. */
-const MAX_REWARMED = 1_000_000
+import { createVersion, type Parts, rewarm, type Version } from './version.ts'
 
 export interface ProjectOptions {
   readonly files: readonly string[]
@@ -45,13 +32,21 @@ export interface ProjectOptions {
 
 export interface Project {
   readonly sourceStore: SourceStore
+  /** The definitions being served; another object after each reload. */
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
-  /** What `fabra check` mentions: tables no source declares, sources without a time. */
-  readonly warnings: readonly Problem[]
+  readonly runs: Runs
+  /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
+  refresh(feature: Feature, keys: readonly EntityKey[] | null): Promise<Run>
+  /** Recorded values of one key, newest first, up to this moment. */
+  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   /** Begin refreshing. */
   start(): void
+  /** Every file the definitions and their sources were read from. */
+  files(): readonly string[]
+  /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
@@ -72,12 +67,9 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
       throw new InvalidDefinitions(loaded.problems)
     }
     const database = await opening
-    const sourceStore = createDuckdbSourceStore(database)
-    const offline = createDuckdbOfflineStore(database)
     try {
-      const definitions = await checkedDefinitions(loaded.registry, sourceStore)
-      loaded.activate()
-      return await assemble({ options, runtime, sourceStore, offline, definitions })
+      const parts = await openParts(options, runtime, createDuckdbSourceStore(database), createDuckdbOfflineStore(database))
+      return await assemble(parts, loaded)
     } catch (error) {
       await database.close()
       throw error
@@ -86,6 +78,91 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     await runtime.close()
     throw error
   }
+}
+
+async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore: SourceStore, offline: OfflineStore): Promise<Parts> {
+  const { clock, log } = options
+  const online = createMemoryOnlineStore()
+  const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
+  const shared = { runtime, sourceStore, offline, online, recorder, clock, log }
+  return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
+}
+
+async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Project> {
+  const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
+  let files = loaded.files
+  let version = await take(loaded, undefined)
+  const scheduler = createScheduler({
+    features: () => version.serving.registry.features.values(),
+    refresh: (feature, keys, before) => version.refresher.run(feature, keys, { reason: 'schedule', before }),
+    activeKeys,
+    listedKeys: async () => undefined,
+    schedule,
+    clock,
+    log,
+  })
+
+  /** Check loaded definitions and put them into use, or leave everything as it is. */
+  async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
+    try {
+      const definitions = await checkedDefinitions(next.registry, sourceStore)
+      const taken = createVersion(parts, definitions)
+      await rewarm(parts, definitions.registry, before?.serving.registry)
+      next.activate()
+      return taken
+    } catch (error) {
+      next.discard()
+      throw error
+    }
+  }
+
+  async function reload(): Promise<void> {
+    const next = await runtime.load()
+    files = next.files
+    if (next.problems.length > 0) {
+      next.discard()
+      throw new InvalidDefinitions(next.problems)
+    }
+    version = await take(next, version)
+  }
+
+  return {
+    sourceStore,
+    runs,
+    serving: () => version.serving,
+    stores: () => ({ duckdb: 'ok', memory: 'ok' }),
+    async refresh(feature, keys) {
+      refuseRefresh(feature)
+      return version.refresher.run(feature, keys ?? activeKeys.of(feature), { reason: 'request', before: null })
+    },
+    async history(query) {
+      await recorder.flush()
+      return offline.history(query)
+    },
+    start: () => scheduler.start(),
+    files: () => [...files, ...sourceFiles(version.serving.registry)],
+    reload,
+    async close() {
+      await scheduler.stop()
+      await version.serving.engine.idle()
+      await runtime.close()
+      await recorder.close()
+      await online.close()
+      await offline.close()
+    },
+  }
+}
+
+function sourceFiles(registry: Registry): string[] {
+  return [...registry.sources.values()].flatMap((source) => (source.file === null ? [] : [source.file]))
+}
+
+function refuseRefresh(feature: Feature): void {
+  const refuse = (why: string, hint: string) =>
+    new FabraError('not_refreshable', `"${feature.name}" cannot be refreshed: ${why}.`, { hint })
+  if (feature.refresh === null) throw refuse('its values are pushed', 'Push a value instead.')
+  if (feature.refresh.kind === 'realtime') throw refuse('it is computed in every request', 'Just read it.')
+  if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
 }
 
 /** What is wrong with definition files, found without serving and without touching the data folder. */
@@ -145,140 +222,4 @@ function keyColumnTypes(registry: Registry): Record<string, KeyType> {
   const types: Record<string, KeyType> = {}
   for (const entity of registry.entities.values()) for (const column of entity.key) types[column.name] = column.type
   return types
-}
-
-interface Parts {
-  readonly options: ProjectOptions
-  readonly runtime: ReturnType<typeof createRuntime>
-  readonly sourceStore: SourceStore
-  readonly offline: ReturnType<typeof createDuckdbOfflineStore>
-  readonly definitions: SqlDefinitions
-}
-
-async function assemble({ options, runtime, sourceStore, offline, definitions }: Parts): Promise<Project> {
-  const { clock, log } = options
-  const { registry } = definitions
-  const online = createMemoryOnlineStore()
-  const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const activeKeys = createActiveKeys(clock)
-  const schedule = createSchedule()
-  const runs = createRuns()
-  const db = createDb({ sourceStore, registry })
-  const sqlExecutor = createSqlExecutor({ sourceStore, definitions })
-  let serving: Serving
-  const executor: Executor = {
-    compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sqlExecutor : workerExecutor).compute(feature, rows, at),
-  }
-  const pastReader = createPastReader({
-    executor,
-    recomputable: (feature) => (feature.computation.kind === 'sql' ? definitions.get(feature.name)?.past === null : replays(feature)),
-    recordedAt: async (feature, key, asOf) => {
-      const { name, fingerprint } = feature
-      const rows = await offline.history({ feature: name, fingerprint, entityKey: key.encoded, from: null, to: asOf, limit: 100 })
-      const row = rows.find((candidate) => candidate.availableAt <= asOf)
-      return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
-    },
-  })
-  const reader = createPartReader(
-    () => serving,
-    () => pastReader,
-  )
-  const workerExecutor = createWorkerExecutor({ runtime, db, reader, log: (level, message, fields) => log[level](message, fields) })
-  const computations = createComputations({
-    executor,
-    clock,
-    random: Math.random,
-    async onComputed(feature, answers) {
-      await recorder.record(writes(registry, feature, answers, clock), { durable: false })
-    },
-  })
-  const engine = createEngine({
-    online,
-    computations,
-    clock,
-    lastKnown: async (feature, key) => {
-      const [row] = await offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
-      return row && storedValue(feature, row)
-    },
-    onRead: (feature, key, at) => activeKeys.touch(feature, key, at),
-  })
-  serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
-  await rewarm()
-  const refresher = createRefresher({ computations, online, clock, runs, log })
-  const scheduler = createScheduler({
-    features: () => registry.features.values(),
-    refresher,
-    activeKeys,
-    listedKeys: async () => undefined,
-    schedule,
-    clock,
-    log,
-  })
-
-  /** Latest values come back from history, with the times they had. */
-  async function rewarm(): Promise<void> {
-    for (const feature of registry.features.values()) {
-      const entity = registry.entities.get(feature.entity)
-      if (!entity || feature.history === 'off') continue
-      for await (const rows of offline.latest(feature.name, feature.fingerprint, { before: clock.now(), limit: MAX_REWARMED })) {
-        await online.write(
-          rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
-        )
-        for (const row of rows) activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
-      }
-    }
-  }
-
-  return {
-    sourceStore,
-    serving: () => serving,
-    stores: () => ({ duckdb: 'ok', memory: 'ok' }),
-    warnings: definitions.warnings,
-    start: () => scheduler.start(),
-    async close() {
-      await scheduler.stop()
-      await engine.idle()
-      await runtime.close()
-      await recorder.close()
-      await online.close()
-      await offline.close()
-    },
-  }
-}
-
-/** Functions that may run again for any past time: those whose every answer is made in the request anyway, and those that say so. */
-function replays(feature: Feature): boolean {
-  return feature.computation.kind === 'function' && (feature.refresh?.kind === 'realtime' || feature.replay)
-}
-
-/** Answers with inputs belong to one request and are not stored. */
-function writes(registry: Registry, feature: Feature, answers: readonly Answered[], clock: Clock): RecordedWrite[] {
-  const entity = registry.entities.get(feature.entity)
-  if (!entity) throw new FabraError('internal', `Entity ${feature.entity} is not in the registry.`)
-  const availableAt = clock.now()
-  return answers
-    .filter((answer) => answer.inputs === undefined)
-    .map(({ key, computed, asOf }) => ({
-      feature,
-      entity,
-      key,
-      value: {
-        texts: computed.kind === 'value' ? computed.texts : null,
-        eventAt: asOf,
-        availableAt,
-        origin: 'computed' as const,
-        oldestInputAt: computed.kind === 'value' ? computed.oldestInputAt : null,
-      },
-    }))
-}
-
-function storedValue(feature: Feature, row: HistoryRow): StoredValue {
-  return {
-    texts: fromHistoryText(feature, row.value),
-    eventAt: row.eventAt,
-    availableAt: row.availableAt,
-    token: row.seq,
-    origin: row.origin,
-    oldestInputAt: null,
-  }
 }

@@ -7,11 +7,14 @@ import type { CliProcess } from './run.ts'
 /** Answers requests of Fabra's HTTP API: a running server, or the definitions opened in this process. */
 export interface Client {
   get(path: string): Promise<unknown>
+  post(path: string, body: unknown): Promise<unknown>
   close(): Promise<void>
 }
 
 const ASK_SERVER_MS = 1_000
 const ANSWER_MS = 60_000
+/** A refresh of many keys answers when it has ended. */
+const RUN_MS = 3_600_000
 
 /** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
 export async function connect(files: readonly string[], process: CliProcess): Promise<Client> {
@@ -36,6 +39,7 @@ async function runningServer(config: Config): Promise<string | undefined> {
 function remote(url: string): Client {
   return {
     get: async (path) => answer(await fetch(`${url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) })),
+    post: async (path, body) => answer(await fetch(`${url}${path}`, { ...posted(body), signal: AbortSignal.timeout(RUN_MS) })),
     close: async () => {},
   }
 }
@@ -47,8 +51,13 @@ async function openHere(config: Config, files: readonly string[], process: CliPr
   const app = await openApp({ files: featureFiles(files, process.cwd), config, log, clockOffset: 0 })
   return {
     get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),
+    post: async (path, body) => answer(await app.fetch(new Request(`http://localhost${path}`, posted(body)))),
     close: () => app.close(),
   }
+}
+
+function posted(body: unknown): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 async function answer(response: Response): Promise<unknown> {

@@ -46,7 +46,7 @@ export async function run(args: readonly string[], process: CliProcess): Promise
       json = action.optsWithGlobals()['json'] === true
     })
     if (args.length === 0) {
-      process.stdout(program.helpInformation() + EXAMPLES.trimStart() + '\n')
+      process.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
       return 0
     }
     await program.parseAsync([...args], { from: 'user' })

@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import type { App } from '../app.ts'
+import { formatDuration } from '../definition/duration.ts'
 import type { Feature } from '../definition/model.ts'
 import type { HttpServer } from '../http/server.ts'
 import type { CliContext } from './context.ts'
@@ -26,18 +27,7 @@ function howText(feature: Feature): string {
   if (feature.refresh === null) return 'pushed'
   if (feature.refresh.kind === 'realtime') return 'computed in the request'
   if (feature.refresh.kind === 'cron') return `refreshed at ${feature.refresh.pattern}`
-  return `refreshed every ${durationText(feature.refresh.every)}`
-}
-
-function durationText(micros: number): string {
-  for (const [unit, size] of [
-    ['d', 86_400],
-    ['h', 3_600],
-    ['m', 60],
-  ] as const) {
-    if (micros % (size * 1_000_000) === 0) return `${micros / size / 1_000_000}${unit}`
-  }
-  return `${micros / 1_000_000}s`
+  return `refreshed every ${formatDuration(feature.refresh.every)}`
 }
 
 /** A computed feature without inputs, for a key that is in the data. */

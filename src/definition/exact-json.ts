@@ -17,3 +17,15 @@ export function parseExact(text: string): unknown {
     return BigInt(source)
   })
 }
+
+declare global {
+  interface JSON {
+    /** https://github.com/tc39/proposal-json-parse-with-source */
+    rawJSON(text: string): unknown
+  }
+}
+
+/** JSON.stringify that writes bigints as the integers they are. */
+export function stringifyExact(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? JSON.rawJSON(part.toString()) : part))
+}

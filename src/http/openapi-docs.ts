@@ -112,6 +112,35 @@ export const schemas: Json = {
     static: { type: 'boolean' },
     ...described,
   }),
+  Run: object({
+    id: { type: 'integer' },
+    feature: { type: 'string' },
+    reason: { type: 'string', enum: ['schedule', 'request'] },
+    started_at: { type: 'string', format: 'date-time' },
+    finished_at: { ...nullable('string'), format: 'date-time' },
+    duration_ms: nullable('integer'),
+    keys: { type: 'integer', description: 'Keys computed.' },
+    changed: { type: 'integer', description: 'Keys whose value is another than before.' },
+    failed: { type: 'integer' },
+    error: { ...nullable('string'), description: 'The first failure.' },
+  }),
+  History: object({
+    feature: { type: 'string' },
+    entity: ref('EntityKey'),
+    history: list(
+      object(
+        {
+          value: {},
+          missing: { const: true, description: 'From then on nothing was known.' },
+          event_timestamp: { type: 'string', format: 'date-time' },
+          available_at: { type: 'string', format: 'date-time' },
+          created_at: { type: 'string', format: 'date-time' },
+          origin: { type: 'string', enum: ['computed', 'pushed', 'backfill'] },
+        },
+        ['value', 'missing'],
+      ),
+    ),
+  }),
   FeatureSet: object({ name: { type: 'string' }, features: list({ type: 'string' }), ...described }),
 }
 
@@ -155,6 +184,42 @@ export const entityFeaturesDoc: Json = {
   responses: {
     200: ok('All features of the key.', ref('EntityFeatures')),
     ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
+  },
+}
+export const refreshDoc: Json = {
+  operationId: 'refreshFeature',
+  summary: 'Compute a feature again now, for the keys given or for all keys in use. Answers when the run has ended.',
+  requestBody: { required: false, content: { 'application/json': { schema: object({ rows: list({ type: 'object' }) }, ['rows']) } } },
+  responses: {
+    200: ok('What the run did.', ref('Run')),
+    ...failures(
+      ['404', 'No such feature.'],
+      ['409', 'Its values are pushed or computed in every request.'],
+      ['422', 'The body or a row is wrong.'],
+    ),
+  },
+}
+export const runsDoc: Json = {
+  operationId: 'listRuns',
+  summary: 'What refreshes did, newest first.',
+  parameters: [query('feature', 'Only runs of this feature.'), query('limit', 'At most this many, 50 by default.')],
+  responses: {
+    200: ok('Runs.', object({ runs: list(ref('Run')) })),
+    ...failures(['404', 'No such feature.'], ['422', 'A parameter is wrong.']),
+  },
+}
+export const historyDoc: Json = {
+  operationId: 'getHistory',
+  summary: 'Recorded values of one key, newest first.',
+  parameters: [
+    query('entity_id', "The key, for entities with one key column; or use the key columns' own names."),
+    query('from', 'Earliest event timestamp, RFC 3339 with a zone.'),
+    query('to', 'Latest event timestamp.'),
+    query('limit', 'At most this many, 100 by default.'),
+  ],
+  responses: {
+    200: ok('Recorded values.', ref('History')),
+    ...failures(['404', 'No such feature.'], ['422', 'The key or a time is wrong.']),
   },
 }
 export const featuresDoc = catalogueDoc('listFeatures', 'All features.', 'features', 'Feature')

@@ -1,14 +1,20 @@
 import { Elysia } from 'elysia'
 import type { Clock } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { Run, Runs } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
+import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import { MAX_BODY_BYTES } from './body.ts'
 import { errorResponse } from './error-response.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { entityRoutes } from './routes/entities.ts'
 import { featureRoutes } from './routes/features.ts'
+import { historyRoutes } from './routes/history.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { refreshRoutes } from './routes/refresh.ts'
 
 export interface Readiness {
   readonly ready: boolean
@@ -20,6 +26,11 @@ export interface HttpOptions {
   /** The definitions being served; another object after each reload. */
   readonly serving: () => Serving
   readonly readiness: () => Readiness
+  /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
+  readonly refresh: (feature: Feature, keys: readonly EntityKey[] | null) => Promise<Run>
+  readonly runs: Runs
+  /** Recorded values of one key, newest first. */
+  readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
   readonly clock: Clock
   readonly log: Logger
   readonly version: string
@@ -38,6 +49,8 @@ export function createHttpApp(options: HttpOptions): Elysia {
   app.onError(({ error, code, request }) => errorResponse(ownError(app, error, code, request), request, options.log))
   featureRoutes(app, options)
   entityRoutes(app, options)
+  historyRoutes(app, options)
+  refreshRoutes(app, options)
   catalogueRoutes(app, options)
   operationRoutes(app, options)
   return app

@@ -12,7 +12,7 @@ import type { Feature } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { ActiveKeys } from './active-keys.ts'
-import type { Refresher } from './refresher.ts'
+import type { Run } from './runs.ts'
 import type { Schedule } from './schedule.ts'
 
 const LONGEST_TICK_MS = 5_000
@@ -24,7 +24,8 @@ const MAX_RUNS_AT_ONCE = 2
 
 export interface SchedulerOptions {
   readonly features: () => Iterable<Feature>
-  readonly refresher: Refresher
+  /** Compute what is due of these keys: those computed before a time. */
+  readonly refresh: (feature: Feature, keys: readonly EntityKey[], before: Micros) => Promise<Run>
   readonly activeKeys: ActiveKeys
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
   readonly listedKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
@@ -50,7 +51,7 @@ interface Progress {
 }
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { refresher, activeKeys, listedKeys, schedule, clock, log } = options
+  const { activeKeys, listedKeys, schedule, clock, log } = options
   const progress = new Map<string, Progress>()
   let timer: Timer | undefined
   let stopped = false
@@ -92,7 +93,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const keys = await keysOf(feature)
       state.window = window
       if (keys.length === 0) return
-      const run = await refresher.run(feature, keys, { reason: 'schedule', before: window })
+      const run = await options.refresh(feature, keys, window)
       if (run.failed === 0 && run.error === null) state.failures = 0
       else pause(feature, state)
     } catch (error) {

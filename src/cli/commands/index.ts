@@ -5,6 +5,8 @@ import { checkCommand } from './check.ts'
 import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
+import { refreshCommand } from './refresh.ts'
+import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
 import { versionCommand } from './version.ts'
 
@@ -14,5 +16,7 @@ export function registerCommands(program: Command, context: CliContext, process:
   checkCommand(program, context)
   listCommand(program, context, process)
   getCommand(program, context, process)
+  refreshCommand(program, context, process)
+  runsCommand(program, context, process)
   versionCommand(program, context)
 }

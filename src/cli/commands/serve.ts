@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander'
+import type { App } from '../../app.ts'
 import { readConfig } from '../../config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
+import { printError } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 import { welcome } from '../welcome.ts'
 
@@ -12,12 +14,13 @@ interface ServeOptions {
   readonly port?: string
   readonly clock?: string
   readonly file?: readonly string[]
+  readonly watch?: boolean
 }
 
 const HELP = `
 Examples:
   $ fabra serve                                  features.ts of this folder
-  $ fabra serve features.ts --port 9000
+  $ fabra serve features.ts --port 9000 --watch
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
 
 export function serveCommand(program: Command, context: CliContext, process: CliProcess): void {
@@ -28,6 +31,7 @@ export function serveCommand(program: Command, context: CliContext, process: Cli
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
     .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
+    .option('-w, --watch', 'reload the definitions when a file changes')
     .option('-f, --file <file...>', 'definition files, as with other commands')
     .addHelpText('after', HELP)
     .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, process))
@@ -47,11 +51,21 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   try {
     const server = await app.listen()
     context.stdout(await welcome(app, server, files, context))
+    if (options.watch) app.watch((error) => tellReload(error, app, context))
     const signal = await asked
     log.debug('stopping', { signal })
   } finally {
     await app.close()
   }
+}
+
+function tellReload(error: unknown, app: App, context: CliContext): void {
+  if (error === undefined) {
+    context.stderr(`reloaded: ${app.serving().registry.features.size} features\n`)
+    return
+  }
+  printError(error, { ...context, json: false })
+  context.stderr('The last good definitions go on serving.\n')
 }
 
 /** Flags win over the environment. */

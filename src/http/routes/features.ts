@@ -1,5 +1,6 @@
 import type { Elysia } from 'elysia'
-import { parseDuration } from '../../definition/duration.ts'
+import { formatDuration, parseDuration } from '../../definition/duration.ts'
+import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature, ValueType } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
@@ -62,8 +63,23 @@ export function rowFromQuery(plan: Plan, request: Request): { row: PlanRow; maxA
   return { row: planRow(plan, typedRow(plan, given)), maxAge }
 }
 
+/** The key of a plan's first entity and other parameters by name, for routes that take no inputs. */
+export function keyFromQuery(plan: Plan, request: Request, others: readonly string[]): { key: EntityKey; rest: Record<string, string> } {
+  const given: Record<string, unknown> = Object.create(null)
+  const rest: Record<string, string> = Object.create(null)
+  const start = request.url.indexOf('?')
+  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
+    if (others.includes(name)) rest[name] = value
+    else given[name] = value
+  }
+  const keyOnly = { ...plan, inputs: new Map(), columns: plan.groups.flatMap((group) => group.entity.key.map((column) => column.name)) }
+  const [key] = planRow(keyOnly, typedRow(keyOnly, given, others)).keys
+  if (!key) throw new FabraError('internal', 'The plan has no entity.')
+  return { key, rest }
+}
+
 /** Query texts become what a JSON body would hold: `entity_id` the only key column, inputs values of their types. */
-function typedRow(plan: Plan, given: Record<string, unknown>): Record<string, unknown> {
+function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly string[] = ['max_age']): Record<string, unknown> {
   const keyColumns = plan.groups.flatMap((group) => group.entity.key.map((column) => column.name))
   const [only] = keyColumns
   if (Object.hasOwn(given, 'entity_id')) {
@@ -82,7 +98,7 @@ function typedRow(plan: Plan, given: Record<string, unknown>): Record<string, un
   }
   for (const name of Object.keys(given)) {
     if (!plan.columns.includes(name)) {
-      const known = keyColumns.length === 1 ? ['entity_id', ...plan.columns, 'max_age'] : [...plan.columns, 'max_age']
+      const known = [...(keyColumns.length === 1 ? ['entity_id'] : []), ...plan.columns, ...others]
       throw new FabraError('invalid_key', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
     }
   }
@@ -181,5 +197,5 @@ function batchJson(plan: Plan, rows: readonly PlanRow[], results: readonly RowRe
 export function refreshText(feature: Feature): string | null {
   if (feature.refresh === null) return null
   if (feature.refresh.kind === 'realtime') return 'realtime'
-  return feature.refresh.kind === 'cron' ? feature.refresh.pattern : `${feature.refresh.every / 1_000_000}s`
+  return feature.refresh.kind === 'cron' ? feature.refresh.pattern : formatDuration(feature.refresh.every)
 }

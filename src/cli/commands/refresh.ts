@@ -1,0 +1,24 @@
+import type { Command } from 'commander'
+import { connect } from '../client.ts'
+import type { CliContext } from '../context.ts'
+import type { CliProcess } from '../run.ts'
+import { type RunJson, runsTable } from './runs.ts'
+
+export function refreshCommand(program: Command, context: CliContext, process: CliProcess): void {
+  program
+    .command('refresh')
+    .description('compute a feature again now, for all keys in use')
+    .argument('<feature>', 'name of the feature')
+    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addHelpText('after', '\nExample:\n  $ fabra refresh spend')
+    .action(async (feature: string, options: { file?: string[] }) => {
+      const client = await connect(options.file ?? [], process)
+      try {
+        const run = (await client.post(`/v1/features/${encodeURIComponent(feature)}/refresh`, {})) as RunJson
+        context.stdout(context.json ? `${JSON.stringify(run)}\n` : runsTable([run]))
+        if (run.failed > 0 || run.error !== null) context.setExitCode(1)
+      } finally {
+        await client.close()
+      }
+    })
+}

@@ -1,0 +1,78 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** Editors save in several steps; what comes within this time is one change. */
+const SETTLE_MS = 100
+
+export interface FileWatch {
+  /** Watch these files from now on, and no others. */
+  follow(files: readonly string[]): void
+  stop(): void
+}
+
+/**
+ * Tells of changes to files, also when they are replaced by a rename or do not exist yet: their folders are what is watched.
+ * @param onChange Never called twice at once; changes during a call are told of after it.
+ */
+export function watchFiles(onChange: () => Promise<void>): FileWatch {
+  const folders = new Map<string, FSWatcher>()
+  let followed = new Set<string>()
+  let timer: Timer | undefined
+  let busy = false
+  let again = false
+
+  function changed(): void {
+    clearTimeout(timer)
+    timer = setTimeout(run, SETTLE_MS)
+  }
+
+  async function run(): Promise<void> {
+    if (busy) {
+      again = true
+      return
+    }
+    busy = true
+    try {
+      await onChange()
+    } finally {
+      busy = false
+      if (again) {
+        again = false
+        changed()
+      }
+    }
+  }
+
+  function watchFolder(folder: string): FSWatcher {
+    const watcher = watch(folder, (_, name) => {
+      if (name === null || followed.has(`${folder}/${name}`)) changed()
+    })
+    watcher.on('error', () => watcher.close())
+    return watcher
+  }
+
+  return {
+    follow(files) {
+      followed = new Set(files)
+      const wanted = new Set(files.map((file) => dirname(file)))
+      for (const [folder, watcher] of folders) {
+        if (wanted.has(folder)) continue
+        watcher.close()
+        folders.delete(folder)
+      }
+      for (const folder of wanted) {
+        if (folders.has(folder)) continue
+        try {
+          folders.set(folder, watchFolder(folder))
+        } catch {
+          // A folder that is gone is looked for again at the next change elsewhere.
+        }
+      }
+    },
+    stop() {
+      clearTimeout(timer)
+      for (const watcher of folders.values()) watcher.close()
+      folders.clear()
+    },
+  }
+}

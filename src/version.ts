@@ -1,0 +1,162 @@
+/** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
+import type { Clock } from './clock.ts'
+import { type Answered, createComputations } from './compute/computations.ts'
+import type { Executor } from './compute/executor.ts'
+import { createPastReader, type PastReader } from './compute/past-reader.ts'
+import { createDb } from './compute/sql-db.ts'
+import type { SqlDefinitions } from './compute/sql-definitions.ts'
+import { createSqlExecutor } from './compute/sql-executor.ts'
+import { createWorkerExecutor } from './compute/worker-executor.ts'
+import { decodeKey } from './definition/entity-key.ts'
+import type { Feature, Registry } from './definition/model.ts'
+import { FabraError } from './errors.ts'
+import type { Logger } from './observability/logger.ts'
+import type { ActiveKeys } from './refresh/active-keys.ts'
+import { createRefresher, type Refresher } from './refresh/refresher.ts'
+import type { Runs } from './refresh/runs.ts'
+import type { Schedule } from './refresh/schedule.ts'
+import type { Runtime } from './runtime/runtime.ts'
+import { createEngine, type Engine } from './serving/engine.ts'
+import { createPartReader } from './serving/part-reader.ts'
+import { createServing, type Serving } from './serving/serving.ts'
+import { fromHistoryText } from './store/history-text.ts'
+import type { HistoryRow, OfflineStore } from './store/offline-store.ts'
+import type { OnlineStore, StoredValue } from './store/online-store.ts'
+import { fieldOf, type RecordedWrite, type Recorder } from './store/recorder.ts'
+import type { SourceStore } from './store/source-store.ts'
+
+/** Keys per feature that come back into memory at start. */
+const MAX_REWARMED = 1_000_000
+
+/** What lives as long as the process. */
+export interface Parts {
+  readonly runtime: Runtime
+  readonly sourceStore: SourceStore
+  readonly offline: OfflineStore
+  readonly online: OnlineStore
+  readonly recorder: Recorder
+  readonly activeKeys: ActiveKeys
+  readonly schedule: Schedule
+  readonly runs: Runs
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface Version {
+  readonly serving: Serving
+  readonly refresher: Refresher
+}
+
+export function createVersion(parts: Parts, definitions: SqlDefinitions): Version {
+  const { online, recorder, clock, schedule, log, runs } = parts
+  const { registry } = definitions
+  const holder: { serving?: Serving } = {}
+  const serving = () => {
+    if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
+    return holder.serving
+  }
+  const executor = createExecutor(parts, definitions, serving)
+  const computations = createComputations({
+    executor,
+    clock,
+    random: Math.random,
+    async onComputed(feature, answers) {
+      await recorder.record(writes(registry, feature, answers, clock), { durable: false })
+    },
+  })
+  const engine: Engine = createEngine({
+    online,
+    computations,
+    clock,
+    lastKnown: async (feature, key) => {
+      const [row] = await parts.offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
+      return row && storedValue(feature, row)
+    },
+    onRead: (feature, key, at) => parts.activeKeys.touch(feature, key, at),
+  })
+  holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
+  return { serving: holder.serving, refresher: createRefresher({ computations, online, clock, runs, log }) }
+}
+
+/** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
+function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving): Executor {
+  const { sourceStore, runtime, log } = parts
+  const sql = createSqlExecutor({ sourceStore, definitions })
+  const holder: { past?: PastReader } = {}
+  const past = () => {
+    if (!holder.past) throw new FabraError('internal', 'The past was asked for before the executors were ready.')
+    return holder.past
+  }
+  const functions = createWorkerExecutor({
+    runtime,
+    db: createDb({ sourceStore, registry: definitions.registry }),
+    reader: createPartReader(serving, past),
+    log: (level, message, fields) => log[level](message, fields),
+  })
+  const executor: Executor = {
+    compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : functions).compute(feature, rows, at),
+  }
+  holder.past = createPastReader({
+    executor,
+    recomputable: (feature) => (feature.computation.kind === 'sql' ? definitions.get(feature.name)?.past === null : replays(feature)),
+    async recordedAt(feature, key, asOf) {
+      const { name, fingerprint } = feature
+      const rows = await parts.offline.history({ feature: name, fingerprint, entityKey: key.encoded, from: null, to: asOf, limit: 100 })
+      const row = rows.find((candidate) => candidate.availableAt <= asOf)
+      return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
+    },
+  })
+  return executor
+}
+
+/** Latest values come back from history, with the times they had. Features that `before` already had are in memory. */
+export async function rewarm(parts: Parts, registry: Registry, before: Registry | undefined): Promise<void> {
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (!entity || before?.features.get(feature.name)?.fingerprint === feature.fingerprint) continue
+    const { name, fingerprint } = feature
+    for await (const rows of parts.offline.latest(name, fingerprint, { before: parts.clock.now(), limit: MAX_REWARMED })) {
+      await parts.online.write(
+        rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
+      )
+      for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
+    }
+  }
+}
+
+/** Functions that may run again for any past time: those whose every answer is made in the request anyway, and those that say so. */
+function replays(feature: Feature): boolean {
+  return feature.computation.kind === 'function' && (feature.refresh?.kind === 'realtime' || feature.replay)
+}
+
+/** Answers with inputs belong to one request and are not stored. */
+function writes(registry: Registry, feature: Feature, answers: readonly Answered[], clock: Clock): RecordedWrite[] {
+  const entity = registry.entities.get(feature.entity)
+  if (!entity) throw new FabraError('internal', `Entity ${feature.entity} is not in the registry.`)
+  const availableAt = clock.now()
+  return answers
+    .filter((answer) => answer.inputs === undefined)
+    .map(({ key, computed, asOf }) => ({
+      feature,
+      entity,
+      key,
+      value: {
+        texts: computed.kind === 'value' ? computed.texts : null,
+        eventAt: asOf,
+        availableAt,
+        origin: 'computed' as const,
+        oldestInputAt: computed.kind === 'value' ? computed.oldestInputAt : null,
+      },
+    }))
+}
+
+function storedValue(feature: Feature, row: HistoryRow): StoredValue {
+  return {
+    texts: fromHistoryText(feature, row.value),
+    eventAt: row.eventAt,
+    availableAt: row.availableAt,
+    token: row.seq,
+    origin: row.origin,
+    oldestInputAt: null,
+  }
+}
