@@ -91,9 +91,12 @@ interface ReturnedValues {
   bool: boolean
   timestamp: string | Date
   list: readonly unknown[]
-  dict: object
-  json: NonNullable<unknown>
+  dict: NoPromise
+  json: string | number | bigint | boolean | NoPromise
 }
+
+/** Any object or array but a promise: else `async () => {}` would pass for an object. */
+type NoPromise = object & { readonly then?: never }
 
 // ---------------------------------------------------------------------------------------------------------------- entities
 

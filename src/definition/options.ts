@@ -70,7 +70,7 @@ export function readOptions(call: string, given: unknown, known: readonly string
       const value = raw(name)
       if (value === undefined) return null
       const found = allowed.find((one) => one === value)
-      if (found === undefined) expect(name, allowed.map((one) => `"${one}"`).join(' or '), suggestValue(value, allowed))
+      if (found === undefined) complain(`${name} ${show(value)} is not known.`, suggestValue(value, allowed))
       return found ?? null
     },
     record(name, recordExample) {
@@ -117,9 +117,37 @@ function suggestOption(given: string, known: readonly string[]): string {
   return ours !== undefined && known.includes(ours) ? `Did you mean "${ours}"?` : suggest(given, known)
 }
 
+/** Type names people bring along from SQL, Python and TypeScript. */
+const TYPES_ELSEWHERE: Readonly<Record<string, string>> = {
+  integer: 'int',
+  bigint: 'int',
+  int64: 'int',
+  long: 'int',
+  number: 'float',
+  double: 'float',
+  decimal: 'float',
+  float64: 'float',
+  text: 'string',
+  str: 'string',
+  varchar: 'string',
+  boolean: 'bool',
+  date: 'timestamp',
+  datetime: 'timestamp',
+  timestamptz: 'timestamp',
+  array: 'list',
+  object: 'dict',
+  map: 'dict',
+  struct: 'dict',
+  any: 'json',
+}
+
+/** `Did you mean "int"?`, or all that is known. */
 export function suggestValue(given: unknown, known: readonly string[]): string {
   const all = `Known: ${known.join(', ')}.`
   if (typeof given !== 'string') return all
+  const lower = given.toLowerCase()
+  const ours = Object.hasOwn(TYPES_ELSEWHERE, lower) ? TYPES_ELSEWHERE[lower] : undefined
+  if (ours !== undefined && known.includes(ours)) return `Did you mean "${ours}"? ${all}`
   const close = suggest(given, known)
-  return close.startsWith('Did you mean') ? close : all
+  return close.startsWith('Did you mean') ? `${close} ${all}` : all
 }

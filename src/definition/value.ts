@@ -79,7 +79,7 @@ function encodeFloat(value: unknown): string {
   if (!Number.isFinite(number) || BigInt(number) !== value) {
     throw wrong(`expected float, got ${value}, which is not exact as a float.`, 'Declare the type "int".')
   }
-  return String(number)
+  return encodeNumber(number, '', 'float')
 }
 
 function encodeTimestamp(value: unknown): string {
@@ -102,7 +102,9 @@ function encodeNumber(value: number, path: string, expected: string): string {
     throw wrong(`expected ${expected}, got ${value}${at(path)}.`, 'NaN and Infinity cannot be stored. Return null when nothing is known.')
   }
   // String() would lose the sign.
-  return Object.is(value, -0) ? '-0' : String(value)
+  if (Object.is(value, -0)) return '-0'
+  // Written out, a large float would be read back as a whole number that it is not exactly.
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? value.toExponential() : String(value)
 }
 
 function encodeString(value: string, path: string): string {
