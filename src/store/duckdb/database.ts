@@ -41,9 +41,6 @@ export interface DatabaseOptions {
 /** @throws FabraError data_dir_locked when another process holds the file, io_failed when it cannot be read. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dir = await dataDir(options.file)
-  const loadDir = join(dir, 'load')
-  await rm(loadDir, { recursive: true, force: true })
-  await mkdir(loadDir, { recursive: true, mode: 0o700 })
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -52,6 +49,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   })
   try {
     const connections = await connectAll(instance, options, dir)
+    // Only now is the folder ours: another process may be loading a file through it.
+    await rm(join(dir, 'load'), { recursive: true, force: true })
+    await mkdir(join(dir, 'load'), { recursive: true, mode: 0o700 })
     const sessions = connections.map(createSession)
     return asDatabase(instance, options, dir, sessions)
   } catch (error) {

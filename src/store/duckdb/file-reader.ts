@@ -5,7 +5,7 @@ import { BAD_VALUE, type ColumnPlan, checkColumns, planColumns, type SourceColum
 import { type CsvHeader, lineOfRecord, readCsvHeader } from './csv-header.ts'
 import { ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
-import { SourceProblem } from './source-problem.ts'
+import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
 
@@ -174,32 +174,6 @@ async function badValue(session: Session, input: Input, shape: Shape, plan: Colu
   return new SourceProblem(
     `${input.file}, ${place}: column "${plan.name}": ${JSON.stringify(text)} is not ${plan.wanted}.`,
     plan.type === 'TIMESTAMPTZ' ? 'Write times as 2026-01-02T03:04:05Z.' : "Mend the row, or give the entity's key another type.",
-  )
-}
-
-/** The engine's message about a file, cut to what the user can act on. */
-function readProblem(error: unknown, file: string): SourceProblem {
-  const message = engineMessage(error)
-  const csv = /CSV Error on Line: (\d+)\nOriginal Line: ?([^\n]*)\n([^\n]*)/.exec(message)
-  if (csv) {
-    const column = /column "([^"]*)"\. Could not convert string "([\s\S]*?)" to '([^']*)'/.exec(message)
-    const what = column
-      ? `column "${column[1]}": ${JSON.stringify(column[2])} is not ${column[3]}.`
-      : `${csv[3]}. The line is: ${csv[2]?.slice(0, 200)}`
-    return new SourceProblem(
-      `${file}, line ${csv[1]}: ${what}`,
-      column
-        ? `Mend the row, or give the column another type: columns: { ${column[1]}: "VARCHAR" }.`
-        : 'Mend the row; a value that holds the delimiter or a quote must be quoted.',
-      error,
-    )
-  }
-  const json = /at byte (\d+) in line (\d+): ([^\n]*)/.exec(message)
-  if (json) return new SourceProblem(`${file}, line ${json[2]}: ${json[3]?.trim()}`, 'Each line must be one JSON object.', error)
-  return new SourceProblem(
-    `${file} cannot be read: ${message.split('\n', 1)[0]}`,
-    'Check that the file is whole and of the type its name says.',
-    error,
   )
 }
 

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FabraError } from '../../src/errors.ts'
+import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
+import { row } from '../conformance/offline-store-suite.ts'
+import { soon, source } from '../conformance/source-store-suite.ts'
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+const HOLD = `
+  const { openDatabase } = await import(process.argv[1])
+  const { createDuckdbOfflineStore } = await import(process.argv[2])
+  const store = createDuckdbOfflineStore(await openDatabase({ file: process.argv[3] }))
+  await store.append([JSON.parse(process.argv[4])])
+  console.log('held')
+  setInterval(() => {}, 1000)`
+
+/** Another process that holds the file and has committed one row. */
+async function holder(file: string) {
+  const modules = ['database', 'offline-store'].map((name) => join(import.meta.dir, `../../src/store/duckdb/${name}.ts`))
+  const child = Bun.spawn([process.execPath, '-e', HOLD, ...modules, file, JSON.stringify(row({ seq: 42 }))], {
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const { value } = await child.stdout.getReader().read()
+  expect(new TextDecoder().decode(value)).toBe('held\n')
+  return child
+}
+
+async function failure(promise: Promise<unknown>): Promise<FabraError> {
+  const error = await promise.then(
+    () => new Error('it did not fail'),
+    (reason: unknown) => reason,
+  )
+  if (error instanceof FabraError) return error
+  throw error
+}
+
+test('a folder that another process holds is refused, naming the process; after a kill -9 its rows are there', async () => {
+  const file = join(dir, 'data', 'fabra.duckdb')
+  const child = await holder(file)
+  const error = await failure(openDatabase({ file }))
+  expect(error.code).toBe('data_dir_locked')
+  expect(error.message).toContain(join(dir, 'data'))
+  expect(error.message).toContain(`process ${child.pid}`)
+  expect(error.hint).toContain('FABRA_DATA_DIR')
+
+  child.kill('SIGKILL')
+  await child.exited
+  const store = createDuckdbOfflineStore(await openDatabase({ file }))
+  expect(await store.lastSeq()).toBe(42)
+  await store.close()
+})
+
+test('the data folder and its file are the owner’s alone', async () => {
+  const file = join(dir, 'data', 'fabra.duckdb')
+  const database = await openDatabase({ file })
+  expect((await stat(join(dir, 'data'))).mode & 0o777).toBe(0o700)
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  await database.close()
+  await database.close()
+  expect(await readdir(join(dir, 'data'))).toEqual(['fabra.duckdb'])
+})
+
+test('a file that is no database is refused by name and left as it was', async () => {
+  const file = join(dir, 'fabra.duckdb')
+  await writeFile(file, 'not a database '.repeat(1000))
+  const error = await failure(openDatabase({ file }))
+  expect([error.code, error.message.includes(file)]).toEqual(['io_failed', true])
+  expect((await Bun.file(file).text()).startsWith('not a database')).toBe(true)
+})
+
+test('a broken write-ahead log is refused by name and left as it was', async () => {
+  const file = join(dir, 'fabra.duckdb')
+  const child = await holder(file)
+  child.kill('SIGKILL')
+  await child.exited
+  const wal = Buffer.from(await Bun.file(`${file}.wal`).arrayBuffer())
+  for (let i = 20; i < wal.length; i++) wal[i] = (wal[i] ?? 0) ^ 0x5a
+  await writeFile(`${file}.wal`, wal)
+  const error = await failure(openDatabase({ file }))
+  expect([error.code, error.message.includes(file)]).toEqual(['io_failed', true])
+  expect(Buffer.from(await Bun.file(`${file}.wal`).arrayBuffer())).toEqual(wal)
+})
+
+test.each(['main.db', 'fabra.db', 'temp.db', 'it’s "odd".duckdb'])('the file may be called %p', async (name) => {
+  const database = await openDatabase({ file: join(dir, name) })
+  const store = createDuckdbSourceStore(database)
+  await store.load([{ source: source('events', { columns: { id: 'VARCHAR' } }), keyTypes: {} }])
+  expect((await store.query('SELECT COUNT(*) FROM main."events"', [], soon())).rows).toEqual([[0]])
+  expect(await createDuckdbOfflineStore(database).lastSeq()).toBe(0)
+  await store.close()
+})
+
+test('users’ SQL reads no file, writes none, and changes no setting', async () => {
+  const secret = join(dir, 'secret.csv')
+  await writeFile(secret, 'a,b\n1,2\n')
+  const store = createDuckdbSourceStore(await openDatabase({ file: join(dir, 'fabra.duckdb') }))
+  for (const text of [
+    `SELECT * FROM '${secret}'`,
+    `SELECT * FROM read_csv('${secret}')`,
+    `SELECT * FROM read_text('${dir}/load/../secret.csv')`,
+    `COPY (SELECT 1) TO '${dir}/out.csv'`,
+    `ATTACH '${dir}/other.db' AS other`,
+    'SET enable_external_access = true',
+    'SET lock_configuration = false',
+    'INSTALL httpfs',
+  ]) {
+    expect(
+      await store.query(text, [], soon()).then(
+        () => 'ran',
+        () => 'refused',
+      ),
+    ).toBe('refused')
+  }
+  expect((await readdir(dir)).includes('out.csv')).toBe(false)
+  await store.close()
+})
