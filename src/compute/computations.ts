@@ -207,10 +207,8 @@ export function createComputations(options: ComputationsOptions): Computations {
     }, timeoutMs + GRACE_MS)
     try {
       const chain = flights[0]?.chain ?? []
-      return await Promise.race([
-        executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain }),
-        late.promise,
-      ])
+      const computing = executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain })
+      return (await Promise.race([computing, late.promise])).map((answer) => noYoungerInputs(answer, asOf))
     } catch (cause) {
       const error = cause instanceof FabraError ? cause : failed(feature, cause).error
       return flights.map(() => ({ kind: 'error', error }))
@@ -257,6 +255,12 @@ function takeBatch(lane: Lane, limit: number): Flight[] {
     if (flights.length >= limit) break
   }
   return flights
+}
+
+/** A part that was computed on the way is as old as the value derived from it, not younger. */
+function noYoungerInputs(answer: Computed, asOf: Micros): Computed {
+  if (answer.kind !== 'value' || answer.oldestInputAt === null || answer.oldestInputAt <= asOf) return answer
+  return { ...answer, oldestInputAt: asOf }
 }
 
 /** Inputs are part of the question: two callers with different amounts do not share an answer. */
