@@ -10,6 +10,7 @@ export const BINARY = join(PROJECT, 'dist', 'fabra')
 const INPUTS = ['src', 'package.json', 'bun.lock', 'scripts/build.ts', 'scripts/duckdb-plugin.ts']
 const START_LIMIT_MS = 20_000
 const STOP_LIMIT_MS = 15_000
+const RUN_LIMIT_MS = 30_000
 
 /** Builds dist/fabra where it is older than its sources. @returns its path. */
 export function builtBinary(): string {
@@ -45,12 +46,14 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
-/** Runs a command of the executable to its end. */
+/** Runs a command of the executable to its end. One that does not end is killed after half a minute. */
 export async function runFabra(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = Bun.spawn([options.binary ?? builtBinary(), ...args], {
     cwd: options.cwd ?? PROJECT,
     env: cleanEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_LIMIT_MS,
+    killSignal: 'SIGKILL',
   })
   const [exitCode, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
   return { exitCode, stdout, stderr }
