@@ -36,7 +36,7 @@ export type FeatureFunction = (key: unknown, context: unknown) => unknown
 
 export interface FeatureDraft extends DraftBase {
   readonly kind: 'feature'
-  /** What was given as entity, checked by the registry. */
+  /** An entity's definition; null when something else was given. */
   readonly entity: unknown
   readonly sql: SqlText | null
   readonly compute: FeatureFunction | null

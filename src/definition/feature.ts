@@ -1,4 +1,4 @@
-import { type Definition, define, type FeatureDraft, type FeatureFunction } from './draft.ts'
+import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
 import { DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
 import { readDefaults } from './feature-default.ts'
 import type { Refresh, SqlText, ValueType } from './model.ts'
@@ -34,7 +34,7 @@ export function feature(given: unknown, compute?: unknown): Definition<'feature'
   const draft: FeatureDraft = {
     kind: 'feature',
     name: readName(options),
-    entity: options.raw('entity'),
+    entity: readEntity(options),
     sql,
     compute: fn,
     columns,
@@ -66,6 +66,22 @@ function readName(options: OptionReader): string | null {
     options.complain(`${show(name)} cannot be a feature's name.`, `${FEATURE_NAME_RULE}: name: "${lawfulName(name)}".`)
   }
   return name
+}
+
+function readEntity(options: OptionReader): unknown {
+  const given = options.raw('entity')
+  const draft = draftOf(given)
+  if (draft?.kind === 'entity') return given
+  const hint = 'Write entity: User, with const User = entity("User", { key: "user_id" }).'
+  if (given === undefined) options.complain('entity is missing.', hint)
+  else if (typeof given === 'string')
+    options.complain(`entity must be an entity, got the text ${show(given)}.`, `Give the object: entity: ${given || 'User'}.`)
+  else
+    options.complain(
+      `entity must be an entity, got ${draft ? `the ${draft.kind.replace('_', ' ')} ${show(draft.name)}` : show(given)}.`,
+      hint,
+    )
+  return null
 }
 
 function readFunction(compute: unknown, options: OptionReader): FeatureFunction | null {

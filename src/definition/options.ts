@@ -23,9 +23,10 @@ export interface OptionReader {
 /** @param call As the author wrote it, for messages: `feature`. */
 export function readOptions(call: string, given: unknown, known: readonly string[], example: string): OptionReader {
   const complaints: Complaint[] = []
-  const complain = (message: string, hint: string) => void complaints.push({ message, hint })
   const options = plainEntries(given)
-  if (options === null) complain(`${call}() needs an object of options, got ${show(given)}.`, `Write ${example}.`)
+  if (options === null) complaints.push({ message: `${call}() needs an object of options, got ${show(given)}.`, hint: `Write ${example}.` })
+  // Without options everything else would be missing too, which nobody needs to hear.
+  const complain = (message: string, hint: string) => void (options !== null && complaints.push({ message, hint }))
   const values = new Map(options?.filter(([, value]) => value !== undefined) ?? [])
   for (const name of values.keys()) {
     if (!known.includes(name)) complain(`there is no option "${name}".`, suggestOption(name, known))

@@ -69,16 +69,7 @@ export function checkFeature(one: Named<FeatureDraft>, problems: Problem[]): voi
   const add: Complain = (message, hint) => void problems.push({ place: one.place, subject: one.subject, message, hint })
   const { entity } = one.draft
   const draft = draftOf(entity)
-  if (draft?.kind !== 'entity') {
-    if (entity === undefined)
-      add('entity is missing.', 'Write what it describes: entity: User, with const User = entity("User", { key: "user_id" }).')
-    else if (typeof entity === 'string')
-      add(`entity must be an entity, got the text ${show(entity)}.`, `Give the object: entity: ${entity || 'User'}.`)
-    else if (draft !== undefined)
-      add(`entity must be an entity, got the ${draft.kind.replace('_', ' ')} ${show(draft.name)}.`, 'Write entity: User.')
-    else add(`entity must be an entity, got ${show(entity)}.`, 'Write entity: User, with const User = entity("User", { key: "user_id" }).')
-    return
-  }
+  if (draft?.kind !== 'entity') return
   const key = draft.key.map((column) => column.name)
   const owner = draft.name ?? ''
   if (key.includes(one.name))

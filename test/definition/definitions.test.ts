@@ -304,6 +304,10 @@ test('all that is wrong with a definition is told at once', () => {
   expect(problemsOf(feature({ entity: 'x', refresh: '5x', type: 'y', sql: '', z: 1 }))).toHaveLength(5)
 })
 
+test('without options only that is told', () => {
+  expect(problemsOf(feature([1], 'x')).map((problem) => problem.message)).toEqual(['feature() needs an object of options, got [1].'])
+})
+
 test('whatever is passed, nothing throws where the author calls', () => {
   for (const odd of [
     undefined,
