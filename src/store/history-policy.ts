@@ -6,31 +6,40 @@ const DAY: Micros = 86_400_000_000
 /** Keys per feature whose newest row is remembered. Beyond, the oldest are forgotten: their next value is written though it may be equal. */
 const MAX_REMEMBERED_KEYS = 1_000_000
 
-interface Newest {
-  /** Event time and text of the newest row written. */
-  eventAt: Micros
-  text: string | null
-  /** Event time of the newest value seen, written or not. */
-  seenAt: Micros
+export interface JudgedValue {
+  readonly eventAt: Micros
+  readonly availableAt: Micros
+  readonly origin: Origin
+  readonly text: string | null
 }
+
+/** Which rows a value brings about: usually itself or none; with a late value, also one that was left out and now has to be told. */
+export type HistoryRows = readonly JudgedValue[]
 
 /**
  * Which values become history rows (`history` of a feature). `changes` leaves out a computed value equal to the row just before it in event
  * time, but confirms it before a quarter of the smallest of look-back, max staleness and a day has gone by. Where it does not know the row
- * before (a first value, a late one, after a restart), it writes: a row too many is never wrong.
+ * before (a first value, after a restart), it writes: a row too many is never wrong.
+ *
+ * A late value may slip between a row and the equal values left out after it, and would then seem to be the newest. So the last value left
+ * out is written after it. (Those left out between the two stay out: history shows the late value until then.)
  */
 export interface HistoryPolicy {
-  accepts(
-    feature: Feature,
-    key: string,
-    value: { readonly eventAt: Micros; readonly origin: Origin; readonly text: string | null },
-  ): boolean
+  judge(feature: Feature, key: string, value: JudgedValue): HistoryRows
+}
+
+/** The newest row written of one key, and the newest equal value seen since. */
+interface Newest {
+  eventAt: Micros
+  text: string | null
+  seenAt: Micros
+  seenAvailableAt: Micros
 }
 
 export function createHistoryPolicy(): HistoryPolicy {
   const fields = new Map<string, Map<string, Newest>>()
 
-  const newestOf = (feature: Feature): Map<string, Newest> => {
+  const keysOf = (feature: Feature): Map<string, Newest> => {
     const field = `${feature.name}@${feature.fingerprint}`
     let keys = fields.get(field)
     if (!keys) {
@@ -41,23 +50,48 @@ export function createHistoryPolicy(): HistoryPolicy {
   }
 
   return {
-    accepts(feature, key, value) {
-      if (value.origin === 'computed' && feature.history === 'off') return false
-      if (feature.history !== 'changes') return true
-      const keys = newestOf(feature)
+    judge(feature, key, value) {
+      if (value.origin === 'computed' && feature.history === 'off') return []
+      if (feature.history !== 'changes') return [value]
+      const keys = keysOf(feature)
       const newest = keys.get(key)
-      if (newest && value.origin === 'computed' && value.eventAt > newest.eventAt && value.text === newest.text) {
-        // The next value is expected as far away as this one is from the last; it must still come in time to confirm.
-        const step = Math.max(0, value.eventAt - newest.seenAt)
-        newest.seenAt = Math.max(newest.seenAt, value.eventAt)
-        if (value.eventAt - newest.eventAt + step <= confirmEvery(feature)) return false
+      if (!newest) {
+        if (keys.size >= MAX_REMEMBERED_KEYS) keys.delete(keys.keys().next().value ?? '')
+        keys.set(key, asNewest(value))
+        return [value]
       }
-      if (newest && value.eventAt < newest.eventAt) return true
-      if (!newest && keys.size >= MAX_REMEMBERED_KEYS) keys.delete(keys.keys().next().value ?? '')
-      keys.set(key, { eventAt: value.eventAt, text: value.text, seenAt: value.eventAt })
-      return true
+      if (value.eventAt < newest.eventAt) return [value]
+      if (value.text === newest.text) return judgeEqual(newest, value, confirmEvery(feature)) ? [value] : []
+      const seen = { eventAt: newest.seenAt, availableAt: newest.seenAvailableAt, origin: 'computed' as const, text: newest.text }
+      if (newest.seenAt > newest.eventAt && isBefore(value, seen)) {
+        newest.eventAt = newest.seenAt
+        return [value, seen]
+      }
+      Object.assign(newest, asNewest(value))
+      return [value]
     },
   }
+}
+
+/** @returns whether an equal value is written. */
+function judgeEqual(newest: Newest, value: JudgedValue, every: Micros): boolean {
+  // The next value is expected as far away as this one is from the last; it must still come in time to confirm.
+  const step = Math.max(0, value.eventAt - newest.seenAt)
+  const isWritten = value.origin !== 'computed' || value.eventAt - newest.eventAt + step > every
+  if (isWritten) newest.eventAt = value.eventAt
+  if (value.eventAt >= newest.seenAt) {
+    newest.seenAt = value.eventAt
+    newest.seenAvailableAt = value.availableAt
+  }
+  return isWritten
+}
+
+function asNewest({ eventAt, availableAt, text }: JudgedValue): Newest {
+  return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt }
+}
+
+function isBefore(a: JudgedValue, b: JudgedValue): boolean {
+  return a.eventAt !== b.eventAt ? a.eventAt < b.eventAt : a.availableAt < b.availableAt
 }
 
 function confirmEvery(feature: Feature): Micros {

@@ -91,22 +91,23 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       for (const { feature, entity, key, value } of writes) {
         seq++
         stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token: seq } })
-        const text = toHistoryText(feature, value.texts)
-        if (!policy.accepts(feature, key.encoded, { eventAt: value.eventAt, origin: value.origin, text })) {
-          suppressed++
-          continue
+        const { eventAt, availableAt, origin } = value
+        const told = policy.judge(feature, key.encoded, { eventAt, availableAt, origin, text: toHistoryText(feature, value.texts) })
+        if (told.length === 0) suppressed++
+        for (const [i, one] of told.entries()) {
+          if (i > 0) seq++
+          rows.push({
+            feature: feature.name,
+            fingerprint: feature.fingerprint,
+            entityKey: key.encoded,
+            value: one.text,
+            eventAt: one.eventAt,
+            availableAt: one.availableAt,
+            createdAt,
+            seq,
+            origin: one.origin,
+          })
         }
-        rows.push({
-          feature: feature.name,
-          fingerprint: feature.fingerprint,
-          entityKey: key.encoded,
-          value: text,
-          eventAt: value.eventAt,
-          availableAt: value.availableAt,
-          createdAt,
-          seq,
-          origin: value.origin,
-        })
       }
       const committed = queue.add(rows, durable)
       const refused = online.write(stored)
