@@ -12,11 +12,12 @@ export function columnRefs(feature: Feature): FeatureRef[] {
 
 /**
  * The columns that a list of names means, in its order, repeats kept: `spend` and a feature set's name stand for all their columns.
+ * No feature set has a feature's name.
  * @throws FabraError unknown_feature
  */
 export function resolveRefs(registry: Registry, names: readonly string[]): FeatureRef[] {
   return names.flatMap((name) => {
-    const set = registry.features.has(name) ? undefined : registry.featureSets.get(name)
+    const set = registry.featureSets.get(name)
     return set ? set.features.flatMap((member) => resolveRef(registry.features, member)) : resolveRef(registry.features, name)
   })
 }

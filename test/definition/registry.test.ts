@@ -74,10 +74,10 @@ test('one object exported twice is one feature', () => {
   const all = shop()
   const { problems, registry } = buildRegistry(
     [
+      { name: 'default', value: all.twice, file },
       ...Object.entries(all).map(([name, value]) => ({ name, value, file })),
       { name: 'count', value: all.count, file: '/other.ts' },
       { name: 'again', value: all.spend, file },
-      { name: 'default', value: all.twice, file },
     ],
     String,
   )
