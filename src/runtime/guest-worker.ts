@@ -9,8 +9,8 @@ export interface Flight {
   readonly deadlineAt: number
   readonly fingerprint: string
   readonly signal: AbortSignal
-  /** It has been sent to a second worker; it is never sent to a third. */
-  resent: boolean
+  /** To how many workers it has been sent. */
+  sends: number
   readonly workers: Set<GuestWorker>
 }
 
@@ -23,6 +23,8 @@ export interface GuestWorker {
   pingedAt: number
   /** It has not answered a ping: nothing new is sent to it until it does. */
   stalled: boolean
+  /** Who was found running when it stalled; 0 when nobody knows. */
+  blamed: number
   /** Settles when the user's files are loaded; rejects when the thread ends before. */
   readonly loaded: Promise<LoadedFrame>
   /** What it loaded; null until then. */
@@ -60,6 +62,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     lastSeenAt: performance.now(),
     pingedAt: 0,
     stalled: false,
+    blamed: 0,
     loaded: loaded.promise,
     definitions: null,
     send: createOutbox((frames: readonly HostFrame[]) => {

@@ -13,6 +13,7 @@ import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, ResultFr
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
 import { installGuestClock } from './guest-clock.ts'
 import { loadFiles } from './loader.ts'
+import { createRunningCall, type RunningCall, watchTimers } from './running-call.ts'
 
 /** A user's function: the key value (an object when the key has several columns), then its context. */
 export type GuestFunction = (key: never, context: never) => unknown
@@ -33,9 +34,9 @@ interface GuestState {
   readonly send: (frame: GuestFrame) => void
   readonly storage: CallStorage
   readonly calls: Map<number, Call>
-  readonly asks: Map<number, PromiseWithResolvers<DbResult | ReadPart>>
+  readonly asks: Map<number, { readonly id: number; readonly waiting: PromiseWithResolvers<DbResult | ReadPart> }>
   readonly definitions: Definitions
-  running: Int32Array | null
+  running: RunningCall
   registry: Registry | null
   functions: ReadonlyMap<string, GuestFunction>
   lastAsk: number
@@ -45,31 +46,38 @@ interface GuestState {
 export function startGuest(
   definitions: Definitions,
   post: (frames: readonly GuestFrame[]) => void,
-): (frames: readonly HostFrame[]) => void {
+): (frames: readonly HostFrame[]) => Promise<void> {
   const state: GuestState = {
     send: createOutbox(post),
     storage: new AsyncLocalStorage(),
     calls: new Map(),
     asks: new Map(),
     definitions,
-    running: null,
+    running: createRunningCall(null),
     registry: null,
     functions: new Map(),
     lastAsk: 0,
   }
   state.send({ t: 'hello', version: PROTOCOL_VERSION })
-  return (frames) => {
-    for (const frame of frames) receive(state, frame)
+  const queue: HostFrame[] = []
+  let draining = false
+  return async (frames) => {
+    queue.push(...frames)
+    if (draining) return
+    draining = true
+    for (let frame = queue.shift(); frame !== undefined; frame = queue.shift()) {
+      // One answer at a time, so that what runs because of it is known to be its call's.
+      if (frame.t === 'answer') await takeAnswer(state, frame)
+      else receive(state, frame)
+    }
+    draining = false
   }
 }
 
-function receive(state: GuestState, frame: HostFrame): void {
+function receive(state: GuestState, frame: Exclude<HostFrame, AnswerFrame>): void {
   switch (frame.t) {
     case 'call':
       startCall(state, frame)
-      break
-    case 'answer':
-      takeAnswer(state, frame)
       break
     case 'cancel':
       cancel(state, frame.id)
@@ -83,7 +91,8 @@ function receive(state: GuestState, frame: HostFrame): void {
 }
 
 async function load(state: GuestState, frame: LoadFrame): Promise<void> {
-  state.running = frame.running
+  state.running = createRunningCall(frame.running)
+  watchTimers(state.running, () => state.storage.getStore()?.frame.id ?? 0)
   installGuestClock({
     offsetMs: frame.clockOffset / 1000,
     pinned: () => {
@@ -138,15 +147,12 @@ function startCall(state: GuestState, frame: CallFrame): void {
   }
   const call = openCall(state, frame)
   const key = keyValue(entity.key.map((column, i) => [column.name, column.type, frame.key[i] ?? ''] as const))
-  if (state.running) Atomics.store(state.running, 0, frame.id)
   let given: unknown
   try {
-    given = state.storage.run(call, fn, key as never, createCallContext(call) as never)
+    given = state.running.during(frame.id, () => state.storage.run(call, fn, key as never, createCallContext(call) as never))
   } catch (error) {
     finish(state, call, failure(call, error))
     return
-  } finally {
-    if (state.running) Atomics.store(state.running, 0, 0)
   }
   if (isThenable(given)) {
     given.then(
@@ -166,7 +172,7 @@ function openCall(state: GuestState, frame: CallFrame): Call {
     ask: (question) => {
       const ask = ++state.lastAsk
       const waiting = Promise.withResolvers<DbResult | ReadPart>()
-      state.asks.set(ask, waiting)
+      state.asks.set(ask, { id: frame.id, waiting })
       state.send({ t: 'ask', id: frame.id, ask, question })
       return waiting.promise
     },
@@ -191,14 +197,16 @@ function cancel(state: GuestState, id: number): void {
   call.controller?.abort(new DOMException('The computation was cancelled: nobody waits for it any more.', 'AbortError'))
 }
 
-function takeAnswer(state: GuestState, frame: AnswerFrame): void {
-  const waiting = state.asks.get(frame.ask)
-  if (waiting === undefined) return
+async function takeAnswer(state: GuestState, frame: AnswerFrame): Promise<void> {
+  const asked = state.asks.get(frame.ask)
+  if (asked === undefined) return
   state.asks.delete(frame.ask)
-  if (frame.error) {
-    const { code, message, hint } = frame.error
-    waiting.reject(new FabraError(code, message, hint === undefined ? {} : { hint }))
-  } else waiting.resolve(frame.rows ?? frame.part ?? { text: undefined, eventAt: null })
+  await state.running.resuming(asked.id, () => {
+    if (frame.error) {
+      const { code, message, hint } = frame.error
+      asked.waiting.reject(new FabraError(code, message, hint === undefined ? {} : { hint }))
+    } else asked.waiting.resolve(frame.rows ?? frame.part ?? { text: undefined, eventAt: null })
+  })
 }
 
 /** The function's value as one text per column. */

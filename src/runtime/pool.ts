@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import type { Micros } from '../clock.ts'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
@@ -6,7 +5,9 @@ import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import type { GuestFrame, LogLevel, Question } from './frames.ts'
 import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
+import { fileProblem } from './load-problem.ts'
 import type { RuntimeLog } from './runtime.ts'
+import { createSuspects } from './suspects.ts'
 
 export interface PoolEvents {
   onOutcome(id: number, outcome: CallOutcome): void
@@ -40,19 +41,21 @@ const WATCH_MS = 10
 /** Silence after which a worker with calls is asked for a sign of life, and then declared stalled. */
 const PING_AFTER_MS = 15
 const STALLED_AFTER_MS = 20
-const QUARANTINE_MS = 60_000
+/** Silence with the same function running the whole time, after which that feature goes into quarantine. */
+const SUSPECT_AFTER_MS = 100
+/** How many workers a call may be tried on. It only reads, so running it again is harmless. */
+const MAX_SENDS = 3
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
-const MAX_EXTRA = 2
+const MAX_EXTRA = 4
 const EMPTY: Registry = { entities: new Map(), sources: new Map(), features: new Map(), featureSets: new Map() }
 
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const workers = new Set<GuestWorker>()
   const flights = new Map<number, Flight>()
-  /** Feature → until when it is in quarantine. */
-  const suspects = new Map<string, number>()
+  const suspects = createSuspects(log)
   let quarantine: GuestWorker | null = null
   let registry = EMPTY
   let writtenOff = 0
@@ -90,8 +93,7 @@ export function createPool(options: PoolOptions): Pool {
 
   /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
   function choose(flight: Flight): GuestWorker | null {
-    const until = suspects.get(flight.frame.feature)
-    if (until !== undefined && until > performance.now()) {
+    if (suspects.has(flight.frame.feature)) {
       if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add(startWorker())
       return quarantine !== null && !flight.workers.has(quarantine) ? quarantine : null
     }
@@ -132,6 +134,7 @@ export function createPool(options: PoolOptions): Pool {
   function dispatch(flight: Flight): boolean {
     const worker = choose(flight)
     if (worker === null) return false
+    flight.sends += 1
     flight.workers.add(worker)
     worker.flights.set(flight.frame.id, flight)
     if (worker.definitions !== null) deliver(worker, flight)
@@ -160,20 +163,13 @@ export function createPool(options: PoolOptions): Pool {
     })
   }
 
-  /** Sends the calls of a lost or silent worker once more, except the one that is to blame. */
-  function resend(worker: GuestWorker, blamed: number): void {
+  /** Sends the calls of a lost or silent worker to others, except the one that is to blame. Those that find no room stay for the next look. */
+  function resend(worker: GuestWorker): void {
     for (const flight of [...worker.flights.values()]) {
-      if (flight.resent || flight.frame.id === blamed) continue
-      flight.resent = true
+      const elsewhere = [...flight.workers].some((other) => other !== worker && !other.stalled)
+      if (elsewhere || flight.sends >= MAX_SENDS || flight.frame.id === worker.blamed) continue
       dispatch(flight)
     }
-  }
-
-  function suspect(feature: string, now: number): void {
-    if ((suspects.get(feature) ?? 0) < now) {
-      log('warn', `"${feature}" blocks its worker thread; it now runs apart from the others.`, { feature })
-    }
-    suspects.set(feature, now + QUARANTINE_MS)
   }
 
   function watch(): void {
@@ -191,7 +187,7 @@ export function createPool(options: PoolOptions): Pool {
       const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
       timeout(flight)
       for (const worker of stalled) {
-        if (worker.runningId() === 0 || worker.runningId() === flight.frame.id) suspect(flight.frame.feature, now)
+        if (worker.blamed === 0 || worker.blamed === flight.frame.id) suspects.accuse(flight.frame.feature)
         replace(worker)
       }
     }
@@ -209,12 +205,16 @@ export function createPool(options: PoolOptions): Pool {
       return
     }
     if (late) worker.pingedAt = now
-    if (worker.stalled || now - worker.pingedAt < STALLED_AFTER_MS) return
-    worker.stalled = true
-    const blamed = worker.runningId()
-    const culprit = worker.flights.get(blamed)
-    if (culprit) suspect(culprit.frame.feature, now)
-    if (worker !== quarantine) resend(worker, blamed)
+    const silentMs = now - worker.pingedAt
+    if (!worker.stalled && silentMs >= STALLED_AFTER_MS) {
+      worker.stalled = true
+      worker.blamed = worker.runningId()
+    }
+    if (!worker.stalled || worker === quarantine) return
+    if (worker.runningId() !== worker.blamed) worker.blamed = 0
+    const culprit = worker.flights.get(worker.blamed)
+    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
+    resend(worker)
   }
 
   /** Its calls that are still waited for go to another worker, once. */
@@ -222,7 +222,7 @@ export function createPool(options: PoolOptions): Pool {
     if (!workers.delete(worker)) return
     if (worker === quarantine) quarantine = null
     dismiss(worker)
-    resend(worker, 0)
+    resend(worker)
     for (const flight of [...worker.flights.values()]) abandon(flight, worker)
     if (!closed && workers.size < options.workers) add(startWorker())
   }
@@ -251,12 +251,18 @@ export function createPool(options: PoolOptions): Pool {
     if (worker === quarantine) quarantine = null
     crashes += 1
     log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
-    const culprit = worker.flights.get(worker.runningId())
-    if (culprit) suspect(culprit.frame.feature, performance.now())
+    worker.blamed = worker.runningId()
+    const culprit = worker.flights.get(worker.blamed)
+    if (culprit) suspects.accuse(culprit.frame.feature)
     if (!closed && workers.size < options.workers && crashes <= 5) add(startWorker())
-    if (crashes <= 5) resend(worker, culprit?.frame.id ?? 0)
+    if (crashes <= 5) resend(worker)
     for (const flight of [...worker.flights.values()])
       abandon(flight, worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
+  }
+
+  const failedLoad = (message: string) => {
+    const hint = 'Move slow, endless or process-ending work out of the top level, into a function.'
+    return { registry: EMPTY, problems: options.files.slice(0, 1).map((file) => fileProblem(file, message, hint)), files: options.files }
   }
 
   return {
@@ -273,9 +279,9 @@ export function createPool(options: PoolOptions): Pool {
         }
         workers.delete(first)
         dismiss(first)
-        return failedLoad(options, `its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
+        return failedLoad(`its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
       } catch (error) {
-        return failedLoad(options, `loading it ended the thread: ${error instanceof Error ? error.message : String(error)}.`)
+        return failedLoad(`loading it ended the thread: ${error instanceof Error ? error.message : String(error)}.`)
       } finally {
         clearTimeout(deadline)
       }
@@ -318,21 +324,5 @@ export function createPool(options: PoolOptions): Pool {
       await Promise.all([...workers].map((worker) => worker.terminate()))
       workers.clear()
     },
-  }
-}
-
-function failedLoad(options: PoolOptions, message: string): { registry: Registry; problems: Problem[]; files: readonly string[] } {
-  const file = options.files[0] ?? ''
-  return {
-    registry: EMPTY,
-    problems: [
-      {
-        place: { file, line: 1, column: 1 },
-        subject: `file ${JSON.stringify(basename(file))}`,
-        message,
-        hint: 'Move slow, endless or process-ending work out of the top level, into a function.',
-      },
-    ],
-    files: options.files,
   }
 }

@@ -126,7 +126,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
           deadlineAt: call.deadlineAt,
           fingerprint: call.fingerprint,
           signal: call.signal,
-          resent: false,
+          sends: 0,
           workers: new Set(),
         })
       })

@@ -19,4 +19,4 @@ const stray = (error: unknown) => {
 process.on('uncaughtException', stray)
 process.on('unhandledRejection', stray)
 
-addEventListener('message', (event: MessageEvent<readonly HostFrame[]>) => receive(event.data))
+addEventListener('message', (event: MessageEvent<readonly HostFrame[]>) => void receive(event.data))

@@ -1,0 +1,22 @@
+import type { RuntimeLog } from './runtime.ts'
+
+/** Features that blocked a worker lately. They run in quarantine, on a worker for such features only. */
+export interface Suspects {
+  accuse(feature: string): void
+  has(feature: string): boolean
+}
+
+/** How long a feature stays in quarantine after it last blocked a worker. */
+const QUARANTINE_MS = 60_000
+
+export function createSuspects(log: RuntimeLog): Suspects {
+  const until = new Map<string, number>()
+  const has = (feature: string) => (until.get(feature) ?? 0) > performance.now()
+  return {
+    has,
+    accuse(feature) {
+      if (!has(feature)) log('warn', `"${feature}" blocks its worker thread; it now runs apart from the others.`, { feature })
+      until.set(feature, performance.now() + QUARANTINE_MS)
+    },
+  }
+}

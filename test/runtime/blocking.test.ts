@@ -1,0 +1,80 @@
+import { expect, test } from 'bun:test'
+import { bench, errorOf, HEAD } from './project.ts'
+
+const fn = (name: string, code: string, options = '') =>
+  `export const ${name} = feature({ entity: User, refresh: 0, type: 'int', ${options} }, ${code})\n`
+
+const FILES = {
+  'features.ts': `${HEAD}
+    ${fn('quick', '(id) => id.length')}
+    ${fn('tick', '() => new Promise((resolve) => setTimeout(resolve, 5, 1))')}
+    ${fn('spin', '() => { while (true) {} }')}
+    ${fn('late_spin', 'async () => { await new Promise((resolve) => setTimeout(resolve, 5)); while (true) {} }')}
+    ${fn('sleep', '() => { Bun.sleepSync(3000); return 1 }')}
+    ${fn('exit', '() => process.exit(1)')}`,
+}
+
+for (const name of ['spin', 'late_spin', 'sleep']) {
+  test(`${name}: a function that blocks its thread costs its own caller alone, and not more than its timeout`, async () => {
+    await using on = await bench(FILES)
+    const waits: number[] = []
+    const start = performance.now()
+    const blocked = on.ask(name, ['u1'], { timeoutMs: 1500 }).then((answer) => ({ answer, ms: performance.now() - start }))
+    let running = true
+    const others = (async () => {
+      while (running) {
+        const at = performance.now()
+        const answers = await Promise.all([on.ask('quick', ['u2']), on.ask('tick', ['u2'])])
+        expect(answers.map((one) => one.kind)).toEqual(['value', 'value'])
+        waits.push(performance.now() - at)
+      }
+    })()
+    const { answer, ms } = await blocked
+    running = false
+    await others
+    expect(errorOf(answer).code).toBe('feature_timeout')
+    expect(ms).toBeLessThan(2000)
+    // Generous, for a machine that does other things: blocked neighbours would wait for 1,500 ms.
+    expect(Math.max(...waits)).toBeLessThan(1200)
+    expect(on.lines.some((line) => line.message.includes(`"${name}" blocks its worker thread`))).toBe(true)
+  })
+}
+
+test('a feature that blocks again and again does so apart from the others', async () => {
+  await using on = await bench(FILES)
+  expect(errorOf(await on.ask('spin', ['u0'], { timeoutMs: 200 })).code).toBe('feature_timeout')
+  const blocked = Promise.all(Array.from({ length: 10 }, (_, i) => on.ask('spin', [`u${i}`], { timeoutMs: 1500 })))
+  const quick = await on.askMany(
+    'quick',
+    Array.from({ length: 500 }, (_, i) => [`u${i}`]),
+    { timeoutMs: 1200 },
+  )
+  expect(quick.every((one) => one.kind === 'value')).toBe(true)
+  expect((await blocked).map((one) => errorOf(one).code)).toEqual(new Array(10).fill('feature_timeout'))
+})
+
+test('calls that wait on a blocked thread are answered by another', async () => {
+  await using on = await bench(FILES, { workers: 1 })
+  const blocked = on.ask('spin', ['u1'], { timeoutMs: 1500 })
+  const start = performance.now()
+  const behind = await on.askMany('quick', [['a'], ['bb'], ['ccc']], { timeoutMs: 1400 })
+  expect(behind).toMatchObject([{ texts: ['1'] }, { texts: ['2'] }, { texts: ['3'] }])
+  expect(performance.now() - start).toBeLessThan(1300)
+  expect(errorOf(await blocked).code).toBe('feature_timeout')
+})
+
+test('a thread that ends is replaced, and only the call that ended it fails', async () => {
+  await using on = await bench(FILES, { workers: 1 })
+  const tick = on.ask('tick', ['u1'])
+  expect(errorOf(await on.ask('exit', ['u1'])).code).toBe('feature_failed')
+  expect((await tick).kind).toBe('value')
+  expect((await on.ask('quick', ['u1'])).kind).toBe('value')
+})
+
+test('calls go on after many blocked ones', async () => {
+  await using on = await bench(FILES, { workers: 1 })
+  for (let i = 0; i < 6; i++) {
+    expect(errorOf(await on.ask('spin', [`u${i}`], { timeoutMs: 80 })).code).toBe('feature_timeout')
+    expect((await on.ask('quick', ['u1'])).kind).toBe('value')
+  }
+})
