@@ -15,7 +15,8 @@ import { FabraError } from '../errors.ts'
 import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
-import type { RowSql, SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
+import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
+import type { RowSql } from './sql-parameters.ts'
 import { sqlValueText } from './sql-values.ts'
 
 export interface SqlExecutorParts {

@@ -14,8 +14,8 @@ const PRESENT: Readonly<Record<string, (asOf: string) => string>> = {
   get_current_time: (asOf) => `CAST(${asOf} AS TIMETZ)`,
   localtimestamp: (asOf) => `CAST(${asOf} AS TIMESTAMP)`,
   current_localtimestamp: (asOf) => `CAST(${asOf} AS TIMESTAMP)`,
-  localtime: (asOf) => `CAST(${asOf} AS TIME)`,
-  current_localtime: (asOf) => `CAST(${asOf} AS TIME)`,
+  localtime: (asOf) => `CAST(CAST(${asOf} AS TIMESTAMP) AS TIME)`,
+  current_localtime: (asOf) => `CAST(CAST(${asOf} AS TIMESTAMP) AS TIME)`,
 }
 
 /** Words that mean the present without parentheses. */

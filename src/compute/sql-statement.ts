@@ -60,7 +60,7 @@ export function aloneFor(sql: ParsedSql, parameter: RowReference['parameter']): 
 /** Every row of the list against the body: a row without a hit is missing, one with two is an error. The line break ends a comment of the user's. */
 export function setStatement(body: string): string {
   return (
-    'SELECT __fabra_row.__fabra_ord, __fabra_answer.*\nFROM __fabra_row LEFT JOIN LATERAL (\n' +
+    'SELECT __fabra_row.__fabra_ord, __fabra_answer.*\nFROM __fabra_row JOIN LATERAL (\n' +
     `SELECT 1 AS __fabra_hit, __fabra_body.* FROM (\n${body}\n) AS __fabra_body\n) AS __fabra_answer ON TRUE`
   )
 }

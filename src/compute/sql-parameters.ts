@@ -1,0 +1,110 @@
+/** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
+import type { Entity, Feature, KeyType, ValueType } from '../definition/model.ts'
+import { suggest } from '../errors.ts'
+import type { AnalysedSql } from './sql-analysis.ts'
+import type { SqlFault } from './sql-checks.ts'
+import { bodyFor, type RowReference, rowStatement } from './sql-statement.ts'
+
+/** Whose parameters a text may name. */
+export interface Parameters {
+  readonly feature: Feature
+  readonly entity: Entity
+}
+
+/** A statement for one row and what its `$1`, `$2`, … stand for. */
+export interface RowSql {
+  readonly text: string
+  readonly parameters: readonly RowParameter[]
+}
+
+export type RowParameter =
+  | { readonly kind: 'asOf' }
+  | { readonly kind: 'key'; readonly index: number }
+  | { readonly kind: 'input'; readonly name: string }
+
+/** SQL types of key columns, the same in both engines. */
+const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
+const INPUT_SQL: Readonly<Record<ValueType, string>> = {
+  int: 'BIGINT',
+  float: 'DOUBLE PRECISION',
+  string: 'VARCHAR',
+  bool: 'BOOLEAN',
+  timestamp: 'TIMESTAMPTZ',
+  list: 'JSON',
+  dict: 'JSON',
+  json: 'JSON',
+}
+
+/** Stands for the row list while a statement is only prepared. */
+export function setPrelude(entity: Entity): string {
+  const keys = entity.key.map((column, i) => `CAST(NULL AS ${KEY_SQL[column.type]}) AS __fabra_k${i}`)
+  return `WITH __fabra_row AS (SELECT CAST(0 AS BIGINT) AS __fabra_ord, ${keys.join(', ')}, CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of)\n`
+}
+
+export function lateralRow({ entity }: Parameters): RowReference {
+  return {
+    asOf: '__fabra_row.__fabra_as_of',
+    parameter: (written) => `__fabra_row.__fabra_k${keyIndex(written, entity)}`,
+  }
+}
+
+/** Placeholders are numbered as they come to stand in the text: an engine refuses to be given one that it does not meet. */
+export function rowSqlOf(sql: AnalysedSql, owner: Parameters): RowSql {
+  const { entity, feature } = owner
+  const row: RowReference = {
+    asOf: 'CAST(__fabra_asof_ AS TIMESTAMPTZ)',
+    parameter(written) {
+      const index = keyIndex(written, entity)
+      const type = parameterType(written, owner) ?? 'VARCHAR'
+      return `CAST(${index === -1 ? `__fabra_input_${inputName(written, feature)}` : `__fabra_key_${index}`} AS ${type})`
+    },
+  }
+  const parameters = new Map<string, RowParameter>()
+  const text = rowStatement(bodyFor(sql, sql.shadows, row).text).replace(
+    /__fabra_(asof|input|key)_(\w*)/g,
+    (mark, kind: string, name: string) => {
+      if (kind === 'asof') parameters.set(mark, { kind: 'asOf' })
+      else parameters.set(mark, kind === 'key' ? { kind: 'key', index: Number(name) } : { kind: 'input', name })
+      return `$${[...parameters.keys()].indexOf(mark) + 1}`
+    },
+  )
+  return { text, parameters: [...parameters.values()] }
+}
+
+/**
+ * Typed stand-ins for values while a statement is only prepared. Not constants where that can be had: engines give some functions of a constant
+ * NULL another type.
+ */
+export function standIns(owner: Parameters, constant: boolean): RowReference {
+  const value = (type: string) =>
+    constant ? `CAST(NULL AS ${type})` : `(SELECT __fabra_value FROM (SELECT CAST(NULL AS ${type}) AS __fabra_value) AS __fabra_one)`
+  return {
+    asOf: "CAST('2001-01-01 00:00:00+00' AS TIMESTAMPTZ)",
+    parameter: (written) => value(parameterType(written, owner) ?? 'VARCHAR'),
+  }
+}
+
+function keyIndex(written: string, entity: Entity): number {
+  return entity.key.findIndex((column) => column.name.toLowerCase() === written.slice(1).toLowerCase())
+}
+
+function inputName(written: string, feature: Feature): string | undefined {
+  return Object.keys(feature.inputs).find((name) => name.toLowerCase() === written.slice(1).toLowerCase())
+}
+
+/** SQL type of `$name`; undefined when the feature has no such parameter. */
+function parameterType(written: string, { entity, feature }: Parameters): string | undefined {
+  const column = entity.key[keyIndex(written, entity)]
+  if (column) return KEY_SQL[column.type]
+  const type = feature.inputs[inputName(written, feature) ?? '']
+  return type && INPUT_SQL[type]
+}
+
+export function unknownParameters(sql: AnalysedSql, owner: Parameters): SqlFault[] {
+  const names = [...owner.entity.key.map((column) => column.name), ...Object.keys(owner.feature.inputs)].map((name) => `$${name}`)
+  const unknown = sql.tokens.filter((token) => token.kind === 'parameter' && parameterType(token.text, owner) === undefined)
+  return unknown.map((token) => {
+    const message = `The parameter ${token.text} is no key column of ${owner.entity.name}.`
+    return { message, hint: /^\$[a-z_]/i.test(token.text) ? suggest(token.text, names) : `Write ${names.join(', ')}.`, at: token.start }
+  })
+}

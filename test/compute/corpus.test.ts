@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { Computed } from '../../src/compute/executor.ts'
+import { parseTime } from '../../src/definition/time.ts'
+import { type ComputeBench, type Defined, openComputeBench, type Question } from '../support/compute-bench.ts'
+import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
+
+type KeyName = keyof typeof corpusKeys
+
+let bench: ComputeBench
+let truncated: readonly DuckDBConnection[]
+const defined = new Map<KeyName, Defined>()
+const shapes = Object.entries(corpus).map(([name, shape]): [string, Shape] => [name, typeof shape === 'string' ? { sql: shape } : shape])
+const idOf = (name: string) => `f${shapes.findIndex(([candidate]) => candidate === name)}`
+
+beforeAll(async () => {
+  bench = await openComputeBench()
+  for (const { create } of corpusTables) await bench.execute(create)
+  for (const [keyName, { key }] of Object.entries(corpusKeys) as [KeyName, (typeof corpusKeys)[KeyName]][]) {
+    const mine = shapes.filter(([, shape]) => (shape.key ?? 'user') === keyName)
+    const features = Object.fromEntries(mine.map(([name, { sql, type, columns }]) => [idOf(name), { sql, type, columns }]))
+    defined.set(keyName, await bench.define({ key, sources: corpusSources, features }))
+  }
+  truncated = await truncatedCopies()
+})
+afterAll(() => bench.store.close())
+
+test('every shape is accepted', () => {
+  const problems = [...defined.values()].flatMap(({ definitions }) => definitions.problems)
+  expect(problems.map(({ subject, message }) => `${nameOf(subject)}: ${message}`)).toEqual([])
+  expect(shapes.length).toBeGreaterThanOrEqual(80)
+})
+
+describe('set-based, row by row and over truncated tables', () => {
+  test.each(shapes.map(([name, shape]) => ({ name, shape })))('$name', async ({ name, shape }) => {
+    const keyName = shape.key ?? 'user'
+    const { key, values } = corpusKeys[keyName]
+    const { compute, definitions } = defined.get(keyName) as Defined
+    const questions = corpusTimes.flatMap((time) => values.map((value): Question => [value, time]))
+    const together = await compute(idOf(name), questions)
+    const alone = await Promise.all(questions.map(async (question) => (await compute(idOf(name), [question]))[0] as Computed))
+    const columns = definitions.get(idOf(name))?.columns ?? []
+    const plain = await Promise.all(
+      questions.map(([value, time]) => {
+        const connection = truncated[corpusTimes.indexOf(String(time))] as DuckDBConnection
+        return plainAnswer(connection, shape, Object.keys(key), value as readonly string[], String(time), columns)
+      }),
+    )
+    expect(together.map(comparable)).toEqual(plain)
+    expect(alone.map(comparable)).toEqual(plain)
+  })
+})
+
+/** One database per time, holding only the rows that were there. Shares nothing with the rewrite. */
+async function truncatedCopies(): Promise<DuckDBConnection[]> {
+  const instance = await DuckDBInstance.create(':memory:')
+  const connections: DuckDBConnection[] = []
+  for (const [i, time] of corpusTimes.entries()) {
+    const connection = await instance.connect()
+    await connection.run(`SET TimeZone = 'UTC'; ATTACH ':memory:' AS t${i}; USE t${i}`)
+    for (const { create, name, visible } of corpusTables) {
+      await connection.run(create)
+      const condition = visible.replaceAll(':t', `TIMESTAMPTZ '${time}'`).replaceAll('main_copy.', '')
+      await connection.run(
+        `CREATE TABLE kept AS SELECT * FROM ${name} WHERE ${condition}; DELETE FROM ${name}; INSERT INTO ${name} SELECT * FROM kept; DROP TABLE kept`,
+      )
+    }
+    connections.push(connection)
+  }
+  return connections
+}
+
+async function plainAnswer(
+  connection: DuckDBConnection,
+  { sql, plain = sql }: Shape,
+  keyNames: readonly string[],
+  key: readonly string[],
+  time: string,
+  columns: readonly { readonly name: string | null; readonly type: string; readonly index: number }[],
+): Promise<unknown> {
+  let text = plain.replace(/now\(\)/gi, `TIMESTAMPTZ '${time}'`).replace(/;\s*(--.*)?$/, '')
+  for (const [i, name] of keyNames.entries()) {
+    const literal = `'${(key[i] ?? '').replaceAll("'", "''")}'`
+    const type = name === 'merchant_id' ? 'BIGINT' : name === 'device' ? 'UUID' : 'VARCHAR'
+    text = text.replaceAll(`$${name}`, `CAST(${literal} AS ${type})`)
+  }
+  const result = await connection.runAndReadAll(`SELECT CAST(to_json(__row) AS VARCHAR) FROM (\n${text}\n) __row`)
+  const rows = result.getRows()
+  if (rows.length === 0) return 'missing'
+  if (rows.length > 1) return 'not_one_row'
+  const found = Object.values(JSON.parse(String(rows[0]?.[0]), keepDigits) as Record<string, unknown>)
+  return columns.map(({ index, type }) => normalise(found[index], type))
+}
+
+function comparable(answer: Computed, _i: number): unknown {
+  if (answer.kind === 'missing') return 'missing'
+  if (answer.kind === 'error') return answer.error.code
+  return answer.texts.map((text) => normalise(JSON.parse(text, keepDigits), null))
+}
+
+function keepDigits(_key: string, value: unknown, context?: { readonly source: string }): unknown {
+  return typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '') ? context?.source : value
+}
+
+function normalise(value: unknown, type: string | null): unknown {
+  if (typeof value === 'number') return Number(value.toPrecision(12))
+  if (type === 'timestamp' && typeof value === 'string') return parseTime(`${value.replace(' ', 'T').replace(/\+00$/, '')}Z`)
+  if (typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T.*Z$/.test(value)) return parseTime(value)
+  if (Array.isArray(value)) return value.map((item) => normalise(item, null))
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, item]) => [name, normalise(item, null)]),
+    )
+  }
+  return value
+}
+
+function nameOf(subject: string): string {
+  const id = /"f(\d+)"/.exec(subject)?.[1]
+  return id === undefined ? subject : (shapes[Number(id)]?.[0] ?? subject)
+}
