@@ -40,14 +40,18 @@ async function findProblems(files: readonly string[]): Promise<Findings> {
   const { checkProject } = await import('../../app.ts')
   const { typeCheck } = await import('../type-check.ts')
   const [project, types] = await Promise.all([checkProject(files), typeCheck(files)])
-  const told = new Set(project.problems.map(lineOf))
-  // Of one line the definitions speak more plainly than the types.
-  const problems = [...project.problems, ...types.filter((problem) => problem.place === null || !told.has(lineOf(problem)))]
+  // What both found, the definitions say more plainly.
+  const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
+  const problems = [...project.problems, ...news]
   return { ...project, problems: problems.sort(byPlace) }
 }
 
-function lineOf({ place }: Problem): string {
-  return place === null ? '' : `${place.file}:${place.line}`
+/** The same line, or the same wrong text further down in the same definition: `refresh "5 minuts"` and `Type '"5 minuts"' is not …`. */
+function tellsOf(problem: Problem, type: Problem): boolean {
+  if (problem.place === null || type.place === null || problem.place.file !== type.place.file) return false
+  const wrongText = /'("[^"]+")'/.exec(type.message)?.[1]
+  const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.place.line < type.place.line
+  return problem.place.line === type.place.line || sameText
 }
 
 function byPlace(a: Problem, b: Problem): number {

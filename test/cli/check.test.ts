@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../../src/cli/run.ts'
+
+const LIMIT_MS = 60_000
+const GOOD = `import { entity, feature, source } from "fabra"
+export const User = entity("User", { key: "user_id" })
+export const transactions = source("transactions", { timestamp: "created_at", file: "./transactions.csv" })
+`
+let cwd = ''
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'fabra-check-test-'))
+  writeFileSync(join(cwd, 'transactions.csv'), 'user_id,amount,created_at\nu1,2.5,2026-01-02T03:04:05Z\n')
+})
+afterEach(() => rmSync(cwd, { recursive: true, force: true }))
+
+describe('fabra check', () => {
+  test(
+    'says how much it found when nothing is wrong, and leaves no trace',
+    async () => {
+      write(
+        'features.ts',
+        `${GOOD}export const n = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })`,
+      )
+      expect(await fabra('check')).toEqual({ exitCode: 0, stdout: '1 feature, 1 source, no problems\n', stderr: '' })
+      expect(readdirSync(cwd).sort()).toEqual(['features.ts', 'transactions.csv'])
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'tells every problem at once, with its place and how to mend it',
+    async () => {
+      write(
+        'features.ts',
+        [
+          `${GOOD}export const late = feature({ entity: User, refresh: "5 minuts", type: "int", sql: "SELECT 1" })`,
+          'export const Bad = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT 1" })',
+          'export const text: number = "x"',
+        ].join('\n'),
+      )
+      const { exitCode, stdout } = await fabra('check')
+      expect(exitCode).toBe(1)
+      const places = stdout.match(/^features\.ts:\d+:\d+/gm)?.map((place) => place.split(':')[1])
+      expect(places).toEqual(['4', '5', '6'])
+      expect(stdout).toContain('"5 minuts" is not a duration')
+      expect(stdout).toEndWith('\n\n3 problems\n')
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'looks into the SQL: an unknown table and a parameter that is no key column',
+    async () => {
+      write(
+        'features.ts',
+        `${GOOD}export const n = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transaction WHERE user_id = $user" })`,
+      )
+      const { exitCode, stdout } = await fabra('check')
+      expect(exitCode).toBe(1)
+      expect(stdout).toContain('transaction')
+      expect(stdout).toContain('$user_id')
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'looks into the files of sources',
+    async () => {
+      writeFileSync(join(cwd, 'transactions.csv'), 'user_id,amount\nu1,2.5\n')
+      write(
+        'features.ts',
+        `${GOOD}export const n = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })`,
+      )
+      const { exitCode, stdout } = await fabra('check')
+      expect(exitCode).toBe(1)
+      expect(stdout).toMatch(/^features\.ts:3:\d+ {2}source "transactions": .*created_at/)
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'with --json gives the same for machines',
+    async () => {
+      write('a.ts', `${GOOD}export const late = feature({ entity: User, refresh: "5x", type: "int", sql: "SELECT 1" })`)
+      const { exitCode, stdout } = await fabra('check', 'a.ts', '--json')
+      expect(exitCode).toBe(1)
+      expect(JSON.parse(stdout).problems).toEqual([
+        {
+          file: join(cwd, 'a.ts'),
+          line: 4,
+          column: expect.any(Number),
+          subject: 'feature "late"',
+          message: expect.stringContaining('5x'),
+          hint: expect.any(String),
+        },
+      ])
+    },
+    LIMIT_MS,
+  )
+
+  test('a file that does not exist is misuse', async () => {
+    write('features.ts', GOOD)
+    const { exitCode, stderr } = await fabra('check', 'feature.ts')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('Did you mean "features.ts"?')
+  })
+
+  test(
+    'brings back the editor types of a project that was cloned',
+    async () => {
+      expect((await fabra('init', 'shop')).exitCode).toBe(0)
+      rmSync(join(cwd, 'shop/.fabra'), { recursive: true })
+      const { exitCode, stdout } = await fabra('check', 'shop/features.ts')
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '5 features, 1 source, no problems\n' })
+      expect(existsSync(join(cwd, 'shop/.fabra/fabra.d.ts'))).toBe(true)
+    },
+    LIMIT_MS,
+  )
+})
+
+function write(name: string, text: string): void {
+  writeFileSync(join(cwd, name), text)
+}
+
+async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  let stdout = ''
+  let stderr = ''
+  const exitCode = await run(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    cwd,
+    env: {},
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    onSignal: () => {},
+  })
+  return { exitCode, stdout, stderr }
+}
