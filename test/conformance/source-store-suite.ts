@@ -69,6 +69,7 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
       ['SELECT 1; SELECT 2', 'syntax', null],
       ['', 'syntax', null],
       ['-- nothing', 'syntax', null],
+      [' /* a */ -- b\n; ', 'syntax', null],
       ['DELETE FROM events', 'syntax', null],
       ['CREATE TABLE x (a INT)', 'syntax', null],
       ["SELECT 'é😀', missing FROM events", 'binding', 'missing'],

@@ -109,6 +109,18 @@ describe('a file is loaded again when it changes, and only then', () => {
     expect(await rows()).toEqual([['u2']])
   })
 
+  test('statements prepared before see the new columns', async () => {
+    const text = 'SELECT * FROM events WHERE CAST($1 AS VARCHAR) IS NOT NULL'
+    const ask = async () => (await store.query(text, ['x'], soon())).rows
+    await loadText('e.csv', 'user_id,n\nu1,1\n')
+    // More often than there are connections, so that each of them has the statement.
+    await Promise.all(Array.from({ length: 20 }, ask))
+    await loadText('e.csv', 'n,user_id,x\n1.5,u1,true\n')
+    for (let i = 0; i < 20; i++) expect(await ask()).toEqual([[1.5, 'u1', true]])
+    await loadText('e.csv', 'user_id,n\n7,1\n')
+    for (const rows of await Promise.all(Array.from({ length: 20 }, ask))) expect(rows).toEqual([[7, 1]])
+  })
+
   test('when a key has another type', async () => {
     await loadText('e.csv', 'user_id\n007\n', {}, { user_id: 'string' })
     await load('e.csv', {}, { user_id: 'int' })

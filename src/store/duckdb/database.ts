@@ -71,7 +71,7 @@ function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: str
   const close = async () => {
     await Promise.all([pools.readers.drain(), pools.loader.drain(), pools.history.drain()])
     if (options.file !== ':memory:') await sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
-    for (const session of sessions) session.connection.closeSync()
+    for (const session of sessions) session.close()
     instance.closeSync()
     await rm(options.file === ':memory:' ? dir : join(dir, 'load'), { recursive: true, force: true })
   }

@@ -58,7 +58,7 @@ export async function createFileReader(): Promise<FileReader> {
       return shape.plans
     },
     close() {
-      connection.closeSync()
+      session.close()
       instance.closeSync()
     },
   }

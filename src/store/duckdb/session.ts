@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBMaterializedResult, DuckDBPreparedStatemen
 import { StatementType } from '@duckdb/node-api'
 import { type ResultRows, type RunOptions, SqlError, type SqlValue } from '../source-store.ts'
 import { toSqlError } from './sql-errors.ts'
+import { createStatementCache } from './statement-cache.ts'
 import { appendRows, toParameter, typeName } from './values.ts'
 
 /** How often a running statement is told again to stop: an interrupt that comes before the engine has begun is forgotten by it. */
@@ -20,6 +21,7 @@ export interface Session {
   select(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Binds a user's statement without running it. @throws SqlError */
   describe(text: string): Promise<ResultRows['columns']>
+  close(): void
 }
 
 /** A result held by the engine. */
@@ -30,19 +32,37 @@ export interface OpenResult {
 }
 
 export function createSession(connection: DuckDBConnection): Session {
+  const cache = createStatementCache()
   const own = (text: string) => connection.prepare(text)
   const users = (text: string) => prepareOne(connection, text)
+  const start = (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) =>
+    withDeadline(connection, text, options, () => {
+      bind(prepared, parameters)
+      return prepared.run()
+    })
   const run = <T>(
     prepare: (text: string) => Promise<DuckDBPreparedStatement>,
     request: { readonly text: string; readonly parameters: readonly SqlValue[]; readonly options: RunOptions },
     convert: (result: DuckDBMaterializedResult) => T,
   ): Promise<T> =>
-    withPrepared(request.text, prepare, (prepared) =>
-      withDeadline(connection, request.text, request.options, async () => {
-        bind(prepared, request.parameters)
-        return convert(await prepared.run())
-      }),
+    withPrepared(request.text, prepare, async (prepared) =>
+      convert(await start(prepared, request.text, request.parameters, request.options)),
     )
+
+  const select = async (text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows> => {
+    const kept = cache.take(text)
+    const prepared = kept ?? (await prepareFor(text, users))
+    try {
+      const result = toRows(await start(prepared, text, parameters, options))
+      cache.put(text, prepared)
+      return result
+    } catch (error) {
+      prepared.destroySync()
+      // A kept statement may be refused because a table it reads was made anew; prepared again, it tells the truth.
+      if (kept && error instanceof SqlError && RETRIED.has(error.kind)) return select(text, parameters, options)
+      throw error
+    }
+  }
   return {
     connection,
     execute: (text, options) =>
@@ -51,11 +71,26 @@ export function createSession(connection: DuckDBConnection): Session {
       }),
     read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
     open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
-    select: (text, parameters, options) => run(users, { text, parameters, options }, toRows),
+    select,
     describe: (text) =>
       withPrepared(text, users, async (prepared) =>
         Array.from({ length: prepared.columnCount }, (_, i) => ({ name: prepared.columnName(i), type: typeName(prepared.columnType(i)) })),
       ),
+    close() {
+      cache.clear()
+      connection.closeSync()
+    },
+  }
+}
+
+/** Kinds that may come of a table having changed under a kept statement. */
+const RETRIED: ReadonlySet<SqlError['kind']> = new Set(['binding', 'syntax', 'internal', 'runtime'])
+
+async function prepareFor(text: string, prepare: (text: string) => Promise<DuckDBPreparedStatement>): Promise<DuckDBPreparedStatement> {
+  try {
+    return await prepare(text)
+  } catch (error) {
+    throw toSqlError(error, text)
   }
 }
 
@@ -64,12 +99,7 @@ async function withPrepared<T>(
   prepare: (text: string) => Promise<DuckDBPreparedStatement>,
   use: (prepared: DuckDBPreparedStatement) => Promise<T>,
 ): Promise<T> {
-  let prepared: DuckDBPreparedStatement
-  try {
-    prepared = await prepare(text)
-  } catch (error) {
-    throw toSqlError(error, text)
-  }
+  const prepared = await prepareFor(text, prepare)
   try {
     return await use(prepared)
   } finally {
@@ -79,7 +109,7 @@ async function withPrepared<T>(
 
 async function prepareOne(connection: DuckDBConnection, text: string): Promise<DuckDBPreparedStatement> {
   // The driver fails without a word on a statement of nothing but blanks and comments.
-  if (/^\s*(--.*\s*)*;?\s*$/.test(text)) throw new SqlError('syntax', 'The statement is empty.', 0)
+  if (/^(\s|;|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)*$/.test(text)) throw new SqlError('syntax', 'The statement is empty.', 0)
   const statements = await connection.extractStatements(text)
   if (statements.count !== 1) {
     throw new SqlError('syntax', statements.count === 0 ? 'The statement is empty.' : 'Expected one statement, found several.', null)
