@@ -6,7 +6,7 @@ export function show(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
   if (Array.isArray(value)) return value.length > 4 ? `a list of ${value.length}` : `[${value.map(show).join(', ')}]`
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && prototype !== Object.prototype) return `a ${className(value)}`
+  if (prototype !== null && prototype !== Object.prototype) return withArticle(className(value))
   const entries = Object.entries(value)
   if (entries.length > 4) return 'an object'
   return entries.length === 0 ? '{}' : `{ ${entries.map(([key, part]) => `${key}: ${show(part)}`).join(', ')} }`
@@ -15,4 +15,8 @@ export function show(value: unknown): string {
 function className(value: object): string {
   const name: unknown = value.constructor?.name
   return typeof name === 'string' && name !== '' ? name : 'object'
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`
 }
