@@ -33,7 +33,7 @@
  */
 export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'list' | 'dict' | 'json'
 
-/** What one key column holds. Ids of type `int` are exact to 64 bits. */
+/** What one key column holds. Ids of type `int` are exact to 64 bits: functions get a `number`, or a `bigint` beyond ±(2^53 − 1). */
 export type KeyType = 'string' | 'int' | 'uuid'
 
 /** A length of time: `'500ms'`, `'30s'`, `'5m'`, `'1h'`, `'7d'`, `'2w'`, or `{ hours: 1, minutes: 30 }`. A day is 24 hours. */
@@ -349,7 +349,7 @@ export function feature<K, T extends ValueType = 'json', const I extends Inputs 
 
 // ---------------------------------------------------------------------------------------------------------------- what functions get
 
-/** The declared inputs with their values. Null when the request says null. */
+/** The declared inputs with their values. A request that says null gives null; the types keep to the usual case. */
 export type InputValues<I> = { readonly [N in keyof I]: ValueOf<I[N]> }
 
 /** What a feature's function gets as its second argument. */

@@ -109,5 +109,6 @@ export function nameOf(value: unknown): string | undefined {
 
 function slotOf(value: unknown): Slot | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  return (value as { readonly [DRAFT]?: Slot })[DRAFT]
+  // Not value[DRAFT]: an exported proxy may answer to any name.
+  return Object.getOwnPropertyDescriptor(value, DRAFT)?.value as Slot | undefined
 }

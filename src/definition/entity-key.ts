@@ -19,6 +19,11 @@ const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$
 
 /** @throws FabraError invalid_key naming the column and what it takes. */
 export function entityKey(entity: Entity, values: readonly unknown[]): EntityKey {
+  const [only] = entity.key
+  if (entity.key.length === 1 && only) {
+    const text = canonicalKeyValue(entity, only, values[0])
+    return { values: [text], encoded: text }
+  }
   const texts = entity.key.map((column, i) => canonicalKeyValue(entity, column, values[i]))
   return { values: texts, encoded: encodeKey(texts) }
 }
@@ -73,7 +78,7 @@ function canonicalKeyValue(entity: Entity, column: KeyColumn, value: unknown): s
   if (text === '') throw fail('a key column cannot be empty.', `Give ${column.name} a value.`)
   if (!text.isWellFormed()) throw fail('the text has a lone surrogate, which is not valid Unicode.', 'Send well-formed Unicode.')
   if (text.includes('\0')) throw fail('the text has a NUL character.', 'Remove it: PostgreSQL cannot store it.')
-  if (Buffer.byteLength(text) > MAX_KEY_BYTES) {
+  if (text.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(text) > MAX_KEY_BYTES) {
     throw fail(`${Buffer.byteLength(text)} bytes is too long.`, `A key column holds at most ${MAX_KEY_BYTES} bytes.`)
   }
   if (column.type === 'int') {

@@ -78,20 +78,25 @@ class JsonWriter {
   #object(object: object): string {
     const depth = this.#path.length
     const parts: string[] = []
-    for (const [key, part] of this.#entries(object)) {
+    const add = (key: unknown, part: unknown) => {
       if (typeof key !== 'string') throw this.#wrong(`expected text keys, got ${describe(key)} as a key`, 'Keys are strings.')
       this.#path[depth] = key
       parts.push(`${this.#counted(this.#text(key))}:${this.#counted(this.write(part))}`)
       this.#path.length = depth
     }
+    if (this.#maps && object instanceof Map) {
+      for (const [key, part] of object) add(key, part)
+    } else {
+      const plain = this.#plain(object)
+      for (const key of Object.keys(plain)) add(key, plain[key])
+    }
     return `{${parts.join(',')}}`
   }
 
-  #entries(object: object): Iterable<readonly [unknown, unknown]> {
-    if (this.#maps && object instanceof Map) return object
+  #plain(object: object): Readonly<Record<string, unknown>> {
     if (!isPlainObject(object)) throw this.#wrong(`expected JSON, got ${describe(object)}`, plainHint(object))
     if (Object.getOwnPropertySymbols(object).length > 0) throw this.#wrong('expected text keys, got a symbol as a key', 'Keys are strings.')
-    return Object.entries(object)
+    return object as Readonly<Record<string, unknown>>
   }
 
   /** Ends the work on a value that is too long anyway: shared parts can make a small object endless on paper. */

@@ -57,7 +57,24 @@ test('a feature knows its name once it is in a registry', () => {
 })
 
 test('exports that are no definitions are left alone', () => {
-  const { problems, registry } = build({ ...shop(), limit: 3, helper: () => 1, table: { kind: 'feature' }, nothing: null })
+  const answersAll: unknown = new Proxy(() => 1, { get: () => answersAll })
+  const throwsAlways = new Proxy(
+    {},
+    {
+      get() {
+        throw new Error('not connected')
+      },
+    },
+  )
+  const { problems, registry } = build({
+    ...shop(),
+    answersAll,
+    throwsAlways,
+    limit: 3,
+    helper: () => 1,
+    table: { kind: 'feature' },
+    nothing: null,
+  })
   expect(problems).toEqual([])
   expect(registry.features.size).toBe(3)
 })
