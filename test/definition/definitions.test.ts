@@ -1,10 +1,12 @@
 import { expect, test } from 'bun:test'
+import fc from 'fast-check'
 import { entity } from '../../src/definition/entity.ts'
 import { feature } from '../../src/definition/feature.ts'
 import { featureSet } from '../../src/definition/feature-set.ts'
 import type { Feature, Problem } from '../../src/definition/model.ts'
 import { buildRegistry } from '../../src/definition/registry.ts'
 import { source } from '../../src/definition/source.ts'
+import { fabraModule } from '../../src/index.ts'
 
 const User = entity('User', { key: 'user_id' })
 const sql = 'SELECT 1'
@@ -330,6 +332,45 @@ test('whatever is passed, nothing throws where the author calls', () => {
       expect(problemsOf(featureSet(odd, second)).length).toBeGreaterThan(0)
     }
   }
+})
+
+test('any value at all for any option is told, never thrown', () => {
+  const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true })
+  const names = [
+    'entity',
+    'name',
+    'type',
+    'columns',
+    'default',
+    'refresh',
+    'sql',
+    'uses',
+    'inputs',
+    'timeout',
+    'key',
+    'delay',
+    'file',
+    'tags',
+    'timezone',
+  ]
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...names), anything), anything, (options, other) => {
+      const made = [
+        feature(options),
+        feature(options, other),
+        entity('User', options),
+        source('t', options),
+        featureSet('s', other, options),
+      ]
+      for (const value of made) for (const problem of problemsOf(value)) expect(problem.message).toBeString()
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('what a feature file may import is what the declarations say', () => {
+  const db = { query: async () => [], fetchval: async () => null as never, fetchrow: async () => null }
+  expect(fabraModule(db)).toEqual({ entity, source, feature, featureSet, db })
 })
 
 test('a definition says where it stands, line and column', () => {

@@ -165,6 +165,36 @@ test('a value of any JSON comes back as it was', () => {
   )
 })
 
+test('any value at all is kept as valid JSON within the limit or refused with a reason', () => {
+  const anything = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withNullPrototype: true,
+    withBoxedValues: true,
+    withTypedArray: true,
+    withSparseArray: true,
+  })
+  const types = fc.constantFrom<ValueType>('int', 'float', 'string', 'bool', 'timestamp', 'list', 'dict', 'json')
+  fc.assert(
+    fc.property(types, anything, (type, value) => {
+      let text: string
+      try {
+        text = encodeValue(type, value)
+      } catch (error) {
+        if (!(error instanceof FabraError)) throw error
+        expect(['wrong_type', 'value_too_large']).toContain(error.code)
+        return
+      }
+      JSON.parse(text)
+      // Exact: what is read back is written the same way.
+      expect(encodeValue(type, parseExact(text))).toBe(text)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
 test('whole numbers of any size come back exactly', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
