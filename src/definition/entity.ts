@@ -60,7 +60,11 @@ function readKey(options: OptionReader): readonly KeyColumn[] {
 
 function keyColumns(given: unknown): [string, unknown][] | null {
   if (typeof given === 'string') return [[given, 'string']]
-  if (Array.isArray(given)) return given.every((name) => typeof name === 'string') ? given.map((name) => [name, 'string']) : null
+  if (Array.isArray(given)) {
+    // Spread, because every() and map() pass over holes.
+    const names: unknown[] = [...given]
+    return names.every((name) => typeof name === 'string') ? names.map((name) => [name, 'string']) : null
+  }
   return typeof given === 'object' && given !== null ? Object.entries(given) : null
 }
 

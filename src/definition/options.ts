@@ -49,7 +49,8 @@ export function readOptions(call: string, given: unknown, known: readonly string
     texts(name) {
       const value = raw(name)
       if (value === undefined) return []
-      if (Array.isArray(value) && value.every((part) => typeof part === 'string' && part !== '')) return [...value]
+      const parts: unknown[] = Array.isArray(value) ? [...value] : [null]
+      if (parts.every((part): part is string => typeof part === 'string' && part !== '')) return parts
       expect(name, 'a list of texts', `Write ${name}: ["…"].`)
       return []
     },

@@ -249,6 +249,8 @@ const WRONG: [string, () => unknown, string, string][] = [
   ],
   ['an entity with a bad name', () => entity('a user', { key: 'user_id' }), '"a user" cannot be an entity\'s name.', 'letters'],
   ['a key of no columns', () => entity('User', { key: [] }), 'key [] does not name columns.', 'key: "user_id"'],
+  ['a key with a hole', () => entity('User', { key: new Array(1) }), 'key [] does not name columns.', 'key: "user_id"'],
+  ['tags with a hole', () => entity('User', { key: 'id', tags: new Array(1) }), 'tags must be a list of texts', 'Write tags'],
   ['a key column twice', () => entity('User', { key: ['a', 'A'] }), 'key names the column "A" twice.', 'once'],
   [
     'a key type that is none',
