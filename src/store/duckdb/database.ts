@@ -1,5 +1,5 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir, totalmem } from 'node:os'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
@@ -32,7 +32,7 @@ export interface Database {
 export interface DatabaseOptions {
   /** Path of the file, or `:memory:`. Its folder is made if need be, readable by its owner alone. */
   readonly file: string
-  /** Bytes the engine may hold before it spills to disk. Default 60 % of the machine's memory. */
+  /** Bytes the engine may hold before it spills to disk. Default: the engine's own, four fifths of what the machine or its control group has. */
   readonly memoryLimit?: number
   /** Default: one per core. */
   readonly threads?: number
@@ -80,7 +80,7 @@ function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: str
 
 async function connectAll(instance: DuckDBInstance, options: DatabaseOptions, dir: string): Promise<DuckDBConnection[]> {
   const first = await instance.connect()
-  await first.run(`SET memory_limit = '${Math.floor((options.memoryLimit ?? totalmem() * 0.6) / 1024)}KiB'`)
+  if (options.memoryLimit) await first.run(`SET memory_limit = '${Math.floor(options.memoryLimit / 1024)}KiB'`)
   await first.run(`SET temp_directory = ${quoteText(join(dir, 'spill'))}`)
   await first.run(`SET allowed_directories = [${quoteText(`${join(dir, 'load')}/`)}]`)
   await attach(first, options.file)

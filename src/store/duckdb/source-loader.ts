@@ -2,15 +2,16 @@ import { createReadStream } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { suggest } from '../../errors.ts'
-import type { SourceStore } from '../source-store.ts'
+import type { SourceStore, TableColumn } from '../source-store.ts'
 import { type ColumnPlan, checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { createFileReader, type FileReader } from './file-reader.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
 import { SourceProblem } from './source-problem.ts'
-import { CATALOG, FORGET_FILE, quoteName, quoteTable, quoteText, READ_FILE, REMEMBER_FILE, TABLE_COLUMNS } from './sql.ts'
+import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, quoteText, READ_FILE, REMEMBER_FILE } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
+import { tableColumns } from './table-columns.ts'
 
 const LOAD = ownDeadline(30 * 60_000)
 
@@ -37,15 +38,11 @@ export async function loadSources(database: Database, inputs: readonly SourceCol
 async function loadSource(session: Session, loadDir: string, input: SourceColumns, reader: () => Promise<FileReader>): Promise<void> {
   const { source } = input
   if (source.file !== null) return loadFile(session, loadDir, input, source.file, reader)
-  const existing = await tableColumns(session, source.name)
+  const existing = await sourceColumns(session, source.name)
   if (existing.length > 0) return checkTable(input, existing)
   if (source.columns) return createTable(session, input, source.columns)
-  const { rows } = await session.read(
-    `SELECT DISTINCT table_name FROM duckdb_columns() WHERE database_name = '${CATALOG}' AND NOT internal AND schema_name <> 'fabra'`,
-    [],
-    LOAD,
-  )
-  const known = rows.map(([name]) => String(name))
+  const { rows } = await session.read(LIST_TABLES, [], LOAD)
+  const known = rows.map(([, name]) => String(name))
   throw new SourceProblem(
     `There is no table "${source.name}".`,
     `Give the source a file (file: "./data/${source.name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
@@ -100,7 +97,7 @@ async function loadFile(
   const { rows } = await session.read(READ_FILE, [source.name], LOAD)
   const [path, size, modified, contentHash, settingsBefore] = rows[0] ?? []
   let hash: string | undefined
-  const loaded = path === file && settingsBefore === settings && (await tableColumns(session, source.name)).length > 0
+  const loaded = path === file && settingsBefore === settings && (await sourceColumns(session, source.name)).length > 0
   if (loaded && size === facts.size && modified === facts.modified) return
   if (loaded && size === facts.size) hash = await hashFile(file)
   const remember = async (content: string) => {
@@ -150,10 +147,9 @@ async function inTransaction(session: Session, work: () => Promise<void>): Promi
   }
 }
 
-async function tableColumns(session: Session, source: string): Promise<{ name: string; type: string }[]> {
+async function sourceColumns(session: Session, source: string): Promise<TableColumn[]> {
   const dot = source.indexOf('.')
-  const { rows } = await session.read(TABLE_COLUMNS, [dot < 0 ? 'main' : source.slice(0, dot), source.slice(dot + 1)], LOAD)
-  return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
+  return (await tableColumns(session, dot < 0 ? 'main' : source.slice(0, dot), source.slice(dot + 1))) ?? []
 }
 
 function createSchema(source: string): string {

@@ -1,14 +1,26 @@
-import type { SourceStore, SqlFunction, SqlValue, Table, TableColumn } from '../source-store.ts'
+import type { SourceStore, SqlFunction, SqlValue, Table } from '../source-store.ts'
 import { SqlError } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { fillRowTable } from './row-table.ts'
+import type { Session } from './session.ts'
 import { loadSources } from './source-loader.ts'
-import { DROP_ROW_TABLE, LIST_COLUMNS, LIST_FUNCTIONS, SERIALIZE } from './sql.ts'
+import { DROP_ROW_TABLE, LIST_FUNCTIONS, LIST_TABLES, SERIALIZE } from './sql.ts'
 import { offsetOfCodePoint } from './sql-errors.ts'
+import { tableColumns } from './table-columns.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
 export function createDuckdbSourceStore(database: Database): SourceStore {
   const { readers } = database
+  const listFunctions = () =>
+    readers
+      .use(ownDeadline(), async (session, left) => (await session.read(LIST_FUNCTIONS, [], left)).rows.map(toFunction))
+      .catch((error: unknown) => {
+        functions = undefined
+        throw error
+      })
+  // Listing them takes the engine a tenth of a second, and nobody can add one while the file is ours: begun now, beside the rest of the start.
+  let functions: Promise<SqlFunction[]> | undefined = listFunctions()
+  functions.catch(() => undefined)
   return {
     dialect: 'duckdb',
     load: (sources) => loadSources(database, sources),
@@ -17,16 +29,8 @@ export function createDuckdbSourceStore(database: Database): SourceStore {
         const { rows } = await session.read(SERIALIZE, [text], left)
         return checkedTree(text, String(rows[0]?.[0] ?? ''))
       }),
-    tables: () =>
-      readers.use(ownDeadline(), async (session, left) => {
-        const { rows } = await session.read(LIST_COLUMNS, [], left)
-        return groupTables(rows)
-      }),
-    functions: () =>
-      readers.use(ownDeadline(), async (session, left) => {
-        const { rows } = await session.read(LIST_FUNCTIONS, [], left)
-        return rows.map(toFunction)
-      }),
+    tables: () => readers.use(ownDeadline(), listTables),
+    functions: () => (functions ??= listFunctions()),
     prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text) })),
     query: (text, parameters, options) => readers.use(options, (session, left) => session.select(text, parameters, left)),
     queryOver: (text, rows, options) =>
@@ -59,15 +63,12 @@ function checkedTree(text: string, json: string): unknown {
   return tree
 }
 
-function groupTables(rows: readonly (readonly SqlValue[])[]): Table[] {
-  const tables: (Table & { columns: TableColumn[] })[] = []
-  for (const [schema, name, isView, column, type] of rows) {
-    let table = tables.at(-1)
-    if (!table || table.schema !== schema || table.name !== name) {
-      table = { schema: String(schema), name: String(name), kind: isView === true ? 'view' : 'table', columns: [] }
-      tables.push(table)
-    }
-    table.columns.push({ name: String(column), type: String(type) })
+async function listTables(session: Session): Promise<Table[]> {
+  const tables: Table[] = []
+  for (const [schema, name, isView] of (await session.read(LIST_TABLES, [], ownDeadline())).rows) {
+    const columns = await tableColumns(session, String(schema), String(name))
+    // A view over a table that is gone has no columns; it cannot be read either.
+    if (columns) tables.push({ schema: String(schema), name: String(name), kind: isView === true ? 'view' : 'table', columns })
   }
   return tables
 }

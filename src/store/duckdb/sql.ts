@@ -42,14 +42,21 @@ CREATE TABLE IF NOT EXISTS fabra.source_files (
   loaded_at TIMESTAMPTZ NOT NULL
 );`
 
-/** Tables and views of users, one row per column. Not Fabra's own, not the engine's, not temporary ones. */
-export const LIST_COLUMNS = `
-SELECT c.schema_name, c.table_name, v.view_name IS NOT NULL AS is_view, c.column_name, c.data_type
-FROM duckdb_columns() c
-LEFT JOIN duckdb_views() v
-  ON v.database_name = c.database_name AND v.schema_name = c.schema_name AND v.view_name = c.table_name
-WHERE c.database_name = '${CATALOG}' AND NOT c.internal AND c.schema_name <> 'fabra'
-ORDER BY c.schema_name, c.table_name, c.column_index`
+/** Tables and views of users. Not Fabra's own, not the engine's, not temporary ones. (`duckdb_columns()` would first bind every system view.) */
+export const LIST_TABLES = `
+SELECT schema_name, table_name, FALSE AS is_view
+FROM duckdb_tables()
+WHERE database_name = '${CATALOG}' AND NOT internal AND schema_name <> 'fabra'
+UNION ALL
+SELECT schema_name, view_name, TRUE
+FROM duckdb_views()
+WHERE database_name = '${CATALOG}' AND NOT internal AND schema_name <> 'fabra'
+ORDER BY 1, 2`
+
+/** Name and type of each column. Refused where there is no such table or view. */
+export function describeTable(schema: string, name: string): string {
+  return `SELECT column_name, column_type FROM (DESCRIBE ${CATALOG}.${quoteName(schema)}.${quoteName(name)})`
+}
 
 export const LIST_FUNCTIONS = `
 SELECT DISTINCT function_name, function_type, stability, internal
@@ -76,13 +83,6 @@ export function createRowTableOf(keyTypes: readonly string[], rowCount: number):
 }
 
 export const DROP_ROW_TABLE = 'DROP TABLE IF EXISTS temp.main.__fabra_row'
-
-/** Columns of one table or view. Parameters: schema, name. */
-export const TABLE_COLUMNS = `
-SELECT column_name, data_type
-FROM duckdb_columns()
-WHERE database_name = '${CATALOG}' AND schema_name = $1 AND table_name = $2
-ORDER BY column_index`
 
 export const READ_FILE = `
 SELECT path, size, modified_us, content_hash, settings_hash
