@@ -42,12 +42,15 @@ export interface Parts {
   readonly log: Logger
 }
 
+export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving) => Executor
+
 export interface Version {
   readonly serving: Serving
   readonly refresher: Refresher
 }
 
-export function createVersion(parts: Parts, definitions: SqlDefinitions): Version {
+/** @param executorOf Where features are computed; given another one by tests only. */
+export function createVersion(parts: Parts, definitions: SqlDefinitions, executorOf: ExecutorOf = createExecutor): Version {
   const { online, recorder, clock, schedule, log, runs } = parts
   const { registry } = definitions
   const holder: { serving?: Serving } = {}
@@ -55,7 +58,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions): Versio
     if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
     return holder.serving
   }
-  const executor = createExecutor(parts, definitions, serving)
+  const executor = executorOf(parts, definitions, serving)
   const computations = createComputations({
     executor,
     clock,

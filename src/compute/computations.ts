@@ -5,13 +5,16 @@
  * what it gets is never older than its question. Flights of a SQL feature that are waiting together leave together as one statement
  * (micro-batching): the first leaves at once, and while `MAX_BATCHES` are running the next ones gather. Functions leave one by one;
  * the runtime batches their frames. A flight that fails is shared like one that succeeds, and the key then rests for a moment with a
- * jittered, growing pause so that a broken source is not hammered.
+ * jittered, growing pause so that a broken source is not hammered. No caller waits longer than its own deadline: not behind the statements
+ * that run, and not for a refresh that has more time.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { createAsks } from './asks.ts'
 import type { Computed, ComputeRow, Executor } from './executor.ts'
+import { type ComputeCall, type Flight, type Flown, flightId, inTime, newFlight, noYoungerInputs, takeBatch, timedOut } from './flights.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
@@ -26,26 +29,12 @@ const LONGEST_PAUSE_MS = 5_000
 /** Failing keys remembered per feature; beyond, the oldest is forgotten and may be tried at once. */
 const MAX_PAUSES = 10_000
 
-export interface Flown {
-  readonly computed: Computed
-  /** The start of the computation: the value's event timestamp. */
-  readonly asOf: Micros
-}
-
 /** An answer to keep. Those with inputs are not stored: they belong to one request. */
 export interface Answered {
   readonly key: EntityKey
   readonly inputs: ComputeRow['inputs']
   readonly computed: Exclude<Computed, { kind: 'error' }>
   readonly asOf: Micros
-}
-
-export interface ComputeCall {
-  readonly feature: Feature
-  readonly key: EntityKey
-  readonly inputs?: Readonly<Record<string, unknown>>
-  readonly chain: readonly string[]
-  readonly timeoutMs: number
 }
 
 export interface Computations {
@@ -69,16 +58,6 @@ export interface ComputationsOptions {
   readonly random: () => number
 }
 
-interface Flight {
-  readonly id: string
-  readonly key: EntityKey
-  readonly inputs: ComputeRow['inputs']
-  readonly chain: readonly string[]
-  readonly timeoutMs: number
-  readonly promise: Promise<Flown>
-  readonly resolve: (flown: Flown) => void
-}
-
 interface Lane {
   readonly feature: Feature
   readonly waiting: Map<string, Flight>
@@ -91,6 +70,7 @@ interface Lane {
 export function createComputations(options: ComputationsOptions): Computations {
   const { executor, clock, onComputed, random } = options
   const lanes = new Map<string, Lane>()
+  const asks = createAsks()
   let active = 0
   let idlers: (() => void)[] = []
 
@@ -107,9 +87,10 @@ export function createComputations(options: ComputationsOptions): Computations {
   function compute(call: ComputeCall): Promise<Flown> {
     const { feature, key } = call
     const lane = laneOf(feature)
-    const id = flightId(key, call.inputs)
+    const inCycle = asks.note(call.chain, feature.name)
+    const id = inCycle ? `${flightId(key, call.inputs)}\0${call.chain.join('\0')}` : flightId(key, call.inputs)
     const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))
-    if (joined) return joined.promise
+    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : joined.promise
     const pause = lane.pauses.get(id)
     if (pause && clock.now() < pause.until) return Promise.resolve({ computed: { kind: 'error', error: pause.error }, asOf: clock.now() })
     if (lane.waiting.size + lane.running.size >= MAX_FLIGHTS) {
@@ -121,7 +102,8 @@ export function createComputations(options: ComputationsOptions): Computations {
     const flight = newFlight(id, call)
     lane.waiting.set(id, flight)
     active++
-    schedule(lane)
+    if (isFull(lane)) limitWait(lane, flight)
+    else schedule(lane)
     return flight.promise
   }
 
@@ -143,8 +125,7 @@ export function createComputations(options: ComputationsOptions): Computations {
 
   /** Leaves at the end of the current turn, so that the rows of one request go together. */
   function schedule(lane: Lane): void {
-    if (lane.scheduled || lane.waiting.size === 0) return
-    if (lane.feature.computation.kind === 'sql' && lane.batches >= MAX_BATCHES) return
+    if (lane.scheduled || lane.waiting.size === 0 || isFull(lane)) return
     lane.scheduled = true
     queueMicrotask(() => {
       lane.scheduled = false
@@ -154,8 +135,8 @@ export function createComputations(options: ComputationsOptions): Computations {
 
   function depart(lane: Lane): void {
     const isSql = lane.feature.computation.kind === 'sql'
-    while (lane.waiting.size > 0 && (!isSql || lane.batches < MAX_BATCHES)) {
-      const flights = takeBatch(lane, isSql ? MAX_BATCH_ROWS : 1)
+    while (lane.waiting.size > 0 && !isFull(lane)) {
+      const flights = takeBatch(lane.waiting, isSql ? MAX_BATCH_ROWS : 1)
       for (const flight of flights) lane.running.set(flight.id, flight)
       lane.batches++
       void fly(lane, flights).finally(() => {
@@ -163,6 +144,25 @@ export function createComputations(options: ComputationsOptions): Computations {
         schedule(lane)
       })
     }
+    for (const flight of lane.waiting.values()) limitWait(lane, flight)
+  }
+
+  function limitWait(lane: Lane, flight: Flight): void {
+    flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)
+  }
+
+  /** The deadline of a flight that had to wait, or of the statement it is part of, has come. */
+  function expire(lane: Lane, flight: Flight): void {
+    const error = timedOut(lane.feature, flight.timeoutMs)
+    const flown: Flown = { computed: { kind: 'error', error }, asOf: clock.now() }
+    if (lane.waiting.delete(flight.id)) {
+      land(lane, flight, flown)
+      return
+    }
+    // Its statement goes on, and what it finds is kept.
+    if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
+    pauseKey(lane, flight.id, error)
+    flight.resolve(flown)
   }
 
   async function fly(lane: Lane, flights: readonly Flight[]): Promise<void> {
@@ -218,6 +218,7 @@ export function createComputations(options: ComputationsOptions): Computations {
   }
 
   function land(lane: Lane, flight: Flight, flown: Flown): void {
+    clearTimeout(flight.timer)
     if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
     flight.resolve(flown)
     active--
@@ -242,32 +243,9 @@ export function createComputations(options: ComputationsOptions): Computations {
   }
 }
 
-function newFlight(id: string, call: ComputeCall): Flight {
-  const { promise, resolve } = Promise.withResolvers<Flown>()
-  return { id, key: call.key, inputs: call.inputs, chain: call.chain, timeoutMs: call.timeoutMs, promise, resolve }
-}
-
-function takeBatch(lane: Lane, limit: number): Flight[] {
-  const flights: Flight[] = []
-  for (const [id, flight] of lane.waiting) {
-    lane.waiting.delete(id)
-    flights.push(flight)
-    if (flights.length >= limit) break
-  }
-  return flights
-}
-
-/** A part that was computed on the way is as old as the value derived from it, not younger. */
-function noYoungerInputs(answer: Computed, asOf: Micros): Computed {
-  if (answer.kind !== 'value' || answer.oldestInputAt === null || answer.oldestInputAt <= asOf) return answer
-  return { ...answer, oldestInputAt: asOf }
-}
-
-/** Inputs are part of the question: two callers with different amounts do not share an answer. */
-function flightId(key: EntityKey, inputs: ComputeRow['inputs']): string {
-  if (!inputs) return key.encoded
-  const parts = Object.entries(inputs).map(([name, value]) => [name, typeof value === 'bigint' ? `${value}n` : value])
-  return `${key.encoded}\0${JSON.stringify(parts, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))}`
+/** Functions leave as they come: the runtime has its own limits. */
+function isFull(lane: Lane): boolean {
+  return lane.feature.computation.kind === 'sql' && lane.batches >= MAX_BATCHES
 }
 
 function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {
@@ -276,10 +254,4 @@ function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: Fabr
     hint: 'The server log has the details.',
   })
   return { kind: 'error', error }
-}
-
-function timedOut(feature: Feature, timeoutMs: number): FabraError {
-  return new FabraError('feature_timeout', `The feature "${feature.name}" did not finish within ${timeoutMs} ms.`, {
-    hint: 'Make it faster, give it a longer `timeout`, or let it be refreshed in the background with `refresh`.',
-  })
 }

@@ -66,6 +66,7 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
 
 export function createEngine(options: EngineOptions): Engine {
   const { online, computations, clock, lastKnown, onRead } = options
+  const asking = new Map<string, Promise<StoredValue | undefined>>()
 
   function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
     const stored = plan.groups.map((group, g) => {
@@ -100,21 +101,26 @@ export function createEngine(options: EngineOptions): Engine {
     storeDown: boolean,
   ): RowResult[] | Promise<RowResult[]> {
     const now = clock.now()
+    const at: At = { now, read, storeDown }
     const pending: Promise<void>[] = []
-    const results = rows.map((row, r) => {
+    const results: RowResult[] = new Array(rows.length)
+    for (let r = 0; r < rows.length; r++) {
+      const row = rows[r] as PlanRow
       const result = emptyResult(plan.refs.length)
-      plan.groups.forEach((group, g) => {
-        const key = row.keys[g]
-        if (!key) return
-        group.features.forEach((planned, f) => {
+      results[r] = result
+      for (let g = 0; g < plan.groups.length; g++) {
+        const group = plan.groups[g] as PlanGroup
+        const key = row.keys[g] as EntityKey
+        const values = stored[g]?.[r]
+        for (let f = 0; f < group.features.length; f++) {
+          const planned = group.features[f] as PlannedFeature
           onRead(planned.feature, key, now)
-          const found = find(planned, key, row, stored[g]?.[r]?.[f], { now, read, storeDown })
+          const found = find(planned, key, row, values?.[f], at)
           if (found instanceof Promise) pending.push(found.then((later) => fill(group, f, result, later, clock.now())))
           else fill(group, f, result, found, now)
-        })
-      })
-      return result
-    })
+        }
+      }
+    }
     return pending.length === 0 ? results : Promise.all(pending).then(() => results)
   }
 
@@ -172,13 +178,26 @@ export function createEngine(options: EngineOptions): Engine {
     const usable = (value: StoredValue | undefined) =>
       value !== undefined && value.texts !== null && judge(planned.rule, value.eventAt, clock.now(), at.read.maxAge) !== 'expired'
     if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')
-    if (!planned.takesInputs) {
-      const known = await lastKnown(planned.feature, key).catch(() => undefined)
+    // Of what the online store holds, history has nothing newer.
+    if (!planned.takesInputs && !stored) {
+      const known = await knownFromHistory(planned, key)
       if (known && usable(known)) return serveStored(planned, known, 'stale', 'last_good')
     }
     if (planned.feature.defaults) return serveDefault(planned)
     if (error) return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
     return storeDownOrMissing(planned, at)
+  }
+
+  /** Asked once, however many wait: a key that fails under load must not become a load on history. */
+  function knownFromHistory({ feature, field }: PlannedFeature, key: EntityKey): Promise<StoredValue | undefined> {
+    const id = `${field}\0${key.encoded}`
+    let asked = asking.get(id)
+    if (!asked) {
+      asked = lastKnown(feature, key).catch(() => undefined)
+      asking.set(id, asked)
+      void asked.finally(() => asking.delete(id))
+    }
+    return asked
   }
 
   return { read, idle: () => computations.idle() }
@@ -212,14 +231,15 @@ function timeoutMs(feature: Feature): number {
   return feature.timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
 }
 
+/** Every place is filled before anyone reads it. */
 function emptyResult(size: number): RowResult {
   return {
-    values: new Array(size).fill('null'),
-    statuses: new Array(size).fill('missing'),
-    servedFrom: new Array(size).fill(null),
-    freshnessMs: new Array(size).fill(null),
-    eventAt: new Array(size).fill(null),
-    oldestInputAt: new Array(size).fill(null),
+    values: new Array(size),
+    statuses: new Array(size),
+    servedFrom: new Array(size),
+    freshnessMs: new Array(size),
+    eventAt: new Array(size),
+    oldestInputAt: new Array(size),
     errors: undefined,
   }
 }

@@ -1,0 +1,271 @@
+import { parseDuration } from '../../src/definition/duration.ts'
+import { entityKey } from '../../src/definition/entity-key.ts'
+import type { Computation, Entity, Feature, FeatureSet, KeyType, Refresh, Registry, ValueType } from '../../src/definition/model.ts'
+import type { FabraError } from '../../src/errors.ts'
+import type { Logger } from '../../src/observability/logger.ts'
+import { createActiveKeys } from '../../src/refresh/active-keys.ts'
+import { createRuns } from '../../src/refresh/runs.ts'
+import { createSchedule } from '../../src/refresh/schedule.ts'
+import { createScheduler, type Scheduler } from '../../src/refresh/scheduler.ts'
+import { createPartReader } from '../../src/serving/part-reader.ts'
+import { planRow } from '../../src/serving/plan.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
+import type { OfflineStore } from '../../src/store/offline-store.ts'
+import type { OnlineStore } from '../../src/store/online-store.ts'
+import { createRecorder } from '../../src/store/recorder.ts'
+import { createVersion, type Parts, rewarm, type Version } from '../../src/version.ts'
+import { type MovableClock, movableClock } from './clock.ts'
+import { createProgramme, type Programme } from './programmable-executor.ts'
+
+/** A feature as a test writes it. Default: `json`, refreshed every five minutes, computed by SQL. */
+export interface WrittenFeature {
+  readonly entity?: string
+  readonly kind?: Computation['kind']
+  readonly type?: ValueType
+  readonly columns?: Readonly<Record<string, ValueType>>
+  /** `0`: realtime. Cron strings have spaces. */
+  readonly refresh?: 0 | string
+  readonly maxStaleness?: string
+  readonly timeout?: string
+  readonly keepWarm?: string
+  readonly default?: unknown
+  readonly inputs?: Readonly<Record<string, ValueType>>
+  readonly history?: Feature['history']
+  readonly fingerprint?: string
+}
+
+export interface WrittenBench {
+  /** Default: User, keyed by user_id. */
+  readonly entities?: Readonly<Record<string, Readonly<Record<string, KeyType>>>>
+  readonly features: Readonly<Record<string, WrittenFeature>>
+  readonly featureSets?: Readonly<Record<string, readonly string[]>>
+  /** Keys that an entity lists, asked at each refresh. */
+  readonly listedKeys?: (entity: string) => readonly string[] | undefined
+  /** Stands between the engine and the stores, to make them fail. */
+  readonly wrapOnline?: (store: OnlineStore) => OnlineStore
+  readonly wrapOffline?: (store: OfflineStore) => OfflineStore
+}
+
+/** One value as it is served. `value` is parsed; undefined stands for missing and error. */
+export interface Served {
+  readonly value: unknown
+  readonly status: string
+  readonly servedFrom: string | null
+  readonly ageMs: number | null
+  readonly eventAt: number | null
+  readonly oldestInputAt: number | null
+  readonly error: FabraError | undefined
+}
+
+export interface Bench {
+  readonly clock: MovableClock
+  readonly programme: Programme
+  readonly registry: Registry
+  readonly parts: () => Parts
+  readonly version: () => Version
+  readonly scheduler: () => Scheduler
+  readonly log: readonly string[]
+  read(name: string, key?: string | Readonly<Record<string, unknown>>, maxAge?: string): Promise<Served>
+  readRows(names: readonly string[], rows: readonly Readonly<Record<string, unknown>>[], maxAge?: string): Promise<Served[][]>
+  /** A write from outside: a pushed value, or a tombstone (`undefined`). */
+  push(name: string, key: string, value: unknown, eventAt?: number): Promise<void>
+  /** Resolves when nothing computes any more. */
+  idle(): Promise<void>
+  /** The process ends in order, and another starts over the same history. */
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * The real engine, memory store, history and recorder, with a clock that the test moves and user code that the test plays.
+ * @param shared A database that many benches use one after the other; give their features fingerprints of their own.
+ */
+export async function openBench(written: WrittenBench, shared?: Database): Promise<Bench> {
+  const registry = registryOf(written)
+  const clock = movableClock()
+  const database = shared ?? (await openDatabase({ file: ':memory:' }))
+  const offline = createDuckdbOfflineStore(database)
+  const log: string[] = []
+  const reader = createPartReader(
+    () => process.version.serving,
+    () => {
+      throw new Error('The bench has no past.')
+    },
+  )
+  const programme = createProgramme(() => reader)
+  let process = await start(written, { registry, clock, offline, log, programme })
+
+  const bench: Bench = {
+    clock,
+    programme,
+    registry,
+    log,
+    parts: () => process.parts,
+    version: () => process.version,
+    scheduler: () => process.scheduler,
+    async read(name, key = 'u1', maxAge) {
+      const { serving } = process.version
+      const row = typeof key === 'string' ? { user_id: key } : key
+      const [served] = await bench.readRows([name], [row], maxAge)
+      const plan = serving.plan([name])
+      if (!served?.[0]) throw new Error('No result.')
+      if (plan.refs.length === 1) return served[0]
+      const value = Object.fromEntries(plan.refs.map((ref, i) => [ref.feature.columns[ref.column]?.name, served[i]?.value]))
+      return { ...served[0], value: served[0].value === undefined ? undefined : value }
+    },
+    async readRows(names, rows, maxAge) {
+      const { serving } = process.version
+      const plan = serving.plan(names)
+      const options = { maxAge: maxAge === undefined ? null : (parseDuration(maxAge) ?? null) }
+      const results = await serving.engine.read(
+        plan,
+        rows.map((row) => planRow(plan, row)),
+        options,
+      )
+      return results.map((result) =>
+        result.statuses.map((status, i) => ({
+          value: status === 'missing' || status === 'error' ? undefined : JSON.parse(result.values[i] ?? ''),
+          status,
+          servedFrom: result.servedFrom[i] ?? null,
+          ageMs: result.freshnessMs[i] ?? null,
+          eventAt: result.eventAt[i] ?? null,
+          oldestInputAt: result.oldestInputAt[i] ?? null,
+          error: result.errors?.[i],
+        })),
+      )
+    },
+    async push(name, key, value, eventAt = clock.now()) {
+      const feature = registry.features.get(name)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (!feature || !entity) throw new Error(`No feature ${name}.`)
+      const texts = value === undefined ? null : [JSON.stringify(value)]
+      const pushed = { texts, eventAt, availableAt: clock.now(), origin: 'pushed' as const, oldestInputAt: null }
+      await process.parts.recorder.record([{ feature, entity, key: entityKey(entity, [key]), value: pushed }], { durable: false })
+    },
+    idle: () => process.version.serving.engine.idle(),
+    async restart() {
+      await process.end()
+      process = await start(written, { registry, clock, offline, log, programme })
+    },
+    async close() {
+      await process.end()
+      if (!shared) await database.close()
+    },
+  }
+  return bench
+}
+
+interface Kept {
+  readonly registry: Registry
+  readonly clock: MovableClock
+  readonly offline: OfflineStore
+  readonly log: string[]
+  readonly programme: Programme
+}
+
+async function start(written: WrittenBench, { registry, clock, offline: history, log: lines, programme }: Kept) {
+  const online = (written.wrapOnline ?? ((store) => store))(createMemoryOnlineStore())
+  const offline = (written.wrapOffline ?? ((store) => store))(history)
+  const say = (message: string) => void lines.push(message)
+  const log: Logger = { debug: () => undefined, info: () => undefined, warn: say, error: say }
+  const recorder = await createRecorder({ online, offline, clock, onProblem: say })
+  const activeKeys = createActiveKeys(clock)
+  const schedule = createSchedule()
+  const shared = { online, offline, recorder, activeKeys, schedule, runs: createRuns(), clock, log }
+  // What only the executor needs; the programme takes its place.
+  const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
+  const definitions = { registry, problems: [], warnings: [], get: () => undefined }
+  const version = createVersion(parts, definitions, () => programme.executor)
+  await rewarm(parts, registry, undefined)
+  const scheduler = createScheduler({
+    features: () => registry.features.values(),
+    refresh: (feature, keys, before) => version.refresher.run(feature, keys, { reason: 'schedule', before }),
+    activeKeys,
+    async listedKeys(name) {
+      const entity = registry.entities.get(name)
+      const listed = written.listedKeys?.(name)
+      return entity && listed?.map((key) => entityKey(entity, [key]))
+    },
+    schedule,
+    clock,
+    log,
+  })
+  return {
+    parts,
+    version,
+    scheduler,
+    async end() {
+      await scheduler.stop()
+      await version.serving.engine.idle()
+      await recorder.close()
+      await online.close()
+    },
+  }
+}
+
+function unused(name: string): never {
+  return new Proxy({}, { get: (_, property) => (property === 'then' ? undefined : unusedFailure(name)) }) as never
+}
+
+function unusedFailure(name: string): never {
+  throw new Error(`The bench has no ${name}.`)
+}
+
+const undescribed = { description: null, owner: null, tags: [], place: null } as const
+
+export function registryOf(written: WrittenBench): Registry {
+  const entities = Object.entries(written.entities ?? { User: { user_id: 'string' as const } }).map(([name, columns]): [string, Entity] => [
+    name,
+    { ...undescribed, name, key: Object.entries(columns).map(([column, type]) => ({ name: column, type })), keys: null },
+  ])
+  const features = Object.entries(written.features).map(([name, feature]): [string, Feature] => [name, featureOf(name, feature)])
+  const sets = Object.entries(written.featureSets ?? {}).map(([name, members]): [string, FeatureSet] => [
+    name,
+    { ...undescribed, name, features: members },
+  ])
+  return { entities: new Map(entities), sources: new Map(), features: new Map(features), featureSets: new Map(sets) }
+}
+
+function featureOf(name: string, written: WrittenFeature): Feature {
+  const kind = written.kind ?? 'sql'
+  const columns = written.columns
+    ? Object.entries(written.columns).map(([column, type]) => ({ name: column, type }))
+    : [{ name: null, type: written.type ?? ('json' as const) }]
+  const defaults = columns.map((column) =>
+    JSON.stringify(column.name === null ? written.default : (written.default as Record<string, unknown> | undefined)?.[column.name]),
+  )
+  return {
+    ...undescribed,
+    name,
+    entity: written.entity ?? 'User',
+    computation: kind === 'sql' ? { kind, sql: 'SELECT 1' } : { kind },
+    columns,
+    refresh: kind === 'pushed' ? null : refreshOf(written.refresh ?? '5m'),
+    maxStaleness: micros(written.maxStaleness),
+    lookBack: micros(written.maxStaleness),
+    defaults: written.default === undefined ? null : defaults,
+    timeout: micros(written.timeout),
+    keepWarm: micros(written.keepWarm),
+    history: written.history ?? 'changes',
+    inputs: written.inputs ?? {},
+    uses: [],
+    replay: false,
+    version: null,
+    sameAs: null,
+    fingerprint: written.fingerprint ?? Bun.hash(name).toString(16).padStart(16, '0'),
+  }
+}
+
+function refreshOf(written: 0 | string): Refresh {
+  if (written === 0) return { kind: 'realtime' }
+  return written.includes(' ') ? { kind: 'cron', pattern: written } : { kind: 'interval', every: micros(written) ?? 0 }
+}
+
+function micros(duration: string | undefined): number | null {
+  if (duration === undefined) return null
+  const parsed = parseDuration(duration)
+  if (parsed === undefined) throw new Error(`Not a duration: ${duration}`)
+  return parsed
+}
