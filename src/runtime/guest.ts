@@ -12,6 +12,7 @@ import { type Call, type CallStorage, createAmbientDb, createCallContext, type D
 import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, ResultFrame } from './frames.ts'
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
 import { installGuestClock } from './guest-clock.ts'
+import { shieldProcess } from './guest-process.ts'
 import { loadFiles } from './loader.ts'
 import { createRunningCall, type RunningCall, watchTimers } from './running-call.ts'
 
@@ -102,7 +103,7 @@ async function load(state: GuestState, frame: LoadFrame): Promise<void> {
       return Math.floor(call.frame.asOf / 1000)
     },
   })
-  redirectConsole(state)
+  shieldProcess((level, message) => state.send({ t: 'log', id: state.storage.getStore()?.frame.id ?? 0, level, message, fields: {} }))
   bindModule({ ...state.definitions.exports, db: createAmbientDb(state.storage) })
   const loaded = await loadFiles(frame.files, state.definitions)
   state.registry = loaded.registry
@@ -118,22 +119,6 @@ function bindModule(exports: Record<string, unknown> & { readonly db: DbHandle }
       build.module('fabra', () => ({ exports, loader: 'object' }))
     },
   })
-}
-
-/** Standard output belongs to the command's results; what user code prints goes through the log. */
-function redirectConsole(state: GuestState): void {
-  for (const [method, level] of [
-    ['log', 'info'],
-    ['info', 'info'],
-    ['debug', 'debug'],
-    ['warn', 'warn'],
-    ['error', 'error'],
-  ] as const) {
-    console[method] = (...args: unknown[]) => {
-      const message = args.map((arg) => (typeof arg === 'string' ? arg : Bun.inspect(arg))).join(' ')
-      state.send({ t: 'log', id: state.storage.getStore()?.frame.id ?? 0, level, message, fields: {} })
-    }
-  }
 }
 
 function startCall(state: GuestState, frame: CallFrame): void {

@@ -11,7 +11,9 @@ const FILES = {
     ${fn('spin', '() => { while (true) {} }')}
     ${fn('late_spin', 'async () => { await new Promise((resolve) => setTimeout(resolve, 5)); while (true) {} }')}
     ${fn('sleep', '() => { Bun.sleepSync(3000); return 1 }')}
-    ${fn('exit', '() => process.exit(1)')}`,
+    ${fn('exit', '() => process.exit(1)')}
+    ${fn('abort', '() => process.abort()')}
+    ${fn('kill', '() => process.kill(process.pid)')}`,
 }
 
 for (const name of ['spin', 'late_spin', 'sleep']) {
@@ -63,10 +65,10 @@ test('calls that wait on a blocked thread are answered by another', async () => 
   expect(errorOf(await blocked).code).toBe('feature_timeout')
 })
 
-test('a thread that ends is replaced, and only the call that ended it fails', async () => {
+test('a function cannot end the process, nor the thread it shares', async () => {
   await using on = await bench(FILES, { workers: 1 })
   const tick = on.ask('tick', ['u1'])
-  expect(errorOf(await on.ask('exit', ['u1'])).code).toBe('feature_failed')
+  for (const name of ['exit', 'abort', 'kill']) expect(errorOf(await on.ask(name, ['u1'])).code).toBe('feature_failed')
   expect((await tick).kind).toBe('value')
   expect((await on.ask('quick', ['u1'])).kind).toBe('value')
 })

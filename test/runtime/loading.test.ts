@@ -107,7 +107,7 @@ describe('a file that does not load says what, where and how to mend it', () => 
     ],
     ['it is empty', { 'features.ts': '' }, 'features.ts:1', 'exports nothing'],
     ['it exports no feature', { 'features.ts': HEAD }, 'features.ts:1', 'exports no feature'],
-    ['it ends the process', { 'features.ts': `${HEAD}process.exit(3)\n` }, 'features.ts:1', 'ended', 'exit code 3'],
+    ['it ends the process', { 'features.ts': `${HEAD}process.exit(3)\n` }, 'features.ts:3', 'process.exit() was called'],
   ]
   for (const [name, files, at, ...says] of cases) {
     test(name, async () => {

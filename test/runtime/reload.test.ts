@@ -44,14 +44,14 @@ test('calls that run during a reload finish with the code they began with', asyn
 test('code that changed on disk is not run under its old name before a reload', async () => {
   await using on = await bench(
     {
-      'features.ts': `${file('() => value')}export const exit = feature({ entity: User, refresh: 0 }, () => process.exit())`,
+      'features.ts': `${file('() => value')}export const spin = feature({ entity: User, refresh: 0 }, () => { while (true) {} })`,
       'value.ts': 'export const value = 1\n',
     },
     { workers: 1 },
   )
   on.project.write({ 'value.ts': 'export const value = 2\n' })
-  // The thread ends, and the one that replaces it finds the new file.
-  await on.ask('exit', ['u1'])
+  // The thread is given up, and the one that replaces it finds the new file.
+  await on.ask('spin', ['u1'], { timeoutMs: 200 })
   const error = errorOf(await on.ask('f', ['u1']))
   expect(error.code).toBe('feature_failed')
   expect(error.message).toContain('has changed since it was loaded')
