@@ -46,11 +46,15 @@ export function entityKeyFromRow(entity: Entity, row: Readonly<Record<string, un
 
 /** The key as it goes out in answers: ints as integers (exact), everything else as text. */
 export function keyColumnsJson(entity: Entity, key: EntityKey): string {
-  const parts = entity.key.map((column, i) => {
-    const text = key.values[i] ?? ''
-    return `${JSON.stringify(column.name)}:${column.type === 'int' ? text : JSON.stringify(text)}`
-  })
-  return `{${parts.join(',')}}`
+  const [only] = entity.key
+  if (entity.key.length === 1 && only) return `{${keyColumnJson(only, key.values[0] ?? '')}}`
+  return `{${entity.key.map((column, i) => keyColumnJson(column, key.values[i] ?? '')).join(',')}}`
+}
+
+/** `"user_id":"u1"`. Column names are plain words, and most keys are: they need no escaping. */
+export function keyColumnJson(column: KeyColumn, text: string): string {
+  if (column.type === 'int') return `"${column.name}":${text}`
+  return `"${column.name}":${/^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text)}`
 }
 
 /** Undoes `encoded`. */

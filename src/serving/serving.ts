@@ -1,4 +1,4 @@
-import { keyColumnsJson } from '../definition/entity-key.ts'
+import { keyColumnJson, keyColumnsJson } from '../definition/entity-key.ts'
 import type { FeatureRef, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/registry.ts'
 import { FabraError, suggest } from '../errors.ts'
@@ -16,6 +16,8 @@ export interface Serving {
   readonly planned: ReadonlyMap<string, PlannedFeature>
   /** @throws FabraError unknown_feature naming the nearest known one. */
   plan(names: readonly string[]): Plan
+  /** The plan of one name. @throws FabraError unknown_feature */
+  planOne(name: string): Plan
   /** @throws FabraError unknown_feature_set */
   planSet(name: string): Plan
 }
@@ -41,6 +43,7 @@ export function createServing(options: { readonly registry: Registry; readonly e
     engine,
     planned,
     plan,
+    planOne: (name) => plans.get(name) ?? plan([name]),
     planSet(name) {
       const set = registry.featureSets.get(name)
       if (!set) {
@@ -59,11 +62,10 @@ export function rowEntityJson(plan: Plan, row: PlanRow): string {
   const parts = new Map<string, string>()
   plan.groups.forEach((group, g) => {
     group.entity.key.forEach((column, c) => {
-      const text = row.keys[g]?.values[c] ?? ''
-      parts.set(column.name, column.type === 'int' ? text : JSON.stringify(text))
+      parts.set(column.name, keyColumnJson(column, row.keys[g]?.values[c] ?? ''))
     })
   })
-  return `{${[...parts].map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`
+  return `{${[...parts.values()].join(',')}}`
 }
 
 /** One feature asked as a whole: its columns as an object, or its single value. */

@@ -5,8 +5,9 @@ import type { Plan } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { entityFeaturesDoc } from '../openapi-docs.ts'
+import { rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
-import { rowFromQuery, valueFieldsJson } from './features.ts'
+import { valueFieldsJson } from './features.ts'
 
 export function entityRoutes(app: Elysia, options: HttpOptions): void {
   app.get('/v1/entities/:entity/:id', ({ params, request }) => getEntity(options.serving(), params.entity, params.id, request), {
@@ -30,7 +31,7 @@ async function getEntity(serving: Serving, name: string, id: string, request: Re
       if (first) key ??= keyColumnsJson(entity, first)
       const missing = [...plan.inputs.keys()].find((input) => row.inputs?.[input] === undefined)
       if (missing !== undefined) return errorPart(feature.name, inputMissing(missing))
-      const [result] = await serving.engine.read(plan, [row], { maxAge, signal: request.signal })
+      const [result] = await serving.engine.read(plan, [row], { maxAge })
       const error = result?.errors?.find((candidate) => candidate !== undefined)
       if (error) return errorPart(feature.name, error)
       return result ? `{"feature":${JSON.stringify(feature.name)},${valueFieldsJson(plan, result)}}` : ''

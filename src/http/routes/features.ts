@@ -1,15 +1,15 @@
 import type { Elysia } from 'elysia'
-import { formatDuration, parseDuration } from '../../definition/duration.ts'
-import type { EntityKey } from '../../definition/entity-key.ts'
-import type { Feature, ValueType } from '../../definition/model.ts'
+import { formatDuration } from '../../definition/duration.ts'
+import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
-import { FabraError, suggest } from '../../errors.ts'
+import { FabraError } from '../../errors.ts'
 import type { RowResult } from '../../serving/engine.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
 import { rowEntityJson, type Serving, wholeValue } from '../../serving/serving.ts'
 import { isObject, readBody, textList } from '../body.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
+import { parseMaxAge, rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
 
 const MAX_ROWS = 10_000
@@ -22,19 +22,20 @@ export function featureRoutes(app: Elysia, options: HttpOptions): void {
 }
 
 function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
-  const plan = serving.plan([name])
+  const plan = serving.planOne(name)
   const { row, maxAge } = rowFromQuery(plan, request)
-  const results = serving.engine.read(plan, [row], { maxAge, signal: request.signal })
+  const results = serving.engine.read(plan, [row], { maxAge })
   return results instanceof Promise
     ? results.then((rows) => oneResponse(name, plan, row, rows[0]))
     : oneResponse(name, plan, row, results[0])
 }
 
+/** The name needs no escaping: it is one the registry knows. */
 function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult | undefined): Response {
   if (!result) throw new FabraError('internal', 'The engine gave no result.')
   const error = result.errors?.find((candidate) => candidate !== undefined)
   if (error) throw error
-  return new Response(`{"feature":${JSON.stringify(name)},"entity":${rowEntityJson(plan, row)},${valueFieldsJson(plan, result)}}\n`, {
+  return new Response(`{"feature":"${name}","entity":${rowEntityJson(plan, row)},${valueFieldsJson(plan, result)}}\n`, {
     headers: JSON_HEADERS,
   })
 }
@@ -45,88 +46,10 @@ export function valueFieldsJson(plan: Plan, result: RowResult): string {
   const value = wholeValue(plan.refs, result.values, status === 'missing' || status === 'error')
   const eventAt = result.eventAt[0] ?? null
   const oldest = result.oldestInputAt[0] ?? null
+  const servedFrom = result.servedFrom[0] ?? null
   const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
   const derived = oldest === null ? '' : `,"oldest_input_timestamp":"${formatTime(oldest)}"`
-  return `"value":${value},"status":"${status}","served_from":${JSON.stringify(result.servedFrom[0] ?? null)},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
-}
-
-/** `?entity_id=u1` for one key column, or the key's own columns; inputs likewise; `max_age=30s`. */
-export function rowFromQuery(plan: Plan, request: Request): { row: PlanRow; maxAge: number | null } {
-  const start = request.url.indexOf('?')
-  const given: Record<string, unknown> = Object.create(null)
-  let maxAge: number | null = null
-  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
-    if (name === 'max_age') maxAge = parseMaxAge(value)
-    else if (Object.hasOwn(given, name)) throw new FabraError('invalid_key', `"${name}" is given twice.`, { hint: 'Give it once.' })
-    else given[name] = value
-  }
-  return { row: planRow(plan, typedRow(plan, given)), maxAge }
-}
-
-/** The key of a plan's first entity and other parameters by name, for routes that take no inputs. */
-export function keyFromQuery(plan: Plan, request: Request, others: readonly string[]): { key: EntityKey; rest: Record<string, string> } {
-  const given: Record<string, unknown> = Object.create(null)
-  const rest: Record<string, string> = Object.create(null)
-  const start = request.url.indexOf('?')
-  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
-    if (others.includes(name)) rest[name] = value
-    else given[name] = value
-  }
-  const keyOnly = { ...plan, inputs: new Map(), columns: plan.groups.flatMap((group) => group.entity.key.map((column) => column.name)) }
-  const [key] = planRow(keyOnly, typedRow(keyOnly, given, others)).keys
-  if (!key) throw new FabraError('internal', 'The plan has no entity.')
-  return { key, rest }
-}
-
-/** Query texts become what a JSON body would hold: `entity_id` the only key column, inputs values of their types. */
-function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly string[] = ['max_age']): Record<string, unknown> {
-  const keyColumns = plan.groups.flatMap((group) => group.entity.key.map((column) => column.name))
-  const [only] = keyColumns
-  if (Object.hasOwn(given, 'entity_id')) {
-    if (keyColumns.length !== 1 || only === undefined) {
-      throw new FabraError('invalid_key', `entity_id names one key column, but this key has ${keyColumns.length}.`, {
-        hint: `Write ?${keyColumns.map((column) => `${column}=…`).join('&')}.`,
-      })
-    }
-    if (Object.hasOwn(given, only))
-      throw new FabraError('invalid_key', `Both entity_id and ${only} are given.`, { hint: `They mean the same: give one.` })
-    given[only] = given['entity_id']
-    delete given['entity_id']
-  }
-  for (const [name, { type }] of plan.inputs) {
-    if (Object.hasOwn(given, name)) given[name] = inputFromText(name, type, String(given[name]))
-  }
-  for (const name of Object.keys(given)) {
-    if (!plan.columns.includes(name)) {
-      const known = [...(keyColumns.length === 1 ? ['entity_id'] : []), ...plan.columns, ...others]
-      throw new FabraError('invalid_key', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
-    }
-  }
-  if (Object.keys(given).length === 0 && only !== undefined) {
-    const example = keyColumns.length === 1 ? '?entity_id=…' : `?${keyColumns.map((column) => `${column}=…`).join('&')}`
-    throw new FabraError('invalid_key', `No key is given: whose value is asked for?`, { hint: `Add ${example} to the address.` })
-  }
-  return given
-}
-
-function inputFromText(name: string, type: ValueType, text: string): unknown {
-  if (type === 'string' || type === 'timestamp') return text
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new FabraError('invalid_input', `The input "${name}" is not a ${type}: ${JSON.stringify(text.slice(0, 60))}.`, {
-      hint: `"${name}" is declared as ${type}.`,
-    })
-  }
-}
-
-/** @throws FabraError invalid_input */
-export function parseMaxAge(value: unknown): number {
-  const micros = typeof value === 'string' ? parseDuration(value) : undefined
-  if (micros !== undefined) return micros
-  throw new FabraError('invalid_input', `max_age is not a duration: ${JSON.stringify(value)?.slice(0, 60)}.`, {
-    hint: 'Write max_age as "30s", "5m", "1h" or "1d".',
-  })
+  return `"value":${value},"status":"${status}","served_from":${servedFrom === null ? 'null' : `"${servedFrom}"`},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
 }
 
 async function postFeatures(serving: Serving, request: Request): Promise<Response> {
@@ -134,7 +57,7 @@ async function postFeatures(serving: Serving, request: Request): Promise<Respons
   const plan = planFromBody(serving, body)
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
-  const results = await serving.engine.read(plan, rows, { maxAge, signal: request.signal })
+  const results = await serving.engine.read(plan, rows, { maxAge })
   return new Response(batchJson(plan, rows, results), { headers: JSON_HEADERS })
 }
 

@@ -6,8 +6,8 @@ import { FabraError } from '../../errors.ts'
 import type { HistoryRow } from '../../store/offline-store.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { historyDoc } from '../openapi-docs.ts'
+import { keyFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
-import { keyFromQuery } from './features.ts'
 
 const DEFAULT_ROWS = 100
 const MAX_ROWS = 10_000

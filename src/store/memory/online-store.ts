@@ -3,6 +3,8 @@ import type { OnlineStore, StoredValue } from '../online-store.ts'
 /** One entity: a slot number per field, and one array of slots per key. Ten times smaller than a map entry per value. */
 interface EntityTable {
   readonly slots: Map<string, number>
+  /** Slots of field lists asked for before: a plan asks with the same list object every time. */
+  readonly known: WeakMap<readonly string[], readonly number[]>
   readonly rows: Map<string, (StoredValue | undefined)[]>
 }
 
@@ -13,7 +15,7 @@ export function createMemoryOnlineStore(): OnlineStore {
   const tableOf = (entity: string): EntityTable => {
     let table = tables.get(entity)
     if (!table) {
-      table = { slots: new Map(), rows: new Map() }
+      table = { slots: new Map(), known: new WeakMap(), rows: new Map() }
       tables.set(entity, table)
     }
     return table
@@ -22,11 +24,15 @@ export function createMemoryOnlineStore(): OnlineStore {
   return {
     read(entity, keys, fields) {
       const table = tables.get(entity)
-      const slots = fields.map((field) => table?.slots.get(field) ?? -1)
-      return keys.map((key) => {
-        const row = table?.rows.get(key)
-        return slots.map((slot) => row?.[slot])
-      })
+      const slots = table ? slotsOf(table, fields) : []
+      const found: (StoredValue | undefined)[][] = new Array(keys.length)
+      for (let k = 0; k < keys.length; k++) {
+        const row = table?.rows.get(keys[k] as string)
+        const values: (StoredValue | undefined)[] = new Array(fields.length)
+        for (let f = 0; f < fields.length; f++) values[f] = row?.[slots[f] as number]
+        found[k] = values
+      }
+      return found
     },
     async write(writes) {
       const refused: number[] = []
@@ -70,4 +76,13 @@ function replaces(value: StoredValue, stored: StoredValue): boolean {
   if (value.eventAt !== stored.eventAt) return value.eventAt > stored.eventAt
   if (value.availableAt !== stored.availableAt) return value.availableAt > stored.availableAt
   return value.token >= stored.token
+}
+
+/** A field never written has no slot yet; such lists are not remembered. */
+function slotsOf(table: EntityTable, fields: readonly string[]): readonly number[] {
+  const known = table.known.get(fields)
+  if (known) return known
+  const slots = fields.map((field) => table.slots.get(field) ?? -1)
+  if (!slots.includes(-1)) table.known.set(fields, slots)
+  return slots
 }

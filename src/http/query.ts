@@ -1,0 +1,96 @@
+import { parseDuration } from '../definition/duration.ts'
+import { type EntityKey, entityKey } from '../definition/entity-key.ts'
+import type { ValueType } from '../definition/model.ts'
+import { FabraError, suggest } from '../errors.ts'
+import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
+
+/** `?entity_id=u1` for one key column, or the key's own columns; inputs likewise; `max_age=30s`. */
+export function rowFromQuery(plan: Plan, request: Request): { readonly row: PlanRow; readonly maxAge: number | null } {
+  const { url } = request
+  const start = url.indexOf('?')
+  const id = start < 0 ? undefined : plainEntityId(plan, url, start)
+  if (id !== undefined) return { row: { keys: [id], inputs: undefined }, maxAge: null }
+  const given: Record<string, unknown> = Object.create(null)
+  let maxAge: number | null = null
+  for (const [name, value] of start < 0 ? [] : new URLSearchParams(url.slice(start + 1))) {
+    if (name === 'max_age') maxAge = parseMaxAge(value)
+    else if (Object.hasOwn(given, name)) throw new FabraError('invalid_key', `"${name}" is given twice.`, { hint: 'Give it once.' })
+    else given[name] = value
+  }
+  return { row: planRow(plan, typedRow(plan, given)), maxAge }
+}
+
+/** Nearly every request is `?entity_id=` and a plain word: read without a parser. Undefined: read it the long way. */
+function plainEntityId(plan: Plan, url: string, start: number): EntityKey | undefined {
+  if (plan.inputs.size > 0 || !url.startsWith('entity_id=', start + 1)) return undefined
+  const entity = plan.groups[0]?.entity
+  if (entity?.key.length !== 1 || plan.groups.length !== 1) return undefined
+  const id = url.slice(start + 11)
+  return /^[\w.-]{1,128}$/.test(id) ? entityKey(entity, [id]) : undefined
+}
+
+/** The key of a plan's first entity and other parameters by name, for routes that take no inputs. */
+export function keyFromQuery(plan: Plan, request: Request, others: readonly string[]): { key: EntityKey; rest: Record<string, string> } {
+  const given: Record<string, unknown> = Object.create(null)
+  const rest: Record<string, string> = Object.create(null)
+  const start = request.url.indexOf('?')
+  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
+    if (others.includes(name)) rest[name] = value
+    else given[name] = value
+  }
+  const keyOnly = { ...plan, inputs: new Map(), columns: plan.groups.flatMap((group) => group.entity.key.map((column) => column.name)) }
+  const [key] = planRow(keyOnly, typedRow(keyOnly, given, others)).keys
+  if (!key) throw new FabraError('internal', 'The plan has no entity.')
+  return { key, rest }
+}
+
+/** Query texts become what a JSON body would hold: `entity_id` the only key column, inputs values of their types. */
+function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly string[] = ['max_age']): Record<string, unknown> {
+  const keyColumns = plan.groups.flatMap((group) => group.entity.key.map((column) => column.name))
+  const [only] = keyColumns
+  if (Object.hasOwn(given, 'entity_id')) {
+    if (keyColumns.length !== 1 || only === undefined) {
+      throw new FabraError('invalid_key', `entity_id names one key column, but this key has ${keyColumns.length}.`, {
+        hint: `Write ?${keyColumns.map((column) => `${column}=…`).join('&')}.`,
+      })
+    }
+    if (Object.hasOwn(given, only))
+      throw new FabraError('invalid_key', `Both entity_id and ${only} are given.`, { hint: `They mean the same: give one.` })
+    given[only] = given['entity_id']
+    delete given['entity_id']
+  }
+  for (const [name, { type }] of plan.inputs) {
+    if (Object.hasOwn(given, name)) given[name] = inputFromText(name, type, String(given[name]))
+  }
+  for (const name of Object.keys(given)) {
+    if (!plan.columns.includes(name)) {
+      const known = [...(keyColumns.length === 1 ? ['entity_id'] : []), ...plan.columns, ...others]
+      throw new FabraError('invalid_key', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
+    }
+  }
+  if (Object.keys(given).length === 0 && only !== undefined) {
+    const example = keyColumns.length === 1 ? '?entity_id=…' : `?${keyColumns.map((column) => `${column}=…`).join('&')}`
+    throw new FabraError('invalid_key', `No key is given: whose value is asked for?`, { hint: `Add ${example} to the address.` })
+  }
+  return given
+}
+
+function inputFromText(name: string, type: ValueType, text: string): unknown {
+  if (type === 'string' || type === 'timestamp') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new FabraError('invalid_input', `The input "${name}" is not a ${type}: ${JSON.stringify(text.slice(0, 60))}.`, {
+      hint: `"${name}" is declared as ${type}.`,
+    })
+  }
+}
+
+/** @throws FabraError invalid_input */
+export function parseMaxAge(value: unknown): number {
+  const micros = typeof value === 'string' ? parseDuration(value) : undefined
+  if (micros !== undefined) return micros
+  throw new FabraError('invalid_input', `max_age is not a duration: ${JSON.stringify(value)?.slice(0, 60)}.`, {
+    hint: 'Write max_age as "30s", "5m", "1h" or "1d".',
+  })
+}
