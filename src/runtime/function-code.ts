@@ -6,19 +6,7 @@
 import { draftOf } from '../definition/draft.ts'
 import type { Exported } from './loader.ts'
 import { type LocalModule, readModules } from './module-graph.ts'
-import {
-  type Binding,
-  canonical,
-  innerImports,
-  isNode,
-  mentions,
-  type Node,
-  nameOf,
-  nodes,
-  readScript,
-  type Script,
-  strings,
-} from './script.ts'
+import { type Binding, isNode, type Node, nameOf, nodes, type Reading, readCode, readScript, type Script } from './script.ts'
 
 type UserFunction = (...args: never[]) => unknown
 
@@ -36,8 +24,16 @@ export function createFunctionCode(exported: readonly Exported[], files: readonl
     }
     return found
   }
+  const readings = new Map<Node, Reading>()
+  const read = (node: Node): Reading => {
+    const known = readings.get(node)
+    if (known) return known
+    const reading = readCode(node)
+    readings.set(node, reading)
+    return reading
+  }
   return (fn) => {
-    const pieces = new Pieces(modules, script)
+    const pieces = new Pieces(modules, script, read)
     const at = exported.find(({ value }) => {
       const draft = draftOf(value)
       return draft?.kind === 'feature' && draft.compute === fn
@@ -62,12 +58,14 @@ function tryRead(module: LocalModule | undefined): Script | null {
 class Pieces {
   readonly #modules: ReadonlyMap<string, LocalModule>
   readonly #script: (path: string) => Script | null
+  readonly #read: (node: Node) => Reading
   readonly #texts: string[] = []
   readonly #seen = new Set<Node | string>()
 
-  constructor(modules: ReadonlyMap<string, LocalModule>, script: (path: string) => Script | null) {
+  constructor(modules: ReadonlyMap<string, LocalModule>, script: (path: string) => Script | null, read: (node: Node) => Reading) {
     this.#modules = modules
     this.#script = script
+    this.#read = read
   }
 
   text(): string {
@@ -130,23 +128,23 @@ class Pieces {
   #addNode(path: string, script: Script, node: Node): void {
     if (this.#seen.has(node)) return
     this.#seen.add(node)
-    this.addText(canonical(node))
+    const { text, names, strings, imports } = this.#read(node)
+    this.addText(text)
     // Once more as they are: the registry looks for the names of sources in them.
-    for (const text of strings(node)) this.addText(text)
-    const names = mentions(node)
+    for (const said of strings) this.addText(said)
     for (const name of names) {
       const binding = script.bindings.get(name)
       if (binding) this.#addBinding(path, script, name, binding)
     }
-    for (const specifier of innerImports(node)) this.#addSpecifier(path, specifier, '*')
+    for (const specifier of imports) this.#addSpecifier(path, specifier, '*')
     this.#addEffects(path, script, names)
   }
 
   /** Statements of the module that may change what the code sees: those about the same names, and those about no name of the module. */
-  #addEffects(path: string, script: Script, names: readonly string[]): void {
+  #addEffects(path: string, script: Script, names: ReadonlySet<string>): void {
     for (const effect of script.effects) {
-      const own = mentions(effect).filter((name) => script.bindings.has(name))
-      if (own.length === 0 || own.some((name) => names.includes(name))) this.#addNode(path, script, effect)
+      const own = [...this.#read(effect).names].filter((name) => script.bindings.has(name))
+      if (own.length === 0 || own.some((name) => names.has(name))) this.#addNode(path, script, effect)
     }
     for (const specifier of script.bareImports) this.#addSpecifier(path, specifier, '*')
   }

@@ -32,6 +32,8 @@ export interface GuestWorker {
   send(frame: HostFrame): void
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
   runningId(): number
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<void>
   /** @returns whether the thread really ended; false when it sits in a call that cannot be interrupted. */
   terminate(): Promise<boolean>
 }
@@ -64,6 +66,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     stalled: false,
     blamed: 0,
     loaded: loaded.promise,
+    ended: closed.promise,
     definitions: null,
     send: createOutbox((frames: readonly HostFrame[]) => {
       if (!ended) thread.postMessage(frames)
@@ -75,7 +78,11 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
         loaded.reject(new Error('The worker was terminated while it loaded.'))
         thread.terminate()
       }
-      return Promise.race([closed.promise.then(() => true), Bun.sleep(TERMINATE_MS).then(() => false)])
+      const late = Promise.withResolvers<boolean>()
+      const deadline = setTimeout(late.resolve, TERMINATE_MS, false)
+      const done = await Promise.race([closed.promise.then(() => true), late.promise])
+      clearTimeout(deadline)
+      return done
     },
   }
   thread.onmessage = (event: MessageEvent<readonly GuestFrame[]>) => {

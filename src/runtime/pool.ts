@@ -5,7 +5,7 @@ import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import type { GuestFrame, LogLevel, Question } from './frames.ts'
 import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
-import { fileProblem } from './load-problem.ts'
+import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
 import type { RuntimeLog } from './runtime.ts'
 import { createSuspects } from './suspects.ts'
 
@@ -49,15 +49,16 @@ const MAX_SENDS = 3
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
-const EMPTY: Registry = { entities: new Map(), sources: new Map(), features: new Map(), featureSets: new Map() }
 
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const workers = new Set<GuestWorker>()
   const flights = new Map<number, Flight>()
+  /** Calls that no worker can take at the moment. */
+  const parked = new Set<Flight>()
   const suspects = createSuspects(log)
   let quarantine: GuestWorker | null = null
-  let registry = EMPTY
+  let registry = NO_DEFINITIONS
   let writtenOff = 0
   let crashes = 0
   let timer: ReturnType<typeof setInterval> | null = null
@@ -88,8 +89,17 @@ export function createPool(options: PoolOptions): Pool {
     if (flights.size === 0) idle?.()
   }
 
-  const timeout = (flight: Flight) =>
+  function timeout(flight: Flight): void {
+    // It may be what blocks them, too short a time to have been noticed.
+    for (const worker of flight.workers) ping(worker, performance.now())
     finish(flight, { texts: null, error: { code: 'feature_timeout', message: `The function did not answer in time.` } })
+  }
+
+  function ping(worker: GuestWorker, now: number): void {
+    if (worker.pingedAt !== 0 || worker.definitions === null) return
+    worker.pingedAt = now
+    worker.send({ t: 'ping' })
+  }
 
   /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
   function choose(flight: Flight): GuestWorker | null {
@@ -179,9 +189,10 @@ export function createPool(options: PoolOptions): Pool {
     lastWatchAt = now
     for (const worker of [...workers]) {
       if (worker.definitions === null) continue
-      if (worker.flights.size > 0) watchWorker(worker, now, late)
-      else if (worker.stalled) replace(worker)
+      if (worker.stalled && worker.flights.size === 0) replace(worker)
+      else if (worker.flights.size > 0 || worker.pingedAt !== 0) watchWorker(worker, now, late)
     }
+    for (const flight of parked) if (!flights.has(flight.frame.id) || dispatch(flight)) parked.delete(flight)
     for (const flight of flights.values()) {
       if (now < flight.deadlineAt && !flight.signal.aborted) continue
       const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
@@ -191,7 +202,7 @@ export function createPool(options: PoolOptions): Pool {
         replace(worker)
       }
     }
-    if (flights.size === 0 && timer !== null) {
+    if (flights.size === 0 && timer !== null && ![...workers].some((worker) => worker.pingedAt !== 0)) {
       clearInterval(timer)
       timer = null
     }
@@ -199,9 +210,7 @@ export function createPool(options: PoolOptions): Pool {
 
   function watchWorker(worker: GuestWorker, now: number, late: boolean): void {
     if (worker.pingedAt === 0) {
-      if (now - worker.lastSeenAt < PING_AFTER_MS) return
-      worker.pingedAt = now
-      worker.send({ t: 'ping' })
+      if (now - worker.lastSeenAt >= PING_AFTER_MS) ping(worker, now)
       return
     }
     if (late) worker.pingedAt = now
@@ -239,6 +248,9 @@ export function createPool(options: PoolOptions): Pool {
     void worker.terminate().then((ended) => {
       if (ended) return
       writtenOff += 1
+      void worker.ended.then(() => {
+        writtenOff -= 1
+      })
       log('error', 'A worker thread could not be ended; it sits in a call that nothing can interrupt.', {
         writtenOff,
         limit: MAX_WRITTEN_OFF,
@@ -247,7 +259,8 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function onCrash(worker: GuestWorker, reason: string): void {
-    if (!workers.delete(worker)) return
+    // While the first one loads, that is the load's own failure.
+    if (!workers.delete(worker) || registry === NO_DEFINITIONS) return
     if (worker === quarantine) quarantine = null
     crashes += 1
     log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
@@ -260,31 +273,17 @@ export function createPool(options: PoolOptions): Pool {
       abandon(flight, worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
   }
 
-  const failedLoad = (message: string) => {
-    const hint = 'Move slow, endless or process-ending work out of the top level, into a function.'
-    return { registry: EMPTY, problems: options.files.slice(0, 1).map((file) => fileProblem(file, message, hint)), files: options.files }
-  }
-
   return {
     async load() {
       const first = startWorker()
       workers.add(first)
-      const late = Promise.withResolvers<null>()
-      const deadline = setTimeout(late.resolve, options.loadTimeoutMs, null)
-      try {
-        const loaded = await Promise.race([first.loaded, late.promise])
-        if (loaded !== null) {
-          registry = loaded.registry
-          return { registry, problems: loaded.problems, files: loaded.files }
-        }
+      const loaded = await loadOrFail(first, options)
+      if (first.definitions === null) {
         workers.delete(first)
         dismiss(first)
-        return failedLoad(`its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
-      } catch (error) {
-        return failedLoad(`loading it ended the thread: ${error instanceof Error ? error.message : String(error)}.`)
-      } finally {
-        clearTimeout(deadline)
       }
+      registry = loaded.registry
+      return loaded
     },
     fill() {
       while (workers.size < options.workers) add(startWorker())
@@ -296,7 +295,9 @@ export function createPool(options: PoolOptions): Pool {
         lastWatchAt = performance.now()
         timer = setInterval(watch, WATCH_MS)
       }
-      if (!dispatch(flight)) {
+      if (dispatch(flight)) return
+      if (!suspects.has(flight.frame.feature)) parked.add(flight)
+      else {
         finish(flight, {
           texts: null,
           error: {

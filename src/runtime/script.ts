@@ -97,46 +97,48 @@ function patternNames(pattern: Node): string[] {
   return children(pattern).flatMap((child) => (pattern.type === 'Property' && child === pattern['key'] ? [] : patternNames(child)))
 }
 
-/** Names a piece of code mentions, in order of appearance; names of properties are none. Shadowing is not looked at: a name too many does no harm. */
-export function mentions(node: Node): string[] {
-  const found = new Set<string>()
-  const visit = (at: Node) => {
-    if (at.type === 'Identifier') found.add(nameOf(at))
-    for (const child of children(at)) {
-      const isPropertyName = (child === at['property'] || child === at['key']) && at['computed'] !== true && child !== at['value']
-      if (!isPropertyName) visit(child)
-    }
+/** What one piece of code says, gathered in one walk. */
+export interface Reading {
+  /** The tree as text, without positions and without the way literals were written. */
+  readonly text: string
+  /** Names it mentions, those of properties left out. Shadowing is not looked at: a name too many does no harm. */
+  readonly names: ReadonlySet<string>
+  /** What its string literals and templates say. */
+  readonly strings: readonly string[]
+  /** Specifiers of `import("…")` and `require("…")`. */
+  readonly imports: readonly string[]
+}
+
+export function readCode(node: Node): Reading {
+  const reading = { text: '', names: new Set<string>(), strings: [] as string[], imports: [] as string[] }
+  walk(reading, node, true)
+  return reading
+}
+
+type Gathered = { text: string; names: Set<string>; strings: string[]; imports: string[] }
+
+function walk(reading: Gathered, node: Node, mentioned: boolean): void {
+  reading.text += `(${node.type}`
+  if (node.type === 'Identifier' && mentioned) reading.names.add(nameOf(node))
+  else if (node.type === 'Literal' && typeof node['value'] === 'string') reading.strings.push(node['value'])
+  else if (node.type === 'TemplateElement') reading.strings.push(String((node['value'] as { raw?: unknown }).raw))
+  else if (node.type === 'ImportExpression') reading.imports.push(literal(node['source']))
+  else if (node.type === 'CallExpression' && nameOf(node['callee']) === 'require')
+    reading.imports.push(literal(nodes(node['arguments'])[0]))
+  for (const key in node) {
+    const value = node[key]
+    if (key === 'type' || key === 'start' || key === 'end' || (key === 'raw' && node.type === 'Literal')) continue
+    reading.text += ` ${key}:`
+    const isPropertyName = (key === 'property' || key === 'key') && node['computed'] !== true && value !== node['value']
+    if (isNode(value)) walk(reading, value, !isPropertyName)
+    else if (Array.isArray(value)) {
+      for (const item of value) {
+        if (isNode(item)) walk(reading, item, true)
+        else reading.text += ' null'
+      }
+    } else if (typeof value !== 'bigint' && !(value instanceof RegExp)) reading.text += JSON.stringify(value)
   }
-  visit(node)
-  return [...found]
-}
-
-/** Specifiers of `import("…")` and `require("…")` within a piece of code. */
-export function innerImports(node: Node): string[] {
-  const own =
-    node.type === 'ImportExpression'
-      ? [literal(node['source'])]
-      : node.type === 'CallExpression' && isNode(node['callee']) && nameOf(node['callee']) === 'require'
-        ? [literal(nodes(node['arguments'])[0])]
-        : []
-  return [...own.filter((specifier) => specifier !== ''), ...children(node).flatMap(innerImports)]
-}
-
-/** What string literals and templates in a piece of code say. */
-export function strings(node: Node): string[] {
-  const value =
-    node.type === 'TemplateElement' ? (node['value'] as { raw?: unknown }).raw : node.type === 'Literal' ? node['value'] : undefined
-  return [...(typeof value === 'string' ? [value] : []), ...children(node).flatMap(strings)]
-}
-
-/** The tree as text, without positions and without the way literals were written. */
-export function canonical(node: Node): string {
-  return JSON.stringify(node, function (this: unknown, key: string, value: unknown) {
-    const isLiteral = (this as { type?: unknown }).type === 'Literal'
-    if (key === 'start' || key === 'end' || (key === 'raw' && isLiteral)) return undefined
-    if (typeof value === 'bigint' || value instanceof RegExp) return undefined
-    return value
-  })
+  reading.text += ')'
 }
 
 export function isNode(value: unknown): value is Node {

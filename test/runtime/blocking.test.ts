@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { until } from '../support/until.ts'
 import { bench, errorOf, HEAD } from './project.ts'
 
 const fn = (name: string, code: string, options = '') =>
@@ -79,4 +80,16 @@ test('calls go on after many blocked ones', async () => {
     expect(errorOf(await on.ask('spin', [`u${i}`], { timeoutMs: 80 })).code).toBe('feature_timeout')
     expect((await on.ask('quick', ['u1'])).kind).toBe('value')
   }
+})
+
+test('a thread that was blocked by a call with a very short timeout is not left running', async () => {
+  await using on = await bench({ 'features.ts': `${HEAD}${fn('spin', '() => { while (true) {} }', `timeout: '2ms'`)}` }, { workers: 1 })
+  expect(errorOf(await on.ask('spin', ['u1'])).code).toBe('feature_timeout')
+  // The processor is idle again once the thread is gone.
+  await until('the thread to end', 10_000, async () => {
+    const before = process.cpuUsage()
+    await Bun.sleep(200)
+    const { user } = process.cpuUsage(before)
+    return user < 60_000 ? true : undefined
+  })
 })
