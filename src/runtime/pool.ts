@@ -7,6 +7,7 @@ import type { GuestFrame, LogLevel, Question } from './frames.ts'
 import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
 import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
 import type { RuntimeLog } from './runtime.ts'
+import { checkSilence, ping } from './silence.ts'
 import { createSuspects } from './suspects.ts'
 
 export interface PoolEvents {
@@ -38,9 +39,6 @@ export interface Pool {
 }
 
 const WATCH_MS = 10
-/** Silence after which a worker with calls is asked for a sign of life, and then declared stalled. */
-const PING_AFTER_MS = 15
-const STALLED_AFTER_MS = 20
 /** Silence with the same function running the whole time, after which that feature goes into quarantine. */
 const SUSPECT_AFTER_MS = 100
 /** How many workers a call may be tried on. It only reads, so running it again is harmless. */
@@ -93,12 +91,6 @@ export function createPool(options: PoolOptions): Pool {
     // It may be what blocks them, too short a time to have been noticed.
     for (const worker of flight.workers) ping(worker, performance.now())
     finish(flight, { texts: null, error: { code: 'feature_timeout', message: `The function did not answer in time.` } })
-  }
-
-  function ping(worker: GuestWorker, now: number): void {
-    if (worker.pingedAt !== 0 || worker.definitions === null) return
-    worker.pingedAt = now
-    worker.send({ t: 'ping' })
   }
 
   /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
@@ -209,18 +201,8 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function watchWorker(worker: GuestWorker, now: number, late: boolean): void {
-    if (worker.pingedAt === 0) {
-      if (now - worker.lastSeenAt >= PING_AFTER_MS) ping(worker, now)
-      return
-    }
-    if (late) worker.pingedAt = now
-    const silentMs = now - worker.pingedAt
-    if (!worker.stalled && silentMs >= STALLED_AFTER_MS) {
-      worker.stalled = true
-      worker.blamed = worker.runningId()
-    }
+    const silentMs = checkSilence(worker, now, late)
     if (!worker.stalled || worker === quarantine) return
-    if (worker.runningId() !== worker.blamed) worker.blamed = 0
     const culprit = worker.flights.get(worker.blamed)
     if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
     resend(worker)

@@ -1,0 +1,31 @@
+import type { GuestWorker } from './guest-worker.ts'
+
+/** Silence after which a worker is asked for a sign of life, and then declared stalled. */
+const PING_AFTER_MS = 15
+const STALLED_AFTER_MS = 20
+
+export function ping(worker: GuestWorker, now: number): void {
+  if (worker.pingedAt !== 0 || worker.definitions === null) return
+  worker.pingedAt = now
+  worker.send({ t: 'ping' })
+}
+
+/**
+ * Asks a silent worker for a sign of life, or declares it stalled and finds out who is to blame.
+ * @param late This thread was held up itself, so answers may wait in its queue: nobody is judged by this look.
+ * @returns milliseconds since the unanswered ping; 0 when there is none.
+ */
+export function checkSilence(worker: GuestWorker, now: number, late: boolean): number {
+  if (worker.pingedAt === 0) {
+    if (now - worker.lastSeenAt >= PING_AFTER_MS) ping(worker, now)
+    return 0
+  }
+  if (late) worker.pingedAt = now
+  const silentMs = now - worker.pingedAt
+  if (!worker.stalled && silentMs >= STALLED_AFTER_MS) {
+    worker.stalled = true
+    worker.blamed = worker.runningId()
+  }
+  if (worker.stalled && worker.runningId() !== worker.blamed) worker.blamed = 0
+  return silentMs
+}
