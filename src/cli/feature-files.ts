@@ -19,7 +19,11 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
     const folder = dirname(file)
     const known = existsSync(folder) ? readdirSync(folder).filter((entry) => /\.(ts|mts|js|mjs)$/.test(entry)) : []
     throw new FabraError('definition_not_found', `The file ${name} does not exist.`, {
-      hint: existsSync(folder) ? suggest(basename(name), known) : `The folder ${dirname(name)} does not exist either.`,
+      hint: !existsSync(folder)
+        ? `The folder ${dirname(name)} does not exist either.`
+        : known.length > 0
+          ? suggest(basename(name), known)
+          : 'Run "fabra init" to start a project.',
     })
   })
 }

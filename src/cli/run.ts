@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json'
 import { systemClock } from '../clock.ts'
-import { FabraError } from '../errors.ts'
+import { FabraError, suggest } from '../errors.ts'
 import type { CliContext } from './context.ts'
 import { printError } from './output.ts'
 
@@ -26,6 +26,7 @@ Examples:
 /** @returns the exit code: 0 done, 1 failed, 2 misused. */
 export async function run(args: readonly string[], process: CliProcess): Promise<number> {
   let exitCode = 0
+  let commands: readonly string[] = []
   let json = args.includes('--json')
   const context: CliContext = {
     stdout: process.stdout,
@@ -42,6 +43,7 @@ export async function run(args: readonly string[], process: CliProcess): Promise
   }
   try {
     const program = await createProgram(context, process, args)
+    commands = program.commands.map((command) => command.name())
     program.hook('preAction', (_, action) => {
       json = action.optsWithGlobals()['json'] === true
     })
@@ -49,26 +51,50 @@ export async function run(args: readonly string[], process: CliProcess): Promise
       process.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
       return 0
     }
+    if (args[0] === 'help') refuseUnknown(args[1], commands)
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    printError(error, context)
-    return error instanceof FabraError ? error.exitCode : 1
+    // It has shown its help, asked for or not.
+    if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? 0 : 2
+    const told = error instanceof CommanderError ? misuse(error, args, commands) : error
+    printError(told, context)
+    return told instanceof FabraError ? told.exitCode : 1
   }
+}
+
+/** What commander says of wrong arguments, as every other error is said. */
+function misuse(error: CommanderError, args: readonly string[], commands: readonly string[]): FabraError {
+  const [, said = error.message, meant] = /^(?:error: )?(.+?)\.?(?:\n\((Did you mean .+)\))?$/s.exec(error.message) ?? []
+  const command = args.find((word) => commands.includes(word))
+  const help = command === undefined ? 'Run "fabra --help" to see every command.' : `Run "fabra ${command} --help" for its options.`
+  const message = `${said.charAt(0).toUpperCase()}${said.slice(1)}.`.replaceAll(/'([^']*)'/g, '"$1"')
+  return new FabraError('bad_usage', message, { hint: meant === undefined ? help : `${meant} ${help}` })
+}
+
+function refuseUnknown(name: string | undefined, commands: readonly string[]): void {
+  if (name === undefined || name.startsWith('-') || name === 'help' || commands.includes(name)) return
+  throw new FabraError('bad_usage', `Unknown command "${name}".`, { hint: suggest(name, commands) })
 }
 
 /** Commands are loaded when they are used: `fabra version` must not pay for the server. */
 async function createProgram(context: CliContext, process: CliProcess, args: readonly string[]): Promise<Command> {
+  const output = {
+    writeOut: process.stdout,
+    writeErr: process.stderr,
+    getOutHelpWidth: () => 80,
+    getErrHelpWidth: () => 80,
+    // Errors are told once, by run().
+    outputError: () => {},
+  }
   const program = new Command('fabra')
     .description('The feature store for startups: features as plain functions or plain SQL, served, refreshed and trained from one file.')
     .option('--json', 'print results as JSON')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
-    .showHelpAfterError('Run "fabra --help" to see every command.')
     .showSuggestionAfterError(true)
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: process.stdout, writeErr: process.stderr, getOutHelpWidth: () => 80, getErrHelpWidth: () => 80 })
+    .configureOutput(output)
     .exitOverride()
     .enablePositionalOptions(false)
   program.addHelpText('after', EXAMPLES)
@@ -80,10 +106,7 @@ async function createProgram(context: CliContext, process: CliProcess, args: rea
   const { registerCommands } = await import('./commands/index.ts')
   registerCommands(program, context, process)
   for (const command of program.commands) {
-    command
-      .exitOverride()
-      .configureOutput({ writeOut: process.stdout, writeErr: process.stderr, getOutHelpWidth: () => 80, getErrHelpWidth: () => 80 })
-    command.showHelpAfterError(`Run "fabra ${command.name()} --help" for its options.`).showSuggestionAfterError(true)
+    command.exitOverride().configureOutput(output).showSuggestionAfterError(true)
   }
   return program
 }

@@ -42,11 +42,12 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   process.onSignal(stop)
   const { openApp } = await import('../../app.ts')
   const { commandLogger } = await import('../logging.ts')
+  const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
+  refusePort(options.port)
   const config = readConfig(withFlags(process.env, options), { cwd: process.cwd, terminal: process.stderrIsTerminal })
   const files = featureFiles(given, process.cwd)
   for (const file of files) restoreEditorTypes(file)
   const log = commandLogger(config, process)
-  const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
   const app = await openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
   try {
     const server = await app.listen()
@@ -66,6 +67,12 @@ function tellReload(error: unknown, app: App, context: CliContext): void {
   }
   printError(error, { ...context, json: false })
   context.stderr('The last good definitions go on serving.\n')
+}
+
+/** A wrong flag is told as a flag, not as the variable it stands for. */
+function refusePort(port: string | undefined): void {
+  if (port === undefined || (/^\d+$/.test(port) && Number(port) <= 65_535)) return
+  throw new FabraError('bad_usage', `--port "${port}" is not a port.`, { hint: 'Write a whole number up to 65535; 0 takes any free one.' })
 }
 
 /** Flags win over the environment. */
