@@ -7,9 +7,9 @@ import type { OnlineStore, StoredValue } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Run, Runs } from './runs.ts'
 
-/** Keys in one batch. SQL scans its source once a batch, so batches are large; functions run key by key anyway. */
+/** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
 const SQL_BATCH = 200_000
-const FUNCTION_BATCH = 1_000
+const FUNCTION_BATCH = 64
 const DEFAULT_TIMEOUT_MS = 30_000
 
 export interface RefresherOptions {
@@ -70,8 +70,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
     })
     record.keys += due.length
     if (due.length === 0) return
-    const timeoutMs = feature.timeout === null ? DEFAULT_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
-    const flown = await computations.computeAll(feature, due, timeoutMs)
+    const flown = await computations.computeAll(feature, due, timeoutMs(feature))
     flown.forEach(({ computed }, i) => {
       if (computed.kind === 'error') {
         record.failed++
@@ -81,6 +80,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   return { run }
+}
+
+/** A feature's own timeout is for one call. One statement for all keys has at least the default. */
+function timeoutMs(feature: Feature): number {
+  const own = feature.timeout === null ? DEFAULT_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
+  return feature.computation.kind === 'sql' ? Math.max(own, DEFAULT_TIMEOUT_MS) : own
 }
 
 function sameTexts(texts: readonly string[] | null, old: StoredValue | undefined): boolean {

@@ -1,10 +1,11 @@
 /**
  * When computed features are computed again.
  *
- * A tick (the smaller of 5 s and a quarter of the smallest refresh) looks at every scheduled feature. Its time is cut into windows, counted
- * in UTC and shifted a little per feature so that they do not all start at once; a feature whose keys in use were computed before the
- * current window began is due. One run of a feature goes at a time, windows missed meanwhile are not made up for, and keys that failed are
- * tried again with a growing pause until the next window.
+ * A tick (at most 5 s and a quarter of the smallest refresh, and short enough that a value is computed again within its allowed lag) looks
+ * at every scheduled feature. Its time is cut into windows, counted in UTC and shifted a little per feature so that they do not all start at
+ * once; a feature whose keys in use were computed before the current window began is due. Due features run in the order in which they
+ * became due. One run of a feature goes at a time, windows missed meanwhile are not made up for, and keys that failed are tried again with
+ * a growing pause until the next window.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
@@ -56,6 +57,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let timer: Timer | undefined
   let stopped = false
   let runningCount = 0
+  const turns: (() => void)[] = []
 
   function progressOf(feature: Feature): Progress {
     const id = fieldOf(feature)
@@ -71,27 +73,37 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const now = clock.now()
     const started: Promise<void>[] = []
     for (const feature of options.features()) {
-      if (stopped || runningCount >= MAX_RUNS_AT_ONCE) break
       const state = progressOf(feature)
       const window = windowStart(feature, now, state.window, schedule)
-      if (window === null || state.running) continue
+      if (stopped || window === null || state.running) continue
       const retry = state.failures > 0 && now >= state.retryAt
       if (window <= state.window && !retry) continue
-      if (window > state.window) state.failures = 0
-      runningCount++
-      state.running = refresh(feature, state, window).finally(() => {
+      state.running = inTurn(() => refresh(feature, state)).finally(() => {
         state.running = null
-        runningCount--
       })
       started.push(state.running)
     }
     await Promise.all(started)
   }
 
-  async function refresh(feature: Feature, state: Progress, window: Micros): Promise<void> {
+  async function inTurn(run: () => Promise<void>): Promise<void> {
+    if (runningCount < MAX_RUNS_AT_ONCE) runningCount++
+    else await new Promise<void>((resolve) => turns.push(resolve))
+    try {
+      if (!stopped) await run()
+    } finally {
+      const next = turns.shift()
+      if (next) next()
+      else runningCount--
+    }
+  }
+
+  async function refresh(feature: Feature, state: Progress): Promise<void> {
+    const window = windowStart(feature, clock.now(), state.window, schedule)
+    if (window === null) return
+    state.window = window
     try {
       const keys = await keysOf(feature)
-      state.window = window
       if (keys.length === 0) return
       const run = await options.refresh(feature, keys, window)
       if (run.failed === 0 && run.error === null) state.failures = 0
@@ -169,7 +181,8 @@ function shiftOf(feature: Feature, every: Micros): Micros {
 }
 
 function tickMs(features: Iterable<Feature>): number {
-  let smallest = LONGEST_TICK_MS * 4
+  let smallest = Number.POSITIVE_INFINITY
   for (const { refresh } of features) if (refresh?.kind === 'interval') smallest = Math.min(smallest, refresh.every / 1000)
-  return Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, smallest / 4))
+  const halfLag = Math.max(1_000, smallest / 10) / 2
+  return Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, smallest / 4, halfLag))
 }
