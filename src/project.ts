@@ -19,7 +19,7 @@ import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
-import type { SourceStore } from './store/source-store.ts'
+import { type SourceStore, SqlError } from './store/source-store.ts'
 import { createVersion, type Parts, rewarm, type Version } from './version.ts'
 
 export interface ProjectOptions {
@@ -61,12 +61,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   const opening = openDatabase({ file: join(options.dataDir, 'fabra.duckdb') })
   opening.catch(() => undefined)
   try {
-    const loaded = await runtime.load()
-    if (loaded.problems.length > 0) {
-      await opening.then((database) => database.close()).catch(() => undefined)
-      throw new InvalidDefinitions(loaded.problems)
-    }
-    const database = await opening
+    const [loaded, database] = await Promise.all([runtime.load(), opening])
     try {
       const parts = await openParts(options, runtime, createDuckdbSourceStore(database), createDuckdbOfflineStore(database))
       return await assemble(parts, loaded)
@@ -96,7 +91,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
     features: () => version.serving.registry.features.values(),
     refresh: (feature, keys, before) => version.refresher.run(feature, keys, { reason: 'schedule', before }),
     activeKeys,
-    listedKeys: async () => undefined,
+    listedKeys: (entity) => version.listKeys(entity),
     schedule,
     clock,
     log,
@@ -105,7 +100,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
   /** Check loaded definitions and put them into use, or leave everything as it is. */
   async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
     try {
-      const definitions = await checkedDefinitions(next.registry, sourceStore)
+      const definitions = await checkedDefinitions(next, sourceStore)
       const taken = createVersion(parts, definitions)
       await rewarm(parts, definitions.registry, before?.serving.registry)
       next.activate()
@@ -119,10 +114,6 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
   async function reload(): Promise<void> {
     const next = await runtime.load()
     files = next.files
-    if (next.problems.length > 0) {
-      next.discard()
-      throw new InvalidDefinitions(next.problems)
-    }
     version = await take(next, version)
   }
 
@@ -133,7 +124,8 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
     stores: () => ({ duckdb: 'ok', memory: 'ok' }),
     async refresh(feature, keys) {
       refuseRefresh(feature)
-      return version.refresher.run(feature, keys ?? activeKeys.of(feature), { reason: 'request', before: null })
+      const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)
+      return version.refresher.run(feature, due, { reason: 'request', before: null })
     },
     async history(query) {
       await recorder.flush()
@@ -170,51 +162,72 @@ export async function checkProject(
   files: readonly string[],
 ): Promise<{ readonly registry: Registry; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] }> {
   const runtime = createRuntime({ files, log: () => undefined })
+  const database = await openDatabase({ file: ':memory:' })
   try {
-    const { registry, problems } = await runtime.load()
-    if (problems.length > 0) return { registry, problems, warnings: [] }
-    const database = await openDatabase({ file: ':memory:' })
+    const loaded = await runtime.load()
     try {
-      const definitions = await checkedDefinitions(registry, createDuckdbSourceStore(database))
+      const definitions = await checkedDefinitions(loaded, createDuckdbSourceStore(database))
       return { registry: definitions.registry, problems: [], warnings: definitions.warnings }
     } catch (error) {
-      if (error instanceof InvalidDefinitions) return { registry, problems: error.problems, warnings: [] }
+      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
       throw error
-    } finally {
-      await database.close()
     }
   } finally {
     await runtime.close()
+    await database.close()
   }
 }
 
-/** Sources loaded, SQL bound, cron patterns read: every problem at once. */
-async function checkedDefinitions(registry: Registry, sourceStore: SourceStore): Promise<SqlDefinitions> {
-  const keyTypes = keyColumnTypes(registry)
-  const failures = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
-  const problems: Problem[] = failures.map((failure) => ({
-    place: registry.sources.get(failure.source)?.place ?? null,
-    subject: `source "${failure.source}"`,
-    message: failure.message,
-    hint: failure.hint,
-  }))
-  for (const feature of registry.features.values()) {
-    if (feature.refresh?.kind !== 'cron') continue
-    const wrong = cronProblem(feature.refresh.pattern)
-    if (wrong === undefined) continue
-    const message = `refresh "${feature.refresh.pattern}" is not a cron pattern: ${wrong}.`
-    problems.push({
-      place: feature.place,
-      subject: `feature "${feature.name}"`,
-      message,
-      hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".',
-    })
-  }
-  if (failures.length > 0) throw new InvalidDefinitions(problems)
+/**
+ * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
+ * looked at: it would only be told of tables that are not there.
+ */
+async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
+  const { registry } = loaded
+  const problems: Problem[] = [...loaded.problems]
+  if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
+  problems.push(...(await loadSources(registry, sourceStore)), ...cronProblems(registry))
+  if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
   const definitions = await createSqlDefinitions(registry, sourceStore)
-  problems.push(...definitions.problems)
+  problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
   return definitions
+}
+
+async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
+  const keyTypes = keyColumnTypes(registry)
+  const failures = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
+  return failures.map(({ source, message, hint }) => {
+    const place = registry.sources.get(source)?.place ?? null
+    return { place, subject: `source "${source}"`, message, hint }
+  })
+}
+
+function cronProblems(registry: Registry): Problem[] {
+  const problems: Problem[] = []
+  for (const { name, place, refresh } of registry.features.values()) {
+    const wrong = refresh?.kind === 'cron' ? cronProblem(refresh.pattern) : undefined
+    if (refresh?.kind !== 'cron' || wrong === undefined) continue
+    const message = `refresh "${refresh.pattern}" is not a cron pattern: ${wrong}.`
+    problems.push({ place, subject: `feature "${name}"`, message, hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".' })
+  }
+  return problems
+}
+
+/** The queries that list an entity's keys must bind too. */
+async function keysProblems(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
+  const problems: Problem[] = []
+  for (const { name, keys, place } of registry.entities.values()) {
+    if (keys === null) continue
+    try {
+      await sourceStore.prepare(keys)
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error
+      const hint = 'Write a SELECT of the key columns over declared sources.'
+      problems.push({ place, subject: `entity "${name}"`, message: `its keys query is refused: ${error.message}`, hint })
+    }
+  }
+  return problems
 }
 
 /** Columns of files that are named as a key column load with the key's type. */

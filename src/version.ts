@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts'
 import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
+import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
 import { createPastReader, type PastReader } from './compute/past-reader.ts'
 import { createDb } from './compute/sql-db.ts'
 import type { SqlDefinitions } from './compute/sql-definitions.ts'
@@ -46,6 +47,7 @@ export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: ()
 
 export interface Version {
   readonly serving: Serving
+  readonly listKeys: KeyLister
   readonly refresher: Refresher
 }
 
@@ -78,7 +80,12 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     onRead: (feature, key, at) => parts.activeKeys.touch(feature, key, at),
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
-  return { serving: holder.serving, refresher: createRefresher({ computations, online, clock, runs, log }) }
+  const db = createDb({ sourceStore: parts.sourceStore, registry })
+  return {
+    serving: holder.serving,
+    listKeys: createKeyLister({ registry, db, clock }),
+    refresher: createRefresher({ computations, online, clock, runs, log }),
+  }
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */

@@ -1,0 +1,38 @@
+import type { Clock } from '../clock.ts'
+import { type EntityKey, entityKey } from '../definition/entity-key.ts'
+import type { Entity, Registry } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { Db, DbResult } from './db.ts'
+
+const TIMEOUT_MS = 30_000
+
+/** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
+export type KeyLister = (entity: string) => Promise<readonly EntityKey[] | undefined>
+
+export function createKeyLister(options: { readonly registry: Registry; readonly db: Db; readonly clock: Clock }): KeyLister {
+  return async (name) => {
+    const entity = options.registry.entities.get(name)
+    if (!entity || entity.keys === null) return undefined
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
+    const columns = keyColumns(entity, result)
+    const keys = new Map<string, EntityKey>()
+    for (const row of result.rows) {
+      const key = entityKey(
+        entity,
+        columns.map((column) => row[column]),
+      )
+      keys.set(key.encoded, key)
+    }
+    return [...keys.values()]
+  }
+}
+
+/** By name when the query names them, else in order. */
+function keyColumns(entity: Entity, result: DbResult): number[] {
+  const named = entity.key.map((column) => result.columns.indexOf(column.name))
+  if (!named.includes(-1)) return named
+  if (result.columns.length === entity.key.length) return entity.key.map((_, i) => i)
+  const wanted = entity.key.map((column) => column.name).join(', ')
+  throw new FabraError('feature_failed', `The keys query of ${entity.name} does not give ${wanted}.`, { hint: `Select exactly ${wanted}.` })
+}
