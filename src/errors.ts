@@ -4,7 +4,7 @@
  */
 const CODES = {
   // The definitions (fabra check, fabra serve).
-  invalid_definition: { status: 500, exit: 2, retryable: false },
+  invalid_definition: { status: 500, exit: 1, retryable: false },
   definition_not_found: { status: 500, exit: 2, retryable: false },
   invalid_source: { status: 500, exit: 1, retryable: false },
   // The request or the command.

@@ -8,8 +8,14 @@ export class InvalidDefinitions extends FabraError {
   constructor(problems: readonly Problem[]) {
     const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
     super('invalid_definition', `The definitions have ${count}.`, { hint: 'Mend what is listed and try again.' })
-    this.problems = problems
+    this.problems = [...problems].sort(byPlace)
   }
+}
+
+/** In the order of the file; what has no place comes first. */
+export function byPlace(a: Problem, b: Problem): number {
+  if (a.place === null || b.place === null) return Number(a.place !== null) - Number(b.place !== null)
+  return a.place.file.localeCompare(b.place.file) || a.place.line - b.place.line || a.place.column - b.place.column
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Problem, Registry } from '../../definition/model.ts'
-import { problemText } from '../../definition/problems.ts'
+import { byPlace, problemText } from '../../definition/problems.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
@@ -52,11 +52,6 @@ function tellsOf(problem: Problem, type: Problem): boolean {
   const wrongText = /'("[^"]+")'/.exec(type.message)?.[1]
   const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.place.line < type.place.line
   return problem.place.line === type.place.line || sameText
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  if (a.place === null || b.place === null) return Number(a.place !== null) - Number(b.place !== null)
-  return a.place.file.localeCompare(b.place.file) || a.place.line - b.place.line || a.place.column - b.place.column
 }
 
 function asText({ registry, problems, warnings }: Findings, cwd: string): string {
