@@ -31,8 +31,8 @@ interface Question {
 }
 
 export interface PastReader {
-  /** @param refs All columns asked for, of one feature. @param key Of that feature's entity. */
-  read(refs: readonly FeatureRef[], key: EntityKey, from: ReadFrom): Promise<ReadPart>
+  /** @param refs All columns asked for, of one feature. @param key Of that feature's entity. @param asObject Columns by name, even if it is one. */
+  read(refs: readonly FeatureRef[], key: EntityKey, from: ReadFrom, asObject: boolean): Promise<ReadPart>
 }
 
 export function createPastReader(options: PastReaderOptions): PastReader {
@@ -80,19 +80,19 @@ export function createPastReader(options: PastReaderOptions): PastReader {
   }
 
   return {
-    async read(refs, key, from) {
+    async read(refs, key, from, asObject) {
       const part = refs[0]?.feature
       if (!part) return { text: undefined, eventAt: null }
       const { texts, eventAt } = await valueAt(part, key, from)
       const served = texts ?? part.defaults
       if (!served) return { text: undefined, eventAt: null }
-      return { text: textOf(refs, served), eventAt }
+      return { text: textOf(refs, served, asObject), eventAt }
     },
   }
 }
 
-function textOf(refs: readonly FeatureRef[], texts: readonly string[]): string {
+function textOf(refs: readonly FeatureRef[], texts: readonly string[], asObject: boolean): string {
   const [only] = refs
-  if (refs.length === 1 && only) return texts[only.column] ?? 'null'
+  if (!asObject && only) return texts[only.column] ?? 'null'
   return `{${refs.map((ref) => `${JSON.stringify(ref.feature.columns[ref.column]?.name)}:${texts[ref.column] ?? 'null'}`).join(',')}}`
 }

@@ -1,6 +1,7 @@
 import { parseDuration } from '../definition/duration.ts'
 import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { ValueType } from '../definition/model.ts'
+import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
 
@@ -78,7 +79,7 @@ function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly s
 function inputFromText(name: string, type: ValueType, text: string): unknown {
   if (type === 'string' || type === 'timestamp') return text
   try {
-    return JSON.parse(text)
+    return parseExact(text)
   } catch {
     throw new FabraError('invalid_input', `The input "${name}" is not a ${type}: ${JSON.stringify(text.slice(0, 60))}.`, {
       hint: `"${name}" is declared as ${type}.`,

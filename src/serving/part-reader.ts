@@ -14,21 +14,21 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
   return {
     async read(name: string, from: ReadFrom): Promise<ReadPart> {
       const current = serving()
-      const plan = current.plan([name])
+      const plan = current.planOne(name)
       const part = plan.refs[0]?.feature
       if (part) refuseCycle(part, from.chain)
       const asker = current.registry.entities.get(from.feature.entity)
       const keys = plan.groups.map((group) => keyOfPart(asker, from, group.entity, name))
       refuseInputs(plan, name, from.feature)
       const [key] = keys
-      if (from.mode === 'past' && key) return past().read(plan.refs, key, from)
+      if (from.mode === 'past' && key) return past().read(plan.refs, key, from, plan.asObject)
       const rows = [{ keys, inputs: undefined }]
       const [result] = await current.engine.read(plan, rows, { maxAge: null, signal: from.signal, chain: from.chain })
       const error = result?.errors?.find((candidate) => candidate !== undefined)
       if (error) throw error
       if (!result || result.statuses[0] === 'missing') return { text: undefined, eventAt: null }
       const eventAt = result.oldestInputAt[0] ?? result.eventAt[0] ?? null
-      return { text: wholeValue(plan.refs, result.values, false), eventAt }
+      return { text: wholeValue(plan, result.values, false), eventAt }
     },
   }
 }

@@ -32,6 +32,8 @@ export interface Plan {
   /** Key columns and inputs that a row of this plan may hold. */
   readonly columns: readonly string[]
   readonly inputs: ReadonlyMap<string, { readonly type: Feature['inputs'][string] }>
+  /** One feature with columns, asked for by its own name: its value is an object. */
+  readonly asObject: boolean
 }
 
 /** One row of a request: a key per group of the plan, and the inputs given. */
@@ -53,7 +55,7 @@ export function planFeature(registry: Registry, feature: Feature, nextFiring: Ne
   }
 }
 
-export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<string, PlannedFeature>): Plan {
+export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<string, PlannedFeature>, asObject = false): Plan {
   const groups: { entity: Entity; features: PlannedFeature[]; targets: { ref: number; column: number }[][] }[] = []
   refs.forEach((ref, r) => {
     const feature = planned.get(ref.feature.name)
@@ -76,6 +78,7 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
     groups: groups.map((group) => ({ ...group, fields: group.features.map((feature) => feature.field) })),
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,
+    asObject,
   }
 }
 

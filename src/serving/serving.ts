@@ -1,6 +1,6 @@
 import { keyColumnJson, keyColumnsJson } from '../definition/entity-key.ts'
-import type { FeatureRef, Registry } from '../definition/model.ts'
-import { resolveRefs } from '../definition/registry.ts'
+import type { Registry } from '../definition/model.ts'
+import { resolveRef, resolveRefs } from '../definition/refs.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { Engine } from './engine.ts'
 import type { NextFiring } from './freshness.ts'
@@ -16,7 +16,7 @@ export interface Serving {
   readonly planned: ReadonlyMap<string, PlannedFeature>
   /** @throws FabraError unknown_feature naming the nearest known one. */
   plan(names: readonly string[]): Plan
-  /** The plan of one name. @throws FabraError unknown_feature */
+  /** The plan of one feature or column, never of a feature set. @throws FabraError unknown_feature */
   planOne(name: string): Plan
   /** @throws FabraError unknown_feature_set */
   planSet(name: string): Plan
@@ -25,17 +25,32 @@ export interface Serving {
 export function createServing(options: { readonly registry: Registry; readonly engine: Engine; readonly nextFiring: NextFiring }): Serving {
   const { registry, engine, nextFiring } = options
   const planned = new Map([...registry.features].map(([name, feature]) => [name, planFeature(registry, feature, nextFiring)]))
-  const plans = new Map<string, Plan>()
+  const plans = new Map<string, { readonly plan: Plan; readonly count: number }>()
+  const single = new Map<string, Plan>()
 
   function plan(names: readonly string[]): Plan {
     const id = names.join(',')
-    let known = plans.get(id)
-    if (!known) {
-      known = compilePlan(resolveRefs(registry, names), planned)
-      if (plans.size >= MAX_PLANS) plans.clear()
-      plans.set(id, known)
+    const known = plans.get(id)
+    // No known name has a comma, so lists that look alike differ in length.
+    if (known?.count === names.length) return known.plan
+    const compiled = compilePlan(resolveRefs(registry, names), planned)
+    if (plans.size >= MAX_PLANS) plans.clear()
+    plans.set(id, { plan: compiled, count: names.length })
+    return compiled
+  }
+
+  function planOne(name: string): Plan {
+    const known = single.get(name)
+    if (known) return known
+    if (registry.featureSets.has(name)) {
+      throw new FabraError('unknown_feature', `"${name}" is a feature set, not a feature.`, {
+        hint: `POST /v1/features with "feature_set": "${name}".`,
+      })
     }
-    return known
+    const refs = resolveRef(registry.features, name)
+    const compiled = compilePlan(refs, planned, registry.features.has(name) && refs[0]?.feature.columns[0]?.name !== null)
+    single.set(name, compiled)
+    return compiled
   }
 
   return {
@@ -43,7 +58,7 @@ export function createServing(options: { readonly registry: Registry; readonly e
     engine,
     planned,
     plan,
-    planOne: (name) => plans.get(name) ?? plan([name]),
+    planOne,
     planSet(name) {
       const set = registry.featureSets.get(name)
       if (!set) {
@@ -69,9 +84,8 @@ export function rowEntityJson(plan: Plan, row: PlanRow): string {
 }
 
 /** One feature asked as a whole: its columns as an object, or its single value. */
-export function wholeValue(refs: readonly FeatureRef[], values: readonly string[], missing: boolean): string {
-  const [only] = refs
+export function wholeValue(plan: Plan, values: readonly string[], missing: boolean): string {
   if (missing) return 'null'
-  if (refs.length === 1 && only) return values[0] ?? 'null'
-  return `{${refs.map((ref, i) => `${JSON.stringify(ref.feature.columns[ref.column]?.name)}:${values[i] ?? 'null'}`).join(',')}}`
+  if (!plan.asObject) return values[0] ?? 'null'
+  return `{${plan.refs.map((ref, i) => `${JSON.stringify(ref.feature.columns[ref.column]?.name)}:${values[i] ?? 'null'}`).join(',')}}`
 }

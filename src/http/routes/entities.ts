@@ -25,7 +25,7 @@ async function getEntity(serving: Serving, name: string, id: string, request: Re
   let key: string | undefined
   const parts = await Promise.all(
     features.map(async (feature) => {
-      const plan = serving.plan([feature.name])
+      const plan = serving.planOne(feature.name)
       const { row, maxAge } = rowFromQuery(forgiving(plan), keyed)
       const [first] = row.keys
       if (first) key ??= keyColumnsJson(entity, first)

@@ -43,7 +43,7 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
 /** `"value":…,"status":…` and the rest: what every answer about one feature says. */
 export function valueFieldsJson(plan: Plan, result: RowResult): string {
   const [status] = result.statuses
-  const value = wholeValue(plan.refs, result.values, status === 'missing' || status === 'error')
+  const value = wholeValue(plan, result.values, status === 'missing' || status === 'error')
   const eventAt = result.eventAt[0] ?? null
   const oldest = result.oldestInputAt[0] ?? null
   const servedFrom = result.servedFrom[0] ?? null

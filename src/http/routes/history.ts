@@ -18,7 +18,7 @@ export function historyRoutes(app: Elysia, options: HttpOptions): void {
 
 /** Recorded values of one key, newest first. */
 async function history(options: HttpOptions, name: string, request: Request): Promise<Response> {
-  const plan = options.serving().plan([name])
+  const plan = options.serving().planOne(name)
   const feature = plan.refs[0]?.feature
   const entity = plan.groups[0]?.entity
   if (!feature || !entity) throw new FabraError('unknown_feature', `No feature "${name}".`)

@@ -23,7 +23,7 @@ export function refreshRoutes(app: Elysia, options: HttpOptions): void {
 /** Answers when the run has ended. */
 async function refresh(options: HttpOptions, name: string, request: Request): Promise<Response> {
   const serving = options.serving()
-  const [ref] = serving.plan([name]).refs
+  const [ref] = serving.planOne(name).refs
   const feature = ref?.feature
   const entity = feature && serving.registry.entities.get(feature.entity)
   if (!feature || !entity) throw new FabraError('unknown_feature', `No feature "${name}".`)
@@ -59,7 +59,7 @@ function listRuns(options: HttpOptions, query: URLSearchParams): Response {
       throw new FabraError('invalid_input', `Unknown query parameter "${name}".`, { hint: suggest(name, ['feature', 'limit']) })
   }
   const feature = query.get('feature') ?? undefined
-  if (feature !== undefined) options.serving().plan([feature])
+  if (feature !== undefined) options.serving().planOne(feature)
   const limit = Number(query.get('limit') ?? DEFAULT_RUNS)
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_RUNS)
     throw new FabraError('invalid_input', 'limit is out of range.', { hint: `Write a whole number from 1 to ${MAX_RUNS}.` })
