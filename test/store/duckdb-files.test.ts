@@ -140,6 +140,7 @@ describe('what is wrong with a file is told with its place', () => {
     ['too few fields', 'a,b\n1,2\n\n1\n', {}, {}, ['line 4', 'it has 1 value, the header names 2 columns']],
     ['a quote that does not close', 'a,b\n1,2\n1,"2\n', {}, {}, ['line 3']],
     ['a time that is none', 'a,t\n"x\ny",2026-01-02\n2,soon\n', { timestamp: 't' }, {}, ['line 4', '"t"', '"soon" is not a time']],
+    ['a row of several lines', 'a,t\n"x\n\ny",soon\n', { timestamp: 't' }, {}, ['line 2', '"soon" is not a time']],
     ['a key that does not convert', 'a,b\n1,2\n1.5,2\n', {}, { a: 'int' }, ['line 3', '"1.5" is not a 64-bit int']],
     ['a key beyond 64 bits', 'a\n9223372036854775808\n', {}, { a: 'int' }, ['line 2', '9223372036854775808']],
     ['a value that columns rules out', 'a,b\n1,2\n1,x\n', { columns: { b: 'INTEGER' } }, {}, ['line 3', '"x" is not INTEGER']],

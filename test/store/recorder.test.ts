@@ -1,44 +1,17 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import type { Entity, Feature } from '../../src/definition/model.ts'
+import type { Feature } from '../../src/definition/model.ts'
 import { FabraError } from '../../src/errors.ts'
 import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { fromHistoryText, toHistoryText } from '../../src/store/history-text.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { OfflineStore, Origin } from '../../src/store/offline-store.ts'
 import { createRecorder, fieldOf, type RecordedWrite, type RecorderOptions } from '../../src/store/recorder.ts'
 import { movableClock } from '../support/clock.ts'
+import { feature, User } from '../support/stored-definitions.ts'
 
 const MINUTE = 60e6
-const described = { description: null, owner: null, tags: [], place: null }
-const User: Entity = { ...described, name: 'User', key: [{ name: 'user_id', type: 'string' }], keys: null }
-
-function feature(facts: Partial<Feature> = {}): Feature {
-  return {
-    ...described,
-    name: 'count_1h',
-    entity: 'User',
-    computation: { kind: 'function' },
-    columns: [{ name: null, type: 'int' }],
-    refresh: { kind: 'interval', every: 5 * MINUTE },
-    maxStaleness: null,
-    lookBack: null,
-    defaults: null,
-    timeout: null,
-    keepWarm: null,
-    history: 'changes',
-    inputs: {},
-    uses: [],
-    replay: false,
-    version: null,
-    sameAs: null,
-    fingerprint: 'f1',
-    ...facts,
-  }
-}
-
 /** Real stores; `fail(n)` makes the next n commits fail. */
 async function bench(options: Partial<RecorderOptions> = {}) {
   const online = createMemoryOnlineStore()
@@ -202,6 +175,19 @@ describe('durability', () => {
     expect(problems.length).toBe(1)
   })
 
+  test('what is recorded while a commit runs is in the next one', async () => {
+    const { recorder, write, rows } = await bench()
+    const count = feature({ history: 'all' })
+    const committing = recorder.record([write(count, '1')], { durable: true })
+    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.all([
+      committing,
+      recorder.record([write(count, '2')], { durable: false }),
+      recorder.record([write(count, '3')], { durable: true }),
+    ])
+    expect((await rows(count)).map((row) => row.value)).toEqual(['1', '2', '3'])
+  })
+
   test('whoever waits for a history that stays down is told; the value is still written later', async () => {
     const { recorder, write, rows, fail } = await bench({ commitEveryMs: 1 })
     const count = feature()
@@ -264,38 +250,5 @@ describe('order', () => {
     expect(await record(count, '1', { eventAt: 10 })).toEqual([0])
     expect((await served(count))?.texts).toEqual(['2'])
     expect((await rows(count)).map((row) => row.value)).toEqual(['1', '2'])
-  })
-})
-
-describe('texts', () => {
-  const spend = feature({
-    columns: [
-      { name: 'total', type: 'float' },
-      { name: 'a"b', type: 'json' },
-    ],
-  })
-
-  test('numbers beyond 2^53 and odd texts come back to the letter', () => {
-    const texts = ['9007199254740993.000', '{"a":[1,{"b":"}\\"]"}],"c":null}']
-    expect(toHistoryText(spend, texts)).toBe('{"total":9007199254740993.000,"a\\"b":{"a":[1,{"b":"}\\"]"}],"c":null}}')
-    expect(fromHistoryText(spend, toHistoryText(spend, texts))).toEqual(texts)
-    expect(fromHistoryText(feature(), toHistoryText(feature(), ['12345678901234567890']))).toEqual(['12345678901234567890'])
-  })
-
-  test('a tombstone stays one, and is not null', () => {
-    for (const of of [spend, feature()]) {
-      expect(fromHistoryText(of, toHistoryText(of, null))).toBeNull()
-    }
-    expect(fromHistoryText(feature(), 'null')).toEqual(['null'])
-  })
-
-  test('any two JSON values survive', () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
-        const texts = [JSON.stringify(a), JSON.stringify(b)]
-        expect(fromHistoryText(spend, toHistoryText(spend, texts))).toEqual(texts)
-        expect(fromHistoryText(spend, ` { "a\\"b" : ${texts[1]} , "total":${texts[0]}\n}`)).toEqual(texts)
-      }),
-    )
   })
 })

@@ -1,0 +1,29 @@
+import type { Entity, Feature } from '../../src/definition/model.ts'
+
+const described = { description: null, owner: null, tags: [], place: null }
+export const User: Entity = { ...described, name: 'User', key: [{ name: 'user_id', type: 'string' }], keys: null }
+
+/** A feature refreshed every five minutes, with one int. */
+export function feature(facts: Partial<Feature> = {}): Feature {
+  return {
+    ...described,
+    name: 'count_1h',
+    entity: 'User',
+    computation: { kind: 'function' },
+    columns: [{ name: null, type: 'int' }],
+    refresh: { kind: 'interval', every: 300e6 },
+    maxStaleness: null,
+    lookBack: null,
+    defaults: null,
+    timeout: null,
+    keepWarm: null,
+    history: 'changes',
+    inputs: {},
+    uses: [],
+    replay: false,
+    version: null,
+    sameAs: null,
+    fingerprint: 'f1',
+    ...facts,
+  }
+}
