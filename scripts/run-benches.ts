@@ -46,14 +46,17 @@ function print(measurements: readonly Measurement[]): void {
       const values = [...row.values].sort((a, b) => a - b)
       const median = values[Math.floor(values.length / 2)] ?? Number.NaN
       const show = (value: number) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`
-      const isKept = row.atMost === undefined ? '' : median <= row.atMost ? 'kept' : 'BROKEN'
+      const { atMost, atLeast } = row
+      const worst = atLeast === undefined ? values.at(-1) : values[0]
+      const isKept = median <= (atMost ?? Number.POSITIVE_INFINITY) && median >= (atLeast ?? Number.NEGATIVE_INFINITY)
+      const promise = atMost !== undefined ? `≤ ${atMost} ${row.unit}` : atLeast !== undefined ? `≥ ${atLeast} ${row.unit}` : ''
       return [
         row.what,
         show(median),
-        show(values.at(-1) ?? Number.NaN),
+        show(worst ?? Number.NaN),
         `${values.length}`,
-        row.atMost ? `≤ ${row.atMost} ${row.unit}` : '',
-        isKept,
+        promise,
+        promise === '' ? '' : isKept ? 'kept' : 'BROKEN',
       ]
     }),
   ]

@@ -1,11 +1,12 @@
 /** What a benchmark measured: one row of the table. */
 export interface Measurement {
   readonly what: string
-  readonly unit: 'ms' | 'MB' | 'MiB' | 's'
+  readonly unit: 'ms' | 'MB' | 'MiB' | 's' | '/s' | '×'
   /** One for each run. */
   readonly values: readonly number[]
   /** What is promised of the median. */
   readonly atMost?: number
+  readonly atLeast?: number
 }
 
 /** A file `<name>.bench.ts` in this folder exports one of these as `bench`. */

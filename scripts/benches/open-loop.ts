@@ -1,0 +1,77 @@
+/** A process of its own: `open-loop.ts <url> <rate> <seconds> [body]` prints sorted latencies in milliseconds as JSON. */
+const [address = '', rateText = '1000', secondsText = '5', body = ''] = process.argv.slice(2)
+const url = new URL(address)
+const rate = Number(rateText)
+const total = rate * Number(secondsText)
+const head = body === '' ? `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n\r\n` : ''
+const request =
+  head ||
+  `POST ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+
+const CONNECTIONS = 64
+const latencies: number[] = []
+const waiting: number[] = []
+const free: { write(text: string): unknown; data: Connection }[] = []
+const done = Promise.withResolvers<void>()
+
+interface Connection {
+  dueAt: number
+  expected: number
+  received: number
+}
+
+/** Bytes of the whole answer, once its head is here. */
+function answerLength(chunk: Buffer): number {
+  const headEnd = chunk.indexOf('\r\n\r\n')
+  const length = /content-length: (\d+)/i.exec(chunk.toString('latin1', 0, headEnd))?.[1]
+  if (chunk.toString('latin1', 9, 12) !== '200' || length === undefined) throw new Error(chunk.toString('latin1', 0, 400))
+  return headEnd + 4 + Number(length)
+}
+
+for (let i = 0; i < CONNECTIONS; i++) {
+  await Bun.connect<Connection>({
+    hostname: url.hostname,
+    port: Number(url.port),
+    data: { dueAt: 0, expected: 0, received: 0 },
+    socket: {
+      open: (socket) => {
+        free.push(socket)
+      },
+      data(socket, chunk) {
+        const connection = socket.data
+        if (connection.received === 0) connection.expected = answerLength(chunk)
+        connection.received += chunk.length
+        if (connection.received < connection.expected) return
+        latencies.push(performance.now() - connection.dueAt)
+        connection.received = 0
+        const next = waiting.shift()
+        if (next === undefined) free.push(socket)
+        else send(socket, next)
+        if (latencies.length === total) done.resolve()
+      },
+    },
+  })
+}
+
+function send(socket: (typeof free)[number], dueAt: number): void {
+  socket.data.dueAt = dueAt
+  socket.write(request)
+}
+
+const startedAt = performance.now()
+let sent = 0
+function tick(): void {
+  const now = performance.now()
+  while (sent < total && startedAt + (sent * 1000) / rate <= now) {
+    const dueAt = startedAt + (sent * 1000) / rate
+    sent++
+    const socket = free.pop()
+    if (socket) send(socket, dueAt)
+    else waiting.push(dueAt)
+  }
+  if (sent < total) setImmediate(tick)
+}
+tick()
+await done.promise
+console.log(JSON.stringify(latencies.sort((a, b) => a - b)))
+process.exit(0)
