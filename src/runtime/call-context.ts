@@ -97,16 +97,19 @@ function rowObject(columns: readonly string[], row: readonly unknown[]): Record<
   return object
 }
 
-/** Times travel as text with microseconds' room, undefined as NULL; what cannot travel is named here, where the author's stack is. */
+/** Times travel as text, undefined as NULL; what cannot be bound is named here, where the author's stack is. */
 function plainParam(value: unknown, index: number): unknown {
-  if (value === undefined) return null
-  if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw new TypeError(`Parameter ${index + 1} of the query is an invalid Date.`)
-    return value.toISOString()
+  if (value === undefined || value === null) return null
+  if (Array.isArray(value)) return value.map((item) => plainParam(item, index))
+  if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return value
+  const which = `Parameter ${index + 1} of the query`
+  if (!(value instanceof Date)) {
+    throw new TypeError(
+      `${which} is ${typeof value === 'object' ? 'an object' : `a ${typeof value}`}. Bind texts, numbers, booleans, Dates or lists of them.`,
+    )
   }
-  if (typeof value === 'function' || typeof value === 'symbol')
-    throw new TypeError(`Parameter ${index + 1} of the query is a ${typeof value}.`)
-  return value
+  if (Number.isNaN(value.getTime())) throw new TypeError(`${which} is an invalid Date.`)
+  return value.toISOString()
 }
 
 async function getPart(call: Call, part: unknown): Promise<unknown> {

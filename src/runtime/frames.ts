@@ -98,13 +98,31 @@ export type GuestFrame =
   | LogFrame
   | { readonly t: 'pong' }
 
-/** Collects what is sent in one microtask into one message. */
-export function createOutbox<Frame>(post: (frames: readonly Frame[]) => void): (frame: Frame) => void {
+/**
+ * Collects what is sent in one microtask into one message.
+ * @param instead What to send for a frame that cannot be sent (it holds something that does not travel), so that nobody waits in vain.
+ */
+export function createOutbox<Frame>(
+  post: (frames: readonly Frame[]) => void,
+  instead: (frame: Frame, error: unknown) => Frame | null = () => null,
+): (frame: Frame) => void {
   let queue: Frame[] = []
+  const postAlone = (frame: Frame) => {
+    try {
+      post([frame])
+    } catch (error) {
+      const other = instead(frame, error)
+      if (other !== null) post([other])
+    }
+  }
   const flush = () => {
     const frames = queue
     queue = []
-    post(frames)
+    try {
+      post(frames)
+    } catch {
+      for (const frame of frames) postAlone(frame)
+    }
   }
   return (frame) => {
     if (queue.push(frame) === 1) queueMicrotask(flush)

@@ -70,7 +70,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     definitions: null,
     send: createOutbox((frames: readonly HostFrame[]) => {
       if (!ended) thread.postMessage(frames)
-    }),
+    }, unsendable),
     runningId: () => Atomics.load(running, 0),
     async terminate() {
       if (!ended) {
@@ -114,4 +114,10 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   })
   worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running })
   return worker
+}
+
+function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
+  if (frame.t !== 'answer') return null
+  const message = `The answer holds a value that cannot be handed to a function: ${error instanceof Error ? error.message : String(error)}`
+  return { t: 'answer', ask: frame.ask, error: { code: 'feature_failed', message } }
 }

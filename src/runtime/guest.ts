@@ -243,7 +243,7 @@ function failure(call: Call, error: unknown): ResultFrame {
 }
 
 /** The stack down to where Fabra called the function. */
-function userStack(error: Error): string {
+export function userStack(error: Error): string {
   const head = `${error.name}: ${error.message}`
   const lines = (error.stack ?? head).split('\n')
   const boundary = lines.findIndex((line) => line.includes('node:async_hooks'))

@@ -6,14 +6,14 @@ import { buildRegistry } from '../definition/registry.ts'
 import { source } from '../definition/source.ts'
 import { encodeValue } from '../definition/value.ts'
 import type { GuestFrame, HostFrame } from './frames.ts'
-import { startGuest } from './guest.ts'
+import { startGuest, userStack } from './guest.ts'
 
 const post: (frames: readonly GuestFrame[]) => void = postMessage
 const receive = startGuest({ exports: { entity, feature, featureSet, source }, build: buildRegistry, encode: encodeValue }, post)
 
 // A promise that nobody awaits must not take down the other calls of the thread.
 const stray = (error: unknown) => {
-  const text = error instanceof Error ? (error.stack ?? error.message) : Bun.inspect(error)
+  const text = error instanceof Error ? userStack(error) : Bun.inspect(error)
   post([{ t: 'log', id: 0, level: 'error', message: 'An error in a feature file was not caught.', fields: { error: text } }])
 }
 process.on('uncaughtException', stray)

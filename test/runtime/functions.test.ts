@@ -86,6 +86,29 @@ describe('a function gets', () => {
   })
 })
 
+describe('what cannot travel', () => {
+  const files = {
+    'features.ts': `${HEAD}${fn('f', `async (id, { db }) => db.query('SELECT', { a: () => 1 }).catch((error) => error.message)`)}
+      ${fn('g', `async (id, { db }) => db.query('SELECT', [new Date(0), 1n]).then((rows) => rows.length, (error) => error.message)`)}`,
+  }
+
+  test('as a parameter is named to the function', async () => {
+    await using on = await bench(files)
+    expect(answered(await on.ask('f', ['u1']))).toContain('Parameter 1 of the query is an object')
+    expect(answered(await on.ask('g', ['u1']))).toBe(0)
+    expect(on.queries.map((one) => one.params)).toEqual([[['1970-01-01T00:00:00.000Z', 1n]]])
+  })
+
+  test('in an answer fails that question and no other', async () => {
+    await using on = await bench(files, {
+      query: async (_sql, _params, at) => ({ columns: ['v'], rows: at.asOf === 1 ? [[() => 1]] : [[1]] }),
+    })
+    const [bad, good] = await Promise.all([on.ask('g', ['u1'], { asOf: 1 }), on.ask('g', ['u2'], { asOf: 2 })])
+    expect(answered(bad)).toContain('cannot be handed to a function')
+    expect(answered(good)).toBe(1)
+  })
+})
+
 describe('import { db }', () => {
   test('reads as of the computation it is used in, however deep and however many run', async () => {
     await using on = await bench(
