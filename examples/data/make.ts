@@ -1,5 +1,5 @@
 /**
- * Writes the sample data of the examples: `bun examples/data/make.ts`. The same seed gives the same bytes, so a run changes nothing.
+ * Writes the sample data of the examples: `bun examples/data/make.ts [folder]`. The same seed gives the same bytes, so a run changes nothing.
  *
  * The data reaches far into the future on purpose. A row becomes visible when its time comes, so the examples answer with living
  * values on any day until the files end. One user, u1, acts around the clock; the others are sparse to keep the files small.
@@ -10,13 +10,13 @@ const FROM = Date.UTC(2026, 9, 1)
 const TO = Date.UTC(2028, 0, 15)
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-const folder = new URL('./', import.meta.url).pathname
+const folder = process.argv[2] ?? import.meta.dir
 
 type Random = () => number
 
-await Bun.write(`${folder}transactions.csv`, transactions(seededRandom(1)))
-await Bun.write(`${folder}purchases.jsonl`, purchases(seededRandom(2)))
-await writeParquet(`${folder}page_views.parquet`, pageViews(seededRandom(3)))
+await Bun.write(`${folder}/transactions.csv`, transactions(seededRandom(1)))
+await Bun.write(`${folder}/purchases.jsonl`, purchases(seededRandom(2)))
+await writeParquet(`${folder}/page_views.parquet`, pageViews(seededRandom(3)))
 
 /** Card payments of u1…u50. u1 pays every 5 to 25 minutes day and night, so its last hour is never empty. */
 function transactions(random: Random): string {

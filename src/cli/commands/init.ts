@@ -102,6 +102,7 @@ function reasonOf(cause: unknown): string {
     EACCES: 'no permission',
     EPERM: 'no permission',
     EROFS: 'the file system is read-only',
+    ENOENT: 'the folder cannot be made there',
     ENOSPC: 'the disk is full',
     ENOTDIR: 'a part of the path is a file',
     EEXIST: 'a part of the path is a file',
