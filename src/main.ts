@@ -1,6 +1,13 @@
 import { run } from './cli/run.ts'
 import { processEnv } from './config.ts'
 
+// A reader that went away (`fabra serve | head -1`) must not take the server with it; a full disk must not look like success.
+let lost = ''
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') lost = error.message
+})
+process.stderr.on('error', () => {})
+
 /** Ends of the process are here and nowhere else. A second signal does not wait. */
 const code = await run(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
@@ -20,4 +27,7 @@ const code = await run(process.argv.slice(2), {
     }
   },
 })
-process.exit(code)
+// A failed write is told in the next round of the event loop.
+await new Promise((resolve) => setImmediate(resolve))
+if (lost !== '') process.stderr.write(`error io_failed: The result could not be written: ${lost}\n`)
+process.exit(lost === '' ? code : code || 1)
