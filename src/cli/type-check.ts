@@ -13,6 +13,7 @@ import { editorTypesText, nearestTsconfig } from './editor-types.ts'
  * @returns what is wrong, in the order of the checker.
  */
 export async function typeCheck(files: readonly string[]): Promise<Problem[]> {
+  if (files.length === 0) return []
   const folder = mkdtempSync(join(tmpdir(), 'fabra-check-'))
   try {
     writeFileSync(join(folder, 'fabra.d.ts'), editorTypesText())

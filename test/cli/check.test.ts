@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../src/cli/run.ts'
@@ -98,6 +98,20 @@ describe('fabra check', () => {
           hint: expect.any(String),
         },
       ])
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'tells a slip of the pen, a folder and a text file once each',
+    async () => {
+      write('slip.ts', 'export const a = {')
+      mkdirSync(join(cwd, 'folder'))
+      write('notes.txt', 'no code')
+      for (const name of ['slip.ts', 'folder', 'notes.txt']) {
+        const { exitCode, stdout } = await fabra('check', name)
+        expect({ name, exitCode, stdout }).toEqual({ name, exitCode: 1, stdout: expect.stringMatching(/\n\n1 problem\n$/) })
+      }
     },
     LIMIT_MS,
   )

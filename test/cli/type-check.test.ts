@@ -19,6 +19,15 @@ describe('type checking', () => {
     expect(await typeCheck([example, join(folder, 'alone.ts')])).toEqual([])
   })
 
+  test('leaves matters of taste to the linter: an unused parameter is no problem, whatever tsconfig.json says', async () => {
+    write(
+      'tsconfig.json',
+      '{ "compilerOptions": { "noUnusedLocals": true, "noUnusedParameters": true, "composite": true, "declaration": true } }',
+    )
+    cpSync(join(EXAMPLES, 'basic_features.ts'), join(folder, 'features.ts'))
+    expect(await typeCheck([join(folder, 'features.ts')])).toEqual([])
+  })
+
   test('names file, line and column of every problem, in imported files too', async () => {
     write('other.ts', 'export const y: number = "s"; export const x = 1')
     const file = write('features.ts', [
