@@ -2,8 +2,13 @@
 import { join } from 'node:path'
 
 const PROJECT = join(import.meta.dir, '..')
+/** On a machine with more to do. Nothing waits this long when all is well. */
+const TIMEOUT_MS = 60_000
 
-const child = Bun.spawn([process.execPath, 'test', ...process.argv.slice(2)], { cwd: PROJECT, stdio: ['inherit', 'inherit', 'pipe'] })
+const child = Bun.spawn([process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...process.argv.slice(2)], {
+  cwd: PROJECT,
+  stdio: ['inherit', 'inherit', 'pipe'],
+})
 
 // The report comes on stderr. It is shown as it arrives; the end of it is kept for the figures.
 let report = ''

@@ -1,7 +1,9 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './support/binary.ts'
+
+setDefaultTimeout(60_000)
 
 const SCRIPT = join(import.meta.dir, '../scripts/run-tests.ts')
 const PASSING = "import { expect, test } from 'bun:test'\ntest('one', () => expect(1).toBe(1))\ntest('two', () => expect(2).toBe(2))\n"

@@ -1,5 +1,7 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
+
+setDefaultTimeout(60_000)
 
 const PROJECT = join(import.meta.dir, '..')
 

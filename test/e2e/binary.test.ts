@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
 import { builtBinary, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { until } from '../support/until.ts'
+
+// It may have to be built first.
+setDefaultTimeout(60_000)
 
 /** The executable alone, as somebody has it who downloaded it: no sources, no node_modules, no cache. */
 let downloads = ''

@@ -46,7 +46,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   refresh: JOB_NEEDS,
   training: JOB_NEEDS,
   ingest: JOB_NEEDS,
-  http: [...JOBS, 'definition', 'observability'],
+  // History is read from its port: there is no job in between.
+  http: [...JOBS, 'ports', 'definition', 'observability'],
   observability: [],
   deploy: [],
   ui: [],

@@ -1,6 +1,9 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { RedisClient, SQL } from 'bun'
 import { startPostgres, startRedis } from './servers.ts'
+
+// A PostgreSQL cluster is created.
+setDefaultTimeout(60_000)
 
 test('a Redis server starts empty, and comes back on its port after it was killed', async () => {
   await using redis = await startRedis()

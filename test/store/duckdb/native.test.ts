@@ -1,8 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolders, type NativeFile, type NativeLibrary } from '../../../src/store/duckdb/native.ts'
 import { temporaryFolder } from '../../support/binary.ts'
+
+// Each test unpacks 70 MB.
+setDefaultTimeout(60_000)
 
 const PROJECT = join(import.meta.dir, '../../..')
 const UNPACKED = ['duckdb.node', 'libduckdb.so']
