@@ -83,10 +83,14 @@ test('calls go on after many blocked ones', async () => {
 })
 
 test('a thread that was blocked by a call with a very short timeout is not left running', async () => {
-  await using on = await bench({ 'features.ts': `${HEAD}${fn('spin', '() => { while (true) {} }', `timeout: '2ms'`)}` }, { workers: 1 })
+  await using on = await bench(
+    { 'features.ts': `${HEAD}${fn('spin', '() => { while (true) {} }', `timeout: '2ms'`)}${fn('quick', '() => 1')}` },
+    { workers: 1 },
+  )
+  await on.ask('quick', ['u1'])
   expect(errorOf(await on.ask('spin', ['u1'])).code).toBe('feature_timeout')
   // The processor is idle again once the thread is gone.
-  await until('the thread to end', 10_000, async () => {
+  await until('the thread to end', 4000, async () => {
     const before = process.cpuUsage()
     await Bun.sleep(200)
     const { user } = process.cpuUsage(before)
