@@ -16,6 +16,7 @@ import type { SqlFault } from './sql-checks.ts'
 import { matchColumns, type SqlColumn } from './sql-columns.ts'
 import { lineAndColumn } from './sql-edits.ts'
 import { lateralRow, type RowSql, rowSqlOf, setPrelude, unknownParameters } from './sql-parameters.ts'
+import { type PlainAggregate, plainAggregateOf } from './sql-plain.ts'
 import { timeColumnProblem } from './sql-shadow.ts'
 import { bodyFor, setStatement } from './sql-statement.ts'
 
@@ -33,6 +34,8 @@ export interface SqlDefinition {
   /** Over the row list; null with the engine's reason when it takes the statement only row by row. */
   readonly set: { readonly text: string; readonly refusal: null } | { readonly text: null; readonly refusal: string }
   readonly row: RowSql
+  /** Its shape when it is a plain windowed aggregate. */
+  readonly plain: PlainAggregate | null
   readonly alwaysOneRow: boolean
 }
 
@@ -90,7 +93,7 @@ async function compile(
   columns: readonly SqlColumn[],
   natural: readonly TableColumn[],
 ): Promise<SqlDefinition | SqlFault[]> {
-  const { feature, entity, store } = checking
+  const { feature, entity, store, world } = checking
   const fault = await bindShadowed(sql, checking, store, natural)
   if (fault) return [fault]
   const setText = setStatement(bodyFor(sql, sql.shadows, lateralRow(checking)).text)
@@ -105,6 +108,7 @@ async function compile(
     past: pastRefusal(sql),
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
     row: rowSqlOf(sql, checking),
+    plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
   }
 }

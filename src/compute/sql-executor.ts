@@ -6,7 +6,8 @@
  *     await executor.compute(feature, rows, { signal, timeoutMs, mode })
  *
  * There are several ways to run one query for many rows, all with one meaning. Set-based: the query is the body of a LATERAL subquery over the
- * list of rows. Row by row: the same body with bound parameters. One row is always run with parameters. When the engine refuses a statement
+ * list of rows. Row by row: the same body with bound parameters. Event-sorted: plain aggregates of keys with much history (`sql-sorted.ts`).
+ * Which is taken is settled by the number of rows and a trial on a few of them (`sql-strategies.ts`). When the engine refuses a statement
  * set-based, or one row of a set fails, smaller pieces are tried, down to single rows, so that each row gets its own answer.
  */
 import type { Micros } from '../clock.ts'
@@ -17,12 +18,20 @@ import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
 import type { RowSql } from './sql-parameters.ts'
+import { createStrategies, type Strategies, type Strategy, TRIAL } from './sql-strategies.ts'
 import { sqlValueText } from './sql-values.ts'
 
 export interface SqlExecutorParts {
   readonly sourceStore: SourceStore
   /** Of one registry; a reload makes a new executor. */
   readonly definitions: Pick<SqlDefinitions, 'get'>
+  /** Always this way where it is possible: for tests and measurements. */
+  readonly strategy?: Strategy
+}
+
+export interface SqlExecutor extends Executor {
+  /** How a feature is computed, in a line; null for one that is not SQL. */
+  explain(feature: string): string | null
 }
 
 /** Rows in one set-based statement. More only makes the lists longer that are held at once. */
@@ -32,8 +41,13 @@ const SMALL_SET = 8
 /** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
 const MAX_PROBES = 256
 
-export function createSqlExecutor(parts: SqlExecutorParts): Executor {
+export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
+  const strategies = createStrategies(parts.sourceStore, parts.strategy)
   return {
+    explain(name) {
+      const definition = parts.definitions.get(name)
+      return definition ? strategies.explain(definition) : null
+    },
     async compute(feature, rows, options) {
       const definition = parts.definitions.get(feature.name)
       if (!definition) return rows.map(() => asError(unknownDefinition(feature)))
@@ -41,9 +55,15 @@ export function createSqlExecutor(parts: SqlExecutorParts): Executor {
         const error = refusedForPast(feature, definition.past)
         return rows.map(() => asError(error))
       }
-      return new Batch(parts.sourceStore, definition, rows, options).run()
+      return new Batch({ store: parts.sourceStore, strategies, definition }, rows, options).run()
     },
   }
+}
+
+interface Work {
+  readonly store: SourceStore
+  readonly strategies: Strategies
+  readonly definition: SqlDefinition
 }
 
 /** One call of compute: holds the deadline and the answers so far. */
@@ -53,13 +73,15 @@ class Batch {
   private probes = 0
 
   private readonly store: SourceStore
+  private readonly strategies: Strategies
   private readonly definition: SqlDefinition
   private readonly rows: readonly ComputeRow[]
   private readonly options: ComputeOptions
 
-  constructor(store: SourceStore, definition: SqlDefinition, rows: readonly ComputeRow[], options: ComputeOptions) {
-    this.store = store
-    this.definition = definition
+  constructor(work: Work, rows: readonly ComputeRow[], options: ComputeOptions) {
+    this.store = work.store
+    this.strategies = work.strategies
+    this.definition = work.definition
     this.rows = rows
     this.options = options
     this.answers = new Array(rows.length)
@@ -67,7 +89,9 @@ class Batch {
   }
 
   async run(): Promise<readonly Computed[]> {
-    for (let from = 0; from < this.rows.length; from += CHUNK_ROWS) {
+    let from = 0
+    if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
+    for (; from < this.rows.length; from += CHUNK_ROWS) {
       await this.piece(from, Math.min(this.rows.length, from + CHUNK_ROWS))
     }
     return this.answers.map((answer) => answer ?? asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null))))
@@ -77,21 +101,49 @@ class Batch {
     return this.definition.feature
   }
 
-  /** Answers rows `from` to `to`, whatever it takes. */
-  private async piece(from: number, to: number): Promise<void> {
-    const { set } = this.definition
-    if (to - from === 1 || set.text === null) return this.rowByRow(from, to)
+  /** A few rows each way; their answers count. @returns how many rows are answered. */
+  private async trial(): Promise<number> {
+    const first = performance.now()
+    await this.rowByRow(0, TRIAL.rows)
+    const rows = (performance.now() - first) / TRIAL.rows
+    const until = TRIAL.rows + TRIAL.set
+    const started = performance.now()
+    const patienceMs = Math.min(this.runOptions().timeoutMs, Math.max(1_000, 4 * rows * TRIAL.set))
     try {
-      const result = await this.store.queryOver(set.text, this.rowList(from, to), this.runOptions())
-      this.takeSet(result, from, to)
-    } catch (error) {
-      await this.recover(asSqlError(error), from, to)
+      const { text } = this.definition.set
+      const result = await this.store.queryOver(text ?? '', this.rowList(TRIAL.rows, until), {
+        signal: this.options.signal,
+        timeoutMs: patienceMs,
+      })
+      this.takeSet(result, TRIAL.rows, until)
+      this.strategies.tried(this.definition, { rows, set: (performance.now() - started) / TRIAL.set })
+      return until
+    } catch (caught) {
+      const error = asSqlError(caught)
+      if (error.kind === 'timeout') this.strategies.tried(this.definition, { rows, set: null })
+      return TRIAL.rows
     }
   }
 
-  private async recover(error: SqlError, from: number, to: number): Promise<void> {
+  /** Answers rows `from` to `to`, whatever it takes. */
+  private async piece(from: number, to: number): Promise<void> {
+    const plan = await this.strategies.plan(this.definition, to - from)
+    if (plan.strategy === 'rows') return this.rowByRow(from, to)
+    try {
+      const result = await this.store.queryOver(plan.text, this.rowList(from, to), this.runOptions())
+      this.takeSet(result, from, to)
+    } catch (error) {
+      await this.recover(asSqlError(error), plan.strategy, from, to)
+    }
+  }
+
+  private async recover(error: SqlError, strategy: Strategy, from: number, to: number): Promise<void> {
     if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
-    if (error.kind !== 'runtime' || to - from <= SMALL_SET) return this.rowByRow(from, to)
+    if (strategy === 'sorted' || error.kind !== 'runtime') {
+      this.strategies.refuse(this.definition, strategy, error)
+      return this.piece(from, to)
+    }
+    if (to - from <= SMALL_SET) return this.rowByRow(from, to)
     if (this.probes > MAX_PROBES) return this.fail(error, from, to)
     this.probes += 2
     const middle = from + Math.ceil((to - from) / 2)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Computed } from '../../src/compute/executor.ts'
+import type { Strategy } from '../../src/compute/sql-strategies.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, type Defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
@@ -9,7 +10,8 @@ type KeyName = keyof typeof corpusKeys
 
 let bench: ComputeBench
 let truncated: readonly DuckDBConnection[]
-const defined = new Map<KeyName, Defined>()
+const strategies: readonly Strategy[] = ['set', 'rows', 'sorted']
+const defined = new Map<string, Defined>()
 const shapes = Object.entries(corpus).map(([name, shape]): [string, Shape] => [name, typeof shape === 'string' ? { sql: shape } : shape])
 const idOf = (name: string) => `f${shapes.findIndex(([candidate]) => candidate === name)}`
 
@@ -19,7 +21,8 @@ beforeAll(async () => {
   for (const [keyName, { key }] of Object.entries(corpusKeys) as [KeyName, (typeof corpusKeys)[KeyName]][]) {
     const mine = shapes.filter(([, shape]) => (shape.key ?? 'user') === keyName)
     const features = Object.fromEntries(mine.map(([name, { sql, type, columns }]) => [idOf(name), { sql, type, columns }]))
-    defined.set(keyName, await bench.define({ key, sources: corpusSources, features }))
+    for (const strategy of strategies)
+      defined.set(`${keyName} ${strategy}`, await bench.define({ key, sources: corpusSources, features }, strategy))
   }
   truncated = await truncatedCopies()
 })
@@ -29,16 +32,16 @@ test('every shape is accepted', () => {
   const problems = [...defined.values()].flatMap(({ definitions }) => definitions.problems)
   expect(problems.map(({ subject, message }) => `${nameOf(subject)}: ${message}`)).toEqual([])
   expect(shapes.length).toBeGreaterThanOrEqual(80)
+  const plain = shapes.filter(([name]) => [...defined.values()].some(({ definitions }) => definitions.get(idOf(name))?.plain))
+  expect(plain.length).toBeGreaterThanOrEqual(15)
 })
 
-describe('set-based, row by row and over truncated tables', () => {
+describe('set-based, row by row, event-sorted and over truncated tables', () => {
   test.each(shapes.map(([name, shape]) => ({ name, shape })))('$name', async ({ name, shape }) => {
     const keyName = shape.key ?? 'user'
     const { key, values } = corpusKeys[keyName]
-    const { compute, definitions } = defined.get(keyName) as Defined
+    const { definitions } = defined.get(`${keyName} set`) as Defined
     const questions = corpusTimes.flatMap((time) => values.map((value): Question => [value, time]))
-    const together = await compute(idOf(name), questions)
-    const alone = await Promise.all(questions.map(async (question) => (await compute(idOf(name), [question]))[0] as Computed))
     const columns = definitions.get(idOf(name))?.columns ?? []
     const plain = await Promise.all(
       questions.map(([value, time]) => {
@@ -46,8 +49,10 @@ describe('set-based, row by row and over truncated tables', () => {
         return plainAnswer(connection, shape, Object.keys(key), value as readonly string[], String(time), columns)
       }),
     )
-    expect(together.map(comparable)).toEqual(plain)
-    expect(alone.map(comparable)).toEqual(plain)
+    for (const strategy of strategies) {
+      const { compute } = defined.get(`${keyName} ${strategy}`) as Defined
+      expect({ strategy, answers: (await compute(idOf(name), questions)).map(comparable) }).toEqual({ strategy, answers: plain })
+    }
   })
 })
 

@@ -1,7 +1,8 @@
 import type { Micros } from '../../src/clock.ts'
-import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
+import type { Computed, ComputeOptions } from '../../src/compute/executor.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql-strategies.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Entity, Feature, KeyColumn, KeyType, Registry, Source, ValueType } from '../../src/definition/model.ts'
 import { parseTime } from '../../src/definition/time.ts'
@@ -15,13 +16,13 @@ export interface ComputeBench {
   readonly store: SourceStore
   /** Statements of the test's own: CREATE TABLE, INSERT. */
   execute(sql: string): Promise<void>
-  define(written: WrittenRegistry): Promise<Defined>
+  define(written: WrittenRegistry, strategy?: Strategy): Promise<Defined>
 }
 
 export interface Defined {
   readonly registry: Registry
   readonly definitions: SqlDefinitions
-  readonly executor: Executor
+  readonly executor: SqlExecutor
   /** `rows`: key values and as-of times (RFC 3339 or microseconds). Answers in short: `=text` per value, `missing`, or the error's code. */
   ask(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<string[]>
   compute(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
@@ -50,15 +51,17 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
     database,
     store,
     execute: (sql) => database.loader.use(ownDeadline(), (session, left) => session.execute(sql, left)),
-    async define(written) {
+    async define(written, strategy) {
       const registry = registryOf(written)
-      const definitions = await createSqlDefinitions(registry, store)
-      return defined(registry, definitions, createSqlExecutor({ sourceStore: store, definitions }))
+      // A store lists functions when it is made; tests make macros later.
+      const fresh = createDuckdbSourceStore(database)
+      const definitions = await createSqlDefinitions(registry, fresh)
+      return defined(registry, definitions, createSqlExecutor({ sourceStore: fresh, definitions, strategy }))
     },
   }
 }
 
-export function defined(registry: Registry, definitions: SqlDefinitions, executor: Executor): Defined {
+export function defined(registry: Registry, definitions: SqlDefinitions, executor: SqlExecutor): Defined {
   const entity = [...registry.entities.values()][0] as Entity
   const compute: Defined['compute'] = (name, rows, options) => {
     const feature = registry.features.get(name) as Feature

@@ -1,0 +1,84 @@
+import { type SourceStore, SqlError } from '../store/source-store.ts'
+import type { SqlDefinition } from './sql-definitions.ts'
+import { PAIRS_PER_EVENT, sortedStatement } from './sql-sorted.ts'
+
+/** `set`: LATERAL over the row list. `rows`: one statement a row. `sorted`: heavy keys of a plain aggregate in order of time, the rest as a set. */
+export type Strategy = 'set' | 'rows' | 'sorted'
+
+export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'sorted'; readonly text: string }
+
+/** From so many rows on, looking for heavy keys costs less than it may save. */
+const SORTED_FROM = 2_000
+/** Rows of a large batch that are tried both ways first. */
+export const TRIAL = { from: 256, rows: 4, set: 64 } as const
+
+/** Which way each feature is computed, learned from what the engine refused and how long a sample took. Lives as long as the definitions. */
+export interface Strategies {
+  plan(definition: SqlDefinition, count: number): Promise<Plan>
+  /** Whether a batch of this size should be tried both ways before it is run. */
+  wantsTrial(definition: SqlDefinition, count: number): boolean
+  /** Milliseconds a row took each way; null: did not come to an end. */
+  tried(definition: SqlDefinition, cost: { readonly rows: number; readonly set: number | null }): void
+  /** The engine failed at it; it is not asked again. */
+  refuse(definition: SqlDefinition, strategy: Strategy, error: SqlError): void
+  /** One line for people. */
+  explain(definition: SqlDefinition): string
+}
+
+interface Learned {
+  readonly refused: Map<Strategy, string>
+  cost: { readonly rows: number; readonly set: number | null } | null
+  sorted: Promise<string> | undefined
+}
+
+/** @param forced Always this one where it is possible: for tests and measurements. */
+export function createStrategies(store: SourceStore, forced?: Strategy): Strategies {
+  const known = new WeakMap<SqlDefinition, Learned>()
+  const learnedOf = (definition: SqlDefinition): Learned => {
+    const learned = known.get(definition) ?? { refused: new Map(), cost: null, sorted: undefined }
+    known.set(definition, learned)
+    return learned
+  }
+  const slowAsSet = ({ cost }: Learned) => cost !== null && (cost.set === null || cost.set > cost.rows)
+  const canSort = (definition: SqlDefinition) => definition.plain !== null && !learnedOf(definition).refused.has('sorted')
+
+  return {
+    async plan(definition, count) {
+      const learned = learnedOf(definition)
+      const { text } = definition.set
+      if (text === null || learned.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
+      const sorts = forced === 'sorted' || (forced === undefined && count >= SORTED_FROM)
+      if (sorts && definition.plain && canSort(definition)) {
+        learned.sorted ??= sortedStatement(definition.plain, text, store, forced === undefined ? PAIRS_PER_EVENT : 0)
+        try {
+          return { strategy: 'sorted', text: await learned.sorted }
+        } catch (error) {
+          if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
+          learned.refused.set('sorted', error.message)
+        }
+      }
+      if (count === 1 && forced === undefined) return { strategy: 'rows' }
+      return forced === undefined && slowAsSet(learned) ? { strategy: 'rows' } : { strategy: 'set', text }
+    },
+    wantsTrial(definition, count) {
+      const learned = learnedOf(definition)
+      const open = forced === undefined && learned.cost === null && definition.set.text !== null && !learned.refused.has('set')
+      return open && count >= TRIAL.from && !canSort(definition)
+    },
+    tried(definition, cost) {
+      learnedOf(definition).cost = cost
+    },
+    refuse(definition, strategy, error) {
+      learnedOf(definition).refused.set(strategy, error.message)
+    },
+    explain(definition) {
+      const learned = learnedOf(definition)
+      const refusal = definition.set.refusal ?? learned.refused.get('set')
+      if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
+      if (canSort(definition)) return `set-based; from ${SORTED_FROM} rows on, keys with much history in order of time`
+      if (!slowAsSet(learned)) return 'set-based'
+      const set = learned.cost?.set === null ? 'took too long' : `took ${learned.cost?.set.toFixed(1)} ms a row`
+      return `row by row: set-based ${set}, row by row ${learned.cost?.rows.toFixed(1)} ms`
+    },
+  }
+}
