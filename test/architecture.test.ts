@@ -48,6 +48,7 @@ describe('the check of the import table goes red when', () => {
       "// process.exit(1) and process.env, import y from 'left-pad', import('left-pad')",
       "export const example = `import { z } from 'left-pad'`",
       'process.exitCode = 1',
+      "export const hint = 'process.exit() is refused'",
     ]
     expect(violationsOf(root, 'serving/a.ts', text.join('\n'))).toEqual([])
   })
