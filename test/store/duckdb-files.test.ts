@@ -68,6 +68,18 @@ describe('what a file holds is what the table holds', () => {
     )
   })
 
+  test('an end that never comes is no end', async () => {
+    expect(await loadText('e.csv', 'id,valid_to\n1,infinity\n2,\n3,2026-01-02\n', { until: 'valid_to' })).toBeUndefined()
+    expect(await rows('SELECT valid_to FROM events ORDER BY id')).toEqual([[null], [null], [at('2026-01-02T00:00:00Z')]])
+    expect((await loadText('e.csv', 'id,t\n1,infinity\n', { timestamp: 't' }))?.message).toContain('"infinity" is not a time')
+  })
+
+  test('a column without a name is numbered, and names know no case', async () => {
+    expect(await loadText('e.csv', ',User_ID\n0,007\n', {}, { user_id: 'string' })).toBeUndefined()
+    expect(await rows('SELECT column0, user_id FROM events')).toEqual([[0, '007']])
+    expect((await loadText('e.csv', 'id,ID\n1,2\n'))?.message).toContain('two columns are called "ID"')
+  })
+
   test('columns overrides what a column seems to be', async () => {
     expect(await loadText('e.csv', 'zip,price\n01234,1.10\n', { columns: { zip: 'VARCHAR', price: 'DECIMAL(10,2)' } })).toBeUndefined()
     expect(await rows()).toEqual([['01234', new SqlDecimal('1.10')]])

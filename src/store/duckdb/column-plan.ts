@@ -12,6 +12,8 @@ export interface ColumnPlan {
   readonly readAs: string
   /** Gives NULL where the value does not convert; null: the column is taken as it is. */
   readonly tryCast: string | null
+  /** A condition under which the value is NULL, besides being so in the file. */
+  readonly isNull?: string | null
   /** What the column is to be, in words for the user. */
   readonly wanted: string
   readonly type: string
@@ -43,7 +45,7 @@ export function checkColumns(source: Source, found: readonly string[], where: st
     if (found.includes(name)) continue
     throw new SourceProblem(
       `${where} has no column "${name}" (${option} of the source).`,
-      `${suggest(name, found)} The file has: ${found.slice(0, 20).join(', ')}.`,
+      `${suggest(name, found)} It has: ${found.slice(0, 20).join(', ')}.`,
     )
   }
 }
@@ -58,7 +60,8 @@ export function planColumns(input: SourceColumns, found: readonly TableColumn[],
     if (override !== undefined) {
       return { name: column.name, readAs: fromText ? override : column.type, tryCast: null, wanted: override, type: override }
     }
-    const key = input.keyTypes[column.name]
+    // The engine's names know no case, so `User_ID` in the file is the key `user_id`.
+    const key = Object.entries(input.keyTypes).find(([name]) => name.toLowerCase() === column.name.toLowerCase())?.[1]
     if (key) return keyPlan(column, key, fromText)
     return { name: column.name, readAs: column.type, tryCast: null, wanted: column.type, type: column.type }
   })
@@ -85,9 +88,13 @@ function timePlan(source: Source, column: TableColumn, option: string, fromText:
   const plan = { name: column.name, wanted: `a time (${option} of the source)`, type: 'TIMESTAMPTZ' }
   const name = quoteName(column.name)
   const zone = quoteText(source.timezone)
-  if (column.type === 'TIMESTAMP WITH TIME ZONE' && !fromText) return { ...plan, readAs: column.type, tryCast: null }
+  // Parquet does not carry infinity (it comes back as a year of 1900). An end that never comes is no end; elsewhere it is no time.
+  const finite = (time: string) => `CASE WHEN isfinite(${time}) THEN ${time} END`
+  const readAs = column.type
+  const neverEnds = option === 'until' ? `CAST(${name} AS VARCHAR) = 'infinity'` : null
+  if (column.type === 'TIMESTAMP WITH TIME ZONE' && !fromText) return { ...plan, readAs, tryCast: finite(name), isNull: neverEnds }
   if (/^(TIMESTAMP(_S|_MS|_NS)?|DATE)$/.test(column.type)) {
-    return { ...plan, readAs: column.type, tryCast: `timezone(${zone}, CAST(${name} AS TIMESTAMP))` }
+    return { ...plan, readAs, tryCast: finite(`timezone(${zone}, CAST(${name} AS TIMESTAMP))`), isNull: neverEnds }
   }
   if (column.type !== 'VARCHAR' && !fromText) {
     throw new SourceProblem(
@@ -100,7 +107,13 @@ function timePlan(source: Source, column: TableColumn, option: string, fromText:
     source.timezone === 'UTC'
       ? asUtc
       : `CASE WHEN regexp_matches(${name}, ${quoteText(ZONED_TEXT)}) THEN ${asUtc} ELSE timezone(${zone}, TRY_CAST(${name} AS TIMESTAMP)) END`
-  return { ...plan, readAs: 'VARCHAR', tryCast }
+  // Words are no times, whatever the engine makes of "epoch".
+  return {
+    ...plan,
+    readAs: 'VARCHAR',
+    tryCast: `CASE WHEN regexp_matches(${name}, '^\\s*[0-9]') THEN ${finite(tryCast)} END`,
+    isNull: neverEnds,
+  }
 }
 
 /** The column's expression in the SELECT that reads the file. A value that does not convert stops it and says which column it was. */
@@ -110,7 +123,13 @@ export function selectExpression(plan: ColumnPlan, index: number): string {
     return plan.readAs === plan.type ? name : `CAST(${name} AS ${plan.type}) AS ${name}`
   }
   const fail = `error(concat('${BAD_VALUE}', ${index}, ':', CAST(${name} AS VARCHAR)))`
-  return `COALESCE(${plan.tryCast}, CASE WHEN ${name} IS NOT NULL THEN ${fail} END) AS ${name}`
+  return `COALESCE(${plan.tryCast}, CASE WHEN ${isGiven(plan)} THEN ${fail} END) AS ${name}`
+}
+
+/** The file has a value here, so it must convert. */
+export function isGiven(plan: ColumnPlan): string {
+  const name = quoteName(plan.name)
+  return plan.isNull ? `${name} IS NOT NULL AND NOT (${plan.isNull})` : `${name} IS NOT NULL`
 }
 
 /** Begins the engine's message when a value did not convert; the column's index follows. */

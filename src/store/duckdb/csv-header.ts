@@ -20,7 +20,9 @@ export async function readCsvHeader(path: string): Promise<CsvHeader | undefined
     const text = buffer.toString('utf8', 0, bytesRead).replace(/^\uFEFF/, '')
     const counts = DELIMITERS.map((delimiter) => ({ delimiter, columns: firstRecord(text, delimiter) }))
     const best = counts.reduce((a, b) => (b.columns.length > a.columns.length ? b : a))
-    return best.columns.every((name) => name === '') ? undefined : best
+    if (best.columns.every((name) => name === '')) return undefined
+    // Exports with a row number have a column without a name; the engine would call it the same.
+    return { delimiter: best.delimiter, columns: best.columns.map((name, i) => name || `column${i}`) }
   } finally {
     await file.close()
   }

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { TableColumn } from '../source-store.ts'
-import { BAD_VALUE, type ColumnPlan, checkColumns, planColumns, type SourceColumns, selectExpression } from './column-plan.ts'
+import { BAD_VALUE, type ColumnPlan, checkColumns, isGiven, planColumns, type SourceColumns, selectExpression } from './column-plan.ts'
 import { type CsvHeader, lineOfRecord, readCsvHeader } from './csv-header.ts'
 import { ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
@@ -92,7 +92,7 @@ async function openFile(session: Session, input: Input, format: Format): Promise
 async function openCsv(session: Session, input: Input): Promise<Shape> {
   const header = await readCsvHeader(input.file)
   if (!header) throw new SourceProblem(`${input.file} is empty.`, 'The first line must name the columns.')
-  const repeated = header.columns.find((name, i) => header.columns.indexOf(name) !== i)
+  const repeated = header.columns.find((name, i) => header.columns.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i)
   if (repeated !== undefined) throw new SourceProblem(`${input.file}, line 1: two columns are called "${repeated}".`, 'Rename one of them.')
   checkColumns(input.source, header.columns, input.file)
   const sniffed = await sniff(session, input, header)
@@ -114,10 +114,13 @@ async function sniff(session: Session, input: Input, header: CsvHeader): Promise
   try {
     const [row] = (await session.read(text, [], ownDeadline(LOAD_TIMEOUT_MS))).rows
     const types = Array.isArray(row?.[0]) ? row[0].map(String) : []
+    // The usual form needs no format, and with one the engine takes "infinity" for the year 1900.
     const formats = [
       { option: 'dateformat', value: row?.[1] },
       { option: 'timestampformat', value: row?.[2] },
-    ].flatMap(({ option, value }) => (typeof value === 'string' && value !== '' ? [`, ${option} = ${quoteText(value)}`] : []))
+    ].flatMap(({ option, value }) =>
+      typeof value === 'string' && value !== '' && !value.startsWith('%Y-%m-%d') ? [`, ${option} = ${quoteText(value)}`] : [],
+    )
     return {
       // Times in the usual form are converted by us, with their zones; the engine's reading is kept only for forms it recognised itself.
       columns: header.columns.map((name, i) => ({ name, type: plainType(types[i] ?? 'VARCHAR', input, name, formats.length > 0) })),
@@ -165,7 +168,7 @@ async function badValue(session: Session, input: Input, shape: Shape, plan: Colu
   const name = quoteName(plan.name)
   const { rows } = await session.read(
     `SELECT row, CAST(${name} AS VARCHAR) FROM (SELECT row_number() OVER () AS row, ${name} FROM ${shape.from})
-     WHERE ${name} IS NOT NULL AND ${plan.tryCast ?? name} IS NULL ORDER BY row LIMIT 1`,
+     WHERE ${isGiven(plan)} AND ${plan.tryCast ?? name} IS NULL ORDER BY row LIMIT 1`,
     [],
     ownDeadline(LOAD_TIMEOUT_MS),
   )

@@ -35,7 +35,9 @@ export function readProblem(error: unknown, file: string): SourceProblem {
     const shown = original.trim().split('\n', 1)[0]?.slice(0, 200)
     return new SourceProblem(
       `${file}, line ${line}: ${fault}${shown ? ` The line is: ${shown}` : ''}`,
-      'Mend the line. A value that holds the delimiter, a quote or a line break must stand in double quotes.',
+      what.startsWith('Invalid unicode')
+        ? 'Save the file as UTF-8.'
+        : 'Mend the line. A value that holds the delimiter, a quote or a line break must stand in double quotes.',
       error,
     )
   }
