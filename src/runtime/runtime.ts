@@ -57,6 +57,8 @@ const DRAIN_MS = 30_000
 export function createRuntime(options: RuntimeOptions): Runtime {
   let current: Pool | null = null
   const draining = new Set<Pool>()
+  /** Loading, or loaded and not yet taken or discarded. */
+  const pending = new Set<Pool>()
   const callers = new Map<number, { readonly call: FunctionCall; readonly resolve: (outcome: CallOutcome) => void }>()
   let lastId = 0
 
@@ -93,17 +95,20 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         log: options.log,
         events,
       })
+      pending.add(pool)
       const { registry, problems, files } = await pool.load()
       return {
         registry,
         problems,
         files,
         activate() {
+          pending.delete(pool)
           if (current) void retire(current)
           current = pool
           pool.fill()
         },
         discard() {
+          pending.delete(pool)
           void pool.close()
         },
       }
@@ -132,7 +137,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       })
     },
     async close() {
-      const pools = [...(current ? [current] : []), ...draining]
+      const pools = [...(current ? [current] : []), ...draining, ...pending]
       current = null
       await Promise.all(pools.map((pool) => pool.close()))
     },
