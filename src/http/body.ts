@@ -9,9 +9,7 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024
  * @throws FabraError invalid_body, body_too_large
  */
 export async function readBody(request: Request, fields: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
-  const text = await request.text()
-  if (text.length > MAX_BODY_BYTES) throw tooLarge()
+  const text = await readText(request)
   let body: unknown
   try {
     body = parseExact(text)
@@ -27,6 +25,21 @@ export async function readBody(request: Request, fields: readonly string[]): Pro
       throw new FabraError('invalid_body', `Unknown field "${name}" in the body.`, { hint: suggest(name, fields) })
   }
   return body
+}
+
+/** A body of unknown length is read piece by piece, and no further than the bound. */
+async function readText(request: Request): Promise<string> {
+  const length = request.headers.get('content-length')
+  if (Number(length ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  if (length !== null || !request.body) return request.text()
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of request.body) {
+    bytes += piece.byteLength
+    if (bytes > MAX_BODY_BYTES) throw tooLarge()
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces).toString()
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

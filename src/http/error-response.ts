@@ -10,7 +10,8 @@ export function requestId(request: Request): string {
   return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID()
 }
 
-export function errorResponse(error: unknown, request: Request, log: Logger): Response {
+/** @param headers Sent along: `allow` with a 405. */
+export function errorResponse(error: unknown, request: Request, log: Logger, headers: Readonly<Record<string, string>> = {}): Response {
   const id = requestId(request)
   const path = new URL(request.url).pathname
   if (!(error instanceof FabraError)) {
@@ -22,7 +23,7 @@ export function errorResponse(error: unknown, request: Request, log: Logger): Re
   }
   if (error.status >= 500)
     log.warn(error.message, { code: error.code, request_id: id, path, ...(error.cause === undefined ? {} : { error: error.cause }) })
-  return respond(error, id)
+  return respond(error, id, headers)
 }
 
 /** `{"code","message","hint"?}`, without a request id: for errors inside a 200. */
@@ -30,8 +31,8 @@ export function errorJson(error: FabraError): { code: string; message: string; h
   return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
 }
 
-function respond(error: FabraError, id: string): Response {
-  const headers: Record<string, string> = { ...JSON_HEADERS, 'x-request-id': id }
+function respond(error: FabraError, id: string, more: Readonly<Record<string, string>> = {}): Response {
+  const headers: Record<string, string> = { ...JSON_HEADERS, ...more, 'x-request-id': id }
   if (error.code === 'overloaded') headers['retry-after'] = '1'
   return new Response(`${JSON.stringify({ error: { ...errorJson(error), request_id: id } })}\n`, { status: error.status, headers })
 }

@@ -13,7 +13,7 @@ export function rowFromQuery(plan: Plan, request: Request): { readonly row: Plan
   if (id !== undefined) return { row: { keys: [id], inputs: undefined }, maxAge: null }
   const given: Record<string, unknown> = Object.create(null)
   let maxAge: number | null = null
-  for (const [name, value] of start < 0 ? [] : new URLSearchParams(url.slice(start + 1))) {
+  for (const [name, value] of start < 0 ? [] : parameters(url.slice(start + 1))) {
     if (name === 'max_age') maxAge = parseMaxAge(value)
     else if (Object.hasOwn(given, name)) throw new FabraError('invalid_key', `"${name}" is given twice.`, { hint: 'Give it once.' })
     else given[name] = value
@@ -30,12 +30,28 @@ function plainEntityId(plan: Plan, url: string, start: number): EntityKey | unde
   return /^[\w.-]{1,128}$/.test(id) ? entityKey(entity, [id]) : undefined
 }
 
+/** Broken percent-encoding is refused: read leniently, two different ids would become the same one. */
+function parameters(query: string): URLSearchParams {
+  checkEncoding(query)
+  return new URLSearchParams(query)
+}
+
+/** @throws FabraError bad_request */
+export function checkEncoding(text: string): void {
+  if (!text.includes('%')) return
+  try {
+    decodeURIComponent(text)
+  } catch {
+    throw new FabraError('bad_request', 'The address has broken percent-encoding.', { hint: 'Encode ids as UTF-8: % is %25, é is %C3%A9.' })
+  }
+}
+
 /** The key of a plan's first entity and other parameters by name, for routes that take no inputs. */
 export function keyFromQuery(plan: Plan, request: Request, others: readonly string[]): { key: EntityKey; rest: Record<string, string> } {
   const given: Record<string, unknown> = Object.create(null)
   const rest: Record<string, string> = Object.create(null)
   const start = request.url.indexOf('?')
-  for (const [name, value] of start < 0 ? [] : new URLSearchParams(request.url.slice(start + 1))) {
+  for (const [name, value] of start < 0 ? [] : parameters(request.url.slice(start + 1))) {
     if (others.includes(name)) rest[name] = value
     else given[name] = value
   }

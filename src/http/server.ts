@@ -7,7 +7,6 @@ import type { Logger } from '../observability/logger.ts'
 import type { Run, Runs } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
-import { MAX_BODY_BYTES } from './body.ts'
 import { errorResponse } from './error-response.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { entityRoutes } from './routes/entities.ts'
@@ -46,7 +45,10 @@ export interface HttpServer {
 
 export function createHttpApp(options: HttpOptions): Elysia {
   const app = new Elysia({ normalize: false })
-  app.onError(({ error, code, request }) => errorResponse(ownError(app, error, code, request), request, options.log))
+  app.onError(({ error, code, request }) => {
+    const allow = code === 'NOT_FOUND' ? methodsOf(app, new URL(request.url).pathname) : []
+    return errorResponse(ownError(allow, error, code, request), request, options.log, allow.length > 0 ? { allow: allow.join(', ') } : {})
+  })
   featureRoutes(app, options)
   entityRoutes(app, options)
   historyRoutes(app, options)
@@ -60,7 +62,8 @@ export function createHttpApp(options: HttpOptions): Elysia {
 export async function startHttp(options: HttpOptions, address: { readonly host: string; readonly port: number }): Promise<HttpServer> {
   const app = createHttpApp(options)
   try {
-    app.listen({ hostname: address.host, port: address.port, maxRequestBodySize: MAX_BODY_BYTES * 2, idleTimeout: 60 })
+    // Bodies are bounded where they are read, so that even a large one gets an answer in the shape of all others.
+    app.listen({ hostname: address.host, port: address.port, maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 60 })
   } catch (cause) {
     throw listenError(cause, address)
   }
@@ -94,13 +97,12 @@ function listenError(cause: unknown, address: { readonly host: string; readonly 
 }
 
 /** Elysia's own errors in our words. */
-function ownError(app: Elysia, error: unknown, code: string | number, request: Request): unknown {
+function ownError(allow: readonly string[], error: unknown, code: string | number, request: Request): unknown {
   const { pathname } = new URL(request.url)
   if (code === 'NOT_FOUND') {
-    const methods = [...new Set(app.routes.filter((route) => matches(route.path, pathname)).map((route) => route.method))]
-    if (methods.length > 0) {
+    if (allow.length > 0) {
       return new FabraError('method_not_allowed', `${request.method} is not possible on ${pathname}.`, {
-        hint: `Use ${methods.join(' or ')}.`,
+        hint: `Use ${allow.join(' or ')}.`,
       })
     }
     return new FabraError('not_found', `Nothing is at ${request.method} ${pathname}.`, { hint: 'GET /openapi.json lists every route.' })
@@ -109,6 +111,10 @@ function ownError(app: Elysia, error: unknown, code: string | number, request: R
     return new FabraError('bad_request', 'The request cannot be read.', { cause: error, hint: 'Check its address and body.' })
   }
   return error
+}
+
+function methodsOf(app: Elysia, path: string): string[] {
+  return [...new Set(app.routes.filter((route) => matches(route.path, path)).map((route) => route.method))]
 }
 
 function matches(pattern: string, path: string): boolean {

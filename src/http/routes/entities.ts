@@ -5,7 +5,7 @@ import type { Plan } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { entityFeaturesDoc } from '../openapi-docs.ts'
-import { rowFromQuery } from '../query.ts'
+import { checkEncoding, rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
 import { valueFieldsJson } from './features.ts'
 
@@ -49,6 +49,7 @@ function keyedRequest(columns: number, id: string, request: Request): Request {
     })
   }
   const url = new URL(request.url)
+  checkEncoding(url.pathname)
   url.searchParams.set('entity_id', id)
   return new Request(url.href, { headers: request.headers, signal: request.signal })
 }

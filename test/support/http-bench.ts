@@ -1,0 +1,115 @@
+import { expect } from 'bun:test'
+import { connect } from 'node:net'
+import { parseExact } from '../../src/definition/value.ts'
+import { FabraError } from '../../src/errors.ts'
+import { type HttpServer, startHttp } from '../../src/http/server.ts'
+import { type Bench, openBench, type WrittenBench } from './bench.ts'
+import { schemaProblems } from './json-schema.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly text: string
+  readonly headers: Headers
+  /** Integers beyond 2^53 are bigints. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of every shape.
+  readonly json: any
+}
+
+/** The API on a real socket over a bench. Every answer is held to what /openapi.json says of its route. */
+export interface HttpBench {
+  readonly bench: Bench
+  readonly server: HttpServer
+  get(path: string, headers?: Record<string, string>): Promise<Answer>
+  post(path: string, body: unknown): Promise<Answer>
+  send(path: string, request: RequestInit): Promise<Answer>
+  /** Bytes as they are, for requests that no client would write. */
+  raw(bytes: string): Promise<string>
+  close(): Promise<void>
+}
+
+export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
+  const bench = await openBench(written)
+  const { parts, version } = bench
+  const server = await startHttp(
+    {
+      serving: () => version().serving,
+      readiness: () => ({ ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
+      async refresh(feature, keys) {
+        if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
+        return version().refresher.run(feature, keys ?? parts().activeKeys.of(feature), { reason: 'request', before: null })
+      },
+      runs: parts().runs,
+      async history(query) {
+        await parts().recorder.flush()
+        return parts().offline.history(query)
+      },
+      clock: bench.clock,
+      log: parts().log,
+      version: '0.0.0',
+    },
+    { host: '127.0.0.1', port: 0 },
+  )
+  const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as Document
+
+  async function send(path: string, request: RequestInit): Promise<Answer> {
+    const response = await fetch(`${server.url}${path}`, request)
+    const text = await response.text()
+    const method = (request.method ?? 'GET').toLowerCase()
+    if (method === 'head') return { status: response.status, text, headers: response.headers, json: undefined }
+    expect(response.headers.get('content-type')).toBe('application/json')
+    const json = parseExact(text)
+    const schema = documentedSchema(document, path.split('?')[0] ?? '', method, response.status)
+    expect(schemaProblems(document, schema, json)).toEqual([])
+    return { status: response.status, text, headers: response.headers, json }
+  }
+
+  return {
+    bench,
+    server,
+    get: (path, headers) => send(path, { headers: headers ?? {} }),
+    post: (path, body) => send(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    send,
+    raw: (bytes) => exchange(server.port, bytes),
+    async close() {
+      await server.stop(100)
+      await bench.close()
+    },
+  }
+}
+
+export type Document = Readonly<Record<string, unknown>> & {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: Readonly<Record<string, unknown>> }>>>>
+}
+
+/** What the document says about an answer; of an address it does not know, that it is an error. */
+function documentedSchema(document: Document, path: string, method: string, status: number): unknown {
+  const parts = path.split('/')
+  const route = Object.entries(document.paths)
+    .filter(([pattern]) => {
+      const wanted = pattern.split('/')
+      return wanted.length === parts.length && wanted.every((part, i) => part.startsWith('{') || part === parts[i])
+    })
+    .find(([, methods]) => methods[method])
+  const anywhere = { $ref: '#/components/schemas/Error' }
+  const operation = route?.[1][method]
+  if (!operation || status === 400 || status === 405) return anywhere
+  const response = operation.responses[String(status)] as { content: Record<string, { schema: unknown }> } | undefined
+  if (!response) throw new Error(`/openapi.json does not say that ${method} ${route[0]} may answer ${status}.`)
+  return response.content['application/json']?.schema
+}
+
+function exchange(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    const chunks: Buffer[] = []
+    socket.setTimeout(5_000, () => reject(new Error('no answer')))
+    socket.on('data', (chunk) => {
+      chunks.push(Buffer.from(chunk))
+      // Answers here are short, and the connection is kept: one read is the whole answer.
+      socket.end()
+    })
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
+    socket.on('error', reject)
+    socket.write(bytes)
+  })
+}
