@@ -37,8 +37,9 @@ for (const name of ['spin', 'late_spin', 'sleep']) {
     await others
     expect(errorOf(answer).code).toBe('feature_timeout')
     expect(ms).toBeLessThan(2000)
-    // Generous, for a machine that does other things: blocked neighbours would wait for 1,500 ms.
-    expect(Math.max(...waits)).toBeLessThan(1200)
+    // Generous, for a machine that does other things: neighbours that were not protected would all wait for 1,500 ms.
+    waits.sort((a, b) => a - b)
+    expect(waits[Math.floor(waits.length * 0.9)]).toBeLessThan(700)
     expect(on.lines.some((line) => line.message.includes(`"${name}" blocks its worker thread`))).toBe(true)
   })
 }
