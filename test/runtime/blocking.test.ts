@@ -1,12 +1,14 @@
 import { expect, test } from 'bun:test'
 import { until } from '../support/until.ts'
-import { bench, errorOf, HEAD } from './project.ts'
+import { answered, bench, errorOf, HEAD } from './project.ts'
 
 const fn = (name: string, code: string, options = '') =>
   `export const ${name} = feature({ entity: User, refresh: 0, type: 'int', ${options} }, ${code})\n`
 
 const FILES = {
   'features.ts': `${HEAD}
+    const number = Math.floor(Math.random() * 1e9)
+    ${fn('thread', '() => new Promise((resolve) => setTimeout(resolve, 5, number))')}
     ${fn('quick', '(id) => id.length')}
     ${fn('tick', '() => new Promise((resolve) => setTimeout(resolve, 5, 1))')}
     ${fn('spin', '() => { while (true) {} }')}
@@ -20,6 +22,10 @@ const FILES = {
 for (const name of ['spin', 'late_spin', 'sleep']) {
   test(`${name}: a function that blocks its thread costs its own caller alone, and not more than its timeout`, async () => {
     await using on = await bench(FILES)
+    await until('both threads to work', 20_000, async () => {
+      const answers = await on.askMany('thread', [['a'], ['b'], ['c'], ['d']])
+      return new Set(answers.map(answered)).size > 1 ? true : undefined
+    })
     const waits: number[] = []
     const start = performance.now()
     const blocked = on.ask(name, ['u1'], { timeoutMs: 1500 }).then((answer) => ({ answer, ms: performance.now() - start }))
