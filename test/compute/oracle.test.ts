@@ -1,0 +1,214 @@
+/**
+ * Random worlds, features and questions against the brute-force oracle. FABRA_TEST_RUNS sets the number of cases, FABRA_TEST_SEED repeats a run.
+ */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import type { Computed } from '../../src/compute/executor.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
+import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql-strategies.ts'
+import type { KeyType, Source } from '../../src/definition/model.ts'
+import type { SourceStore, Table } from '../../src/store/source-store.ts'
+import { type ComputeBench, defined, openComputeBench, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
+import { disagreement, type Expected, type OracleRow, type OracleSource, type SeenRow, visibleRows } from '../support/oracle.ts'
+import { type Case, cases, type KeyKind, largeCases } from '../support/oracle-cases.ts'
+import { written } from '../support/oracle-shapes.ts'
+
+const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 250)
+const SEED = process.env['FABRA_TEST_SEED'] === undefined ? undefined : Number(process.env['FABRA_TEST_SEED'])
+
+let bench: ComputeBench
+beforeAll(async () => {
+  bench = await openComputeBench(1)
+})
+afterAll(() => bench.store.close())
+
+test('so do large batches, for keys with much history and little', async () => {
+  await fc.assert(fc.asyncProperty(largeCases, checkLarge), { numRuns: Math.ceil(RUNS / 50), seed: SEED })
+})
+
+test('the tables are as they are said to be to the definitions', async () => {
+  const [world] = fc.sample(cases, { numRuns: 1, seed: 1 })
+  if (!world) throw new Error('No sample.')
+  await fill(world)
+  const tables = await bench.store.tables()
+  expect(tables.filter(({ name }) => name === 'events' || name === 'facts')).toEqual([tableOf('events', world), tableOf('facts', world)])
+})
+
+test(
+  'every way to compute a feature agrees with the oracle',
+  async () => {
+    await fc.assert(fc.asyncProperty(cases, check), { numRuns: RUNS, seed: SEED, verbose: 0 })
+  },
+  RUNS * 1000,
+)
+
+const KEY_COLUMNS: Readonly<Record<KeyKind, Readonly<Record<string, KeyType>>>> = {
+  string: { user_id: 'string' },
+  int: { account: 'int' },
+  uuid: { device: 'uuid' },
+  pair: { user_id: 'string', merchant_id: 'int' },
+}
+
+/** Small batches, each way by force. */
+async function check(world: Case): Promise<void> {
+  await fill(world)
+  const definitions = await definitionsOf(world)
+  const names = world.shapes.map((_, i) => `f${i}`)
+  const checks = (['set', 'rows', 'sorted'] as const).flatMap((strategy) => {
+    const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+    // One row at a time takes the longest: a few of them there, and a repeated row where they go together.
+    const questions = strategy === 'rows' ? world.questions.slice(0, 3) : [...world.questions, ...world.questions.slice(0, 1)]
+    const possible = strategy === 'sorted' ? names.filter((name) => definitions.get(name)?.plain) : names
+    return possible.map((name) => checkFeature(world, name, { strategy, definitions, executor, questions }))
+  })
+  await all(checks)
+}
+
+/** A batch so large that the executor looks for the best way by itself. */
+async function checkLarge(world: Case): Promise<void> {
+  await fill(world)
+  const definitions = await definitionsOf(world)
+  const executor = createSqlExecutor({ sourceStore: bench.store, definitions })
+  const questions = Array.from({ length: 2_100 }, (_, i) => world.questions[(i * 7) % world.questions.length] ?? { key: [], t: 0 })
+  await all(world.shapes.map((_, i) => checkFeature(world, `f${i}`, { strategy: 'by itself', definitions, executor, questions })))
+}
+
+async function all(checks: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(checks)).find((settled) => settled.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+async function definitionsOf(world: Case): Promise<SqlDefinitions> {
+  const features = Object.fromEntries(world.shapes.map((_, i): [string, WrittenFeature] => [`f${i}`, featureOf(world, i)]))
+  const sources = { events: settingsOf(world.events), facts: settingsOf(world.facts) }
+  const definitions = await createSqlDefinitions(registryOf({ key: KEY_COLUMNS[world.keyKind], sources, features }), storeOf(world))
+  if (definitions.problems.length > 0) throw new Error(JSON.stringify(definitions.problems))
+  return definitions
+}
+
+/** Listing the engine's tables takes longer than the rest of a case: these are known. */
+function storeOf(world: Case): SourceStore {
+  return { ...bench.store, tables: async () => [tableOf('events', world), tableOf('facts', world)] }
+}
+
+interface Way {
+  readonly strategy: Strategy | 'by itself'
+  readonly definitions: SqlDefinitions
+  readonly executor: SqlExecutor
+  readonly questions: Case['questions']
+}
+
+async function checkFeature(world: Case, name: string, { strategy, definitions, executor, questions }: Way): Promise<void> {
+  const index = Number(name.slice(1))
+  const answers = await defined(definitions.registry, definitions, executor).compute(
+    name,
+    questions.map(({ key, t }) => [key, t]),
+  )
+  const expected = new Map<unknown, Expected>()
+  for (const [i, question] of questions.entries()) {
+    const wanted = expected.get(question) ?? expectedOf(world, index, question.key, question.t)
+    expected.set(question, wanted)
+    const why = disagreement(wanted, shortOf(answers[i]))
+    if (!why) continue
+    throw new Error(`${strategy}: ${featureOf(world, index).sql}\nfor ${JSON.stringify(question.key)} at ${question.t} (row ${i}): ${why}`)
+  }
+  // A way that the engine refused was answered for by another.
+  const told = executor.explain(name) ?? ''
+  if (strategy === 'set' && told.startsWith('row by row')) throw new Error(`Not computed as a set: ${told}`)
+  if (strategy === 'sorted' && !told.includes('in order of time')) throw new Error(`Not computed in order of time: ${told}`)
+}
+
+function expectedOf(world: Case, index: number, key: readonly string[], t: number): Expected {
+  const draw = world.shapes[index]
+  if (!draw) throw new Error('No such shape.')
+  return written[draw.shape].answer({
+    events: visibleRows(world.events, t),
+    facts: visibleRows(world.facts, t),
+    isMine: (row: SeenRow) => row.key.every((value, i) => value === key[i]),
+    t,
+    draw,
+    scale: world.events.scale,
+    factScale: world.facts.scale,
+  })
+}
+
+function shortOf(answer: Computed | undefined): string | readonly string[] {
+  if (!answer) return 'no answer'
+  if (answer.kind === 'value') return answer.texts
+  return answer.kind === 'missing' ? 'missing' : answer.error.code
+}
+
+function featureOf(world: Case, index: number): WrittenFeature {
+  const draw = world.shapes[index]
+  if (!draw) throw new Error('No such shape.')
+  const { sql, columns } = written[draw.shape]
+  const key = (alias: string) =>
+    Object.keys(KEY_COLUMNS[world.keyKind])
+      .map((name, i) => `${alias}.k${i} = $${name}`)
+      .join(' AND ')
+  return { sql: sql(key, draw), ...(columns ? { columns } : {}) }
+}
+
+function settingsOf(source: OracleSource): Partial<Source> {
+  if (!source.timed) return { static: true }
+  return {
+    timestamp: 'ts',
+    delay: source.delay,
+    timezone: source.zone,
+    available: source.available ? 'seen' : null,
+    until: source.until ? 'until' : null,
+    id: source.id ? 'event_id' : null,
+  }
+}
+
+const TIME_TYPES = { instant: 'TIMESTAMP WITH TIME ZONE', naive: 'TIMESTAMP', date: 'DATE' } as const
+const AMOUNT_TYPES = { 1: 'BIGINT', 8: 'DOUBLE', 1000: 'DECIMAL(18,3)' } as const
+const KEY_TYPES = { string: ['VARCHAR'], int: ['BIGINT'], uuid: ['UUID'], pair: ['VARCHAR', 'BIGINT'] } as const
+
+function fill(world: Case): Promise<void> {
+  const tables = (['events', 'facts'] as const).map((name) => {
+    const columns = tableOf(name, world).columns.map((column) => `"${column.name}" ${column.type}`)
+    const rows = world[name].rows.map((row) => rowSql(row, world[name]))
+    const insert = rows.length === 0 ? '' : `; INSERT INTO ${name} VALUES ${rows.join(', ')}`
+    return `CREATE OR REPLACE TABLE ${name} (${columns.join(', ')})${insert}`
+  })
+  return bench.execute(tables.join('; '))
+}
+
+function tableOf(name: 'events' | 'facts', world: Case): Table {
+  const source = world[name]
+  const other = TIME_TYPES[source.otherType]
+  const keys = KEY_TYPES[world.keyKind].map((type, i): [string, string] => [`k${i}`, type])
+  const columns: [string, string][] = [
+    ['n', 'BIGINT'],
+    ...keys,
+    ['ts', TIME_TYPES[source.timestampType]],
+    ['seen', other],
+    ['until', other],
+    ['event_id', 'INTEGER'],
+    ['category', 'VARCHAR'],
+    ['amount', AMOUNT_TYPES[source.scale]],
+  ]
+  return { schema: 'main', name, kind: 'table', columns: columns.map(([column, type]) => ({ name: column, type })) }
+}
+
+function rowSql(row: OracleRow, source: OracleSource): string {
+  const time = (micros: number | null, type: 'instant' | 'naive' | 'date') => {
+    if (micros === null) return 'NULL'
+    return type === 'instant' ? `make_timestamptz(${micros})` : `make_timestamp(${micros})`
+  }
+  const text = (value: string | null) => (value === null ? 'NULL' : `'${value.replaceAll("'", "''")}'`)
+  const amount = row.amount === null ? 'NULL' : `CAST(${row.amount} AS HUGEINT) / ${source.scale}.0`
+  const whole = row.amount === null ? 'NULL' : String(row.amount)
+  return `(${[
+    row.n,
+    ...row.key.map(text),
+    time(row.at, source.timestampType),
+    time(row.available, source.otherType),
+    time(row.until, source.otherType),
+    row.id ?? 'NULL',
+    text(row.category),
+    source.scale === 1 ? whole : amount,
+  ].join(', ')})`
+}
