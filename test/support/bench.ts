@@ -73,6 +73,8 @@ export interface Bench {
   push(name: string, key: string, value: unknown, eventAt?: number): Promise<void>
   /** Resolves when nothing computes any more. */
   idle(): Promise<void>
+  /** Other definitions take the place of these, in the same process. */
+  reload(features: WrittenBench['features']): Promise<void>
   /** The process ends in order, and another starts over the same history. */
   restart(): Promise<void>
   close(): Promise<void>
@@ -83,7 +85,7 @@ export interface Bench {
  * @param shared A database that many benches use one after the other; give their features fingerprints of their own.
  */
 export async function openBench(written: WrittenBench, shared?: Database): Promise<Bench> {
-  const registry = registryOf(written)
+  let registry = registryOf(written)
   const clock = movableClock()
   const database = shared ?? (await openDatabase({ file: ':memory:' }))
   const offline = createDuckdbOfflineStore(database)
@@ -100,7 +102,9 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
   const bench: Bench = {
     clock,
     programme,
-    registry,
+    get registry() {
+      return registry
+    },
     log,
     parts: () => process.parts,
     version: () => process.version,
@@ -145,6 +149,11 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
       await process.parts.recorder.record([{ feature, entity, key: entityKey(entity, [key]), value: pushed }], { durable: false })
     },
     idle: () => process.version.serving.engine.idle(),
+    async reload(features) {
+      const before = registry
+      registry = registryOf({ ...written, features })
+      process.version = await versionOf(process.parts, registry, before, programme)
+    },
     async restart() {
       await process.end()
       process = await start(written, { registry, clock, offline, log, programme })
@@ -176,12 +185,15 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
   const shared = { online, offline, recorder, activeKeys, schedule, runs: createRuns(), clock, log }
   // What only the executor needs; the programme takes its place.
   const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
-  const definitions = { registry, problems: [], warnings: [], get: () => undefined }
-  const version = createVersion(parts, definitions, () => programme.executor)
-  await rewarm(parts, registry, undefined)
-  const scheduler = createScheduler({
-    features: () => registry.features.values(),
-    refresh: (feature, keys, before) => version.refresher.run(feature, keys, { reason: 'schedule', before }),
+  const running = {
+    parts,
+    version: await versionOf(parts, registry, undefined, programme),
+    scheduler: unused('scheduler') as Scheduler,
+    end,
+  }
+  running.scheduler = createScheduler({
+    features: () => running.version.serving.registry.features.values(),
+    refresh: (feature, keys, before) => running.version.refresher.run(feature, keys, { reason: 'schedule', before }),
     activeKeys,
     async listedKeys(name) {
       const entity = registry.entities.get(name)
@@ -192,17 +204,20 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
     clock,
     log,
   })
-  return {
-    parts,
-    version,
-    scheduler,
-    async end() {
-      await scheduler.stop()
-      await version.serving.engine.idle()
-      await recorder.close()
-      await online.close()
-    },
+  async function end() {
+    await running.scheduler.stop()
+    await running.version.serving.engine.idle()
+    await recorder.close()
+    await online.close()
   }
+  return running
+}
+
+async function versionOf(parts: Parts, registry: Registry, before: Registry | undefined, programme: Programme): Promise<Version> {
+  const definitions = { registry, problems: [], warnings: [], get: () => undefined }
+  const version = createVersion(parts, definitions, () => programme.executor)
+  await rewarm(parts, registry, before)
+  return version
 }
 
 function unused(name: string): never {
