@@ -65,10 +65,11 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   async function close(): Promise<void> {
     stopping = true
+    const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
-    await server?.stop(config.drainSeconds * 1000)
+    await server?.stop(deadline - performance.now())
     if (server) await rm(noteOf(dataDir), { force: true })
-    await project.close()
+    await project.close(Math.max(0, deadline - performance.now()))
   }
 
   return {
@@ -109,4 +110,5 @@ async function leaveNote(dataDir: string, server: HttpServer): Promise<void> {
   await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid })}\n`, { mode: 0o600 })
 }
 
+export type { HttpServer } from './http/server.ts'
 export { checkProject } from './project.ts'

@@ -47,7 +47,8 @@ export interface Project {
   files(): readonly string[]
   /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
   reload(): Promise<void>
-  close(): Promise<void>
+  /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
+  close(graceMs: number): Promise<void>
 }
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
@@ -134,9 +135,12 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
     start: () => scheduler.start(),
     files: () => [...files, ...sourceFiles(version.serving.registry)],
     reload,
-    async close() {
-      await scheduler.stop()
-      await version.serving.engine.idle()
+    async close(graceMs) {
+      const late = Promise.withResolvers<void>()
+      const timer = setTimeout(late.resolve, graceMs)
+      await Promise.race([Promise.all([scheduler.stop(), version.serving.engine.idle()]), late.promise])
+      clearTimeout(timer)
+      // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
       await recorder.close()
       await online.close()

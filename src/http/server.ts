@@ -63,7 +63,14 @@ export async function startHttp(options: HttpOptions, address: { readonly host: 
   const app = createHttpApp(options)
   try {
     // Bodies are bounded where they are read, so that even a large one gets an answer in the shape of all others.
-    app.listen({ hostname: address.host, port: address.port, maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 60 })
+    // Without reusePort: false a second server would share the port in silence, and each would get half of the requests.
+    app.listen({
+      hostname: address.host,
+      port: address.port,
+      reusePort: false,
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      idleTimeout: 60,
+    })
   } catch (cause) {
     throw listenError(cause, address)
   }

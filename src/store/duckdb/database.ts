@@ -11,6 +11,7 @@ import { engineMessage } from './sql-errors.ts'
 
 /** Statements of users that may run at once. The engine already spreads one statement over all cores. */
 const READERS = 4
+const INTERRUPT_EVERY_MS = 10
 
 /**
  * The one owner of the process's DuckDB file. A second open of the same file in one process silently loses committed rows, so everything
@@ -69,7 +70,12 @@ function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: str
   }
   let closing: Promise<void> | undefined
   const close = async () => {
+    // Nobody waits for a reader any more. Told again and again: an interrupt that comes before the engine has begun is forgotten by it.
+    const interrupting = setInterval(() => {
+      for (const session of readers.flat()) session.connection.interrupt()
+    }, INTERRUPT_EVERY_MS)
     await Promise.all([pools.readers.drain(), pools.loader.drain(), pools.history.drain()])
+    clearInterval(interrupting)
     if (options.file !== ':memory:') await sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
     for (const session of sessions) session.close()
     instance.closeSync()
