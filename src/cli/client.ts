@@ -17,10 +17,10 @@ const ANSWER_MS = 60_000
 const RUN_MS = 3_600_000
 
 /** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
-export async function connect(files: readonly string[], process: CliProcess): Promise<Client> {
-  const config = readConfig(process.env, { cwd: process.cwd, terminal: process.stderrIsTerminal })
+export async function connect(files: readonly string[], host: CliProcess): Promise<Client> {
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const url = files.length === 0 ? await runningServer(config) : undefined
-  return url === undefined ? openHere(config, files, process) : remote(url)
+  return url === undefined ? openHere(config, files, host) : remote(url)
 }
 
 /** The address a server left in the data folder, if one answers there. */
@@ -44,11 +44,11 @@ function remote(url: string): Client {
   }
 }
 
-async function openHere(config: Config, files: readonly string[], process: CliProcess): Promise<Client> {
+async function openHere(config: Config, files: readonly string[], host: CliProcess): Promise<Client> {
   const { openApp } = await import('../app.ts')
   const { commandLogger } = await import('./logging.ts')
-  const log = commandLogger(config, process)
-  const app = await openApp({ files: featureFiles(files, process.cwd), config, log, clockOffset: 0 })
+  const log = commandLogger(config, host)
+  const app = await openApp({ files: featureFiles(files, host.cwd), config, log, clockOffset: 0 })
   return {
     get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),
     post: async (path, body) => answer(await app.fetch(new Request(`http://localhost${path}`, posted(body)))),

@@ -2,12 +2,12 @@ import type { Config } from '../config.ts'
 import { createLogger, type Logger } from '../observability/logger.ts'
 import type { CliProcess } from './run.ts'
 
-export function commandLogger(config: Config, process: CliProcess): Logger {
+export function commandLogger(config: Config, host: CliProcess): Logger {
   return createLogger({
     level: config.logLevel,
     format: config.logFormat,
-    color: process.stderrIsTerminal && process.env['NO_COLOR'] === undefined,
-    write: process.stderr,
+    color: host.stderrIsTerminal && host.env['NO_COLOR'] === undefined,
+    write: host.stderr,
     time: () => new Date().toISOString(),
   })
 }

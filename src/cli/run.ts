@@ -24,31 +24,31 @@ Examples:
   $ fabra check                           find what is wrong without serving`
 
 /** @returns the exit code: 0 done, 1 failed, 2 misused. */
-export async function run(args: readonly string[], process: CliProcess): Promise<number> {
+export async function run(args: readonly string[], host: CliProcess): Promise<number> {
   let exitCode = 0
   let commands: readonly string[] = []
   let json = args.includes('--json')
   const context: CliContext = {
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout: host.stdout,
+    stderr: host.stderr,
     get json() {
       return json
     },
-    color: process.stderrIsTerminal && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb',
-    cwd: process.cwd,
+    color: host.stderrIsTerminal && host.env['NO_COLOR'] === undefined && host.env['TERM'] !== 'dumb',
+    cwd: host.cwd,
     clock: systemClock(),
     setExitCode(code) {
       exitCode = code
     },
   }
   try {
-    const program = await createProgram(context, process, args)
+    const program = await createProgram(context, host, args)
     commands = program.commands.map((command) => command.name())
     program.hook('preAction', (_, action) => {
       json = action.optsWithGlobals()['json'] === true
     })
     if (args.length === 0) {
-      process.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
+      host.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
       return 0
     }
     if (args[0] === 'help') refuseUnknown(args[1], commands)
@@ -78,10 +78,10 @@ function refuseUnknown(name: string | undefined, commands: readonly string[]): v
 }
 
 /** Commands are loaded when they are used: `fabra version` must not pay for the server. */
-async function createProgram(context: CliContext, process: CliProcess, args: readonly string[]): Promise<Command> {
+async function createProgram(context: CliContext, host: CliProcess, args: readonly string[]): Promise<Command> {
   const output = {
-    writeOut: process.stdout,
-    writeErr: process.stderr,
+    writeOut: host.stdout,
+    writeErr: host.stderr,
     getOutHelpWidth: () => 80,
     getErrHelpWidth: () => 80,
     // Errors are told once, by run().
@@ -104,7 +104,7 @@ async function createProgram(context: CliContext, process: CliProcess, args: rea
     return program
   }
   const { registerCommands } = await import('./commands/index.ts')
-  registerCommands(program, context, process)
+  registerCommands(program, context, host)
   for (const command of program.commands) {
     command.exitOverride().configureOutput(output).showSuggestionAfterError(true)
   }

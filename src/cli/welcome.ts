@@ -1,8 +1,7 @@
 import { relative } from 'node:path'
-import type { App } from '../app.ts'
+import type { App, HttpServer } from '../app.ts'
 import { formatDuration } from '../definition/duration.ts'
 import type { Feature } from '../definition/model.ts'
-import type { HttpServer } from '../http/server.ts'
 import type { CliContext } from './context.ts'
 import { table } from './output.ts'
 

@@ -18,7 +18,7 @@ Examples:
   $ fabra get pair_total user_id=u1 merchant_id=m9
   $ fabra get amount_vs_usual u1 amount=25 --json`
 
-export function getCommand(program: Command, context: CliContext, process: CliProcess): void {
+export function getCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('get')
     .description('get one feature of one key')
@@ -30,7 +30,7 @@ export function getCommand(program: Command, context: CliContext, process: CliPr
     .action(async (feature: string, key: readonly string[], options: { maxAge?: string; file?: string[] }) => {
       const query = keyQuery(key)
       if (options.maxAge !== undefined) query.set('max_age', options.maxAge)
-      const client = await connect(options.file ?? [], process)
+      const client = await connect(options.file ?? [], host)
       try {
         const served = (await client.get(`/v1/features/${encodeURIComponent(feature)}?${query}`)) as Served
         context.stdout(`${context.json ? stringifyExact(served) : valueText(served.value)}\n`)

@@ -10,13 +10,13 @@ import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
 import { versionCommand } from './version.ts'
 
-export function registerCommands(program: Command, context: CliContext, process: CliProcess): void {
+export function registerCommands(program: Command, context: CliContext, host: CliProcess): void {
   initCommand(program, context)
-  serveCommand(program, context, process)
+  serveCommand(program, context, host)
   checkCommand(program, context)
-  listCommand(program, context, process)
-  getCommand(program, context, process)
-  refreshCommand(program, context, process)
-  runsCommand(program, context, process)
+  listCommand(program, context, host)
+  getCommand(program, context, host)
+  refreshCommand(program, context, host)
+  runsCommand(program, context, host)
   versionCommand(program, context)
 }

@@ -14,14 +14,14 @@ interface Listed {
   readonly description: string | null
 }
 
-export function listCommand(program: Command, context: CliContext, process: CliProcess): void {
+export function listCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('list')
     .description('list the features')
     .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
     .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list --json -f examples/flights.ts')
     .action(async (options: { file?: string[] }) => {
-      const client = await connect(options.file ?? [], process)
+      const client = await connect(options.file ?? [], host)
       try {
         const body = (await client.get('/v1/features')) as { features: readonly Listed[] }
         context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features))

@@ -4,7 +4,7 @@ import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 import { type RunJson, runsTable } from './runs.ts'
 
-export function refreshCommand(program: Command, context: CliContext, process: CliProcess): void {
+export function refreshCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('refresh')
     .description('compute a feature again now, for all keys in use')
@@ -12,7 +12,7 @@ export function refreshCommand(program: Command, context: CliContext, process: C
     .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
     .addHelpText('after', '\nExample:\n  $ fabra refresh spend')
     .action(async (feature: string, options: { file?: string[] }) => {
-      const client = await connect(options.file ?? [], process)
+      const client = await connect(options.file ?? [], host)
       try {
         const run = (await client.post(`/v1/features/${encodeURIComponent(feature)}/refresh`, {})) as RunJson
         context.stdout(context.json ? `${JSON.stringify(run)}\n` : runsTable([run]))

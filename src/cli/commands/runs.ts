@@ -15,7 +15,7 @@ export interface RunJson {
   readonly error: string | null
 }
 
-export function runsCommand(program: Command, context: CliContext, process: CliProcess): void {
+export function runsCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('runs')
     .description('what refreshes did, newest first')
@@ -24,7 +24,7 @@ export function runsCommand(program: Command, context: CliContext, process: CliP
     .addHelpText('after', '\nExamples:\n  $ fabra runs\n  $ fabra runs spend --limit 5')
     .action(async (feature: string | undefined, options: { limit: string }) => {
       const query = new URLSearchParams({ limit: options.limit, ...(feature === undefined ? {} : { feature }) })
-      const client = await connect([], process)
+      const client = await connect([], host)
       try {
         const body = (await client.get(`/v1/runs?${query}`)) as { runs: readonly RunJson[] }
         context.stdout(context.json ? `${JSON.stringify(body)}\n` : runsTable(body.runs))

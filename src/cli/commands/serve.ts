@@ -23,7 +23,7 @@ Examples:
   $ fabra serve features.ts --port 9000 --watch
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
 
-export function serveCommand(program: Command, context: CliContext, process: CliProcess): void {
+export function serveCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('serve')
     .description('serve features over HTTP')
@@ -34,20 +34,20 @@ export function serveCommand(program: Command, context: CliContext, process: Cli
     .option('-w, --watch', 'reload the definitions when a file changes')
     .option('-f, --file <file...>', 'definition files, as with other commands')
     .addHelpText('after', HELP)
-    .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, process))
+    .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, host))
 }
 
-async function serve(given: readonly string[], options: ServeOptions, context: CliContext, process: CliProcess): Promise<void> {
+async function serve(given: readonly string[], options: ServeOptions, context: CliContext, host: CliProcess): Promise<void> {
   const { promise: asked, resolve: stop } = Promise.withResolvers<string>()
-  process.onSignal(stop)
+  host.onSignal(stop)
   const { openApp } = await import('../../app.ts')
   const { commandLogger } = await import('../logging.ts')
   const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
   refusePort(options.port)
-  const config = readConfig(withFlags(process.env, options), { cwd: process.cwd, terminal: process.stderrIsTerminal })
-  const files = featureFiles(given, process.cwd)
+  const config = readConfig(withFlags(host.env, options), { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const files = featureFiles(given, host.cwd)
   for (const file of files) restoreEditorTypes(file)
-  const log = commandLogger(config, process)
+  const log = commandLogger(config, host)
   const app = await openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
   try {
     const server = await app.listen()
