@@ -52,10 +52,15 @@ export async function createSqlDefinitions(registry: Registry, store: SourceStor
   const problems = [...registry.sources.values()].flatMap((source) => checkSource(source, world))
   const warnings: Problem[] = []
   const definitions = new Map<string, SqlDefinition>()
-  for (const feature of registry.features.values()) {
+  const all = [...registry.features.values()].filter((feature) => feature.computation.kind === 'sql')
+  // All at once: the store runs as many as it has sessions.
+  const checks = all.map(async (feature) => {
     const entity = registry.entities.get(feature.entity)
-    if (feature.computation.kind !== 'sql' || !entity) continue
-    const checked = await checkFeature({ feature, entity, store, world })
+    return entity && (await checkFeature({ feature, entity, store, world }))
+  })
+  for (const [i, checked] of (await Promise.all(checks)).entries()) {
+    const feature = all[i]
+    if (!feature || !checked) continue
     if (Array.isArray(checked)) problems.push(...checked.map((fault) => asProblem(feature, world, fault)))
     else {
       definitions.set(feature.name, checked)

@@ -6,7 +6,7 @@
  *     await executor.compute(feature, rows, { signal, timeoutMs, mode })
  *
  * There are several ways to run one query for many rows, all with one meaning. Set-based: the query is the body of a LATERAL subquery over the
- * list of rows. Row by row: the same body with bound parameters. Event-sorted: plain aggregates of keys with much history (`sql-sorted.ts`).
+ * list of rows. Row by row: the same body with bound parameters. Joined: plain aggregates over many rows (`sql-joined.ts`).
  * Which is taken is settled by the number of rows and a trial on a few of them (`sql-strategies.ts`). When the engine refuses a statement
  * set-based, or one row of a set fails, smaller pieces are tried, down to single rows, so that each row gets its own answer.
  */
@@ -139,7 +139,7 @@ class Batch {
 
   private async recover(error: SqlError, strategy: Strategy, from: number, to: number): Promise<void> {
     if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
-    if (strategy === 'sorted' || error.kind !== 'runtime') {
+    if (strategy === 'joined' || error.kind !== 'runtime') {
       this.strategies.refuse(this.definition, strategy, error)
       return this.piece(from, to)
     }

@@ -1,7 +1,7 @@
 /**
  * Recognises the plain windowed aggregate: one source, the key's columns equal to the key, perhaps a lower bound of time counted from the
  * present, filters that look at the event alone, and COUNT, SUM, AVG, MIN and MAX of it. Such a query may be answered by walking the events of
- * a key once, in order of time (`sql-sorted.ts`). Whatever is the least bit different is not plain.
+ * a key once, in order of time (`sql-joined.ts`). Whatever is the least bit different is not plain.
  */
 import type { Entity } from '../definition/model.ts'
 import type { AnalysedSql } from './sql-analysis.ts'

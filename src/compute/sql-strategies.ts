@@ -1,14 +1,19 @@
 import { type SourceStore, SqlError } from '../store/source-store.ts'
 import type { SqlDefinition } from './sql-definitions.ts'
-import { PAIRS_PER_EVENT, sortedStatement } from './sql-sorted.ts'
+import { joinedStatement, PAIRS_PER_EVENT } from './sql-joined.ts'
 
-/** `set`: LATERAL over the row list. `rows`: one statement a row. `sorted`: heavy keys of a plain aggregate in order of time, the rest as a set. */
-export type Strategy = 'set' | 'rows' | 'sorted'
+/**
+ * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time.
+ * `sorted`: the same with every key in order of time.
+ */
+export type Strategy = 'set' | 'rows' | 'joined' | 'sorted'
 
-export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'sorted'; readonly text: string }
+export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'joined'; readonly text: string }
 
 /** From so many rows on, looking for heavy keys costs less than it may save. */
-const SORTED_FROM = 2_000
+const JOINED_FROM = 2_000
+/** Forced: no key is heavy, or every one. */
+const PAIRS: Readonly<Record<Strategy, number>> = { set: PAIRS_PER_EVENT, rows: PAIRS_PER_EVENT, joined: 1e15, sorted: 0 }
 /** Rows of a large batch that are tried both ways first. */
 export const TRIAL = { from: 256, rows: 4, set: 64 } as const
 
@@ -28,33 +33,33 @@ export interface Strategies {
 interface Learned {
   readonly refused: Map<Strategy, string>
   cost: { readonly rows: number; readonly set: number | null } | null
-  sorted: Promise<string> | undefined
+  joined: Promise<string> | undefined
 }
 
 /** @param forced Always this one where it is possible: for tests and measurements. */
 export function createStrategies(store: SourceStore, forced?: Strategy): Strategies {
   const known = new WeakMap<SqlDefinition, Learned>()
   const learnedOf = (definition: SqlDefinition): Learned => {
-    const learned = known.get(definition) ?? { refused: new Map(), cost: null, sorted: undefined }
+    const learned = known.get(definition) ?? { refused: new Map(), cost: null, joined: undefined }
     known.set(definition, learned)
     return learned
   }
   const slowAsSet = ({ cost }: Learned) => cost !== null && (cost.set === null || cost.set > cost.rows)
-  const canSort = (definition: SqlDefinition) => definition.plain !== null && !learnedOf(definition).refused.has('sorted')
+  const canJoin = (definition: SqlDefinition) => definition.plain !== null && !learnedOf(definition).refused.has('joined')
 
   return {
     async plan(definition, count) {
       const learned = learnedOf(definition)
       const { text } = definition.set
       if (text === null || learned.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
-      const sorts = forced === 'sorted' || (forced === undefined && count >= SORTED_FROM)
-      if (sorts && definition.plain && canSort(definition)) {
-        learned.sorted ??= sortedStatement(definition.plain, text, store, forced === undefined ? PAIRS_PER_EVENT : 0)
+      const joins = forced === 'joined' || forced === 'sorted' || (forced === undefined && count >= JOINED_FROM)
+      if (joins && definition.plain && canJoin(definition)) {
+        learned.joined ??= joinedStatement(definition.plain, store, PAIRS[forced ?? 'set'])
         try {
-          return { strategy: 'sorted', text: await learned.sorted }
+          return { strategy: 'joined', text: await learned.joined }
         } catch (error) {
           if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
-          learned.refused.set('sorted', error.message)
+          learned.refused.set('joined', error.message)
         }
       }
       if (count === 1 && forced === undefined) return { strategy: 'rows' }
@@ -63,7 +68,7 @@ export function createStrategies(store: SourceStore, forced?: Strategy): Strateg
     wantsTrial(definition, count) {
       const learned = learnedOf(definition)
       const open = forced === undefined && learned.cost === null && definition.set.text !== null && !learned.refused.has('set')
-      return open && count >= TRIAL.from && !canSort(definition)
+      return open && count >= TRIAL.from && !canJoin(definition)
     },
     tried(definition, cost) {
       learnedOf(definition).cost = cost
@@ -75,7 +80,7 @@ export function createStrategies(store: SourceStore, forced?: Strategy): Strateg
       const learned = learnedOf(definition)
       const refusal = definition.set.refusal ?? learned.refused.get('set')
       if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
-      if (canSort(definition)) return `set-based; from ${SORTED_FROM} rows on, keys with much history in order of time`
+      if (canJoin(definition)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
       if (!slowAsSet(learned)) return 'set-based'
       const set = learned.cost?.set === null ? 'took too long' : `took ${learned.cost?.set.toFixed(1)} ms a row`
       return `row by row: set-based ${set}, row by row ${learned.cost?.rows.toFixed(1)} ms`

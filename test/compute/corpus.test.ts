@@ -1,17 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Computed } from '../../src/compute/executor.ts'
+import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql-strategies.ts'
 import { parseTime } from '../../src/definition/time.ts'
-import { type ComputeBench, type Defined, openComputeBench, type Question } from '../support/compute-bench.ts'
+import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
 
 type KeyName = keyof typeof corpusKeys
 
 let bench: ComputeBench
 let truncated: readonly DuckDBConnection[]
-const strategies: readonly Strategy[] = ['set', 'rows', 'sorted']
-const defined = new Map<string, Defined>()
+const strategies: readonly Strategy[] = ['set', 'rows', 'joined', 'sorted']
+const setOf = new Map<string, Defined>()
 const shapes = Object.entries(corpus).map(([name, shape]): [string, Shape] => [name, typeof shape === 'string' ? { sql: shape } : shape])
 const idOf = (name: string) => `f${shapes.findIndex(([candidate]) => candidate === name)}`
 
@@ -21,39 +22,49 @@ beforeAll(async () => {
   for (const [keyName, { key }] of Object.entries(corpusKeys) as [KeyName, (typeof corpusKeys)[KeyName]][]) {
     const mine = shapes.filter(([, shape]) => (shape.key ?? 'user') === keyName)
     const features = Object.fromEntries(mine.map(([name, { sql, type, columns }]) => [idOf(name), { sql, type, columns }]))
-    for (const strategy of strategies)
-      defined.set(`${keyName} ${strategy}`, await bench.define({ key, sources: corpusSources, features }, strategy))
+    const { registry, definitions } = await bench.define({ key, sources: corpusSources, features })
+    for (const strategy of strategies) {
+      const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+      setOf.set(`${keyName} ${strategy}`, defined(registry, definitions, executor))
+    }
   }
   truncated = await truncatedCopies()
-})
+}, 60_000)
 afterAll(() => bench.store.close())
 
 test('every shape is accepted', () => {
-  const problems = [...defined.values()].flatMap(({ definitions }) => definitions.problems)
+  const problems = [...setOf]
+    .filter(([name]) => name.endsWith(' set'))
+    .map(([, set]) => set)
+    .flatMap(({ definitions }) => definitions.problems)
   expect(problems.map(({ subject, message }) => `${nameOf(subject)}: ${message}`)).toEqual([])
   expect(shapes.length).toBeGreaterThanOrEqual(80)
-  const plain = shapes.filter(([name]) => [...defined.values()].some(({ definitions }) => definitions.get(idOf(name))?.plain))
+  const plain = shapes.filter(([name]) => [...setOf.values()].some(({ definitions }) => definitions.get(idOf(name))?.plain))
   expect(plain.length).toBeGreaterThanOrEqual(15)
 })
 
-describe('set-based, row by row, event-sorted and over truncated tables', () => {
-  test.each(shapes.map(([name, shape]) => ({ name, shape })))('$name', async ({ name, shape }) => {
-    const keyName = shape.key ?? 'user'
-    const { key, values } = corpusKeys[keyName]
-    const { definitions } = defined.get(`${keyName} set`) as Defined
-    const questions = corpusTimes.flatMap((time) => values.map((value): Question => [value, time]))
-    const columns = definitions.get(idOf(name))?.columns ?? []
-    const plain = await Promise.all(
-      questions.map(([value, time]) => {
-        const connection = truncated[corpusTimes.indexOf(String(time))] as DuckDBConnection
-        return plainAnswer(connection, shape, Object.keys(key), value as readonly string[], String(time), columns)
-      }),
-    )
-    for (const strategy of strategies) {
-      const { compute } = defined.get(`${keyName} ${strategy}`) as Defined
-      expect({ strategy, answers: (await compute(idOf(name), questions)).map(comparable) }).toEqual({ strategy, answers: plain })
-    }
-  })
+describe('set-based, row by row, joined, event-sorted and over truncated tables', () => {
+  test.each(shapes.map(([name, shape]) => ({ name, shape })))(
+    '$name',
+    async ({ name, shape }) => {
+      const keyName = shape.key ?? 'user'
+      const { key, values } = corpusKeys[keyName]
+      const { definitions } = setOf.get(`${keyName} set`) as Defined
+      const questions = corpusTimes.flatMap((time) => values.map((value): Question => [value, time]))
+      const columns = definitions.get(idOf(name))?.columns ?? []
+      const plain = await Promise.all(
+        questions.map(([value, time]) => {
+          const connection = truncated[corpusTimes.indexOf(String(time))] as DuckDBConnection
+          return plainAnswer(connection, shape, Object.keys(key), value as readonly string[], String(time), columns)
+        }),
+      )
+      for (const strategy of strategies) {
+        const { compute } = setOf.get(`${keyName} ${strategy}`) as Defined
+        expect({ strategy, answers: (await compute(idOf(name), questions)).map(comparable) }).toEqual({ strategy, answers: plain })
+      }
+    },
+    60_000,
+  )
 })
 
 /** One database per time, holding only the rows that were there. Shares nothing with the rewrite. */

@@ -1,7 +1,7 @@
 import type { Micros } from '../../src/clock.ts'
-import type { Computed, ComputeOptions } from '../../src/compute/executor.ts'
+import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql-strategies.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Entity, Feature, KeyColumn, KeyType, Registry, Source, ValueType } from '../../src/definition/model.ts'
@@ -22,7 +22,7 @@ export interface ComputeBench {
 export interface Defined {
   readonly registry: Registry
   readonly definitions: SqlDefinitions
-  readonly executor: SqlExecutor
+  readonly executor: Executor
   /** `rows`: key values and as-of times (RFC 3339 or microseconds). Answers in short: `=text` per value, `missing`, or the error's code. */
   ask(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<string[]>
   compute(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
@@ -61,7 +61,7 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
   }
 }
 
-export function defined(registry: Registry, definitions: SqlDefinitions, executor: SqlExecutor): Defined {
+export function defined(registry: Registry, definitions: SqlDefinitions, executor: Executor): Defined {
   const entity = [...registry.entities.values()][0] as Entity
   const compute: Defined['compute'] = (name, rows, options) => {
     const feature = registry.features.get(name) as Feature

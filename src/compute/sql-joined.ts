@@ -1,0 +1,154 @@
+/**
+ * Plain aggregates over many rows, without LATERAL. Two ways in one statement, settled key by key in the statement itself:
+ *
+ * Light keys: rows and events meet in a hash join. With a window, time is cut into pieces as long as the longest window asked for, and a row
+ * meets only the events of its own piece and the one before; so few pairs are looked at in vain.
+ *
+ * Heavy keys: where rows × events would be many times rows + events, both go into one stream ordered by time, under the engine's window
+ * functions. Time then grows with their number, not with their product: a key that holds much of both does not hold up the rest.
+ */
+import type { SourceStore } from '../store/source-store.ts'
+import { quoteName } from './sql-lexer.ts'
+import type { PlainAggregate } from './sql-plain.ts'
+import type { Json } from './sql-tree.ts'
+
+/** A pair of row and event costs about this much less than a row or an event in the sorted stream. */
+export const PAIRS_PER_EVENT = 70
+/** Outside of all times that microseconds hold, and far enough from the end of int64 to add a window to. */
+const BEFORE_ALL = '-4000000000000000000'
+/** Added to times before they are cut into pieces: whole division rounds towards zero. */
+const SHIFT = '500000000000000000'
+
+/**
+ * Over `__fabra_row`; columns as the set-based statement gives them.
+ * @param pairsPerEvent From which ratio of pairs to events and rows on a key is heavy; 0: every key with events.
+ */
+export async function joinedStatement(plan: PlainAggregate, store: SourceStore, pairsPerEvent: number): Promise<string> {
+  const texts = await deparse(plan, store)
+  const keys = plan.keyColumns.map((_, i) => `__fabra_k${i}`)
+  const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(plan, texts)} AS __fabra_reach FROM __fabra_row`
+  return (
+    `WITH __fabra_asked AS MATERIALIZED (\n${asked}\n), __fabra_width AS MATERIALIZED (\n` +
+    `SELECT MAX(__fabra_reach) + 1 AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
+    `${heavyKeys(plan, keys, texts, pairsPerEvent)}\n)\n${lightPart(plan, keys, texts)}\nUNION ALL\n${sortedPart(plan, keys, texts)}`
+  )
+}
+
+interface Texts {
+  readonly lower: string | null
+  readonly filters: readonly string[]
+  readonly arguments: readonly string[]
+  readonly select: readonly string[]
+}
+
+/** The share of a key's events that a row meets is guessed from the time they span. */
+function heavyKeys(plan: PlainAggregate, keys: readonly string[], texts: Texts, pairsPerEvent: number): string {
+  const key = keys.join(', ')
+  const many = `SELECT ${key}, COUNT(*) AS __fabra_rows FROM __fabra_asked GROUP BY ALL HAVING COUNT(*) > ${pairsPerEvent}`
+  const share =
+    plan.lower === null ? '' : ' * LEAST(1.0, 2.0 * (SELECT __fabra_piece FROM __fabra_width) / (MAX(__fabra_at) - MIN(__fabra_at) + 1.0))'
+  return (
+    `SELECT ${key} FROM (${many}) AS __fabra_many JOIN (${events(plan, keys, texts)}) AS __fabra_event USING (${key})\n` +
+    `GROUP BY ${key}, __fabra_rows HAVING COUNT(*) * CAST(__fabra_rows AS DOUBLE)${share} > ${pairsPerEvent} * (COUNT(*) + __fabra_rows)`
+  )
+}
+
+function lightPart(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+  const key = keys.join(', ')
+  const piece = '(SELECT __fabra_piece FROM __fabra_width)'
+  const rowPieces = `SELECT *, UNNEST([(__fabra_at + ${SHIFT}) // ${piece}, (__fabra_at + ${SHIFT}) // ${piece} - 1]) AS __fabra_p FROM __fabra_light`
+  const eventPieces = `SELECT *, (__fabra_at + ${SHIFT}) // ${piece} AS __fabra_p FROM (${events(plan, keys, texts)})`
+  const windowed = plan.lower !== null
+  const on = [...keys, ...(windowed ? ['__fabra_p'] : [])].map((name) => `__fabra_r.${name} = __fabra_e.${name}`)
+  on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${plan.shadow.source.delay}`)
+  if (windowed) on.push('__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.__fabra_reach')
+  const aggregates = plan.aggregates.map((aggregate, i) => `${functionOf(aggregate)}(__fabra_x${i}) AS __fabra_a${i}`)
+  const found = plan.aggregates.map((aggregate, i) =>
+    functionOf(aggregate) === 'count' ? `COALESCE(__fabra_a${i}, 0) AS __fabra_a${i}` : `__fabra_a${i}`,
+  )
+  return (
+    `SELECT __fabra_ord, 1 AS __fabra_hit, ${texts.select.join(', ')} FROM (\nSELECT __fabra_ord, ${found.join(', ')}\n` +
+    `FROM (SELECT __fabra_ord FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key})) AS __fabra_all LEFT JOIN (\n` +
+    `SELECT __fabra_r.__fabra_ord, ${aggregates.join(', ')} FROM (` +
+    `${windowed ? rowPieces.replace('__fabra_light', `(SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key}))`) : `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key})`}` +
+    `) AS __fabra_r\nJOIN (${windowed ? eventPieces : events(plan, keys, texts)}) AS __fabra_e ON ${on.join(' AND ')}\nGROUP BY __fabra_r.__fabra_ord\n` +
+    ') AS __fabra_met USING (__fabra_ord)\n) AS __fabra_lit'
+  )
+}
+
+function sortedPart(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+  const using = `SEMI JOIN __fabra_heavy USING (${keys.join(', ')})`
+  const nothing = texts.arguments.map(() => 'NULL')
+  const from = plan.lower === null ? 'UNBOUNDED' : '__fabra_reach'
+  const windowed = plan.aggregates.map((aggregate, i) => `${functionOf(aggregate)}(__fabra_x${i}) OVER __fabra_window AS __fabra_a${i}`)
+  return (
+    `SELECT __fabra_ord, 1, ${texts.select.join(', ')} FROM (\n` +
+    `SELECT __fabra_ord, ${windowed.join(', ')} FROM (\n` +
+    `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, CAST(0 AS BIGINT) AS __fabra_reach, * FROM (${events(plan, keys, texts)}) AS __fabra_event ${using}\n` +
+    `UNION ALL\nSELECT __fabra_ord, __fabra_reach, ${[...keys, '__fabra_at', ...nothing].join(', ')} FROM __fabra_asked ${using}\n) AS __fabra_stream\n` +
+    `WINDOW __fabra_window AS (PARTITION BY ${keys.join(', ')} ORDER BY __fabra_at RANGE BETWEEN ${from} PRECEDING AND ${plan.shadow.source.delay + 1} PRECEDING)\n` +
+    ') AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
+  )
+}
+
+/** Columns: the key's, `__fabra_at`, one per aggregate's argument. Rows without a time are not events. */
+function events(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+  const time = quoteName(plan.shadow.source.timestamp ?? '')
+  const columns = [
+    ...plan.keyColumns.map((column, i) => `${quoteName(column)} AS ${keys[i]}`),
+    `CASE WHEN isfinite(${time}) THEN epoch_us(${time}) ELSE ${BEFORE_ALL} END AS __fabra_at`,
+    ...texts.arguments.map((text, i) => `${text} AS __fabra_x${i}`),
+  ]
+  const conditions = [...texts.filters, `${time} < TIMESTAMP 'infinity'`]
+  return `SELECT ${columns.join(', ')} FROM ${physical(plan)} WHERE ${conditions.join(' AND ')}`
+}
+
+function functionOf({ name }: PlainAggregate['aggregates'][number]): string {
+  return name === 'count_star' ? 'count' : name
+}
+
+/** How far back from a row's time its window begins: whole microseconds, so that strict and inclusive bounds are both exact. */
+function reach(plan: PlainAggregate, texts: Texts): string {
+  if (plan.lower === null || texts.lower === null) return 'CAST(0 AS BIGINT)'
+  const back = `epoch_us(__fabra_as_of) - epoch_us(CAST(${texts.lower} AS TIMESTAMPTZ))`
+  return `GREATEST(COALESCE(${plan.lower.inclusive ? back : `${back} - 1`}, 0), 0)`
+}
+
+function physical({ shadow: { ref, table } }: PlainAggregate): string {
+  return `${quoteName(table.schema)}.${quoteName(table.name)} AS ${quoteName(ref.alias === '' ? ref.name : ref.alias)}`
+}
+
+/** Syntax back to text, by the engine itself. */
+async function deparse(plan: PlainAggregate, store: SourceStore): Promise<Texts> {
+  const aggregates = plan.aggregates.flatMap(({ argument, filter }) => [argument, filter])
+  const expressions = [plan.lower?.expression ?? null, ...aggregates, ...plan.filters, ...plan.select]
+  const present = expressions.filter((expression) => expression !== null)
+  const list = present.map((_, i) => `json_deserialize_sql(CAST($${i + 1} AS JSON))`)
+  const { rows } = await store.query(
+    `SELECT ${list.join(', ')}`,
+    present.map((expression) => statementOf(plan.root, expression)),
+    {
+      signal: new AbortController().signal,
+      timeoutMs: 10_000,
+    },
+  )
+  const found = [...(rows[0] ?? [])]
+  const take = (expression: Json | null) => (expression === null ? null : `(${String(found.shift()).replace(/^SELECT /, '')})`)
+  const lower = take(plan.lower?.expression ?? null)
+  const taken = plan.aggregates.map(({ argument, filter }) => ({ argument: take(argument) ?? '1', filter: take(filter) }))
+  return {
+    lower,
+    arguments: taken.map(({ argument, filter }) => (filter === null ? argument : `CASE WHEN ${filter} THEN ${argument} END`)),
+    filters: plan.filters.map((expression) => take(expression) ?? 'TRUE'),
+    select: plan.select.map((expression) => take(expression) ?? 'NULL'),
+  }
+}
+
+function statementOf(root: Json, expression: Json): string {
+  const from = { type: 'EMPTY', alias: '', sample: null, query_location: 0 }
+  const node = { ...root, select_list: [expression], where_clause: null, from_table: from }
+  // Places that the parser does not know are numbers which do not survive JSON.
+  return JSON.stringify({ error: false, statements: [{ node, named_param_map: [] }] }, (key, value: unknown) =>
+    key === 'query_location' ? 0 : value,
+  )
+}
