@@ -61,7 +61,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.constantFrom<Action>({ do: 'hold' }, { do: 'release' }, { do: 'release' }) },
-  { weight: 1, arbitrary: fc.constantFrom<Action>({ do: 'restart' }, { do: 'reload' }, { do: 'mode', feature: 'hangs', mode: 'hang' }) },
+  { weight: 2, arbitrary: fc.constantFrom<Action>({ do: 'restart' }, { do: 'reload' }) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Action>({ do: 'mode', feature: 'hangs', mode: 'hang' }, { do: 'mode', feature: 'hangs', mode: 'value' }),
+  },
 )
 
 test(

@@ -20,7 +20,10 @@ import {
 
 const MINUTE = 60_000_000
 
-/** Two features are held by functions, so that each of their computations leaves at once. `quick` is SQL, `hangs` has a short timeout. */
+/**
+ * `held` and `now` are functions, so that each of their computations leaves at once and can be held. `hangs` has a short timeout.
+ * History keeps all, except of `hangs` nothing.
+ */
 const FEATURES = {
   held: { model: { freshFor: 5.5 * MINUTE, maxStaleness: 30 * MINUTE }, written: { kind: 'function', refresh: '5m', maxStaleness: '30m' } },
   now: { model: { realtime: true, maxStaleness: 10 * MINUTE }, written: { kind: 'function', refresh: 0, maxStaleness: '10m' } },
@@ -55,7 +58,10 @@ export async function openWorld(database: Database, salt: number) {
   let version = 0
   const written = (): WrittenBench['features'] =>
     Object.fromEntries(
-      FEATURE_NAMES.map((name, i) => [name, { ...FEATURES[name].written, fingerprint: `${salt.toString(16)}-${version}-${i}` }]),
+      FEATURE_NAMES.map((name, i) => [
+        name,
+        { history: 'all', ...FEATURES[name].written, fingerprint: `${salt.toString(16)}-${version}-${i}` },
+      ]),
     )
   const bench = await openBench({ features: written() }, database)
   const states = new Map<string, KeyState>()
