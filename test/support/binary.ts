@@ -69,6 +69,8 @@ export interface RunningFabra {
   /** What it has printed so far. */
   stdout(): string
   stderr(): string
+  /** The exit code, once it has ended by itself or by a signal of the test's own. */
+  readonly exited: Promise<number>
   /** SIGTERM, then waits. @returns the exit code. Safe to call twice. Removes the folder, unless `cwd` was given. */
   stop(): Promise<number>
   /** SIGKILL, then waits: as if the machine had taken the process away. The folder stays, so that it can be started again. */
@@ -123,6 +125,7 @@ export async function startFabra(options: StartOptions): Promise<RunningFabra> {
       cwd,
       stdout: stdout.text,
       stderr: stderr.text,
+      exited: child.exited,
       stop: () => end('SIGTERM').finally(removeFolder),
       kill: async () => void (await end('SIGKILL')),
     }
