@@ -2,6 +2,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
@@ -45,7 +46,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
     try {
       for (let start = 0; start < keys.length; start += size) await runBatch(record, feature, keys.slice(start, start + size), before)
     } catch (error) {
-      record.error = error instanceof Error ? error.message : String(error)
+      record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
       log.warn(`refresh of "${feature.name}" failed`, { error })
     }
     record.finishedAt = clock.now()

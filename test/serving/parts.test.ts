@@ -88,7 +88,9 @@ describe('get(): features built on features', () => {
       features: { part: { ...byFunction, refresh: 0, inputs: { amount: 'int' } }, whole: { ...byFunction, refresh: 0 } },
     })
     programme.set('whole', (call) => call.get('part'))
-    expect((await read('whole')).error?.message).toBe('get("part") in "whole": that feature needs the input amount, which only a request has.')
+    expect((await read('whole')).error?.message).toBe(
+      'get("part") in "whole": that feature needs the input amount, which only a request has.',
+    )
   })
 
   test('an unknown part is named, with the nearest known one', async () => {
