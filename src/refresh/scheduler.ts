@@ -180,7 +180,8 @@ function shiftOf(feature: Feature, every: Micros): Micros {
   return Math.floor((Number.isFinite(fraction) ? fraction : 0) * Math.min(every / 20, LONGEST_SHIFT))
 }
 
-function tickMs(features: Iterable<Feature>): number {
+/** Milliseconds between two looks at what is due. */
+export function tickMs(features: Iterable<Feature>): number {
   let smallest = Number.POSITIVE_INFINITY
   for (const { refresh } of features) if (refresh?.kind === 'interval') smallest = Math.min(smallest, refresh.every / 1000)
   const halfLag = Math.max(1_000, smallest / 10) / 2

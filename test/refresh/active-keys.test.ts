@@ -1,0 +1,92 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import type { Feature } from '../../src/definition/model.ts'
+import { createActiveKeys } from '../../src/refresh/active-keys.ts'
+import { createSchedule, cronProblem } from '../../src/refresh/schedule.ts'
+import { tickMs } from '../../src/refresh/scheduler.ts'
+import { type Bench, openBench, registryOf } from '../support/bench.ts'
+import { movableClock } from '../support/clock.ts'
+import { until } from '../support/until.ts'
+
+const featuresOf = (refreshes: readonly (0 | string)[]): Feature[] => [
+  ...registryOf({ features: Object.fromEntries(refreshes.map((refresh, i) => [`f${i}`, { refresh }])) }).features.values(),
+]
+const keyOf = (text: string) => ({ values: [text], encoded: text })
+
+describe('keys in use', () => {
+  test('are capped per feature: those longest unused are let go', () => {
+    const clock = movableClock()
+    const keys = createActiveKeys(clock, 100)
+    const [feature, other] = featuresOf(['5m', '5m']) as [Feature, Feature]
+    keys.touch(other, keyOf('x'))
+    for (let i = 0; i < 1_000; i++) {
+      clock.advance('1s')
+      keys.touch(feature, keyOf(`u${i}`))
+      keys.touch(feature, keyOf('again'))
+    }
+    const kept = keys.of(feature).map((key) => key.encoded)
+    expect(kept.length).toBe(100)
+    expect(kept).toContain('again')
+    expect(kept).toContain('u999')
+    expect(kept).not.toContain('u0')
+    expect(keys.of(other)).toEqual([keyOf('x')])
+  })
+
+  test('an older use never shortens a newer one', () => {
+    const clock = movableClock()
+    const keys = createActiveKeys(clock)
+    const [feature] = featuresOf(['5m']) as [Feature]
+    keys.touch(feature, keyOf('a'))
+    keys.touch(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
+    expect(keys.of(feature)).toEqual([keyOf('a')])
+    keys.drop(feature, keyOf('a'))
+    expect(keys.of(feature)).toEqual([])
+  })
+})
+
+describe('the tick', () => {
+  test.each([
+    ['1s', 250],
+    ['4s', 500],
+    ['10s', 500],
+    ['60s', 3_000],
+    ['5m', 5_000],
+    ['1d', 5_000],
+  ])('with refresh %p looks often enough that a value is computed again within its allowed lag', (refresh, ms) => {
+    expect(tickMs(featuresOf(['1d', refresh, 0]))).toBe(ms)
+  })
+
+  test('without a refreshed feature is the longest', () => {
+    expect(tickMs(featuresOf([0, '0 6 * * *']))).toBe(5_000)
+  })
+
+  let bench: Bench
+  afterEach(() => bench?.close())
+  test('comes by itself once started', async () => {
+    bench = await openBench({ features: { f: { refresh: '1s' } } })
+    await bench.read('f')
+    bench.scheduler().start()
+    bench.clock.advance('2s')
+    await until('a refresh', 5_000, async () => (bench.programme.count('f') === 2 ? true : undefined))
+    expect(await bench.read('f')).toMatchObject({ status: 'fresh', servedFrom: 'online', ageMs: 0 })
+  })
+})
+
+describe('cron strings', () => {
+  const { nextFiring } = createSchedule()
+  const next = (pattern: string, after: string) => new Date(nextFiring(pattern, Date.parse(after) * 1000) / 1000).toISOString()
+
+  test.each([
+    ['0 6 * * *', '2026-01-02T05:59:59Z', '2026-01-02T06:00:00.000Z'],
+    ['0 6 * * *', '2026-01-02T06:00:00Z', '2026-01-03T06:00:00.000Z'],
+    ['*/15 * * * *', '2026-01-02T23:50:00Z', '2026-01-03T00:00:00.000Z'],
+    ['0 0 29 2 *', '2026-01-01T00:00:00Z', '2028-02-29T00:00:00.000Z'],
+    ['30 2 * * *', '2026-03-29T00:00:00Z', '2026-03-29T02:30:00.000Z'],
+    ['0 9 * * MON', '2026-01-02T00:00:00Z', '2026-01-05T09:00:00.000Z'],
+  ])('%s fires strictly after a time, in UTC', (pattern, after, expected) => {
+    expect(next(pattern, after)).toBe(expected)
+  })
+
+  test.each(['61 * * * *', 'x * * * *', '* * * * * * * *', '0 0 30 2 *'])('%s is told to be wrong', (pattern) => {
+    expect(cronProblem(pattern)).toBeString()
+  })
+})
