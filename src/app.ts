@@ -50,7 +50,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   let stopping = false
   const http: HttpOptions = {
     serving: () => project.serving(),
-    readiness: () => ({ ready: !stopping, stores: project.stores() }),
+    readiness: () => ({ ready: !stopping && project.warm(), stores: project.stores() }),
     refresh: project.refresh,
     runs: project.runs,
     history: project.history,

@@ -20,7 +20,10 @@ import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
-import { createVersion, type Parts, rewarm, type Version } from './version.ts'
+import { createVersion, type Parts, rewarm, type Version, warmNewVersions } from './version.ts'
+
+/** How long a server may say that it is not ready because it computes values of new feature versions. */
+const LONGEST_WARMING_MS = 60_000
 
 export interface ProjectOptions {
   readonly files: readonly string[]
@@ -36,6 +39,8 @@ export interface Project {
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
+  /** False while values of new feature versions are computed for the keys in use, a minute at most. */
+  warm(): boolean
   readonly runs: Runs
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   refresh(feature: Feature, keys: readonly EntityKey[] | null): Promise<Run>
@@ -87,6 +92,8 @@ async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore:
 async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
   let files = loaded.files
+  let warm = true
+  let closing = false
   let version = await take(loaded, undefined)
   const scheduler = createScheduler({
     features: () => version.serving.registry.features.values(),
@@ -132,10 +139,26 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
       await recorder.flush()
       return offline.history(query)
     },
-    start: () => scheduler.start(),
+    warm: () => warm,
+    start() {
+      warm = false
+      const done = () => {
+        warm = true
+      }
+      const timer = setTimeout(done, LONGEST_WARMING_MS)
+      timer.unref()
+      warmNewVersions(parts, version)
+        .catch((error) => log.warn('warming new feature versions failed', { error }))
+        .finally(() => {
+          clearTimeout(timer)
+          done()
+          if (!closing) scheduler.start()
+        })
+    },
     files: () => [...files, ...sourceFiles(version.serving.registry)],
     reload,
     async close(graceMs) {
+      closing = true
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, graceMs)
       await Promise.race([Promise.all([scheduler.stop(), version.serving.engine.idle()]), late.promise])

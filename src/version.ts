@@ -12,7 +12,7 @@ import { decodeKey } from './definition/entity-key.ts'
 import type { Feature, Registry } from './definition/model.ts'
 import { FabraError } from './errors.ts'
 import type { Logger } from './observability/logger.ts'
-import type { ActiveKeys } from './refresh/active-keys.ts'
+import { type ActiveKeys, keepWarm } from './refresh/active-keys.ts'
 import { createRefresher, type Refresher } from './refresh/refresher.ts'
 import type { Runs } from './refresh/runs.ts'
 import type { Schedule } from './refresh/schedule.ts'
@@ -28,6 +28,8 @@ import type { SourceStore } from './store/source-store.ts'
 
 /** Keys per feature that come back into memory at start. */
 const MAX_REWARMED = 1_000_000
+/** Answers of one batch from which on it waits until they are durable. */
+const DURABLE_FROM = 1_000
 
 /** What lives as long as the process. */
 export interface Parts {
@@ -66,7 +68,8 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     clock,
     random: Math.random,
     async onComputed(feature, answers) {
-      await recorder.record(writes(registry, feature, answers, clock), { durable: false })
+      // A refresh of many keys waits for history, so that it cannot run ahead of what history takes.
+      await recorder.record(writes(registry, feature, answers, clock), { durable: answers.length >= DURABLE_FROM })
     },
   })
   const engine: Engine = createEngine({
@@ -131,6 +134,25 @@ export async function rewarm(parts: Parts, registry: Registry, before: Registry 
       )
       for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
     }
+  }
+}
+
+/**
+ * Values that a new version of a feature lacks are computed for the keys that the old one had in use, before anyone is told that the
+ * server is ready.
+ */
+export async function warmNewVersions(parts: Parts, version: Version): Promise<void> {
+  const { registry } = version.serving
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
+    const now = parts.clock.now()
+    const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
+    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)], undefined)
+    const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
+    const fitting = keys.filter((key) => key.values.length === entity.key.length)
+    for (const key of fitting) parts.activeKeys.touch(feature, key, now)
+    if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
   }
 }
 

@@ -115,7 +115,7 @@ export const schemas: Json = {
   Run: object({
     id: { type: 'integer' },
     feature: { type: 'string' },
-    reason: { type: 'string', enum: ['schedule', 'request'] },
+    reason: { type: 'string', enum: ['schedule', 'request', 'new version'] },
     started_at: { type: 'string', format: 'date-time' },
     finished_at: { ...nullable('string'), format: 'date-time' },
     duration_ms: nullable('integer'),

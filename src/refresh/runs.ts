@@ -4,7 +4,7 @@ import type { Micros } from '../clock.ts'
 export interface Run {
   readonly id: number
   readonly feature: string
-  readonly reason: 'schedule' | 'request'
+  readonly reason: 'schedule' | 'request' | 'new version'
   readonly startedAt: Micros
   /** Null while it runs. */
   finishedAt: Micros | null

@@ -41,6 +41,8 @@ export interface OfflineStore {
    * Rows of `availableAt` later than `before` are not seen.
    */
   latest(feature: string, fingerprint: string, options: { before: Micros; limit: number }): AsyncIterable<readonly HistoryRow[]>
+  /** Encoded keys that have a row of this feature, of any version, with an event timestamp since then; at most `limit`, newest first. */
+  keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
   /** Newest row of each of these keys, in the order given; undefined where there is none. */
   latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
   /** Rows of one key, newest first. */

@@ -83,6 +83,18 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect(await store.lastSeq()).toBe(50_000)
     })
 
+    test('keysSince gives each key of a feature once, of any version, newest first', async () => {
+      await store.append([
+        row({ entityKey: 'old', eventAt: 10 }),
+        row({ entityKey: 'a', eventAt: 20, fingerprint: 'f0' }),
+        row({ entityKey: 'b', eventAt: 30 }),
+        row({ entityKey: 'a', eventAt: 40, seq: 2 }),
+        row({ entityKey: 'c', eventAt: 50, feature: 'other' }),
+      ])
+      expect(await store.keysSince('spend', 20, 10)).toEqual(['a', 'b'])
+      expect(await store.keysSince('spend', 20, 1)).toEqual(['a'])
+    })
+
     test('latestOf answers in the order asked, duplicates kept', async () => {
       await store.append([row({ entityKey: 'a', value: '1' }), row({ entityKey: 'b', value: '2' })])
       const found = await store.latestOf('spend', 'f1', ['b', 'none', 'a', 'b'])

@@ -4,7 +4,7 @@ import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
 import { SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { CATALOG, FORGET_KEY, LAST_SEQ, LATEST, LATEST_OF, READ_HISTORY } from './sql.ts'
+import { CATALOG, FORGET_KEY, KEYS_SINCE, LAST_SEQ, LATEST, LATEST_OF, READ_HISTORY } from './sql.ts'
 
 const CHUNK_ROWS = 2048
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
@@ -26,6 +26,10 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       for (let chunk = 0; chunk < result.chunkCount; chunk += BATCH_CHUNKS) {
         yield result.rows(chunk, Math.min(chunk + BATCH_CHUNKS, result.chunkCount)).map(toHistoryRow)
       }
+    },
+    async keysSince(feature, since, limit) {
+      const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])
+      return rows.map((row) => String(row[0]))
     },
     async latestOf(feature, fingerprint, keys) {
       if (keys.length === 0) return []

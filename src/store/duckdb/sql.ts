@@ -109,6 +109,15 @@ QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
 ORDER BY ${NEWEST_FIRST}, entity_key
 LIMIT $4`
 
+/** Keys in use lately, whatever version of the feature computed them. */
+export const KEYS_SINCE = `
+SELECT entity_key
+FROM fabra.feature_history
+WHERE feature = $1 AND event_timestamp >= $2
+GROUP BY entity_key
+ORDER BY max(event_timestamp) DESC, entity_key
+LIMIT $3`
+
 export const LATEST_OF = `
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
