@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { builtBinary, runFabra, startFabra } from '../support/binary.ts'
+import { runFabra, startFabra } from '../support/binary.ts'
 import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
 
 const count = (where: string, options = `refresh: '5m', type: 'int'`) =>
@@ -111,17 +111,3 @@ test('the mended file serves from the same folder', async () => {
   expect(await answer.json()).toMatchObject({ value: 2, status: 'fresh' })
   expect(await server.stop()).toBe(0)
 })
-
-test(
-  'top-level code that never ends is given up',
-  async () => {
-    using project = projectFolder({ 'features.ts': `${HEAD}while (true) {}\n`, 'events.csv': EVENTS })
-    const child = Bun.spawn([builtBinary(), 'check', '--json'], {
-      cwd: project.path,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    expect(await child.exited).toBe(1)
-    expect(await child.stdout.text()).toContain('did not finish within 30 s')
-  },
-  { timeout: 60_000 },
-)

@@ -1,0 +1,116 @@
+/** Projects as people have them: packages, several files, odd paths, folders that cannot be written. */
+import { describe, expect, test } from 'bun:test'
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { runFabra, startFabra } from '../support/binary.ts'
+import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
+
+const VISITS = `export const visits = feature({ entity: User, refresh: '5m', type: 'int', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })\n`
+const PLAIN = { 'features.ts': HEAD + VISITS, 'events.csv': EVENTS }
+
+async function get(cwd: string, args: readonly string[], env: Record<string, string | undefined> = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await runFabra(['get', ...args], { cwd, env })
+  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' })
+  return stdout.trim()
+}
+
+describe('a features file may', () => {
+  test('import its own files, packages of its node_modules and paths of its tsconfig', async () => {
+    using project = projectFolder({
+      'features.ts': `import { feature } from 'fabra'
+import { twice } from 'kit'
+import { three } from '@lib/three'
+import { User } from './entities'
+export { User }
+export const six = feature({ entity: User, refresh: 0, type: 'int' }, () => twice(three))
+`,
+      'entities.ts': `import { entity } from 'fabra'\nexport const User = entity('User', { key: 'user_id' })\n`,
+      'src/lib/three.ts': 'export const three = 3\n',
+      'tsconfig.json': JSON.stringify({ compilerOptions: { paths: { '@lib/*': ['./src/lib/*'], fabra: ['./.fabra/fabra.d.ts'] } } }),
+      'node_modules/kit/package.json': JSON.stringify({ name: 'kit', version: '1.0.0', main: 'index.cjs', types: 'index.d.ts' }),
+      'node_modules/kit/index.cjs': 'exports.twice = (x) => x * 2\n',
+      'node_modules/kit/index.d.ts': 'export function twice(x: number): number\n',
+    })
+    expect(await get(project.path, ['six', 'u1'])).toBe('6')
+    expect(await runFabra(['check'], { cwd: project.path })).toMatchObject({ exitCode: 0 })
+  })
+
+  test('be one of several that refer to each other', async () => {
+    using project = projectFolder({
+      ...PLAIN,
+      'more.ts': `import { feature } from 'fabra'
+import { User, visits } from './features.ts'
+export const doubled = feature({ entity: User, refresh: 0, type: 'int' }, async (key, { get }) => 2 * ((await get(visits)) ?? 0))
+`,
+    })
+    expect(await get(project.path, ['doubled', 'u1', '-f', 'features.ts', 'more.ts'])).toBe('4')
+    expect(await get(project.path, ['doubled', 'u1', '-f', 'more.ts', 'features.ts'])).toBe('4')
+  })
+
+  test('lie in a folder with blanks and letters of any language', async () => {
+    using project = projectFolder({ 'my shöp – 商店/features.ts': HEAD + VISITS, 'my shöp – 商店/events.csv': EVENTS })
+    const folder = join(project.path, 'my shöp – 商店')
+    expect(await get(folder, ['visits', 'u1'])).toBe('2')
+    const server = await startFabra({ cwd: folder, file: 'features.ts' })
+    expect(await (await fetch(`${server.url}/v1/features/visits?entity_id=u1`)).json()).toMatchObject({ value: 2 })
+    expect(await server.stop()).toBe(0)
+  })
+
+  test('lie elsewhere than the current folder, which keeps the data', async () => {
+    using project = projectFolder({ 'shop/features.ts': HEAD + VISITS, 'shop/events.csv': EVENTS, 'here/.keep': '' })
+    expect(await get(join(project.path, 'here'), ['visits', 'u1', '-f', '../shop/features.ts'])).toBe('2')
+    expect(existsSync(join(project.path, 'here/.fabra/fabra.duckdb'))).toBe(true)
+    expect(readdirSync(join(project.path, 'shop')).sort()).toEqual(['events.csv', 'features.ts'])
+  })
+
+  test('be named by a link, or lie in a folder that is', async () => {
+    using project = projectFolder({ 'shop/features.ts': HEAD + VISITS, 'shop/events.csv': EVENTS })
+    symlinkSync(join(project.path, 'shop'), join(project.path, 'link'))
+    symlinkSync(join(project.path, 'shop/features.ts'), join(project.path, 'features.ts'))
+    expect(await get(project.path, ['visits', 'u1', '-f', 'link/features.ts'])).toBe('2')
+    expect(await get(project.path, ['visits', 'u1'])).toBe('2')
+  })
+})
+
+describe('folders', () => {
+  test('FABRA_DATA_DIR takes the data elsewhere, and its folder is made', async () => {
+    using project = projectFolder(PLAIN)
+    const data = join(dirname(project.path), 'data/of/shop')
+    // Where the test's user may write everywhere this shows the same: nothing is written beside the features.
+    chmodSync(project.path, 0o555)
+    expect(await get(project.path, ['visits', 'u1'], { FABRA_DATA_DIR: data })).toBe('2')
+    expect(readdirSync(project.path).sort()).toEqual(['events.csv', 'features.ts'])
+    expect(existsSync(join(data, 'fabra.duckdb'))).toBe(true)
+    chmodSync(project.path, 0o755)
+  })
+
+  test('a cache folder that cannot be made does not keep the executable from running', async () => {
+    using project = projectFolder({ ...PLAIN, file: '' })
+    expect(await get(project.path, ['visits', 'u1'], { FABRA_CACHE_DIR: join(project.path, 'file/cache') })).toBe('2')
+  })
+
+  test('no HOME is needed', async () => {
+    using project = projectFolder(PLAIN)
+    expect(await get(project.path, ['visits', 'u1'], { HOME: undefined, XDG_CACHE_HOME: undefined })).toBe('2')
+  })
+
+  test('--clock keeps its state apart and leaves the history alone', async () => {
+    using project = projectFolder(PLAIN)
+    expect(await get(project.path, ['visits', 'u1'])).toBe('2')
+    const server = await startFabra({ cwd: project.path, file: 'features.ts', args: ['--clock', '2026-01-01T10:30:00Z'] })
+    expect(await (await fetch(`${server.url}/v1/features/visits?entity_id=u1`)).json()).toMatchObject({ value: 1, served_from: 'computed' })
+    expect(await server.stop()).toBe(0)
+    const { stderr } = await runFabra(['get', 'visits', 'u1'], { cwd: project.path })
+    expect(stderr).toStartWith('fresh, online')
+  })
+
+  test('a damaged database is named, with what to do, and is left as it is', async () => {
+    using project = projectFolder(PLAIN)
+    mkdirSync(join(project.path, '.fabra'))
+    project.write({ '.fabra/fabra.duckdb': 'not a database' })
+    const { exitCode, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
+    expect(exitCode).toBe(1)
+    expect(stderr).toMatch(/error io_failed: The database .*fabra\.duckdb cannot be opened/)
+    expect(await Bun.file(join(project.path, '.fabra/fabra.duckdb')).text()).toBe('not a database')
+  })
+})
