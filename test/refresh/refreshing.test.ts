@@ -179,6 +179,8 @@ describe('refreshing', () => {
     clock.advance('10m')
     await bench.scheduler().tick()
     expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 300, changed: 300, failed: 0 }])
+    // As many as run at once: more would wait while their time runs.
+    expect(Math.max(...programme.batches('f'))).toBeLessThanOrEqual(64)
   })
 })
 

@@ -263,6 +263,8 @@ async function settled(holding: boolean): Promise<void> {
 function check(what: string, served: Served, expected: Expected): void {
   const { value, status, servedFrom, ageMs, eventAt } = served
   expect({ what, value, status, servedFrom, ageMs, eventAt }).toEqual({ what, ...expected })
+  const codes = status === 'error' ? ['feature_failed', 'feature_timeout'] : [undefined]
+  expect(codes).toContain(served.error?.code)
 }
 
 export type World = Awaited<ReturnType<typeof openWorld>>
