@@ -1,0 +1,147 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
+/**
+ * Tests the tests: puts one mistake at a time into a copy of the source and asks whether the oracle's suite notices. `bun scripts/mutations.ts`
+ * tries all of them, `bun scripts/mutations.ts delay` those with that word in their name. Exit 1 when one is not noticed.
+ */
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+interface Mutation {
+  readonly name: string
+  /** Every place a text stands at is changed; it must stand somewhere. */
+  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+}
+
+const SHADOW = 'src/compute/sql-shadow.ts'
+const SORTED = 'src/compute/sql-sorted.ts'
+const PARAMETERS = 'src/compute/sql-parameters.ts'
+const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
+
+const mutations: readonly Mutation[] = [
+  { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
+  {
+    name: 'a row is seen at its own time by the event-sorted way',
+    changes: [{ file: SORTED, from: '${plan.shadow.source.delay + 1} PRECEDING', to: '${plan.shadow.source.delay} PRECEDING' }],
+  },
+  {
+    name: 'a shadow is forgotten in a subquery',
+    changes: [
+      {
+        file: 'src/compute/sql-statement.ts',
+        from: '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row))',
+        to: '...shadows.slice(0, 1).flatMap((shadow) => shadowEdits(sql, shadow, row))',
+      },
+    ],
+  },
+  {
+    name: 'an outer name is captured',
+    changes: [
+      { file: 'src/store/duckdb/sql.ts', from: '__fabra_k${i}', to: KEY_NAME },
+      { file: PARAMETERS, from: '__fabra_k${i}', to: KEY_NAME },
+      { file: SORTED, from: '__fabra_k${i}', to: KEY_NAME },
+      {
+        file: PARAMETERS,
+        from: '`__fabra_row.__fabra_k${keyIndex(written, entity)}`',
+        to: "`__fabra_row.${['user_id', 'merchant_id'][keyIndex(written, entity)]}`",
+      },
+      {
+        file: 'src/compute/sql-binding.ts',
+        from: 'store.prepare(build(standIns(owner, false)).text)',
+        to: 'store.prepare(`SELECT q.* FROM (SELECT CAST(NULL AS VARCHAR) AS user_id) AS o, LATERAL (${build(standIns(owner, false)).text}\\n) AS q`)',
+      },
+    ],
+  },
+  {
+    name: 'delay is ignored',
+    changes: [{ file: SHADOW, from: 'const limit = source.delay === 0 ? asOf :', to: 'const limit = source.delay >= 0 ? asOf :' }],
+  },
+  {
+    name: 'rows without a time are seen',
+    changes: [
+      {
+        file: SHADOW,
+        from: "conditions.push(compare(source, table, source.timestamp, '<', limit))",
+        to: "conditions.push(`(${quoteName(source.timestamp)} IS NULL OR ${compare(source, table, source.timestamp, '<', limit)})`)",
+      },
+    ],
+  },
+  {
+    name: 'available is dropped',
+    changes: [{ file: SHADOW, from: 'if (source.available !== null) conditions.push', to: 'if (source.delay < 0) conditions.push' }],
+  },
+  {
+    name: 'available is strict',
+    changes: [{ file: SHADOW, from: "source.available, '<=', asOf", to: "source.available, '<', asOf" }],
+  },
+  { name: 'until is strict', changes: [{ file: SHADOW, from: "source.until, '>=', asOf", to: "source.until, '>', asOf" }] },
+  {
+    name: 'repeats of an id are kept',
+    changes: [{ file: SHADOW, from: 'const rows = source.id === null ?', to: 'const rows = source.delay >= 0 ?' }],
+  },
+  {
+    name: 'the timezone is ignored',
+    changes: [{ file: SHADOW, from: 'return /^(?:UTC', to: 'return zone !== "" || /^(?:UTC' }],
+  },
+  {
+    name: 'the present is the real one',
+    changes: [{ file: 'src/compute/sql-present.ts', from: 'now: (asOf) => asOf', to: 'now: () => "now()"' }],
+  },
+]
+
+const PROJECT = join(import.meta.dir, '..')
+const wanted = mutations.filter(({ name }) => process.argv.slice(2).every((word) => name.includes(word)))
+const missed: string[] = []
+
+const copy = await mkdtemp(join(tmpdir(), 'fabra-mutations-'))
+try {
+  for (const entry of ['src', 'test', 'package.json', 'tsconfig.json', 'bunfig.toml']) {
+    await cp(join(PROJECT, entry), join(copy, entry), { recursive: true })
+  }
+  await symlink(join(PROJECT, 'node_modules'), join(copy, 'node_modules'))
+  if ((await runOracle()) !== 0) throw new Error('The oracle does not agree with the source as it is: there is nothing to compare with.')
+  for (const mutation of wanted) {
+    const undo = await apply(mutation)
+    const started = performance.now()
+    const noticed = (await runOracle()) !== 0
+    console.log(`${noticed ? 'noticed' : 'MISSED '}  ${mutation.name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
+    if (!noticed) missed.push(mutation.name)
+    await undo()
+  }
+} finally {
+  await rm(copy, { recursive: true, force: true })
+}
+console.log(`${wanted.length - missed.length} of ${wanted.length} mistakes noticed`)
+process.exitCode = missed.length === 0 ? 0 : 1
+
+/** @returns how to take it back. @throws when the source no longer holds what is to be changed. */
+async function apply({ name, changes }: Mutation): Promise<() => Promise<void>> {
+  const before = new Map<string, string>()
+  for (const { file, from, to } of changes) {
+    const path = join(copy, file)
+    const text = await Bun.file(path).text()
+    if (!text.includes(from)) throw new Error(`"${name}" does not apply any more: ${file} does not hold ${from}`)
+    if (!before.has(path)) before.set(path, text)
+    await Bun.write(
+      path,
+      text.replaceAll(from, () => to),
+    )
+  }
+  return async () => {
+    for (const [path, text] of before) await Bun.write(path, text)
+  }
+}
+
+async function runOracle(): Promise<number> {
+  const env = { ...process.env, FABRA_TEST_RUNS: '200', FABRA_TEST_SEED: '20260110', FABRA_TEST_SHRINK: '0' }
+  const child = Bun.spawn([process.execPath, 'test', 'test/compute/oracle.test.ts'], {
+    cwd: copy,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const said = await new Response(child.stderr).text()
+  const code = await child.exited
+  // A copy that does not even start has not noticed anything.
+  if (code !== 0 && !/^ *[1-9]\d* fail$/m.test(said)) throw new Error(`The suite did not run:\n${said.slice(-2_000)}`)
+  return code
+}
