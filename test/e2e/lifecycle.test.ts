@@ -1,7 +1,7 @@
 /** How a server ends, what is left of it, and how its definitions change while it runs. */
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
+import { builtBinary, type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
 import { EVENTS, HEAD, type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 
@@ -52,6 +52,21 @@ describe('the end', () => {
       expect(await server.exited).toBe(0)
     })
   }
+
+  test('SIGINT while the definitions load does not wait for them', async () => {
+    using project = projectFolder({
+      'features.ts': `${HEAD}console.log('loading')\nawait new Promise((resolve) => setTimeout(resolve, 20_000))\n`,
+    })
+    const child = Bun.spawn([builtBinary(), 'serve', '--port', '0'], { cwd: project.path, stdio: ['ignore', 'ignore', 'pipe'] })
+    let stderr = ''
+    for await (const chunk of child.stderr) {
+      stderr += new TextDecoder().decode(chunk)
+      if (stderr.includes('loading')) child.kill('SIGINT')
+    }
+    const at = performance.now()
+    expect(await child.exited).toBe(0)
+    expect(performance.now() - at).toBeLessThan(5_000)
+  })
 
   for (const feature of ['never', 'loop']) {
     test(`a computation that hangs (${feature}) does not hold up the end for longer than FABRA_DRAIN_SECONDS`, async () => {

@@ -48,7 +48,10 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const files = featureFiles(given, host.cwd)
   for (const file of files) restoreEditorTypes(file)
   const log = commandLogger(config, host)
-  const app = await openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
+  const opening = openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
+  // Asked to end while the definitions load: nothing serves yet, so there is nothing to wait for.
+  const app = await Promise.race([opening, asked.then(() => null)])
+  if (app === null) return
   try {
     const server = await app.listen()
     context.stdout(await welcome(app, server, files, context))
