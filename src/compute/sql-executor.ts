@@ -34,8 +34,10 @@ export interface SqlExecutor extends Executor {
   explain(feature: string): string | null
 }
 
-/** Rows in one set-based statement. More only makes the lists longer that are held at once. */
-const CHUNK_ROWS = 250_000
+/** Rows in one set-based statement: the engine holds all their pairs with events at once. */
+const SET_ROWS = 250_000
+/** Rows in one statement of a plain aggregate, each of which reads all events once. */
+const JOINED_ROWS = 1_000_000
 /** Sets up to this size are told apart row by row when one of their rows fails. */
 const SMALL_SET = 8
 /** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
@@ -91,9 +93,8 @@ class Batch {
   async run(): Promise<readonly Computed[]> {
     let from = 0
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
-    for (; from < this.rows.length; from += CHUNK_ROWS) {
-      await this.piece(from, Math.min(this.rows.length, from + CHUNK_ROWS))
-    }
+    const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
+    for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
     return this.answers.map((answer) => answer ?? asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null))))
   }
 

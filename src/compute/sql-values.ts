@@ -207,7 +207,8 @@ function nestedText(value: SqlValue): string {
   if (value instanceof SqlStruct) {
     return `{${[...value.fields].map(([name, field]) => `${JSON.stringify(name)}:${nestedText(field)}`).join(',')}}`
   }
-  return `[${value.map(nestedText).join(',')}]`
+  if (Array.isArray(value)) return `[${value.map(nestedText).join(',')}]`
+  throw wrong('expected JSON, got a field that cannot be read.', 'Give the field another name.')
 }
 
 function wrongType(type: ValueType, value: SqlValue): FabraError {
