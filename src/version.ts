@@ -92,7 +92,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
-function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving): Executor {
+export function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving): Executor {
   const { sourceStore, runtime, log } = parts
   const sql = createSqlExecutor({ sourceStore, definitions })
   const holder: { past?: PastReader } = {}
