@@ -168,6 +168,16 @@ describe('GET /v1/features/{name}', () => {
     expect((await http.get('/v1/features/pair?user_id=a')).json.error.message).toBe('The row has no "merchant_id", a key column of Pair.')
   })
 
+  test('the page of an entity with several key columns names them after a dash', async () => {
+    const page = await http.get('/v1/entities/Pair/-?merchant_id=m%2F9&user_id=a')
+    expect(page.json).toMatchObject({ entity: { user_id: 'a', merchant_id: 'm/9' }, features: [{ feature: 'pair', value: 'a:m/9' }] })
+    const one = await http.get('/v1/entities/Pair/a')
+    expect([one.status, one.json.error.message]).toEqual([422, 'This entity has several key columns.'])
+    expect((await http.get('/v1/entities/Pair/-?user_id=a')).status).toBe(422)
+    expect((await http.get('/v1/entities/User/-')).json.entity).toEqual({ user_id: '-' })
+    expect((await http.get('/v1/entities/User/a?entity_id=b')).status).not.toBe(500)
+  })
+
   test('integers are exact beyond 2^53, in keys, values and inputs', async () => {
     const { text } = await http.get('/v1/features/balance?entity_id=9007199254740993')
     expect(text).toStartWith('{"feature":"balance","entity":{"account_id":9007199254740993},"value":9223372036854775807,')
