@@ -114,7 +114,9 @@ export function createExecutor(parts: Parts, definitions: SqlDefinitions, servin
     recomputable: (feature) => (feature.computation.kind === 'sql' ? definitions.get(feature.name)?.past === null : replays(feature)),
     async recordedAt(feature, key, asOf) {
       const { name, fingerprint } = feature
-      const rows = await parts.offline.history({ feature: name, fingerprint, entityKey: key.encoded, from: null, to: asOf, limit: 100 })
+      const reach = feature.lookBack ?? feature.maxStaleness
+      const from = reach === null ? null : asOf - reach
+      const rows = await parts.offline.history({ feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, limit: 100 })
       const row = rows.find((candidate) => candidate.availableAt <= asOf)
       return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
     },
