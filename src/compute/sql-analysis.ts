@@ -1,17 +1,16 @@
 import type { Source } from '../definition/model.ts'
 import { suggest } from '../errors.ts'
 import type { SourceStore, Table } from '../store/source-store.ts'
-import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from './sql-checks.ts'
+import { catalogueOf, checkText, type SqlFault } from './sql-checks.ts'
 import { tokenize } from './sql-lexer.ts'
 import { type ParsedSql, type Shadow, withoutSemicolon } from './sql-statement.ts'
 import { asList, asObject, readTree, type TableRef } from './sql-tree.ts'
 
-/** What there is to read and call, taken once when definitions are loaded. */
+/** What there is to read, taken once when definitions are loaded. */
 export interface SqlWorld {
   readonly dialect: SourceStore['dialect']
   readonly sources: ReadonlyMap<string, Source>
   readonly tables: readonly Table[]
-  readonly functions: FunctionCatalogue
 }
 
 export interface AnalysedSql extends ParsedSql {
@@ -24,8 +23,7 @@ export interface AnalysedSql extends ParsedSql {
 const DEFAULT_SCHEMA = { duckdb: 'main', postgres: 'public' } as const
 
 export async function readWorld(store: SourceStore, sources: ReadonlyMap<string, Source>): Promise<SqlWorld> {
-  const [tables, functions] = await Promise.all([store.tables(), store.functions()])
-  return { dialect: store.dialect, sources, tables, functions: catalogueOf(functions) }
+  return { dialect: store.dialect, sources, tables: await store.tables() }
 }
 
 /**
@@ -40,7 +38,8 @@ export async function analyseSql(written: string, store: SourceStore, world: Sql
   const sql: ParsedSql = { text, tokens, tree }
   if (statements.length !== 1) return { ...sql, shadows: [], undeclared: [], faults: [countFault(text, statements.length)] }
   const { shadows, undeclared, faults } = resolveTables(sql, world)
-  return { ...sql, shadows, undeclared, faults: [...reservedNames(sql), ...checkText(sql, world.functions), ...faults] }
+  const functions = catalogueOf(await store.functions(tree.functions.map((ref) => ref.name)))
+  return { ...sql, shadows, undeclared, faults: [...reservedNames(sql), ...checkText(sql, functions), ...faults] }
 }
 
 /** The table of a source, as the engine has it. */
@@ -67,7 +66,7 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
   for (const ref of sql.tree.tables) {
     const source = findSource(world, ref)
     const table = findTable(world, ref.schema, ref.name)
-    if (source && table) shadows.push({ ref, source, table })
+    if (source && table) shadows.push({ ref, source, table, dialect: world.dialect })
     else if (source)
       faults.push({ message: `The source "${source.name}" could not be loaded.`, hint: 'Mend the source first.', at: ref.at })
     else if (table) undeclared.push({ ref, table })

@@ -107,7 +107,11 @@ export interface SourceStore {
   /** Syntax tree of one SELECT, as DuckDB's json_serialize_sql gives it. Locations are byte offsets. @throws SqlError syntax */
   parse(text: string): Promise<unknown>
   tables(): Promise<readonly Table[]>
-  functions(): Promise<readonly SqlFunction[]>
+  /**
+   * What is to be known of the functions of these names (in lower case): those made by users, and those of the engine whose answer depends on
+   * more than their arguments. Others are left out.
+   */
+  functions(names: readonly string[]): Promise<readonly SqlFunction[]>
   /** Bind without running. @throws SqlError binding */
   prepare(text: string): Promise<Prepared>
   /** Run one statement with bound parameters (`$1` …). @throws SqlError */

@@ -1,26 +1,17 @@
-import type { SourceStore, SqlFunction, SqlValue, Table } from '../source-store.ts'
+import type { SourceStore, Table } from '../source-store.ts'
 import { SqlError } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
+import { createFunctionLookup } from './functions.ts'
 import { fillRowTable } from './row-table.ts'
 import type { Session } from './session.ts'
 import { loadSources } from './source-loader.ts'
-import { DROP_ROW_TABLE, LIST_FUNCTIONS, LIST_TABLES, SERIALIZE } from './sql.ts'
+import { DROP_ROW_TABLE, LIST_TABLES, SERIALIZE } from './sql.ts'
 import { offsetOfCodePoint } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
 export function createDuckdbSourceStore(database: Database): SourceStore {
   const { readers } = database
-  const listFunctions = () =>
-    readers
-      .use(ownDeadline(), async (session, left) => (await session.read(LIST_FUNCTIONS, [], left)).rows.map(toFunction))
-      .catch((error: unknown) => {
-        functions = undefined
-        throw error
-      })
-  // Listing them takes the engine a tenth of a second, and nobody can add one while the file is ours: begun now, beside the rest of the start.
-  let functions: Promise<SqlFunction[]> | undefined = listFunctions()
-  functions.catch(() => undefined)
   return {
     dialect: 'duckdb',
     load: (sources) => loadSources(database, sources),
@@ -30,7 +21,7 @@ export function createDuckdbSourceStore(database: Database): SourceStore {
         return checkedTree(text, String(rows[0]?.[0] ?? ''))
       }),
     tables: () => readers.use(ownDeadline(), listTables),
-    functions: () => (functions ??= listFunctions()),
+    functions: createFunctionLookup(database),
     prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text) })),
     query: (text, parameters, options) => readers.use(options, (session, left) => session.select(text, parameters, left)),
     queryOver: (text, rows, options) =>
@@ -71,27 +62,4 @@ async function listTables(session: Session): Promise<Table[]> {
     if (columns) tables.push({ schema: String(schema), name: String(name), kind: isView === true ? 'view' : 'table', columns })
   }
   return tables
-}
-
-const STABILITIES: Readonly<Record<string, SqlFunction['stability']>> = {
-  CONSISTENT: 'consistent',
-  CONSISTENT_WITHIN_QUERY: 'within_query',
-  VOLATILE: 'volatile',
-}
-const FUNCTION_KINDS: Readonly<Record<string, SqlFunction['kind']>> = {
-  scalar: 'scalar',
-  aggregate: 'aggregate',
-  table: 'table',
-  macro: 'macro',
-  table_macro: 'table_macro',
-  pragma: 'pragma',
-}
-
-function toFunction([name, kind, stability, internal]: readonly SqlValue[]): SqlFunction {
-  return {
-    name: String(name),
-    kind: FUNCTION_KINDS[String(kind)] ?? 'scalar',
-    stability: STABILITIES[String(stability)] ?? 'unknown',
-    builtIn: internal === true,
-  }
 }

@@ -63,6 +63,18 @@ SELECT DISTINCT function_name, function_type, stability, internal
 FROM duckdb_functions()
 ORDER BY ALL`
 
+/** Schemas in which users may have made functions of their own. */
+export const LIST_SCHEMAS = `
+SELECT schema_name
+FROM duckdb_schemas()
+WHERE database_name = '${CATALOG}' AND NOT internal OR schema_name = 'main' AND database_name = '${CATALOG}'`
+
+/** Two statements, as a scalar and as a table. Both are refused, in words of their own, where the schema has no function of that name. (`count()` would be another function.) */
+export function probeFunction(schema: string, name: string): readonly string[] {
+  const call = `${CATALOG}.${quoteName(schema)}.${quoteName(name)}(0)`
+  return [`SELECT ${call}`, `SELECT * FROM ${call}`]
+}
+
 export const SERIALIZE = 'SELECT json_serialize_sql($1::VARCHAR)'
 
 /** The row list of one call: `keyTypes` in the order of the key's columns. Temporary, so it belongs to one connection. */
