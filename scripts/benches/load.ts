@@ -55,7 +55,9 @@ export async function openLoop(target: Target, rate: number, seconds: number): P
     ],
     { stdout: 'pipe', stderr: 'inherit' },
   )
-  return JSON.parse(await client.stdout.text()) as number[]
+  const report = await client.stdout.text()
+  if ((await client.exited) !== 0) throw new Error(`The open loop at ${rate}/s did not end.`)
+  return JSON.parse(report) as number[]
 }
 
 export function quantile(sorted: readonly number[], q: number): number {

@@ -72,6 +72,15 @@ function tick(): void {
   if (sent < total) setImmediate(tick)
 }
 tick()
+// A server that stops answering must not leave this process spinning.
+const late = setTimeout(
+  () => {
+    console.error(`${total - latencies.length} of ${total} requests were not answered in time.`)
+    process.exit(1)
+  },
+  Number(secondsText) * 1000 + 10_000,
+)
 await done.promise
+clearTimeout(late)
 console.log(JSON.stringify(latencies.sort((a, b) => a - b)))
 process.exit(0)
