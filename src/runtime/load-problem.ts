@@ -111,12 +111,21 @@ function unresolved(specifier: string, place: Place, file: string): Problem {
     const target = resolve(dirname(place.file), specifier)
     const names = listFolder(dirname(target))
     const wanted = basename(target)
-    const near = names?.map((name) => (extname(wanted) === '' ? name.replace(/\.[^.]+$/, '') : name)) ?? []
+    // What nobody means to import, such as .git and the data, would only stand in the way of the hint.
+    const importable = names?.filter(
+      (name) => /^[^.].*\.(?:[cm]?[jt]s|[jt]sx|json)$/.test(name) && join(dirname(target), name) !== place.file,
+    )
+    const near = importable?.map((name) => (extname(wanted) === '' ? name.replace(/\.[^.]+$/, '') : name)) ?? []
     return {
       place,
       subject,
       message: `it imports ${JSON.stringify(specifier)}, and there is no such file.`,
-      hint: names === undefined ? `The folder ${dirname(target)} does not exist.` : nearestFile(specifier, wanted, near),
+      hint:
+        names === undefined
+          ? `The folder ${dirname(target)} does not exist.`
+          : near.length === 0
+            ? 'Correct the path; it is relative to the file that imports.'
+            : nearestFile(specifier, wanted, near),
     }
   }
   const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : (specifier.split('/')[0] ?? specifier)
