@@ -1,19 +1,31 @@
 import type { Source } from '../definition/model.ts'
-import type { Table, TableColumn } from '../store/source-store.ts'
+import type { SourceStore, Table, TableColumn } from '../store/source-store.ts'
 import { quoteName, quoteText } from './sql-lexer.ts'
 
 /** Columns whose type has no zone: read in the source's `timezone`. */
 const NAIVE = /^TIMESTAMP(?:_S|_MS|_NS)?(?:\(\d\))?$|^TIMESTAMP(?:\(\d\))? WITHOUT TIME ZONE$|^DATETIME$|^DATE$/
 const ZONED = /^TIMESTAMPTZ|^TIMESTAMP(?:\(\d\))? WITH TIME ZONE$/
 
+/** A source where it is read. */
+export interface Shadowed {
+  readonly source: Source
+  readonly table: Table
+  readonly dialect: SourceStore['dialect']
+}
+
 /**
  * A derived table that hides the rows of a source that were not there yet. Visible at t: timestamp + delay < t, available ≤ t, and until is null
  * or ≥ t. Comparisons with NULL are not true, so rows without a time are never visible.
  * @param asOf SQL of the row's as-of time (TIMESTAMPTZ).
  */
-export function shadowOf(source: Source, table: Table, physical: string, asOf: string): string {
+export function shadowOf({ source, table, dialect }: Shadowed, physical: string, asOf: string): string {
   const conditions = visibility(source, table, asOf)
-  const rows = source.id === null ? physical : withoutRepeats(source, table, physical, source.id)
+  const hasRowId = table.kind === 'table'
+  let rows = physical
+  if (source.id !== null && hasRowId) {
+    rows = `${physical} AS "__fabra_one"`
+    conditions.push(notRepeated({ source, table, dialect }, physical, source.id))
+  } else if (source.id !== null) rows = withoutRepeats(source, table, physical, source.id)
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''
   return `(SELECT ${selectList(source, table)} FROM ${rows}${where})`
 }
@@ -69,10 +81,10 @@ function compare(source: Source, table: Table, name: string, operator: string, l
   return `${instant(source, table, name)} ${operator} ${limit}`
 }
 
-function instant(source: Source, table: Table, name: string): string {
+function instant(source: Source, table: Table, name: string, written: (name: string) => string = quoteName): string {
   const column = columnOf(table, name)
-  if (!column || !NAIVE.test(column.type) || isUtc(source.timezone)) return quoteName(name)
-  return `(CAST(${quoteName(name)} AS TIMESTAMP) AT TIME ZONE ${quoteText(source.timezone)})`
+  if (!column || !NAIVE.test(column.type) || isUtc(source.timezone)) return written(name)
+  return `(CAST(${written(name)} AS TIMESTAMP) AT TIME ZONE ${quoteText(source.timezone)})`
 }
 
 /** `*`; with another zone than UTC, naive time columns become UTC, so that the user's own comparisons with the present are right too. */
@@ -81,7 +93,7 @@ function selectList(source: Source, table: Table): string {
     [source.timestamp, source.available, source.until].filter((name) => name !== null).map((name) => name.toLowerCase()),
   )
   const moved = (column: TableColumn) => times.has(column.name.toLowerCase()) && NAIVE.test(column.type) && column.type !== 'DATE'
-  if (source.id === null && (isUtc(source.timezone) || !table.columns.some(moved))) return '*'
+  if ((source.id === null || table.kind === 'table') && (isUtc(source.timezone) || !table.columns.some(moved))) return '*'
   const columns = table.columns.map((column) => {
     if (isUtc(source.timezone) || !moved(column)) return quoteName(column.name)
     return `(${instant(source, table, column.name)} AT TIME ZONE 'UTC') AS ${quoteName(column.name)}`
@@ -91,22 +103,43 @@ function selectList(source: Source, table: Table): string {
 
 /**
  * Of rows with the same id the one that was visible first stays: then "repeats dropped" means the same at every time. Ties are settled by the
- * whole row, so the answer does not hang on the order of storage. Rows without an id are not repeats of each other.
+ * whole row, so the answer does not hang on the order of storage. Rows without an id are not repeats of each other. As a search for an earlier
+ * row, it is made only for rows that the rest of the query asks for.
  */
+function notRepeated({ source, table, dialect }: Shadowed, physical: string, id: string): string {
+  const column = (alias: string) => (name: string) => `"${alias}".${quoteName(name)}`
+  const place = (alias: string) => {
+    const of = column(alias)
+    if (dialect === 'postgres')
+      return `ROW(${[...arrival(source, table, of), `md5(CAST("${alias}" AS TEXT))`, `"${alias}".ctid`].join(', ')})`
+    // Rows that are equal to the last column: any of them will do.
+    return `ROW(${[...arrival(source, table, of), ...table.columns.map(({ name }) => of(name)), `"${alias}".rowid`].join(', ')})`
+  }
+  const other = column('__fabra_other')
+  const timed = timesOf(source).map((name) => `${other(name)} IS NOT NULL AND `)
+  const same = `${other(id)} = ${column('__fabra_one')(id)}`
+  return `NOT EXISTS (SELECT 1 FROM ${physical} AS "__fabra_other" WHERE ${same} AND ${timed.join('')}${place('__fabra_other')} < ${place('__fabra_one')})`
+}
+
+/** The same for views, whose rows have no identity of their own. */
 function withoutRepeats(source: Source, table: Table, physical: string, id: string): string {
-  const times = [source.timestamp, source.available].filter((name) => name !== null)
-  const known = times.map((name) => `${quoteName(name)} IS NOT NULL`)
-  const arrival = times.length === 2 ? firstVisible(source, table, times) : times.map(quoteName)
-  const order = [...arrival, ...table.columns.map((column) => quoteName(column.name))]
+  const known = timesOf(source).map((name) => `${quoteName(name)} IS NOT NULL`)
+  const order = [...arrival(source, table, quoteName), ...table.columns.map((column) => quoteName(column.name))]
   const where = known.length > 0 ? ` WHERE ${known.join(' AND ')}` : ''
   const number = `CASE WHEN ${quoteName(id)} IS NULL THEN 1 ELSE row_number() OVER (PARTITION BY ${quoteName(id)} ORDER BY ${order.join(', ')}) END`
   return `(SELECT * FROM (SELECT *, ${number} AS "__fabra_repeat" FROM ${physical}${where}) AS "__fabra_numbered" WHERE "__fabra_repeat" = 1) AS "__fabra_once"`
 }
 
-function firstVisible(source: Source, table: Table, times: readonly string[]): string[] {
-  const [timestamp, available] = times.map((name) => instant(source, table, name))
-  const shifted = source.delay === 0 ? timestamp : `${timestamp} + INTERVAL '${source.delay} microseconds'`
-  return [`greatest(${shifted}, ${available})`]
+function timesOf(source: Source): string[] {
+  return [source.timestamp, source.available].filter((name) => name !== null)
+}
+
+/** The first time at which a row is visible: strictly after its timestamp and delay, and not before it is available. */
+function arrival(source: Source, table: Table, column: (name: string) => string): string[] {
+  const [first, ...more] = timesOf(source)
+  if (first === undefined || more.length === 0) return timesOf(source).map(column)
+  const [timestamp = '', available = ''] = timesOf(source).map((name) => instant(source, table, name, column))
+  return [`greatest(${timestamp} + INTERVAL '${source.delay + 1} microseconds', ${available})`]
 }
 
 function isUtc(zone: string): boolean {

@@ -3,12 +3,10 @@
  * references to declared sources, the present, and parameters. Everything else of the text stays byte by byte, so an engine's error points into it.
  * All that Fabra adds is named `__fabra_…`, which users' texts may not hold: nothing of theirs can bind to ours by accident.
  */
-import type { Source } from '../definition/model.ts'
-import type { Table } from '../store/source-store.ts'
 import { applyEdits, type Edit, type Edited } from './sql-edits.ts'
 import { identifierOf, isSymbol, isWord, quoteName, type Token, tokenize } from './sql-lexer.ts'
 import { isAgeFromToday, isBarePresent, presentFunction } from './sql-present.ts'
-import { shadowOf } from './sql-shadow.ts'
+import { type Shadowed, shadowOf } from './sql-shadow.ts'
 import type { SqlTree, TableRef } from './sql-tree.ts'
 
 /** How a body speaks of the row it is computed for: columns of the row list, or bound parameters. */
@@ -27,10 +25,8 @@ export interface ParsedSql {
 }
 
 /** Table references that are to be shadowed: where declared sources are read. */
-export interface Shadow {
+export interface Shadow extends Shadowed {
   readonly ref: TableRef
-  readonly source: Source
-  readonly table: Table
 }
 
 /** Cuts the semicolons at the end; what follows a semicolon in the middle is a second statement, which the parser reports. */
@@ -70,12 +66,13 @@ export function rowStatement(body: string): string {
   return `SELECT 1 AS __fabra_hit, __fabra_body.* FROM (\n${body}\n) AS __fabra_body\nLIMIT 2`
 }
 
-function shadowEdits(sql: ParsedSql, { ref, source, table }: Shadow, row: RowReference): Edit[] {
+function shadowEdits(sql: ParsedSql, shadowed: Shadow, row: RowReference): Edit[] {
+  const { ref, table } = shadowed
   const name = nameAt(sql.tokens, ref.at)
   if (!name) return []
   const written = sql.text.slice(name.start, name.end)
   const physical = ref.catalog === '' ? `${quoteName(table.schema)}.${quoteName(table.name)}` : written
-  const shadow = shadowOf(source, table, physical, row.asOf)
+  const shadow = shadowOf(shadowed, physical, row.asOf)
   const alias = ref.alias === '' ? ` AS ${quoteName(ref.name)}` : ''
   const keyword = isWord(sql.tokens[name.first - 1], 'table') ? sql.tokens[name.first - 1] : undefined
   if (keyword) return [{ start: keyword.start, end: name.end, text: `SELECT * FROM ${shadow}${alias}` }]
