@@ -44,6 +44,7 @@ export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowRefe
     ...qualifiedColumnEdits(sql, shadows),
     ...presentEdits(sql, row.asOf),
     ...parameterEdits(sql, row),
+    ...timeWordEdits(sql),
   ]
   return applyEdits(sql.text, edits)
 }
@@ -119,6 +120,14 @@ function presentEdits(sql: ParsedSql, asOf: string): Edit[] {
     if (name && present && sql.tokens[name.first]?.kind === 'word') edits.push({ start: name.start, end: name.end, text: present(asOf) })
   }
   return edits
+}
+
+/** Beside a time, a bare 'now' would become the present (in PostgreSQL). As a declared text it is a text, or does not bind. */
+function timeWordEdits(sql: ParsedSql): Edit[] {
+  const words = sql.tokens.filter(
+    (token) => token.kind === 'string' && sql.tree.timeWords.some((word) => !word.cast && word.at === token.start),
+  )
+  return words.map((token) => ({ start: token.start, end: token.end, text: `CAST(${token.text} AS VARCHAR)` }))
 }
 
 function parameterEdits(sql: ParsedSql, row: RowReference): Edit[] {

@@ -65,6 +65,8 @@ describe('what is refused when definitions are loaded, with its place', () => {
     ],
     ["' Today ' as a date", "SELECT DATE ' Today '", /' Today ' as a time/],
     ["'tomorrow' through a text", "SELECT CAST(CAST('tomorrow' AS VARCHAR) AS TIMESTAMPTZ)", /'tomorrow' as a time/],
+    ["'now' compared to a time", "SELECT COUNT(*) FROM transactions WHERE created_at > 'now'", /compare/],
+    ["'now' between times", "SELECT COUNT(*) FROM transactions WHERE 'now' BETWEEN created_at AND created_at", /BETWEEN|compare|cast/i],
     ['the present in quotes', 'SELECT "current_date"', /in quotes/],
     ["a name of Fabra's own", 'SELECT __fabra_as_of', /__fabra_as_of/],
     ["a quoted name of Fabra's own", 'SELECT "__FABRA_k0" FROM transactions', /__FABRA_k0/],
