@@ -14,7 +14,7 @@ interface Mutation {
 }
 
 const SHADOW = 'src/compute/sql-shadow.ts'
-const SORTED = 'src/compute/sql-sorted.ts'
+const JOINED = 'src/compute/sql-joined.ts'
 const PARAMETERS = 'src/compute/sql-parameters.ts'
 const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
@@ -22,7 +22,13 @@ const mutations: readonly Mutation[] = [
   { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
   {
     name: 'a row is seen at its own time by the event-sorted way',
-    changes: [{ file: SORTED, from: '${plan.shadow.source.delay + 1} PRECEDING', to: '${plan.shadow.source.delay} PRECEDING' }],
+    changes: [{ file: JOINED, from: '${plan.shadow.source.delay + 1} PRECEDING', to: '${plan.shadow.source.delay} PRECEDING' }],
+  },
+  {
+    name: 'a row is seen at its own time by the joined way',
+    changes: [
+      { file: JOINED, from: '__fabra_e.__fabra_at < __fabra_r.__fabra_at - $', to: '__fabra_e.__fabra_at <= __fabra_r.__fabra_at - $' },
+    ],
   },
   {
     name: 'a shadow is forgotten in a subquery',
@@ -39,7 +45,7 @@ const mutations: readonly Mutation[] = [
     changes: [
       { file: 'src/store/duckdb/sql.ts', from: '__fabra_k${i}', to: KEY_NAME },
       { file: PARAMETERS, from: '__fabra_k${i}', to: KEY_NAME },
-      { file: SORTED, from: '__fabra_k${i}', to: KEY_NAME },
+      { file: JOINED, from: '__fabra_k${i}', to: KEY_NAME },
       {
         file: PARAMETERS,
         from: '`__fabra_row.__fabra_k${keyIndex(written, entity)}`',

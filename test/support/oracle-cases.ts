@@ -67,9 +67,12 @@ interface LooseRow {
 
 const looseRow: fc.Arbitrary<LooseRow> = fc.record({
   key: fc.integer({ min: -1, max: 2 }),
-  at: often(near),
+  at: fc.oneof(
+    { weight: 12, arbitrary: often(near) },
+    { weight: 1, arbitrary: fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY) },
+  ),
   available: often(fc.constantFrom(-HOUR, 0, 0, 1, SECOND, HOUR, 2 * HOUR)),
-  until: fc.oneof(fc.constant(null), fc.constantFrom(1, 2, HOUR, DAY, 0, -HOUR)),
+  until: fc.oneof(fc.constant(null), fc.constantFrom(1, 2, HOUR, DAY, 0, -HOUR, Number.POSITIVE_INFINITY)),
   id: often(fc.integer({ min: 1, max: 4 })),
   category: often(fc.constantFrom('food', 'toys', 'fuel')),
   amount: often(
@@ -142,7 +145,7 @@ function casesOf(rows: fc.Arbitrary<LooseRow[]>, shapeNames: fc.Arbitrary<ShapeN
         facts: sourceOf(facts[0], facts[1], base, keyOf),
         shapes: drawn,
         questions: questions.map(({ key, event, moment, step, nudge }) => {
-          const at = moments[event % Math.max(1, moments.length)]
+          const at = finite(moments[event % Math.max(1, moments.length)])
           const visible = at?.at === null || at?.at === undefined ? base : at.at + source.delay
           const from = { at: at?.at ?? base, visible, available: at?.available ?? base, until: at?.until ?? base, base }[moment]
           const { lower, upper } = drawn[step % drawn.length] ?? { lower: null, upper: null }
@@ -153,15 +156,21 @@ function casesOf(rows: fc.Arbitrary<LooseRow[]>, shapeNames: fc.Arbitrary<ShapeN
     })
 }
 
+/** Nobody asks about the infinite. */
+function finite(times: ReturnType<typeof instants> | undefined): ReturnType<typeof instants> | undefined {
+  const known = (time: number | null) => (time !== null && Number.isFinite(time) ? time : null)
+  return times && { at: known(times.at), available: known(times.available), until: known(times.until) }
+}
+
 type Settings = typeof settings extends fc.Arbitrary<infer T> ? T : never
 
 function sourceOf(drawn: Settings, rows: readonly LooseRow[], base: number, keyOf: (i: number) => readonly string[]): OracleSource {
   const { timed, timestampType, extra } = drawn
-  const day = (time: number) => (timestampType === 'date' ? Math.floor(time / DAY) * DAY : time)
+  const day = (time: number) => (timestampType === 'date' && Number.isFinite(time) ? Math.floor(time / DAY) * DAY : time)
   const has = (setting: string) => timed && extra.includes(setting)
   const written = rows.map((row, i): OracleRow => {
     const at = row.at === null ? null : day(base + row.at)
-    const after = (offset: number | null) => (offset === null ? null : (at ?? base) + offset)
+    const after = (offset: number | null) => (offset === null ? null : (at !== null && Number.isFinite(at) ? at : base) + offset)
     const key = keyOf(Math.max(0, row.key))
     return {
       n: i + 1,

@@ -177,7 +177,8 @@ export const shapes = {
     sql: (key, draw) => `SELECT CAST(MAX(ts) AS TIMESTAMPTZ) FROM events e WHERE ${where(key, draw)}`,
     answer(view) {
       const times = chosen(view).flatMap((row) => row.at ?? [])
-      return [times.length === 0 ? 'null' : timeText(Math.max(...times))]
+      const last = Math.max(...times)
+      return times.length > 0 && last === Number.NEGATIVE_INFINITY ? 'wrong_type' : [times.length === 0 ? 'null' : timeText(last)]
     },
   },
   rowsAsTheyAre: {

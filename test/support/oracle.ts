@@ -88,7 +88,7 @@ function asQueried(source: OracleSource, at: number | null): number | null {
 
 /** The clock on the wall as an instant. An hour that comes twice means its second coming; one that is left out is counted on from before. */
 export function instantOf(zone: string, wall: number): number {
-  if (zone === 'UTC') return wall
+  if (zone === 'UTC' || !Number.isFinite(wall)) return wall
   const before = offsetAt(zone, wall - DAY)
   const after = offsetAt(zone, wall + DAY)
   const real = [wall - before, wall - after].filter((instant) => instant + offsetAt(zone, instant) === wall)
