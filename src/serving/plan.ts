@@ -112,9 +112,8 @@ function checkedInput(name: string, type: Feature['inputs'][string], value: unkn
     return value
   } catch (error) {
     if (!(error instanceof FabraError)) throw error
-    throw new FabraError('invalid_input', `The input "${name}": ${error.message}`, {
-      hint: error.hint ?? `"${name}" is declared as ${type}.`,
-    })
+    // Its hint speaks to the author of a function, not to the sender of a request.
+    throw new FabraError('invalid_input', `The input "${name}": ${error.message}`, { hint: `"${name}" is declared as ${type}.` })
   }
 }
 

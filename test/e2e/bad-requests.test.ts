@@ -61,7 +61,7 @@ const gets: [path: string, status: number, code: string, says: string][] = [
   ['/v1/features/ratio?entity_id=u1', 422, 'invalid_input', 'amount'],
   ['/v1/features/ratio?entity_id=u1&amount=x', 422, 'invalid_input', 'amount'],
   ['/v1/features/ratio?entity_id=u1&amount=NaN', 422, 'invalid_input', 'amount'],
-  ['/v1/features/ratio?entity_id=u1&amount=1e400', 422, 'invalid_input', 'amount'],
+  ['/v1/features/ratio?entity_id=u1&amount=1e400', 422, 'invalid_input', 'is declared as float'],
   ['/v1/features/visits/history?entity_id=u1&from=2026-01-01T00:00:00', 422, 'invalid_time', 'zone'],
   ['/v1/runs?limit=many', 422, 'invalid_input', 'limit'],
   ['/nowhere', 404, 'not_found', '/openapi.json'],
