@@ -1,8 +1,8 @@
 /**
  * Plain aggregates over many rows, without LATERAL. Two ways in one statement, settled key by key in the statement itself:
  *
- * Light keys: rows and events meet in a hash join. With a window, time is cut into pieces as long as the longest window asked for, and a row
- * meets only the events of its own piece and the one before; so few pairs are looked at in vain.
+ * Light keys: rows and events meet in a hash join. With a window, time is cut into pieces somewhat longer than the longest window asked for, and a
+ * row meets only the events of the one or two pieces that its window touches; so few pairs are looked at in vain.
  *
  * Heavy keys: where rows × events would be many times rows + events, both go into one stream ordered by time, under the engine's window
  * functions. Time then grows with their number, not with their product: a key that holds much of both does not hold up the rest.
@@ -16,6 +16,8 @@ import type { Json } from './sql-tree.ts'
 export const PAIRS_PER_EVENT = 70
 /** Outside of all times that microseconds hold, and far enough from the end of int64 to add a window to. */
 const BEFORE_ALL = '-4000000000000000000'
+/** A longer piece holds more events that a row looks at in vain; a shorter one is more often left by a window, which then looks in two. */
+const WINDOWS_PER_PIECE = 4
 /** Added to times before they are cut into pieces: whole division rounds towards zero. */
 const SHIFT = '500000000000000000'
 
@@ -29,8 +31,9 @@ export async function joinedStatement(plan: PlainAggregate, store: SourceStore, 
   const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(plan, texts)} AS __fabra_reach FROM __fabra_row`
   return (
     `WITH __fabra_asked AS MATERIALIZED (\n${asked}\n), __fabra_width AS MATERIALIZED (\n` +
-    `SELECT MAX(__fabra_reach) + 1 AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
-    `${heavyKeys(plan, keys, texts, pairsPerEvent)}\n)\n${lightPart(plan, keys, texts)}\nUNION ALL\n${sortedPart(plan, keys, texts)}`
+    `SELECT ${WINDOWS_PER_PIECE} * (MAX(__fabra_reach) + 1) AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
+    `${heavyKeys(plan, keys, texts, pairsPerEvent)}\n), __fabra_light AS MATERIALIZED (\n` +
+    `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${keys.join(', ')})\n)\n${lightPart(plan, keys, texts)}\nUNION ALL\n${sortedPart(plan, keys, texts)}`
   )
 }
 
@@ -46,7 +49,7 @@ function heavyKeys(plan: PlainAggregate, keys: readonly string[], texts: Texts, 
   const key = keys.join(', ')
   const many = `SELECT ${key}, COUNT(*) AS __fabra_rows FROM __fabra_asked GROUP BY ALL HAVING COUNT(*) > ${pairsPerEvent}`
   const share =
-    plan.lower === null ? '' : ' * LEAST(1.0, 2.0 * (SELECT __fabra_piece FROM __fabra_width) / (MAX(__fabra_at) - MIN(__fabra_at) + 1.0))'
+    plan.lower === null ? '' : ' * LEAST(1.0, 1.25 * (SELECT __fabra_piece FROM __fabra_width) / (MAX(__fabra_at) - MIN(__fabra_at) + 1.0))'
   return (
     `SELECT ${key} FROM (${many}) AS __fabra_many JOIN (${events(plan, keys, texts)}) AS __fabra_event USING (${key})\n` +
     `GROUP BY ${key}, __fabra_rows HAVING COUNT(*) * CAST(__fabra_rows AS DOUBLE)${share} > ${pairsPerEvent} * (COUNT(*) + __fabra_rows)`
@@ -54,10 +57,9 @@ function heavyKeys(plan: PlainAggregate, keys: readonly string[], texts: Texts, 
 }
 
 function lightPart(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
-  const key = keys.join(', ')
   const piece = '(SELECT __fabra_piece FROM __fabra_width)'
-  const rowPieces = `SELECT *, UNNEST([(__fabra_at + ${SHIFT}) // ${piece}, (__fabra_at + ${SHIFT}) // ${piece} - 1]) AS __fabra_p FROM __fabra_light`
-  const eventPieces = `SELECT *, (__fabra_at + ${SHIFT}) // ${piece} AS __fabra_p FROM (${events(plan, keys, texts)})`
+  const pieceOf = (time: string) => `(${time} + ${SHIFT}) // ${piece}`
+  const pieces = `range(${pieceOf('__fabra_at - __fabra_reach')}, ${pieceOf('__fabra_at')} + 1)`
   const windowed = plan.lower !== null
   const on = [...keys, ...(windowed ? ['__fabra_p'] : [])].map((name) => `__fabra_r.${name} = __fabra_e.${name}`)
   on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${plan.shadow.source.delay}`)
@@ -66,12 +68,12 @@ function lightPart(plan: PlainAggregate, keys: readonly string[], texts: Texts):
   const found = plan.aggregates.map((aggregate, i) =>
     functionOf(aggregate) === 'count' ? `COALESCE(__fabra_a${i}, 0) AS __fabra_a${i}` : `__fabra_a${i}`,
   )
+  const rows = windowed ? `SELECT *, UNNEST(${pieces}) AS __fabra_p FROM __fabra_light` : 'SELECT * FROM __fabra_light'
+  const met = windowed ? `SELECT *, ${pieceOf('__fabra_at')} AS __fabra_p FROM (${events(plan, keys, texts)})` : events(plan, keys, texts)
   return (
     `SELECT __fabra_ord, 1 AS __fabra_hit, ${texts.select.join(', ')} FROM (\nSELECT __fabra_ord, ${found.join(', ')}\n` +
-    `FROM (SELECT __fabra_ord FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key})) AS __fabra_all LEFT JOIN (\n` +
-    `SELECT __fabra_r.__fabra_ord, ${aggregates.join(', ')} FROM (` +
-    `${windowed ? rowPieces.replace('__fabra_light', `(SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key}))`) : `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${key})`}` +
-    `) AS __fabra_r\nJOIN (${windowed ? eventPieces : events(plan, keys, texts)}) AS __fabra_e ON ${on.join(' AND ')}\nGROUP BY __fabra_r.__fabra_ord\n` +
+    `FROM __fabra_light LEFT JOIN (\nSELECT __fabra_r.__fabra_ord, ${aggregates.join(', ')}\n` +
+    `FROM (${rows}) AS __fabra_r\nJOIN (${met}) AS __fabra_e ON ${on.join(' AND ')}\nGROUP BY __fabra_r.__fabra_ord\n` +
     ') AS __fabra_met USING (__fabra_ord)\n) AS __fabra_lit'
   )
 }
