@@ -85,7 +85,7 @@ const settings = fc.record({
   timestampType: fc.constantFrom('instant', 'instant', 'naive', 'naive', 'date'),
   otherType: fc.constantFrom('instant', 'naive'),
   delay: delays,
-  extra: fc.constantFrom('none', 'none', 'available', 'until', 'id', 'available and until', 'available and id'),
+  extra: fc.constantFrom('none', 'none', 'none', 'none', 'available', 'until', 'id', 'available and until', 'available and id'),
   zone: fc.constantFrom(...ZONES),
   scale: fc.constantFrom(1, 1000, 8),
 } as const)
@@ -104,9 +104,10 @@ const names = Object.keys(shapes) as ShapeName[]
 
 /** Asked about: a moment of one of the events, with a step of a window or none, at it, just before or just after. */
 const question = fc.record({
-  key: fc.nat({ max: 3 }),
+  /** Null: that of the event. */
+  key: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: fc.nat({ max: 3 }) }),
   event: fc.nat({ max: 250 }),
-  moment: fc.constantFrom('at', 'at', 'visible', 'available', 'until', 'base'),
+  moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'until', 'base'),
   step: fc.nat({ max: 3 }),
   nudge: fc.constantFrom(0, 1, -1),
 } as const)
@@ -150,7 +151,9 @@ function casesOf(rows: fc.Arbitrary<LooseRow[]>, shapeNames: fc.Arbitrary<ShapeN
           const from = { at: at?.at ?? base, visible, available: at?.available ?? base, until: at?.until ?? base, base }[moment]
           const { lower, upper } = drawn[step % drawn.length] ?? { lower: null, upper: null }
           const steps = [0, lower?.width ?? 0, upper?.width ?? 0, 0]
-          return { key: keyOf(key), t: from + (steps[step] ?? 0) + nudge }
+          const own = source.rows[event % Math.max(1, source.rows.length)]?.key.filter((part) => part !== null) ?? []
+          const asked = key === null && own.length > 0 ? own : keyOf(key ?? 0)
+          return { key: asked, t: from + (steps[step] ?? 0) + nudge }
         }),
       }
     })
