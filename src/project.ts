@@ -129,7 +129,10 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
     sourceStore,
     runs,
     serving: () => version.serving,
-    stores: () => ({ duckdb: 'ok', memory: 'ok' }),
+    stores() {
+      const { failing, queued } = recorder.counters()
+      return { duckdb: failing ? `history cannot be written; ${queued} rows are kept and tried again` : 'ok', memory: 'ok' }
+    },
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)

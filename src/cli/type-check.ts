@@ -125,8 +125,19 @@ function readReport(report: string, cwd: string): Problem[] {
     }
   }
   return problems
+    .filter((problem) => !isOnlyUntyped(problem))
     .map(condensed)
     .filter(({ place }) => place === null || !(place.file.includes('/node_modules/') || place.file.startsWith(cwd)))
+}
+
+/**
+ * A module or a global of the runtime without type declarations: it works, and the loader says so when it does not. Imports of missing files and
+ * packages are told by the loader too, with better words.
+ */
+function isOnlyUntyped({ subject, message }: Problem): boolean {
+  return (
+    ['TS7016', 'TS2591', 'TS2580', 'TS2584', 'TS2867', 'TS2868'].includes(subject) || /Cannot find module '(node:|bun[:'])/.test(message)
+  )
 }
 
 /** The checker explains from the outside in; what helps is the outermost line and the innermost, and of "no overload matches" only that. */

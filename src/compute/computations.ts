@@ -119,7 +119,7 @@ export function createComputations(options: ComputationsOptions): Computations {
       return flight.promise
     })
     active += own.length
-    if (own.length > 0) void fly(lane, own)
+    if (own.length > 0) void fly(lane, own, true)
     return Promise.all(promises)
   }
 
@@ -139,7 +139,7 @@ export function createComputations(options: ComputationsOptions): Computations {
       const flights = takeBatch(lane.waiting, isSql ? MAX_BATCH_ROWS : 1)
       for (const flight of flights) lane.running.set(flight.id, flight)
       lane.batches++
-      void fly(lane, flights).finally(() => {
+      void fly(lane, flights, false).finally(() => {
         lane.batches--
         schedule(lane)
       })
@@ -165,7 +165,8 @@ export function createComputations(options: ComputationsOptions): Computations {
     flight.resolve(flown)
   }
 
-  async function fly(lane: Lane, flights: readonly Flight[]): Promise<void> {
+  /** @param mustStore A refresh has failed when its answers could not be kept; a reader is served what was computed for it all the same. */
+  async function fly(lane: Lane, flights: readonly Flight[], mustStore: boolean): Promise<void> {
     const asOf = clock.now()
     const answers = await answersFor(lane.feature, flights, asOf)
     const kept: Answered[] = []
@@ -177,14 +178,17 @@ export function createComputations(options: ComputationsOptions): Computations {
         kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
       }
     })
-    const storing = await store(lane.feature, kept)
+    const unstored = await store(lane.feature, kept)
     flights.forEach((flight, i) => {
       const computed = answers[i] ?? failed(lane.feature)
-      land(lane, flight, { computed: computed.kind !== 'error' && storing ? { kind: 'error', error: storing } : computed, asOf })
+      land(lane, flight, {
+        computed: mustStore && unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed,
+        asOf,
+      })
     })
   }
 
-  /** @returns why the answers could not be kept; a value that cannot be stored is not served as if it were. */
+  /** @returns why the answers could not be kept. */
   async function store(feature: Feature, kept: readonly Answered[]): Promise<FabraError | undefined> {
     if (kept.length === 0) return undefined
     try {

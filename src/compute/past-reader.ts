@@ -5,6 +5,7 @@
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature, FeatureRef } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
 import type { Computed, Executor } from './executor.ts'
 import type { ReadFrom, ReadPart } from './reader.ts'
 
@@ -56,11 +57,17 @@ export function createPastReader(options: PastReaderOptions): PastReader {
   }
 
   async function ask(part: Feature, batch: readonly Question[]): Promise<void> {
-    const [first] = batch
-    if (!first) return
     const rows = batch.map(({ key, from }) => ({ key, asOf: from.asOf }))
-    const { signal, chain } = first.from
-    const answers = await options.executor.compute(part, rows, { signal, timeoutMs: TIMEOUT_MS, mode: 'past', chain })
+    // The batch goes on until none of those who asked waits any more.
+    const signal = batch.length === 1 && batch[0] ? batch[0].from.signal : AbortSignal.timeout(TIMEOUT_MS)
+    const chain = batch[0]?.from.chain ?? []
+    const answers = await options.executor
+      .compute(part, rows, { signal, timeoutMs: TIMEOUT_MS, mode: 'past', chain })
+      .catch((cause): Computed[] => {
+        const error =
+          cause instanceof FabraError ? cause : new FabraError('feature_failed', `The feature "${part.name}" failed.`, { cause })
+        return batch.map(() => ({ kind: 'error', error }))
+      })
     batch.forEach(({ resolve }, i) => {
       resolve(answers[i] ?? { kind: 'missing' })
     })

@@ -34,6 +34,8 @@ export interface RecorderCounters {
   readonly lost: number
   /** Rows waiting for their commit. */
   readonly queued: number
+  /** The last commit failed; its rows are kept and tried again. */
+  readonly failing: boolean
 }
 
 export interface Recorder {
@@ -216,7 +218,7 @@ function createHistoryQueue(options: RecorderOptions): HistoryQueue {
     async flush() {
       if (added > written) await committed()
     },
-    counters: () => ({ written, failures, lost, queued: pending.length }),
+    counters: () => ({ written, failures, lost, queued: pending.length, failing: failuresInARow > 0 }),
     async close() {
       if (closed) return
       closed = true

@@ -44,12 +44,24 @@ describe('fabra init', () => {
 
   test('never overwrites: names every file in the way and writes nothing', async () => {
     writeFileSync(join(cwd, 'features.ts'), 'mine')
-    symlinkSync('/nowhere', join(cwd, '.gitignore'))
+    mkdirSync(join(cwd, 'data'))
+    symlinkSync('/nowhere', join(cwd, 'data', 'transactions.csv'))
     const error = await refusal([])
     expect(error.code).toBe('file_exists')
-    expect(error.message).toContain('features.ts, .gitignore')
-    expect(tree(cwd)).toEqual(['.gitignore', 'features.ts'])
+    expect(error.message).toContain('features.ts, data/transactions.csv')
+    expect(tree(cwd)).toEqual(['data/transactions.csv', 'features.ts'])
     expect(readFileSync(join(cwd, 'features.ts'), 'utf8')).toBe('mine')
+  })
+
+  test('a project that is there already keeps its own settings, and is told what to add to them', async () => {
+    writeFileSync(join(cwd, '.gitignore'), 'node_modules/')
+    writeFileSync(join(cwd, 'tsconfig.json'), '{}')
+    const { stdout } = await init([])
+    expect(readFileSync(join(cwd, '.gitignore'), 'utf8')).toBe('node_modules/')
+    expect(readFileSync(join(cwd, 'tsconfig.json'), 'utf8')).toBe('{}')
+    expect(tree(cwd)).toContain('features.ts')
+    expect(stdout).toContain('Add a line ".fabra/"')
+    expect(stdout).toContain('"paths": { "fabra": ["./.fabra/fabra.d.ts"] }')
   })
 
   test('refuses a file in place of the folder', async () => {
@@ -76,6 +88,7 @@ describe('fabra init', () => {
     expect(JSON.parse(stdout)).toEqual({
       directory: join(cwd, 'shop'),
       files: ['features.ts', 'data/transactions.csv', 'tsconfig.json', '.gitignore', '.fabra/fabra.d.ts'],
+      kept: [],
       next: ['cd shop', 'fabra serve features.ts'],
     })
   })

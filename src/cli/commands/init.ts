@@ -9,6 +9,8 @@ import gitignore from '../templates/gitignore.txt' with { type: 'text' }
 import { sampleTransactions } from '../templates/sample-data.ts'
 import tsconfig from '../templates/tsconfig.json.txt' with { type: 'text' }
 
+const SETTINGS: Readonly<Record<string, string>> = { 'tsconfig.json': tsconfig, '.gitignore': gitignore }
+
 export function initCommand(program: Command, context: CliContext): void {
   program
     .command('init')
@@ -17,26 +19,36 @@ export function initCommand(program: Command, context: CliContext): void {
     .addHelpText('after', '\nExamples:\n  $ fabra init shop && cd shop && fabra serve\n  $ fabra init          # in the current folder')
     .action((dir: string) => {
       const folder = resolve(context.cwd, dir)
+      // A project that is there already keeps its own settings.
+      const kept = Object.keys(SETTINGS).filter((name) => kindOf(join(folder, name)) !== undefined)
       const files = writeProject(folder, {
         'features.ts': features,
         'data/transactions.csv': sampleTransactions(context.clock.now()),
-        'tsconfig.json': tsconfig,
-        '.gitignore': gitignore,
+        ...Object.fromEntries(Object.entries(SETTINGS).filter(([name]) => !kept.includes(name))),
       })
       const inside = relative(context.cwd, folder)
       const next = [...(inside === '' ? [] : [`cd ${shellWord(inside)}`]), 'fabra serve features.ts']
-      if (context.json) context.stdout(`${JSON.stringify({ directory: folder, files, next })}\n`)
-      else context.stdout(welcome(inside, next))
+      if (context.json) context.stdout(`${JSON.stringify({ directory: folder, files, kept, next })}\n`)
+      else context.stdout(welcome(inside, next, kept))
     })
 }
 
-function welcome(inside: string, next: readonly string[]): string {
+function welcome(inside: string, next: readonly string[], kept: readonly string[]): string {
+  const settings = {
+    'tsconfig.json': '  tsconfig.json           for your editor; the types of "fabra" are in .fabra/',
+    '.gitignore': '  .gitignore',
+  }
+  const notes = {
+    'tsconfig.json':
+      'Your tsconfig.json was kept. For types in your editor add "paths": { "fabra": ["./.fabra/fabra.d.ts"] } to its compilerOptions.',
+    '.gitignore': 'Your .gitignore was kept. Add a line ".fabra/" to it: that folder holds data.',
+  }
+  const written = Object.entries(settings).filter(([name]) => !kept.includes(name))
+  const told = Object.entries(notes).filter(([name]) => kept.includes(name))
   return `Wrote a new project${inside === '' ? '' : ` in ${inside}`}:
   features.ts             five features: two in SQL, two functions, one pushed
   data/transactions.csv   sample data that stays alive for ten weeks
-  tsconfig.json           for your editor; the types of "fabra" are in .fabra/
-  .gitignore
-
+${written.map(([, line]) => `${line}\n`).join('')}${told.map(([, note]) => `\n${note}\n`).join('')}
 Next:
 ${next.map((line) => `  ${line}`).join('\n')}
 `
