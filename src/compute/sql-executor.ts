@@ -38,6 +38,8 @@ export interface SqlExecutor extends Executor {
 const SET_ROWS = 250_000
 /** Rows in one statement of a plain aggregate, each of which reads all events once. */
 const JOINED_ROWS = 1_000_000
+/** Rows read without a pause. */
+const STEP_ROWS = 10_000
 /** Sets up to this size are told apart row by row when one of their rows fails. */
 const SMALL_SET = 8
 /** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
@@ -116,7 +118,7 @@ class Batch {
         signal: this.options.signal,
         timeoutMs: patienceMs,
       })
-      this.takeSet(result, TRIAL.rows, until)
+      await this.takeSet(result, TRIAL.rows, until)
       this.strategies.tried(this.definition, { rows, set: (performance.now() - started) / TRIAL.set })
       return until
     } catch (caught) {
@@ -132,7 +134,7 @@ class Batch {
     if (plan.strategy === 'rows') return this.rowByRow(from, to)
     try {
       const result = await this.store.queryOver(plan.text, this.rowList(from, to), this.runOptions())
-      this.takeSet(result, from, to)
+      await this.takeSet(result, from, to)
     } catch (error) {
       await this.recover(asSqlError(error), plan.strategy, from, to)
     }
@@ -167,7 +169,8 @@ class Batch {
     }
   }
 
-  private takeSet({ rows }: ResultRows, from: number, to: number): void {
+  /** Large sets are read in steps, so that requests are answered in between. */
+  private async takeSet({ rows }: ResultRows, from: number, to: number): Promise<void> {
     const hits = new Array<readonly SqlValue[] | undefined>(to - from)
     const repeated = new Set<number>()
     for (const row of rows) {
@@ -176,6 +179,7 @@ class Batch {
       else hits[ord] = row
     }
     for (let ord = 0; ord < to - from; ord++) {
+      if (ord % STEP_ROWS === STEP_ROWS - 1) await new Promise((resolve) => setImmediate(resolve))
       const hit = hits[ord]
       this.answers[from + ord] = repeated.has(ord) ? asError(notOneRow(this.feature)) : this.answerOf(hit ? [hit] : [], 2)
     }

@@ -58,3 +58,25 @@ describe('one query, three ways', () => {
     expect(await ask('v', rows)).toEqual(rows.map(([key]) => (key === 'x' ? 'feature_failed' : `=${key}`)))
   })
 })
+
+describe('a long list of rows', () => {
+  const odd = ["o'neil", '"quoted"', 'back\\slash', 'new\nline', '日本 🦆', '[1,2]', 'null', ' space ', '%_', '\u0001', '\u2028']
+
+  test('keeps every key and time exact', async () => {
+    const rows = Array.from({ length: 25_000 }, (_, i) => [`${odd[i % odd.length]}${i}`, 1_768_046_400_000_000 + i * 1_000_003] as const)
+    const features = { f: { sql: 'SELECT $user_id AS k, EPOCH_US(NOW()) AS t', columns: { k: 'string', t: 'int' } } } as const
+    const { ask } = await bench.define({ sources, features })
+    expect(await ask('f', rows)).toEqual(rows.map(([key, time]) => `=${JSON.stringify(key)} ${time}`))
+  })
+
+  test('of composite keys of all types', async () => {
+    const uuid = (i: number) => `6f1e1a5e-0000-4000-8000-${String(i).padStart(12, '0')}`
+    const rows = Array.from(
+      { length: 100 },
+      (_, i) => [[String(9223372036854775807n - BigInt(i)), uuid(i), odd[i % odd.length]], noon] as const,
+    )
+    const features = { f: { sql: 'SELECT $n AS n, $u AS u, $s AS s', columns: { n: 'int', u: 'string', s: 'string' } } } as const
+    const { ask } = await bench.define({ key: { n: 'int', u: 'uuid', s: 'string' }, features })
+    expect(await ask('f', rows)).toEqual(rows.map(([[n, u, s]]) => `=${n} ${JSON.stringify(u)} ${JSON.stringify(s)}`))
+  })
+})

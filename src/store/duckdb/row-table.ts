@@ -1,45 +1,22 @@
-import {
-  BIGINT,
-  DuckDBDataChunk,
-  DuckDBTimestampTZValue,
-  type DuckDBType,
-  type DuckDBValue,
-  TIMESTAMPTZ,
-  UUID,
-  uuidValue,
-  VARCHAR,
-} from '@duckdb/node-api'
 import type { KeyType } from '../../definition/model.ts'
-import { type RowList, type RunOptions, SqlError, SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { type RowList, type RunOptions, SqlTimestamp, type SqlValue } from '../source-store.ts'
 import type { Session } from './session.ts'
-import { createRowTable, createRowTableOf } from './sql.ts'
-import { toSqlError } from './sql-errors.ts'
+import { appendRows, createRowTable, createRowTableOf } from './sql.ts'
 
-/** Up to here the rows go along in the statement that makes the table; beyond, the appender is quicker. */
+/** Up to here the rows go along in the statement that makes the table; beyond, lists are quicker. */
 const MAX_INLINE_ROWS = 32
-const CHUNK_ROWS = 2048
+const CHUNK_ROWS = 20_000
 
-interface KeySqlType {
-  readonly name: string
-  readonly type: DuckDBType
-  value(text: string): DuckDBValue
-}
-
-const KEY_TYPES: Readonly<Record<KeyType, KeySqlType>> = {
-  string: { name: 'VARCHAR', type: VARCHAR, value: (text) => text },
-  int: { name: 'BIGINT', type: BIGINT, value: (text) => BigInt(text) },
-  uuid: { name: 'UUID', type: UUID, value: (text) => uuidValue(BigInt(`0x${text.replaceAll('-', '')}`)) },
-}
+const KEY_TYPES: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
 
 /** SQL type of a key column. */
 export function keySqlType(type: KeyType): string {
-  return KEY_TYPES[type].name
+  return KEY_TYPES[type]
 }
 
 /** Makes the session's temporary table `__fabra_row` hold exactly these rows. */
 export async function fillRowTable(session: Session, rows: RowList, options: RunOptions): Promise<void> {
-  const types = rows.key.map((column) => KEY_TYPES[column.type])
-  const names = types.map((type) => type.name)
+  const names = rows.key.map((column) => keySqlType(column.type))
   if (rows.asOf.length > 0 && rows.asOf.length <= MAX_INLINE_ROWS) {
     const parameters: SqlValue[] = []
     for (const [row, asOf] of rows.asOf.entries()) {
@@ -50,34 +27,18 @@ export async function fillRowTable(session: Session, rows: RowList, options: Run
     return
   }
   await session.execute(createRowTable(names), options)
-  await appendRowList(session, rows, types, options)
+  await appendRowList(session, rows, options)
 }
 
-async function appendRowList(session: Session, rows: RowList, types: readonly KeySqlType[], options: RunOptions): Promise<void> {
-  const appender = await session.connection.createAppender('__fabra_row', 'main', 'temp')
-  try {
-    for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
-      if (options.signal.aborted) throw new SqlError('interrupted', 'The statement was given up before it ran.', null)
-      const asOf = rows.asOf.slice(from, from + CHUNK_ROWS)
-      const chunk = DuckDBDataChunk.create([BIGINT, ...types.map((type) => type.type), TIMESTAMPTZ], asOf.length)
-      chunk.setColumnValues(
-        0,
-        asOf.map((_, i) => BigInt(from + i)),
-      )
-      for (const [i, type] of types.entries()) {
-        chunk.setColumnValues(
-          i + 1,
-          (rows.keys[i] ?? []).slice(from, from + CHUNK_ROWS).map((text) => type.value(text)),
-        )
-      }
-      chunk.setColumnValues(
-        types.length + 1,
-        asOf.map((micros) => new DuckDBTimestampTZValue(BigInt(micros))),
-      )
-      appender.appendDataChunk(chunk)
-    }
-    appender.closeSync()
-  } catch (error) {
-    throw toSqlError(error, '')
+/**
+ * A list goes over as JSON, which the engine takes apart on its own threads; the driver's appender would hold up this one, value by value.
+ * Keys hold no NUL and are well-formed, as-of times are whole: both come through JSON exactly.
+ */
+async function appendRowList(session: Session, rows: RowList, options: RunOptions): Promise<void> {
+  const text = appendRows(rows.key.map((column) => keySqlType(column.type)))
+  for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
+    const part = <T>(list: readonly T[]): readonly T[] => list.slice(from, from + CHUNK_ROWS)
+    const asOf = part(rows.asOf)
+    await session.read(text, [from, asOf.length, ...rows.keys.map((column) => JSON.stringify(part(column))), JSON.stringify(asOf)], options)
   }
 }

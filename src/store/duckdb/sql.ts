@@ -94,6 +94,16 @@ export function createRowTableOf(keyTypes: readonly string[], rowCount: number):
   return `CREATE OR REPLACE TEMP TABLE __fabra_row AS SELECT * FROM (VALUES ${rows.join(', ')}) v(${names.join(', ')})`
 }
 
+/** Adds rows from JSON lists. Parameters: the number of the first row, how many there are, a list per key column, a list of as-of times. */
+export function appendRows(keyTypes: readonly string[]): string {
+  const keys = keyTypes.map((_, i) => `UNNEST(from_json(CAST($${i + 3} AS VARCHAR), '["VARCHAR"]')) AS k${i}`)
+  const times = `UNNEST(from_json(CAST($${keyTypes.length + 3} AS VARCHAR), '["BIGINT"]')) AS t`
+  const casts = keyTypes.map((type, i) => `CAST(k${i} AS ${type})`)
+  return `INSERT INTO temp.main.__fabra_row
+SELECT CAST($1 AS BIGINT) + i, ${[...casts, 'make_timestamptz(t)'].join(', ')}
+FROM (SELECT ${['UNNEST(range(CAST($2 AS BIGINT))) AS i', ...keys, times].join(', ')})`
+}
+
 export const DROP_ROW_TABLE = 'DROP TABLE IF EXISTS temp.main.__fabra_row'
 
 export const READ_FILE = `
