@@ -83,7 +83,10 @@ const mutations: readonly Mutation[] = [
   { name: 'until is strict', changes: [{ file: SHADOW, from: "source.until, '>=', asOf", to: "source.until, '>', asOf" }] },
   {
     name: 'repeats of an id are kept',
-    changes: [{ file: SHADOW, from: 'const rows = source.id === null ?', to: 'const rows = source.delay >= 0 ?' }],
+    changes: [
+      { file: SHADOW, from: 'if (source.id !== null && hasRowId)', to: 'if (source.delay < 0 && source.id !== null && hasRowId)' },
+      { file: SHADOW, from: 'else if (source.id !== null) rows', to: 'else if (source.delay < 0 && source.id !== null) rows' },
+    ],
   },
   {
     name: 'the timezone is ignored',
@@ -108,6 +111,11 @@ try {
   if ((await runOracle()) !== 0) throw new Error('The oracle does not agree with the source as it is: there is nothing to compare with.')
   for (const mutation of wanted) {
     const undo = await apply(mutation)
+    if (!undo) {
+      console.log(`STALE    ${mutation.name}: the source no longer holds what is to be changed`)
+      missed.push(mutation.name)
+      continue
+    }
     const started = performance.now()
     const noticed = (await runOracle()) !== 0
     console.log(`${noticed ? 'noticed' : 'MISSED '}  ${mutation.name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
@@ -120,13 +128,13 @@ try {
 console.log(`${wanted.length - missed.length} of ${wanted.length} mistakes noticed`)
 process.exitCode = missed.length === 0 ? 0 : 1
 
-/** @returns how to take it back. @throws when the source no longer holds what is to be changed. */
-async function apply({ name, changes }: Mutation): Promise<() => Promise<void>> {
+/** @returns how to take it back; null when the source no longer holds what is to be changed. */
+async function apply({ changes }: Mutation): Promise<(() => Promise<void>) | null> {
+  if (!(await Promise.all(changes.map(holds))).every(Boolean)) return null
   const before = new Map<string, string>()
   for (const { file, from, to } of changes) {
     const path = join(copy, file)
     const text = await Bun.file(path).text()
-    if (!text.includes(from)) throw new Error(`"${name}" does not apply any more: ${file} does not hold ${from}`)
     if (!before.has(path)) before.set(path, text)
     await Bun.write(
       path,
@@ -136,6 +144,11 @@ async function apply({ name, changes }: Mutation): Promise<() => Promise<void>> 
   return async () => {
     for (const [path, text] of before) await Bun.write(path, text)
   }
+}
+
+async function holds({ file, from }: Mutation['changes'][number]): Promise<boolean> {
+  const found = Bun.file(join(copy, file))
+  return (await found.exists()) && (await found.text()).includes(from)
 }
 
 async function runOracle(): Promise<number> {

@@ -86,6 +86,7 @@ const settings = fc.record({
   otherType: fc.constantFrom('instant', 'naive'),
   delay: delays,
   extra: fc.constantFrom('none', 'none', 'none', 'none', 'available', 'until', 'id', 'available and until', 'available and id'),
+  view: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   zone: fc.constantFrom(...ZONES),
   scale: fc.constantFrom(1, 1000, 8),
 } as const)

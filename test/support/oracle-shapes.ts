@@ -178,7 +178,7 @@ export const shapes = {
     answer(view) {
       const times = chosen(view).flatMap((row) => row.at ?? [])
       const last = Math.max(...times)
-      return times.length > 0 && last === Number.NEGATIVE_INFINITY ? 'wrong_type' : [times.length === 0 ? 'null' : timeText(last)]
+      return times.length > 0 && !Number.isFinite(last) ? 'wrong_type' : [times.length === 0 ? 'null' : timeText(last)]
     },
   },
   rowsAsTheyAre: {

@@ -14,6 +14,8 @@ export interface OracleSource {
   readonly available: boolean
   readonly until: boolean
   readonly id: boolean
+  /** A view over the table; nothing else about it is different. */
+  readonly view: boolean
   readonly zone: string
   /** Amounts are whole numbers of 1/scale: 1 a BIGINT, 1000 a DECIMAL(18, 3), 8 a DOUBLE. */
   readonly scale: 1 | 1000 | 8
