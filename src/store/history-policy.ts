@@ -26,6 +26,8 @@ export type HistoryRows = readonly JudgedValue[]
  */
 export interface HistoryPolicy {
   judge(feature: Feature, key: string, value: JudgedValue): HistoryRows
+  /** What was known of a key of these features is gone from history: the next value is written, whatever it is. */
+  forget(features: readonly string[], key: string): void
 }
 
 /** The newest row written of one key, and the newest equal value seen since. */
@@ -69,6 +71,9 @@ export function createHistoryPolicy(): HistoryPolicy {
       }
       Object.assign(newest, asNewest(value))
       return [value]
+    },
+    forget(features, key) {
+      for (const [field, keys] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) keys.delete(key)
     },
   }
 }

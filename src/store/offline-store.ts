@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import type { Fence } from './fences.ts'
 
 export type Origin = 'computed' | 'pushed' | 'backfill'
 
@@ -45,11 +46,19 @@ export interface OfflineStore {
   keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
   /** Newest row of each of these keys, in the order given; undefined where there is none. */
   latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
+  /** The last accepted row of each of these keys with exactly this event timestamp, in the order given; undefined where there is none. */
+  rowsAt(
+    feature: string,
+    fingerprint: string,
+    points: readonly { readonly entityKey: string; readonly eventAt: Micros }[],
+  ): Promise<readonly (HistoryRow | undefined)[]>
   /** Rows of one key, newest first. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
   lastSeq(): Promise<number>
-  /** Delete everything about a key of an entity's features. @returns how many rows went. */
-  forget(features: readonly string[], entityKey: string): Promise<number>
+  /** Delete everything about a key of an entity's features and remember the fence: both or neither. @returns how many rows went. */
+  forget(features: readonly string[], fence: Fence): Promise<number>
+  /** Every fence there is, the newest of each key. */
+  fences(): Promise<readonly Fence[]>
   close(): Promise<void>
 }

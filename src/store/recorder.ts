@@ -6,10 +6,11 @@
  * growing pauses; those who wait are told after a few attempts. A full queue refuses new writes, so memory is bounded and nothing accepted
  * is forgotten in silence.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { createFences, type Fences } from './fences.ts'
 import { createHistoryPolicy } from './history-policy.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
@@ -41,15 +42,31 @@ export interface RecorderCounters {
 export interface Recorder {
   /**
    * @param options.durable Resolve only after the history rows are committed.
-   * @returns indexes of the writes that the online store refused because it holds something newer. History has them all the same.
+   * @returns indexes of the writes that the online store refused because it holds something newer; history has them all the same. Those
+   * behind a fence are refused too, and history does not have them.
    * @throws FabraError overloaded when the queue is full (nothing was written), store_unavailable when a store fails.
    */
   record(writes: readonly RecordedWrite[], options: { readonly durable: boolean }): Promise<readonly number[]>
   /** Everything recorded before this is committed when it resolves. @throws FabraError store_unavailable */
   flush(): Promise<void>
+  /** Keys that were forgotten. */
+  readonly fences: Fences
+  /**
+   * Forget one key of an entity: what is stored of it goes, and from now on only events later than this moment are recorded. Durable when it
+   * resolves. @throws FabraError store_unavailable: nothing of it is served any more, but history may hold it still; safe to repeat.
+   */
+  forget(entity: Entity, features: readonly string[], key: EntityKey): Promise<Forgotten>
   counters(): RecorderCounters
   /** Flushes, with a last attempt, and stops. Does not close the stores. */
   close(): Promise<void>
+}
+
+export interface Forgotten {
+  readonly at: Micros
+  /** Values that went from the online store. */
+  readonly online: number
+  /** Rows that went from history. */
+  readonly history: number
 }
 
 export interface RecorderOptions {
@@ -81,16 +98,24 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   const { online, clock } = options
   const policy = createHistoryPolicy()
   const queue = createHistoryQueue(options)
-  let seq = await options.offline.lastSeq()
+  const [lastSeq, known] = await Promise.all([options.offline.lastSeq(), options.offline.fences()])
+  const fences = createFences(known)
+  let seq = lastSeq
   let suppressed = 0
 
   return {
+    fences,
     async record(writes, { durable }) {
       queue.checkRoom()
       const createdAt = clock.now()
       const stored: StoredWrite[] = []
       const rows: HistoryRow[] = []
-      for (const { feature, entity, key, value } of writes) {
+      const hidden: number[] = []
+      for (const [w, { feature, entity, key, value }] of writes.entries()) {
+        if (fences.hides(entity.name, key.encoded, value.eventAt)) {
+          hidden.push(w)
+          continue
+        }
         seq++
         stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token: seq } })
         const { eventAt, availableAt, origin } = value
@@ -117,12 +142,29 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const [first, second] = await Promise.allSettled([refused, committed])
       if (first.status === 'rejected') throw first.reason
       if (second.status === 'rejected') throw second.reason
-      return first.value
+      return hidden.length === 0 ? first.value : withHidden(first.value, hidden, writes.length)
     },
     flush: () => queue.flush(),
+    async forget(entity, features, key) {
+      // First the fence, in the same turn as the values go: what is computing now cannot bring them back.
+      const at = clock.now()
+      fences.raise({ entity: entity.name, entityKey: key.encoded, at })
+      policy.forget(features, key.encoded)
+      const forgotten = await online.forget(entity.name, key.encoded)
+      await queue.flush()
+      const history = await options.offline.forget(features, { entity: entity.name, entityKey: key.encoded, at })
+      return { at, online: forgotten, history }
+    },
     counters: () => ({ ...queue.counters(), suppressed }),
     close: () => queue.close(),
   }
+}
+
+/** Indexes into the writes that went on, as indexes into all of them. */
+function withHidden(refused: readonly number[], hidden: readonly number[], count: number): readonly number[] {
+  const behind = new Set(hidden)
+  const shown = Array.from({ length: count }, (_, i) => i).filter((i) => !behind.has(i))
+  return [...refused.map((i) => shown[i] ?? i), ...hidden].sort((a, b) => a - b)
 }
 
 interface HistoryQueue {

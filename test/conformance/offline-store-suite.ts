@@ -110,12 +110,38 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
 
     test('a forgotten key has no history; other keys and features keep theirs', async () => {
       await store.append([row({}), row({ seq: 2 }), row({ entityKey: 'u2' }), row({ feature: 'other' })])
-      expect(await store.forget(['spend', 'unknown'], 'u1')).toBe(2)
-      expect(await store.forget(['spend'], 'u1')).toBe(0)
-      expect(await store.forget([], 'u1')).toBe(0)
+      expect(await store.forget(['spend', 'unknown'], { entity: 'User', entityKey: 'u1', at: 1 })).toBe(2)
+      expect(await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 2 })).toBe(0)
+      expect(await store.forget([], { entity: 'User', entityKey: 'u1', at: 3 })).toBe(0)
       expect(await history()).toEqual([])
       expect((await history({ entityKey: 'u2' })).length).toBe(1)
       expect((await history({ feature: 'other' })).length).toBe(1)
+    })
+
+    test('of a key forgotten several times the last fence counts', async () => {
+      expect(await store.fences()).toEqual([])
+      await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 7 })
+      await store.forget([], { entity: 'User', entityKey: 'u1', at: 9 })
+      await store.forget([], { entity: 'Pair', entityKey: 'u1', at: 3 })
+      const fences = (await store.fences()).toSorted((a, b) => a.at - b.at)
+      expect(fences).toEqual([
+        { entity: 'Pair', entityKey: 'u1', at: 3 },
+        { entity: 'User', entityKey: 'u1', at: 9 },
+      ])
+    })
+
+    test('at one event time the row accepted last is found, and none of a moment beside it', async () => {
+      await store.append([row({ eventAt: 10, value: '1' }), row({ eventAt: 10, seq: 2, value: '2' }), row({ eventAt: 11, seq: 3, value: '3' })])
+      const points = [
+        { entityKey: 'u1', eventAt: 10 },
+        { entityKey: 'u1', eventAt: 12 },
+        { entityKey: 'u2', eventAt: 10 },
+        { entityKey: 'u1', eventAt: 11 },
+        { entityKey: 'u1', eventAt: 10 },
+      ]
+      expect((await store.rowsAt('spend', 'f1', points)).map((one) => one?.value)).toEqual(['2', undefined, undefined, '3', '2'])
+      expect((await store.rowsAt('spend', 'f2', points)).filter((one) => one !== undefined)).toEqual([])
+      expect(await store.rowsAt('spend', 'f1', [])).toEqual([])
     })
 
     test('batches appended at once all arrive whole', async () => {

@@ -1,10 +1,11 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
+import type { Fence } from '../fences.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
 import { SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { CATALOG, FORGET_KEY, KEYS_SINCE, LAST_SEQ, LATEST, LATEST_OF, READ_HISTORY } from './sql.ts'
+import { CATALOG, FORGET_KEY, KEYS_SINCE, LAST_SEQ, LATEST, LATEST_OF, RAISE_FENCE, READ_FENCES, READ_HISTORY, ROWS_AT } from './sql.ts'
 
 const CHUNK_ROWS = 2048
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
@@ -37,6 +38,14 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
       return keys.map((key) => found.get(key))
     },
+    async rowsAt(feature, fingerprint, points) {
+      if (points.length === 0) return []
+      const times = points.map((point) => point.eventAt)
+      const bounds = [Math.min(...times), Math.max(...times)].map((micros) => new SqlTimestamp(micros))
+      const { rows } = await read(ROWS_AT, [feature, fingerprint, points.map((point) => point.entityKey), times, ...bounds])
+      const found = new Map(rows.map(toHistoryRow).map((row) => [`${row.eventAt} ${row.entityKey}`, row]))
+      return points.map((point) => found.get(`${point.eventAt} ${point.entityKey}`))
+    },
     async history({ feature, fingerprint, entityKey, from, to, limit }) {
       const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
       const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), limit])
@@ -46,26 +55,40 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(LAST_SEQ, [])
       return Number(rows[0]?.[0] ?? 0)
     },
-    async forget(features, entityKey) {
-      if (features.length === 0) return 0
-      const forgotten = await reported(() =>
-        database.history.use(ownDeadline(), (session, left) => session.read(FORGET_KEY, [features, entityKey], left)),
-      )
-      return Number(forgotten.rows[0]?.[0] ?? 0)
+    forget: (features, fence) => reported(() => database.history.use(ownDeadline(), (session) => forgetKey(session, features, fence))),
+    async fences() {
+      const { rows } = await read(READ_FENCES, [])
+      return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
     },
     close: () => database.close(),
   }
 }
 
 async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  await session.execute('BEGIN', ownDeadline())
-  try {
+  await inTransaction(session, async () => {
     const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
     for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
       appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
     }
     appender.closeSync()
+  })
+}
+
+async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Fence): Promise<number> {
+  return inTransaction(session, async () => {
+    await session.read(RAISE_FENCE, [entity, entityKey, new SqlTimestamp(at)], ownDeadline())
+    if (features.length === 0) return 0
+    const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
+    return Number(rows[0]?.[0] ?? 0)
+  })
+}
+
+async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  await session.execute('BEGIN', ownDeadline())
+  try {
+    const result = await work()
     await session.execute('COMMIT', ownDeadline())
+    return result
   } catch (error) {
     await session.execute('ROLLBACK', ownDeadline()).catch(() => undefined)
     throw error
@@ -93,7 +116,6 @@ function toChunk(rows: readonly HistoryRow[]): DuckDBDataChunk {
 
 function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
   const [feature, fingerprint, entityKey, value, eventAt, availableAt, createdAt, seq, origin] = row
-  const micros = (time: SqlValue | undefined) => (time instanceof SqlTimestamp ? time.micros : Number.NaN)
   return {
     feature: String(feature),
     fingerprint: String(fingerprint),
@@ -105,6 +127,10 @@ function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
     seq: Number(seq),
     origin: String(origin) as Origin,
   }
+}
+
+function micros(time: SqlValue | undefined): number {
+  return time instanceof SqlTimestamp ? time.micros : Number.NaN
 }
 
 async function reported<T>(work: () => Promise<T>): Promise<T> {

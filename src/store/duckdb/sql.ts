@@ -32,6 +32,22 @@ CREATE TABLE IF NOT EXISTS fabra.feature_history (
   seq BIGINT NOT NULL,
   origin VARCHAR NOT NULL
 );
+CREATE TABLE IF NOT EXISTS fabra.fences (
+  entity VARCHAR NOT NULL,
+  entity_key VARCHAR NOT NULL,
+  fenced_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS fabra.source_rows (
+  source VARCHAR NOT NULL,
+  arrived_at TIMESTAMPTZ NOT NULL,
+  row VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS fabra.idempotency_keys (
+  source VARCHAR NOT NULL,
+  key VARCHAR NOT NULL,
+  content_hash VARCHAR NOT NULL,
+  accepted_at TIMESTAMPTZ NOT NULL
+);
 CREATE TABLE IF NOT EXISTS fabra.source_files (
   source VARCHAR NOT NULL,
   path VARCHAR NOT NULL,
@@ -146,6 +162,14 @@ FROM fabra.feature_history
 WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VARCHAR[]))
 QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
 
+/** Of the rows with exactly these times ($3 keys, $4 microseconds, side by side) the one accepted last. The bounds ($5, $6) let the engine skip blocks. */
+export const ROWS_AT = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND event_timestamp BETWEEN $5 AND $6
+  AND (entity_key, epoch_us(event_timestamp)) IN (SELECT (unnest($3::VARCHAR[]), unnest($4::BIGINT[])))
+QUALIFY row_number() OVER (PARTITION BY entity_key, event_timestamp ORDER BY available_at DESC, seq DESC) = 1`
+
 export const READ_HISTORY = `
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
@@ -160,3 +184,10 @@ export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
 export const FORGET_KEY = `
 DELETE FROM fabra.feature_history
 WHERE feature IN (SELECT unnest($1::VARCHAR[])) AND entity_key = $2`
+
+export const RAISE_FENCE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
+
+export const READ_FENCES = `
+SELECT entity, entity_key, max(fenced_at)
+FROM fabra.fences
+GROUP BY entity, entity_key`
