@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
@@ -66,6 +67,38 @@ describe('what a file holds is what the table holds', () => {
     expect((await rows()).flat()).toEqual(
       ['2026-07-01T22:00:00Z', '2026-07-02T10:00:00Z', '2026-07-02T12:00:00Z', '2026-07-02T15:00:00.500Z'].map(at),
     )
+  })
+
+  test('a file behind a symbolic link is read, and stays as it was', async () => {
+    await mkdir(join(dir, 'elsewhere'))
+    await writeFile(join(dir, 'elsewhere', 'real.csv'), 'a\n1\n')
+    await symlink(join('elsewhere', 'real.csv'), join(dir, 'e.csv'))
+    expect(await load('e.csv')).toBeUndefined()
+    expect(await rows()).toEqual([[1]])
+    expect(await readFile(join(dir, 'elsewhere', 'real.csv'), 'utf8')).toBe('a\n1\n')
+  })
+
+  test('once loaded, no file is left where SQL may read', async () => {
+    expect(await loadText('e.csv', 'a\n1\n')).toBeUndefined()
+    expect(await loadText('e.csv', 'a,b\n1\n')).toBeDefined()
+    expect(await readdir(join(dir, 'data', 'load'))).toEqual([])
+    expect(store.query(`SELECT * FROM read_csv('${join(dir, 'e.csv')}')`, [], soon())).rejects.toThrow('disabled by configuration')
+  })
+
+  test('a Parquet file may have columns with the names that the engine gives', async () => {
+    const made = join(dir, 'data', 'load', 'e.parquet')
+    const database = await DuckDBInstance.create(':memory:')
+    const connection = await database.connect()
+    await connection.run(`COPY (SELECT 9 - i AS file_row_number, 'u' AS user_id FROM range(3) r(i)) TO '${made}' (FORMAT parquet)`)
+    connection.closeSync()
+    database.closeSync()
+    await rename(made, join(dir, 'e.parquet'))
+    expect(await load('e.parquet', {}, { user_id: 'string' })).toBeUndefined()
+    expect(await rows()).toEqual([
+      [9, 'u'],
+      [8, 'u'],
+      [7, 'u'],
+    ])
   })
 
   test('an end that never comes is no end', async () => {

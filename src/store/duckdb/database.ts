@@ -15,7 +15,7 @@ const INTERRUPT_EVERY_MS = 10
 
 /**
  * The one owner of the process's DuckDB file. A second open of the same file in one process silently loses committed rows, so everything
- * that needs the file is handed this. Users' SQL sees no files: external access is off but for our own folder of files being loaded.
+ * that needs the file is handed this. Users' SQL sees no files: external access is off but for a folder of our own, which lends a file while it is loaded.
  */
 export interface Database {
   /** Files put here may be read by the engine; nothing else may. */
@@ -46,6 +46,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
+    // Files are read once.
+    enable_external_file_cache: 'false',
     ...(options.threads ? { threads: String(options.threads) } : {}),
   })
   try {

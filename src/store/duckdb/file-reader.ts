@@ -1,10 +1,9 @@
 import { extname } from 'node:path'
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { TableColumn } from '../source-store.ts'
 import { BAD_VALUE, type ColumnPlan, checkColumns, isGiven, planColumns, type SourceColumns, selectExpression } from './column-plan.ts'
 import { type CsvHeader, lineOfRecord, readCsvHeader } from './csv-header.ts'
 import { ownDeadline } from './database.ts'
-import { createSession, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
@@ -25,59 +24,58 @@ const SNIFF_ALL_BYTES = 64 * 1024 * 1024
 const SNIFF_ROWS = 200_000
 const LOAD_TIMEOUT_MS = 30 * 60_000
 
-/**
- * Reads users' files in an engine of its own that holds nothing else, and writes them as Parquet where the real one may read.
- * So the engine that runs users' SQL never has access to files.
- */
-export interface FileReader {
-  /**
-   * @returns the columns of the file written.
-   * @throws SourceProblem naming the line or row where possible.
-   */
-  convert(input: SourceColumns & { readonly file: string; readonly size: number; readonly target: string }): Promise<readonly ColumnPlan[]>
-  close(): void
+/** A user's file as the engine may read it. */
+export interface SourceFile extends SourceColumns {
+  /** Where the user has it: for messages. */
+  readonly file: string
+  /** Where the engine reads it. */
+  readonly readFrom: string
+  /** Bytes. */
+  readonly size: number
 }
 
-export async function createFileReader(): Promise<FileReader> {
-  const instance = await DuckDBInstance.create(':memory:', { autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' })
-  const connection: DuckDBConnection = await instance.connect()
-  await connection.run("SET TimeZone = 'UTC'; SET errors_as_json = true")
-  const session = createSession(connection)
-  return {
-    async convert(input) {
-      const format = FORMATS[extname(input.file).toLowerCase()]
-      if (!format) {
-        throw new SourceProblem(
-          `${input.file}: files of type "${extname(input.file) || 'without extension'}" cannot be read.`,
-          'Use .csv, .tsv, .parquet, .json or .jsonl.',
-        )
-      }
-      await checkZone(session, input.source.timezone)
-      const shape = await openFile(session, input, format)
-      await write(session, input, shape)
-      return shape.plans
-    },
-    close() {
-      session.close()
-      instance.closeSync()
-    },
-  }
-}
-
-interface Shape {
+/** How a file becomes a table. */
+export interface FilePlan {
   readonly format: Format
   readonly plans: readonly ColumnPlan[]
   /** The table function that reads the file. */
   readonly from: string
 }
 
-type Input = SourceColumns & { readonly file: string; readonly size: number; readonly target: string }
+/** Looks at the file and decides on its columns. @throws SourceProblem */
+export async function planFile(session: Session, input: SourceFile): Promise<FilePlan> {
+  const format = FORMATS[extname(input.file).toLowerCase()]
+  if (!format) {
+    throw new SourceProblem(
+      `${input.file}: files of type "${extname(input.file) || 'without extension'}" cannot be read.`,
+      'Use .csv, .tsv, .parquet, .json or .jsonl.',
+    )
+  }
+  await checkZone(session, input.source.timezone)
+  return openFile(session, input, format)
+}
 
-async function openFile(session: Session, input: Input, format: Format): Promise<Shape> {
-  const path = quoteText(input.file)
+/** The SELECT that gives the table's rows, and under `fileRow` their place in the file. It stops at a value that does not convert. */
+export function selectRows(plan: FilePlan, fileRow: string): string {
+  const columns = plan.plans.map(selectExpression).join(', ')
+  // Only Parquet can be read in pieces at once and still tell the place, unless a column of the file is called so.
+  const tellsRow = plan.format === 'parquet' && !plan.plans.some(({ name }) => name.toLowerCase() === 'file_row_number')
+  if (!tellsRow) return `SELECT ${columns}, row_number() OVER () AS ${fileRow} FROM ${plan.from}`
+  return `SELECT ${columns}, file_row_number AS ${fileRow} FROM ${plan.from.slice(0, -1)}, file_row_number = true)`
+}
+
+/** What stopped the reading, in words that name the line or row where possible. */
+export async function readingProblem(session: Session, input: SourceFile, plan: FilePlan, error: unknown): Promise<SourceProblem> {
+  const bad = new RegExp(`${BAD_VALUE}(\\d+):`).exec(engineMessage(error))
+  const column = plan.plans[Number(bad?.[1] ?? -1)]
+  return column ? badValue(session, input, plan, column) : readProblem(error, input.file, input.readFrom)
+}
+
+async function openFile(session: Session, input: SourceFile, format: Format): Promise<FilePlan> {
+  const path = quoteText(input.readFrom)
   if (format === 'csv') return openCsv(session, input)
   const reader = format === 'parquet' ? `read_parquet(${path})` : `read_json(${path}, maximum_object_size = 67108864)`
-  const found = await describe(session, reader, input.file)
+  const found = await describe(session, reader, input)
   checkColumns(
     input.source,
     found.map((column) => column.name),
@@ -89,8 +87,8 @@ async function openFile(session: Session, input: Input, format: Format): Promise
   return { format, plans, from: `read_json(${path}, maximum_object_size = 67108864, columns = {${types.join(', ')}})` }
 }
 
-async function openCsv(session: Session, input: Input): Promise<Shape> {
-  const header = await readCsvHeader(input.file)
+async function openCsv(session: Session, input: SourceFile): Promise<FilePlan> {
+  const header = await readCsvHeader(input.readFrom)
   if (!header) throw new SourceProblem(`${input.file} is empty.`, 'The first line must name the columns.')
   const repeated = header.columns.find((name, i) => header.columns.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i)
   if (repeated !== undefined) throw new SourceProblem(`${input.file}, line 1: two columns are called "${repeated}".`, 'Rename one of them.')
@@ -98,7 +96,7 @@ async function openCsv(session: Session, input: Input): Promise<Shape> {
   const sniffed = await sniff(session, input, header)
   const plans = planColumns(input, sniffed.columns, true)
   const types = plans.map((plan) => `${quoteText(plan.name)}: ${quoteText(plan.readAs)}`)
-  const from = `read_csv(${quoteText(input.file)}, auto_detect = false, header = true, ${dialect(header)}, columns = {${types.join(', ')}}${sniffed.formats})`
+  const from = `read_csv(${quoteText(input.readFrom)}, auto_detect = false, header = true, ${dialect(header)}, columns = {${types.join(', ')}}${sniffed.formats})`
   return { format: 'csv', plans, from }
 }
 
@@ -107,10 +105,10 @@ function dialect(header: CsvHeader): string {
 }
 
 /** Types of the columns as far as they can be guessed. A file with a broken row is all text here; reading it then names the row. */
-async function sniff(session: Session, input: Input, header: CsvHeader): Promise<{ columns: TableColumn[]; formats: string }> {
+async function sniff(session: Session, input: SourceFile, header: CsvHeader): Promise<{ columns: TableColumn[]; formats: string }> {
   const sample = input.size <= SNIFF_ALL_BYTES ? -1 : SNIFF_ROWS
   const text = `SELECT list_transform(Columns, c -> c.type), DateFormat, TimestampFormat
-    FROM sniff_csv(${quoteText(input.file)}, header = true, ${dialect(header)}, sample_size = ${sample})`
+    FROM sniff_csv(${quoteText(input.readFrom)}, header = true, ${dialect(header)}, sample_size = ${sample})`
   try {
     const [row] = (await session.read(text, [], ownDeadline(LOAD_TIMEOUT_MS))).rows
     const types = Array.isArray(row?.[0]) ? row[0].map(String) : []
@@ -131,12 +129,12 @@ async function sniff(session: Session, input: Input, header: CsvHeader): Promise
   }
 }
 
-function plainType(type: string, { source }: Input, name: string, hasFormats: boolean): string {
+function plainType(type: string, { source }: SourceFile, name: string, hasFormats: boolean): string {
   const isTime = name === source.timestamp || name === source.available || name === source.until
   return isTime && !hasFormats ? 'VARCHAR' : type
 }
 
-async function describe(session: Session, reader: string, file: string): Promise<TableColumn[]> {
+async function describe(session: Session, reader: string, input: SourceFile): Promise<TableColumn[]> {
   try {
     const { rows } = await session.read(
       `SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${reader})`,
@@ -145,26 +143,12 @@ async function describe(session: Session, reader: string, file: string): Promise
     )
     return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
   } catch (error) {
-    throw readProblem(error, file)
-  }
-}
-
-async function write(session: Session, input: Input, shape: Shape): Promise<void> {
-  const columns = shape.plans.map(selectExpression)
-  try {
-    await session.execute(
-      `COPY (SELECT ${columns.join(', ')} FROM ${shape.from}) TO ${quoteText(input.target)} (FORMAT parquet, COMPRESSION snappy)`,
-      ownDeadline(LOAD_TIMEOUT_MS),
-    )
-  } catch (error) {
-    const bad = new RegExp(`${BAD_VALUE}(\\d+):`).exec(engineMessage(error))
-    const plan = shape.plans[Number(bad?.[1] ?? -1)]
-    throw plan ? await badValue(session, input, shape, plan) : readProblem(error, input.file)
+    throw readProblem(error, input.file, input.readFrom)
   }
 }
 
 /** Finds the first row whose value does not convert; only on the way to an error, so a second reading does not matter. */
-async function badValue(session: Session, input: Input, shape: Shape, plan: ColumnPlan): Promise<SourceProblem> {
+async function badValue(session: Session, input: SourceFile, shape: FilePlan, plan: ColumnPlan): Promise<SourceProblem> {
   const name = quoteName(plan.name)
   const { rows } = await session.read(
     `SELECT row, CAST(${name} AS VARCHAR) FROM (SELECT row_number() OVER () AS row, ${name} FROM ${shape.from})
@@ -173,7 +157,7 @@ async function badValue(session: Session, input: Input, shape: Shape, plan: Colu
     ownDeadline(LOAD_TIMEOUT_MS),
   )
   const [row, text] = rows[0] ?? []
-  const place = shape.format === 'csv' ? `line ${await lineOfRecord(input.file, Number(row))}` : `row ${row}`
+  const place = shape.format === 'csv' ? `line ${await lineOfRecord(input.readFrom, Number(row))}` : `row ${row}`
   return new SourceProblem(
     `${input.file}, ${place}: column "${plan.name}": ${JSON.stringify(text)} is not ${plan.wanted}.`,
     plan.type === 'TIMESTAMPTZ' ? 'Write times as 2026-01-02T03:04:05Z.' : "Mend the row, or give the entity's key another type.",

@@ -1,43 +1,39 @@
-import { createReadStream } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { constants, createReadStream } from 'node:fs'
+import { copyFile, link, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
 import { suggest } from '../../errors.ts'
 import type { SourceStore, TableColumn } from '../source-store.ts'
-import { type ColumnPlan, checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
+import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
 import { type Database, ownDeadline } from './database.ts'
-import { createFileReader, type FileReader } from './file-reader.ts'
+import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
 import { SourceProblem } from './source-problem.ts'
-import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, quoteText, READ_FILE, REMEMBER_FILE } from './sql.ts'
+import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, READ_FILE, REMEMBER_FILE } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
 
+/** No column of a file is called so: users' SQL may not hold the name. */
+const FILE_ROW = '__fabra_file_row'
 const LOAD = ownDeadline(30 * 60_000)
 
 /** Sources one after another: each load already uses every core. */
 export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceStore['load']> {
   const problems: { source: string; message: string; hint: string }[] = []
-  let reader: Promise<FileReader> | undefined
-  const fileReader = () => (reader ??= createFileReader())
-  try {
-    for (const input of inputs) {
-      try {
-        await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input, fileReader))
-      } catch (error) {
-        const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
-        problems.push({ source: input.source.name, message: error instanceof SourceProblem ? error.message : engineMessage(error), hint })
-      }
+  for (const input of inputs) {
+    try {
+      await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+    } catch (error) {
+      const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
+      problems.push({ source: input.source.name, message: error instanceof SourceProblem ? error.message : engineMessage(error), hint })
     }
-  } finally {
-    if (reader) (await reader).close()
   }
   return problems
 }
 
-async function loadSource(session: Session, loadDir: string, input: SourceColumns, reader: () => Promise<FileReader>): Promise<void> {
+async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<void> {
   const { source } = input
-  if (source.file !== null) return loadFile(session, loadDir, input, source.file, reader)
+  if (source.file !== null) return loadFile(session, loadDir, input, source.file)
   const existing = await sourceColumns(session, source.name)
   if (existing.length > 0) return checkTable(input, existing)
   if (source.columns) return createTable(session, input, source.columns)
@@ -84,13 +80,7 @@ async function createTable(
   }
 }
 
-async function loadFile(
-  session: Session,
-  loadDir: string,
-  input: SourceColumns,
-  file: string,
-  reader: () => Promise<FileReader>,
-): Promise<void> {
+async function loadFile(session: Session, loadDir: string, input: SourceColumns, file: string): Promise<void> {
   const { source } = input
   const facts = await fileFacts(file)
   const settings = settingsHash(input)
@@ -106,19 +96,50 @@ async function loadFile(
   }
   if (hash !== undefined && hash === contentHash) return inTransaction(session, () => remember(hash ?? ''))
 
-  const target = join(loadDir, `${Bun.hash(source.name).toString(16)}.parquet`)
+  const content = hash === undefined ? hashFile(file) : Promise.resolve(hash)
+  // It is awaited only where the file could be read.
+  content.catch(() => undefined)
+  const readFrom = await lendFile(file, loadDir, source.name)
   try {
-    const plans = await (await reader()).convert({ ...input, file, size: facts.size, target })
-    const content = hash ?? (await hashFile(file))
+    const readable = { ...input, file, readFrom, size: facts.size }
+    const plan = await planFile(session, readable)
+    let failure: { readonly error: unknown } | undefined
     await inTransaction(session, async () => {
-      await session.execute(
-        `${createSchema(source.name)} CREATE OR REPLACE TABLE ${quoteTable(source.name)} AS ${selectSorted(input, plans, target)}`,
-        LOAD,
-      )
-      await remember(content)
+      try {
+        await session.execute(
+          `${createSchema(source.name)} CREATE OR REPLACE TABLE ${quoteTable(source.name)} AS ${selectSorted(input, plan)}`,
+          LOAD,
+        )
+      } catch (error) {
+        failure = { error }
+        throw error
+      }
+      await remember(await content)
+    }).catch(async (error: unknown) => {
+      throw failure === undefined ? error : await readingProblem(session, readable, plan, failure.error)
     })
   } finally {
-    await rm(target, { force: true })
+    await rm(readFrom, { force: true })
+  }
+}
+
+/**
+ * Puts the file where the engine may read, for as long as it is loaded: users' SQL never has access to any other. A second name costs nothing;
+ * where the disk has none, it is a copy. (The engine follows symbolic links and refuses what is behind them.)
+ */
+async function lendFile(file: string, loadDir: string, source: string): Promise<string> {
+  const lent = join(loadDir, `${Bun.hash(source).toString(16)}${extname(file).toLowerCase()}`)
+  await rm(lent, { force: true })
+  try {
+    const real = await realpath(file)
+    await link(real, lent).catch(() => copyFile(real, lent, constants.COPYFILE_FICLONE))
+    return lent
+  } catch (error) {
+    throw new SourceProblem(
+      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      'Check its permissions.',
+      error,
+    )
   }
 }
 
@@ -126,14 +147,12 @@ async function loadFile(
  * Sorted by key and time, ties in the file's order: the engine keeps the least and greatest value of every block, so a query for one key reads
  * a few blocks instead of all of them.
  */
-function selectSorted({ source, keyTypes }: SourceColumns, plans: readonly ColumnPlan[], target: string): string {
-  const key = plans.find((plan) => Object.hasOwn(keyTypes, plan.name))
+function selectSorted({ source, keyTypes }: SourceColumns, plan: FilePlan): string {
+  const key = plan.plans.find(({ name }) => Object.hasOwn(keyTypes, name))
   const order = [key?.name, source.timestamp ?? undefined].filter((name) => name !== undefined).map(quoteName)
-  const rowNumber = plans.some((plan) => plan.name.toLowerCase() === 'file_row_number') ? null : 'file_row_number'
-  const columns = plans.map((plan) => quoteName(plan.name)).join(', ')
-  const from = `read_parquet(${quoteText(target)}${rowNumber ? ', file_row_number = true' : ''})`
-  if (order.length === 0) return `SELECT ${columns} FROM ${from}`
-  return `SELECT ${columns} FROM ${from} ORDER BY ${[...order, ...(rowNumber ? [rowNumber] : [])].join(', ')}`
+  const columns = plan.plans.map(({ name }) => quoteName(name)).join(', ')
+  const rows = `SELECT ${columns} FROM (${selectRows(plan, FILE_ROW)})`
+  return order.length === 0 ? rows : `${rows} ORDER BY ${[...order, FILE_ROW].join(', ')}`
 }
 
 async function inTransaction(session: Session, work: () => Promise<void>): Promise<void> {

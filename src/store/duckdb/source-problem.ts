@@ -14,9 +14,12 @@ const CSV_ERROR =
   /CSV Error on Line: (\d+)\n(?:Original Line: ?([\s\S]*?)\n)?((?:Expected Number|Error when|Value with|Invalid unicode|Maximum line|The Quote)[^\n]*)/
 const CSV_CONVERSION = /column "([^"]*)"\. Could not convert string "([\s\S]*?)" to '([^']*)'/
 
-/** The engine's message about a file, cut to what the user can act on. */
-export function readProblem(error: unknown, file: string): SourceProblem {
-  const message = engineMessage(error)
+/**
+ * The engine's message about a file, cut to what the user can act on.
+ * @param readFrom What the engine calls it.
+ */
+export function readProblem(error: unknown, file: string, readFrom = file): SourceProblem {
+  const message = engineMessage(error).replaceAll(readFrom, file)
   const csv = CSV_ERROR.exec(message)
   if (csv) {
     const [, line, original = '', what = ''] = csv
