@@ -108,9 +108,9 @@ const question = fc.record({
   /** Null: that of the event. */
   key: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: fc.nat({ max: 3 }) }),
   event: fc.nat({ max: 250 }),
-  moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'until', 'base'),
-  step: fc.nat({ max: 3 }),
-  nudge: fc.constantFrom(0, 1, -1),
+  moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'available', 'until', 'base'),
+  step: fc.nat({ max: 5 }),
+  nudge: fc.constantFrom(0, 0, 1, -1),
 } as const)
 
 export const cases = casesOf(fc.array(looseRow, { maxLength: 12 }), fc.constantFrom(...names))
@@ -151,7 +151,7 @@ function casesOf(rows: fc.Arbitrary<LooseRow[]>, shapeNames: fc.Arbitrary<ShapeN
           const visible = at?.at === null || at?.at === undefined ? base : at.at + source.delay
           const from = { at: at?.at ?? base, visible, available: at?.available ?? base, until: at?.until ?? base, base }[moment]
           const { lower, upper } = drawn[step % drawn.length] ?? { lower: null, upper: null }
-          const steps = [0, lower?.width ?? 0, upper?.width ?? 0, 0]
+          const steps = [0, lower?.width ?? 0, upper?.width ?? 0, 0, 0, 0]
           const own = source.rows[event % Math.max(1, source.rows.length)]?.key.filter((part) => part !== null) ?? []
           const asked = key === null && own.length > 0 ? own : keyOf(key ?? 0)
           return { key: asked, t: from + (steps[step] ?? 0) + nudge }
