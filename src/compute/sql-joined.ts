@@ -12,8 +12,8 @@ import { quoteName } from './sql-lexer.ts'
 import type { PlainAggregate } from './sql-plain.ts'
 import type { Json } from './sql-tree.ts'
 
-/** A pair of row and event costs about this much less than a row or an event in the sorted stream. */
-export const PAIRS_PER_EVENT = 70
+/** A pair of row and event in the join costs about this much less than a row or an event in the sorted stream (15 ns against 15 µs). */
+export const PAIRS_PER_EVENT = 1000
 /** Outside of all times that microseconds hold, and far enough from the end of int64 to add a window to. */
 const BEFORE_ALL = '-4000000000000000000'
 /** A longer piece holds more events that a row looks at in vain; a shorter one is more often left by a window, which then looks in two. */
