@@ -1,7 +1,7 @@
+import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
+import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
 import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql-strategies.ts'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
 import type { Feature } from '../../src/definition/model.ts'
 import { openComputeBench, registryOf } from '../../test/support/compute-bench.ts'
 import { type Bench, type Measurement, repeat } from './bench.ts'
@@ -49,7 +49,8 @@ interface Wanted {
 
 async function measure(shape: Shape, wanted: readonly Wanted[]): Promise<Measurement[]> {
   const bench = await openComputeBench()
-  const key = (x: string) => (shape.hot ? `CASE WHEN ${x} % 10 = 0 THEN 'u0' ELSE 'u' || (hash(${x}) % ${shape.keys}) END` : `'u' || (hash(${x}) % ${shape.keys})`)
+  const key = (x: string) =>
+    shape.hot ? `CASE WHEN ${x} % 10 = 0 THEN 'u0' ELSE 'u' || (hash(${x}) % ${shape.keys}) END` : `'u' || (hash(${x}) % ${shape.keys})`
   await bench.execute(`CREATE TABLE transactions AS SELECT ${key('i')} AS user_id, (i % 97) * 1.5 AS amount,
     make_timestamptz(CAST(${START_US} + hash(i + 7) % ${MONTH_US} AS BIGINT)) AS created_at FROM range(${shape.events}) r(i)`)
   const registry = registryOf({ sources: { transactions: { timestamp: 'created_at' } }, features: { n: COUNT } })
@@ -61,7 +62,12 @@ async function measure(shape: Shape, wanted: readonly Wanted[]): Promise<Measure
     const values = await repeat(runs, async () => {
       const questions = rowsOf(shape, rows, refresh === true)
       const started = performance.now()
-      const answers = await executor.compute(feature, questions, { signal: new AbortController().signal, timeoutMs: 600_000, mode: 'past', chain: [] })
+      const answers = await executor.compute(feature, questions, {
+        signal: new AbortController().signal,
+        timeoutMs: 600_000,
+        mode: 'past',
+        chain: [],
+      })
       const elapsed = performance.now() - started
       failIfWrong(answers)
       return unit === 's' ? elapsed / 1000 : elapsed
