@@ -21,8 +21,11 @@ export interface FingerprintParts {
  */
 export function fingerprint(parts: FingerprintParts): string {
   const code = parts.code === null ? [] : codeTexts(parts.code)
-  const words = new Set(code.flatMap((text) => text.toLowerCase().match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []))
-  const mentioned = [...parts.sources].filter((source) => words.has(source.name.split('.').at(-1)?.toLowerCase() ?? ''))
+  const texts = code.map((text) => text.toLowerCase())
+  const mentioned = [...parts.sources].filter((source) => {
+    const name = source.name.split('.').at(-1)?.toLowerCase() ?? ''
+    return WORD.test(name) && texts.some((text) => mentions(text, name))
+  })
   const said = [
     parts.columns.map((column) => [column.name, column.type]),
     sorted(Object.entries(parts.inputs)),
@@ -32,6 +35,31 @@ export function fingerprint(parts: FingerprintParts): string {
     [...parts.uses].sort(),
   ]
   return createHash('sha256').update(JSON.stringify(said)).digest('hex').slice(0, 16)
+}
+
+const WORD = /^[\p{L}_][\p{L}\p{N}_$]*$/u
+const WORD_STARTS = /^[\p{L}_]/u
+const WORD_GOES_ON = /^[\p{L}\p{N}_$]/u
+
+/** Whether the word is in the text. Looked for from the name: to list the words of long texts takes a thousand times as long. */
+function mentions(text: string, word: string): boolean {
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    const end = at + word.length
+    if (WORD_GOES_ON.test(text.slice(end, end + 2))) continue
+    let start = at
+    let before = characterBefore(text, start)
+    // Digits before it belong to a word only when a letter began it.
+    while (before !== '' && WORD_GOES_ON.test(before) && !WORD_STARTS.test(before)) {
+      start -= before.length
+      before = characterBefore(text, start)
+    }
+    if (!WORD_STARTS.test(before)) return true
+  }
+  return false
+}
+
+function characterBefore(text: string, at: number): string {
+  return [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? ''
 }
 
 function codeTexts(code: { readonly sql: SqlText } | { readonly text: string }): string[] {

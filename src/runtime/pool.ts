@@ -29,7 +29,7 @@ export interface PoolOptions {
 /** Workers that hold one state of the definitions. */
 export interface Pool {
   load(): Promise<{ registry: Registry; problems: readonly Problem[]; files: readonly string[] }>
-  /** Starts the workers beyond the first. */
+  /** Starts the workers beyond the first, a little later: the first answers should not share the cores with that. */
   fill(): void
   fingerprint(feature: string): string | undefined
   start(flight: Flight): void
@@ -39,6 +39,7 @@ export interface Pool {
 }
 
 const WATCH_MS = 10
+const FILL_AFTER_MS = 300
 /** Silence with the same function running the whole time, after which that feature goes into quarantine. */
 const SUSPECT_AFTER_MS = 100
 /** How many workers a call may be tried on. It only reads, so running it again is harmless. */
@@ -268,7 +269,10 @@ export function createPool(options: PoolOptions): Pool {
       return loaded
     },
     fill() {
-      while (workers.size < options.workers) add(startWorker())
+      const later = setTimeout(() => {
+        while (!closed && workers.size < options.workers) add(startWorker())
+      }, FILL_AFTER_MS)
+      later.unref()
     },
     fingerprint: (feature) => registry.features.get(feature)?.fingerprint,
     start(flight) {
