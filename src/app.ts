@@ -8,6 +8,7 @@ import type { Feature } from './definition/model.ts'
 import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
 import { openProject } from './project.ts'
+import type { Runtime } from './runtime/runtime.ts'
 import { type FileWatch, watchFiles } from './runtime/watch.ts'
 import { sampleKey } from './sample-key.ts'
 import type { Serving } from './serving/serving.ts'
@@ -21,6 +22,8 @@ export interface AppOptions {
   readonly clockOffset: Micros
   /** Keep state in a folder of its own, emptied at start (`--clock`). */
   readonly apart?: boolean
+  /** Made for these files and this clock, perhaps loading already. Closed by the app. */
+  readonly runtime?: Runtime
 }
 
 export interface App {
@@ -46,7 +49,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
-  const project = await openProject({ files: options.files, dataDir, clock, clockOffset: options.clockOffset, log })
+  const project = await openProject({ files: options.files, dataDir, clock, clockOffset: options.clockOffset, log, runtime: options.runtime })
   let stopping = false
   const http: HttpOptions = {
     serving: () => project.serving(),
@@ -54,11 +57,12 @@ export async function openApp(options: AppOptions): Promise<App> {
     refresh: project.refresh,
     runs: project.runs,
     history: project.history,
+    training: project.training,
     clock,
     log,
     version: packageJson.version,
   }
-  const web = createHttpApp(http)
+  let web: ReturnType<typeof createHttpApp> | undefined
   let server: HttpServer | undefined
   let files: FileWatch | undefined
   let closed: Promise<void> | undefined
@@ -74,7 +78,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   return {
     serving: http.serving,
-    fetch: async (request) => web.handle(request),
+    fetch: async (request) => (web ??= createHttpApp(http)).handle(request),
     async listen() {
       server = await startHttp(http, config)
       await leaveNote(dataDir, server)

@@ -1,5 +1,6 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import { join } from 'node:path'
+import packageJson from '../package.json'
 import type { Clock, Micros } from './clock.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
@@ -16,10 +17,13 @@ import type { Serving } from './serving/serving.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
+import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
+import type { TrainingStore } from './store/training-store.ts'
+import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, rewarm, type Version, warmNewVersions } from './version.ts'
 
 /** How long a server may say that it is not ready because it computes values of new feature versions. */
@@ -31,6 +35,8 @@ export interface ProjectOptions {
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly log: Logger
+  /** Made for these files and this clock, perhaps loading already. Closed by the project. */
+  readonly runtime?: Runtime
 }
 
 export interface Project {
@@ -46,6 +52,7 @@ export interface Project {
   refresh(feature: Feature, keys: readonly EntityKey[] | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  readonly training: ProjectTraining
   /** Begin refreshing. */
   start(): void
   /** Every file the definitions and their sources were read from. */
@@ -56,21 +63,25 @@ export interface Project {
   close(graceMs: number): Promise<void>
 }
 
+/** Training sets over the definitions being served when they are begun. */
+export interface ProjectTraining {
+  /** @throws FabraError overloaded */
+  begin(id: string): Promise<TrainingJob>
+  report(id: string): TrainingReport | undefined
+}
+
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
 export async function openProject(options: ProjectOptions): Promise<Project> {
   const { log } = options
-  const runtime = createRuntime({
-    files: options.files,
-    clockOffset: options.clockOffset,
-    log: (level, message, fields) => log[level](message, fields),
-  })
+  const { files, clockOffset } = options
+  const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
   const opening = openDatabase({ file: join(options.dataDir, 'fabra.duckdb') })
   opening.catch(() => undefined)
   try {
     const [loaded, database] = await Promise.all([runtime.load(), opening])
     try {
       const parts = await openParts(options, runtime, createDuckdbSourceStore(database), createDuckdbOfflineStore(database))
-      return await assemble(parts, loaded)
+      return await assemble(parts, loaded, createDuckdbTrainingStore(database))
     } catch (error) {
       await database.close()
       throw error
@@ -89,11 +100,12 @@ async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore:
   return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Project> {
+async function assemble(parts: Parts, loaded: LoadedDefinitions, trainingStore: TrainingStore): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
   let files = loaded.files
   let warm = true
   let closing = false
+  const training = createTraining()
   let version = await take(loaded, undefined)
   const scheduler = createScheduler({
     features: () => version.serving.registry.features.values(),
@@ -141,6 +153,14 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions): Promise<Projec
     async history(query) {
       await recorder.flush()
       return offline.history(query)
+    },
+    training: {
+      begin(id) {
+        const { training: computing, serving } = version
+        const flush = () => recorder.flush()
+        return training.begin(serving.registry, { ...computing, store: trainingStore, flush, version: packageJson.version }, id)
+      },
+      report: training.report,
     },
     warm: () => warm,
     start() {

@@ -25,6 +25,7 @@ import type { HistoryRow, OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore, StoredValue } from './store/online-store.ts'
 import { fieldOf, type RecordedWrite, type Recorder } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
+import type { TrainingParts } from './training/training-set.ts'
 
 /** Keys per feature that come back into memory at start. */
 const MAX_REWARMED = 1_000_000
@@ -45,12 +46,16 @@ export interface Parts {
   readonly log: Logger
 }
 
+/** What training needs of one version of the definitions. */
+export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastRefusal'>
+
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving) => Executor
 
 export interface Version {
   readonly serving: Serving
   readonly listKeys: KeyLister
   readonly refresher: Refresher
+  readonly training: VersionTraining
 }
 
 /** @param executorOf Where features are computed; given another one by tests only. */
@@ -88,6 +93,17 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     serving: holder.serving,
     listKeys: createKeyLister({ registry, db, clock }),
     refresher: createRefresher({ computations, online, clock, runs, log }),
+    training: versionTraining(parts, definitions, executor),
+  }
+}
+
+/** Training learns by itself which way of running a query is quick for its many rows. */
+function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Executor): VersionTraining {
+  const sql = createSqlExecutor({ sourceStore: parts.sourceStore, definitions })
+  return {
+    executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
+    pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
+    pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
   }
 }
 

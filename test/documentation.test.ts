@@ -47,6 +47,7 @@ describe('the README', () => {
       refresh: unused,
       runs: createRuns(),
       history: unused,
+      training: { begin: unused, report: unused },
       clock: { now: () => 0 },
       log: { debug: unused, info: unused, warn: unused, error: unused },
       version: '0.0.0',

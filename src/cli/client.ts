@@ -8,6 +8,8 @@ import type { CliProcess } from './run.ts'
 export interface Client {
   get(path: string): Promise<unknown>
   post(path: string, body: unknown): Promise<unknown>
+  /** The answer as it comes, for bodies and answers that are files. @throws FabraError when it is an error. */
+  send(path: string, init: RequestInit): Promise<Response>
   close(): Promise<void>
 }
 
@@ -40,6 +42,8 @@ function remote(url: string): Client {
   return {
     get: async (path) => answer(await fetch(`${url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) })),
     post: async (path, body) => answer(await fetch(`${url}${path}`, { ...posted(body), signal: AbortSignal.timeout(RUN_MS) })),
+    // Files may take hours: without `timeout: false` Bun gives up after five minutes.
+    send: async (path, init) => checked(await fetch(`${url}${path}`, { ...init, timeout: false } as RequestInit)),
     close: async () => {},
   }
 }
@@ -52,12 +56,18 @@ async function openHere(config: Config, files: readonly string[], host: CliProce
   return {
     get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),
     post: async (path, body) => answer(await app.fetch(new Request(`http://localhost${path}`, posted(body)))),
+    send: async (path, init) => checked(await app.fetch(new Request(`http://localhost${path}`, init))),
     close: () => app.close(),
   }
 }
 
 function posted(body: unknown): RequestInit {
   return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+async function checked(response: Response): Promise<Response> {
+  if (!response.ok) await answer(response)
+  return response
 }
 
 async function answer(response: Response): Promise<unknown> {

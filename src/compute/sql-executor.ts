@@ -11,7 +11,7 @@
  * set-based, or one row of a set fails, smaller pieces are tried, down to single rows, so that each row gets its own answer.
  */
 import type { Micros } from '../clock.ts'
-import type { Feature } from '../definition/model.ts'
+import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
@@ -29,11 +29,30 @@ export interface SqlExecutorParts {
   readonly strategy?: Strategy
 }
 
+/** How many rows of one feature are computed for the past in one statement over `__fabra_row`. */
+export interface PastStatement {
+  readonly text: string
+  /** In the order of the feature's columns; `index` counts the columns after `__fabra_ord` and `__fabra_hit`. */
+  readonly columns: readonly { readonly index: number; readonly type: ValueType; readonly sqlType: string }[]
+  readonly alwaysOneRow: boolean
+  /** One line for people. */
+  readonly how: string
+}
+
+export type Sample = (count: number) => Promise<readonly ComputeRow[]>
+
 export interface SqlExecutor extends Executor {
+  /**
+   * @param sample Some of the rows, asked for where the ways of running the query must be tried first.
+   * @returns null where the feature goes row by row, or cannot be computed for the past.
+   */
+  pastStatement(feature: string, rowCount: number, sample: Sample): Promise<PastStatement | null>
   /** How a feature is computed, in a line; null for one that is not SQL. */
   explain(feature: string): string | null
 }
 
+/** Both ways of running a query are tried on a few rows; a row may be slow. */
+const TRIAL_MS = 600_000
 /** Rows in one set-based statement: the engine holds all their pairs with events at once. */
 const SET_ROWS = 250_000
 /** Rows in one statement of a plain aggregate, each of which reads all events once. */
@@ -51,6 +70,18 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
     explain(name) {
       const definition = parts.definitions.get(name)
       return definition ? strategies.explain(definition) : null
+    },
+    async pastStatement(name, rowCount, sample) {
+      const definition = parts.definitions.get(name)
+      if (!definition || definition.past !== null) return null
+      if (strategies.wantsTrial(definition, rowCount)) {
+        const options: ComputeOptions = { signal: new AbortController().signal, timeoutMs: TRIAL_MS, mode: 'past', chain: [] }
+        await new Batch({ store: parts.sourceStore, strategies, definition }, await sample(TRIAL.from), options).run()
+      }
+      const plan = await strategies.plan(definition, Math.max(2, rowCount))
+      if (plan.strategy === 'rows') return null
+      const how = plan.strategy === 'joined' ? 'rows and events joined' : 'set-based'
+      return { text: plan.text, columns: definition.columns, alwaysOneRow: definition.alwaysOneRow, how }
     },
     async compute(feature, rows, options) {
       const definition = parts.definitions.get(feature.name)

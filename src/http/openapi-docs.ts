@@ -3,19 +3,25 @@ import { errorCodes } from '../errors.ts'
 
 type Json = Record<string, unknown>
 
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
+export const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
 const nullable = (type: string): Json => ({ type: [type, 'null'] })
-const list = (items: Json): Json => ({ type: 'array', items })
-const object = (properties: Json, optional: readonly string[] = []): Json => ({
+export const list = (items: Json): Json => ({ type: 'array', items })
+export const object = (properties: Json, optional: readonly string[] = []): Json => ({
   type: 'object',
   properties,
   required: Object.keys(properties).filter((name) => !optional.includes(name)),
   additionalProperties: false,
 })
-const ok = (description: string, schema: Json): Json => ({ description, content: { 'application/json': { schema } } })
-const failures = (...statuses: readonly [string, string][]): Json =>
+export const ok = (description: string, schema: Json): Json => ({ description, content: { 'application/json': { schema } } })
+export const failures = (...statuses: readonly [string, string][]): Json =>
   Object.fromEntries(statuses.map(([status, description]) => [status, ok(description, ref('Error'))]))
-const query = (name: string, description: string): Json => ({ name, in: 'query', required: false, description, schema: { type: 'string' } })
+export const query = (name: string, description: string): Json => ({
+  name,
+  in: 'query',
+  required: false,
+  description,
+  schema: { type: 'string' },
+})
 
 const status: Json = { type: 'string', enum: ['fresh', 'stale', 'default', 'missing', 'error'] }
 const servedFrom: Json = { type: ['string', 'null'], enum: ['online', 'computed', 'last_good', 'default', null] }
@@ -55,6 +61,42 @@ export const schemas: Json = {
     },
     ['features', 'feature_set', 'max_age'],
   ),
+  TrainingRequest: object(
+    {
+      features: list({ type: 'string' }),
+      feature_set: { type: 'string' },
+      rows: list({ type: 'object' }),
+      labels_sql: { type: 'string' },
+      ...Object.fromEntries(['timestamp', 'timezone', 'method', 'snapshot', 'format'].map((name) => [name, { type: 'string' }])),
+      ...Object.fromEntries(
+        ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp'].map((name) => [
+          name,
+          { type: 'boolean' },
+        ]),
+      ),
+    },
+    [
+      ...['features', 'feature_set', 'rows', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', 'as_served'],
+      ...['latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp'],
+    ],
+  ),
+  TrainingReport: object({
+    id: { type: 'string' },
+    state: { type: 'string', enum: ['running', 'done', 'failed'] },
+    progress: { type: 'number', description: 'From 0 to 1.' },
+    rows: nullable('integer'),
+    dataset_hash: nullable('string'),
+    features: list(
+      object({
+        feature: { type: 'string' },
+        fingerprint: { type: 'string' },
+        method: { type: 'string', enum: ['recompute', 'replay', 'history'] },
+        how: nullable('string'),
+        seconds: nullable('number'),
+      }),
+    ),
+    metadata: { type: ['object', 'null'], description: 'As in the finished file.' },
+  }),
   BatchResponse: object(
     {
       features: list({ type: 'string' }),
@@ -248,4 +290,44 @@ export const openApiDoc: Json = {
 
 function catalogueDoc(operationId: string, summary: string, field: string, schema: string): Json {
   return { operationId, summary, responses: { 200: ok(summary, object({ [field]: list(ref(schema)) })) } }
+}
+
+const trainingQuery = [
+  query('features', 'Features, columns of features and feature sets, with commas between them.'),
+  query('format', '`parquet` (default), `csv` or `jsonl`.'),
+  query('timestamp', 'Column of the times. Default `event_timestamp`.'),
+  query('timezone', 'Zone of times that carry none; without it they are refused.'),
+  query('method', '`recompute`, `replay` or `history` for all features.'),
+  query('as_served', '`true`: what serving showed at the time, recorded values alone.'),
+  query('latest_knowledge', '`true`: recorded values that arrived after the time count too.'),
+  query('snapshot', 'Recorded values that were written after this time do not exist.'),
+  query('deterministic', '`true`: the same bytes for aggregates of floats too.'),
+  query('with_status', '`true`: columns `<feature>__status`.'),
+  query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
+  query('labels_sql', 'A query over the sources that gives the labels; then there is no body.'),
+]
+const trainingFile: Json = { schema: { type: 'string', format: 'binary' } }
+const trainingFiles: Json = {
+  'application/vnd.apache.parquet': trainingFile,
+  'text/csv': trainingFile,
+  'application/x-ndjson': trainingFile,
+}
+export const trainingSetDoc: Json = {
+  operationId: 'createTrainingSet',
+  summary: "Labels in, features joined as of each row's own time, a file out.",
+  parameters: trainingQuery,
+  requestBody: { content: { ...trainingFiles, 'application/json': { schema: ref('TrainingRequest') } } },
+  responses: {
+    200: { description: 'One row per label row, in the same order; finished before its first byte is sent.', content: trainingFiles },
+    ...failures(
+      ['404', 'No such feature.'],
+      ['409', 'The past of a feature cannot be told.'],
+      ['422', 'A row is wrong; the message names it.'],
+    ),
+  },
+}
+export const trainingReportDoc: Json = {
+  operationId: 'getTrainingSet',
+  summary: 'How far a training set is, and how it was made. Its id is the x-request-id of the request.',
+  responses: { 200: ok('The report.', ref('TrainingReport')), ...failures(['404', 'No such training set.']) },
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../observability/logger.ts'
 import type { Run, Runs } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
+import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
 import { errorResponse } from './error-response.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { entityRoutes } from './routes/entities.ts'
@@ -14,6 +15,7 @@ import { featureRoutes } from './routes/features.ts'
 import { historyRoutes } from './routes/history.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
+import { trainingRoutes } from './routes/training.ts'
 
 export interface Readiness {
   readonly ready: boolean
@@ -30,6 +32,12 @@ export interface HttpOptions {
   readonly runs: Runs
   /** Recorded values of one key, newest first. */
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
+  /** Training sets over the definitions being served. */
+  readonly training: {
+    /** @throws FabraError overloaded */
+    begin(id: string): Promise<TrainingJob>
+    report(id: string): TrainingReport | undefined
+  }
   readonly clock: Clock
   readonly log: Logger
   readonly version: string
@@ -53,6 +61,7 @@ export function createHttpApp(options: HttpOptions): Elysia {
   entityRoutes(app, options)
   historyRoutes(app, options)
   refreshRoutes(app, options)
+  trainingRoutes(app, options)
   catalogueRoutes(app, options)
   operationRoutes(app, options)
   return app

@@ -43,6 +43,10 @@ export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
         await parts().recorder.flush()
         return parts().offline.history(query)
       },
+      training: {
+        begin: () => Promise.reject(new FabraError('internal', 'Training sets are tested on the whole.')),
+        report: () => undefined,
+      },
       clock: bench.clock,
       log: parts().log,
       version: '0.0.0',

@@ -8,6 +8,7 @@ import { listCommand } from './list.ts'
 import { refreshCommand } from './refresh.ts'
 import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
+import { trainCommand } from './train.ts'
 import { versionCommand } from './version.ts'
 
 export function registerCommands(program: Command, context: CliContext, host: CliProcess): void {
@@ -18,5 +19,6 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   getCommand(program, context, host)
   refreshCommand(program, context, host)
   runsCommand(program, context, host)
+  trainCommand(program, context, host)
   versionCommand(program, context)
 }

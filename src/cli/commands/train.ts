@@ -1,0 +1,183 @@
+import { createWriteStream } from 'node:fs'
+import { rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Command, Option } from 'commander'
+import { FabraError } from '../../errors.ts'
+import { connect } from '../client.ts'
+import type { CliContext } from '../context.ts'
+import { table } from '../output.ts'
+import { progressBar } from '../progress.ts'
+import type { CliProcess } from '../run.ts'
+
+interface TrainOptions {
+  readonly features?: string
+  readonly output?: string
+  readonly labelsSql?: string
+  readonly timestamp?: string
+  readonly timezone?: string
+  readonly method?: string
+  readonly asServed?: boolean
+  readonly latestKnowledge?: boolean
+  readonly snapshot?: string
+  readonly deterministic?: boolean
+  readonly explain?: boolean
+  readonly withStatus?: boolean
+  readonly withEventTimestamp?: boolean
+  readonly format?: string
+  readonly file?: string[]
+}
+
+interface Report {
+  readonly rows: number
+  readonly dataset_hash: string
+  readonly features: readonly { feature: string; fingerprint: string; method: string; how: string | null; seconds: number | null }[]
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  '.parquet': 'parquet',
+  '.pq': 'parquet',
+  '.csv': 'csv',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.json': 'jsonl',
+}
+
+const HELP = `
+Labels have the key columns of the features' entities and a time, from which each row looks.
+
+Examples:
+  $ fabra train labels.parquet --features fraud_v1,spend -o train.parquet
+  $ fabra train labels.csv --features spend --timestamp paid_at --timezone UTC -o train.csv
+  $ fabra train --labels-sql "SELECT user_id, created_at AS event_timestamp FROM transactions" --features spend -o train.parquet`
+
+export function trainCommand(program: Command, context: CliContext, host: CliProcess): void {
+  program
+    .command('train')
+    .description("make a training set: labels in, features as of each row's own time, a file out")
+    .argument('[labels]', 'label rows: a Parquet, CSV or JSON-lines file')
+    .option('--features <names>', 'features, columns of features and feature sets, with commas between them')
+    .option('-o, --output <file>', 'where the training set goes: .parquet, .csv or .jsonl')
+    .option('--format <format>', 'parquet, csv or jsonl (default: by the name of the output)')
+    .option('--labels-sql <query>', 'a query over the sources that gives the labels')
+    .option('--timestamp <column>', 'column of the times (default: event_timestamp)')
+    .option('--timezone <zone>', 'zone of times that carry none, such as UTC')
+    .option('--method <method>', 'recompute, replay or history for all features (default: each its own)')
+    .option('--as-served', 'what serving showed at the time: recorded values alone')
+    .option('--latest-knowledge', 'recorded values that arrived after the time count too')
+    .option('--snapshot <time>', 'recorded values written after this time do not exist')
+    .option('--deterministic', 'the same bytes for aggregates of floats too')
+    .option('--with-status', 'columns <feature>__status: fresh, stale, default or missing')
+    .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
+    .option('--explain', 'tell how each feature was computed')
+    .addOption(new Option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)'))
+    .addHelpText('after', HELP)
+    .action((labels: string | undefined, options: TrainOptions) => train(labels, options, context, host))
+}
+
+async function train(labels: string | undefined, options: TrainOptions, context: CliContext, host: CliProcess): Promise<void> {
+  const output = checkOutput(options, context)
+  const body = await labelsBody(labels, options, context)
+  const client = await connect(options.file ?? [], host)
+  const id = crypto.randomUUID()
+  const bar = progressBar(host, () => client.get(`/v1/training-sets/${id}`))
+  const draft = join(dirname(output.path), `.${basename(output.path)}.${id}`)
+  try {
+    const response = await client.send(`/v1/training-sets?${address(options, output.format)}`, {
+      method: 'POST',
+      headers: { 'x-request-id': id, 'content-type': 'application/octet-stream' },
+      ...(body === null ? {} : { body }),
+    })
+    await save(response, draft)
+    const report = (await client.get(`/v1/training-sets/${id}`)) as Report
+    await rename(draft, output.path)
+    if (output.format !== 'parquet') await Bun.write(`${output.path}.metadata.json`, `${JSON.stringify(report.metadata, null, 2)}\n`)
+    bar.stop()
+    tell(report, output.path, options, context)
+  } finally {
+    bar.stop()
+    await rm(draft, { force: true })
+    await client.close()
+  }
+}
+
+function checkOutput(options: TrainOptions, context: CliContext): { path: string; format: string } {
+  const misuse = (message: string, hint: string) => new FabraError('bad_usage', message, { hint })
+  if (options.features === undefined) throw misuse('No features are given.', 'Name them: --features spend,fraud_v1.')
+  if (options.output === undefined) throw misuse('No output is given.', 'Name the file to write: -o train.parquet.')
+  const format = options.format ?? FORMATS[extname(options.output).toLowerCase()]
+  if (format === undefined)
+    throw misuse(`The format of "${options.output}" is not known by its name.`, 'Call it .parquet, .csv or .jsonl, or add --format.')
+  return { path: resolve(context.cwd, options.output), format }
+}
+
+async function labelsBody(
+  labels: string | undefined,
+  options: TrainOptions,
+  context: CliContext,
+): Promise<ReadableStream<Uint8Array> | null> {
+  if ((labels === undefined) === (options.labelsSql === undefined)) {
+    throw new FabraError('bad_usage', labels === undefined ? 'No labels are given.' : 'Both a file and --labels-sql are given.', {
+      hint: 'Name a file of label rows, or give a query with --labels-sql.',
+    })
+  }
+  if (labels === undefined) return null
+  const path = resolve(context.cwd, labels)
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile())
+    throw new FabraError('io_failed', `There is no file ${labels}.`, { hint: 'Labels are a Parquet, CSV or JSON-lines file.' })
+  return Bun.file(path).stream()
+}
+
+function address(options: TrainOptions, format: string): URLSearchParams {
+  const given: Record<string, string | boolean | undefined> = {
+    features: options.features,
+    format,
+    labels_sql: options.labelsSql,
+    timestamp: options.timestamp,
+    timezone: options.timezone,
+    method: options.method,
+    snapshot: options.snapshot,
+    as_served: options.asServed,
+    latest_knowledge: options.latestKnowledge,
+    deterministic: options.deterministic,
+    with_status: options.withStatus,
+    with_event_timestamp: options.withEventTimestamp,
+  }
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, String(value))
+  return query
+}
+
+/** Beside the output first, under a name of its own: what stands under the output's name is always whole. */
+async function save(response: Response, draft: string): Promise<void> {
+  if (!response.body) throw new FabraError('internal', 'The answer has no body.')
+  try {
+    await pipeline(Readable.fromWeb(response.body as never), createWriteStream(draft, { flags: 'wx' }))
+  } catch (cause) {
+    throw new FabraError('io_failed', `${dirname(draft)} cannot be written to: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      hint: 'Name an output in a folder that exists and has room.',
+      cause,
+    })
+  }
+}
+
+function tell(report: Report, path: string, options: TrainOptions, context: CliContext): void {
+  if (context.json) {
+    context.stdout(`${JSON.stringify({ output: path, ...report })}\n`)
+    return
+  }
+  if (options.explain) {
+    const rows = report.features.map(({ feature, method, how, seconds }) => [
+      feature,
+      method,
+      how ?? '',
+      seconds === null ? '' : `${seconds.toFixed(2)} s`,
+    ])
+    context.stderr(table([['feature', 'method', 'how', 'took'], ...rows]))
+  }
+  context.stderr(`${report.rows} rows\n`)
+  context.stdout(`${path}\n`)
+}

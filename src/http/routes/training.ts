@@ -1,0 +1,180 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Elysia } from 'elysia'
+import { stringifyExact } from '../../definition/exact-json.ts'
+import { FabraError } from '../../errors.ts'
+import type { LabelFormat, Labels, OutputFormat } from '../../store/training-store.ts'
+import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/training-set.ts'
+import { isObject } from '../body.ts'
+import { JSON_HEADERS, requestId } from '../error-response.ts'
+import { trainingReportDoc, trainingSetDoc } from '../openapi-docs.ts'
+import type { HttpOptions } from '../server.ts'
+import { readTrainingRequest, type TrainingRequest } from '../training-request.ts'
+
+/** Largest request of JSON, which is held in memory; files are not. */
+const MAX_JSON_BYTES = 256 * 1024 * 1024
+const SEND_BYTES = 256 * 1024
+const CONTENT_TYPES: Readonly<Record<OutputFormat, string>> = {
+  parquet: 'application/vnd.apache.parquet',
+  csv: 'text/csv; charset=utf-8',
+  jsonl: 'application/x-ndjson',
+}
+
+export function trainingRoutes(app: Elysia, options: HttpOptions): void {
+  app.post(
+    '/v1/training-sets',
+    ({ request, server }) => {
+      // The first byte is sent when the last row is done.
+      server?.timeout(request, 0)
+      return trainingSet(options, request)
+    },
+    { parse: 'none', detail: trainingSetDoc },
+  )
+  app.get('/v1/training-sets/:id', ({ params }) => report(options, params.id), { detail: trainingReportDoc })
+}
+
+async function trainingSet(options: HttpOptions, request: Request): Promise<Response> {
+  const id = requestId(request)
+  const job = await options.training.begin(id)
+  try {
+    const { training, labels } = await readRequest(request, job)
+    const set = await job.build(labels, training.options, request.signal)
+    return await send(job, set, training.options.format, id)
+  } catch (error) {
+    await job.close()
+    throw error
+  }
+}
+
+/** The file goes on being readable through its handle when the job's folder is gone. */
+async function send(job: TrainingJob, set: TrainingSet, format: OutputFormat, id: string): Promise<Response> {
+  const handle = await open(set.path)
+  const { size } = await handle.stat()
+  await job.close()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(SEND_BYTES), 0, SEND_BYTES)
+      if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead))
+      await handle.close()
+      controller.close()
+    },
+    cancel: () => handle.close(),
+  })
+  return new Response(body, {
+    headers: {
+      'content-type': CONTENT_TYPES[format],
+      'content-length': String(size),
+      'content-disposition': `attachment; filename="training-set.${format}"`,
+      'x-request-id': id,
+      'x-fabra-dataset-hash': set.report.datasetHash ?? '',
+      'x-fabra-rows': String(set.report.rows ?? 0),
+    },
+  })
+}
+
+/** The labels are the body, with options in the address; or the body is a JSON object with both. */
+async function readRequest(request: Request, job: TrainingJob): Promise<{ training: TrainingRequest; labels: Labels }> {
+  const params = new URL(request.url).searchParams
+  const given = Object.fromEntries(params)
+  const upload = join(job.folder, 'upload')
+  const size = await receive(request, upload)
+  const format = await formatOf(upload, request, params)
+  if (format !== 'json') {
+    const training = readTrainingRequest(given, true)
+    if (training.labelsSql === null) return { training, labels: { format, path: upload } }
+    if (size > 0) throw new FabraError('invalid_body', 'Both labels and labels_sql are given.', { hint: 'Give one of them.' })
+    return { training, labels: { sql: training.labelsSql } }
+  }
+  if (size > MAX_JSON_BYTES) {
+    throw new FabraError('body_too_large', `The JSON has ${size} bytes, more than ${MAX_JSON_BYTES}.`, {
+      hint: 'Send the labels as Parquet, CSV or JSON lines.',
+    })
+  }
+  const training = readTrainingRequest({ ...given, ...(await jsonObject(upload)) }, false)
+  if (training.labelsSql !== null) return { training, labels: { sql: training.labelsSql } }
+  return { training, labels: await writeRows(training, job) }
+}
+
+async function jsonObject(path: string): Promise<Record<string, unknown>> {
+  const { parseExact } = await import('../../definition/value.ts')
+  let body: unknown
+  try {
+    body = parseExact(await Bun.file(path).text())
+  } catch {
+    throw new FabraError('invalid_body', 'The body is not JSON.', {
+      hint: 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.',
+    })
+  }
+  if (isObject(body)) return body
+  throw new FabraError('invalid_body', 'The body is not a JSON object.', { hint: 'Send {"features": […], "rows": […]}.' })
+}
+
+/** Rows of the body as a file of JSON lines; no rows at all still have the columns that the features need. */
+async function writeRows(training: TrainingRequest, job: TrainingJob): Promise<Labels> {
+  const rows = training.rows ?? []
+  const path = join(job.folder, 'rows.jsonl')
+  const writer = Bun.file(path).writer()
+  rows.forEach((row, i) => {
+    if (!isObject(row))
+      throw new FabraError('invalid_body', `Row ${i} is not an object.`, { hint: 'A row names its columns: {"user_id": "u1", …}.' })
+    writer.write(`${stringifyExact(row)}\n`)
+  })
+  await writer.end()
+  if (rows.length > 0) return { format: 'jsonl', path }
+  return { format: 'csv', path: await emptyLabels(training, job) }
+}
+
+async function emptyLabels(training: TrainingRequest, job: TrainingJob): Promise<string> {
+  const path = join(job.folder, 'rows.csv')
+  await Bun.write(path, `${[...new Set([...job.columnsFor(training.options.features), training.options.timestamp])].join(',')}\n`)
+  return path
+}
+
+async function receive(request: Request, path: string): Promise<number> {
+  const writer = Bun.file(path).writer()
+  let size = 0
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength
+    writer.write(chunk)
+    await writer.flush()
+  }
+  await writer.end()
+  return size
+}
+
+/** By the content, because `curl --data-binary` says nothing of it. */
+async function formatOf(path: string, request: Request, params: URLSearchParams): Promise<LabelFormat | 'json'> {
+  const start = new TextDecoder().decode(await Bun.file(path).slice(0, 64).arrayBuffer())
+  if (start.startsWith('PAR1')) return 'parquet'
+  const type = request.headers.get('content-type') ?? ''
+  if (/^application\/json\b/.test(type)) return 'json'
+  if (
+    !start
+      .replace(/^\uFEFF/, '')
+      .trimStart()
+      .startsWith('{')
+  )
+    return 'csv'
+  return params.has('features') || params.has('feature_set') || /ndjson|jsonl|json-?lines/.test(type) ? 'jsonl' : 'json'
+}
+
+function report(options: HttpOptions, id: string): Response {
+  const found = options.training.report(id)
+  if (!found)
+    throw new FabraError('not_found', `No training set "${id.slice(0, 80)}".`, {
+      hint: 'Its id is the x-request-id of the request that made it; the last hundred are kept.',
+    })
+  return new Response(`${JSON.stringify(reportJson(found))}\n`, { headers: JSON_HEADERS })
+}
+
+function reportJson(found: TrainingReport): object {
+  return {
+    id: found.id,
+    state: found.state,
+    progress: found.progress,
+    rows: found.rows,
+    dataset_hash: found.datasetHash,
+    features: found.features,
+    metadata: found.metadata,
+  }
+}

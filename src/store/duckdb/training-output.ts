@@ -1,0 +1,94 @@
+/** The last statement of a training set: label rows in their order, each with the values that were found for it. */
+
+import type { TableColumn } from '../source-store.ts'
+import type { OutputColumn, OutputFeature, OutputFormat } from '../training-store.ts'
+import { quoteName, quoteText } from './sql.ts'
+import { decoded, literal, memberText } from './training-sql.ts'
+
+/** How values lie in the desk: in their types, as texts per column, or as recorded texts. */
+export interface HeldValues {
+  readonly kind: 'typed' | 'texts' | 'recorded'
+  /** What to read: a table, or a call of read_parquet. */
+  readonly from: string
+}
+
+/** `__fabra_ord`, the columns of the labels, then those asked for. */
+export function resultSelect(
+  rows: string,
+  labels: readonly TableColumn[],
+  features: readonly OutputFeature[],
+  held: readonly HeldValues[],
+  columns: readonly OutputColumn[],
+): string {
+  const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
+  const added = columns.map((column) => {
+    const feature = features[column.feature]
+    const values = held[column.feature]
+    if (!feature || !values) return 'NULL'
+    return `${valueSql(column, feature, values)} AS ${quoteName(column.name)}`
+  })
+  const joins = held.map(({ from }, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
+  const needsTime = columns.some(({ content }) => content !== 'value')
+  return `SELECT ${['l.__fabra_ord', ...kept, ...added].join(', ')}
+FROM labels AS l
+${needsTime ? `JOIN read_parquet(${rows}) AS r ON r.__fabra_ord = l.__fabra_ord\n` : ''}${joins.join('\n')}
+ORDER BY l.__fabra_ord`
+}
+
+function valueSql(column: OutputColumn, { feature, freshFor }: OutputFeature, values: HeldValues): string {
+  const at = `f${column.feature}`
+  const found = `${at}.__fabra_ord IS NOT NULL`
+  const eventAt = `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
+  if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
+  if (column.content === 'status') {
+    const fresh =
+      freshFor === null
+        ? "'fresh'"
+        : `CASE WHEN epoch_us(r.__fabra_as_of) - epoch_us(${eventAt}) <= CAST(${freshFor} AS BIGINT) THEN 'fresh' ELSE 'stale' END`
+    return `CASE WHEN ${found} THEN ${fresh} ELSE '${feature.defaults ? 'default' : 'missing'}' END`
+  }
+  const declared = feature.columns[column.column]
+  const type = declared?.type ?? 'json'
+  const text =
+    values.kind === 'texts' || declared?.name === null || !declared
+      ? `${at}.${values.kind === 'texts' ? `c${column.column}` : 'value'}`
+      : memberText(`${at}.value`, declared.name)
+  const value = values.kind === 'typed' ? `${at}.v${column.column}` : decoded(text, type)
+  const fallback = feature.defaults?.[column.column]
+  return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
+}
+
+/** Each row's text, in pieces, in the order of the rows: other rows, another order or other values are another hash. */
+export function hashSelect(file: string, columns: readonly string[]): string {
+  const row = `md5(CAST(row(${columns.map(quoteName).join(', ')}) AS VARCHAR))`
+  return `SELECT sha256(COALESCE(string_agg(piece, '' ORDER BY n), '')) FROM (
+  SELECT file_row_number // 10000 AS n, sha256(string_agg(${row}, '' ORDER BY file_row_number)) AS piece
+  FROM read_parquet(${quoteText(file)}, file_row_number = true) GROUP BY ALL
+)`
+}
+
+/** The finished rows as they are written: text formats get times as RFC 3339, and numbers with all their digits. */
+export function writeStatement(
+  file: string,
+  columns: readonly TableColumn[],
+  target: { readonly path: string; readonly format: OutputFormat; readonly metadata: Readonly<Record<string, string>> },
+): string {
+  const select = columns.map(({ name, type }) => `${written(quoteName(name), type, target.format)} AS ${quoteName(name)}`)
+  const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
+  const options = {
+    parquet: `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${entries.join(', ')}}`,
+    csv: 'FORMAT csv, HEADER true',
+    jsonl: 'FORMAT json',
+  }[target.format]
+  return `COPY (SELECT ${select.join(', ')} FROM read_parquet(${quoteText(file)})) TO ${quoteText(target.path)} (${options})`
+}
+
+function written(name: string, type: string, format: OutputFormat): string {
+  // A column of JSON is text to everything that reads Parquet.
+  if (format !== 'jsonl' && type === 'JSON') return `CAST(${name} AS VARCHAR)`
+  if (format === 'parquet') return name
+  if (type === 'TIMESTAMP WITH TIME ZONE') return `replace(strftime(${name}, '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z')`
+  if (/^TIMESTAMP(_S|_MS|_NS)?$/.test(type)) return `replace(CAST(${name} AS VARCHAR), ' ', 'T')`
+  if (format === 'jsonl' && /^(DECIMAL|U?HUGEINT)/.test(type)) return `CAST(CAST(${name} AS VARCHAR) AS JSON)`
+  return name
+}

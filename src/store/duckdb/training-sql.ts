@@ -1,0 +1,117 @@
+/** Statements by which training sets are made. Rows and values are Parquet files of the desk's folder; `rows` is a quoted path. */
+import type { ValueType } from '../../definition/model.ts'
+import type { AsOfQuestion, TypedColumn } from '../training-store.ts'
+import { quoteText } from './sql.ts'
+
+/** The row list of `SourceStore.queryOver`, out of a file. */
+export function rowTableFrom(rows: string, entity: number, keyCount: number, range: { from: number; to: number }): string {
+  const keys = Array.from({ length: keyCount }, (_, i) => `__fabra_e${entity}_k${i} AS __fabra_k${i}`)
+  return `CREATE OR REPLACE TEMP TABLE __fabra_row AS
+SELECT __fabra_ord, ${keys.join(', ')}, __fabra_as_of
+FROM read_parquet(${rows})
+WHERE __fabra_ord >= ${range.from} AND __fabra_ord < ${range.to}`
+}
+
+/** A statement's values in their declared types. Fails on a value that does not fit, so that no other value takes its place. */
+export function typedValues(text: string, columns: readonly TypedColumn[]): string {
+  const names = columns.map((_, i) => `c${i}`)
+  const select = columns.map(({ index, type, sqlType }, i) => `${typedValue(`t.c${index}`, type, sqlType)} AS v${i}`)
+  return `SELECT t.__fabra_ord, CAST(NULL AS TIMESTAMPTZ) AS __fabra_event_at, ${select.join(', ')}
+FROM (\n${text}\n) AS t(__fabra_ord, __fabra_hit, ${names.join(', ')})
+WHERE t.__fabra_hit IS NOT NULL`
+}
+
+const NOT_OF_TYPE = "error('a value does not fit its type')"
+/** JSON takes at most six bytes for one of text, and a value holds 64 KiB. */
+const SHORT_TEXT = 10_000
+
+/** Whether `typedValue` can bring an SQL type into a declared one. */
+export function canType(type: ValueType, sqlType: string): boolean {
+  const from = sqlType.toUpperCase()
+  if (type === 'int') return /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(\d+,\s*0\))$/.test(from)
+  if (type === 'float') return /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL.*|FLOAT|DOUBLE)$/.test(from)
+  if (type === 'string') return from === 'VARCHAR'
+  if (type === 'bool') return from === 'BOOLEAN'
+  return type === 'timestamp' && (from === 'TIMESTAMP' || from === 'TIMESTAMP WITH TIME ZONE')
+}
+
+function typedValue(value: string, type: ValueType, sqlType: string): string {
+  if (type === 'int') return `CAST(${value} AS BIGINT)`
+  if (type === 'float') {
+    if (/^(FLOAT|DOUBLE)$/i.test(sqlType))
+      return `CASE WHEN ${value} IS NULL OR isfinite(${value}) THEN CAST(${value} AS DOUBLE) ELSE ${NOT_OF_TYPE} END`
+    // By way of text, because the engine's own conversion of long numbers is not the nearest double.
+    return /^(DECIMAL|U?HUGEINT)/i.test(sqlType) ? `CAST(CAST(${value} AS VARCHAR) AS DOUBLE)` : `CAST(${value} AS DOUBLE)`
+  }
+  if (type === 'string') return `CASE WHEN ${value} IS NULL OR strlen(${value}) <= ${SHORT_TEXT} THEN ${value} ELSE ${NOT_OF_TYPE} END`
+  if (type === 'timestamp') {
+    const instant = `CAST(${value} AS TIMESTAMPTZ)`
+    return `CASE WHEN ${value} IS NULL OR ${instant} BETWEEN TIMESTAMPTZ '1685-01-01' AND TIMESTAMPTZ '2255-01-01' THEN ${instant} ELSE ${NOT_OF_TYPE} END`
+  }
+  return value
+}
+
+/** A value's JSON text in its declared type; JSON's null is NULL. */
+export function decoded(text: string, type: ValueType): string {
+  if (type === 'int') return `CAST(NULLIF(${text}, 'null') AS BIGINT)`
+  if (type === 'float') return `CAST(NULLIF(${text}, 'null') AS DOUBLE)`
+  if (type === 'bool') return `CAST(NULLIF(${text}, 'null') AS BOOLEAN)`
+  if (type === 'string') return `json_extract_string(${text}, '$')`
+  if (type === 'timestamp') return `CAST(json_extract_string(${text}, '$') AS TIMESTAMPTZ)`
+  return `CAST(NULLIF(${text}, 'null') AS JSON)`
+}
+
+/** One column's text out of the text of an object. */
+export function memberText(text: string, column: string): string {
+  return `COALESCE(CAST(json_extract(${text}, '$."${column}"') AS VARCHAR), 'null')`
+}
+
+/** A literal of a declared type from its JSON text. */
+export function literal(text: string, type: ValueType): string {
+  return decoded(quoteText(text), type)
+}
+
+/** A number of BIGINT; the engine's parser takes no other form for large ones. */
+const micros = (value: number) => `CAST(${Math.trunc(value)} AS BIGINT)`
+
+/**
+ * Recorded values as of each row's time: of the rows with event time ≤ t and available ≤ t the greatest by (event time, available at, seq), if it
+ * is not older than the look-back and no tombstone. Must not return a row that came later by either time.
+ *
+ * A row can be seen from `seen` on, the later of its two times. In the order of being seen, a row that is not greater than all before it is
+ * never the answer; the others are steps, each the answer from its own time to the next step's. Steps of one key have different times, so
+ * finding a row's step is exact and total, which an ASOF JOIN over the raw history is not; and a key with much history takes no longer than others.
+ */
+export function asOfValues(rows: string, entity: number, question: AsOfQuestion): string {
+  const { knowledge, snapshot, lookBack } = question
+  const later = 'GREATEST(event_timestamp, available_at)'
+  const seen = {
+    serving: later,
+    latest: 'event_timestamp',
+    served: `CASE WHEN origin = 'computed' THEN event_timestamp ELSE ${later} END`,
+  }[knowledge]
+  const conditions = [
+    `feature = ${quoteText(question.feature)}`,
+    `fingerprint = ${quoteText(question.fingerprint)}`,
+    ...(knowledge === 'served' ? ["origin <> 'backfill'"] : []),
+    ...(snapshot === null ? [] : [`created_at <= make_timestamptz(${micros(snapshot)})`]),
+  ]
+  const oldEnough = lookBack === null ? '' : `AND epoch_us(s.event_timestamp) >= epoch_us(r.t) - ${micros(lookBack)}`
+  return `WITH r AS (
+  SELECT __fabra_ord, __fabra_e${entity}_key AS k, __fabra_as_of AS t FROM read_parquet(${rows})
+), ranked AS (
+  SELECT entity_key AS k, value, event_timestamp, ${seen} AS seen,
+    row_number() OVER (PARTITION BY entity_key ORDER BY event_timestamp, available_at, seq) AS place
+  FROM fabra.feature_history
+  WHERE ${conditions.join(' AND ')} AND entity_key IN (SELECT k FROM r)
+), best AS (
+  SELECT *, max(place) OVER (PARTITION BY k ORDER BY seen, place ROWS UNBOUNDED PRECEDING) AS greatest FROM ranked
+), steps AS (
+  SELECT k, seen, max(place) AS place, arg_max(value, place) AS value_, arg_max(event_timestamp, place) AS event_timestamp,
+    arg_max(value IS NULL, place) AS is_tombstone
+  FROM best WHERE place = greatest GROUP BY k, seen
+)
+SELECT r.__fabra_ord, s.event_timestamp AS __fabra_event_at, s.value_ AS value
+FROM r ASOF JOIN steps AS s ON r.k = s.k AND r.t >= s.seen
+WHERE NOT s.is_tombstone ${oldEnough}`
+}

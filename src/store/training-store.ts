@@ -1,0 +1,142 @@
+import type { Micros } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Entity, Feature, ValueType } from '../definition/model.ts'
+import type { RunOptions, TableColumn } from './source-store.ts'
+
+export type LabelFormat = 'parquet' | 'csv' | 'jsonl'
+export type OutputFormat = LabelFormat
+
+/** Where label rows come from: a file in the desk's folder, or a query over the sources. */
+export type Labels = { readonly format: LabelFormat; readonly path: string } | { readonly sql: string }
+
+/** What the label rows must hold for the features asked for. */
+export interface RowNeeds {
+  /** In the order by which rows are asked for later. */
+  readonly entities: readonly Entity[]
+  readonly timestamp: string
+  /** IANA zone of times that carry none; null: such times are refused. */
+  readonly timezone: string | null
+}
+
+/** One label row as a function is asked about it. */
+export interface LabelRow {
+  /** From 0, in the order of the labels. */
+  readonly ord: number
+  readonly key: EntityKey
+  readonly asOf: Micros
+  /** As they would stand in a JSON body. */
+  readonly inputs: Readonly<Record<string, unknown>>
+}
+
+/** One row's values from a computation in this process; null texts: missing. */
+export interface TextRow {
+  readonly ord: number
+  /** JSON text per column. */
+  readonly texts: readonly string[]
+  readonly eventAt: Micros
+}
+
+/** How one column of a statement becomes a value of its declared type. */
+export interface TypedColumn {
+  /** Place among the columns after `__fabra_ord` and `__fabra_hit`. */
+  readonly index: number
+  readonly type: ValueType
+  readonly sqlType: string
+}
+
+export interface AsOfQuestion {
+  readonly feature: string
+  readonly fingerprint: string
+  /** Oldest age that counts, in microseconds; null: any. */
+  readonly lookBack: Micros | null
+  /**
+   * `serving`: what had been available at the row's time. `latest`: also what arrived later. `served`: what serving showed, so values computed
+   * at or before the row's time, and of those pushed what had arrived; none that was filled in afterwards.
+   */
+  readonly knowledge: 'serving' | 'latest' | 'served'
+  /** Rows recorded later than this do not exist; null: all do. */
+  readonly snapshot: Micros | null
+}
+
+/** One column of the training set that comes from a feature. */
+export interface OutputColumn {
+  readonly name: string
+  readonly content: 'value' | 'status' | 'event_timestamp'
+  /** Which of the features given to `write`. */
+  readonly feature: number
+  /** Index into the feature's columns; of `value` only. */
+  readonly column: number
+}
+
+export interface OutputFeature {
+  readonly feature: Feature
+  /** What the desk gave when its values were made. */
+  readonly values: ValuesId
+  /** A value older than this is stale, in microseconds; null: none is. */
+  readonly freshFor: Micros | null
+}
+
+/** Names values of one feature that the desk holds. */
+export type ValuesId = number
+
+export interface Output {
+  readonly format: OutputFormat
+  readonly features: readonly OutputFeature[]
+  readonly columns: readonly OutputColumn[]
+  /** Told in the file where its format has room. Called with the hash of the rows. */
+  readonly metadata: (rowsHash: string) => Readonly<Record<string, string>>
+}
+
+/** Opens a desk for one training set. */
+export interface TrainingStore {
+  open(): Promise<TrainingDesk>
+}
+
+/**
+ * Where one training set is made: a folder of its own, in which an engine without access to anything else reads the labels and writes the
+ * result, while the engines that hold sources and history read the rows and leave values there.
+ */
+export interface TrainingDesk {
+  /** Label files are put here. */
+  readonly folder: string
+  /**
+   * Reads the labels.
+   * @param asText Columns of CSV stay texts, as they are written: the result is CSV too.
+   * @returns their columns, with types as they will be in the result.
+   * @throws FabraError invalid_labels naming the row or line, or the SQL's mistake.
+   */
+  readLabels(labels: Labels, asText: boolean, options: RunOptions): Promise<readonly TableColumn[]>
+  /**
+   * Keys and times of all rows, checked.
+   * @returns how many rows there are.
+   * @throws FabraError invalid_key or invalid_time naming the first row that is wrong.
+   */
+  prepareRows(needs: RowNeeds, options: RunOptions): Promise<number>
+  /** Rows `from` to `to` (excluded), in order. `entity` is an index into `RowNeeds.entities`; `inputs` are columns of the labels. */
+  rows(range: {
+    readonly from: number
+    readonly to: number
+    readonly entity: number
+    readonly inputs: readonly string[]
+  }): Promise<LabelRow[]>
+  /** Whether `compute` can bring these columns into their types. */
+  canCompute(columns: readonly TypedColumn[]): boolean
+  /**
+   * Runs a statement over the row list (`__fabra_row`, see SourceStore.queryOver) and keeps its values. Columns: `__fabra_ord`, `__fabra_hit`, the feature's.
+   * @throws SqlError; also when a value does not fit its declared type, or a row has two answers: then nothing is kept, and computing row by row tells which.
+   */
+  compute(
+    question: { readonly text: string; readonly entity: number; readonly columns: readonly TypedColumn[]; readonly alwaysOneRow: boolean },
+    options: RunOptions,
+  ): Promise<ValuesId>
+  /** Recorded values as of each row's time. One total order (event time, available at, seq), so the same question has the same answer. */
+  asOf(question: AsOfQuestion, entity: number, options: RunOptions): Promise<ValuesId>
+  /** Begins values that come row by row; `add` takes any number of batches. Rows that are never added are missing. */
+  collect(columnCount: number): Promise<{ readonly id: ValuesId; add(rows: readonly TextRow[]): Promise<void> }>
+  /** Whether anything at all was ever recorded for a version of a feature. */
+  hasHistory(feature: string, fingerprint: string): Promise<boolean>
+  /** @returns path of the finished file in the desk's folder, and the hash of its rows. */
+  write(output: Output, options: RunOptions): Promise<{ readonly path: string; readonly hash: string }>
+  /** Removes the folder and everything in it. */
+  close(): Promise<void>
+}

@@ -1,0 +1,76 @@
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { Method, TrainingOptions } from './options.ts'
+
+export interface PastFacts {
+  /** Why an SQL feature cannot be computed as of a past time; null when it can. */
+  readonly pastRefusal: (feature: Feature) => string | null
+  readonly hasHistory: (feature: Feature) => Promise<boolean>
+}
+
+/**
+ * How a feature's past is told for training.
+ * @throws FabraError not_trainable with the reason. Today's value never stands in for a past one.
+ */
+export async function methodOf(feature: Feature, options: TrainingOptions, facts: PastFacts): Promise<Method> {
+  const wanted = options.asServed ? 'history' : options.method
+  const method = wanted ?? naturalMethod(feature)
+  const why = method === 'history' ? await historyRefusal(feature, wanted !== null, facts) : refusal(feature, method, facts)
+  if (why === null) return method
+  const how = options.asServed ? ' as it was served' : options.method === null ? '' : ` by ${method}`
+  throw new FabraError('not_trainable', `The past of "${feature.name}" cannot be told${how}: ${why.reason}`, { hint: why.hint })
+}
+
+function naturalMethod(feature: Feature): Method {
+  if (feature.computation.kind === 'sql') return 'recompute'
+  return replays(feature) ? 'replay' : 'history'
+}
+
+/** A function that may run for any time: its every answer is made in a request anyway, or it says so. */
+export function replays(feature: Feature): boolean {
+  if (feature.computation.kind !== 'function') return false
+  return feature.refresh?.kind === 'realtime' || feature.replay || Object.keys(feature.inputs).length > 0
+}
+
+interface Refusal {
+  readonly reason: string
+  readonly hint: string
+}
+
+function refusal(feature: Feature, method: 'recompute' | 'replay', facts: PastFacts): Refusal | null {
+  const { kind } = feature.computation
+  if (method === 'replay') {
+    if (kind !== 'function') return { reason: 'it is not a function.', hint: 'Leave the method out, and each feature takes its own.' }
+    return replays(feature)
+      ? null
+      : { reason: 'its function is not said to replay.', hint: 'If it uses only db, get, inputs and asOf, add replay: true.' }
+  }
+  if (kind !== 'sql') return { reason: 'it is not SQL.', hint: 'Leave the method out, and each feature takes its own.' }
+  const past = facts.pastRefusal(feature)
+  return past === null
+    ? null
+    : {
+        reason: past,
+        hint: 'Give its sources a timestamp (or static: true). What was recorded while serving is had with --method history.',
+      }
+}
+
+async function historyRefusal(feature: Feature, wanted: boolean, facts: PastFacts): Promise<Refusal | null> {
+  if (Object.keys(feature.inputs).length > 0) {
+    return {
+      reason: 'values computed from inputs are never recorded.',
+      hint: 'Leave the method out: its function runs again for each row.',
+    }
+  }
+  if (feature.history === 'off') {
+    return {
+      reason: 'its history is off, so nothing is recorded.',
+      hint: 'Remove history: "off", or add replay: true to a function that uses only db, get and asOf.',
+    }
+  }
+  if (wanted || feature.computation.kind === 'pushed' || (await facts.hasHistory(feature))) return null
+  return {
+    reason: 'its function is neither realtime nor said to replay, and nothing has been recorded yet.',
+    hint: 'If it uses only db, get, inputs and asOf, add replay: true; else serve it for a while, and its values are recorded.',
+  }
+}
