@@ -29,8 +29,8 @@ import type { TrainingParts } from './training/training-set.ts'
 
 /** Keys per feature that come back into memory at start. */
 const MAX_REWARMED = 1_000_000
-/** Answers of one batch from which on it waits until they are durable. */
-const DURABLE_FROM = 1_000
+/** History rows in the queue from which on those who add to it wait until they are durable. */
+const DURABLE_FROM = 20_000
 
 /** What lives as long as the process. */
 export interface Parts {
@@ -73,8 +73,8 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     clock,
     random: Math.random,
     async onComputed(feature, answers) {
-      // A refresh of many keys waits for history, so that it cannot run ahead of what history takes.
-      await recorder.record(writes(registry, feature, answers, clock), { durable: answers.length >= DURABLE_FROM })
+      // Whoever computes faster than history takes it waits for history.
+      await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
     },
   })
   const engine: Engine = createEngine({

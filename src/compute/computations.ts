@@ -12,6 +12,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { createPace } from '../pace.ts'
 import { createAsks } from './asks.ts'
 import type { Computed, ComputeRow, Executor } from './executor.ts'
 import { type ComputeCall, type Flight, type Flown, flightId, inTime, newFlight, noYoungerInputs, takeBatch, timedOut } from './flights.ts'
@@ -24,6 +25,8 @@ const MAX_BATCHES = 2
 const MAX_FLIGHTS = 100_000
 /** Grace beyond a computation's own timeout before its callers are told without it. */
 const GRACE_MS = 250
+/** Flights begun or settled without a look at the clock. */
+const STEP = 500
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 /** Failing keys remembered per feature; beyond, the oldest is forgotten and may be tried at once. */
@@ -107,18 +110,22 @@ export function createComputations(options: ComputationsOptions): Computations {
     return flight.promise
   }
 
-  function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
+  async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
     const lane = laneOf(feature)
     const own: Flight[] = []
-    const promises = keys.map((key) => {
+    const promises: Promise<Flown>[] = []
+    const pace = createPace()
+    for (const key of keys) {
+      const wait = own.length % STEP === 0 ? pace() : undefined
+      if (wait) await wait
       const joined = lane.running.get(key.encoded) ?? lane.waiting.get(key.encoded)
-      if (joined) return joined.promise
-      const flight = newFlight(key.encoded, { feature, key, chain: [], timeoutMs })
+      const flight = joined ?? newFlight(key.encoded, { feature, key, chain: [], timeoutMs })
+      promises.push(flight.promise)
+      if (joined) continue
       lane.running.set(flight.id, flight)
       own.push(flight)
-      return flight.promise
-    })
-    active += own.length
+      active++
+    }
     if (own.length > 0) void fly(lane, own, true)
     return Promise.all(promises)
   }
@@ -169,6 +176,21 @@ export function createComputations(options: ComputationsOptions): Computations {
   async function fly(lane: Lane, flights: readonly Flight[], mustStore: boolean): Promise<void> {
     const asOf = clock.now()
     const answers = await answersFor(lane.feature, flights, asOf)
+    const pace = createPace()
+    for (let from = 0; from < flights.length; from += STEP) {
+      const wait = pace()
+      if (wait) await wait
+      await settle(lane, flights.slice(from, from + STEP), answers.slice(from, from + STEP), { asOf, mustStore })
+    }
+  }
+
+  /** Keep the answers of some flights, then tell their callers. */
+  async function settle(
+    lane: Lane,
+    flights: readonly Flight[],
+    answers: readonly Computed[],
+    { asOf, mustStore }: { readonly asOf: Micros; readonly mustStore: boolean },
+  ): Promise<void> {
     const kept: Answered[] = []
     flights.forEach((flight, i) => {
       const computed = answers[i] ?? failed(lane.feature)
@@ -200,7 +222,7 @@ export function createComputations(options: ComputationsOptions): Computations {
   }
 
   async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {
-    const timeoutMs = Math.max(...flights.map((flight) => flight.timeoutMs))
+    const timeoutMs = flights.reduce((longest, flight) => Math.max(longest, flight.timeoutMs), 0)
     const controller = new AbortController()
     const rows = flights.map((flight) => ({ key: flight.key, asOf, ...(flight.inputs ? { inputs: flight.inputs } : {}) }))
     const late = Promise.withResolvers<readonly Computed[]>()

@@ -2,9 +2,12 @@ import type { Clock } from '../clock.ts'
 import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { createPace } from '../pace.ts'
 import type { Db, DbResult } from './db.ts'
 
 const TIMEOUT_MS = 30_000
+/** Keys read without a look at the clock. */
+const STEP = 500
 
 /** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
 export type KeyLister = (entity: string) => Promise<readonly EntityKey[] | undefined>
@@ -17,7 +20,10 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
     const columns = keyColumns(entity, result)
     const keys = new Map<string, EntityKey>()
-    for (const row of result.rows) {
+    const pace = createPace()
+    for (const [i, row] of result.rows.entries()) {
+      const wait = i % STEP === 0 ? pace() : undefined
+      if (wait) await wait
       const key = entityKey(
         entity,
         columns.map((column) => row[column]),

@@ -8,6 +8,7 @@ import type { Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
+import { createPace } from '../pace.ts'
 import {
   type SourceStore,
   SqlDecimal,
@@ -30,6 +31,8 @@ export interface DbParts {
 
 /** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
 const MAX_STATEMENTS = 1000
+/** Rows converted without a look at the clock. */
+const STEP = 500
 
 interface Compiled {
   readonly text: string
@@ -59,10 +62,14 @@ export function createDb(parts: DbParts): Db {
 async function run(store: SourceStore, text: string, bound: readonly SqlValue[], at: DbOptions): Promise<DbResult> {
   try {
     const { columns, rows } = await store.query(text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
-    return {
-      columns: columns.map((column) => column.name),
-      rows: rows.map((row) => row.map((value, i) => fromSqlValue(value, columns[i]))),
+    const plain: unknown[][] = []
+    const pace = createPace()
+    for (const row of rows) {
+      const wait = plain.length % STEP === STEP - 1 ? pace() : undefined
+      if (wait) await wait
+      plain.push(row.map((value, i) => fromSqlValue(value, columns[i])))
     }
+    return { columns: columns.map((column) => column.name), rows: plain }
   } catch (error) {
     throw asFabraError(error)
   }

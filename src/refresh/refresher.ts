@@ -4,12 +4,15 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import { createPace } from '../pace.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Run, Runs } from './runs.ts'
 
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
-const SQL_BATCH = 200_000
+/** Keys looked up without a look at the clock. */
+const STEP = 500
+const SQL_BATCH = 100_000
 const FUNCTION_BATCH = 64
 const DEFAULT_TIMEOUT_MS = 30_000
 
@@ -55,20 +58,22 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   async function runBatch(record: Run, feature: Feature, keys: readonly EntityKey[], before: Micros | null): Promise<void> {
-    const stored = await online.read(
-      feature.entity,
-      keys.map((key) => key.encoded),
-      [fieldOf(feature)],
-      undefined,
-    )
     const due: EntityKey[] = []
     const old: (StoredValue | undefined)[] = []
-    keys.forEach((key, i) => {
-      const value = stored[i]?.[0]
-      if (before !== null && value && value.eventAt >= before) return
-      due.push(key)
-      old.push(value)
-    })
+    const pace = createPace()
+    for (let from = 0; from < keys.length; from += STEP) {
+      const wait = pace()
+      if (wait) await wait
+      const some = keys.slice(from, from + STEP)
+      const encoded = some.map((key) => key.encoded)
+      const stored = await online.read(feature.entity, encoded, [fieldOf(feature)], undefined)
+      some.forEach((key, i) => {
+        const value = stored[i]?.[0]
+        if (before !== null && value && value.eventAt >= before) return
+        due.push(key)
+        old.push(value)
+      })
+    }
     record.keys += due.length
     if (due.length === 0) return
     const flown = await computations.computeAll(feature, due, timeoutMs(feature))

@@ -1,5 +1,6 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
+import { createPace } from '../../pace.ts'
 import type { Fence } from '../fences.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
 import { SqlTimestamp, type SqlValue } from '../source-store.ts'
@@ -67,7 +68,10 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
 async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   await inTransaction(session, async () => {
     const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
+    const pace = createPace()
     for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
+      const wait = pace()
+      if (wait) await wait
       appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
     }
     appender.closeSync()

@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBMaterializedResult, DuckDBPreparedStatement } from '@duckdb/node-api'
 import { StatementType } from '@duckdb/node-api'
+import { createPace } from '../../pace.ts'
 import { type ResultRows, type RunOptions, SqlError, type SqlValue } from '../source-store.ts'
 import { toSqlError } from './sql-errors.ts'
 import { createStatementCache } from './statement-cache.ts'
@@ -43,7 +44,7 @@ export function createSession(connection: DuckDBConnection): Session {
   const run = <T>(
     prepare: (text: string) => Promise<DuckDBPreparedStatement>,
     request: { readonly text: string; readonly parameters: readonly SqlValue[]; readonly options: RunOptions },
-    convert: (result: DuckDBMaterializedResult) => T,
+    convert: (result: DuckDBMaterializedResult) => T | Promise<T>,
   ): Promise<T> =>
     withPrepared(request.text, prepare, async (prepared) =>
       convert(await start(prepared, request.text, request.parameters, request.options)),
@@ -53,7 +54,7 @@ export function createSession(connection: DuckDBConnection): Session {
     const kept = cache.take(text)
     const prepared = kept ?? (await prepareFor(text, users))
     try {
-      const result = toRows(await start(prepared, text, parameters, options))
+      const result = await toRows(await start(prepared, text, parameters, options))
       cache.put(text, prepared)
       return result
     } catch (error) {
@@ -130,12 +131,19 @@ function bind(prepared: DuckDBPreparedStatement, parameters: readonly SqlValue[]
   }
 }
 
-function toRows(result: DuckDBMaterializedResult): ResultRows {
+async function toRows(result: DuckDBMaterializedResult): Promise<ResultRows> {
   const columns = Array.from({ length: result.columnCount }, (_, i) => ({
     name: result.columnName(i),
     type: typeName(result.columnType(i)),
   }))
-  return { columns, rows: toOpenResult(result).rows(0, result.chunkCount) }
+  const rows: SqlValue[][] = []
+  const pace = createPace()
+  for (let i = 0; i < result.chunkCount; i++) {
+    const wait = pace()
+    if (wait) await wait
+    appendRows(result.getChunk(i), rows)
+  }
+  return { columns, rows }
 }
 
 function toOpenResult(result: DuckDBMaterializedResult): OpenResult {
