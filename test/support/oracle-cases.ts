@@ -72,7 +72,7 @@ const looseRow: fc.Arbitrary<LooseRow> = fc.record({
     { weight: 1, arbitrary: fc.constantFrom(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY) },
   ),
   available: often(fc.constantFrom(-HOUR, 0, 0, 1, SECOND, HOUR, 2 * HOUR)),
-  until: fc.oneof(fc.constant(null), fc.constantFrom(1, 2, HOUR, DAY, 0, -HOUR, Number.POSITIVE_INFINITY)),
+  until: often(fc.constantFrom(1, 2, HOUR, DAY, 0, -HOUR, Number.POSITIVE_INFINITY), 2),
   id: often(fc.integer({ min: 1, max: 4 })),
   category: often(fc.constantFrom('food', 'toys', 'fuel')),
   amount: often(
@@ -85,7 +85,7 @@ const settings = fc.record({
   timestampType: fc.constantFrom('instant', 'instant', 'naive', 'naive', 'date'),
   otherType: fc.constantFrom('instant', 'naive'),
   delay: delays,
-  extra: fc.constantFrom('none', 'none', 'none', 'none', 'available', 'until', 'id', 'available and until', 'available and id'),
+  extra: fc.constantFrom('none', 'none', 'none', 'until', 'available', 'until', 'id', 'available and until', 'available and id'),
   view: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   zone: fc.constantFrom(...ZONES),
   scale: fc.constantFrom(1, 1000, 8),
@@ -108,7 +108,7 @@ const question = fc.record({
   /** Null: that of the event. */
   key: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: fc.nat({ max: 3 }) }),
   event: fc.nat({ max: 250 }),
-  moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'available', 'until', 'base'),
+  moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'available', 'until', 'until', 'until', 'base'),
   step: fc.nat({ max: 5 }),
   nudge: fc.constantFrom(0, 0, 1, -1),
 } as const)
