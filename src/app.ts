@@ -49,7 +49,14 @@ export async function openApp(options: AppOptions): Promise<App> {
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
-  const project = await openProject({ files: options.files, dataDir, clock, clockOffset: options.clockOffset, log, runtime: options.runtime })
+  const project = await openProject({
+    files: options.files,
+    dataDir,
+    clock,
+    clockOffset: options.clockOffset,
+    log,
+    runtime: options.runtime,
+  })
   let stopping = false
   const http: HttpOptions = {
     serving: () => project.serving(),
@@ -78,7 +85,10 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   return {
     serving: http.serving,
-    fetch: async (request) => (web ??= createHttpApp(http)).handle(request),
+    async fetch(request) {
+      web ??= createHttpApp(http)
+      return web.handle(request)
+    },
     async listen() {
       server = await startHttp(http, config)
       await leaveNote(dataDir, server)

@@ -125,6 +125,9 @@ export function checkText(sql: ParsedSql, catalogue: FunctionCatalogue): SqlFaul
 
 function checkFunction(ref: FunctionRef, entries: readonly SqlFunction[]): Omit<SqlFault, 'at'> | null {
   const call = `${ref.name}()`
+  if (ref.schema.toLowerCase() === 'fabra') {
+    return { message: `${call} is looked for where only Fabra keeps things.`, hint: "Write the function's name alone." }
+  }
   const own = entries.find((entry) => !entry.builtIn)
   if (own) {
     const what = own.kind.includes('macro') ? 'a macro' : 'a function'

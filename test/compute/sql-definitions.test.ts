@@ -15,6 +15,7 @@ beforeAll(async () => {
     CREATE MACRO peek() AS (SELECT COUNT(*) FROM transactions);
     CREATE MACRO peek_all() AS TABLE SELECT * FROM transactions;
     CREATE MACRO double(x) AS x * 2;
+    CREATE MACRO fabra.hidden() AS random();
     INSERT INTO transactions VALUES ('a', 1, 'now', '2026-01-01 00:00:00+00', NULL, NULL)`)
 })
 afterAll(() => bench.store.close())
@@ -50,6 +51,7 @@ describe('what is refused when definitions are loaded, with its place', () => {
     ['a summary', 'SELECT COUNT(*) FROM (SUMMARIZE transactions)', /SUMMARIZE/],
     ['a macro', 'SELECT peek()', /peek\(\) is a macro/],
     ['a harmless macro', 'SELECT double(2)', /double\(\) is a macro/],
+    ['a function among Fabra’s own tables', 'SELECT fabra.hidden()', /fabra|hidden/],
     ['a table macro', 'SELECT COUNT(*) FROM peek_all()', /peek_all\(\) is a macro/],
     ['query_table', "SELECT COUNT(*) FROM query_table('transactions')", /query_table\(\) reads/],
     ['query', "SELECT COUNT(*) FROM query('SELECT * FROM transactions')", /query\(\) reads/],

@@ -22,7 +22,7 @@ const ROOMS: readonly [room: string, files: RegExp][] = [
   ['ui', /^ui\//],
   ['cli', /^cli\//],
   ['config', /^config\.ts$/],
-  ['app', /^(app|project|sample-key|version)\.ts$/],
+  ['app', /^(app|early-runtime|project|sample-key|version)\.ts$/],
   ['public', /^(index|fabra\.d)\.ts$/],
   ['main', /^main\.ts$/],
 ]

@@ -40,7 +40,6 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
 async function serve(given: readonly string[], options: ServeOptions, context: CliContext, host: CliProcess): Promise<void> {
   const { promise: asked, resolve: stop } = Promise.withResolvers<string>()
   host.onSignal(stop)
-  const { openApp } = await import('../../app.ts')
   const { commandLogger } = await import('../logging.ts')
   const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
   refusePort(options.port)
@@ -48,7 +47,10 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const files = featureFiles(given, host.cwd)
   for (const file of files) restoreEditorTypes(file)
   const log = commandLogger(config, host)
-  const opening = openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null })
+  const { beginRuntime } = await import('../../early-runtime.ts')
+  const runtime = beginRuntime({ files, clockOffset: clockOffset ?? 0, log: (level, message, fields) => log[level](message, fields) })
+  const { openApp } = await import('../../app.ts')
+  const opening = openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null, runtime })
   // Asked to end while the definitions load: nothing serves yet, so there is nothing to wait for.
   const app = await Promise.race([opening, asked.then(() => null)])
   if (app === null) return

@@ -83,7 +83,7 @@ ORDER BY ALL`
 export const LIST_SCHEMAS = `
 SELECT schema_name
 FROM duckdb_schemas()
-WHERE database_name = '${CATALOG}' AND NOT internal OR schema_name = 'main' AND database_name = '${CATALOG}'`
+WHERE database_name = '${CATALOG}' AND schema_name <> 'fabra' AND (NOT internal OR schema_name = 'main')`
 
 /** Two statements, as a scalar and as a table. Both are refused, in words of their own, where the schema has no function of that name. (`count()` would be another function.) */
 export function probeFunction(schema: string, name: string): readonly string[] {
@@ -137,6 +137,9 @@ const HISTORY_COLUMNS = 'feature, fingerprint, entity_key, value, event_timestam
 
 /** Total: no two rows tie, so the same question has the same answer on any number of threads. ASOF JOIN is not total. */
 const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'
+
+/** What there is history of. */
+export const LIST_RECORDED = 'SELECT DISTINCT feature, fingerprint FROM fabra.feature_history'
 
 /** Newest row per key. Must not return rows that became available later than $3. */
 export const LATEST = `
