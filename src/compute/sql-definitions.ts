@@ -17,6 +17,7 @@ import { matchColumns, type SqlColumn } from './sql-columns.ts'
 import { lineAndColumn } from './sql-edits.ts'
 import { lateralRow, type RowSql, rowSqlOf, setPrelude, unknownParameters } from './sql-parameters.ts'
 import { type PlainAggregate, plainAggregateOf } from './sql-plain.ts'
+import { setRefusal } from './sql-set-refusal.ts'
 import { timeColumnProblem } from './sql-shadow.ts'
 import { bodyFor, setStatement } from './sql-statement.ts'
 
@@ -102,8 +103,8 @@ async function compile(
   const fault = await bindShadowed(sql, checking, store, natural)
   if (fault) return [fault]
   const setText = setStatement(bodyFor(sql, sql.shadows, lateralRow(checking)).text)
-  const refusal =
-    Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : await refusalOf(store, setPrelude(entity) + setText)
+  const inputs = Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : null
+  const refusal = inputs ?? setRefusal(sql) ?? (await refusalOf(store, setPrelude(entity) + setText))
   return {
     feature,
     entity,
