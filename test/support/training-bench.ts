@@ -1,0 +1,121 @@
+import { join } from 'node:path'
+import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
+import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
+import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { createDuckdbTrainingStore } from '../../src/store/duckdb/training-store.ts'
+import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
+import type { Labels } from '../../src/store/training-store.ts'
+import type { TrainingOptions } from '../../src/training/options.ts'
+import { createTraining, type TrainingParts, type TrainingReport } from '../../src/training/training-set.ts'
+import { parseExact } from '../../src/definition/value.ts'
+import { registryOf } from './compute-bench.ts'
+
+export interface TrainingBench {
+  readonly offline: OfflineStore
+  /** @returns the rows of the result as JSON says them. Labels: CSV text, JSON rows, or a file. */
+  train(registry: Registry, labels: string | readonly Readonly<Record<string, unknown>>[], asked: Asked): Promise<Trained>
+  close(): Promise<void>
+}
+
+export interface Trained {
+  readonly rows: readonly Record<string, unknown>[]
+  readonly text: string
+  readonly bytes: Uint8Array
+  readonly report: TrainingReport
+}
+
+export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingParts> }
+
+/** Training sets over a history and a stand-in for computing. @param threads of the engine. */
+export async function openTrainingBench(threads?: number): Promise<TrainingBench> {
+  const database = await openDatabase({ file: ':memory:', ...(threads === undefined ? {} : { threads }) })
+  const store = createDuckdbTrainingStore(database)
+  const training = createTraining()
+  return {
+    offline: createDuckdbOfflineStore(database),
+    async train(registry, labels, { parts, ...asked }) {
+      const base: TrainingParts = {
+        store,
+        executor: { compute: (_feature, rows) => Promise.resolve(rows.map(() => ({ kind: 'missing' as const }))) },
+        pastStatement: () => Promise.resolve(null),
+        pastRefusal: () => null,
+        flush: () => Promise.resolve(),
+        version: '0.0.0',
+      }
+      const job = await training.begin(registry, { ...base, ...parts }, crypto.randomUUID())
+      try {
+        const set = await job.build(await placed(job.folder, labels), { ...DEFAULTS, ...asked }, new AbortController().signal)
+        const bytes = await Bun.file(set.path).bytes()
+        const text = new TextDecoder().decode(bytes)
+        const rows = (asked.format ?? 'jsonl') === 'jsonl' ? text.split('\n').filter(Boolean).map((line) => parseExact(line) as Record<string, unknown>) : []
+        return { rows, text, bytes, report: set.report }
+      } finally {
+        await job.close()
+      }
+    },
+    close: () => database.close(),
+  }
+}
+
+async function placed(folder: string, labels: string | readonly Readonly<Record<string, unknown>>[]): Promise<Labels> {
+  const path = join(folder, 'labels')
+  if (typeof labels !== 'string') {
+    await Bun.write(path, labels.map((row) => `${JSON.stringify(row, (_key, value: unknown) => (typeof value === 'bigint' ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(`${value}`) : value))}\n`).join(''))
+    return { format: 'jsonl', path }
+  }
+  if (labels.endsWith('.parquet')) {
+    await Bun.write(path, Bun.file(labels))
+    return { format: 'parquet', path }
+  }
+  await Bun.write(path, labels)
+  return { format: 'csv', path }
+}
+
+const DEFAULTS: Omit<TrainingOptions, 'features'> = {
+  timestamp: 'event_timestamp',
+  timezone: null,
+  method: null,
+  asServed: false,
+  latestKnowledge: false,
+  snapshot: null,
+  deterministic: false,
+  withStatus: false,
+  withEventTimestamp: false,
+  format: 'jsonl',
+}
+
+/** A registry of pushed features of one entity. */
+export function pushedRegistry(
+  features: Readonly<Record<string, Partial<Feature> & { type?: ValueType }>>,
+  key?: Parameters<typeof registryOf>[0]['key'],
+): Registry {
+  const registry = registryOf({ features: Object.fromEntries(Object.keys(features).map((name) => [name, ''])), ...(key ? { key } : {}) })
+  const pushed = [...registry.features].map(([name, plain]) => {
+    const { type = 'string', ...rest } = features[name] ?? {}
+    return [name, { ...plain, computation: { kind: 'pushed' as const }, refresh: null, columns: [{ name: null, type }], ...rest }] as const
+  })
+  return { ...registry, features: new Map(pushed) }
+}
+
+/** An executor whose answers a test writes by itself. */
+export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingParts['executor'] {
+  return { compute: (feature, rows) => Promise.resolve(rows.map((row) => answer(row, feature))) }
+}
+
+let seq = 0
+/** A row of history; later calls are later by `seq`. */
+export function recorded(facts: Partial<HistoryRow> & Pick<HistoryRow, 'value' | 'eventAt'>): HistoryRow {
+  seq++
+  const availableAt = facts.availableAt ?? facts.eventAt
+  return {
+    feature: 'f',
+    fingerprint: '0123456789abcdef',
+    entityKey: 'u1',
+    availableAt,
+    createdAt: availableAt,
+    seq,
+    origin: 'pushed',
+    ...facts,
+  }
+}
