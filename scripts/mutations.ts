@@ -128,6 +128,11 @@ const mutations: readonly Mutation[] = [
     suite: LEAKS,
     changes: [{ file: CHECKS, from: 'if (REFUSED.has(ref.name) || volatile || within)', to: 'if (REFUSED.has(ref.name) || within)' }],
   },
+  {
+    name: 'sets lose what is counted of nothing',
+    suite: 'test/compute/sets.test.ts',
+    changes: [{ file: 'src/compute/sql-definitions.ts', from: 'inputs ?? setRefusal(sql) ??', to: 'inputs ??' }],
+  },
 ]
 
 const PROJECT = join(import.meta.dir, '..')
