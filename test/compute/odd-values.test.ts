@@ -1,5 +1,6 @@
 /** Odd values on their whole way: computed, kept online, recorded, restarted from history, sent, and parsed. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { openComputeBench } from '../support/compute-bench.ts'
 import { type RealApp, realApp } from '../support/real-app.ts'
 import { failures, functionValues, type OddValue, sqlValues } from './odd-values.ts'
 
@@ -97,4 +98,20 @@ describe('what cannot be a value is an error, and is not stored', () => {
     const history = await app.get(`/v1/features/${id}/history?${KEY}`)
     expect(JSON.parse(history.text)).toMatchObject({ history: [] })
   })
+})
+
+test('a value that the driver cannot give is an error answer, alone, in a set and deep inside', async () => {
+  const bench = await openComputeBench(1)
+  const features = { plain: "SELECT {'__proto__': 6} AS v", deep: "SELECT [{'a': {'__proto__': 6}}] AS v" }
+  const { ask } = await bench.define({ features })
+  for (const name of Object.keys(features)) {
+    expect(await ask(name, [['a', 9]])).toEqual(['feature_failed'])
+    expect(
+      await ask(name, [
+        ['a', 9],
+        ['b', 9],
+      ]),
+    ).toEqual(['feature_failed', 'feature_failed'])
+  }
+  await bench.store.close()
 })
