@@ -1,4 +1,4 @@
-import type { Elysia } from 'elysia'
+import type { Context, Elysia } from 'elysia'
 import { entityKeyFromRow } from '../../definition/entity-key.ts'
 import type { Entity } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
@@ -9,11 +9,13 @@ import { JSON_HEADERS } from '../error-response.ts'
 import { refreshDoc, runsDoc } from '../openapi-docs.ts'
 import type { HttpOptions } from '../server.ts'
 
+type Server = NonNullable<Context['server']>
+
 const DEFAULT_RUNS = 50
 const MAX_RUNS = 1_000
 
 export function refreshRoutes(app: Elysia, options: HttpOptions): void {
-  app.post('/v1/features/:name/refresh', ({ params, request }) => refresh(options, params.name, request), {
+  app.post('/v1/features/:name/refresh', ({ params, request, server }) => refresh(options, params.name, request, server), {
     parse: 'none',
     detail: refreshDoc,
   })
@@ -21,7 +23,9 @@ export function refreshRoutes(app: Elysia, options: HttpOptions): void {
 }
 
 /** Answers when the run has ended. */
-async function refresh(options: HttpOptions, name: string, request: Request): Promise<Response> {
+async function refresh(options: HttpOptions, name: string, request: Request, server: Server | null): Promise<Response> {
+  // A run of many keys says nothing for minutes; the connection is not idle for that.
+  server?.timeout(request, 0)
   const serving = options.serving()
   const [ref] = serving.planOne(name).refs
   const feature = ref?.feature
