@@ -133,6 +133,8 @@ export interface TrainingDesk {
   asOf(question: AsOfQuestion, entity: number, options: RunOptions): Promise<ValuesId>
   /** Begins values that come row by row; `add` takes any number of batches. Rows that are never added are missing. */
   collect(columnCount: number): Promise<{ readonly id: ValuesId; add(rows: readonly TextRow[]): Promise<void> }>
+  /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */
+  deterministically<T>(work: () => Promise<T>): Promise<T>
   /** Whether anything at all was ever recorded for a version of a feature. */
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
   /** @returns path of the finished file in the desk's folder, and the hash of its rows. */

@@ -172,7 +172,7 @@ class Building {
 
   async run(labels: Labels): Promise<TrainingSet> {
     try {
-      return await this.make(labels)
+      return await (this.options.deterministic ? this.desk.deterministically(() => this.make(labels)) : this.make(labels))
     } catch (error) {
       this.tell({ state: 'failed' })
       throw asTrainingError(error)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
 import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
+import { parseExact } from '../../src/definition/value.ts'
 import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbTrainingStore } from '../../src/store/duckdb/training-store.ts'
@@ -8,7 +9,6 @@ import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
 import type { Labels } from '../../src/store/training-store.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
 import { createTraining, type TrainingParts, type TrainingReport } from '../../src/training/training-set.ts'
-import { parseExact } from '../../src/definition/value.ts'
 import { registryOf } from './compute-bench.ts'
 
 export interface TrainingBench {
@@ -48,7 +48,13 @@ export async function openTrainingBench(threads?: number): Promise<TrainingBench
         const set = await job.build(await placed(job.folder, labels), { ...DEFAULTS, ...asked }, new AbortController().signal)
         const bytes = await Bun.file(set.path).bytes()
         const text = new TextDecoder().decode(bytes)
-        const rows = (asked.format ?? 'jsonl') === 'jsonl' ? text.split('\n').filter(Boolean).map((line) => parseExact(line) as Record<string, unknown>) : []
+        const rows =
+          (asked.format ?? 'jsonl') === 'jsonl'
+            ? text
+                .split('\n')
+                .filter(Boolean)
+                .map((line) => parseExact(line) as Record<string, unknown>)
+            : []
         return { rows, text, bytes, report: set.report }
       } finally {
         await job.close()
@@ -61,7 +67,15 @@ export async function openTrainingBench(threads?: number): Promise<TrainingBench
 async function placed(folder: string, labels: string | readonly Readonly<Record<string, unknown>>[]): Promise<Labels> {
   const path = join(folder, 'labels')
   if (typeof labels !== 'string') {
-    await Bun.write(path, labels.map((row) => `${JSON.stringify(row, (_key, value: unknown) => (typeof value === 'bigint' ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(`${value}`) : value))}\n`).join(''))
+    await Bun.write(
+      path,
+      labels
+        .map(
+          (row) =>
+            `${JSON.stringify(row, (_key, value: unknown) => (typeof value === 'bigint' ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(`${value}`) : value))}\n`,
+        )
+        .join(''),
+    )
     return { format: 'jsonl', path }
   }
   if (labels.endsWith('.parquet')) {

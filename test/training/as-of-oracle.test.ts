@@ -16,7 +16,10 @@ const row = fc.record({
 })
 const world = fc.record({
   rows: fc.array(row, { maxLength: 12 }),
-  labels: fc.array(fc.record({ key: fc.constantFrom('u1', 'u2', 'u3'), t: fc.integer({ min: -3, max: 11 }) }), { minLength: 1, maxLength: 12 }),
+  labels: fc.array(fc.record({ key: fc.constantFrom('u1', 'u2', 'u3'), t: fc.integer({ min: -3, max: 11 }) }), {
+    minLength: 1,
+    maxLength: 12,
+  }),
   lookBack: fc.constantFrom(null, 0, 1, 3),
   knowledge: fc.constantFrom('serving' as const, 'latest' as const, 'served' as const),
   snapshot: fc.constantFrom(null, null, 2, 5),
@@ -33,7 +36,12 @@ function expected(rows: readonly HistoryRow[], { key, t }: World['labels'][numbe
     if (knowledge === 'served' && one.origin === 'backfill') continue
     const mustHaveArrived = knowledge === 'serving' || (knowledge === 'served' && one.origin !== 'computed')
     if (mustHaveArrived && one.availableAt > t) continue
-    if (!best || one.eventAt > best.eventAt || (one.eventAt === best.eventAt && (one.availableAt > best.availableAt || (one.availableAt === best.availableAt && one.seq > best.seq)))) best = one
+    if (
+      !best ||
+      one.eventAt > best.eventAt ||
+      (one.eventAt === best.eventAt && (one.availableAt > best.availableAt || (one.availableAt === best.availableAt && one.seq > best.seq)))
+    )
+      best = one
   }
   if (!best || best.value === null || (lookBack !== null && best.eventAt < t - lookBack)) return 'missing'
   return best.value === 'null' ? 'null' : JSON.parse(best.value)
@@ -76,9 +84,18 @@ describe('recorded values as of a time', () => {
 /** Serving at t: every value that has arrived was written, and no value of the future is ever accepted. */
 async function replayed(rows: readonly HistoryRow[], { key, t }: World['labels'][number], lookBack: number | null): Promise<string> {
   const online = createMemoryOnlineStore()
-  const arrived = rows.filter((one) => Math.max(one.availableAt, one.eventAt) <= t).sort((a, b) => Math.max(a.availableAt, a.eventAt) - Math.max(b.availableAt, b.eventAt) || a.seq - b.seq)
+  const arrived = rows
+    .filter((one) => Math.max(one.availableAt, one.eventAt) <= t)
+    .sort((a, b) => Math.max(a.availableAt, a.eventAt) - Math.max(b.availableAt, b.eventAt) || a.seq - b.seq)
   for (const one of arrived) {
-    const value = { texts: one.value === null ? null : [one.value], eventAt: one.eventAt, availableAt: one.availableAt, token: one.seq, origin: one.origin, oldestInputAt: null }
+    const value = {
+      texts: one.value === null ? null : [one.value],
+      eventAt: one.eventAt,
+      availableAt: one.availableAt,
+      token: one.seq,
+      origin: one.origin,
+      oldestInputAt: null,
+    }
     await online.write([{ entity: 'User', key: one.entityKey, field: 'f', value }])
   }
   const stored = (await online.read('User', [key], ['f'], undefined))[0]?.[0]

@@ -28,30 +28,150 @@ const CASES: readonly Case[] = [
   { what: '2 one microsecond before it is not', history: [[5, 5, A]], at: [5 - US], expect: ['missing'] },
   { what: '3 an age of exactly the look-back counts', history: [[5, 5, A]], at: [15], expect: ['A'] },
   { what: '4 one microsecond more does not', history: [[5, 5, A]], at: [15 + US], expect: ['missing'] },
-  { what: '5 the newest wins', history: [[5, 5, A], [7, 7, B]], at: [8], expect: ['B'] },
-  { what: '6 an older event that arrives later never wins', history: [[7, 7, B], [5, 8, A]], at: [9], expect: ['B'] },
+  {
+    what: '5 the newest wins',
+    history: [
+      [5, 5, A],
+      [7, 7, B],
+    ],
+    at: [8],
+    expect: ['B'],
+  },
+  {
+    what: '6 an older event that arrives later never wins',
+    history: [
+      [7, 7, B],
+      [5, 8, A],
+    ],
+    at: [9],
+    expect: ['B'],
+  },
   { what: '7 what has not arrived is not there', history: [[5, 9, A]], at: [8, 9], expect: ['missing', 'A'] },
   { what: '7 with the latest knowledge it is', history: [[5, 9, A]], at: [8], expect: ['A'], latestKnowledge: true },
-  { what: '8 a correction counts from its arrival', history: [[5, 5, A], [5, 9, B]], at: [8, 9], expect: ['A', 'B'] },
-  { what: '9 of equal times the last accepted wins', history: [[5, 5, A], [5, 5, B]], at: [6], expect: ['B'] },
+  {
+    what: '8 a correction counts from its arrival',
+    history: [
+      [5, 5, A],
+      [5, 9, B],
+    ],
+    at: [8, 9],
+    expect: ['A', 'B'],
+  },
+  {
+    what: '9 of equal times the last accepted wins',
+    history: [
+      [5, 5, A],
+      [5, 5, B],
+    ],
+    at: [6],
+    expect: ['B'],
+  },
   { what: '10 null is a value', history: [[5, 5, 'null']], at: [6], expect: ['null'] },
-  { what: '11 null is newer than the value before it', history: [[4, 4, A], [5, 5, 'null']], at: [6], expect: ['null'] },
-  { what: '12 a tombstone is missing', history: [[4, 4, A], [5, 5, TOMBSTONE]], at: [6], expect: ['missing'] },
-  { what: '13 a correction of a tombstone', history: [[4, 4, A], [5, 5, TOMBSTONE], [5, 6, B]], at: [5, 6], expect: ['missing', 'B'] },
+  {
+    what: '11 null is newer than the value before it',
+    history: [
+      [4, 4, A],
+      [5, 5, 'null'],
+    ],
+    at: [6],
+    expect: ['null'],
+  },
+  {
+    what: '12 a tombstone is missing',
+    history: [
+      [4, 4, A],
+      [5, 5, TOMBSTONE],
+    ],
+    at: [6],
+    expect: ['missing'],
+  },
+  {
+    what: '13 a correction of a tombstone',
+    history: [
+      [4, 4, A],
+      [5, 5, TOMBSTONE],
+      [5, 6, B],
+    ],
+    at: [5, 6],
+    expect: ['missing', 'B'],
+  },
   { what: '14 a delay holds a value back', history: [[5, 7, A]], at: [7 - US, 7], expect: ['missing', 'A'] },
-  { what: '15 the look-back counts from the event, not from its arrival', history: [[5, 7, A]], at: [15, 15 + US], expect: ['A', 'missing'] },
+  {
+    what: '15 the look-back counts from the event, not from its arrival',
+    history: [[5, 7, A]],
+    at: [15, 15 + US],
+    expect: ['A', 'missing'],
+  },
   { what: '16 without a look-back, and before 1970', history: [[-1_000_000, -1_000_000, A]], at: [0], expect: ['A'], lookBack: null },
   { what: '17 a row asked for three times is answered three times', history: [[5, 5, A]], at: [6, 6, 6], expect: ['A', 'A', 'A'] },
   { what: '18 nothing recorded at all', history: [], at: [6], expect: ['missing'] },
-  { what: '22 the hour that comes twice', history: [[1_761_438_600, 1_761_438_600, A], [1_761_442_200, 1_761_442_200, B]], at: [1_761_438_600, 1_761_442_199, 1_761_442_200], expect: ['A', 'A', 'B'], lookBack: null },
+  {
+    what: '22 the hour that comes twice',
+    history: [
+      [1_761_438_600, 1_761_438_600, A],
+      [1_761_442_200, 1_761_442_200, B],
+    ],
+    at: [1_761_438_600, 1_761_442_199, 1_761_442_200],
+    expect: ['A', 'A', 'B'],
+    lookBack: null,
+  },
   { what: '23 microseconds', history: [[0.123456, 0.123456, A]], at: [0.123456, 0.123455], expect: ['A', 'missing'] },
-  { what: '26 another version is another feature', history: [[5, 5, A, { fingerprint: 'ffffffffffffffff' }]], at: [6], expect: ['missing'] },
-  { what: '27 a row written after the snapshot does not exist', history: [[5, 5, A], [6, 6, B, { createdAt: 50e6 }]], at: [8], expect: ['A'], snapshot: 20 },
-  { what: '28 a backfilled row is known from its time and delay', history: [[5, 6, A, { createdAt: 99e6, origin: 'backfill' }]], at: [5.5, 6], expect: ['missing', 'A'] },
-  { what: '28 but not to a snapshot before it', history: [[5, 6, A, { createdAt: 99e6, origin: 'backfill' }]], at: [6], expect: ['missing'], snapshot: 50 },
-  { what: 'an older event that arrives between two labels', history: [[2, 2, A], [1, 4, B]], at: [1, 2, 3, 5], expect: ['missing', 'A', 'A', 'A'] },
-  { what: 'a tombstone that arrives late hides what it hides from then on', history: [[4, 4, A], [5, 8, TOMBSTONE]], at: [7, 8], expect: ['A', 'missing'] },
-  { what: 'an old row may be too old though a dominated one is not', history: [[6, 6, A], [5, 9, B]], at: [16, 17], expect: ['A', 'missing'] },
+  {
+    what: '26 another version is another feature',
+    history: [[5, 5, A, { fingerprint: 'ffffffffffffffff' }]],
+    at: [6],
+    expect: ['missing'],
+  },
+  {
+    what: '27 a row written after the snapshot does not exist',
+    history: [
+      [5, 5, A],
+      [6, 6, B, { createdAt: 50e6 }],
+    ],
+    at: [8],
+    expect: ['A'],
+    snapshot: 20,
+  },
+  {
+    what: '28 a backfilled row is known from its time and delay',
+    history: [[5, 6, A, { createdAt: 99e6, origin: 'backfill' }]],
+    at: [5.5, 6],
+    expect: ['missing', 'A'],
+  },
+  {
+    what: '28 but not to a snapshot before it',
+    history: [[5, 6, A, { createdAt: 99e6, origin: 'backfill' }]],
+    at: [6],
+    expect: ['missing'],
+    snapshot: 50,
+  },
+  {
+    what: 'an older event that arrives between two labels',
+    history: [
+      [2, 2, A],
+      [1, 4, B],
+    ],
+    at: [1, 2, 3, 5],
+    expect: ['missing', 'A', 'A', 'A'],
+  },
+  {
+    what: 'a tombstone that arrives late hides what it hides from then on',
+    history: [
+      [4, 4, A],
+      [5, 8, TOMBSTONE],
+    ],
+    at: [7, 8],
+    expect: ['A', 'missing'],
+  },
+  {
+    what: 'an old row may be too old though a dominated one is not',
+    history: [
+      [6, 6, A],
+      [5, 9, B],
+    ],
+    at: [16, 17],
+    expect: ['A', 'missing'],
+  },
 ]
 
 let benches: TrainingBench[] = []
@@ -67,7 +187,11 @@ describe.each([
   test.each(CASES.map((one, i) => [one.what, one, i] as const))('%s', async (_what, one, i) => {
     const bench = benches[index] as TrainingBench
     const entityKey = `case ${i}`
-    await bench.offline.append(one.history.map(([eventAt, availableAt, value, facts]) => recorded({ entityKey, value, eventAt: micros(eventAt), availableAt: micros(availableAt), createdAt: 0, ...facts })))
+    await bench.offline.append(
+      one.history.map(([eventAt, availableAt, value, facts]) =>
+        recorded({ entityKey, value, eventAt: micros(eventAt), availableAt: micros(availableAt), createdAt: 0, ...facts }),
+      ),
+    )
     const registry = pushedRegistry({ f: { lookBack: one.lookBack === undefined ? 10e6 : one.lookBack } })
     const labels = one.at.map((t) => ({ user_id: entityKey, event_timestamp: formatTime(micros(t)) }))
     const { rows } = await bench.train(registry, labels, {
@@ -84,7 +208,11 @@ test('19 keys that look alike are not the same key', async () => {
   const bench = benches[0] as TrainingBench
   const keys = ['a:b', 'a', 'b:c', 'A', 'a ', '\u00e9', 'e\u0301', '1', '11', "it's", 'a%3Ab', '"', '😀']
   await bench.offline.append(keys.map((key, i) => recorded({ entityKey: key, feature: 'k', value: `"${i}"`, eventAt: 1 })))
-  const { rows } = await bench.train(pushedRegistry({ k: {} }), keys.map((user_id) => ({ user_id, event_timestamp: '1970-01-01T00:00:01Z' })), { features: ['k'] })
+  const { rows } = await bench.train(
+    pushedRegistry({ k: {} }),
+    keys.map((user_id) => ({ user_id, event_timestamp: '1970-01-01T00:00:01Z' })),
+    { features: ['k'] },
+  )
   expect(rows.map((row) => row['k'])).toEqual(keys.map((_, i) => String(i)))
   expect(rows.map((row) => row['user_id'])).toEqual(keys)
 })
@@ -118,8 +246,13 @@ test('19 integer and uuid keys are exact, whatever they are written as', async (
     expect(rows.map((row) => row['i'])).toEqual(labels.length === 1 ? ['odd'] : ['odd', 'even'])
     expect(rows.map((row) => row['user_id'])).toEqual(labels.map((row) => row['user_id']))
   }
-  const uuids = ['0B1C2D3E4F5061728394A5B6C7D8E9F0', '0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0'].map((user_id) => ({ user_id, event_timestamp }))
-  expect((await bench.train(pushedRegistry({ u: {} }, { user_id: 'uuid' }), uuids, { features: ['u'] })).rows.map((row) => row['u'])).toEqual(['uuid', 'uuid'])
+  const uuids = ['0B1C2D3E4F5061728394A5B6C7D8E9F0', '0b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0'].map((user_id) => ({
+    user_id,
+    event_timestamp,
+  }))
+  expect(
+    (await bench.train(pushedRegistry({ u: {} }, { user_id: 'uuid' }), uuids, { features: ['u'] })).rows.map((row) => row['u']),
+  ).toEqual(['uuid', 'uuid'])
 })
 
 test('25 features of one set have their own look-back, default and version', async () => {
@@ -140,9 +273,17 @@ test('25 features of one set have their own look-back, default and version', asy
       ],
     },
   })
-  const wide = await bench.train(registry, [{ user_id: 'm', event_timestamp: formatTime(10e6) }], { features: ['wide.b', 'wide', 'wide.a'] })
-  expect(wide.rows).toEqual([{ user_id: 'm', event_timestamp: '1970-01-01T00:00:10Z', 'wide.b': 'x', 'wide.a': 9007199254740993n, 'wide.c': null }])
-  const { rows } = await bench.train(registry, [{ user_id: 'm', event_timestamp: formatTime(10e6) }], { features: ['short', 'long'], withStatus: true, withEventTimestamp: true })
+  const wide = await bench.train(registry, [{ user_id: 'm', event_timestamp: formatTime(10e6) }], {
+    features: ['wide.b', 'wide', 'wide.a'],
+  })
+  expect(wide.rows).toEqual([
+    { user_id: 'm', event_timestamp: '1970-01-01T00:00:10Z', 'wide.b': 'x', 'wide.a': 9007199254740993n, 'wide.c': null },
+  ])
+  const { rows } = await bench.train(registry, [{ user_id: 'm', event_timestamp: formatTime(10e6) }], {
+    features: ['short', 'long'],
+    withStatus: true,
+    withEventTimestamp: true,
+  })
   expect(rows).toEqual([
     {
       user_id: 'm',
@@ -175,7 +316,9 @@ test('30 values come out bit by bit as they were recorded', async () => {
   }
   await bench.offline.append(Object.entries(values).map(([feature, [, value]]) => recorded({ feature, entityKey: 'v', value, eventAt: 1 })))
   const registry = pushedRegistry(Object.fromEntries(Object.entries(values).map(([name, [type]]) => [name, { type }])))
-  const { rows } = await bench.train(registry, [{ user_id: 'v', event_timestamp: '1970-01-01T00:00:01Z' }], { features: Object.keys(values) })
+  const { rows } = await bench.train(registry, [{ user_id: 'v', event_timestamp: '1970-01-01T00:00:01Z' }], {
+    features: Object.keys(values),
+  })
   for (const [name, [, , out]] of Object.entries(values)) expect({ name, value: rows[0]?.[name] }).toEqual({ name, value: out })
 })
 
@@ -183,9 +326,16 @@ test('31 a key with half a million versions takes no longer than others, and is 
   const bench = benches[1] as TrainingBench
   const versions = 100_000
   for (let from = 0; from < versions; from += 50_000) {
-    await bench.offline.append(Array.from({ length: 50_000 }, (_, i) => recorded({ feature: 'hot', entityKey: 'hot', value: String(from + i), eventAt: (from + i) * 10 })))
+    await bench.offline.append(
+      Array.from({ length: 50_000 }, (_, i) =>
+        recorded({ feature: 'hot', entityKey: 'hot', value: String(from + i), eventAt: (from + i) * 10 }),
+      ),
+    )
   }
-  const labels = Array.from({ length: 20_000 }, (_, i) => ({ user_id: 'hot', event_timestamp: formatTime(((i * 7919) % versions) * 10 + 9) }))
+  const labels = Array.from({ length: 20_000 }, (_, i) => ({
+    user_id: 'hot',
+    event_timestamp: formatTime(((i * 7919) % versions) * 10 + 9),
+  }))
   const { rows } = await bench.train(pushedRegistry({ hot: { type: 'int' } }), labels, { features: ['hot'] })
   expect(rows.map((row) => row['hot'])).toEqual(labels.map((_, i) => (i * 7919) % versions))
 }, 60_000)

@@ -26,6 +26,8 @@ export interface Database {
   readonly history: SessionPool
   /** Source tables are made here, so that a long load does not hold up history. */
   readonly loader: SessionPool
+  /** Meanwhile the engine keeps to one thread, so that sums of floats are added in one order. Everything else is held up a little by it. */
+  onOneThread<T>(work: () => Promise<T>): Promise<T>
   /** Waits for running statements, checkpoints and lets go of the file. */
   close(): Promise<void>
 }
@@ -83,7 +85,26 @@ function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: str
     instance.closeSync()
     await rm(options.file === ':memory:' ? dir : join(dir, 'load'), { recursive: true, force: true })
   }
-  return { loadDir: join(dir, 'load'), ...pools, close: () => (closing ??= close()) }
+  return { loadDir: join(dir, 'load'), ...pools, onOneThread: oneThread(pools.readers), close: () => (closing ??= close()) }
+}
+
+/** The number of threads is the engine's, not a session's: the first who wants one sets it, the last sets it back. */
+function oneThread(readers: SessionPool): Database['onOneThread'] {
+  let users = 0
+  let usual = 0
+  const set = (count: number) => readers.use(ownDeadline(), (session, left) => session.execute(`SET threads = ${count}`, left))
+  return async (work) => {
+    if (users++ === 0) {
+      const { rows } = await readers.use(ownDeadline(), (session, left) => session.read("SELECT current_setting('threads')", [], left))
+      usual = Number(rows[0]?.[0] ?? 1)
+      await set(1)
+    }
+    try {
+      return await work()
+    } finally {
+      if (--users === 0) await set(usual)
+    }
+  }
 }
 
 async function connectAll(instance: DuckDBInstance, options: DatabaseOptions, dir: string): Promise<DuckDBConnection[]> {
@@ -98,7 +119,7 @@ async function connectAll(instance: DuckDBInstance, options: DatabaseOptions, di
     await connection.run(`USE ${CATALOG}; SET TimeZone = 'UTC'; SET errors_as_json = true`)
   }
   await first.run(CREATE_SCHEMA)
-  await first.run('SET enable_external_access = false; SET lock_configuration = true')
+  await first.run("SET allowed_configs = ['threads']; SET enable_external_access = false; SET lock_configuration = true")
   return connections
 }
 

@@ -165,6 +165,10 @@ class Desk implements TrainingDesk {
     return { id, add: (rows) => appendTexts(session, name, columnCount, rows) }
   }
 
+  deterministically<T>(work: () => Promise<T>): Promise<T> {
+    return this.database.onOneThread(work)
+  }
+
   async hasHistory(feature: string, fingerprint: string): Promise<boolean> {
     const { rows } = await this.database.readers.use(ownDeadline(), (session, left) =>
       session.read(
