@@ -64,6 +64,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     refresh: project.refresh,
     runs: project.runs,
     history: project.history,
+    ingest: project.ingest,
     training: project.training,
     clock,
     log,

@@ -24,6 +24,7 @@ const CODES = {
   not_found: { status: 404, exit: 2, retryable: false },
   method_not_allowed: { status: 405, exit: 2, retryable: false },
   not_refreshable: { status: 409, exit: 2, retryable: false },
+  not_appendable: { status: 409, exit: 2, retryable: false },
   not_trainable: { status: 409, exit: 2, retryable: false },
   body_too_large: { status: 413, exit: 2, retryable: false },
   unauthorized: { status: 401, exit: 2, retryable: false },

@@ -7,6 +7,7 @@ import type { EntityKey } from './definition/entity-key.ts'
 import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
+import { createIngest, type Ingest } from './ingest/ingest.ts'
 import type { Logger } from './observability/logger.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createRuns, type Run, type Runs } from './refresh/runs.ts'
@@ -16,11 +17,13 @@ import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/r
 import type { Serving } from './serving/serving.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
+import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
+import type { SourceRows } from './store/source-rows.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
 import type { TrainingStore } from './store/training-store.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
@@ -53,6 +56,8 @@ export interface Project {
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   readonly training: ProjectTraining
+  /** Data that comes in. */
+  readonly ingest: Ingest
   /** Begin refreshing. */
   start(): void
   /** Every file the definitions and their sources were read from. */
@@ -81,7 +86,10 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     const [loaded, database] = await Promise.all([runtime.load(), opening])
     try {
       const parts = await openParts(options, runtime, createDuckdbSourceStore(database), createDuckdbOfflineStore(database))
-      return await assemble(parts, loaded, createDuckdbTrainingStore(database))
+      return await assemble(parts, loaded, {
+        trainingStore: createDuckdbTrainingStore(database),
+        sourceRows: createDuckdbSourceRows(database),
+      })
     } catch (error) {
       await database.close()
       throw error
@@ -100,7 +108,12 @@ async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore:
   return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, trainingStore: TrainingStore): Promise<Project> {
+interface Stores {
+  readonly trainingStore: TrainingStore
+  readonly sourceRows: SourceRows
+}
+
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore, sourceRows }: Stores): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
   let files = loaded.files
   let warm = true
@@ -116,6 +129,8 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, trainingStore: 
     clock,
     log,
   })
+
+  const ingest = createIngest({ online, offline, recorder, sourceRows, version: () => version.ingest, keysInUse: activeKeys, clock, log })
 
   /** Check loaded definitions and put them into use, or leave everything as it is. */
   async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
@@ -154,6 +169,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, trainingStore: 
       await recorder.flush()
       return offline.history(query)
     },
+    ingest,
     training: {
       begin(id) {
         const { training: computing, serving } = version
@@ -184,7 +200,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, trainingStore: 
       closing = true
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, graceMs)
-      await Promise.race([Promise.all([scheduler.stop(), version.serving.engine.idle()]), late.promise])
+      await Promise.race([Promise.all([scheduler.stop(), ingest.close(), version.serving.engine.idle()]), late.promise])
       clearTimeout(timer)
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()

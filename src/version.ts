@@ -11,6 +11,7 @@ import { createWorkerExecutor } from './compute/worker-executor.ts'
 import { decodeKey } from './definition/entity-key.ts'
 import type { Feature, Registry } from './definition/model.ts'
 import { FabraError } from './errors.ts'
+import type { RecomputeVersion } from './ingest/recompute.ts'
 import type { Logger } from './observability/logger.ts'
 import { type ActiveKeys, keepWarm } from './refresh/active-keys.ts'
 import { createRefresher, type Refresher } from './refresh/refresher.ts'
@@ -55,6 +56,7 @@ export interface Version {
   readonly serving: Serving
   readonly listKeys: KeyLister
   readonly refresher: Refresher
+  readonly ingest: RecomputeVersion
   readonly training: VersionTraining
 }
 
@@ -83,16 +85,22 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     clock,
     lastKnown: async (feature, key) => {
       const [row] = await parts.offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
-      return row && storedValue(feature, row)
+      return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
     onRead: (feature, key, at) => parts.activeKeys.touch(feature, key, at),
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
-  const db = createDb({ sourceStore: parts.sourceStore, registry })
+  const listKeys = createKeyLister({ registry, db: createDb({ sourceStore: parts.sourceStore, registry }), clock })
   return {
     serving: holder.serving,
-    listKeys: createKeyLister({ registry, db, clock }),
-    refresher: createRefresher({ computations, online, clock, runs, log }),
+    listKeys,
+    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.fences.at }),
+    ingest: {
+      registry,
+      computations,
+      listKeys,
+      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? [],
+    },
     training: versionTraining(parts, definitions, executor),
   }
 }

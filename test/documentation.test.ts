@@ -47,6 +47,7 @@ describe('the README', () => {
       refresh: unused,
       runs: createRuns(),
       history: unused,
+      ingest: { push: unused, append: unused, forget: unused },
       training: { begin: unused, report: unused },
       clock: { now: () => 0 },
       log: { debug: unused, info: unused, warn: unused, error: unused },

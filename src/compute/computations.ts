@@ -48,6 +48,8 @@ export interface Computations {
    * @returns one answer per key, in the order given.
    */
   computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]>
+  /** Nobody joins what runs for this key any more: those who ask from now on get a computation of their own. */
+  detach(feature: Feature, key: EntityKey): void
   /** Resolves when nothing waits or runs. */
   idle(): Promise<void>
 }
@@ -265,6 +267,10 @@ export function createComputations(options: ComputationsOptions): Computations {
   return {
     compute,
     computeAll,
+    detach(feature, key) {
+      const { running } = laneOf(feature)
+      for (const [id, flight] of running) if (flight.key.encoded === key.encoded) running.delete(id)
+    },
     idle: () => (active === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }
 }

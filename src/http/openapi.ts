@@ -1,4 +1,5 @@
 import type { Elysia } from 'elysia'
+import { ingestSchemas } from './ingest-docs.ts'
 import { schemas } from './openapi-docs.ts'
 
 /** OpenAPI 3.1 of every route the server has; a route without a `detail` is a bug that a test finds. */
@@ -26,6 +27,6 @@ export function openApi(app: Elysia, version: string): object {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
-    components: { schemas },
+    components: { schemas: { ...schemas, ...ingestSchemas } },
   }
 }

@@ -1,6 +1,6 @@
 import { parseDuration } from '../definition/duration.ts'
-import { type EntityKey, entityKey } from '../definition/entity-key.ts'
-import type { ValueType } from '../definition/model.ts'
+import { type EntityKey, entityKey, entityKeyFromRow } from '../definition/entity-key.ts'
+import type { Entity, ValueType } from '../definition/model.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
@@ -59,6 +59,25 @@ export function keyFromQuery(plan: Plan, request: Request, others: readonly stri
   const [key] = planRow(keyOnly, typedRow(keyOnly, given, others)).keys
   if (!key) throw new FabraError('internal', 'The plan has no entity.')
   return { key, rest }
+}
+
+/** `/v1/entities/User/u1`; several key columns are given by name behind `-`. @throws FabraError invalid_key */
+export function entityKeyFromPath(entity: Entity, id: string, request: Request): EntityKey {
+  checkEncoding(new URL(request.url).pathname)
+  const columns = entity.key.map((column) => column.name)
+  const start = request.url.indexOf('?')
+  const given: Record<string, unknown> = Object.create(null)
+  for (const [name, value] of start < 0 ? [] : parameters(request.url.slice(start + 1))) {
+    const known = columns.length === 1 ? [] : columns
+    if (!known.includes(name)) throw new FabraError('invalid_key', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
+    if (Object.hasOwn(given, name)) throw new FabraError('invalid_key', `"${name}" is given twice.`, { hint: 'Give it once.' })
+    given[name] = value
+  }
+  if (columns.length === 1) return entityKey(entity, [id])
+  if (id === '-') return entityKeyFromRow(entity, given)
+  throw new FabraError('invalid_key', 'This entity has several key columns.', {
+    hint: `Write - for the id and name the columns: /v1/entities/${entity.name}/-?${columns.map((column) => `${column}=…`).join('&')}`,
+  })
 }
 
 /** Query texts become what a JSON body would hold: `entity_id` the only key column, inputs values of their types. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import type { Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Run, Runs } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
@@ -12,10 +13,13 @@ import { errorResponse } from './error-response.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { entityRoutes } from './routes/entities.ts'
 import { featureRoutes } from './routes/features.ts'
+import { forgetRoutes } from './routes/forget.ts'
 import { historyRoutes } from './routes/history.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
+import { sourceRowRoutes } from './routes/source-rows.ts'
 import { trainingRoutes } from './routes/training.ts'
+import { valueRoutes } from './routes/values.ts'
 
 export interface Readiness {
   readonly ready: boolean
@@ -32,6 +36,8 @@ export interface HttpOptions {
   readonly runs: Runs
   /** Recorded values of one key, newest first. */
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
+  /** Data that comes in. */
+  readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */
   readonly training: {
     /** @throws FabraError overloaded */
@@ -61,6 +67,9 @@ export function createHttpApp(options: HttpOptions): Elysia {
   entityRoutes(app, options)
   historyRoutes(app, options)
   refreshRoutes(app, options)
+  valueRoutes(app, options)
+  sourceRowRoutes(app, options)
+  forgetRoutes(app, options)
   trainingRoutes(app, options)
   catalogueRoutes(app, options)
   operationRoutes(app, options)

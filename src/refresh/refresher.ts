@@ -22,6 +22,8 @@ export interface RefresherOptions {
   readonly clock: Clock
   readonly runs: Runs
   readonly log: Logger
+  /** When a key was last forgotten; undefined: never. */
+  readonly forgottenAt: (entity: string, encodedKey: string) => Micros | undefined
 }
 
 export interface Refresher {
@@ -37,7 +39,7 @@ export interface Refresher {
 }
 
 export function createRefresher(options: RefresherOptions): Refresher {
-  const { computations, online, clock, runs, log } = options
+  const { computations, online, clock, runs, log, forgottenAt } = options
 
   async function run(
     feature: Feature,
@@ -70,6 +72,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
       some.forEach((key, i) => {
         const value = stored[i]?.[0]
         if (before !== null && value && value.eventAt >= before) return
+        // Forgotten since the run began: nobody has asked for it again.
+        if ((forgottenAt(feature.entity, key.encoded) ?? Number.NEGATIVE_INFINITY) >= record.startedAt) return
         due.push(key)
         old.push(value)
       })

@@ -2,6 +2,7 @@ import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Computation, Entity, Feature, FeatureSet, KeyType, Refresh, Registry, ValueType } from '../../src/definition/model.ts'
 import type { FabraError } from '../../src/errors.ts'
+import { createIngest, type Ingest } from '../../src/ingest/ingest.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { createActiveKeys } from '../../src/refresh/active-keys.ts'
 import { createRuns } from '../../src/refresh/runs.ts'
@@ -11,10 +12,12 @@ import { createPartReader } from '../../src/serving/part-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { createRecorder } from '../../src/store/recorder.ts'
+import type { SourceRows } from '../../src/store/source-rows.ts'
 import { createVersion, type Parts, rewarm, type Version } from '../../src/version.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
@@ -66,6 +69,7 @@ export interface Bench {
   readonly parts: () => Parts
   readonly version: () => Version
   readonly scheduler: () => Scheduler
+  readonly ingest: () => Ingest
   readonly log: readonly string[]
   read(name: string, key?: string | Readonly<Record<string, unknown>>, maxAge?: string): Promise<Served>
   readRows(names: readonly string[], rows: readonly Readonly<Record<string, unknown>>[], maxAge?: string): Promise<Served[][]>
@@ -97,7 +101,8 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     },
   )
   const programme = createProgramme(() => reader)
-  let process = await start(written, { registry, clock, offline, log, programme })
+  const sourceRows = createDuckdbSourceRows(database)
+  let process = await start(written, { registry, clock, offline, log, programme, sourceRows })
 
   const bench: Bench = {
     clock,
@@ -109,6 +114,7 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     parts: () => process.parts,
     version: () => process.version,
     scheduler: () => process.scheduler,
+    ingest: () => process.ingest,
     async read(name, key = 'u1', maxAge) {
       const { serving } = process.version
       const row = typeof key === 'string' ? { user_id: key } : key
@@ -156,7 +162,7 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     },
     async restart() {
       await process.end()
-      process = await start(written, { registry, clock, offline, log, programme })
+      process = await start(written, { registry, clock, offline, log, programme, sourceRows })
     },
     async close() {
       await process.end()
@@ -172,9 +178,10 @@ interface Kept {
   readonly offline: OfflineStore
   readonly log: string[]
   readonly programme: Programme
+  readonly sourceRows: SourceRows
 }
 
-async function start(written: WrittenBench, { registry, clock, offline: history, log: lines, programme }: Kept) {
+async function start(written: WrittenBench, { registry, clock, offline: history, log: lines, programme, sourceRows }: Kept) {
   const online = (written.wrapOnline ?? ((store) => store))(createMemoryOnlineStore())
   const offline = (written.wrapOffline ?? ((store) => store))(history)
   const say = (message: string) => void lines.push(message)
@@ -189,8 +196,11 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
     parts,
     version: await versionOf(parts, registry, undefined, programme),
     scheduler: unused('scheduler') as Scheduler,
+    ingest: unused('ingest') as Ingest,
     end,
   }
+  const version = () => running.version.ingest
+  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse: activeKeys, clock, log })
   running.scheduler = createScheduler({
     features: () => running.version.serving.registry.features.values(),
     refresh: (feature, keys, before) => running.version.refresher.run(feature, keys, { reason: 'schedule', before }),
@@ -206,6 +216,7 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
   })
   async function end() {
     await running.scheduler.stop()
+    await running.ingest.close()
     await running.version.serving.engine.idle()
     await recorder.close()
     await online.close()

@@ -43,6 +43,11 @@ export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
         await parts().recorder.flush()
         return parts().offline.history(query)
       },
+      ingest: {
+        push: (feature, rows) => bench.ingest().push(feature, rows),
+        append: (source, rows, key) => bench.ingest().append(source, rows, key),
+        forget: (entity, key) => bench.ingest().forget(entity, key),
+      },
       training: {
         begin: () => Promise.reject(new FabraError('internal', 'Training sets are tested on the whole.')),
         report: () => undefined,

@@ -9,6 +9,7 @@ import { type FilePlan, planFile, readingProblem, selectRows } from './file-read
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
 import { SourceProblem } from './source-problem.ts'
+import { restoreRows } from './source-rows.ts'
 import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, READ_FILE, REMEMBER_FILE } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
@@ -114,6 +115,7 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
         failure = { error }
         throw error
       }
+      await restoreRows(session, source.name, await sourceColumns(session, source.name))
       await remember(await content)
     }).catch(async (error: unknown) => {
       throw failure === undefined ? error : await readingProblem(session, readable, plan, failure.error)

@@ -1,0 +1,229 @@
+/**
+ * Events appended to sources. A request's rows are checked, then written together with those of all requests that wait: one commit for all.
+ * When it is durable the features that read the source are told which keys changed, and from when on that can be seen.
+ */
+import type { Clock, Micros } from '../clock.ts'
+import { stringifyExact } from '../definition/exact-json.ts'
+import type { Registry, Source } from '../definition/model.ts'
+import { formatTime } from '../definition/time.ts'
+import { FabraError } from '../errors.ts'
+import type { AppendOutcome, AppendRequest, SourceRows, SourceTable } from '../store/source-rows.ts'
+import { SqlError, type SqlValue, type TableColumn } from '../store/source-store.ts'
+import { isObject, rowError } from './row-error.ts'
+import { type ColumnReader, columnReaders, readRow } from './row-values.ts'
+
+/** Rows that may wait for their commit; more are refused as overloaded. */
+const MAX_WAITING_ROWS = 100_000
+/** Rows of one commit. */
+const MAX_COMMIT_ROWS = 20_000
+
+export interface AppendReceipt {
+  /** Rows that are new and now durable. */
+  readonly accepted: number
+  /** Rows that the source had already. */
+  readonly duplicates: number
+}
+
+/** Rows that are in the source now. */
+export interface AppendedRows {
+  readonly source: Source
+  readonly columns: readonly TableColumn[]
+  readonly rows: readonly (readonly SqlValue[])[]
+}
+
+export interface Appender {
+  /**
+   * All rows or none; durable when it resolves.
+   * @throws FabraError naming the row and column that is wrong; not_appendable, overloaded, store_unavailable.
+   */
+  append(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendReceipt>
+  /** Resolves when nothing waits for its commit. */
+  idle(): Promise<void>
+}
+
+export interface AppenderOptions {
+  readonly sourceRows: SourceRows
+  readonly clock: Clock
+  readonly registry: () => Registry
+  /** Called when rows are durable and in the table. */
+  readonly onAppended: (appended: AppendedRows) => void
+  /** @throws FabraError overloaded when features are too far behind. */
+  readonly checkRoom: () => void
+}
+
+interface Waiting {
+  readonly request: AppendRequest
+  resolve(outcome: AppendOutcome): void
+  reject(error: unknown): void
+}
+
+interface Readers {
+  readonly table: SourceTable
+  readonly readers: readonly ColumnReader[]
+}
+
+export function createAppender(options: AppenderOptions): Appender {
+  const { sourceRows, clock } = options
+  const waiting: Waiting[] = []
+  /** Per definition of a source: a reload brings new ones. */
+  const tables = new WeakMap<Source, Promise<Readers>>()
+  let waitingRows = 0
+  let commits: Promise<void> | undefined
+
+  function readersOf(source: Source): Promise<Readers> {
+    let readers = tables.get(source)
+    if (!readers) {
+      readers = openTable(source)
+      readers.catch(() => tables.delete(source))
+      tables.set(source, readers)
+    }
+    return readers
+  }
+
+  async function openTable(source: Source): Promise<Readers> {
+    const table = await reported(() => sourceRows.table(source))
+    if (table?.kind !== 'table') {
+      throw new FabraError('not_appendable', `The source "${source.name}" takes no rows: it is a view.`, {
+        hint: 'Append to the table that the view reads.',
+      })
+    }
+    const keyTypes = new Map(
+      [...options.registry().entities.values()].flatMap(({ key }) => key.map(({ name, type }) => [name.toLowerCase(), type] as const)),
+    )
+    return { table, readers: columnReaders(source, table.columns, keyTypes) }
+  }
+
+  async function append(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendReceipt> {
+    options.checkRoom()
+    if (waitingRows + rows.length > MAX_WAITING_ROWS) {
+      throw new FabraError('overloaded', `${waitingRows} rows are waiting to be written.`, {
+        hint: 'Send less at a time, and again in a moment.',
+      })
+    }
+    waitingRows += rows.length
+    try {
+      const request = await readRequest(source, rows, idempotencyKey)
+      const outcome = await committed(request)
+      if (outcome.kind === 'conflict') {
+        throw new FabraError('invalid_input', 'The Idempotency-Key was used before, for other rows.', {
+          hint: 'Use a new key for every request, and the same one only to send the same rows again.',
+        })
+      }
+      const duplicates = outcome.repeats.filter((repeat) => repeat).length
+      return { accepted: rows.length - duplicates, duplicates }
+    } finally {
+      waitingRows -= rows.length
+    }
+  }
+
+  async function readRequest(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendRequest> {
+    const { table, readers } = await readersOf(source)
+    const arrivedAt = clock.now()
+    const values = rows.map((row, i) => {
+      try {
+        return readRow(source, readers, row, arrivedAt)
+      } catch (error) {
+        throw rowError(i, error)
+      }
+    })
+    await checkFit(readers, values)
+    const texts = source.file === null ? [] : rows.map((row) => keptText(source, row, arrivedAt))
+    const content = () => new Bun.CryptoHasher('sha256').update(rows.map((row) => stringifyExact(row)).join('\n')).digest('hex')
+    return {
+      source,
+      columns: table.columns,
+      rows: values,
+      texts,
+      ids: idsOf(source, table.columns, values),
+      idempotency: idempotencyKey === null ? null : { key: idempotencyKey, contentHash: content() },
+      arrivedAt,
+    }
+  }
+
+  /** Types that only the engine can read, such as dates and lists. */
+  async function checkFit(readers: readonly ColumnReader[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
+    for (const [c, { column, fit }] of readers.entries()) {
+      if (fit === 'exact') continue
+      const texts = rows.map((row) => (typeof row[c] === 'string' ? row[c] : null))
+      if (texts.every((text) => text === null)) continue
+      const unfit = await reported(() => sourceRows.firstUnfit(column.type, texts))
+      if (unfit === undefined) continue
+      const message = `column "${column.name}": ${JSON.stringify(texts[unfit]?.slice(0, 60))} is not ${column.type}.`
+      throw rowError(unfit, new FabraError('invalid_value', message, { hint: `Send it as ${column.type} is written in SQL.` }))
+    }
+  }
+
+  function committed(request: AppendRequest): Promise<AppendOutcome> {
+    const { promise, resolve, reject } = Promise.withResolvers<AppendOutcome>()
+    waiting.push({ request, resolve, reject })
+    commits ??= commitAll().finally(() => {
+      commits = undefined
+    })
+    return promise
+  }
+
+  async function commitAll(): Promise<void> {
+    while (waiting.length > 0) {
+      // Requests that arrive in the same turn of the event loop go along.
+      await new Promise((resolve) => setImmediate(resolve))
+      const batch: Waiting[] = []
+      let count = 0
+      for (let next = waiting[0]; next && (batch.length === 0 || count + next.request.rows.length <= MAX_COMMIT_ROWS); next = waiting[0]) {
+        batch.push(next)
+        count += next.request.rows.length
+        waiting.shift()
+      }
+      await commit(batch)
+    }
+  }
+
+  async function commit(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const outcomes = await reported(() => sourceRows.append(batch.map(({ request }) => request)))
+      for (const [i, { request, resolve }] of batch.entries()) {
+        const outcome = outcomes[i] ?? { kind: 'appended', repeats: [] }
+        if (outcome.kind === 'appended') {
+          const rows = request.rows.filter((_, r) => outcome.repeats[r] !== true)
+          if (rows.length > 0) options.onAppended({ source: request.source, columns: request.columns, rows })
+        }
+        resolve(outcome)
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  return { append, idle: async () => commits }
+}
+
+/** The row as it was sent; with the time of its arrival where the sender left that to us. */
+function keptText(source: Source, row: unknown, arrivedAt: Micros): string {
+  const { available } = source
+  if (available === null || !isObject(row) || Object.hasOwn(row, available)) return stringifyExact(row)
+  return stringifyExact({ ...row, [available]: formatTime(arrivedAt) })
+}
+
+/** Each row's id as the engine writes it. Ids of odd types are left to the queries, which drop repeats too. */
+function idsOf(source: Source, columns: readonly TableColumn[], rows: readonly (readonly SqlValue[])[]): (string | null)[] {
+  const at = source.id === null ? -1 : columns.findIndex(({ name }) => name.toLowerCase() === source.id?.toLowerCase())
+  if (at < 0) return rows.map(() => null)
+  const isUuid = columns[at]?.type === 'UUID'
+  return rows.map((row) => {
+    const id = row[at]
+    if (typeof id === 'number' || typeof id === 'bigint') return String(id)
+    if (typeof id !== 'string') return null
+    return isUuid ? id.toLowerCase().replace(/^\{?(\w{8})-?(\w{4})-?(\w{4})-?(\w{4})-?(\w{12})\}?$/, '$1-$2-$3-$4-$5') : id
+  })
+}
+
+async function reported<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error
+    throw new FabraError('store_unavailable', 'The rows could not be written.', {
+      hint: 'Check that the disk of the data folder is not full and can be written.',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,85 @@
+/** Data that comes in: pushed values, events of sources, keys to forget. */
+import type { Clock } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Entity, Feature, Source } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { OfflineStore } from '../store/offline-store.ts'
+import type { OnlineStore } from '../store/online-store.ts'
+import type { Recorder } from '../store/recorder.ts'
+import type { SourceRows } from '../store/source-rows.ts'
+import { type AppendReceipt, createAppender } from './append.ts'
+import { type ForgetReceipt, forgetKey } from './forget.ts'
+import { createPusher, type PushReceipt } from './push.ts'
+import { createRecomputer, type RecomputeVersion } from './recompute.ts'
+
+export interface Ingest {
+  /** All rows or none; durable when it resolves. @throws FabraError */
+  push(feature: Feature, rows: readonly unknown[]): Promise<PushReceipt>
+  /** All rows or none; durable when it resolves, and read by whatever is computed from then on. @throws FabraError */
+  append(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendReceipt>
+  /** Durable when it resolves. @throws FabraError */
+  forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
+  /** Resolves when what came in is written and what it changes is computed, but for what becomes visible later. */
+  idle(): Promise<void>
+  /** Finishes what is under way. */
+  close(): Promise<void>
+}
+
+export interface IngestOptions {
+  readonly online: OnlineStore
+  readonly offline: OfflineStore
+  readonly recorder: Recorder
+  readonly sourceRows: SourceRows
+  /** The definitions in use. */
+  readonly version: () => RecomputeVersion
+  readonly keysInUse: IngestKeys
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Which keys are in use: refreshes and features of unknown keys ask. */
+export interface IngestKeys {
+  of(feature: Feature): readonly EntityKey[]
+  touch(feature: Feature, key: EntityKey): void
+  drop(feature: Feature, key: EntityKey): void
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  const { online, offline, recorder, sourceRows, version, keysInUse, clock, log } = options
+  const recomputer = createRecomputer({ version, online, keysInUse: (feature) => keysInUse.of(feature), clock, log })
+  const appender = createAppender({
+    sourceRows,
+    clock,
+    registry: () => version().registry,
+    onAppended: recomputer.follow,
+    checkRoom: recomputer.checkRoom,
+  })
+  const pusher = createPusher({
+    online,
+    offline,
+    recorder,
+    clock,
+    entityOf(feature) {
+      const entity = version().registry.entities.get(feature.entity)
+      if (!entity) throw new FabraError('internal', `Entity ${feature.entity} is not in the registry.`)
+      return entity
+    },
+    onPushed: (feature, key) => keysInUse.touch(feature, key),
+  })
+  const idle = async () => {
+    await Promise.all([pusher.idle(), appender.idle()])
+    await recomputer.idle()
+  }
+  return {
+    push: pusher.push,
+    append: appender.append,
+    forget: (entity, key) =>
+      forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
+    idle,
+    async close() {
+      await Promise.all([pusher.idle(), appender.idle()])
+      await recomputer.close()
+    },
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * Keeps values up with the events they are computed from.
+ *
+ * Rows that came to a source name the keys they are about. Each feature that reads the source computes those of them again that it keeps a value
+ * of (others are computed when they are first read), in one batch for all rows that came meanwhile, one batch at a time. When a batch is done,
+ * the features built on that feature follow. A row that is visible only later waits for its time. A computation that had begun before a
+ * row came does not count: its keys go into the next batch.
+ *
+ * Everything is bounded: where too many keys wait, or wait for too long, `checkRoom` refuses new rows.
+ */
+import type { Clock, Micros } from '../clock.ts'
+import type { Computations } from '../compute/computations.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature, Registry } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { OnlineStore } from '../store/online-store.ts'
+import { fieldOf } from '../store/recorder.ts'
+import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysOfDependent, readersOf } from './affected.ts'
+import type { AppendedRows } from './append.ts'
+import { createLater, type Later } from './later.ts'
+import { keyOfRow, keyPositions, visibleFrom } from './row-values.ts'
+
+/** Keys of all features that may wait; more and new rows are refused. */
+const MAX_WAITING_KEYS = 200_000
+/** The longest that a key may have waited while new rows are taken. */
+const MAX_BEHIND_MS = 30_000
+/** Keys of one batch. */
+const MAX_BATCH_KEYS = 50_000
+/** Batches of different features at once: requests need the engine too. */
+const MAX_BATCHES = 2
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 200
+const TIMEOUT_MS = 30_000
+/** A key that fails so often in a row is left to the schedule. */
+const MAX_ATTEMPTS = 4
+
+/** What the definitions in use say. */
+export interface RecomputeVersion extends Dependencies {
+  readonly computations: Computations
+  /** All keys of an entity that lists them. */
+  readonly listKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
+}
+
+export interface Recomputer {
+  /** Rows are in a source's table now. */
+  follow(appended: AppendedRows): void
+  /** Values of these keys, or of all in use, may be out of date from then on. */
+  add(feature: Feature, keys: AffectedKeys, visibleAt: Micros): void
+  /** @throws FabraError overloaded when keys wait in too great a number, or for too long. */
+  checkRoom(): void
+  /** Keys that wait for their batch. */
+  waiting(): number
+  /** Resolves when nothing is left to compute but what becomes visible later. */
+  idle(): Promise<void>
+  /** Nothing more is begun. Resolves when the batches under way are done. */
+  close(): Promise<void>
+}
+
+export interface RecomputerOptions {
+  readonly version: () => RecomputeVersion
+  readonly online: OnlineStore
+  readonly keysInUse: (feature: Feature) => readonly EntityKey[]
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+interface Wanted {
+  readonly key: EntityKey
+  /** A computation as of an earlier time does not count. */
+  readonly from: Micros
+  readonly attempts: number
+}
+
+interface Lane {
+  readonly name: string
+  keys: Map<string, Wanted>
+  /** All keys in use, as of this time or later. */
+  all: Micros | null
+  /** When the first of these began to wait, by the monotonic clock. */
+  since: number
+  running: boolean
+  lastMs: number
+}
+
+export function createRecomputer(options: RecomputerOptions): Recomputer {
+  const { clock, log } = options
+  const lanes = new Map<string, Lane>()
+  const later: Later = createLater(clock, ({ feature, keys, at }) => {
+    const current = registry().features.get(feature)
+    if (current) enqueue(current, keys, at)
+  })
+  const turns: Lane[] = []
+  let batches = 0
+  let timers = 0
+  let closed = false
+  let idlers: (() => void)[] = []
+
+  const registry = (): Registry => options.version().registry
+
+  function follow({ source, columns, rows }: AppendedRows): void {
+    const version = options.version()
+    const readers = readersOf(version, source.name)
+    if (readers.length === 0) return
+    const now = clock.now()
+    const times = rows.map((row) => visibleFrom(source, columns, row))
+    for (const entity of new Set(readers.map((feature) => feature.entity))) {
+      const definition = version.registry.entities.get(entity)
+      const positions = definition && keyPositions(definition, columns)
+      const byTime = new Map<Micros, Map<string, EntityKey> | 'all'>()
+      for (const [i, row] of rows.entries()) {
+        const time = times[i] ?? null
+        if (time === null) continue
+        const at = time <= now ? now : later.bucketOf(time)
+        if (!definition || !positions) byTime.set(at, 'all')
+        else {
+          const key = keyOfRow(definition, positions, row)
+          const keys = byTime.get(at) ?? new Map<string, EntityKey>()
+          byTime.set(at, keys)
+          if (key && keys !== 'all') keys.set(key.encoded, key)
+        }
+      }
+      for (const feature of readers) if (feature.entity === entity) for (const [at, keys] of byTime) add(feature, keys, at)
+    }
+  }
+
+  function add(feature: Feature, keys: AffectedKeys, visibleAt: Micros): void {
+    if (visibleAt <= clock.now()) enqueue(feature, keys, visibleAt)
+    else later.add({ feature: feature.name, keys, at: visibleAt })
+  }
+
+  function enqueue(feature: Feature, keys: AffectedKeys, from: Micros): void {
+    if (closed || (keys !== 'all' && keys.size === 0)) return
+    if (!isKept(feature)) {
+      follows(feature, keys, from)
+      return
+    }
+    const lane = laneOf(feature.name)
+    if (lane.keys.size === 0 && lane.all === null) lane.since = performance.now()
+    if (keys === 'all') lane.all = Math.max(lane.all ?? from, from)
+    else for (const [encoded, key] of keys) lane.keys.set(encoded, { key, from, attempts: lane.keys.get(encoded)?.attempts ?? 0 })
+    schedule(lane)
+  }
+
+  /** What is built on a feature changes with it. */
+  function follows(feature: Feature, keys: AffectedKeys, from: Micros): void {
+    for (const dependent of dependentsOf(registry(), feature)) {
+      const inUse = () => options.keysInUse(dependent)
+      enqueue(dependent, keysOfDependent(registry(), { feature, keys }, { feature: dependent, inUse }), from)
+    }
+  }
+
+  function laneOf(name: string): Lane {
+    let lane = lanes.get(name)
+    if (!lane) {
+      lane = { name, keys: new Map(), all: null, since: 0, running: false, lastMs: 0 }
+      lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  function schedule(lane: Lane, pauseMs?: number): void {
+    if (lane.running || closed || !hasWork(lane)) {
+      settle()
+      return
+    }
+    lane.running = true
+    timers++
+    // What comes within a moment goes along; a feature that takes long leaves as long for others.
+    setTimeout(
+      () => {
+        timers--
+        turns.push(lane)
+        void runNext()
+      },
+      pauseMs ?? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, lane.lastMs)),
+    )
+  }
+
+  async function runNext(): Promise<void> {
+    if (batches >= MAX_BATCHES) return
+    const lane = turns.shift()
+    if (!lane) {
+      settle()
+      return
+    }
+    batches++
+    const started = performance.now()
+    let failed = false
+    try {
+      failed = await runBatch(lane)
+    } catch (error) {
+      log.warn(`"${lane.name}" could not follow the events of its sources`, { error })
+    }
+    batches--
+    lane.lastMs = performance.now() - started
+    lane.running = false
+    schedule(lane, failed ? 1_000 : undefined)
+    void runNext()
+  }
+
+  /** @returns whether keys failed and are to be tried again. */
+  async function runBatch(lane: Lane): Promise<boolean> {
+    const version = options.version()
+    const feature = version.registry.features.get(lane.name)
+    const { wanted, all } = take(lane)
+    if (closed || !feature || !isKept(feature)) return false
+    const inUse = all === null ? [] : ((await version.listKeys(feature.entity)) ?? options.keysInUse(feature))
+    for (const key of inUse) wanted.set(key.encoded, { key, from: all ?? 0, attempts: 0 })
+    const kept = await keptOf(feature, [...wanted.values()])
+    const again = await compute(version.computations, feature, kept)
+    for (const one of again) if (!lane.keys.has(one.key.encoded)) lane.keys.set(one.key.encoded, one)
+    if (again.length > 0) lane.since = performance.now()
+    const from = Math.max(all ?? 0, ...[...wanted.values()].map((one) => one.from))
+    follows(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
+    return again.some((one) => one.attempts > 0)
+  }
+
+  function take(lane: Lane): { wanted: Map<string, Wanted>; all: Micros | null } {
+    const { all } = lane
+    lane.all = null
+    if (lane.keys.size <= MAX_BATCH_KEYS) {
+      const wanted = lane.keys
+      lane.keys = new Map()
+      return { wanted, all }
+    }
+    const wanted = new Map([...lane.keys].slice(0, MAX_BATCH_KEYS))
+    for (const encoded of wanted.keys()) lane.keys.delete(encoded)
+    return { wanted, all }
+  }
+
+  /** Those that have a value, which may be out of date; and not one that is newer than the row. */
+  async function keptOf(feature: Feature, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
+    const stored = await options.online.read(
+      feature.entity,
+      wanted.map((one) => one.key.encoded),
+      [fieldOf(feature)],
+      undefined,
+    )
+    return wanted.filter((_, i) => stored[i]?.[0] !== undefined)
+  }
+
+  /** @returns those to compute once more. */
+  async function compute(computations: Computations, feature: Feature, wanted: readonly Wanted[]): Promise<Wanted[]> {
+    if (wanted.length === 0) return []
+    const timeoutMs = Math.max(TIMEOUT_MS, Math.ceil((feature.timeout ?? 0) / 1000))
+    const flown = await computations.computeAll(
+      feature,
+      wanted.map((one) => one.key),
+      timeoutMs,
+    )
+    const again: Wanted[] = []
+    for (const [i, { computed, asOf }] of flown.entries()) {
+      const one = wanted[i]
+      if (!one) continue
+      if (computed.kind !== 'error') {
+        if (asOf < one.from) again.push(one)
+      } else if (one.attempts + 1 < MAX_ATTEMPTS) again.push({ ...one, attempts: one.attempts + 1 })
+    }
+    return again
+  }
+
+  function settle(): void {
+    if (timers > 0 || batches > 0 || turns.length > 0) return
+    for (const idler of idlers) idler()
+    idlers = []
+  }
+
+  const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + lane.keys.size, 0)
+  const idle = () =>
+    timers === 0 && batches === 0 && turns.length === 0 ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve))
+
+  return {
+    follow,
+    add,
+    checkRoom() {
+      const now = performance.now()
+      const behind = [...lanes.values()].find((lane) => hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
+      if (behind || waiting() + later.size() > MAX_WAITING_KEYS) {
+        throw new FabraError('overloaded', `Features are behind the events: ${waiting() + later.size()} keys wait to be computed.`, {
+          hint: behind ? `"${behind.name}" takes longest. Send again in a second.` : 'Send again in a second.',
+        })
+      }
+    },
+    waiting,
+    idle,
+    close() {
+      closed = true
+      later.close()
+      return idle()
+    },
+  }
+}
+
+function hasWork(lane: Lane): boolean {
+  return lane.keys.size > 0 || lane.all !== null
+}

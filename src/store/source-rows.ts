@@ -1,0 +1,50 @@
+import type { Micros } from '../clock.ts'
+import type { Source } from '../definition/model.ts'
+import type { SqlValue, TableColumn } from './source-store.ts'
+
+/** The table of a source, as appended rows must fit it. */
+export interface SourceTable {
+  readonly columns: readonly TableColumn[]
+  /** Views take no rows. */
+  readonly kind: 'table' | 'view'
+}
+
+/** Rows of one request. */
+export interface AppendRequest {
+  readonly source: Source
+  readonly columns: readonly TableColumn[]
+  /** `rows[row][column]`, in the order of `columns`; texts where the type has no value of its own. */
+  readonly rows: readonly (readonly SqlValue[])[]
+  /** Each row as JSON, kept beside a table that is made anew from its file. */
+  readonly texts: readonly string[]
+  /** Each row's `id` as the engine would write it; null: cannot be a repeat. */
+  readonly ids: readonly (string | null)[]
+  readonly idempotency: { readonly key: string; readonly contentHash: string } | null
+  readonly arrivedAt: Micros
+}
+
+/**
+ * `repeats[row]`: the source has a row of that id already, from before or from earlier in these requests; it was not written again.
+ * `replayed`: the request was seen before and nothing was written. `conflict`: its key was seen with other contents; nothing was written.
+ */
+export interface AppendOutcome {
+  readonly kind: 'appended' | 'replayed' | 'conflict'
+  readonly repeats: readonly boolean[]
+}
+
+/** Rows that are appended to sources by request. They stay when the source's file is loaded again. */
+export interface SourceRows {
+  /** @returns undefined where there is no such table. */
+  table(source: Source): Promise<SourceTable | undefined>
+  /** Whether texts convert to a type that JSON has no value for. @returns the index of the first that does not. */
+  firstUnfit(type: string, texts: readonly (string | null)[]): Promise<number | undefined>
+  /** In the order given, all of them or none; durable when it resolves. @throws SqlError */
+  append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>
+  /** Appended rows that become visible later than `after`, as JSON texts of `columns`; at most `limit`. */
+  visibleAfter(
+    source: Source,
+    columns: readonly string[],
+    after: Micros,
+    limit: number,
+  ): Promise<readonly { readonly at: Micros; readonly values: readonly SqlValue[] }[]>
+}
