@@ -149,7 +149,7 @@ export const failures: Readonly<Record<string, OddValue>> = {
     text: 'feature_failed',
     status: 502,
   },
-  'a struct with a field called __proto__': { sql: "SELECT {'__proto__': 6} AS v", text: 'feature_failed', status: 502 },
+  'a struct with a field called __proto__': { sql: "SELECT {'__proto__': 6} AS v", text: 'wrong_type', status: 500 },
   'a function that returns nothing': { code: 'undefined', type: 'string', text: 'wrong_type', status: 500 },
   'NaN of a function': { code: 'NaN', type: 'float', text: 'wrong_type', status: 500 },
   'Infinity in a list of a function': { code: '[1, Infinity]', type: 'list', text: 'wrong_type', status: 500 },

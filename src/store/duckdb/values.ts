@@ -15,7 +15,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '@duckdb/node-api'
-import { SqlDecimal, SqlError, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../source-store.ts'
 
 type Convert = (value: DuckDBValue) => SqlValue
 
@@ -109,10 +109,6 @@ function nestedConverter(type: DuckDBType): Convert | undefined {
       return (value) => (value as unknown as { items: readonly DuckDBValue[] }).items.map(item)
     }
     case DuckDBTypeId.STRUCT: {
-      // The driver makes plain objects, where a field of this name is lost.
-      if (type.entryNames.includes('__proto__')) {
-        throw new SqlError('runtime', 'A field called "__proto__" cannot be read. Give it another name.', null)
-      }
       const fields = type.entryNames.map((name, i) => {
         const fieldType = type.entryTypes[i]
         return { name, convert: fieldType ? nullable(converter(fieldType)) : () => null }
