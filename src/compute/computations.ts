@@ -48,8 +48,8 @@ export interface Computations {
    * @returns one answer per key, in the order given.
    */
   computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]>
-  /** Nobody joins what runs for this key any more: those who ask from now on get a computation of their own. */
-  detach(feature: Feature, key: EntityKey): void
+  /** What is asked or computed of this key is not kept, and nobody joins it any more. */
+  forget(feature: Feature, key: EntityKey): void
   /** Resolves when nothing waits or runs. */
   idle(): Promise<void>
 }
@@ -199,7 +199,7 @@ export function createComputations(options: ComputationsOptions): Computations {
       if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)
       else {
         lane.pauses.delete(flight.id)
-        kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
+        if (!flight.isForgotten) kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
       }
     })
     const unstored = await store(lane.feature, kept)
@@ -267,9 +267,10 @@ export function createComputations(options: ComputationsOptions): Computations {
   return {
     compute,
     computeAll,
-    detach(feature, key) {
-      const { running } = laneOf(feature)
-      for (const [id, flight] of running) if (flight.key.encoded === key.encoded) running.delete(id)
+    forget(feature, key) {
+      const { running, waiting } = laneOf(feature)
+      for (const flight of [...running.values(), ...waiting.values()]) if (flight.key.encoded === key.encoded) flight.isForgotten = true
+      for (const [id, flight] of running) if (flight.isForgotten) running.delete(id)
     },
     idle: () => (active === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }

@@ -30,11 +30,23 @@ export interface Flight {
   readonly resolve: (flown: Flown) => void
   /** Set while it waits behind others: its callers are told at their deadline all the same. */
   timer: Timer | undefined
+  /** Its key was forgotten meanwhile: its callers are answered, and nothing of it is kept. */
+  isForgotten: boolean
 }
 
 export function newFlight(id: string, call: ComputeCall): Flight {
   const { promise, resolve } = Promise.withResolvers<Flown>()
-  return { id, key: call.key, inputs: call.inputs, chain: call.chain, timeoutMs: call.timeoutMs, promise, resolve, timer: undefined }
+  return {
+    id,
+    key: call.key,
+    inputs: call.inputs,
+    chain: call.chain,
+    timeoutMs: call.timeoutMs,
+    promise,
+    resolve,
+    timer: undefined,
+    isForgotten: false,
+  }
 }
 
 /** A flight with more time than this caller has. */

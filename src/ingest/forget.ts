@@ -34,7 +34,7 @@ export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetO
   const features = [...registry.features.values()].filter((feature) => feature.entity === entity.name)
   // In one turn with the fence, which recorder.forget raises first of all.
   for (const feature of features) {
-    computations.detach(feature, key)
+    computations.forget(feature, key)
     options.drop(feature, key)
   }
   const names = features.map((feature) => feature.name)

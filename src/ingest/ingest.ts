@@ -65,7 +65,10 @@ export function createIngest(options: IngestOptions): Ingest {
       if (!entity) throw new FabraError('internal', `Entity ${feature.entity} is not in the registry.`)
       return entity
     },
-    onPushed: (feature, key) => keysInUse.touch(feature, key),
+    onPushed(feature, keys) {
+      for (const key of keys.values()) keysInUse.touch(feature, key)
+      recomputer.changed(feature, keys)
+    },
   })
   const idle = async () => {
     await Promise.all([pusher.idle(), appender.idle()])

@@ -50,8 +50,8 @@ export interface PusherOptions {
   readonly recorder: Recorder
   readonly clock: Clock
   readonly entityOf: (feature: Feature) => Entity
-  /** Called for every key that has a value now, so that refreshes know who is in use. */
-  readonly onPushed: (feature: Feature, key: EntityKey) => void
+  /** Called with the keys that have another value now. */
+  readonly onPushed: (feature: Feature, keys: ReadonlyMap<string, EntityKey>) => void
 }
 
 interface Waiting {
@@ -124,7 +124,8 @@ export function createPusher(options: PusherOptions): Pusher {
       return receipt
     })
     const durable = writes.length === 0 ? recorder.flush() : recorder.record(writes, { durable: true })
-    for (const { feature, key, value } of writes) if (value.texts !== null) onPushed(feature, key)
+    for (const [feature, of] of Map.groupBy(writes, (write) => write.feature))
+      onPushed(feature, new Map(of.map(({ key }) => [key.encoded, key])))
     void durable.then(
       () => {
         for (const [i, one] of turn.entries()) one.resolve(receipts[i] ?? { accepted: 0, duplicates: 0, fenced: 0 })

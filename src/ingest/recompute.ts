@@ -47,6 +47,8 @@ export interface Recomputer {
   follow(appended: AppendedRows): void
   /** Values of these keys, or of all in use, may be out of date from then on. */
   add(feature: Feature, keys: AffectedKeys, visibleAt: Micros): void
+  /** These keys of a feature have other values now: what is built on it follows. */
+  changed(feature: Feature, keys: AffectedKeys): void
   /** @throws FabraError overloaded when keys wait in too great a number, or for too long. */
   checkRoom(): void
   /** Keys that wait for their batch. */
@@ -273,6 +275,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
   return {
     follow,
     add,
+    changed: (feature, keys) => follows(feature, keys, clock.now()),
     checkRoom() {
       const now = performance.now()
       const behind = [...lanes.values()].find((lane) => hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
