@@ -16,7 +16,7 @@ import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
-import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysOfDependent, readersOf } from './affected.ts'
+import { type AffectedKeys, type Dependencies, dependentsOf, isKept, readersOf } from './affected.ts'
 import type { AppendedRows } from './append.ts'
 import { createLater, type Later } from './later.ts'
 import { keyOfRow, keyPositions, visibleFrom } from './row-values.ts'
@@ -146,10 +146,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
 
   /** What is built on a feature changes with it. */
   function follows(feature: Feature, keys: AffectedKeys, from: Micros): void {
-    for (const dependent of dependentsOf(registry(), feature)) {
-      const inUse = () => options.keysInUse(dependent)
-      enqueue(dependent, keysOfDependent(registry(), { feature, keys }, { feature: dependent, inUse }), from)
-    }
+    for (const dependent of dependentsOf(registry(), feature)) enqueue(dependent, keys, from)
   }
 
   function laneOf(name: string): Lane {
