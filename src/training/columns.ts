@@ -30,9 +30,10 @@ export function checkColumnNames(
   timestamp: string,
 ): void {
   const names = labels.map((column) => column.name)
-  const clash = added.find((column) => names.some((name) => name.toLowerCase() === column.name.toLowerCase()))
-  if (clash) {
-    throw new FabraError('column_conflict', `The labels have a column "${clash.name}", which is also a feature asked for.`, {
+  const addedNames = new Set(added.map((column) => column.name.toLowerCase()))
+  const clash = names.find((name) => addedNames.has(name.toLowerCase()))
+  if (clash !== undefined) {
+    throw new FabraError('column_conflict', `The labels have a column "${clash}", which is also a feature asked for.`, {
       hint: 'Rename the column of the labels, or leave the feature out.',
     })
   }

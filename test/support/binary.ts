@@ -44,15 +44,17 @@ interface RunOptions {
   readonly cwd?: string
   /** Added to PATH, HOME and the like; FABRA_… variables of the machine are not passed on. An undefined one is removed. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Until it is killed. Default half a minute. */
+  readonly timeoutMs?: number
 }
 
-/** Runs a command of the executable to its end. One that does not end is killed after half a minute. */
+/** Runs a command of the executable to its end. One that does not end is killed. */
 export async function runFabra(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = Bun.spawn([options.binary ?? builtBinary(), ...args], {
     cwd: options.cwd ?? PROJECT,
     env: cleanEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: RUN_LIMIT_MS,
+    timeout: options.timeoutMs ?? RUN_LIMIT_MS,
     killSignal: 'SIGKILL',
   })
   const [exitCode, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])

@@ -78,7 +78,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
 }
 
 async function train(labels: string | undefined, options: TrainOptions, context: CliContext, host: CliProcess): Promise<void> {
-  const output = checkOutput(options, context)
+  const output = await checkOutput(options, context)
   const body = await labelsBody(labels, options, context)
   const client = await connect(options.file ?? [], host)
   const id = crypto.randomUUID()
@@ -103,14 +103,19 @@ async function train(labels: string | undefined, options: TrainOptions, context:
   }
 }
 
-function checkOutput(options: TrainOptions, context: CliContext): { path: string; format: string } {
+async function checkOutput(options: TrainOptions, context: CliContext): Promise<{ path: string; format: string }> {
   const misuse = (message: string, hint: string) => new FabraError('bad_usage', message, { hint })
   if (options.features === undefined) throw misuse('No features are given.', 'Name them: --features spend,fraud_v1.')
   if (options.output === undefined) throw misuse('No output is given.', 'Name the file to write: -o train.parquet.')
   const format = options.format ?? FORMATS[extname(options.output).toLowerCase()]
   if (format === undefined)
     throw misuse(`The format of "${options.output}" is not known by its name.`, 'Call it .parquet, .csv or .jsonl, or add --format.')
-  return { path: resolve(context.cwd, options.output), format }
+  const path = resolve(context.cwd, options.output)
+  // Before hours of work, not after.
+  const folder = await stat(dirname(path)).catch(() => undefined)
+  if (!folder?.isDirectory())
+    throw new FabraError('io_failed', `There is no folder ${dirname(path)} to write to.`, { hint: 'Make it first, or name another.' })
+  return { path, format }
 }
 
 async function labelsBody(
