@@ -127,3 +127,4 @@ async function leaveNote(dataDir: string, server: HttpServer): Promise<void> {
 
 export type { HttpServer } from './http/server.ts'
 export { checkProject } from './project.ts'
+export { readTableFile } from './store/duckdb/table-file.ts'

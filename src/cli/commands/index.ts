@@ -5,6 +5,7 @@ import { checkCommand } from './check.ts'
 import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
+import { pushCommand } from './push.ts'
 import { refreshCommand } from './refresh.ts'
 import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
@@ -17,6 +18,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   checkCommand(program, context)
   listCommand(program, context, host)
   getCommand(program, context, host)
+  pushCommand(program, context, host)
   refreshCommand(program, context, host)
   runsCommand(program, context, host)
   trainCommand(program, context, host)

@@ -1,0 +1,81 @@
+/** Rows of a file as the rows of a push. Pure. */
+import { stringifyExact } from '../definition/exact-json.ts'
+import { parseExact } from '../definition/value.ts'
+import { FabraError, suggest } from '../errors.ts'
+
+/** What GET /v1/features and /v1/entities say about the feature that is pushed. */
+export interface PushTarget {
+  readonly name: string
+  readonly key: readonly string[]
+  /** Of a feature with one value. */
+  readonly type: string | null
+  /** Of a feature with columns; null: it has one value. */
+  readonly columns: Readonly<Record<string, string | null>> | null
+}
+
+const OTHERS = ['event_timestamp', 'delete']
+
+/**
+ * One row: key columns, `value` (or, for a feature with columns, one column each), and where the file has them `event_timestamp` and `delete`.
+ * @param isText Cells are texts and become values of the feature's types (CSV).
+ * @throws FabraError invalid_body or invalid_value
+ */
+export function pushedRow(target: PushTarget, row: Readonly<Record<string, unknown>>, isText: boolean): Record<string, unknown> {
+  const { columns } = target
+  const given = Object.keys(row)
+  const byColumn = columns !== null && !given.includes('value')
+  const values = byColumn ? Object.keys(columns) : ['value']
+  const known = [...target.key, ...values, ...OTHERS]
+  const unknown = given.find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new FabraError('invalid_body', `unknown column "${unknown}".`, { hint: suggest(unknown, known) })
+  const pushed: Record<string, unknown> = Object.create(null)
+  for (const name of target.key) if (row[name] !== null && row[name] !== undefined) pushed[name] = row[name]
+  const time = row['event_timestamp']
+  if (time !== null && time !== undefined) pushed['event_timestamp'] = time
+  if (isDelete(row['delete'])) return { ...pushed, delete: true }
+  if (byColumn) {
+    const types = columns ?? {}
+    pushed['value'] = Object.fromEntries(
+      values.filter((name) => given.includes(name)).map((name) => [name, cell(types[name], row[name], isText)]),
+    )
+  } else if (given.includes('value')) pushed['value'] = cell(columns === null ? target.type : 'dict', row['value'], isText)
+  return pushed
+}
+
+function isDelete(value: unknown): boolean {
+  if (value === null || value === undefined || value === false || value === 'false' || value === '0') return false
+  if (value === true || value === 'true' || value === '1') return true
+  throw new FabraError('invalid_body', `"delete" is ${stringifyExact(value)}.`, { hint: 'Write true or false.' })
+}
+
+/** A cell that holds nothing is null. */
+function cell(type: string | null | undefined, value: unknown, isText: boolean): unknown {
+  if (!isText || typeof value !== 'string' || type === 'string' || type === 'timestamp') return value ?? null
+  const text = type === 'bool' ? value.toLowerCase() : value.trim()
+  try {
+    return parseExact(type === 'int' || type === 'float' ? text.replace(/^\+/, '') : text)
+  } catch {
+    throw new FabraError('invalid_value', `${JSON.stringify(value.slice(0, 60))} is not ${type ?? 'JSON'}.`, {
+      hint: `The feature is declared as ${type ?? 'json'}.`,
+    })
+  }
+}
+
+/** Lines of JSON, their numbers exact. @throws FabraError invalid_body */
+export function jsonRows(text: string, from: number): Record<string, unknown>[] {
+  const lines = text.split('\n')
+  return lines.flatMap((line, i) => {
+    if (line.trim() === '') return []
+    const row = parsed(line)
+    if (typeof row === 'object' && row !== null && !Array.isArray(row)) return [row as Record<string, unknown>]
+    throw new FabraError('invalid_body', `line ${from + i + 1} is not a JSON object.`, { hint: 'Write one object a line.' })
+  })
+}
+
+function parsed(line: string): unknown {
+  try {
+    return parseExact(line)
+  } catch {
+    return undefined
+  }
+}

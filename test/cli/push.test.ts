@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { run } from '../../src/cli/run.ts'
+
+const FEATURES = `import { entity, feature } from "fabra"
+export const User = entity("User", { key: "user_id" })
+export const Pair = entity("Pair", { key: ["user_id", "shop_id"] })
+export const churn = feature({ entity: User, type: "float" })
+export const segment = feature({ entity: Pair, type: "string" })
+export const spend = feature({ entity: User, columns: { total: "int", tags: "list" } })
+`
+let cwd = ''
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'fabra-push-test-'))
+  write('features.ts', FEATURES)
+})
+afterEach(() => rmSync(cwd, { recursive: true, force: true }))
+
+function write(name: string, text: string): void {
+  writeFileSync(join(cwd, name), text)
+}
+
+async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  let stdout = ''
+  let stderr = ''
+  const exitCode = await run(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    cwd,
+    env: { FABRA_LOG_LEVEL: 'silent' },
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    onSignal: () => undefined,
+  })
+  return { exitCode, stdout, stderr }
+}
+
+const get = async (...args: string[]) => JSON.parse((await fabra('get', ...args, '--json')).stdout)
+
+describe('fabra push', () => {
+  test('takes CSV: values of the declared types, several key columns, tombstones, times with and without a zone', async () => {
+    write(
+      'churn.csv',
+      'user_id,value,event_timestamp,delete\nu1,0.5,2026-01-01T00:00:00.123456Z,\nu2,,2026-01-01 00:00:00,false\nu3,,2026-01-01 00:00:00,true\n',
+    )
+    const refused = await fabra('push', 'churn', 'churn.csv')
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(refused.stderr).toContain('churn.csv, row 2: "2026-01-01 00:00:00" has no time zone. Nothing was pushed.')
+    expect(await fabra('push', 'churn', 'churn.csv', '--timezone', 'Europe/Berlin')).toEqual({
+      exitCode: 0,
+      stdout: 'Pushed 3 rows: 3 new.\n',
+      stderr: '',
+    })
+    expect(await get('churn', 'u1')).toMatchObject({ value: 0.5, event_timestamp: '2026-01-01T00:00:00.123456Z' })
+    expect(await get('churn', 'u2')).toMatchObject({ value: null, status: 'fresh', event_timestamp: '2025-12-31T23:00:00Z' })
+    expect(await get('churn', 'u3')).toMatchObject({ status: 'missing' })
+    expect((await fabra('push', 'churn', 'churn.csv', '--timezone', 'Europe/Berlin', '--json')).stdout).toBe(
+      '{"accepted":0,"duplicates":3,"fenced":0}\n',
+    )
+    write('segment.csv', 'user_id,shop_id,value\nu1,s1,007\n')
+    await fabra('push', 'segment', 'segment.csv')
+    expect((await get('segment', 'user_id=u1', 'shop_id=s1')).value).toBe('007')
+    write('spend.csv', 'user_id,total,tags\nu1,9007199254740993,"[1, ""a""]"\n')
+    expect((await fabra('push', 'spend', 'spend.csv')).exitCode).toBe(0)
+    expect((await fabra('get', 'spend', 'u1')).stdout).toBe('{"total":9007199254740993,"tags":[1,"a"]}\n')
+  })
+
+  test('takes JSON lines and Parquet with values of their own types', async () => {
+    write(
+      'rows.jsonl',
+      '{"user_id":"u1","value":{"total":9007199254740993,"tags":["a"]},"event_timestamp":"2026-01-01T00:00:00Z"}\n\n{"user_id":"u2","value":{"total":1,"tags":null}}',
+    )
+    expect((await fabra('push', 'spend', 'rows.jsonl')).stdout).toBe('Pushed 2 rows: 2 new.\n')
+    const engine = await DuckDBInstance.create(':memory:')
+    const connection = await engine.connect()
+    await connection.run(`SET TimeZone = 'UTC'; COPY (SELECT 'u' || i AS user_id, i::BIGINT + 9007199254740992 AS total, ['x', 'y'] AS tags, TIMESTAMPTZ '2026-02-01 00:00:00Z' AS event_timestamp
+      FROM range(12000) r(i)) TO '${join(cwd, 'rows.parquet')}'`)
+    engine.closeSync()
+    expect((await fabra('push', 'spend', 'rows.parquet')).stdout).toBe('Pushed 12000 rows: 12000 new.\n')
+    expect((await fabra('get', 'spend', 'u11999')).stdout).toBe('{"total":9007199254752991,"tags":["x","y"]}\n')
+    expect((await fabra('push', 'spend', 'rows.parquet')).stdout).toBe('Pushed 12000 rows: 0 new, 12000 known already.\n')
+  }, 60_000)
+
+  const wrong: [what: string, file: string, text: string, says: string][] = [
+    ['a file that is not there', 'gone.csv', '', 'The file gone.csv does not exist.'],
+    ['a file of an unknown kind', 'rows.xlsx', 'x', 'It is not known how to read'],
+    ['a broken line of JSON', 'rows.jsonl', '{"user_id":"u1","value":1}\n{"user_id"\n', 'line 2 is not a JSON object'],
+    [
+      'a column that is unknown',
+      'rows.csv',
+      'user_id,valeu\nu1,1\n',
+      'rows.csv, row 1: unknown column "valeu". Nothing was pushed.\n  Did you mean "value"?',
+    ],
+    ['a value of another type', 'rows.csv', 'user_id,value\nu1,1\nu2,many\n', 'rows.csv, row 2: "many" is not float. Nothing was pushed.'],
+    ['a key that is missing', 'rows.csv', 'user_id,value\n,1\n', 'rows.csv, row 1: The row has no "user_id"'],
+    ['an empty file', 'rows.csv', '', 'rows.csv is empty.'],
+    ['a line with too many values', 'rows.csv', 'user_id,value\nu1,1,2\n', 'rows.csv'],
+  ]
+  test.each(wrong)('tells of %s', async (_what, file, text, says) => {
+    if (file !== 'gone.csv') write(file, text)
+    const { exitCode, stderr } = await fabra('push', 'churn', file)
+    expect(stderr).toContain(says)
+    expect(stderr).not.toContain('    at ')
+    expect(exitCode).toBe(2)
+    expect((await get('churn', 'u1')).status).toBe('missing')
+  })
+
+  test('tells the nearest name of a feature that is not there', async () => {
+    write('rows.csv', 'user_id,value\nu1,1\n')
+    const { exitCode, stderr } = await fabra('push', 'chrn', 'rows.csv')
+    expect(stderr).toContain('Did you mean "churn"?')
+    expect(exitCode).toBe(2)
+  })
+})
