@@ -27,7 +27,9 @@ const mutations: readonly Mutation[] = [
   { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
   {
     name: 'a row is seen at its own time by the event-sorted way',
-    changes: [{ file: JOINED, from: '${plan.shadow.source.delay + 1} PRECEDING', to: '${plan.shadow.source.delay} PRECEDING' }],
+    changes: [
+      { file: JOINED, from: '${joined.plan.shadow.source.delay + 1} PRECEDING', to: '${joined.plan.shadow.source.delay} PRECEDING' },
+    ],
   },
   {
     name: 'a row is seen at its own time by the joined way',

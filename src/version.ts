@@ -48,7 +48,7 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastRefusal'>
+export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal'>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving) => Executor
 
@@ -111,6 +111,10 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
   return {
     executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
     pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
+    pastMerges: (features, rowCount, fits) => {
+      const names = features.map((feature) => feature.name)
+      return sql.pastMerges(names, rowCount, fits)
+    },
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
   }
 }

@@ -17,8 +17,9 @@ import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
+import { mergedStatements } from './sql-merges.ts'
 import type { RowSql } from './sql-parameters.ts'
-import { createStrategies, type Strategies, type Strategy, TRIAL } from './sql-strategies.ts'
+import { createStrategies, JOINED_FROM, type Strategies, type Strategy, TRIAL } from './sql-strategies.ts'
 import { sqlValueText } from './sql-values.ts'
 
 export interface SqlExecutorParts {
@@ -39,6 +40,14 @@ export interface PastStatement {
   readonly how: string
 }
 
+/** Several features in one statement. */
+export interface MergedPast {
+  readonly features: readonly string[]
+  readonly text: string
+  /** Per feature as in PastStatement; `index` counts the statement's columns. */
+  readonly columns: readonly PastStatement['columns'][]
+}
+
 export type Sample = (count: number) => Promise<readonly ComputeRow[]>
 
 export interface SqlExecutor extends Executor {
@@ -47,6 +56,15 @@ export interface SqlExecutor extends Executor {
    * @returns null where the feature goes row by row, or cannot be computed for the past.
    */
   pastStatement(feature: string, rowCount: number, sample: Sample): Promise<PastStatement | null>
+  /**
+   * Features that are computed together for many rows, because they look at the same events. Those left out go one by one.
+   * @param fits Whether the caller can take columns of these types.
+   */
+  pastMerges(
+    features: readonly string[],
+    rowCount: number,
+    fits: (columns: PastStatement['columns']) => boolean,
+  ): Promise<readonly MergedPast[]>
   /** How a feature is computed, in a line; null for one that is not SQL. */
   explain(feature: string): string | null
 }
@@ -82,6 +100,18 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
       if (plan.strategy === 'rows') return null
       const how = plan.strategy === 'joined' ? 'rows and events joined' : 'set-based'
       return { text: plan.text, columns: definition.columns, alwaysOneRow: definition.alwaysOneRow, how }
+    },
+    async pastMerges(names, rowCount, fits) {
+      if (rowCount < JOINED_FROM) return []
+      const definitions = names.flatMap((name) => parts.definitions.get(name) ?? []).filter(({ columns }) => fits(columns))
+      const merges = await mergedStatements(definitions, parts.sourceStore)
+      return merges.map((merge) => ({
+        features: merge.definitions.map(({ feature }) => feature.name),
+        text: merge.text,
+        columns: merge.definitions.map(({ columns }, i) =>
+          columns.map((column) => ({ ...column, index: column.index + (merge.offsets[i] ?? 0) })),
+        ),
+      }))
     },
     async compute(feature, rows, options) {
       const definition = parts.definitions.get(feature.name)

@@ -22,18 +22,32 @@ const WINDOWS_PER_PIECE = 4
 const SHIFT = '500000000000000000'
 
 /**
- * Over `__fabra_row`; columns as the set-based statement gives them.
+ * Over `__fabra_row`; columns as the set-based statement gives them. Several plans become one statement, with their columns one after another: rows
+ * and events meet once, in the longest window, and each aggregate looks at its own part of it.
+ * @param plans At least one; all of them `joinsWith` the first.
  * @param pairsPerEvent From which ratio of pairs to events and rows on a key is heavy; 0: every key with events.
  */
-export async function joinedStatement(plan: PlainAggregate, store: SourceStore, pairsPerEvent: number): Promise<string> {
-  const texts = await deparse(plan, store)
-  const keys = plan.keyColumns.map((_, i) => `__fabra_k${i}`)
-  const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(plan, texts)} AS __fabra_reach FROM __fabra_row`
+export async function joinedStatement(plans: readonly PlainAggregate[], store: SourceStore, pairsPerEvent: number): Promise<string> {
+  const joined = await joinedOf(plans, store)
+  const { keys, members } = joined
+  const reaches = members.map((member) => `${reach(member.plan, member.texts)} AS ${member.reach}`)
+  const longest = `GREATEST(${members.map((member) => member.reach).join(', ')}) AS __fabra_reach`
+  const asked = `SELECT *, ${longest} FROM (SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reaches.join(', ')} FROM __fabra_row)`
   return (
     `WITH __fabra_asked AS MATERIALIZED (\n${asked}\n), __fabra_width AS MATERIALIZED (\n` +
     `SELECT ${WINDOWS_PER_PIECE} * (MAX(__fabra_reach) + 1) AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
-    `${heavyKeys(plan, keys, texts, pairsPerEvent)}\n), __fabra_light AS MATERIALIZED (\n` +
-    `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${keys.join(', ')})\n)\n${lightPart(plan, keys, texts)}\nUNION ALL\n${sortedPart(plan, keys, texts)}`
+    `${heavyKeys(joined, pairsPerEvent)}\n), __fabra_light AS MATERIALIZED (\n` +
+    `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${keys.join(', ')})\n)\n${lightPart(joined)}\nUNION ALL\n${sortedPart(joined)}`
+  )
+}
+
+/** Whether two plans may be one statement: the same rows of one source, by the same key, both with a window or both without. */
+export function joinsWith(a: PlainAggregate, b: PlainAggregate): boolean {
+  return (
+    a.shadow.source.name === b.shadow.source.name &&
+    physical(a) === physical(b) &&
+    a.keyColumns.join('\0') === b.keyColumns.join('\0') &&
+    (a.lower === null) === (b.lower === null)
   )
 }
 
@@ -44,64 +58,108 @@ interface Texts {
   readonly select: readonly string[]
 }
 
+interface Member {
+  readonly plan: PlainAggregate
+  readonly texts: Texts
+  /** Name of the column that says how far back its window begins. */
+  readonly reach: string
+}
+
+interface Joined {
+  readonly plan: PlainAggregate
+  readonly members: readonly Member[]
+  readonly keys: readonly string[]
+  readonly windowed: boolean
+  /** What is looked at of an event: `__fabra_x<i>`. */
+  readonly looks: readonly string[]
+  readonly aggregates: readonly { readonly name: string; readonly call: string; readonly member: Member; readonly isCount: boolean }[]
+  readonly select: readonly string[]
+  /** Conditions that every member puts on events. */
+  readonly filters: readonly string[]
+}
+
+async function joinedOf(plans: readonly PlainAggregate[], store: SourceStore): Promise<Joined> {
+  const members: Member[] = []
+  for (const [m, plan] of plans.entries()) members.push({ plan, texts: await deparse(plan, store), reach: `__fabra_reach${m}` })
+  const [first] = members
+  if (!first) throw new Error('There is nothing to join.')
+  const filters = first.texts.filters.filter((filter) => members.every((member) => member.texts.filters.includes(filter)))
+  const looks: string[] = []
+  const aggregates = members.flatMap((member, m) =>
+    member.plan.aggregates.map((aggregate, i) => {
+      const own = member.texts.filters.filter((filter) => !filters.includes(filter))
+      const argument = member.texts.arguments[i] ?? '1'
+      const look = own.length === 0 ? argument : `CASE WHEN ${own.join(' AND ')} THEN ${argument} END`
+      const index = looks.includes(look) ? looks.indexOf(look) : looks.push(look) - 1
+      const name = functionOf(aggregate)
+      return { name: `__fabra_m${m}a${i}`, call: `${name}(__fabra_x${index})`, member, isCount: name === 'count' }
+    }),
+  )
+  const select = members.flatMap((member, m) => member.texts.select.map((text) => text.replace(/__fabra_a(\d+)/g, `__fabra_m${m}a$1`)))
+  const keys = first.plan.keyColumns.map((_, i) => `__fabra_k${i}`)
+  return { plan: first.plan, members, keys, windowed: first.plan.lower !== null, looks, aggregates, select, filters }
+}
+
 /** The share of a key's events that a row meets is guessed from the time they span. */
-function heavyKeys(plan: PlainAggregate, keys: readonly string[], texts: Texts, pairsPerEvent: number): string {
-  const key = keys.join(', ')
+function heavyKeys(joined: Joined, pairsPerEvent: number): string {
+  const key = joined.keys.join(', ')
   const many = `SELECT ${key}, COUNT(*) AS __fabra_rows FROM __fabra_asked GROUP BY ALL HAVING COUNT(*) > ${pairsPerEvent}`
-  const share =
-    plan.lower === null ? '' : ' * LEAST(1.0, 1.25 * (SELECT __fabra_piece FROM __fabra_width) / (MAX(__fabra_at) - MIN(__fabra_at) + 1.0))'
+  const share = joined.windowed
+    ? ' * LEAST(1.0, 1.25 * (SELECT __fabra_piece FROM __fabra_width) / (MAX(__fabra_at) - MIN(__fabra_at) + 1.0))'
+    : ''
   return (
-    `SELECT ${key} FROM (${many}) AS __fabra_many JOIN (${events(plan, keys, texts)}) AS __fabra_event USING (${key})\n` +
+    `SELECT ${key} FROM (${many}) AS __fabra_many JOIN (${events(joined)}) AS __fabra_event USING (${key})\n` +
     `GROUP BY ${key}, __fabra_rows HAVING COUNT(*) * CAST(__fabra_rows AS DOUBLE)${share} > ${pairsPerEvent} * (COUNT(*) + __fabra_rows)`
   )
 }
 
-function lightPart(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+function lightPart(joined: Joined): string {
+  const { keys, windowed, members } = joined
   const piece = '(SELECT __fabra_piece FROM __fabra_width)'
   const pieceOf = (time: string) => `(${time} + ${SHIFT}) // ${piece}`
   const pieces = `range(${pieceOf('__fabra_at - __fabra_reach')}, ${pieceOf('__fabra_at')} + 1)`
-  const windowed = plan.lower !== null
   const on = [...keys, ...(windowed ? ['__fabra_p'] : [])].map((name) => `__fabra_r.${name} = __fabra_e.${name}`)
-  on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${plan.shadow.source.delay}`)
+  on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${joined.plan.shadow.source.delay}`)
   if (windowed) on.push('__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.__fabra_reach')
-  const aggregates = plan.aggregates.map((aggregate, i) => `${functionOf(aggregate)}(__fabra_x${i}) AS __fabra_a${i}`)
-  const found = plan.aggregates.map((aggregate, i) =>
-    functionOf(aggregate) === 'count' ? `COALESCE(__fabra_a${i}, 0) AS __fabra_a${i}` : `__fabra_a${i}`,
-  )
+  const inOwnWindow = ({ reach: own }: Member) =>
+    windowed && members.length > 1 ? ` FILTER (__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.${own})` : ''
+  const aggregates = joined.aggregates.map(({ name, call, member }) => `${call}${inOwnWindow(member)} AS ${name}`)
+  const found = joined.aggregates.map(({ name, isCount }) => (isCount ? `COALESCE(${name}, 0) AS ${name}` : name))
   const rows = windowed ? `SELECT *, UNNEST(${pieces}) AS __fabra_p FROM __fabra_light` : 'SELECT * FROM __fabra_light'
-  const met = windowed ? `SELECT *, ${pieceOf('__fabra_at')} AS __fabra_p FROM (${events(plan, keys, texts)})` : events(plan, keys, texts)
+  const met = windowed ? `SELECT *, ${pieceOf('__fabra_at')} AS __fabra_p FROM (${events(joined)})` : events(joined)
   return (
-    `SELECT __fabra_ord, 1 AS __fabra_hit, ${texts.select.join(', ')} FROM (\nSELECT __fabra_ord, ${found.join(', ')}\n` +
+    `SELECT __fabra_ord, 1 AS __fabra_hit, ${joined.select.join(', ')} FROM (\nSELECT __fabra_ord, ${found.join(', ')}\n` +
     `FROM __fabra_light LEFT JOIN (\nSELECT __fabra_r.__fabra_ord, ${aggregates.join(', ')}\n` +
     `FROM (${rows}) AS __fabra_r\nJOIN (${met}) AS __fabra_e ON ${on.join(' AND ')}\nGROUP BY __fabra_r.__fabra_ord\n` +
     ') AS __fabra_met USING (__fabra_ord)\n) AS __fabra_lit'
   )
 }
 
-function sortedPart(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+function sortedPart(joined: Joined): string {
+  const { keys, members, windowed } = joined
   const using = `SEMI JOIN __fabra_heavy USING (${keys.join(', ')})`
-  const nothing = texts.arguments.map(() => 'NULL')
-  const from = plan.lower === null ? 'UNBOUNDED' : '__fabra_reach'
-  const windowed = plan.aggregates.map((aggregate, i) => `${functionOf(aggregate)}(__fabra_x${i}) OVER __fabra_window AS __fabra_a${i}`)
+  const reaches = members.map((member) => member.reach)
+  const frame = (from: string) =>
+    `(PARTITION BY ${keys.join(', ')} ORDER BY __fabra_at RANGE BETWEEN ${from} PRECEDING AND ${joined.plan.shadow.source.delay + 1} PRECEDING)`
+  const calls = joined.aggregates.map(({ name, call, member }) => `${call} OVER ${frame(windowed ? member.reach : 'UNBOUNDED')} AS ${name}`)
   return (
-    `SELECT __fabra_ord, 1, ${texts.select.join(', ')} FROM (\n` +
-    `SELECT __fabra_ord, ${windowed.join(', ')} FROM (\n` +
-    `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, CAST(0 AS BIGINT) AS __fabra_reach, * FROM (${events(plan, keys, texts)}) AS __fabra_event ${using}\n` +
-    `UNION ALL\nSELECT __fabra_ord, __fabra_reach, ${[...keys, '__fabra_at', ...nothing].join(', ')} FROM __fabra_asked ${using}\n) AS __fabra_stream\n` +
-    `WINDOW __fabra_window AS (PARTITION BY ${keys.join(', ')} ORDER BY __fabra_at RANGE BETWEEN ${from} PRECEDING AND ${plan.shadow.source.delay + 1} PRECEDING)\n` +
-    ') AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
+    `SELECT __fabra_ord, 1, ${joined.select.join(', ')} FROM (\n` +
+    `SELECT __fabra_ord, ${calls.join(', ')} FROM (\n` +
+    `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, ${reaches.map((name) => `CAST(0 AS BIGINT) AS ${name}`).join(', ')}, * FROM (${events(joined)}) AS __fabra_event ${using}\n` +
+    `UNION ALL\nSELECT ${['__fabra_ord', ...reaches, ...keys, '__fabra_at', ...joined.looks.map(() => 'NULL')].join(', ')} FROM __fabra_asked ${using}\n` +
+    ') AS __fabra_stream\n) AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
   )
 }
 
-/** Columns: the key's, `__fabra_at`, one per aggregate's argument. Rows without a time are not events. */
-function events(plan: PlainAggregate, keys: readonly string[], texts: Texts): string {
+/** Columns: the key's, `__fabra_at`, what is looked at. Rows without a time are not events. */
+function events({ plan, keys, looks, filters }: Joined): string {
   const time = quoteName(plan.shadow.source.timestamp ?? '')
   const columns = [
     ...plan.keyColumns.map((column, i) => `${quoteName(column)} AS ${keys[i]}`),
     `CASE WHEN isfinite(${time}) THEN epoch_us(${time}) ELSE ${BEFORE_ALL} END AS __fabra_at`,
-    ...texts.arguments.map((text, i) => `${text} AS __fabra_x${i}`),
+    ...looks.map((text, i) => `${text} AS __fabra_x${i}`),
   ]
-  const conditions = [...texts.filters, `${time} < TIMESTAMP 'infinity'`]
+  const conditions = [...filters, `${time} < TIMESTAMP 'infinity'`]
   return `SELECT ${columns.join(', ')} FROM ${physical(plan)} WHERE ${conditions.join(' AND ')}`
 }
 

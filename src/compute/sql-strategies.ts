@@ -11,7 +11,7 @@ export type Strategy = 'set' | 'rows' | 'joined' | 'sorted'
 export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'joined'; readonly text: string }
 
 /** From so many rows on, looking for heavy keys costs less than it may save. */
-const JOINED_FROM = 2_000
+export const JOINED_FROM = 2_000
 /** Forced: no key is heavy, or every one. */
 const PAIRS: Readonly<Record<Strategy, number>> = { set: PAIRS_PER_EVENT, rows: PAIRS_PER_EVENT, joined: 1e15, sorted: 0 }
 /** Rows of a large batch that are tried both ways first. */
@@ -54,7 +54,7 @@ export function createStrategies(store: SourceStore, forced?: Strategy): Strateg
       if (text === null || learned.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
       const joins = forced === 'joined' || forced === 'sorted' || (forced === undefined && count >= JOINED_FROM)
       if (joins && definition.plain && canJoin(definition)) {
-        learned.joined ??= joinedStatement(definition.plain, store, PAIRS[forced ?? 'set'])
+        learned.joined ??= joinedStatement([definition.plain], store, PAIRS[forced ?? 'set'])
         try {
           return { strategy: 'joined', text: await learned.joined }
         } catch (error) {

@@ -72,6 +72,8 @@ export interface OutputFeature {
   readonly feature: Feature
   /** What the desk gave when its values were made. */
   readonly values: ValuesId
+  /** Which of those values' columns is the feature's first; 0 unless several features were computed together. */
+  readonly firstColumn: number
   /** A value older than this is stale, in microseconds; null: none is. */
   readonly freshFor: Micros | null
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
 import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
 import { parseExact } from '../../src/definition/value.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbTrainingStore } from '../../src/store/duckdb/training-store.ts'
 import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
@@ -29,7 +29,10 @@ export type Asked = Partial<TrainingOptions> & { readonly features: readonly str
 
 /** Training sets over a history and a stand-in for computing. @param threads of the engine. */
 export async function openTrainingBench(threads?: number): Promise<TrainingBench> {
-  const database = await openDatabase({ file: ':memory:', ...(threads === undefined ? {} : { threads }) })
+  return trainingBenchOver(await openDatabase({ file: ':memory:', ...(threads === undefined ? {} : { threads }) }))
+}
+
+export function trainingBenchOver(database: Database): TrainingBench {
   const store = createDuckdbTrainingStore(database)
   const training = createTraining()
   return {
@@ -39,6 +42,7 @@ export async function openTrainingBench(threads?: number): Promise<TrainingBench
         store,
         executor: { compute: (_feature, rows) => Promise.resolve(rows.map(() => ({ kind: 'missing' as const }))) },
         pastStatement: () => Promise.resolve(null),
+        pastMerges: () => Promise.resolve([]),
         pastRefusal: () => null,
         flush: () => Promise.resolve(),
         version: '0.0.0',

@@ -1,7 +1,7 @@
 /** The last statement of a training set: label rows in their order, each with the values that were found for it. */
 
 import type { TableColumn } from '../source-store.ts'
-import type { OutputColumn, OutputFeature, OutputFormat } from '../training-store.ts'
+import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { decoded, literal, memberText } from './training-sql.ts'
 
@@ -17,17 +17,17 @@ export function resultSelect(
   rows: string,
   labels: readonly TableColumn[],
   features: readonly OutputFeature[],
-  held: readonly HeldValues[],
+  held: (values: ValuesId) => HeldValues,
   columns: readonly OutputColumn[],
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
   const added = columns.map((column) => {
     const feature = features[column.feature]
-    const values = held[column.feature]
-    if (!feature || !values) return 'NULL'
-    return `${valueSql(column, feature, values)} AS ${quoteName(column.name)}`
+    if (!feature) return 'NULL'
+    return `${valueSql(column, feature, held(feature.values))} AS ${quoteName(column.name)}`
   })
-  const joins = held.map(({ from }, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
+  const all = [...new Set(features.map((feature) => feature.values))]
+  const joins = all.map((values) => `LEFT JOIN ${held(values).from} AS f${values} ON f${values}.__fabra_ord = l.__fabra_ord`)
   const needsTime = columns.some(({ content }) => content !== 'value')
   return `SELECT ${['l.__fabra_ord', ...kept, ...added].join(', ')}
 FROM labels AS l
@@ -35,8 +35,8 @@ ${needsTime ? `JOIN read_parquet(${rows}) AS r ON r.__fabra_ord = l.__fabra_ord\
 ORDER BY l.__fabra_ord`
 }
 
-function valueSql(column: OutputColumn, { feature, freshFor }: OutputFeature, values: HeldValues): string {
-  const at = `f${column.feature}`
+function valueSql(column: OutputColumn, { feature, freshFor, values: id, firstColumn }: OutputFeature, values: HeldValues): string {
+  const at = `f${id}`
   const found = `${at}.__fabra_ord IS NOT NULL`
   const eventAt = `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
   if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
@@ -53,7 +53,7 @@ function valueSql(column: OutputColumn, { feature, freshFor }: OutputFeature, va
     values.kind === 'texts' || declared?.name === null || !declared
       ? `${at}.${values.kind === 'texts' ? `c${column.column}` : 'value'}`
       : memberText(`${at}.value`, declared.name)
-  const value = values.kind === 'typed' ? `${at}.v${column.column}` : decoded(text, type)
+  const value = values.kind === 'typed' ? `${at}.v${firstColumn + column.column}` : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
 }

@@ -183,7 +183,7 @@ class Desk implements TrainingDesk {
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
     const { session } = this.engine
     const joined = join(this.folder, 'joined.parquet')
-    const held = output.features.map(({ values }) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing' })
+    const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing' }
     const select = resultSelect(this.rowsPath, this.labels, output.features, held, output.columns)
     await session.execute(
       `COPY (SELECT * EXCLUDE (__fabra_ord) FROM (${select})) TO ${quoteText(joined)} (FORMAT parquet, COMPRESSION snappy)`,

@@ -1,0 +1,248 @@
+import type { MergedPast, Sample } from '../compute/sql-executor.ts'
+import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
+import { resolveRefs } from '../definition/refs.ts'
+import { formatTime } from '../definition/time.ts'
+import { FabraError } from '../errors.ts'
+import { type RunOptions, SqlError } from '../store/source-store.ts'
+import type { Labels, OutputColumn, OutputFeature, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import { checkColumnNames, outputColumns } from './columns.ts'
+import { methodOf } from './methods.ts'
+import type { Method, TrainingOptions } from './options.ts'
+import { rowByRow } from './row-by-row.ts'
+import type { TrainingParts, TrainingReport, TrainingSet } from './training-set.ts'
+
+type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
+
+/** One training set on its way. */
+export class Building {
+  private readonly registry: Registry
+  private readonly parts: TrainingParts
+  private readonly desk: TrainingDesk
+  private readonly options: TrainingOptions
+  private readonly run_: RunOptions
+  private readonly keep: (report: TrainingReport) => void
+  private report: TrainingReport
+
+  constructor(
+    registry: Registry,
+    parts: TrainingParts,
+    desk: TrainingDesk,
+    options: TrainingOptions,
+    run: RunOptions,
+    id: string,
+    keep: (report: TrainingReport) => void,
+  ) {
+    this.registry = registry
+    this.parts = parts
+    this.desk = desk
+    this.options = options
+    this.run_ = run
+    this.keep = keep
+    this.report = { id, state: 'running', progress: 0, rows: null, datasetHash: null, features: [], metadata: null }
+  }
+
+  async run(labels: Labels): Promise<TrainingSet> {
+    try {
+      return await (this.options.deterministic ? this.desk.deterministically(() => this.make(labels)) : this.make(labels))
+    } catch (error) {
+      this.tell({ state: 'failed' })
+      throw asTrainingError(error)
+    }
+  }
+
+  private async make(labels: Labels): Promise<TrainingSet> {
+    const { desk, options } = this
+    const { refs, methods } = await explainTraining(this.registry, this.parts, desk, options)
+    const features = [...methods.keys()]
+    this.tell({
+      features: features.map((feature) => ({
+        feature: feature.name,
+        fingerprint: feature.fingerprint,
+        method: methods.get(feature) ?? 'history',
+        how: null,
+        seconds: null,
+      })),
+    })
+    const labelColumns = await desk.readLabels(labels, options.format === 'csv', this.run_)
+    const columns = outputColumns(refs, features, options)
+    checkColumnNames(labelColumns, columns, features, options.timestamp)
+    const entities = this.entitiesOf(features)
+    const rows = await desk.prepareRows({ entities, timestamp: options.timestamp, timezone: options.timezone }, this.run_)
+    this.tell({ rows, progress: 0.05 })
+    const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
+    const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
+    const found = await this.together(recomputed, entityOf, rows)
+    for (const feature of features) {
+      if (found.has(feature)) continue
+      const started = performance.now()
+      const at = {
+        entity: entityOf(feature),
+        rows,
+        progress: (share: number) => this.tell({ progress: this.progress(found.size + share) }),
+      }
+      const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', at)
+      found.set(feature, { values, firstColumn: 0 })
+      this.done([feature], how, started, found.size)
+    }
+    const made = features.map((feature) => ({
+      feature,
+      ...(found.get(feature) ?? { values: 0, firstColumn: 0 }),
+      freshFor: freshFor(feature, methods.get(feature) ?? 'history'),
+    }))
+    return this.write(made, columns, rows)
+  }
+
+  /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
+  private async together(features: readonly Feature[], entityOf: (feature: Feature) => number, rows: number): Promise<Map<Feature, Found>> {
+    const found = new Map<Feature, Found>()
+    for (const merge of await this.merges(features, rows)) {
+      const members = merge.features.flatMap((name) => features.find((feature) => feature.name === name) ?? [])
+      const [first] = members
+      if (!first) continue
+      const started = performance.now()
+      const question = { text: merge.text, entity: entityOf(first), columns: merge.columns.flat(), alwaysOneRow: true }
+      const values = await this.desk.compute(question, this.run_).catch(giveUpUnlessSql)
+      if (values === null) continue
+      let firstColumn = 0
+      for (const [i, feature] of members.entries()) {
+        found.set(feature, { values, firstColumn })
+        firstColumn += merge.columns[i]?.length ?? 0
+      }
+      this.done(members, `rows and events joined, ${members.length} features together`, started, found.size)
+    }
+    return found
+  }
+
+  private async merges(features: readonly Feature[], rows: number): Promise<readonly MergedPast[]> {
+    return (await this.parts.pastMerges(features, rows, (columns) => this.desk.canCompute(columns)).catch(giveUpUnlessSql)) ?? []
+  }
+
+  private done(features: readonly Feature[], how: string, started: number, count: number): void {
+    const seconds = Math.round((performance.now() - started) / 10 / features.length) / 100
+    const names = features.map((feature) => feature.name)
+    this.tell({
+      features: this.report.features.map((one) => (names.includes(one.feature) ? { ...one, how, seconds } : one)),
+      progress: this.progress(count),
+    })
+  }
+
+  /** Reading and writing are guessed to be a seventh of the work. */
+  private progress(featuresDone: number): number {
+    return 0.05 + (0.85 * featuresDone) / Math.max(1, this.report.features.length)
+  }
+
+  private async write(features: readonly OutputFeature[], columns: readonly OutputColumn[], rows: number): Promise<TrainingSet> {
+    let metadata: Record<string, unknown> = {}
+    const describe = (hash: string) => {
+      metadata = this.metadata(hash, rows)
+      return { fabra: JSON.stringify(metadata) }
+    }
+    const { path, hash } = await this.desk.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
+    this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
+    return { path, report: this.report }
+  }
+
+  /** Without times of the clock or anything else that would differ between two equal training sets. */
+  private metadata(datasetHash: string, rows: number): Record<string, unknown> {
+    const { timestamp, timezone, method, asServed, latestKnowledge, snapshot, deterministic } = this.options
+    return {
+      fabra_version: this.parts.version,
+      dataset_hash: datasetHash,
+      rows,
+      options: {
+        timestamp,
+        timezone,
+        method,
+        as_served: asServed,
+        latest_knowledge: latestKnowledge,
+        snapshot: snapshot === null ? null : formatTime(snapshot),
+        deterministic,
+      },
+      features: this.report.features.map(({ feature, fingerprint, method: by }) => ({ feature, fingerprint, method: by })),
+    }
+  }
+
+  private entitiesOf(features: readonly Feature[]): Entity[] {
+    const names = [...new Set(features.map((feature) => feature.entity))]
+    return names.flatMap((name) => {
+      const entity = this.registry.entities.get(name)
+      return entity ? [entity] : []
+    })
+  }
+
+  private async values(
+    feature: Feature,
+    method: Method,
+    at: { readonly entity: number; readonly rows: number; readonly progress: (share: number) => void },
+  ): Promise<{ readonly values: ValuesId; readonly how: string }> {
+    if (method === 'history') return { values: await this.recorded(feature, at.entity), how: 'as-of join over recorded values' }
+    const sample: Sample = (count) => this.desk.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
+    const statement = method === 'recompute' ? await this.parts.pastStatement(feature, at.rows, sample) : null
+    if (statement && this.desk.canCompute(statement.columns)) {
+      const { text, columns, alwaysOneRow, how } = statement
+      // Row by row the same failure is told with its row; where it is none, the rows have their answers.
+      const values = await this.desk.compute({ text, entity: at.entity, columns, alwaysOneRow }, this.run_).catch(giveUpUnlessSql)
+      if (values !== null) return { values, how }
+    }
+    const values = await rowByRow({ feature, desk: this.desk, executor: this.parts.executor, signal: this.run_.signal }, at)
+    return { values, how: method === 'replay' ? 'the function, row by row' : 'in small sets, values as JSON' }
+  }
+
+  private recorded(feature: Feature, entity: number): Promise<ValuesId> {
+    const { asServed, latestKnowledge, snapshot } = this.options
+    const question = {
+      feature: feature.name,
+      fingerprint: feature.fingerprint,
+      lookBack: asServed ? feature.maxStaleness : feature.lookBack,
+      knowledge: latestKnowledge ? ('latest' as const) : asServed ? ('served' as const) : ('serving' as const),
+      snapshot,
+    }
+    return this.desk.asOf(question, entity, this.run_)
+  }
+
+  private tell(news: Partial<TrainingReport>): void {
+    this.report = { ...this.report, ...news }
+    this.keep(this.report)
+  }
+}
+
+/** Until which age a value counts as fresh, as serving judges it; null: at any. */
+function freshFor(feature: Feature, method: Method): number | null {
+  if (method !== 'history') return null
+  if (feature.refresh === null) return feature.maxStaleness
+  if (feature.refresh.kind === 'realtime') return 0
+  return feature.refresh.kind === 'interval' ? feature.refresh.every + Math.max(feature.refresh.every / 10, 1_000_000) : null
+}
+
+function asTrainingError(error: unknown): unknown {
+  if (!(error instanceof SqlError)) return error
+  if (error.kind === 'interrupted')
+    return new FabraError('feature_timeout', 'The training set was given up: nobody waits for it any more.', { cause: error })
+  return new FabraError('io_failed', 'The training set could not be made: the engine failed.', {
+    hint: `The log has the details: ${/space|disk/i.test(error.message) ? 'the disk may be full' : error.kind}.`,
+    cause: error,
+  })
+}
+
+/** Null for what may succeed another way. */
+function giveUpUnlessSql(error: unknown): null {
+  const isSql = error instanceof SqlError && error.kind !== 'timeout' && error.kind !== 'interrupted' && error.kind !== 'unavailable'
+  if (!isSql) throw error
+  return null
+}
+
+/** Which features by which method; refused before anything runs. */
+async function explainTraining(
+  registry: Registry,
+  parts: TrainingParts,
+  desk: Pick<TrainingDesk, 'hasHistory'>,
+  options: TrainingOptions,
+): Promise<{ readonly refs: readonly FeatureRef[]; readonly methods: ReadonlyMap<Feature, Method> }> {
+  const refs = resolveRefs(registry, options.features)
+  const unique = refs.filter((ref, i) => refs.findIndex((other) => other.name === ref.name) === i)
+  const methods = new Map<Feature, Method>()
+  const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
+  await parts.flush()
+  for (const { feature } of unique) if (!methods.has(feature)) methods.set(feature, await methodOf(feature, options, facts))
+  return { refs: unique, methods }
+}
