@@ -131,7 +131,11 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('at one event time the row accepted last is found, and none of a moment beside it', async () => {
-      await store.append([row({ eventAt: 10, value: '1' }), row({ eventAt: 10, seq: 2, value: '2' }), row({ eventAt: 11, seq: 3, value: '3' })])
+      await store.append([
+        row({ eventAt: 10, value: '1' }),
+        row({ eventAt: 10, seq: 2, value: '2' }),
+        row({ eventAt: 11, seq: 3, value: '3' }),
+      ])
       const points = [
         { entityKey: 'u1', eventAt: 10 },
         { entityKey: 'u1', eventAt: 12 },
@@ -142,6 +146,28 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect((await store.rowsAt('spend', 'f1', points)).map((one) => one?.value)).toEqual(['2', undefined, undefined, '3', '2'])
       expect((await store.rowsAt('spend', 'f2', points)).filter((one) => one !== undefined)).toEqual([])
       expect(await store.rowsAt('spend', 'f1', [])).toEqual([])
+    })
+
+    test('a large batch comes back exactly as it was appended', async () => {
+      const odd = ['"a\\u0000b"', 'null', null, '""', '9007199254740993', '"\u{1F600} \n"', '{"a":[1,2]}']
+      const rows = Array.from({ length: 700 }, (_, i) =>
+        row({
+          entityKey: `k${i} ä,"`,
+          value: odd[i % odd.length] ?? null,
+          eventAt: -1_000_000 + i,
+          availableAt: 1_767_323_045_123_456 + i,
+          seq: i + 1,
+        }),
+      )
+      const other = Array.from({ length: 300 }, (_, i) => row({ feature: 'other', origin: 'pushed', entityKey: `k${i}`, seq: 1000 + i }))
+      await store.append([...rows, ...other])
+      const found = await store.latestOf(
+        'spend',
+        'f1',
+        rows.map((one) => one.entityKey),
+      )
+      expect(found).toEqual(rows)
+      expect(await store.latestOf('other', 'f1', ['k0', 'k299'])).toEqual([other[0], other[299]])
     })
 
     test('batches appended at once all arrive whole', async () => {

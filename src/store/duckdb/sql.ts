@@ -165,6 +165,19 @@ FROM fabra.feature_history
 WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VARCHAR[]))
 QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
 
+/**
+ * Many rows of one feature version and origin. Lists come as texts, their items apart by NUL, which none of them holds: taken apart on the
+ * engine's own threads, in half the time of its JSON. An empty value is none.
+ */
+export const APPEND_ROWS = `
+INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
+SELECT $1, $2, entity_key, nullif(value, ''), make_timestamptz(event_us::BIGINT), make_timestamptz(available_us::BIGINT),
+  make_timestamptz(created_us::BIGINT), seq::BIGINT, $3
+FROM (
+  SELECT unnest(string_split($4, chr(0))) AS entity_key, unnest(string_split($5, chr(0))) AS value, unnest(string_split($6, chr(0))) AS event_us,
+    unnest(string_split($7, chr(0))) AS available_us, unnest(string_split($8, chr(0))) AS created_us, unnest(string_split($9, chr(0))) AS seq
+)`
+
 /** Of the rows with exactly these times ($3 keys, $4 microseconds, side by side) the one accepted last. The bounds ($5, $6) let the engine skip blocks. */
 export const ROWS_AT = `
 SELECT ${HISTORY_COLUMNS}
