@@ -12,7 +12,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { createPace } from '../pace.ts'
+import { createPace, inSteps } from '../pace.ts'
 import { createAsks } from './asks.ts'
 import type { Computed, ComputeRow, Executor } from './executor.ts'
 import { type ComputeCall, type Flight, type Flown, flightId, inTime, newFlight, noYoungerInputs, takeBatch, timedOut } from './flights.ts'
@@ -114,22 +114,23 @@ export function createComputations(options: ComputationsOptions): Computations {
 
   async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
     const lane = laneOf(feature)
+    const flights: Flight[] = []
     const own: Flight[] = []
-    const promises: Promise<Flown>[] = []
-    const pace = createPace()
-    for (const key of keys) {
-      const wait = own.length % STEP === 0 ? pace() : undefined
-      if (wait) await wait
+    await inSteps(keys, (key) => {
       const joined = lane.running.get(key.encoded) ?? lane.waiting.get(key.encoded)
       const flight = joined ?? newFlight(key.encoded, { feature, key, chain: [], timeoutMs })
-      promises.push(flight.promise)
-      if (joined) continue
+      flights.push(flight)
+      if (joined) return
       lane.running.set(flight.id, flight)
       own.push(flight)
       active++
-    }
-    if (own.length > 0) void fly(lane, own, true)
-    return Promise.all(promises)
+    })
+    if (own.length > 0) await fly(lane, own, true)
+    const flown: Flown[] = []
+    await inSteps(flights, async (flight) => {
+      flown.push(flight.flown ?? (await flight.promise))
+    })
+    return flown
   }
 
   /** Leaves at the end of the current turn, so that the rows of one request go together. */
@@ -182,7 +183,8 @@ export function createComputations(options: ComputationsOptions): Computations {
     for (let from = 0; from < flights.length; from += STEP) {
       const wait = pace()
       if (wait) await wait
-      await settle(lane, flights.slice(from, from + STEP), answers.slice(from, from + STEP), { asOf, mustStore })
+      const some = answers.slice(from, from + STEP).map((answer) => noYoungerInputs(answer, asOf))
+      await settle(lane, flights.slice(from, from + STEP), some, { asOf, mustStore })
     }
   }
 
@@ -226,7 +228,12 @@ export function createComputations(options: ComputationsOptions): Computations {
   async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {
     const timeoutMs = flights.reduce((longest, flight) => Math.max(longest, flight.timeoutMs), 0)
     const controller = new AbortController()
-    const rows = flights.map((flight) => ({ key: flight.key, asOf, ...(flight.inputs ? { inputs: flight.inputs } : {}) }))
+    const rows: ComputeRow[] = []
+    const add = ({ key, inputs }: Flight) => {
+      rows.push(inputs ? { key, asOf, inputs } : { key, asOf })
+    }
+    if (flights.length > STEP) await inSteps(flights, add)
+    else for (const flight of flights) add(flight)
     const late = Promise.withResolvers<readonly Computed[]>()
     const timer = setTimeout(() => {
       controller.abort()
@@ -236,7 +243,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     try {
       const chain = flights[0]?.chain ?? []
       const computing = executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain })
-      return (await Promise.race([computing, late.promise])).map((answer) => noYoungerInputs(answer, asOf))
+      return await Promise.race([computing, late.promise])
     } catch (cause) {
       const error = cause instanceof FabraError ? cause : failed(feature, cause).error
       return flights.map(() => ({ kind: 'error', error }))
@@ -248,6 +255,7 @@ export function createComputations(options: ComputationsOptions): Computations {
   function land(lane: Lane, flight: Flight, flown: Flown): void {
     clearTimeout(flight.timer)
     if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
+    flight.flown = flown
     flight.resolve(flown)
     active--
     if (active > 0) return

@@ -30,6 +30,8 @@ export interface Flight {
   readonly resolve: (flown: Flown) => void
   /** Set while it waits behind others: its callers are told at their deadline all the same. */
   timer: Timer | undefined
+  /** Its answer, as soon as it has one: a refresh of many keys reads it here rather than through as many promises. */
+  flown: Flown | undefined
   /** Its key was forgotten meanwhile: its callers are answered, and nothing of it is kept. */
   isForgotten: boolean
 }
@@ -45,6 +47,7 @@ export function newFlight(id: string, call: ComputeCall): Flight {
     promise,
     resolve,
     timer: undefined,
+    flown: undefined,
     isForgotten: false,
   }
 }

@@ -2,12 +2,10 @@ import type { Clock } from '../clock.ts'
 import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { createPace } from '../pace.ts'
+import { inSteps } from '../pace.ts'
 import type { Db, DbResult } from './db.ts'
 
 const TIMEOUT_MS = 30_000
-/** Keys read without a look at the clock. */
-const STEP = 500
 
 /** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
 export type KeyLister = (entity: string) => Promise<readonly EntityKey[] | undefined>
@@ -20,16 +18,13 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
     const columns = keyColumns(entity, result)
     const keys = new Map<string, EntityKey>()
-    const pace = createPace()
-    for (const [i, row] of result.rows.entries()) {
-      const wait = i % STEP === 0 ? pace() : undefined
-      if (wait) await wait
+    await inSteps(result.rows, (row) => {
       const key = entityKey(
         entity,
         columns.map((column) => row[column]),
       )
       keys.set(key.encoded, key)
-    }
+    })
     return [...keys.values()]
   }
 }

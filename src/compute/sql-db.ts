@@ -8,7 +8,7 @@ import type { Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
-import { createPace } from '../pace.ts'
+import { inSteps } from '../pace.ts'
 import {
   type SourceStore,
   SqlDecimal,
@@ -31,8 +31,6 @@ export interface DbParts {
 
 /** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
 const MAX_STATEMENTS = 1000
-/** Rows converted without a look at the clock. */
-const STEP = 500
 
 interface Compiled {
   readonly text: string
@@ -63,12 +61,9 @@ async function run(store: SourceStore, text: string, bound: readonly SqlValue[],
   try {
     const { columns, rows } = await store.query(text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
     const plain: unknown[][] = []
-    const pace = createPace()
-    for (const row of rows) {
-      const wait = plain.length % STEP === STEP - 1 ? pace() : undefined
-      if (wait) await wait
+    await inSteps(rows, (row) => {
       plain.push(row.map((value, i) => fromSqlValue(value, columns[i])))
-    }
+    })
     return { columns: columns.map((column) => column.name), rows: plain }
   } catch (error) {
     throw asFabraError(error)

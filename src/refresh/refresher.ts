@@ -4,7 +4,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import { createPace } from '../pace.ts'
+import { createPace, inSteps } from '../pace.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Run, Runs } from './runs.ts'
@@ -12,7 +12,7 @@ import type { Run, Runs } from './runs.ts'
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
 /** Keys looked up without a look at the clock. */
 const STEP = 500
-const SQL_BATCH = 100_000
+const SQL_BATCH = 500_000
 const FUNCTION_BATCH = 64
 const DEFAULT_TIMEOUT_MS = 30_000
 
@@ -81,11 +81,13 @@ export function createRefresher(options: RefresherOptions): Refresher {
     record.keys += due.length
     if (due.length === 0) return
     const flown = await computations.computeAll(feature, due, timeoutMs(feature))
-    flown.forEach(({ computed }, i) => {
+    let i = 0
+    await inSteps(flown, ({ computed }) => {
+      const before = old[i++]
       if (computed.kind === 'error') {
         record.failed++
         record.error ??= computed.error.message
-      } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, old[i])) record.changed++
+      } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, before)) record.changed++
     })
   }
 
