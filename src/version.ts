@@ -87,7 +87,9 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       const [row] = await parts.offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
       return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
-    onRead: (feature, key, at) => parts.activeKeys.touch(feature, key, at),
+    onRead(feature, key, at) {
+      if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
+    },
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
   const listKeys = createKeyLister({ registry, db: createDb({ sourceStore: parts.sourceStore, registry }), clock })

@@ -222,7 +222,7 @@ export const featuresBatchDoc: Json = {
 export const entityFeaturesDoc: Json = {
   operationId: 'getEntityFeatures',
   summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
-  parameters: keyQuery,
+  parameters: [query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.')],
   responses: {
     200: ok('All features of the key.', ref('EntityFeatures')),
     ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),

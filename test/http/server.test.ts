@@ -48,7 +48,7 @@ describe('addresses and methods', () => {
     ['DELETE', '/v1/features/count', 'Use GET.'],
     ['PUT', '/v1/features', 'Use POST or GET.'],
     ['POST', '/health', 'Use GET.'],
-    ['PATCH', '/v1/entities/User/a', 'Use GET.'],
+    ['PATCH', '/v1/entities/User/a', 'Use GET or DELETE.'],
     ['OPTIONS', '/v1/features/count', 'Use GET.'],
   ])('%s %s is a 405 that says what is possible, also in the Allow header', async (method, path, hint) => {
     const { status, json, headers } = await http.send(path, { method })

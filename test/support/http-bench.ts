@@ -49,7 +49,7 @@ export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
         forget: (entity, key) => bench.ingest().forget(entity, key),
       },
       training: {
-        begin: () => Promise.reject(new FabraError('internal', 'Training sets are tested on the whole.')),
+        begin: () => Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.')),
         report: () => undefined,
       },
       clock: bench.clock,
