@@ -323,6 +323,8 @@ export const trainingSetDoc: Json = {
       ['404', 'No such feature.'],
       ['409', 'The past of a feature cannot be told.'],
       ['422', 'A row is wrong; the message names it.'],
+
+      ['503', 'Too many training sets are being made. Try again later.'],
     ),
   },
 }
