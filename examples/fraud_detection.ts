@@ -4,6 +4,8 @@
  *     fabra serve examples/fraud_detection.ts
  *     curl 'http://127.0.0.1:8000/v1/features/user_velocity_1h?entity_id=u1'
  *     curl 'http://127.0.0.1:8000/v1/features/amount_ratio?entity_id=u1&amount=900'
+ *     curl -X POST http://127.0.0.1:8000/v1/sources/transactions/rows \
+ *       -d "{\"rows\":[{\"id\":900001,\"user_id\":\"u1\",\"amount\":900,\"created_at\":\"$(date -u +%FT%TZ)\"}]}"
  */
 import { entity, feature, featureSet, source } from "fabra";
 
@@ -23,6 +25,15 @@ export const user_velocity_1h = feature({ entity: User, refresh: 0, type: "int" 
     userId,
   ),
 );
+
+/** The same count, kept: read in no time, refreshed every five minutes, and at once when a payment is posted. */
+export const transaction_count_1h = feature({
+  entity: User,
+  refresh: "5m",
+  type: "int",
+  sql: `SELECT COUNT(*) FROM transactions
+        WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '1 hour'`,
+});
 
 /** What the user usually pays. Changes slowly, so a value up to an hour old will do. */
 export const avg_transaction_amount = feature({

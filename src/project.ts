@@ -191,7 +191,9 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
         .finally(() => {
           clearTimeout(timer)
           done()
-          if (!closing) scheduler.start()
+          if (closing) return
+          scheduler.start()
+          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
         })
     },
     files: () => [...files, ...sourceFiles(version.serving.registry)],

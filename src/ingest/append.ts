@@ -10,12 +10,13 @@ import { FabraError } from '../errors.ts'
 import type { AppendOutcome, AppendRequest, SourceRows, SourceTable } from '../store/source-rows.ts'
 import { SqlError, type SqlValue, type TableColumn } from '../store/source-store.ts'
 import { isObject, rowError } from './row-error.ts'
-import { type ColumnReader, columnReaders, readRow } from './row-values.ts'
+import { type ColumnReader, columnReaders, readRow, visibility } from './row-values.ts'
 
 /** Rows that may wait for their commit; more are refused as overloaded. */
 const MAX_WAITING_ROWS = 100_000
 /** Rows of one commit. */
 const MAX_COMMIT_ROWS = 20_000
+const SECOND: Micros = 1_000_000
 
 export interface AppendReceipt {
   /** Rows that are new and now durable. */
@@ -29,6 +30,8 @@ export interface AppendedRows {
   readonly source: Source
   readonly columns: readonly TableColumn[]
   readonly rows: readonly (readonly SqlValue[])[]
+  /** From when on each row is seen; null: never. */
+  readonly times: readonly (Micros | null)[]
 }
 
 export interface Appender {
@@ -53,6 +56,7 @@ export interface AppenderOptions {
 
 interface Waiting {
   readonly request: AppendRequest
+  readonly times: readonly (Micros | null)[]
   resolve(outcome: AppendOutcome): void
   reject(error: unknown): void
 }
@@ -102,8 +106,7 @@ export function createAppender(options: AppenderOptions): Appender {
     }
     waitingRows += rows.length
     try {
-      const request = await readRequest(source, rows, idempotencyKey)
-      const outcome = await committed(request)
+      const outcome = await committed(await readRequest(source, rows, idempotencyKey))
       if (outcome.kind === 'conflict') {
         throw new FabraError('invalid_input', 'The Idempotency-Key was used before, for other rows.', {
           hint: 'Use a new key for every request, and the same one only to send the same rows again.',
@@ -116,7 +119,11 @@ export function createAppender(options: AppenderOptions): Appender {
     }
   }
 
-  async function readRequest(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendRequest> {
+  async function readRequest(
+    source: Source,
+    rows: readonly unknown[],
+    idempotencyKey: string | null,
+  ): Promise<Pick<Waiting, 'request' | 'times'>> {
     const { table, readers } = await readersOf(source)
     const arrivedAt = clock.now()
     const values = rows.map((row, i) => {
@@ -129,7 +136,8 @@ export function createAppender(options: AppenderOptions): Appender {
     await checkFit(readers, values)
     const texts = source.file === null ? [] : rows.map((row) => keptText(source, row, arrivedAt))
     const content = () => new Bun.CryptoHasher('sha256').update(rows.map((row) => stringifyExact(row)).join('\n')).digest('hex')
-    return {
+    const times = values.map(visibility(source, table.columns))
+    const request = {
       source,
       columns: table.columns,
       rows: values,
@@ -137,7 +145,9 @@ export function createAppender(options: AppenderOptions): Appender {
       ids: idsOf(source, table.columns, values),
       idempotency: idempotencyKey === null ? null : { key: idempotencyKey, contentHash: content() },
       arrivedAt,
+      visibleAt: roughly(times, arrivedAt),
     }
+    return { request, times }
   }
 
   /** Types that only the engine can read, such as dates and lists. */
@@ -153,9 +163,9 @@ export function createAppender(options: AppenderOptions): Appender {
     }
   }
 
-  function committed(request: AppendRequest): Promise<AppendOutcome> {
+  function committed(read: Pick<Waiting, 'request' | 'times'>): Promise<AppendOutcome> {
     const { promise, resolve, reject } = Promise.withResolvers<AppendOutcome>()
-    waiting.push({ request, resolve, reject })
+    waiting.push({ ...read, resolve, reject })
     commits ??= commitAll().finally(() => {
       commits = undefined
     })
@@ -180,11 +190,12 @@ export function createAppender(options: AppenderOptions): Appender {
   async function commit(batch: readonly Waiting[]): Promise<void> {
     try {
       const outcomes = await reported(() => sourceRows.append(batch.map(({ request }) => request)))
-      for (const [i, { request, resolve }] of batch.entries()) {
+      for (const [i, { request, times, resolve }] of batch.entries()) {
         const outcome = outcomes[i] ?? { kind: 'appended', repeats: [] }
         if (outcome.kind === 'appended') {
-          const rows = request.rows.filter((_, r) => outcome.repeats[r] !== true)
-          if (rows.length > 0) options.onAppended({ source: request.source, columns: request.columns, rows })
+          const isNew = (_: unknown, r: number) => outcome.repeats[r] !== true
+          const appended = { rows: request.rows.filter(isNew), times: times.filter(isNew) }
+          if (appended.rows.length > 0) options.onAppended({ source: request.source, columns: request.columns, ...appended })
         }
         resolve(outcome)
       }
@@ -194,6 +205,11 @@ export function createAppender(options: AppenderOptions): Appender {
   }
 
   return { append, idle: async () => commits }
+}
+
+/** To the second, and what is seen already as one: after a restart it need not be known better. */
+function roughly(times: readonly (Micros | null)[], now: Micros): Micros[] {
+  return [...new Set(times.flatMap((at) => (at === null ? [] : [at <= now ? now : Math.ceil(at / SECOND) * SECOND])))]
 }
 
 /** The row as it was sent; with the time of its arrival where the sender left that to us. */

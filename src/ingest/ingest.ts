@@ -1,5 +1,5 @@
 /** Data that comes in: pushed values, events of sources, keys to forget. */
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
@@ -13,6 +13,11 @@ import { type ForgetReceipt, forgetKey } from './forget.ts'
 import { createPusher, type PushReceipt } from './push.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
+/** Requests after which it is noted how far values are up with the events. */
+const SETTLE_EVERY = 500
+/** Nobody computes for longer without new rows being refused. */
+const LONGEST_BEHIND: Micros = 600_000_000
+
 export interface Ingest {
   /** All rows or none; durable when it resolves. @throws FabraError */
   push(feature: Feature, rows: readonly unknown[]): Promise<PushReceipt>
@@ -20,6 +25,8 @@ export interface Ingest {
   append(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendReceipt>
   /** Durable when it resolves. @throws FabraError */
   forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
+  /** Takes up what an earlier process left undone. */
+  start(): Promise<void>
   /** Resolves when what came in is written and what it changes is computed, but for what becomes visible later. */
   idle(): Promise<void>
   /** Finishes what is under way. */
@@ -47,12 +54,16 @@ export interface IngestKeys {
 
 export function createIngest(options: IngestOptions): Ingest {
   const { online, offline, recorder, sourceRows, version, keysInUse, clock, log } = options
+  let appends = 0
   const recomputer = createRecomputer({ version, online, keysInUse: (feature) => keysInUse.of(feature), clock, log })
   const appender = createAppender({
     sourceRows,
     clock,
     registry: () => version().registry,
-    onAppended: recomputer.follow,
+    onAppended(appended) {
+      recomputer.follow(appended)
+      if (++appends % SETTLE_EVERY === 0) settle().catch((error) => log.warn('appended rows could not be settled', { error }))
+    },
     checkRoom: recomputer.checkRoom,
   })
   const pusher = createPusher({
@@ -70,6 +81,10 @@ export function createIngest(options: IngestOptions): Ingest {
       recomputer.changed(feature, keys)
     },
   })
+  /** What is still being computed is no older than this. */
+  async function settle(): Promise<void> {
+    await sourceRows.settle(recomputer.isIdle() ? clock.now() : clock.now() - LONGEST_BEHIND)
+  }
   const idle = async () => {
     await Promise.all([pusher.idle(), appender.idle()])
     await recomputer.idle()
@@ -79,10 +94,20 @@ export function createIngest(options: IngestOptions): Ingest {
     append: appender.append,
     forget: (entity, key) =>
       forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
+    async start() {
+      const arrivals = await sourceRows.arrivals()
+      if (arrivals.length === 0) return
+      recomputer.recover(arrivals)
+      const before = clock.now()
+      await recomputer.idle()
+      if (recomputer.isIdle()) await sourceRows.settle(before)
+    },
     idle,
     async close() {
       await Promise.all([pusher.idle(), appender.idle()])
+      const isSettled = recomputer.isIdle()
       await recomputer.close()
+      if (isSettled && appends > 0) await sourceRows.settle(clock.now()).catch(() => undefined)
     },
   }
 }

@@ -16,10 +16,11 @@ import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
+import type { Arrival } from '../store/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, readersOf } from './affected.ts'
 import type { AppendedRows } from './append.ts'
 import { createLater, type Later } from './later.ts'
-import { keyOfRow, keyPositions, visibleFrom } from './row-values.ts'
+import { keyOfRow, keyPositions } from './row-values.ts'
 
 /** Keys of all features that may wait; more and new rows are refused. */
 const MAX_WAITING_KEYS = 200_000
@@ -30,7 +31,7 @@ const MAX_BATCH_KEYS = 50_000
 /** Batches of different features at once: requests need the engine too. */
 const MAX_BATCHES = 2
 const FIRST_PAUSE_MS = 10
-const LONGEST_PAUSE_MS = 200
+const LONGEST_PAUSE_MS = 50
 const TIMEOUT_MS = 30_000
 /** A key that fails so often in a row is left to the schedule. */
 const MAX_ATTEMPTS = 4
@@ -51,8 +52,10 @@ export interface Recomputer {
   changed(feature: Feature, keys: AffectedKeys): void
   /** @throws FabraError overloaded when keys wait in too great a number, or for too long. */
   checkRoom(): void
-  /** Keys that wait for their batch. */
-  waiting(): number
+  /** Keys may have values from before these rows came: the process ended too soon. */
+  recover(arrivals: readonly Arrival[]): void
+  /** Whether nothing is left to compute but what becomes visible later. */
+  isIdle(): boolean
   /** Resolves when nothing is left to compute but what becomes visible later. */
   idle(): Promise<void>
   /** Nothing more is begun. Resolves when the batches under way are done. */
@@ -100,12 +103,11 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
 
   const registry = (): Registry => options.version().registry
 
-  function follow({ source, columns, rows }: AppendedRows): void {
+  function follow({ source, columns, rows, times }: AppendedRows): void {
     const version = options.version()
     const readers = readersOf(version, source.name)
     if (readers.length === 0) return
     const now = clock.now()
-    const times = rows.map((row) => visibleFrom(source, columns, row))
     for (const entity of new Set(readers.map((feature) => feature.entity))) {
       const definition = version.registry.entities.get(entity)
       const positions = definition && keyPositions(definition, columns)
@@ -282,7 +284,12 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
         })
       }
     },
-    waiting,
+    recover(arrivals) {
+      for (const { source, visibleAt } of arrivals) {
+        for (const feature of readersOf(options.version(), source)) add(feature, 'all', Math.max(visibleAt, clock.now()))
+      }
+    },
+    isIdle: () => timers === 0 && batches === 0 && turns.length === 0,
     idle,
     close() {
       closed = true

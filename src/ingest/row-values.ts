@@ -179,16 +179,17 @@ export function keyOfRow(entity: Entity, positions: readonly number[], row: read
   }
 }
 
-/** The first moment from which a row is seen; null: never. */
-export function visibleFrom(source: Source, columns: readonly TableColumn[], row: readonly SqlValue[]): Micros | null {
-  const time = (name: string | null) => {
-    const value = name === null ? undefined : row[columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase())]
-    return value instanceof SqlTimestamp ? value.micros : null
+/** Tells the first moment from which a row is seen; null: never. */
+export function visibility(source: Source, columns: readonly TableColumn[]): (row: readonly SqlValue[]) => Micros | null {
+  const at = (name: string | null) => (name === null ? -1 : columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase()))
+  const [timestamp, available] = [at(source.timestamp), at(source.available)]
+  const time = (value: SqlValue | undefined) => (value instanceof SqlTimestamp ? value.micros : null)
+  if (source.timestamp === null) return () => 0
+  return (row) => {
+    const happened = time(row[timestamp])
+    if (happened === null) return null
+    if (source.available === null) return happened + source.delay + 1
+    const arrived = time(row[available])
+    return arrived === null ? null : Math.max(happened + source.delay + 1, arrived)
   }
-  if (source.timestamp === null) return 0
-  const at = time(source.timestamp)
-  if (at === null) return null
-  if (source.available === null) return at + source.delay + 1
-  const available = time(source.available)
-  return available === null ? null : Math.max(at + source.delay + 1, available)
 }

@@ -21,6 +21,14 @@ export interface AppendRequest {
   readonly ids: readonly (string | null)[]
   readonly idempotency: { readonly key: string; readonly contentHash: string } | null
   readonly arrivedAt: Micros
+  /** Times from which its rows are seen, roughly. */
+  readonly visibleAt: readonly Micros[]
+}
+
+/** Rows of a source whose effects may not all be computed yet. */
+export interface Arrival {
+  readonly source: string
+  readonly visibleAt: Micros
 }
 
 /**
@@ -40,11 +48,8 @@ export interface SourceRows {
   firstUnfit(type: string, texts: readonly (string | null)[]): Promise<number | undefined>
   /** In the order given, all of them or none; durable when it resolves. @throws SqlError */
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>
-  /** Appended rows that become visible later than `after`, as JSON texts of `columns`; at most `limit`. */
-  visibleAfter(
-    source: Source,
-    columns: readonly string[],
-    after: Micros,
-    limit: number,
-  ): Promise<readonly { readonly at: Micros; readonly values: readonly SqlValue[] }[]>
+  /** What was appended since it was last settled, also before this process. */
+  arrivals(): Promise<readonly Arrival[]>
+  /** Values are up with everything that was visible before this. */
+  settle(before: Micros): Promise<void>
 }

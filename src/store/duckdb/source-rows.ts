@@ -32,6 +32,8 @@ const FORGET_KEYS_EVERY = 1_000
 
 const FIND_KEY = 'SELECT content_hash FROM fabra.idempotency_keys WHERE source = $1 AND key = $2'
 const REMEMBER_KEY = 'INSERT INTO fabra.idempotency_keys (source, key, content_hash, accepted_at) VALUES ($1, $2, $3, $4)'
+const LIST_ARRIVALS = 'SELECT DISTINCT source, visible_at FROM fabra.source_arrivals'
+const SETTLE = 'DELETE FROM fabra.source_arrivals WHERE visible_at <= $1'
 const FORGET_KEYS = "DELETE FROM fabra.idempotency_keys WHERE accepted_at < $1::TIMESTAMPTZ - INTERVAL '1 day'"
 
 export function createDuckdbSourceRows(database: Database): SourceRows {
@@ -69,15 +71,13 @@ export function createDuckdbSourceRows(database: Database): SourceRows {
           })
         }),
       ),
-    visibleAfter: (source, columns, after, limit) =>
-      database.readers.use(ownDeadline(), async (session, left) => {
-        const at = visibleAt(source)
-        const { rows } = await session.read(
-          `SELECT ${[at, ...columns.map(quoteName)].join(', ')} FROM ${quoteTable(source.name)} WHERE ${at} > $1::TIMESTAMPTZ ORDER BY 1 LIMIT $2`,
-          [new SqlTimestamp(after), limit],
-          left,
-        )
-        return rows.flatMap(([time, ...values]) => (time instanceof SqlTimestamp ? [{ at: time.micros, values }] : []))
+    async arrivals() {
+      const { rows } = await database.readers.use(ownDeadline(), (session, left) => session.read(LIST_ARRIVALS, [], left))
+      return rows.flatMap(([source, at]) => (at instanceof SqlTimestamp ? [{ source: String(source), visibleAt: at.micros }] : []))
+    },
+    settle: (before) =>
+      database.loader.use(ownDeadline(), async (session, left) => {
+        await session.read(SETTLE, [new SqlTimestamp(before)], left)
       }),
   }
 }
@@ -102,11 +102,6 @@ export async function restoreRows(session: Session, source: string, columns: rea
       error,
     )
   }
-}
-
-function visibleAt({ timestamp, available, delay }: Source): string {
-  const at = `${quoteName(timestamp ?? '')}::TIMESTAMPTZ + INTERVAL '${delay + 1} microseconds'`
-  return available === null ? at : `greatest(${at}, ${quoteName(available)}::TIMESTAMPTZ)`
 }
 
 async function describeSource(session: Session, source: Source) {
@@ -153,6 +148,9 @@ async function appendGroup(session: Session, group: readonly AppendRequest[]): P
   ])
   const [schema, name] = splitName(source.name)
   await appendColumns(session, { schema, name, types: columns.map(({ type }) => chunkType(type)) }, kept)
+  const times = new Set(group.flatMap((request) => request.visibleAt))
+  const arrivals = [...times].map((at) => [source.name, new SqlTimestamp(at)])
+  await appendColumns(session, { schema: 'fabra', name: 'source_arrivals', types: [VARCHAR, TIMESTAMPTZ] }, arrivals)
   if (source.file !== null) {
     const rows = texts.map(({ text, at }) => [source.name, new SqlTimestamp(at), text])
     await appendColumns(session, { schema: 'fabra', name: 'source_rows', types: [VARCHAR, TIMESTAMPTZ, VARCHAR] }, rows)

@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS fabra.source_rows (
   arrived_at TIMESTAMPTZ NOT NULL,
   row VARCHAR NOT NULL
 );
+CREATE TABLE IF NOT EXISTS fabra.source_arrivals (
+  source VARCHAR NOT NULL,
+  visible_at TIMESTAMPTZ NOT NULL
+);
 CREATE TABLE IF NOT EXISTS fabra.idempotency_keys (
   source VARCHAR NOT NULL,
   key VARCHAR NOT NULL,
