@@ -22,17 +22,14 @@ const WINDOWS_PER_PIECE = 4
 const SHIFT = '500000000000000000'
 
 /**
- * Over `__fabra_row`; columns as the set-based statement gives them. Several plans become one statement, with their columns one after another: rows
- * and events meet once, in the longest window, and each aggregate looks at its own part of it.
+ * Over `__fabra_row`; columns as the set-based statement gives them. Several plans become one statement, with their columns one after another.
  * @param plans At least one; all of them `joinsWith` the first.
  * @param pairsPerEvent From which ratio of pairs to events and rows on a key is heavy; 0: every key with events.
  */
 export async function joinedStatement(plans: readonly PlainAggregate[], store: SourceStore, pairsPerEvent: number): Promise<string> {
   const joined = await joinedOf(plans, store)
-  const { keys, members } = joined
-  const reaches = members.map((member) => `${reach(member.plan, member.texts)} AS ${member.reach}`)
-  const longest = `GREATEST(${members.map((member) => member.reach).join(', ')}) AS __fabra_reach`
-  const asked = `SELECT *, ${longest} FROM (SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reaches.join(', ')} FROM __fabra_row)`
+  const { keys } = joined
+  const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(joined)} AS __fabra_reach FROM __fabra_row`
   return (
     `WITH __fabra_asked AS MATERIALIZED (\n${asked}\n), __fabra_width AS MATERIALIZED (\n` +
     `SELECT ${WINDOWS_PER_PIECE} * (MAX(__fabra_reach) + 1) AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
@@ -41,14 +38,22 @@ export async function joinedStatement(plans: readonly PlainAggregate[], store: S
   )
 }
 
-/** Whether two plans may be one statement: the same rows of one source, by the same key, both with a window or both without. */
+/**
+ * Whether two plans may be one statement: the same window of the same source, by the same key. (Windows of different lengths would do too, but
+ * then every aggregate would look at all pairs of the longest one.)
+ */
 export function joinsWith(a: PlainAggregate, b: PlainAggregate): boolean {
   return (
     a.shadow.source.name === b.shadow.source.name &&
     physical(a) === physical(b) &&
     a.keyColumns.join('\0') === b.keyColumns.join('\0') &&
-    (a.lower === null) === (b.lower === null)
+    windowOf(a) === windowOf(b)
   )
+}
+
+/** Without the places where it stands in its text. */
+function windowOf({ lower }: PlainAggregate): string {
+  return JSON.stringify(lower, (name, value: unknown) => (name === 'query_location' ? undefined : value))
 }
 
 interface Texts {
@@ -58,29 +63,22 @@ interface Texts {
   readonly select: readonly string[]
 }
 
-interface Member {
-  readonly plan: PlainAggregate
-  readonly texts: Texts
-  /** Name of the column that says how far back its window begins. */
-  readonly reach: string
-}
-
 interface Joined {
   readonly plan: PlainAggregate
-  readonly members: readonly Member[]
+  readonly lower: string | null
   readonly keys: readonly string[]
   readonly windowed: boolean
   /** What is looked at of an event: `__fabra_x<i>`. */
   readonly looks: readonly string[]
-  readonly aggregates: readonly { readonly name: string; readonly call: string; readonly member: Member; readonly isCount: boolean }[]
+  readonly aggregates: readonly { readonly name: string; readonly call: string; readonly isCount: boolean }[]
   readonly select: readonly string[]
   /** Conditions that every member puts on events. */
   readonly filters: readonly string[]
 }
 
 async function joinedOf(plans: readonly PlainAggregate[], store: SourceStore): Promise<Joined> {
-  const members: Member[] = []
-  for (const [m, plan] of plans.entries()) members.push({ plan, texts: await deparse(plan, store), reach: `__fabra_reach${m}` })
+  const members: { readonly plan: PlainAggregate; readonly texts: Texts }[] = []
+  for (const plan of plans) members.push({ plan, texts: await deparse(plan, store) })
   const [first] = members
   if (!first) throw new Error('There is nothing to join.')
   const filters = first.texts.filters.filter((filter) => members.every((member) => member.texts.filters.includes(filter)))
@@ -92,12 +90,12 @@ async function joinedOf(plans: readonly PlainAggregate[], store: SourceStore): P
       const look = own.length === 0 ? argument : `CASE WHEN ${own.join(' AND ')} THEN ${argument} END`
       const index = looks.includes(look) ? looks.indexOf(look) : looks.push(look) - 1
       const name = functionOf(aggregate)
-      return { name: `__fabra_m${m}a${i}`, call: `${name}(__fabra_x${index})`, member, isCount: name === 'count' }
+      return { name: `__fabra_m${m}a${i}`, call: `${name}(__fabra_x${index})`, isCount: name === 'count' }
     }),
   )
   const select = members.flatMap((member, m) => member.texts.select.map((text) => text.replace(/__fabra_a(\d+)/g, `__fabra_m${m}a$1`)))
   const keys = first.plan.keyColumns.map((_, i) => `__fabra_k${i}`)
-  return { plan: first.plan, members, keys, windowed: first.plan.lower !== null, looks, aggregates, select, filters }
+  return { plan: first.plan, lower: first.texts.lower, keys, windowed: first.plan.lower !== null, looks, aggregates, select, filters }
 }
 
 /** The share of a key's events that a row meets is guessed from the time they span. */
@@ -114,16 +112,14 @@ function heavyKeys(joined: Joined, pairsPerEvent: number): string {
 }
 
 function lightPart(joined: Joined): string {
-  const { keys, windowed, members } = joined
+  const { keys, windowed } = joined
   const piece = '(SELECT __fabra_piece FROM __fabra_width)'
   const pieceOf = (time: string) => `(${time} + ${SHIFT}) // ${piece}`
   const pieces = `range(${pieceOf('__fabra_at - __fabra_reach')}, ${pieceOf('__fabra_at')} + 1)`
   const on = [...keys, ...(windowed ? ['__fabra_p'] : [])].map((name) => `__fabra_r.${name} = __fabra_e.${name}`)
   on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${joined.plan.shadow.source.delay}`)
   if (windowed) on.push('__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.__fabra_reach')
-  const inOwnWindow = ({ reach: own }: Member) =>
-    windowed && members.length > 1 ? ` FILTER (__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.${own})` : ''
-  const aggregates = joined.aggregates.map(({ name, call, member }) => `${call}${inOwnWindow(member)} AS ${name}`)
+  const aggregates = joined.aggregates.map(({ name, call }) => `${call} AS ${name}`)
   const found = joined.aggregates.map(({ name, isCount }) => (isCount ? `COALESCE(${name}, 0) AS ${name}` : name))
   const rows = windowed ? `SELECT *, UNNEST(${pieces}) AS __fabra_p FROM __fabra_light` : 'SELECT * FROM __fabra_light'
   const met = windowed ? `SELECT *, ${pieceOf('__fabra_at')} AS __fabra_p FROM (${events(joined)})` : events(joined)
@@ -136,18 +132,17 @@ function lightPart(joined: Joined): string {
 }
 
 function sortedPart(joined: Joined): string {
-  const { keys, members, windowed } = joined
+  const { keys, windowed } = joined
   const using = `SEMI JOIN __fabra_heavy USING (${keys.join(', ')})`
-  const reaches = members.map((member) => member.reach)
-  const frame = (from: string) =>
-    `(PARTITION BY ${keys.join(', ')} ORDER BY __fabra_at RANGE BETWEEN ${from} PRECEDING AND ${joined.plan.shadow.source.delay + 1} PRECEDING)`
-  const calls = joined.aggregates.map(({ name, call, member }) => `${call} OVER ${frame(windowed ? member.reach : 'UNBOUNDED')} AS ${name}`)
+  const nothing = joined.looks.map(() => 'NULL')
+  const calls = joined.aggregates.map(({ name, call }) => `${call} OVER __fabra_window AS ${name}`)
   return (
     `SELECT __fabra_ord, 1, ${joined.select.join(', ')} FROM (\n` +
     `SELECT __fabra_ord, ${calls.join(', ')} FROM (\n` +
-    `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, ${reaches.map((name) => `CAST(0 AS BIGINT) AS ${name}`).join(', ')}, * FROM (${events(joined)}) AS __fabra_event ${using}\n` +
-    `UNION ALL\nSELECT ${['__fabra_ord', ...reaches, ...keys, '__fabra_at', ...joined.looks.map(() => 'NULL')].join(', ')} FROM __fabra_asked ${using}\n` +
-    ') AS __fabra_stream\n) AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
+    `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, CAST(0 AS BIGINT) AS __fabra_reach, * FROM (${events(joined)}) AS __fabra_event ${using}\n` +
+    `UNION ALL\nSELECT __fabra_ord, __fabra_reach, ${[...keys, '__fabra_at', ...nothing].join(', ')} FROM __fabra_asked ${using}\n) AS __fabra_stream\n` +
+    `WINDOW __fabra_window AS (PARTITION BY ${keys.join(', ')} ORDER BY __fabra_at RANGE BETWEEN ${windowed ? '__fabra_reach' : 'UNBOUNDED'} PRECEDING AND ${joined.plan.shadow.source.delay + 1} PRECEDING)\n` +
+    ') AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
   )
 }
 
@@ -168,9 +163,9 @@ function functionOf({ name }: PlainAggregate['aggregates'][number]): string {
 }
 
 /** How far back from a row's time its window begins: whole microseconds, so that strict and inclusive bounds are both exact. */
-function reach(plan: PlainAggregate, texts: Texts): string {
-  if (plan.lower === null || texts.lower === null) return 'CAST(0 AS BIGINT)'
-  const back = `epoch_us(__fabra_as_of) - epoch_us(CAST(${texts.lower} AS TIMESTAMPTZ))`
+function reach({ plan, lower }: Joined): string {
+  if (plan.lower === null || lower === null) return 'CAST(0 AS BIGINT)'
+  const back = `epoch_us(__fabra_as_of) - epoch_us(CAST(${lower} AS TIMESTAMPTZ))`
   return `GREATEST(COALESCE(${plan.lower.inclusive ? back : `${back} - 1`}, 0), 0)`
 }
 
