@@ -7,6 +7,7 @@ import type { Config } from './config.ts'
 import type { Feature } from './definition/model.ts'
 import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
+import { createWebhook } from './observability/webhook.ts'
 import { openProject } from './project.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { type FileWatch, watchFiles } from './runtime/watch.ts'
@@ -49,6 +50,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
+  const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
   const project = await openProject({
     files: options.files,
     dataDir,
@@ -56,6 +58,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     clockOffset: options.clockOffset,
     log,
     runtime: options.runtime,
+    ...(webhook ? { notify: webhook.send } : {}),
   })
   let stopping = false
   const http: HttpOptions = {
@@ -82,6 +85,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     await server?.stop(deadline - performance.now())
     if (server) await rm(noteOf(dataDir), { force: true })
     await project.close(Math.max(0, deadline - performance.now()))
+    await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
   }
 
   return {

@@ -12,6 +12,8 @@ export interface Config {
   readonly drainSeconds: number
   /** Folder for the unpacked native library; null: the user's cache folder. */
   readonly cacheDir: string | null
+  /** Where failures are told; null: nowhere. */
+  readonly webhook: { readonly url: string; readonly secret: string | null } | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
 }
@@ -32,6 +34,8 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_PORT', default: '8000', help: 'port to listen on' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
   { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
+  { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
+  { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
 ]
@@ -76,6 +80,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     port: whole('FABRA_PORT', 8000, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     cacheDir: text('FABRA_CACHE_DIR') ?? null,
+    webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
@@ -83,4 +88,14 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
+}
+
+function webhook(url: string | undefined, secret: string | undefined, problems: string[]): Config['webhook'] {
+  if (url === undefined) {
+    if (secret !== undefined) problems.push('FABRA_WEBHOOK_SECRET is set without FABRA_WEBHOOK_URL.')
+    return null
+  }
+  const protocol = URL.parse(url)?.protocol
+  if (protocol !== 'http:' && protocol !== 'https:') problems.push('FABRA_WEBHOOK_URL is not an http:// or https:// address.')
+  return { url, secret: secret ?? null }
 }

@@ -7,13 +7,17 @@ import type { EntityKey } from './definition/entity-key.ts'
 import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
-import { createIngest, type Ingest } from './ingest/ingest.ts'
+import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
 import type { Logger } from './observability/logger.ts'
+import type { WebhookEvent } from './observability/webhook.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
+import { createAlerts } from './refresh/alerts.ts'
+import { createKeySample } from './refresh/key-sample.ts'
 import { createRuns, type Run, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
+import { judge } from './serving/freshness.ts'
 import type { Serving } from './serving/serving.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
@@ -38,6 +42,8 @@ export interface ProjectOptions {
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly log: Logger
+  /** Told of failing refreshes and values that are too old. */
+  readonly notify?: (event: WebhookEvent) => void
   /** Made for these files and this clock, perhaps loading already. Closed by the project. */
   readonly runtime?: Runtime
 }
@@ -89,6 +95,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
       return await assemble(parts, loaded, {
         trainingStore: createDuckdbTrainingStore(database),
         sourceRows: createDuckdbSourceRows(database),
+        notify: options.notify,
       })
     } catch (error) {
       await database.close()
@@ -108,12 +115,13 @@ async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore:
   return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
 }
 
-interface Stores {
+interface Around {
   readonly trainingStore: TrainingStore
   readonly sourceRows: SourceRows
+  readonly notify: ProjectOptions['notify']
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore, sourceRows }: Stores): Promise<Project> {
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore, sourceRows, notify }: Around): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
   let files = loaded.files
   let warm = true
@@ -122,7 +130,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
   let version = await take(loaded, undefined)
   const scheduler = createScheduler({
     features: () => version.serving.registry.features.values(),
-    refresh: (feature, keys, before) => version.refresher.run(feature, keys, { reason: 'schedule', before }),
+    refresh: (feature, keys, before) => refreshed(feature, keys, { reason: 'schedule', before }),
     activeKeys,
     listedKeys: (entity) => version.listKeys(entity),
     schedule,
@@ -130,7 +138,31 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
     log,
   })
 
-  const ingest = createIngest({ online, offline, recorder, sourceRows, version: () => version.ingest, keysInUse: activeKeys, clock, log })
+  // Keys of pushed features are nobody's to refresh; some of them tell whether pushes still come.
+  const pushed = createKeySample()
+  const keysInUse: IngestKeys = {
+    of: (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
+    touch: (feature, key) => (feature.refresh === null ? pushed.note(feature, key) : activeKeys.touch(feature, key)),
+    drop: (feature, key) => (feature.refresh === null ? pushed : activeKeys).drop(feature, key),
+  }
+  const alerts =
+    notify &&
+    createAlerts({
+      features: () => version.serving.registry.features.values(),
+      keysInUse: (feature) => keysInUse.of(feature),
+      online,
+      isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
+      send: notify,
+      clock,
+    })
+
+  async function refreshed(...args: Parameters<Version['refresher']['run']>): Promise<Run> {
+    const run = await version.refresher.run(...args)
+    alerts?.ran(run)
+    return run
+  }
+
+  const ingest = createIngest({ online, offline, recorder, sourceRows, version: () => version.ingest, keysInUse, clock, log })
 
   /** Check loaded definitions and put them into use, or leave everything as it is. */
   async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
@@ -163,7 +195,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)
-      return version.refresher.run(feature, due, { reason: 'request', before: null })
+      return refreshed(feature, due, { reason: 'request', before: null })
     },
     async history(query) {
       await recorder.flush()
@@ -193,6 +225,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
           done()
           if (closing) return
           scheduler.start()
+          alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
         })
     },
@@ -200,6 +233,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
     reload,
     async close(graceMs) {
       closing = true
+      alerts?.stop()
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, graceMs)
       await Promise.race([Promise.all([scheduler.stop(), ingest.close(), version.serving.engine.idle()]), late.promise])
@@ -211,6 +245,12 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
       await offline.close()
     },
   }
+}
+
+/** Expired or, where nothing expires, stale. */
+function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Micros): boolean {
+  const rule = planned.get(feature.name)?.rule
+  return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
 }
 
 function sourceFiles(registry: Registry): string[] {
