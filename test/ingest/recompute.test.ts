@@ -1,0 +1,127 @@
+import { expect, test } from 'bun:test'
+import { entityKey } from '../../src/definition/entity-key.ts'
+import type { Feature } from '../../src/definition/model.ts'
+import { createRecomputer, type Recomputer } from '../../src/ingest/recompute.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
+
+interface RecomputeBench extends AsyncDisposable {
+  readonly bench: Bench
+  readonly recomputer: Recomputer
+  feature(name: string): Feature
+  /** Rows about these keys came and can be seen from then on. */
+  add(name: string, keys: readonly string[] | 'all', visibleAt?: number): void
+}
+
+async function open(features: WrittenBench['features'] = { count: { refresh: '1h' } }): Promise<RecomputeBench> {
+  const bench = await openBench({ features })
+  const { online, activeKeys } = bench.parts()
+  const version = () => bench.version().ingest
+  const recomputer = createRecomputer({ version, online, keysInUse: activeKeys.of, clock: bench.clock, log: silentLogger })
+  const feature = (name: string) => {
+    const found = bench.registry.features.get(name)
+    if (!found) throw new Error(`No feature ${name}.`)
+    return found
+  }
+  return {
+    bench,
+    recomputer,
+    feature,
+    add(name, keys, visibleAt = bench.clock.now()) {
+      const user = bench.registry.entities.get('User')
+      if (!user) throw new Error('No User.')
+      recomputer.add(feature(name), keys === 'all' ? 'all' : new Map(keys.map((key) => [key, entityKey(user, [key])])), visibleAt)
+    },
+    async [Symbol.asyncDispose]() {
+      await recomputer.close()
+      await bench.close()
+    },
+  }
+}
+
+test('only keys that have a value are computed, each once for all rows that came meanwhile', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add } = open_
+  bench.programme.set('count', ({ asOf }) => asOf)
+  for (const key of ['u1', 'u2', 'u3']) await bench.read('count', key)
+  bench.clock.advance('1m')
+  for (let i = 0; i < 100; i++) add('count', ['u1', 'u2', 'stranger'])
+  await recomputer.idle()
+  expect(['u1', 'u2', 'u3', 'stranger'].map((key) => bench.programme.count('count', key))).toEqual([2, 2, 1, 0])
+  expect(await bench.read('count', 'u2')).toMatchObject({ value: bench.clock.now(), servedFrom: 'online' })
+  add('count', 'all')
+  await recomputer.idle()
+  expect(['u1', 'u2', 'u3', 'stranger'].map((key) => bench.programme.count('count', key))).toEqual([3, 3, 2, 0])
+})
+
+test('a computation that had begun before the row does not count: the key is computed once more', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add, feature } = open_
+  let events = 1
+  bench.programme.set('count', () => events)
+  await bench.read('count')
+  bench.clock.advance('1m')
+  const gate = Promise.withResolvers<void>()
+  bench.programme.set('count', async () => {
+    const seen = events
+    await gate.promise
+    return seen
+  })
+  const user = bench.registry.entities.get('User')
+  if (!user) throw new Error('No User.')
+  const running = bench.version().refresher.run(feature('count'), [entityKey(user, ['u1'])], { reason: 'request', before: null })
+  await Bun.sleep(1)
+  bench.clock.advance('1s')
+  events = 2
+  add('count', ['u1'])
+  await Bun.sleep(30)
+  gate.resolve()
+  await running
+  await recomputer.idle()
+  expect((await bench.read('count')).value).toBe(2)
+})
+
+test('a key that fails is tried again, and in the end left to the schedule', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add } = open_
+  await bench.read('count')
+  let failures = 2
+  bench.programme.set('count', () => {
+    if (failures-- > 0) throw new Error('It broke.')
+    return 9
+  })
+  bench.clock.advance('1m')
+  add('count', ['u1'])
+  const moving = setInterval(() => bench.clock.advance('6s'), 20)
+  await recomputer.idle()
+  expect((await bench.read('count')).value).toBe(9)
+  failures = 100
+  add('count', ['u1'])
+  await recomputer.idle()
+  clearInterval(moving)
+  expect(failures).toBeGreaterThan(90)
+}, 30_000)
+
+test('a row that is visible later is computed when its time has come, not before', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add } = open_
+  await bench.read('count')
+  add('count', ['u1'], bench.clock.now() + 60_000)
+  await recomputer.idle()
+  expect(bench.programme.count('count')).toBe(1)
+  bench.clock.advance('100ms')
+  // It sleeps by the machine's clock, 60 ms.
+  for (let i = 0; i < 100 && bench.programme.count('count') < 2; i++) await Bun.sleep(10)
+  expect(bench.programme.count('count')).toBe(2)
+})
+
+test('too many waiting keys are refused, and taken again when they are done', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add } = open_
+  const keys = Array.from({ length: 200_001 }, (_, i) => `k${i}`)
+  recomputer.checkRoom()
+  add('count', keys, bench.clock.now())
+  expect(() => recomputer.checkRoom()).toThrow(expect.objectContaining({ code: 'overloaded', status: 503 }))
+  await recomputer.idle()
+  recomputer.checkRoom()
+})
