@@ -131,8 +131,12 @@ export interface TrainingDesk {
     question: { readonly text: string; readonly entity: number; readonly columns: readonly TypedColumn[]; readonly alwaysOneRow: boolean },
     options: RunOptions,
   ): Promise<ValuesId>
-  /** Recorded values as of each row's time. One total order (event time, available at, seq), so the same question has the same answer. */
-  asOf(question: AsOfQuestion, entity: number, options: RunOptions): Promise<ValuesId>
+  /**
+   * Recorded values as of each row's time. One total order (event time, available at, seq), so the same question has the same answer.
+   * @param questions About features of one entity, with the same knowledge and snapshot.
+   * @returns values per question, in the order given.
+   */
+  asOf(questions: readonly AsOfQuestion[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
   /** Begins values that come row by row; `add` takes any number of batches. Rows that are never added are missing. */
   collect(columnCount: number): Promise<{ readonly id: ValuesId; add(rows: readonly TextRow[]): Promise<void> }>
   /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */

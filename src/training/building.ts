@@ -72,6 +72,10 @@ export class Building {
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const found = await this.together(recomputed, entityOf, rows)
+    for (const entity of entities.keys()) {
+      const recorded = features.filter((feature) => methods.get(feature) === 'history' && entityOf(feature) === entity)
+      await this.recorded(recorded, entity, found)
+    }
     for (const feature of features) {
       if (found.has(feature)) continue
       const started = performance.now()
@@ -175,7 +179,6 @@ export class Building {
     method: Method,
     at: { readonly entity: number; readonly rows: number; readonly progress: (share: number) => void },
   ): Promise<{ readonly values: ValuesId; readonly how: string }> {
-    if (method === 'history') return { values: await this.recorded(feature, at.entity), how: 'as-of join over recorded values' }
     const sample: Sample = (count) => this.desk.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
     const statement = method === 'recompute' ? await this.parts.pastStatement(feature, at.rows, sample) : null
     if (statement && this.desk.canCompute(statement.columns)) {
@@ -188,16 +191,20 @@ export class Building {
     return { values, how: method === 'replay' ? 'the function, row by row' : 'in small sets, values as JSON' }
   }
 
-  private recorded(feature: Feature, entity: number): Promise<ValuesId> {
+  private async recorded(features: readonly Feature[], entity: number, found: Map<Feature, Found>): Promise<void> {
+    if (features.length === 0) return
     const { asServed, latestKnowledge, snapshot } = this.options
-    const question = {
-      feature: feature.name,
-      fingerprint: feature.fingerprint,
-      lookBack: asServed ? feature.maxStaleness : feature.lookBack,
+    const started = performance.now()
+    const questions = features.map(({ name, fingerprint, maxStaleness, lookBack }) => ({
+      feature: name,
+      fingerprint,
+      lookBack: asServed ? maxStaleness : lookBack,
       knowledge: latestKnowledge ? ('latest' as const) : asServed ? ('served' as const) : ('serving' as const),
       snapshot,
-    }
-    return this.desk.asOf(question, entity, this.run_)
+    }))
+    const ids = await this.desk.asOf(questions, entity, this.run_)
+    for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
+    this.done(features, 'as-of join over recorded values', started, found.size)
   }
 
   private tell(news: Partial<TrainingReport>): void {

@@ -81,9 +81,12 @@ const micros = (value: number) => `CAST(${Math.trunc(value)} AS BIGINT)`
  * A row can be seen from `seen` on, the later of its two times. In the order of being seen, a row that is not greater than all before it is
  * never the answer; the others are steps, each the answer from its own time to the next step's. Steps of one key have different times, so
  * finding a row's step is exact and total, which an ASOF JOIN over the raw history is not; and a key with much history takes no longer than others.
+ *
+ * This makes the steps of all questions at once; `f` is the question's index.
  */
-export function asOfValues(rows: string, entity: number, question: AsOfQuestion): string {
-  const { knowledge, snapshot, lookBack } = question
+export function makeSteps(rows: string, entity: number, questions: readonly AsOfQuestion[]): string {
+  const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
+  const asked = questions.map(({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, ${f})`)
   const later = 'GREATEST(event_timestamp, available_at)'
   const seen = {
     serving: later,
@@ -91,27 +94,42 @@ export function asOfValues(rows: string, entity: number, question: AsOfQuestion)
     served: `CASE WHEN origin = 'computed' THEN event_timestamp ELSE ${later} END`,
   }[knowledge]
   const conditions = [
-    `feature = ${quoteText(question.feature)}`,
-    `fingerprint = ${quoteText(question.fingerprint)}`,
+    `entity_key IN (SELECT __fabra_e${entity}_key FROM read_parquet(${rows}))`,
     ...(knowledge === 'served' ? ["origin <> 'backfill'"] : []),
     ...(snapshot === null ? [] : [`created_at <= make_timestamptz(${micros(snapshot)})`]),
   ]
-  const oldEnough = lookBack === null ? '' : `AND epoch_us(s.event_timestamp) >= epoch_us(r.t) - ${micros(lookBack)}`
-  return `WITH r AS (
-  SELECT __fabra_ord, __fabra_e${entity}_key AS k, __fabra_as_of AS t FROM read_parquet(${rows})
-), ranked AS (
-  SELECT entity_key AS k, value, event_timestamp, ${seen} AS seen,
-    row_number() OVER (PARTITION BY entity_key ORDER BY event_timestamp, available_at, seq) AS place
-  FROM fabra.feature_history
-  WHERE ${conditions.join(' AND ')} AND entity_key IN (SELECT k FROM r)
-), best AS (
-  SELECT *, max(place) OVER (PARTITION BY k ORDER BY seen, place ROWS UNBOUNDED PRECEDING) AS greatest FROM ranked
-), steps AS (
-  SELECT k, seen, max(place) AS place, arg_max(value, place) AS value_, arg_max(event_timestamp, place) AS event_timestamp,
-    arg_max(value IS NULL, place) AS is_tombstone
-  FROM best WHERE place = greatest GROUP BY k, seen
+  return `CREATE OR REPLACE TEMP TABLE __fabra_steps AS
+WITH known AS (
+  SELECT f, entity_key AS k, value, event_timestamp, available_at, seq, ${seen} AS seen
+  FROM fabra.feature_history JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
+  WHERE ${conditions.join(' AND ')}
 )
-SELECT r.__fabra_ord, s.event_timestamp AS __fabra_event_at, s.value_ AS value
-FROM r ASOF JOIN steps AS s ON r.k = s.k AND r.t >= s.seen
-WHERE NOT s.is_tombstone ${oldEnough}`
+SELECT f, k, seen, value, event_timestamp ${knowledge === 'served' ? STEPS_IN_ANY_ORDER : STEPS}`
 }
+
+/**
+ * Of the rows that are seen at once the greatest, unless one of a later event was seen before. Of one event, what is seen later was available later,
+ * so it is the greater one: one sort is enough.
+ */
+const STEPS = `FROM known
+WINDOW inorder AS (PARTITION BY f, k ORDER BY seen, event_timestamp, available_at, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+QUALIFY event_timestamp = max(event_timestamp) OVER inorder AND lead(seen) OVER inorder IS DISTINCT FROM seen`
+
+/** Where what is seen later may have been available earlier, each row's place in the order is found first. */
+const STEPS_IN_ANY_ORDER = `FROM (
+  SELECT *, max(place) OVER (PARTITION BY f, k ORDER BY seen, place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS greatest
+  FROM (SELECT *, row_number() OVER (PARTITION BY f, k ORDER BY event_timestamp, available_at, seq) AS place FROM known)
+)
+WHERE place = greatest
+QUALIFY row_number() OVER (PARTITION BY f, k, seen ORDER BY place DESC) = 1`
+
+/** The step of each row for one question, out of what `makeSteps` made. */
+export function asOfValues(rows: string, entity: number, f: number, { lookBack }: AsOfQuestion): string {
+  const oldEnough = lookBack === null ? '' : `AND epoch_us(s.event_timestamp) >= epoch_us(r.t) - ${micros(lookBack)}`
+  return `SELECT r.__fabra_ord, s.event_timestamp AS __fabra_event_at, s.value
+FROM (SELECT __fabra_ord, __fabra_e${entity}_key AS k, __fabra_as_of AS t FROM read_parquet(${rows})) AS r
+ASOF JOIN (SELECT * FROM __fabra_steps WHERE f = ${f}) AS s ON r.k = s.k AND r.t >= s.seen
+WHERE s.value IS NOT NULL ${oldEnough}`
+}
+
+export const DROP_STEPS = 'DROP TABLE IF EXISTS temp.main.__fabra_steps'

@@ -19,7 +19,7 @@ import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, writeStatement } from './training-output.ts'
 import { writeRows } from './training-rows.ts'
-import { asOfValues, canType, rowTableFrom, typedValues } from './training-sql.ts'
+import { asOfValues, canType, DROP_STEPS, makeSteps, rowTableFrom, typedValues } from './training-sql.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
 const STATEMENT_ROWS = 1_000_000
@@ -145,12 +145,24 @@ class Desk implements TrainingDesk {
     if (rows[0]?.[0] === true) throw new SqlError('runtime', 'A row has more than one answer.', null)
   }
 
-  async asOf(question: Parameters<TrainingDesk['asOf']>[0], entity: number, options: RunOptions): Promise<ValuesId> {
-    const file = quoteText(join(this.folder, `values-${this.held.length}.parquet`))
-    await this.database.readers.use(options, (session, left) =>
-      session.execute(`COPY (${asOfValues(this.rowsPath, entity, question)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, left),
-    )
-    return this.hold({ kind: 'recorded', from: `read_parquet(${file})` })
+  async asOf(questions: Parameters<TrainingDesk['asOf']>[0], entity: number, options: RunOptions): Promise<readonly ValuesId[]> {
+    return this.database.readers.use(options, async (session, left) => {
+      try {
+        await session.execute(makeSteps(this.rowsPath, entity, questions), left)
+        const ids: ValuesId[] = []
+        for (const [f, question] of questions.entries()) {
+          const file = quoteText(join(this.folder, `values-${this.held.length}.parquet`))
+          await session.execute(
+            `COPY (${asOfValues(this.rowsPath, entity, f, question)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`,
+            left,
+          )
+          ids.push(this.hold({ kind: 'recorded', from: `read_parquet(${file})` }))
+        }
+        return ids
+      } finally {
+        await session.execute(DROP_STEPS, ownDeadline())
+      }
+    })
   }
 
   async collect(columnCount: number): ReturnType<TrainingDesk['collect']> {
