@@ -110,6 +110,7 @@ export function createPusher(options: PusherOptions): Pusher {
     // From here to `record` nothing else can be accepted.
     const states = new Map(known.map((state) => [state.field, state]))
     const writes: RecordedWrite[] = []
+    const now = clock.now()
     const receipts = turn.map(({ feature, entity, rows }) => {
       const receipt = { accepted: 0, duplicates: 0, fenced: 0 }
       const state = states.get(fieldOf(feature))
@@ -118,7 +119,7 @@ export function createPusher(options: PusherOptions): Pusher {
         else if (state?.isRepeated(row, toHistoryText(feature, row.texts))) receipt.duplicates++
         else {
           receipt.accepted++
-          writes.push(asWrite({ feature, entity, row }, state?.availableAt(row) ?? 0))
+          writes.push(asWrite({ feature, entity, row }, Math.max(now, state?.availableAt(row) ?? now)))
         }
       }
       return receipt
@@ -134,12 +135,6 @@ export function createPusher(options: PusherOptions): Pusher {
         for (const one of turn) one.reject(error)
       },
     )
-  }
-
-  function asWrite({ feature, entity, row }: { feature: Feature; entity: Entity; row: PushedRow }, notBefore: Micros): RecordedWrite {
-    const availableAt = Math.max(clock.now(), notBefore)
-    const value = { texts: row.texts, eventAt: row.eventAt, availableAt, origin: 'pushed' as const, oldestInputAt: null }
-    return { feature, entity, key: row.key, value }
   }
 
   /** What the stores hold at the event times of these rows. */
@@ -159,6 +154,11 @@ export function createPusher(options: PusherOptions): Pusher {
   }
 
   return { push, idle: async () => turns }
+}
+
+function asWrite({ feature, entity, row }: { feature: Feature; entity: Entity; row: PushedRow }, availableAt: Micros): RecordedWrite {
+  const value = { texts: row.texts, eventAt: row.eventAt, availableAt, origin: 'pushed' as const, oldestInputAt: null }
+  return { feature, entity, key: row.key, value }
 }
 
 interface Group {

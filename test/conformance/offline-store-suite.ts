@@ -155,12 +155,15 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
           entityKey: `k${i} ä,"`,
           value: odd[i % odd.length] ?? null,
           eventAt: -1_000_000 + i,
-          availableAt: 1_767_323_045_123_456 + i,
-          seq: i + 1,
+          availableAt: 1_767_323_045_123_456,
+          seq: 2 * i + 1,
         }),
       )
-      const other = Array.from({ length: 300 }, (_, i) => row({ feature: 'other', origin: 'pushed', entityKey: `k${i}`, seq: 1000 + i }))
-      await store.append([...rows, ...other])
+      const other = Array.from({ length: 300 }, (_, i) => row({ feature: 'other', origin: 'pushed', entityKey: `k${i}`, seq: 2000 + i }))
+      // Accepted at another time each.
+      const single = Array.from({ length: 300 }, (_, i) => row({ feature: 'single', entityKey: `k${i}`, createdAt: i, seq: 3000 + i }))
+      await store.append([...rows, ...other, ...single])
+      expect(await store.latestOf('single', 'f1', ['k0', 'k299'])).toEqual([single[0], single[299]])
       const found = await store.latestOf(
         'spend',
         'f1',

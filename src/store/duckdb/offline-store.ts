@@ -7,7 +7,7 @@ import { SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
 import {
-  APPEND_ROWS,
+  appendRowsOf,
   CATALOG,
   FORGET_KEY,
   KEYS_SINCE,
@@ -100,36 +100,42 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
 
 async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   await inTransaction(session, async () => {
-    // The appender is quickest for few rows. It holds up this thread, value by value, so many go as lists.
-    if (rows.length >= LISTS_FROM && !rows.some(holdsNul)) {
-      const groups = Map.groupBy(rows, (row) => `${row.feature} ${row.fingerprint} ${row.origin}`)
-      for (const group of groups.values()) await appendList(session, group)
-      return
+    // The appender is quickest for few rows. It holds up this thread, value by value, so many that came together go as lists.
+    const groups = rows.length < LISTS_FROM ? [rows] : [...Map.groupBy(rows, writeOf).values()]
+    const few: HistoryRow[] = []
+    for (const group of groups) {
+      if (group.length < LISTS_FROM || group.some(holdsNul)) for (const row of group) few.push(row)
+      else await appendList(session, group)
     }
-    const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
-    const pace = createPace()
-    for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
-      const wait = pace()
-      if (wait) await wait
-      appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
-    }
-    appender.closeSync()
+    if (few.length > 0) await appendFew(session, few)
   })
+}
+
+async function appendFew(session: Session, rows: readonly HistoryRow[]): Promise<void> {
+  const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
+  const pace = createPace()
+  for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
+    const wait = pace()
+    if (wait) await wait
+    appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
+  }
+  appender.closeSync()
+}
+
+/** What rows of one write have in common. */
+function writeOf({ feature, fingerprint, origin, availableAt, createdAt }: HistoryRow): string {
+  return `${feature} ${fingerprint} ${origin} ${availableAt} ${createdAt}`
 }
 
 async function appendList(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   const [first] = rows
   if (!first) return
+  const { feature, fingerprint, origin, availableAt, createdAt, seq } = first
   const list = (item: (row: HistoryRow) => string | number) => rows.map(item).join('\0')
-  const lists = [
-    list((row) => row.entityKey),
-    list((row) => row.value ?? ''),
-    list((row) => row.eventAt),
-    list((row) => row.availableAt),
-    list((row) => row.createdAt),
-    list((row) => row.seq),
-  ]
-  await session.read(APPEND_ROWS, [first.feature, first.fingerprint, first.origin, ...lists], ownDeadline())
+  const lists = [list((row) => row.entityKey), list((row) => row.value ?? ''), list((row) => row.eventAt)]
+  const counted = rows.every((row, i) => row.seq === seq + i)
+  const parameters = [feature, fingerprint, origin, ...lists, counted ? seq : list((row) => row.seq), availableAt, createdAt]
+  await session.read(appendRowsOf(counted), parameters, ownDeadline())
 }
 
 function holdsNul(row: HistoryRow): boolean {
