@@ -172,16 +172,17 @@ QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
 /**
  * Many rows that one write brought: of one feature version, origin, and times of acceptance. Lists come as texts, their items apart by NUL, which
  * none of them holds: taken apart on the engine's own threads, in half the time of its JSON. An empty value is none.
- * @param counted Whether `seq` counts up from $7 row by row; else it is a list too.
+ * @param counted Whether `seq` counts up from $7, row by row; else it is a list too.
  */
 export function appendRowsOf(counted: boolean): string {
+  const lists = `unnest(string_split($4, chr(0))) AS entity_key, unnest(string_split($5, chr(0))) AS value, unnest(string_split($6, chr(0))) AS event_us`
+  const rows = counted
+    ? `SELECT *, $7::BIGINT + row_number() OVER () - 1 AS seq FROM (SELECT ${lists})`
+    : `SELECT ${lists}, unnest(string_split($7, chr(0)))::BIGINT AS seq`
   return `
 INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
 SELECT $1, $2, entity_key, nullif(value, ''), make_timestamptz(event_us::BIGINT), make_timestamptz($8::BIGINT), make_timestamptz($9::BIGINT), seq, $3
-FROM (
-  SELECT unnest(string_split($4, chr(0))) AS entity_key, unnest(string_split($5, chr(0))) AS value, unnest(string_split($6, chr(0))) AS event_us,
-    ${counted ? 'unnest(range($7::BIGINT, $7::BIGINT + len(string_split($6, chr(0)))))' : 'unnest(string_split($7, chr(0)))::BIGINT'} AS seq
-)`
+FROM (${rows})`
 }
 
 /** Of the rows with exactly these times ($3 keys, $4 microseconds, side by side) the one accepted last. The bounds ($5, $6) let the engine skip blocks. */
