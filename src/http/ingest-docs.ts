@@ -1,5 +1,5 @@
 /** What /openapi.json says about data that comes in. */
-import { failures, list, object, ok, query, ref } from './openapi-docs.ts'
+import { failures, list, object, ok, ref } from './openapi-docs.ts'
 
 type Json = Record<string, unknown>
 
@@ -57,7 +57,6 @@ export const forgetDoc: Json = {
   operationId: 'forgetEntity',
   summary:
     'Forget one entity key: its stored values and history go, and only later events count. Rows of sources stay. Several key columns: `-` for the id, the columns in the query.',
-  parameters: [query('…', 'Key columns, for entities with several.')],
   responses: {
     200: ok('Forgotten, durably.', ref('ForgetReceipt')),
     ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.'], ['503', 'A store cannot be reached. Send it again.']),

@@ -27,14 +27,18 @@ import { engineMessage } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
 
 const CHUNK_ROWS = 2048
-/** Idempotency keys are remembered for a day, the newest of them all. */
+/** Idempotency keys are remembered for a day, and so many of them. */
+const MAX_KEYS = 100_000
 const FORGET_KEYS_EVERY = 1_000
 
 const FIND_KEY = 'SELECT content_hash FROM fabra.idempotency_keys WHERE source = $1 AND key = $2'
 const REMEMBER_KEY = 'INSERT INTO fabra.idempotency_keys (source, key, content_hash, accepted_at) VALUES ($1, $2, $3, $4)'
 const LIST_ARRIVALS = 'SELECT DISTINCT source, visible_at FROM fabra.source_arrivals'
 const SETTLE = 'DELETE FROM fabra.source_arrivals WHERE visible_at <= $1'
-const FORGET_KEYS = "DELETE FROM fabra.idempotency_keys WHERE accepted_at < $1::TIMESTAMPTZ - INTERVAL '1 day'"
+const FORGET_KEYS = `
+DELETE FROM fabra.idempotency_keys
+WHERE accepted_at < $1::TIMESTAMPTZ - INTERVAL '1 day'
+  OR accepted_at < (SELECT accepted_at FROM fabra.idempotency_keys ORDER BY accepted_at DESC LIMIT 1 OFFSET ${MAX_KEYS})`
 
 export function createDuckdbSourceRows(database: Database): SourceRows {
   let keysRemembered = 0
