@@ -23,7 +23,45 @@ const LEAKS = 'test/compute/leaks.test.ts'
 const PARAMETERS = 'src/compute/sql-parameters.ts'
 const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
+const AS_OF = 'test/training/as-of-oracle.test.ts'
+const TRAINING_SQL = 'src/store/duckdb/training-sql.ts'
+
 const mutations: readonly Mutation[] = [
+  {
+    name: 'training: a recorded value of the very time is not seen',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: 'r.t >= s.seen', to: 'r.t > s.seen' }],
+  },
+  {
+    name: 'training: a recorded value of exactly the look-back is too old',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: '>= epoch_us(r.t) -', to: '> epoch_us(r.t) -' }],
+  },
+  {
+    name: 'training: ties are not broken by the order of arrival',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: 'event_timestamp, available_at, seq', to: 'event_timestamp, available_at, -seq' }],
+  },
+  {
+    name: 'training: what has not arrived yet is seen',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'event_timestamp'" }],
+  },
+  {
+    name: 'training: one future value gets through',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'LEAST(event_timestamp, available_at)'" }],
+  },
+  {
+    name: 'training: a tombstone uncovers the value before it',
+    suite: 'test/training/point-in-time.test.ts',
+    changes: [{ file: TRAINING_SQL, from: 'const conditions = [', to: "const conditions = ['value IS NOT NULL'," }],
+  },
+  {
+    name: 'training: the default is forgotten',
+    suite: 'test/training/point-in-time.test.ts',
+    changes: [{ file: 'src/store/duckdb/training-output.ts', from: 'return fallback === undefined ?', to: 'return true ?' }],
+  },
   { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
   {
     name: 'a row is seen at its own time by the event-sorted way',

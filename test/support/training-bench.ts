@@ -28,12 +28,12 @@ export interface Trained {
 export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingParts> }
 
 /** Training sets over a history and a stand-in for computing. @param threads of the engine. */
-export async function openTrainingBench(threads?: number): Promise<TrainingBench> {
-  return trainingBenchOver(await openDatabase({ file: ':memory:', ...(threads === undefined ? {} : { threads }) }))
+export async function openTrainingBench(threads?: number, pairsPerRow?: number): Promise<TrainingBench> {
+  return trainingBenchOver(await openDatabase({ file: ':memory:', ...(threads === undefined ? {} : { threads }) }), pairsPerRow)
 }
 
-export function trainingBenchOver(database: Database): TrainingBench {
-  const store = createDuckdbTrainingStore(database)
+export function trainingBenchOver(database: Database, pairsPerRow?: number): TrainingBench {
+  const store = createDuckdbTrainingStore(database, pairsPerRow)
   const training = createTraining()
   return {
     offline: createDuckdbOfflineStore(database),

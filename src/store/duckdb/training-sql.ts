@@ -104,7 +104,16 @@ WITH known AS (
   FROM fabra.feature_history JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
   WHERE ${conditions.join(' AND ')}
 )
-SELECT f, k, seen, value, event_timestamp ${knowledge === 'served' ? STEPS_IN_ANY_ORDER : STEPS}`
+SELECT *, lead(seen) OVER (PARTITION BY f, k ORDER BY seen) AS next_seen
+FROM (SELECT f, k, seen, value, event_timestamp ${knowledge === 'served' ? STEPS_IN_ANY_ORDER : STEPS})`
+}
+
+/** Per question how many pairs of row and step of one key there are. */
+export function countPairs(rows: string, entity: number): string {
+  return `SELECT f, CAST(SUM(r.n * s.n) AS DOUBLE)
+FROM (SELECT __fabra_e${entity}_key AS k, COUNT(*) AS n FROM read_parquet(${rows}) GROUP BY ALL) AS r
+JOIN (SELECT f, k, COUNT(*) AS n FROM __fabra_steps GROUP BY ALL) AS s USING (k)
+GROUP BY f`
 }
 
 /**
@@ -123,12 +132,16 @@ const STEPS_IN_ANY_ORDER = `FROM (
 WHERE place = greatest
 QUALIFY row_number() OVER (PARTITION BY f, k, seen ORDER BY place DESC) = 1`
 
-/** The step of each row for one question, out of what `makeSteps` made. */
-export function asOfValues(rows: string, entity: number, f: number, { lookBack }: AsOfQuestion): string {
+/**
+ * The step of each row for one question, out of what `makeSteps` made: the one it falls into.
+ * @param isLight Few steps per key: looking at each is quicker than sorting the rows.
+ */
+export function asOfValues(rows: string, entity: number, f: number, question: AsOfQuestion & { readonly isLight: boolean }): string {
+  const { lookBack, isLight } = question
   const oldEnough = lookBack === null ? '' : `AND epoch_us(s.event_timestamp) >= epoch_us(r.t) - ${micros(lookBack)}`
   return `SELECT r.__fabra_ord, s.event_timestamp AS __fabra_event_at, s.value
 FROM (SELECT __fabra_ord, __fabra_e${entity}_key AS k, __fabra_as_of AS t FROM read_parquet(${rows})) AS r
-ASOF JOIN (SELECT * FROM __fabra_steps WHERE f = ${f}) AS s ON r.k = s.k AND r.t >= s.seen
+${isLight ? '' : 'ASOF '}JOIN (SELECT * FROM __fabra_steps WHERE f = ${f}) AS s ON r.k = s.k AND r.t >= s.seen${isLight ? ' AND (s.next_seen IS NULL OR r.t < s.next_seen)' : ''}
 WHERE s.value IS NOT NULL ${oldEnough}`
 }
 

@@ -19,22 +19,27 @@ import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, writeStatement } from './training-output.ts'
 import { writeRows } from './training-rows.ts'
-import { asOfValues, canType, DROP_STEPS, makeSteps, rowTableFrom, typedValues } from './training-sql.ts'
+import { asOfValues, canType, countPairs, DROP_STEPS, makeSteps, rowTableFrom, typedValues } from './training-sql.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
 const STATEMENT_ROWS = 1_000_000
+/** Pairs of a row and a recorded value of its key that cost less than putting the row in order. */
+const PAIRS_PER_ROW = 30
 const APPEND_ROWS = 2048
 /** What the desk's own engine may hold before it spills to disk. */
 const DESK_MEMORY = '1GiB'
 
-/** Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else. */
-export function createDuckdbTrainingStore(database: Database): TrainingStore {
+/**
+ * Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else.
+ * @param pairsPerRow From how many recorded values per row on rows are put in order; another than the default by tests only.
+ */
+export function createDuckdbTrainingStore(database: Database, pairsPerRow = PAIRS_PER_ROW): TrainingStore {
   return {
     async open() {
       const folder = join(database.loadDir, `training-${crypto.randomUUID()}`)
       await mkdir(folder, { recursive: true, mode: 0o700 })
       try {
-        return new Desk(database, folder, await openEngine(folder))
+        return new Desk(database, folder, await openEngine(folder), pairsPerRow)
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error
@@ -62,12 +67,14 @@ class Desk implements TrainingDesk {
   readonly folder: string
   private readonly database: Database
   private readonly engine: Engine
+  private readonly pairsPerRow: number
   private readonly held: HeldValues[] = []
   private labels: readonly TableColumn[] = []
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
 
-  constructor(database: Database, folder: string, engine: Engine) {
+  constructor(database: Database, folder: string, engine: Engine, pairsPerRow: number) {
+    this.pairsPerRow = pairsPerRow
     this.database = database
     this.folder = folder
     this.engine = engine
@@ -149,11 +156,14 @@ class Desk implements TrainingDesk {
     return this.database.readers.use(options, async (session, left) => {
       try {
         await session.execute(makeSteps(this.rowsPath, entity, questions), left)
+        const pairs = new Map(
+          (await session.read(countPairs(this.rowsPath, entity), [], left)).rows.map(([f, count]) => [Number(f), Number(count)]),
+        )
         const ids: ValuesId[] = []
         for (const [f, question] of questions.entries()) {
           const file = quoteText(join(this.folder, `values-${this.held.length}.parquet`))
           await session.execute(
-            `COPY (${asOfValues(this.rowsPath, entity, f, question)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`,
+            `COPY (${asOfValues(this.rowsPath, entity, f, { ...question, isLight: (pairs.get(f) ?? 0) <= this.pairsPerRow * this.rowCount })}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`,
             left,
           )
           ids.push(this.hold({ kind: 'recorded', from: `read_parquet(${file})` }))
