@@ -82,7 +82,7 @@ export async function history(rows: number, keys: number, count: number, wanted:
     const shape = { events: rows, keys, hot: false }
     await execute(
       database,
-      `INSERT INTO fabra.feature_history SELECT 'f' || (i % ${count}), '0123456789abcdef', ${keyOf('i // ' + count, shape)}, CAST(i AS VARCHAR), t, t + INTERVAL '1 second', t, i, 'computed'
+      `INSERT INTO fabra.feature_history SELECT 'f' || (i % ${count}), '0123456789abcdef', ${keyOf(`i // ${count}`, shape)}, CAST(i AS VARCHAR), t, t + INTERVAL '1 second', t, i, 'computed'
        FROM (SELECT i, ${timeOf('i + 7')} AS t FROM range(${rows}) r(i))`,
     )
     const registry = pushedRegistry(Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, { type: 'int' as const }])))
