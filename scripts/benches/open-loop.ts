@@ -16,15 +16,18 @@ const done = Promise.withResolvers<void>()
 
 interface Connection {
   dueAt: number
-  expected: number
+  /** What has come while the head is not whole. */
+  head: string
+  expected: number | undefined
   received: number
 }
 
-/** Bytes of the whole answer, once its head is here. */
-function answerLength(chunk: Buffer): number {
-  const headEnd = chunk.indexOf('\r\n\r\n')
-  const length = /content-length: (\d+)/i.exec(chunk.toString('latin1', 0, headEnd))?.[1]
-  if (chunk.toString('latin1', 9, 12) !== '200' || length === undefined) throw new Error(chunk.toString('latin1', 0, 400))
+/** Bytes of the whole answer; undefined until its head is there, which may come in pieces. */
+function answerLength(received: string): number | undefined {
+  const headEnd = received.indexOf('\r\n\r\n')
+  if (headEnd < 0) return undefined
+  const length = /content-length: (\d+)/i.exec(received.slice(0, headEnd))?.[1]
+  if (received.slice(9, 12) !== '200' || length === undefined) throw new Error(received.slice(0, 400))
   return headEnd + 4 + Number(length)
 }
 
@@ -32,17 +35,22 @@ for (let i = 0; i < CONNECTIONS; i++) {
   await Bun.connect<Connection>({
     hostname: url.hostname,
     port: Number(url.port),
-    data: { dueAt: 0, expected: 0, received: 0 },
+    data: { dueAt: 0, head: '', expected: undefined, received: 0 },
     socket: {
       open: (socket) => {
         free.push(socket)
       },
       data(socket, chunk) {
         const connection = socket.data
-        if (connection.received === 0) connection.expected = answerLength(chunk)
         connection.received += chunk.length
-        if (connection.received < connection.expected) return
+        if (connection.expected === undefined) {
+          connection.head += chunk.toString('latin1')
+          connection.expected = answerLength(connection.head)
+        }
+        if (connection.expected === undefined || connection.received < connection.expected) return
         latencies.push(performance.now() - connection.dueAt)
+        connection.head = ''
+        connection.expected = undefined
         connection.received = 0
         const next = waiting.shift()
         if (next === undefined) free.push(socket)
