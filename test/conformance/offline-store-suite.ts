@@ -173,6 +173,28 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect(await store.latestOf('other', 'f1', ['k0', 'k299'])).toEqual([other[0], other[299]])
     })
 
+    test('a large batch of many writes comes back exactly: odd keys and values, tombstones, versions and times', async () => {
+      const odd = ['a', 'é😀', "'; --", '\\n', '\t', ' ', '"', '\u001f', 'u:1%2', 'line\nend', '\r\n']
+      const values = [null, 'null', '""', '"a\\nb"', '9007199254740993', '{"a":[1,"x\\u0000"]}']
+      const rows = Array.from({ length: 3_000 }, (_, i) =>
+        row({
+          entityKey: `${odd[i % odd.length]}${i}`,
+          fingerprint: i % 3 === 0 ? 'f1' : 'f2',
+          value: values[i % values.length] ?? null,
+          eventAt: 1_700_000_000_000_000 + i,
+          availableAt: 1_700_000_000_000_001 + Math.floor(i / 500),
+          createdAt: -1,
+          seq: 7 * i + 1,
+          origin: i < 1_500 ? 'computed' : 'pushed',
+        }),
+      )
+      await store.append(rows)
+      for (const wanted of rows.filter((_, i) => i % 37 === 0)) {
+        const { feature, fingerprint, entityKey } = wanted
+        expect(await store.history({ feature, fingerprint, entityKey, from: null, to: null, limit: 5 })).toEqual([wanted])
+      }
+    })
+
     test('batches appended at once all arrive whole', async () => {
       await Promise.all(
         Array.from({ length: 20 }, (_, i) =>

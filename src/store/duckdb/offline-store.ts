@@ -1,14 +1,11 @@
-import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
-import { createPace } from '../../pace.ts'
 import type { Fence } from '../fences.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
 import { SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
+import { appendHistory } from './history-append.ts'
 import type { Session } from './session.ts'
 import {
-  appendRowsOf,
-  CATALOG,
   FORGET_KEY,
   KEYS_SINCE,
   LAST_SEQ,
@@ -21,8 +18,6 @@ import {
   ROWS_AT,
 } from './sql.ts'
 
-const CHUNK_ROWS = 2048
-const LISTS_FROM = 256
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
 const BATCH_CHUNKS = 8
 
@@ -99,47 +94,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
 }
 
 async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  await inTransaction(session, async () => {
-    // The appender is quickest for few rows. It holds up this thread, value by value, so many that came together go as lists.
-    const groups = rows.length < LISTS_FROM ? [rows] : [...Map.groupBy(rows, writeOf).values()]
-    const few: HistoryRow[] = []
-    for (const group of groups) {
-      if (group.length < LISTS_FROM || group.some(holdsNul)) for (const row of group) few.push(row)
-      else await appendList(session, group)
-    }
-    if (few.length > 0) await appendFew(session, few)
-  })
-}
-
-async function appendFew(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
-  const pace = createPace()
-  for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
-    const wait = pace()
-    if (wait) await wait
-    appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
-  }
-  appender.closeSync()
-}
-
-/** What rows of one write have in common. */
-function writeOf({ feature, fingerprint, origin, availableAt, createdAt }: HistoryRow): string {
-  return `${feature} ${fingerprint} ${origin} ${availableAt} ${createdAt}`
-}
-
-async function appendList(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  const [first] = rows
-  if (!first) return
-  const { feature, fingerprint, origin, availableAt, createdAt, seq } = first
-  const list = (item: (row: HistoryRow) => string | number) => rows.map(item).join('\0')
-  const lists = [list((row) => row.entityKey), list((row) => row.value ?? ''), list((row) => row.eventAt)]
-  const counted = rows.every((row, i) => row.seq === seq + i)
-  const parameters = [feature, fingerprint, origin, ...lists, counted ? seq : list((row) => row.seq), availableAt, createdAt]
-  await session.read(appendRowsOf(counted), parameters, ownDeadline())
-}
-
-function holdsNul(row: HistoryRow): boolean {
-  return row.entityKey.includes('\0') || row.value?.includes('\0') === true
+  await inTransaction(session, () => appendHistory(session, rows))
 }
 
 async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Fence): Promise<number> {
@@ -161,25 +116,6 @@ async function inTransaction<T>(session: Session, work: () => Promise<T>): Promi
     await session.execute('ROLLBACK', ownDeadline()).catch(() => undefined)
     throw error
   }
-}
-
-const COLUMN_TYPES = [VARCHAR, VARCHAR, VARCHAR, VARCHAR, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ, BIGINT, VARCHAR]
-
-function toChunk(rows: readonly HistoryRow[]): DuckDBDataChunk {
-  const chunk = DuckDBDataChunk.create(COLUMN_TYPES, rows.length)
-  const time = (micros: number) => new DuckDBTimestampTZValue(BigInt(micros))
-  chunk.setColumns([
-    rows.map((row) => row.feature),
-    rows.map((row) => row.fingerprint),
-    rows.map((row) => row.entityKey),
-    rows.map((row) => row.value),
-    rows.map((row) => time(row.eventAt)),
-    rows.map((row) => time(row.availableAt)),
-    rows.map((row) => time(row.createdAt)),
-    rows.map((row) => BigInt(row.seq)),
-    rows.map((row) => row.origin),
-  ])
-  return chunk
 }
 
 function toHistoryRow(row: readonly SqlValue[]): HistoryRow {

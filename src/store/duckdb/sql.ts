@@ -170,20 +170,26 @@ WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VAR
 QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
 
 /**
- * Many rows that one write brought: of one feature version, origin, and times of acceptance. Lists come as texts, their items apart by NUL, which
- * none of them holds: taken apart on the engine's own threads, in half the time of its JSON. An empty value is none.
- * @param counted Whether `seq` counts up from $7, row by row; else it is a list too.
+ * Many rows in one statement. $1: as JSON, what rows of one write have in common; then per row, as texts whose items are apart by NUL (which none of
+ * them holds): its write, key, value (empty: a tombstone), event time and seq. The engine takes such texts apart on its own threads.
  */
-export function appendRowsOf(counted: boolean): string {
-  const lists = `unnest(string_split($4, chr(0))) AS entity_key, unnest(string_split($5, chr(0))) AS value, unnest(string_split($6, chr(0))) AS event_us`
-  const rows = counted
-    ? `SELECT *, $7::BIGINT + row_number() OVER () - 1 AS seq FROM (SELECT ${lists})`
-    : `SELECT ${lists}, unnest(string_split($7, chr(0)))::BIGINT AS seq`
-  return `
+export const APPEND_HISTORY = `
 INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
-SELECT $1, $2, entity_key, nullif(value, ''), make_timestamptz(event_us::BIGINT), make_timestamptz($8::BIGINT), make_timestamptz($9::BIGINT), seq, $3
-FROM (${rows})`
-}
+SELECT w.feature, w.fingerprint, r.entity_key, NULLIF(r.value, ''), make_timestamptz(CAST(r.event_us AS BIGINT)),
+  make_timestamptz(w.available_us), make_timestamptz(w.created_us), CAST(r.seq AS BIGINT), w.origin
+FROM (
+  SELECT
+    UNNEST(string_split($2, chr(0))) AS write,
+    UNNEST(string_split($3, chr(0))) AS entity_key,
+    UNNEST(string_split($4, chr(0))) AS value,
+    UNNEST(string_split($5, chr(0))) AS event_us,
+    UNNEST(string_split($6, chr(0))) AS seq
+) AS r
+JOIN (
+  SELECT UNNEST(from_json(CAST($1 AS VARCHAR),
+    '[{"write":"VARCHAR","feature":"VARCHAR","fingerprint":"VARCHAR","origin":"VARCHAR","available_us":"BIGINT","created_us":"BIGINT"}]'),
+    recursive := true)
+) AS w ON w.write = r.write`
 
 /** Of the rows with exactly these times ($3 keys, $4 microseconds, side by side) the one accepted last. The bounds ($5, $6) let the engine skip blocks. */
 export const ROWS_AT = `
