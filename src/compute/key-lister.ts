@@ -17,15 +17,18 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
     const columns = keyColumns(entity, result)
-    const keys = new Map<string, EntityKey>()
+    const keys: EntityKey[] = []
+    const seen = new Set<string>()
     await inSteps(result.rows, (row) => {
       const key = entityKey(
         entity,
         columns.map((column) => row[column]),
       )
-      keys.set(key.encoded, key)
+      if (seen.has(key.encoded)) return
+      seen.add(key.encoded)
+      keys.push(key)
     })
-    return [...keys.values()]
+    return keys
   }
 }
 

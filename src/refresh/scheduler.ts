@@ -11,6 +11,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
+import { inSteps } from '../pace.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { ActiveKeys } from './active-keys.ts'
 import type { Run } from './runs.ts'
@@ -125,8 +126,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const active = activeKeys.of(feature)
     const listed = await listedKeys(feature.entity)
     if (!listed) return active
-    const known = new Set(listed.map((key) => key.encoded))
-    for (const key of active) if (!known.has(key.encoded)) activeKeys.drop(feature, key)
+    if (active.length === 0) return listed
+    const gone = new Map(active.map((key) => [key.encoded, key]))
+    await inSteps(listed, (key) => {
+      gone.delete(key.encoded)
+    })
+    for (const key of gone.values()) activeKeys.drop(feature, key)
     return listed
   }
 
