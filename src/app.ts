@@ -3,8 +3,9 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import packageJson from '../package.json'
 import { type Micros, systemClock } from './clock.ts'
-import type { Config } from './config.ts'
+import { type Config, requireProduction } from './config.ts'
 import type { Feature } from './definition/model.ts'
+import { FabraError } from './errors.ts'
 import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
 import { createWebhook } from './observability/webhook.ts'
@@ -47,6 +48,8 @@ export interface App {
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
 export async function openApp(options: AppOptions): Promise<App> {
   const { config, log } = options
+  requireProduction(config)
+  refuseStores(config)
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
@@ -127,6 +130,14 @@ function noteOf(dataDir: string): string {
 async function leaveNote(dataDir: string, server: HttpServer): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid })}\n`, { mode: 0o600 })
+}
+
+/** Addresses that are set are used or refused, never left aside in silence. */
+function refuseStores({ postgresUrl, redisUrl, sourceUrl }: Config): void {
+  if (postgresUrl === null && redisUrl === null && sourceUrl === null) return
+  throw new FabraError('invalid_config', 'This version of Fabra does not speak to PostgreSQL and Redis yet.', {
+    hint: 'Unset FABRA_POSTGRES_URL, FABRA_REDIS_URL and FABRA_SOURCE_URL to run in laptop mode.',
+  })
 }
 
 export type { HttpServer } from './http/server.ts'

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readConfig, requireProduction } from '../src/config.ts'
+import { FabraError } from '../src/errors.ts'
+
+const HASH = 'ab'.repeat(32)
+const read = (env: Record<string, string>) => readConfig(env, { cwd: '/srv', terminal: false })
+
+function refusal(action: () => unknown): FabraError {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof FabraError) return error
+    throw error
+  }
+  throw new Error('Nothing was refused.')
+}
+
+describe('production', () => {
+  test('names all that is missing, and how to mend it', () => {
+    const error = refusal(() => requireProduction(read({ FABRA_ENV: 'production' })))
+    expect(error.code).toBe('invalid_config')
+    for (const one of ['FABRA_POSTGRES_URL', 'FABRA_REDIS_URL', 'an API key']) expect(error.message).toContain(one)
+    expect(error.hint).toContain('fabra keys create')
+  })
+
+  test('names only what is missing', () => {
+    const env = { FABRA_ENV: 'production', FABRA_POSTGRES_URL: 'postgres://u:p@db/x', FABRA_API_KEYS: `${HASH}:read` }
+    const error = refusal(() => requireProduction(read(env)))
+    expect(error.message).toContain('Missing: FABRA_REDIS_URL.')
+  })
+
+  test('takes the names that platforms set, and its own before them', () => {
+    const platform = { DATABASE_URL: 'postgres://a@db/x', REDIS_URL: 'redis://r', PORT: '80' }
+    const production = read({ ...platform, FABRA_ENV: 'production' })
+    expect(production).toMatchObject({ postgresUrl: platform.DATABASE_URL, redisUrl: platform.REDIS_URL, port: 80, host: '0.0.0.0' })
+    const own = { FABRA_POSTGRES_URL: 'postgresql+asyncpg://b@db/y', FABRA_REDIS_URL: 'rediss://s', FABRA_PORT: '81', FABRA_HOST: '::1' }
+    expect(read({ ...platform, ...own, FABRA_ENV: 'production' })).toMatchObject({
+      postgresUrl: own.FABRA_POSTGRES_URL,
+      port: 81,
+      host: '::1',
+    })
+    expect(read(platform)).toMatchObject({ postgresUrl: null, redisUrl: null, port: 8000, host: '127.0.0.1' })
+  })
+})
+
+describe('addresses of stores', () => {
+  test.each([
+    ['FABRA_POSTGRES_URL', 'mysql://user:secret@db/x'],
+    ['FABRA_POSTGRES_URL', 'secret'],
+    ['FABRA_SOURCE_URL', 'postgres:///secret'],
+    ['FABRA_REDIS_URL', 'http://:secret@r'],
+    ['FABRA_REDIS_URL', 'redis://'],
+  ])('a wrong %s is refused without repeating it (%s)', (name, url) => {
+    const error = refusal(() => read({ [name]: url }))
+    expect(error.message).toContain(name)
+    expect(error.message).not.toContain('secret')
+  })
+})
+
+describe('API keys of the environment', () => {
+  test('come from a list and from a file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fabra-config-'))
+    const file = join(folder, 'keys')
+    writeFileSync(file, `# the app\n${HASH.toUpperCase()}:read+write\n\n`)
+    const { apiKeys } = read({ FABRA_API_KEYS: `${'01'.repeat(32)}:admin`, FABRA_API_KEYS_FILE: file })
+    rmSync(folder, { recursive: true })
+    expect(apiKeys).toEqual([
+      { hash: '01'.repeat(32), scopes: ['admin'] },
+      { hash: HASH, scopes: ['read', 'write'] },
+    ])
+  })
+
+  test.each([['fab_plainkey:read'], [`${HASH}:root`], [HASH]])('%s is refused, and not repeated', (entry) => {
+    const error = refusal(() => read({ FABRA_API_KEYS: entry }))
+    expect(error.message).toContain('entry 1')
+    expect(error.message).not.toContain('plainkey')
+  })
+
+  test('a file that cannot be read is named', () => {
+    expect(refusal(() => read({ FABRA_API_KEYS_FILE: '/nowhere/keys' })).message).toContain('/nowhere/keys')
+  })
+})
