@@ -2,14 +2,16 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import packageJson from '../package.json'
-import { type Micros, systemClock } from './clock.ts'
+import { type Clock, type Micros, systemClock } from './clock.ts'
 import { type Config, requireProduction } from './config.ts'
+import { SCOPES } from './config-keys.ts'
 import type { Feature } from './definition/model.ts'
 import { FabraError } from './errors.ts'
+import { createKeyring, type Keyring } from './http/keyring.ts'
 import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
 import { createWebhook } from './observability/webhook.ts'
-import { openProject } from './project.ts'
+import { openProject, type Project } from './project.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { type FileWatch, watchFiles } from './runtime/watch.ts'
 import { sampleKey } from './sample-key.ts'
@@ -63,6 +65,12 @@ export async function openApp(options: AppOptions): Promise<App> {
     runtime: options.runtime,
     ...(webhook ? { notify: webhook.send } : {}),
   })
+  // Commands of this machine's user reach the server of their folder without a key of their own.
+  const localKey = crypto.randomUUID()
+  const keyring = await openKeyring(project, { config, localKey, clock, log }).catch(async (error: unknown) => {
+    await project.close(0)
+    throw error
+  })
   let stopping = false
   const http: HttpOptions = {
     serving: () => project.serving(),
@@ -72,6 +80,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     history: project.history,
     ingest: project.ingest,
     training: project.training,
+    keyring,
     clock,
     log,
     version: packageJson.version,
@@ -86,6 +95,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
     await server?.stop(deadline - performance.now())
+    keyring?.close()
     if (server) await rm(noteOf(dataDir), { force: true })
     await project.close(Math.max(0, deadline - performance.now()))
     await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
@@ -94,12 +104,12 @@ export async function openApp(options: AppOptions): Promise<App> {
   return {
     serving: http.serving,
     async fetch(request) {
-      web ??= createHttpApp(http)
+      web ??= createHttpApp({ ...http, keyring: null })
       return web.handle(request)
     },
     async listen() {
       server = await startHttp(http, config)
-      await leaveNote(dataDir, server)
+      await leaveNote(dataDir, server, localKey)
       project.start()
       return server
     },
@@ -127,9 +137,31 @@ function noteOf(dataDir: string): string {
   return join(dataDir, 'server.json')
 }
 
-async function leaveNote(dataDir: string, server: HttpServer): Promise<void> {
+async function leaveNote(dataDir: string, server: HttpServer, key: string): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid })}\n`, { mode: 0o600 })
+  // A file that is there already would keep its mode.
+  await rm(noteOf(dataDir), { force: true })
+  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key })}\n`, { mode: 0o600 })
+}
+
+interface KeyringParts {
+  readonly config: Config
+  readonly localKey: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Keys are asked for in production, and wherever some are configured. @throws FabraError invalid_config when production has none. */
+async function openKeyring(project: Project, { config, localKey, clock, log }: KeyringParts): Promise<Keyring | null> {
+  const isProduction = config.env === 'production'
+  if (!isProduction && config.apiKeys.length === 0) return null
+  const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
+  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: project.admin, clock, log })
+  if (keyring.size > 1) return keyring
+  keyring.close()
+  throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {
+    hint: 'Make one: fabra keys create. Or set FABRA_API_KEYS.',
+  })
 }
 
 /** Addresses that are set are used or refused, never left aside in silence. */

@@ -1,5 +1,4 @@
 /** The user's definitions over open stores: everything but HTTP. */
-import { join } from 'node:path'
 import packageJson from '../package.json'
 import type { Clock, Micros } from './clock.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
@@ -19,17 +18,13 @@ import { createScheduler } from './refresh/scheduler.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
 import { judge } from './serving/freshness.ts'
 import type { Serving } from './serving/serving.ts'
+import type { AdminStore } from './store/admin-store.ts'
 import { openDatabase } from './store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
-import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
-import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
-import { createMemoryOnlineStore } from './store/memory/online-store.ts'
-import type { HistoryQuery, HistoryRow, OfflineStore } from './store/offline-store.ts'
+import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
-import type { SourceRows } from './store/source-rows.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
-import type { TrainingStore } from './store/training-store.ts'
+import { openStores, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, rewarm, type Version, warmNewVersions } from './version.ts'
 
@@ -50,6 +45,8 @@ export interface ProjectOptions {
 
 export interface Project {
   readonly sourceStore: SourceStore
+  /** API keys; null where they are not kept. */
+  readonly admin: AdminStore | null
   /** The definitions being served; another object after each reload. */
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
@@ -86,19 +83,14 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   const { log } = options
   const { files, clockOffset } = options
   const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
-  const opening = openDatabase({ file: join(options.dataDir, 'fabra.duckdb') })
+  const opening = openStores({ dataDir: options.dataDir })
   opening.catch(() => undefined)
   try {
-    const [loaded, database] = await Promise.all([runtime.load(), opening])
+    const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
-      const parts = await openParts(options, runtime, createDuckdbSourceStore(database), createDuckdbOfflineStore(database))
-      return await assemble(parts, loaded, {
-        trainingStore: createDuckdbTrainingStore(database),
-        sourceRows: createDuckdbSourceRows(database),
-        notify: options.notify,
-      })
+      return await assemble(await openParts(options, runtime, stores), loaded, stores, options.notify)
     } catch (error) {
-      await database.close()
+      await stores.close()
       throw error
     }
   } catch (error) {
@@ -107,21 +99,14 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   }
 }
 
-async function openParts(options: ProjectOptions, runtime: Runtime, sourceStore: SourceStore, offline: OfflineStore): Promise<Parts> {
+async function openParts(options: ProjectOptions, runtime: Runtime, { sourceStore, offline, online }: Stores): Promise<Parts> {
   const { clock, log } = options
-  const online = createMemoryOnlineStore()
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const shared = { runtime, sourceStore, offline, online, recorder, clock, log }
   return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
 }
 
-interface Around {
-  readonly trainingStore: TrainingStore
-  readonly sourceRows: SourceRows
-  readonly notify: ProjectOptions['notify']
-}
-
-async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore, sourceRows, notify }: Around): Promise<Project> {
+async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores, notify: ProjectOptions['notify']): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
   let files = loaded.files
   let warm = true
@@ -162,7 +147,16 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
     return run
   }
 
-  const ingest = createIngest({ online, offline, recorder, sourceRows, version: () => version.ingest, keysInUse, clock, log })
+  const ingest = createIngest({
+    online,
+    offline,
+    recorder,
+    sourceRows: stores.sourceRows,
+    version: () => version.ingest,
+    keysInUse,
+    clock,
+    log,
+  })
 
   /** Check loaded definitions and put them into use, or leave everything as it is. */
   async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
@@ -186,11 +180,14 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
 
   return {
     sourceStore,
+    admin: stores.admin,
     runs,
     serving: () => version.serving,
     stores() {
       const { failing, queued } = recorder.counters()
-      return { duckdb: failing ? `history cannot be written; ${queued} rows are kept and tried again` : 'ok', memory: 'ok' }
+      const health = stores.health()
+      if (!failing) return health
+      return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
     },
     async refresh(feature, keys) {
       refuseRefresh(feature)
@@ -206,7 +203,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
       begin(id) {
         const { training: computing, serving } = version
         const flush = () => recorder.flush()
-        return training.begin(serving.registry, { ...computing, store: trainingStore, flush, version: packageJson.version }, id)
+        return training.begin(serving.registry, { ...computing, store: stores.trainingStore, flush, version: packageJson.version }, id)
       },
       report: training.report,
     },
@@ -241,8 +238,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { trainingStore
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
       await recorder.close()
-      await online.close()
-      await offline.close()
+      await stores.close()
     },
   }
 }

@@ -49,6 +49,7 @@ describe('the README', () => {
       history: unused,
       ingest: { push: unused, append: unused, forget: unused },
       training: { begin: unused, report: unused },
+      keyring: null,
       clock: { now: () => 0 },
       log: { debug: unused, info: unused, warn: unused, error: unused },
       version: '0.0.0',

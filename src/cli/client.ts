@@ -21,29 +21,41 @@ const RUN_MS = 3_600_000
 /** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
 export async function connect(files: readonly string[], host: CliProcess): Promise<Client> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const url = files.length === 0 ? await runningServer(config) : undefined
-  return url === undefined ? openHere(config, files, host) : remote(url)
+  const server = files.length === 0 ? await runningServer(config) : undefined
+  return server === undefined ? openHere(config, files, host) : remote(server)
 }
 
-/** The address a server left in the data folder, if one answers there. */
-async function runningServer(config: Config): Promise<string | undefined> {
+interface RunningServer {
+  readonly url: string
+  /** The API key of this machine's user. */
+  readonly key: string
+}
+
+/** What a server left in the data folder, if it answers. */
+async function runningServer(config: Config): Promise<RunningServer | undefined> {
   const note = Bun.file(join(config.dataDir, 'server.json'))
   if (!(await note.exists())) return undefined
   try {
-    const { url } = (await note.json()) as { url: string }
-    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(ASK_SERVER_MS) })
-    return response.ok ? url : undefined
+    const server = (await note.json()) as RunningServer
+    const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(ASK_SERVER_MS) })
+    return response.ok ? server : undefined
   } catch {
     return undefined
   }
 }
 
-function remote(url: string): Client {
+function remote({ url, key }: RunningServer): Client {
+  // Files may take hours: without `timeout: false` Bun gives up after five minutes.
+  const ask = (path: string, init: RequestInit, limitMs: number | null) => {
+    const headers = new Headers(init.headers)
+    headers.set('x-api-key', key)
+    const limit = limitMs === null ? { timeout: false } : { signal: AbortSignal.timeout(limitMs) }
+    return fetch(`${url}${path}`, { ...init, headers, ...limit } as RequestInit)
+  }
   return {
-    get: async (path) => answer(await fetch(`${url}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) })),
-    post: async (path, body) => answer(await fetch(`${url}${path}`, { ...posted(body), signal: AbortSignal.timeout(RUN_MS) })),
-    // Files may take hours: without `timeout: false` Bun gives up after five minutes.
-    send: async (path, init) => checked(await fetch(`${url}${path}`, { ...init, timeout: false } as RequestInit)),
+    get: async (path) => answer(await ask(path, {}, ANSWER_MS)),
+    post: async (path, body) => answer(await ask(path, posted(body), RUN_MS)),
+    send: async (path, init) => checked(await ask(path, init, null)),
     close: async () => {},
   }
 }

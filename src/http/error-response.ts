@@ -35,5 +35,6 @@ export function errorJson(error: FabraError): { code: string; message: string; h
 function respond(error: FabraError, id: string, more: Readonly<Record<string, string>> = {}): Response {
   const headers = new Headers({ ...more, 'content-type': 'application/json', 'x-request-id': id })
   if (error.code === 'overloaded') headers.set('retry-after', '1')
+  if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="fabra"')
   return new Response(`${JSON.stringify({ error: { ...errorJson(error), request_id: id } })}\n`, { status: error.status, headers })
 }

@@ -1,6 +1,21 @@
 import type { Elysia } from 'elysia'
+import type { Scope } from '../store/admin-store.ts'
+import { scopeFor } from './auth.ts'
 import { ingestSchemas } from './ingest-docs.ts'
-import { schemas } from './openapi-docs.ts'
+import { failures, schemas } from './openapi-docs.ts'
+
+const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'An API key (`fabra keys create`). Not asked for in development.' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+}
+
+/** What every route under /v1 answers where API keys are asked for. */
+function guardOf(scope: Scope) {
+  return {
+    responses: failures(['401', 'No API key, or one that is unknown or revoked.'], ['403', `The key lacks the scope "${scope}".`]),
+    security: [{ bearer: [scope] }, { apiKey: [scope] }],
+  }
+}
 
 /** OpenAPI 3.1 of every route the server has; a route without a `detail` is a bug that a test finds. */
 export function openApi(app: Elysia, version: string): object {
@@ -14,9 +29,15 @@ export function openApi(app: Elysia, version: string): object {
       required: true,
       schema: { type: 'string' },
     }))
-    const { parameters: query = [], ...rest } = detail
+    const { parameters: query = [], responses = {}, ...rest } = detail
+    const guard = path.startsWith('/v1') ? guardOf(scopeFor(route.method, path)) : { responses: {}, security: [] }
     paths[path] ??= {}
-    paths[path][route.method.toLowerCase()] = { ...rest, parameters: [...parameters, ...query] }
+    paths[path][route.method.toLowerCase()] = {
+      ...rest,
+      parameters: [...parameters, ...query],
+      responses: { ...responses, ...guard.responses },
+      security: guard.security,
+    }
   }
   return {
     openapi: '3.1.0',
@@ -27,6 +48,6 @@ export function openApi(app: Elysia, version: string): object {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
-    components: { schemas: { ...schemas, ...ingestSchemas } },
+    components: { schemas: { ...schemas, ...ingestSchemas }, securitySchemes: SECURITY_SCHEMES },
   }
 }

@@ -9,7 +9,9 @@ import type { Run, Runs } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
+import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
+import type { Keyring } from './keyring.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { entityRoutes } from './routes/entities.ts'
 import { featureRoutes } from './routes/features.ts'
@@ -44,6 +46,8 @@ export interface HttpOptions {
     begin(id: string): Promise<TrainingJob>
     report(id: string): TrainingReport | undefined
   }
+  /** Who may ask; null: everybody who reaches the address. */
+  readonly keyring: Keyring | null
   readonly clock: Clock
   readonly log: Logger
   readonly version: string
@@ -61,8 +65,11 @@ export function createHttpApp(options: HttpOptions): Elysia {
   const app = new Elysia({ normalize: false })
   app.onError(({ error, code, request }) => {
     const allow = code === 'NOT_FOUND' ? methodsOf(app, new URL(request.url).pathname) : []
-    return errorResponse(ownError(allow, error, code, request), request, options.log, allow.length > 0 ? { allow: allow.join(', ') } : {})
+    const told = ownError(allow, error, code, request)
+    return errorResponse(told, request, options.log, allow.length > 0 ? { allow: allow.join(', ') } : {})
   })
+  const { keyring } = options
+  if (keyring) app.onRequest(({ request }) => authorise(keyring, request))
   featureRoutes(app, options)
   entityRoutes(app, options)
   historyRoutes(app, options)

@@ -2,6 +2,7 @@ import { expect } from 'bun:test'
 import { connect } from 'node:net'
 import { parseExact } from '../../src/definition/value.ts'
 import { FabraError } from '../../src/errors.ts'
+import type { Keyring } from '../../src/http/keyring.ts'
 import { type HttpServer, startHttp } from '../../src/http/server.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
 import { schemaProblems } from './json-schema.ts'
@@ -27,7 +28,7 @@ export interface HttpBench {
   close(): Promise<void>
 }
 
-export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
+export async function openHttpBench(written: WrittenBench, keyring: Keyring | null = null): Promise<HttpBench> {
   const bench = await openBench(written)
   const { parts, version } = bench
   const server = await startHttp(
@@ -52,6 +53,7 @@ export async function openHttpBench(written: WrittenBench): Promise<HttpBench> {
         begin: () => Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.')),
         report: () => undefined,
       },
+      keyring,
       clock: bench.clock,
       log: parts().log,
       version: '0.0.0',

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createHash, randomUUID } from 'node:crypto'
+import { FabraError } from '../../src/errors.ts'
+import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
+import type { ApiKey, Scope } from '../../src/store/admin-store.ts'
+import { movableClock } from '../support/clock.ts'
+import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
+
+const sha256 = (key: string) => createHash('sha256').update(key).digest('hex')
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+const clock = movableClock()
+const kept: ApiKey[] = []
+let storeFails = false
+let asked = 0
+let http: HttpBench
+let keyring: Keyring
+
+const keep = (key: string, scopes: readonly Scope[]) =>
+  kept.push({ id: randomUUID(), name: 'test', hash: sha256(key), scopes, createdAt: 0, revokedAt: null })
+
+beforeAll(async () => {
+  keep('fab_made', ['read'])
+  const store = {
+    async apiKeys() {
+      asked++
+      if (storeFails) throw new FabraError('store_unavailable', 'The database is down.')
+      return [...kept]
+    },
+  }
+  const configured = [
+    { hash: sha256('fab_reader'), scopes: ['read' as const] },
+    { hash: sha256('fab_writer'), scopes: ['write' as const] },
+    { hash: sha256('fab_owner'), scopes: ['read' as const, 'write' as const, 'admin' as const] },
+  ]
+  keyring = await createKeyring({ configured, store, clock, log: silent })
+  http = await openHttpBench({ features: { score: { kind: 'pushed', type: 'float', refresh: '1m' } } }, keyring)
+})
+afterAll(async () => {
+  keyring.close()
+  await http.close()
+})
+
+const get = async (headers: Record<string, string>) => (await http.get('/v1/features/score?entity_id=u1', headers)).status
+
+describe('an API key', () => {
+  test('is asked for on every route that shows or changes data', async () => {
+    const document = (await http.get('/openapi.json')).json
+    for (const [pattern, methods] of Object.entries(document.paths as Record<string, Record<string, unknown>>)) {
+      const path = pattern.replaceAll(/\{\w+\}/g, 'x')
+      for (const method of Object.keys(methods)) {
+        const answer = await http.send(path, { method: method.toUpperCase() })
+        if (path.startsWith('/v1')) expect([path, method, answer.status]).toEqual([path, method, 401])
+        else expect([path, method, answer.status]).toEqual([path, method, 200])
+      }
+    }
+  })
+
+  test('is taken as Bearer or as X-API-Key', async () => {
+    expect(await get({ authorization: 'Bearer fab_reader' })).toBe(200)
+    expect(await get({ authorization: 'bearer  fab_reader' })).toBe(200)
+    expect(await get({ 'x-api-key': 'fab_reader' })).toBe(200)
+  })
+
+  test.each<Record<string, string>>([
+    { authorization: 'Bearer fab_reade' },
+    { authorization: 'Basic fab_reader' },
+    { authorization: 'fab_reader' },
+    { authorization: `Bearer ${sha256('fab_reader')}` },
+    { 'x-api-key': '' },
+    { 'x-api-key': 'FAB_READER' },
+  ])('that is wrong is refused (%p)', async (headers) => {
+    const answer = await http.get('/v1/features', headers)
+    expect(answer.status).toBe(401)
+    expect(answer.json.error.code).toBe('unauthorized')
+    expect(answer.json.error.hint).toContain('fabra keys create')
+    expect(answer.headers.get('www-authenticate')).toContain('Bearer')
+  })
+
+  test.each([
+    ['fab_reader', 'POST', '/v1/features/score/values', 403],
+    ['fab_reader', 'POST', '/v1/features/score/refresh', 403],
+    ['fab_reader', 'DELETE', '/v1/entities/User/u1', 403],
+    ['fab_writer', 'DELETE', '/v1/entities/User/u1', 403],
+    ['fab_writer', 'GET', '/v1/features', 403],
+    ['fab_writer', 'POST', '/v1/features', 403],
+    ['fab_owner', 'DELETE', '/v1/entities/User/u1', 200],
+    ['fab_owner', 'GET', '/v1/features', 200],
+  ])('%s: %s %s → %i', async (key, method, path, status) => {
+    const answer = await http.send(path, { method, headers: { 'x-api-key': key } })
+    expect(answer.status).toBe(status)
+    if (status === 403) expect(answer.json.error.code).toBe('forbidden')
+  })
+
+  test.each(['/%761/features', '//v1/features', '/V1/features', '/health/../v1/features', '/./v1/features', '/v1%2ffeatures'])(
+    '%s is no way around it',
+    async (path) => {
+      expect(await http.raw(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).toMatch(/^HTTP\/1.1 40[014]/)
+    },
+  )
+
+  test('made while the server runs works at once, and the store is not asked for every unknown one', async () => {
+    clock.advance(2_000_000)
+    keep('fab_later', ['read'])
+    expect(await get({ 'x-api-key': 'fab_later' })).toBe(200)
+    const before = asked
+    for (let i = 0; i < 20; i++) expect(await get({ 'x-api-key': `fab_guess${i}` })).toBe(401)
+    expect(asked).toBe(before)
+  })
+
+  test('goes on being good while the store is down', async () => {
+    clock.advance(2_000_000)
+    storeFails = true
+    expect(await get({ 'x-api-key': 'fab_unknown' })).toBe(401)
+    expect(await get({ 'x-api-key': 'fab_made' })).toBe(200)
+    storeFails = false
+  })
+
+  test('that was revoked is refused from the next reading on', async () => {
+    clock.advance(2_000_000)
+    const [first] = kept
+    if (first) kept[0] = { ...first, revokedAt: clock.now() }
+    expect(await get({ 'x-api-key': 'fab_unknown' })).toBe(401)
+    expect(await get({ 'x-api-key': 'fab_made' })).toBe(401)
+  })
+})
