@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+import { FabraError } from '../../errors.ts'
+
+/** What a connection URL says, read as libpq, asyncpg and SQLAlchemy users write it. */
+export interface ConnectionTarget {
+  /** Tried in turn; a path of a folder for a Unix socket. */
+  readonly hosts: readonly { readonly host: string; readonly port: number }[]
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly database: string | undefined
+  readonly tls: false | 'prefer' | 'require' | { readonly rejectUnauthorized: true; readonly ca?: string }
+  readonly applicationName: string | undefined
+  readonly sessionAttributes: string | undefined
+  readonly connectTimeoutMs: number | undefined
+}
+
+const PARTS = /^postgres(?:ql)?(?:\+[a-z0-9_]+)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
+const DEFAULT_PORT = 5432
+
+/** @throws FabraError invalid_config, which never repeats the URL: it holds a password. */
+export function readConnectionUrl(url: string): ConnectionTarget {
+  const parts = PARTS.exec(url.trim())
+  if (!parts) {
+    throw invalid(
+      'The PostgreSQL URL cannot be read.',
+      'Write it as postgresql://user:password@host:5432/database, with /, ?, #, : and @ of the password percent-encoded (%2F, %3F, %23, %3A, %40).',
+    )
+  }
+  const [, user, password, authority, database, query] = parts
+  const settings = new URLSearchParams(query ?? '')
+  const text = (name: string) => settings.get(name) || undefined
+  const timeout = Number(text('connect_timeout') ?? text('timeout') ?? Number.NaN)
+  return {
+    hosts: readHosts(authority || (text('host') ?? 'localhost'), text('port')),
+    user: decode(user) || text('user'),
+    password: decode(password) || text('password'),
+    database: decode(database) || text('dbname') || text('database'),
+    tls: readTls(text('sslmode') ?? text('ssl'), text('sslrootcert')),
+    applicationName: text('application_name'),
+    sessionAttributes: text('target_session_attrs'),
+    connectTimeoutMs: timeout > 0 ? timeout * 1000 : undefined,
+  }
+}
+
+function readHosts(authority: string, ports: string | undefined): ConnectionTarget['hosts'] {
+  const given = ports?.split(',') ?? []
+  return authority.split(',').map((one, i) => {
+    const parts = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(decode(one) ?? '')
+    if (!parts) throw invalid('The host of the PostgreSQL URL cannot be read.', 'Write it as host:port, an IPv6 address in brackets.')
+    const port = Number(parts[2] ?? given[i] ?? given[0] ?? DEFAULT_PORT)
+    return { host: (parts[1] || 'localhost').replace(/^\[|\]$/g, ''), port }
+  })
+}
+
+/** The words of libpq's `sslmode` and of asyncpg's `ssl`, which also takes true and false. */
+function readTls(word: string | undefined, rootCertificate: string | undefined): ConnectionTarget['tls'] {
+  const mode = rootCertificate === 'system' ? 'verify-full' : (word ?? 'disable').toLowerCase()
+  switch (mode) {
+    case 'disable':
+    case 'false':
+    case '0':
+      return false
+    case 'allow':
+    case 'prefer':
+      return 'prefer'
+    case 'require':
+    case 'true':
+    case '1':
+      // As libpq does: a root certificate turns "require" into a check of the server.
+      return rootCertificate === undefined ? 'require' : verified(rootCertificate)
+    case 'verify-ca':
+    case 'verify-full':
+      return verified(rootCertificate)
+    default:
+      throw invalid(
+        `The PostgreSQL URL asks for sslmode "${mode.slice(0, 40)}".`,
+        'Known: disable, allow, prefer, require, verify-ca, verify-full.',
+      )
+  }
+}
+
+function verified(rootCertificate: string | undefined): { rejectUnauthorized: true; ca?: string } {
+  if (rootCertificate === undefined || rootCertificate === 'system') return { rejectUnauthorized: true }
+  try {
+    return { rejectUnauthorized: true, ca: readFileSync(rootCertificate, 'utf8') }
+  } catch (error) {
+    throw invalid(`The root certificate ${rootCertificate} of the PostgreSQL URL cannot be read.`, 'Check the path in sslrootcert.', error)
+  }
+}
+
+function decode(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw invalid('The PostgreSQL URL cannot be read: a % in it starts no escape.', 'Percent-encode it: % is %25.')
+  }
+}
+
+function invalid(message: string, hint: string, cause?: unknown): FabraError {
+  return new FabraError('invalid_config', message, { hint, cause })
+}
