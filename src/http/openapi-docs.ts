@@ -294,7 +294,7 @@ function catalogueDoc(operationId: string, summary: string, field: string, schem
 
 const trainingQuery = [
   query('features', 'Features, columns of features and feature sets, with commas between them.'),
-  query('format', '`parquet` (default), `csv` or `jsonl`.'),
+  query('format', '`parquet` (default), `arrow` (an IPC file), `csv` or `jsonl`.'),
   query('timestamp', 'Column of the times. Default `event_timestamp`.'),
   query('timezone', 'Zone of times that carry none; without it they are refused.'),
   query('method', '`recompute`, `replay` or `history` for all features.'),
@@ -318,7 +318,10 @@ export const trainingSetDoc: Json = {
   parameters: trainingQuery,
   requestBody: { content: { ...trainingFiles, 'application/json': { schema: ref('TrainingRequest') } } },
   responses: {
-    200: { description: 'One row per label row, in the same order; finished before its first byte is sent.', content: trainingFiles },
+    200: {
+      description: 'One row per label row, in the same order; finished before its first byte is sent.',
+      content: { ...trainingFiles, 'application/vnd.apache.arrow.file': trainingFile },
+    },
     ...failures(
       ['404', 'No such feature.'],
       ['409', 'The past of a feature cannot be told.'],

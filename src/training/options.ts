@@ -6,7 +6,7 @@ import type { OutputFormat } from '../store/training-store.ts'
  */
 export type Method = 'recompute' | 'replay' | 'history'
 export const METHODS: readonly Method[] = ['recompute', 'replay', 'history']
-export const OUTPUT_FORMATS: readonly OutputFormat[] = ['parquet', 'csv', 'jsonl']
+export const OUTPUT_FORMATS: readonly OutputFormat[] = ['parquet', 'arrow', 'csv', 'jsonl']
 
 export interface TrainingOptions {
   /** Features, columns of features and feature sets; repeats are named once in the result. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tableFromIPC } from 'apache-arrow'
 import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 
 const START_LIMIT_MS = 60_000
@@ -65,6 +66,16 @@ test('a file goes through all formats and comes back the same', async () => {
   expect(await Bun.file(join(cwd, 'c.csv')).text()).toBe(
     'user_id,event_timestamp,label,fails,doubled,count_1h\nu1,2026-01-01T01:00:00Z,1,1,4,2\n',
   )
+})
+
+test('the executable writes Arrow files, for a request and for the command', async () => {
+  const response = await fetch(`${fabra.url}/v1/training-sets?features=count_1h&format=arrow`, { method: 'POST', body: LABELS })
+  expect(response.headers.get('content-type')).toBe('application/vnd.apache.arrow.file')
+  expect(await runFabra(['train', 'labels.csv', '--features', 'count_1h', '-o', 'train.arrow'], { cwd })).toMatchObject({ exitCode: 0 })
+  for (const file of [await response.bytes(), await Bun.file(join(cwd, 'train.arrow')).bytes()]) {
+    expect(tableFromIPC(file).getChild('count_1h')?.toArray()).toEqual(new BigInt64Array([2n, 1n, 1n]))
+  }
+  expect(existsSync(join(cwd, 'train.arrow.metadata.json'))).toBe(false)
 })
 
 test('a failing row is named, nothing is written, and what was there stays', async () => {

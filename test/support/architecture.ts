@@ -63,6 +63,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   // Reads functions for their fingerprints.
   [/^acorn$/, 'runtime'],
   [/^@duckdb\//, 'store/duckdb'],
+  [/^apache-arrow$/, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],

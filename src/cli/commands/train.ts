@@ -39,11 +39,16 @@ interface Report {
 const FORMATS: Readonly<Record<string, string>> = {
   '.parquet': 'parquet',
   '.pq': 'parquet',
+  '.arrow': 'arrow',
+  '.feather': 'arrow',
   '.csv': 'csv',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
   '.json': 'jsonl',
 }
+
+/** Formats that hold the metadata themselves; beside the others it is a file of its own. */
+const CARRIES_METADATA: ReadonlySet<string> = new Set(['parquet', 'arrow'])
 
 const HELP = `
 Labels have the key columns of the features' entities and a time, from which each row looks.
@@ -59,8 +64,8 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .description("make a training set: labels in, features as of each row's own time, a file out")
     .argument('[labels]', 'label rows: a Parquet, CSV or JSON-lines file')
     .option('--features <names>', 'features, columns of features and feature sets, with commas between them')
-    .option('-o, --output <file>', 'where the training set goes: .parquet, .csv or .jsonl')
-    .option('--format <format>', 'parquet, csv or jsonl (default: by the name of the output)')
+    .option('-o, --output <file>', 'where the training set goes: .parquet, .arrow, .csv or .jsonl')
+    .option('--format <format>', 'parquet, arrow, csv or jsonl (default: by the name of the output)')
     .option('--labels-sql <query>', 'a query over the sources that gives the labels')
     .option('--timestamp <column>', 'column of the times (default: event_timestamp)')
     .option('--timezone <zone>', 'zone of times that carry none, such as UTC')
@@ -93,7 +98,8 @@ async function train(labels: string | undefined, options: TrainOptions, context:
     await save(response, draft)
     const report = (await client.get(`/v1/training-sets/${id}`)) as Report
     await rename(draft, output.path)
-    if (output.format !== 'parquet') await Bun.write(`${output.path}.metadata.json`, `${JSON.stringify(report.metadata, null, 2)}\n`)
+    if (!CARRIES_METADATA.has(output.format))
+      await Bun.write(`${output.path}.metadata.json`, `${JSON.stringify(report.metadata, null, 2)}\n`)
     bar.stop()
     tell(report, output.path, options, context)
   } finally {
@@ -109,7 +115,10 @@ async function checkOutput(options: TrainOptions, context: CliContext): Promise<
   if (options.output === undefined) throw misuse('No output is given.', 'Name the file to write: -o train.parquet.')
   const format = options.format ?? FORMATS[extname(options.output).toLowerCase()]
   if (format === undefined)
-    throw misuse(`The format of "${options.output}" is not known by its name.`, 'Call it .parquet, .csv or .jsonl, or add --format.')
+    throw misuse(
+      `The format of "${options.output}" is not known by its name.`,
+      'Call it .parquet, .arrow, .csv or .jsonl, or add --format.',
+    )
   const path = resolve(context.cwd, options.output)
   // Before hours of work, not after.
   const folder = await stat(dirname(path)).catch(() => undefined)

@@ -16,6 +16,7 @@ const MAX_JSON_BYTES = 256 * 1024 * 1024
 const SEND_BYTES = 256 * 1024
 const CONTENT_TYPES: Readonly<Record<OutputFormat, string>> = {
   parquet: 'application/vnd.apache.parquet',
+  arrow: 'application/vnd.apache.arrow.file',
   csv: 'text/csv; charset=utf-8',
   jsonl: 'application/x-ndjson',
 }

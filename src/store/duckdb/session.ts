@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBMaterializedResult, DuckDBPreparedStatement } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBMaterializedResult, DuckDBPreparedStatement, DuckDBType } from '@duckdb/node-api'
 import { StatementType } from '@duckdb/node-api'
 import { createPace } from '../../pace.ts'
 import { type ResultRows, type RunOptions, SqlError, type SqlValue } from '../source-store.ts'
@@ -18,11 +18,22 @@ export interface Session {
   read(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Our own statement, its rows kept by the engine and converted as they are asked for; the session is free meanwhile. */
   open(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<OpenResult>
+  /** Our own statement, its rows chunk by chunk as the engine makes them: none is kept. @param begin Is told the columns, and takes the chunks. */
+  stream(
+    text: string,
+    options: RunOptions,
+    begin: (columns: readonly ResultColumn[]) => (chunk: DuckDBDataChunk) => Promise<void>,
+  ): Promise<void>
   /** A user's statement: exactly one SELECT. @throws SqlError */
   select(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Binds a user's statement without running it. @throws SqlError */
   describe(text: string): Promise<ResultRows['columns']>
   close(): void
+}
+
+export interface ResultColumn {
+  readonly name: string
+  readonly type: DuckDBType
 }
 
 /** A result held by the engine. */
@@ -72,6 +83,14 @@ export function createSession(connection: DuckDBConnection): Session {
       }),
     read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
     open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
+    stream: (text, options, begin) =>
+      withDeadline(connection, text, options, async () => {
+        const result = await connection.stream(text)
+        const take = begin(
+          Array.from({ length: result.columnCount }, (_, i) => ({ name: result.columnName(i), type: result.columnType(i) })),
+        )
+        for await (const chunk of result) await take(chunk)
+      }),
     select,
     describe: (text) =>
       withPrepared(text, users, async (prepared) =>

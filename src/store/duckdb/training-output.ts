@@ -1,7 +1,7 @@
 /** The last statement of a training set: label rows in their order, each with the values that were found for it. */
 
 import type { TableColumn } from '../source-store.ts'
-import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
+import type { LabelFormat, OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { decoded, literal, memberText } from './training-sql.ts'
 
@@ -68,25 +68,32 @@ export function hashSelect(file: string, columns: readonly string[]): string {
 }
 
 /** The finished rows as they are written: text formats get times as RFC 3339, and numbers with all their digits. */
-export function writeStatement(
-  file: string,
-  columns: readonly TableColumn[],
-  target: { readonly path: string; readonly format: OutputFormat; readonly metadata: Readonly<Record<string, string>> },
-): string {
-  const select = columns.map(({ name, type }) => `${written(quoteName(name), type, target.format)} AS ${quoteName(name)}`)
+export function writtenSelect(file: string, columns: readonly TableColumn[], format: OutputFormat): string {
+  const select = columns.map(({ name, type }) => `${written(quoteName(name), type, format)} AS ${quoteName(name)}`)
+  return `SELECT ${select.join(', ')} FROM read_parquet(${quoteText(file)})`
+}
+
+export interface WrittenFile {
+  readonly path: string
+  readonly format: OutputFormat
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** For the formats that the engine writes itself. */
+export function writeStatement(select: string, target: WrittenFile & { readonly format: LabelFormat }): string {
   const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
   const options = {
     parquet: `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${entries.join(', ')}}`,
     csv: 'FORMAT csv, HEADER true',
     jsonl: 'FORMAT json',
   }[target.format]
-  return `COPY (SELECT ${select.join(', ')} FROM read_parquet(${quoteText(file)})) TO ${quoteText(target.path)} (${options})`
+  return `COPY (${select}) TO ${quoteText(target.path)} (${options})`
 }
 
 function written(name: string, type: string, format: OutputFormat): string {
   // A column of JSON is text to everything that reads Parquet.
   if (format !== 'jsonl' && type === 'JSON') return `CAST(${name} AS VARCHAR)`
-  if (format === 'parquet') return name
+  if (format === 'parquet' || format === 'arrow') return name
   if (type === 'TIMESTAMP WITH TIME ZONE') return `replace(strftime(${name}, '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z')`
   if (/^TIMESTAMP(_S|_MS|_NS)?$/.test(type)) return `replace(CAST(${name} AS VARCHAR), ' ', 'T')`
   if (format === 'jsonl' && /^(DECIMAL|U?HUGEINT)/.test(type)) return `CAST(CAST(${name} AS VARCHAR) AS JSON)`

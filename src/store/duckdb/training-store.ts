@@ -17,7 +17,7 @@ import { createSession, type Session } from './session.ts'
 import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
 import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
-import { type HeldValues, hashSelect, resultSelect, writeStatement } from './training-output.ts'
+import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
 import { writeRows } from './training-rows.ts'
 import { asOfValues, canType, countPairs, DROP_STEPS, makeSteps, rowTableFrom, typedValues } from './training-sql.ts'
 
@@ -220,10 +220,21 @@ class Desk implements TrainingDesk {
     const names = columns.map((column) => column.name)
     const hash = String((await session.read(hashSelect(joined, names), [], options)).rows[0]?.[0])
     const path = join(this.folder, `result.${output.format}`)
-    await session.execute(writeStatement(joined, columns, { path, format: output.format, metadata: output.metadata(hash) }), options)
+    await this.writeFile(
+      writtenSelect(joined, columns, output.format),
+      { path, format: output.format, metadata: output.metadata(hash) },
+      options,
+    )
     await chmod(path, 0o600)
     await rm(joined)
     return { path, hash }
+  }
+
+  private async writeFile(select: string, target: WrittenFile, options: RunOptions): Promise<void> {
+    const { session } = this.engine
+    if (target.format !== 'arrow') return session.execute(writeStatement(select, { ...target, format: target.format }), options)
+    const { writeArrowFile } = await import('./arrow-file.ts')
+    await writeArrowFile(session, select, target, options)
   }
 
   async close(): Promise<void> {
