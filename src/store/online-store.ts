@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import type { Fence } from './fences.ts'
 
 /** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
 export interface StoredKey {
@@ -24,6 +25,13 @@ export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
 }
 
+export interface WriteOutcome {
+  /** Indexes of the writes refused; what is stored there is unchanged. */
+  readonly refused: readonly number[]
+  /** Of those refused: the fences that did it. This process may not know them. */
+  readonly fences: readonly Fence[]
+}
+
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */
 export interface OnlineStore {
   /**
@@ -39,11 +47,11 @@ export interface OnlineStore {
     signal: AbortSignal | undefined,
   ): (StoredValue | undefined)[][] | Promise<(StoredValue | undefined)[][]>
   /**
-   * Write values, except where a newer one is stored: compare-and-set on (eventAt, availableAt, token).
-   * @returns indexes of the writes refused; what is stored there is unchanged.
+   * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
+   * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.
    */
-  write(rows: readonly StoredWrite[]): Promise<readonly number[]>
-  /** Drop everything about a key. @returns how many values went. */
-  forget(entity: string, key: string): Promise<number>
+  write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
+  /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
+  forget(fence: Fence): Promise<number>
   close(): Promise<void>
 }

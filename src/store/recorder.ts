@@ -137,23 +137,25 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
         }
       }
       const committed = queue.add(rows, durable)
-      const refused = online.write(stored)
+      const written = online.write(stored)
       // Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection.
-      const [first, second] = await Promise.allSettled([refused, committed])
+      const [first, second] = await Promise.allSettled([written, committed])
       if (first.status === 'rejected') throw first.reason
       if (second.status === 'rejected') throw second.reason
-      return hidden.length === 0 ? first.value : withHidden(first.value, hidden, writes.length)
+      const { refused, fences: met } = first.value
+      for (const fence of met) fences.raise(fence)
+      return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
     },
     flush: () => queue.flush(),
     async forget(entity, features, key) {
       // First the fence, in the same turn as the values go: what is computing now cannot bring them back.
-      const at = clock.now()
-      fences.raise({ entity: entity.name, entityKey: key.encoded, at })
+      const fence = { entity: entity.name, entityKey: key.encoded, at: clock.now() }
+      fences.raise(fence)
       policy.forget(features, key.encoded)
-      const forgotten = await online.forget(entity.name, key.encoded)
+      const forgotten = await online.forget(fence)
       await queue.flush()
-      const history = await options.offline.forget(features, { entity: entity.name, entityKey: key.encoded, at })
-      return { at, online: forgotten, history }
+      const history = await options.offline.forget(features, fence)
+      return { at: fence.at, online: forgotten, history }
     },
     counters: () => ({ ...queue.counters(), suppressed }),
     close: () => queue.close(),

@@ -11,7 +11,8 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
     })
     afterEach(() => store.close())
     const read = async (keys: string[], fields: string[]) => store.read('User', keys, fields, undefined)
-    const write = (key: string, field: string, value: StoredValue) => store.write([{ entity: 'User', key, field, value }])
+    const write = async (key: string, field: string, value: StoredValue) =>
+      (await store.write([{ entity: 'User', key, field, value }])).refused
 
     test('a value comes back exactly as it was written', async () => {
       const value = stored({ texts: ['9007199254740993', '"é\\u0000"', 'null'], eventAt: 1_700_000_000_123_456, oldestInputAt: 5 })
@@ -52,11 +53,11 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
 
     test('an older event never replaces a newer one, and the refusal is told', async () => {
       await write('u1', 'a', stored({ texts: ['"new"'], eventAt: 20, token: 1 }))
-      const refused = await store.write([
+      const outcome = await store.write([
         { entity: 'User', key: 'u1', field: 'a', value: stored({ texts: ['"old"'], eventAt: 10, token: 99 }) },
         { entity: 'User', key: 'u2', field: 'a', value: stored({ texts: ['"other"'], eventAt: 10, token: 100 }) },
       ])
-      expect(refused).toEqual([0])
+      expect(outcome).toEqual({ refused: [0], fences: [] })
       expect((await read(['u1', 'u2'], ['a'])).map((row) => row[0]?.texts)).toEqual([['"new"'], ['"other"']])
     })
 
@@ -85,14 +86,74 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       )
     })
 
-    test('a forgotten key is gone, its neighbours are not, and it can be written anew with an older time', async () => {
+    test('a forgotten key is gone, its neighbours are not, and it can be written anew with an older time than it had', async () => {
       await write('u1', 'a', stored({ texts: ['1'], eventAt: 50 }))
       await write('u1', 'b', stored({ texts: ['1'], eventAt: 50 }))
       await write('u2', 'a', stored({ texts: ['2'] }))
-      expect(await store.forget('User', 'u1')).toBe(2)
-      expect(await store.forget('User', 'u1')).toBe(0)
+      expect(await store.forget({ entity: 'User', entityKey: 'u1', at: 30 })).toBe(2)
+      expect(await store.forget({ entity: 'User', entityKey: 'u1', at: 30 })).toBe(0)
       expect((await read(['u1', 'u2'], ['a'])).map((row) => row[0]?.texts)).toEqual([undefined, ['2']])
       expect(await write('u1', 'a', stored({ texts: ['3'], eventAt: 40 }))).toEqual([])
+    })
+
+    test('of a forgotten key only events later than its fence are stored, and whoever writes others is told of the fence', async () => {
+      await store.forget({ entity: 'User', entityKey: 'u1', at: 1_700_000_000_123_456 })
+      await store.forget({ entity: 'User', entityKey: 'u1', at: 30 })
+      const row = (key: string, eventAt: number) => ({
+        entity: 'User',
+        key,
+        field: 'a',
+        value: stored({ texts: [String(eventAt)], eventAt }),
+      })
+      expect(await store.write([row('u2', 10), row('u1', 1_700_000_000_123_456)])).toEqual({
+        refused: [1],
+        fences: [{ entity: 'User', entityKey: 'u1', at: 1_700_000_000_123_456 }],
+      })
+      expect(await read(['u1'], ['a'])).toEqual([[undefined]])
+      expect(await write('u1', 'a', stored({ texts: ['"later"'], eventAt: 1_700_000_000_123_457 }))).toEqual([])
+      expect(await store.forget({ entity: 'User', entityKey: 'u1', at: 40 })).toBe(1)
+      expect(await write('u1', 'a', stored({ eventAt: 1_700_000_000_123_456 }))).toEqual([0])
+    })
+
+    test('many writes at once are each judged alone, and of many keys each is found', async () => {
+      const keys = Array.from({ length: 1_234 }, (_, i) => `u${i}`)
+      const rows = (eventAt: number) =>
+        keys.map((key, i) => ({ entity: 'User', key, field: `f${i % 20}@1`, value: stored({ texts: [String(i)], eventAt }) }))
+      await store.write(rows(10))
+      const older = rows(9).map((row, i) => (i % 7 === 3 ? { ...row, value: stored({ eventAt: 11, texts: ['"new"'] }) } : row))
+      const { refused } = await store.write(older)
+      expect(refused).toEqual(keys.map((_, i) => i).filter((i) => i % 7 !== 3))
+      const found = await read(
+        keys,
+        Array.from({ length: 20 }, (_, f) => `f${f}@1`),
+      )
+      expect(found.map((row, i) => row[i % 20]?.texts?.[0])).toEqual(keys.map((_, i) => (i % 7 === 3 ? '"new"' : String(i))))
+      expect(found.every((row) => row.filter((value) => value !== undefined).length === 1)).toBe(true)
+    })
+
+    test('versions of a feature live side by side, and names that begin alike do not mix', async () => {
+      const fields = ['spend@1', 'spend@12', 'spend_2@1', 'spend@', 'pend@1']
+      for (const [i, field] of fields.entries()) await write('u1', field, stored({ texts: [String(i), `"spend@1"`], eventAt: 10 + i }))
+      for (const [i, field] of fields.entries()) await write('u1', field, stored({ texts: [`${i}0`, `"spend@1"`], eventAt: 20 + i }))
+      expect((await read(['u1'], fields)).map((row) => row.map((value) => value?.texts?.[0]))).toEqual([['00', '10', '20', '30', '40']])
+    })
+
+    test('values of all sizes and signs come back', async () => {
+      const large = stored({
+        texts: [JSON.stringify('ü'.repeat(32_000)), '{"a":[1,"\\u001e"]}', '""'],
+        eventAt: -1,
+        availableAt: 0,
+        oldestInputAt: -5,
+      })
+      await write('u1', 'a', large)
+      await write('u1', 'b', stored({ texts: null, eventAt: -8_000_000_000_000_000, oldestInputAt: 3, origin: 'pushed' }))
+      await write('u1', 'a', { ...large, eventAt: 1, origin: 'backfill' })
+      expect(await read(['u1'], ['a', 'b'])).toEqual([
+        [
+          { ...large, eventAt: 1, origin: 'backfill' },
+          stored({ texts: null, eventAt: -8_000_000_000_000_000, oldestInputAt: 3, origin: 'pushed' }),
+        ],
+      ])
     })
   })
 }

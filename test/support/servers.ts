@@ -55,6 +55,16 @@ export async function startRedis(options: { args?: readonly string[] } = {}): Pr
   return running({ url, port, folder, command: [program, ...settings, ...(options.args ?? [])], stopSignal: 'SIGTERM', ping })
 }
 
+/** Everything stored there goes. */
+export async function emptyRedis({ port }: { readonly port: number }): Promise<void> {
+  const client = new RedisClient(`redis://127.0.0.1:${port}`, { autoReconnect: false, connectionTimeout: 1_000 })
+  try {
+    await client.send('FLUSHALL', [])
+  } finally {
+    client.close()
+  }
+}
+
 /** A cluster with the database "fabra", whose superuser "fabra" needs no password. */
 export async function startPostgres(): Promise<TestServer> {
   const folder = temporaryFolder()

@@ -1,3 +1,4 @@
+import { createFences, type Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue } from '../online-store.ts'
 
 /** One entity: a slot number per field, and one array of slots per key. Ten times smaller than a map entry per value. */
@@ -11,6 +12,7 @@ interface EntityTable {
 /** Latest values in this process. Gone at exit; rewarmed from history at start. */
 export function createMemoryOnlineStore(): OnlineStore {
   const tables = new Map<string, EntityTable>()
+  const known = createFences([])
 
   const tableOf = (entity: string): EntityTable => {
     let table = tables.get(entity)
@@ -36,7 +38,14 @@ export function createMemoryOnlineStore(): OnlineStore {
     },
     async write(writes) {
       const refused: number[] = []
+      const fences: Fence[] = []
       for (const [i, { entity, key, field, value }] of writes.entries()) {
+        const fence = known.at(entity, key)
+        if (fence !== undefined && value.eventAt <= fence) {
+          refused.push(i)
+          fences.push({ entity, entityKey: key, at: fence })
+          continue
+        }
         const table = tableOf(entity)
         let slot = table.slots.get(field)
         if (slot === undefined) {
@@ -57,12 +66,13 @@ export function createMemoryOnlineStore(): OnlineStore {
         while (row.length < slot) row.push(undefined)
         row[slot] = value
       }
-      return refused
+      return { refused, fences }
     },
-    async forget(entity, key) {
-      const table = tables.get(entity)
-      const count = table?.rows.get(key)?.filter((value) => value !== undefined).length ?? 0
-      table?.rows.delete(key)
+    async forget(fence) {
+      known.raise(fence)
+      const rows = tables.get(fence.entity)?.rows
+      const count = rows?.get(fence.entityKey)?.filter((value) => value !== undefined).length ?? 0
+      rows?.delete(fence.entityKey)
       return count
     },
     async close() {

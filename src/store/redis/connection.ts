@@ -1,0 +1,277 @@
+/**
+ * The connection to Redis: two sockets (to each node of a cluster), one for reads and one for everything else, so that no read waits behind
+ * the writes of a refresh.
+ *
+ * Nothing here waits without an end. Commands that find no connection fail at once, those that get no answer fail after their timeout,
+ * and a socket that stays silent is given up. After several timeouts in a row the socket counts as stalled: commands are refused without
+ * being sent, but for a PING now and then, until one is answered. Connections come back by themselves, at most a second after Redis does.
+ */
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { FabraError } from '../../errors.ts'
+import type { RedisScript } from './scripts.ts'
+import { failureOf, unavailable } from './unavailable.ts'
+import { parseRedisUrl, type RedisAddress } from './url.ts'
+
+export interface RedisOpening {
+  /** `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`. */
+  readonly url: string
+  /** Told of what nobody else is told of: that Redis is gone, and that it is back. Without hosts and passwords. */
+  readonly onProblem?: (message: string, cause: unknown) => void
+  /** Longest wait for the answer to a read. Default 250. */
+  readonly readTimeoutMs?: number
+  /** Longest wait for the answer to anything else. Default 1,000. */
+  readonly writeTimeoutMs?: number
+  /** Longest wait for a connection. Default 1,000. */
+  readonly connectTimeoutMs?: number
+}
+
+export interface RedisConnection {
+  /** Whether one script may have keys of several slots: not in a cluster. */
+  readonly spansSlots: boolean
+  /** Several fields of many hashes in one round trip. @returns texts by key and field, null where there is none. */
+  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly (readonly (string | null)[])[]>
+  /** @param keys All of one slot, unless `spansSlots`. */
+  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
+  /** Any other command whose first argument is its key. */
+  send(command: string, key: string, ...args: readonly (string | number)[]): Promise<unknown>
+  /** `ok`, or what is wrong. */
+  status(): string
+  close(): Promise<void>
+}
+
+const LONGEST_PAUSE_MS = 1_000
+const TIMEOUTS_UNTIL_STALLED = 3
+const PROBE_EVERY_MS = 250
+/** Keys in one pipeline. */
+const MAX_PIPELINE = 1_000
+
+/**
+ * Waits for the first connection, but no longer than one may take: without Redis the process starts all the same.
+ * @throws FabraError invalid_config
+ */
+export async function openRedis(opening: RedisOpening): Promise<RedisConnection> {
+  const { readTimeoutMs = 250, writeTimeoutMs = 1_000, connectTimeoutMs = 1_000 } = opening
+  const address = parseRedisUrl(opening.url)
+  const onProblem = opening.onProblem ?? (() => undefined)
+  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem })
+  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined })
+  await Promise.all([reader.ready(), writer.ready()])
+  const reads = createReads(reader)
+
+  return {
+    spansSlots: !address.isCluster,
+    readHashes: reads,
+    run: (script, keys, args) =>
+      writer.ask(async (client) => {
+        try {
+          return await client.evalsha(script.sha, keys.length, ...keys, ...args)
+        } catch (error) {
+          if (!failureOf(error).startsWith('NOSCRIPT')) throw error
+          // A restarted Redis has no scripts; with its text it is there from now on.
+          return await client.eval(script.lua, keys.length, ...keys, ...args)
+        }
+      }),
+    send: (command, key, ...args) => writer.ask((client) => client.call(command, key, ...args)),
+    status: () => reader.problem() ?? writer.problem() ?? 'ok',
+    async close() {
+      reader.close()
+      writer.close()
+    },
+  }
+}
+
+interface Ask {
+  readonly keys: readonly string[]
+  readonly fields: readonly string[]
+  resolve(found: readonly (readonly (string | null)[])[]): void
+  reject(error: unknown): void
+}
+
+/** Reads of one turn of the event loop leave together: what many requests cost is the number of times that the socket is written to. */
+function createReads(socket: Socket): RedisConnection['readHashes'] {
+  let waiting: Ask[] = []
+
+  async function leave(): Promise<void> {
+    const asks = waiting
+    waiting = []
+    try {
+      const found = await socket.ask((client) => pipelined(client, asks))
+      let from = 0
+      for (const ask of asks) {
+        ask.resolve(found.slice(from, from + ask.keys.length))
+        from += ask.keys.length
+      }
+    } catch (error) {
+      for (const ask of asks) ask.reject(error)
+    }
+  }
+
+  const ask = (keys: readonly string[], fields: readonly string[]) =>
+    new Promise<readonly (readonly (string | null)[])[]>((resolve, reject) => {
+      if (waiting.push({ keys, fields, resolve, reject }) === 1) setImmediate(leave)
+    })
+
+  return async (keys, fields) => {
+    if (keys.length <= MAX_PIPELINE) return ask(keys, fields)
+    const found: (readonly (string | null)[])[] = []
+    for (let from = 0; from < keys.length; from += MAX_PIPELINE) {
+      for (const row of await ask(keys.slice(from, from + MAX_PIPELINE), fields)) found.push(row)
+    }
+    return found
+  }
+}
+
+async function pipelined(client: Redis | Cluster, asks: readonly Ask[]): Promise<(readonly (string | null)[])[]> {
+  if (client instanceof Cluster) {
+    // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
+    return await Promise.all(asks.flatMap(({ keys, fields }) => keys.map((key) => client.hmget(key, ...fields))))
+  }
+  const pipeline = client.pipeline()
+  for (const { keys, fields } of asks) for (const key of keys) pipeline.hmget(key, ...fields)
+  const answers = (await pipeline.exec()) ?? []
+  return answers.map(([error, texts]) => {
+    if (error) throw error
+    return texts as (string | null)[]
+  })
+}
+
+interface Socket {
+  /** Resolves with the first connection, or when it takes too long. */
+  ready(): Promise<void>
+  /** @throws FabraError store_unavailable */
+  ask<Answer>(question: (client: Redis | Cluster) => Promise<Answer>): Promise<Answer>
+  /** What is wrong; undefined: nothing. */
+  problem(): string | undefined
+  close(): void
+}
+
+interface SocketOptions {
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly onProblem: (message: string, cause: unknown) => void
+}
+
+function createSocket(address: RedisAddress, options: SocketOptions): Socket {
+  const client = createClient(address, options)
+  let failure: string | undefined
+  let timeouts = 0
+  let probe: Timer | undefined
+  let closed = false
+  let isTold = false
+
+  client.on('error', (error: unknown) => fail(failureOf(error)))
+  client.on('close', () => fail('The connection was closed.'))
+  client.on('ready', recover)
+
+  function fail(message: string): void {
+    if (closed) return
+    // Of a series of failures the first says why; what follows is only that there is no connection.
+    failure ??= message
+    if (isTold) return
+    isTold = true
+    options.onProblem('Redis cannot be reached; trying again.', new Error(message))
+  }
+
+  function recover(): void {
+    clearInterval(probe)
+    probe = undefined
+    timeouts = 0
+    failure = undefined
+    if (isTold) options.onProblem('Redis is back.', undefined)
+    isTold = false
+  }
+
+  function stall(): void {
+    fail('Redis does not answer in time.')
+    probe ??= setInterval(() => {
+      client.ping().then(recover, () => undefined)
+    }, PROBE_EVERY_MS)
+    probe.unref()
+  }
+
+  return {
+    ready: () => firstConnection(client, options.connectTimeoutMs),
+    async ask(question) {
+      if (closed || probe !== undefined) throw unavailable(failure ?? 'The connection is closed.')
+      try {
+        const answer = await withDeadline(question(client), options.timeoutMs)
+        timeouts = 0
+        return answer
+      } catch (error) {
+        const message = failureOf(error)
+        if (isTimeout(message) && ++timeouts >= TIMEOUTS_UNTIL_STALLED) stall()
+        throw error instanceof FabraError ? error : unavailable(message)
+      }
+    },
+    problem() {
+      if (failure !== undefined) return failure
+      return client.status === 'ready' ? undefined : 'There is no connection yet.'
+    },
+    close() {
+      closed = true
+      clearInterval(probe)
+      client.disconnect()
+    },
+  }
+}
+
+function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: SocketOptions): Redis | Cluster {
+  const { username, password, db, nodes, tls, isCluster } = address
+  const pause = (times: number) => Math.min(LONGEST_PAUSE_MS, 50 * 2 ** Math.min(times - 1, 5)) * (0.75 + Math.random() / 4)
+  const common = {
+    username,
+    password,
+    ...(tls ? { tls: tls.ca === undefined ? {} : { ca: tls.ca } } : {}),
+    protocol: 2,
+    commandTimeout: timeoutMs,
+    connectTimeout: connectTimeoutMs,
+    // A socket on which something was asked and nothing comes is given up: a server that is gone does not always say so.
+    socketTimeout: 2 * Math.max(timeoutMs, connectTimeoutMs),
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    connectionName: 'fabra',
+  } satisfies RedisOptions
+  if (!isCluster) return new Redis({ ...common, ...nodes[0], db, enableOfflineQueue: false, retryStrategy: pause })
+  return new Cluster([...nodes], {
+    redisOptions: common,
+    enableOfflineQueue: false,
+    enableAutoPipelining: true,
+    // These have their key elsewhere than where commands are sorted by.
+    autoPipeliningIgnoredCommands: ['eval', 'evalsha', 'ping'],
+    clusterRetryStrategy: pause,
+    clusterNodeRetryStrategy: pause,
+    slotsRefreshTimeout: connectTimeoutMs,
+    maxRedirections: 4,
+    retryDelayOnFailover: 25,
+    retryDelayOnClusterDown: 25,
+    retryDelayOnTryAgain: 25,
+  })
+}
+
+function firstConnection(client: Redis | Cluster, limitMs: number): Promise<void> {
+  if (client.status === 'ready') return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, limitMs)
+    const done = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    client.once('ready', done)
+    client.once('error', done)
+  })
+}
+
+/** A cluster asks again by itself, each time with a timeout of its own: here the whole has one. */
+function withDeadline<Answer>(asked: Promise<Answer>, timeoutMs: number): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const timer = setTimeout(() => reject(new Error(TIMED_OUT)), timeoutMs + 50)
+  asked.then(resolve, reject).finally(() => clearTimeout(timer))
+  return promise
+}
+
+const TIMED_OUT = 'Command timed out'
+
+function isTimeout(message: string): boolean {
+  return message === TIMED_OUT
+}

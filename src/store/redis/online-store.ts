@@ -1,0 +1,138 @@
+import type { Fence } from '../fences.ts'
+import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
+import type { RedisConnection } from './connection.ts'
+import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './record.ts'
+import { FORGET, WRITE } from './scripts.ts'
+
+/** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
+const WRITES_A_SCRIPT = 100
+/** Scripts under way for one caller. */
+const SCRIPTS_AT_ONCE = 4
+
+/** Where the fields of a feature list lie. */
+interface Layout {
+  readonly buckets: readonly string[]
+  /** For each field, which of the buckets it is in. */
+  readonly places: readonly number[]
+  readonly heads: readonly string[]
+}
+
+/**
+ * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
+ * the only one there ever is, and a fence must outlast every late write.
+ */
+export function createRedisOnlineStore(connection: RedisConnection): OnlineStore {
+  // A plan asks with the same list object every time.
+  const layouts = new WeakMap<readonly string[], Layout>()
+
+  function layoutFor(fields: readonly string[]): Layout {
+    let layout = layouts.get(fields)
+    if (!layout) {
+      layout = layoutOf(fields)
+      layouts.set(fields, layout)
+    }
+    return layout
+  }
+
+  return {
+    async read(entity, keys, fields) {
+      if (keys.length === 0 || fields.length === 0) return keys.map(() => [])
+      const { buckets, places, heads } = layoutFor(fields)
+      const hashes = new Array<string>(keys.length)
+      for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
+      const found = await connection.readHashes(hashes, buckets)
+      const rows: (StoredValue | undefined)[][] = new Array(keys.length)
+      for (let k = 0; k < keys.length; k++) {
+        const row: (StoredValue | undefined)[] = new Array(fields.length)
+        const texts = found[k]
+        for (let f = 0; f < fields.length; f++) {
+          const text = texts?.[places[f] as number]
+          row[f] = text ? readRecord(text, heads[f] as string) : undefined
+        }
+        rows[k] = row
+      }
+      return rows
+    },
+    async write(writes) {
+      const refused: number[] = []
+      const fences: Fence[] = []
+      const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
+      await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
+        const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
+        const answer = (await connection.run(WRITE, keys, args)) as (number | string)[]
+        for (let i = 0; i < answer.length; i += 2) {
+          const index = batch[Number(answer[i]) - 1] as number
+          refused.push(index)
+          const { entity, key } = writes[index] as StoredWrite
+          if (answer[i + 1] !== '') fences.push({ entity, entityKey: key, at: Number(answer[i + 1]) })
+        }
+      })
+      return { refused: refused.sort((a, b) => a - b), fences }
+    },
+    async forget({ entity, entityKey, at }) {
+      return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
+    },
+    async close() {
+      await connection.close()
+    },
+  }
+}
+
+function layoutOf(fields: readonly string[]): Layout {
+  const buckets: string[] = []
+  const places = fields.map((field) => {
+    const bucket = bucketOf(field)
+    const known = buckets.indexOf(bucket)
+    return known < 0 ? buckets.push(bucket) - 1 : known
+  })
+  return { buckets, places, heads: fields.map(recordHead) }
+}
+
+function scriptInput(writes: readonly StoredWrite[]): { keys: string[]; args: (string | number)[] } {
+  const keys: string[] = []
+  const args: (string | number)[] = []
+  for (const { entity, key, field, value } of writes) {
+    keys.push(hashKey(entity, key))
+    const head = recordHead(field)
+    const versions = field.includes('@') ? head.slice(0, head.indexOf('@') + 1) : head
+    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.token, recordBody(value), versions)
+  }
+  return { keys, args }
+}
+
+/** Indexes of the writes, some at a time. */
+function* inBatches(writes: readonly StoredWrite[]): Generator<number[]> {
+  for (let from = 0; from < writes.length; from += WRITES_A_SCRIPT) {
+    yield Array.from({ length: Math.min(WRITES_A_SCRIPT, writes.length - from) }, (_, i) => from + i)
+  }
+}
+
+/** In a cluster a script has the keys of one slot, and only those of one hash are sure to be. */
+function byHash(writes: readonly StoredWrite[]): Iterable<number[]> {
+  const batches = new Map<string, number[]>()
+  for (const [i, { entity, key }] of writes.entries()) {
+    const hash = hashKey(entity, key)
+    const batch = batches.get(hash)
+    if (batch) batch.push(i)
+    else batches.set(hash, [i])
+  }
+  return batches.values()
+}
+
+/** Runs a task for each item, so many at a time. Rejects with the first failure, after those under way have ended. */
+async function atOnce<Item>(limit: number, items: Iterable<Item>, task: (item: Item) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]()
+  let failed = false
+  const work = async () => {
+    for (let next = rest.next(); !failed && !next.done; next = rest.next()) {
+      try {
+        await task(next.value)
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const workers = await Promise.allSettled(Array.from({ length: limit }, work))
+  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason
+}

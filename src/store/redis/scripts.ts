@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+
+/** A Lua script, sent by its hash. It runs alone in Redis: nothing else happens between its first line and its last. */
+export interface RedisScript {
+  readonly lua: string
+  readonly sha: string
+}
+
+function script(lua: string): RedisScript {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}
+
+/** Records of a feature's other versions are let go when they are this much older than what is written: no rolling deploy takes so long. */
+const ABANDONED_AFTER_MICROS = '604800000000'
+
+/**
+ * Compare-and-set of many values. KEYS: one hash a write. ARGV: seven texts a write: bucket, head of the record, event time, available time,
+ * token, body of the record, and what records of the feature's other versions begin with.
+ * Returns only refusals, two texts each: the write's place from 1, and the fence that refused it or an empty text.
+ */
+export const WRITE = script(`
+local refused = {}
+for i = 1, #KEYS do
+  local a = (i - 1) * 7
+  local bucket, head, eventAt, body = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 6]
+  local stored = redis.call('HMGET', KEYS[i], bucket, 'fence')
+  local text, fence = stored[1] or '', stored[2]
+  if fence and eventAt <= tonumber(fence) then
+    refused[#refused + 1] = i
+    refused[#refused + 1] = fence
+  else
+    local from, headEnd = string.find(text, head, 1, true)
+    local isNewer = true
+    if from then
+      local _, last, e, v, t = string.find(text, '^(%-?%d+)\\31(%-?%d+)\\31(%-?%d+)', headEnd + 1)
+      local oldEvent, oldAvailable = tonumber(e), tonumber(v)
+      local availableAt = tonumber(ARGV[a + 4])
+      if eventAt ~= oldEvent then isNewer = eventAt > oldEvent
+      elseif availableAt ~= oldAvailable then isNewer = availableAt > oldAvailable
+      else isNewer = tonumber(ARGV[a + 5]) >= tonumber(t) end
+      if isNewer then
+        local nextFrom = string.find(text, '\\30', last + 1, true)
+        text = string.sub(text, 1, from - 1) .. (nextFrom and string.sub(text, nextFrom) or '')
+      end
+    else
+      local versions, at = ARGV[a + 7], 1
+      while true do
+        local other = string.find(text, versions, at, true)
+        if not other then break end
+        local nextFrom = string.find(text, '\\30', other + 1, true)
+        local otherEvent = tonumber(string.match(text, '^[^\\31]*\\31(%-?%d+)', other))
+        if otherEvent and otherEvent < eventAt - ${ABANDONED_AFTER_MICROS} then
+          text = string.sub(text, 1, other - 1) .. (nextFrom and string.sub(text, nextFrom) or '')
+          at = other
+        else
+          at = other + 1
+        end
+      end
+    end
+    if isNewer then
+      redis.call('HSET', KEYS[i], bucket, text .. head .. body)
+    else
+      refused[#refused + 1] = i
+      refused[#refused + 1] = ''
+    end
+  end
+end
+return refused
+`)
+
+/** Forget KEYS[1] up to the time ARGV[1], behind a fence that never moves back. Returns how many values went. */
+export const FORGET = script(`
+local all = redis.call('HGETALL', KEYS[1])
+local count, fence = 0, tonumber(ARGV[1])
+for i = 1, #all, 2 do
+  if all[i] == 'fence' then
+    if tonumber(all[i + 1]) > fence then fence = tonumber(all[i + 1]) end
+  else
+    local _, records = string.gsub(all[i + 1], '\\30', '')
+    count = count + records
+  end
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence))
+return count
+`)

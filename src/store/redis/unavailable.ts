@@ -1,0 +1,40 @@
+import { FabraError } from '../../errors.ts'
+
+/** A driver's error in words that may go to a log: errors of ioredis carry the command, with its keys or passwords, and addresses. */
+export function failureOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'Redis failed.'
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (code !== undefined && CONNECTION_FAILURES[code] !== undefined) return CONNECTION_FAILURES[code]
+  // A cluster wraps what its last node said.
+  if ('lastNodeError' in error && error.lastNodeError instanceof Error) return failureOf(error.lastNodeError)
+  return error.message.replace(/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\[[\da-f:]+\](:\d+)?/gi, '…')
+}
+
+const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Nothing listens at its address.',
+  ECONNRESET: 'The connection was reset.',
+  EPIPE: 'The connection was reset.',
+  ETIMEDOUT: 'The connection could not be made in time.',
+  ENOTFOUND: 'Its host name is not known.',
+  EAI_AGAIN: 'Its host name cannot be looked up at the moment.',
+  EHOSTUNREACH: 'Its host cannot be reached.',
+  ENETUNREACH: 'Its network cannot be reached.',
+}
+
+/** @param failure As `failureOf` tells it. For the log alone: clients learn only that the store is away. */
+export function unavailable(failure: string): FabraError {
+  const [hint] = HINTS.filter(([begin]) => failure.startsWith(begin)).map(([, text]) => text)
+  return new FabraError('store_unavailable', 'The online store (Redis) cannot be reached.', {
+    cause: new Error(failure),
+    hint: hint ?? 'Try again in a few seconds.',
+  })
+}
+
+/** By the first word of what Redis says. */
+const HINTS: readonly [begin: string, hint: string][] = [
+  ['OOM', 'Redis has no memory left: raise its maxmemory.'],
+  ['NOAUTH', 'Redis wants a user and password.'],
+  ['WRONGPASS', 'Redis refuses the user or password.'],
+  ['NOPERM', 'The Redis user lacks a permission: see "Redis" in the README.'],
+  ['READONLY', 'This Redis is a replica: only its master takes writes.'],
+]
