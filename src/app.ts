@@ -58,7 +58,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
   const project = await openProject({
     files: options.files,
-    dataDir,
+    stores: { dataDir, redisUrl: config.redisUrl },
     clock,
     clockOffset: options.clockOffset,
     log,
@@ -165,10 +165,10 @@ async function openKeyring(project: Project, { config, localKey, clock, log }: K
 }
 
 /** Addresses that are set are used or refused, never left aside in silence. */
-function refuseStores({ postgresUrl, redisUrl, sourceUrl }: Config): void {
-  if (postgresUrl === null && redisUrl === null && sourceUrl === null) return
-  throw new FabraError('invalid_config', 'This version of Fabra does not speak to PostgreSQL and Redis yet.', {
-    hint: 'Unset FABRA_POSTGRES_URL, FABRA_REDIS_URL and FABRA_SOURCE_URL to run in laptop mode.',
+function refuseStores({ postgresUrl, sourceUrl }: Config): void {
+  if (postgresUrl === null && sourceUrl === null) return
+  throw new FabraError('invalid_config', 'This version of Fabra does not speak to PostgreSQL yet.', {
+    hint: 'Unset FABRA_POSTGRES_URL and FABRA_SOURCE_URL to run in laptop mode.',
   })
 }
 

@@ -24,7 +24,7 @@ import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder } from './store/recorder.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
-import { openStores, type Stores } from './stores.ts'
+import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, rewarm, type Version, warmNewVersions } from './version.ts'
 
@@ -33,7 +33,7 @@ const LONGEST_WARMING_MS = 60_000
 
 export interface ProjectOptions {
   readonly files: readonly string[]
-  readonly dataDir: string
+  readonly stores: Omit<StoreAddresses, 'onProblem'>
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly log: Logger
@@ -83,7 +83,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   const { log } = options
   const { files, clockOffset } = options
   const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
-  const opening = openStores({ dataDir: options.dataDir })
+  const opening = openStores({ ...options.stores, onProblem: (message, error) => log.warn(message, { error }) })
   opening.catch(() => undefined)
   try {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])

@@ -16,6 +16,10 @@ import type { TrainingStore } from './store/training-store.ts'
 export interface StoreAddresses {
   /** Absolute folder of the DuckDB file. */
   readonly dataDir: string
+  /** Null: latest values are in memory. */
+  readonly redisUrl: string | null
+  /** Told of what nobody else is told of: that a store is gone, and that it is back. */
+  readonly onProblem: (message: string, cause: unknown) => void
 }
 
 export interface Stores {
@@ -33,22 +37,36 @@ export interface Stores {
   close(): Promise<void>
 }
 
-/** @throws FabraError data_dir_locked, io_failed, store_unavailable */
-export async function openStores({ dataDir }: StoreAddresses): Promise<Stores> {
-  const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
-  const online = createMemoryOnlineStore()
+/** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable */
+export async function openStores(addresses: StoreAddresses): Promise<Stores> {
+  const database = await openDatabase({ file: join(addresses.dataDir, 'fabra.duckdb') })
+  const latest = await openLatest(addresses)
   return {
     sourceStore: createDuckdbSourceStore(database),
     offline: createDuckdbOfflineStore(database),
-    online,
+    online: latest.online,
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database),
     admin: null,
     historyIn: 'duckdb',
-    health: () => ({ duckdb: 'ok', memory: 'ok' }),
+    health: () => ({ duckdb: 'ok', ...latest.health() }),
     async close() {
-      await online.close()
+      await latest.online.close()
       await database.close()
     },
   }
+}
+
+interface Latest {
+  readonly online: OnlineStore
+  health(): Readonly<Record<string, string>>
+}
+
+async function openLatest({ redisUrl, onProblem }: StoreAddresses): Promise<Latest> {
+  if (redisUrl === null) return { online: createMemoryOnlineStore(), health: () => ({ memory: 'ok' }) }
+  // The driver is loaded by those who use it: a laptop starts without it.
+  const { openRedis } = await import('./store/redis/connection.ts')
+  const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
+  const redis = await openRedis({ url: redisUrl, onProblem })
+  return { online: createRedisOnlineStore(redis), health: () => ({ redis: redis.status() }) }
 }

@@ -34,6 +34,10 @@ export interface RedisConnection {
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   /** Any other command whose first argument is its key. */
   send(command: string, key: string, ...args: readonly (string | number)[]): Promise<unknown>
+  /** A command without a key, or one whose cluster node does not matter. */
+  ask(command: string, ...args: readonly string[]): Promise<unknown>
+  /** The address says TLS. */
+  readonly isEncrypted: boolean
   /** `ok`, or what is wrong. */
   status(): string
   close(): Promise<void>
@@ -72,6 +76,8 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
         }
       }),
     send: (command, key, ...args) => writer.ask((client) => client.call(command, key, ...args)),
+    ask: (command, ...args) => writer.ask((client) => client.call(command, ...args)),
+    isEncrypted: address.tls !== undefined && address.tls !== null,
     status: () => reader.problem() ?? writer.problem() ?? 'ok',
     async close() {
       reader.close()
