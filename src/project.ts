@@ -15,6 +15,7 @@ import { createKeySample } from './refresh/key-sample.ts'
 import { createRuns, type Run, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
+import { createRefilling, rewarm, warmNewVersions } from './rewarm.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
 import { judge } from './serving/freshness.ts'
 import type { Serving } from './serving/serving.ts'
@@ -26,7 +27,7 @@ import { createRecorder } from './store/recorder.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
-import { createVersion, type Parts, rewarm, type Version, warmNewVersions } from './version.ts'
+import { createVersion, type Parts, type Version } from './version.ts'
 
 /** How long a server may say that it is not ready because it computes values of new feature versions. */
 const LONGEST_WARMING_MS = 60_000
@@ -172,6 +173,8 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
     }
   }
 
+  const refilling = createRefilling(parts, () => version.serving.registry)
+
   async function reload(): Promise<void> {
     const next = await runtime.load()
     files = next.files
@@ -222,6 +225,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
           done()
           if (closing) return
           scheduler.start()
+          refilling.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
         })
@@ -233,7 +237,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
       alerts?.stop()
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, graceMs)
-      await Promise.race([Promise.all([scheduler.stop(), ingest.close(), version.serving.engine.idle()]), late.promise])
+      await Promise.race([Promise.all([scheduler.stop(), refilling.stop(), ingest.close(), version.serving.engine.idle()]), late.promise])
       clearTimeout(timer)
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()

@@ -8,12 +8,11 @@ import { createDb } from './compute/sql-db.ts'
 import type { SqlDefinitions } from './compute/sql-definitions.ts'
 import { createSqlExecutor } from './compute/sql-executor.ts'
 import { createWorkerExecutor } from './compute/worker-executor.ts'
-import { decodeKey } from './definition/entity-key.ts'
 import type { Feature, Registry } from './definition/model.ts'
 import { FabraError } from './errors.ts'
 import type { RecomputeVersion } from './ingest/recompute.ts'
 import type { Logger } from './observability/logger.ts'
-import { type ActiveKeys, keepWarm } from './refresh/active-keys.ts'
+import type { ActiveKeys } from './refresh/active-keys.ts'
 import { createRefresher, type Refresher } from './refresh/refresher.ts'
 import type { Runs } from './refresh/runs.ts'
 import type { Schedule } from './refresh/schedule.ts'
@@ -24,12 +23,10 @@ import { createServing, type Serving } from './serving/serving.ts'
 import { fromHistoryText } from './store/history-text.ts'
 import type { HistoryRow, OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore, StoredValue } from './store/online-store.ts'
-import { fieldOf, type RecordedWrite, type Recorder } from './store/recorder.ts'
+import type { RecordedWrite, Recorder } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
 import type { TrainingParts } from './training/training-set.ts'
 
-/** Keys per feature that come back into memory at start. */
-const MAX_REWARMED = 1_000_000
 /** History rows in the queue from which on those who add to it wait until they are durable. */
 const DURABLE_FROM = 20_000
 
@@ -154,40 +151,6 @@ export function createExecutor(parts: Parts, definitions: SqlDefinitions, servin
   return executor
 }
 
-/** Latest values come back from history, with the times they had. Features that `before` already had are in memory. */
-export async function rewarm(parts: Parts, registry: Registry, before: Registry | undefined): Promise<void> {
-  for (const feature of registry.features.values()) {
-    const entity = registry.entities.get(feature.entity)
-    if (!entity || before?.features.get(feature.name)?.fingerprint === feature.fingerprint) continue
-    const { name, fingerprint } = feature
-    for await (const rows of parts.offline.latest(name, fingerprint, { before: parts.clock.now(), limit: MAX_REWARMED })) {
-      await parts.online.write(
-        rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
-      )
-      for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
-    }
-  }
-}
-
-/**
- * Values that a new version of a feature lacks are computed for the keys that the old one had in use, before anyone is told that the
- * server is ready.
- */
-export async function warmNewVersions(parts: Parts, version: Version): Promise<void> {
-  const { registry } = version.serving
-  for (const feature of registry.features.values()) {
-    const entity = registry.entities.get(feature.entity)
-    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
-    const now = parts.clock.now()
-    const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
-    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)], undefined)
-    const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
-    const fitting = keys.filter((key) => key.values.length === entity.key.length)
-    for (const key of fitting) parts.activeKeys.touch(feature, key, now)
-    if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
-  }
-}
-
 /** Functions that may run again for any past time: those whose every answer is made in the request anyway, and those that say so. */
 function replays(feature: Feature): boolean {
   return feature.computation.kind === 'function' && (feature.refresh?.kind === 'realtime' || feature.replay)
@@ -214,7 +177,8 @@ function writes(registry: Registry, feature: Feature, answers: readonly Answered
     }))
 }
 
-function storedValue(feature: Feature, row: HistoryRow): StoredValue {
+/** A line of history as it is served. */
+export function storedValue(feature: Feature, row: HistoryRow): StoredValue {
   return {
     texts: fromHistoryText(feature, row.value),
     eventAt: row.eventAt,

@@ -53,5 +53,11 @@ export interface OnlineStore {
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
   /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
   forget(fence: Fence): Promise<number>
+  /**
+   * For each field, whether everything that history knows of it was brought here once. False after the store has lost its data, and at
+   * each start of one in this process.
+   */
+  filled(fields: readonly string[]): Promise<readonly boolean[]>
+  markFilled(field: string): Promise<void>
   close(): Promise<void>
 }

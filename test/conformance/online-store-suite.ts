@@ -70,6 +70,12 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect((await read(['u1'], ['a']))[0]?.[0]?.texts).toEqual(['5'])
     })
 
+    test('an empty one is not filled, and knows when it was', async () => {
+      expect(await store.filled(['a@1', 'b@1'])).toEqual([false, false])
+      await store.markFilled('a@1')
+      expect(await store.filled(['b@1', 'a@1'])).toEqual([false, true])
+    })
+
     test('in whatever order writes arrive, the same value stands at the end', async () => {
       const arbitraryWrite = fc.record({ eventAt: fc.nat(3), availableAt: fc.nat(3), token: fc.integer({ min: 1, max: 1_000_000 }) })
       const writes = fc.uniqueArray(arbitraryWrite, { minLength: 1, maxLength: 8, selector: (one) => one.token })

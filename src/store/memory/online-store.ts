@@ -13,6 +13,7 @@ interface EntityTable {
 export function createMemoryOnlineStore(): OnlineStore {
   const tables = new Map<string, EntityTable>()
   const known = createFences([])
+  const filled = new Set<string>()
 
   const tableOf = (entity: string): EntityTable => {
     let table = tables.get(entity)
@@ -74,6 +75,10 @@ export function createMemoryOnlineStore(): OnlineStore {
       const count = rows?.get(fence.entityKey)?.filter((value) => value !== undefined).length ?? 0
       rows?.delete(fence.entityKey)
       return count
+    },
+    filled: async (fields) => fields.map((field) => filled.has(field)),
+    async markFilled(field) {
+      filled.add(field)
     },
     async close() {
       tables.clear()

@@ -1,7 +1,7 @@
 import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
-import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './record.ts'
+import { bucketOf, filledKey, hashKey, readRecord, recordBody, recordHead } from './record.ts'
 import { FORGET, WRITE } from './scripts.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
@@ -71,6 +71,12 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
     },
     async forget({ entity, entityKey, at }) {
       return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
+    },
+    async filled(fields) {
+      return Promise.all(fields.map(async (field) => (await connection.send('GET', filledKey(field))) !== null))
+    },
+    async markFilled(field) {
+      await connection.send('SET', filledKey(field), '1')
     },
     async close() {
       await connection.close()

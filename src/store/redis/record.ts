@@ -29,6 +29,11 @@ export function hashKey(entity: string, key: string): string {
   return `fabra:{${entity}:${key}}`
 }
 
+/** Its being there says that the field's values were brought here from history. It goes with them when Redis loses its data. */
+export function filledKey(field: string): string {
+  return `fabra:filled:${field}`
+}
+
 /** All versions of a feature share a field, so that one that nobody uses any more is found and let go when its successor is written. */
 export function bucketOf(field: string): string {
   let hash = 0x811c9dc5
