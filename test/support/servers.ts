@@ -1,5 +1,5 @@
-/** Real Redis and PostgreSQL servers for tests, each on a free port with a temporary folder, stopped by process id. */
-import { chownSync, existsSync, readdirSync, rmSync } from 'node:fs'
+/** Real Redis, PostgreSQL and PgBouncer servers for tests, each on a free port with a temporary folder, stopped by process id. */
+import { chownSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RedisClient, SQL, type Subprocess } from 'bun'
 import { temporaryFolder } from './binary.ts'
@@ -77,18 +77,48 @@ export async function startPostgres(): Promise<TestServer> {
   const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'timezone=UTC']
   const command = [...user, postgresProgram('postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
   const server = `postgres://fabra@127.0.0.1:${port}`
-  const ask = async (statement: string) => {
-    const client = new SQL(`${server}/postgres`, { max: 1, connectionTimeout: 1 })
-    try {
-      await client.unsafe(statement)
-    } finally {
-      await client.close()
-    }
-  }
+  const ask = (statement: string) => askPostgres(`${server}/postgres`, statement)
   const ping = () => ask('SELECT 1')
   const started = await running({ url: `${server}/fabra`, port, folder, command, stopSignal: 'SIGINT', ping })
   await ask('CREATE DATABASE fabra')
   return started
+}
+
+/**
+ * PgBouncer before a server of `startPostgres`, in transaction mode: every transaction may get another of its two connections, so whatever is left
+ * in a session shows.
+ */
+export async function startPgBouncer(postgres: TestServer): Promise<TestServer> {
+  const program = [Bun.which('pgbouncer'), '/usr/sbin/pgbouncer'].find((path) => path && existsSync(path)) ?? missing('pgbouncer')
+  const folder = temporaryFolder()
+  const user = unprivileged(folder)
+  const port = await freePort()
+  const settings = {
+    listen_addr: '127.0.0.1',
+    listen_port: port,
+    unix_socket_dir: '',
+    auth_type: 'any',
+    pool_mode: 'transaction',
+    default_pool_size: 2,
+    max_client_conn: 200,
+    server_round_robin: 1,
+  }
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`)
+  const database = `fabra = host=127.0.0.1 port=${postgres.port} dbname=fabra user=fabra`
+  const config = join(folder, 'pgbouncer.ini')
+  writeFileSync(config, ['[databases]', database, '[pgbouncer]', ...lines, ''].join('\n'))
+  const url = `postgres://fabra@127.0.0.1:${port}/fabra`
+  const ping = () => askPostgres(url, 'SELECT 1')
+  return running({ url, port, folder, command: [...user, program, '-q', config], stopSignal: 'SIGINT', ping })
+}
+
+async function askPostgres(url: string, statement: string): Promise<void> {
+  const client = new SQL(url, { max: 1, connectionTimeout: 1, prepare: false })
+  try {
+    await client.unsafe(statement)
+  } finally {
+    await client.close()
+  }
 }
 
 async function running(recipe: ServerRecipe): Promise<TestServer> {

@@ -50,11 +50,17 @@ export interface Statements {
   ): Promise<{ readonly parameters: readonly number[]; readonly columns: readonly PostgresColumn[] }>
 }
 
+/** Inside of one transaction. */
+export interface Transaction extends Statements {
+  /** Several statements in one text, without parameters; Fabra's own, never a user's. @throws SqlError */
+  script(text: string): Promise<void>
+}
+
 export interface Postgres {
   /** One statement, in one round trip. @throws SqlError */
   run(text: string, parameters: readonly Parameter[], options: WorkOptions): Promise<PostgresRows>
   /** Several statements, all of them or none; committed when it resolves. A throw rolls back. @throws SqlError, and what `work` throws. */
-  transaction<T>(options: WorkOptions, work: (statements: Statements) => Promise<T>): Promise<T>
+  transaction<T>(options: WorkOptions, work: (statements: Transaction) => Promise<T>): Promise<T>
   /** Waits a little for what runs, then cuts it off. */
   close(): Promise<void>
 }

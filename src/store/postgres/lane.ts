@@ -1,6 +1,6 @@
 /** One connection, made when it is needed and again after it was lost, used by one piece of work at a time. */
 import postgres from 'postgres'
-import type { Deadline, Parameter, PostgresColumn, PostgresOptions, PostgresRows, Statements, WorkOptions } from './connection.ts'
+import type { Deadline, Parameter, PostgresColumn, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './connection.ts'
 import type { ConnectionTarget } from './connection-url.ts'
 import { PostgresSqlError, toSqlError } from './postgres-errors.ts'
 
@@ -10,7 +10,7 @@ export interface Lane {
   /** Runs work until the deadline; then the connection is given up with it, and the server told to stop. */
   within<T>(deadline: Deadline, work: () => Promise<T>): Promise<T>
   single(text: string, parameters: readonly Parameter[], work: WorkOptions, leftMs: number): Promise<PostgresRows>
-  transaction<T>(work: WorkOptions, leftMs: number, body: (statements: Statements) => Promise<T>): Promise<T>
+  transaction<T>(work: WorkOptions, leftMs: number, body: (statements: Transaction) => Promise<T>): Promise<T>
   /** Nothing of the last work is left on the connection. */
   settled(): Promise<void>
   close(patienceMs: number): Promise<void>
@@ -261,10 +261,13 @@ async function submit(at: Connection, query: DriverQuery, text: string): Promise
   }
 }
 
-function statementsOn(at: Connection): Statements {
+function statementsOn(at: Connection): Transaction {
   return {
     run: (text, parameters = [], types) => send(at, text, parameters, types),
     describe: (text, types) => describe(at, text, types),
+    async script(text) {
+      await control(at, text)
+    },
   }
 }
 

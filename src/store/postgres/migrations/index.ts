@@ -1,0 +1,10 @@
+import first from './001_first.sql' with { type: 'text' }
+
+/** One step of the schema. Never changed once released: a change is another step. */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  readonly text: string
+}
+
+export const MIGRATIONS: readonly Migration[] = [{ id: 1, name: 'first', text: first }]

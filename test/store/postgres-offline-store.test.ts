@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
+import { migrate } from '../../src/store/postgres/migrate.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
+import { offlineStoreSuite, row } from '../conformance/offline-store-suite.ts'
+import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
+
+// A PostgreSQL cluster is created.
+setDefaultTimeout(60_000)
+
+const LONG = { timeoutMs: 30_000 }
+const JANUARY = Date.UTC(2026, 0, 15) * 1000
+const DAY = 86_400_000_000
+
+let server: TestServer
+let bouncer: TestServer
+let direct: Postgres
+let pooled: Postgres
+beforeAll(async () => {
+  server = await startPostgres()
+  bouncer = await startPgBouncer(server)
+  direct = openPostgres({ url: server.url })
+  pooled = openPostgres({ url: bouncer.url })
+  await migrate(direct)
+})
+afterAll(async () => {
+  await Promise.all([direct.close(), pooled.close()])
+  await bouncer[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+})
+
+const problems: string[] = []
+const storeOn = (postgres: Postgres) =>
+  createPostgresOfflineStore({ postgres, random: Math.random, onProblem: (message, cause) => problems.push(`${message} ${cause}`) })
+const emptied = async (postgres: Postgres) => {
+  await direct.run('TRUNCATE fabra.feature_history, fabra.history_marks, fabra.fences, fabra.feature_fences', [], LONG)
+  return storeOn(postgres)
+}
+
+offlineStoreSuite('postgres', () => emptied(direct))
+offlineStoreSuite('postgres behind PgBouncer in transaction mode', () => emptied(pooled))
+
+describe('history in PostgreSQL', () => {
+  const partitionOf = async (key: string) => {
+    const text =
+      'SELECT relname FROM fabra.feature_history AS h JOIN pg_class AS c ON c.oid = h.tableoid WHERE entity_key = $1 ORDER BY event_timestamp'
+    return (await direct.run(text, [key], LONG)).rows.map(([name]) => name)
+  }
+
+  test('rows go to the month of their event; odd times to the default partition', async () => {
+    const store = await emptied(direct)
+    const at = (eventAt: number, seq: number) => row({ entityKey: 'months', eventAt, createdAt: JANUARY, seq })
+    await store.append([at(JANUARY, 1), at(JANUARY - 20 * DAY, 2), at(10, 3), at(JANUARY + 400 * DAY, 4)])
+    expect(await partitionOf('months')).toEqual([
+      'feature_history_default',
+      'feature_history_2025_12',
+      'feature_history_2026_01',
+      'feature_history_default',
+    ])
+    expect(problems).toEqual([])
+  })
+
+  test('a month that is made later takes its rows from the default partition', async () => {
+    const store = await emptied(direct)
+    const march = Date.UTC(2026, 2, 1) * 1000
+    await store.append([row({ entityKey: 'later', eventAt: march, createdAt: JANUARY })])
+    expect(await partitionOf('later')).toEqual(['feature_history_default'])
+    await store.append([row({ entityKey: 'later', eventAt: march + 1, createdAt: march })])
+    expect(await partitionOf('later')).toEqual(['feature_history_2026_03', 'feature_history_2026_03'])
+  })
+
+  test('many writers that need the same new months at once all write', async () => {
+    await emptied(direct)
+    const stores = Array.from({ length: 8 }, (_, i) => storeOn(i % 2 === 0 ? direct : pooled))
+    const rowsOf = (writer: number) =>
+      Array.from({ length: 50 }, (_, i) =>
+        row({ entityKey: `w${writer}`, eventAt: JANUARY - i * 31 * DAY, createdAt: JANUARY, seq: writer * 100 + i }),
+      )
+    await Promise.all(stores.map((store, writer) => store.append(rowsOf(writer))))
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['400']])
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history_default', [], LONG)).rows).toEqual([['0']])
+    expect(problems).toEqual([])
+  })
+
+  test('rows whose commit was not heard of are stored once, though they are sent again', async () => {
+    const store = await emptied(direct)
+    const rows = [row({ seq: 1 }), row({ seq: 2, value: null })]
+    await store.append(rows)
+    await store.append(rows)
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['2']])
+  })
+
+  test('a process that has not heard of a forgotten key cannot bring it back', async () => {
+    const store = await emptied(direct)
+    const other = storeOn(pooled)
+    const old = row({ eventAt: 20, seq: 1 })
+    await other.append([old])
+    expect(await store.forget(['spend', 'other'], { entity: 'User', entityKey: 'u1', at: 20 })).toBe(1)
+    await other.append([
+      old,
+      row({ eventAt: 21, seq: 2 }),
+      row({ feature: 'third', eventAt: 20, seq: 3 }),
+      row({ entityKey: 'u2', seq: 4 }),
+    ])
+    const { rows } = await direct.run('SELECT feature, entity_key FROM fabra.feature_history ORDER BY seq', [], LONG)
+    expect(rows).toEqual([
+      ['spend', 'u1'],
+      ['third', 'u1'],
+      ['spend', 'u2'],
+    ])
+  })
+
+  test('forgetting and writing at once leave nothing that was to be forgotten', async () => {
+    const store = await emptied(direct)
+    const rowsOf = (i: number) => Array.from({ length: 200 }, (_, j) => row({ entityKey: `k${j % 5}`, eventAt: 10, seq: i * 1000 + j }))
+    await Promise.all([
+      ...Array.from({ length: 10 }, (_, i) => storeOn(i % 2 === 0 ? direct : pooled).append(rowsOf(i))),
+      ...Array.from({ length: 5 }, (_, k) => store.forget(['spend'], { entity: 'User', entityKey: `k${k}`, at: 10 })),
+    ])
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['0']])
+  })
+
+  test('the newest rows of a key are found by the index, not by reading the month', async () => {
+    const store = await emptied(direct)
+    const rows = Array.from({ length: 20_000 }, (_, i) =>
+      row({ entityKey: `u${i % 500}`, eventAt: JANUARY + i, createdAt: JANUARY, seq: i + 1 }),
+    )
+    await store.append(rows)
+    await direct.run('ANALYZE fabra.feature_history', [], LONG)
+    const plan = await direct.run(
+      `EXPLAIN SELECT * FROM fabra.feature_history WHERE feature = 'spend' AND fingerprint = 'f1' AND entity_key = 'u7'
+       ORDER BY event_timestamp DESC, available_at DESC, seq DESC LIMIT 1`,
+      [],
+      LONG,
+    )
+    const lines = plan.rows.map(([line]) => String(line)).join('\n')
+    expect(lines).toContain('Index Scan')
+    expect(lines).not.toMatch(/Seq Scan|-> +Sort/)
+  })
+})
