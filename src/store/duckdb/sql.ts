@@ -60,6 +60,25 @@ CREATE TABLE IF NOT EXISTS fabra.source_files (
   content_hash VARCHAR NOT NULL,
   settings_hash VARCHAR NOT NULL,
   loaded_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS fabra.api_keys (
+  id VARCHAR NOT NULL,
+  name VARCHAR NOT NULL,
+  hash VARCHAR NOT NULL,
+  scopes VARCHAR NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  revoked_at TIMESTAMPTZ
+);
+CREATE TABLE IF NOT EXISTS fabra.runs (
+  id VARCHAR NOT NULL,
+  feature VARCHAR NOT NULL,
+  reason VARCHAR NOT NULL,
+  started_at TIMESTAMPTZ NOT NULL,
+  finished_at TIMESTAMPTZ NOT NULL,
+  keys BIGINT NOT NULL,
+  changed BIGINT NOT NULL,
+  failed BIGINT NOT NULL,
+  error VARCHAR
 );`
 
 /** Tables and views of users. Not Fabra's own, not the engine's, not temporary ones. (`duckdb_columns()` would first bind every system view.) */
