@@ -162,7 +162,8 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       const other = Array.from({ length: 300 }, (_, i) => row({ feature: 'other', origin: 'pushed', entityKey: `k${i}`, seq: 2000 + i }))
       // Accepted at another time each.
       const single = Array.from({ length: 300 }, (_, i) => row({ feature: 'single', entityKey: `k${i}`, createdAt: i, seq: 3000 + i }))
-      await store.append([...rows, ...other, ...single])
+      await store.append(rows)
+      await store.append([...other, ...single])
       expect(await store.latestOf('single', 'f1', ['k0', 'k299'])).toEqual([single[0], single[299]])
       const found = await store.latestOf(
         'spend',

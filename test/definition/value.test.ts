@@ -214,6 +214,19 @@ test('reading JSON keeps long whole numbers exact and all else as it is', () => 
     e: 1e30,
   })
   expect(Object.keys(parseExact('{"__proto__":9007199254740993}') as object)).toEqual(['__proto__'])
+  // Wherever a number may begin.
+  const long = 1234567890123456789n
+  for (const [before, after] of [
+    ['', ''],
+    ['[', ']'],
+    ['[1,', ']'],
+    ['[ ', ']'],
+    ['[\n', ']'],
+    ['[\t', ']'],
+    ['[\r', ']'],
+    ['[-', ']'],
+  ] as const)
+    expect([parseExact(`${before}${long}${after}`)].flat().at(-1)).toBe(before.endsWith('-') ? -long : long)
   expect(() => parseExact('{"a":}')).toThrow(SyntaxError)
   expect(() => parseExact(`[${'9'.repeat(100_000)}]`)).toThrow('too long')
 })

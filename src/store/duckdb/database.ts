@@ -53,6 +53,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     // What a load or a large query has used goes back to the system; else a small file loaded at the start leaves 13 MiB behind for good.
     allocator_flush_threshold: '1MB',
     allocator_bulk_deallocation_flush_threshold: '1MB',
+    // Checkpoints hold up commits: seldom, then. A killed process's successor reads back so much of the log in a second.
+    checkpoint_threshold: '64MB',
     ...(options.threads ? { threads: String(options.threads) } : {}),
   })
   try {

@@ -1,20 +1,25 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import type { HistoryRow } from '../offline-store.ts'
+import type { SqlValue } from '../source-store.ts'
 import { ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { APPEND_HISTORY, CATALOG } from './sql.ts'
+import { APPEND_WRITE, APPEND_WRITES, CATALOG } from './sql.ts'
+import { inTransaction } from './transaction.ts'
 
-/** From here on rows go in as one statement, taken apart on the engine's own threads; an appender is quicker for few, but holds this thread. */
-const STATEMENT_FROM = 256
 /** What one chunk of the engine holds. */
 const CHUNK_ROWS = 2048
 
-/** Within a transaction of the caller's. */
+/** All rows or none: one statement is a transaction of its own, begun and committed with no way to the engine and back in between. */
 export async function appendHistory(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  if (rows.length >= STATEMENT_FROM && !rows.some(holdsNul)) {
-    await session.read(APPEND_HISTORY, asTexts(rows), ownDeadline())
-    return
-  }
+  const [first] = rows
+  if (!first) return
+  if (rows.some(holdsNul)) await inTransaction(session, async () => appendChunks(session, rows))
+  else if (rows.every((row) => isSameWrite(row, first))) await session.repeat(APPEND_WRITE, oneWrite(first, rows), ownDeadline())
+  else await session.repeat(APPEND_WRITES, asTexts(rows), ownDeadline())
+}
+
+/** Holds this thread meanwhile. */
+async function appendChunks(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   const appender = await session.connection.createAppender('feature_history', 'fabra', CATALOG)
   for (let from = 0; from < rows.length; from += CHUNK_ROWS) appender.appendDataChunk(toChunk(rows.slice(from, from + CHUNK_ROWS)))
   appender.closeSync()
@@ -23,6 +28,10 @@ export async function appendHistory(session: Session, rows: readonly HistoryRow[
 /** Keys and values that came through Fabra's doors hold none. */
 function holdsNul(row: HistoryRow): boolean {
   return row.entityKey.includes('\0') || row.value?.includes('\0') === true
+}
+
+function oneWrite({ feature, fingerprint, availableAt, createdAt, origin }: HistoryRow, rows: readonly HistoryRow[]): SqlValue[] {
+  return [feature, fingerprint, availableAt, createdAt, origin, ...perRow(rows)]
 }
 
 /** What the rows of one write share is told once for all of them. */
@@ -38,9 +47,12 @@ function asTexts(rows: readonly HistoryRow[]): string[] {
     writeOf.push(writes.length - 1)
     last = row
   }
+  return [JSON.stringify(writes), writeOf.join('\0'), ...perRow(rows)]
+}
+
+function perRow(rows: readonly HistoryRow[]): string[] {
   const text = (item: (row: HistoryRow) => string | number) => rows.map(item).join('\0')
-  const lists = [text((row) => row.entityKey), text((row) => row.value ?? ''), text((row) => row.eventAt), text((row) => row.seq)]
-  return [JSON.stringify(writes), writeOf.join('\0'), ...lists]
+  return [text((row) => row.entityKey), text((row) => row.value ?? ''), text((row) => row.eventAt), text((row) => row.seq)]
 }
 
 function isSameWrite(a: HistoryRow, b: HistoryRow): boolean {

@@ -17,6 +17,7 @@ import {
   READ_HISTORY,
   ROWS_AT,
 } from './sql.ts'
+import { inTransaction } from './transaction.ts'
 
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
 const BATCH_CHUNKS = 8
@@ -40,7 +41,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       if (rows.length === 0) return
       recorded = undefined
       try {
-        await reported(() => database.history.use(ownDeadline(), (session) => appendRows(session, rows)))
+        await reported(() => database.history.use(ownDeadline(), (session) => appendHistory(session, rows)))
       } finally {
         recorded = undefined
       }
@@ -93,10 +94,6 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   }
 }
 
-async function appendRows(session: Session, rows: readonly HistoryRow[]): Promise<void> {
-  await inTransaction(session, () => appendHistory(session, rows))
-}
-
 async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Fence): Promise<number> {
   return inTransaction(session, async () => {
     await session.read(RAISE_FENCE, [entity, entityKey, new SqlTimestamp(at)], ownDeadline())
@@ -104,18 +101,6 @@ async function forgetKey(session: Session, features: readonly string[], { entity
     const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
     return Number(rows[0]?.[0] ?? 0)
   })
-}
-
-async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  await session.execute('BEGIN', ownDeadline())
-  try {
-    const result = await work()
-    await session.execute('COMMIT', ownDeadline())
-    return result
-  } catch (error) {
-    await session.execute('ROLLBACK', ownDeadline()).catch(() => undefined)
-    throw error
-  }
 }
 
 function toHistoryRow(row: readonly SqlValue[]): HistoryRow {

@@ -14,6 +14,8 @@ export interface Session {
   readonly connection: DuckDBConnection
   /** Our own statement; may hold several. */
   execute(text: string, options: RunOptions): Promise<void>
+  /** Our own statement that runs again and again: it is kept prepared. */
+  repeat(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Our own statement, with rows. */
   read(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Our own statement, its rows kept by the engine and converted as they are asked for; the session is free meanwhile. */
@@ -61,15 +63,23 @@ export function createSession(connection: DuckDBConnection): Session {
       convert(await start(prepared, request.text, request.parameters, request.options)),
     )
 
-  const select = async (text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows> => {
-    const kept = cache.take(text)
-    const prepared = kept ?? (await prepareFor(text, users))
+  const runKept = async (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) => {
     try {
       const result = await toRows(await start(prepared, text, parameters, options))
+      // Else it would hold on to parameters of megabytes until its next run.
+      prepared.clearBindings()
       cache.put(text, prepared)
       return result
     } catch (error) {
       prepared.destroySync()
+      throw error
+    }
+  }
+  const select = async (text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows> => {
+    const kept = cache.take(text)
+    try {
+      return await runKept(kept ?? (await prepareFor(text, users)), text, parameters, options)
+    } catch (error) {
       // A kept statement may be refused because a table it reads was made anew; prepared again, it tells the truth.
       if (kept && error instanceof SqlError && RETRIED.has(error.kind)) return select(text, parameters, options)
       throw error
@@ -81,6 +91,7 @@ export function createSession(connection: DuckDBConnection): Session {
       withDeadline(connection, text, options, async () => {
         await connection.run(text)
       }),
+    repeat: async (text, parameters, options) => runKept(cache.take(text) ?? (await prepareFor(text, own)), text, parameters, options),
     read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
     open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
     stream: (text, options, begin) =>

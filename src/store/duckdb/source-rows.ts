@@ -25,6 +25,7 @@ import { SourceProblem } from './source-problem.ts'
 import { CATALOG, LIST_TABLES, quoteName, quoteTable, quoteText } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
+import { inTransaction } from './transaction.ts'
 
 const CHUNK_ROWS = 2048
 /** Idempotency keys are remembered for a day, and so many of them. */
@@ -213,16 +214,4 @@ function chunkValue(type: DuckDBType, value: SqlValue): DuckDBValue {
 function splitName(source: string): [schema: string, name: string] {
   const dot = source.indexOf('.')
   return dot < 0 ? ['main', source] : [source.slice(0, dot), source.slice(dot + 1)]
-}
-
-async function inTransaction<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  await session.execute('BEGIN', ownDeadline())
-  try {
-    const result = await work()
-    await session.execute('COMMIT', ownDeadline())
-    return result
-  } catch (error) {
-    await session.execute('ROLLBACK', ownDeadline()).catch(() => undefined)
-    throw error
-  }
 }
