@@ -93,7 +93,10 @@ export function fieldOf(feature: Feature): string {
   return `${feature.name}@${feature.fingerprint}`
 }
 
-/** Counting goes on where history ends. @throws FabraError store_unavailable */
+/**
+ * Tokens rise over restarts and, as far as clocks agree, over processes that write at once: each is the present in microseconds, or one more
+ * than the last. They begin where history ends. @throws FabraError store_unavailable
+ */
 export async function createRecorder(options: RecorderOptions): Promise<Recorder> {
   const { online, clock } = options
   const policy = createHistoryPolicy()
@@ -102,6 +105,10 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   const fences = createFences(known)
   let seq = lastSeq
   let suppressed = 0
+  const nextSeq = (now: Micros) => {
+    seq = Math.max(seq + 1, now)
+    return seq
+  }
 
   return {
     fences,
@@ -116,13 +123,12 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
           hidden.push(w)
           continue
         }
-        seq++
-        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token: seq } })
+        const token = nextSeq(createdAt)
+        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token } })
         const { eventAt, availableAt, origin } = value
         const told = policy.judge(feature, key.encoded, { eventAt, availableAt, origin, text: toHistoryText(feature, value.texts) })
         if (told.length === 0) suppressed++
         for (const [i, one] of told.entries()) {
-          if (i > 0) seq++
           rows.push({
             feature: feature.name,
             fingerprint: feature.fingerprint,
@@ -131,7 +137,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
             eventAt: one.eventAt,
             availableAt: one.availableAt,
             createdAt,
-            seq,
+            seq: i === 0 ? token : nextSeq(createdAt),
             origin: one.origin,
           })
         }
