@@ -55,11 +55,94 @@ export async function startRedis(options: { args?: readonly string[] } = {}): Pr
   return running({ url, port, folder, command: [program, ...settings, ...(options.args ?? [])], stopSignal: 'SIGTERM', ping })
 }
 
+export interface TestCluster extends AsyncDisposable {
+  /** For FABRA_REDIS_URL: all its nodes. */
+  readonly url: string
+  readonly nodes: readonly TestServer[]
+}
+
+/** Three masters that share the slots, without replicas. */
+export async function startRedisCluster(): Promise<TestCluster> {
+  const nodes: (TestServer & { readonly busPort: number })[] = []
+  const dispose = async () => {
+    await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()))
+  }
+  try {
+    for (let n = 0; n < 3; n++) {
+      const busPort = await freePort()
+      const args = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
+      nodes.push({ ...(await startRedis({ args })), busPort })
+    }
+    const [first] = nodes
+    if (!first) throw new Error('No node was started.')
+    const slots = [0, 5_461, 10_923, 16_384]
+    for (const [n, node] of nodes.entries()) {
+      await askRedis(node, 'CLUSTER', 'ADDSLOTSRANGE', String(slots[n]), String((slots[n + 1] ?? 0) - 1))
+      if (n > 0) await askRedis(node, 'CLUSTER', 'MEET', '127.0.0.1', String(first.port), String(first.busPort))
+    }
+    await until('the cluster to agree', READY_LIMIT_MS, async () => {
+      const states = await Promise.all(nodes.map((node) => askRedis(node, 'CLUSTER', 'INFO')))
+      return states.every((state) => String(state).includes('cluster_state:ok')) ? true : undefined
+    })
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+  const url = `redis+cluster://${nodes.map((node) => `127.0.0.1:${node.port}`).join(',')}`
+  return { url, nodes, [Symbol.asyncDispose]: dispose }
+}
+
+export interface TestTlsRedis extends AsyncDisposable {
+  /** With the user, and the file of the CA that signed its certificate. */
+  readonly url: string
+  /** Without TLS, as the user that may do everything. */
+  readonly plain: TestServer
+  readonly tlsPort: number
+  readonly caFile: string
+}
+
+/** @param user What Redis's ACL lets the user `fabra` do, whose password is `se:cr@t`. */
+export async function startTlsRedis(user: readonly string[]): Promise<TestTlsRedis> {
+  const folder = temporaryFolder()
+  const file = (name: string) => join(folder, name)
+  const openssl = (...args: string[]) => {
+    const run = Bun.spawnSync([Bun.which('openssl') ?? missing('openssl'), ...args], { cwd: folder })
+    if (run.exitCode !== 0) throw new Error(`openssl ${args[0]} failed.\n${run.stderr}`)
+  }
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  try {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+    openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=Fabra test CA')
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE']
+    const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-subj', '/CN=127.0.0.1']
+    openssl('req', '-x509', ...key, ...signed, ...names, '-keyout', 'server.key', '-out', 'server.crt')
+    const tlsPort = await freePort()
+    const certificates = ['--tls-cert-file', file('server.crt'), '--tls-key-file', file('server.key'), '--tls-ca-cert-file', file('ca.crt')]
+    const tls = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'no', ...certificates]
+    const plain = await startRedis({ args: [...tls, '--user', 'fabra', 'on', '>se:cr@t', ...user] })
+    const dispose = async () => {
+      await plain[Symbol.asyncDispose]()
+      remove()
+    }
+    const caFile = file('ca.crt')
+    const url = `rediss://fabra:${encodeURIComponent('se:cr@t')}@127.0.0.1:${tlsPort}?ca=${encodeURIComponent(caFile)}`
+    return { url, plain, tlsPort, caFile, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
 /** Everything stored there goes. */
-export async function emptyRedis({ port }: { readonly port: number }): Promise<void> {
+export async function emptyRedis(server: { readonly port: number }): Promise<void> {
+  await askRedis(server, 'FLUSHALL')
+}
+
+/** One command on a connection of its own, as the user that needs no password. */
+export async function askRedis({ port }: { readonly port: number }, command: string, ...args: string[]): Promise<unknown> {
   const client = new RedisClient(`redis://127.0.0.1:${port}`, { autoReconnect: false, connectionTimeout: 1_000 })
   try {
-    await client.send('FLUSHALL', [])
+    return await client.send(command, args)
   } finally {
     client.close()
   }

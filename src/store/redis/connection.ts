@@ -9,7 +9,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
 import type { RedisScript } from './scripts.ts'
-import { failureOf, unavailable } from './unavailable.ts'
+import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
 import { parseRedisUrl, type RedisAddress } from './url.ts'
 
 export interface RedisOpening {
@@ -188,7 +188,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 
   function stall(): void {
-    fail('Redis does not answer in time.')
+    fail(NO_ANSWER)
     probe ??= setInterval(() => {
       client.ping().then(recover, () => undefined)
     }, PROBE_EVERY_MS)
@@ -205,7 +205,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
         return answer
       } catch (error) {
         const message = failureOf(error)
-        if (isTimeout(message) && ++timeouts >= TIMEOUTS_UNTIL_STALLED) stall()
+        if (message === NO_ANSWER && ++timeouts >= TIMEOUTS_UNTIL_STALLED) stall()
         throw error instanceof FabraError ? error : unavailable(message)
       }
     },
@@ -271,13 +271,7 @@ function firstConnection(client: Redis | Cluster, limitMs: number): Promise<void
 /** A cluster asks again by itself, each time with a timeout of its own: here the whole has one. */
 function withDeadline<Answer>(asked: Promise<Answer>, timeoutMs: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const timer = setTimeout(() => reject(new Error(TIMED_OUT)), timeoutMs + 50)
+  const timer = setTimeout(() => reject(new Error('Command timed out')), timeoutMs + 50)
   asked.then(resolve, reject).finally(() => clearTimeout(timer))
   return promise
-}
-
-const TIMED_OUT = 'Command timed out'
-
-function isTimeout(message: string): boolean {
-  return message === TIMED_OUT
 }

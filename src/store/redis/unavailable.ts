@@ -7,8 +7,21 @@ export function failureOf(error: unknown): string {
   if (code !== undefined && CONNECTION_FAILURES[code] !== undefined) return CONNECTION_FAILURES[code]
   // A cluster wraps what its last node said.
   if ('lastNodeError' in error && error.lastNodeError instanceof Error) return failureOf(error.lastNodeError)
+  const known = DRIVER_WORDS.find(([begin]) => error.message.startsWith(begin))
+  if (known) return known[1]
   return error.message.replace(/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\[[\da-f:]+\](:\d+)?/gi, '…')
 }
+
+export const NO_ANSWER = 'Redis does not answer in time.'
+
+const DRIVER_WORDS: readonly [begin: string, meaning: string][] = [
+  ['Command timed out', NO_ANSWER],
+  ['Socket timeout', NO_ANSWER],
+  ["Stream isn't writeable", 'There is no connection.'],
+  ['Connection is closed', 'There is no connection.'],
+  ['Reached the max retries per request limit', 'The connection was lost.'],
+  ['Cluster isn', 'There is no connection.'],
+]
 
 const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens at its address.',

@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import type { OnlineStore } from '../../src/store/online-store.ts'
+import { openRedis, type RedisConnection } from '../../src/store/redis/connection.ts'
+import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { freePort } from '../support/ports.ts'
+import { askRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
+
+const LIMIT_MS = 5_000
+const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'computed', oldestInputAt: null } as const
+const write = (store: OnlineStore, key = 'u1') => store.write([{ entity: 'User', key, field: 'f@1', value }])
+const read = async (store: OnlineStore, key = 'u1') => (await store.read('User', [key], ['f@1'], undefined))[0]?.[0]
+/** What a call came to: a value, or an error's code. */
+const outcome = (call: Promise<unknown>) =>
+  call.then(
+    (result) => result,
+    (error) => (error.code as string) ?? error,
+  )
+const worksAgain = (store: OnlineStore) =>
+  until('Redis to be usable', LIMIT_MS, () => outcome(write(store)).then((result) => (typeof result === 'string' ? undefined : true)))
+
+describe('while redis', () => {
+  let server: TestServer
+  let connection: RedisConnection
+  let store: OnlineStore
+  const problems: string[] = []
+  beforeEach(async () => {
+    problems.length = 0
+    server = await startRedis()
+    connection = await openRedis({ url: server.url, onProblem: (message, cause) => void problems.push(`${message} ${cause ?? ''}`.trim()) })
+    store = createRedisOnlineStore(connection)
+    await write(store)
+  })
+  afterEach(async () => {
+    await store.close()
+    await server[Symbol.asyncDispose]()
+  })
+
+  test('is stalled, every call has an answer, and calls succeed as soon as it goes on', async () => {
+    const pid = server.pid() ?? 0
+    process.kill(pid, 'SIGSTOP')
+    try {
+      for (let round = 0; round < 4; round++) {
+        const calls = [read(store), read(store, 'u2'), write(store), store.forget({ entity: 'User', entityKey: 'u3', at: 1 })]
+        expect(await Promise.all(calls.map(outcome))).toEqual(calls.map(() => 'store_unavailable'))
+      }
+      expect(connection.status()).toBe('Redis does not answer in time.')
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await worksAgain(store)
+    expect(await until('reads', LIMIT_MS, () => read(store).catch(() => undefined))).toEqual(value)
+    await until('the good news', LIMIT_MS, async () => (connection.status() === 'ok' ? true : undefined))
+    expect(problems).toEqual(['Redis cannot be reached; trying again. Error: Redis does not answer in time.', 'Redis is back.'])
+  })
+
+  test('is killed under way, every call has an answer, and it is usable again when it is back, empty and without scripts', async () => {
+    const calls = Array.from({ length: 2_000 }, (_, i) => (i % 2 === 0 ? read(store) : write(store, `k${i}`)))
+    await Promise.all([...calls.map(outcome), server.kill()])
+    expect(await Promise.all([read(store), write(store)].map(outcome))).toEqual(['store_unavailable', 'store_unavailable'])
+    expect(connection.status()).not.toBe('ok')
+    await server.start()
+    await worksAgain(store)
+    expect(await until('reads', LIMIT_MS, () => read(store).catch(() => undefined))).toEqual(value)
+    expect(await read(store, 'k1')).toBeUndefined()
+  })
+
+  test('has no memory left, reads go on and writes say why they do not', async () => {
+    await askRedis(server, 'CONFIG', 'SET', 'maxmemory', '1')
+    const error = await write(store, 'u9').catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'store_unavailable', hint: expect.stringContaining('maxmemory') })
+    expect(await read(store)).toEqual(value)
+    await askRedis(server, 'CONFIG', 'SET', 'maxmemory', '0')
+    await write(store, 'u9')
+    expect(connection.status()).toBe('ok')
+  })
+
+  test('lost its scripts, writes go on', async () => {
+    await askRedis(server, 'SCRIPT', 'FLUSH')
+    expect(await Promise.all(Array.from({ length: 20 }, (_, i) => write(store, `n${i}`)))).toHaveLength(20)
+    expect(await read(store, 'n19')).toEqual(value)
+  })
+
+  test('is a replica, writes are refused and reads go on', async () => {
+    await askRedis(server, 'REPLICAOF', '127.0.0.1', String(await freePort()))
+    expect(await outcome(write(store, 'u9'))).toBe('store_unavailable')
+    expect(await until('reads', LIMIT_MS, () => read(store).catch(() => undefined))).toEqual(value)
+    await askRedis(server, 'REPLICAOF', 'NO', 'ONE')
+    await worksAgain(store)
+  })
+
+  test('closed by us, calls are refused', async () => {
+    await store.close()
+    expect(await outcome(read(store))).toBe('store_unavailable')
+  })
+})
+
+test('without redis at the start the store opens all the same, and works when redis comes', async () => {
+  await using server = await startRedis()
+  await server.kill()
+  const connection = await openRedis({ url: server.url })
+  const store = createRedisOnlineStore(connection)
+  expect(connection.status()).toBe('Nothing listens at its address.')
+  expect(await outcome(read(store))).toBe('store_unavailable')
+  await server.start()
+  await worksAgain(store)
+  await until('the status', LIMIT_MS, async () => (connection.status() === 'ok' ? true : undefined))
+  await store.close()
+})
+
+test('a node of a cluster that stalls or dies costs its own keys an error, and they are back when it is', async () => {
+  await using cluster = await startRedisCluster()
+  const store = createRedisOnlineStore(await openRedis({ url: cluster.url }))
+  const keys = Array.from({ length: 30 }, (_, i) => `u${i}`)
+  await Promise.all(keys.map((key) => write(store, key)))
+  const [, node] = cluster.nodes
+  process.kill(node?.pid() ?? 0, 'SIGSTOP')
+  const outcomes = await Promise.all(keys.map((key) => outcome(read(store, key))))
+  process.kill(node?.pid() ?? 0, 'SIGCONT')
+  expect(outcomes).toContain('store_unavailable')
+  await until('all keys', LIMIT_MS, async () => {
+    const found = await Promise.all(keys.map((key) => outcome(read(store, key))))
+    return found.every((one) => typeof one === 'object') ? true : undefined
+  })
+  await node?.kill()
+  const after = await Promise.all(keys.map((key) => outcome(read(store, key))))
+  expect(after).toContain('store_unavailable')
+  await node?.start()
+  await until('writes to all keys', 2 * LIMIT_MS, async () => {
+    const written = await Promise.all(keys.map((key) => outcome(write(store, key))))
+    return written.every((one) => typeof one === 'object') ? true : undefined
+  })
+  await store.close()
+})
