@@ -115,6 +115,16 @@ describe('PostgreSQL', () => {
     expect((await postgres.run('SELECT x FROM kept ORDER BY x', [], LONG)).rows).toEqual([['3'], ['4']])
   })
 
+  test("a user's table is neither looked for nor made in Fabra's schema, though the role is called like it", async () => {
+    await postgres.run('CREATE SCHEMA fabra', [], LONG)
+    await postgres.run('CREATE TABLE fabra.runs (x int)', [], LONG)
+    await postgres.run('CREATE TABLE runs AS SELECT 7 AS x', [], LONG)
+    const fresh = openPostgres({ url: server.url })
+    for (const client of [postgres, fresh]) expect((await client.run('SELECT x FROM runs', [], LONG)).rows).toEqual([['7']])
+    expect((await fresh.run("SELECT to_regclass('public.runs') IS NOT NULL", [], LONG)).rows).toEqual([['t']])
+    await fresh.close()
+  })
+
   test('read-only work cannot write', async () => {
     const write = postgres.run('CREATE TABLE forbidden (x int)', [], { ...LONG, readOnly: true })
     expect(await failure(write)).toMatchObject({ kind: 'binding', state: '25006' })

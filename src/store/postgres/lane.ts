@@ -58,6 +58,8 @@ interface Connection {
   isLost: boolean
   /** Of the work that is on it. */
   readOnly: boolean
+  /** Where unqualified names are looked for, if not where the server would; null until it is known that there is a difference. */
+  searchPath: string | null
   /** What is sent and not answered. */
   readonly running: Set<DriverQuery>
 }
@@ -81,6 +83,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
       isOpen: false,
       isLost: false,
       readOnly: false,
+      searchPath: null,
       running: new Set(),
     }
     connection = made
@@ -214,12 +217,30 @@ function begin(at: Connection, { readOnly = false, snapshot, settings }: WorkOpt
     standard_conforming_strings: 'on',
     ...settings,
   }).map(([name, value]) => `SET LOCAL ${name} = ${typeof value === 'number' ? value : `'${value}'`}`)
+  if (at.searchPath !== null) set.push(`SET LOCAL search_path = ${at.searchPath}`)
   const modes = `${snapshot ? ' ISOLATION LEVEL REPEATABLE READ' : ''}${readOnly ? ' READ ONLY' : ''}`
-  const began = control(at, [`BEGIN${modes}`, ...set].join('; ')).then(() => {
+  const first = !at.isOpen
+  const began = control(at, [`BEGIN${modes}`, ...set].join('; ')).then(async () => {
+    if (first) await findSearchPath(at)
     at.isOpen = !at.isLost
   })
   began.catch(() => undefined)
   return began
+}
+
+/**
+ * A role called "fabra" has the schema of that name first in its search path, where a user's table must be neither looked for nor made.
+ * Without a schema to look in at all, the path is one that does not exist.
+ */
+const SEARCH_PATH = `
+SELECT COALESCE((SELECT string_agg(quote_ident(name), ', ' ORDER BY i) FROM unnest(current_schemas(false)) WITH ORDINALITY AS s(name, i) WHERE name <> 'fabra'), '""')
+WHERE current_user = 'fabra' OR 'fabra' = ANY (current_schemas(false))`
+
+async function findSearchPath(at: Connection): Promise<void> {
+  const [row] = (await send(at, SEARCH_PATH, [])).rows
+  if (row === undefined) return
+  at.searchPath = String(row[0])
+  await control(at, `SET LOCAL search_path = ${at.searchPath}`)
 }
 
 /** @returns the command that the server says it did. */
