@@ -65,9 +65,19 @@ const mutations: readonly Mutation[] = [
   { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
   {
     name: 'a row is seen at its own time by the event-sorted way',
-    changes: [
-      { file: JOINED, from: '${joined.plan.shadow.source.delay + 1} PRECEDING', to: '${joined.plan.shadow.source.delay} PRECEDING' },
-    ],
+    changes: [{ file: JOINED, from: '{ start: 0, end: 1, event: 2 }', to: '{ start: 0, end: 2, event: 1 }' }],
+  },
+  {
+    name: 'an event where its window begins is not seen by the event-sorted way',
+    changes: [{ file: JOINED, from: '{ start: 0, end: 1, event: 2 }', to: '{ start: 2, end: 0, event: 1 }' }],
+  },
+  {
+    name: 'delay is ignored by the event-sorted way',
+    changes: [{ file: JOINED, from: 'edge(HAPPENS.end, joined.plan.shadow.source.delay)', to: 'edge(HAPPENS.end, 0)' }],
+  },
+  {
+    name: 'one event more is seen by the event-sorted way',
+    changes: [{ file: JOINED, from: '__fabra_after - 1 PRECEDING', to: '__fabra_after PRECEDING' }],
   },
   {
     name: 'a row is seen at its own time by the joined way',

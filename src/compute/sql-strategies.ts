@@ -4,16 +4,16 @@ import { joinedStatement, PAIRS_PER_EVENT } from './sql-joined.ts'
 
 /**
  * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time.
- * `sorted`: the same with every key in order of time.
+ * `sorted`: the same with every key in order of time. `mixed`: the same with keys that have more than a few of both.
  */
-export type Strategy = 'set' | 'rows' | 'joined' | 'sorted'
+export type Strategy = 'set' | 'rows' | 'joined' | 'sorted' | 'mixed'
 
 export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'joined'; readonly text: string }
 
 /** From so many rows on, looking for heavy keys costs less than it may save. */
 export const JOINED_FROM = 2_000
-/** Forced: no key is heavy, or every one. */
-const PAIRS: Readonly<Record<Strategy, number>> = { set: PAIRS_PER_EVENT, rows: PAIRS_PER_EVENT, joined: 1e15, sorted: 0 }
+/** Forced: no key is heavy, every one, or some. */
+const PAIRS: Readonly<Partial<Record<Strategy, number>>> = { joined: 1e15, sorted: 0, mixed: 0.1 }
 /** Rows of a large batch that are tried both ways first. */
 export const TRIAL = { from: 256, rows: 4, set: 64 } as const
 
@@ -52,9 +52,10 @@ export function createStrategies(store: SourceStore, forced?: Strategy): Strateg
       const learned = learnedOf(definition)
       const { text } = definition.set
       if (text === null || learned.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
-      const joins = forced === 'joined' || forced === 'sorted' || (forced === undefined && count >= JOINED_FROM)
+      const forcedPairs = forced && PAIRS[forced]
+      const joins = forcedPairs !== undefined || (forced === undefined && count >= JOINED_FROM)
       if (joins && definition.plain && canJoin(definition)) {
-        learned.joined ??= joinedStatement([definition.plain], store, PAIRS[forced ?? 'set'])
+        learned.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
         try {
           return { strategy: 'joined', text: await learned.joined }
         } catch (error) {

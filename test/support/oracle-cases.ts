@@ -13,6 +13,8 @@ export interface Case {
   readonly questions: readonly { readonly key: readonly string[]; readonly t: number }[]
 }
 
+const MOST_EVENTS = 500
+
 /** Few keys, so that rows meet; each has a neighbour that is easily taken for it. */
 export const KEYS: Readonly<Record<KeyKind, readonly (readonly string[])[]>> = {
   string: [['a'], ["o'neil"], ['A'], ['a '], ['é'], ['e\u0301'], ['🙂"\\'], ['$user_id'], ['%_\n']],
@@ -107,34 +109,72 @@ const names = Object.keys(shapes) as ShapeName[]
 const question = fc.record({
   /** Null: that of the event. */
   key: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: fc.nat({ max: 3 }) }),
-  event: fc.nat({ max: 250 }),
+  event: fc.nat({ max: MOST_EVENTS }),
   moment: fc.constantFrom('at', 'visible', 'visible', 'available', 'available', 'until', 'until', 'until', 'base'),
   step: fc.nat({ max: 5 }),
   nudge: fc.constantFrom(0, 0, 1, -1),
 } as const)
 
-export const cases = casesOf(fc.array(looseRow, { maxLength: 12 }), fc.constantFrom(...names))
+export const cases = casesOf({
+  settings,
+  rows: fc.array(looseRow, { maxLength: 12 }),
+  shapes: shapesOf(fc.constantFrom(...names), draw),
+  questions: fc.array(question, { minLength: 2, maxLength: 6 }),
+})
 
-/** Most events are of one key. */
-export const largeCases = casesOf(
-  fc.array(
-    fc.tuple(looseRow, fc.integer({ min: 0, max: 9 })).map(([row, dice]) => (dice < 9 ? { ...row, key: 0 } : row)),
-    { maxLength: 250, size: 'max' },
-  ),
-  fc.constantFrom('count', 'countOfValues', 'sum', 'average', 'leastAndGreatest', 'bareNames', 'coalesced', 'filtered', 'last'),
+/** Most events and questions are of one key, many of them at one time. */
+const manyRows = fc.array(
+  fc.tuple(looseRow, fc.integer({ min: 0, max: 9 })).map(([row, dice]) => (dice < 9 ? { ...row, key: 0 } : row)),
+  { minLength: 100, maxLength: MOST_EVENTS, size: 'max' },
 )
+const manyQuestions = fc.array(question, { minLength: 10, maxLength: 60, size: 'max' })
+const aggregates = ['count', 'countOfValues', 'sum', 'average', 'leastAndGreatest', 'bareNames', 'coalesced', 'filtered'] as const
 
-function casesOf(rows: fc.Arbitrary<LooseRow[]>, shapeNames: fc.Arbitrary<ShapeName>): fc.Arbitrary<Case> {
-  const shape = fc.tuple(shapeNames, draw).map(([name, drawn]): Shape => ({ shape: name, ...drawn }))
+export const largeCases = casesOf({
+  settings,
+  rows: manyRows,
+  shapes: shapesOf(fc.constantFrom(...aggregates, 'last'), draw),
+  questions: manyQuestions,
+})
+
+/** The same where every feature is a plain aggregate, so that keys are taken in order of time or joined. */
+export const plainCases = casesOf({
+  settings: settings.map((drawn) => {
+    const timestampType = drawn.timestampType === 'naive' && drawn.zone === 'UTC' ? 'naive' : 'instant'
+    return { ...drawn, timed: true, timestampType, extra: 'none' } as const
+  }),
+  rows: manyRows,
+  shapes: shapesOf(
+    fc.constantFrom(...aggregates),
+    draw.map((drawn) => ({ ...drawn, upper: null, spelling: drawn.spelling === 4 || drawn.spelling === 5 ? 6 : drawn.spelling })),
+  ),
+  questions: manyQuestions,
+})
+
+interface Drawn {
+  readonly settings: fc.Arbitrary<Settings>
+  readonly rows: fc.Arbitrary<LooseRow[]>
+  readonly shapes: fc.Arbitrary<Shape[]>
+  readonly questions: fc.Arbitrary<Question[]>
+}
+type Settings = typeof settings extends fc.Arbitrary<infer T> ? T : never
+type Question = typeof question extends fc.Arbitrary<infer T> ? T : never
+
+function shapesOf(shape: fc.Arbitrary<ShapeName>, drawn: fc.Arbitrary<Draw>): fc.Arbitrary<Shape[]> {
+  const one = fc.tuple(shape, drawn).map(([name, rest]): Shape => ({ shape: name, ...rest }))
+  return fc.array(one, { minLength: 1, maxLength: 2 })
+}
+
+function casesOf(of: Drawn): fc.Arbitrary<Case> {
   return fc
     .record({
       keyKind: fc.constantFrom('string', 'string', 'int', 'uuid', 'pair'),
       firstKey: fc.nat({ max: 8 }),
       base: fc.constantFrom(...BASES),
-      events: fc.tuple(settings, rows),
+      events: fc.tuple(of.settings, of.rows),
       facts: fc.tuple(settings, fc.array(looseRow, { maxLength: 6 })),
-      shapes: fc.array(shape, { minLength: 1, maxLength: 2 }),
-      questions: fc.array(question, { minLength: 2, maxLength: 6 }),
+      shapes: of.shapes,
+      questions: of.questions,
     } as const)
     .map(({ keyKind, firstKey, base, events, facts, shapes: drawn, questions }): Case => {
       const pool = KEYS[keyKind]
@@ -165,8 +205,6 @@ function finite(times: ReturnType<typeof instants> | undefined): ReturnType<type
   const known = (time: number | null) => (time !== null && Number.isFinite(time) ? time : null)
   return times && { at: known(times.at), available: known(times.available), until: known(times.until) }
 }
-
-type Settings = typeof settings extends fc.Arbitrary<infer T> ? T : never
 
 function sourceOf(drawn: Settings, rows: readonly LooseRow[], base: number, keyOf: (i: number) => readonly string[]): OracleSource {
   const { timed, timestampType, extra } = drawn
