@@ -110,7 +110,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     async listen() {
       server = await startHttp(http, config)
       await leaveNote(dataDir, server, localKey)
-      project.start()
+      project.start(config.role !== 'api')
       return server
     },
     watch(onReload) {

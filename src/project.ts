@@ -62,8 +62,8 @@ export interface Project {
   readonly training: ProjectTraining
   /** Data that comes in. */
   readonly ingest: Ingest
-  /** Begin refreshing. */
-  start(): void
+  /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
+  start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
   files(): readonly string[]
   /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
@@ -211,7 +211,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
       report: training.report,
     },
     warm: () => warm,
-    start() {
+    start(refreshes) {
       warm = false
       const done = () => {
         warm = true
@@ -224,7 +224,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
           clearTimeout(timer)
           done()
           if (closing) return
-          scheduler.start()
+          if (refreshes) scheduler.start()
           refilling.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
