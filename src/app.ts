@@ -76,7 +76,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     serving: () => project.serving(),
     readiness: () => ({ ready: !stopping && project.warm(), stores: project.stores() }),
     refresh: project.refresh,
-    runs: project.runs,
+    runs: { list: project.runs },
     history: project.history,
     ingest: project.ingest,
     training: project.training,

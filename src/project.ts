@@ -12,7 +12,7 @@ import type { WebhookEvent } from './observability/webhook.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
-import { createRuns, type Run, type Runs } from './refresh/runs.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
 import { createRefilling, rewarm, warmNewVersions } from './rewarm.ts'
@@ -46,15 +46,16 @@ export interface ProjectOptions {
 
 export interface Project {
   readonly sourceStore: SourceStore
-  /** API keys; null where they are not kept. */
-  readonly admin: AdminStore | null
+  /** API keys and kept runs. */
+  readonly admin: AdminStore
   /** The definitions being served; another object after each reload. */
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
   /** False while values of new feature versions are computed for the keys in use, a minute at most. */
   warm(): boolean
-  readonly runs: Runs
+  /** What refreshes did, newest first. */
+  runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   refresh(feature: Feature, keys: readonly EntityKey[] | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
@@ -89,7 +90,8 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   try {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
-      return await assemble(await openParts(options, runtime, stores), loaded, stores, options.notify)
+      const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
+      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, notify: options.notify })
     } catch (error) {
       await stores.close()
       throw error
@@ -100,15 +102,22 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   }
 }
 
-async function openParts(options: ProjectOptions, runtime: Runtime, { sourceStore, offline, online }: Stores): Promise<Parts> {
+async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stores, runs: Runs): Promise<Parts> {
   const { clock, log } = options
+  const { sourceStore, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const shared = { runtime, sourceStore, offline, online, recorder, clock, log }
-  return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs: createRuns() }
+  return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs }
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores, notify: ProjectOptions['notify']): Promise<Project> {
-  const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule, runs } = parts
+interface Around {
+  readonly stores: Stores
+  readonly kept: KeptRuns
+  readonly notify: ProjectOptions['notify']
+}
+
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, notify }: Around): Promise<Project> {
+  const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule } = parts
   let files = loaded.files
   let warm = true
   let closing = false
@@ -184,7 +193,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
   return {
     sourceStore,
     admin: stores.admin,
-    runs,
+    runs: (filter) => kept.list(filter),
     serving: () => version.serving,
     stores() {
       const { failing, queued } = recorder.counters()
@@ -242,6 +251,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, stores: Stores,
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
       await recorder.close()
+      await kept.close()
       await stores.close()
     },
   }

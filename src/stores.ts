@@ -1,6 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { AdminStore } from './store/admin-store.ts'
+import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
@@ -28,8 +29,7 @@ export interface Stores {
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
-  /** Null where there is nothing that outlives the process and is shared. */
-  readonly admin: AdminStore | null
+  readonly admin: AdminStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */
@@ -47,7 +47,7 @@ export async function openStores(addresses: StoreAddresses): Promise<Stores> {
     online: latest.online,
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database),
-    admin: null,
+    admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: 'ok', ...latest.health() }),
     async close() {

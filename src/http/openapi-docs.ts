@@ -155,7 +155,7 @@ export const schemas: Json = {
     ...described,
   }),
   Run: object({
-    id: { type: 'integer' },
+    id: { type: 'string' },
     feature: { type: 'string' },
     reason: { type: 'string', enum: ['schedule', 'request', 'new version'] },
     started_at: { type: 'string', format: 'date-time' },

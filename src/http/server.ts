@@ -5,7 +5,7 @@ import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { Run, Runs } from '../refresh/runs.ts'
+import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
@@ -35,7 +35,8 @@ export interface HttpOptions {
   readonly readiness: () => Readiness
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   readonly refresh: (feature: Feature, keys: readonly EntityKey[] | null) => Promise<Run>
-  readonly runs: Runs
+  /** What refreshes did, newest first. */
+  readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
   /** Recorded values of one key, newest first. */
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
   /** Data that comes in. */

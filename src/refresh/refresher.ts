@@ -54,7 +54,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
       record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
       log.warn(`refresh of "${feature.name}" failed`, { error })
     }
-    record.finishedAt = clock.now()
+    runs.end(record, clock.now())
     if (record.failed > 0) log.warn(`refresh of "${feature.name}": ${record.failed} of ${record.keys} keys failed`, { first: record.error })
     return record
   }

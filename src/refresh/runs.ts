@@ -1,8 +1,10 @@
 import type { Micros } from '../clock.ts'
+import type { AdminStore } from '../store/admin-store.ts'
 
 /** What one refresh of one feature did. */
 export interface Run {
-  readonly id: number
+  /** Time-ordered, unique among all processes. */
+  readonly id: string
   readonly feature: string
   readonly reason: 'schedule' | 'request' | 'new version'
   readonly startedAt: Micros
@@ -16,28 +18,95 @@ export interface Run {
   error: string | null
 }
 
-/** Runs remembered; the oldest is forgotten. */
+export interface RunFilter {
+  readonly feature?: string
+  readonly limit: number
+}
+
+/** Runs remembered here, and those that may wait to be kept; the oldest is forgotten. */
 const MAX_RUNS = 1_000
+const KEEP_EVERY_MS = 1_000
 
 export interface Runs {
   begin(feature: string, reason: Run['reason'], at: Micros): Run
-  /** Newest first. */
-  list(filter: { readonly feature?: string; readonly limit: number }): readonly Run[]
+  end(run: Run, at: Micros): void
+  /** Runs of this process since its start, newest first. */
+  list(filter: RunFilter): readonly Run[]
 }
 
-export function createRuns(): Runs {
+/** @param onEnd Told of each run that has ended. */
+export function createRuns(onEnd: (run: Run) => void = () => undefined): Runs {
   const runs: Run[] = []
-  let lastId = 0
   return {
     begin(feature, reason, at) {
-      const run: Run = { id: ++lastId, feature, reason, startedAt: at, finishedAt: null, keys: 0, changed: 0, failed: 0, error: null }
+      const id = Bun.randomUUIDv7('hex', Math.floor(at / 1000))
+      const run: Run = { id, feature, reason, startedAt: at, finishedAt: null, keys: 0, changed: 0, failed: 0, error: null }
       runs.push(run)
       if (runs.length > MAX_RUNS) runs.shift()
       return run
     },
+    end(run, at) {
+      run.finishedAt = at
+      onEnd(run)
+    },
     list({ feature, limit }) {
       const wanted = feature === undefined ? runs : runs.filter((run) => run.feature === feature)
       return wanted.slice(-limit).reverse()
+    },
+  }
+}
+
+export interface KeptRuns {
+  readonly runs: Runs
+  /** Runs of all processes, also from before this one; of others only those that have ended. */
+  list(filter: RunFilter): Promise<readonly Run[]>
+  /** Keeps what waits. */
+  close(): Promise<void>
+}
+
+/** Runs that outlive the process. They are kept together, a moment after they ended; what the store refuses is tried again. */
+export function createKeptRuns(
+  admin: Pick<AdminStore, 'addRuns' | 'runs'>,
+  onProblem: (message: string, cause: unknown) => void,
+): KeptRuns {
+  let waiting: Run[] = []
+  let timer: Timer | undefined
+  let isFailing = false
+  const runs = createRuns((run) => {
+    waiting.push(run)
+    if (waiting.length > MAX_RUNS) waiting.shift()
+    timer ??= setTimeout(keep, KEEP_EVERY_MS)
+    timer.unref()
+  })
+
+  async function keep(): Promise<void> {
+    timer = undefined
+    const taken = waiting
+    waiting = []
+    if (taken.length === 0) return
+    try {
+      await admin.addRuns(taken.flatMap((run) => (run.finishedAt === null ? [] : [{ ...run, finishedAt: run.finishedAt }])))
+      isFailing = false
+    } catch (error) {
+      waiting = [...taken, ...waiting].slice(-MAX_RUNS)
+      if (!isFailing) onProblem('What refreshes did could not be kept; it is tried again with the next run.', error)
+      isFailing = true
+    }
+  }
+
+  return {
+    runs,
+    async list(filter) {
+      const here = runs.list(filter)
+      const ids = new Set(here.map(({ id }) => id))
+      const kept = (await admin.runs(filter))
+        .filter(({ id }) => !ids.has(id))
+        .map((run) => ({ ...run, reason: run.reason as Run['reason'] }))
+      return [...here, ...kept].sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1)).slice(0, filter.limit)
+    },
+    async close() {
+      clearTimeout(timer)
+      await keep()
     },
   }
 }

@@ -57,7 +57,7 @@ function rowKeys(entity: Entity, rows: unknown) {
   })
 }
 
-function listRuns(options: HttpOptions, query: URLSearchParams): Response {
+async function listRuns(options: HttpOptions, query: URLSearchParams): Promise<Response> {
   for (const name of query.keys()) {
     if (name !== 'feature' && name !== 'limit')
       throw new FabraError('invalid_input', `Unknown query parameter "${name}".`, { hint: suggest(name, ['feature', 'limit']) })
@@ -67,7 +67,7 @@ function listRuns(options: HttpOptions, query: URLSearchParams): Response {
   const limit = Number(query.get('limit') ?? DEFAULT_RUNS)
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_RUNS)
     throw new FabraError('invalid_input', 'limit is out of range.', { hint: `Write a whole number from 1 to ${MAX_RUNS}.` })
-  const runs = options.runs.list({ limit, ...(feature === undefined ? {} : { feature }) })
+  const runs = await options.runs.list({ limit, ...(feature === undefined ? {} : { feature }) })
   return new Response(`${JSON.stringify({ runs: runs.map(runJson) })}\n`, { headers: JSON_HEADERS })
 }
 
