@@ -70,3 +70,21 @@ async function openLatest({ redisUrl, onProblem }: StoreAddresses): Promise<Late
   const redis = await openRedis({ url: redisUrl, onProblem })
   return { online: createRedisOnlineStore(redis), health: () => ({ redis: redis.status() }) }
 }
+
+/** The store of API keys alone, for commands that need nothing else. Null: there is no PostgreSQL to keep them in. @throws FabraError store_unavailable */
+export async function openAdmin(postgresUrl: string | null): Promise<{ readonly store: AdminStore; close(): Promise<void> } | null> {
+  if (postgresUrl === null) return null
+  const { openPostgres } = await import('./store/postgres/connection.ts')
+  const { migrate } = await import('./store/postgres/migrate.ts')
+  const { createPostgresAdminStore } = await import('./store/postgres/admin-store.ts')
+  const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra', maxConnections: 1 })
+  try {
+    await migrate(postgres)
+    return { store: createPostgresAdminStore(postgres), close: () => postgres.close() }
+  } catch (error) {
+    await postgres.close()
+    throw error
+  }
+}
+
+export type { AdminStore, ApiKey, Scope } from './store/admin-store.ts'

@@ -4,6 +4,7 @@ import type { CliProcess } from '../run.ts'
 import { checkCommand } from './check.ts'
 import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
+import { keysCommand } from './keys.ts'
 import { listCommand } from './list.ts'
 import { pushCommand } from './push.ts'
 import { refreshCommand } from './refresh.ts'
@@ -22,5 +23,6 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   refreshCommand(program, context, host)
   runsCommand(program, context, host)
   trainCommand(program, context, host)
+  keysCommand(program, context, host)
   versionCommand(program, context)
 }

@@ -1,0 +1,124 @@
+import type { Command } from 'commander'
+import { createApiKey } from '../../api-key.ts'
+import { type Config, readConfig } from '../../config.ts'
+import { SCOPES } from '../../config-keys.ts'
+import { formatTime } from '../../definition/time.ts'
+import { FabraError } from '../../errors.ts'
+import type { AdminStore, ApiKey, Scope } from '../../stores.ts'
+import type { CliContext } from '../context.ts'
+import { table } from '../output.ts'
+import type { CliProcess } from '../run.ts'
+
+const HELP = `
+Keys are kept in PostgreSQL (FABRA_POSTGRES_URL), as SHA-256 only; every server takes
+a new one at once and refuses a revoked one within seconds. Without PostgreSQL a key is
+only printed, with the entry for FABRA_API_KEYS.
+
+Examples:
+  $ fabra keys create --name app
+  $ fabra keys create --name notebook --scopes read,write
+  $ fabra keys list
+  $ fabra keys revoke 3f9a0c1b2d4e`
+
+export function keysCommand(program: Command, context: CliContext, host: CliProcess): void {
+  const keys = program.command('keys').description('make, list and revoke API keys').addHelpText('after', HELP)
+  keys
+    .command('create')
+    .description('make a key; it is shown once')
+    .option('--name <name>', 'who uses it', 'default')
+    .option('--scopes <scopes>', 'read, write, admin, with commas between', SCOPES.join(','))
+    .action((options: { name: string; scopes: string }) => create(options, context, host))
+  keys
+    .command('list')
+    .description('every key that was made, revoked ones too')
+    .action(() => list(context, host))
+  keys
+    .command('revoke')
+    .description('refuse a key from now on')
+    .argument('<id>', 'as `fabra keys list` shows it')
+    .action((id: string) => revoke(id, context, host))
+}
+
+async function create(options: { name: string; scopes: string }, context: CliContext, host: CliProcess): Promise<void> {
+  const scopes = parseScopes(options.scopes)
+  const { key, kept } = createApiKey(options.name, scopes, context.clock.now())
+  const isKept = await withAdmin(host, async (admin) => {
+    await admin?.addApiKey(kept)
+    return admin !== null
+  })
+  const entry = `${kept.hash}:${scopes.join('+')}`
+  if (context.json) context.stdout(`${JSON.stringify({ key, id: kept.id, name: kept.name, scopes, kept: isKept, entry })}\n`)
+  else {
+    context.stdout(`${key}\n`)
+    context.stderr(`Key ${kept.id} (${kept.name}: ${scopes.join(', ')}). It is shown only now: keep it where your app finds it.\n`)
+    if (!isKept) context.stderr(`There is no PostgreSQL to keep it in. Give it to the server yourself:\n  FABRA_API_KEYS=${entry}\n`)
+  }
+}
+
+async function list(context: CliContext, host: CliProcess): Promise<void> {
+  const keys = await withAdmin(host, async (admin, config) => [
+    ...((await admin?.apiKeys()) ?? []).map(keyJson),
+    ...config.apiKeys.map(({ hash, scopes }) => ({
+      id: hash.slice(0, 12),
+      name: '(FABRA_API_KEYS)',
+      scopes,
+      created_at: null,
+      revoked_at: null,
+    })),
+  ])
+  if (context.json) {
+    context.stdout(`${JSON.stringify({ keys })}\n`)
+    return
+  }
+  const rows = keys.map((key) => [
+    key.id,
+    key.name,
+    key.scopes.join(','),
+    key.created_at?.slice(0, 19).replace('T', ' ') ?? '',
+    key.revoked_at === null ? '' : `revoked ${key.revoked_at.slice(0, 10)}`,
+  ])
+  context.stdout(table([['ID', 'NAME', 'SCOPES', 'MADE (UTC)', ''], ...rows]))
+}
+
+async function revoke(id: string, context: CliContext, host: CliProcess): Promise<void> {
+  await withAdmin(host, async (admin, config) => {
+    if (config.apiKeys.some(({ hash }) => hash.startsWith(id)))
+      throw new FabraError('not_found', `Key "${id}" comes from the environment.`, {
+        hint: 'Remove it from FABRA_API_KEYS and restart the servers.',
+      })
+    if (!admin) throw needsPostgres()
+    if (!(await admin.revokeApiKey(id, context.clock.now())))
+      throw new FabraError('not_found', `No key "${id}".`, { hint: '"fabra keys list" shows every key.' })
+  })
+  if (context.json) context.stdout(`${JSON.stringify({ id, revoked: true })}\n`)
+  else context.stdout(`Key ${id} is revoked. Running servers refuse it within 5 s.\n`)
+}
+
+async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, config: Config) => Promise<T>): Promise<T> {
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const { openAdmin } = await import('../../stores.ts')
+  const admin = await openAdmin(config.postgresUrl)
+  try {
+    return await work(admin?.store ?? null, config)
+  } finally {
+    await admin?.close()
+  }
+}
+
+function parseScopes(text: string): Scope[] {
+  const given = text.split(',').map((scope) => scope.trim())
+  const wrong = given.find((scope) => !SCOPES.some((known) => known === scope))
+  if (wrong !== undefined)
+    throw new FabraError('bad_usage', `"${wrong}" is no scope.`, { hint: 'Write some of read,write,admin with commas between.' })
+  return SCOPES.filter((scope) => given.includes(scope))
+}
+
+function keyJson({ id, name, scopes, createdAt, revokedAt }: ApiKey) {
+  return { id, name, scopes, created_at: formatTime(createdAt), revoked_at: revokedAt === null ? null : formatTime(revokedAt) }
+}
+
+function needsPostgres(): FabraError {
+  return new FabraError('invalid_config', 'Keys are kept in PostgreSQL, and FABRA_POSTGRES_URL is not set.', {
+    hint: 'Set it to the address that your servers use.',
+  })
+}

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createHash } from 'node:crypto'
+import { SQL } from 'bun'
+import { run } from '../../src/cli/run.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
+
+let postgres: TestServer
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres[Symbol.asyncDispose]())
+
+async function fabra(args: readonly string[], env: Readonly<Record<string, string>> = { FABRA_POSTGRES_URL: postgres.url }) {
+  let stdout = ''
+  let stderr = ''
+  const exitCode = await run(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    cwd: '/tmp',
+    env,
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    onSignal: () => undefined,
+  })
+  return { exitCode, stdout, stderr }
+}
+
+describe('fabra keys', () => {
+  test('makes a key that is shown once and kept as its hash alone', async () => {
+    const made = await fabra(['keys', 'create', '--name', 'app', '--scopes', 'write, read'])
+    expect(made.exitCode).toBe(0)
+    const key = made.stdout.trim()
+    expect(key).toMatch(/^fab_[0-9A-Za-z]{43}$/)
+    expect(made.stderr).toContain('read, write')
+    const sql = new SQL(postgres.url, { max: 1 })
+    const [row] = await sql`SELECT hash, to_jsonb(k)::text AS whole FROM fabra.api_keys k WHERE name = 'app'`
+    await sql.close()
+    expect(row.hash).toBe(createHash('sha256').update(key).digest('hex'))
+    expect(row.whole).not.toContain(key.slice(4))
+    const listed = await fabra(['keys', 'list'])
+    expect(listed.stdout).toContain('app   read,write')
+    expect(listed.stdout).not.toContain(key.slice(4))
+  })
+
+  test('revokes a key, which stays in the list', async () => {
+    const made = JSON.parse((await fabra(['keys', 'create', '--json', '--name', 'gone'])).stdout)
+    expect(made).toMatchObject({ name: 'gone', scopes: ['read', 'write', 'admin'], kept: true })
+    expect((await fabra(['keys', 'revoke', made.id])).exitCode).toBe(0)
+    expect((await fabra(['keys', 'revoke', made.id])).exitCode).toBe(0)
+    const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
+    expect(keys.find((key: { id: string }) => key.id === made.id).revoked_at).toMatch(/Z$/)
+  })
+
+  test('every key is another', async () => {
+    const keys = await Promise.all(Array.from({ length: 5 }, async () => (await fabra(['keys', 'create'])).stdout))
+    expect(new Set(keys).size).toBe(5)
+  })
+
+  test('without PostgreSQL tells what the server needs to know', async () => {
+    const { exitCode, stdout, stderr } = await fabra(['keys', 'create'], {})
+    expect(exitCode).toBe(0)
+    const hash = createHash('sha256').update(stdout.trim()).digest('hex')
+    expect(stderr).toContain(`FABRA_API_KEYS=${hash}:read+write+admin`)
+  })
+
+  test.each([
+    [['keys', 'revoke', 'nokey'], 2, 'No key "nokey"'],
+    [['keys', 'create', '--scopes', 'root'], 2, '"root" is no scope'],
+    [['keys', 'create', '--scopes', ''], 2, 'is no scope'],
+    [['keys', 'revoke'], 2, 'Missing required argument'],
+  ])('%p fails with %i', async (args, exitCode, text) => {
+    const told = await fabra(args)
+    expect(told.exitCode).toBe(exitCode)
+    expect(told.stderr).toContain(text)
+  })
+
+  test('a database that cannot be reached is told in words, without its address', async () => {
+    const told = await fabra(['keys', 'list'], { FABRA_POSTGRES_URL: 'postgres://me:secret@127.0.0.1:1/x' })
+    expect(told.exitCode).toBe(1)
+    expect(told.stderr).toContain('store_unavailable')
+    expect(told.stderr).not.toContain('secret')
+  })
+})
