@@ -73,7 +73,7 @@ function tick(): void {
   while (sent < total && startedAt + (sent * 1000) / rate <= now) {
     const dueAt = startedAt + (sent * 1000) / rate
     sent++
-    const socket = free.pop()
+    const socket = free.shift()
     if (socket) send(socket, dueAt)
     else waiting.push(dueAt)
   }

@@ -53,6 +53,15 @@ describe('POST /v1/features', () => {
     })
   })
 
+  test('max_age bounds the age of every value', async () => {
+    const body = { features: ['count', 'segment'], rows: [{ user_id: 'aged' }] }
+    await http.post('/v1/features', body)
+    http.bench.clock.advance('31s')
+    const bounded = (max_age: string) => http.post('/v1/features', { ...body, max_age })
+    expect((await bounded('31s')).json.results).toMatchObject([{ served_from: ['online', 'default'], freshness_ms: [31_000, null] }])
+    expect((await bounded('30s')).json.results).toMatchObject([{ served_from: ['computed', 'default'], freshness_ms: [0, null] }])
+  })
+
   test('one failing feature does not fail its neighbours, and is explained with its row', async () => {
     const rows = [{ user_id: 'n1' }, { user_id: 'n2' }]
     const { status, json } = await http.post('/v1/features', { features: ['count', 'broken', 'gone', 'segment'], rows })

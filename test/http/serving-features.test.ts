@@ -72,6 +72,11 @@ describe('GET /v1/features/{name}', () => {
     )
   })
 
+  test('a missing feature with columns is null, not an object of nulls', async () => {
+    http.bench.programme.set('only', () => NO_ROW)
+    expect((await http.get(`/v1/features/only?entity_id=${id}`)).json).toMatchObject({ value: null, status: 'missing' })
+  })
+
   test('a derived value tells its oldest input', async () => {
     await http.get(`/v1/features/transaction_count_1h?entity_id=${id}`)
     http.bench.clock.advance('1m')

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import type { OnlineStore } from '../../src/store/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
-import { fail, NO_ROW } from '../support/programmable-executor.ts'
+import { fail, failure, NO_ROW } from '../support/programmable-executor.ts'
 
 let bench: Bench
 afterEach(() => bench.close())
@@ -68,18 +69,31 @@ describe('refreshing', () => {
     await push('p', 'u1', 1)
     await read('p')
     await read('r')
+    const { features } = bench.registry
+    expect([...features.values()].flatMap((feature) => bench.parts().activeKeys.of(feature))).toEqual([])
     await pass(60 * MINUTE, MINUTE)
     expect(programme.count()).toBe(1)
     expect(bench.parts().runs.list({ limit: 10 })).toEqual([])
   })
 
+  test('keys in use stay in use over a restart', async () => {
+    const { read, programme, clock, restart } = await open({ f: { refresh: '5m' } })
+    await read('f')
+    await restart()
+    clock.advance('6m')
+    await bench.scheduler().tick()
+    expect(programme.count('f')).toBe(2)
+  })
+
   test('windows that were missed are made up for once', async () => {
     const { read, programme, clock } = await open({ f: { refresh: '5m' } })
     await read('f')
+    await bench.scheduler().tick()
+    const before = bench.parts().runs.list({ limit: 10 }).length
     clock.advance('5h')
-    await bench.scheduler().tick()
-    await bench.scheduler().tick()
+    for (let i = 0; i < 3; i++) await bench.scheduler().tick()
     expect(programme.count('f')).toBe(2)
+    expect(bench.parts().runs.list({ limit: 10 }).length).toBe(before + 1)
   })
 
   test('a key computed in this window already is left alone', async () => {
@@ -233,6 +247,24 @@ describe('a refresh that fails', () => {
     expect(await read('f', 'bad')).toMatchObject({ value: 1 })
   })
 
+  test('to keep its answers has failed, and is tried again', async () => {
+    let down = false
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({
+      ...store,
+      write: (rows) => (down ? Promise.reject(failure('store_unavailable')) : store.write(rows)),
+    })
+    const { read, programme, clock } = await open({ f: { refresh: '5m' } }, { wrapOnline })
+    await read('f')
+    programme.set('f', () => 2)
+    down = true
+    clock.advance('6m')
+    await bench.scheduler().tick()
+    expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 1, failed: 1, error: 'It failed as store_unavailable.' }])
+    down = false
+    await pass(10 * SECOND, SECOND)
+    expect(await read('f')).toMatchObject({ value: 2, status: 'fresh', servedFrom: 'online' })
+  })
+
   test('to list its keys is tried again with a pause', async () => {
     let asked = 0
     const { clock } = await open(
@@ -263,6 +295,8 @@ describe('keys that an entity lists', () => {
     clock.advance('6m')
     await bench.scheduler().tick()
     expect(['a', 'b', 'c'].map((key) => programme.count('f', key))).toEqual([1, 2, 1])
+    const { activeKeys } = bench.parts()
+    expect([...bench.registry.features.values()].flatMap((feature) => activeKeys.of(feature))).toEqual([])
   })
 })
 

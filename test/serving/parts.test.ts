@@ -148,17 +148,22 @@ describe('rows of several entities', () => {
       features: { u: { entity: 'User' }, m: { entity: 'Merchant' }, p: { entity: 'Pair' } },
     })
     for (const name of ['u', 'm', 'p']) programme.set(name, (call) => call.key)
-    const rows = await readRows(
-      ['p', 'm', 'u'],
-      [
-        { user_id: 'a:b', merchant_id: 7 },
-        { user_id: '%', merchant_id: 9007199254740993n },
-      ],
-    )
-    expect(rows.map((row) => row.map((one) => one.value))).toEqual([
-      ['a%3Ab:7', '7', 'a:b'],
-      ['%25:9007199254740993', '9007199254740993', '%'],
-    ])
+    const read = () =>
+      readRows(
+        ['p', 'm', 'u'],
+        [
+          { user_id: 'a:b', merchant_id: 7 },
+          { user_id: '%', merchant_id: 9007199254740993n },
+        ],
+      )
+    for (const from of ['computed', 'online']) {
+      const rows = await read()
+      expect(rows.map((row) => row.map((one) => one.value))).toEqual([
+        ['a%3Ab:7', '7', 'a:b'],
+        ['%25:9007199254740993', '9007199254740993', '%'],
+      ])
+      expect(rows.flat().every((one) => one.servedFrom === from)).toBe(true)
+    }
   })
 
   test('keys of several columns never collide', async () => {

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { createComputations } from '../../src/compute/computations.ts'
+import type { Feature } from '../../src/definition/model.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, failure, hang } from '../support/programmable-executor.ts'
 
@@ -143,6 +145,17 @@ describe('a failing key', () => {
     expect(programme.count('f')).toBe(2)
   })
 
+  test('and others that failed with it do not all come back at one moment', async () => {
+    const { clock, readRows, programme } = await open({ features: { f: {} } })
+    programme.set('f', fail)
+    const rows = times(200, (i) => ({ user_id: `u${i}` }))
+    await readRows(['f'], rows)
+    clock.advance('75ms')
+    await readRows(['f'], rows)
+    expect(programme.count('f')).toBeGreaterThan(240)
+    expect(programme.count('f')).toBeLessThan(360)
+  })
+
   test('does not make other keys rest', async () => {
     const { read, programme } = await open({ features: { f: {} } })
     programme.set('f', (call) => (call.key === 'bad' ? fail(call) : 1))
@@ -217,6 +230,18 @@ describe('micro-batching', () => {
     )
     expect(rows.every(([one]) => one?.status === 'fresh')).toBe(true)
     expect(programme.batches('f')).toEqual([1000, 1000, 500])
+  })
+
+  test('no more than 100,000 computations of a feature wait; further callers are told at once', async () => {
+    const { programme, registry } = await open({ features: { f: {} } })
+    programme.set('f', hang)
+    const feature = registry.features.get('f') as Feature
+    const { executor } = programme
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined })
+    const ask = (i: number) =>
+      computations.compute({ feature, key: { values: [`u${i}`], encoded: `u${i}` }, chain: [], timeoutMs: 600_000 })
+    for (let i = 0; i < 100_000; i++) void ask(i)
+    expect(await ask(100_000)).toMatchObject({ computed: { kind: 'error', error: { code: 'overloaded' } } })
   })
 
   test('duplicates of a row are computed once and answered each', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
+import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { type Bench, openBench } from '../support/bench.ts'
 import { fail } from '../support/programmable-executor.ts'
@@ -47,6 +48,33 @@ describe('while the online store is down', () => {
     expect(await read('f')).toMatchObject({ value: 9, status: 'stale', servedFrom: 'last_good', ageMs: 60_000 })
     expect(await read('f', 'u2')).toMatchObject({ status: 'error', error: { code: 'store_unavailable' } })
     expect(await read('d')).toMatchObject({ value: 3, status: 'default' })
+  })
+
+  test('what is computed is served, though it cannot be kept', async () => {
+    const { state, wrapOnline } = flaky()
+    bench = await openBench({ wrapOnline, features: { f: {} } })
+    state.down = true
+    expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
+  })
+
+  test('history is asked once, however many wait for a failing key', async () => {
+    const { state, wrapOnline } = flaky()
+    let asked = 0
+    const wrapOffline = (store: OfflineStore): OfflineStore => ({
+      ...store,
+      latestOf(...args) {
+        asked++
+        return store.latestOf(...args)
+      },
+    })
+    bench = await openBench({ wrapOnline, wrapOffline, features: { f: {} } })
+    await bench.read('f')
+    await bench.parts().recorder.flush()
+    state.down = true
+    bench.programme.set('f', fail)
+    const served = await Promise.all(Array.from({ length: 100 }, () => bench.read('f')))
+    expect(served.every((one) => one.value === 1 && one.servedFrom === 'last_good')).toBe(true)
+    expect(asked).toBe(1)
   })
 
   test('reads are as before as soon as it is back', async () => {

@@ -1,0 +1,172 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
+import type { Mutation } from './mutation.ts'
+
+const SHADOW = 'src/compute/sql-shadow.ts'
+const JOINED = 'src/compute/sql-joined.ts'
+const CHECKS = 'src/compute/sql-checks.ts'
+const LEAKS = 'test/compute/leaks.test.ts'
+const PARAMETERS = 'src/compute/sql-parameters.ts'
+const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
+
+const AS_OF = 'test/training/as-of-oracle.test.ts'
+const TRAINING_SQL = 'src/store/duckdb/training-sql.ts'
+
+/** What may be seen of the past. */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'training: a recorded value of the very time is not seen',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: 'r.t >= s.seen', to: 'r.t > s.seen' }],
+  },
+  {
+    name: 'training: a recorded value of exactly the look-back is too old',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: '>= epoch_us(r.t) -', to: '> epoch_us(r.t) -' }],
+  },
+  {
+    name: 'training: ties are not broken by the order of arrival',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: 'event_timestamp, available_at, seq', to: 'event_timestamp, available_at, -seq' }],
+  },
+  {
+    name: 'training: what has not arrived yet is seen',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'event_timestamp'" }],
+  },
+  {
+    name: 'training: one future value gets through',
+    suite: AS_OF,
+    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'LEAST(event_timestamp, available_at)'" }],
+  },
+  {
+    name: 'training: a tombstone uncovers the value before it',
+    suite: 'test/training/point-in-time.test.ts',
+    changes: [{ file: TRAINING_SQL, from: 'const conditions = [', to: "const conditions = ['value IS NOT NULL'," }],
+  },
+  {
+    name: 'training: the default is forgotten',
+    suite: 'test/training/point-in-time.test.ts',
+    changes: [{ file: 'src/store/duckdb/training-output.ts', from: 'return fallback === undefined ?', to: 'return true ?' }],
+  },
+  { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
+  {
+    name: 'a row is seen at its own time by the event-sorted way',
+    changes: [{ file: JOINED, from: '{ start: 0, end: 1, event: 2 }', to: '{ start: 0, end: 2, event: 1 }' }],
+  },
+  {
+    name: 'an event where its window begins is not seen by the event-sorted way',
+    changes: [{ file: JOINED, from: '{ start: 0, end: 1, event: 2 }', to: '{ start: 2, end: 0, event: 1 }' }],
+  },
+  {
+    name: 'delay is ignored by the event-sorted way',
+    changes: [{ file: JOINED, from: 'edge(HAPPENS.end, joined.plan.shadow.source.delay)', to: 'edge(HAPPENS.end, 0)' }],
+  },
+  {
+    name: 'one event more is seen by the event-sorted way',
+    changes: [{ file: JOINED, from: '__fabra_after - 1 PRECEDING', to: '__fabra_after PRECEDING' }],
+  },
+  {
+    name: 'a row is seen at its own time by the joined way',
+    changes: [
+      { file: JOINED, from: '__fabra_e.__fabra_at < __fabra_r.__fabra_at - $', to: '__fabra_e.__fabra_at <= __fabra_r.__fabra_at - $' },
+    ],
+  },
+  {
+    name: 'a shadow is forgotten in a subquery',
+    changes: [
+      {
+        file: 'src/compute/sql-statement.ts',
+        from: '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row))',
+        to: '...shadows.slice(0, 1).flatMap((shadow) => shadowEdits(sql, shadow, row))',
+      },
+    ],
+  },
+  {
+    name: 'an outer name is captured',
+    changes: [
+      { file: 'src/store/duckdb/sql.ts', from: '__fabra_k${i}', to: KEY_NAME },
+      { file: PARAMETERS, from: '__fabra_k${i}', to: KEY_NAME },
+      { file: JOINED, from: '__fabra_k${i}', to: KEY_NAME },
+      {
+        file: PARAMETERS,
+        from: '`__fabra_row.__fabra_k${keyIndex(written, entity)}`',
+        to: "`__fabra_row.${['user_id', 'merchant_id'][keyIndex(written, entity)]}`",
+      },
+      {
+        file: 'src/compute/sql-binding.ts',
+        from: 'store.prepare(build(standIns(owner, false)).text)',
+        to: 'store.prepare(`SELECT q.* FROM (SELECT CAST(NULL AS VARCHAR) AS user_id) AS o, LATERAL (${build(standIns(owner, false)).text}\\n) AS q`)',
+      },
+    ],
+  },
+  {
+    name: 'delay is ignored',
+    changes: [{ file: SHADOW, from: 'const limit = source.delay === 0 ? asOf :', to: 'const limit = source.delay >= 0 ? asOf :' }],
+  },
+  {
+    name: 'rows without a time are seen',
+    changes: [
+      {
+        file: SHADOW,
+        from: "conditions.push(compare(source, table, source.timestamp, '<', limit))",
+        to: "conditions.push(`(${quoteName(source.timestamp)} IS NULL OR ${compare(source, table, source.timestamp, '<', limit)})`)",
+      },
+    ],
+  },
+  {
+    name: 'available is dropped',
+    changes: [{ file: SHADOW, from: 'if (source.available !== null) conditions.push', to: 'if (source.delay < 0) conditions.push' }],
+  },
+  {
+    name: 'available is strict',
+    changes: [{ file: SHADOW, from: "source.available, '<=', asOf", to: "source.available, '<', asOf" }],
+  },
+  { name: 'until is strict', changes: [{ file: SHADOW, from: "source.until, '>=', asOf", to: "source.until, '>', asOf" }] },
+  {
+    name: 'repeats of an id are kept',
+    changes: [
+      { file: SHADOW, from: 'if (source.id !== null && hasRowId)', to: 'if (source.delay < 0 && source.id !== null && hasRowId)' },
+      { file: SHADOW, from: 'else if (source.id !== null) rows', to: 'else if (source.delay < 0 && source.id !== null) rows' },
+    ],
+  },
+  {
+    name: 'the timezone is ignored',
+    changes: [{ file: SHADOW, from: 'return /^(?:UTC', to: 'return zone !== "" || /^(?:UTC' }],
+  },
+  {
+    name: 'the present is the real one',
+    changes: [{ file: 'src/compute/sql-present.ts', from: 'now: (asOf) => asOf', to: 'now: () => "now()"' }],
+  },
+  {
+    name: 'undeclared tables are read in the past',
+    suite: LEAKS,
+    changes: [
+      {
+        file: 'src/compute/sql-analysis.ts',
+        from: 'const [stranger] = sql.undeclared',
+        to: 'const [stranger] = sql.undeclared.slice(0, 0)',
+      },
+    ],
+  },
+  {
+    name: 'functions may read tables',
+    suite: LEAKS,
+    changes: [{ file: CHECKS, from: 'if (ref.table && !TABLE_FUNCTIONS', to: 'if (ref.table && ref.name === "" && !TABLE_FUNCTIONS' }],
+  },
+  { name: 'macros are called', suite: LEAKS, changes: [{ file: CHECKS, from: '  if (own) {', to: '  if (own && ref.name === "") {' }] },
+  {
+    name: 'the word now becomes a time',
+    suite: LEAKS,
+    changes: [{ file: CHECKS, from: 'for (const word of sql.tree.timeWords)', to: 'for (const word of sql.tree.timeWords.slice(0, 0))' }],
+  },
+  {
+    name: 'random functions are called',
+    suite: LEAKS,
+    changes: [{ file: CHECKS, from: 'if (REFUSED.has(ref.name) || volatile || within)', to: 'if (REFUSED.has(ref.name) || within)' }],
+  },
+  {
+    name: 'sets lose what is counted of nothing',
+    suite: 'test/compute/sets.test.ts',
+    changes: [{ file: 'src/compute/sql-definitions.ts', from: 'inputs ?? setRefusal(sql) ??', to: 'inputs ??' }],
+  },
+]

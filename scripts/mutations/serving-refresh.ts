@@ -1,0 +1,140 @@
+import { type Mutation, mistakes } from './mutation.ts'
+
+const REFRESHING = 'test/refresh/refreshing.test.ts'
+const ACTIVE_KEYS = 'test/refresh/active-keys.test.ts'
+const RECORDER = 'test/store/recorder.test.ts'
+const SCHEDULER = 'src/refresh/scheduler.ts'
+const REFRESHER = 'src/refresh/refresher.ts'
+const POLICY = 'src/store/history-policy.ts'
+
+/** When values are computed again, for which keys, and what of it becomes history. */
+export const mutations: readonly Mutation[] = [
+  ...mistakes(
+    { suite: REFRESHING, file: SCHEDULER },
+    {
+      'a run overlaps itself': ['window === null || state.running) continue', 'window === null) continue'],
+      'a slow feature holds up the others': ['MAX_RUNS_AT_ONCE = 2', 'MAX_RUNS_AT_ONCE = 1'],
+      'a due feature does not get its turn': ['if (next) next()', 'if (next) void next'],
+      'a failed run is not tried again': ['state.failures > 0 && now >= state.retryAt', 'false'],
+      'a failed run is tried again without a pause': ['state.failures > 0 && now >= state.retryAt', 'state.failures > 0'],
+      'the pause does not grow': ['FIRST_RETRY * 2 ** Math.min(state.failures, 20)', 'FIRST_RETRY'],
+      'a failing list of keys is not tried again': [
+        'could not start`, { error })\n      pause(feature, state)',
+        'could not start`, { error })',
+      ],
+      'keys gone from the list are computed on': [
+        'activeKeys.drop(feature, key)\n    return listed',
+        'activeKeys.drop(feature, key)\n    return [...gone.values(), ...listed]',
+      ],
+      'keys gone from the list stay in use': ['for (const key of gone.values()) activeKeys.drop(feature, key)\n', ''],
+      'listed keys are computed only when read': ['if (active.length === 0) return listed\n', 'if (active.length === 0) return active\n'],
+      'missed windows are made up for one by one': [
+        'return Math.floor((now - shift) / refresh.every) * refresh.every + shift',
+        'return Math.min(Math.floor((now - shift) / refresh.every) * refresh.every + shift, last < 0 ? now : last + refresh.every)',
+      ],
+      'all features start at once': ['Math.min(every / 20, LONGEST_SHIFT)', '0'],
+      'a firing is seen late': ['return next <= now ?', 'return next < now ?'],
+      'stopping does not wait': ['await Promise.all([...progress.values()].map((state) => state.running))', ''],
+      'a stopped scheduler starts runs': ['if (!stopped) await run()', 'await run()'],
+    },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: REFRESHER },
+    {
+      'what this window has is computed again': ['before !== null && value && value.eventAt >= before', 'false'],
+      'an unchanged value counts as changed': [
+        "} else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, before)) record.changed++",
+        '} else record.changed++',
+      ],
+      'failures are not counted': ['        record.failed++\n', ''],
+      'the first failure is not told': ['        record.error ??= computed.error.message\n', ''],
+      'keys of a function all wait in one batch': ['FUNCTION_BATCH = 64', 'FUNCTION_BATCH = 6_400'],
+      'keys of a query are asked for in many': ['const SQL_BATCH = 500_000', 'const SQL_BATCH = 100'],
+    },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/compute/computations.ts' },
+    {
+      'a failure overwrites a good value': [
+        "if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)",
+        "if (computed.kind === 'error') kept.push({ key: flight.key, inputs: undefined, computed: { kind: 'missing' }, asOf })",
+      ],
+      'readers do not join a refresh': ['      lane.running.set(flight.id, flight)\n      own.push', '      own.push'],
+      'a refresh whose answers are lost has not failed': ['mustStore && unstored', 'false && unstored'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/computations.ts' },
+    { 'a computed value that cannot be kept is not served': ['mustStore && unstored', 'unstored'] },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/refresh/active-keys.ts' },
+    {
+      'keep_warm is ignored': ['const oldest = clock.now() - keepWarm(feature)', 'const oldest = 0'],
+      'keep_warm is never longer than a day': ['Math.max(DAY, 10 * feature.refresh.every)', 'DAY'],
+      'a declared keep_warm is not heard': ['if (feature.keepWarm !== null) return feature.keepWarm\n', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: ACTIVE_KEYS, file: 'src/refresh/active-keys.ts' },
+    {
+      'keys in use grow without limit': ['    if (use.at <= bound) known.delete(encoded)\n', ''],
+      'an older use shortens a newer one': ['if (at > use.at) use.at = at', 'use.at = at'],
+    },
+  ),
+  ...mistakes(
+    { suite: ACTIVE_KEYS, file: SCHEDULER },
+    { 'the tick is slower than the allowed lag': ['smallest / 4, halfLag)', 'smallest)'] },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/serving/engine.ts' },
+    { 'nobody hears that a key was read': ['          onRead(planned.feature, key, now)\n', ''] },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/version.ts' },
+    {
+      'realtime keys are held in use': [
+        "feature.refresh !== null && feature.refresh.kind !== 'realtime') parts",
+        'feature.refresh !== null) parts',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/rewarm.ts' },
+    {
+      'keys in use are forgotten at a restart': [
+        '    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
+        '',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/refresh/new-version.test.ts', file: 'src/rewarm.ts' },
+    { 'a new version is not warmed': ['if (fitting.length > 0) await version', 'if (fitting.length < 0) await version'] },
+  ),
+  ...mistakes(
+    { suite: RECORDER, file: POLICY },
+    {
+      'equal values are written': ['judgeEqual(newest, value, confirmEvery(feature)) ? [value] : []', '[value]'],
+      'equal values are never confirmed': ['value.eventAt - newest.eventAt + step > every', 'false'],
+      'equal values are confirmed every half': ['feature.maxStaleness ?? DAY, DAY) / 4', 'feature.maxStaleness ?? DAY, DAY) / 2'],
+      'equal pushed values are left out': ["value.origin !== 'computed' || value.eventAt", 'value.eventAt'],
+      'a late value hides what was left out': ['return [value, seen]', 'return [value]'],
+      'history: off is ignored': ["if (value.origin === 'computed' && feature.history === 'off') return []\n", ''],
+      'history: off drops what was pushed': ["value.origin === 'computed' && feature.history === 'off'", "feature.history === 'off'"],
+      'history: all leaves out': ["if (feature.history !== 'changes') return [value]\n", ''],
+    },
+  ),
+  ...mistakes(
+    { suite: RECORDER, file: 'src/store/recorder.ts' },
+    {
+      'durable does not wait': ['if (durable && added > written) return committed()\n', ''],
+      'a full queue takes more': ['if (pending.length < maxQueuedRows) return', 'if (pending.length >= 0) return'],
+      'rows of a failed commit are lost': ['      failures++\n', '      failures++\n      pending = pending.slice(batch.length)\n'],
+      'whoever waits for a dead history waits for ever': ['for (const waiter of tired) waiter.reject(error)', 'void tired'],
+      'closing leaves rows behind': ['attempt < ATTEMPTS_FOR_WAITERS; attempt +=', 'attempt < 0; attempt +='],
+      'counting begins anew after a restart': ['let seq = lastSeq', 'let seq = 0'],
+      'each row is a commit': ['const MAX_COMMIT_ROWS = 20_000', 'const MAX_COMMIT_ROWS = 1'],
+    },
+  ),
+]

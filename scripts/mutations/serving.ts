@@ -1,0 +1,197 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
+import { type Mutation, mistakes } from './mutation.ts'
+
+const FRESHNESS = 'test/serving/freshness.test.ts'
+const SHARING = 'test/serving/sharing.test.ts'
+const PARTS = 'test/serving/parts.test.ts'
+const STORE_DOWN = 'test/serving/store-down.test.ts'
+const MEMORY = 'test/store/memory-online-store.test.ts'
+const JUDGING = 'src/serving/freshness.ts'
+const ENGINE = 'src/serving/engine.ts'
+const COMPUTATIONS = 'src/compute/computations.ts'
+
+/** What is served, how old it is said to be, and how often it is computed. */
+export const mutations: readonly Mutation[] = [
+  ...mistakes(
+    { suite: FRESHNESS, file: JUDGING },
+    {
+      'no lag is allowed': ['refresh.every + allowedLag(refresh.every)', 'refresh.every'],
+      'the lag is a fifth': ['Math.floor(interval / 10)', 'Math.floor(interval / 5)'],
+      'the lag may be less than a second': ['Math.max(SECOND, Math.floor(interval / 10))', 'Math.floor(interval / 10)'],
+      'no lag is allowed after a firing': ['until: firing + allowedLag(interval)', 'until: firing'],
+      'the answer of one firing is used for the next': ['eventAt >= known.from && eventAt < known.firing', 'eventAt >= known.from'],
+      'max staleness is ignored': ['rule.maxStaleness !== null && age > rule.maxStaleness', 'false'],
+      'a value of exactly max staleness has expired': ['age > rule.maxStaleness', 'age >= rule.maxStaleness'],
+      'max_age is ignored': ['maxAge !== null && age > maxAge', 'false'],
+      'a value of exactly max_age is too old': ['age > maxAge', 'age >= maxAge'],
+      'max_age widens max staleness': ['rule.maxStaleness !== null && age', 'rule.maxStaleness !== null && maxAge === null && age'],
+      'beyond max_age is stale': ["age > maxAge) return 'expired'", "age > maxAge) return 'stale'"],
+      'stale is called fresh': ["now <= rule.freshUntil(eventAt) ? 'fresh' : 'stale'", "'fresh'"],
+      'the last fresh moment is stale': ['now <= rule.freshUntil', 'now < rule.freshUntil'],
+      'an age may be negative': ['Math.max(0, Math.floor((now - eventAt) / 1000))', 'Math.floor((now - eventAt) / 1000)'],
+      'ages are rounded up': ['Math.floor((now - eventAt) / 1000)', 'Math.ceil((now - eventAt) / 1000)'],
+      'pushed values without max staleness grow stale': ['Number.POSITIVE_INFINITY : eventAt', 'eventAt : eventAt'],
+      'pushed values are never fresh': [': eventAt + maxStaleness)', ': eventAt)'],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: ENGINE },
+    {
+      'realtime is read from the store': ['if (planned.realtime) return computeNow(planned, key, row, stored, at)\n', ''],
+      'stale is not recomputed': ['      revalidate(planned, key, at)\n', ''],
+      'stale waits for its recomputation': [
+        "revalidate(planned, key, at)\n      return serveStored(planned, stored, 'stale', 'online')",
+        'return computeNow(planned, key, row, stored, at)',
+      ],
+      'an expired value is served': ["if (stored && judgement === 'stale') {\n      revalidate", 'if (stored) {\n      revalidate'],
+      'an expired pushed value is served': ["if (stored && judgement === 'stale') return serveStored", 'if (stored) return serveStored'],
+      'last good is unbounded': [
+        "value.texts !== null && judge(planned.rule, value.eventAt, clock.now(), at.read.maxAge) !== 'expired'",
+        'true',
+      ],
+      'last good ignores max_age': ['clock.now(), at.read.maxAge)', 'clock.now(), null)'],
+      'last good is called fresh': [
+        "serveStored(planned, stored, 'stale', 'last_good')",
+        "serveStored(planned, stored, 'fresh', 'last_good')",
+      ],
+      'last good is called online': [
+        "serveStored(planned, stored, 'stale', 'last_good')",
+        "serveStored(planned, stored, 'stale', 'online')",
+      ],
+      'last good is not served': ["if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')\n", ''],
+      'an unknown age is nothing': ['found.eventAt === null ? null : ageMs(found.eventAt, now)', 'ageMs(found.eventAt ?? now, now)'],
+      'a tombstone is served as a value': ['if (stored.texts === null) return serveDefault(planned)\n', ''],
+      'the default stands in for null': ['if (stored.texts === null)', "if (stored.texts === null || stored.texts[0] === 'null')"],
+      'the default is not told to be one': ["texts: defaults, status: 'default'", "texts: defaults, status: 'fresh'"],
+      'a value is as old as its end': ["servedFrom: 'computed', eventAt: asOf", "servedFrom: 'computed', eventAt: clock.now()"],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE_DOWN, file: ENGINE },
+    {
+      'history is not asked for the last good value': ['if (!planned.takesInputs && !stored)', 'if (!planned.takesInputs && stored)'],
+      'last good of history is unbounded': ['if (known && usable(known))', 'if (known)'],
+      'every waiting caller asks history': ['      asking.set(id, asked)\n', ''],
+      'a store that is down is a missing value': [
+        'if (!at.storeDown) return serveDefault(planned)',
+        'if (planned) return serveDefault(planned)',
+      ],
+      'a store that is down is an expired value': [
+        'at.storeDown ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)',
+        'serveDefault(planned)',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: ENGINE },
+    {
+      'a failure skips the default': ['if (planned.feature.defaults) return serveDefault(planned)\n    if (error)', 'if (error)'],
+      'a failure fails the whole batch': [
+        "if (error) return { texts: null, status: 'error'",
+        "if (error) throw error\n    if (error) return { texts: null, status: 'error'",
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: ENGINE },
+    {
+      'the age of the oldest part is not told': [
+        'eventAt: asOf, oldestInputAt: computed.oldestInputAt',
+        'eventAt: asOf, oldestInputAt: null',
+      ],
+      'features are read with the first entity’s key': ['row.keys[g]?.encoded', 'row.keys[0]?.encoded'],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: COMPUTATIONS },
+    {
+      'every caller computes': [': flightId(key, call.inputs)', ': `${flightId(key, call.inputs)}${Math.random()}`'],
+      'late callers compute again': ["(feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))", 'undefined'],
+      'a failing key is hammered': ['if (pause && clock.now() < pause.until)', 'if (pause && clock.now() < 0)'],
+      'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
+      'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
+      'pauses have no jitter': ['(0.5 + random() / 2)', '1'],
+      'a success does not end the pause': ['        lane.pauses.delete(flight.id)\n', ''],
+      'one failing key makes all rest': ['const pause = lane.pauses.get(id)', 'const pause = lane.pauses.values().next().value'],
+      'each row is a question of its own': ['isSql ? MAX_BATCH_ROWS : 1', '1'],
+      'statements of one feature run without limit': ['lane.batches >= MAX_BATCHES', 'lane.batches >= 1_000'],
+      'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
+      'any number may wait': ['lane.waiting.size + lane.running.size >= MAX_FLIGHTS', 'lane.waiting.size < 0'],
+      'who waits behind others has no deadline': ['flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)', ''],
+      'who joins a refresh waits as long as it': [
+        'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : flownOf(joined)',
+        'flownOf(joined)',
+      ],
+      'a computation that hangs is waited for': ['}, timeoutMs + GRACE_MS)', '}, timeoutMs + 600_000)'],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: 'src/compute/flights.ts' },
+    {
+      'different inputs share an answer': ['if (!inputs) return key.encoded', 'if (key) return key.encoded'],
+      'inputs beyond 2^53 share an answer': [
+        'stringifyExact(Object.entries(inputs))',
+        "JSON.stringify(Object.entries(inputs), (_, value) => (typeof value === 'bigint' ? Number(value) : value))",
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: 'src/version.ts' },
+    { 'answers to inputs are stored': ['.filter((answer) => answer.inputs === undefined)', '.filter(() => true)'] },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: COMPUTATIONS },
+    {
+      'a realtime read joins a running batch': [
+        "(feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))",
+        'lane.running.get(id)',
+      ],
+      'the as-of time is the end of the computation': ['asOf: flight.asOf })', 'asOf: clock.now() })'],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: 'src/rewarm.ts' },
+    {
+      'nothing comes back after a restart': ['before: parts.clock.now(), limit: MAX_REWARMED', 'before: parts.clock.now(), limit: 0'],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: 'src/version.ts' },
+    {
+      'values come back as new': ['eventAt: row.eventAt,\n    availableAt', 'eventAt: row.eventAt + 600e6,\n    availableAt'],
+    },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: 'src/compute/asks.ts' },
+    { 'features that ask for each other wait for ever': ['return leadsTo(chain, name, new Set())', 'return false'] },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: 'src/serving/part-reader.ts' },
+    {
+      'a cycle is not told': ['      if (part) refuseCycle(part, from.chain)\n', ''],
+      'a part that fails is a missing one': ['      if (error) throw error\n', ''],
+      'a missing part is nought': ['return { text: undefined, eventAt: null }', "return { text: '0', eventAt: null }"],
+      'a part’s own oldest part is forgotten': ['result.oldestInputAt[0] ?? result.eventAt[0]', 'result.eventAt[0]'],
+    },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: 'src/definition/entity-key.ts' },
+    { 'keys of several columns collide': [".replaceAll(':', '%3A')).join", ').join'] },
+  ),
+  ...mistakes(
+    { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
+    {
+      'an older event wins': ['return value.eventAt > stored.eventAt', 'return true'],
+      'at one time the earlier available wins': [
+        'return value.availableAt > stored.availableAt',
+        'return value.availableAt < stored.availableAt',
+      ],
+      'at one time the first accepted wins': ['return value.token >= stored.token', 'return value.token < stored.token'],
+      'a refused write is not told': [
+        '          refused.push(i)\n          continue\n        }\n        // Filled',
+        '          continue\n        }\n        // Filled',
+      ],
+      'a forgotten key is still there': ['      rows?.delete(fence.entityKey)\n', ''],
+    },
+  ),
+]
