@@ -12,10 +12,22 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { LargeMap } from '../large-map.ts'
 import { createPace, inSteps } from '../pace.ts'
 import { createAsks } from './asks.ts'
 import type { Computed, ComputeRow, Executor } from './executor.ts'
-import { type ComputeCall, type Flight, type Flown, flightId, inTime, newFlight, noYoungerInputs, takeBatch, timedOut } from './flights.ts'
+import {
+  type ComputeCall,
+  type Flight,
+  type Flown,
+  flightId,
+  flownOf,
+  inTime,
+  newFlight,
+  noYoungerInputs,
+  takeBatch,
+  timedOut,
+} from './flights.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
@@ -41,7 +53,7 @@ export interface Answered {
 }
 
 export interface Computations {
-  compute(call: ComputeCall): Promise<Flown>
+  compute(call: ComputeCall): Flown | Promise<Flown>
   /**
    * Compute many keys in one batch (a refresh): one question to the executor for all keys that are not in flight already.
    * Readers that miss one of these keys meanwhile join it.
@@ -66,7 +78,7 @@ export interface ComputationsOptions {
 interface Lane {
   readonly feature: Feature
   readonly waiting: Map<string, Flight>
-  readonly running: Map<string, Flight>
+  readonly running: LargeMap<Flight>
   readonly pauses: Map<string, { until: Micros; failures: number; error: FabraError }>
   batches: number
   scheduled: boolean
@@ -83,33 +95,33 @@ export function createComputations(options: ComputationsOptions): Computations {
     const id = `${feature.name}@${feature.fingerprint}`
     let lane = lanes.get(id)
     if (!lane) {
-      lane = { feature, waiting: new Map(), running: new Map(), pauses: new Map(), batches: 0, scheduled: false }
+      lane = { feature, waiting: new Map(), running: new LargeMap(), pauses: new Map(), batches: 0, scheduled: false }
       lanes.set(id, lane)
     }
     return lane
   }
 
-  function compute(call: ComputeCall): Promise<Flown> {
+  function compute(call: ComputeCall): Flown | Promise<Flown> {
     const { feature, key } = call
     const lane = laneOf(feature)
     const inCycle = asks.note(call.chain, feature.name)
     const id = inCycle ? `${flightId(key, call.inputs)}\0${call.chain.join('\0')}` : flightId(key, call.inputs)
     const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))
-    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : joined.promise
+    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : flownOf(joined)
     const pause = lane.pauses.get(id)
-    if (pause && clock.now() < pause.until) return Promise.resolve({ computed: { kind: 'error', error: pause.error }, asOf: clock.now() })
+    if (pause && clock.now() < pause.until) return { computed: { kind: 'error', error: pause.error }, asOf: clock.now() }
     if (lane.waiting.size + lane.running.size >= MAX_FLIGHTS) {
       const error = new FabraError('overloaded', `Too many computations of "${feature.name}" are waiting.`, {
         hint: 'Try again in a second.',
       })
-      return Promise.resolve({ computed: { kind: 'error', error }, asOf: clock.now() })
+      return { computed: { kind: 'error', error }, asOf: clock.now() }
     }
     const flight = newFlight(id, call)
     lane.waiting.set(id, flight)
     active++
     if (isFull(lane)) limitWait(lane, flight)
     else schedule(lane)
-    return flight.promise
+    return flownOf(flight)
   }
 
   async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
@@ -127,9 +139,13 @@ export function createComputations(options: ComputationsOptions): Computations {
     })
     if (own.length > 0) await fly(lane, own, true)
     const flown: Flown[] = []
-    await inSteps(flights, async (flight) => {
-      flown.push(flight.flown ?? (await flight.promise))
-    })
+    const pace = createPace()
+    for (const flight of flights) {
+      const landed = flownOf(flight)
+      flown.push(landed instanceof Promise ? await landed : landed)
+      const wait = flown.length % STEP === 0 ? pace() : undefined
+      if (wait) await wait
+    }
     return flown
   }
 
@@ -164,15 +180,16 @@ export function createComputations(options: ComputationsOptions): Computations {
   /** The deadline of a flight that had to wait, or of the statement it is part of, has come. */
   function expire(lane: Lane, flight: Flight): void {
     const error = timedOut(lane.feature, flight.timeoutMs)
-    const flown: Flown = { computed: { kind: 'error', error }, asOf: clock.now() }
+    const computed: Computed = { kind: 'error', error }
     if (lane.waiting.delete(flight.id)) {
-      land(lane, flight, flown)
+      flight.asOf = clock.now()
+      land(lane, flight, computed)
       return
     }
     // Its statement goes on, and what it finds is kept.
     if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
     pauseKey(lane, flight.id, error)
-    flight.resolve(flown)
+    flight.waiting?.resolve({ computed, asOf: clock.now() })
   }
 
   /** @param mustStore A refresh has failed when its answers could not be kept; a reader is served what was computed for it all the same. */
@@ -207,10 +224,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     const unstored = await store(lane.feature, kept)
     flights.forEach((flight, i) => {
       const computed = answers[i] ?? failed(lane.feature)
-      land(lane, flight, {
-        computed: mustStore && unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed,
-        asOf,
-      })
+      land(lane, flight, mustStore && unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed)
     })
   }
 
@@ -228,12 +242,11 @@ export function createComputations(options: ComputationsOptions): Computations {
   async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {
     const timeoutMs = flights.reduce((longest, flight) => Math.max(longest, flight.timeoutMs), 0)
     const controller = new AbortController()
-    const rows: ComputeRow[] = []
-    const add = ({ key, inputs }: Flight) => {
-      rows.push(inputs ? { key, asOf, inputs } : { key, asOf })
+    const setOut = (flight: Flight) => {
+      flight.asOf = asOf
     }
-    if (flights.length > STEP) await inSteps(flights, add)
-    else for (const flight of flights) add(flight)
+    if (flights.length > STEP) await inSteps(flights, setOut)
+    else for (const flight of flights) setOut(flight)
     const late = Promise.withResolvers<readonly Computed[]>()
     const timer = setTimeout(() => {
       controller.abort()
@@ -242,7 +255,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     }, timeoutMs + GRACE_MS)
     try {
       const chain = flights[0]?.chain ?? []
-      const computing = executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain })
+      const computing = executor.compute(feature, flights, { signal: controller.signal, timeoutMs, mode: 'present', chain })
       return await Promise.race([computing, late.promise])
     } catch (cause) {
       const error = cause instanceof FabraError ? cause : failed(feature, cause).error
@@ -252,11 +265,11 @@ export function createComputations(options: ComputationsOptions): Computations {
     }
   }
 
-  function land(lane: Lane, flight: Flight, flown: Flown): void {
-    clearTimeout(flight.timer)
+  function land(lane: Lane, flight: Flight, computed: Computed): void {
+    if (flight.timer) clearTimeout(flight.timer)
     if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
-    flight.flown = flown
-    flight.resolve(flown)
+    flight.computed = computed
+    flight.waiting?.resolve({ computed, asOf: flight.asOf })
     active--
     if (active > 0) return
     for (const idler of idlers) idler()

@@ -19,44 +19,58 @@ export interface ComputeCall {
   readonly timeoutMs: number
 }
 
-/** One computation of one key: waiting for its batch, or under way. */
-export interface Flight {
+/**
+ * One computation of one key: waiting for its batch, or under way. It is the row that is computed and, once it has landed, its own answer: a
+ * refresh has hundreds of thousands of them at a time.
+ */
+export interface Flight extends ComputeRow {
   readonly id: string
-  readonly key: EntityKey
   readonly inputs: ComputeRow['inputs']
   readonly chain: readonly string[]
   readonly timeoutMs: number
-  readonly promise: Promise<Flown>
-  readonly resolve: (flown: Flown) => void
+  /** The start of its computation; set when it departs. */
+  asOf: Micros
+  /** Its answer, as soon as it has one. */
+  computed: Computed | undefined
+  /** Made for the first who waits: nobody does for most keys of a refresh. */
+  waiting: PromiseWithResolvers<Flown> | undefined
   /** Set while it waits behind others: its callers are told at their deadline all the same. */
   timer: Timer | undefined
-  /** Its answer, as soon as it has one: a refresh of many keys reads it here rather than through as many promises. */
-  flown: Flown | undefined
   /** Its key was forgotten meanwhile: its callers are answered, and nothing of it is kept. */
   isForgotten: boolean
 }
 
 export function newFlight(id: string, call: ComputeCall): Flight {
-  const { promise, resolve } = Promise.withResolvers<Flown>()
   return {
     id,
     key: call.key,
     inputs: call.inputs,
     chain: call.chain,
     timeoutMs: call.timeoutMs,
-    promise,
-    resolve,
+    asOf: 0,
+    computed: undefined,
+    waiting: undefined,
     timer: undefined,
-    flown: undefined,
     isForgotten: false,
   }
+}
+
+/** Its answer, at once when it has landed. */
+export function flownOf(flight: Flight): Flown | Promise<Flown> {
+  if (hasLanded(flight)) return flight
+  flight.waiting ??= Promise.withResolvers()
+  return flight.waiting.promise
+}
+
+function hasLanded(flight: Flight): flight is Flight & Flown {
+  return flight.computed !== undefined
 }
 
 /** A flight with more time than this caller has. */
 export function inTime(flight: Flight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Flown> {
   const { promise, resolve } = Promise.withResolvers<Flown>()
   const timer = setTimeout(resolve, timeoutMs, { computed: { kind: 'error', error: timedOut(feature, timeoutMs) }, asOf })
-  void flight.promise.then((flown) => {
+  void Promise.resolve(flownOf(flight)).then((flown) => {
     clearTimeout(timer)
     resolve(flown)
   })

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { LargeMap } from '../large-map.ts'
 import { inSteps } from '../pace.ts'
 import type { Db, DbResult } from './db.ts'
 
@@ -18,14 +19,14 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
     const columns = keyColumns(entity, result)
     const keys: EntityKey[] = []
-    const seen = new Set<string>()
+    const seen = new LargeMap<true>()
     await inSteps(result.rows, (row) => {
       const key = entityKey(
         entity,
         columns.map((column) => row[column]),
       )
       if (seen.has(key.encoded)) return
-      seen.add(key.encoded)
+      seen.set(key.encoded, true)
       keys.push(key)
     })
     return keys

@@ -60,11 +60,14 @@ export function createDb(parts: DbParts): Db {
 async function run(store: SourceStore, text: string, bound: readonly SqlValue[], at: DbOptions): Promise<DbResult> {
   try {
     const { columns, rows } = await store.query(text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+    const names = columns.map((column) => column.name)
+    // Texts are what they are: the keys of an entity may be millions.
+    if (columns.every((column) => column.type === 'VARCHAR')) return { columns: names, rows }
     const plain: unknown[][] = []
     await inSteps(rows, (row) => {
       plain.push(row.map((value, i) => fromSqlValue(value, columns[i])))
     })
-    return { columns: columns.map((column) => column.name), rows: plain }
+    return { columns: names, rows: plain }
   } catch (error) {
     throw asFabraError(error)
   }

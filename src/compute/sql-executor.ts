@@ -13,6 +13,7 @@
 import type { Micros } from '../clock.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { createPace } from '../pace.ts'
 import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
@@ -75,8 +76,13 @@ const TRIAL_MS = 600_000
 const SET_ROWS = 250_000
 /** Rows in one statement of a plain aggregate, each of which reads all events once. */
 const JOINED_ROWS = 1_000_000
-/** Rows read without a pause. */
-const STEP_ROWS = 10_000
+/** Rows told apart without a look at the clock. */
+const STEP_ROWS = 500
+/** Answers of one batch that are kept for rows that give the same: most counts are small, and a million keys share them. */
+const MAX_SHARED = 1_000
+/** Texts longer than this are seldom the same. */
+const MAX_SHARED_LENGTH = 32
+const MISSING: Computed = { kind: 'missing' }
 /** Sets up to this size are told apart row by row when one of their rows fails. */
 const SMALL_SET = 8
 /** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
@@ -135,6 +141,7 @@ interface Work {
 class Batch {
   private readonly answers: (Computed | undefined)[]
   private readonly deadline: number
+  private readonly shared = new Map<SqlValue, Computed>()
   private probes = 0
 
   private readonly store: SourceStore
@@ -158,7 +165,9 @@ class Batch {
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
     const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
-    return this.answers.map((answer) => answer ?? asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null))))
+    if (!this.answers.includes(undefined)) return this.answers as Computed[]
+    const error = asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null)))
+    return this.answers.map((answer) => answer ?? error)
   }
 
   private get feature(): Feature {
@@ -175,7 +184,7 @@ class Batch {
     const patienceMs = Math.min(this.runOptions().timeoutMs, Math.max(1_000, 4 * rows * TRIAL.set))
     try {
       const { text } = this.definition.set
-      const result = await this.store.queryOver(text ?? '', this.rowList(TRIAL.rows, until), {
+      const result = await this.store.queryOver(text ?? '', await this.rowList(TRIAL.rows, until), {
         signal: this.options.signal,
         timeoutMs: patienceMs,
       })
@@ -194,7 +203,7 @@ class Batch {
     const plan = await this.strategies.plan(this.definition, to - from)
     if (plan.strategy === 'rows') return this.rowByRow(from, to)
     try {
-      const result = await this.store.queryOver(plan.text, this.rowList(from, to), this.runOptions())
+      const result = await this.store.queryOver(plan.text, await this.rowList(from, to), this.runOptions())
       await this.takeSet(result, from, to)
     } catch (error) {
       await this.recover(asSqlError(error), plan.strategy, from, to)
@@ -232,18 +241,29 @@ class Batch {
 
   /** Large sets are read in steps, so that requests are answered in between. */
   private async takeSet({ rows }: ResultRows, from: number, to: number): Promise<void> {
-    const hits = new Array<readonly SqlValue[] | undefined>(to - from)
-    const repeated = new Set<number>()
-    for (const row of rows) {
-      const ord = Number(row[0])
-      if (hits[ord] !== undefined) repeated.add(ord)
-      else hits[ord] = row
+    const { answers } = this
+    const pace = createPace()
+    for (let r = 0; r < rows.length; r++) {
+      const wait = r % STEP_ROWS === STEP_ROWS - 1 ? pace() : undefined
+      if (wait) await wait
+      const row = rows[r] as readonly SqlValue[]
+      const at = from + Number(row[0])
+      answers[at] = answers[at] === undefined ? this.sharedAnswer(row) : asError(notOneRow(this.feature))
     }
-    for (let ord = 0; ord < to - from; ord++) {
-      if (ord % STEP_ROWS === STEP_ROWS - 1) await new Promise((resolve) => setImmediate(resolve))
-      const hit = hits[ord]
-      this.answers[from + ord] = repeated.has(ord) ? asError(notOneRow(this.feature)) : this.answerOf(hit ? [hit] : [], 2)
+    for (let at = from; at < to; at++) answers[at] ??= MISSING
+  }
+
+  /** Of a row of a set. Rows with equal values share one answer: they are the bulk of what a refresh of many keys holds on to. */
+  private sharedAnswer(row: readonly SqlValue[]): Computed {
+    const value =
+      this.definition.columns.length === 1 && row[1] !== null ? (row[2 + (this.definition.columns[0]?.index ?? 0)] ?? null) : null
+    if (!isShared(value)) return this.answerOf([row], 2)
+    let answer = this.shared.get(value)
+    if (!answer) {
+      answer = this.answerOf([row], 2)
+      if (this.shared.size < MAX_SHARED) this.shared.set(value, answer)
     }
+    return answer
   }
 
   /** @param first Column where the user's own begin; the one before is the mark of a row that is there. */
@@ -272,14 +292,25 @@ class Batch {
     return { signal: this.options.signal, timeoutMs: Math.max(1, Math.floor(this.deadline - performance.now())) }
   }
 
-  private rowList(from: number, to: number): RowList {
-    const rows = this.rows.slice(from, to)
-    return {
-      key: this.definition.entity.key,
-      keys: this.definition.entity.key.map((_, column) => rows.map((row) => row.key.values[column] ?? '')),
-      asOf: rows.map((row): Micros => row.asOf),
+  private async rowList(from: number, to: number): Promise<RowList> {
+    const { key } = this.definition.entity
+    const keys = key.map((): string[] => [])
+    const asOf: Micros[] = []
+    const pace = createPace()
+    for (let i = from; i < to; i++) {
+      const wait = i % STEP_ROWS === STEP_ROWS - 1 ? pace() : undefined
+      if (wait) await wait
+      const row = this.rows[i] as ComputeRow
+      for (let column = 0; column < keys.length; column++) keys[column]?.push(row.key.values[column] ?? '')
+      asOf.push(row.asOf)
     }
+    return { key, keys, asOf }
   }
+}
+
+/** Minus zero is not zero, though a map takes it for the same. */
+function isShared(value: SqlValue): boolean {
+  return (typeof value === 'number' && value !== 0) || (typeof value === 'string' && value.length <= MAX_SHARED_LENGTH)
 }
 
 function bindRow(sql: RowSql, row: ComputeRow): SqlValue[] {

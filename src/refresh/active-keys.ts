@@ -1,6 +1,7 @@
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import { LargeMap } from '../large-map.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys kept warm per feature; beyond, those longest unused are let go. */
@@ -21,12 +22,12 @@ interface Use {
 }
 
 export function createActiveKeys(clock: Clock, limit = MAX_KEYS): ActiveKeys {
-  const uses = new Map<string, Map<string, Use>>()
+  const uses = new Map<string, LargeMap<Use>>()
 
-  function usesOf(feature: Feature): Map<string, Use> {
+  function usesOf(feature: Feature): LargeMap<Use> {
     let known = uses.get(feature.name)
     if (!known) {
-      known = new Map()
+      known = new LargeMap()
       uses.set(feature.name, known)
     }
     return known
@@ -62,7 +63,7 @@ export function keepWarm(feature: Feature): Micros {
   return feature.refresh?.kind === 'interval' ? Math.max(DAY, 10 * feature.refresh.every) : DAY
 }
 
-function dropOldest(known: Map<string, Use>, limit: number): void {
+function dropOldest(known: LargeMap<Use>, limit: number): void {
   const times = [...known.values()].map((use) => use.at).sort((a, b) => b - a)
   const bound = times[limit - 1] ?? 0
   for (const [encoded, use] of known) {

@@ -1,9 +1,10 @@
 import type { Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
+import { LargeMap } from '../large-map.ts'
 import type { Origin } from './offline-store.ts'
 
 const DAY: Micros = 86_400_000_000
-/** Keys per feature whose newest row is remembered. Beyond, the oldest are forgotten: their next value is written though it may be equal. */
+/** Keys per feature whose newest row is remembered. Beyond, others are forgotten: their next value is written though it may be equal. */
 const MAX_REMEMBERED_KEYS = 1_000_000
 
 export interface JudgedValue {
@@ -39,13 +40,13 @@ interface Newest {
 }
 
 export function createHistoryPolicy(): HistoryPolicy {
-  const fields = new Map<string, Map<string, Newest>>()
+  const fields = new Map<string, LargeMap<Newest>>()
 
-  const keysOf = (feature: Feature): Map<string, Newest> => {
+  const keysOf = (feature: Feature): LargeMap<Newest> => {
     const field = `${feature.name}@${feature.fingerprint}`
     let keys = fields.get(field)
     if (!keys) {
-      keys = new Map()
+      keys = new LargeMap()
       fields.set(field, keys)
     }
     return keys

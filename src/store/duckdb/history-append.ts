@@ -1,4 +1,5 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
+import { createPace } from '../../pace.ts'
 import type { HistoryRow } from '../offline-store.ts'
 import type { SqlValue } from '../source-store.ts'
 import { ownDeadline } from './database.ts'
@@ -6,6 +7,8 @@ import type { Session } from './session.ts'
 import { APPEND_WRITE, APPEND_WRITES, CATALOG } from './sql.ts'
 import { inTransaction } from './transaction.ts'
 
+/** Rows told without a look at the clock. */
+const STEP_ROWS = 500
 /** What one chunk of the engine holds. */
 const CHUNK_ROWS = 2048
 
@@ -13,9 +16,10 @@ const CHUNK_ROWS = 2048
 export async function appendHistory(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   const [first] = rows
   if (!first) return
-  if (rows.some(holdsNul)) await inTransaction(session, async () => appendChunks(session, rows))
-  else if (rows.every((row) => isSameWrite(row, first))) await session.repeat(APPEND_WRITE, oneWrite(first, rows), ownDeadline())
-  else await session.repeat(APPEND_WRITES, asTexts(rows), ownDeadline())
+  const texts = await asTexts(rows)
+  if (!texts) await inTransaction(session, async () => appendChunks(session, rows))
+  else if (texts.writes.length === 1) await session.repeat(APPEND_WRITE, [...shared(first), ...texts.perRow], ownDeadline())
+  else await session.repeat(APPEND_WRITES, [JSON.stringify(texts.writes), texts.writeOf, ...texts.perRow], ownDeadline())
 }
 
 /** Holds this thread meanwhile. */
@@ -30,29 +34,48 @@ function holdsNul(row: HistoryRow): boolean {
   return row.entityKey.includes('\0') || row.value?.includes('\0') === true
 }
 
-function oneWrite({ feature, fingerprint, availableAt, createdAt, origin }: HistoryRow, rows: readonly HistoryRow[]): SqlValue[] {
-  return [feature, fingerprint, availableAt, createdAt, origin, ...perRow(rows)]
+function shared({ feature, fingerprint, availableAt, createdAt, origin }: HistoryRow): SqlValue[] {
+  return [feature, fingerprint, availableAt, createdAt, origin]
 }
 
-/** What the rows of one write share is told once for all of them. */
-function asTexts(rows: readonly HistoryRow[]): string[] {
+/** Items of the rows as texts that are apart by NUL. */
+interface Texts {
+  /** What the rows of one write share is told once for all of them. */
+  readonly writes: readonly object[]
+  /** The write of each row. */
+  readonly writeOf: string
+  /** Keys, values, event times, seqs. */
+  readonly perRow: readonly string[]
+}
+
+/** In steps, so that requests are answered in between. Undefined where a NUL in a row would part the texts wrongly. */
+async function asTexts(rows: readonly HistoryRow[]): Promise<Texts | undefined> {
   const writes: object[] = []
-  const writeOf: number[] = []
+  const columns: [string[], string[], string[], string[], string[]] = [[], [], [], [], []]
+  const pace = createPace()
   let last: HistoryRow | undefined
-  for (const row of rows) {
-    if (!last || !isSameWrite(row, last)) {
-      const { feature, fingerprint, origin, availableAt, createdAt } = row
-      writes.push({ write: String(writes.length), feature, fingerprint, origin, available_us: availableAt, created_us: createdAt })
+  for (let from = 0; from < rows.length; from += STEP_ROWS) {
+    const wait = pace()
+    if (wait) await wait
+    const some = rows.slice(from, from + STEP_ROWS)
+    if (some.some(holdsNul)) return undefined
+    const writeOf: number[] = []
+    for (const row of some) {
+      if (!last || !isSameWrite(row, last)) {
+        const { feature, fingerprint, origin, availableAt, createdAt } = row
+        writes.push({ write: String(writes.length), feature, fingerprint, origin, available_us: availableAt, created_us: createdAt })
+      }
+      writeOf.push(writes.length - 1)
+      last = row
     }
-    writeOf.push(writes.length - 1)
-    last = row
+    columns[0].push(writeOf.join('\0'))
+    columns[1].push(some.map((row) => row.entityKey).join('\0'))
+    columns[2].push(some.map((row) => row.value ?? '').join('\0'))
+    columns[3].push(some.map((row) => row.eventAt).join('\0'))
+    columns[4].push(some.map((row) => row.seq).join('\0'))
   }
-  return [JSON.stringify(writes), writeOf.join('\0'), ...perRow(rows)]
-}
-
-function perRow(rows: readonly HistoryRow[]): string[] {
-  const text = (item: (row: HistoryRow) => string | number) => rows.map(item).join('\0')
-  return [text((row) => row.entityKey), text((row) => row.value ?? ''), text((row) => row.eventAt), text((row) => row.seq)]
+  const [writeOf = '', ...perRow] = columns.map((parts) => parts.join('\0'))
+  return { writes, writeOf, perRow }
 }
 
 function isSameWrite(a: HistoryRow, b: HistoryRow): boolean {

@@ -1,3 +1,4 @@
+import { LargeMap } from '../../large-map.ts'
 import { createFences, type Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue } from '../online-store.ts'
 
@@ -6,7 +7,7 @@ interface EntityTable {
   readonly slots: Map<string, number>
   /** Slots of field lists asked for before: a plan asks with the same list object every time. */
   readonly known: WeakMap<readonly string[], readonly number[]>
-  readonly rows: Map<string, (StoredValue | undefined)[]>
+  readonly rows: LargeMap<(StoredValue | undefined)[]>
 }
 
 /** Latest values in this process. Gone at exit; rewarmed from history at start. */
@@ -18,7 +19,7 @@ export function createMemoryOnlineStore(): OnlineStore {
   const tableOf = (entity: string): EntityTable => {
     let table = tables.get(entity)
     if (!table) {
-      table = { slots: new Map(), known: new WeakMap(), rows: new Map() }
+      table = { slots: new Map(), known: new WeakMap(), rows: new LargeMap() }
       tables.set(entity, table)
     }
     return table
