@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Source } from '../../src/definition/model.ts'
 import {
   type RowList,
   type RunOptions,
@@ -10,6 +9,7 @@ import {
   SqlTimestamp,
   type SqlValue,
 } from '../../src/store/source-store.ts'
+import { source } from '../support/stored-definitions.ts'
 
 /** What every source store promises of users' SQL. Statements are in the common part of the dialects. */
 export function sourceStoreSuite(name: string, factory: () => Promise<SourceStore>): void {
@@ -189,26 +189,6 @@ export function rowList(count: number, from = 0): RowList {
     key: [{ name: 'user_id', type: 'string' }],
     keys: [Array.from({ length: count }, (_, i) => `k${from + i}`)],
     asOf: Array.from({ length: count }, (_, i) => i),
-  }
-}
-
-export function source(name: string, facts: Partial<Source> = {}): Source {
-  return {
-    name,
-    description: null,
-    owner: null,
-    tags: [],
-    place: null,
-    timestamp: null,
-    delay: 0,
-    available: null,
-    until: null,
-    id: null,
-    timezone: 'UTC',
-    static: false,
-    file: null,
-    columns: null,
-    ...facts,
   }
 }
 

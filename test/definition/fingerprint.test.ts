@@ -1,25 +1,10 @@
 import { expect, test } from 'bun:test'
 import { type FingerprintParts, fingerprint, normalizeSql } from '../../src/definition/fingerprint.ts'
-import type { Source } from '../../src/definition/model.ts'
+import { source } from '../support/stored-definitions.ts'
 
 const SQL = 'SELECT COUNT(*) FROM transactions WHERE user_id = $user_id'
 
-const transactions: Source = {
-  name: 'shop.transactions',
-  timestamp: 'created_at',
-  delay: 0,
-  available: null,
-  until: null,
-  id: null,
-  timezone: 'UTC',
-  static: false,
-  file: '/data/transactions.csv',
-  columns: null,
-  description: null,
-  owner: null,
-  tags: [],
-  place: null,
-}
+const transactions = source('shop.transactions', { timestamp: 'created_at', file: '/data/transactions.csv' })
 
 const base: FingerprintParts = {
   columns: [{ name: null, type: 'int' }],

@@ -7,7 +7,8 @@ import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import { row } from '../conformance/offline-store-suite.ts'
-import { soon, source } from '../conformance/source-store-suite.ts'
+import { soon } from '../conformance/source-store-suite.ts'
+import { source } from '../support/stored-definitions.ts'
 
 let dir: string
 beforeEach(async () => {

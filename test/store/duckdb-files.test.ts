@@ -7,7 +7,8 @@ import type { KeyType, Source } from '../../src/definition/model.ts'
 import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import { type SourceStore, SqlDecimal, SqlTimestamp } from '../../src/store/source-store.ts'
-import { soon, source } from '../conformance/source-store-suite.ts'
+import { soon } from '../conformance/source-store-suite.ts'
+import { source } from '../support/stored-definitions.ts'
 
 const FLIGHTS = join(import.meta.dir, '../../node_modules/vega-datasets/data/flights-3m.parquet')
 

@@ -22,6 +22,7 @@ import type { SourceRows } from '../../src/store/source-rows.ts'
 import { createVersion, type Parts, type Version } from '../../src/version.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
+import { feature } from './stored-definitions.ts'
 
 /** A feature as a test writes it. Default: `json`, refreshed every five minutes, computed by SQL. */
 export interface WrittenFeature {
@@ -247,7 +248,7 @@ export function registryOf(written: WrittenBench): Registry {
     name,
     { ...undescribed, name, key: Object.entries(columns).map(([column, type]) => ({ name: column, type })), keys: null },
   ])
-  const features = Object.entries(written.features).map(([name, feature]): [string, Feature] => [name, featureOf(name, feature)])
+  const features = Object.entries(written.features).map(([name, facts]): [string, Feature] => [name, featureOf(name, facts)])
   const sets = Object.entries(written.featureSets ?? {}).map(([name, members]): [string, FeatureSet] => [
     name,
     { ...undescribed, name, features: members },
@@ -263,8 +264,7 @@ function featureOf(name: string, written: WrittenFeature): Feature {
   const defaults = columns.map((column) =>
     JSON.stringify(column.name === null ? written.default : (written.default as Record<string, unknown> | undefined)?.[column.name]),
   )
-  return {
-    ...undescribed,
+  return feature({
     name,
     entity: written.entity ?? 'User',
     computation: kind === 'sql' ? { kind, sql: 'SELECT 1' } : { kind },
@@ -277,12 +277,8 @@ function featureOf(name: string, written: WrittenFeature): Feature {
     keepWarm: micros(written.keepWarm),
     history: written.history ?? 'changes',
     inputs: written.inputs ?? {},
-    uses: [],
-    replay: false,
-    version: null,
-    sameAs: null,
     fingerprint: written.fingerprint ?? Bun.hash(name).toString(16).padStart(16, '0'),
-  }
+  })
 }
 
 function refreshOf(written: 0 | string): Refresh {

@@ -9,6 +9,7 @@ import { parseTime } from '../../src/definition/time.ts'
 import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import type { SourceStore } from '../../src/store/source-store.ts'
+import { feature, source, User } from './stored-definitions.ts'
 
 /** A DuckDB in memory with the tables a test makes, and the compute primitive over them. */
 export interface ComputeBench {
@@ -95,52 +96,24 @@ export function shortAnswer(answer: Computed): string {
 export function registryOf(written: WrittenRegistry): Registry {
   const columns: Readonly<Record<string, KeyType>> = written.key ?? { user_id: 'string' }
   const key = Object.entries(columns).map(([name, type]): KeyColumn => ({ name, type }))
-  const entity: Entity = { ...undescribed, name: 'User', key, keys: null }
-  const sources = Object.entries(written.sources ?? {}).map(([name, settings]) => [name, sourceOf(name, settings)] as const)
-  const features = Object.entries(written.features).map(([name, feature]) => [name, featureOf(name, feature)] as const)
+  const entity: Entity = { ...User, key, place }
+  const sources = Object.entries(written.sources ?? {}).map(([name, settings]) => [name, source(name, { place, ...settings })] as const)
+  const features = Object.entries(written.features).map(([name, text]) => [name, featureOf(name, text)] as const)
   return { entities: new Map([['User', entity]]), sources: new Map(sources), features: new Map(features), featureSets: new Map() }
 }
 
-const undescribed = { description: null, owner: null, tags: [], place: { file: '/features.ts', line: 1, column: 1 } } as const
-
-function sourceOf(name: string, settings: Partial<Source>): Source {
-  const plain = {
-    name,
-    timestamp: null,
-    delay: 0,
-    available: null,
-    until: null,
-    id: null,
-    timezone: 'UTC',
-    static: false,
-    file: null,
-    columns: null,
-  }
-  return { ...undescribed, ...plain, ...settings }
-}
+const place = { file: '/features.ts', line: 1, column: 1 }
 
 function featureOf(name: string, written: string | WrittenFeature): Feature {
   const { sql, type, columns, ...rest } = typeof written === 'string' ? { sql: written, type: undefined, columns: undefined } : written
   const named = columns && Object.entries(columns).map(([column, columnType]) => ({ name: column, type: columnType }))
-  return {
-    ...undescribed,
+  return feature({
+    place,
     name,
-    entity: 'User',
     computation: { kind: 'sql', sql },
     columns: named ?? [{ name: null, type: type ?? null }],
     refresh: { kind: 'realtime' },
-    maxStaleness: null,
-    lookBack: null,
-    defaults: null,
-    timeout: null,
-    keepWarm: null,
-    history: 'changes',
-    inputs: {},
-    uses: [],
-    replay: false,
-    version: null,
-    sameAs: null,
     fingerprint: '0123456789abcdef',
     ...rest,
-  }
+  })
 }

@@ -1,4 +1,4 @@
-import type { Entity, Feature } from '../../src/definition/model.ts'
+import type { Entity, Feature, Source } from '../../src/definition/model.ts'
 
 const described = { description: null, owner: null, tags: [], place: null }
 export const User: Entity = { ...described, name: 'User', key: [{ name: 'user_id', type: 'string' }], keys: null }
@@ -24,6 +24,24 @@ export function feature(facts: Partial<Feature> = {}): Feature {
     version: null,
     sameAs: null,
     fingerprint: 'f1',
+    ...facts,
+  }
+}
+
+/** A source without times. */
+export function source(name: string, facts: Partial<Source> = {}): Source {
+  return {
+    ...described,
+    name,
+    timestamp: null,
+    delay: 0,
+    available: null,
+    until: null,
+    id: null,
+    timezone: 'UTC',
+    static: false,
+    file: null,
+    columns: null,
     ...facts,
   }
 }
