@@ -86,6 +86,15 @@ export function createAppender(options: AppenderOptions): Appender {
 
   async function openTable(source: Source): Promise<Readers> {
     const table = await reported(() => sourceRows.table(source))
+    if (table?.kind === 'forbidden') {
+      throw new FabraError(
+        'not_appendable',
+        `The source "${source.name}" takes no rows: Fabra's database user may not insert into its table.`,
+        {
+          hint: `GRANT INSERT ON ${source.name} TO the user of FABRA_POSTGRES_URL.`,
+        },
+      )
+    }
     if (table?.kind !== 'table') {
       throw new FabraError('not_appendable', `The source "${source.name}" takes no rows: it is a view.`, {
         hint: 'Append to the table that the view reads.',
@@ -110,6 +119,11 @@ export function createAppender(options: AppenderOptions): Appender {
       if (outcome.kind === 'conflict') {
         throw new FabraError('invalid_input', 'The Idempotency-Key was used before, for other rows.', {
           hint: 'Use a new key for every request, and the same one only to send the same rows again.',
+        })
+      }
+      if (outcome.kind === 'refused') {
+        throw new FabraError('invalid_value', `The table of "${source.name}" does not take the rows: ${outcome.why}`, {
+          hint: 'Send rows that meet the constraints of the table.',
         })
       }
       const duplicates = outcome.repeats.filter((repeat) => repeat).length
@@ -200,7 +214,11 @@ export function createAppender(options: AppenderOptions): Appender {
         resolve(outcome)
       }
     } catch (error) {
-      for (const { reject } of batch) reject(error)
+      for (const { request, reject } of batch) {
+        // The table may have been changed meanwhile.
+        tables.delete(request.source)
+        reject(error)
+      }
     }
   }
 
@@ -238,7 +256,7 @@ async function reported<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof SqlError)) throw error
     throw new FabraError('store_unavailable', 'The rows could not be written.', {
-      hint: 'Check that the disk of the data folder is not full and can be written.',
+      hint: 'Check that the store is up and its disk not full. The log has the reason.',
       cause: error,
     })
   }

@@ -4,9 +4,10 @@ import type { SqlValue, TableColumn } from './source-store.ts'
 
 /** The table of a source, as appended rows must fit it. */
 export interface SourceTable {
+  /** Types are called as DuckDB calls them where both engines have them; others as the engine that holds the table writes them. */
   readonly columns: readonly TableColumn[]
-  /** Views take no rows. */
-  readonly kind: 'table' | 'view'
+  /** Views take no rows; `forbidden`: Fabra's role may not insert into the table. */
+  readonly kind: 'table' | 'view' | 'forbidden'
 }
 
 /** Rows of one request. */
@@ -34,11 +35,11 @@ export interface Arrival {
 /**
  * `repeats[row]`: the source has a row of that id already, from before or from earlier in these requests; it was not written again.
  * `replayed`: the request was seen before and nothing was written. `conflict`: its key was seen with other contents; nothing was written.
+ * `refused`: the table does not take its rows (a constraint of its owner's, say); nothing of it was written, and `why` says which.
  */
-export interface AppendOutcome {
-  readonly kind: 'appended' | 'replayed' | 'conflict'
-  readonly repeats: readonly boolean[]
-}
+export type AppendOutcome =
+  | { readonly kind: 'appended' | 'replayed' | 'conflict'; readonly repeats: readonly boolean[] }
+  | { readonly kind: 'refused'; readonly repeats: readonly boolean[]; readonly why: string }
 
 /** Rows that are appended to sources by request. They stay when the source's file is loaded again. */
 export interface SourceRows {
@@ -46,7 +47,7 @@ export interface SourceRows {
   table(source: Source): Promise<SourceTable | undefined>
   /** Whether texts convert to a type that JSON has no value for. @returns the index of the first that does not. */
   firstUnfit(type: string, texts: readonly (string | null)[]): Promise<number | undefined>
-  /** In the order given, all of them or none; durable when it resolves. @throws SqlError */
+  /** In the order given, all that are not refused or none; durable when it resolves. @throws SqlError */
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>
   /** What was appended since it was last settled, also before this process. */
   arrivals(): Promise<readonly Arrival[]>

@@ -230,10 +230,9 @@ function begin(at: Connection, { readOnly = false, snapshot, settings }: WorkOpt
 
 /**
  * A role called "fabra" has the schema of that name first in its search path, where a user's table must be neither looked for nor made.
- * Without a schema to look in at all, the path is one that does not exist.
  */
 const SEARCH_PATH = `
-SELECT COALESCE((SELECT string_agg(quote_ident(name), ', ' ORDER BY i) FROM unnest(current_schemas(false)) WITH ORDINALITY AS s(name, i) WHERE name <> 'fabra'), '""')
+SELECT COALESCE((SELECT string_agg(quote_ident(name), ', ' ORDER BY i) FROM unnest(current_schemas(false)) WITH ORDINALITY AS s(name, i) WHERE name <> 'fabra'), '''''')
 WHERE current_user = 'fabra' OR 'fabra' = ANY (current_schemas(false))`
 
 async function findSearchPath(at: Connection): Promise<void> {

@@ -62,8 +62,10 @@ CREATE TABLE fabra.source_rows (
 );
 CREATE INDEX source_rows_source ON fabra.source_rows (source);
 
--- When rows that came by request are seen; until then, and until values are up with them, they are not settled.
+-- When rows that came by request are seen; until then, and until values are up with them, they are not settled. Each process sees to its own.
 CREATE TABLE fabra.source_arrivals (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  writer text COLLATE "C" NOT NULL,
   source text COLLATE "C" NOT NULL,
   visible_at timestamptz NOT NULL
 );
