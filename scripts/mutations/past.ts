@@ -9,39 +9,39 @@ const PARAMETERS = 'src/compute/sql-parameters.ts'
 const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
 const AS_OF = 'test/training/as-of-oracle.test.ts'
-const TRAINING_SQL = 'src/store/duckdb/training-sql.ts'
+const HISTORY_SQL = 'src/store/duckdb/training-history.ts'
 
 /** What may be seen of the past. */
 export const mutations: readonly Mutation[] = [
   {
     name: 'training: a recorded value of the very time is not seen',
     suite: AS_OF,
-    changes: [{ file: TRAINING_SQL, from: 'r.t >= s.seen', to: 'r.t > s.seen' }],
+    changes: [{ file: HISTORY_SQL, from: 'r.t >= s${f}.seen', to: 'r.t > s${f}.seen' }],
   },
   {
     name: 'training: a recorded value of exactly the look-back is too old',
     suite: AS_OF,
-    changes: [{ file: TRAINING_SQL, from: '>= epoch_us(r.t) -', to: '> epoch_us(r.t) -' }],
+    changes: [{ file: HISTORY_SQL, from: '${bigint(lookBack)} + 1) AS ends', to: '${bigint(lookBack)}) AS ends' }],
   },
   {
     name: 'training: ties are not broken by the order of arrival',
     suite: AS_OF,
-    changes: [{ file: TRAINING_SQL, from: 'event_timestamp, available_at, seq', to: 'event_timestamp, available_at, -seq' }],
+    changes: [{ file: HISTORY_SQL, from: 'event_at, available_at, seq R', to: 'event_at, available_at, -seq R' }],
   },
   {
     name: 'training: what has not arrived yet is seen',
     suite: AS_OF,
-    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'event_timestamp'" }],
+    changes: [{ file: HISTORY_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'event_timestamp'" }],
   },
   {
     name: 'training: one future value gets through',
     suite: AS_OF,
-    changes: [{ file: TRAINING_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'LEAST(event_timestamp, available_at)'" }],
+    changes: [{ file: HISTORY_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'LEAST(event_timestamp, available_at)'" }],
   },
   {
     name: 'training: a tombstone uncovers the value before it',
     suite: 'test/training/point-in-time.test.ts',
-    changes: [{ file: TRAINING_SQL, from: 'const conditions = [', to: "const conditions = ['value IS NOT NULL'," }],
+    changes: [{ file: HISTORY_SQL, from: "'TRUE',", to: "'value IS NOT NULL'," }],
   },
   {
     name: 'training: the default is forgotten',

@@ -5,11 +5,13 @@ import type { LabelFormat, OutputColumn, OutputFeature, OutputFormat, ValuesId }
 import { quoteName, quoteText } from './sql.ts'
 import { decoded, literal, memberText } from './training-sql.ts'
 
-/** How values lie in the desk: in their types, as texts per column, or as recorded texts. */
+/** How values lie in the desk: in their types, as texts per column, or as recorded texts of several features (`stepsOfRows`). */
 export interface HeldValues {
   readonly kind: 'typed' | 'texts' | 'recorded'
   /** What to read: a table, or a call of read_parquet. */
   readonly from: string
+  /** Of `recorded`: which of the features there. */
+  readonly f: number
 }
 
 /** `__fabra_ord`, the columns of the labels, then those asked for. */
@@ -21,13 +23,14 @@ export function resultSelect(
   columns: readonly OutputColumn[],
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
+  const places = [...new Set(features.map((feature) => held(feature.values).from))]
   const added = columns.map((column) => {
     const feature = features[column.feature]
     if (!feature) return 'NULL'
-    return `${valueSql(column, feature, held(feature.values))} AS ${quoteName(column.name)}`
+    const values = held(feature.values)
+    return `${valueSql(column, feature, { ...values, at: `f${places.indexOf(values.from)}` })} AS ${quoteName(column.name)}`
   })
-  const all = [...new Set(features.map((feature) => feature.values))]
-  const joins = all.map((values) => `LEFT JOIN ${held(values).from} AS f${values} ON f${values}.__fabra_ord = l.__fabra_ord`)
+  const joins = places.map((from, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
   const needsTime = columns.some(({ content }) => content !== 'value')
   return `SELECT ${['l.__fabra_ord', ...kept, ...added].join(', ')}
 FROM labels AS l
@@ -35,10 +38,11 @@ ${needsTime ? `JOIN read_parquet(${rows}) AS r ON r.__fabra_ord = l.__fabra_ord\
 ORDER BY l.__fabra_ord`
 }
 
-function valueSql(column: OutputColumn, { feature, freshFor, values: id, firstColumn }: OutputFeature, values: HeldValues): string {
-  const at = `f${id}`
-  const found = `${at}.__fabra_ord IS NOT NULL`
-  const eventAt = `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
+function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues & { readonly at: string }): string {
+  const { feature, freshFor, firstColumn } = given
+  const { at, kind, f } = values
+  const found = kind === 'recorded' ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
+  const eventAt = kind === 'recorded' ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
   if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
   if (column.content === 'status') {
     const fresh =
@@ -49,11 +53,9 @@ function valueSql(column: OutputColumn, { feature, freshFor, values: id, firstCo
   }
   const declared = feature.columns[column.column]
   const type = declared?.type ?? 'json'
-  const text =
-    values.kind === 'texts' || declared?.name === null || !declared
-      ? `${at}.${values.kind === 'texts' ? `c${column.column}` : 'value'}`
-      : memberText(`${at}.value`, declared.name)
-  const value = values.kind === 'typed' ? `${at}.v${firstColumn + column.column}` : decoded(text, type)
+  const whole = `${at}.${kind === 'texts' ? `c${column.column}` : `v${f}`}`
+  const text = kind === 'texts' || declared?.name === null || !declared ? whole : memberText(whole, declared.name)
+  const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
 }

@@ -15,17 +15,20 @@ import type { LabelRow, RowNeeds, TextRow, TrainingDesk, TrainingStore, ValuesId
 import { type Database, ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
 import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
+import { dropHistoryTables, makeAllSteps, stepsOfRows } from './training-history.ts'
 import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
 import { writeRows } from './training-rows.ts'
-import { asOfValues, canType, countPairs, DROP_STEPS, makeSteps, rowTableFrom, typedValues } from './training-sql.ts'
+import { canType, rowTableFrom, typedValues } from './training-sql.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
 const STATEMENT_ROWS = 1_000_000
 /** Pairs of a row and a recorded value of its key that cost less than putting the row in order. */
 const PAIRS_PER_ROW = 30
 const APPEND_ROWS = 2048
+/** Features with recorded values in one statement, whose steps it holds all at once. */
+const STEPPED_FEATURES = 10
 /** What the desk's own engine may hold before it spills to disk. */
 const DESK_MEMORY = '1GiB'
 
@@ -144,7 +147,7 @@ class Desk implements TrainingDesk {
     })
     const from = `read_parquet([${files.join(', ')}])`
     if (!question.alwaysOneRow) await this.refuseRepeats(from, options)
-    return this.hold({ kind: 'typed', from })
+    return this.hold({ kind: 'typed', from, f: 0 })
   }
 
   private async refuseRepeats(from: string, options: RunOptions): Promise<void> {
@@ -155,22 +158,21 @@ class Desk implements TrainingDesk {
   async asOf(questions: Parameters<TrainingDesk['asOf']>[0], entity: number, options: RunOptions): Promise<readonly ValuesId[]> {
     return this.database.readers.use(options, async (session, left) => {
       try {
-        await session.execute(makeSteps(this.rowsPath, entity, questions), left)
-        const pairs = new Map(
-          (await session.read(countPairs(this.rowsPath, entity), [], left)).rows.map(([f, count]) => [Number(f), Number(count)]),
+        const features = await makeAllSteps(
+          session,
+          { rows: this.rowsPath, entity, questions, isLight: (pairs) => pairs <= this.pairsPerRow * this.rowCount },
+          left,
         )
         const ids: ValuesId[] = []
-        for (const [f, question] of questions.entries()) {
-          const file = quoteText(join(this.folder, `values-${this.held.length}.parquet`))
-          await session.execute(
-            `COPY (${asOfValues(this.rowsPath, entity, f, { ...question, isLight: (pairs.get(f) ?? 0) <= this.pairsPerRow * this.rowCount })}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`,
-            left,
-          )
-          ids.push(this.hold({ kind: 'recorded', from: `read_parquet(${file})` }))
+        for (let from = 0; from < features.length; from += STEPPED_FEATURES) {
+          const some = features.slice(from, from + STEPPED_FEATURES)
+          const file = quoteText(join(this.folder, `recorded-${this.held.length}.parquet`))
+          await session.execute(`COPY (${stepsOfRows(some)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, left)
+          for (const { f } of some) ids.push(this.hold({ kind: 'recorded', from: `read_parquet(${file})`, f }))
         }
         return ids
       } finally {
-        await session.execute(DROP_STEPS, ownDeadline())
+        await session.execute(dropHistoryTables(questions.length), ownDeadline())
       }
     })
   }
@@ -183,7 +185,7 @@ class Desk implements TrainingDesk {
       `CREATE TABLE ${name} (${['__fabra_ord BIGINT', '__fabra_event_at TIMESTAMPTZ', ...columns].join(', ')})`,
       ownDeadline(),
     )
-    const id = this.hold({ kind: 'texts', from: name })
+    const id = this.hold({ kind: 'texts', from: name, f: 0 })
     return { id, add: (rows) => appendTexts(session, name, columnCount, rows) }
   }
 
@@ -205,7 +207,7 @@ class Desk implements TrainingDesk {
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
     const { session } = this.engine
     const joined = join(this.folder, 'joined.parquet')
-    const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing' }
+    const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing', f: 0 }
     const select = resultSelect(this.rowsPath, this.labels, output.features, held, output.columns)
     await session.execute(
       `COPY (SELECT * EXCLUDE (__fabra_ord) FROM (${select})) TO ${quoteText(joined)} (FORMAT parquet, COMPRESSION snappy)`,

@@ -1,0 +1,160 @@
+/**
+ * Recorded values as of each row's time: of the rows with event time ≤ t and available ≤ t the greatest by (event time, available at, seq), if it
+ * is not older than the look-back and no tombstone. Must not return a row that came later by either time.
+ *
+ * A row can be seen from `seen` on, the later of its two times. In the order of being seen, a row that is not greater than all before it is
+ * never the answer; the others are steps, each the answer from its own time to the next step's or until it is too old. Steps of one key do not
+ * overlap, so finding a row's step is exact and total, which an ASOF JOIN over the raw history is not; and a key with much history takes no
+ * longer than others.
+ *
+ * Keys and times are whole numbers on the way, which sort and join several times as fast as texts.
+ */
+import type { RunOptions } from '../source-store.ts'
+import type { AsOfQuestion } from '../training-store.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
+
+/** A number of BIGINT; the engine's parser takes no other form for large ones. */
+const bigint = (value: number) => `CAST(${Math.trunc(value)} AS BIGINT)`
+/** Later than all times. */
+const NEVER = 'CAST(9223372036854775807 AS BIGINT)'
+
+export interface HistoryAsked {
+  /** File of the rows, quoted. */
+  readonly rows: string
+  readonly entity: number
+  readonly questions: readonly AsOfQuestion[]
+  /** @param pairs of a row and a recorded value of its key. */
+  readonly isLight: (pairs: number) => boolean
+}
+
+/** Makes the session's temporary tables that `stepsOfRows` reads. */
+export async function makeAllSteps(session: Session, asked: HistoryAsked, options: RunOptions): Promise<readonly SteppedFeature[]> {
+  const { rows, entity, questions, isLight } = asked
+  await session.execute(askedKeys(rows, entity), options)
+  await session.execute(askedRows(rows, entity), options)
+  await session.execute(knownRows(questions), options)
+  const counted = await session.read(COUNT_PAIRS, [], options)
+  const pairs = new Map(counted.rows.map(([f, count]) => [Number(f), Number(count)]))
+  for (const [f, question] of questions.entries()) {
+    await session.execute(makeSteps(f, question), options)
+    const [row] = (await session.read(areAllSteps(f), [], options)).rows
+    if (question.knowledge === 'served' || row?.[0] !== true) await session.execute(closeSteps(f), options)
+  }
+  await session.execute(DROP_KNOWN, options)
+  return questions.map(({ lookBack }, f) => ({ f, lookBack, isLight: isLight(pairs.get(f) ?? 0) }))
+}
+
+function askedKeys(rows: string, entity: number): string {
+  return `CREATE OR REPLACE TEMP TABLE __fabra_keys AS
+SELECT key, CAST(row_number() OVER () AS INTEGER) AS k
+FROM (SELECT DISTINCT __fabra_e${entity}_key AS key FROM read_parquet(${rows}))`
+}
+
+function askedRows(rows: string, entity: number): string {
+  return `CREATE OR REPLACE TEMP TABLE __fabra_asked AS
+SELECT __fabra_ord, k, epoch_us(__fabra_as_of) AS t
+FROM read_parquet(${rows}) JOIN __fabra_keys ON key = __fabra_e${entity}_key`
+}
+
+/** What is recorded of all the keys and features that are asked for; `f` is the question's index. */
+function knownRows(questions: readonly AsOfQuestion[]): string {
+  const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
+  const asked = questions.map(({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, CAST(${f} AS SMALLINT))`)
+  const later = 'GREATEST(event_timestamp, available_at)'
+  const seen = {
+    serving: later,
+    latest: 'event_timestamp',
+    served: `CASE WHEN origin = 'computed' THEN event_timestamp ELSE ${later} END`,
+  }[knowledge]
+  const conditions = [
+    'TRUE',
+    ...(knowledge === 'served' ? ["origin <> 'backfill'"] : []),
+    ...(snapshot === null ? [] : [`created_at <= make_timestamptz(${bigint(snapshot)})`]),
+  ]
+  return `CREATE OR REPLACE TEMP TABLE __fabra_known AS
+SELECT f, k, epoch_us(${seen}) AS seen, epoch_us(event_timestamp) AS event_at, epoch_us(available_at) AS available_at, seq, value
+FROM fabra.feature_history
+JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
+JOIN __fabra_keys ON key = entity_key
+WHERE ${conditions.join(' AND ')}`
+}
+
+/** Per question how many pairs of row and recorded value of one key there are. */
+const COUNT_PAIRS = `SELECT f, CAST(SUM(n) AS DOUBLE)
+FROM __fabra_known JOIN (SELECT k, COUNT(*) AS n FROM __fabra_asked GROUP BY k) USING (k)
+GROUP BY f`
+
+/**
+ * Of the rows that are seen at once the greatest is a step, unless one of a later event was seen before. Of one event, what is seen later was
+ * available later, so it is the greater one: one sort is enough. `ends` is the next row's time, which is the next step's where all rows are steps.
+ */
+function stepsInOrder(f: number): string {
+  return `SELECT k, seen, event_at, value, ends, event_at = latest AND ends <> seen AS is_step
+FROM (
+  SELECT k, seen, event_at, value, max(event_at) OVER inorder AS latest, lead(seen, 1, ${NEVER}) OVER inorder AS ends
+  FROM __fabra_known
+  WHERE f = ${f}
+  WINDOW inorder AS (PARTITION BY k ORDER BY seen, event_at, available_at, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)`
+}
+
+/** Where what is seen later may have been available earlier, each row's place in the order is found first. */
+function stepsInAnyOrder(f: number): string {
+  return `SELECT k, seen, event_at, value, ${NEVER} AS ends, place = greatest AND next_seen IS DISTINCT FROM seen AS is_step
+FROM (
+  SELECT *, max(place) OVER inorder AS greatest, lead(seen) OVER inorder AS next_seen
+  FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY event_at, available_at, seq) AS place FROM __fabra_known WHERE f = ${f})
+  WINDOW inorder AS (PARTITION BY k ORDER BY seen, place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)`
+}
+
+function makeSteps(f: number, { knowledge }: AsOfQuestion): string {
+  return `CREATE OR REPLACE TEMP TABLE __fabra_steps${f} AS ${knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f)}`
+}
+
+/** Whether `ends` is the next step's time as it stands. */
+function areAllSteps(f: number): string {
+  return `SELECT COALESCE(bool_and(is_step), TRUE) FROM __fabra_steps${f}`
+}
+
+/** Leaves the steps alone, each up to the next. */
+function closeSteps(f: number): string {
+  return `CREATE OR REPLACE TEMP TABLE __fabra_steps${f} AS
+SELECT k, seen, event_at, value, lead(seen, 1, ${NEVER}) OVER (PARTITION BY k ORDER BY seen) AS ends
+FROM __fabra_steps${f}
+WHERE is_step`
+}
+
+const DROP_KNOWN = 'DROP TABLE __fabra_known'
+
+/** One feature among those of one statement. */
+export interface SteppedFeature {
+  readonly f: number
+  readonly lookBack: number | null
+  /** Few steps per key: looking at each is quicker than sorting the rows. */
+  readonly isLight: boolean
+}
+
+/** Rows with `__fabra_ord`, and per feature `e<f>` (the value's event time, NULL where there is no value) and `v<f>`. */
+export function stepsOfRows(features: readonly SteppedFeature[]): string {
+  const columns = features.map(({ f, isLight }) => {
+    // An ASOF JOIN finds the newest step whether or not it has ended.
+    const found = isLight ? '' : `CASE WHEN r.t < s${f}.ends THEN `
+    const end = isLight ? '' : ' END'
+    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${f}, ${found}s${f}.value${end} AS v${f}`
+  })
+  const joins = features.map(({ f, lookBack, isLight }) => {
+    const ends = lookBack === null ? 'ends' : `LEAST(ends, event_at + ${bigint(lookBack)} + 1) AS ends`
+    const steps = `(SELECT k, seen, event_at, value, ${ends} FROM __fabra_steps${f} WHERE value IS NOT NULL) AS s${f}`
+    return `LEFT JOIN ${steps} ON r.k = s${f}.k AND r.t >= s${f}.seen${isLight ? ` AND r.t < s${f}.ends` : ''}`
+  })
+  return `SELECT r.__fabra_ord, ${columns.join(', ')}
+FROM __fabra_asked AS r
+${joins.map((join, i) => (features[i]?.isLight ? join : `ASOF ${join}`)).join('\n')}`
+}
+
+export function dropHistoryTables(count: number): string {
+  const names = ['__fabra_keys', '__fabra_asked', '__fabra_known', ...Array.from({ length: count }, (_, f) => `__fabra_steps${f}`)]
+  return names.map((name) => `DROP TABLE IF EXISTS temp.main.${name}`).join(';\n')
+}
