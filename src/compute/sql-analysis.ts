@@ -1,10 +1,13 @@
 import type { Source } from '../definition/model.ts'
 import { suggest } from '../errors.ts'
 import type { SourceStore, Table } from '../store/source-store.ts'
-import { catalogueOf, checkText, type SqlFault } from './sql-checks.ts'
-import { tokenize } from './sql-lexer.ts'
+import { nameSubqueries } from './sql-bridges.ts'
+import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from './sql-checks.ts'
+import { applyEdits } from './sql-edits.ts'
+import { type Token, tokenize } from './sql-lexer.ts'
 import { type ParsedSql, type Shadow, withoutSemicolon } from './sql-statement.ts'
 import { asList, asObject, readTree, type TableRef } from './sql-tree.ts'
+import { readPostgresTree } from './sql-tree-postgres.ts'
 
 /** What there is to read, taken once when definitions are loaded. */
 export interface SqlWorld {
@@ -20,8 +23,6 @@ export interface AnalysedSql extends ParsedSql {
   readonly faults: readonly SqlFault[]
 }
 
-const DEFAULT_SCHEMA = { duckdb: 'main', postgres: 'public' } as const
-
 export async function readWorld(store: SourceStore, sources: ReadonlyMap<string, Source>): Promise<SqlWorld> {
   return { dialect: store.dialect, sources, tables: await store.tables() }
 }
@@ -32,14 +33,51 @@ export async function readWorld(store: SourceStore, sources: ReadonlyMap<string,
  */
 export async function analyseSql(written: string, store: SourceStore, world: SqlWorld): Promise<AnalysedSql> {
   const text = withoutSemicolon(written)
-  const tokens = tokenize(text)
+  const { sql, count } = await (store.dialect === 'postgres' ? parsePostgres : parseDuckdb)(text, store)
+  if (count !== 1) return { ...sql, shadows: [], undeclared: [], faults: [countFault(text, count)] }
+  const { shadows, undeclared, faults } = resolveTables(sql, world)
+  const { tree } = sql
+  const called = [...tree.functions.map((ref) => ref.name), ...tree.operators, ...tree.attributes]
+  const functions = catalogueOf(await store.functions(called))
+  const hidden = hiddenCalls(sql, functions, world)
+  return { ...sql, shadows, undeclared, faults: [...reservedNames(sql), ...checkText(sql, functions), ...hidden, ...faults] }
+}
+
+interface Parsed {
+  readonly sql: ParsedSql
+  readonly count: number
+}
+
+async function parseDuckdb(text: string, store: SourceStore): Promise<Parsed> {
   const statements = asList(asObject(await store.parse(text))?.['statements'])
   const tree = readTree(text, asObject(statements[0])?.['node'])
-  const sql: ParsedSql = { text, tokens, tree }
-  if (statements.length !== 1) return { ...sql, shadows: [], undeclared: [], faults: [countFault(text, statements.length)] }
-  const { shadows, undeclared, faults } = resolveTables(sql, world)
-  const functions = catalogueOf(await store.functions(tree.functions.map((ref) => ref.name)))
-  return { ...sql, shadows, undeclared, faults: [...reservedNames(sql), ...checkText(sql, functions), ...faults] }
+  return { sql: { text, tokens: tokenize(text), tree, bridges: [] }, count: statements.length }
+}
+
+/** Its grammar knows no `$name`, so the parser is shown `$1` and blanks of the same length. A lone `?` is always an operator of jsonb. */
+async function parsePostgres(text: string, store: SourceStore): Promise<Parsed> {
+  const tokens = tokenize(text).map((token): Token => (token.text === '?' ? { ...token, kind: 'symbol' } : token))
+  const named = tokens.filter((token) => token.kind === 'parameter')
+  const shown = applyEdits(
+    text,
+    named.map(({ start, end }) => ({ start, end, text: '$1'.padEnd(end - start) })),
+  ).text
+  const statements = asList(asObject(await store.parse(shown))?.['stmts'])
+  const tree = readPostgresTree(shown, asObject(statements[0])?.['stmt'])
+  const bridges = nameSubqueries(tokens, tree.unnamedCount)
+  return { sql: { text, tokens, tree, bridges }, count: statements.length }
+}
+
+/** Users' functions behind an operator, or read as a column of a row (`t.f` is `f(t)`). */
+function hiddenCalls({ tree }: ParsedSql, functions: FunctionCatalogue, world: SqlWorld): SqlFault[] {
+  const own = (name: string) => functions.get(name)?.some((entry) => !entry.builtIn) ?? false
+  const isColumn = (name: string) => world.tables.some((table) => table.columns.some((column) => same(column.name, name)))
+  const operators = tree.operators.filter(own).map((name) => `The operator ${name}`)
+  const attributes = tree.attributes.filter((name) => own(name) && !isColumn(name)).map((name) => `.${name}`)
+  return [...operators, ...attributes].map((what) => {
+    const message = `${what} is a function of the database's own: it could read anything.`
+    return { message, hint: 'Write out what it does.', at: null }
+  })
 }
 
 /** The table of a source, as the engine has it. */
@@ -64,8 +102,8 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
   const undeclared: { ref: TableRef; table: Table }[] = []
   const faults: SqlFault[] = []
   for (const ref of sql.tree.tables) {
-    const source = findSource(world, ref)
     const table = findTable(world, ref.schema, ref.name)
+    const source = table ? sourceOf(world, table) : findSource(world, ref)
     if (source && table) shadows.push({ ref, source, table, dialect: world.dialect })
     else if (source)
       faults.push({ message: `The source "${source.name}" could not be loaded.`, hint: 'Mend the source first.', at: ref.at })
@@ -75,30 +113,29 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
   return { shadows, undeclared, faults }
 }
 
+/** The source that declares the table, whatever either is called by. */
+function sourceOf(world: SqlWorld, table: Table): Source | undefined {
+  return [...world.sources.values()].find((source) => tableOf(source, world) === table)
+}
+
+/** The source by its name, where there is no table to tell. */
 function findSource(world: SqlWorld, ref: TableRef): Source | undefined {
-  for (const source of world.sources.values()) {
-    const named = splitName(source.name)
-    const schema = named.schema === '' ? DEFAULT_SCHEMA[world.dialect] : named.schema
-    const wanted = ref.schema === '' ? DEFAULT_SCHEMA[world.dialect] : ref.schema
-    if (same(named.name, ref.name) && same(schema, wanted)) return source
-  }
-  return undefined
+  return [...world.sources.values()].find((source) => {
+    const { schema, name } = splitName(source.name)
+    return same(name, ref.name) && same(schema, ref.schema)
+  })
 }
 
 function findTable(world: SqlWorld, schema: string, name: string): Table | undefined {
-  const wanted = schema === '' ? DEFAULT_SCHEMA[world.dialect] : schema
-  return (
-    world.tables.find((table) => table.name === name && same(table.schema, wanted)) ??
-    world.tables.find((table) => same(table.name, name) && same(table.schema, wanted))
-  )
+  const there = world.tables.filter((table) => (schema === '' ? table.isOnPath : same(table.schema, schema)))
+  return there.find((table) => table.name === name) ?? there.find((table) => same(table.name, name))
 }
 
 function unknownTable(ref: TableRef, world: SqlWorld): SqlFault {
   const written = ref.schema === '' ? ref.name : `${ref.schema}.${ref.name}`
-  const main = DEFAULT_SCHEMA[world.dialect]
   const known = new Set([
     ...world.sources.keys(),
-    ...world.tables.map((table) => (table.schema === main ? table.name : `${table.schema}.${table.name}`)),
+    ...world.tables.map((table) => (table.isOnPath ? table.name : `${table.schema}.${table.name}`)),
   ])
   if (/[./\\]/.test(ref.name)) {
     const hint = `Declare it: source("name", { timestamp: …, file: ${JSON.stringify(ref.name)} }), and read it by that name.`

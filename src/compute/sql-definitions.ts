@@ -15,6 +15,7 @@ import { bindAlone, bindShadowed, refusalOf, sentence } from './sql-binding.ts'
 import type { SqlFault } from './sql-checks.ts'
 import { matchColumns, type SqlColumn } from './sql-columns.ts'
 import { lineAndColumn } from './sql-edits.ts'
+import { keyTypesOf } from './sql-key-types.ts'
 import { lateralRow, type RowSql, rowSqlOf, setPrelude, unknownParameters } from './sql-parameters.ts'
 import { type PlainAggregate, plainAggregateOf } from './sql-plain.ts'
 import { setRefusal } from './sql-set-refusal.ts'
@@ -35,6 +36,8 @@ export interface SqlDefinition {
   /** Over the row list; null with the engine's reason when it takes the statement only row by row. */
   readonly set: { readonly text: string; readonly refusal: null } | { readonly text: null; readonly refusal: string }
   readonly row: RowSql
+  /** SQL type of each key column in the row list. */
+  readonly keyTypes: readonly string[]
   /** Its shape when it is a plain windowed aggregate. */
   readonly plain: PlainAggregate | null
   readonly alwaysOneRow: boolean
@@ -84,9 +87,10 @@ async function checkFeature(checking: Checking): Promise<SqlDefinition | SqlFaul
     const sql = await analyseSql(sqlTextOf(feature, world.dialect), store, world)
     const faults = [...sql.faults, ...unknownParameters(sql, checking)]
     if (faults.length > 0) return faults
-    const natural = await bindAlone(sql, checking, store)
+    const keyTypes = await keyTypesOf(sql, checking, store)
+    const natural = await bindAlone(sql, { ...checking, keyTypes }, store)
     const columns = matchColumns(feature, natural)
-    return 'faults' in columns ? columns.faults : await compile(sql, checking, columns.columns, natural)
+    return 'faults' in columns ? columns.faults : await compile(sql, { ...checking, keyTypes }, columns.columns, natural)
   } catch (error) {
     if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
     return [{ message: sentence(error.message), hint: 'Mend the SQL.', at: error.position }]
@@ -95,16 +99,17 @@ async function checkFeature(checking: Checking): Promise<SqlDefinition | SqlFaul
 
 async function compile(
   sql: AnalysedSql,
-  checking: Checking,
+  checking: Checking & { readonly keyTypes: readonly string[] },
   columns: readonly SqlColumn[],
   natural: readonly TableColumn[],
 ): Promise<SqlDefinition | SqlFault[]> {
-  const { feature, entity, store, world } = checking
+  const { feature, entity, store, world, keyTypes } = checking
   const fault = await bindShadowed(sql, checking, store, natural)
   if (fault) return [fault]
   const setText = setStatement(bodyFor(sql, sql.shadows, lateralRow(checking)).text)
   const inputs = Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : null
-  const refusal = inputs ?? setRefusal(sql) ?? (await refusalOf(store, setPrelude(entity) + setText))
+  const refusal =
+    inputs ?? (world.dialect === 'duckdb' ? setRefusal(sql) : null) ?? (await refusalOf(store, setPrelude(keyTypes) + setText))
   return {
     feature,
     entity,
@@ -114,6 +119,7 @@ async function compile(
     past: pastRefusal(sql),
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
     row: rowSqlOf(sql, checking),
+    keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
   }

@@ -293,8 +293,7 @@ class Batch {
   }
 
   private async rowList(from: number, to: number): Promise<RowList> {
-    const { key } = this.definition.entity
-    const keys = key.map((): string[] => [])
+    const keys = this.definition.entity.key.map((): string[] => [])
     const asOf: Micros[] = []
     const pace = createPace()
     for (let i = from; i < to; i++) {
@@ -304,7 +303,7 @@ class Batch {
       for (let column = 0; column < keys.length; column++) keys[column]?.push(row.key.values[column] ?? '')
       asOf.push(row.asOf)
     }
-    return { key, keys, asOf }
+    return { types: this.definition.keyTypes, keys, asOf }
   }
 }
 

@@ -1,14 +1,21 @@
 /** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
-import type { Entity, Feature, KeyType, ValueType } from '../definition/model.ts'
+import type { Entity, Feature, ValueType } from '../definition/model.ts'
 import { suggest } from '../errors.ts'
 import type { AnalysedSql } from './sql-analysis.ts'
 import type { SqlFault } from './sql-checks.ts'
 import { bodyFor, type RowReference, rowStatement } from './sql-statement.ts'
 
 /** Whose parameters a text may name. */
-export interface Parameters {
+export interface Owner {
   readonly feature: Feature
   readonly entity: Entity
+}
+
+/** SQL type per key column. */
+export type KeyTypes = readonly string[]
+
+export interface Parameters extends Owner {
+  readonly keyTypes: KeyTypes
 }
 
 /** A statement for one row and what its `$1`, `$2`, … stand for. */
@@ -22,8 +29,7 @@ export type RowParameter =
   | { readonly kind: 'key'; readonly index: number }
   | { readonly kind: 'input'; readonly name: string }
 
-/** SQL types of key columns, the same in both engines. */
-const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
+/** The same in both engines. */
 const INPUT_SQL: Readonly<Record<ValueType, string>> = {
   int: 'BIGINT',
   float: 'DOUBLE PRECISION',
@@ -36,12 +42,12 @@ const INPUT_SQL: Readonly<Record<ValueType, string>> = {
 }
 
 /** Stands for the row list while a statement is only prepared. */
-export function setPrelude(entity: Entity): string {
-  const keys = entity.key.map((column, i) => `CAST(NULL AS ${KEY_SQL[column.type]}) AS __fabra_k${i}`)
+export function setPrelude(keyTypes: KeyTypes): string {
+  const keys = keyTypes.map((type, i) => `CAST(NULL AS ${type}) AS __fabra_k${i}`)
   return `WITH __fabra_row AS (SELECT CAST(0 AS BIGINT) AS __fabra_ord, ${keys.join(', ')}, CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of)\n`
 }
 
-export function lateralRow({ entity }: Parameters): RowReference {
+export function lateralRow({ entity }: Owner): RowReference {
   return {
     asOf: '__fabra_row.__fabra_as_of',
     parameter: (written) => `__fabra_row.__fabra_k${keyIndex(written, entity)}`,
@@ -84,7 +90,7 @@ export function standIns(owner: Parameters, constant: boolean): RowReference {
   }
 }
 
-function keyIndex(written: string, entity: Entity): number {
+export function keyIndex(written: string, entity: Entity): number {
   return entity.key.findIndex((column) => column.name.toLowerCase() === written.slice(1).toLowerCase())
 }
 
@@ -93,16 +99,17 @@ function inputName(written: string, feature: Feature): string | undefined {
 }
 
 /** SQL type of `$name`; undefined when the feature has no such parameter. */
-function parameterType(written: string, { entity, feature }: Parameters): string | undefined {
-  const column = entity.key[keyIndex(written, entity)]
-  if (column) return KEY_SQL[column.type]
+export function parameterType(written: string, { entity, feature, keyTypes }: Parameters): string | undefined {
+  const index = keyIndex(written, entity)
+  if (index !== -1) return keyTypes[index]
   const type = feature.inputs[inputName(written, feature) ?? '']
   return type && INPUT_SQL[type]
 }
 
-export function unknownParameters(sql: AnalysedSql, owner: Parameters): SqlFault[] {
+export function unknownParameters(sql: AnalysedSql, owner: Owner): SqlFault[] {
   const names = [...owner.entity.key.map((column) => column.name), ...Object.keys(owner.feature.inputs)].map((name) => `$${name}`)
-  const unknown = sql.tokens.filter((token) => token.kind === 'parameter' && parameterType(token.text, owner) === undefined)
+  const isKnown = (name: string) => keyIndex(name, owner.entity) !== -1 || inputName(name, owner.feature) !== undefined
+  const unknown = sql.tokens.filter((token) => token.kind === 'parameter' && !isKnown(token.text))
   return unknown.map((token) => {
     const message = `The parameter ${token.text} is no key column of ${owner.entity.name}.`
     return { message, hint: /^\$[a-z_]/i.test(token.text) ? suggest(token.text, names) : `Write ${names.join(', ')}.`, at: token.start }

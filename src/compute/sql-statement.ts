@@ -22,6 +22,8 @@ export interface ParsedSql {
   readonly text: string
   readonly tokens: readonly Token[]
   readonly tree: SqlTree
+  /** What the engine's dialect needs, wherever the text is used. */
+  readonly bridges: readonly Edit[]
 }
 
 /** Table references that are to be shadowed: where declared sources are read. */
@@ -45,13 +47,14 @@ export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowRefe
     ...presentEdits(sql, row.asOf),
     ...parameterEdits(sql, row),
     ...timeWordEdits(sql),
+    ...sql.bridges,
   ]
   return applyEdits(sql.text, edits)
 }
 
 /** The user's statement with its parameters alone: no shadows, the engine's own present. What does not bind so is the user's mistake. */
 export function aloneFor(sql: ParsedSql, parameter: RowReference['parameter']): Edited {
-  return applyEdits(sql.text, parameterEdits(sql, { asOf: '', parameter }))
+  return applyEdits(sql.text, [...parameterEdits(sql, { asOf: '', parameter }), ...sql.bridges])
 }
 
 /** Every row of the list against the body: a row without a hit is missing, one with two is an error. The line break ends a comment of the user's. */

@@ -1,5 +1,5 @@
 /**
- * What one SELECT names, and where: read from the syntax tree of DuckDB's `json_serialize_sql`. The tree is an undocumented format of another
+ * What one SELECT names, and where: read from the syntax tree of DuckDB's `json_serialize_sql` (PostgreSQL's: `sql-tree-postgres.ts`). The tree is an undocumented format of another
  * program, so it is walked by shape, not by schema: whatever is nested anywhere is found, and a table reference that this code does not
  * understand is reported instead of skipped.
  */
@@ -44,6 +44,12 @@ export interface SqlTree {
   readonly functions: readonly FunctionRef[]
   readonly columns: readonly ColumnRef[]
   readonly timeWords: readonly TimeWord[]
+  /** Operators as written, where users may make their own (PostgreSQL). */
+  readonly operators: readonly string[]
+  /** Names after a dot, in lower case, where they may be functions (PostgreSQL). */
+  readonly attributes: readonly string[]
+  /** How many subqueries in FROM have no name (PostgreSQL). */
+  readonly unnamedCount: number
   /** Things no feature may hold, in words: `TABLESAMPLE`, `DESCRIBE`, … */
   readonly refused: readonly { readonly what: string; readonly at: number | null }[]
   /** An aggregate without groups: one row, whatever the tables hold. A hint about sizes, not a promise (UNNEST beside it gives more). */
@@ -80,7 +86,18 @@ class TreeReader {
     const root = asObject(ast) ?? {}
     this.visit(root, new Set())
     const { tables, functions, columns, timeWords, refused } = this
-    return { tables, functions, columns, timeWords, refused, alwaysOneRow: isPlainAggregate(root), root }
+    return {
+      tables,
+      functions,
+      columns,
+      timeWords,
+      refused,
+      operators: [],
+      attributes: [],
+      unnamedCount: 0,
+      alwaysOneRow: isPlainAggregate(root),
+      root,
+    }
   }
 
   private visit(value: unknown, hidden: ReadonlySet<string>): void {

@@ -45,7 +45,10 @@ export interface TableColumn {
 export interface Table {
   readonly schema: string
   readonly name: string
+  /** Views have no rows of their own. */
   readonly kind: 'table' | 'view'
+  /** Found by its name alone, without its schema. */
+  readonly isOnPath: boolean
   readonly columns: readonly TableColumn[]
 }
 
@@ -61,6 +64,8 @@ export interface SqlFunction {
 /** What the engine says of a statement without running it. */
 export interface Prepared {
   readonly columns: readonly TableColumn[]
+  /** Types of `$1`, `$2`, … as the engine infers them from where they stand; empty where it does not tell. */
+  readonly parameters: readonly string[]
 }
 
 /** SQL the engine refuses. `position` is a character offset into the text given, where known. */
@@ -78,7 +83,8 @@ export class SqlError extends Error {
 
 /** The rows a statement is computed for: one text array per key column, and the as-of times. */
 export interface RowList {
-  readonly key: readonly KeyColumn[]
+  /** SQL type of each key column. */
+  readonly types: readonly string[]
   /** `keys[column][row]`: canonical texts. */
   readonly keys: readonly (readonly string[])[]
   readonly asOf: readonly Micros[]
@@ -104,12 +110,15 @@ export interface SourceStore {
   load(
     sources: readonly { readonly source: Source; readonly keyTypes: Readonly<Record<string, KeyColumn['type']>> }[],
   ): Promise<readonly { readonly source: string; readonly message: string; readonly hint: string }[]>
-  /** Syntax tree of one SELECT, as DuckDB's json_serialize_sql gives it. Locations are byte offsets. @throws SqlError syntax */
+  /**
+   * Syntax tree of one SELECT in the engine's own form: DuckDB's json_serialize_sql, or libpg_query's. Locations are byte offsets.
+   * @throws SqlError syntax; also for what is no SELECT.
+   */
   parse(text: string): Promise<unknown>
   tables(): Promise<readonly Table[]>
   /**
-   * What is to be known of the functions of these names (in lower case): those made by users, and those of the engine whose answer depends on
-   * more than their arguments. Others are left out.
+   * What is to be known of the functions of these names (in lower case; operators as they are written): those made by users, and those of the
+   * engine whose answer depends on more than their arguments. Others are left out.
    */
   functions(names: readonly string[]): Promise<readonly SqlFunction[]>
   /** Bind without running. @throws SqlError binding */
@@ -118,7 +127,7 @@ export interface SourceStore {
   query(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /**
    * Run a statement over a row list. `text` reads the table `__fabra_row` with columns `__fabra_ord` (BIGINT, row number from 0), `__fabra_k0` …
-   * (typed by the key column) and `__fabra_as_of` (TIMESTAMPTZ).
+   * (of the types given) and `__fabra_as_of` (TIMESTAMPTZ).
    */
   queryOver(text: string, rows: RowList, options: RunOptions): Promise<ResultRows>
   close(): Promise<void>

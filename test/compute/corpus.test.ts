@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import type { Computed } from '../../src/compute/executor.ts'
 import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql-strategies.ts'
-import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
+import { comparable, keepDigits, normalise } from './corpus-answers.ts'
 
 type KeyName = keyof typeof corpusKeys
 
@@ -106,31 +105,6 @@ async function plainAnswer(
   if (rows.length > 1) return 'not_one_row'
   const found = Object.values(JSON.parse(String(rows[0]?.[0]), keepDigits) as Record<string, unknown>)
   return columns.map(({ index, type }) => normalise(found[index], type))
-}
-
-function comparable(answer: Computed, _i: number): unknown {
-  if (answer.kind === 'missing') return 'missing'
-  if (answer.kind === 'error') return answer.error.code
-  return answer.texts.map((text) => normalise(JSON.parse(text, keepDigits), null))
-}
-
-function keepDigits(_key: string, value: unknown, context?: { readonly source: string }): unknown {
-  return typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '') ? context?.source : value
-}
-
-function normalise(value: unknown, type: string | null): unknown {
-  if (typeof value === 'number') return Number(value.toPrecision(12))
-  if (type === 'timestamp' && typeof value === 'string') return parseTime(`${value.replace(' ', 'T').replace(/\+00$/, '')}Z`)
-  if (typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T.*Z$/.test(value)) return parseTime(value)
-  if (Array.isArray(value)) return value.map((item) => normalise(item, null))
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, item]) => [name, normalise(item, null)]),
-    )
-  }
-  return value
 }
 
 function nameOf(subject: string): string {

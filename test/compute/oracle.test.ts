@@ -245,7 +245,13 @@ function tableOf(name: 'events' | 'facts', world: Case): Table {
     ['category', 'VARCHAR'],
     ['amount', AMOUNT_TYPES[source.scale]],
   ]
-  return { schema: 'main', name, kind: source.view ? 'view' : 'table', columns: columns.map(([column, type]) => ({ name: column, type })) }
+  return {
+    schema: 'main',
+    name,
+    kind: source.view ? 'view' : 'table',
+    isOnPath: true,
+    columns: columns.map(([column, type]) => ({ name: column, type })),
+  }
 }
 
 function rowSql(row: OracleRow, source: OracleSource): string {

@@ -66,6 +66,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^apache-arrow$/, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
+  [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],

@@ -11,13 +11,17 @@ import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import type { SourceStore } from '../../src/store/source-store.ts'
 import { feature, source, User } from './stored-definitions.ts'
 
-/** A DuckDB in memory with the tables a test makes, and the compute primitive over them. */
-export interface ComputeBench {
-  readonly database: Database
+/** An engine with the tables a test makes, and the compute primitive over them. */
+export interface SqlBench {
   readonly store: SourceStore
   /** Statements of the test's own: CREATE TABLE, INSERT. */
   execute(sql: string): Promise<void>
   define(written: WrittenRegistry, strategy?: Strategy): Promise<Defined>
+}
+
+/** A DuckDB in memory. */
+export interface ComputeBench extends SqlBench {
+  readonly database: Database
 }
 
 export interface Defined {

@@ -16,17 +16,16 @@ export function keySqlType(type: KeyType): string {
 
 /** Makes the session's temporary table `__fabra_row` hold exactly these rows. */
 export async function fillRowTable(session: Session, rows: RowList, options: RunOptions): Promise<void> {
-  const names = rows.key.map((column) => keySqlType(column.type))
   if (rows.asOf.length > 0 && rows.asOf.length <= MAX_INLINE_ROWS) {
     const parameters: SqlValue[] = []
     for (const [row, asOf] of rows.asOf.entries()) {
       for (const column of rows.keys) parameters.push(column[row] ?? null)
       parameters.push(new SqlTimestamp(asOf))
     }
-    await session.read(createRowTableOf(names, rows.asOf.length), parameters, options)
+    await session.read(createRowTableOf(rows.types, rows.asOf.length), parameters, options)
     return
   }
-  await session.execute(createRowTable(names), options)
+  await session.execute(createRowTable(rows.types), options)
   await appendRowList(session, rows, options)
 }
 
@@ -35,7 +34,7 @@ export async function fillRowTable(session: Session, rows: RowList, options: Run
  * Keys hold no NUL and are well-formed, as-of times are whole: both come through JSON exactly.
  */
 async function appendRowList(session: Session, rows: RowList, options: RunOptions): Promise<void> {
-  const text = appendRows(rows.key.map((column) => keySqlType(column.type)))
+  const text = appendRows(rows.types)
   for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
     const part = <T>(list: readonly T[]): readonly T[] => list.slice(from, from + CHUNK_ROWS)
     const asOf = part(rows.asOf)

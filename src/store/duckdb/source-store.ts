@@ -1,12 +1,12 @@
 import type { SourceStore, Table } from '../source-store.ts'
 import { SqlError } from '../source-store.ts'
+import { offsetOfCodePoint } from '../text-offsets.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { createFunctionLookup } from './functions.ts'
 import { fillRowTable } from './row-table.ts'
 import type { Session } from './session.ts'
 import { loadSources } from './source-loader.ts'
 import { DROP_ROW_TABLE, LIST_TABLES, SERIALIZE } from './sql.ts'
-import { offsetOfCodePoint } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
@@ -22,7 +22,7 @@ export function createDuckdbSourceStore(database: Database): SourceStore {
       }),
     tables: () => readers.use(ownDeadline(), listTables),
     functions: createFunctionLookup(database),
-    prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text) })),
+    prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text), parameters: [] })),
     query: (text, parameters, options) => readers.use(options, (session, left) => session.select(text, parameters, left)),
     queryOver: (text, rows, options) =>
       readers.use(options, async (session, left) => {
@@ -59,7 +59,9 @@ async function listTables(session: Session): Promise<Table[]> {
   for (const [schema, name, isView] of (await session.read(LIST_TABLES, [], ownDeadline())).rows) {
     const columns = await tableColumns(session, String(schema), String(name))
     // A view over a table that is gone has no columns; it cannot be read either.
-    if (columns) tables.push({ schema: String(schema), name: String(name), kind: isView === true ? 'view' : 'table', columns })
+    if (!columns) continue
+    const kind = isView === true ? 'view' : 'table'
+    tables.push({ schema: String(schema), name: String(name), kind, isOnPath: schema === 'main', columns })
   }
   return tables
 }

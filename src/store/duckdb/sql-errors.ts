@@ -1,4 +1,5 @@
 import { SqlError } from '../source-store.ts'
+import { offsetOfByte, offsetOfCodePoint } from '../text-offsets.ts'
 
 /** What DuckDB says of an error when the connection has `errors_as_json`. */
 interface EngineError {
@@ -33,6 +34,7 @@ export function toSqlError(error: unknown, text: string): SqlError {
   if (error instanceof SqlError) return error
   const { type, message, position } = engineError(error)
   const kind = KINDS[type.toLowerCase()] ?? 'runtime'
+  // The binder counts bytes. The parser counts code points (seen in 1.5.5, for syntax errors alone; locations in its trees are bytes).
   return new SqlError(
     kind,
     message,
@@ -44,27 +46,6 @@ export function toSqlError(error: unknown, text: string): SqlError {
 /** The engine's own sentence, without the wrapping. */
 export function engineMessage(error: unknown): string {
   return engineError(error).message
-}
-
-/** The engine's binder counts bytes of UTF-8; we count as JavaScript strings do. */
-export function offsetOfByte(text: string, bytes: number): number {
-  return offsetWhere(text, bytes, (code) => (code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4))
-}
-
-/** The engine's parser counts code points (seen in 1.5.5, for syntax errors alone; locations in its trees are bytes). */
-export function offsetOfCodePoint(text: string, points: number): number {
-  return offsetWhere(text, points, () => 1)
-}
-
-function offsetWhere(text: string, wanted: number, width: (code: number) => number): number {
-  let seen = 0
-  let offset = 0
-  for (const character of text) {
-    if (seen >= wanted) return offset
-    seen += width(character.codePointAt(0) ?? 0)
-    offset += character.length
-  }
-  return offset
 }
 
 function engineError(error: unknown): EngineError {

@@ -1,0 +1,60 @@
+/**
+ * SQL types of an entity's key columns, as one feature's statement takes them. DuckDB has one per type of key. On PostgreSQL a column of the
+ * table may be uuid, bigint or citext where the key is a string: the key takes the type that the server infers from where the parameter stands,
+ * as it would in the user's own PREPARE. Only so it compares as there, and with the index on the key.
+ */
+import type { KeyType } from '../definition/model.ts'
+import { type SourceStore, SqlError } from '../store/source-store.ts'
+import type { AnalysedSql } from './sql-analysis.ts'
+import { type KeyTypes, keyIndex, type Owner, parameterType } from './sql-parameters.ts'
+import { aloneFor } from './sql-statement.ts'
+
+export const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
+/** A key that is a text must not be read as a time: "now" would be one. */
+const NEVER = /^(?:date|time|interval|ts|"?unknown|regclass)/i
+const TEXT = /^(?:text|character varying)$/
+const SHORT_INTEGER = /^(?:smallint|integer)$/
+
+/** @throws SqlError unavailable */
+export async function keyTypesOf(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes> {
+  const declared = owner.entity.key.map(({ type }) => KEY_SQL[type])
+  if (store.dialect === 'duckdb') return declared
+  const inferred = await inferTypes(sql, owner, store)
+  if (!inferred) return declared
+  // Where whole numbers and uuids fit as such, they are: PostgreSQL would infer a text from `SELECT $id`, and 32 bits from `$id + 1`.
+  const strict = owner.entity.key.map(({ type }, i) => (type === 'string' ? inferred[i] : declared[i]) ?? 'VARCHAR')
+  return strict.join() === inferred.join() || (await binds(sql, { ...owner, keyTypes: strict }, store)) ? strict : inferred
+}
+
+/** Undefined where the server cannot tell, or the text does not bind. */
+async function inferTypes(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes | undefined> {
+  const used: number[] = []
+  const bare = aloneFor(sql, (written) => {
+    const index = keyIndex(written, owner.entity)
+    if (index === -1) return `CAST(NULL AS ${parameterType(written, { ...owner, keyTypes: [] })})`
+    if (!used.includes(index)) used.push(index)
+    return `$${used.indexOf(index) + 1}`
+  })
+  const prepared = await prepareOrNot(bare.text, store)
+  return prepared && owner.entity.key.map(({ type }, i) => usable(prepared.parameters[used.indexOf(i)], type))
+}
+
+function usable(inferred: string | undefined, declared: KeyType): string {
+  if (inferred === undefined || NEVER.test(inferred)) return KEY_SQL[declared]
+  if (TEXT.test(inferred)) return 'VARCHAR'
+  return SHORT_INTEGER.test(inferred) ? 'BIGINT' : inferred
+}
+
+async function binds(sql: AnalysedSql, owner: Owner & { readonly keyTypes: KeyTypes }, store: SourceStore): Promise<boolean> {
+  const typed = aloneFor(sql, (written) => `CAST(NULL AS ${parameterType(written, owner)})`)
+  return (await prepareOrNot(typed.text, store)) !== undefined
+}
+
+async function prepareOrNot(text: string, store: SourceStore) {
+  try {
+    return await store.prepare(text)
+  } catch (error) {
+    if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
+    return undefined
+  }
+}

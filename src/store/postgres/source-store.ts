@@ -1,0 +1,95 @@
+import { createPace } from '../../pace.ts'
+import { type ResultRows, type RowList, type RunOptions, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { CATALOGUE, findFunctions, findTypes, listTables } from './catalogue.ts'
+import type { Parameter, Postgres, PostgresRows } from './connection.ts'
+import { createPostgresParser } from './parser.ts'
+import { type FileLoader, loadTables } from './source-tables.ts'
+import { createResultTypes, type ResultTypes } from './types.ts'
+import { createStatementCheck, readStatement } from './user-statement.ts'
+import { toParameter } from './values.ts'
+
+export interface PostgresSourceParts {
+  /** Where users' SQL runs; its role need not be able to write. Closed with the store. */
+  readonly reader: Postgres
+  /** Makes the tables of sources that name their columns or a file. Not closed with the store. */
+  readonly owner: Postgres
+  /** Null: files are not loaded, so their tables must be there. */
+  readonly loadFile: FileLoader | null
+}
+
+/** For every statement of users, besides what the connection sets: compiling a plan takes longer than most of them run. */
+const SETTINGS = { jit: 'off' } as const
+
+/** User SQL on PostgreSQL: read-only, in UTC, one transaction a statement. */
+export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresSourceParts): SourceStore {
+  const parser = createPostgresParser()
+  const check = createStatementCheck(parser)
+  const types = createResultTypes((oids) => findTypes(reader, oids))
+  const run = async (text: string, parameters: readonly Parameter[], options: RunOptions): Promise<ResultRows> => {
+    if (options.timeoutMs <= 0) throw new SqlError('timeout', 'The deadline had passed before the statement ran.', null)
+    return toRows(await reader.run(text, parameters, { ...options, readOnly: true, settings: SETTINGS }), types)
+  }
+  return {
+    dialect: 'postgres',
+    load: (sources) => loadTables(owner, loadFile, sources),
+    async parse(text) {
+      const tree = await parser.parse(text)
+      readStatement(tree)
+      return tree
+    },
+    tables: () => listTables(reader),
+    functions: (names) => findFunctions(reader, names),
+    async prepare(text) {
+      await check(text)
+      const { parameters, columns } = await reader.transaction(CATALOGUE, (statements) => statements.describe(text))
+      const known = await types([...parameters, ...columns.map(({ type }) => type)])
+      return {
+        columns: columns.map(({ name, type }) => ({ name, type: known.get(type)?.name ?? 'UNKNOWN' })),
+        parameters: parameters.map((type) => known.get(type)?.written ?? 'unknown'),
+      }
+    },
+    async query(text, parameters, options) {
+      const { parameterCount } = await check(text)
+      if (parameterCount !== parameters.length) {
+        throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)
+      }
+      return run(text, parameters.map(toParameter), options)
+    },
+    async queryOver(text, rows, options) {
+      await check(text)
+      const prelude = rowListOf(rows)
+      try {
+        return await run(prelude.text + text, prelude.parameters, options)
+      } catch (error) {
+        if (!(error instanceof SqlError) || error.position === null) throw error
+        const position = error.position - prelude.text.length
+        throw new SqlError(error.kind, error.message, position < 0 ? null : position, error)
+      }
+    },
+    close: () => reader.close(),
+  }
+}
+
+/** Once for the whole statement: a list that was unfolded again for every row would cost its square. */
+function rowListOf({ types, keys, asOf }: RowList): { readonly text: string; readonly parameters: readonly Parameter[] } {
+  const names = types.map((_, i) => `__fabra_k${i}`)
+  const lists = [...types, 'timestamptz'].map((type, i) => `$${i + 1}::${type}[]`)
+  const text =
+    `WITH __fabra_row AS MATERIALIZED (SELECT __fabra_number - 1 AS __fabra_ord, ${[...names, '__fabra_as_of'].join(', ')} ` +
+    `FROM unnest(${lists.join(', ')}) WITH ORDINALITY AS __fabra_given(${[...names, '__fabra_as_of', '__fabra_number'].join(', ')}))\n`
+  const times = asOf.map((micros) => toParameter(new SqlTimestamp(micros)) as string)
+  return { text, parameters: [...keys, times] }
+}
+
+async function toRows({ columns, rows }: PostgresRows, types: ResultTypes): Promise<ResultRows> {
+  const known = await types(columns.map(({ type }) => type))
+  const decoders = columns.map(({ type }) => known.get(type)?.decode ?? ((text: string): SqlValue => text))
+  const pace = createPace()
+  const decoded: SqlValue[][] = []
+  for (const [i, row] of rows.entries()) {
+    const wait = i % 500 === 499 ? pace() : undefined
+    if (wait) await wait
+    decoded.push(row.map((text, column) => (text === null ? null : (decoders[column]?.(text) ?? null))))
+  }
+  return { columns: columns.map(({ name, type }) => ({ name, type: known.get(type)?.name ?? 'UNKNOWN' })), rows: decoded }
+}

@@ -1,0 +1,154 @@
+/** Tables that sources stand for: found as they are, made from `columns`, or filled from a file. */
+import type { KeyType, Source } from '../../definition/model.ts'
+import { suggest } from '../../errors.ts'
+import { type SourceStore, SqlError, type Table } from '../source-store.ts'
+import { listTables } from './catalogue.ts'
+import type { Postgres } from './connection.ts'
+
+export type SourceInput = Parameters<SourceStore['load']>[0][number]
+type Problem = Awaited<ReturnType<SourceStore['load']>>[number]
+
+/** Fills a source's table from its file, once per content. @throws LoadProblem */
+export type FileLoader = (input: SourceInput, file: string) => Promise<void>
+
+/** What is wrong with a source, in the words of its author. */
+export class LoadProblem extends Error {
+  readonly hint: string
+  constructor(message: string, hint: string, cause?: unknown) {
+    super(message, { cause })
+    this.hint = hint
+  }
+}
+
+const MAKE = { timeoutMs: 60_000 } as const
+
+/** @param loadFile Null: files are not loaded, so their tables must be there. */
+export async function loadTables(
+  owner: Postgres,
+  loadFile: FileLoader | null,
+  inputs: readonly SourceInput[],
+): Promise<readonly Problem[]> {
+  if (inputs.length === 0) return []
+  const tables = await listTables(owner)
+  const problems: Problem[] = []
+  for (const input of inputs) {
+    const { source } = input
+    try {
+      if (source.file !== null && loadFile) await loadFile(input, source.file)
+      else await findOrMake(owner, tables, input)
+    } catch (error) {
+      if (error instanceof SqlError && error.kind === 'unavailable') throw error
+      const hint = error instanceof LoadProblem ? error.hint : 'Check the source and the rights of the database user.'
+      problems.push({ source: source.name, message: error instanceof Error ? error.message : String(error), hint })
+    }
+  }
+  return problems
+}
+
+async function findOrMake(owner: Postgres, tables: readonly Table[], input: SourceInput): Promise<void> {
+  const { source } = input
+  const table = findTable(tables, source.name)
+  if (table) checkTable(source, table)
+  else if (source.columns) await makeTable(owner, input, source.columns)
+  else {
+    const known = tables.map(({ schema, name, isOnPath }) => (isOnPath ? name : `${schema}.${name}`))
+    throw new LoadProblem(
+      `There is no table "${source.name}".`,
+      `Create it in PostgreSQL, or give the source columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+    )
+  }
+}
+
+function findTable(tables: readonly Table[], source: string): Table | undefined {
+  const { schema, name } = splitName(source)
+  const there = tables.filter((table) => (schema === null ? table.isOnPath : table.schema.toLowerCase() === schema.toLowerCase()))
+  return there.find((table) => table.name === name) ?? there.find((table) => table.name.toLowerCase() === name.toLowerCase())
+}
+
+function checkTable(source: Source, table: Table): void {
+  const columns = [
+    ...timeColumns(source),
+    ...(source.id === null ? [] : [{ option: 'id', name: source.id }]),
+    ...Object.keys(source.columns ?? {}).map((name) => ({ option: 'columns', name })),
+  ]
+  const names = table.columns.map((column) => column.name)
+  for (const { option, name } of columns) {
+    const column = table.columns.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase())
+    if (!column) {
+      const message = `The table "${source.name}" has no column "${name}" (${option} of the source).`
+      throw new LoadProblem(message, `${suggest(name, names)} It has: ${names.slice(0, 20).join(', ')}.`)
+    }
+    if (option !== 'id' && option !== 'columns' && !/^(?:TIMESTAMP|DATE)/.test(column.type)) {
+      const message = `Column "${name}" (${option} of the source) is ${column.type}, not a time.`
+      throw new LoadProblem(message, 'Name a column of timestamps.')
+    }
+  }
+}
+
+async function makeTable(owner: Postgres, { source, keyTypes }: SourceInput, columns: Readonly<Record<string, string>>): Promise<void> {
+  const times = timeColumns(source).map(({ name }) => name)
+  const typed = Object.entries(columns).map(([name, type]) => {
+    const key = keyTypes[name]
+    return `${quoteName(name)} ${times.includes(name) ? 'timestamptz' : type === '' && key ? KEY_SQL[key] : postgresType(type)}`
+  })
+  const { schema, name } = splitName(source.name)
+  const table = schema === null ? quoteName(name) : `${quoteName(schema)}.${quoteName(name)}`
+  try {
+    await owner.transaction(MAKE, async (statements) => {
+      if (schema !== null) await statements.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`)
+      await statements.run(`CREATE TABLE IF NOT EXISTS ${table} (${typed.join(', ')})`)
+      for (const key of Object.keys(columns).filter((column) => Object.hasOwn(keyTypes, column))) {
+        const indexed = [key, ...(source.timestamp === null ? [] : [source.timestamp])].map(quoteName)
+        await statements.run(`CREATE INDEX ON ${table} (${indexed.join(', ')})`)
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
+    throw new LoadProblem(
+      `The table "${source.name}" cannot be made: ${error.message}`,
+      'columns maps each column to an SQL type: { user_id: "VARCHAR" }. The database user needs the right to create tables.',
+      error,
+    )
+  }
+}
+
+/** Columns of `source` that hold times, in the order of the definition. */
+export function timeColumns(source: Source): { readonly option: string; readonly name: string }[] {
+  const all = { timestamp: source.timestamp, available: source.available, until: source.until }
+  return Object.entries(all).flatMap(([option, name]) => (name === null ? [] : [{ option, name }]))
+}
+
+const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'varchar', int: 'bigint', uuid: 'uuid' }
+
+/** DuckDB's names of types that PostgreSQL calls otherwise, or takes for another. */
+const TYPES: Readonly<Record<string, string>> = {
+  STRING: 'text',
+  DOUBLE: 'double precision',
+  FLOAT: 'real',
+  TINYINT: 'smallint',
+  UTINYINT: 'smallint',
+  USMALLINT: 'integer',
+  UINTEGER: 'bigint',
+  UBIGINT: 'numeric(20, 0)',
+  HUGEINT: 'numeric(38, 0)',
+  DATETIME: 'timestamp',
+  BLOB: 'bytea',
+  LONG: 'bigint',
+  TIMESTAMP_S: 'timestamp',
+  TIMESTAMP_MS: 'timestamp',
+  TIMESTAMP_NS: 'timestamp',
+}
+
+/** An SQL type of either engine, as PostgreSQL writes it. */
+export function postgresType(type: string): string {
+  return type.replace(/^\s*\w+/, (word) => TYPES[word.trim().toUpperCase()] ?? word)
+}
+
+export function splitName(name: string): { readonly schema: string | null; readonly name: string } {
+  const dot = name.indexOf('.')
+  return dot === -1 ? { schema: null, name } : { schema: name.slice(0, dot), name: name.slice(dot + 1) }
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,16 @@
+import { afterAll, beforeAll } from 'bun:test'
+import { openPostgres } from '../../src/store/postgres/connection.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { sourceStoreSuite } from '../conformance/source-store-suite.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startPostgres()
+}, 60_000)
+afterAll(() => server[Symbol.asyncDispose]())
+
+sourceStoreSuite('postgres', async () => {
+  const postgres = openPostgres({ url: server.url })
+  return createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
+})
