@@ -10,6 +10,7 @@ import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore } from './store/online-store.ts'
+import type { Migrating } from './store/postgres/migrate.ts'
 import type { SourceRows } from './store/source-rows.ts'
 import type { SourceStore } from './store/source-store.ts'
 import type { TrainingStore } from './store/training-store.ts'
@@ -84,6 +85,21 @@ export async function openAdmin(postgresUrl: string | null): Promise<{ readonly 
   } catch (error) {
     await postgres.close()
     throw error
+  }
+}
+
+/**
+ * Brings the schema up to this executable, or only tells what would be done. Servers do it too, when they start; this is for roles that may not.
+ * @throws FabraError store_unavailable, schema_mismatch, forbidden
+ */
+export async function migrateSchema(postgresUrl: string, options: { readonly dryRun: boolean }): Promise<Migrating> {
+  const { openPostgres } = await import('./store/postgres/connection.ts')
+  const { migrate, migrationState } = await import('./store/postgres/migrate.ts')
+  const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
+  try {
+    return options.dryRun ? { migrations: await migrationState(postgres), applied: [] } : await migrate(postgres)
+  } finally {
+    await postgres.close()
   }
 }
 

@@ -6,6 +6,7 @@ import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
 import { keysCommand } from './keys.ts'
 import { listCommand } from './list.ts'
+import { migrateCommand } from './migrate.ts'
 import { pushCommand } from './push.ts'
 import { refreshCommand } from './refresh.ts'
 import { runsCommand } from './runs.ts'
@@ -24,5 +25,6 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   runsCommand(program, context, host)
   trainCommand(program, context, host)
   keysCommand(program, context, host)
+  migrateCommand(program, context, host)
   versionCommand(program, context)
 }
