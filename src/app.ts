@@ -51,14 +51,13 @@ export interface App {
 export async function openApp(options: AppOptions): Promise<App> {
   const { config, log } = options
   requireProduction(config)
-  refuseStores(config)
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
   const project = await openProject({
     files: options.files,
-    stores: { dataDir, redisUrl: config.redisUrl },
+    stores: { dataDir, postgresUrl: config.postgresUrl, sourceUrl: config.sourceUrl, redisUrl: config.redisUrl },
     clock,
     clockOffset: options.clockOffset,
     log,
@@ -161,14 +160,6 @@ async function openKeyring(project: Project, { config, localKey, clock, log }: K
   keyring.close()
   throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {
     hint: 'Make one: fabra keys create. Or set FABRA_API_KEYS.',
-  })
-}
-
-/** Addresses that are set are used or refused, never left aside in silence. */
-function refuseStores({ postgresUrl, sourceUrl }: Config): void {
-  if (postgresUrl === null && sourceUrl === null) return
-  throw new FabraError('invalid_config', 'This version of Fabra does not speak to PostgreSQL yet.', {
-    hint: 'Unset FABRA_POSTGRES_URL and FABRA_SOURCE_URL to run in laptop mode.',
   })
 }
 

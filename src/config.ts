@@ -101,6 +101,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
+  if (config.sourceUrl !== null && config.postgresUrl === null)
+    problems.push('FABRA_SOURCE_URL needs FABRA_POSTGRES_URL, where history is kept.')
   if (problems.length > 0) {
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }

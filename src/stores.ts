@@ -18,6 +18,10 @@ import type { TrainingStore } from './store/training-store.ts'
 export interface StoreAddresses {
   /** Absolute folder of the DuckDB file. */
   readonly dataDir: string
+  /** History and sources; null: the DuckDB file. */
+  readonly postgresUrl: string | null
+  /** Where SQL of features runs; null: where history is. */
+  readonly sourceUrl: string | null
   /** Null: latest values are in memory. */
   readonly redisUrl: string | null
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
@@ -38,26 +42,48 @@ export interface Stores {
   close(): Promise<void>
 }
 
-/** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable */
+/** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable, schema_mismatch */
 export async function openStores(addresses: StoreAddresses): Promise<Stores> {
-  const database = await openDatabase({ file: join(addresses.dataDir, 'fabra.duckdb') })
-  const latest = await openLatest(addresses)
+  const records = await openRecords(addresses)
+  const latest = await openLatest(addresses).catch(async (error: unknown) => {
+    await records.close()
+    throw error
+  })
   return {
-    sourceStore: createDuckdbSourceStore(database),
-    offline: createDuckdbOfflineStore(database),
-    online: latest.online,
-    sourceRows: createDuckdbSourceRows(database),
-    trainingStore: createDuckdbTrainingStore(database),
-    admin: createDuckdbAdminStore(database),
-    historyIn: 'duckdb',
-    health: () => ({ duckdb: 'ok', ...latest.health() }),
+    ...records,
+    ...latest,
+    health: () => ({ ...records.health(), ...latest.health() }),
     async close() {
       await latest.online.close()
-      await database.close()
+      await records.close()
     },
   }
 }
 
+/** What is recorded, and what it is computed from. */
+export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
+
+async function openRecords(addresses: StoreAddresses): Promise<Records> {
+  if (addresses.postgresUrl === null) return openFile(addresses)
+  const { openPostgresRecords } = await import('./stores-postgres.ts')
+  return openPostgresRecords(addresses.postgresUrl, addresses)
+}
+
+async function openFile({ dataDir }: StoreAddresses): Promise<Records> {
+  const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
+  return {
+    sourceStore: createDuckdbSourceStore(database),
+    offline: createDuckdbOfflineStore(database),
+    sourceRows: createDuckdbSourceRows(database),
+    trainingStore: createDuckdbTrainingStore(database),
+    admin: createDuckdbAdminStore(database),
+    historyIn: 'duckdb',
+    health: () => ({ duckdb: 'ok' }),
+    close: () => database.close(),
+  }
+}
+
+/** Latest values. */
 interface Latest {
   readonly online: OnlineStore
   health(): Readonly<Record<string, string>>

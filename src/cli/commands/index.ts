@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 import { checkCommand } from './check.ts'
+import { doctorCommand } from './doctor.ts'
 import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
 import { keysCommand } from './keys.ts'
@@ -26,5 +27,6 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   trainCommand(program, context, host)
   keysCommand(program, context, host)
   migrateCommand(program, context, host)
+  doctorCommand(program, context, host)
   versionCommand(program, context)
 }

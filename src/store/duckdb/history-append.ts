@@ -1,9 +1,10 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { createPace } from '../../pace.ts'
 import type { HistoryRow } from '../offline-store.ts'
+import type { SqlValue } from '../source-store.ts'
 import { ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { APPEND_OF_FEATURE, APPEND_WRITES, CATALOG } from './sql.ts'
+import { APPEND_WRITE, APPEND_WRITES, CATALOG } from './sql.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Rows told without a look at the clock. */
@@ -15,9 +16,10 @@ const CHUNK_ROWS = 2048
 export async function appendHistory(session: Session, rows: readonly HistoryRow[]): Promise<void> {
   const [first] = rows
   if (!first) return
-  const statement = rows.every((row) => isSameFeature(row, first)) ? await ofFeature(first, rows) : await ofWrites(rows)
-  if (statement) await session.repeat(statement.text, statement.parameters, ownDeadline())
-  else await inTransaction(session, async () => appendChunks(session, rows))
+  const texts = await asTexts(rows)
+  if (!texts) await inTransaction(session, async () => appendChunks(session, rows))
+  else if (texts.writes.length === 1) await session.repeat(APPEND_WRITE, [...shared(first), ...texts.perRow], ownDeadline())
+  else await session.repeat(APPEND_WRITES, [JSON.stringify(texts.writes), texts.writeOf, ...texts.perRow], ownDeadline())
 }
 
 /** Holds this thread meanwhile. */
@@ -32,58 +34,58 @@ function holdsNul(row: HistoryRow): boolean {
   return row.entityKey.includes('\0') || row.value?.includes('\0') === true
 }
 
-type Item = (row: HistoryRow) => string | number
-
-interface Statement {
-  readonly text: string
-  readonly parameters: readonly string[]
+function shared({ feature, fingerprint, availableAt, createdAt, origin }: HistoryRow): SqlValue[] {
+  return [feature, fingerprint, availableAt, createdAt, origin]
 }
 
-async function ofFeature({ feature, fingerprint, origin }: HistoryRow, rows: readonly HistoryRow[]): Promise<Statement | undefined> {
-  const times: Item[] = [(row) => row.eventAt, (row) => row.availableAt, (row) => row.createdAt]
-  const texts = await asTexts(rows, [(row) => row.entityKey, (row) => row.value ?? '', ...times, (row) => row.seq])
-  return texts && { text: APPEND_OF_FEATURE, parameters: [feature, fingerprint, origin, ...texts] }
+/** Items of the rows as texts that are apart by NUL. */
+interface Texts {
+  /** What the rows of one write share is told once for all of them. */
+  readonly writes: readonly object[]
+  /** The write of each row. */
+  readonly writeOf: string
+  /** Keys, values, event times, seqs. */
+  readonly perRow: readonly string[]
 }
 
-/** What the rows of one write share is told once for all of them. */
-async function ofWrites(rows: readonly HistoryRow[]): Promise<Statement | undefined> {
+/** In steps, so that requests are answered in between. Undefined where a NUL in a row would part the texts wrongly. */
+async function asTexts(rows: readonly HistoryRow[]): Promise<Texts | undefined> {
   const writes: object[] = []
-  let last: HistoryRow | undefined
-  const writeOf: Item = (row) => {
-    if (!last || !isSameWrite(row, last)) {
-      const { feature, fingerprint, origin, availableAt, createdAt } = row
-      writes.push({ write: String(writes.length), feature, fingerprint, origin, available_us: availableAt, created_us: createdAt })
-    }
-    last = row
-    return writes.length - 1
-  }
-  const texts = await asTexts(rows, [writeOf, (row) => row.entityKey, (row) => row.value ?? '', (row) => row.eventAt, (row) => row.seq])
-  return texts && { text: APPEND_WRITES, parameters: [JSON.stringify(writes), ...texts] }
-}
-
-/**
- * Each item of all rows as one text, the rows apart by NUL. In steps, so that requests are answered in between. Undefined where a NUL in a row would
- * part the texts wrongly.
- */
-async function asTexts(rows: readonly HistoryRow[], items: readonly Item[]): Promise<string[] | undefined> {
-  const texts = items.map((): string[] => [])
+  const columns: [string[], string[], string[], string[], string[]] = [[], [], [], [], []]
   const pace = createPace()
+  let last: HistoryRow | undefined
   for (let from = 0; from < rows.length; from += STEP_ROWS) {
     const wait = pace()
     if (wait) await wait
     const some = rows.slice(from, from + STEP_ROWS)
     if (some.some(holdsNul)) return undefined
-    for (const [i, item] of items.entries()) texts[i]?.push(some.map(item).join('\0'))
+    const writeOf: number[] = []
+    for (const row of some) {
+      if (!last || !isSameWrite(row, last)) {
+        const { feature, fingerprint, origin, availableAt, createdAt } = row
+        writes.push({ write: String(writes.length), feature, fingerprint, origin, available_us: availableAt, created_us: createdAt })
+      }
+      writeOf.push(writes.length - 1)
+      last = row
+    }
+    columns[0].push(writeOf.join('\0'))
+    columns[1].push(some.map((row) => row.entityKey).join('\0'))
+    columns[2].push(some.map((row) => row.value ?? '').join('\0'))
+    columns[3].push(some.map((row) => row.eventAt).join('\0'))
+    columns[4].push(some.map((row) => row.seq).join('\0'))
   }
-  return texts.map((parts) => parts.join('\0'))
-}
-
-function isSameFeature(a: HistoryRow, b: HistoryRow): boolean {
-  return a.feature === b.feature && a.fingerprint === b.fingerprint && a.origin === b.origin
+  const [writeOf = '', ...perRow] = columns.map((parts) => parts.join('\0'))
+  return { writes, writeOf, perRow }
 }
 
 function isSameWrite(a: HistoryRow, b: HistoryRow): boolean {
-  return isSameFeature(a, b) && a.availableAt === b.availableAt && a.createdAt === b.createdAt
+  return (
+    a.feature === b.feature &&
+    a.fingerprint === b.fingerprint &&
+    a.origin === b.origin &&
+    a.availableAt === b.availableAt &&
+    a.createdAt === b.createdAt
+  )
 }
 
 const COLUMN_TYPES = [VARCHAR, VARCHAR, VARCHAR, VARCHAR, TIMESTAMPTZ, TIMESTAMPTZ, TIMESTAMPTZ, BIGINT, VARCHAR]

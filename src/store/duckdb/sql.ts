@@ -189,25 +189,22 @@ WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VAR
 QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
 
 /**
- * Rows of one feature and origin ($1 … $3) in one statement; per row, as texts whose items are apart by NUL (which none of them holds): its key,
- * value (empty: a tombstone), times and seq. The engine takes such texts apart on its own threads. (A parameter without a type would have the
- * statement planned at each run.)
+ * Rows of one write in one statement. What they have in common ($1 … $5), then per row, as texts whose items are apart by NUL (which none of
+ * them holds): its key, value (empty: a tombstone), event time and seq. The engine takes such texts apart on its own threads.
  */
-export const APPEND_OF_FEATURE = `
+export const APPEND_WRITE = `
 INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
-SELECT $1::VARCHAR, $2::VARCHAR, entity_key, NULLIF(value, ''), make_timestamptz(CAST(event_us AS BIGINT)), make_timestamptz(CAST(available_us AS BIGINT)),
-  make_timestamptz(CAST(created_us AS BIGINT)), CAST(seq AS BIGINT), $3::VARCHAR
+SELECT $1, $2, entity_key, NULLIF(value, ''), make_timestamptz(CAST(event_us AS BIGINT)),
+  make_timestamptz(CAST($3 AS BIGINT)), make_timestamptz(CAST($4 AS BIGINT)), CAST(seq AS BIGINT), $5
 FROM (
   SELECT
-    UNNEST(string_split($4, chr(0))) AS entity_key,
-    UNNEST(string_split($5, chr(0))) AS value,
-    UNNEST(string_split($6, chr(0))) AS event_us,
-    UNNEST(string_split($7, chr(0))) AS available_us,
-    UNNEST(string_split($8, chr(0))) AS created_us,
+    UNNEST(string_split($6, chr(0))) AS entity_key,
+    UNNEST(string_split($7, chr(0))) AS value,
+    UNNEST(string_split($8, chr(0))) AS event_us,
     UNNEST(string_split($9, chr(0))) AS seq
 )`
 
-/** Rows of several features. $1: as JSON, what rows of one write have in common; then as above, with each row's write. Takes twice as long. */
+/** Rows of several writes. $1: as JSON, what rows of one write have in common; then as above, with each row's write before its key. Takes twice as long. */
 export const APPEND_WRITES = `
 INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
 SELECT w.feature, w.fingerprint, r.entity_key, NULLIF(r.value, ''), make_timestamptz(CAST(r.event_us AS BIGINT)),

@@ -1,0 +1,44 @@
+import type { Command } from 'commander'
+import { readConfig } from '../../config.ts'
+import type { CliContext } from '../context.ts'
+import type { CliProcess } from '../run.ts'
+
+const HELP = `
+Asks PostgreSQL and Redis whether they are fit for production, and the sources of the
+definitions whether their tables have an index. Changes nothing, shows no password.
+Exit code 1 when something will not work.
+
+Examples:
+  $ fabra doctor
+  $ fabra doctor features.ts --json`
+
+const MARKS = { ok: ['ok', 32], warning: ['warning', 33], problem: ['problem', 31] } as const
+
+export function doctorCommand(program: Command, context: CliContext, host: CliProcess): void {
+  program
+    .command('doctor')
+    .description('find what stands in the way of production, and how to mend it')
+    .argument('[files...]', 'definition files (default: features.ts, where it is there)')
+    .addHelpText('after', HELP)
+    .action((files: readonly string[]) => doctor(files, context, host))
+}
+
+async function doctor(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const { existsSync } = await import('node:fs')
+  const { join } = await import('node:path')
+  const { featureFiles } = await import('../feature-files.ts')
+  const hasFiles = given.length > 0 || existsSync(join(host.cwd, 'features.ts'))
+  const { examine } = await import('../../doctor.ts')
+  const findings = await examine(config, hasFiles ? featureFiles(given, host.cwd) : [])
+  if (findings.some(({ state }) => state === 'problem')) context.setExitCode(1)
+  if (context.json) {
+    context.stdout(`${JSON.stringify({ findings })}\n`)
+    return
+  }
+  for (const { subject, state, message, fix } of findings) {
+    const [word, colour] = MARKS[state]
+    const mark = context.color ? `\u001b[${colour}m${word.padEnd(8)}\u001b[0m` : word.padEnd(8)
+    context.stdout(`${mark} ${subject}: ${message}\n${fix === null ? '' : `         → ${fix}\n`}`)
+  }
+}
