@@ -165,4 +165,5 @@ async function openKeyring(project: Project, { config, localKey, clock, log }: K
 
 export type { HttpServer } from './http/server.ts'
 export { checkProject } from './project.ts'
+export { engineVersion } from './store/duckdb/engine-version.ts'
 export { readTableFile } from './store/duckdb/table-file.ts'

@@ -27,3 +27,9 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
     })
   })
 }
+
+/** As featureFiles; definitions in Python count where there are none in TypeScript. @throws FabraError definition_not_found */
+export function deployFeatureFiles(given: readonly string[], cwd: string): readonly string[] {
+  const python = join(cwd, 'features.py')
+  return given.length === 0 && !existsSync(join(cwd, 'features.ts')) && existsSync(python) ? [python] : featureFiles(given, cwd)
+}

@@ -70,6 +70,8 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
+  [/^(yaml|smol-toml)$/, 'deploy'],
+  [/^diff$/, 'cli'],
 ]
 
 /** Words in code (not in comments) that only one file may use. */

@@ -2,8 +2,10 @@ import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 import { checkCommand } from './check.ts'
+import { deployCommand } from './deploy.ts'
 import { doctorCommand } from './doctor.ts'
 import { getCommand } from './get.ts'
+import { healthcheckCommand } from './healthcheck.ts'
 import { initCommand } from './init.ts'
 import { keysCommand } from './keys.ts'
 import { listCommand } from './list.ts'
@@ -12,6 +14,7 @@ import { pushCommand } from './push.ts'
 import { refreshCommand } from './refresh.ts'
 import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
+import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
 import { versionCommand } from './version.ts'
 
@@ -28,5 +31,8 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   keysCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
+  deployCommand(program, context, host)
+  setupCommand(program, context)
+  healthcheckCommand(program, context, host)
   versionCommand(program, context)
 }

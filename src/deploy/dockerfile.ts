@@ -1,0 +1,158 @@
+import { type Arch, type DeployFile, type DeployOptions, EXECUTABLE, type PackageManager, PORT, serveArguments } from './platform.ts'
+import { comment } from './text.ts'
+
+/** Not root, in every base: the number is what distroless calls "nonroot". */
+export const USER = '65532:65532'
+const HOME = '/home/nonroot'
+
+/** Holds /usr/local/bin/fabra and nothing else; written beside the Dockerfile. */
+export function archiveName(arch: Arch): string {
+  return `fabra-linux-${arch}.tar.gz`
+}
+
+interface Installer {
+  readonly image: string
+  readonly files: readonly string[]
+  readonly command: readonly string[]
+}
+
+const INSTALLERS: Readonly<Record<PackageManager, Installer>> = {
+  npm: {
+    image: 'docker.io/library/node:24-bookworm-slim',
+    files: ['package.json', 'package-lock.json'],
+    command: ['npm', 'ci', '--omit=dev'],
+  },
+  yarn: {
+    image: 'docker.io/library/node:24-bookworm-slim',
+    files: ['package.json', 'yarn.lock'],
+    command: ['corepack', 'yarn', 'install', '--immutable'],
+  },
+  pnpm: {
+    image: 'docker.io/library/node:24-bookworm-slim',
+    files: ['package.json', 'pnpm-lock.yaml'],
+    command: ['corepack', 'pnpm', 'install', '--frozen-lockfile', '--prod', '--node-linker=hoisted'],
+  },
+  bun: {
+    image: 'docker.io/oven/bun:1-slim',
+    files: ['package.json', 'bun.lock'],
+    command: ['bun', 'install', '--frozen-lockfile', '--production'],
+  },
+}
+
+export interface ImageNeeds {
+  /** Where nothing else makes /tmp writable while the root file system is read-only. */
+  readonly temporaryVolume: boolean
+}
+
+/** Dockerfile, .dockerignore and, for Python, requirements.txt: the same for every platform, so that one folder can serve several. */
+export function imageFiles(options: DeployOptions, needs: ImageNeeds = { temporaryVolume: false }): DeployFile[] {
+  const isPython = options.definitions.some((file) => file.endsWith('.py'))
+  return [
+    { path: 'Dockerfile', text: dockerfile(options, isPython, needs) },
+    { path: '.dockerignore', text: ignored(), ifMissing: true },
+    ...(isPython
+      ? [{ path: 'requirements.txt', text: '# Packages that the Python definitions import, one a line.\n', ifMissing: true }]
+      : []),
+  ]
+}
+
+function dockerfile(options: DeployOptions, isPython: boolean, needs: ImageNeeds): string {
+  const installer = options.packages === null ? null : INSTALLERS[options.packages]
+  const { files, folders } = options.project
+  const lines = [
+    ...(isPython ? pythonBase() : ['FROM gcr.io/distroless/cc-debian12:nonroot']),
+    `LABEL org.opencontainers.image.title=${JSON.stringify(options.name)} org.opencontainers.image.version=${JSON.stringify(options.version)}`,
+    `ADD ${exec([archiveName(options.arch), '/usr/local/bin/'])}`,
+    `ENV FABRA_ENV=production FABRA_CACHE_DIR=${HOME}/.cache/fabra FABRA_DATA_DIR=/tmp/fabra`,
+    `USER ${USER}`,
+    '# Unpacks the native library now, so that the root file system can be read-only.',
+    `RUN ${exec([EXECUTABLE, 'version', '--unpack'])}`,
+    'WORKDIR /app',
+    ...(installer === null ? [] : [`COPY --from=packages ${exec(['/app/node_modules', './node_modules'])}`]),
+    ...(files.length === 0 ? [] : [`COPY --chown=${USER} ${exec([...files, './'])}`]),
+    ...folders.map((folder) => `COPY --chown=${USER} ${exec([folder, `./${folder}/`])}`),
+    ...(needs.temporaryVolume ? ['VOLUME /tmp'] : []),
+    `EXPOSE ${PORT}`,
+    `HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ${exec([EXECUTABLE, 'healthcheck'])}`,
+    'STOPSIGNAL SIGTERM',
+    `ENTRYPOINT ${exec([EXECUTABLE])}`,
+    `CMD ${exec(serveArguments(options))}`,
+  ]
+  const stages = [...(installer === null ? [] : [packagesStage(installer)]), lines]
+  return `${comment(header(options))}${stages.map((lines) => `\n${lines.join('\n')}\n`).join('')}`
+}
+
+function header(options: DeployOptions): string[] {
+  const platform = options.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'
+  return [
+    'The image of these features, written by "fabra deploy". Build it in this folder:',
+    `  docker build --platform ${platform} --tag ${options.name}:${options.version} .`,
+    `${archiveName(options.arch)} holds the executable. The server needs FABRA_POSTGRES_URL, FABRA_REDIS_URL and FABRA_API_KEYS.`,
+  ]
+}
+
+function packagesStage(installer: Installer): string[] {
+  return [
+    `FROM ${installer.image} AS packages`,
+    'WORKDIR /app',
+    `COPY ${exec([...installer.files, './'])}`,
+    `RUN ${exec(installer.command)}`,
+  ]
+}
+
+function pythonBase(): string[] {
+  return [
+    'FROM docker.io/library/python:3.13-slim-bookworm',
+    `RUN ${exec(['install', '--directory', '--owner=65532', '--group=65532', HOME])}`,
+    `ENV HOME=${HOME} PYTHONDONTWRITEBYTECODE=1`,
+    `COPY ${exec(['requirements.txt', '/tmp/'])}`,
+    `RUN ${exec(['pip', 'install', '--no-cache-dir', '--requirement', '/tmp/requirements.txt'])}`,
+  ]
+}
+
+/** The form without a shell: there is none in the image. */
+function exec(words: readonly string[]): string {
+  return `[${words.map((word) => JSON.stringify(word)).join(', ')}]`
+}
+
+/** What must never be in an image, at any depth. */
+const SECRETS = [
+  '.env',
+  '.env.*',
+  '*.pem',
+  '*.key',
+  '*.p12',
+  '*.pfx',
+  'id_rsa*',
+  'id_ed25519*',
+  '.npmrc',
+  '.pypirc',
+  '.netrc',
+  '.aws',
+  '.gcloud',
+  '.ssh',
+]
+const LEFT_OUT = [
+  '.git',
+  '.fabra',
+  'node_modules',
+  '.venv',
+  '__pycache__',
+  '*.pyc',
+  '*.log',
+  '*.duckdb',
+  '*.duckdb.wal',
+  '.DS_Store',
+  '.idea',
+  '.vscode',
+]
+
+function ignored(): string {
+  return [
+    '# What stays out of the image: secrets, and what is made again there.',
+    ...[...SECRETS, ...LEFT_OUT].map((pattern) => `**/${pattern}`),
+    'Dockerfile',
+    '.dockerignore',
+    '',
+  ].join('\n')
+}

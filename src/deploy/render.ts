@@ -1,0 +1,76 @@
+import { archiveName, imageFiles } from './dockerfile.ts'
+import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, STOP_SECONDS } from './platform.ts'
+import { regionsOf } from './regions.ts'
+import { type Data, yamlText } from './text.ts'
+
+export const render: Platform = {
+  name: 'render',
+  title: 'Render',
+  regions: regionsOf('render', 'virginia'),
+  nameRule: nameRule(40),
+  archs: ['x64'],
+  maxReplicas: 100,
+  needsImage: true,
+  plan: (options) => ({
+    files: [...imageFiles(options), { path: 'render.yaml', text: yamlText(header(options), blueprint(options)) }],
+    next: next(options),
+    secrets: ['FABRA_API_KEYS'],
+  }),
+}
+
+function blueprint({ name, region, replicas }: DeployOptions): Data {
+  const postgres = `${name}-postgres`
+  const redis = `${name}-redis`
+  return {
+    services: [
+      {
+        type: 'web',
+        name,
+        runtime: 'docker',
+        plan: 'standard',
+        region,
+        dockerfilePath: './Dockerfile',
+        dockerContext: '.',
+        numInstances: replicas,
+        healthCheckPath: '/ready',
+        maxShutdownDelaySeconds: STOP_SECONDS,
+        autoDeployTrigger: 'commit',
+        envVars: [
+          { key: 'FABRA_ENV', value: 'production' },
+          { key: 'FABRA_POSTGRES_URL', fromDatabase: { name: postgres, property: 'connectionString' } },
+          { key: 'FABRA_REDIS_URL', fromService: { type: 'keyvalue', name: redis, property: 'connectionString' } },
+          // Asked for once, in the dashboard.
+          { key: 'FABRA_API_KEYS', sync: false },
+        ],
+      },
+      // Values that were evicted would be missing until their next refresh. No address may connect from outside.
+      { type: 'keyvalue', name: redis, plan: 'starter', region, maxmemoryPolicy: 'noeviction', ipAllowList: [] },
+    ],
+    databases: [
+      { name: postgres, plan: 'basic-1gb', region, postgresMajorVersion: '17', databaseName: 'fabra', user: 'fabra', ipAllowList: [] },
+    ],
+  }
+}
+
+function header({ name }: DeployOptions): string[] {
+  return [
+    `${name} on Render, written by "fabra deploy render". Next: commit these files, push, and`,
+    'create a Blueprint from the repository: https://dashboard.render.com/select-repo?type=blueprint',
+  ]
+}
+
+function next(options: DeployOptions): Deployment['next'] {
+  const files = `render.yaml Dockerfile .dockerignore ${archiveName(options.arch)}`
+  return [
+    keyStep(options),
+    {
+      why: 'Render builds what is in the repository, the executable too',
+      command: `git add --force ${files} && git commit --message "Deploy to Render" && git push`,
+    },
+    {
+      why: 'create the Blueprint; for FABRA_API_KEYS paste what stands behind FABRA_API_KEYS=',
+      command: 'open "https://dashboard.render.com/select-repo?type=blueprint"',
+    },
+    { why: 'look', command: `curl https://${options.name}.onrender.com/ready` },
+  ]
+}

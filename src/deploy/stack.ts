@@ -1,0 +1,83 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are references that others resolve.
+/** PostgreSQL and Redis for one machine, hardened: for `fabra deploy docker` and `fabra setup`. */
+import type { DeployFile } from './platform.ts'
+import { comment, type Data, yamlText } from './text.ts'
+
+export interface StackPorts {
+  readonly postgres: number
+  readonly redis: number
+}
+
+/** The two servers for a Fabra that runs on the machine itself. @param options.secret Text for passwords. */
+export function stackFiles({ ports, secret }: { readonly ports: StackPorts; readonly secret: () => string }): DeployFile[] {
+  const header = [
+    'PostgreSQL and Redis for Fabra on this machine, written by "fabra setup". Next: docker compose up --detach --wait',
+    'Passwords are in .env: keep it out of git.',
+  ]
+  const services = { postgres: postgresService(ports.postgres), redis: redisService(ports.redis) }
+  return [
+    { path: 'compose.yaml', text: yamlText(header, { services, volumes: stackVolumes() }) },
+    { path: '.env', text: environmentFile({ secret, addresses: ports }), mode: 0o600 },
+  ]
+}
+
+/** @param addresses Where Fabra, outside of the stack, finds the servers; null: it runs inside. */
+export function environmentFile({ secret, addresses }: { readonly secret: () => string; readonly addresses: StackPorts | null }): string {
+  const [postgres, redis] = [secret(), secret()]
+  const lines = [`POSTGRES_PASSWORD=${postgres}`, `REDIS_PASSWORD=${redis}`]
+  if (addresses) {
+    lines.push(
+      'FABRA_ENV=production',
+      `FABRA_POSTGRES_URL=postgres://fabra:${postgres}@127.0.0.1:${addresses.postgres}/fabra`,
+      `FABRA_REDIS_URL=redis://:${redis}@127.0.0.1:${addresses.redis}`,
+    )
+  }
+  return `${comment(['Generated passwords. Keep this file out of git.'])}${lines.join('\n')}\n`
+}
+
+/** @param port On this machine; null: reached from inside the stack only. */
+export function postgresService(port: number | null): Data {
+  return {
+    image: 'docker.io/library/postgres:17-bookworm',
+    restart: 'unless-stopped',
+    ...(port === null ? {} : { ports: [`127.0.0.1:${port}:5432`] }),
+    environment: { POSTGRES_USER: 'fabra', POSTGRES_DB: 'fabra', POSTGRES_PASSWORD: '${POSTGRES_PASSWORD:?}' },
+    volumes: ['postgres:/var/lib/postgresql/data'],
+    healthcheck: {
+      test: ['CMD', 'pg_isready', '--username=fabra', '--dbname=fabra'],
+      interval: '5s',
+      timeout: '3s',
+      retries: 10,
+      start_period: '30s',
+    },
+    ...HARDENED,
+    // It hands its folder over and then runs as its own user.
+    cap_add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'],
+    tmpfs: ['/tmp', '/run/postgresql'],
+    shm_size: '256mb',
+    stop_grace_period: '60s',
+  }
+}
+
+/** Values that were evicted would be missing until their next refresh: it refuses writes before it forgets. */
+export function redisService(port: number | null): Data {
+  return {
+    image: 'docker.io/library/redis:8-bookworm',
+    restart: 'unless-stopped',
+    command: ['redis-server', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--requirepass', '${REDIS_PASSWORD:?}'],
+    ...(port === null ? {} : { ports: [`127.0.0.1:${port}:6379`] }),
+    environment: { REDISCLI_AUTH: '${REDIS_PASSWORD:?}' },
+    volumes: ['redis:/data'],
+    healthcheck: { test: ['CMD', 'redis-cli', 'ping'], interval: '5s', timeout: '3s', retries: 10, start_period: '10s' },
+    ...HARDENED,
+    cap_add: ['CHOWN', 'DAC_OVERRIDE', 'SETGID', 'SETUID'],
+    tmpfs: ['/tmp'],
+    stop_grace_period: '30s',
+  }
+}
+
+export function stackVolumes(): Data {
+  return { postgres: {}, redis: {} }
+}
+
+const HARDENED: Data = { read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] }

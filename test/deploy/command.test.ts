@@ -1,0 +1,309 @@
+/** `fabra deploy` and `fabra setup` as people meet them, in this process: what they write, what they refuse. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '../../src/cli/run.ts'
+import { platforms } from '../../src/deploy/platforms.ts'
+import { temporaryFolder } from '../support/binary.ts'
+import { deployOptions, platformOf } from './options.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = temporaryFolder()
+  writeFileSync(join(folder, 'features.ts'), FEATURES)
+  writeFileSync(join(folder, 'linux'), elf(62))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const FEATURES = `import { entity, feature } from 'fabra'
+export const User = entity('User', { key: 'user_id' })
+export const one = feature({ entity: User, refresh: 0, type: 'int' }, () => 1)
+`
+
+/** The head of a program for Linux: 62 is x64, 183 arm64. */
+function elf(machine: number): Uint8Array {
+  const bytes = new Uint8Array(100)
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+  bytes[18] = machine
+  return bytes
+}
+
+async function fabra(args: readonly string[], env: Record<string, string> = {}) {
+  let stdout = ''
+  let stderr = ''
+  const exitCode = await run(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    cwd: folder,
+    env,
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    onSignal: () => undefined,
+  })
+  return { exitCode, stdout, stderr }
+}
+
+const deploy = (...args: string[]) => fabra(['deploy', ...args, '--executable', 'linux'])
+const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+const names = () => readdirSync(folder).sort()
+
+describe('fabra deploy', () => {
+  test.each(platforms.map((platform) => platform.name))('%s writes files and says what to run next, an API key among it', async (name) => {
+    const { exitCode, stdout } = await deploy(name, '--name', 'my-features')
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('fabra keys create')
+    expect(stdout).not.toMatch(/<[^ ].*?>|YOUR[-_ ]|CHANGE_?ME|TODO/)
+    const { files } = platformOf(name).plan(deployOptions(platformOf(name)))
+    for (const { path } of files) expect(existsSync(join(folder, path))).toBe(true)
+  })
+
+  test('serves several platforms from one folder', async () => {
+    for (const { name } of platforms.filter((one) => one.name !== 'ecs'))
+      expect((await deploy(name, '--name', 'my-features')).exitCode).toBe(0)
+  })
+
+  test('packs the executable so that the image finds it, the same bytes each time', async () => {
+    await deploy('fly', '--name', 'a')
+    const archive = readFileSync(join(folder, 'fabra-linux-x64.tar.gz'))
+    const files = await new Bun.Archive(archive).files()
+    expect([...files.keys()]).toEqual(['fabra'])
+    expect(Buffer.from((await files.get('fabra')?.bytes()) ?? []).equals(elf(62))).toBe(true)
+    await deploy('fly', '--name', 'a', '--output', 'elsewhere')
+    expect(readFileSync(join(folder, 'elsewhere/fabra-linux-x64.tar.gz')).equals(archive)).toBe(true)
+  })
+
+  test('does nothing the second time', async () => {
+    await deploy('fly', '--name', 'a')
+    const { exitCode, stdout } = await deploy('fly', '--name', 'a')
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('Unchanged:')
+    expect(stdout).not.toContain('Written:')
+  })
+
+  test('makes the output folder a whole one to build in', async () => {
+    mkdirSync(join(folder, 'lib'))
+    writeFileSync(join(folder, 'lib/money.ts'), 'export {}')
+    writeFileSync(join(folder, 'lib/.env'), 'SECRET=1')
+    writeFileSync(join(folder, 'server.key'), 'secret')
+    await deploy('fly', '--name', 'a', '--output', 'out/fly')
+    expect(readFileSync(join(folder, 'out/fly/features.ts'), 'utf8')).toBe(FEATURES)
+    expect(existsSync(join(folder, 'out/fly/lib/money.ts'))).toBe(true)
+    expect(existsSync(join(folder, 'out/fly/lib/.env')) || existsSync(join(folder, 'out/fly/server.key'))).toBe(false)
+    expect(readFileSync(join(folder, 'out/fly/Dockerfile'), 'utf8')).not.toContain('server.key')
+  })
+
+  test('keeps a .dockerignore and a requirements.txt of your own', async () => {
+    writeFileSync(join(folder, '.dockerignore'), 'mine')
+    writeFileSync(join(folder, 'features.py'), '')
+    writeFileSync(join(folder, 'requirements.txt'), 'numpy==2.1.0\n')
+    const { stdout } = await deploy('fly', '--name', 'a', '-f', 'features.py')
+    expect(stdout).toContain('Kept:')
+    expect([read('.dockerignore'), read('requirements.txt')]).toEqual(['mine', 'numpy==2.1.0\n'])
+  })
+
+  test('takes a region in the words of any platform', async () => {
+    const { stdout } = await deploy('ecs', '--name', 'a', '--region', 'IAD')
+    expect(stdout).toContain('us-east-1')
+    expect(stdout).toContain('"IAD" is us-east-1 on AWS ECS.')
+  })
+
+  test('installs the packages that definitions import by the lock file that is there', async () => {
+    writeFileSync(join(folder, 'package.json'), '{"dependencies":{"dayjs":"1.11.13","fabra":"0.1.0"}}')
+    expect(await deploy('fly', '--name', 'a')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no lock file') })
+    writeFileSync(join(folder, 'package-lock.json'), '{}')
+    await deploy('fly', '--name', 'a')
+    expect(read('Dockerfile')).toContain('RUN ["npm", "ci", "--omit=dev"]')
+  })
+
+  test('--dry-run prints every file and writes none', async () => {
+    const { exitCode, stdout } = await fabra(['deploy', 'docker', '--name', 'a', '--dry-run'])
+    expect(exitCode).toBe(0)
+    for (const name of ['Dockerfile', '.dockerignore', 'compose.yaml', '.env']) expect(stdout).toContain(`==> ${name} <==`)
+    expect(stdout).toContain('POSTGRES_PASSWORD=(generated)')
+    expect(names()).toEqual(['features.ts', 'linux'])
+  })
+
+  test('--diff shows what --force would change, and --force changes it', async () => {
+    await deploy('fly', '--name', 'a')
+    writeFileSync(join(folder, 'fly.toml'), read('fly.toml').replace('1gb', '2gb'))
+    const { stdout } = await fabra(['deploy', 'fly', '--name', 'a', '--diff'])
+    expect(stdout).toContain('-memory = "2gb"\n+memory = "1gb"')
+    expect(read('fly.toml')).toContain('2gb')
+    expect(await deploy('fly', '--name', 'a', '--force')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('Replaced:\n  fly.toml'),
+    })
+    expect(read('fly.toml')).toContain('1gb')
+  })
+
+  test('--json tells files and commands', async () => {
+    const { stdout } = await deploy('fly', '--name', 'a', '--json')
+    const told = JSON.parse(stdout) as { files: { path: string; state: string }[]; next: { command: string }[] }
+    expect(told.files).toContainEqual({ path: 'fly.toml', state: 'written' })
+    expect(told.next.map((step) => step.command)).toContain('fabra keys create --name a')
+  })
+})
+
+describe('fabra deploy writes nothing and says why for', () => {
+  const refusals: [what: string, args: string[], says: string][] = [
+    ['a name with a quote', ['fly', '--name', 'a"b'], '--name "a"b" is no name on Fly.io.'],
+    ['a name with a line break', ['render', '--name', 'a\nb: c'], 'is no name on Render.'],
+    ['a name that ends with a hyphen', ['ecs', '--name', 'a-'], 'is no name on AWS ECS.'],
+    ['an empty name', ['docker', '--name', ''], 'is no name on Docker Compose.'],
+    ['a name that is too long', ['cloudrun', '--name', 'a'.repeat(50)], 'is no name on Cloud Run.'],
+    ['a region nobody has', ['fly', '--region', 'mars', '--name', 'a'], 'Fly.io has no region "mars".'],
+    ['a region the platform has not', ['render', '--region', 'nrt', '--name', 'a'], 'Render has no region "nrt".'],
+    ['a region where there are none', ['docker', '--region', 'iad', '--name', 'a'], 'Docker Compose has no regions.'],
+    ['a platform nobody knows', ['heroku', '--name', 'a'], '"heroku" is no platform.'],
+    ['no replicas', ['fly', '--name', 'a', '--replicas', '0'], '--replicas "0" is not possible on Fly.io.'],
+    ['half a replica', ['fly', '--name', 'a', '--replicas', '1.5'], '--replicas "1.5" is not possible on Fly.io.'],
+    ['a wrong account', ['ecs', '--name', 'a', '--account', '12'], '--account "12" is no id of that kind.'],
+    ['a project where none is known', ['fly', '--name', 'a', '--project', 'acme-prod'], '--project is for cloudrun, not fly.'],
+    ['a features file that is not there', ['fly', '--name', 'a', '-f', 'x.ts'], 'The file x.ts does not exist.'],
+    ['a features file outside of the folder', ['fly', '--name', 'a', '-f', '/etc/hostname'], '/etc/hostname is not in'],
+    ['no name at all', ['fly'], 'Required option "--name <name>" not specified.'],
+  ]
+  test.each(refusals)('%s', async (_what, args, says) => {
+    const { exitCode, stdout, stderr } = await deploy(...args)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+    expect(stderr).toContain(says)
+    expect(names()).toEqual(['features.ts', 'linux'])
+  })
+
+  test('a file that is there: all of them are named', async () => {
+    writeFileSync(join(folder, 'fly.toml'), 'mine')
+    mkdirSync(join(folder, 'Dockerfile'))
+    const { exitCode, stderr } = await deploy('fly', '--name', 'a')
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('already has Dockerfile, fly.toml with other contents. Nothing was written.')
+    expect(names()).toEqual(['Dockerfile', 'features.ts', 'fly.toml', 'linux'])
+  })
+
+  test('a link that points nowhere', async () => {
+    symlinkSync('/nowhere', join(folder, 'fly.toml'))
+    expect(await deploy('fly', '--name', 'a')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has fly.toml') })
+    expect(names()).toEqual(['features.ts', 'fly.toml', 'linux'])
+  })
+
+  test('a folder that cannot be written', async () => {
+    // Unlike permissions, this stops root as well.
+    writeFileSync(join(folder, 'file'), '')
+    for (const output of ['file', 'file/below', '/proc/nowhere']) {
+      const { exitCode, stderr } = await deploy('fly', '--name', 'a', '--output', output)
+      expect({ output, exitCode }).toEqual({ output, exitCode: 1 })
+      expect(stderr).toContain('Nothing was left behind.')
+    }
+    expect(names()).toEqual(['features.ts', 'file', 'linux'])
+  })
+
+  test('a failure halfway: what was replaced is back', async () => {
+    await deploy('railway', '--name', 'a')
+    writeFileSync(join(folder, 'Dockerfile'), 'mine')
+    // The last file has no place: its folder is a file now.
+    rmSync(join(folder, '.railway'), { recursive: true })
+    writeFileSync(join(folder, '.railway'), '')
+    const before = names()
+    expect(await deploy('railway', '--name', 'a', '--force')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('Nothing was left behind.'),
+    })
+    expect({ names: names(), dockerfile: read('Dockerfile') }).toEqual({ names: before, dockerfile: 'mine' })
+  })
+
+  test('an executable of another system or processor', async () => {
+    expect(await fabra(['deploy', 'fly', '--name', 'a', '--executable', 'features.ts'])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('features.ts is no executable for Linux'),
+    })
+    writeFileSync(join(folder, 'linux'), elf(183))
+    expect(await deploy('fly', '--name', 'a')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('Fly.io runs x64, and the executable is for arm64.'),
+    })
+    expect(await deploy('ecs', '--name', 'a')).toMatchObject({ exitCode: 0 })
+    expect(read('task-definition.json')).toContain('ARM64')
+  })
+})
+
+describe('fabra deploy --release', () => {
+  test('takes the archive that SHA256SUMS names, and no other', async () => {
+    const archive = Bun.gzipSync(new Uint8Array(await new Bun.Archive({ fabra: elf(62), LICENSE: 'text' }).bytes()))
+    const sum = new Bun.CryptoHasher('sha256').update(archive).digest('hex')
+    let sums = `${sum}  fabra-v1.2.3-linux-x64.tar.gz\n`
+    using server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: (request) => (request.url.endsWith('SHA256SUMS') ? new Response(sums) : new Response(archive)),
+    })
+    const from = (...more: string[]) => fabra(['deploy', 'fly', '--name', 'a', '--release', `http://127.0.0.1:${server.port}/v1/`, ...more])
+    expect(await from()).toMatchObject({ exitCode: 0 })
+    expect(names()).toContain('fabra-linux-x64.tar.gz')
+    sums = sums.replace(/^..../, '0000')
+    expect(await from('--output', 'other')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is not what SHA256SUMS says') })
+    sums = ''
+    expect(await from('--output', 'other')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('names no archive for linux-x64'),
+    })
+    expect(existsSync(join(folder, 'other'))).toBe(false)
+  })
+})
+
+describe('fabra deploy --check', () => {
+  const ENV = { FABRA_POSTGRES_URL: 'postgres://x', FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: 'x' }
+
+  test('finds nothing where all is well', async () => {
+    expect(await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).toMatchObject({
+      exitCode: 0,
+      stdout: 'Nothing was found that would fail on Fly.io.\n',
+    })
+    expect(names()).toEqual(['features.ts', 'linux'])
+  })
+
+  test('finds missing secrets, a broken file and a source that is only here', async () => {
+    writeFileSync(join(folder, '.env'), 'FABRA_API_KEYS=x\n')
+    writeFileSync(join(folder, 'rows.csv'), 'user_id,created_at\nu1,2026-01-01T00:00:00Z\n')
+    writeFileSync(
+      join(folder, 'features.ts'),
+      `${FEATURES}import { source } from 'fabra'\nexport const rows = source('rows', { timestamp: 'created_at', file: './rows.csv' })\n`,
+    )
+    const { exitCode, stdout } = await fabra(['deploy', 'fly', '--name', 'a', '--check'])
+    expect(exitCode).toBe(1)
+    expect(stdout).toContain('FABRA_POSTGRES_URL: is set neither here nor in .env')
+    expect(stdout).not.toContain('FABRA_API_KEYS:')
+    expect(stdout).toContain('source "rows": its rows are in a file of this machine')
+    writeFileSync(join(folder, 'features.ts'), `${FEATURES}export const x = \n`)
+    expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).stdout).toContain('features.ts')
+  })
+})
+
+describe('fabra setup', () => {
+  test('writes a stack with passwords that nobody else can read', async () => {
+    const { exitCode, stdout } = await fabra(['setup', 'stack'])
+    expect(exitCode).toBe(0)
+    expect(statSync(join(folder, 'stack/.env')).mode & 0o777).toBe(0o600)
+    const env = Object.fromEntries(
+      read('stack/.env')
+        .matchAll(/^(\w+)=(.*)$/gm)
+        .map(([, name, value]) => [name, value]),
+    )
+    expect(env['POSTGRES_PASSWORD']).toMatch(/^[\w-]{32}$/)
+    expect(env['POSTGRES_PASSWORD']).not.toBe(env['REDIS_PASSWORD'])
+    expect(new URL(env['FABRA_POSTGRES_URL'] ?? '').password).toBe(env['POSTGRES_PASSWORD'])
+    expect(new URL(env['FABRA_REDIS_URL'] ?? '').password).toBe(env['REDIS_PASSWORD'])
+    expect(stdout).not.toContain(env['POSTGRES_PASSWORD'])
+  })
+
+  test('never replaces passwords by itself', async () => {
+    await fabra(['setup'])
+    const before = read('.env')
+    chmodSync(join(folder, '.env'), 0o600)
+    expect(await fabra(['setup'])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has .env') })
+    expect(read('.env')).toBe(before)
+    expect(await fabra(['setup', '--redis-port', '99999'])).toMatchObject({ exitCode: 2 })
+  })
+})

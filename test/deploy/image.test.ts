@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'bun:test'
+import { validate } from 'dockerfile-utils'
+import { platforms } from '../../src/deploy/platforms.ts'
+import { deployOptions, fileOf, optionsToTry, platformOf } from './options.ts'
+
+const fly = platformOf('fly')
+
+describe('the Dockerfile', () => {
+  test('passes the linter of the Dockerfile language server, whatever the options', () => {
+    for (const platform of platforms.filter((one) => one.needsImage))
+      for (const options of optionsToTry(platform)) expect(validate(fileOf(platform, options, 'Dockerfile'))).toEqual([])
+  })
+
+  test('is the same for every platform that has no needs of its own', () => {
+    const texts = ['fly', 'cloudrun', 'render', 'railway', 'docker'].map((name) =>
+      fileOf(platformOf(name), deployOptions(platformOf(name)), 'Dockerfile'),
+    )
+    expect(new Set(texts).size).toBe(1)
+  })
+
+  test('never runs the server as root, and checks its health without a shell', () => {
+    for (const options of optionsToTry(fly)) {
+      const lines = fileOf(fly, options, 'Dockerfile').split('\n')
+      expect(lines.filter((line) => line.startsWith('USER ')).at(-1)).toBe('USER 65532:65532')
+      expect(lines.find((line) => line.startsWith('HEALTHCHECK'))).toEndWith('CMD ["/usr/local/bin/fabra", "healthcheck"]')
+      expect(lines.filter((line) => /^(ENTRYPOINT|CMD|RUN) /.test(line) && !/^\w+ \[.*\]$/.test(line))).toEqual([])
+    }
+  })
+
+  test('copies what it is told to and nothing else', () => {
+    const options = deployOptions(fly, { project: { files: ['features.ts', 'a b.ts'], folders: ['lib'] } })
+    const copies = fileOf(fly, options, 'Dockerfile')
+      .split('\n')
+      .filter((line) => line.startsWith('COPY'))
+    expect(copies).toEqual(['COPY --chown=65532:65532 ["features.ts", "a b.ts", "./"]', 'COPY --chown=65532:65532 ["lib", "./lib/"]'])
+  })
+
+  test('has Python where a definition is written in it, with the packages of requirements.txt', () => {
+    const files = fly.plan(deployOptions(fly, { definitions: ['features.py'] })).files
+    expect(files.find((file) => file.path === 'Dockerfile')?.text).toContain('FROM docker.io/library/python:3.13-slim-bookworm')
+    expect(files.find((file) => file.path === 'requirements.txt')).toMatchObject({ ifMissing: true })
+  })
+})
+
+describe('.dockerignore', () => {
+  test('keeps secrets out at any depth', () => {
+    const lines = fileOf(fly, deployOptions(fly), '.dockerignore').split('\n')
+    for (const secret of ['**/.env', '**/.env.*', '**/*.pem', '**/.git', '**/.npmrc', '**/.aws']) expect(lines).toContain(secret)
+  })
+})

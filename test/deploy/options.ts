@@ -1,0 +1,50 @@
+import type { DeployOptions, Platform } from '../../src/deploy/platform.ts'
+import { platforms } from '../../src/deploy/platforms.ts'
+
+/** What a user with one features file gets, unless a test says otherwise. */
+export function deployOptions(platform: Platform, other: Partial<DeployOptions> = {}): DeployOptions {
+  return {
+    name: 'my-features',
+    region: platform.regions?.fallback ?? '',
+    replicas: 1,
+    definitions: ['features.ts'],
+    project: { files: ['features.ts', 'package.json'], folders: ['lib'] },
+    packages: null,
+    arch: 'x64',
+    googleProject: null,
+    awsAccount: null,
+    version: '1.2.3',
+    secret: () => 'not-so-secret',
+    ...other,
+  }
+}
+
+export function platformOf(name: string): Platform {
+  const found = platforms.find((platform) => platform.name === name)
+  if (!found) throw new Error(`No platform ${name}.`)
+  return found
+}
+
+/** The options that tests try every platform with: each region, few and many replicas, names at the edges of the rule, packages, Python. */
+export function optionsToTry(platform: Platform): DeployOptions[] {
+  const base = deployOptions(platform)
+  return [
+    base,
+    ...(platform.regions?.all ?? []).map((region) => ({ ...base, region })),
+    { ...base, name: 'a' },
+    { ...base, name: 'on' },
+    { ...base, name: 'null' },
+    { ...base, name: `a${'-1'.repeat(15)}` },
+    { ...base, replicas: platform.maxReplicas },
+    { ...base, definitions: ['fraud "team".ts', 'lib/ümlaut: {x}.ts'], project: { files: ['fraud "team".ts'], folders: ["it's $HOME"] } },
+    { ...base, googleProject: 'acme-prod-1', awsAccount: '123456789012' },
+    ...(['npm', 'yarn', 'pnpm', 'bun'] as const).map((packages) => ({ ...base, packages })),
+    { ...base, definitions: ['features.py'] },
+  ]
+}
+
+export function fileOf(platform: Platform, options: DeployOptions, path: string): string {
+  const file = platform.plan(options).files.find((candidate) => candidate.path === path)
+  if (!file) throw new Error(`${platform.name} writes no ${path}.`)
+  return file.text
+}
