@@ -31,6 +31,8 @@ export interface AppOptions {
 }
 
 export interface App {
+  /** Requests must carry an API key. */
+  readonly asksForKeys: boolean
   serving(): Serving
   /** The HTTP API without a socket. */
   fetch(request: Request): Promise<Response>
@@ -57,7 +59,13 @@ export async function openApp(options: AppOptions): Promise<App> {
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
   const project = await openProject({
     files: options.files,
-    stores: { dataDir, postgresUrl: config.postgresUrl, sourceUrl: config.sourceUrl, redisUrl: config.redisUrl },
+    stores: {
+      dataDir,
+      postgresUrl: config.postgresUrl,
+      sourceUrl: config.sourceUrl,
+      redisUrl: config.redisUrl,
+      apart: options.apart === true,
+    },
     clock,
     clockOffset: options.clockOffset,
     log,
@@ -101,6 +109,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   }
 
   return {
+    asksForKeys: keyring !== null,
     serving: http.serving,
     async fetch(request) {
       web ??= createHttpApp({ ...http, keyring: null })

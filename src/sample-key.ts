@@ -12,12 +12,12 @@ export async function sampleKey(project: Project, feature: Feature, now: Micros)
   const columns = registry.entities.get(feature.entity)?.key.map((column) => quote(column.name)) ?? []
   const tables = await project.sourceStore.tables()
   for (const source of registry.sources.values()) {
-    const table = tables.find((known) => known.name === source.name)
+    const table = tables.find((known) => known.name === source.name || `${known.schema}.${known.name}` === source.name)
     if (!table || !registry.entities.get(feature.entity)?.key.every((key) => table.columns.some((column) => column.name === key.name)))
       continue
     const keys = columns.map((column) => `CAST(${column} AS VARCHAR)`).join(', ')
     const latest = source.timestamp === null ? '' : `WHERE ${quote(source.timestamp)} < $1 ORDER BY ${quote(source.timestamp)} DESC`
-    const text = `SELECT ${keys} FROM (SELECT ${columns.join(', ')} FROM ${quote(table.schema)}.${quote(table.name)} ${latest} LIMIT ${LATEST_ROWS}) GROUP BY ALL ORDER BY COUNT(*) DESC, 1 LIMIT 1`
+    const text = `SELECT ${keys} FROM (SELECT ${columns.join(', ')} FROM ${quote(table.schema)}.${quote(table.name)} ${latest} LIMIT ${LATEST_ROWS}) AS latest GROUP BY ${columns.join(', ')} ORDER BY COUNT(*) DESC, 1 LIMIT 1`
     const parameters = source.timestamp === null ? [] : [new SqlTimestamp(now)]
     try {
       const result = await project.sourceStore.query(text, parameters, { signal: AbortSignal.timeout(LONGEST_MS), timeoutMs: LONGEST_MS })

@@ -24,6 +24,8 @@ export interface StoreAddresses {
   readonly sourceUrl: string | null
   /** Null: latest values are in memory. */
   readonly redisUrl: string | null
+  /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
+  readonly apart: boolean
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
   readonly onProblem: (message: string, cause: unknown) => void
 }
@@ -66,7 +68,12 @@ export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
 async function openRecords(addresses: StoreAddresses): Promise<Records> {
   if (addresses.postgresUrl === null) return openFile(addresses)
   const { openPostgresRecords } = await import('./stores-postgres.ts')
-  return openPostgresRecords(addresses.postgresUrl, addresses)
+  const records = await openPostgresRecords(addresses.postgresUrl, addresses)
+  if (!addresses.apart) return records
+  const file = await openFile(addresses)
+  const { offline, admin, historyIn } = file
+  const health = () => ({ ...records.health(), ...file.health() })
+  return { ...records, offline, admin, historyIn, health, close: async () => void (await Promise.all([records.close(), file.close()])) }
 }
 
 async function openFile({ dataDir }: StoreAddresses): Promise<Records> {
@@ -89,8 +96,8 @@ interface Latest {
   health(): Readonly<Record<string, string>>
 }
 
-async function openLatest({ redisUrl, onProblem }: StoreAddresses): Promise<Latest> {
-  if (redisUrl === null) return { online: createMemoryOnlineStore(), health: () => ({ memory: 'ok' }) }
+async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
+  if (redisUrl === null || apart) return { online: createMemoryOnlineStore(), health: () => ({ memory: 'ok' }) }
   // The driver is loaded by those who use it: a laptop starts without it.
   const { openRedis } = await import('./store/redis/connection.ts')
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')

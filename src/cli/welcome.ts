@@ -36,7 +36,8 @@ async function curlLine(app: App, server: HttpServer, features: readonly Feature
     plain.find((feature) => feature.computation.kind === 'sql' && feature.refresh?.kind !== 'realtime') ??
     plain.find((feature) => feature.computation.kind !== 'pushed') ??
     features[0]
-  if (!shown) return `curl '${server.url}/v1/features'`
+  const header = app.asksForKeys ? ' -H "Authorization: Bearer $FABRA_API_KEY"' : ''
+  if (!shown) return `curl${header} '${server.url}/v1/features'`
   const key = await app.sampleKey(shown)
   const columns = app.serving().registry.entities.get(shown.entity)?.key ?? []
   const [only] = columns
@@ -44,5 +45,5 @@ async function curlLine(app: App, server: HttpServer, features: readonly Feature
     const name = columns.length === 1 && only ? 'entity_id' : column.name
     return `${name}=${encodeURIComponent(key?.[i] ?? '1')}`
   })
-  return `curl '${server.url}/v1/features/${shown.name}?${query.join('&')}'`
+  return `curl${header} '${server.url}/v1/features/${shown.name}?${query.join('&')}'`
 }
