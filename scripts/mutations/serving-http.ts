@@ -45,10 +45,6 @@ export const mutations: readonly Mutation[] = [
         '    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)\n    resend(worker)\n',
         '',
       ],
-      'a blocked thread gets more calls': [
-        'worker === quarantine || worker.stalled || flight.workers.has(worker)',
-        'worker === quarantine || flight.workers.has(worker)',
-      ],
     },
   ),
 ]

@@ -31,7 +31,8 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
   async function computeRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, batchDeadline: number): Promise<Computed> {
     // A part asked for by a running function must not wait for that function's own slot.
     const nested = batch.chain.length > 0
-    if (!nested && !(await slots.take())) {
+    const taken = nested || slots.take()
+    if (!(taken === true || (await taken))) {
       return failed(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
     }
     try {
@@ -161,8 +162,8 @@ function failed(error: FabraError): Computed {
 }
 
 interface Slots {
-  /** @returns false when too many wait already. */
-  take(): Promise<boolean>
+  /** @returns false when too many wait already; at once, when one is free. */
+  take(): boolean | Promise<boolean>
   give(): void
 }
 
@@ -171,10 +172,12 @@ function createSlots(limit: number, maxWaiting: number): Slots {
   const waiting: (() => void)[] = []
   let head = 0
   return {
-    async take() {
-      if (free > 0) free -= 1
-      else if (waiting.length - head >= maxWaiting) return false
-      else await new Promise<void>((resolve) => waiting.push(resolve))
+    take() {
+      if (free === 0) {
+        if (waiting.length - head >= maxWaiting) return false
+        return new Promise((resolve) => waiting.push(() => resolve(true)))
+      }
+      free -= 1
       return true
     },
     give() {

@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
-import type { CallFrame, GuestFrame, HostFrame, LoadedFrame } from './frames.ts'
-import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
+import type { CallFrame, GuestFrame, HostFrame, LoadedFrame, Message } from './frames.ts'
+import { createOutbox, fromMessage, PROTOCOL_VERSION, toMessage } from './frames.ts'
 
 /** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
 export interface Flight {
@@ -69,7 +69,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     ended: closed.promise,
     definitions: null,
     send: createOutbox((frames: readonly HostFrame[]) => {
-      if (!ended) thread.postMessage(frames)
+      if (!ended) thread.postMessage(toMessage(frames))
     }, unsendable),
     runningId: () => Atomics.load(running, 0),
     async terminate() {
@@ -85,12 +85,12 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
       return done
     },
   }
-  thread.onmessage = (event: MessageEvent<readonly GuestFrame[]>) => {
+  thread.onmessage = (event: MessageEvent<Message<GuestFrame>>) => {
     if (ended) return
     worker.lastSeenAt = performance.now()
     worker.pingedAt = 0
     worker.stalled = false
-    for (const frame of event.data) {
+    for (const frame of fromMessage(event.data)) {
       if (frame.t === 'loaded') {
         worker.definitions = frame
         loaded.resolve(frame)

@@ -5,10 +5,13 @@ import { featureSet } from '../definition/feature-set.ts'
 import { buildRegistry } from '../definition/registry.ts'
 import { source } from '../definition/source.ts'
 import { encodeValue } from '../definition/value.ts'
-import type { GuestFrame, HostFrame } from './frames.ts'
+import type { GuestFrame, HostFrame, Message } from './frames.ts'
+import { fromMessage, toMessage } from './frames.ts'
 import { startGuest, userStack } from './guest.ts'
 
-const post: (frames: readonly GuestFrame[]) => void = postMessage
+/** Kept, because user code may put something else in its place. */
+const send: (message: Message<GuestFrame>) => void = postMessage
+const post = (frames: readonly GuestFrame[]) => send(toMessage(frames))
 const receive = startGuest({ exports: { entity, feature, featureSet, source }, build: buildRegistry, encode: encodeValue }, post)
 
 // A promise that nobody awaits must not take down the other calls of the thread.
@@ -19,4 +22,4 @@ const stray = (error: unknown) => {
 process.on('uncaughtException', stray)
 process.on('unhandledRejection', stray)
 
-addEventListener('message', (event: MessageEvent<readonly HostFrame[]>) => void receive(event.data))
+addEventListener('message', (event: MessageEvent<Message<HostFrame>>) => void receive(fromMessage(event.data)))

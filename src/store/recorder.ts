@@ -144,11 +144,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       }
       const committed = queue.add(rows, durable)
       const written = online.write(stored)
-      // Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection.
-      const [first, second] = await Promise.allSettled([written, committed])
-      if (first.status === 'rejected') throw first.reason
-      if (second.status === 'rejected') throw second.reason
-      const { refused, fences: met } = first.value
+      const { refused, fences: met } = committed ? await both(written, committed) : await written
       for (const fence of met) fences.raise(fence)
       return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
     },
@@ -166,6 +162,14 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     counters: () => ({ ...queue.counters(), suppressed }),
     close: () => queue.close(),
   }
+}
+
+/** Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection. */
+async function both<Value>(written: Promise<Value>, committed: Promise<void>): Promise<Value> {
+  const [first, second] = await Promise.allSettled([written, committed])
+  if (first.status === 'rejected') throw first.reason
+  if (second.status === 'rejected') throw second.reason
+  return first.value
 }
 
 /** Indexes into the writes that went on, as indexes into all of them. */
