@@ -6,6 +6,7 @@ import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from '.
 import { applyEdits } from './sql-edits.ts'
 import { type Token, tokenize } from './sql-lexer.ts'
 import { type ParsedSql, type Shadow, withoutSemicolon } from './sql-statement.ts'
+import { guardTimeCasts } from './sql-time-casts.ts'
 import { asList, asObject, readTree, type TableRef } from './sql-tree.ts'
 import { readPostgresTree } from './sql-tree-postgres.ts'
 
@@ -39,8 +40,16 @@ export async function analyseSql(written: string, store: SourceStore, world: Sql
   const { tree } = sql
   const called = [...tree.functions.map((ref) => ref.name), ...tree.operators, ...tree.attributes]
   const functions = catalogueOf(await store.functions(called))
-  const hidden = hiddenCalls(sql, functions, world)
-  return { ...sql, shadows, undeclared, faults: [...reservedNames(sql), ...checkText(sql, functions), ...hidden, ...faults] }
+  const found = [...reservedNames(sql), ...checkText(sql, functions), ...hiddenCalls(sql, functions, world), ...faults]
+  const guards = found.length === 0 ? await guardTimeCasts(sql, store) : []
+  if (guards === null) found.push(CAST_FAULT)
+  return { ...sql, bridges: [...sql.bridges, ...(guards ?? [])], shadows, undeclared, faults: found }
+}
+
+const CAST_FAULT: SqlFault = {
+  message: 'A text becomes a time in a way that cannot be held back in time.',
+  hint: 'Write it as CAST(… AS TIMESTAMPTZ), one at a time.',
+  at: null,
 }
 
 interface Parsed {
@@ -102,7 +111,7 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
   const undeclared: { ref: TableRef; table: Table }[] = []
   const faults: SqlFault[] = []
   for (const ref of sql.tree.tables) {
-    const table = findTable(world, ref.schema, ref.name)
+    const table = world.dialect === 'postgres' ? exactTable(world, ref) : findTable(world, ref.schema, ref.name)
     const source = table ? sourceOf(world, table) : findSource(world, ref)
     if (source && table) shadows.push({ ref, source, table, dialect: world.dialect })
     else if (source)
@@ -129,6 +138,11 @@ function findSource(world: SqlWorld, ref: TableRef): Source | undefined {
 function findTable(world: SqlWorld, schema: string, name: string): Table | undefined {
   const there = world.tables.filter((table) => (schema === '' ? table.isOnPath : same(table.schema, schema)))
   return there.find((table) => table.name === name) ?? there.find((table) => same(table.name, name))
+}
+
+/** PostgreSQL's parser has made names lower case that are so without quotes. */
+function exactTable(world: SqlWorld, { schema, name }: TableRef): Table | undefined {
+  return world.tables.find((table) => table.name === name && (schema === '' ? table.isOnPath : table.schema === schema))
 }
 
 function unknownTable(ref: TableRef, world: SqlWorld): SqlFault {

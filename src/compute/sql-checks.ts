@@ -15,7 +15,18 @@ export interface SqlFault {
 /** Functions in FROM that only unfold their arguments. */
 const TABLE_FUNCTIONS = new Set([
   ...['range', 'generate_series', 'unnest', 'json_each', 'json_tree', 'repeat', 'repeat_row', 'generate_subscripts'],
-  ...['jsonb_each', 'jsonb_each_text', 'json_each_text', 'jsonb_array_elements', 'jsonb_array_elements_text', 'json_array_elements'],
+  ...[
+    'jsonb_each',
+    'jsonb_each_text',
+    'jsonb_populate_recordset',
+    'json_populate_recordset',
+    'json_to_record',
+    'jsonb_path_query_tz',
+    'json_each_text',
+    'jsonb_array_elements',
+    'jsonb_array_elements_text',
+    'json_array_elements',
+  ],
   ...['json_array_elements_text', 'jsonb_object_keys', 'json_object_keys', 'jsonb_to_recordset', 'json_to_recordset', 'jsonb_to_record'],
   ...['regexp_matches', 'regexp_split_to_table', 'string_to_table', 'jsonb_path_query'],
 ])
@@ -43,6 +54,7 @@ const REFUSED = new Set([
     'cursor_to_xml',
     'schema_to_xml',
   ],
+  ...['crosstab', 'crosstab2', 'crosstab3', 'crosstab4', 'connectby', 'xpath_table', 'ts_stat', 'ts_rewrite'],
   ...['database_to_xml', 'json_execute_serialized_sql', 'in_search_path', 'read_text', 'read_blob', 'dblink', 'lo_get'],
 ])
 
@@ -97,6 +109,31 @@ const HARMLESS_WITHIN_QUERY = new Set([
     'date_subtract',
     'to_regclass',
   ],
+  ...[
+    'convert',
+    'convert_from',
+    'convert_to',
+    'enum_first',
+    'enum_last',
+    'enum_range',
+    'length',
+    'money',
+    'numeric',
+    'pg_typeof',
+    'time',
+    'timetz',
+  ],
+  ...[
+    'json_populate_recordset',
+    'json_to_record',
+    'json_to_recordset',
+    'jsonb_populate_recordset',
+    'jsonb_to_record',
+    'to_number',
+    'unaccent',
+  ],
+  ...['jsonb_path_exists_tz', 'jsonb_path_match_tz', 'jsonb_path_query_tz', 'jsonb_path_query_array_tz', 'jsonb_path_query_first_tz'],
+  ...['phraseto_tsquery', 'ts_headline', 'json_to_tsvector', 'jsonb_to_tsvector'],
 ])
 
 export type FunctionCatalogue = ReadonlyMap<string, readonly SqlFunction[]>

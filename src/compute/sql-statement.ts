@@ -89,9 +89,9 @@ function qualifiedColumnEdits(sql: ParsedSql, shadows: readonly Shadow[]): Edit[
   for (const column of sql.tree.columns) {
     if (column.at === null || column.names.length < 3) continue
     const [first, second, third] = column.names.map((name) => name.toLowerCase())
-    const shadow = shadows.find(({ ref }) => {
+    const shadow = shadows.find(({ ref, table }) => {
       if (ref.alias !== '') return false
-      const [catalog, schema, name] = [ref.catalog, ref.schema, ref.name].map((part) => part.toLowerCase())
+      const [catalog, schema, name] = [ref.catalog, ref.schema || table.schema, ref.name].map((part) => part.toLowerCase())
       return (schema === first && name === second) || (catalog === first && schema === second && name === third && column.names.length > 3)
     })
     const place = shadow && nameAt(sql.tokens, column.at)

@@ -11,6 +11,7 @@ import {
   type Json,
   type SqlTree,
   type TableRef,
+  type TimeCast,
   type TimeWord,
   textOf,
 } from './sql-tree.ts'
@@ -72,6 +73,7 @@ class TreeReader {
   private readonly operators = new Set<string>()
   private readonly attributes = new Set<string>()
   private readonly refused: { what: string; at: number | null }[] = []
+  private readonly timeCasts: TimeCast[] = []
   private unnamedCount = 0
   private readonly characterAt: (byte: number) => number
 
@@ -82,7 +84,12 @@ class TreeReader {
   read(root: Json): SqlTree {
     this.visit(root, new Set())
     const { tables, functions, columns, timeWords, refused } = this
-    const names = { operators: [...this.operators], attributes: [...this.attributes], unnamedCount: this.unnamedCount }
+    const names = {
+      operators: [...this.operators],
+      attributes: [...this.attributes],
+      unnamedCount: this.unnamedCount,
+      timeCasts: this.timeCasts,
+    }
     return { tables, functions, columns, timeWords, refused, ...names, alwaysOneRow: isPlainAggregate(asObject(root['SelectStmt'])), root }
   }
 
@@ -221,6 +228,11 @@ class TreeReader {
     const constant = asObject(child['A_Const'])
     const word = constant && timeWord(constant)
     if (constant && word) this.timeWords.push({ text: word, cast: true, at: this.locate(constant) ?? at })
+    const inner = asObject(argument['TypeCast'])
+    if (constant || (inner && isTime(inner['typeName']))) return
+    const first = firstPlace(argument)
+    if (at === null || first === undefined) this.refuse('A cast to a time whose place in the text is unknown', at)
+    else this.timeCasts.push({ at, argumentAt: this.characterAt(first), isParameter: 'ParamRef' in child })
   }
 
   private noteConstant(node: Json, at: number | null): void {
@@ -233,6 +245,17 @@ class TreeReader {
     const location = node['location'] ?? 0
     return typeof location === 'number' && location >= 0 ? this.characterAt(location) : null
   }
+}
+
+/** The least place within a node. */
+function firstPlace(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null) return undefined
+  let first: number | undefined
+  for (const [key, child] of Object.entries(node)) {
+    const place = key === 'location' && typeof child === 'number' && child >= 0 ? child : firstPlace(child)
+    if (place !== undefined && (first === undefined || place < first)) first = place
+  }
+  return first
 }
 
 function nameOf(value: unknown): string {

@@ -39,6 +39,15 @@ export interface TimeWord {
   readonly at: number | null
 }
 
+/** A cast to a time of something that is not a literal (PostgreSQL). */
+export interface TimeCast {
+  /** Where `::`, `CAST` or the function's name is. */
+  readonly at: number
+  /** The first place known of what is cast. */
+  readonly argumentAt: number
+  readonly isParameter: boolean
+}
+
 export interface SqlTree {
   readonly tables: readonly TableRef[]
   readonly functions: readonly FunctionRef[]
@@ -50,6 +59,7 @@ export interface SqlTree {
   readonly attributes: readonly string[]
   /** How many subqueries in FROM have no name (PostgreSQL). */
   readonly unnamedCount: number
+  readonly timeCasts: readonly TimeCast[]
   /** Things no feature may hold, in words: `TABLESAMPLE`, `DESCRIBE`, … */
   readonly refused: readonly { readonly what: string; readonly at: number | null }[]
   /** An aggregate without groups: one row, whatever the tables hold. A hint about sizes, not a promise (UNNEST beside it gives more). */
@@ -95,6 +105,7 @@ class TreeReader {
       operators: [],
       attributes: [],
       unnamedCount: 0,
+      timeCasts: [],
       alwaysOneRow: isPlainAggregate(root),
       root,
     }

@@ -17,6 +17,8 @@ export interface PostgresSourceParts {
   readonly loadFile: FileLoader | null
 }
 
+const TIME_WORD = /\b(?:now|today|yesterday|tomorrow)\b/i
+
 /** For every statement of users, besides what the connection sets: compiling a plan takes longer than most of them run. */
 const SETTINGS = { jit: 'off' } as const
 
@@ -28,6 +30,17 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
   const run = async (text: string, parameters: readonly Parameter[], options: RunOptions): Promise<ResultRows> => {
     if (options.timeoutMs <= 0) throw new SqlError('timeout', 'The deadline had passed before the statement ran.', null)
     return toRows(await reader.run(text, parameters, { ...options, readOnly: true, settings: SETTINGS }), types)
+  }
+  const describe = (text: string) => reader.transaction(CATALOGUE, (statements) => statements.describe(text))
+  /** A parameter that says "now" would be the present wherever a time is expected. */
+  const refuseTimeWords = async (text: string, parameters: readonly SqlValue[]): Promise<void> => {
+    const saysNow = parameters.map((parameter) => typeof parameter === 'string' && TIME_WORD.test(parameter))
+    if (!saysNow.includes(true)) return
+    const described = await describe(text)
+    const known = await types(described.parameters)
+    const isTime = (oid: number | undefined) => /^(?:DATE|TIME|TSRANGE|TSTZRANGE)/.test(known.get(oid ?? 0)?.name ?? '')
+    if (!described.parameters.some((oid, i) => saysNow[i] && isTime(oid))) return
+    throw new SqlError('runtime', 'A word such as "now" is no time here: give the time itself.', null)
   }
   return {
     dialect: 'postgres',
@@ -41,7 +54,7 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
     functions: (names) => findFunctions(reader, names),
     async prepare(text) {
       await check(text)
-      const { parameters, columns } = await reader.transaction(CATALOGUE, (statements) => statements.describe(text))
+      const { parameters, columns } = await describe(text)
       const known = await types([...parameters, ...columns.map(({ type }) => type)])
       return {
         columns: columns.map(({ name, type }) => ({ name, type: known.get(type)?.name ?? 'UNKNOWN' })),
@@ -53,6 +66,7 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
       if (parameterCount !== parameters.length) {
         throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)
       }
+      await refuseTimeWords(text, parameters)
       return run(text, parameters.map(toParameter), options)
     },
     async queryOver(text, rows, options) {
