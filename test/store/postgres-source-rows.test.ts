@@ -7,6 +7,7 @@ import { createPostgresSourceRows } from '../../src/store/postgres/source-rows.t
 import type { AppendRequest, SourceRows } from '../../src/store/source-rows.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue } from '../../src/store/source-store.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
+import { source } from '../support/stored-definitions.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(60_000)
@@ -241,23 +242,3 @@ describe('rows appended to a table of the user', () => {
     expect(await living.arrivals()).toEqual([])
   })
 })
-
-function source(name: string, facts: Partial<Source> = {}): Source {
-  return {
-    name,
-    timestamp: null,
-    delay: 0,
-    available: null,
-    until: null,
-    id: null,
-    timezone: 'UTC',
-    static: false,
-    file: null,
-    columns: null,
-    description: null,
-    owner: null,
-    tags: [],
-    place: null,
-    ...facts,
-  } as Source
-}

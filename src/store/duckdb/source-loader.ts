@@ -129,7 +129,7 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
  * Puts the file where the engine may read, for as long as it is loaded: users' SQL never has access to any other. A second name costs nothing;
  * where the disk has none, it is a copy. (The engine follows symbolic links and refuses what is behind them.)
  */
-async function lendFile(file: string, loadDir: string, source: string): Promise<string> {
+export async function lendFile(file: string, loadDir: string, source: string): Promise<string> {
   const lent = join(loadDir, `${Bun.hash(source).toString(16)}${extname(file).toLowerCase()}`)
   await rm(lent, { force: true })
   try {
@@ -149,7 +149,7 @@ async function lendFile(file: string, loadDir: string, source: string): Promise<
  * Sorted by key and time, ties in the file's order: the engine keeps the least and greatest value of every block, so a query for one key reads
  * a few blocks instead of all of them.
  */
-function selectSorted({ source, keyTypes }: SourceColumns, plan: FilePlan): string {
+export function selectSorted({ source, keyTypes }: SourceColumns, plan: FilePlan): string {
   const key = plan.plans.find(({ name }) => Object.hasOwn(keyTypes, name))
   const order = [key?.name, source.timestamp ?? undefined].filter((name) => name !== undefined).map(quoteName)
   const columns = plan.plans.map(({ name }) => quoteName(name)).join(', ')
@@ -178,7 +178,7 @@ function createSchema(source: string): string {
   return dot < 0 ? '' : `CREATE SCHEMA IF NOT EXISTS ${quoteName(source.slice(0, dot))};`
 }
 
-async function fileFacts(file: string): Promise<{ size: number; modified: number }> {
+export async function fileFacts(file: string): Promise<{ size: number; modified: number }> {
   try {
     const facts = await stat(file)
     if (facts.isFile()) return { size: facts.size, modified: Math.floor(facts.mtimeMs * 1000) }
@@ -198,14 +198,14 @@ async function fileFacts(file: string): Promise<{ size: number; modified: number
   }
 }
 
-async function hashFile(file: string): Promise<string> {
+export async function hashFile(file: string): Promise<string> {
   const hasher = new Bun.CryptoHasher('sha256')
   for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) hasher.update(bytes)
   return hasher.digest('hex')
 }
 
 /** Everything that decides what the table holds, besides the file itself. */
-function settingsHash({ source, keyTypes }: SourceColumns): string {
+export function settingsHash({ source, keyTypes }: SourceColumns): string {
   const { timestamp, available, until, timezone, columns } = source
   return Bun.hash(JSON.stringify([1, timestamp, available, until, timezone, columns, keyTypes])).toString(16)
 }

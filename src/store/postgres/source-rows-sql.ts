@@ -56,12 +56,22 @@ export function findIds(table: AppendTable, column: AppendColumn): string {
 }
 
 /** Parameters: a list of texts per column. */
-export function insertRows(table: AppendTable, columns: readonly AppendColumn[]): string {
+export function insertRows(table: Pick<AppendTable, 'name'>, columns: readonly AppendColumn[]): string {
   const names = columns.map(({ name }) => quoteName(name)).join(', ')
   const values = columns.map((column, i) => converted(column, `c${i}`)).join(', ')
   const lists = columns.map((_, i) => `$${i + 1}::text[]`).join(', ')
   const aliases = columns.map((_, i) => `c${i}`).join(', ')
   return `INSERT INTO ${table.name} (${names}) SELECT ${values} FROM unnest(${lists}) AS r(${aliases})`
+}
+
+/** Rows that came by request, back into a table that was made anew from its file. */
+export function restoreRows(table: Pick<AppendTable, 'name' | 'columns'>): string {
+  const names = table.columns.map(({ name }) => quoteName(name)).join(', ')
+  const values = table.columns.map((column) => {
+    const name = `'${column.name.replaceAll("'", "''")}'`
+    return column.cast === 'jsonb' ? `one -> ${name}` : converted(column, `(one ->> ${name})`)
+  })
+  return `INSERT INTO ${table.name} (${names}) SELECT ${values.join(', ')} FROM (SELECT row::jsonb AS one FROM fabra.source_rows WHERE source = $1) AS kept`
 }
 
 /** A row of which nothing is told but that it is there. */

@@ -1,7 +1,7 @@
 /** The table behind a source, as rows are appended to it. */
 import type { Source } from '../../definition/model.ts'
 import type { SourceTable } from '../source-rows.ts'
-import type { Postgres } from './connection.ts'
+import type { Parameter, Postgres, PostgresRows } from './connection.ts'
 
 export interface AppendColumn {
   readonly name: string
@@ -21,6 +21,7 @@ export interface AppendTable {
   readonly name: string
   readonly kind: SourceTable['kind']
   readonly columns: readonly AppendColumn[]
+  readonly comment: string | null
 }
 
 const LOOK = { timeoutMs: 10_000, readOnly: true } as const
@@ -29,7 +30,7 @@ const LOOK = { timeoutMs: 10_000, readOnly: true } as const
 const FIND_TABLE = `
 SELECT format('%I.%I', n.nspname, c.relname), c.relkind IN ('r', 'p'), has_table_privilege(c.oid, 'INSERT') OR has_any_column_privilege(c.oid, 'INSERT'),
   a.attname, format_type(t.oid, NULL), format_type(t.oid, CASE WHEN t.oid = a.atttypid THEN a.atttypmod ELSE own.typtypmod END),
-  t.typname, t.typcategory = 'A', a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL
+  t.typname, t.typcategory = 'A', a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, obj_description(c.oid, 'pg_class')
 FROM (
   SELECT one.* FROM pg_class AS one JOIN pg_namespace AS its ON its.oid = one.relnamespace
   WHERE one.relkind IN ('r', 'p', 'v', 'm', 'f') AND its.nspname <> 'fabra' AND lower(one.relname) = lower($2)
@@ -43,10 +44,17 @@ JOIN pg_type AS own ON own.oid = a.atttypid
 JOIN pg_type AS t ON t.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype ELSE own.oid END
 ORDER BY a.attnum`
 
-export async function findAppendTable(postgres: Postgres, source: Source): Promise<AppendTable | undefined> {
+/** Asks, in a transaction of its own or in one that is under way. */
+export type Ask = (text: string, parameters: readonly Parameter[]) => Promise<PostgresRows>
+
+export function asking(postgres: Postgres): Ask {
+  return (text, parameters) => postgres.run(text, parameters, LOOK)
+}
+
+export async function findAppendTable(ask: Ask, source: Source): Promise<AppendTable | undefined> {
   const dot = source.name.indexOf('.')
   const [schema, name] = dot < 0 ? [null, source.name] : [source.name.slice(0, dot), source.name.slice(dot + 1)]
-  const { rows } = await postgres.run(FIND_TABLE, [schema, name], LOOK)
+  const { rows } = await ask(FIND_TABLE, [schema, name])
   const [first] = rows
   if (!first) return undefined
   const kind = first[1] !== 't' ? 'view' : first[2] === 't' ? 'table' : 'forbidden'
@@ -62,7 +70,7 @@ export async function findAppendTable(postgres: Postgres, source: Source): Promi
       hasDefault: hasDefault === 't',
     }
   })
-  return { name: String(first[0]), kind, columns }
+  return { name: String(first[0]), kind, columns, comment: first[9] ?? null }
 }
 
 const COMMON: Readonly<Record<string, string>> = {

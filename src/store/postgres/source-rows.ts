@@ -23,7 +23,7 @@ import {
   SETTLE,
   valueText,
 } from './source-rows-sql.ts'
-import { type AppendColumn, type AppendTable, findAppendTable } from './source-rows-table.ts'
+import { type AppendColumn, type AppendTable, asking, findAppendTable } from './source-rows-table.ts'
 
 export interface PostgresSourceRowsOptions {
   /** May write users' tables. Not closed here. */
@@ -77,7 +77,7 @@ export function createPostgresSourceRows({ postgres, writer }: PostgresSourceRow
 
   return {
     async table(source) {
-      const table = await findAppendTable(postgres, source)
+      const table = await findAppendTable(asking(postgres), source)
       if (table) tables.set(source, table)
       return table && { kind: table.kind, columns: table.columns.map(({ name, type }) => ({ name, type })) }
     },
@@ -158,8 +158,8 @@ async function appendGroup(
   const [first] = group
   if (!first) return []
   const { source } = first
-  const table = tables.get(source)
-  if (!table) throw new SqlError('binding', `The table of "${source.name}" was not looked at.`, null)
+  const table = tables.get(source) ?? (await findAppendTable((text, parameters) => statements.run(text, parameters), source))
+  if (!table) throw new SqlError('binding', `There is no table "${source.name}" any more.`, null)
   const ids = group.flatMap((request) => request.ids).filter((id) => id !== null)
   const seen = ids.length === 0 ? new Set<string>() : await knownIds(statements, table, source, ids)
   const kept: (readonly SqlValue[])[] = []

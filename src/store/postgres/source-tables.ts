@@ -8,8 +8,8 @@ import type { Postgres } from './connection.ts'
 export type SourceInput = Parameters<SourceStore['load']>[0][number]
 type Problem = Awaited<ReturnType<SourceStore['load']>>[number]
 
-/** Fills a source's table from its file, once per content. @throws LoadProblem */
-export type FileLoader = (input: SourceInput, file: string) => Promise<void>
+/** Fills a source's table from its file, once per content. @returns false where the table is its user's own, which stays as it is. @throws LoadProblem */
+export type FileLoader = (input: SourceInput, file: string) => Promise<boolean>
 
 /** What is wrong with a source, in the words of its author. */
 export class LoadProblem extends Error {
@@ -34,8 +34,8 @@ export async function loadTables(
   for (const input of inputs) {
     const { source } = input
     try {
-      if (source.file !== null && loadFile) await loadFile(input, source.file)
-      else await findOrMake(owner, tables, input)
+      const isLoaded = source.file !== null && loadFile !== null && (await loadFile(input, source.file))
+      if (!isLoaded) await findOrMake(owner, tables, input)
     } catch (error) {
       if (error instanceof SqlError && error.kind === 'unavailable') throw error
       const hint = error instanceof LoadProblem ? error.hint : 'Check the source and the rights of the database user.'
