@@ -12,9 +12,11 @@ import type { WebhookEvent } from './observability/webhook.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
+import { createLeaseKeeper } from './refresh/lease-keeper.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
+import { createSharedKeys } from './refresh/shared-keys.ts'
 import { createRefilling, rewarm, warmNewVersions } from './rewarm.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
 import { judge } from './serving/freshness.ts'
@@ -23,7 +25,7 @@ import type { AdminStore } from './store/admin-store.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
-import { createRecorder } from './store/recorder.ts'
+import { createRecorder, fieldOf } from './store/recorder.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
@@ -107,7 +109,7 @@ async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stor
   const { sourceStore, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const shared = { runtime, sourceStore, offline, online, recorder, clock, log }
-  return { ...shared, activeKeys: createActiveKeys(clock), schedule: createSchedule(), runs }
+  return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
 }
 
 interface Around {
@@ -123,10 +125,13 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   let closing = false
   const training = createTraining()
   let version = await take(loaded, undefined)
+  const leases = createLeaseKeeper({ leases: stores.leases, nowMs: () => performance.now(), log })
   const scheduler = createScheduler({
     features: () => version.serving.registry.features.values(),
     refresh: (feature, keys, before) => refreshed(feature, keys, { reason: 'schedule', before }),
     activeKeys,
+    mayRefresh: (feature) => leases.hold(leaseOf(feature)),
+    gather: async (feature) => shared?.gather(feature),
     listedKeys: (entity) => version.listKeys(entity),
     schedule,
     clock,
@@ -138,8 +143,24 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   const keysInUse: IngestKeys = {
     of: (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
     touch: (feature, key) => (feature.refresh === null ? pushed.note(feature, key) : activeKeys.touch(feature, key)),
-    drop: (feature, key) => (feature.refresh === null ? pushed : activeKeys).drop(feature, key),
+    drop(feature, key) {
+      if (feature.refresh === null) return pushed.drop(feature, key)
+      activeKeys.drop(feature, key)
+      shared?.drop(feature, key)
+    },
   }
+  const shared =
+    stores.activeKeys &&
+    createSharedKeys({
+      store: stores.activeKeys,
+      online,
+      activeKeys,
+      fences: recorder.fences,
+      registry: () => version.serving.registry,
+      onForgotten: (entity, key, fence) => ingest.heed(entity, key, fence),
+      clock,
+      log,
+    })
   const alerts =
     notify &&
     createAlerts({
@@ -235,6 +256,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
           if (closing) return
           if (refreshes) scheduler.start()
           refilling.start()
+          shared?.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
         })
@@ -246,15 +268,21 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       alerts?.stop()
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, graceMs)
-      await Promise.race([Promise.all([scheduler.stop(), refilling.stop(), ingest.close(), version.serving.engine.idle()]), late.promise])
+      const ending = [scheduler.stop(), refilling.stop(), shared?.stop(), ingest.close(), version.serving.engine.idle()]
+      await Promise.race([Promise.all(ending), late.promise])
       clearTimeout(timer)
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
       await recorder.close()
       await kept.close()
+      await leases.close()
       await stores.close()
     },
   }
+}
+
+function leaseOf(feature: Feature): string {
+  return `refresh:${fieldOf(feature)}`
 }
 
 /** Expired or, where nothing expires, stale. */

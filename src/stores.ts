@@ -1,5 +1,6 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
+import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
 import { openDatabase } from './store/duckdb/database.ts'
@@ -7,6 +8,8 @@ import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
+import type { LeaseStore } from './store/lease-store.ts'
+import { createMemoryLeaseStore } from './store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore } from './store/online-store.ts'
@@ -36,6 +39,10 @@ export interface Stores {
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
+  /** Who of many processes refreshes a feature. */
+  readonly leases: LeaseStore
+  /** Keys in use, told to other processes; null where there are none. */
+  readonly activeKeys: ActiveKeyStore | null
   readonly admin: AdminStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
@@ -93,16 +100,28 @@ async function openFile({ dataDir }: StoreAddresses): Promise<Records> {
 /** Latest values. */
 interface Latest {
   readonly online: OnlineStore
+  readonly leases: LeaseStore
+  readonly activeKeys: ActiveKeyStore | null
   health(): Readonly<Record<string, string>>
 }
 
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
-  if (redisUrl === null || apart) return { online: createMemoryOnlineStore(), health: () => ({ memory: 'ok' }) }
+  if (redisUrl === null || apart) {
+    const leases = createMemoryLeaseStore(() => performance.now())
+    return { online: createMemoryOnlineStore(), leases, activeKeys: null, health: () => ({ memory: 'ok' }) }
+  }
   // The driver is loaded by those who use it: a laptop starts without it.
   const { openRedis } = await import('./store/redis/connection.ts')
+  const { createRedisActiveKeyStore } = await import('./store/redis/active-key-store.ts')
+  const { createRedisLeaseStore } = await import('./store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
-  return { online: createRedisOnlineStore(redis), health: () => ({ redis: redis.status() }) }
+  return {
+    online: createRedisOnlineStore(redis),
+    leases: createRedisLeaseStore(redis),
+    activeKeys: createRedisActiveKeyStore(redis),
+    health: () => ({ redis: redis.status() }),
+  }
 }
 
 /** The store of API keys alone, for commands that need nothing else. Null: there is no PostgreSQL to keep them in. @throws FabraError store_unavailable */

@@ -2,6 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
+import type { Fence } from '../store/fences.ts'
 import type { Recorder } from '../store/recorder.ts'
 
 export interface ForgetReceipt {
@@ -31,7 +32,7 @@ export interface ForgetOptions {
  */
 export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetOptions): Promise<ForgetReceipt> {
   const { registry, recorder, computations } = options
-  const features = [...registry.features.values()].filter((feature) => feature.entity === entity.name)
+  const features = featuresOf(registry, entity)
   // In one turn with the fence, which recorder.forget raises first of all.
   for (const feature of features) {
     computations.forget(feature, key)
@@ -43,4 +44,19 @@ export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetO
   // What functions read is not known, so every source may hold the key that one of them might ask.
   const blind = features.some((feature) => feature.computation.kind === 'function')
   return { at, online, history, sources: [...registry.sources.keys()].filter((source) => blind || read.has(source)) }
+}
+
+/** Another process forgot the key: what this one computes and remembers of it goes too. */
+export function heedForgotten(entity: Entity, key: EntityKey, fence: Fence, options: Omit<ForgetOptions, 'sourcesOf'>): void {
+  const features = featuresOf(options.registry, entity)
+  for (const feature of features) {
+    options.computations.forget(feature, key)
+    options.drop(feature, key)
+  }
+  const names = features.map((feature) => feature.name)
+  options.recorder.heed(fence, names)
+}
+
+function featuresOf(registry: Registry, entity: Entity): Feature[] {
+  return [...registry.features.values()].filter((feature) => feature.entity === entity.name)
 }

@@ -4,12 +4,13 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { Fence } from '../store/fences.ts'
 import type { OfflineStore } from '../store/offline-store.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import type { Recorder } from '../store/recorder.ts'
 import type { SourceRows } from '../store/source-rows.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
-import { type ForgetReceipt, forgetKey } from './forget.ts'
+import { type ForgetReceipt, forgetKey, heedForgotten } from './forget.ts'
 import { createPusher, type PushReceipt } from './push.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
@@ -25,6 +26,8 @@ export interface Ingest {
   append(source: Source, rows: readonly unknown[], idempotencyKey: string | null): Promise<AppendReceipt>
   /** Durable when it resolves. @throws FabraError */
   forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
+  /** Another process forgot a key: nothing that this one has of it stays. */
+  heed(entity: Entity, key: EntityKey, fence: Fence): void
   /** Takes up what an earlier process left undone. */
   start(): Promise<void>
   /** Resolves when what came in is written and what it changes is computed, but for what becomes visible later. */
@@ -94,6 +97,8 @@ export function createIngest(options: IngestOptions): Ingest {
     append: appender.append,
     forget: (entity, key) =>
       forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
+    heed: (entity, key, fence) =>
+      heedForgotten(entity, key, fence, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
     async start() {
       const arrivals = await sourceRows.arrivals()
       if (arrivals.length === 0) return

@@ -2,10 +2,13 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { LargeMap } from '../large-map.ts'
+import type { KeyUse } from '../store/active-key-store.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys kept warm per feature; beyond, those longest unused are let go. */
 const MAX_KEYS = 1_000_000
+/** How often another use of a key is worth telling other processes. */
+const TELL_EVERY: Micros = 60_000_000
 
 /** Which keys of which feature are in use: read or pushed within `keep_warm`. Only these are refreshed. */
 export interface ActiveKeys {
@@ -14,14 +17,22 @@ export interface ActiveKeys {
   /** Keys in use, those unused for longer than keep_warm dropped on the way. */
   of(feature: Feature): readonly EntityKey[]
   drop(feature: Feature, key: EntityKey): void
+  /** Another process used the key: nobody needs to be told. */
+  learn(feature: Feature, key: EntityKey, at: Micros): void
+  /** Uses to tell other processes, which are told of from then on. Empty unless they are collected. */
+  takeUntold(): ReadonlyMap<Feature, readonly KeyUse[]>
 }
 
 interface Use {
   readonly key: EntityKey
   at: Micros
+  toldAt: Micros
 }
 
-export function createActiveKeys(clock: Clock, limit = MAX_KEYS): ActiveKeys {
+/** @param options.collect Keep uses for `takeUntold`. Default false. @param options.limit Default a million. */
+export function createActiveKeys(clock: Clock, options: { readonly limit?: number; readonly collect?: boolean } = {}): ActiveKeys {
+  const { limit = MAX_KEYS, collect = false } = options
+  let untold = new Map<Feature, KeyUse[]>()
   const uses = new Map<string, LargeMap<Use>>()
 
   function usesOf(feature: Feature): LargeMap<Use> {
@@ -33,16 +44,36 @@ export function createActiveKeys(clock: Clock, limit = MAX_KEYS): ActiveKeys {
     return known
   }
 
+  function note(feature: Feature, key: EntityKey, at: Micros): Use {
+    const known = usesOf(feature)
+    const use = known.get(key.encoded)
+    if (use) {
+      if (at > use.at) use.at = at
+      return use
+    }
+    const added = { key, at, toldAt: Number.NEGATIVE_INFINITY }
+    known.set(key.encoded, added)
+    if (known.size > limit + limit / 10) dropOldest(known, limit)
+    return added
+  }
+
   return {
     touch(feature, key, at = clock.now()) {
-      const known = usesOf(feature)
-      const use = known.get(key.encoded)
-      if (use) {
-        if (at > use.at) use.at = at
-        return
-      }
-      known.set(key.encoded, { key, at })
-      if (known.size > limit + limit / 10) dropOldest(known, limit)
+      const use = note(feature, key, at)
+      if (!collect || at - use.toldAt < TELL_EVERY) return
+      use.toldAt = at
+      const told = untold.get(feature)
+      if (told) told.push({ key: key.encoded, at })
+      else untold.set(feature, [{ key: key.encoded, at }])
+    },
+    learn(feature, key, at) {
+      const use = note(feature, key, at)
+      use.toldAt = Math.max(use.toldAt, at)
+    },
+    takeUntold() {
+      const taken = untold
+      untold = new Map()
+      return taken
     },
     of(feature) {
       const known = usesOf(feature)

@@ -29,6 +29,10 @@ export interface SchedulerOptions {
   /** Compute what is due of these keys: those computed before a time. */
   readonly refresh: (feature: Feature, keys: readonly EntityKey[], before: Micros) => Promise<Run>
   readonly activeKeys: ActiveKeys
+  /** Whether this process refreshes the feature, and not another. Asked at every tick, until it does. */
+  readonly mayRefresh: (feature: Feature) => Promise<boolean>
+  /** Learn which keys other processes use. */
+  readonly gather: (feature: Feature) => Promise<void>
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
   readonly listedKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
   readonly schedule: Schedule
@@ -100,10 +104,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   async function refresh(feature: Feature, state: Progress): Promise<void> {
+    if (!(await options.mayRefresh(feature))) return
     const window = windowStart(feature, clock.now(), state.window, schedule)
     if (window === null) return
     state.window = window
     try {
+      await options.gather(feature)
       const keys = await keysOf(feature)
       if (keys.length === 0) return
       const run = await options.refresh(feature, keys, window)

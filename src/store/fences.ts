@@ -16,6 +16,8 @@ export interface Fences {
   hides(entity: string, entityKey: string, eventAt: Micros): boolean
   /** A fence never moves back. */
   raise(fence: Fence): void
+  /** Those at that time or later. */
+  since(at: Micros): readonly Fence[]
 }
 
 export function createFences(known: readonly Fence[]): Fences {
@@ -37,5 +39,9 @@ export function createFences(known: readonly Fence[]): Fences {
       return fence !== undefined && eventAt <= fence
     },
     raise,
+    since: (bound) =>
+      [...entities].flatMap(([entity, keys]) =>
+        [...keys].filter(([, fence]) => fence >= bound).map(([entityKey, fence]) => ({ entity, entityKey, at: fence })),
+      ),
   }
 }

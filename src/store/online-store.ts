@@ -53,6 +53,8 @@ export interface OnlineStore {
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
   /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
   forget(fence: Fence): Promise<number>
+  /** Fences at that time or later, by whichever process; those of the last day at least. */
+  fencesSince(at: Micros): Promise<readonly Fence[]>
   /**
    * For each field, whether everything that history knows of it was brought here once. False after the store has lost its data, and at
    * each start of one in this process.

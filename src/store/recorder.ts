@@ -10,7 +10,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { createFences, type Fences } from './fences.ts'
+import { createFences, type Fence, type Fences } from './fences.ts'
 import { createHistoryPolicy } from './history-policy.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
@@ -56,6 +56,8 @@ export interface Recorder {
    * resolves. @throws FabraError store_unavailable: nothing of it is served any more, but history may hold it still; safe to repeat.
    */
   forget(entity: Entity, features: readonly string[], key: EntityKey): Promise<Forgotten>
+  /** Another process forgot a key: from now on this one keeps to its fence too. */
+  heed(fence: Fence, features: readonly string[]): void
   counters(): RecorderCounters
   /** Flushes, with a last attempt, and stops. Does not close the stores. */
   close(): Promise<void>
@@ -110,6 +112,11 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     return seq
   }
 
+  const heed = (fence: Fence, features: readonly string[]) => {
+    fences.raise(fence)
+    policy.forget(features, fence.entityKey)
+  }
+
   return {
     fences,
     async record(writes, { durable }) {
@@ -145,7 +152,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const committed = queue.add(rows, durable)
       const written = online.write(stored)
       const { refused, fences: met } = committed ? await both(written, committed) : await written
-      for (const fence of met) fences.raise(fence)
+      if (met.length > 0) for (const fence of met) heed(fence, [...new Set(writes.map(({ feature }) => feature.name))])
       return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
     },
     flush: () => queue.flush(),
@@ -159,6 +166,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const history = await options.offline.forget(features, fence)
       return { at: fence.at, online: forgotten, history }
     },
+    heed,
     counters: () => ({ ...queue.counters(), suppressed }),
     close: () => queue.close(),
   }

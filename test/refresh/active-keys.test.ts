@@ -15,7 +15,7 @@ const keyOf = (text: string) => ({ values: [text], encoded: text })
 describe('keys in use', () => {
   test('are capped per feature: those longest unused are let go', () => {
     const clock = movableClock()
-    const keys = createActiveKeys(clock, 100)
+    const keys = createActiveKeys(clock, { limit: 100 })
     const [feature, other] = featuresOf(['5m', '5m']) as [Feature, Feature]
     keys.touch(other, keyOf('x'))
     for (let i = 0; i < 1_000; i++) {

@@ -2,22 +2,27 @@ import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Computation, Entity, Feature, FeatureSet, KeyType, Refresh, Registry, ValueType } from '../../src/definition/model.ts'
 import type { FabraError } from '../../src/errors.ts'
-import { createIngest, type Ingest } from '../../src/ingest/ingest.ts'
+import { createIngest, type Ingest, type IngestKeys } from '../../src/ingest/ingest.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { createActiveKeys } from '../../src/refresh/active-keys.ts'
+import { createLeaseKeeper } from '../../src/refresh/lease-keeper.ts'
 import { createRuns } from '../../src/refresh/runs.ts'
 import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createScheduler, type Scheduler } from '../../src/refresh/scheduler.ts'
+import { createSharedKeys, type SharedKeys } from '../../src/refresh/shared-keys.ts'
 import { rewarm } from '../../src/rewarm.ts'
 import { createPartReader } from '../../src/serving/part-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
+import type { ActiveKeyStore } from '../../src/store/active-key-store.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
+import type { LeaseStore } from '../../src/store/lease-store.ts'
+import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore } from '../../src/store/online-store.ts'
-import { createRecorder } from '../../src/store/recorder.ts'
+import { createRecorder, fieldOf } from '../../src/store/recorder.ts'
 import type { SourceRows } from '../../src/store/source-rows.ts'
 import { createVersion, type Parts, type Version } from '../../src/version.ts'
 import { type MovableClock, movableClock } from './clock.ts'
@@ -51,6 +56,14 @@ export interface WrittenBench {
   /** Stands between the engine and the stores, to make them fail. */
   readonly wrapOnline?: (store: OnlineStore) => OnlineStore
   readonly wrapOffline?: (store: OfflineStore) => OfflineStore
+  /** Stores that this process shares with others. Default: memory of its own. */
+  readonly openShared?: () => Promise<BenchShared>
+}
+
+export interface BenchShared {
+  readonly online: OnlineStore
+  readonly leases: LeaseStore
+  readonly activeKeys: ActiveKeyStore
 }
 
 /** One value as it is served. `value` is parsed; undefined stands for missing and error. */
@@ -72,6 +85,8 @@ export interface Bench {
   readonly version: () => Version
   readonly scheduler: () => Scheduler
   readonly ingest: () => Ingest
+  /** Keys told to other processes, when there are any. */
+  readonly shared: () => SharedKeys | undefined
   readonly log: readonly string[]
   read(name: string, key?: string | Readonly<Record<string, unknown>>, maxAge?: string): Promise<Served>
   readRows(names: readonly string[], rows: readonly Readonly<Record<string, unknown>>[], maxAge?: string): Promise<Served[][]>
@@ -117,6 +132,7 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     version: () => process.version,
     scheduler: () => process.scheduler,
     ingest: () => process.ingest,
+    shared: () => process.shared,
     async read(name, key = 'u1', maxAge) {
       const { serving } = process.version
       const row = typeof key === 'string' ? { user_id: key } : key
@@ -184,12 +200,13 @@ interface Kept {
 }
 
 async function start(written: WrittenBench, { registry, clock, offline: history, log: lines, programme, sourceRows }: Kept) {
-  const online = (written.wrapOnline ?? ((store) => store))(createMemoryOnlineStore())
+  const common = await written.openShared?.()
+  const online = (written.wrapOnline ?? ((store) => store))(common?.online ?? createMemoryOnlineStore())
   const offline = (written.wrapOffline ?? ((store) => store))(history)
   const say = (message: string) => void lines.push(message)
   const log: Logger = { debug: () => undefined, info: () => undefined, warn: say, error: say }
   const recorder = await createRecorder({ online, offline, clock, onProblem: say })
-  const activeKeys = createActiveKeys(clock)
+  const activeKeys = createActiveKeys(clock, { collect: common !== undefined })
   const schedule = createSchedule()
   const shared = { online, offline, recorder, activeKeys, schedule, runs: createRuns(), clock, log }
   // What only the executor needs; the programme takes its place.
@@ -199,14 +216,41 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
     version: await versionOf(parts, registry, undefined, programme),
     scheduler: unused('scheduler') as Scheduler,
     ingest: unused('ingest') as Ingest,
+    shared: undefined as SharedKeys | undefined,
     end,
   }
   const version = () => running.version.ingest
-  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse: activeKeys, clock, log })
+  const keysInUse: IngestKeys = {
+    ...activeKeys,
+    drop(feature, key) {
+      activeKeys.drop(feature, key)
+      running.shared?.drop(feature, key)
+    },
+  }
+  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, clock, log })
+  if (common) {
+    running.shared = createSharedKeys({
+      store: common.activeKeys,
+      online,
+      activeKeys,
+      fences: recorder.fences,
+      registry: () => running.version.serving.registry,
+      onForgotten: (entity, key, fence) => running.ingest.heed(entity, key, fence),
+      clock,
+      log,
+    })
+  }
+  const leases = createLeaseKeeper({
+    leases: common?.leases ?? createMemoryLeaseStore(() => performance.now()),
+    nowMs: () => performance.now(),
+    log,
+  })
   running.scheduler = createScheduler({
     features: () => running.version.serving.registry.features.values(),
     refresh: (feature, keys, before) => running.version.refresher.run(feature, keys, { reason: 'schedule', before }),
     activeKeys,
+    mayRefresh: (feature) => leases.hold(fieldOf(feature)),
+    gather: async (feature) => running.shared?.gather(feature),
     async listedKeys(name) {
       const entity = registry.entities.get(name)
       const listed = written.listedKeys?.(name)
@@ -221,6 +265,7 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
     await running.ingest.close()
     await running.version.serving.engine.idle()
     await recorder.close()
+    await leases.close()
     await online.close()
   }
   return running

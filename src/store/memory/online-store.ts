@@ -77,6 +77,7 @@ export function createMemoryOnlineStore(): OnlineStore {
       rows?.delete(fence.entityKey)
       return count
     },
+    fencesSince: async (at) => known.since(at),
     filled: async (fields) => fields.map((field) => filled.has(field)),
     async markFilled(field) {
       filled.add(field)

@@ -17,7 +17,7 @@ export interface RedisOpening {
   readonly url: string
   /** Told of what nobody else is told of: that Redis is gone, and that it is back. Without hosts and passwords. */
   readonly onProblem?: (message: string, cause: unknown) => void
-  /** Longest wait for the answer to a read. Default 250. */
+  /** Longest wait for the answer to a read. Default 500. */
   readonly readTimeoutMs?: number
   /** Longest wait for the answer to anything else. Default 1,000. */
   readonly writeTimeoutMs?: number
@@ -46,15 +46,15 @@ export interface RedisConnection {
 const LONGEST_PAUSE_MS = 1_000
 const TIMEOUTS_UNTIL_STALLED = 3
 const PROBE_EVERY_MS = 250
-/** Keys in one pipeline. */
-const MAX_PIPELINE = 1_000
+/** Keys of one read that go together: each lot has a timeout of its own. */
+const MAX_PIPELINE = 250
 
 /**
  * Waits for the first connection, but no longer than one may take: without Redis the process starts all the same.
  * @throws FabraError invalid_config
  */
 export async function openRedis(opening: RedisOpening): Promise<RedisConnection> {
-  const { readTimeoutMs = 250, writeTimeoutMs = 1_000, connectTimeoutMs = 1_000 } = opening
+  const { readTimeoutMs = 500, writeTimeoutMs = 1_000, connectTimeoutMs = 1_000 } = opening
   const address = parseRedisUrl(opening.url)
   const onProblem = opening.onProblem ?? (() => undefined)
   const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem })

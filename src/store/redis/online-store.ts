@@ -1,3 +1,4 @@
+import type { Micros } from '../../clock.ts'
 import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
@@ -8,6 +9,10 @@ import { FORGET, WRITE } from './scripts.ts'
 const WRITES_A_SCRIPT = 100
 /** Scripts under way for one caller. */
 const SCRIPTS_AT_ONCE = 4
+
+/** A sorted set of the keys forgotten of late, by the time of their fence: how processes hear of each other's. */
+const FENCES = 'fabra:fences'
+const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
 
 /** Where the fields of a feature list lie. */
 interface Layout {
@@ -70,7 +75,17 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
       return { refused: refused.sort((a, b) => a - b), fences }
     },
     async forget({ entity, entityKey, at }) {
+      // Told first: should the rest fail, whoever hears of it only lets go of what was to be forgotten anyway.
+      await connection.send('ZADD', FENCES, at, JSON.stringify([entity, entityKey]))
+      await connection.send('ZREMRANGEBYSCORE', FENCES, '-inf', at - FENCES_TOLD_FOR)
       return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
+    },
+    async fencesSince(at) {
+      const told = (await connection.send('ZRANGEBYSCORE', FENCES, at, '+inf', 'WITHSCORES')) as string[]
+      return Array.from({ length: told.length / 2 }, (_, i) => {
+        const [entity, entityKey] = JSON.parse(told[2 * i] as string) as [string, string]
+        return { entity, entityKey, at: Number(told[2 * i + 1]) }
+      })
     },
     async filled(fields) {
       return Promise.all(fields.map(async (field) => (await connection.send('GET', filledKey(field))) !== null))

@@ -84,3 +84,25 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence))
 return count
 `)
+
+/** Terms are numbered by Redis's own clock in microseconds, so that numbers rise even over a Redis that lost its data. */
+export const ACQUIRE_LEASE = script(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return false end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local token = string.format('%.0f', math.max(now, last + 1))
+redis.call('SET', KEYS[1], token, 'PX', ARGV[1])
+redis.call('SET', KEYS[2], token)
+return token
+`)
+
+export const RENEW_LEASE = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`)
+
+export const RELEASE_LEASE = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+`)
