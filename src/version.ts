@@ -47,7 +47,10 @@ export interface Parts {
 /** What training needs of one version of the definitions. */
 export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal'>
 
-export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving) => Executor
+export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenReads) => Executor
+
+/** Sources that functions were seen to read, by the feature's name. Nothing is known of one that has not run yet. */
+type SeenReads = Map<string, Set<string>>
 
 export interface Version {
   readonly serving: Serving
@@ -66,7 +69,8 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
     return holder.serving
   }
-  const executor = executorOf(parts, definitions, serving)
+  const seen: SeenReads = new Map()
+  const executor = executorOf(parts, definitions, serving, seen)
   const computations = createComputations({
     executor,
     clock,
@@ -98,7 +102,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       registry,
       computations,
       listKeys,
-      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? [],
+      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? [...(seen.get(feature.name) ?? [])],
     },
     training: versionTraining(parts, definitions, executor),
   }
@@ -119,7 +123,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
-export function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving): Executor {
+export function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen: SeenReads = new Map()): Executor {
   const { sourceStore, runtime, log } = parts
   const sql = createSqlExecutor({ sourceStore, definitions })
   const holder: { past?: PastReader } = {}
@@ -131,6 +135,11 @@ export function createExecutor(parts: Parts, definitions: SqlDefinitions, servin
     runtime,
     db: createDb({ sourceStore, registry: definitions.registry }),
     reader: createPartReader(serving, past),
+    onRead(feature, sources) {
+      const known = seen.get(feature.name) ?? new Set()
+      seen.set(feature.name, known)
+      for (const source of sources) known.add(source)
+    },
     log: (level, message, fields) => log[level](message, fields),
   })
   const executor: Executor = {

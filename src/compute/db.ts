@@ -7,6 +7,11 @@ export interface DbResult {
   readonly rows: readonly (readonly unknown[])[]
 }
 
+export interface DbAnswer extends DbResult {
+  /** Names of the declared sources that the statement reads. */
+  readonly sources: readonly string[]
+}
+
 /** The time a query looks from, and how long its caller waits. */
 export interface DbOptions {
   readonly asOf: Micros
@@ -25,5 +30,5 @@ export interface Db {
    * @throws FabraError `feature_failed` naming what is wrong with the statement, in words the feature's author may read;
    * StoreUnavailable if the engine cannot be reached.
    */
-  query(sql: string, params: readonly unknown[], at: DbOptions): Promise<DbResult>
+  query(sql: string, params: readonly unknown[], at: DbOptions): Promise<DbAnswer>
 }

@@ -37,6 +37,7 @@ interface Compiled {
   /** Per `$n`: the index of the parameter given, or the as-of time. */
   readonly parameters: readonly (number | 'asOf')[]
   readonly past: string | null
+  readonly sources: readonly string[]
 }
 
 export function createDb(parts: DbParts): Db {
@@ -52,7 +53,8 @@ export function createDb(parts: DbParts): Db {
       const bound = statement.parameters.map((parameter) =>
         parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
       )
-      return run(parts.sourceStore, statement.text, bound, at)
+      const { columns, rows } = await run(parts.sourceStore, statement.text, bound, at)
+      return { columns, rows, sources: statement.sources }
     },
   }
 }
@@ -130,7 +132,8 @@ function compiled(sql: AnalysedSql, order: readonly number[]): Compiled {
   const asOf = `$${order.length + 1}`
   const body = bodyFor(sql, sql.shadows, { asOf: `CAST(${asOf} AS TIMESTAMPTZ)`, parameter: (written) => written })
   const usesAsOf = body.text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
-  return { text: body.text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql) }
+  const sources = [...new Set(sql.shadows.map((shadow) => shadow.source.name))]
+  return { text: body.text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
 }
 
 function toSqlValue(value: unknown): SqlValue {

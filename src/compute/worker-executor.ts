@@ -9,6 +9,8 @@ export interface WorkerExecutorOptions {
   readonly runtime: FunctionRunner
   readonly db: Db
   readonly reader: Reader
+  /** Told of the declared sources that a function has read through `db`, each time. */
+  readonly onRead: (feature: Feature, sources: readonly string[]) => void
   readonly log: (level: 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void
   /** Calls that run at once. Default 256. */
   readonly maxRunning?: number
@@ -101,13 +103,17 @@ function createHost(options: WorkerExecutorOptions, feature: Feature, row: Compu
     return AbortSignal.any([batch.signal, ended.signal])
   }
   return {
-    query: (sql, params) =>
-      options.db.query(sql, params, {
+    async query(sql, params) {
+      const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
+      const { columns, rows, sources } = await options.db.query(sql, params, {
         asOf: row.asOf,
         mode: batch.mode,
         signal: signal(),
-        timeoutMs: Math.max(1, Math.ceil(deadlineAt - performance.now())),
-      }),
+        timeoutMs,
+      })
+      options.onRead(feature, sources)
+      return { columns, rows }
+    },
     async get(name) {
       try {
         const chain = [...batch.chain, feature.name]

@@ -8,11 +8,11 @@ export type AffectedKeys = 'all' | ReadonlyMap<string, EntityKey>
 /** What the definitions say about who reads what. */
 export interface Dependencies {
   readonly registry: Registry
-  /** Names of declared sources that a feature's SQL reads. What a function reads is not known. */
+  /** Names of declared sources that a feature reads. Of a function: those it was seen to read since the definitions were loaded. */
   readonly sourcesOf: (feature: Feature) => readonly string[]
 }
 
-/** Features whose own SQL reads the source. */
+/** Features that read the source themselves. */
 export function readersOf({ registry, sourcesOf }: Dependencies, source: string): Feature[] {
   return [...registry.features.values()].filter((feature) => sourcesOf(feature).includes(source))
 }
@@ -20,6 +20,14 @@ export function readersOf({ registry, sourcesOf }: Dependencies, source: string)
 /** Features that declare this one as a part. They describe the same entity, so the same keys change. */
 export function dependentsOf(registry: Registry, feature: Feature): Feature[] {
   return [...registry.features.values()].filter((one) => one.name !== feature.name && one.uses.includes(feature.name))
+}
+
+/**
+ * Whether rows are refused when the feature cannot keep up with them. A function that nobody said depends on anything may do what takes long, such
+ * as asking another service: it follows as well as it can, and else with its next refresh.
+ */
+export function mustFollow(feature: Feature): boolean {
+  return feature.computation.kind !== 'function' || feature.uses.length > 0
 }
 
 /** Whether values of the feature are kept, so that they can be out of date. */

@@ -19,6 +19,7 @@ import { fieldOf } from '../store/recorder.ts'
 import type { Arrival } from '../store/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, readersOf } from './affected.ts'
 import type { AppendedRows } from './append.ts'
+import { hasWork, type Lane, laneOf, take, type Wanted } from './lanes.ts'
 import { createLater, type Later } from './later.ts'
 import { keyOfRow, keyPositions } from './row-values.ts'
 
@@ -26,8 +27,8 @@ import { keyOfRow, keyPositions } from './row-values.ts'
 const MAX_WAITING_KEYS = 200_000
 /** The longest that a key may have waited while new rows are taken. */
 const MAX_BEHIND_MS = 30_000
-/** Keys of one batch. */
-const MAX_BATCH_KEYS = 50_000
+/** The same of one function that follows as well as it can; more are left to its schedule. */
+const MAX_EASY_KEYS = 10_000
 /** Batches of different features at once: requests need the engine too. */
 const MAX_BATCHES = 2
 const FIRST_PAUSE_MS = 10
@@ -70,24 +71,6 @@ export interface RecomputerOptions {
   readonly log: Logger
 }
 
-interface Wanted {
-  readonly key: EntityKey
-  /** A computation as of an earlier time does not count. */
-  readonly from: Micros
-  readonly attempts: number
-}
-
-interface Lane {
-  readonly name: string
-  keys: Map<string, Wanted>
-  /** All keys in use, as of this time or later. */
-  all: Micros | null
-  /** When the first of these began to wait, by the monotonic clock. */
-  since: number
-  running: boolean
-  lastMs: number
-}
-
 export function createRecomputer(options: RecomputerOptions): Recomputer {
   const { clock, log } = options
   const lanes = new Map<string, Lane>()
@@ -97,6 +80,8 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
   })
   const turns: Lane[] = []
   let batches = 0
+  /** One at a time, so that what must follow always finds a place. */
+  let easyRuns = false
   let timers = 0
   let closed = false
   let idlers: (() => void)[] = []
@@ -139,7 +124,8 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       follows(feature, keys, from)
       return
     }
-    const lane = laneOf(feature.name)
+    const lane = laneOf(lanes, feature)
+    if (!lane.mustFollow && (keys === 'all' || lane.keys.size + keys.size > MAX_EASY_KEYS)) return
     if (lane.keys.size === 0 && lane.all === null) lane.since = performance.now()
     if (keys === 'all') lane.all = Math.max(lane.all ?? from, from)
     else for (const [encoded, key] of keys) lane.keys.set(encoded, { key, from, attempts: lane.keys.get(encoded)?.attempts ?? 0 })
@@ -149,15 +135,6 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
   /** What is built on a feature changes with it. */
   function follows(feature: Feature, keys: AffectedKeys, from: Micros): void {
     for (const dependent of dependentsOf(registry(), feature)) enqueue(dependent, keys, from)
-  }
-
-  function laneOf(name: string): Lane {
-    let lane = lanes.get(name)
-    if (!lane) {
-      lane = { name, keys: new Map(), all: null, since: 0, running: false, lastMs: 0 }
-      lanes.set(name, lane)
-    }
-    return lane
   }
 
   function schedule(lane: Lane, pauseMs?: number): void {
@@ -180,12 +157,15 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
 
   async function runNext(): Promise<void> {
     if (batches >= MAX_BATCHES) return
-    const lane = turns.shift()
+    const at = turns.findIndex((turn) => turn.mustFollow || !easyRuns)
+    const [lane] = at < 0 ? [] : turns.splice(at, 1)
     if (!lane) {
       settle()
       return
     }
     batches++
+    const isEasy = !lane.mustFollow
+    if (isEasy) easyRuns = true
     const started = performance.now()
     let failed = false
     try {
@@ -194,6 +174,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       log.warn(`"${lane.name}" could not follow the events of its sources`, { error })
     }
     batches--
+    if (isEasy) easyRuns = false
     lane.lastMs = performance.now() - started
     lane.running = false
     schedule(lane, failed ? 1_000 : undefined)
@@ -215,19 +196,6 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     const from = Math.max(all ?? 0, ...[...wanted.values()].map((one) => one.from))
     follows(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
     return again.some((one) => one.attempts > 0)
-  }
-
-  function take(lane: Lane): { wanted: Map<string, Wanted>; all: Micros | null } {
-    const { all } = lane
-    lane.all = null
-    if (lane.keys.size <= MAX_BATCH_KEYS) {
-      const wanted = lane.keys
-      lane.keys = new Map()
-      return { wanted, all }
-    }
-    const wanted = new Map([...lane.keys].slice(0, MAX_BATCH_KEYS))
-    for (const encoded of wanted.keys()) lane.keys.delete(encoded)
-    return { wanted, all }
   }
 
   /** Those that have a value, which may be out of date; and not one that is newer than the row. */
@@ -267,7 +235,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     idlers = []
   }
 
-  const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + lane.keys.size, 0)
+  const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + (lane.mustFollow ? lane.keys.size : 0), 0)
   const idle = () =>
     timers === 0 && batches === 0 && turns.length === 0 ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve))
 
@@ -277,7 +245,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     changed: (feature, keys) => follows(feature, keys, clock.now()),
     checkRoom() {
       const now = performance.now()
-      const behind = [...lanes.values()].find((lane) => hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
+      const behind = [...lanes.values()].find((lane) => lane.mustFollow && hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
       if (behind || waiting() + later.size() > MAX_WAITING_KEYS) {
         throw new FabraError('overloaded', `Features are behind the events: ${waiting() + later.size()} keys wait to be computed.`, {
           hint: behind ? `"${behind.name}" takes longest. Send again in a second.` : 'Send again in a second.',
@@ -297,8 +265,4 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       return idle()
     },
   }
-}
-
-function hasWork(lane: Lane): boolean {
-  return lane.keys.size > 0 || lane.all !== null
 }

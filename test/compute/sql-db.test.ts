@@ -68,7 +68,11 @@ describe('db', () => {
   test('sees only what was there, by any placeholder', async () => {
     for (const mark of ['$1', '?', '%s']) {
       const sql = `SELECT COUNT(*) AS n, MAX(NOW()) AS t FROM transactions WHERE user_id = ${mark}`
-      expect(await db.query(sql, ['a'], at('2026-01-10T12:00:00Z'))).toEqual({ columns: ['n', 't'], rows: [[1, '2026-01-10T12:00:00Z']] })
+      expect(await db.query(sql, ['a'], at('2026-01-10T12:00:00Z'))).toEqual({
+        columns: ['n', 't'],
+        rows: [[1, '2026-01-10T12:00:00Z']],
+        sources: ['transactions'],
+      })
     }
   })
 

@@ -15,6 +15,7 @@ export const total = feature({ entity: User, refresh: "1h", type: "float", sql: 
 export const here = feature({ entity: Pair, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM events WHERE user_id = $user_id AND shop_id = $shop_id" });
 export const everywhere = feature({ entity: City, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM events WHERE $city > 0" });
 export const now_count = feature({ entity: User, refresh: 0, type: "int" }, async (id, { db }) => db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = $1", id));
+export const asked = feature({ entity: User, refresh: "1h", type: "int" }, async (id, { db }) => db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = $1", id));
 export const twice = feature({ entity: User, refresh: "1h", type: "float", uses: [total] }, async (id, { get }) => 2 * (await get(total)));
 export const through = feature({ entity: User, refresh: 0, type: "float", uses: [twice] }, async (id, { get }) => await get(twice));
 export const last = feature({ entity: User, refresh: "1h", type: "float", uses: [through] }, async (id, { get }) => 1 + (await get(through)));
@@ -50,6 +51,7 @@ describe('rows posted to a source', () => {
       'total?user_id=u1': [1.5, 4],
       'here?user_id=u1&shop_id=s1': [1, 2],
       'everywhere?city=7': [1, 2],
+      'asked?user_id=u1': [1, 2],
       'twice?user_id=u1': [3, 8],
       'last?user_id=u1': [4, 9],
       'total?user_id=u2': [0, 0],

@@ -4,6 +4,7 @@ import type { Feature } from '../../src/definition/model.ts'
 import { createRecomputer, type Recomputer } from '../../src/ingest/recompute.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
+import { until } from '../support/until.ts'
 
 interface RecomputeBench extends AsyncDisposable {
   readonly bench: Bench
@@ -124,4 +125,35 @@ test('too many waiting keys are refused, and taken again when they are done', as
   expect(() => recomputer.checkRoom()).toThrow(expect.objectContaining({ code: 'overloaded', status: 503 }))
   await recomputer.idle()
   recomputer.checkRoom()
+})
+
+test('functions that nobody declared to depend on rows have no rows refused, and hold up nobody else', async () => {
+  const easy = { refresh: '1h', kind: 'function' } as const
+  await using open_ = await open({ count: { refresh: '1h' }, slow: easy, slower: easy })
+  const { bench, recomputer, add } = open_
+  const gates = ['slow', 'slower'].map((name) => {
+    const gate = Promise.withResolvers<number>()
+    bench.programme.set(name, () => 1)
+    return { name, gate }
+  })
+  for (const name of ['count', 'slow', 'slower']) await bench.read(name, 'u1')
+  for (const { name, gate } of gates) bench.programme.set(name, () => gate.promise)
+  bench.clock.advance('1m')
+  for (const { name } of gates) add(name, ['u1'])
+  await until('one of them to be under way', 5_000, async () =>
+    bench.programme.count('slow') + bench.programme.count('slower') === 3 ? true : undefined,
+  )
+  add('count', ['u1'])
+  await until('the other feature', 5_000, async () => (bench.programme.count('count') === 2 ? true : undefined))
+  // One at a time, and what is too much is left to the schedule.
+  expect(bench.programme.count('slow') + bench.programme.count('slower')).toBe(3)
+  add(
+    'slower',
+    Array.from({ length: 300_000 }, (_, i) => `k${i}`),
+  )
+  add('slower', 'all')
+  recomputer.checkRoom()
+  for (const { gate } of gates) gate.resolve(2)
+  await recomputer.idle()
+  expect([bench.programme.count('slow'), bench.programme.count('slower')]).toEqual([2, 2])
 })

@@ -101,9 +101,9 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
   const log = (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void lines.push({ level, message, fields })
   const runtime = createRuntime({ files: [on.path('features.ts')], workers: options.workers, clockOffset: options.clockOffset, log })
   const db: Db = {
-    query(sql, params, at) {
+    async query(sql, params, at) {
       queries.push({ sql, params, at })
-      return options.query ? options.query(sql, params, at) : Promise.resolve({ columns: [], rows: [] })
+      return { columns: [], rows: [], ...(await options.query?.(sql, params, at)), sources: [] }
     },
   }
   const reader: Reader = {
@@ -112,7 +112,15 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
       return options.read ? options.read(name, from) : Promise.resolve({ text: undefined, eventAt: null })
     },
   }
-  const executor = createWorkerExecutor({ runtime, db, reader, log, maxRunning: options.maxRunning, maxWaiting: options.maxWaiting })
+  const executor = createWorkerExecutor({
+    runtime,
+    db,
+    reader,
+    onRead: () => {},
+    log,
+    maxRunning: options.maxRunning,
+    maxWaiting: options.maxWaiting,
+  })
   const loaded = await runtime.load()
   if (loaded.problems.length > 0)
     throw new Error(loaded.problems.map((one) => `${one.place?.line}: ${one.subject}: ${one.message}`).join('\n'))
