@@ -36,7 +36,7 @@ const LONGEST_WARMING_MS = 60_000
 
 export interface ProjectOptions {
   readonly files: readonly string[]
-  readonly stores: Omit<StoreAddresses, 'onProblem'>
+  readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly log: Logger
@@ -87,7 +87,11 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   const { log } = options
   const { files, clockOffset } = options
   const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
-  const opening = openStores({ ...options.stores, onProblem: (message, error) => log.warn(message, { error }) })
+  const opening = openStores({
+    ...options.stores,
+    onProblem: (message, error) => log.warn(message, { error }),
+    onLoaded: (source, file, rows) => log.info('a file was loaded into PostgreSQL as the table of its source', { source, file, rows }),
+  })
   opening.catch(() => undefined)
   try {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])

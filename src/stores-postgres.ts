@@ -1,35 +1,41 @@
 /** History and sources in PostgreSQL. Loaded only where its address is given: a laptop starts without the driver. */
 import { FabraError } from './errors.ts'
+import { createSourceFileReader } from './store/duckdb/source-file-reader.ts'
 import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
 import { openPostgres, type Postgres } from './store/postgres/connection.ts'
-import { readConnectionUrl } from './store/postgres/connection-url.ts'
 import { migrate } from './store/postgres/migrate.ts'
 import { createPostgresOfflineStore } from './store/postgres/offline-store.ts'
-import { createPostgresSourceRows } from './store/postgres/source-rows.ts'
+import { isSameDatabase } from './store/postgres/same-database.ts'
+import { createSourceFiles } from './store/postgres/source-files.ts'
+import { createDistantSourceRows, createPostgresSourceRows } from './store/postgres/source-rows.ts'
 import { createPostgresSourceStore } from './store/postgres/source-store.ts'
+import { storeErrors } from './store/postgres/store-errors.ts'
 import type { Records, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
 const LOOK_MS = 1_500
 
 /** @throws FabraError invalid_config, store_unavailable, schema_mismatch, forbidden */
-export async function openPostgresRecords(postgresUrl: string, { sourceUrl, onProblem }: StoreAddresses): Promise<Records> {
+export async function openPostgresRecords(postgresUrl: string, { sourceUrl, onProblem, onLoaded }: StoreAddresses): Promise<Records> {
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra' })
   // A connection of its own for SQL of features: what is slow there holds up no history.
   const reader = openPostgres({ url: sourceUrl ?? postgresUrl, applicationName: 'fabra features' })
-  // Where both addresses name one database, only the role differs, and the one that may write makes tables and appends events.
-  const owner = sourceUrl === null || isSameDatabase(postgresUrl, sourceUrl) ? postgres : reader
+  let isTogether = true
   try {
     await migrate(postgres)
+    isTogether = sourceUrl === null || (await storeErrors(() => isSameDatabase(postgres, reader)))
   } catch (error) {
     await Promise.all([postgres.close(), reader.close()])
     throw error
   }
+  // Where both addresses name one database, only the role differs, and the one that may write makes tables and appends events.
+  const owner = isTogether ? postgres : reader
+  const loadFile = isTogether ? createSourceFiles({ owner, reader: createSourceFileReader(), onLoaded }) : null
   const look = watch(postgres, onProblem)
   return {
-    sourceStore: createPostgresSourceStore({ reader, owner, loadFile: null }),
+    sourceStore: createPostgresSourceStore({ reader, owner, loadFile }),
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
-    sourceRows: createPostgresSourceRows({ postgres: owner, writer: crypto.randomUUID() }),
+    sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     trainingStore: {
       open: () => Promise.reject(new FabraError('not_trainable', 'Training sets are not made from PostgreSQL yet.')),
     },
@@ -41,11 +47,6 @@ export async function openPostgresRecords(postgresUrl: string, { sourceUrl, onPr
       await Promise.all([postgres.close(), reader.close()])
     },
   }
-}
-
-function isSameDatabase(a: string, b: string): boolean {
-  const [first, second] = [readConnectionUrl(a), readConnectionUrl(b)]
-  return first.database === second.database && JSON.stringify(first.hosts) === JSON.stringify(second.hosts)
 }
 
 /** Whether the server answers, asked every few seconds. */

@@ -31,6 +31,8 @@ export interface StoreAddresses {
   readonly apart: boolean
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
   readonly onProblem: (message: string, cause: unknown) => void
+  /** Told when a file of a source was made a table of PostgreSQL. */
+  readonly onLoaded: (source: string, file: string, rows: number) => void
 }
 
 export interface Stores {

@@ -95,6 +95,11 @@ export function createAppender(options: AppenderOptions): Appender {
         },
       )
     }
+    if (table?.kind === 'elsewhere') {
+      throw new FabraError('not_appendable', `The source "${source.name}" takes no rows: it is in another database than Fabra's schema.`, {
+        hint: 'Let FABRA_SOURCE_URL and FABRA_POSTGRES_URL name one database, or write to the table yourself.',
+      })
+    }
     if (table?.kind !== 'table') {
       throw new FabraError('not_appendable', `The source "${source.name}" takes no rows: it is a view.`, {
         hint: 'Append to the table that the view reads.',

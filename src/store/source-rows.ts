@@ -6,8 +6,8 @@ import type { SqlValue, TableColumn } from './source-store.ts'
 export interface SourceTable {
   /** Types are called as DuckDB calls them where both engines have them; others as the engine that holds the table writes them. */
   readonly columns: readonly TableColumn[]
-  /** Views take no rows; `forbidden`: Fabra's role may not insert into the table. */
-  readonly kind: 'table' | 'view' | 'forbidden'
+  /** Views take no rows; `forbidden`: Fabra's role may not insert into the table; `elsewhere`: it is where Fabra keeps nothing of its own. */
+  readonly kind: 'table' | 'view' | 'forbidden' | 'elsewhere'
 }
 
 /** Rows of one request. */

@@ -49,7 +49,7 @@ const load = (facts: Partial<Source> = {}, keyTypes: Readonly<Record<string, Key
     reader: createSourceFileReader(),
     onLoaded: (source, _file, rows) => loaded.push([source, rows]),
   })
-  return loadTables(postgres, loadFile, [{ source: events(facts), keyTypes }])
+  return loadTables({ owner: postgres, loadFile }, postgres, [{ source: events(facts), keyTypes }])
 }
 
 describe('a source with a file, in PostgreSQL', () => {

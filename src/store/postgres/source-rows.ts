@@ -38,6 +38,17 @@ const STATEMENT_ROWS = 5_000
 const FORGET_KEYS_EVERY = 1_000
 const ATTEMPTS = 3
 
+/** Of sources in a database of their own: what has to be remembered of rows could not be written together with them. */
+export function createDistantSourceRows(): SourceRows {
+  return {
+    table: async () => ({ kind: 'elsewhere', columns: [] }),
+    firstUnfit: async () => undefined,
+    append: () => Promise.reject(new SqlError('binding', 'The tables are in another database.', null)),
+    arrivals: async () => [],
+    settle: async () => undefined,
+  }
+}
+
 export function createPostgresSourceRows({ postgres, writer }: PostgresSourceRowsOptions): SourceRows {
   let keysRemembered = 0
   /** Found at the start: of processes that may be gone. */

@@ -44,7 +44,7 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
   }
   return {
     dialect: 'postgres',
-    load: (sources) => loadTables(owner, loadFile, sources),
+    load: (sources) => loadTables({ owner, loadFile }, reader, sources),
     async parse(text) {
       const tree = await parser.parse(text)
       readStatement(tree)

@@ -4,6 +4,7 @@ import { suggest } from '../../errors.ts'
 import { type SourceStore, SqlError, type Table } from '../source-store.ts'
 import { listTables } from './catalogue.ts'
 import type { Postgres } from './connection.ts'
+import { asStoreError } from './store-errors.ts'
 
 export type SourceInput = Parameters<SourceStore['load']>[0][number]
 type Problem = Awaited<ReturnType<SourceStore['load']>>[number]
@@ -21,11 +22,28 @@ export class LoadProblem extends Error {
 }
 
 const MAKE = { timeoutMs: 60_000 } as const
+const LOOK = { timeoutMs: 20_000, readOnly: true } as const
 
-/** @param loadFile Null: files are not loaded, so their tables must be there. */
+const MAY_READ = `
+SELECT format('%I.%I', n.nspname, c.relname), quote_ident(n.nspname),
+  has_any_column_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), quote_ident(current_user)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'fabra' AND lower(c.relname) = lower($2)
+  AND CASE WHEN $1::text IS NULL THEN n.nspname = ANY (current_schemas(false)) OR pg_table_is_visible(c.oid) ELSE lower(n.nspname) = lower($1) END
+ORDER BY c.relname = $2 DESC, n.nspname = $1 DESC, pg_table_is_visible(c.oid) DESC
+LIMIT 1`
+
+export interface TableMakers {
+  /** Makes the tables of sources that name their columns or a file. */
+  readonly owner: Postgres
+  /** Null: files are not loaded, so their tables must be there. */
+  readonly loadFile: FileLoader | null
+}
+
+/** @param reader Must be able to read them in the end. */
 export async function loadTables(
-  owner: Postgres,
-  loadFile: FileLoader | null,
+  { owner, loadFile }: TableMakers,
+  reader: Postgres,
   inputs: readonly SourceInput[],
 ): Promise<readonly Problem[]> {
   if (inputs.length === 0) return []
@@ -36,8 +54,9 @@ export async function loadTables(
     try {
       const isLoaded = source.file !== null && loadFile !== null && (await loadFile(input, source.file))
       if (!isLoaded) await findOrMake(owner, tables, input)
+      await letRead(owner, reader, source)
     } catch (error) {
-      if (error instanceof SqlError && error.kind === 'unavailable') throw error
+      if (error instanceof SqlError && error.kind === 'unavailable') throw asStoreError(error)
       const hint = error instanceof LoadProblem ? error.hint : 'Check the source and the rights of the database user.'
       problems.push({ source: source.name, message: error instanceof Error ? error.message : String(error), hint })
     }
@@ -55,6 +74,28 @@ async function findOrMake(owner: Postgres, tables: readonly Table[], input: Sour
     throw new LoadProblem(
       `There is no table "${source.name}".`,
       `Create it in PostgreSQL, or give the source columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+    )
+  }
+}
+
+/** Tables that Fabra makes belong to one role and are read by another. */
+async function letRead(owner: Postgres, reader: Postgres, source: Source): Promise<void> {
+  if (owner === reader) return
+  const { schema, name } = splitName(source.name)
+  const { rows } = await reader.run(MAY_READ, [schema, name], LOOK)
+  const [table, inSchema, mayRead, role] = rows[0] ?? []
+  if (!table || mayRead === 't') return
+  try {
+    await owner.transaction(MAKE, async (statements) => {
+      await statements.run(`GRANT SELECT ON ${table} TO ${role}`)
+      await statements.run(`GRANT USAGE ON SCHEMA ${inSchema} TO ${role}`)
+    })
+  } catch (error) {
+    if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
+    throw new LoadProblem(
+      `The database user ${role} may not read the table "${source.name}".`,
+      `GRANT SELECT ON ${table} TO ${role};`,
+      error,
     )
   }
 }
