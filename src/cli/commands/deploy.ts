@@ -18,7 +18,7 @@ import { type FileToWrite, refuseDifferent, stateOf, writeFiles } from '../write
 const HELP = `
 Platforms: fly, cloudrun, ecs, render, railway, docker (compose), systemd.
 A region may be written in the words of any platform: iad, us-east-1, virginia.
-The files are all written or none, and none that is there is replaced without --force.
+All files are written or none; --force replaces files that are there.
 
 Examples:
   $ fabra deploy fly --name my-features

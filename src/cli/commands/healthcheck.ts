@@ -5,8 +5,8 @@ import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
-For images, which have no curl: HEALTHCHECK CMD ["fabra", "healthcheck"]. It asks the
-server of this machine at FABRA_PORT (in production also PORT).
+For images, which have no curl: HEALTHCHECK CMD ["fabra", "healthcheck"].
+It asks the server of this machine at FABRA_PORT (in production also PORT).
 
 Exit codes: 0 healthy, 1 not.`
 
