@@ -53,11 +53,11 @@ for (const name of ['spin', 'late_spin', 'sleep']) {
 test('a feature that blocks again and again does so apart from the others', async () => {
   await using on = await bench(FILES)
   expect(errorOf(await on.ask('spin', ['u0'], { timeoutMs: 200 })).code).toBe('feature_timeout')
-  const blocked = Promise.all(Array.from({ length: 10 }, (_, i) => on.ask('spin', [`u${i}`], { timeoutMs: 1500 })))
+  const blocked = Promise.all(Array.from({ length: 10 }, (_, i) => on.ask('spin', [`u${i}`], { timeoutMs: 3000 })))
   const quick = await on.askMany(
     'quick',
     Array.from({ length: 500 }, (_, i) => [`u${i}`]),
-    { timeoutMs: 1200 },
+    { timeoutMs: 2700 },
   )
   expect(quick.every((one) => one.kind === 'value')).toBe(true)
   expect((await blocked).map((one) => errorOf(one).code)).toEqual(new Array(10).fill('feature_timeout'))
