@@ -39,6 +39,10 @@ export const mutations: readonly Mutation[] = [
     { 'a function has no deadline': ['now < flight.deadlineAt && !flight.signal.aborted', '!flight.signal.aborted'] },
   ),
   ...mistakes(
+    { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/frames.ts' },
+    { 'inputs beyond 2^53 do not reach the function': ["(frame.t === 'call' && frame.inputs === null)", "frame.t === 'call'"] },
+  ),
+  ...mistakes(
     { suite: 'test/runtime/blocking.test.ts', file: 'src/runtime/pool.ts' },
     {
       'calls stay with a blocked thread': [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import type { Computed } from '../../src/compute/executor.ts'
+import { parseExact } from '../../src/definition/exact-json.ts'
 import { FabraError } from '../../src/errors.ts'
 import { AS_OF, answered, bench, errorOf, HEAD, type LogLine } from './project.ts'
 
@@ -84,6 +85,17 @@ describe('a function gets', () => {
     expect(on.lines[0]).toMatchObject({ level: 'info', message: 'seen', fields: { feature: 'all', key: ['u1'], id: 'u1' } })
     expect(on.lines[1]).toMatchObject({ level: 'info', message: 'said 3', fields: { feature: 'all' } })
   })
+})
+
+test('inputs and values beyond 2^53 travel exactly, and so do odd texts', async () => {
+  await using on = await bench({
+    'features.ts': `${HEAD}${fn('same', '(id, { inputs }) => [id, inputs.any]', `type: 'json', inputs: { any: 'json' }`)}`,
+  })
+  for (const any of [9007199254740993n, [{ deep: -9007199254740993n }], 'é\u2028"\\\u{1f600}', null, 1.5]) {
+    const answer = await on.ask('same', ['odd "key" \u2028'], { inputs: { any }, timeoutMs: 2_000 })
+    if (answer.kind !== 'value') throw new Error(JSON.stringify(answer))
+    expect(parseExact(answer.texts[0] ?? '')).toEqual(['odd "key" \u2028', any])
+  }
 })
 
 describe('what cannot travel', () => {
