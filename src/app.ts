@@ -65,6 +65,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       sourceUrl: config.sourceUrl,
       redisUrl: config.redisUrl,
       apart: options.apart === true,
+      clock,
     },
     clock,
     clockOffset: options.clockOffset,

@@ -7,19 +7,44 @@ export interface Clock {
   now(): Micros
 }
 
+/** A clock that can be told how far another one is ahead of the machine's: the one that the rows are timed by. */
+export interface SteeredClock extends Clock {
+  /** The machine's own present. */
+  machine(): Micros
+  /** The other one is ahead by at least `low` and at most `high`, in microseconds. */
+  steer(low: Micros, high: Micros): void
+}
+
+/** Two clocks this close are not told apart: what is between is how long the question took. */
+const SLACK = 2_000
+/** A step back up to here is waited for; a longer one is a clock that was set. */
+const LONGEST_WAIT = 1_000_000
+
 /**
  * The machine's clock with microseconds. `Date.now()` has milliseconds only, so the fraction comes from the monotonic clock,
  * anchored again whenever the two drift apart by more than two milliseconds.
  * @param offset Microseconds added to the present (`--clock`).
  */
-export function systemClock(offset: Micros = 0): Clock {
+export function systemClock(offset: Micros = 0): SteeredClock {
   let anchor = Date.now() * 1000 - Math.floor(Bun.nanoseconds() / 1000)
+  let ahead = 0
+  let floor = Number.NEGATIVE_INFINITY
+  const machine = () => {
+    const elapsed = Math.floor(Bun.nanoseconds() / 1000)
+    const wall = Date.now() * 1000
+    if (Math.abs(anchor + elapsed - wall) > 2000) anchor = wall - elapsed
+    return anchor + elapsed
+  }
+  const now = () => Math.max(floor, machine() + ahead + offset)
   return {
-    now() {
-      const elapsed = Math.floor(Bun.nanoseconds() / 1000)
-      const wall = Date.now() * 1000
-      if (Math.abs(anchor + elapsed - wall) > 2000) anchor = wall - elapsed
-      return anchor + elapsed + offset
+    machine,
+    now,
+    steer(low, high) {
+      if (ahead >= low && ahead <= high + SLACK) return
+      const before = now()
+      // Never behind the rows: what is there when it is asked for is before the present.
+      ahead = Math.ceil(high)
+      floor = before - (machine() + ahead + offset) > LONGEST_WAIT ? Number.NEGATIVE_INFINITY : before
     },
   }
 }

@@ -5,6 +5,7 @@ import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
 import { openPostgres, type Postgres } from './store/postgres/connection.ts'
 import { migrate } from './store/postgres/migrate.ts'
 import { createPostgresOfflineStore } from './store/postgres/offline-store.ts'
+import { followPresent } from './store/postgres/present.ts'
 import { isSameDatabase } from './store/postgres/same-database.ts'
 import { createSourceFiles } from './store/postgres/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from './store/postgres/source-rows.ts'
@@ -16,14 +17,17 @@ const LOOK_EVERY_MS = 2_000
 const LOOK_MS = 1_500
 
 /** @throws FabraError invalid_config, store_unavailable, schema_mismatch, forbidden */
-export async function openPostgresRecords(postgresUrl: string, { sourceUrl, onProblem, onLoaded }: StoreAddresses): Promise<Records> {
+export async function openPostgresRecords(postgresUrl: string, addresses: StoreAddresses): Promise<Records> {
+  const { sourceUrl, clock, onProblem, onLoaded } = addresses
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra' })
   // A connection of its own for SQL of features: what is slow there holds up no history.
   const reader = openPostgres({ url: sourceUrl ?? postgresUrl, applicationName: 'fabra features' })
   let isTogether = true
+  let present: { stop(): void }
   try {
     await migrate(postgres)
     isTogether = sourceUrl === null || (await storeErrors(() => isSameDatabase(postgres, reader)))
+    present = await storeErrors(() => followPresent(reader, clock))
   } catch (error) {
     await Promise.all([postgres.close(), reader.close()])
     throw error
@@ -44,6 +48,7 @@ export async function openPostgresRecords(postgresUrl: string, { sourceUrl, onPr
     health: () => ({ postgres: look.status() }),
     async close() {
       look.stop()
+      present.stop()
       await Promise.all([postgres.close(), reader.close()])
     },
   }

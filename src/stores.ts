@@ -1,5 +1,6 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
+import type { SteeredClock } from './clock.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
@@ -29,6 +30,8 @@ export interface StoreAddresses {
   readonly redisUrl: string | null
   /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
   readonly apart: boolean
+  /** Kept with the clock of the database that holds the rows, where there is one. */
+  readonly clock: SteeredClock
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
   readonly onProblem: (message: string, cause: unknown) => void
   /** Told when a file of a source was made a table of PostgreSQL. */
