@@ -148,8 +148,11 @@ export async function askRedis({ port }: { readonly port: number }, command: str
   }
 }
 
-/** A cluster with the database "fabra", whose superuser "fabra" needs no password. */
-export async function startPostgres(): Promise<TestServer> {
+/**
+ * A cluster with the database "fabra", whose superuser "fabra" needs no password.
+ * @param options.settings More of its configuration, such as `['fsync=on']`; by default it is quick and forgets at a power cut.
+ */
+export async function startPostgres(options: { settings?: readonly string[] } = {}): Promise<TestServer> {
   const folder = temporaryFolder()
   const data = join(folder, 'data')
   const user = unprivileged(folder)
@@ -157,7 +160,14 @@ export async function startPostgres(): Promise<TestServer> {
   const created = Bun.spawnSync([...user, ...create], { cwd: folder })
   if (created.exitCode !== 0) throw new Error(`initdb failed.\n${created.stdout}${created.stderr}`)
   const port = await freePort()
-  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'timezone=UTC']
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'fsync=off',
+    'timezone=UTC',
+    ...(options.settings ?? []),
+  ]
   const command = [...user, postgresProgram('postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
   const server = `postgres://fabra@127.0.0.1:${port}`
   const ask = (statement: string) => askPostgres(`${server}/postgres`, statement)

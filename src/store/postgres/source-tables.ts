@@ -136,12 +136,18 @@ async function makeTable(owner: Postgres, { source, keyTypes }: SourceInput, col
   const table = schema === null ? quoteName(name) : `${quoteName(schema)}.${quoteName(name)}`
   try {
     await owner.transaction(MAKE, async (statements) => {
+      // Processes start at once, and what two make at once fails for one of them, whatever IF NOT EXISTS says.
+      await statements.run("SELECT pg_advisory_xact_lock(hashtext('fabra.source'))")
+      const there = await statements.run('SELECT to_regclass($1) IS NOT NULL', [table])
+      if (there.rows[0]?.[0] === 't') return
       if (schema !== null) await statements.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`)
-      await statements.run(`CREATE TABLE IF NOT EXISTS ${table} (${typed.join(', ')})`)
+      await statements.run(`CREATE TABLE ${table} (${typed.join(', ')})`)
       for (const key of Object.keys(columns).filter((column) => Object.hasOwn(keyTypes, column))) {
         const indexed = [key, ...(source.timestamp === null ? [] : [source.timestamp])].map(quoteName)
         await statements.run(`CREATE INDEX ON ${table} (${indexed.join(', ')})`)
       }
+      // Every row that is appended is looked for.
+      if (source.id !== null) await statements.run(`CREATE INDEX ON ${table} (${quoteName(source.id)})`)
     })
   } catch (error) {
     if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
