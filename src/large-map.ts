@@ -47,6 +47,11 @@ export class LargeMap<Value> {
     this.count = 0
   }
 
+  /** Several times as quick as going through an iterator. What is looked at may be deleted. */
+  forEach(look: (value: Value, key: string) => void): void {
+    for (const shard of this.shards) shard.forEach(look)
+  }
+
   *keys(): IterableIterator<string> {
     for (const shard of this.shards) yield* shard.keys()
   }

@@ -78,9 +78,13 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
     of(feature) {
       const known = usesOf(feature)
       const oldest = clock.now() - keepWarm(feature)
-      for (const [encoded, use] of known) if (use.at < oldest) known.delete(encoded)
       if (known.size > limit) dropOldest(known, limit)
-      return [...known.values()].map((use) => use.key)
+      const keys: EntityKey[] = []
+      known.forEach((use, encoded) => {
+        if (use.at < oldest) known.delete(encoded)
+        else keys.push(use.key)
+      })
+      return keys
     },
     drop(feature, key) {
       usesOf(feature).delete(key.encoded)
