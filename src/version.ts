@@ -45,7 +45,7 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal'>
+export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'explain'>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenReads) => Executor
 
@@ -118,6 +118,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
       const names = features.map((feature) => feature.name)
       return sql.pastMerges(names, rowCount, fits)
     },
+    explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
   }
 }

@@ -114,6 +114,7 @@ async function measured(
       pastStatement: () => Promise.resolve(null),
       pastMerges: () => Promise.resolve([]),
       pastRefusal: () => null,
+      explain: () => null,
       flush: () => Promise.resolve(),
       version: '0.0.0',
     }

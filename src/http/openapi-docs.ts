@@ -304,6 +304,7 @@ const trainingQuery = [
   query('deterministic', '`true`: the same bytes for aggregates of floats too.'),
   query('with_status', '`true`: columns `<feature>__status`.'),
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
+  query('explain', '`true`: nothing is made; the answer tells method, way and reason for each feature. Labels may be left out.'),
   query('labels_sql', 'A query over the sources that gives the labels; then there is no body.'),
 ]
 const trainingFile: Json = { schema: { type: 'string', format: 'binary' } }

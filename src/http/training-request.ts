@@ -6,9 +6,11 @@ export interface TrainingRequest {
   readonly options: TrainingOptions
   readonly rows: readonly unknown[] | null
   readonly labelsSql: string | null
+  /** Nothing is made; it is told what would be done. */
+  readonly explain: boolean
 }
 
-const FLAGS = ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp'] as const
+const FLAGS = ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'explain'] as const
 const FIELDS = ['features', 'feature_set', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', ...FLAGS]
 
 /**
@@ -43,7 +45,8 @@ export function readTrainingRequest(given: Readonly<Record<string, unknown>>, fr
   if (rows !== undefined && !Array.isArray(rows))
     throw fail('"rows" is not a list.', 'Write "rows": [{"user_id": "u1", "event_timestamp": "…"}].')
   const labelsSql = text('labels_sql')
-  if (!fromAddress && (rows === undefined) === (labelsSql === null))
+  const explain = flag('explain')
+  if (!fromAddress && (rows === undefined) === (labelsSql === null) && !(explain && rows === undefined))
     throw fail('Give either "rows" or "labels_sql".', 'Or send the labels as a Parquet, CSV or JSON-lines file.')
   const snapshot = text('snapshot')
   const options: TrainingOptions = {
@@ -63,7 +66,7 @@ export function readTrainingRequest(given: Readonly<Record<string, unknown>>, fr
     throw fail('as_served goes by history, not by another method.', 'Leave one of them out.')
   if (options.asServed && options.latestKnowledge)
     throw fail('as_served and latest_knowledge contradict each other.', 'Leave one of them out.')
-  return { options, rows: rows ?? null, labelsSql }
+  return { options, rows: rows ?? null, labelsSql, explain }
 }
 
 function featureNames(given: Readonly<Record<string, unknown>>, fail: (message: string, hint: string) => FabraError): readonly string[] {

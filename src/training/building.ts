@@ -52,7 +52,7 @@ export class Building {
 
   private async make(labels: Labels): Promise<TrainingSet> {
     const { desk, options } = this
-    const { refs, methods } = await explainTraining(this.registry, this.parts, desk, options)
+    const { refs, methods } = await methodsOf(this.registry, this.parts, desk, options)
     const features = [...methods.keys()]
     this.tell({
       features: features.map((feature) => ({
@@ -63,11 +63,9 @@ export class Building {
         seconds: null,
       })),
     })
-    const labelColumns = await desk.readLabels(labels, options.format === 'csv', this.run_)
     const columns = outputColumns(refs, features, options)
-    checkColumnNames(labelColumns, columns, features, options.timestamp)
-    const entities = this.entitiesOf(features)
-    const rows = await desk.prepareRows({ entities, timestamp: options.timestamp, timezone: options.timezone }, this.run_)
+    const entities = entitiesOf(this.registry, features)
+    const rows = await readRows(this.registry, desk, { labels, options }, this.run_)
     this.tell({ rows, progress: 0.05 })
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
@@ -166,14 +164,6 @@ export class Building {
     }
   }
 
-  private entitiesOf(features: readonly Feature[]): Entity[] {
-    const names = [...new Set(features.map((feature) => feature.entity))]
-    return names.flatMap((name) => {
-      const entity = this.registry.entities.get(name)
-      return entity ? [entity] : []
-    })
-  }
-
   private async values(
     feature: Feature,
     method: Method,
@@ -239,17 +229,42 @@ function giveUpUnlessSql(error: unknown): null {
 }
 
 /** Which features by which method; refused before anything runs. */
-async function explainTraining(
+async function methodsOf(
   registry: Registry,
   parts: TrainingParts,
   desk: Pick<TrainingDesk, 'hasHistory'>,
   options: TrainingOptions,
 ): Promise<{ readonly refs: readonly FeatureRef[]; readonly methods: ReadonlyMap<Feature, Method> }> {
-  const refs = resolveRefs(registry, options.features)
-  const unique = refs.filter((ref, i) => refs.findIndex((other) => other.name === ref.name) === i)
+  const unique = uniqueRefs(registry, options)
   const methods = new Map<Feature, Method>()
   const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
   await parts.flush()
   for (const { feature } of unique) if (!methods.has(feature)) methods.set(feature, await methodOf(feature, options, facts))
   return { refs: unique, methods }
+}
+
+function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] {
+  const names = [...new Set(features.map((feature) => feature.entity))]
+  return names.flatMap((name) => registry.entities.get(name) ?? [])
+}
+
+/** Labels with everything the features need. @returns how many rows there are. */
+export async function readRows(
+  registry: Registry,
+  desk: TrainingDesk,
+  { labels, options }: { readonly labels: Labels; readonly options: TrainingOptions },
+  run: RunOptions,
+): Promise<number> {
+  const refs = uniqueRefs(registry, options)
+  const features = [...new Set(refs.map((ref) => ref.feature))]
+  const labelColumns = await desk.readLabels(labels, options.format === 'csv', run)
+  checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
+  const { timestamp, timezone } = options
+  return desk.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)
+}
+
+/** Each feature and column once. */
+function uniqueRefs(registry: Registry, options: TrainingOptions): FeatureRef[] {
+  const refs = resolveRefs(registry, options.features)
+  return refs.filter((ref, i) => refs.findIndex((other) => other.name === ref.name) === i)
 }

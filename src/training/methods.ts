@@ -26,6 +26,16 @@ function naturalMethod(feature: Feature): Method {
   return replays(feature) ? 'replay' : 'history'
 }
 
+/** Why it is that method, in a few words. */
+export function whyOf(feature: Feature, method: Method, options: TrainingOptions): string {
+  if (options.asServed) return 'asked for as it was served'
+  if (options.method !== null) return `asked for by ${method}`
+  if (method === 'recompute') return 'SQL over sources that say when their rows came to be'
+  if (method === 'history') return feature.computation.kind === 'pushed' ? 'its values are pushed' : 'a function that does not replay'
+  if (Object.keys(feature.inputs).length > 0) return 'a function with inputs'
+  return feature.refresh?.kind === 'realtime' ? 'a realtime function' : 'a function that says it replays'
+}
+
 /** A function that may run for any time: its every answer is made in a request anyway, or it says so. */
 export function replays(feature: Feature): boolean {
   if (feature.computation.kind !== 'function') return false

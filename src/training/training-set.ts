@@ -16,7 +16,8 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
 import type { Labels, TrainingDesk, TrainingStore } from '../store/training-store.ts'
-import { Building } from './building.ts'
+import { Building, readRows } from './building.ts'
+import { explainTraining, type FeatureExplanation } from './explanation.ts'
 import type { Method, TrainingOptions } from './options.ts'
 
 /** Training sets being made at once. Each takes every core it can get. */
@@ -37,6 +38,8 @@ export interface TrainingParts {
     fits: (columns: PastStatement['columns']) => boolean,
   ) => Promise<readonly MergedPast[]>
   readonly pastRefusal: (feature: Feature) => string | null
+  /** How an SQL feature is computed, in a line; null for others. */
+  readonly explain: (feature: Feature) => string | null
   /** Everything recorded so far is in history when it resolves. */
   readonly flush: () => Promise<void>
   readonly version: string
@@ -76,7 +79,15 @@ export interface TrainingJob {
   columnsFor(features: readonly string[]): readonly string[]
   /** @throws FabraError; nothing is left of a training set that fails. */
   build(labels: Labels, options: TrainingOptions, signal: AbortSignal): Promise<TrainingSet>
+  /** What `build` would do. @param labels null: none are read. @throws FabraError when the labels are not as they must be. */
+  explain(labels: Labels | null, options: TrainingOptions, signal: AbortSignal): Promise<TrainingExplanation>
   close(): Promise<void>
+}
+
+export interface TrainingExplanation {
+  /** Null without labels. */
+  readonly rows: number | null
+  readonly features: readonly FeatureExplanation[]
 }
 
 export interface Training {
@@ -119,6 +130,11 @@ export function createTraining(): Training {
           ]),
         build: (labels, options, signal) =>
           new Building(registry, parts, desk, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
+        async explain(labels, options, signal) {
+          const run = { signal, timeoutMs: LONGEST_MS }
+          const rows = labels === null ? null : await readRows(registry, desk, { labels, options }, run)
+          return { rows, features: await explainTraining(registry, parts, desk, { options, rows }) }
+        },
         async close() {
           running--
           await desk.close()

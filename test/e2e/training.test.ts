@@ -78,6 +78,16 @@ test('the executable writes Arrow files, for a request and for the command', asy
   expect(existsSync(join(cwd, 'train.arrow.metadata.json'))).toBe(false)
 })
 
+test('without an output the command tells what it would do, and does nothing', async () => {
+  const before = readdirSync(cwd)
+  const told = await runFabra(['train', '--features', 'count_1h,fails', '--explain'], { cwd })
+  expect(told).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(told.stdout).toMatch(
+    /count_1h +recompute +\S.*SQL over sources[^\n]*\nfails +replay +the function, row by row +a realtime function/,
+  )
+  expect(readdirSync(cwd)).toEqual(before)
+})
+
 test('a failing row is named, nothing is written, and what was there stays', async () => {
   writeFileSync(join(cwd, 'kept.csv'), 'mine\n')
   const failed = await runFabra(['train', 'labels.csv', '--features', 'fails', '-o', 'kept.csv'], { cwd })

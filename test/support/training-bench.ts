@@ -44,6 +44,7 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
         pastStatement: () => Promise.resolve(null),
         pastMerges: () => Promise.resolve([]),
         pastRefusal: () => null,
+        explain: () => null,
         flush: () => Promise.resolve(),
         version: '0.0.0',
       }

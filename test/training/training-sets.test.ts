@@ -238,6 +238,51 @@ test('ten thousand served values are what as_served says of those times', async 
   }
 }, 120_000)
 
+describe('an explanation', () => {
+  const features = 'count_1h,spend,seen,versus,score,scheduled,plan,fails'
+
+  test('tells method, way and reason of each feature, of those that are refused too, and runs none', async () => {
+    const told = (await (await train(`?features=${features}&explain=true`, '')).json()) as {
+      rows: null
+      features: Record<string, unknown>[]
+    }
+    expect(told.rows).toBeNull()
+    expect(told.features.map(({ feature, method, why }) => [feature, method, why])).toEqual([
+      ['count_1h', 'recompute', 'SQL over sources that say when their rows came to be'],
+      ['spend', 'recompute', 'SQL over sources that say when their rows came to be'],
+      ['seen', 'replay', 'a realtime function'],
+      ['versus', 'replay', 'a function with inputs'],
+      ['score', 'history', 'its values are pushed'],
+      ['scheduled', null, expect.stringMatching(/scheduled.*nothing has been recorded/)],
+      ['plan', null, expect.stringMatching(/plan/)],
+      ['fails', 'replay', 'a realtime function'],
+    ])
+    expect(told.features.map(({ how }) => how)).toEqual([
+      expect.stringMatching(/set-based/),
+      expect.stringMatching(/set-based/),
+      'the function, row by row',
+      'the function, row by row',
+      'as-of join over recorded values',
+      null,
+      null,
+      'the function, row by row',
+    ])
+  })
+
+  test('with labels counts them, and refuses those that are wrong', async () => {
+    const told = await (await train('?features=seen&explain=true', csv())).json()
+    expect(told).toMatchObject({ rows: LABELS.length })
+    expect(await errorOf(await train('?features=seen&explain=true', 'user_id,event_timestamp\nu1,today\n'))).toMatchObject({
+      code: 'invalid_time',
+    })
+  })
+
+  test('says which method was asked for', async () => {
+    const told = await (await train('?features=seen&explain=true&as_served=true', '')).json()
+    expect(told).toMatchObject({ features: [{ method: 'history', why: 'asked for as it was served' }] })
+  })
+})
+
 describe('nothing is made', () => {
   const at = iso(START + 3_600_000)
   const refused: readonly [what: string, query: string, body: string, code: string, message: RegExp][] = [

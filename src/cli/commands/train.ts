@@ -36,6 +36,11 @@ interface Report {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
+interface Explanation {
+  readonly rows: number | null
+  readonly features: readonly { feature: string; method: string | null; how: string | null; why: string }[]
+}
+
 const FORMATS: Readonly<Record<string, string>> = {
   '.parquet': 'parquet',
   '.pq': 'parquet',
@@ -76,13 +81,38 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--deterministic', 'the same bytes for aggregates of floats too')
     .option('--with-status', 'columns <feature>__status: fresh, stale, default or missing')
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
-    .option('--explain', 'tell how each feature was computed')
+    .option('--explain', 'tell how each feature was computed; without an output, how it would be')
     .addOption(new Option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)'))
     .addHelpText('after', HELP)
     .action((labels: string | undefined, options: TrainOptions) => train(labels, options, context, host))
 }
 
+/** Without an output nothing is made. */
+async function explain(labels: string | undefined, options: TrainOptions, context: CliContext, host: CliProcess): Promise<void> {
+  const body = labels === undefined && options.labelsSql === undefined ? null : await labelsBody(labels, options, context)
+  const client = await connect(options.file ?? [], host)
+  try {
+    const query = address(options, options.format ?? 'parquet')
+    query.set('explain', 'true')
+    const response = await client.send(`/v1/training-sets?${query}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      ...(body === null ? {} : { body }),
+    })
+    const told = (await response.json()) as Explanation
+    if (context.json) return context.stdout(`${JSON.stringify(told)}\n`)
+    const rows = told.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
+    context.stdout(table([['feature', 'method', 'how', 'why'], ...rows]))
+    if (told.rows !== null) context.stderr(`${told.rows} rows\n`)
+  } finally {
+    await client.close()
+  }
+}
+
 async function train(labels: string | undefined, options: TrainOptions, context: CliContext, host: CliProcess): Promise<void> {
+  if (options.features === undefined)
+    throw new FabraError('bad_usage', 'No features are given.', { hint: 'Name them: --features spend,fraud_v1.' })
+  if (options.explain && options.output === undefined) return explain(labels, options, context, host)
   const output = await checkOutput(options, context)
   const body = await labelsBody(labels, options, context)
   const client = await connect(options.file ?? [], host)
@@ -111,7 +141,6 @@ async function train(labels: string | undefined, options: TrainOptions, context:
 
 async function checkOutput(options: TrainOptions, context: CliContext): Promise<{ path: string; format: string }> {
   const misuse = (message: string, hint: string) => new FabraError('bad_usage', message, { hint })
-  if (options.features === undefined) throw misuse('No features are given.', 'Name them: --features spend,fraud_v1.')
   if (options.output === undefined) throw misuse('No output is given.', 'Name the file to write: -o train.parquet.')
   const format = options.format ?? FORMATS[extname(options.output).toLowerCase()]
   if (format === undefined)

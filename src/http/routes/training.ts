@@ -39,12 +39,20 @@ async function trainingSet(options: HttpOptions, request: Request): Promise<Resp
   const job = await options.training.begin(id)
   try {
     const { training, labels } = await readRequest(request, job)
+    if (training.explain) return await explanation(job, labels, training, request)
+    if (labels === null) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
     const set = await job.build(labels, training.options, request.signal)
     return await send(job, set, training.options.format, id)
   } catch (error) {
     await job.close()
     throw error
   }
+}
+
+async function explanation(job: TrainingJob, labels: Labels | null, training: TrainingRequest, request: Request): Promise<Response> {
+  const told = await job.explain(labels, training.options, request.signal)
+  await job.close()
+  return new Response(`${JSON.stringify(told)}\n`, { headers: JSON_HEADERS })
 }
 
 /** The file goes on being readable through its handle when the job's folder is gone. */
@@ -74,7 +82,7 @@ async function send(job: TrainingJob, set: TrainingSet, format: OutputFormat, id
 }
 
 /** The labels are the body, with options in the address; or the body is a JSON object with both. */
-async function readRequest(request: Request, job: TrainingJob): Promise<{ training: TrainingRequest; labels: Labels }> {
+async function readRequest(request: Request, job: TrainingJob): Promise<{ training: TrainingRequest; labels: Labels | null }> {
   const params = new URL(request.url).searchParams
   const given = Object.fromEntries(params)
   const upload = join(job.folder, 'upload')
@@ -82,7 +90,7 @@ async function readRequest(request: Request, job: TrainingJob): Promise<{ traini
   const format = await formatOf(upload, request, params)
   if (format !== 'json') {
     const training = readTrainingRequest(given, true)
-    if (training.labelsSql === null) return { training, labels: { format, path: upload } }
+    if (training.labelsSql === null) return { training, labels: size === 0 ? null : { format, path: upload } }
     if (size > 0) throw new FabraError('invalid_body', 'Both labels and labels_sql are given.', { hint: 'Give one of them.' })
     return { training, labels: { sql: training.labelsSql } }
   }
@@ -93,7 +101,7 @@ async function readRequest(request: Request, job: TrainingJob): Promise<{ traini
   }
   const training = readTrainingRequest({ ...given, ...(await jsonObject(upload)) }, false)
   if (training.labelsSql !== null) return { training, labels: { sql: training.labelsSql } }
-  return { training, labels: await writeRows(training, job) }
+  return { training, labels: training.rows === null ? null : await writeRows(training, job) }
 }
 
 async function jsonObject(path: string): Promise<Record<string, unknown>> {

@@ -1,0 +1,56 @@
+import type { Feature, Registry } from '../definition/model.ts'
+import { resolveRefs } from '../definition/refs.ts'
+import { FabraError } from '../errors.ts'
+import type { TrainingDesk } from '../store/training-store.ts'
+import { methodOf, whyOf } from './methods.ts'
+import type { Method, TrainingOptions } from './options.ts'
+import type { TrainingParts } from './training-set.ts'
+
+/** Rows that are assumed where there are no labels. */
+const ASSUMED_ROWS = 1_000_000
+
+export interface FeatureExplanation {
+  readonly feature: string
+  readonly fingerprint: string
+  /** Null: it cannot be trained. */
+  readonly method: Method | null
+  /** One line for people; null where there is no method. */
+  readonly how: string | null
+  readonly why: string
+}
+
+/** What would be done for these features, without doing it. Those that cannot be trained are among them, with the reason. */
+export async function explainTraining(
+  registry: Registry,
+  parts: TrainingParts,
+  desk: Pick<TrainingDesk, 'hasHistory' | 'canCompute'>,
+  asked: { readonly options: TrainingOptions; readonly rows: number | null },
+): Promise<readonly FeatureExplanation[]> {
+  const { options, rows } = asked
+  const features = [...new Set(resolveRefs(registry, options.features).map((ref) => ref.feature))]
+  const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
+  await parts.flush()
+  const methods = new Map<Feature, Method | FabraError>()
+  for (const feature of features) methods.set(feature, await methodOf(feature, options, facts).catch(refusalOf))
+  const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
+  const merges = await parts.pastMerges(recomputed, rows ?? ASSUMED_ROWS, (columns) => desk.canCompute(columns))
+  return features.map((feature) => {
+    const { name, fingerprint } = feature
+    const method = methods.get(feature)
+    if (method === undefined || method instanceof FabraError)
+      return { feature: name, fingerprint, method: null, how: null, why: method?.message ?? '' }
+    const together = merges.find((merge) => merge.features.includes(name))?.features.length
+    return { feature: name, fingerprint, method, how: howOf(feature, method, together, parts), why: whyOf(feature, method, options) }
+  })
+}
+
+function howOf(feature: Feature, method: Method, together: number | undefined, parts: TrainingParts): string {
+  if (method === 'replay') return 'the function, row by row'
+  if (method === 'history') return 'as-of join over recorded values'
+  return together === undefined ? (parts.explain(feature) ?? 'set-based') : `rows and events joined, ${together} features together`
+}
+
+function refusalOf(error: unknown): FabraError {
+  if (error instanceof FabraError && error.code === 'not_trainable') return error
+  throw error
+}
