@@ -26,7 +26,10 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: ties are not broken by the order of arrival',
     suite: AS_OF,
-    changes: [{ file: HISTORY_SQL, from: 'event_at, available_at, seq R', to: 'event_at, available_at, -seq R' }],
+    changes: [
+      { file: HISTORY_SQL, from: 'BY seen, event_at, available_at, seq R', to: 'BY seen, event_at, available_at, -seq R' },
+      { file: HISTORY_SQL, from: 'BY event_at, available_at, seq)', to: 'BY event_at, available_at, -seq)' },
+    ],
   },
   {
     name: 'training: what has not arrived yet is seen',

@@ -35,14 +35,14 @@ export async function makeAllSteps(session: Session, asked: HistoryAsked, option
   await session.execute(askedRows(rows, entity), options)
   await session.execute(knownRows(questions), options)
   const counted = await session.read(COUNT_PAIRS, [], options)
-  const pairs = new Map(counted.rows.map(([f, count]) => [Number(f), Number(count)]))
-  for (const [f, question] of questions.entries()) {
-    await session.execute(makeSteps(f, question), options)
-    const [row] = (await session.read(areAllSteps(f), [], options)).rows
-    if (question.knowledge === 'served' || row?.[0] !== true) await session.execute(closeSteps(f), options)
+  const pairs = new Map(counted.rows.map(([f, count, areSteps]) => [Number(f), { count: Number(count), areSteps }]))
+  for (const [f, { knowledge }] of questions.entries()) {
+    if (pairs.get(f)?.areSteps === false) await session.execute(knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f), options)
   }
-  await session.execute(DROP_KNOWN, options)
-  return questions.map(({ lookBack }, f) => ({ f, lookBack, isLight: isLight(pairs.get(f) ?? 0) }))
+  return questions.map(({ lookBack }, f) => {
+    const { count = 0, areSteps = true } = pairs.get(f) ?? {}
+    return { f, lookBack, isLight: isLight(count), from: areSteps === false ? `__fabra_steps${f}` : `(FROM __fabra_known WHERE f = ${f})` }
+  })
 }
 
 function askedKeys(rows: string, entity: number): string {
@@ -54,10 +54,15 @@ FROM (SELECT DISTINCT __fabra_e${entity}_key AS key FROM read_parquet(${rows}))`
 function askedRows(rows: string, entity: number): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_asked AS
 SELECT __fabra_ord, k, epoch_us(__fabra_as_of) AS t
-FROM read_parquet(${rows}) JOIN __fabra_keys ON key = __fabra_e${entity}_key`
+FROM read_parquet(${rows}) JOIN __fabra_keys ON key = __fabra_e${entity}_key
+ORDER BY k`
 }
 
-/** What is recorded of all the keys and features that are asked for; `f` is the question's index. */
+/**
+ * What is recorded of all the keys and features that are asked for, in the order of being seen; `f` is the question's index. `ends` is the time of
+ * the next row of the key. `is_step`: this row is greater than the one before, and they are not seen at once; where all are, the rows are the steps.
+ * Rows of one feature lie together, as they are read later.
+ */
 function knownRows(questions: readonly AsOfQuestion[]): string {
   const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
   const asked = questions.map(({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, CAST(${f} AS SMALLINT))`)
@@ -72,61 +77,65 @@ function knownRows(questions: readonly AsOfQuestion[]): string {
     ...(knowledge === 'served' ? ["origin <> 'backfill'"] : []),
     ...(snapshot === null ? [] : [`created_at <= make_timestamptz(${bigint(snapshot)})`]),
   ]
+  // Otherwise than as served, of one event what is seen later was available later.
+  const isGreater =
+    knowledge === 'served' ? '(last_event_at, last_available_at, last_seq) < (event_at, available_at, seq)' : 'last_event_at <= event_at'
   return `CREATE OR REPLACE TEMP TABLE __fabra_known AS
-SELECT f, k, epoch_us(${seen}) AS seen, epoch_us(event_timestamp) AS event_at, epoch_us(available_at) AS available_at, seq, value
-FROM fabra.feature_history
-JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
-JOIN __fabra_keys ON key = entity_key
-WHERE ${conditions.join(' AND ')}`
+SELECT f, k, seen, event_at, available_at, seq, value, CASE WHEN next_k = k THEN next_seen ELSE ${NEVER} END AS ends,
+  (last_k IS DISTINCT FROM k OR (last_seen < seen AND ${isGreater})) AS is_step
+FROM (
+  SELECT *, lead(k) OVER inorder AS next_k, lead(seen) OVER inorder AS next_seen, lag(k) OVER inorder AS last_k,
+    lag(seen) OVER inorder AS last_seen, lag(event_at) OVER inorder AS last_event_at, lag(available_at) OVER inorder AS last_available_at, lag(seq) OVER inorder AS last_seq
+  FROM (
+    SELECT f, k, epoch_us(${seen}) AS seen, epoch_us(event_timestamp) AS event_at, epoch_us(available_at) AS available_at, seq, value
+    FROM fabra.feature_history
+    JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
+    JOIN __fabra_keys ON key = entity_key
+    WHERE ${conditions.join(' AND ')}
+  )
+  WINDOW inorder AS (PARTITION BY f ORDER BY k, seen, event_at, available_at, seq)
+)`
 }
 
-/** Per question how many pairs of row and recorded value of one key there are. */
-const COUNT_PAIRS = `SELECT f, CAST(SUM(n) AS DOUBLE)
+/** Per question how many pairs of row and recorded value of one key there are, and whether its rows are steps as they stand. */
+const COUNT_PAIRS = `SELECT f, CAST(SUM(n) AS DOUBLE), bool_and(is_step)
 FROM __fabra_known JOIN (SELECT k, COUNT(*) AS n FROM __fabra_asked GROUP BY k) USING (k)
 GROUP BY f`
 
 /**
  * Of the rows that are seen at once the greatest is a step, unless one of a later event was seen before. Of one event, what is seen later was
- * available later, so it is the greater one: one sort is enough. `ends` is the next row's time, which is the next step's where all rows are steps.
+ * available later, so it is the greater one: one sort is enough.
  */
 function stepsInOrder(f: number): string {
-  return `SELECT k, seen, event_at, value, ends, event_at = latest AND ends <> seen AS is_step
-FROM (
-  SELECT k, seen, event_at, value, max(event_at) OVER inorder AS latest, lead(seen, 1, ${NEVER}) OVER inorder AS ends
-  FROM __fabra_known
-  WHERE f = ${f}
-  WINDOW inorder AS (PARTITION BY k ORDER BY seen, event_at, available_at, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-)`
+  return closed(
+    f,
+    `SELECT k, seen, event_at, value
+FROM __fabra_known
+WHERE f = ${f}
+WINDOW inorder AS (PARTITION BY k ORDER BY seen, event_at, available_at, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+QUALIFY event_at = max(event_at) OVER inorder AND lead(seen) OVER inorder IS DISTINCT FROM seen`,
+  )
 }
 
 /** Where what is seen later may have been available earlier, each row's place in the order is found first. */
 function stepsInAnyOrder(f: number): string {
-  return `SELECT k, seen, event_at, value, ${NEVER} AS ends, place = greatest AND next_seen IS DISTINCT FROM seen AS is_step
-FROM (
-  SELECT *, max(place) OVER inorder AS greatest, lead(seen) OVER inorder AS next_seen
-  FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY event_at, available_at, seq) AS place FROM __fabra_known WHERE f = ${f})
-  WINDOW inorder AS (PARTITION BY k ORDER BY seen, place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-)`
+  return closed(
+    f,
+    `SELECT k, seen, event_at, value
+FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY event_at, available_at, seq) AS place FROM __fabra_known WHERE f = ${f})
+WINDOW inorder AS (PARTITION BY k ORDER BY seen, place ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+QUALIFY place = max(place) OVER inorder AND lead(seen) OVER inorder IS DISTINCT FROM seen`,
+  )
 }
 
-function makeSteps(f: number, { knowledge }: AsOfQuestion): string {
-  return `CREATE OR REPLACE TEMP TABLE __fabra_steps${f} AS ${knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f)}`
-}
-
-/** Whether `ends` is the next step's time as it stands. */
-function areAllSteps(f: number): string {
-  return `SELECT COALESCE(bool_and(is_step), TRUE) FROM __fabra_steps${f}`
-}
-
-/** Leaves the steps alone, each up to the next. */
-function closeSteps(f: number): string {
+/** Each step up to the next. */
+function closed(f: number, steps: string): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_steps${f} AS
 SELECT k, seen, event_at, value, lead(seen, 1, ${NEVER}) OVER (PARTITION BY k ORDER BY seen) AS ends
-FROM __fabra_steps${f}
-WHERE is_step`
+FROM (
+${steps}
+)`
 }
-
-const DROP_KNOWN = 'DROP TABLE __fabra_known'
 
 /** One feature among those of one statement. */
 export interface SteppedFeature {
@@ -134,6 +143,8 @@ export interface SteppedFeature {
   readonly lookBack: number | null
   /** Few steps per key: looking at each is quicker than sorting the rows. */
   readonly isLight: boolean
+  /** SQL of its steps. */
+  readonly from: string
 }
 
 /** Rows with `__fabra_ord`, and per feature `e<f>` (the value's event time, NULL where there is no value) and `v<f>`. */
@@ -144,9 +155,9 @@ export function stepsOfRows(features: readonly SteppedFeature[]): string {
     const end = isLight ? '' : ' END'
     return `make_timestamptz(${found}s${f}.event_at${end}) AS e${f}, ${found}s${f}.value${end} AS v${f}`
   })
-  const joins = features.map(({ f, lookBack, isLight }) => {
+  const joins = features.map(({ f, lookBack, isLight, from }) => {
     const ends = lookBack === null ? 'ends' : `LEAST(ends, event_at + ${bigint(lookBack)} + 1) AS ends`
-    const steps = `(SELECT k, seen, event_at, value, ${ends} FROM __fabra_steps${f} WHERE value IS NOT NULL) AS s${f}`
+    const steps = `(SELECT k, seen, event_at, value, ${ends} FROM ${from} WHERE value IS NOT NULL) AS s${f}`
     return `LEFT JOIN ${steps} ON r.k = s${f}.k AND r.t >= s${f}.seen${isLight ? ` AND r.t < s${f}.ends` : ''}`
   })
   return `SELECT r.__fabra_ord, ${columns.join(', ')}
