@@ -17,6 +17,9 @@ import { type FileWatch, watchFiles } from './runtime/watch.ts'
 import { sampleKey } from './sample-key.ts'
 import type { Serving } from './serving/serving.ts'
 
+/** In production: load balancers go on sending for a moment after they have been told. */
+const LINGER_MS = 1_000
+
 export interface AppOptions {
   /** Absolute paths of the definition files. */
   readonly files: readonly string[]
@@ -104,7 +107,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     files?.stop()
     await server?.stop(deadline - performance.now())
     keyring?.close()
-    if (server) await rm(noteOf(dataDir), { force: true })
+    if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
     await project.close(Math.max(0, deadline - performance.now()))
     await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
   }
@@ -117,8 +120,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       return web.handle(request)
     },
     async listen() {
-      server = await startHttp(http, config)
-      await leaveNote(dataDir, server, localKey)
+      server = await startHttp(http, { host: config.host, port: config.port, lingerMs: config.env === 'production' ? LINGER_MS : 0 })
+      await leaveNote(dataDir, server, localKey).catch((error: unknown) => {
+        // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
+        if (config.env !== 'production') throw error
+        log.debug('no note left in the data folder', { error })
+      })
       project.start(config.role !== 'api')
       return server
     },

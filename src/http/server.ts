@@ -10,6 +10,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
 import { authorise } from './auth.ts'
+import { drain } from './drain.ts'
 import { errorResponse } from './error-response.ts'
 import type { Keyring } from './keyring.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
@@ -54,11 +55,18 @@ export interface HttpOptions {
   readonly version: string
 }
 
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+  /** How long nobody may have asked anything before a server that stops refuses connections. */
+  readonly lingerMs: number
+}
+
 export interface HttpServer {
   readonly host: string
   readonly port: number
   readonly url: string
-  /** Refuses new connections at once and waits for running requests, at most this long. */
+  /** Lets go of its clients and waits for running requests, at most this long; see drain.ts. */
   stop(drainMs: number): Promise<void>
 }
 
@@ -85,7 +93,7 @@ export function createHttpApp(options: HttpOptions): Elysia {
 }
 
 /** @throws FabraError port_in_use */
-export async function startHttp(options: HttpOptions, address: { readonly host: string; readonly port: number }): Promise<HttpServer> {
+export async function startHttp(options: HttpOptions, address: ListenOptions): Promise<HttpServer> {
   const app = createHttpApp(options)
   try {
     // Bodies are bounded where they are read, so that even a large one gets an answer in the shape of all others.
@@ -110,8 +118,10 @@ export async function startHttp(options: HttpOptions, address: { readonly host: 
     port,
     url: `http://${reachable}:${port}`,
     async stop(drainMs) {
-      const late = new Promise<'late'>((resolve) => setTimeout(resolve, drainMs, 'late').unref())
-      if ((await Promise.race([server.stop(false), late])) === 'late') await server.stop(true)
+      // The routes of an app that listens are known to Bun alone: its fetch finds none of them.
+      const leaving = createHttpApp(options)
+      await leaving.handle(new Request('http://localhost/health'))
+      await drain(server, { fetch: (request) => leaving.handle(request), drainMs, lingerMs: address.lingerMs })
     },
   }
 }

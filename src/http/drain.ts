@@ -1,0 +1,45 @@
+/**
+ * How a server leaves without losing a request. From the first moment every answer says "Connection: close", so that clients and load balancers
+ * let go of their connections; new ones are still served, because it takes a moment until nobody sends any. Then it stops listening, serves
+ * what was accepted before, and waits for what still runs.
+ */
+import type { Server } from 'bun'
+import { findListener } from './stop-listening.ts'
+
+export interface DrainOptions {
+  /** Answers requests meanwhile. */
+  readonly fetch: (request: Request) => Response | Promise<Response>
+  /** Longest wait for running requests, all in all. */
+  readonly drainMs: number
+  /** How long nobody may have asked anything before it stops listening. */
+  readonly lingerMs: number
+}
+
+const LOOK_EVERY_MS = 10
+/** For requests on connections that were accepted just before. */
+const SETTLE_MS = 50
+
+export async function drain(server: Server<unknown>, options: DrainOptions): Promise<void> {
+  const startedAt = performance.now()
+  const left = () => Math.max(0, options.drainMs - (performance.now() - startedAt))
+  const stopListening = server.port === undefined ? null : findListener(server.port)
+  let askedAt = startedAt
+  server.reload({
+    routes: {},
+    fetch: async (request) => {
+      askedAt = performance.now()
+      const response = await options.fetch(request)
+      response.headers.set('connection', 'close')
+      return response
+    },
+  })
+  const isQuiet = (ms: number) => performance.now() - askedAt >= ms
+  // A quarter of the time is the most that new requests are given: the rest is for those that run.
+  const lingerMs = Math.min(options.lingerMs, options.drainMs / 4)
+  while (!isQuiet(lingerMs) && left() > (options.drainMs * 3) / 4) await Bun.sleep(LOOK_EVERY_MS)
+  await stopListening?.()
+  const settledAt = performance.now() + Math.min(SETTLE_MS, left())
+  while (performance.now() < settledAt) await Bun.sleep(LOOK_EVERY_MS)
+  const late = new Promise<'late'>((resolve) => setTimeout(resolve, left(), 'late').unref())
+  if ((await Promise.race([server.stop(false), late])) === 'late') await server.stop(true)
+}

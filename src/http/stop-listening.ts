@@ -1,0 +1,78 @@
+/**
+ * Stops taking connections and keeps those that are there, which Bun's own server does not do: its stop() cuts every connection that has no
+ * request running, also one that was accepted a moment ago and whose request is on its way. Linux only; elsewhere nothing happens here, and such a
+ * request is refused.
+ *
+ * Connections wait in the kernel until the event loop takes them, and those are cut when the socket stops listening. So it is asked how many
+ * wait, and stopped the moment there are none.
+ */
+import { dlopen, FFIType, ptr } from 'bun:ffi'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+const LISTEN = '0A'
+const IPPROTO_TCP = 6
+const TCP_INFO = 11
+/** Of struct tcp_info: "unacked", which for a listening socket counts connections that wait. */
+const WAITING_OFFSET = 24
+const SHUT_RDWR = 2
+/** Rounds of the event loop. Under a load that never lets the queue run empty it stops all the same. */
+const MOST_TRIES = 200
+
+/** Call early: looking up takes milliseconds, in which connections pile up. @returns what stops the listening, or null where that cannot be done. */
+export function findListener(port: number): (() => Promise<void>) | null {
+  if (process.platform !== 'linux') return null
+  try {
+    const sockets = listeningSockets(port)
+    const libc = dlopen('libc.so.6', {
+      shutdown: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+      getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+    })
+    const info = new Uint32Array(64)
+    const size = new Uint32Array(1)
+    const waiting = (socket: number) => {
+      size[0] = info.byteLength
+      return libc.symbols.getsockopt(socket, IPPROTO_TCP, TCP_INFO, ptr(info), ptr(size)) === 0 ? (info[WAITING_OFFSET / 4] ?? 0) : 0
+    }
+    return async () => {
+      for (const socket of sockets) {
+        for (let tries = 0; tries < MOST_TRIES && waiting(socket) > 0; tries++) await new Promise((resolve) => setImmediate(resolve))
+        libc.symbols.shutdown(socket, SHUT_RDWR)
+      }
+      libc.close()
+    }
+  } catch {
+    // No /proc, or another libc: the server's own stop() has to do.
+    return null
+  }
+}
+
+/** Descriptors of this process that listen on the port. */
+function listeningSockets(port: number): number[] {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const inodes = new Set(
+    ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap(linesOf).flatMap((line) => {
+      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
+      return state === LISTEN && local.endsWith(ending) ? [`socket:[${inode}]`] : []
+    }),
+  )
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((descriptor) => inodes.has(linkOf(`/proc/self/fd/${descriptor}`)))
+}
+
+/** Without IPv6 there is no such file. */
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
