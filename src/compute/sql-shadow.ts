@@ -25,7 +25,7 @@ export function shadowOf({ source, table, dialect }: Shadowed, physical: string,
   if (source.id !== null && hasRowId) {
     rows = `${physical} AS "__fabra_one"`
     conditions.push(notRepeated({ source, table, dialect }, physical, source.id))
-  } else if (source.id !== null) rows = withoutRepeats(source, table, physical, source.id)
+  } else if (source.id !== null) rows = withoutRepeats({ source, table, dialect }, physical, source.id)
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''
   return `(SELECT ${selectList(source, table)} FROM ${rows}${where})`
 }
@@ -110,9 +110,10 @@ function notRepeated({ source, table, dialect }: Shadowed, physical: string, id:
   const column = (alias: string) => (name: string) => `"${alias}".${quoteName(name)}`
   const place = (alias: string) => {
     const of = column(alias)
-    if (dialect === 'postgres')
-      return `ROW(${[...arrival(source, table, of), `md5(CAST("${alias}" AS TEXT))`, `"${alias}".ctid`].join(', ')})`
-    // Rows that are equal to the last column: any of them will do.
+    // Rows that are equal to the last column: any of them will do. Partitions have rows of the same ctid.
+    const last = [`md5(CAST("${alias}" AS TEXT))`, `"${alias}".tableoid`, `"${alias}".ctid`]
+    // As a record, NULL is greater than everything; between plain rows it would be no answer at all.
+    if (dialect === 'postgres') return `CAST(ROW(${[...arrival(source, table, of), ...sortable(table, of), ...last].join(', ')}) AS record)`
     return `ROW(${[...arrival(source, table, of), ...table.columns.map(({ name }) => of(name)), `"${alias}".rowid`].join(', ')})`
   }
   const other = column('__fabra_other')
@@ -122,12 +123,24 @@ function notRepeated({ source, table, dialect }: Shadowed, physical: string, id:
 }
 
 /** The same for views, whose rows have no identity of their own. */
-function withoutRepeats(source: Source, table: Table, physical: string, id: string): string {
+function withoutRepeats({ source, table, dialect }: Shadowed, physical: string, id: string): string {
   const known = timesOf(source).map((name) => `${quoteName(name)} IS NOT NULL`)
-  const order = [...arrival(source, table, quoteName), ...table.columns.map((column) => quoteName(column.name))]
+  const names = table.columns.map((column) => quoteName(column.name))
+  const whole = dialect === 'postgres' ? [...sortable(table, quoteName), `md5(CAST(ROW(${names.join(', ')}) AS TEXT))`] : names
+  const order = [...arrival(source, table, quoteName), ...whole]
   const where = known.length > 0 ? ` WHERE ${known.join(' AND ')}` : ''
   const number = `CASE WHEN ${quoteName(id)} IS NULL THEN 1 ELSE row_number() OVER (PARTITION BY ${quoteName(id)} ORDER BY ${order.join(', ')}) END`
   return `(SELECT * FROM (SELECT *, ${number} AS "__fabra_repeat" FROM ${physical}${where}) AS "__fabra_numbered" WHERE "__fabra_repeat" = 1) AS "__fabra_once"`
+}
+
+const SORTABLE =
+  /^(?:BIGINT|INTEGER|SMALLINT|NUMERIC|REAL|DOUBLE|BOOLEAN|DATE|TIME|UUID|INTERVAL|BYTEA|JSONB|ENUM|TEXT|CHARACTER|BPCHAR|CITEXT|NAME)[^[]*(?:\[\])?$/
+const COLLATED = /^(?:TEXT|CHARACTER|BPCHAR|CITEXT|NAME)/
+
+/** Columns by which PostgreSQL can put rows in order, texts by their bytes: so DuckDB does. */
+function sortable(table: Table, written: (name: string) => string): string[] {
+  const fitting = table.columns.filter(({ type }) => SORTABLE.test(type))
+  return fitting.map(({ name, type }) => (COLLATED.test(type) ? `${written(name)} COLLATE "C"` : written(name)))
 }
 
 function timesOf(source: Source): string[] {
