@@ -4,7 +4,7 @@ import { openPostgres, type Postgres } from '../../src/store/postgres/connection
 import { readConnectionUrl } from '../../src/store/postgres/connection-url.ts'
 import { PostgresSqlError } from '../../src/store/postgres/postgres-errors.ts'
 import { SqlError } from '../../src/store/source-store.ts'
-import { startPostgres, type TestServer } from '../support/servers.ts'
+import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
@@ -13,13 +13,18 @@ setDefaultTimeout(60_000)
 const LONG = { timeoutMs: 10_000 }
 
 let server: TestServer
-let postgres: Postgres
+let bouncer: TestServer
+let direct: Postgres
+let pooled: Postgres
 beforeAll(async () => {
   server = await startPostgres()
-  postgres = openPostgres({ url: server.url, maxConnections: 3 })
+  bouncer = await startPgBouncer(server)
+  direct = openPostgres({ url: server.url, maxConnections: 3 })
+  pooled = openPostgres({ url: bouncer.url, maxConnections: 3 })
 })
 afterAll(async () => {
-  await postgres.close()
+  await Promise.all([direct.close(), pooled.close()])
+  await bouncer[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
 })
 
@@ -32,7 +37,14 @@ const failure = async (work: Promise<unknown>) => {
   return error
 }
 
-describe('PostgreSQL', () => {
+describe.each([
+  ['PostgreSQL', () => direct],
+  ['PgBouncer in transaction mode', () => pooled],
+] as const)('%s', (_, client) => {
+  let postgres: Postgres
+  beforeAll(() => {
+    postgres = client()
+  })
   test('values come as the server wrote them: nothing is rounded', async () => {
     const { rows, columns, count } = await postgres.run(
       `SELECT 9007199254740993::bigint AS big, 0.1::numeric(40,30) AS exact, timestamptz '2026-01-02 03:04:05.123456+02' AS at,
@@ -99,6 +111,7 @@ describe('PostgreSQL', () => {
   })
 
   test('a transaction is committed whole or not at all', async () => {
+    await postgres.run('DROP TABLE IF EXISTS kept', [], LONG)
     await postgres.run('CREATE TABLE kept (x int)', [], LONG)
     const half = postgres.transaction(LONG, async (tx) => {
       await tx.run('INSERT INTO kept VALUES (1)')
@@ -113,16 +126,6 @@ describe('PostgreSQL', () => {
     expect(await failure(hidden)).toMatchObject({ state: '25P02' })
     expect(await postgres.transaction(LONG, async (tx) => (await tx.run('INSERT INTO kept VALUES (3), (4)')).count)).toBe(2)
     expect((await postgres.run('SELECT x FROM kept ORDER BY x', [], LONG)).rows).toEqual([['3'], ['4']])
-  })
-
-  test("a user's table is neither looked for nor made in Fabra's schema, though the role is called like it", async () => {
-    await postgres.run('CREATE SCHEMA fabra', [], LONG)
-    await postgres.run('CREATE TABLE fabra.runs (x int)', [], LONG)
-    await postgres.run('CREATE TABLE runs AS SELECT 7 AS x', [], LONG)
-    const fresh = openPostgres({ url: server.url })
-    for (const client of [postgres, fresh]) expect((await client.run('SELECT x FROM runs', [], LONG)).rows).toEqual([['7']])
-    expect((await fresh.run("SELECT to_regclass('public.runs') IS NOT NULL", [], LONG)).rows).toEqual([['t']])
-    await fresh.close()
   })
 
   test('read-only work cannot write', async () => {
@@ -145,6 +148,29 @@ describe('PostgreSQL', () => {
     expect((await failure(postgres.run('SELECT 1', [], { ...LONG, signal: giveUp.signal }))).kind).toBe('interrupted')
   })
 
+  test('a hundred statements at once share the connections', async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => postgres.run('SELECT $1::int', [i], LONG)))
+    expect(answers.map(({ rows }) => Number(rows[0]?.[0]))).toEqual(Array.from({ length: 100 }, (_, i) => i))
+  })
+
+  const running = async () => {
+    const text = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
+    return Number((await postgres.run(text, [], LONG)).rows[0]?.[0])
+  }
+  const nothingRuns = () => until('nothing sleeps on the server', 5_000, async () => (await running()) === 0 || undefined)
+})
+
+describe('a PostgreSQL server', () => {
+  test("a user's table is neither looked for nor made in Fabra's schema, though the role is called like it", async () => {
+    await direct.run('CREATE SCHEMA fabra', [], LONG)
+    await direct.run('CREATE TABLE fabra.runs (x int)', [], LONG)
+    await direct.run('CREATE TABLE runs AS SELECT 7 AS x', [], LONG)
+    const fresh = openPostgres({ url: server.url })
+    for (const client of [direct, fresh]) expect((await client.run('SELECT x FROM runs', [], LONG)).rows).toEqual([['7']])
+    expect((await fresh.run("SELECT to_regclass('public.runs') IS NOT NULL", [], LONG)).rows).toEqual([['t']])
+    await fresh.close()
+  })
+
   test('the wait for a connection counts, and only so many may wait', async () => {
     const narrow = openPostgres({ url: server.url, maxConnections: 1, maxWaiting: 1 })
     const first = narrow.run('SELECT pg_sleep(0.4)', [], LONG)
@@ -156,23 +182,16 @@ describe('PostgreSQL', () => {
     await narrow.close()
   })
 
-  test('a hundred statements at once share the connections', async () => {
-    const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => postgres.run('SELECT $1::int', [i], LONG)))
-    expect(answers.map(({ rows }) => Number(rows[0]?.[0]))).toEqual(Array.from({ length: 100 }, (_, i) => i))
-  })
-
   test('a stalled server costs its callers their deadline, and is used again when it goes on', async () => {
-    const pid = Number((await postgres.run('SELECT pg_backend_pid()', [], LONG)).rows[0]?.[0])
+    const pid = Number((await direct.run('SELECT pg_backend_pid()', [], LONG)).rows[0]?.[0])
     process.kill(pid, 'SIGSTOP')
     try {
-      const answers = await Promise.all(
-        [1, 2, 3, 4].map(() => postgres.run('SELECT 1', [], { timeoutMs: 300 }).catch((error) => error.kind)),
-      )
+      const answers = await Promise.all([1, 2, 3, 4].map(() => direct.run('SELECT 1', [], { timeoutMs: 300 }).catch((error) => error.kind)))
       expect(answers).toContain('timeout')
     } finally {
       process.kill(pid, 'SIGCONT')
     }
-    expect((await postgres.run('SELECT 1', [], LONG)).rows).toEqual([['1']])
+    expect((await direct.run('SELECT 1', [], LONG)).rows).toEqual([['1']])
   })
 
   test('a server that is down is told at once, and found again when it is back', async () => {
@@ -207,12 +226,6 @@ describe('PostgreSQL', () => {
     await closed.close()
     expect((await failure(closed.run('SELECT 1', [], LONG))).kind).toBe('unavailable')
   })
-
-  const running = async () => {
-    const text = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
-    return Number((await postgres.run(text, [], LONG)).rows[0]?.[0])
-  }
-  const nothingRuns = () => until('nothing sleeps on the server', 5_000, async () => (await running()) === 0 || undefined)
 })
 
 describe('a connection URL', () => {

@@ -105,17 +105,9 @@ export interface TestTlsRedis extends AsyncDisposable {
 export async function startTlsRedis(user: readonly string[]): Promise<TestTlsRedis> {
   const folder = temporaryFolder()
   const file = (name: string) => join(folder, name)
-  const openssl = (...args: string[]) => {
-    const run = Bun.spawnSync([Bun.which('openssl') ?? missing('openssl'), ...args], { cwd: folder })
-    if (run.exitCode !== 0) throw new Error(`openssl ${args[0]} failed.\n${run.stderr}`)
-  }
   const remove = () => rmSync(folder, { recursive: true, force: true })
   try {
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-    openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=Fabra test CA')
-    const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE']
-    const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-subj', '/CN=127.0.0.1']
-    openssl('req', '-x509', ...key, ...signed, ...names, '-keyout', 'server.key', '-out', 'server.crt')
+    writeCertificates(folder)
     const tlsPort = await freePort()
     const certificates = ['--tls-cert-file', file('server.crt'), '--tls-key-file', file('server.key'), '--tls-ca-cert-file', file('ca.crt')]
     const tls = ['--tls-port', String(tlsPort), '--tls-auth-clients', 'no', ...certificates]
@@ -131,6 +123,19 @@ export async function startTlsRedis(user: readonly string[]): Promise<TestTlsRed
     remove()
     throw error
   }
+}
+
+/** A CA (ca.crt) and a certificate of it for this machine (server.crt, server.key). @param user Put before the commands: whose files they are. */
+function writeCertificates(folder: string, user: readonly string[] = []): void {
+  const openssl = (...args: string[]) => {
+    const run = Bun.spawnSync([...user, Bun.which('openssl') ?? missing('openssl'), ...args], { cwd: folder })
+    if (run.exitCode !== 0) throw new Error(`openssl ${args[0]} failed.\n${run.stderr}`)
+  }
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=Fabra test CA')
+  const names = ['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE']
+  const signed = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-subj', '/CN=127.0.0.1']
+  openssl('req', '-x509', ...key, ...signed, ...names, '-keyout', 'server.key', '-out', 'server.crt')
 }
 
 /** Everything stored there goes. */
@@ -175,6 +180,38 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
   const started = await running({ url: `${server}/fabra`, port, folder, command, stopSignal: 'SIGINT', ping })
   await ask('CREATE DATABASE fabra')
   return started
+}
+
+export interface TestTlsPostgres extends AsyncDisposable {
+  /** As the user `app`, who needs a password and TLS, and without a word of TLS in it. */
+  readonly url: string
+  readonly caFile: string
+}
+
+/** The password of `app` is `s/e:c@r#t`. */
+export async function startTlsPostgres(): Promise<TestTlsPostgres> {
+  const folder = temporaryFolder()
+  const user = unprivileged(folder)
+  const file = (name: string) => join(folder, name)
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  try {
+    writeCertificates(folder, user)
+    const rules = ['host all fabra 127.0.0.0/8 trust', 'hostssl all app 127.0.0.0/8 scram-sha-256']
+    writeFileSync(file('hba.conf'), `${rules.join('\n')}\n`)
+    // The certificate names the first address, not the second.
+    const tls = ['listen_addresses=127.0.0.1,127.0.0.2', 'ssl=on', `ssl_cert_file=${file('server.crt')}`, `ssl_key_file=${file('server.key')}`, `hba_file=${file('hba.conf')}`]
+    const server = await startPostgres({ settings: tls })
+    await askPostgres(server.url, "CREATE ROLE app LOGIN PASSWORD 's/e:c@r#t'")
+    const dispose = async () => {
+      await server[Symbol.asyncDispose]()
+      remove()
+    }
+    const url = server.url.replace('fabra@', `app:${encodeURIComponent('s/e:c@r#t')}@`)
+    return { url, caFile: file('ca.crt'), [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    remove()
+    throw error
+  }
 }
 
 /**

@@ -8,10 +8,18 @@ export interface ConnectionTarget {
   readonly user: string | undefined
   readonly password: string | undefined
   readonly database: string | undefined
-  readonly tls: false | 'prefer' | 'require' | { readonly rejectUnauthorized: true; readonly ca?: string }
+  readonly tls: false | 'prefer' | 'require' | VerifiedTls
   readonly applicationName: string | undefined
   readonly sessionAttributes: string | undefined
   readonly connectTimeoutMs: number | undefined
+}
+
+/** Options of the runtime's TLS. */
+interface VerifiedTls {
+  readonly rejectUnauthorized: true
+  readonly ca?: string
+  /** Where the certificate may be for another name. */
+  readonly checkServerIdentity?: () => undefined
 }
 
 const PARTS = /^postgres(?:ql)?(?:\+[a-z0-9_]+)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
@@ -67,8 +75,9 @@ function readTls(word: string | undefined, rootCertificate: string | undefined):
     case 'true':
     case '1':
       // As libpq does: a root certificate turns "require" into a check of the server.
-      return rootCertificate === undefined ? 'require' : verified(rootCertificate)
+      return rootCertificate === undefined ? 'require' : { ...verified(rootCertificate), checkServerIdentity: () => undefined }
     case 'verify-ca':
+      return { ...verified(rootCertificate), checkServerIdentity: () => undefined }
     case 'verify-full':
       return verified(rootCertificate)
     default:
@@ -79,7 +88,7 @@ function readTls(word: string | undefined, rootCertificate: string | undefined):
   }
 }
 
-function verified(rootCertificate: string | undefined): { rejectUnauthorized: true; ca?: string } {
+function verified(rootCertificate: string | undefined): VerifiedTls {
   if (rootCertificate === undefined || rootCertificate === 'system') return { rejectUnauthorized: true }
   try {
     return { rejectUnauthorized: true, ca: readFileSync(rootCertificate, 'utf8') }
