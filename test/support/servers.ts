@@ -199,7 +199,13 @@ export async function startTlsPostgres(): Promise<TestTlsPostgres> {
     const rules = ['host all fabra 127.0.0.0/8 trust', 'hostssl all app 127.0.0.0/8 scram-sha-256']
     writeFileSync(file('hba.conf'), `${rules.join('\n')}\n`)
     // The certificate names the first address, not the second.
-    const tls = ['listen_addresses=127.0.0.1,127.0.0.2', 'ssl=on', `ssl_cert_file=${file('server.crt')}`, `ssl_key_file=${file('server.key')}`, `hba_file=${file('hba.conf')}`]
+    const tls = [
+      'listen_addresses=127.0.0.1,127.0.0.2',
+      'ssl=on',
+      `ssl_cert_file=${file('server.crt')}`,
+      `ssl_key_file=${file('server.key')}`,
+      `hba_file=${file('hba.conf')}`,
+    ]
     const server = await startPostgres({ settings: tls })
     await askPostgres(server.url, "CREATE ROLE app LOGIN PASSWORD 's/e:c@r#t'")
     const dispose = async () => {
