@@ -29,8 +29,17 @@ export interface AppOptions {
   readonly clockOffset: Micros
   /** Keep state in a folder of its own, emptied at start (`--clock`). */
   readonly apart?: boolean
+  /** Other processes of the same command share the port. */
+  readonly shared?: SharedPort
   /** Made for these files and this clock, perhaps loading already. Closed by the app. */
   readonly runtime?: Runtime
+}
+
+export interface SharedPort {
+  /** What local commands show: the same in all of them. */
+  readonly localKey: string
+  /** Nobody of them listens yet, so the port must be free. */
+  readonly isFirst: boolean
 }
 
 export interface App {
@@ -77,7 +86,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     ...(webhook ? { notify: webhook.send } : {}),
   })
   // Commands of this machine's user reach the server of their folder without a key of their own.
-  const localKey = crypto.randomUUID()
+  const localKey = options.shared?.localKey ?? crypto.randomUUID()
   const keyring = await openKeyring(project, { config, localKey, clock, log }).catch(async (error: unknown) => {
     await project.close(0)
     throw error
@@ -120,7 +129,9 @@ export async function openApp(options: AppOptions): Promise<App> {
       return web.handle(request)
     },
     async listen() {
-      server = await startHttp(http, { host: config.host, port: config.port, lingerMs: config.env === 'production' ? LINGER_MS : 0 })
+      const sharing = options.shared && (options.shared.isFirst ? 'first' : 'further')
+      const lingerMs = config.env === 'production' ? LINGER_MS : 0
+      server = await startHttp(http, { host: config.host, port: config.port, sharing: sharing ?? 'alone', lingerMs })
       await leaveNote(dataDir, server, localKey).catch((error: unknown) => {
         // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
         if (config.env !== 'production') throw error

@@ -1,4 +1,5 @@
 import { run } from './cli/run.ts'
+import type { ParentLink } from './cli/worker-messages.ts'
 import { processEnv } from './config.ts'
 
 // A reader that went away (`fabra serve | head -1`) must not take the server with it; a full disk must not look like success.
@@ -26,7 +27,24 @@ const code = await run(process.argv.slice(2), {
       })
     }
   },
+  workers: {
+    // From the sources it is the runtime that is executed, with this file as its first argument.
+    command: Bun.main.startsWith('/$bunfs/') ? [process.execPath] : [process.execPath, Bun.main],
+    parent: process.send === undefined ? null : parentLink(),
+  },
 })
+
+function parentLink(): ParentLink {
+  return {
+    send: (message) => void process.send?.(message),
+    listen(onMessage, onGone) {
+      process.on('message', onMessage)
+      process.on('disconnect', onGone)
+      if (!process.connected) onGone()
+    },
+  }
+}
+
 // A failed write is told in the next round of the event loop.
 await new Promise((resolve) => setImmediate(resolve))
 if (lost !== '') process.stderr.write(`error io_failed: The result could not be written: ${lost}\n`)

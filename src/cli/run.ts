@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { CliContext } from './context.ts'
 import { printError } from './output.ts'
+import type { WorkerHost } from './worker-messages.ts'
 
 export interface CliProcess {
   readonly stdout: (text: string) => void
@@ -14,6 +15,8 @@ export interface CliProcess {
   readonly stderrIsTerminal: boolean
   /** Called once with the reason when the process is asked to end. */
   readonly onSignal: (stop: (signal: string) => void) => void
+  /** Left out where there is but one process. */
+  readonly workers?: WorkerHost
 }
 
 const EXAMPLES = `

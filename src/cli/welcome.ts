@@ -6,16 +6,16 @@ import type { CliContext } from './context.ts'
 import { table } from './output.ts'
 
 /** What `fabra serve` says once it listens: where, what it found, and a curl line that works when pasted. */
-export async function welcome(app: App, server: HttpServer, files: readonly string[], context: CliContext): Promise<string> {
+export async function welcome(app: App, server: HttpServer, files: readonly string[], context: CliContext, processes = 1): Promise<string> {
   const features = [...app.serving().registry.features.values()]
   const curl = await curlLine(app, server, features)
   if (context.json) {
-    return `${JSON.stringify({ url: server.url, host: server.host, port: server.port, features: features.map((feature) => feature.name), curl })}\n`
+    return `${JSON.stringify({ url: server.url, host: server.host, port: server.port, features: features.map((feature) => feature.name), processes, curl })}\n`
   }
   const names = files.map((file) => relative(context.cwd, file) || file).join(', ')
   const rows = features.map((feature) => [`  ${feature.name}`, feature.entity, shapeText(feature), howText(feature)])
   const count = `${features.length} feature${features.length === 1 ? '' : 's'} from ${names}`
-  return `Fabra serves ${count} on ${server.url}\n\n${table(rows)}\nTry it:\n  ${curl}\n`
+  return `Fabra serves ${count} on ${server.url}${processes > 1 ? ` with ${processes} processes` : ''}\n\n${table(rows)}\nTry it:\n  ${curl}\n`
 }
 
 function shapeText(feature: Feature): string {

@@ -58,6 +58,10 @@ export interface HttpOptions {
 export interface ListenOptions {
   readonly host: string
   readonly port: number
+  /**
+   * `alone`: nobody else may listen on the port. Of several processes that share it: `first`, for which it must be free, and `further` ones.
+   */
+  readonly sharing: 'alone' | 'first' | 'further'
   /** How long nobody may have asked anything before a server that stops refuses connections. */
   readonly lingerMs: number
 }
@@ -96,12 +100,13 @@ export function createHttpApp(options: HttpOptions): Elysia {
 export async function startHttp(options: HttpOptions, address: ListenOptions): Promise<HttpServer> {
   const app = createHttpApp(options)
   try {
+    if (address.sharing === 'first' && address.port !== 0) await claimPort(address)
     // Bodies are bounded where they are read, so that even a large one gets an answer in the shape of all others.
     // Without reusePort: false a second server would share the port in silence, and each would get half of the requests.
     app.listen({
       hostname: address.host,
       port: address.port,
-      reusePort: false,
+      reusePort: address.sharing !== 'alone',
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: 60,
     })
@@ -124,6 +129,12 @@ export async function startHttp(options: HttpOptions, address: ListenOptions): P
       await drain(server, { fetch: (request) => leaving.handle(request), drainMs, lingerMs: address.lingerMs })
     },
   }
+}
+
+/** Those who share a port do not notice others who share it: only a listener of its own finds it taken. */
+async function claimPort({ host, port }: ListenOptions): Promise<void> {
+  const claim = Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response(null, { status: 503 }) })
+  await claim.stop(true)
 }
 
 function listenError(cause: unknown, address: { readonly host: string; readonly port: number }): FabraError {

@@ -58,7 +58,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       log: parts().log,
       version: '0.0.0',
     },
-    { lingerMs: 0, host: '127.0.0.1', port: 0 },
+    { host: '127.0.0.1', port: 0, sharing: 'alone', lingerMs: 0 },
   )
   const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as Document
 

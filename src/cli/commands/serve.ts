@@ -1,13 +1,15 @@
 import { type Command, Option } from 'commander'
 import type { App } from '../../app.ts'
-import { readConfig } from '../../config.ts'
+import { readConfig, requireProduction } from '../../config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
 import { printError } from '../output.ts'
 import type { CliProcess } from '../run.ts'
+import { requireShared, serveWorkers, workerCount } from '../serve-workers.ts'
 import { welcome } from '../welcome.ts'
+import { type Begin, hello, isFromParent, listening, type ParentLink } from '../worker-messages.ts'
 
 interface ServeOptions {
   readonly host?: string
@@ -15,12 +17,16 @@ interface ServeOptions {
   readonly clock?: string
   readonly file?: readonly string[]
   readonly watch?: boolean
+  readonly workers?: string
+  /** This process is one of several, started by another. */
+  readonly worker?: boolean
 }
 
 const HELP = `
 Examples:
   $ fabra serve                                  features.ts of this folder
   $ fabra serve features.ts --port 9000 --watch
+  $ fabra serve --workers 4                      four processes on one port, with PostgreSQL and Redis
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
 
 export function serveCommand(program: Command, context: CliContext, host: CliProcess): void {
@@ -32,6 +38,8 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
     .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
     .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
     .option('-w, --watch', 'reload the definitions when a file changes')
+    .option('--workers <count>', 'processes that share the port (default: 1); more than one need PostgreSQL and Redis')
+    .addOption(new Option('--worker').hideHelp())
     .option('-f, --file <file...>', 'definition files, as with other commands')
     .addHelpText('after', HELP)
     .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, host))
@@ -43,26 +51,79 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const { commandLogger } = await import('../logging.ts')
   const clockOffset = options.clock === undefined ? null : (await parseClock(options.clock)) - context.clock.now()
   refusePort(options.port)
+  const count = workerCount(options.workers)
   const config = readConfig(withFlags(host.env, options), { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const files = featureFiles(given, host.cwd)
-  for (const file of files) restoreEditorTypes(file)
   const log = commandLogger(config, host)
+  if (count > 1) {
+    if (clockOffset !== null) throw new FabraError('bad_usage', '--clock is for one process.', { hint: 'Leave --workers out.' })
+    requireShared(count, config)
+    requireProduction(config)
+    for (const file of files) restoreEditorTypes(file)
+    return serveWorkers({ count, config, args: workerArgs(files, options, context), log, asked }, context, host)
+  }
+  const parent = options.worker ? workersParent(host) : null
+  const begun = parent && (await beginWorker(parent, () => stop('the process that watches over this one')))
+  if (options.worker && !begun) return
+  if (!begun) for (const file of files) restoreEditorTypes(file)
   const { beginRuntime } = await import('../../early-runtime.ts')
   const runtime = beginRuntime({ files, clockOffset: clockOffset ?? 0, log: (level, message, fields) => log[level](message, fields) })
   const { openApp } = await import('../../app.ts')
-  const opening = openApp({ files, config, log, clockOffset: clockOffset ?? 0, apart: clockOffset !== null, runtime })
+  const opening = openApp({
+    files,
+    config,
+    log,
+    clockOffset: clockOffset ?? 0,
+    apart: clockOffset !== null,
+    runtime,
+    ...(begun ? { shared: begun } : {}),
+  })
   // Asked to end while the definitions load: nothing serves yet, so there is nothing to wait for.
   const app = await Promise.race([opening, asked.then(() => null)])
   if (app === null) return
   try {
     const server = await app.listen()
-    context.stdout(await welcome(app, server, files, context))
+    const said = await welcome(app, server, files, context, begun?.processes)
+    if (begun) parent?.send(listening({ port: server.port, welcome: said }))
+    else context.stdout(said)
     if (options.watch) app.watch((error) => tellReload(error, app, context))
     const signal = await asked
     log.debug('stopping', { signal })
   } finally {
     await app.close()
   }
+}
+
+/** As this process was called, but for the port. */
+function workerArgs(files: readonly string[], options: ServeOptions, context: CliContext): string[] {
+  const flags = [
+    ...(context.json ? ['--json'] : []),
+    ...(options.watch ? ['--watch'] : []),
+    ...(options.host === undefined ? [] : ['--host', options.host]),
+  ]
+  return ['serve', '--worker', ...flags, ...files.flatMap((file) => ['--file', file])]
+}
+
+function workersParent(host: CliProcess): ParentLink {
+  const parent = host.workers?.parent
+  if (parent) return parent
+  throw new FabraError('bad_usage', '--worker is what processes of --workers are called with.', { hint: 'Write --workers 4.' })
+}
+
+/** @returns what it is told to begin with; undefined when it is told to stop instead. */
+function beginWorker(parent: ParentLink, onStop: () => void): Promise<Begin | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Begin | undefined>()
+  const end = () => {
+    resolve(undefined)
+    onStop()
+  }
+  parent.listen((message) => {
+    if (!isFromParent(message)) return
+    if (message.kind === 'begin') resolve(message)
+    else end()
+  }, end)
+  parent.send(hello())
+  return promise
 }
 
 function tellReload(error: unknown, app: App, context: CliContext): void {
