@@ -88,6 +88,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       const [row] = await parts.offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
       return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
+    hides: recorder.fences.hides,
     onRead(feature, key, at) {
       if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
     },

@@ -6,6 +6,7 @@
  *   missing or expired   → compute in the request, once however many wait
  *   realtime             → always compute in the request
  *   the computation fails → the last good value within max staleness, else the default, else the error
+ *   the store is away     → this process's own copy within max staleness, computed anew behind it; where there is none, as if missing
  *
  * Judging is in freshness.ts, sharing computations in computations.ts. Reads of the memory store answer without a promise when nothing
  * has to be computed: the hot path allocates arrays, no object per value.
@@ -16,6 +17,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
+import { createCopies } from './copies.ts'
 import { ageMs, judge } from './freshness.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
 
@@ -58,6 +60,8 @@ export interface EngineOptions {
   readonly clock: Clock
   /** A copy to fall back on when the online store is unreachable or holds nothing. */
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
+  /** Whether something of that time was forgotten. */
+  readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
   /** Called for every key read, so that refreshes know who is in use. Must be cheap. */
   readonly onRead: (feature: Feature, key: EntityKey, at: Micros) => void
 }
@@ -65,7 +69,8 @@ export interface EngineOptions {
 const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
 
 export function createEngine(options: EngineOptions): Engine {
-  const { online, computations, clock, lastKnown, onRead } = options
+  const { online, computations, clock, lastKnown, hides, onRead } = options
+  const copies = createCopies()
   const asking = new Map<string, Promise<StoredValue | undefined>>()
 
   function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
@@ -89,8 +94,23 @@ export function createEngine(options: EngineOptions): Engine {
   ): Promise<RowResult[]> {
     const settled = await Promise.allSettled(stored)
     const storeDown = settled.some((group) => group.status === 'rejected')
-    const found = settled.map((group) => (group.status === 'fulfilled' ? group.value : rows.map(() => [])))
+    const found = settled.map((answer, g) => {
+      const group = plan.groups[g] as PlanGroup
+      if (answer.status === 'rejected') return rows.map((row) => copiesOf(group, row.keys[g] as EntityKey))
+      for (let r = 0; r < rows.length; r++) {
+        copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, answer.value[r] ?? [])
+      }
+      return answer.value
+    })
     return serve(plan, rows, read, found, storeDown)
+  }
+
+  /** What this process still knows of one key, but for what was forgotten since. */
+  function copiesOf({ entity, fields }: PlanGroup, key: EntityKey): (StoredValue | undefined)[] {
+    return fields.map((field) => {
+      const copy = copies.find(entity.name, key.encoded, field)
+      return copy && !hides(entity.name, key.encoded, copy.eventAt) ? copy : undefined
+    })
   }
 
   function serve(
@@ -133,6 +153,7 @@ export function createEngine(options: EngineOptions): Engine {
   function find(planned: PlannedFeature, key: EntityKey, row: PlanRow, stored: StoredValue | undefined, at: At): Found | Promise<Found> {
     const { feature, rule } = planned
     if (planned.realtime) return computeNow(planned, key, row, stored, at)
+    if (at.storeDown && stored) return findCopy(planned, key, row, stored, at)
     const judgement = stored ? judge(rule, stored.eventAt, at.now, at.read.maxAge) : 'expired'
     if (stored && judgement === 'fresh') return serveStored(planned, stored, 'fresh', 'online')
     if (feature.computation.kind === 'pushed') {
@@ -144,6 +165,15 @@ export function createEngine(options: EngineOptions): Engine {
       return serveStored(planned, stored, 'stale', 'online')
     }
     return computeNow(planned, key, row, stored, at)
+  }
+
+  /** While the store is away, what is known is served as long as it may be: computing for every request would bring the source down too. */
+  function findCopy(planned: PlannedFeature, key: EntityKey, row: PlanRow, copy: StoredValue, at: At): Found | Promise<Found> {
+    const judgement = judge(planned.rule, copy.eventAt, at.now, at.read.maxAge)
+    const isPushed = planned.feature.computation.kind === 'pushed'
+    if (judgement === 'expired') return isPushed ? fallBack(planned, key, copy, undefined, at) : computeNow(planned, key, row, copy, at)
+    if (judgement === 'stale' && !isPushed) void computeNow(planned, key, row, copy, at)
+    return serveStored(planned, copy, 'stale', 'last_good')
   }
 
   /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
@@ -163,6 +193,13 @@ export function createEngine(options: EngineOptions): Engine {
     const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature), ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await computations.compute(call)
     if (computed.kind === 'error') return fallBack(planned, key, planned.takesInputs ? undefined : stored, computed.error, at)
+    if (at.storeDown && !planned.takesInputs) {
+      const texts = computed.kind === 'value' ? computed.texts : null
+      const oldestInputAt = computed.kind === 'value' ? computed.oldestInputAt : null
+      copies.keep(feature.entity, key.encoded, planned.own, [
+        { texts, eventAt: asOf, availableAt: asOf, token: 0, origin: 'computed', oldestInputAt },
+      ])
+    }
     if (computed.kind === 'missing') return serveDefault(planned)
     return { texts: computed.texts, status: 'fresh', servedFrom: 'computed', eventAt: asOf, oldestInputAt: computed.oldestInputAt }
   }

@@ -11,6 +11,8 @@ export interface PlannedFeature {
   readonly feature: Feature
   readonly entity: Entity
   readonly field: string
+  /** The field alone, as a list. */
+  readonly own: readonly string[]
   readonly rule: FreshnessRule
   readonly realtime: boolean
   readonly takesInputs: boolean
@@ -49,6 +51,7 @@ export function planFeature(registry: Registry, feature: Feature, nextFiring: Ne
     feature,
     entity,
     field: fieldOf(feature),
+    own: [fieldOf(feature)],
     rule: freshnessRule(feature, nextFiring),
     realtime: feature.refresh?.kind === 'realtime',
     takesInputs: Object.keys(feature.inputs).length > 0,

@@ -1,11 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import { createRedisActiveKeyStore } from '../../src/store/redis/active-key-store.ts'
-import { openRedis } from '../../src/store/redis/connection.ts'
-import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
-import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
+import { sharedRedis } from '../support/shared-redis.ts'
 
 let server: TestServer
 let processes: Bench[] = []
@@ -24,10 +21,7 @@ async function two(features: WrittenBench['features']): Promise<[Bench, Bench]> 
   const open = () =>
     openBench({
       features,
-      async openShared() {
-        const redis = await openRedis({ url: server.url })
-        return { online: createRedisOnlineStore(redis), leases: createRedisLeaseStore(redis), activeKeys: createRedisActiveKeyStore(redis) }
-      },
+      openShared: () => sharedRedis(server),
     })
   const [a, b] = [await open(), await open()]
   processes = [a, b]

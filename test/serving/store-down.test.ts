@@ -1,9 +1,13 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { entityKey } from '../../src/definition/entity-key.ts'
 import { FabraError } from '../../src/errors.ts'
 import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore } from '../../src/store/online-store.ts'
-import { type Bench, openBench } from '../support/bench.ts'
+import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail } from '../support/programmable-executor.ts'
+import { startRedis, type TestServer } from '../support/servers.ts'
+import { sharedRedis } from '../support/shared-redis.ts'
+import { until } from '../support/until.ts'
 
 let bench: Bench
 afterEach(() => bench.close())
@@ -85,5 +89,85 @@ describe('while the online store is down', () => {
     await bench.read('f')
     state.down = false
     expect(await bench.read('f')).toMatchObject({ value: 9, status: 'fresh', servedFrom: 'online' })
+  })
+})
+
+describe('while redis is down', () => {
+  let server: TestServer
+  beforeEach(async () => {
+    server = await startRedis()
+  })
+  afterEach(() => server[Symbol.asyncDispose]())
+  const open = async (features: WrittenBench['features']) => {
+    bench = await openBench({ features, openShared: () => sharedRedis(server) })
+    return bench
+  }
+  const restarted = async () => {
+    await server.start()
+    const { online } = bench.parts()
+    await until('redis to be usable again', 5_000, () =>
+      Promise.all([online.read('User', ['u1'], ['f'], undefined), online.fencesSince(0)]).catch(() => undefined),
+    )
+  }
+
+  test('what this process last read is served with its age, computed anew behind it when it is due, and never beyond max staleness', async () => {
+    const { clock, read, idle, programme } = await open({ f: { maxStaleness: '1h' } })
+    let computed = 0
+    programme.set('f', () => ++computed)
+    await read('f')
+    expect(await read('f')).toMatchObject({ servedFrom: 'online' })
+    await server.kill()
+    clock.advance('1m')
+    expect(await Promise.all([read('f'), read('f')])).toMatchObject([
+      { value: 1, status: 'stale', servedFrom: 'last_good', ageMs: 60_000 },
+      { value: 1, status: 'stale', servedFrom: 'last_good', ageMs: 60_000 },
+    ])
+    expect(programme.count('f')).toBe(1)
+    clock.advance('9m')
+    expect(await read('f')).toMatchObject({ value: 1, servedFrom: 'last_good', ageMs: 600_000 })
+    await idle()
+    expect(await read('f')).toMatchObject({ value: 2, servedFrom: 'last_good', ageMs: 0 })
+    expect(programme.count('f')).toBe(2)
+    expect(await read('f', 'u1', '1ms')).toMatchObject({ value: 2 })
+    programme.set('f', fail)
+    clock.advance('30m')
+    expect(await read('f', 'u1', '10m')).toMatchObject({ status: 'error', error: { code: 'feature_failed' } })
+    expect(await read('f')).toMatchObject({ value: 2, servedFrom: 'last_good', ageMs: 1_800_000 })
+    clock.advance('31m')
+    await idle()
+    expect(await read('f')).toMatchObject({ status: 'error' })
+    await restarted()
+  })
+
+  test('a pushed value gives its copy, else its last row of history, else its default, else store_unavailable, and is as before afterwards', async () => {
+    const { clock, read, push, parts } = await open({ f: { kind: 'pushed', maxStaleness: '1h' }, d: { kind: 'pushed', default: 3 } })
+    await push('f', 'u1', 9)
+    await push('f', 'u2', 10)
+    await parts().recorder.flush()
+    await read('f', 'u1')
+    await server.kill()
+    clock.advance('1m')
+    expect(await read('f', 'u1')).toMatchObject({ value: 9, status: 'stale', servedFrom: 'last_good', ageMs: 60_000 })
+    expect(await read('f', 'u2')).toMatchObject({ value: 10, status: 'stale', servedFrom: 'last_good', ageMs: 60_000 })
+    expect(await read('f', 'u3')).toMatchObject({ status: 'error', error: { code: 'store_unavailable' } })
+    expect(await read('d')).toMatchObject({ value: 3, status: 'default' })
+    await restarted()
+    await push('f', 'u1', 11, clock.now())
+    expect(await read('f')).toMatchObject({ value: 11, status: 'fresh', servedFrom: 'online' })
+  })
+
+  test('a copy of a key that was forgotten is not served', async () => {
+    const { clock, read, push, parts, registry } = await open({ f: { kind: 'pushed' } })
+    await push('f', 'u1', 9)
+    await read('f')
+    await server.kill()
+    const user = registry.entities.get('User')
+    if (!user) throw new Error('There is no User.')
+    clock.advance('1s')
+    await parts()
+      .recorder.forget(user, ['f'], entityKey(user, ['u1']))
+      .catch(() => undefined)
+    expect(await read('f')).toMatchObject({ status: 'error', value: undefined })
+    await restarted()
   })
 })

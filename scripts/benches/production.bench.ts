@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { startFabra } from '../../test/support/binary.ts'
+import { freePort } from '../../test/support/ports.ts'
+import { askRedis, startRedis, type TestServer } from '../../test/support/servers.ts'
+import { until } from '../../test/support/until.ts'
+import type { Bench } from './bench.ts'
+import { interleaved, openLoop, peak, pinServer, quantile } from './load.ts'
+import { SHARED_CACHE, temporaryFolder } from './server.ts'
+
+const RUNS = 3
+const SECONDS = 3
+const NAMES = Array.from({ length: 50 }, (_, i) => `score_${String(i).padStart(2, '0')}`)
+const USERS = Array.from({ length: 100 }, (_, i) => ({ user_id: `u${i}` }))
+const DEFINITIONS = `import { entity, feature } from 'fabra'
+export const User = entity('User', { key: 'user_id' })
+${NAMES.map((name) => `export const ${name} = feature({ entity: User, type: 'float' })`).join('\n')}
+`
+
+/** Fifty stored features of a hundred users through Redis: server on one core, load and Redis on the other, beside a bare handler in turns. */
+export const bench: Bench = async () => {
+  const file = join(temporaryFolder(), 'features.ts')
+  await Bun.write(file, DEFINITIONS)
+  await using redis = await startRedis()
+  const server = await startFabra({ file, env: { FABRA_CACHE_DIR: SHARED_CACHE, FABRA_REDIS_URL: redis.url } })
+  try {
+    await Promise.all(NAMES.map((name, i) => pushed(`${server.url}/v1/features/${name}/values`, i)))
+    pinServer(server.pid)
+    const one = { url: `${server.url}/v1/features/${NAMES[0]}?entity_id=u1` }
+    const fifty = { url: `${server.url}/v1/features`, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u1' }] }) }
+    const batch = { url: fifty.url, body: JSON.stringify({ features: NAMES, rows: USERS }) }
+    await using bareOne = await startBare(redis, await answerOf(one))
+    await using bareFifty = await startBare(redis, await answerOf(fifty))
+    peak(one, 2)
+    peak(fifty, 1)
+    const targets = [{ ...one, url: bareOne.url }, one, { ...fifty, url: bareFifty.url }, fifty]
+    const [barely = [], ones = [], barely50 = [], fifties = []] = await interleaved(
+      RUNS,
+      targets.map((target) => () => peak(target, SECONDS)),
+    )
+    const steady = await openLoop(one, 10_000, 5)
+    const batches = await openLoop(batch, 20, 5)
+    return [
+      { what: 'bare Bun.serve + ioredis, the same bytes', unit: '/s', values: barely },
+      { what: 'one stored feature from Redis', unit: '/s', values: ones, atLeast: 20_000 },
+      { what: '  beside the bare handler', unit: '×', values: ones.map((value, i) => value / (barely[i] ?? 1)), atLeast: 0.7 },
+      { what: '  p99 at 10,000/s, open loop', unit: 'ms', values: [quantile(steady, 0.99)], atMost: 5 },
+      { what: 'bare Bun.serve + ioredis, the same bytes as fifty', unit: '/s', values: barely50 },
+      { what: 'fifty stored features from Redis', unit: '/s', values: fifties, atLeast: 10_000 },
+      { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)) },
+      { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: [quantile(batches, 0.5)], atMost: 10 },
+    ]
+  } finally {
+    await server.stop()
+  }
+}
+
+async function pushed(url: string, feature: number): Promise<void> {
+  const rows = USERS.map((user, i) => ({ ...user, value: feature + i / 8 }))
+  const response = await fetch(url, { method: 'POST', body: JSON.stringify({ rows }), headers: { 'content-type': 'application/json' } })
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`)
+}
+
+async function answerOf({ url, body }: { readonly url: string; readonly body?: string }): Promise<string> {
+  const init = body === undefined ? {} : { method: 'POST', body, headers: { 'content-type': 'application/json' } }
+  const response = await fetch(url, init)
+  const text = await response.text()
+  if (!response.ok || /"(missing|error|default)"/.test(text)) throw new Error(`${url}: ${response.status} ${text.slice(0, 400)}`)
+  return text
+}
+
+/** Answers every request with a text that it reads from Redis each time. */
+async function startBare(redis: TestServer, answer: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const port = await freePort()
+  await askRedis(redis, 'SET', `bare:${port}`, answer)
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'bare.ts'), 'redis', String(port), redis.url], {
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  pinServer(child.pid)
+  const url = `http://127.0.0.1:${port}`
+  const answers = () =>
+    fetch(url)
+      .then((response) => (response.ok ? true : undefined))
+      .catch(() => undefined)
+  await until('the bare handler', 10_000, answers)
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      child.kill()
+      await child.exited
+    },
+  }
+}
