@@ -212,6 +212,21 @@ describe('a PostgreSQL server', () => {
     await other[Symbol.asyncDispose]()
   })
 
+  test('a server that opens the door and shuts it without a word is given up', async () => {
+    const rude = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { open: (socket) => void socket.end(), data: () => undefined } })
+    const client = openPostgres({ url: `postgres://u@127.0.0.1:${rude.port}/d`, connectTimeoutMs: 200 })
+    expect((await failure(client.run('SELECT 1', [], { timeoutMs: 60_000 }))).kind).toBe('unavailable')
+    expect((await failure(client.transaction({ timeoutMs: 60_000 }, (tx) => tx.run('SELECT 1')))).kind).toBe('unavailable')
+    await client.close()
+    rude.stop(true)
+  })
+
+  test('what is told to the server at the start of a session holds', async () => {
+    const client = openPostgres({ url: `${server.url}?options=${encodeURIComponent('-c search_path=pg_catalog -c work_mem=7MB')}` })
+    expect((await client.run("SELECT current_setting('work_mem')", [], LONG)).rows).toEqual([['7MB']])
+    await client.close()
+  })
+
   test('what is missing on the server is told without names', async () => {
     const wrong = openPostgres({ url: server.url.replace(/\/fabra$/, '/nowhere') })
     const error = await failure(wrong.run('SELECT 1', [], LONG))

@@ -10,14 +10,19 @@ export interface ConnectionTarget {
   readonly database: string | undefined
   readonly tls: false | 'prefer' | 'require' | VerifiedTls
   readonly applicationName: string | undefined
+  /** For the server's start of the session: `-c search_path=app`. */
+  readonly startOptions: string | undefined
   readonly sessionAttributes: string | undefined
   readonly connectTimeoutMs: number | undefined
 }
 
 /** Options of the runtime's TLS. */
 interface VerifiedTls {
-  readonly rejectUnauthorized: true
+  readonly rejectUnauthorized: boolean
   readonly ca?: string
+  /** Of the client, for servers that ask for one. */
+  readonly cert?: string
+  readonly key?: string
   /** Where the certificate may be for another name. */
   readonly checkServerIdentity?: () => undefined
 }
@@ -43,8 +48,9 @@ export function readConnectionUrl(url: string): ConnectionTarget {
     user: decode(user) || text('user'),
     password: decode(password) || text('password'),
     database: decode(database) || text('dbname') || text('database'),
-    tls: readTls(text('sslmode') ?? text('ssl'), text('sslrootcert')),
+    tls: withClient(readTls(text('sslmode') ?? text('ssl'), text('sslrootcert')), text('sslcert'), text('sslkey')),
     applicationName: text('application_name'),
+    startOptions: text('options'),
     sessionAttributes: text('target_session_attrs'),
     connectTimeoutMs: timeout > 0 ? timeout * 1000 : undefined,
   }
@@ -90,10 +96,20 @@ function readTls(word: string | undefined, rootCertificate: string | undefined):
 
 function verified(rootCertificate: string | undefined): VerifiedTls {
   if (rootCertificate === undefined || rootCertificate === 'system') return { rejectUnauthorized: true }
+  return { rejectUnauthorized: true, ca: readPem(rootCertificate, 'sslrootcert') }
+}
+
+function withClient(tls: ConnectionTarget['tls'], certificate: string | undefined, key: string | undefined): ConnectionTarget['tls'] {
+  if (tls === false || certificate === undefined || key === undefined) return tls
+  const base = typeof tls === 'string' ? { rejectUnauthorized: false } : tls
+  return { ...base, cert: readPem(certificate, 'sslcert'), key: readPem(key, 'sslkey') }
+}
+
+function readPem(path: string, setting: string): string {
   try {
-    return { rejectUnauthorized: true, ca: readFileSync(rootCertificate, 'utf8') }
+    return readFileSync(path, 'utf8')
   } catch (error) {
-    throw invalid(`The root certificate ${rootCertificate} of the PostgreSQL URL cannot be read.`, 'Check the path in sslrootcert.', error)
+    throw invalid(`The file ${path} of the PostgreSQL URL cannot be read.`, `Check the path in ${setting}.`, error)
   }
 }
 

@@ -16,6 +16,7 @@ export interface Lane {
   close(patienceMs: number): Promise<void>
 }
 
+const CONNECT_TIMEOUT_MS = 5_000
 /** Firewalls forget connections that are silent for longer; an older one may know a server's former address. */
 const MAX_IDLE_MS = 240_000
 const MAX_AGE_MS = 1_800_000
@@ -27,6 +28,7 @@ const SERVER_AHEAD_MS = 20
 export function createLane(target: ConnectionTarget, options: PostgresOptions): Lane {
   let connection: Connection | undefined
   let last: Promise<unknown> = Promise.resolve()
+  const connectMs = target.connectTimeoutMs ?? options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS
 
   const connect = (): Connection => {
     const now = performance.now()
@@ -37,7 +39,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
     }
     if (old) discard(old)
     const made: Connection = {
-      client: openClient(target, options, () => lost(made)),
+      client: openClient(target, { applicationName: options.applicationName, connectMs }, () => lost(made)),
       madeAt: now,
       usedAt: now,
       isOpen: false,
@@ -70,6 +72,17 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
     discard(which)
   }
 
+  /** The driver knocks for ever at a server that opens the door and shuts it without a word. */
+  const opened = async (began: Promise<unknown>) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => reject(new PostgresSqlError('unavailable', null, 'PostgreSQL cannot be reached.', null)), connectMs)
+    try {
+      await Promise.race([began, promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   return {
     get isOpen() {
       return connection?.isOpen === true
@@ -94,7 +107,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
       const at = connect()
       try {
         const began = begin(at, work, leftMs)
-        if (!at.isOpen) await began
+        if (!at.isOpen) await opened(began)
         const answer = send(at, text, parameters)
         const committed = control(at, 'COMMIT')
         const [first, second, third] = await Promise.allSettled([began, answer, committed])
@@ -111,13 +124,13 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
       const at = connect()
       try {
         const began = begin(at, work, leftMs)
-        if (!at.isOpen) await began
+        if (!at.isOpen) await opened(began)
         const result = await body(statementsOn(at))
         await began
         checkCommitted(at, await control(at, 'COMMIT'))
         return result
       } catch (error) {
-        await control(at, 'ROLLBACK').catch(() => undefined)
+        if (at.isOpen) await control(at, 'ROLLBACK').catch(() => undefined)
         throw error instanceof PostgresSqlError ? dropIfUnsure(at, error) : error
       }
     },
@@ -133,7 +146,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
 
   /** After an error of the connection, whatever was in flight on it is unknown. */
   function dropIfUnsure<E extends Error & { readonly kind?: string }>(at: Connection, error: E): E {
-    if (error.kind === 'unavailable') discard(at)
+    if (error.kind === 'unavailable' || !at.isOpen) discard(at)
     return error
   }
 }

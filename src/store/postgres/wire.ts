@@ -1,6 +1,6 @@
 /** The driver, and what is to be known of it: statements go out with their values at once, and come back as texts. */
 import postgres from 'postgres'
-import type { Parameter, PostgresColumn, PostgresOptions, PostgresRows } from './connection.ts'
+import type { Parameter, PostgresColumn, PostgresRows } from './connection.ts'
 import type { ConnectionTarget } from './connection-url.ts'
 import { PostgresSqlError, toSqlError } from './postgres-errors.ts'
 
@@ -14,7 +14,6 @@ const TEXTS: Record<string, postgres.PostgresType> = {
   },
 }
 
-const CONNECT_TIMEOUT_MS = 5_000
 /** What the driver's queries are beneath: looked at in 3.4.9. */
 interface DriverQuery extends PromiseLike<DriverRows> {
   /** Set beforehand, the statement goes out with its values at once instead of being described first. */
@@ -46,8 +45,11 @@ export interface Connection {
   readonly running: Set<DriverQuery>
 }
 
-export function openClient(target: ConnectionTarget, options: PostgresOptions, onLost: () => void): postgres.Sql {
-  const connectMs = target.connectTimeoutMs ?? options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS
+export function openClient(
+  target: ConnectionTarget,
+  options: { readonly applicationName: string | undefined; readonly connectMs: number },
+  onLost: () => void,
+): postgres.Sql {
   const [first] = target.hosts
   const settings = {
     // Several hosts are tried in turn; the driver's types know of one.
@@ -66,11 +68,14 @@ export function openClient(target: ConnectionTarget, options: PostgresOptions, o
     idle_timeout: undefined,
     max_lifetime: null,
     keep_alive: 60,
-    connect_timeout: connectMs / 1000,
+    connect_timeout: options.connectMs / 1000,
     backoff: false,
     onnotice: () => undefined,
     onclose: onLost,
-    connection: { application_name: target.applicationName ?? options.applicationName ?? 'fabra' },
+    connection: {
+      application_name: target.applicationName ?? options.applicationName ?? 'fabra',
+      ...(target.startOptions === undefined ? {} : { options: target.startOptions }),
+    },
     types: TEXTS,
   }
   return postgres(settings as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as postgres.Sql
