@@ -112,7 +112,7 @@ async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stor
   const { clock, log } = options
   const { sourceStore, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceStore, offline, online, recorder, clock, log }
+  const shared = { runtime, sourceStore, offline, online, recorder, clock, log, claims: stores.claims }
   return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
+import type { ClaimStore } from './store/claim-store.ts'
 import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
@@ -48,6 +49,8 @@ export interface Stores {
   readonly leases: LeaseStore
   /** Keys in use, told to other processes; null where there are none. */
   readonly activeKeys: ActiveKeyStore | null
+  /** What is being computed by which process; null where there is only this one. */
+  readonly claims: ClaimStore | null
   readonly admin: AdminStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
@@ -107,17 +110,19 @@ interface Latest {
   readonly online: OnlineStore
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
+  readonly claims: ClaimStore | null
   health(): Readonly<Record<string, string>>
 }
 
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    return { online: createMemoryOnlineStore(), leases, activeKeys: null, health: () => ({ memory: 'ok' }) }
+    return { online: createMemoryOnlineStore(), leases, activeKeys: null, claims: null, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
   const { openRedis } = await import('./store/redis/connection.ts')
   const { createRedisActiveKeyStore } = await import('./store/redis/active-key-store.ts')
+  const { createRedisClaimStore } = await import('./store/redis/claim-store.ts')
   const { createRedisLeaseStore } = await import('./store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
@@ -125,6 +130,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     online: createRedisOnlineStore(redis),
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
+    claims: createRedisClaimStore(redis, crypto.randomUUID()),
     health: () => ({ redis: redis.status() }),
   }
 }

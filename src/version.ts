@@ -4,6 +4,7 @@ import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
 import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
 import { createPastReader, type PastReader } from './compute/past-reader.ts'
+import { createSharedFlights } from './compute/shared-flights.ts'
 import { createDb } from './compute/sql-db.ts'
 import type { SqlDefinitions } from './compute/sql-definitions.ts'
 import { createSqlExecutor } from './compute/sql-executor.ts'
@@ -20,6 +21,7 @@ import type { Runtime } from './runtime/runtime.ts'
 import { createEngine, type Engine } from './serving/engine.ts'
 import { createPartReader } from './serving/part-reader.ts'
 import { createServing, type Serving } from './serving/serving.ts'
+import type { ClaimStore } from './store/claim-store.ts'
 import { fromHistoryText } from './store/history-text.ts'
 import type { HistoryRow, OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore, StoredValue } from './store/online-store.ts'
@@ -38,6 +40,8 @@ export interface Parts {
   readonly online: OnlineStore
   readonly recorder: Recorder
   readonly activeKeys: ActiveKeys
+  /** Who computes what, among many processes; null where there is only this one. */
+  readonly claims: ClaimStore | null
   readonly schedule: Schedule
   readonly runs: Runs
   readonly clock: Clock
@@ -75,6 +79,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     executor,
     clock,
     random: Math.random,
+    shared: parts.claims && createSharedFlights({ claims: parts.claims, online, random: Math.random, nowMs: () => performance.now() }),
     async onComputed(feature, answers) {
       // Whoever computes faster than history takes it waits for history.
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })

@@ -28,6 +28,7 @@ import {
   takeBatch,
   timedOut,
 } from './flights.ts'
+import type { SharedFlights, SharedFlying } from './shared-flights.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
@@ -73,6 +74,8 @@ export interface ComputationsOptions {
   readonly onComputed: (feature: Feature, answers: readonly Answered[]) => Promise<void> | void
   /** 0 ≤ random < 1. */
   readonly random: () => number
+  /** Computations that are shared with other processes; null: there are none. */
+  readonly shared: SharedFlights | null
 }
 
 interface Lane {
@@ -85,7 +88,7 @@ interface Lane {
 }
 
 export function createComputations(options: ComputationsOptions): Computations {
-  const { executor, clock, onComputed, random } = options
+  const { executor, clock, onComputed, random, shared } = options
   const lanes = new Map<string, Lane>()
   const asks = createAsks()
   let active = 0
@@ -165,12 +168,37 @@ export function createComputations(options: ComputationsOptions): Computations {
       const flights = takeBatch(lane.waiting, isSql ? MAX_BATCH_ROWS : 1)
       for (const flight of flights) lane.running.set(flight.id, flight)
       lane.batches++
-      void fly(lane, flights, false).finally(() => {
+      void leave(lane, flights).finally(() => {
         lane.batches--
         schedule(lane)
       })
     }
     for (const flight of lane.waiting.values()) limitWait(lane, flight)
+  }
+
+  /** For readers. What only this process asks for (inputs, a realtime value, a cycle) is nobody else's to compute. */
+  async function leave(lane: Lane, flights: readonly Flight[]): Promise<void> {
+    if (!shared || lane.feature.refresh?.kind === 'realtime') return fly(lane, flights, false)
+    const common = flights.filter((flight) => flight.id === flight.key.encoded)
+    const alone = flights.filter((flight) => flight.id !== flight.key.encoded)
+    await Promise.all([
+      alone.length > 0 ? fly(lane, alone, false) : undefined,
+      common.length > 0 ? shared.fly(lane.feature, common, sharing(lane)) : undefined,
+    ])
+  }
+
+  function sharing(lane: Lane): SharedFlying {
+    return {
+      compute: (own) => fly(lane, own, false),
+      land(flight, { computed, asOf }) {
+        flight.asOf = asOf
+        land(lane, flight, computed)
+      },
+      expire(flight) {
+        flight.asOf = clock.now()
+        land(lane, flight, { kind: 'error', error: timedOut(lane.feature, flight.timeoutMs) })
+      },
+    }
   }
 
   function limitWait(lane: Lane, flight: Flight): void {

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
-import { emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
+import { failure } from '../support/programmable-executor.ts'
+import { askRedis, emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
 import { sharedRedis } from '../support/shared-redis.ts'
+import { until } from '../support/until.ts'
 
 let server: TestServer
 let processes: Bench[] = []
@@ -105,4 +107,60 @@ describe('of two processes', () => {
     await b.push('p', 'u1', 2)
     expect(await a.read('p')).toMatchObject({ value: 2 })
   })
+
+  test('a cold key is computed once, however many callers of both wait, and all are told the same', async () => {
+    const [a, b] = await two({ f: {}, g: { kind: 'function' } })
+    for (const name of ['f', 'g']) {
+      let computed = 0
+      const release = Promise.withResolvers<void>()
+      const compute = async () => {
+        computed++
+        await release.promise
+        return computed
+      }
+      a.programme.set(name, compute)
+      b.programme.set(name, compute)
+      const callers = [...Array.from({ length: 20 }, () => a.read(name)), ...Array.from({ length: 20 }, () => b.read(name))]
+      await until('a computation', 5_000, async () => (computed > 0 ? true : undefined))
+      // Another process looks for the answer meanwhile, over and over.
+      await until('many looks', 5_000, async () => Number(await commandsOf('hmget')) > 60 || undefined)
+      release.resolve()
+      const served = await Promise.all(callers)
+      expect(served.every((one) => one.value === 1 && one.status === 'fresh')).toBe(true)
+      expect(computed).toBe(1)
+      await askRedis(server, 'CONFIG', 'RESETSTAT')
+    }
+    await until(
+      'claims to be let go',
+      5_000,
+      async () => ((await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]).length === 0 || undefined,
+    )
+  })
+
+  test('when the one that computes a key fails, the other tries', async () => {
+    const [a, b] = await two({ f: {} })
+    const release = Promise.withResolvers<number>()
+    a.programme.set('f', () => release.promise)
+    b.programme.set('f', () => 2)
+    const failing = a.read('f')
+    await until('the claim', 5_000, async () => ((await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]).length || undefined)
+    const other = b.read('f')
+    release.reject(failure('feature_failed'))
+    expect(await failing).toMatchObject({ status: 'error' })
+    expect(await other).toMatchObject({ value: 2, status: 'fresh' })
+  })
+
+  test('a process that dies while it computes costs the others half a second, not their answer', async () => {
+    const [a] = await two({ f: { timeout: '10s' } })
+    // What the dead one left.
+    const claims = (await sharedRedis(server)).claims
+    const { fingerprint } = a.registry.features.get('f') ?? {}
+    expect(await claims.claim([{ entity: 'User', key: 'u1', field: `f@${fingerprint}` }], 500)).toEqual([true])
+    expect(await a.read('f')).toMatchObject({ value: 1, status: 'fresh' })
+  })
 })
+
+async function commandsOf(name: string): Promise<string> {
+  const stats = String(await askRedis(server, 'INFO', 'commandstats'))
+  return new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? '0'
+}

@@ -229,7 +229,8 @@ describe('micro-batching', () => {
       times(2_500, (i) => ({ user_id: `u${i}` })),
     )
     expect(rows.every(([one]) => one?.status === 'fresh')).toBe(true)
-    expect(programme.batches('f')).toEqual([1000, 1000, 500])
+    // Of the two that run at once the smaller may begin first.
+    expect([...programme.batches('f')].sort((a, b) => b - a)).toEqual([1000, 1000, 500])
   })
 
   test('no more than 100,000 computations of a feature wait; further callers are told at once', async () => {
@@ -237,7 +238,7 @@ describe('micro-batching', () => {
     programme.set('f', hang)
     const feature = registry.features.get('f') as Feature
     const { executor } = programme
-    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined })
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined, shared: null })
     const ask = (i: number) =>
       computations.compute({ feature, key: { values: [`u${i}`], encoded: `u${i}` }, chain: [], timeoutMs: 600_000 })
     for (let i = 0; i < 100_000; i++) void ask(i)

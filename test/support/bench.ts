@@ -14,6 +14,7 @@ import { rewarm } from '../../src/rewarm.ts'
 import { createPartReader } from '../../src/serving/part-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
 import type { ActiveKeyStore } from '../../src/store/active-key-store.ts'
+import type { ClaimStore } from '../../src/store/claim-store.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
@@ -64,6 +65,7 @@ export interface BenchShared {
   readonly online: OnlineStore
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore
+  readonly claims: ClaimStore
 }
 
 /** One value as it is served. `value` is parsed; undefined stands for missing and error. */
@@ -208,7 +210,7 @@ async function start(written: WrittenBench, { registry, clock, offline: history,
   const recorder = await createRecorder({ online, offline, clock, onProblem: say })
   const activeKeys = createActiveKeys(clock, { collect: common !== undefined })
   const schedule = createSchedule()
-  const shared = { online, offline, recorder, activeKeys, schedule, runs: createRuns(), clock, log }
+  const shared = { online, offline, recorder, activeKeys, claims: common?.claims ?? null, schedule, runs: createRuns(), clock, log }
   // What only the executor needs; the programme takes its place.
   const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
   const running = {

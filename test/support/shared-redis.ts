@@ -1,4 +1,5 @@
 import { createRedisActiveKeyStore } from '../../src/store/redis/active-key-store.ts'
+import { createRedisClaimStore } from '../../src/store/redis/claim-store.ts'
 import { openRedis } from '../../src/store/redis/connection.ts'
 import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
@@ -7,5 +8,10 @@ import type { BenchShared } from './bench.ts'
 /** What one process has of a Redis, on connections of its own; closed with its online store. */
 export async function sharedRedis({ url }: { readonly url: string }): Promise<BenchShared> {
   const redis = await openRedis({ url })
-  return { online: createRedisOnlineStore(redis), leases: createRedisLeaseStore(redis), activeKeys: createRedisActiveKeyStore(redis) }
+  return {
+    online: createRedisOnlineStore(redis),
+    leases: createRedisLeaseStore(redis),
+    activeKeys: createRedisActiveKeyStore(redis),
+    claims: createRedisClaimStore(redis, crypto.randomUUID()),
+  }
 }

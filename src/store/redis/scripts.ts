@@ -106,3 +106,28 @@ export const RELEASE_LEASE = script(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)
+
+/** ARGV: who claims, for how many milliseconds. Returns 1 or 0 for each of KEYS. */
+export const CLAIM = script(`
+local answers = {}
+for i = 1, #KEYS do
+  answers[i] = redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
+end
+return answers
+`)
+
+export const EXTEND_CLAIM = script(`
+local answers = {}
+for i = 1, #KEYS do
+  answers[i] = redis.call('GET', KEYS[i]) == ARGV[1] and redis.call('PEXPIRE', KEYS[i], ARGV[2]) or 0
+end
+return answers
+`)
+
+export const RELEASE_CLAIM = script(`
+local answers = {}
+for i = 1, #KEYS do
+  answers[i] = redis.call('GET', KEYS[i]) == ARGV[1] and redis.call('DEL', KEYS[i]) or 0
+end
+return answers
+`)
