@@ -15,9 +15,10 @@ export interface RealApp extends AsyncDisposable {
   restart(): Promise<void>
 }
 
-export async function realApp(files: Readonly<Record<string, string>>): Promise<RealApp> {
+/** @param env Besides the data folder. */
+export async function realApp(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Promise<RealApp> {
   const folder = projectFolder(files)
-  const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra') }, { cwd: folder.path, terminal: false })
+  const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env }, { cwd: folder.path, terminal: false })
   const open = () => openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
   let app: App
   try {
