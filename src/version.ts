@@ -19,6 +19,7 @@ import type { Runs } from './refresh/runs.ts'
 import type { Schedule } from './refresh/schedule.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createEngine, type Engine } from './serving/engine.ts'
+import { createLastKnown } from './serving/last-known.ts'
 import { createPartReader } from './serving/part-reader.ts'
 import { createServing, type Serving } from './serving/serving.ts'
 import type { ClaimStore } from './store/claim-store.ts'
@@ -85,12 +86,13 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
     },
   })
+  const lastKnown = createLastKnown(parts.offline)
   const engine: Engine = createEngine({
     online,
     computations,
     clock,
     lastKnown: async (feature, key) => {
-      const [row] = await parts.offline.latestOf(feature.name, feature.fingerprint, [key.encoded])
+      const row = await lastKnown(feature, key)
       return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
     hides: recorder.fences.hides,

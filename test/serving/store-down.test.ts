@@ -81,6 +81,34 @@ describe('while the online store is down', () => {
     expect(asked).toBe(1)
   })
 
+  test('many keys that fail at once are one question to history, and each gets its own value', async () => {
+    let asked = 0
+    let isGone = false
+    const wrapOffline = (store: OfflineStore): OfflineStore => ({
+      ...store,
+      latestOf(...args) {
+        asked++
+        return isGone ? Promise.reject(new Error('gone')) : store.latestOf(...args)
+      },
+    })
+    bench = await openBench({ wrapOffline, features: { f: { default: -1 } } })
+    bench.programme.set('f', fail)
+    const rows = Array.from({ length: 2_000 }, (_, i) => ({ user_id: `u${i}` }))
+    // Recorded, and lost by the online store.
+    await bench.push('f', 'u7', 70)
+    await bench.push('f', 'u1999', 19990)
+    await bench.parts().recorder.flush()
+    for (const key of ['u7', 'u1999']) await bench.parts().online.forget({ entity: 'User', entityKey: key, at: 0 })
+    const served = await bench.readRows(['f'], rows)
+    expect(served.flatMap(([one], i) => (one?.servedFrom === 'last_good' ? [[i, one.value]] : []))).toEqual([
+      [7, 70],
+      [1999, 19990],
+    ])
+    expect(asked).toBeLessThan(10)
+    isGone = true
+    expect((await bench.readRows(['f'], rows)).every(([one]) => one?.servedFrom === 'default')).toBe(true)
+  })
+
   test('reads are as before as soon as it is back', async () => {
     const { state, wrapOnline } = flaky()
     bench = await openBench({ wrapOnline, features: { f: { kind: 'pushed' } } })
