@@ -1,6 +1,7 @@
 /** History and sources in PostgreSQL. Loaded only where its address is given: a laptop starts without the driver. */
-import { FabraError } from './errors.ts'
+import type { Database } from './store/duckdb/database.ts'
 import { createSourceFileReader } from './store/duckdb/source-file-reader.ts'
+import { createMixedTrainingStore, createRemoteTrainingStore } from './store/duckdb/training-store.ts'
 import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
 import { openPostgres, type Postgres } from './store/postgres/connection.ts'
 import { migrate } from './store/postgres/migrate.ts'
@@ -11,13 +12,20 @@ import { createSourceFiles } from './store/postgres/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from './store/postgres/source-rows.ts'
 import { createPostgresSourceStore } from './store/postgres/source-store.ts'
 import { storeErrors } from './store/postgres/store-errors.ts'
+import { createPostgresTrainingEngine } from './store/postgres/training-engine.ts'
+import type { TrainingStore } from './store/training-store.ts'
 import type { Records, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
 const LOOK_MS = 1_500
 
+export interface PostgresRecords extends Records {
+  /** Training sets of these sources, where history is in a file. */
+  trainingBeside(database: Database): TrainingStore
+}
+
 /** @throws FabraError invalid_config, store_unavailable, schema_mismatch, forbidden */
-export async function openPostgresRecords(postgresUrl: string, addresses: StoreAddresses): Promise<Records> {
+export async function openPostgresRecords(postgresUrl: string, addresses: StoreAddresses): Promise<PostgresRecords> {
   const { sourceUrl, clock, onProblem, onLoaded } = addresses
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra' })
   // A connection of its own for SQL of features: what is slow there holds up no history.
@@ -35,14 +43,15 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
   // Where both addresses name one database, only the role differs, and the one that may write makes tables and appends events.
   const owner = isTogether ? postgres : reader
   const loadFile = isTogether ? createSourceFiles({ owner, reader: createSourceFileReader(), onLoaded }) : null
+  const sourceStore = createPostgresSourceStore({ reader, owner, loadFile })
+  const training = createPostgresTrainingEngine({ postgres, reader, sourceStore })
   const look = watch(postgres, onProblem)
   return {
-    sourceStore: createPostgresSourceStore({ reader, owner, loadFile }),
+    sourceStore,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
-    trainingStore: {
-      open: () => Promise.reject(new FabraError('not_trainable', 'Training sets are not made from PostgreSQL yet.')),
-    },
+    trainingStore: createRemoteTrainingStore(training),
+    trainingBeside: (database) => createMixedTrainingStore(training, database),
     admin: createPostgresAdminStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),

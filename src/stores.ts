@@ -5,7 +5,7 @@ import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import type { ClaimStore } from './store/claim-store.ts'
 import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
-import { openDatabase } from './store/duckdb/database.ts'
+import { type Database, openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
@@ -87,13 +87,23 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   if (!addresses.apart) return records
   const file = await openFile(addresses)
   const { offline, admin, historyIn } = file
+  const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
-  return { ...records, offline, admin, historyIn, health, close: async () => void (await Promise.all([records.close(), file.close()])) }
+  return {
+    ...records,
+    offline,
+    admin,
+    historyIn,
+    trainingStore,
+    health,
+    close: async () => void (await Promise.all([records.close(), file.close()])),
+  }
 }
 
-async function openFile({ dataDir }: StoreAddresses): Promise<Records> {
+async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
   return {
+    database,
     sourceStore: createDuckdbSourceStore(database),
     offline: createDuckdbOfflineStore(database),
     sourceRows: createDuckdbSourceRows(database),

@@ -131,6 +131,8 @@ export interface TrainingDesk {
     question: { readonly text: string; readonly entity: number; readonly columns: readonly TypedColumn[]; readonly alwaysOneRow: boolean },
     options: RunOptions,
   ): Promise<ValuesId>
+  /** How `asOf` goes about it: one line for people. */
+  readonly historyHow: string
   /**
    * Recorded values as of each row's time. One total order (event time, available at, seq), so the same question has the same answer.
    * @param questions About features of one entity, with the same knowledge and snapshot.

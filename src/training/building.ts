@@ -194,7 +194,7 @@ export class Building {
     }))
     const ids = await this.desk.asOf(questions, entity, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
-    this.done(features, 'as-of join over recorded values', started, found.size)
+    this.done(features, this.desk.historyHow, started, found.size)
   }
 
   private tell(news: Partial<TrainingReport>): void {

@@ -23,7 +23,7 @@ export interface FeatureExplanation {
 export async function explainTraining(
   registry: Registry,
   parts: TrainingParts,
-  desk: Pick<TrainingDesk, 'hasHistory' | 'canCompute'>,
+  desk: Pick<TrainingDesk, 'hasHistory' | 'canCompute' | 'historyHow'>,
   asked: { readonly options: TrainingOptions; readonly rows: number | null },
 ): Promise<readonly FeatureExplanation[]> {
   const { options, rows } = asked
@@ -40,13 +40,18 @@ export async function explainTraining(
     if (method === undefined || method instanceof FabraError)
       return { feature: name, fingerprint, method: null, how: null, why: method?.message ?? '' }
     const together = merges.find((merge) => merge.features.includes(name))?.features.length
-    return { feature: name, fingerprint, method, how: howOf(feature, method, together, parts), why: whyOf(feature, method, options) }
+    return {
+      feature: name,
+      fingerprint,
+      method,
+      how: method === 'history' ? desk.historyHow : howOf(feature, method, together, parts),
+      why: whyOf(feature, method, options),
+    }
   })
 }
 
 function howOf(feature: Feature, method: Method, together: number | undefined, parts: TrainingParts): string {
   if (method === 'replay') return 'the function, row by row'
-  if (method === 'history') return 'as-of join over recorded values'
   return together === undefined ? (parts.explain(feature) ?? 'set-based') : `rows and events joined, ${together} features together`
 }
 

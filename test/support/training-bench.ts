@@ -4,12 +4,18 @@ import type { Feature, Registry, ValueType } from '../../src/definition/model.ts
 import { parseExact } from '../../src/definition/value.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbTrainingStore } from '../../src/store/duckdb/training-store.ts'
+import { createDuckdbTrainingStore, createRemoteTrainingStore } from '../../src/store/duckdb/training-store.ts'
 import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
-import type { Labels } from '../../src/store/training-store.ts'
+import { openPostgres } from '../../src/store/postgres/connection.ts'
+import { migrate } from '../../src/store/postgres/migrate.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createPostgresTrainingEngine } from '../../src/store/postgres/training-engine.ts'
+import type { Labels, TrainingStore } from '../../src/store/training-store.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
 import { createTraining, type TrainingParts, type TrainingReport } from '../../src/training/training-set.ts'
 import { registryOf } from './compute-bench.ts'
+import { startPostgres } from './servers.ts'
 
 export interface TrainingBench {
   readonly offline: OfflineStore
@@ -34,9 +40,29 @@ export async function openTrainingBench(threads?: number, pairsPerRow?: number):
 
 export function trainingBenchOver(database: Database, pairsPerRow?: number): TrainingBench {
   const store = createDuckdbTrainingStore(database, pairsPerRow)
+  return trainingBenchOf(store, createDuckdbOfflineStore(database), () => database.close())
+}
+
+/** The same over a history in PostgreSQL, in a server of its own. */
+export async function openPostgresTrainingBench(): Promise<TrainingBench> {
+  const server = await startPostgres()
+  const postgres = openPostgres({ url: server.url })
+  await migrate(postgres)
+  const sourceStore = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceStore }))
+  const fail = (message: string, cause: unknown) => {
+    throw new Error(message, { cause })
+  }
+  return trainingBenchOf(store, createPostgresOfflineStore({ postgres, random: Math.random, onProblem: fail }), async () => {
+    await postgres.close()
+    await server[Symbol.asyncDispose]()
+  })
+}
+
+function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () => Promise<void>): TrainingBench {
   const training = createTraining()
   return {
-    offline: createDuckdbOfflineStore(database),
+    offline,
     async train(registry, labels, { parts, ...asked }) {
       const base: TrainingParts = {
         store,
@@ -65,7 +91,7 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
         await job.close()
       }
     },
-    close: () => database.close(),
+    close,
   }
 }
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { formatTime } from '../../src/definition/time.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { HistoryRow } from '../../src/store/offline-store.ts'
-import { openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
+import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /** Tiny domains, so that ties, equal times and late arrivals are the rule. */
 const row = fc.record({
@@ -51,13 +51,14 @@ let benches: TrainingBench[] = []
 let bench: TrainingBench
 let run = 0
 beforeAll(async () => {
-  benches = [await openTrainingBench(), await openTrainingBench(undefined, -1)]
-})
+  benches = [await openTrainingBench(), await openTrainingBench(undefined, -1), await openPostgresTrainingBench()]
+}, 60_000)
 afterAll(() => Promise.all(benches.map((one) => one.close())))
 
 describe.each([
   ['where keys have few values', 0],
   ['where keys have many', 1],
+  ['kept in PostgreSQL', 2],
 ])('recorded values as of a time, %s,', (_which, index) => {
   beforeAll(() => {
     bench = benches[index] as TrainingBench

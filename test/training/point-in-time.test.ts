@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { formatTime } from '../../src/definition/time.ts'
 import type { HistoryRow } from '../../src/store/offline-store.ts'
-import { openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
+import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /**
  * The cases of a point-in-time join, one line each. Times are seconds; look-back is 10 s unless said. The rule has no delay of history: a delay
@@ -174,15 +174,21 @@ const CASES: readonly Case[] = [
   },
 ]
 
+const PLACES: readonly [place: string, index: number][] = [
+  ['on the laptop', 1],
+  ['in PostgreSQL', 2],
+]
+
 let benches: TrainingBench[] = []
 beforeAll(async () => {
-  benches = [await openTrainingBench(1), await openTrainingBench(4)]
-})
+  benches = [await openTrainingBench(1), await openTrainingBench(4), await openPostgresTrainingBench()]
+}, 60_000)
 afterAll(() => Promise.all(benches.map((bench) => bench.close())))
 
 describe.each([
   ['on one thread', 0],
   ['on four threads', 1],
+  ['in PostgreSQL', 2],
 ])('%s', (_threads, index) => {
   test.each(CASES.map((one, i) => [one.what, one, i] as const))('%s', async (_what, one, i) => {
     const bench = benches[index] as TrainingBench
@@ -204,8 +210,8 @@ describe.each([
   })
 })
 
-test('19 keys that look alike are not the same key', async () => {
-  const bench = benches[0] as TrainingBench
+test.each(PLACES)('19 keys that look alike are not the same key, %s', async (_place, index) => {
+  const bench = benches[index] as TrainingBench
   const keys = ['a:b', 'a', 'b:c', 'A', 'a ', '\u00e9', 'e\u0301', '1', '11', "it's", 'a%3Ab', '"', '😀']
   await bench.offline.append(keys.map((key, i) => recorded({ entityKey: key, feature: 'k', value: `"${i}"`, eventAt: 1 })))
   const { rows } = await bench.train(
@@ -217,8 +223,8 @@ test('19 keys that look alike are not the same key', async () => {
   expect(rows.map((row) => row['user_id'])).toEqual(keys)
 })
 
-test('19 parts of a composite key never run into each other', async () => {
-  const bench = benches[0] as TrainingBench
+test.each(PLACES)('19 parts of a composite key never run into each other, %s', async (_place, index) => {
+  const bench = benches[index] as TrainingBench
   const registry = pushedRegistry({ pair: {} }, { user_id: 'string', merchant_id: 'string' })
   await bench.offline.append([
     recorded({ feature: 'pair', entityKey: 'a%3Ab:c', value: '"first"', eventAt: 1 }),
@@ -232,8 +238,8 @@ test('19 parts of a composite key never run into each other', async () => {
   expect((await bench.train(registry, labels, { features: ['pair'] })).rows.map((row) => row['pair'])).toEqual(['first', 'second'])
 })
 
-test('19 integer and uuid keys are exact, whatever they are written as', async () => {
-  const bench = benches[0] as TrainingBench
+test.each(PLACES)('19 integer and uuid keys are exact, whatever they are written as, %s', async (_place, index) => {
+  const bench = benches[index] as TrainingBench
   const event_timestamp = '1970-01-01T00:00:01Z'
   await bench.offline.append([
     recorded({ feature: 'i', entityKey: '9007199254740993', value: '"odd"', eventAt: 1 }),
@@ -255,8 +261,8 @@ test('19 integer and uuid keys are exact, whatever they are written as', async (
   ).toEqual(['uuid', 'uuid'])
 })
 
-test('25 features of one set have their own look-back, default and version', async () => {
-  const bench = benches[0] as TrainingBench
+test.each(PLACES)('25 features of one set have their own look-back, default and version, %s', async (_place, index) => {
+  const bench = benches[index] as TrainingBench
   await bench.offline.append([
     recorded({ feature: 'short', entityKey: 'm', value: '1', eventAt: 5e6 }),
     recorded({ feature: 'long', entityKey: 'm', value: '2', eventAt: 5e6 }),
@@ -298,8 +304,8 @@ test('25 features of one set have their own look-back, default and version', asy
   ])
 })
 
-test('30 values come out bit by bit as they were recorded', async () => {
-  const bench = benches[0] as TrainingBench
+test.each(PLACES)('30 values come out bit by bit as they were recorded, %s', async (_place, index) => {
+  const bench = benches[index] as TrainingBench
   const values: Record<string, [type: 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'json' | 'list', text: string, out: unknown]> = {
     v1: ['int', '9007199254740993', 9007199254740993n],
     v2: ['int', '-9223372036854775808', -9223372036854775808n],
@@ -322,23 +328,27 @@ test('30 values come out bit by bit as they were recorded', async () => {
   for (const [name, [, , out]] of Object.entries(values)) expect({ name, value: rows[0]?.[name] }).toEqual({ name, value: out })
 })
 
-test('31 a key with half a million versions takes no longer than others, and is right', async () => {
-  const bench = benches[1] as TrainingBench
-  const versions = 100_000
-  for (let from = 0; from < versions; from += 50_000) {
-    await bench.offline.append(
-      Array.from({ length: 50_000 }, (_, i) =>
-        recorded({ feature: 'hot', entityKey: 'hot', value: String(from + i), eventAt: (from + i) * 10 }),
-      ),
-    )
-  }
-  const labels = Array.from({ length: 20_000 }, (_, i) => ({
-    user_id: 'hot',
-    event_timestamp: formatTime(((i * 7919) % versions) * 10 + 9),
-  }))
-  const { rows } = await bench.train(pushedRegistry({ hot: { type: 'int' } }), labels, { features: ['hot'] })
-  expect(rows.map((row) => row['hot'])).toEqual(labels.map((_, i) => (i * 7919) % versions))
-}, 60_000)
+test.each(PLACES)(
+  '31 a key with half a million versions takes no longer than others, and is right, %s',
+  async (_place, index) => {
+    const bench = benches[index] as TrainingBench
+    const versions = 100_000
+    for (let from = 0; from < versions; from += 50_000) {
+      await bench.offline.append(
+        Array.from({ length: 50_000 }, (_, i) =>
+          recorded({ feature: 'hot', entityKey: 'hot', value: String(from + i), eventAt: (from + i) * 10 }),
+        ),
+      )
+    }
+    const labels = Array.from({ length: 20_000 }, (_, i) => ({
+      user_id: 'hot',
+      event_timestamp: formatTime(((i * 7919) % versions) * 10 + 9),
+    }))
+    const { rows } = await bench.train(pushedRegistry({ hot: { type: 'int' } }), labels, { features: ['hot'] })
+    expect(rows.map((row) => row['hot'])).toEqual(labels.map((_, i) => (i * 7919) % versions))
+  },
+  60_000,
+)
 
 function micros(seconds: number): number {
   return Math.round(seconds * 1e6)

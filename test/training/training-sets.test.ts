@@ -383,7 +383,7 @@ describe('nothing is made', () => {
   })
 
   test('and nothing is left behind', async () => {
-    const left = [...new Bun.Glob('**/training-*/**').scanSync({ cwd: project.path, dot: true })]
+    const left = [...new Bun.Glob('**/fabra-training-*/**').scanSync({ cwd: project.path, dot: true })]
     expect(left).toEqual([])
   })
 })

@@ -19,21 +19,38 @@ const bigint = (value: number) => `CAST(${Math.trunc(value)} AS BIGINT)`
 /** Later than all times. */
 const NEVER = 'CAST(9223372036854775807 AS BIGINT)'
 
+/** What is recorded, of the features that are asked for. */
+export interface RecordedSource {
+  /** SQL with columns f (the question's index), entity_key, value, event_timestamp, available_at, created_at, seq, origin. */
+  readonly from: (questions: readonly AsOfQuestion[]) => string
+}
+
+/** History of the engine that is asked. */
+export const LOCAL_HISTORY: RecordedSource = {
+  from(questions) {
+    const asked = questions.map(
+      ({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, CAST(${f} AS SMALLINT))`,
+    )
+    return `fabra.feature_history JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)`
+  },
+}
+
 export interface HistoryAsked {
   /** File of the rows, quoted. */
   readonly rows: string
   readonly entity: number
   readonly questions: readonly AsOfQuestion[]
+  readonly recorded: RecordedSource
   /** @param pairs of a row and a recorded value of its key. */
   readonly isLight: (pairs: number) => boolean
 }
 
 /** Makes the session's temporary tables that `stepsOfRows` reads. */
 export async function makeAllSteps(session: Session, asked: HistoryAsked, options: RunOptions): Promise<readonly SteppedFeature[]> {
-  const { rows, entity, questions, isLight } = asked
+  const { rows, entity, questions, recorded, isLight } = asked
   await session.execute(askedKeys(rows, entity), options)
   await session.execute(askedRows(rows, entity), options)
-  await session.execute(knownRows(questions), options)
+  await session.execute(knownRows(questions, recorded), options)
   const counted = await session.read(COUNT_PAIRS, [], options)
   const pairs = new Map(counted.rows.map(([f, count, areSteps]) => [Number(f), { count: Number(count), areSteps }]))
   for (const [f, { knowledge }] of questions.entries()) {
@@ -63,9 +80,8 @@ ORDER BY k`
  * the next row of the key. `is_step`: this row is greater than the one before, and they are not seen at once; where all are, the rows are the steps.
  * Rows of one feature lie together, as they are read later.
  */
-function knownRows(questions: readonly AsOfQuestion[]): string {
+function knownRows(questions: readonly AsOfQuestion[], recorded: RecordedSource): string {
   const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
-  const asked = questions.map(({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, CAST(${f} AS SMALLINT))`)
   const later = 'GREATEST(event_timestamp, available_at)'
   const seen = {
     serving: later,
@@ -88,8 +104,7 @@ FROM (
     lag(seen) OVER inorder AS last_seen, lag(event_at) OVER inorder AS last_event_at, lag(available_at) OVER inorder AS last_available_at, lag(seq) OVER inorder AS last_seq
   FROM (
     SELECT f, k, epoch_us(${seen}) AS seen, epoch_us(event_timestamp) AS event_at, epoch_us(available_at) AS available_at, seq, value
-    FROM fabra.feature_history
-    JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)
+    FROM ${recorded.from(questions)}
     JOIN __fabra_keys ON key = entity_key
     WHERE ${conditions.join(' AND ')}
   )

@@ -3,10 +3,10 @@ import { FabraError } from '../../errors.ts'
 import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
 import { readCsvHeader } from './csv-header.ts'
-import type { Database } from './database.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
+import type { LabelsQuery } from './training-places.ts'
 
 /** Whatever the labels were, they are now this view of the desk's engine: all columns, and `__fabra_ord`, the row's number from 0. */
 const LABELS_VIEW = 'labels'
@@ -15,7 +15,8 @@ const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
 export interface LabelPlace {
   readonly session: Session
-  readonly database: Database
+  /** Rows of a query over the sources, as a Parquet file. @throws SqlError */
+  readonly query: (labels: LabelsQuery, options: RunOptions) => Promise<string>
   readonly folder: string
   /** Columns of CSV stay texts, byte by byte: the result is CSV too. */
   readonly asText: boolean
@@ -50,26 +51,17 @@ function refuseNames(names: readonly string[]): void {
 }
 
 /** The query runs where the sources are, as users' SQL does; only its result leaves. */
-async function queried(sql: string, { database, folder }: LabelPlace, options: RunOptions): Promise<string> {
-  const file = join(folder, 'queried.parquet')
+async function queried(sql: string, { query }: LabelPlace, options: RunOptions): Promise<string> {
   try {
-    await database.readers.use(options, async (session, left) => {
-      // Proves that it is one SELECT, so that nothing else can hide in the statement around it.
-      const columns = await session.describe(sql)
-      refuseNames(columns.map((column) => column.name))
-      await session.execute(
-        `COPY (SELECT * FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
-        left,
-      )
-    })
+    return await query({ sql, check: (columns) => refuseNames(columns.map((column) => column.name)) }, options)
   } catch (error) {
-    if (!(error instanceof SqlError) || error.kind === 'timeout' || error.kind === 'interrupted') throw error
+    if (!(error instanceof SqlError) || error.kind === 'timeout' || error.kind === 'interrupted' || error.kind === 'unavailable')
+      throw error
     throw new FabraError('invalid_labels', `The SQL of the labels is refused: ${error.message.split('\n', 1)[0]}`, {
       hint: 'Write one SELECT over your sources that gives the key columns and event_timestamp.',
       cause: error,
     })
   }
-  return file
 }
 
 async function converted(labels: { format: LabelFormat; path: string }, place: LabelPlace, options: RunOptions): Promise<string> {

@@ -1,4 +1,5 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   BIGINT,
@@ -10,39 +11,68 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import { entityKey } from '../../definition/entity-key.ts'
-import { type RunOptions, SqlError, SqlTimestamp, type TableColumn } from '../source-store.ts'
+import { type RunOptions, SqlTimestamp, type TableColumn } from '../source-store.ts'
+import type { TrainingEngine } from '../training-engine.ts'
 import type { LabelRow, RowNeeds, TextRow, TrainingDesk, TrainingStore, ValuesId } from '../training-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
-import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
-import { dropHistoryTables, makeAllSteps, stepsOfRows } from './training-history.ts'
+import { quoteName, quoteText } from './sql.ts'
 import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
+import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './training-places.ts'
+import { remoteHistory, remoteSources } from './training-remote.ts'
 import { writeRows } from './training-rows.ts'
-import { canType, rowTableFrom, typedValues } from './training-sql.ts'
 
-/** Rows in one statement. More only makes larger what the engine holds at once. */
-const STATEMENT_ROWS = 1_000_000
-/** Pairs of a row and a recorded value of its key that cost less than putting the row in order. */
-const PAIRS_PER_ROW = 30
 const APPEND_ROWS = 2048
-/** Features with recorded values in one statement, whose steps it holds all at once. */
-const STEPPED_FEATURES = 10
 /** What the desk's own engine may hold before it spills to disk. */
 const DESK_MEMORY = '1GiB'
 
+/** Where what training sets are made of is, and where they are made. */
+export interface TrainingPlaces {
+  readonly sources: SourcesPlace
+  readonly history: HistoryPlace
+  /** The desks' folders are made in it. */
+  readonly folder: string
+}
+
 /**
  * Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else.
- * @param pairsPerRow From how many recorded values per row on rows are put in order; another than the default by tests only.
+ * @param pairsPerRow As of `localHistory`.
  */
-export function createDuckdbTrainingStore(database: Database, pairsPerRow = PAIRS_PER_ROW): TrainingStore {
+export function createDuckdbTrainingStore(database: Database, pairsPerRow?: number): TrainingStore {
+  return createTrainingStore({
+    sources: localSources(database),
+    history: localHistory(database, pairsPerRow),
+    folder: database.loadDir,
+  })
+}
+
+/** Training sets of what is on another machine. Their folders are temporary ones of this machine. */
+export function createRemoteTrainingStore(engine: TrainingEngine, pairsPerRow?: number): TrainingStore {
+  return createTrainingStore({
+    sources: remoteSources(engine),
+    history: remoteHistory(engine, pairsPerRow),
+    folder: tmpdir(),
+  })
+}
+
+/** Sources of another machine, history of this one. */
+export function createMixedTrainingStore(engine: TrainingEngine, database: Database): TrainingStore {
+  return createTrainingStore({
+    sources: remoteSources(engine),
+    history: localHistory(database),
+    folder: database.loadDir,
+  })
+}
+
+function createTrainingStore(places: TrainingPlaces): TrainingStore {
   return {
     async open() {
-      const folder = join(database.loadDir, `training-${crypto.randomUUID()}`)
+      const folder = join(places.folder, `fabra-training-${crypto.randomUUID()}`)
       await mkdir(folder, { recursive: true, mode: 0o700 })
       try {
-        return new Desk(database, folder, await openEngine(folder), pairsPerRow)
+        return new Desk(places, folder, await openEngine(folder))
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error
@@ -68,17 +98,15 @@ async function openEngine(folder: string): Promise<Engine> {
 
 class Desk implements TrainingDesk {
   readonly folder: string
-  private readonly database: Database
+  private readonly places: TrainingPlaces
   private readonly engine: Engine
-  private readonly pairsPerRow: number
   private readonly held: HeldValues[] = []
   private labels: readonly TableColumn[] = []
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
 
-  constructor(database: Database, folder: string, engine: Engine, pairsPerRow: number) {
-    this.pairsPerRow = pairsPerRow
-    this.database = database
+  constructor(places: TrainingPlaces, folder: string, engine: Engine) {
+    this.places = places
     this.folder = folder
     this.engine = engine
   }
@@ -88,7 +116,9 @@ class Desk implements TrainingDesk {
     asText: boolean,
     options: RunOptions,
   ): Promise<readonly TableColumn[]> {
-    const place = { session: this.engine.session, database: this.database, folder: this.folder, asText }
+    const { session } = this.engine
+    const query = (asked: LabelsQuery, left: RunOptions) => this.places.sources.query(asked, this.state, left)
+    const place = { session, folder: this.folder, asText, query }
     this.labels = await readLabels(labels, place, options)
     return this.labels
   }
@@ -123,58 +153,20 @@ class Desk implements TrainingDesk {
   }
 
   canCompute(columns: Parameters<TrainingDesk['canCompute']>[0]): boolean {
-    return columns.every(({ type, sqlType }) => canType(type, sqlType))
+    return this.places.sources.canCompute(columns)
   }
 
   async compute(question: Parameters<TrainingDesk['compute']>[0], options: RunOptions): Promise<ValuesId> {
-    const id = this.held.length
-    const keyCount = this.needs.entities[question.entity]?.key.length ?? 0
-    const files: string[] = []
-    await this.database.readers.use(options, async (session, left) => {
-      try {
-        for (let from = 0; from < Math.max(1, this.rowCount); from += STATEMENT_ROWS) {
-          const file = quoteText(join(this.folder, `values-${id}-${files.length}.parquet`))
-          await session.execute(rowTableFrom(this.rowsPath, question.entity, keyCount, { from, to: from + STATEMENT_ROWS }), left)
-          await session.execute(
-            `COPY (${typedValues(question.text, question.columns)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`,
-            left,
-          )
-          files.push(file)
-        }
-      } finally {
-        await session.execute(DROP_ROW_TABLE, ownDeadline())
-      }
-    })
-    const from = `read_parquet([${files.join(', ')}])`
-    if (!question.alwaysOneRow) await this.refuseRepeats(from, options)
-    return this.hold({ kind: 'typed', from, f: 0 })
+    return this.hold(await this.places.sources.compute(question, this.state, options))
   }
 
-  private async refuseRepeats(from: string, options: RunOptions): Promise<void> {
-    const { rows } = await this.engine.session.read(`SELECT COUNT(*) > COUNT(DISTINCT __fabra_ord) FROM ${from}`, [], options)
-    if (rows[0]?.[0] === true) throw new SqlError('runtime', 'A row has more than one answer.', null)
+  get historyHow(): string {
+    return this.places.history.how
   }
 
   async asOf(questions: Parameters<TrainingDesk['asOf']>[0], entity: number, options: RunOptions): Promise<readonly ValuesId[]> {
-    return this.database.readers.use(options, async (session, left) => {
-      try {
-        const features = await makeAllSteps(
-          session,
-          { rows: this.rowsPath, entity, questions, isLight: (pairs) => pairs <= this.pairsPerRow * this.rowCount },
-          left,
-        )
-        const ids: ValuesId[] = []
-        for (let from = 0; from < features.length; from += STEPPED_FEATURES) {
-          const some = features.slice(from, from + STEPPED_FEATURES)
-          const file = quoteText(join(this.folder, `recorded-${this.held.length}.parquet`))
-          await session.execute(`COPY (${stepsOfRows(some)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, left)
-          for (const { f } of some) ids.push(this.hold({ kind: 'recorded', from: `read_parquet(${file})`, f }))
-        }
-        return ids
-      } finally {
-        await session.execute(dropHistoryTables(questions.length), ownDeadline())
-      }
-    })
+    const held = await this.places.history.asOf(questions, entity, this.state, options)
+    return held.map((values) => this.hold(values))
   }
 
   async collect(columnCount: number): ReturnType<TrainingDesk['collect']> {
@@ -190,18 +182,11 @@ class Desk implements TrainingDesk {
   }
 
   deterministically<T>(work: () => Promise<T>): Promise<T> {
-    return this.database.onOneThread(work)
+    return this.places.sources.deterministically(work)
   }
 
-  async hasHistory(feature: string, fingerprint: string): Promise<boolean> {
-    const { rows } = await this.database.readers.use(ownDeadline(), (session, left) =>
-      session.read(
-        `SELECT 1 FROM ${CATALOG}.fabra.feature_history WHERE feature = $1 AND fingerprint = $2 LIMIT 1`,
-        [feature, fingerprint],
-        left,
-      ),
-    )
-    return rows.length > 0
+  hasHistory(feature: string, fingerprint: string): Promise<boolean> {
+    return this.places.history.hasHistory(feature, fingerprint)
   }
 
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
@@ -243,6 +228,17 @@ class Desk implements TrainingDesk {
     this.engine.session.close()
     this.engine.instance.closeSync()
     await rm(this.folder, { recursive: true, force: true })
+  }
+
+  private get state(): DeskState {
+    return {
+      folder: this.folder,
+      session: this.engine.session,
+      file: (name) => quoteText(join(this.folder, `${name}.parquet`)),
+      rows: this.rowsPath,
+      rowCount: this.rowCount,
+      keyCount: (entity) => this.needs.entities[entity]?.key.length ?? 0,
+    }
   }
 
   private get rowsPath(): string {

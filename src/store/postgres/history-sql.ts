@@ -103,6 +103,15 @@ ORDER BY ${NEWEST_FIRST}
 LIMIT $4::bigint`
 }
 
+export const HAS_RECORDED = 'SELECT 1 FROM fabra.feature_history WHERE feature = $1 AND fingerprint = $2 LIMIT 1'
+
+/** All rows of some keys of which the newest may be asked for at some time. */
+export const RECORDED = `
+SELECT entity_key, value, ${microsOf('event_timestamp')}, ${microsOf('available_at')}, ${microsOf('created_at')}, seq, origin
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND entity_key = ANY ($3::text[])
+  AND event_timestamp >= ${timeOf('$4::bigint')} AND event_timestamp <= ${timeOf('$5::bigint')}`
+
 export const FORGET_KEY = 'DELETE FROM fabra.feature_history WHERE feature = ANY($1::text[]) AND entity_key = $2'
 
 export const RAISE_FENCE = `

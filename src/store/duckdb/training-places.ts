@@ -1,0 +1,137 @@
+/** Where sources and history are, as a desk sees them: the laptop's engine, which reads and writes the desk's folder itself. */
+import { join } from 'node:path'
+import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
+import type { AsOfQuestion, TrainingDesk, TypedColumn } from '../training-store.ts'
+import { type Database, ownDeadline } from './database.ts'
+import type { Session } from './session.ts'
+import { CATALOG, DROP_ROW_TABLE, quoteText } from './sql.ts'
+import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './training-history.ts'
+import type { HeldValues } from './training-output.ts'
+import { canType, rowTableFrom, typedValues } from './training-sql.ts'
+
+/** Rows in one statement. More only makes larger what the engine holds at once. */
+const STATEMENT_ROWS = 1_000_000
+/** Pairs of a row and a recorded value of its key that cost less than putting the row in order. */
+const PAIRS_PER_ROW = 30
+/** Features with recorded values in one statement, whose steps it holds all at once. */
+const STEPPED_FEATURES = 10
+
+/** The desk as far as it is made. */
+export interface DeskState {
+  readonly folder: string
+  readonly session: Session
+  /** Files of one name are one; quoted. */
+  file(name: string): string
+  readonly rows: string
+  readonly rowCount: number
+  readonly keyCount: (entity: number) => number
+}
+
+export interface LabelsQuery {
+  readonly sql: string
+  readonly check: (columns: readonly TableColumn[]) => void
+}
+
+/** Where users' SQL runs. */
+export interface SourcesPlace {
+  /** @returns path of a Parquet file with the rows of a query. @throws SqlError, and what the check throws of its columns. */
+  query(labels: LabelsQuery, state: DeskState, options: RunOptions): Promise<string>
+  canCompute(columns: readonly TypedColumn[]): boolean
+  compute(question: Parameters<TrainingDesk['compute']>[0], state: DeskState, options: RunOptions): Promise<HeldValues>
+  deterministically<T>(work: () => Promise<T>): Promise<T>
+}
+
+/** Where history is. */
+export interface HistoryPlace {
+  /** One line for people. */
+  readonly how: string
+  hasHistory(feature: string, fingerprint: string): Promise<boolean>
+  asOf(questions: readonly AsOfQuestion[], entity: number, state: DeskState, options: RunOptions): Promise<readonly HeldValues[]>
+}
+
+/** @param database The desk's folder lies where it may read and write files. */
+export function localSources(database: Database): SourcesPlace {
+  return {
+    async query({ sql, check }, { folder }, options) {
+      const file = join(folder, 'queried.parquet')
+      await database.readers.use(options, async (session, left) => {
+        // Proves that it is one SELECT, so that nothing else can hide in the statement around it.
+        check(await session.describe(sql))
+        await session.execute(
+          `COPY (SELECT * FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
+          left,
+        )
+      })
+      return file
+    },
+    canCompute: (columns) => columns.every(({ type, sqlType }) => canType(type, sqlType)),
+    async compute({ text, entity, columns, alwaysOneRow }, state, options) {
+      const files: string[] = []
+      const id = crypto.randomUUID()
+      await database.readers.use(options, async (session, left) => {
+        try {
+          for (let from = 0; from < Math.max(1, state.rowCount); from += STATEMENT_ROWS) {
+            const file = state.file(`values-${id}-${files.length}`)
+            await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to: from + STATEMENT_ROWS }), left)
+            await session.execute(`COPY (${typedValues(text, columns)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, left)
+            files.push(file)
+          }
+        } finally {
+          await session.execute(DROP_ROW_TABLE, ownDeadline())
+        }
+      })
+      const from = `read_parquet([${files.join(', ')}])`
+      if (!alwaysOneRow) await refuseRepeats(state.session, from, options)
+      return { kind: 'typed', from, f: 0 }
+    },
+    deterministically: (work) => database.onOneThread(work),
+  }
+}
+
+async function refuseRepeats(session: Session, from: string, options: RunOptions): Promise<void> {
+  const { rows } = await session.read(`SELECT COUNT(*) > COUNT(DISTINCT __fabra_ord) FROM ${from}`, [], options)
+  if (rows[0]?.[0] === true) throw new SqlError('runtime', 'A row has more than one answer.', null)
+}
+
+/** @param pairsPerRow From how many recorded values per row on rows are put in order; another than the default by tests only. */
+export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): HistoryPlace {
+  return {
+    how: 'as-of join over recorded values',
+    async hasHistory(feature, fingerprint) {
+      const text = `SELECT 1 FROM ${CATALOG}.fabra.feature_history WHERE feature = $1 AND fingerprint = $2 LIMIT 1`
+      const { rows } = await database.readers.use(ownDeadline(), (session, left) => session.read(text, [feature, fingerprint], left))
+      return rows.length > 0
+    },
+    asOf: (questions, entity, state, options) =>
+      database.readers.use(options, (session, left) =>
+        asOfValues(session, { questions, entity, state, recorded: LOCAL_HISTORY, pairsPerRow }, left),
+      ),
+  }
+}
+
+export interface AsOfWork {
+  readonly questions: readonly AsOfQuestion[]
+  readonly entity: number
+  readonly state: DeskState
+  readonly recorded: RecordedSource
+  readonly pairsPerRow: number | undefined
+}
+
+/** On a session that reads and writes the desk's folder. */
+export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<readonly HeldValues[]> {
+  const { questions, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
+  const isLight = (pairs: number) => pairs <= pairsPerRow * state.rowCount
+  try {
+    const features = await makeAllSteps(session, { rows: state.rows, entity, questions, recorded, isLight }, options)
+    const held: HeldValues[] = []
+    for (let from = 0; from < features.length; from += STEPPED_FEATURES) {
+      const some = features.slice(from, from + STEPPED_FEATURES)
+      const file = state.file(`recorded-${crypto.randomUUID()}`)
+      await session.execute(`COPY (${stepsOfRows(some)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, options)
+      for (const { f } of some) held.push({ kind: 'recorded', from: `read_parquet(${file})`, f })
+    }
+    return held
+  } finally {
+    await session.execute(dropHistoryTables(questions.length), ownDeadline())
+  }
+}

@@ -1,0 +1,39 @@
+import type { SourceStore } from '../source-store.ts'
+import type { TrainingEngine } from '../training-engine.ts'
+import type { Postgres } from './connection.ts'
+import { readInBatches } from './cursor.ts'
+import { HAS_RECORDED, RECORDED } from './history-sql.ts'
+import { storeErrors } from './store-errors.ts'
+
+const BATCH_ROWS = 5_000
+const READ_MS = 10_000
+/** The earliest time there is. */
+const EVER = -(2 ** 53) + 1
+
+export interface PostgresTrainingParts {
+  /** Where history is. */
+  readonly postgres: Postgres
+  /** Where users' SQL runs. */
+  readonly reader: Postgres
+  /** Says what a statement is, and that it is one SELECT. */
+  readonly sourceStore: Pick<SourceStore, 'prepare'>
+}
+
+export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: PostgresTrainingParts): TrainingEngine {
+  return {
+    name: 'PostgreSQL',
+    async query(sql, options, begin) {
+      const take = begin((await sourceStore.prepare(sql)).columns)
+      const text = sql.replace(/[\s;]+$/, '')
+      for await (const rows of readInBatches(reader, { text, parameters: [] }, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+    },
+    async recorded({ feature, fingerprint, keys, from, to }, options, take) {
+      const statement = { text: RECORDED, parameters: [feature, fingerprint, keys, from ?? EVER, to] }
+      for await (const rows of readInBatches(postgres, statement, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+    },
+    async hasHistory(feature, fingerprint) {
+      const asked = () => postgres.run(HAS_RECORDED, [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
+      return (await storeErrors(asked)).rows.length > 0
+    },
+  }
+}
