@@ -8,7 +8,7 @@ import type { Labels, OutputColumn, OutputFeature, TrainingDesk, ValuesId } from
 import { checkColumnNames, outputColumns } from './columns.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
-import { rowByRow } from './row-by-row.ts'
+import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import type { TrainingParts, TrainingReport, TrainingSet } from './training-set.ts'
 
 type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
@@ -178,7 +178,8 @@ export class Building {
       if (values !== null) return { values, how }
     }
     const values = await rowByRow({ feature, desk: this.desk, executor: this.parts.executor, signal: this.run_.signal }, at)
-    return { values, how: method === 'replay' ? 'the function, row by row' : 'in small sets, values as JSON' }
+    const sets = `${this.parts.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time`
+    return { values, how: method === 'replay' ? 'the function, row by row' : sets }
   }
 
   private async recorded(features: readonly Feature[], entity: number, found: Map<Feature, Found>): Promise<void> {

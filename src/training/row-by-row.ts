@@ -5,7 +5,7 @@ import { FabraError } from '../errors.ts'
 import type { LabelRow, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
 
 /** Rows held in memory at a time. */
-const SQL_ROWS = 50_000
+export const SQL_ROWS = 50_000
 const FUNCTION_ROWS = 2_000
 /** A function that says nothing of its own may take as long as in a refresh. */
 const CALL_MICROS = 30_000_000
