@@ -67,6 +67,8 @@ const values: [expression: string, type: WrittenFeature['type'] | null, answer: 
   ["'[0:1]={7,8}'::int[]", null, '=[7,8]'],
   ["ARRAY['a,b', '\"q\" \\', 'NULL', NULL, '', '{}']", null, '=["a,b","\\"q\\" \\\\","NULL",null,"","{}"]'],
   ["ARRAY[TIMESTAMPTZ '1969-12-31 23:59:59.5+00', NULL]", null, '=["1969-12-31T23:59:59.500000Z",null]'],
+  ["ARRAY['a)b', '(', 'x:y', 'ü🙂']", null, '=["a)b","(","x:y","ü🙂"]'],
+  ["ROW(1, '{a} b', NULL, NULL)::part", null, '={"n":1,"select":"{a} b","gone":null,"list":null}'],
   ['ARRAY[1.50::numeric]', 'list', '=[1.5]'],
   ['ARRAY[TRUE, FALSE]', null, '=[true,false]'],
   ['ARRAY[\'{"a": 1}\'::jsonb]', 'list', '=["{\\"a\\": 1}"]'],
