@@ -10,10 +10,10 @@ const NATIVE_FILE = /\.(node|so|dylib|dll)$/
 /**
  * Replaces "@duckdb/node-bindings", which looks for its native files on disk, by a module that carries them compressed inside the
  * executable and unpacks them at the first start (src/store/duckdb/native.ts).
- * @param options.platform as DuckDB's packages are named: "linux-x64", "linux-arm64-musl".
+ * @param options.folder of DuckDB's package for the system that the executable is for.
  * @param options.level of zstd: 9 takes two seconds, 19 forty and saves a tenth of the size. The result is kept for the next build.
  */
-export function embedDuckdb(options: { platform: string; level: number }): BunPlugin {
+export function embedDuckdb(options: { folder: string; level: number }): BunPlugin {
   return {
     name: 'embed-duckdb',
     setup(build) {
@@ -23,8 +23,8 @@ export function embedDuckdb(options: { platform: string; level: number }): BunPl
   }
 }
 
-function virtualModule(options: { platform: string; level: number }): string {
-  const folder = join(PROJECT, 'node_modules', '@duckdb', `node-bindings-${options.platform}`)
+function virtualModule(options: { folder: string; level: number }): string {
+  const { folder } = options
   const files = readdirSync(folder)
     .filter((name) => NATIVE_FILE.test(name))
     .sort()

@@ -102,16 +102,6 @@ class StatementCache {
     return statement
   }
 
-  /** Shared by all that ask meanwhile. That the engine could not be reached is not remembered. */
-  private readWorld(): Promise<SqlWorld> {
-    const world = readWorld(this.parts.sourceStore, this.parts.registry.sources)
-    this.world = world
-    world.catch(() => {
-      if (this.world === world) this.world = undefined
-    })
-    return world
-  }
-
   private async compile(sql: string, count: number): Promise<Compiled> {
     const placed = placeParameters(sql, count)
     if ('message' in placed) throw new FabraError('feature_failed', placed.message, { hint: placed.hint })
@@ -123,12 +113,14 @@ class StatementCache {
   }
 
   private async analyse(text: string): Promise<AnalysedSql> {
-    const { sourceStore } = this.parts
+    const { sourceStore, registry } = this.parts
     const known = this.world
-    let sql = await analyseSql(text, sourceStore, await (known ?? this.readWorld()))
+    this.world ??= readWorld(sourceStore, registry.sources)
+    let sql = await analyseSql(text, sourceStore, await this.world)
     if (known && sql.faults.length > 0) {
       // The catalogue may be older than the table.
-      sql = await analyseSql(text, sourceStore, await this.readWorld())
+      this.world = readWorld(sourceStore, registry.sources)
+      sql = await analyseSql(text, sourceStore, await this.world)
     }
     const [fault] = sql.faults
     if (fault) throw new FabraError('feature_failed', `The query cannot be run: ${fault.message}`, { hint: fault.hint })

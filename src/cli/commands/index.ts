@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 import { checkCommand } from './check.ts'
+import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'
 import { doctorCommand } from './doctor.ts'
 import { getCommand } from './get.ts'
@@ -34,5 +35,6 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   deployCommand(program, context, host)
   setupCommand(program, context)
   healthcheckCommand(program, context, host)
+  completionCommand(program, context)
   versionCommand(program, context)
 }

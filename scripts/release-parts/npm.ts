@@ -1,0 +1,88 @@
+/** The npm packages: one a system with its executable, and a launcher that depends on the one that fits. None runs anything when it is installed. */
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import packageJson from '../../package.json'
+import type { Target } from './targets.ts'
+
+const PROJECT = join(import.meta.dir, '../..')
+
+/** Plain JavaScript for any Node. Signals reach fabra because it is in the same group as the terminal's; others are passed on. */
+const LAUNCHER = `#!/usr/bin/env node
+const { spawn } = require("node:child_process");
+
+const name = "@fabra/" + process.platform + "-" + process.arch;
+let program;
+try {
+  program = require.resolve(name + "/bin/fabra");
+} catch {
+  console.error(
+    "fabra: the package " + name + " is not installed. There is one for linux and darwin on x64 and arm64;\\n" +
+      "install again without --omit=optional (or --no-optional)."
+  );
+  process.exit(1);
+}
+const child = spawn(program, process.argv.slice(2), { stdio: "inherit" });
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+process.on("SIGINT", () => {});
+child.on("error", (error) => {
+  console.error("fabra: " + error.message);
+  process.exit(1);
+});
+child.on("exit", (code, signal) => (signal ? process.kill(process.pid, signal) : process.exit(code)));
+`
+
+/** Feature files are run by fabra, which answers the import itself. */
+const MODULE = `throw new Error('"fabra" is there when fabra runs your file: fabra serve features.ts');
+`
+
+const COMMON = {
+  version: packageJson.version,
+  license: packageJson.license,
+  engines: { node: '>=18' },
+}
+
+/** @returns the folders, the launcher last: it must be published after what it depends on. */
+export function writeNpmPackages(
+  folder: string,
+  built: readonly { readonly target: Target; readonly executable: string }[],
+): readonly string[] {
+  const platforms = built.map(({ target, executable }) => {
+    const path = join(folder, target.name)
+    mkdirSync(join(path, 'bin'), { recursive: true })
+    copyFileSync(executable, join(path, 'bin/fabra'))
+    chmodSync(join(path, 'bin/fabra'), 0o755)
+    copyFileSync(join(PROJECT, 'LICENSE'), join(path, 'LICENSE'))
+    writeJson(join(path, 'package.json'), {
+      name: `@fabra/${target.name}`,
+      description: `The executable of fabra for ${target.name}.`,
+      ...COMMON,
+      os: [target.os],
+      cpu: [target.cpu],
+      ...(target.os === 'linux' ? { libc: ['glibc'] } : {}),
+      files: ['bin/fabra', 'LICENSE'],
+      preferUnplugged: true,
+    })
+    return path
+  })
+  const launcher = join(folder, 'fabra')
+  mkdirSync(join(launcher, 'bin'), { recursive: true })
+  writeFileSync(join(launcher, 'bin/fabra.js'), LAUNCHER, { mode: 0o755 })
+  writeFileSync(join(launcher, 'index.js'), MODULE)
+  copyFileSync(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
+  for (const name of ['LICENSE', 'README.md']) copyFileSync(join(PROJECT, name), join(launcher, name))
+  writeJson(join(launcher, 'package.json'), {
+    name: packageJson.name,
+    description: packageJson.description,
+    ...COMMON,
+    bin: { fabra: 'bin/fabra.js' },
+    types: 'index.d.ts',
+    exports: { '.': { types: './index.d.ts', default: './index.js' }, './package.json': './package.json' },
+    files: ['bin/fabra.js', 'index.js', 'index.d.ts'],
+    optionalDependencies: Object.fromEntries(built.map(({ target }) => [`@fabra/${target.name}`, packageJson.version])),
+  })
+  return [...platforms, launcher]
+}
+
+function writeJson(path: string, value: object): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
+}
