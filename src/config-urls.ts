@@ -1,10 +1,13 @@
 /** What is wrong with a store's address; null when nothing is. Addresses hold passwords: they are never repeated. */
 export function postgresProblem(url: string): string | null {
-  const { protocol, hostname } = URL.parse(url) ?? {}
-  if (protocol === undefined) return 'is not an address: write postgres://user:password@host:5432/database.'
-  if (!['postgres:', 'postgresql:', 'postgresql+asyncpg:'].includes(protocol))
-    return `begins with ${protocol}//: write postgres://, postgresql:// or postgresql+asyncpg://.`
-  return hostname === '' ? 'names no host: write postgres://user:password@host:5432/database.' : null
+  const write = 'write postgres://user:password@host:5432/database'
+  const [, scheme, hosts, query] = /^([a-z+]+:)\/\/(?:[^@/?#]*@)?([^/?#]*)(?:\/[^?#]*)?(?:\?([^#]*))?$/i.exec(url) ?? []
+  if (scheme === undefined) return `is not an address: ${write}, with /, ?, # and @ of the password percent-encoded.`
+  if (!['postgres:', 'postgresql:', 'postgresql+asyncpg:'].includes(scheme.toLowerCase()))
+    return `begins with ${scheme}//: write postgres://, postgresql:// or postgresql+asyncpg://.`
+  // Several hosts stand with commas between; that of a Unix socket is a folder.
+  const isNamed = hosts !== '' || new URLSearchParams(query).has('host')
+  return isNamed ? null : `names no host: ${write}.`
 }
 
 export function redisProblem(url: string): string | null {

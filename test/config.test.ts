@@ -50,6 +50,7 @@ describe('addresses of stores', () => {
   test.each([
     ['FABRA_POSTGRES_URL', 'mysql://user:secret@db/x'],
     ['FABRA_POSTGRES_URL', 'secret'],
+    ['FABRA_POSTGRES_URL', 'postgres://user:secret#1@db/x'],
     ['FABRA_SOURCE_URL', 'postgres:///secret'],
     ['FABRA_REDIS_URL', 'http://:secret@r'],
     ['FABRA_REDIS_URL', 'redis://'],
@@ -58,6 +59,15 @@ describe('addresses of stores', () => {
     expect(error.message).toContain(name)
     expect(error.message).not.toContain('secret')
   })
+})
+
+test.each([
+  'postgresql+asyncpg://u:p%23@db/x?ssl=require',
+  'postgres://u@a:1,b:2/x?target_session_attrs=primary',
+  'postgres://u@[::1]:5432/x',
+  'postgresql:///x?host=/var/run/postgresql',
+])('FABRA_POSTGRES_URL may be %s', (url) => {
+  expect(read({ FABRA_POSTGRES_URL: url }).postgresUrl).toBe(url)
 })
 
 describe('API keys of the environment', () => {

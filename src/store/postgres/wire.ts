@@ -99,8 +99,9 @@ export async function send(
     : at.client.unsafe(text, [], { simple: false } as postgres.UnsafeQueryOptions)
   const driverQuery = (query as unknown as DriverQuery).values()
   if (!types) driverQuery.parameters = values
+  // The driver's own list also holds what the server knows the connection by.
   const rows = await submit(at, driverQuery, text)
-  return { columns: (rows.columns ?? []).map(({ name, type }) => ({ name, type })), rows, count: rows.count ?? 0 }
+  return { columns: (rows.columns ?? []).map(({ name, type }) => ({ name, type })), rows: Array.from(rows), count: rows.count ?? 0 }
 }
 
 export async function describe(at: Connection, text: string, types: readonly number[] = []) {
