@@ -1,9 +1,11 @@
 /** What stands in the way of production, found by asking the stores. Nothing is changed, and no address or password is repeated. */
 import type { Config } from './config.ts'
 import { FabraError } from './errors.ts'
+import { createRuntime } from './runtime/runtime.ts'
 import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
 import { openPostgres } from './store/postgres/connection.ts'
 import { inspectPostgres, type PostgresFacts } from './store/postgres/inspect.ts'
+import { inspectSources, type SourceFacts } from './store/postgres/inspect-sources.ts'
 import { migrationState } from './store/postgres/migrate.ts'
 import { openRedis } from './store/redis/connection.ts'
 import { inspectRedis, type RedisFacts } from './store/redis/inspect.ts'
@@ -24,13 +26,15 @@ const SLOW_MS = 5
 const SKEW_MICROS = 1_000_000
 
 /** @param files Definition files whose sources are looked at; none: they are left out. */
-export async function examine(config: Config, _files: readonly string[]): Promise<readonly Finding[]> {
+export async function examine(config: Config, files: readonly string[]): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   const judge: Judge = (subject, state, message, fix) =>
     findings.push({ subject, state, message, fix: state === 'ok' ? null : (fix ?? null) })
   judgeConfig(config, judge)
   if (config.postgresUrl !== null) await examinePostgres('PostgreSQL', config.postgresUrl, config, judge)
   if (config.sourceUrl !== null) await examinePostgres('source database', config.sourceUrl, config, judge)
+  const sourceUrl = config.sourceUrl ?? config.postgresUrl
+  if (sourceUrl !== null && files.length > 0) await examineSources(sourceUrl, files, judge)
   if (config.redisUrl !== null) await examineRedis(config.redisUrl, judge)
   return findings
 }
@@ -129,6 +133,44 @@ async function judgeKeys(config: Config, made: Promise<readonly { readonly revok
   const count = config.apiKeys.length + (await made).filter(({ revokedAt }) => revokedAt === null).length
   if (count > 0) judge('API keys', 'ok', `${count} in use`)
   else judge('API keys', config.env === 'production' ? 'problem' : 'warning', 'there is none', 'fabra keys create')
+}
+
+/** Tables of the sources that the definitions name. What is wrong with the definitions themselves, `fabra check` says. */
+async function examineSources(url: string, files: readonly string[], judge: Judge): Promise<void> {
+  const runtime = createRuntime({ files, log: () => undefined })
+  const postgres = openPostgres({ url, applicationName: 'fabra doctor', maxConnections: 1 })
+  try {
+    const { registry, problems } = await runtime.load()
+    if (problems.length > 0) judge('definitions', 'problem', `${problems.length} of them cannot be used`, 'fabra check')
+    const keys = [...registry.entities.values()].map(({ key }) => key.map(({ name }) => name))
+    for (const facts of await inspectSources(postgres, [...registry.sources.values()], keys)) judgeSource(facts, judge)
+  } catch (error) {
+    judge('sources', 'problem', `cannot be looked at: ${reasonOf(error)}`, hintOf(error) ?? 'Check the address of the database.')
+  } finally {
+    await postgres.close()
+    await runtime.close()
+  }
+}
+
+function judgeSource({ source, kind, mayRead, unindexed, untimed, future }: SourceFacts, judge: Judge): void {
+  const subject = `source "${source}"`
+  if (kind === 'missing') {
+    judge(subject, 'warning', 'there is no such table yet', 'fabra serve makes it where the source has columns or a file.')
+    return
+  }
+  if (!mayRead) {
+    judge(subject, 'problem', 'SQL of features may not read it', `GRANT SELECT ON ${source} TO …`)
+    return
+  }
+  for (const { columns, create } of unindexed)
+    judge(subject, 'warning', `no index on (${columns.join(', ')}): every computation reads all rows`, create)
+  if (unindexed.length === 0)
+    judge(subject, 'ok', kind === 'view' ? 'a view: look at the indexes of its tables' : 'indexed by key and time')
+  const never = (count: number | null, what: string, why: string) => {
+    if (count !== null && count > 0) judge(subject, 'warning', `${count} ${count === 1 ? 'row' : 'rows'} ${what}`, why)
+  }
+  never(untimed, 'without a timestamp, which no feature ever sees', 'Give them a timestamp, or let the column be NOT NULL.')
+  never(future, 'from the future, which are seen when their time comes', 'Check the clock and the time zone of what writes them.')
 }
 
 async function examineRedis(url: string, judge: Judge): Promise<void> {

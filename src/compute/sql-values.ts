@@ -49,7 +49,7 @@ export function castHint(declared: ValueType, sqlType: string): string {
   const natural = inferType(sqlType)
   const casts: Partial<Record<ValueType, string>> = {
     int: 'BIGINT',
-    float: 'DOUBLE',
+    float: 'DOUBLE PRECISION',
     string: 'VARCHAR',
     bool: 'BOOLEAN',
     timestamp: 'TIMESTAMPTZ',

@@ -87,6 +87,8 @@ export function createPusher(options: PusherOptions): Pusher {
 
   async function takeTurns(): Promise<void> {
     while (waiting.length > 0) {
+      // Requests that arrive in the same turn of the event loop go along.
+      await new Promise((resolve) => setImmediate(resolve))
       const turn: Waiting[] = []
       let count = 0
       for (let next = waiting[0]; next && (turn.length === 0 || count + next.rows.length <= MAX_TURN_ROWS); next = waiting[0]) {

@@ -147,6 +147,7 @@ describe('kill -9 at a random moment', () => {
         } finally {
           await again.kill()
         }
+        if (KILLS > 10) console.error(`kill ${kill + 1} of ${KILLS}: ${ledger.acknowledged.size} writes acknowledged, each there once`)
       }
       expect(ledger.acknowledged.size).toBeGreaterThan(KILLS * 10)
     },

@@ -33,6 +33,16 @@ SELECT t.oid, pg_catalog.format_type(t.oid, -1) AS written, t.typname, t.typtype
 FROM pg_catalog.pg_type t
 WHERE t.oid = ANY ($1::oid[])`
 
+/** Whether the table ($1, quoted) may be read, and the columns of each index that holds all of its rows; a place of an expression is empty. */
+export const FIND_INDEXES = `
+SELECT pg_catalog.has_table_privilege($1::text, 'SELECT') AS may_read,
+  (SELECT pg_catalog.json_agg((SELECT pg_catalog.json_agg(COALESCE(a.attname, '') ORDER BY k.place)
+     FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum <> 0
+     WHERE k.place <= i.indnkeyatts))
+   FROM pg_catalog.pg_index i
+   WHERE i.indrelid = $1::text::pg_catalog.regclass AND i.indisvalid AND i.indpred IS NULL) AS indexes`
+
 /** Objects made after the server was set up have higher numbers. */
 function isBuiltIn(oid: string, catalogue: string): string {
   return (

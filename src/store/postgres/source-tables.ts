@@ -100,7 +100,7 @@ async function letRead(owner: Postgres, reader: Postgres, source: Source): Promi
   }
 }
 
-function findTable(tables: readonly Table[], source: string): Table | undefined {
+export function findTable(tables: readonly Table[], source: string): Table | undefined {
   const { schema, name } = splitName(source)
   const there = tables.filter((table) => (schema === null ? table.isOnPath : table.schema.toLowerCase() === schema.toLowerCase()))
   return there.find((table) => table.name === name) ?? there.find((table) => table.name.toLowerCase() === name.toLowerCase())

@@ -79,7 +79,7 @@ export function decodeArray(text: string, delimiter: string, item: Decoder): Sql
         continue
       }
       const quoted = text[at] === '"'
-      const piece = quoted ? readQuoted(text, at) : readPlain(text, at, delimiter)
+      const piece = quoted ? readQuoted(text, at) : readPlain(text, at, [delimiter, '}'])
       items.push(!quoted && piece.text === 'NULL' ? null : item(piece.text))
       at = piece.end
     }
@@ -96,7 +96,7 @@ export function decodeComposite(text: string, fields: readonly { readonly name: 
     let piece = ''
     let isNull = true
     while (at < text.length && text[at] !== ',' && text[at] !== ')') {
-      const next = text[at] === '"' ? readQuoted(text, at) : readPlain(text, at, ',')
+      const next = text[at] === '"' ? readQuoted(text, at) : readPlain(text, at, [',', ')', '"'])
       isNull = false
       piece += next.text
       at = next.end
@@ -136,10 +136,10 @@ function readQuoted(text: string, start: number): { readonly text: string; reado
   return { text: result, end: at + 1 }
 }
 
-function readPlain(text: string, start: number, delimiter: string): { readonly text: string; readonly end: number } {
+function readPlain(text: string, start: number, ends: readonly string[]): { readonly text: string; readonly end: number } {
   let result = ''
   let at = start
-  for (; at < text.length && text[at] !== delimiter && !/[{})"]/.test(text[at] ?? ''); at++) {
+  for (; at < text.length && !ends.includes(text[at] ?? ''); at++) {
     if (text[at] === '\\') at++
     result += text[at] ?? ''
   }
