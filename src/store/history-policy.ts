@@ -12,6 +12,7 @@ export interface JudgedValue {
   readonly availableAt: Micros
   readonly origin: Origin
   readonly text: string | null
+  readonly token: number
 }
 
 /** Which rows a value brings about: usually itself or none; with a late value, also one that was left out and now has to be told. */
@@ -27,6 +28,8 @@ export type HistoryRows = readonly JudgedValue[]
  */
 export interface HistoryPolicy {
   judge(feature: Feature, key: string, value: JudgedValue): HistoryRows
+  /** Token of the newest value that was judged, 0 when there is none; undefined for features of which every value is written. */
+  lastToken(feature: Feature, key: string): number | undefined
   /** What was known of a key of these features is gone from history: the next value is written, whatever it is. */
   forget(features: readonly string[], key: string): void
 }
@@ -37,6 +40,8 @@ interface Newest {
   text: string | null
   seenAt: Micros
   seenAvailableAt: Micros
+  /** Of the value seen last. */
+  token: number
 }
 
 export function createHistoryPolicy(): HistoryPolicy {
@@ -65,7 +70,8 @@ export function createHistoryPolicy(): HistoryPolicy {
       }
       if (value.eventAt < newest.eventAt) return [value]
       if (value.text === newest.text) return judgeEqual(newest, value, confirmEvery(feature)) ? [value] : []
-      const seen = { eventAt: newest.seenAt, availableAt: newest.seenAvailableAt, origin: 'computed' as const, text: newest.text }
+      const { seenAt: eventAt, seenAvailableAt: availableAt, text, token } = newest
+      const seen = { eventAt, availableAt, origin: 'computed' as const, text, token }
       if (newest.seenAt > newest.eventAt && isBefore(value, seen)) {
         newest.eventAt = newest.seenAt
         return [value, seen]
@@ -73,6 +79,7 @@ export function createHistoryPolicy(): HistoryPolicy {
       Object.assign(newest, asNewest(value))
       return [value]
     },
+    lastToken: (feature, key) => (feature.history === 'changes' ? (keysOf(feature).get(key)?.token ?? 0) : undefined),
     forget(features, key) {
       for (const [field, keys] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) keys.delete(key)
     },
@@ -88,12 +95,13 @@ function judgeEqual(newest: Newest, value: JudgedValue, every: Micros): boolean 
   if (value.eventAt >= newest.seenAt) {
     newest.seenAt = value.eventAt
     newest.seenAvailableAt = value.availableAt
+    newest.token = value.token
   }
   return isWritten
 }
 
-function asNewest({ eventAt, availableAt, text }: JudgedValue): Newest {
-  return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt }
+function asNewest({ eventAt, availableAt, text, token }: JudgedValue): Newest {
+  return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt, token }
 }
 
 function isBefore(a: JudgedValue, b: JudgedValue): boolean {

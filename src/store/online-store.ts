@@ -23,6 +23,8 @@ export interface StoredValue {
 
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
+  /** Token of the value that this process last wrote there, 0 for none; then it is told what other processes wrote. Default: not asked. */
+  readonly after?: number | undefined
 }
 
 export interface WriteOutcome {
@@ -30,6 +32,10 @@ export interface WriteOutcome {
   readonly refused: readonly number[]
   /** Of those refused: the fences that did it. This process may not know them. */
   readonly fences: readonly Fence[]
+  /** Indexes of the writes that replaced what another process had written. */
+  readonly overOthers: readonly number[]
+  /** What another process had written and is newer than the write refused. */
+  readonly standing: readonly { readonly index: number; readonly value: StoredValue }[]
 }
 
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */

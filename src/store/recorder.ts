@@ -11,10 +11,10 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createFences, type Fence, type Fences } from './fences.ts'
-import { createHistoryPolicy } from './history-policy.ts'
+import { createHistoryPolicy, type JudgedValue } from './history-policy.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
-import type { OnlineStore, StoredValue, StoredWrite } from './online-store.ts'
+import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from './online-store.ts'
 
 export interface RecordedWrite {
   readonly feature: Feature
@@ -125,34 +125,46 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const stored: StoredWrite[] = []
       const rows: HistoryRow[] = []
       const hidden: number[] = []
-      for (const [w, { feature, entity, key, value }] of writes.entries()) {
+      /** What history did not take since it holds an equal value, by their places among the stored. */
+      const leftOut = new Set<number>()
+      const shown: RecordedWrite[] = []
+      const historyRow = (feature: Feature, key: EntityKey, { text, eventAt, availableAt, origin }: JudgedValue, seqOfRow: number) => ({
+        feature: feature.name,
+        fingerprint: feature.fingerprint,
+        entityKey: key.encoded,
+        value: text,
+        eventAt,
+        availableAt,
+        createdAt,
+        seq: seqOfRow,
+        origin,
+      })
+      for (const [w, write] of writes.entries()) {
+        const { feature, entity, key, value } = write
         if (fences.hides(entity.name, key.encoded, value.eventAt)) {
           hidden.push(w)
           continue
         }
+        shown.push(write)
         const token = nextSeq(createdAt)
-        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token } })
-        const { eventAt, availableAt, origin } = value
-        const told = policy.judge(feature, key.encoded, { eventAt, availableAt, origin, text: toHistoryText(feature, value.texts) })
-        if (told.length === 0) suppressed++
-        for (const [i, one] of told.entries()) {
-          rows.push({
-            feature: feature.name,
-            fingerprint: feature.fingerprint,
-            entityKey: key.encoded,
-            value: one.text,
-            eventAt: one.eventAt,
-            availableAt: one.availableAt,
-            createdAt,
-            seq: i === 0 ? token : nextSeq(createdAt),
-            origin: one.origin,
-          })
-        }
+        const after = policy.lastToken(feature, key.encoded)
+        const judged = { ...value, token, text: toHistoryText(feature, value.texts) }
+        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token }, after })
+        const told = policy.judge(feature, key.encoded, judged)
+        if (told.length === 0) leftOut.add(stored.length - 1)
+        for (const [i, one] of told.entries()) rows.push(historyRow(feature, key, one, i === 0 ? token : nextSeq(createdAt)))
       }
+      suppressed += leftOut.size
       const committed = queue.add(rows, durable)
       const written = online.write(stored)
-      const { refused, fences: met } = committed ? await both(written, committed) : await written
+      const outcome = committed ? await both(written, committed) : await written
+      const { refused, fences: met } = outcome
       if (met.length > 0) for (const fence of met) heed(fence, [...new Set(writes.map(({ feature }) => feature.name))])
+      const others = untoldByOthers(outcome, stored, leftOut).map(({ index, value }) => {
+        const { feature, key } = shown[index] as RecordedWrite
+        return historyRow(feature, key, { ...value, text: toHistoryText(feature, value.texts) }, nextSeq(createdAt))
+      })
+      if (others.length > 0) await queue.add(others, durable)
       return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
     },
     flush: () => queue.flush(),
@@ -170,6 +182,19 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     counters: () => ({ ...queue.counters(), suppressed }),
     close: () => queue.close(),
   }
+}
+
+/**
+ * What history does not show though it was served, now that another process writes the same key: an equal value left out, where something
+ * else had stood in between, and a value that may have been left out there, where one of this process came late.
+ */
+function untoldByOthers(
+  { overOthers, standing }: WriteOutcome,
+  stored: readonly StoredWrite[],
+  leftOut: ReadonlySet<number>,
+): { readonly index: number; readonly value: StoredValue }[] {
+  const over = overOthers.filter((index) => leftOut.has(index)).map((index) => ({ index, value: (stored[index] as StoredWrite).value }))
+  return [...over, ...standing.filter(({ value }) => value.origin === 'computed')]
 }
 
 /** Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection. */

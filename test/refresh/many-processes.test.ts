@@ -82,6 +82,36 @@ describe('of two processes', () => {
     expect(await b.read('f')).toMatchObject({ value: 'new' })
   })
 
+  test('history shows every change that was served, though each of them leaves out what it holds for unchanged', async () => {
+    const [a, b] = await two({ f: { refresh: '5m' } })
+    a.programme.set('f', () => 5)
+    b.programme.set('f', () => 6)
+    const compute = async (process: Bench) => {
+      advance('10s')
+      await process.read('f', 'u1', '1ms')
+    }
+    await compute(a)
+    await compute(a)
+    await compute(b)
+    await compute(a)
+    await compute(a)
+    expect(await valuesOf(a)).toEqual(['5', '5'])
+    expect(await valuesOf(b)).toEqual(['6'])
+    // One of b that comes late, between two equal ones of a, of which history has but the first.
+    const feature = b.registry.features.get('f')
+    const entity = b.registry.entities.get('User')
+    if (!feature || !entity) throw new Error('There is no f.')
+    const late = {
+      texts: ['7'],
+      eventAt: a.clock.now() - 5_000_000,
+      availableAt: a.clock.now(),
+      origin: 'computed',
+      oldestInputAt: null,
+    } as const
+    await b.parts().recorder.record([{ feature, entity, key: entityKey(entity, ['u1']), value: late }], { durable: false })
+    expect(await valuesOf(b)).toEqual(['5', '7', '6'])
+  })
+
   test('what one forgot, the other neither brings back nor refreshes', async () => {
     const [a, b] = await two({ f: { refresh: '5m' }, p: { kind: 'pushed' } })
     const user = a.registry.entities.get('User')
@@ -159,6 +189,15 @@ describe('of two processes', () => {
     expect(await a.read('f')).toMatchObject({ value: 1, status: 'fresh' })
   })
 })
+
+/** What a process has recorded of f for u1, newest first. */
+async function valuesOf(process: Bench): Promise<(string | null)[]> {
+  const { recorder, offline } = process.parts()
+  await recorder.flush()
+  const { name: feature, fingerprint = '' } = process.registry.features.get('f') ?? {}
+  const rows = await offline.history({ feature: feature ?? '', fingerprint, entityKey: 'u1', from: null, to: null, limit: 100 })
+  return rows.map((row) => row.value)
+}
 
 async function commandsOf(name: string): Promise<string> {
   const stats = String(await askRedis(server, 'INFO', 'commandstats'))

@@ -89,6 +89,18 @@ describe('while redis', () => {
     await worksAgain(store)
   })
 
+  test('is asked for more than this process can take, every call has an answer, and redis is not blamed', async () => {
+    const keys = Array.from({ length: 200 }, (_, i) => `u${i}`)
+    const fields = Array.from({ length: 50 }, (_, i) => `f${i}@1`)
+    await store.write(keys.flatMap((key) => fields.map((field) => ({ entity: 'User', key, field, value }))))
+    const calls = Array.from({ length: 300 }, async () => store.read('User', keys, fields, undefined))
+    const outcomes = await Promise.all(calls.map(outcome))
+    expect(outcomes.every((one) => one === 'store_unavailable' || (one as unknown[]).length === 200)).toBe(true)
+    expect(connection.status()).toBe('ok')
+    expect(problems).toEqual([])
+    expect(await read(store)).toEqual(value)
+  })
+
   test('closed by us, calls are refused', async () => {
     await store.close()
     expect(await outcome(read(store))).toBe('store_unavailable')

@@ -68,6 +68,24 @@ describe('redis', () => {
     await store.close()
   })
 
+  test('whoever asks is told what others wrote: what was replaced, and what stands', async () => {
+    const store = await open(single.url)
+    await emptyRedis(single)
+    const write = (eventAt: number, token: number, after?: number) =>
+      store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, token }, after }])
+    const none = { refused: [], fences: [], overOthers: [], standing: [] }
+    expect(await write(10, 1, 0)).toEqual(none)
+    expect(await write(20, 2, 1)).toEqual(none)
+    expect(await write(30, 3)).toEqual(none)
+    expect(await write(40, 4, 2)).toEqual({ ...none, overOthers: [0] })
+    expect(await write(35, 5, 4)).toEqual({ ...none, refused: [0] })
+    const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, token: 4 } }
+    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], standing: [standing] })
+    await store.write([{ entity: 'User', key: 'u1', field: 'f_0@1', value }])
+    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], standing: [standing] })
+    await store.close()
+  })
+
   test('versions of a feature that nobody writes for a week go when a later one is written', async () => {
     const store = await open(single.url)
     const week = 7 * 86_400_000_000

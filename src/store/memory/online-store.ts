@@ -68,7 +68,8 @@ export function createMemoryOnlineStore(): OnlineStore {
         while (row.length < slot) row.push(undefined)
         row[slot] = value
       }
-      return { refused, fences }
+      // There is no other process.
+      return { refused, fences, overOthers: [], standing: [] }
     },
     async forget(fence) {
       known.raise(fence)

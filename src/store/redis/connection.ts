@@ -8,6 +8,7 @@
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
+import { createReads } from './reads.ts'
 import type { RedisScript } from './scripts.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
 import { parseRedisUrl, type RedisAddress } from './url.ts'
@@ -46,8 +47,7 @@ export interface RedisConnection {
 const LONGEST_PAUSE_MS = 1_000
 const TIMEOUTS_UNTIL_STALLED = 3
 const PROBE_EVERY_MS = 250
-/** Keys of one read that go together: each lot has a timeout of its own. */
-const MAX_PIPELINE = 250
+const LATE_LOOK_MS = 20
 
 /**
  * Waits for the first connection, but no longer than one may take: without Redis the process starts all the same.
@@ -57,10 +57,10 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   const { readTimeoutMs = 500, writeTimeoutMs = 1_000, connectTimeoutMs = 1_000 } = opening
   const address = parseRedisUrl(opening.url)
   const onProblem = opening.onProblem ?? (() => undefined)
-  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem })
-  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined })
+  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem, isReader: true })
+  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined, isReader: false })
   await Promise.all([reader.ready(), writer.ready()])
-  const reads = createReads(reader)
+  const reads = createReads(reader, readTimeoutMs)
 
   return {
     spansSlots: !address.isCluster,
@@ -86,62 +86,8 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   }
 }
 
-interface Ask {
-  readonly keys: readonly string[]
-  readonly fields: readonly string[]
-  resolve(found: readonly (readonly (string | null)[])[]): void
-  reject(error: unknown): void
-}
-
-/** Reads of one turn of the event loop leave together: what many requests cost is the number of times that the socket is written to. */
-function createReads(socket: Socket): RedisConnection['readHashes'] {
-  let waiting: Ask[] = []
-
-  async function leave(): Promise<void> {
-    const asks = waiting
-    waiting = []
-    try {
-      const found = await socket.ask((client) => pipelined(client, asks))
-      let from = 0
-      for (const ask of asks) {
-        ask.resolve(found.slice(from, from + ask.keys.length))
-        from += ask.keys.length
-      }
-    } catch (error) {
-      for (const ask of asks) ask.reject(error)
-    }
-  }
-
-  const ask = (keys: readonly string[], fields: readonly string[]) =>
-    new Promise<readonly (readonly (string | null)[])[]>((resolve, reject) => {
-      if (waiting.push({ keys, fields, resolve, reject }) === 1) setImmediate(leave)
-    })
-
-  return async (keys, fields) => {
-    if (keys.length <= MAX_PIPELINE) return ask(keys, fields)
-    const found: (readonly (string | null)[])[] = []
-    for (let from = 0; from < keys.length; from += MAX_PIPELINE) {
-      for (const row of await ask(keys.slice(from, from + MAX_PIPELINE), fields)) found.push(row)
-    }
-    return found
-  }
-}
-
-async function pipelined(client: Redis | Cluster, asks: readonly Ask[]): Promise<(readonly (string | null)[])[]> {
-  if (client instanceof Cluster) {
-    // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
-    return await Promise.all(asks.flatMap(({ keys, fields }) => keys.map((key) => client.hmget(key, ...fields))))
-  }
-  const pipeline = client.pipeline()
-  for (const { keys, fields } of asks) for (const key of keys) pipeline.hmget(key, ...fields)
-  const answers = (await pipeline.exec()) ?? []
-  return answers.map(([error, texts]) => {
-    if (error) throw error
-    return texts as (string | null)[]
-  })
-}
-
-interface Socket {
+/** One connection, or one to each node of a cluster. */
+export interface Socket {
   /** Resolves with the first connection, or when it takes too long. */
   ready(): Promise<void>
   /** @throws FabraError store_unavailable */
@@ -155,6 +101,7 @@ interface SocketOptions {
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
   readonly onProblem: (message: string, cause: unknown) => void
+  readonly isReader: boolean
 }
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
@@ -221,7 +168,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 }
 
-function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: SocketOptions): Redis | Cluster {
+function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs, isReader }: SocketOptions): Redis | Cluster {
   const { username, password, db, nodes, tls, isCluster } = address
   const pause = (times: number) => Math.min(LONGEST_PAUSE_MS, 50 * 2 ** Math.min(times - 1, 5)) * (0.75 + Math.random() / 4)
   const common = {
@@ -229,7 +176,8 @@ function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: So
     password,
     ...(tls ? { tls: tls.ca === undefined ? {} : { ca: tls.ca } } : {}),
     protocol: 2,
-    commandTimeout: timeoutMs,
+    // Reads go in lots, and a lot has one deadline: a timer for each of its commands would cost as much as the rest of a command.
+    ...(isReader ? {} : { commandTimeout: timeoutMs }),
     connectTimeout: connectTimeoutMs,
     // A socket on which something was asked and nothing comes is given up: a server that is gone does not always say so.
     socketTimeout: 2 * Math.max(timeoutMs, connectTimeoutMs),
@@ -271,7 +219,8 @@ function firstConnection(client: Redis | Cluster, limitMs: number): Promise<void
 /** A cluster asks again by itself, each time with a timeout of its own: here the whole has one. */
 function withDeadline<Answer>(asked: Promise<Answer>, timeoutMs: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const timer = setTimeout(() => reject(new Error('Command timed out')), timeoutMs + 50)
+  // A process that was busy for long finds the timer due before it has looked at the socket: what lies there counts.
+  const timer = setTimeout(() => setTimeout(() => reject(new Error('Command timed out')), LATE_LOOK_MS), timeoutMs)
   asked.then(resolve, reject).finally(() => clearTimeout(timer))
   return promise
 }

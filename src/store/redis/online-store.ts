@@ -61,18 +61,24 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
     async write(writes) {
       const refused: number[] = []
       const fences: Fence[] = []
+      const overOthers: number[] = []
+      const standing: { index: number; value: StoredValue }[] = []
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
       await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
         const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
-        const answer = (await connection.run(WRITE, keys, args)) as (number | string)[]
-        for (let i = 0; i < answer.length; i += 2) {
-          const index = batch[Number(answer[i]) - 1] as number
+        const [refusals, over] = (await connection.run(WRITE, keys, args)) as [(number | string)[], number[]]
+        const indexOf = (place: number | string | undefined) => batch[Number(place) - 1] as number
+        for (const place of over) overOthers.push(indexOf(place))
+        for (let i = 0; i < refusals.length; i += 3) {
+          const index = indexOf(refusals[i])
           refused.push(index)
-          const { entity, key } = writes[index] as StoredWrite
-          if (answer[i + 1] !== '') fences.push({ entity, entityKey: key, at: Number(answer[i + 1]) })
+          const { entity, key, field } = writes[index] as StoredWrite
+          if (refusals[i + 1] !== '') fences.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
+          const value = refusals[i + 2] === '' ? undefined : readRecord(`${recordHead(field)}${refusals[i + 2]}`, recordHead(field))
+          if (value) standing.push({ index, value })
         }
       })
-      return { refused: refused.sort((a, b) => a - b), fences }
+      return { refused: refused.sort((a, b) => a - b), fences, overOthers, standing }
     },
     async forget({ entity, entityKey, at }) {
       // Told first: should the rest fail, whoever hears of it only lets go of what was to be forgotten anyway.
@@ -112,11 +118,11 @@ function layoutOf(fields: readonly string[]): Layout {
 function scriptInput(writes: readonly StoredWrite[]): { keys: string[]; args: (string | number)[] } {
   const keys: string[] = []
   const args: (string | number)[] = []
-  for (const { entity, key, field, value } of writes) {
+  for (const { entity, key, field, value, after } of writes) {
     keys.push(hashKey(entity, key))
     const head = recordHead(field)
     const versions = field.includes('@') ? head.slice(0, head.indexOf('@') + 1) : head
-    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.token, recordBody(value), versions)
+    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.token, recordBody(value), versions, after ?? '')
   }
   return { keys, args }
 }

@@ -14,23 +14,26 @@ function script(lua: string): RedisScript {
 const ABANDONED_AFTER_MICROS = '604800000000'
 
 /**
- * Compare-and-set of many values. KEYS: one hash a write. ARGV: seven texts a write: bucket, head of the record, event time, available time,
- * token, body of the record, and what records of the feature's other versions begin with.
- * Returns only refusals, two texts each: the write's place from 1, and the fence that refused it or an empty text.
+ * Compare-and-set of many values. KEYS: one hash a write. ARGV: eight texts a write: bucket, head of the record, event time, available time,
+ * token, body of the record, what records of the feature's other versions begin with, and the token that the writer takes to be stored or
+ * an empty text. Returns two lists: refusals, three texts each (the write's place from 1; the fence that refused it or an empty text; the
+ * body of the record that stands there when the writer did not know of it, or an empty text), and places of writes that replaced what the
+ * writer did not know of.
  */
 export const WRITE = script(`
-local refused = {}
+local refused, over = {}, {}
 for i = 1, #KEYS do
-  local a = (i - 1) * 7
+  local a = (i - 1) * 8
   local bucket, head, eventAt, body = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 6]
   local stored = redis.call('HMGET', KEYS[i], bucket, 'fence')
   local text, fence = stored[1] or '', stored[2]
   if fence and eventAt <= tonumber(fence) then
     refused[#refused + 1] = i
     refused[#refused + 1] = fence
+    refused[#refused + 1] = ''
   else
     local from, headEnd = string.find(text, head, 1, true)
-    local isNewer = true
+    local isNewer, standing, isStrange = true, '', false
     if from then
       local _, last, e, v, t = string.find(text, '^(%-?%d+)\\31(%-?%d+)\\31(%-?%d+)', headEnd + 1)
       local oldEvent, oldAvailable = tonumber(e), tonumber(v)
@@ -38,8 +41,10 @@ for i = 1, #KEYS do
       if eventAt ~= oldEvent then isNewer = eventAt > oldEvent
       elseif availableAt ~= oldAvailable then isNewer = availableAt > oldAvailable
       else isNewer = tonumber(ARGV[a + 5]) >= tonumber(t) end
+      local nextFrom = string.find(text, '\\30', last + 1, true)
+      isStrange = ARGV[a + 8] ~= '' and ARGV[a + 8] ~= t
+      if not isNewer and isStrange then standing = string.sub(text, headEnd + 1, nextFrom and nextFrom - 1 or -1) end
       if isNewer then
-        local nextFrom = string.find(text, '\\30', last + 1, true)
         text = string.sub(text, 1, from - 1) .. (nextFrom and string.sub(text, nextFrom) or '')
       end
     else
@@ -59,13 +64,15 @@ for i = 1, #KEYS do
     end
     if isNewer then
       redis.call('HSET', KEYS[i], bucket, text .. head .. body)
+      if isStrange then over[#over + 1] = i end
     else
       refused[#refused + 1] = i
       refused[#refused + 1] = ''
+      refused[#refused + 1] = standing
     end
   end
 end
-return refused
+return { refused, over }
 `)
 
 /** Forget KEYS[1] up to the time ARGV[1], behind a fence that never moves back. Returns how many values went. */

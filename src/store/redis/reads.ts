@@ -1,0 +1,107 @@
+import { Cluster, type Redis } from 'ioredis'
+import type { RedisConnection, Socket } from './connection.ts'
+import { unavailable } from './unavailable.ts'
+
+/** Keys of one caller that go together; the rest follow them. */
+const MAX_KEYS_OF_ONE = 250
+/** A lot is full with so many keys. */
+const MAX_KEYS_A_LOT = 500
+/** Lots under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
+const MAX_LOTS = 2
+
+type Rows = readonly (readonly (string | null)[])[]
+
+interface Ask {
+  readonly keys: readonly string[]
+  readonly fields: readonly string[]
+  readonly askedAt: number
+  resolve(found: Rows): void
+  reject(error: unknown): void
+}
+
+/**
+ * Reads of one turn of the event loop, and of the time that earlier ones are under way, go to Redis together. Never more than a few hundred
+ * keys at once, so that the deadline of a lot measures Redis and not how much there is to do here.
+ */
+export function createReads(socket: Socket, timeoutMs: number): RedisConnection['readHashes'] {
+  let waiting: Ask[] = []
+  let lots = 0
+  let isLeaving = false
+
+  function leave(): void {
+    isLeaving = false
+    while (lots < MAX_LOTS && waiting.length > 0) {
+      const lot = takeLot()
+      if (lot.length > 0) void send(lot)
+    }
+  }
+
+  function takeLot(): Ask[] {
+    const oldest = performance.now() - timeoutMs
+    const lot: Ask[] = []
+    let keys = 0
+    let next = 0
+    for (; next < waiting.length && keys < MAX_KEYS_A_LOT; next++) {
+      const ask = waiting[next] as Ask
+      if (ask.askedAt < oldest) {
+        ask.reject(unavailable('Too many reads wait.'))
+        continue
+      }
+      lot.push(ask)
+      keys += ask.keys.length
+    }
+    waiting = next === waiting.length ? [] : waiting.slice(next)
+    return lot
+  }
+
+  async function send(lot: readonly Ask[]): Promise<void> {
+    lots++
+    try {
+      const found = await socket.ask((client) => pipelined(client, lot))
+      if (lot.length === 1) lot[0]?.resolve(found)
+      else {
+        let from = 0
+        for (const ask of lot) {
+          ask.resolve(found.slice(from, from + ask.keys.length))
+          from += ask.keys.length
+        }
+      }
+    } catch (error) {
+      for (const ask of lot) ask.reject(error)
+    }
+    lots--
+    if (waiting.length > 0) leave()
+  }
+
+  const ask = (keys: readonly string[], fields: readonly string[]) =>
+    new Promise<Rows>((resolve, reject) => {
+      waiting.push({ keys, fields, askedAt: performance.now(), resolve, reject })
+      if (isLeaving || lots >= MAX_LOTS) return
+      isLeaving = true
+      setImmediate(leave)
+    })
+
+  return (keys, fields) => (keys.length <= MAX_KEYS_OF_ONE ? ask(keys, fields) : inTurns(keys, (some) => ask(some, fields)))
+}
+
+async function inTurns(keys: readonly string[], ask: (keys: readonly string[]) => Promise<Rows>): Promise<Rows> {
+  const found: (readonly (string | null)[])[] = []
+  for (let from = 0; from < keys.length; from += MAX_KEYS_OF_ONE) {
+    for (const row of await ask(keys.slice(from, from + MAX_KEYS_OF_ONE))) found.push(row)
+  }
+  return found
+}
+
+async function pipelined(client: Redis | Cluster, lot: readonly Ask[]): Promise<Rows> {
+  if (client instanceof Cluster) {
+    // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
+    return await Promise.all(lot.flatMap(({ keys, fields }) => keys.map((key) => client.hmget(key, ...fields))))
+  }
+  const pipeline = client.pipeline()
+  for (const { keys, fields } of lot) for (const key of keys) pipeline.hmget(key, ...fields)
+  const answers = (await pipeline.exec()) ?? []
+  return answers.map(([error, texts]) => {
+    if (error) throw error
+    return texts as (string | null)[]
+  })
+}
