@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FabraError } from '../../src/errors.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import { row } from '../conformance/offline-store-suite.ts'
@@ -123,5 +123,48 @@ test('users’ SQL reads no file, writes none, and changes no setting', async ()
     ).toBe('refused')
   }
   expect((await readdir(dir)).includes('out.csv')).toBe(false)
+  await store.close()
+})
+
+test('the log of many small commits is written into the file, so that a start after a kill has little to read back', async () => {
+  const file = join(dir, 'fabra.duckdb')
+  const database = await openDatabase({ file })
+  const store = createDuckdbOfflineStore(database)
+  const logged = async () => (await stat(`${file}.wal`).catch(() => ({ size: 0 }))).size
+  const work = async (count: number) => {
+    for (let i = 0; i < count; i++) await database.history.use(ownDeadline(), (session) => session.execute('SELECT 1', ownDeadline()))
+  }
+  const append = async (from: number) => {
+    for (let seq = from; seq < from + 20; seq++) await store.append([row({ entityKey: `u${seq}`, seq })])
+  }
+  await append(1)
+  expect(await logged()).toBeGreaterThan(4_000)
+  await work(500)
+  expect(await logged()).toBeLessThan(1_000)
+  // It cannot be while another session writes. Then it is tried again.
+  await database.loader.use(ownDeadline(), async (session) => {
+    await session.execute('BEGIN; CREATE TABLE other AS SELECT 1', ownDeadline())
+    await append(21)
+    await work(600)
+    expect(await logged()).toBeGreaterThan(4_000)
+    await session.execute('COMMIT', ownDeadline())
+  })
+  await work(60)
+  expect(await logged()).toBeLessThan(1_000)
+  expect(await store.lastSeq()).toBe(40)
+  await store.close()
+})
+
+test('the log of a killed process is read back once', async () => {
+  const file = join(dir, 'data', 'fabra.duckdb')
+  const child = await holder(file)
+  child.kill('SIGKILL')
+  await child.exited
+  expect((await stat(`${file}.wal`)).size).toBeGreaterThan(0)
+  const database = await openDatabase({ file })
+  const store = createDuckdbOfflineStore(database)
+  await database.history.use(ownDeadline(), (session) => session.execute('SELECT 1', ownDeadline()))
+  expect((await stat(`${file}.wal`).catch(() => ({ size: 0 }))).size).toBe(0)
+  expect(await store.lastSeq()).toBe(42)
   await store.close()
 })

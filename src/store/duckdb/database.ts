@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
 import type { RunOptions } from '../source-store.ts'
+import { createCheckpoints } from './checkpoints.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionPool, type SessionPool } from './session-pool.ts'
 import { CATALOG, CREATE_SCHEMA, quoteText } from './sql.ts'
@@ -53,30 +55,41 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     // What a load or a large query has used goes back to the system; else a small file loaded at the start leaves 13 MiB behind for good.
     allocator_flush_threshold: '1MB',
     allocator_bulk_deallocation_flush_threshold: '1MB',
-    // Checkpoints hold up commits: seldom, then. A killed process's successor reads back so much of the log in a second.
-    checkpoint_threshold: '64MB',
+    // Checkpoints hold up commits, and each writes again what is no full block yet: seldom, then. See checkpoints.ts for many small commits.
+    checkpoint_threshold: '32MB',
     ...(options.threads ? { threads: String(options.threads) } : {}),
   })
   try {
+    const wasKilled = existsSync(`${options.file}.wal`)
     const connections = await connectAll(instance, options, dir)
     // Only now is the folder ours: another process may be loading a file through it.
     await rm(join(dir, 'load'), { recursive: true, force: true })
     await mkdir(join(dir, 'load'), { recursive: true, mode: 0o700 })
     const sessions = connections.map(createSession)
-    return asDatabase(instance, options, dir, sessions)
+    return asDatabase(instance, { ...options, wasKilled }, dir, sessions)
   } catch (error) {
     instance.closeSync()
     throw error
   }
 }
 
-function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: string, sessions: readonly Session[]): Database {
+interface Opened extends DatabaseOptions {
+  /** The log of an earlier process was read back. */
+  readonly wasKilled: boolean
+}
+
+function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sessions: readonly Session[]): Database {
   const [history, loader, ...readers] = sessions.map((session) => [session])
   const pools = {
     history: createSessionPool(history ?? []),
     loader: createSessionPool(loader ?? []),
     readers: createSessionPool(readers.flat()),
   }
+  const checkpoints = createCheckpoints(() =>
+    pools.history.use(ownDeadline(), (session, left) => session.execute(`CHECKPOINT ${CATALOG}`, left)),
+  )
+  // Else the next start would read it back once more.
+  if (options.wasKilled) checkpoints.begin()
   let closing: Promise<void> | undefined
   const close = async () => {
     // Nobody waits for a reader any more. Told again and again: an interrupt that comes before the engine has begun is forgotten by it.
@@ -90,7 +103,14 @@ function asDatabase(instance: DuckDBInstance, options: DatabaseOptions, dir: str
     instance.closeSync()
     await rm(options.file === ':memory:' ? dir : join(dir, 'load'), { recursive: true, force: true })
   }
-  return { loadDir: join(dir, 'load'), ...pools, onOneThread: oneThread(pools.readers), close: () => (closing ??= close()) }
+  return {
+    loadDir: join(dir, 'load'),
+    readers: pools.readers,
+    history: checkpoints.counted(pools.history),
+    loader: checkpoints.counted(pools.loader),
+    onOneThread: oneThread(pools.readers),
+    close: () => (closing ??= close()),
+  }
 }
 
 /** The number of threads is the engine's, not a session's: the first who wants one sets it, the last sets it back. */
