@@ -9,6 +9,7 @@ const PARAMETERS = 'src/compute/sql-parameters.ts'
 const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
 const AS_OF = 'test/training/as-of-oracle.test.ts'
+const POSTGRES_SQL = 'src/store/postgres/history-sql.ts'
 const HISTORY_SQL = 'src/store/duckdb/training-history.ts'
 
 /** What may be seen of the past. */
@@ -40,6 +41,30 @@ export const mutations: readonly Mutation[] = [
     name: 'training: one future value gets through',
     suite: AS_OF,
     changes: [{ file: HISTORY_SQL, from: "'GREATEST(event_timestamp, available_at)'", to: "'LEAST(event_timestamp, available_at)'" }],
+  },
+  {
+    name: 'training: a recorded value of the very time is not seen in PostgreSQL',
+    suite: AS_OF,
+    changes: [{ file: POSTGRES_SQL, from: 'AND event_timestamp <= r.t ', to: 'AND event_timestamp < r.t ' }],
+  },
+  {
+    name: 'training: what has not arrived yet is seen in PostgreSQL',
+    suite: AS_OF,
+    changes: [{ file: POSTGRES_SQL, from: "serving: 'AND available_at <= r.t'", to: "serving: ''" }],
+  },
+  {
+    name: 'training: ties are not broken in PostgreSQL',
+    suite: AS_OF,
+    changes: [
+      { file: POSTGRES_SQL, from: 'event_timestamp DESC, available_at DESC, seq DESC', to: 'event_timestamp DESC, available_at DESC, seq' },
+    ],
+  },
+  {
+    name: 'training: a row of exactly the last time is not brought over',
+    suite: AS_OF,
+    changes: [
+      { file: POSTGRES_SQL, from: "AND event_timestamp <= ${timeOf('$5::bigint')}`", to: "AND event_timestamp < ${timeOf('$5::bigint')}`" },
+    ],
   },
   {
     name: 'training: a tombstone uncovers the value before it',

@@ -1,5 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { RunOptions, TableColumn } from './source-store.ts'
+import type { AsOfQuestion } from './training-store.ts'
 
 /** A row of texts, as the engine writes values. */
 export type TextValues = readonly (string | null)[]
@@ -30,6 +31,17 @@ export interface TrainingEngine {
   ): Promise<void>
   /** Recorded rows, in any order, in batches: entity key, value, event, available and created microseconds, seq, origin. @throws SqlError */
   recorded(question: RecordedQuestion, options: RunOptions, take: (rows: readonly TextValues[]) => Promise<void>): Promise<void>
+  /** About how many rows are recorded of a version of a feature, as the engine guesses without counting. @throws SqlError */
+  recordedCount(feature: string, fingerprint: string, options: RunOptions): Promise<number>
+  /**
+   * What `TrainingDesk.asOf` asks, answered there.
+   * @returns per row that has a value: its index, event microseconds, value. @throws SqlError
+   */
+  asOf(
+    question: AsOfQuestion,
+    rows: { readonly keys: readonly string[]; readonly times: readonly Micros[] },
+    options: RunOptions,
+  ): Promise<readonly TextValues[]>
   /** Whether anything at all was ever recorded for a version of a feature. @throws FabraError store_unavailable */
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
 }

@@ -15,7 +15,7 @@ import type { Labels, TrainingStore } from '../../src/store/training-store.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
 import { createTraining, type TrainingParts, type TrainingReport } from '../../src/training/training-set.ts'
 import { registryOf } from './compute-bench.ts'
-import { startPostgres } from './servers.ts'
+import type { TestServer } from './servers.ts'
 
 export interface TrainingBench {
   readonly offline: OfflineStore
@@ -43,20 +43,16 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
   return trainingBenchOf(store, createDuckdbOfflineStore(database), () => database.close())
 }
 
-/** The same over a history in PostgreSQL, in a server of its own. */
-export async function openPostgresTrainingBench(): Promise<TrainingBench> {
-  const server = await startPostgres()
+/** The same over a history in PostgreSQL. @param rowsPerLook 0: each row is looked up there. */
+export async function openPostgresTrainingBench(server: TestServer, rowsPerLook: number): Promise<TrainingBench> {
   const postgres = openPostgres({ url: server.url })
   await migrate(postgres)
   const sourceStore = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
-  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceStore }))
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceStore }), { rowsPerLook })
   const fail = (message: string, cause: unknown) => {
     throw new Error(message, { cause })
   }
-  return trainingBenchOf(store, createPostgresOfflineStore({ postgres, random: Math.random, onProblem: fail }), async () => {
-    await postgres.close()
-    await server[Symbol.asyncDispose]()
-  })
+  return trainingBenchOf(store, createPostgresOfflineStore({ postgres, random: Math.random, onProblem: fail }), () => postgres.close())
 }
 
 function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () => Promise<void>): TrainingBench {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { formatTime } from '../../src/definition/time.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { HistoryRow } from '../../src/store/offline-store.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /** Tiny domains, so that ties, equal times and late arrivals are the rule. */
@@ -47,18 +48,25 @@ function expected(rows: readonly HistoryRow[], { key, t }: World['labels'][numbe
   return best.value === 'null' ? 'null' : JSON.parse(best.value)
 }
 
+let server: TestServer
 let benches: TrainingBench[] = []
 let bench: TrainingBench
 let run = 0
 beforeAll(async () => {
-  benches = [await openTrainingBench(), await openTrainingBench(undefined, -1), await openPostgresTrainingBench()]
+  server = await startPostgres()
+  const postgres = [await openPostgresTrainingBench(server, Number.POSITIVE_INFINITY), await openPostgresTrainingBench(server, 0)]
+  benches = [await openTrainingBench(), await openTrainingBench(undefined, -1), ...postgres]
 }, 60_000)
-afterAll(() => Promise.all(benches.map((one) => one.close())))
+afterAll(async () => {
+  await Promise.all(benches.map((one) => one.close()))
+  await server[Symbol.asyncDispose]()
+})
 
 describe.each([
   ['where keys have few values', 0],
   ['where keys have many', 1],
-  ['kept in PostgreSQL', 2],
+  ['brought over from PostgreSQL', 2],
+  ['looked up in PostgreSQL', 3],
 ])('recorded values as of a time, %s,', (_which, index) => {
   beforeAll(() => {
     bench = benches[index] as TrainingBench
@@ -72,7 +80,7 @@ describe.each([
         const got = await answers(feature, given)
         expect(got).toEqual(given.labels.map((label) => expected(rows, label, given)))
       }),
-      { numRuns: 60 },
+      { numRuns: index < 2 ? 60 : 25 },
     )
   }, 120_000)
 
@@ -85,7 +93,7 @@ describe.each([
         const got = await answers(feature, given)
         for (const [i, label] of given.labels.entries()) expect(got[i]).toBe(await replayed(rows, label, given.lookBack))
       }),
-      { numRuns: 60 },
+      { numRuns: index < 2 ? 60 : 25 },
     )
   }, 120_000)
 })

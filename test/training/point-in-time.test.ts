@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { formatTime } from '../../src/definition/time.ts'
 import type { HistoryRow } from '../../src/store/offline-store.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /**
@@ -176,19 +177,27 @@ const CASES: readonly Case[] = [
 
 const PLACES: readonly [place: string, index: number][] = [
   ['on the laptop', 1],
-  ['in PostgreSQL', 2],
+  ['brought over from PostgreSQL', 2],
+  ['looked up in PostgreSQL', 3],
 ]
 
+let server: TestServer
 let benches: TrainingBench[] = []
 beforeAll(async () => {
-  benches = [await openTrainingBench(1), await openTrainingBench(4), await openPostgresTrainingBench()]
+  server = await startPostgres()
+  const postgres = [await openPostgresTrainingBench(server, Number.POSITIVE_INFINITY), await openPostgresTrainingBench(server, 0)]
+  benches = [await openTrainingBench(1), await openTrainingBench(4), ...postgres]
 }, 60_000)
-afterAll(() => Promise.all(benches.map((bench) => bench.close())))
+afterAll(async () => {
+  await Promise.all(benches.map((bench) => bench.close()))
+  await server[Symbol.asyncDispose]()
+})
 
 describe.each([
   ['on one thread', 0],
   ['on four threads', 1],
-  ['in PostgreSQL', 2],
+  ['brought over from PostgreSQL', 2],
+  ['looked up in PostgreSQL', 3],
 ])('%s', (_threads, index) => {
   test.each(CASES.map((one, i) => [one.what, one, i] as const))('%s', async (_what, one, i) => {
     const bench = benches[index] as TrainingBench

@@ -1,16 +1,18 @@
 /**
  * Sources and history on another machine, for a desk here. What is asked of it are rows: labels, and the recorded values of the labels' keys.
- * They are joined in the desk's own engine, by the very statements of the laptop, so that the answers are the same. Features' SQL runs where the
- * sources are, some rows at a time.
+ * They are joined in the desk's own engine, by the very statements of the laptop. Where there is much more recorded than asked for, the rows
+ * are looked up over there instead. Features' SQL runs where the sources are, some rows at a time.
  */
 import { join } from 'node:path'
 import { DuckDBDataChunk, type DuckDBType, type DuckDBValue, VARCHAR } from '@duckdb/node-api'
 import { type RunOptions, SqlError, SqlTimestamp, type TableColumn } from '../source-store.ts'
 import type { RecordedQuestion, TextValues, TrainingEngine } from '../training-engine.ts'
+import type { AsOfQuestion } from '../training-store.ts'
 import { ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 import type { RecordedSource } from './training-history.ts'
+import type { HeldValues } from './training-output.ts'
 import { asOfValues, type DeskState, type HistoryPlace, type SourcesPlace } from './training-places.ts'
 
 const APPEND_ROWS = 2048
@@ -131,28 +133,91 @@ const RECORDED: RecordedSource = {
   },
 }
 
-export function remoteHistory(engine: TrainingEngine, pairsPerRow?: number): HistoryPlace {
+/** A row looked up over there costs as much as this many recorded rows that come over to be joined here. */
+const ROWS_PER_LOOK = 3
+/** Rows looked up in one statement. */
+const LOOK_ROWS = 10_000
+
+/** @param rowsPerLook Another than the default by tests only. */
+export function remoteHistory(engine: TrainingEngine, { pairsPerRow, rowsPerLook = ROWS_PER_LOOK }: RemoteTuning = {}): HistoryPlace {
   return {
-    how: `as-of join over recorded values, read from ${engine.name}`,
+    how: `as-of join over recorded values in ${engine.name}, or here where it holds less than ${rowsPerLook} for each row`,
     hasHistory: (feature, fingerprint) => engine.hasHistory(feature, fingerprint),
     async asOf(questions, entity, state, options) {
-      const { session } = state
-      const table = new TextTable(session, 'recorded', RECORDED_COLUMNS.length)
-      await table.make()
-      try {
-        const { from, to } = await bounds(state, options)
-        await eachKeys(state, entity, options, async (keys) => {
-          for (const [f, { feature, fingerprint, lookBack }] of questions.entries()) {
-            const question: RecordedQuestion = { feature, fingerprint, keys, from: lookBack === null ? null : from - lookBack, to }
-            await engine.recorded(question, options, (rows) => table.add(rows.map((row) => [...row, String(f)])))
-          }
-        })
-        return await asOfValues(session, { questions, entity, state, recorded: RECORDED, pairsPerRow }, options)
-      } finally {
-        await session.execute('DROP TABLE IF EXISTS recorded', ownDeadline())
+      const held: HeldValues[] = []
+      const brought: AsOfQuestion[] = []
+      for (const question of questions) {
+        const count = await engine.recordedCount(question.feature, question.fingerprint, options)
+        if (count >= rowsPerLook * state.rowCount)
+          held[questions.indexOf(question)] = await lookUp(engine, question, { entity, state }, options)
+        else brought.push(question)
       }
+      const joined = brought.length === 0 ? [] : await bringOver(engine, brought, { entity, state, pairsPerRow }, options)
+      for (const [i, values] of joined.entries()) held[questions.indexOf(brought[i] as AsOfQuestion)] = values
+      return held
     },
   }
+}
+
+export interface RemoteTuning {
+  readonly pairsPerRow?: number
+  readonly rowsPerLook?: number
+}
+
+interface RemoteWork {
+  readonly entity: number
+  readonly state: DeskState
+  readonly pairsPerRow?: number | undefined
+}
+
+/** All that is recorded of the rows' keys comes here. */
+async function bringOver(
+  engine: TrainingEngine,
+  questions: readonly AsOfQuestion[],
+  { entity, state, pairsPerRow }: RemoteWork,
+  options: RunOptions,
+): Promise<readonly HeldValues[]> {
+  const { session } = state
+  const table = new TextTable(session, 'recorded', RECORDED_COLUMNS.length)
+  await table.make()
+  try {
+    const { from, to } = await bounds(state, options)
+    await eachKeys(state, entity, options, async (keys) => {
+      for (const [f, { feature, fingerprint, lookBack }] of questions.entries()) {
+        const question: RecordedQuestion = { feature, fingerprint, keys, from: lookBack === null ? null : from - lookBack, to }
+        await engine.recorded(question, options, (rows) => table.add(rows.map((row) => [...row, String(f)])))
+      }
+    })
+    return await asOfValues(session, { questions, entity, state, recorded: RECORDED, pairsPerRow }, options)
+  } finally {
+    await session.execute('DROP TABLE IF EXISTS recorded', ownDeadline())
+  }
+}
+
+/** Each row is looked up there. */
+async function lookUp(
+  engine: TrainingEngine,
+  question: AsOfQuestion,
+  { entity, state }: RemoteWork,
+  options: RunOptions,
+): Promise<HeldValues> {
+  const name = `looked_${crypto.randomUUID().replaceAll('-', '')}`
+  const table = new TextTable(state.session, name, 3)
+  await table.make()
+  for (let from = 0; from < state.rowCount; from += LOOK_ROWS) {
+    const { rows } = await state.session.read(
+      `SELECT __fabra_e${entity}_key, __fabra_as_of FROM read_parquet(${state.rows})
+       WHERE __fabra_ord >= ${from} AND __fabra_ord < ${from + LOOK_ROWS} ORDER BY __fabra_ord`,
+      [],
+      options,
+    )
+    const keys = rows.map(([key]) => String(key))
+    const times = rows.map(([, at]) => (at instanceof SqlTimestamp ? at.micros : Number.NaN))
+    const found = await engine.asOf(question, { keys, times }, options)
+    await table.add(found.map(([i, ...values]) => [String(from + Number(i)), ...values]))
+  }
+  const columns = 'CAST(c0 AS BIGINT) AS __fabra_ord, make_timestamptz(CAST(c1 AS BIGINT)) AS e0, c2 AS v0'
+  return { kind: 'recorded', from: `(SELECT ${columns} FROM ${name})`, f: 0 }
 }
 
 /** First and last time of the rows. */

@@ -21,7 +21,7 @@ import { inputOf } from './training-inputs.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
 import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './training-places.ts'
-import { remoteHistory, remoteSources } from './training-remote.ts'
+import { type RemoteTuning, remoteHistory, remoteSources } from './training-remote.ts'
 import { writeRows } from './training-rows.ts'
 
 const APPEND_ROWS = 2048
@@ -49,10 +49,10 @@ export function createDuckdbTrainingStore(database: Database, pairsPerRow?: numb
 }
 
 /** Training sets of what is on another machine. Their folders are temporary ones of this machine. */
-export function createRemoteTrainingStore(engine: TrainingEngine, pairsPerRow?: number): TrainingStore {
+export function createRemoteTrainingStore(engine: TrainingEngine, tuning?: RemoteTuning): TrainingStore {
   return createTrainingStore({
     sources: remoteSources(engine),
-    history: remoteHistory(engine, pairsPerRow),
+    history: remoteHistory(engine, tuning),
     folder: tmpdir(),
   })
 }

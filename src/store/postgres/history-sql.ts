@@ -1,3 +1,5 @@
+import type { AsOfQuestion } from '../training-store.ts'
+
 /** Every statement about history. Times cross as microseconds in bigint: neither side may round them. */
 
 const EPOCH = "timestamptz 'epoch'"
@@ -111,6 +113,34 @@ SELECT entity_key, value, ${microsOf('event_timestamp')}, ${microsOf('available_
 FROM fabra.feature_history
 WHERE feature = $1 AND fingerprint = $2 AND entity_key = ANY ($3::text[])
   AND event_timestamp >= ${timeOf('$4::bigint')} AND event_timestamp <= ${timeOf('$5::bigint')}`
+
+/** The planner's guess, as one line of JSON. */
+export const GUESS_RECORDED = 'EXPLAIN (FORMAT JSON) SELECT 1 FROM fabra.feature_history WHERE feature = $1 AND fingerprint = $2'
+
+/**
+ * Per row the greatest of what is recorded of its key, unless it is a tombstone. Must not give what came later than the row's time, by event or by
+ * arrival. Each row is a look into the index, which holds a key's rows in this very order.
+ */
+export function recordedAsOf({ knowledge, snapshot, lookBack }: Pick<AsOfQuestion, 'knowledge' | 'snapshot' | 'lookBack'>): string {
+  const arrived = { serving: 'AND available_at <= r.t', latest: '', served: "AND (origin = 'computed' OR available_at <= r.t)" }[knowledge]
+  return `
+SELECT r.ord, ${microsOf('h.event_timestamp')}, h.value
+FROM (
+  SELECT n - 1 AS ord, entity_key, ${timeOf('us')} AS t
+  FROM unnest($3::text[], $4::bigint[]) WITH ORDINALITY AS given(entity_key, us, n)
+) AS r
+CROSS JOIN LATERAL (
+  SELECT one.event_timestamp, one.value
+  FROM fabra.feature_history AS one
+  WHERE one.feature = $1 AND one.fingerprint = $2 AND one.entity_key = r.entity_key AND event_timestamp <= r.t ${arrived}
+    ${lookBack === null ? '' : `AND event_timestamp >= r.t - ${Math.trunc(lookBack)} * interval '1 microsecond'`}
+    ${snapshot === null ? '' : `AND created_at <= ${timeOf(String(Math.trunc(snapshot)))}`}
+    ${knowledge === 'served' ? "AND origin <> 'backfill'" : ''}
+  ORDER BY ${NEWEST_FIRST}
+  LIMIT 1
+) AS h
+WHERE h.value IS NOT NULL`
+}
 
 export const FORGET_KEY = 'DELETE FROM fabra.feature_history WHERE feature = ANY($1::text[]) AND entity_key = $2'
 

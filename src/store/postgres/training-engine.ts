@@ -2,10 +2,12 @@ import type { SourceStore } from '../source-store.ts'
 import type { TrainingEngine } from '../training-engine.ts'
 import type { Postgres } from './connection.ts'
 import { readInBatches } from './cursor.ts'
-import { HAS_RECORDED, RECORDED } from './history-sql.ts'
+import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history-sql.ts'
 import { storeErrors } from './store-errors.ts'
 
 const BATCH_ROWS = 5_000
+/** Compiling a plan takes longer than it saves, and one look is for one row. */
+const SEEK = { jit: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' } as const
 const READ_MS = 10_000
 /** The earliest time there is. */
 const EVER = -(2 ** 53) + 1
@@ -30,6 +32,15 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: 
     async recorded({ feature, fingerprint, keys, from, to }, options, take) {
       const statement = { text: RECORDED, parameters: [feature, fingerprint, keys, from ?? EVER, to] }
       for await (const rows of readInBatches(postgres, statement, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+    },
+    async recordedCount(feature, fingerprint, options) {
+      const { rows } = await postgres.run(GUESS_RECORDED, [feature, fingerprint], { ...options, readOnly: true })
+      const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
+      return plan['Plan Rows']
+    },
+    async asOf(question, { keys, times }, options) {
+      const parameters = [question.feature, question.fingerprint, keys, times]
+      return (await postgres.run(recordedAsOf(question), parameters, { ...options, readOnly: true, settings: SEEK })).rows
     },
     async hasHistory(feature, fingerprint) {
       const asked = () => postgres.run(HAS_RECORDED, [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
