@@ -20,9 +20,12 @@ import type { TestServer } from './servers.ts'
 export interface TrainingBench {
   readonly offline: OfflineStore
   /** @returns the rows of the result as JSON says them. Labels: CSV text, JSON rows, or a file. */
-  train(registry: Registry, labels: string | readonly Readonly<Record<string, unknown>>[], asked: Asked): Promise<Trained>
+  train(registry: Registry, labels: GivenLabels, asked: Asked): Promise<Trained>
   close(): Promise<void>
 }
+
+/** CSV text, a Parquet file's path, rows, or a query. */
+export type GivenLabels = string | readonly Readonly<Record<string, unknown>>[] | { readonly sql: string }
 
 export interface Trained {
   readonly rows: readonly Record<string, unknown>[]
@@ -91,7 +94,8 @@ function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () 
   }
 }
 
-async function placed(folder: string, labels: string | readonly Readonly<Record<string, unknown>>[]): Promise<Labels> {
+async function placed(folder: string, labels: GivenLabels): Promise<Labels> {
+  if (typeof labels === 'object' && 'sql' in labels) return labels
   const path = join(folder, 'labels')
   if (typeof labels !== 'string') {
     await Bun.write(

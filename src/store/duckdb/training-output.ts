@@ -98,6 +98,8 @@ function written(name: string, type: string, format: OutputFormat): string {
   if (format === 'parquet' || format === 'arrow') return name
   if (type === 'TIMESTAMP WITH TIME ZONE') return `replace(strftime(${name}, '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z')`
   if (/^TIMESTAMP(_S|_MS|_NS)?$/.test(type)) return `replace(CAST(${name} AS VARCHAR), ' ', 'T')`
+  // JSON has no words for what is not a number.
+  if (format === 'jsonl' && /^(DOUBLE|FLOAT)$/.test(type)) return `CASE WHEN isfinite(${name}) THEN ${name} END`
   if (format === 'jsonl' && /^(DECIMAL|U?HUGEINT)/.test(type)) return `CAST(CAST(${name} AS VARCHAR) AS JSON)`
   return name
 }

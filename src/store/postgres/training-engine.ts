@@ -1,9 +1,9 @@
-import type { SourceStore } from '../source-store.ts'
+import { type SourceStore, SqlError } from '../source-store.ts'
 import type { TrainingEngine } from '../training-engine.ts'
 import type { Postgres } from './connection.ts'
 import { readInBatches } from './cursor.ts'
 import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history-sql.ts'
-import { storeErrors } from './store-errors.ts'
+import { asStoreError, storeErrors } from './store-errors.ts'
 
 const BATCH_ROWS = 5_000
 /** Compiling a plan takes longer than it saves, and one look is for one row. */
@@ -27,24 +27,38 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: 
     async query(sql, options, begin) {
       const take = begin((await sourceStore.prepare(sql)).columns)
       const text = sql.replace(/[\s;]+$/, '')
-      for await (const rows of readInBatches(reader, { text, parameters: [] }, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+      await unlessGone(async () => {
+        for await (const rows of readInBatches(reader, { text, parameters: [] }, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+      })
     },
     async recorded({ feature, fingerprint, keys, from, to }, options, take) {
       const statement = { text: RECORDED, parameters: [feature, fingerprint, keys, from ?? EVER, to] }
-      for await (const rows of readInBatches(postgres, statement, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+      await unlessGone(async () => {
+        for await (const rows of readInBatches(postgres, statement, { ...options, batchRows: BATCH_ROWS })) await take(rows)
+      })
     },
     async recordedCount(feature, fingerprint, options) {
-      const { rows } = await postgres.run(GUESS_RECORDED, [feature, fingerprint], { ...options, readOnly: true })
+      const { rows } = await unlessGone(() => postgres.run(GUESS_RECORDED, [feature, fingerprint], { ...options, readOnly: true }))
       const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
       return plan['Plan Rows']
     },
     async asOf(question, { keys, times }, options) {
       const parameters = [question.feature, question.fingerprint, keys, times]
-      return (await postgres.run(recordedAsOf(question), parameters, { ...options, readOnly: true, settings: SEEK })).rows
+      const asked = () => postgres.run(recordedAsOf(question), parameters, { ...options, readOnly: true, settings: SEEK })
+      return (await unlessGone(asked)).rows
     },
     async hasHistory(feature, fingerprint) {
       const asked = () => postgres.run(HAS_RECORDED, [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
       return (await storeErrors(asked)).rows.length > 0
     },
+  }
+}
+
+/** A server that is gone is told as such, once and for all. */
+async function unlessGone<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw error instanceof SqlError && error.kind === 'unavailable' ? asStoreError(error) : error
   }
 }
