@@ -2,7 +2,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import packageJson from '../package.json'
-import { type Clock, type Micros, systemClock } from './clock.ts'
+import { type Micros, systemClock } from './clock.ts'
 import { type Config, requireProduction } from './config.ts'
 import { SCOPES } from './config-keys.ts'
 import type { Feature } from './definition/model.ts'
@@ -87,7 +87,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   })
   // Commands of this machine's user reach the server of their folder without a key of their own.
   const localKey = options.shared?.localKey ?? crypto.randomUUID()
-  const keyring = await openKeyring(project, { config, localKey, clock, log }).catch(async (error: unknown) => {
+  const keyring = await openKeyring(project, { config, localKey, log }).catch(async (error: unknown) => {
     await project.close(0)
     throw error
   })
@@ -174,16 +174,15 @@ async function leaveNote(dataDir: string, server: HttpServer, key: string): Prom
 interface KeyringParts {
   readonly config: Config
   readonly localKey: string
-  readonly clock: Clock
   readonly log: Logger
 }
 
 /** Keys are asked for in production, and wherever some are configured. @throws FabraError invalid_config when production has none. */
-async function openKeyring(project: Project, { config, localKey, clock, log }: KeyringParts): Promise<Keyring | null> {
+async function openKeyring(project: Project, { config, localKey, log }: KeyringParts): Promise<Keyring | null> {
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
   const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
-  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: project.admin, clock, log })
+  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: project.admin, log })
   if (keyring.size > 1) return keyring
   keyring.close()
   throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {

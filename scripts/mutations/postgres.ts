@@ -34,7 +34,6 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: CONNECTION, file: `${FOLDER}/wire.ts` },
     {
-      'postgres: statements are prepared by name': ['    prepare: false,\n', '    prepare: true,\n'],
       'postgres: numbers pass through floats': ['from: [16, 17, 21, 23, 26, 114, 700, 701, 1082, 1114, 1184, 3802]', 'from: [16, 17]'],
       'postgres: quotes in lists are not escaped': ["value.replace(NEEDS_ESCAPE, '\\\\$&')", 'value'],
     },

@@ -102,6 +102,16 @@ class StatementCache {
     return statement
   }
 
+  /** Shared by all that ask meanwhile. That the engine could not be reached is not remembered. */
+  private readWorld(): Promise<SqlWorld> {
+    const world = readWorld(this.parts.sourceStore, this.parts.registry.sources)
+    this.world = world
+    world.catch(() => {
+      if (this.world === world) this.world = undefined
+    })
+    return world
+  }
+
   private async compile(sql: string, count: number): Promise<Compiled> {
     const placed = placeParameters(sql, count)
     if ('message' in placed) throw new FabraError('feature_failed', placed.message, { hint: placed.hint })
@@ -113,14 +123,12 @@ class StatementCache {
   }
 
   private async analyse(text: string): Promise<AnalysedSql> {
-    const { sourceStore, registry } = this.parts
+    const { sourceStore } = this.parts
     const known = this.world
-    this.world ??= readWorld(sourceStore, registry.sources)
-    let sql = await analyseSql(text, sourceStore, await this.world)
+    let sql = await analyseSql(text, sourceStore, await (known ?? this.readWorld()))
     if (known && sql.faults.length > 0) {
       // The catalogue may be older than the table.
-      this.world = readWorld(sourceStore, registry.sources)
-      sql = await analyseSql(text, sourceStore, await this.world)
+      sql = await analyseSql(text, sourceStore, await this.readWorld())
     }
     const [fault] = sql.faults
     if (fault) throw new FabraError('feature_failed', `The query cannot be run: ${fault.message}`, { hint: fault.hint })

@@ -18,6 +18,7 @@ import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
+import { keyCheck } from './sql-key-types.ts'
 import { mergedStatements } from './sql-merges.ts'
 import type { RowSql } from './sql-parameters.ts'
 import { createStrategies, JOINED_FROM, type Strategies, type Strategy, TRIAL } from './sql-strategies.ts'
@@ -126,7 +127,12 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
         const error = refusedForPast(feature, definition.past)
         return rows.map(() => asError(error))
       }
-      return new Batch({ store: parts.sourceStore, strategies, definition }, rows, options).run()
+      const run = (some: readonly ComputeRow[]) => new Batch({ store: parts.sourceStore, strategies, definition }, some, options).run()
+      const check = keyCheck(definition.entity, definition.keyTypes)
+      if (!check) return run(rows)
+      const wrong = rows.map((row) => check(row.key.values))
+      const answers = (await run(rows.filter((_, i) => wrong[i] === null))).values()
+      return wrong.map((error) => (error ? asError(error) : (answers.next().value as Computed)))
     },
   }
 }

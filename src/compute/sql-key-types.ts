@@ -3,7 +3,9 @@
  * table may be uuid, bigint or citext where the key is a string: the key takes the type that the server infers from where the parameter stands,
  * as it would in the user's own PREPARE. Only so it compares as there, and with the index on the key.
  */
-import type { KeyType } from '../definition/model.ts'
+import { entityKey } from '../definition/entity-key.ts'
+import type { Entity, KeyColumn, KeyType } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
 import { type SourceStore, SqlError } from '../store/source-store.ts'
 import type { AnalysedSql } from './sql-analysis.ts'
 import { type KeyTypes, keyIndex, type Owner, parameterType } from './sql-parameters.ts'
@@ -13,7 +15,7 @@ export const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', i
 /** A key that is a text must not be read as a time: "now" would be one. */
 const NEVER = /^(?:date|time|interval|ts|"?unknown|regclass)/i
 const TEXT = /^(?:text|character varying)$/
-const SHORT_INTEGER = /^(?:smallint|integer)$/
+const INTEGER = /^(?:smallint|integer|bigint)$/
 
 /** @throws SqlError unavailable */
 export async function keyTypesOf(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes> {
@@ -25,6 +27,29 @@ export async function keyTypesOf(sql: AnalysedSql, owner: Owner, store: SourceSt
   const strict = owner.entity.key.map(({ type }, i) => (type === 'string' ? inferred[i] : declared[i]) ?? 'VARCHAR')
   return strict.join() === inferred.join() || (await binds(sql, { ...owner, keyTypes: strict }, store)) ? strict : inferred
 }
+
+/**
+ * Checks keys that are strings to Fabra and uuids or whole numbers to the table: one that is neither is told so, before it fails a whole statement.
+ * @returns null where every key will do; else per key values what is wrong with them, if anything.
+ */
+export function keyCheck(entity: Entity, types: KeyTypes): ((values: readonly string[]) => FabraError | null) | null {
+  const key = entity.key.map(
+    ({ name, type }, i): KeyColumn => ({ name, type: type === 'string' ? (STRICTER[types[i] ?? ''] ?? type) : type }),
+  )
+  if (key.every(({ type }, i) => type === entity.key[i]?.type)) return null
+  const strict = { ...entity, key }
+  return (values) => {
+    try {
+      entityKey(strict, values)
+      return null
+    } catch (error) {
+      if (error instanceof FabraError) return error
+      throw error
+    }
+  }
+}
+
+const STRICTER: Readonly<Record<string, KeyType>> = { uuid: 'uuid', BIGINT: 'int' }
 
 /** Undefined where the server cannot tell, or the text does not bind. */
 async function inferTypes(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes | undefined> {
@@ -42,7 +67,7 @@ async function inferTypes(sql: AnalysedSql, owner: Owner, store: SourceStore): P
 function usable(inferred: string | undefined, declared: KeyType): string {
   if (inferred === undefined || NEVER.test(inferred)) return KEY_SQL[declared]
   if (TEXT.test(inferred)) return 'VARCHAR'
-  return SHORT_INTEGER.test(inferred) ? 'BIGINT' : inferred
+  return INTEGER.test(inferred) ? 'BIGINT' : inferred
 }
 
 async function binds(sql: AnalysedSql, owner: Owner & { readonly keyTypes: KeyTypes }, store: SourceStore): Promise<boolean> {

@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Clock, Micros } from '../clock.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AdminStore, Scope } from '../store/admin-store.ts'
 
@@ -15,14 +14,13 @@ export interface KeyringOptions {
   readonly configured: readonly { readonly hash: string; readonly scopes: readonly Scope[] }[]
   /** Keys made by `fabra keys`; null: there are none. */
   readonly store: Pick<AdminStore, 'apiKeys'> | null
-  readonly clock: Clock
   readonly log: Logger
 }
 
 /** A revoked key is refused after this time at the latest. */
 const RELOAD_MS = 5_000
-/** Unknown keys do not make the store busy. */
-const ASK_AGAIN: Micros = 1_000_000
+/** Unknown keys do not make the store busy: it is asked for all of them together, this long after it was asked last. */
+const PAUSE_MS = 100
 
 interface Known {
   readonly digest: Buffer
@@ -30,14 +28,13 @@ interface Known {
 }
 
 /** While the store cannot be reached, the keys that were known last are good. @throws FabraError store_unavailable when it cannot be reached at first */
-export async function createKeyring({ configured, store, clock, log }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
+export async function createKeyring({ configured, store, log }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
   const fixed = configured.map(asKnown)
   let made: readonly Known[] = store ? await read(store) : []
-  let askedAt = clock.now()
   let asking: Promise<void> | undefined
+  let askingSoon: Promise<void> | undefined
 
   const reload = (from: Pick<AdminStore, 'apiKeys'>) => {
-    askedAt = clock.now()
     asking ??= read(from)
       .then(
         (keys) => {
@@ -49,6 +46,15 @@ export async function createKeyring({ configured, store, clock, log }: KeyringOp
         asking = undefined
       })
     return asking
+  }
+  const reloadSoon = (from: Pick<AdminStore, 'apiKeys'>) => {
+    askingSoon ??= new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+      .then(() => {
+        askingSoon = undefined
+        return asking
+      })
+      .then(() => reload(from))
+    return askingSoon
   }
   const find = (digest: Buffer) => {
     let scopes: readonly Scope[] | undefined
@@ -67,8 +73,8 @@ export async function createKeyring({ configured, store, clock, log }: KeyringOp
     scopesOf(key) {
       const digest = new Bun.CryptoHasher('sha256').update(key).digest()
       const scopes = find(digest)
-      if (scopes || !store || clock.now() - askedAt < ASK_AGAIN) return scopes
-      return reload(store).then(() => find(digest))
+      if (scopes || !store) return scopes
+      return reloadSoon(store).then(() => find(digest))
     },
     close() {
       if (timer) clearInterval(timer)

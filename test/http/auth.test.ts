@@ -3,12 +3,10 @@ import { createHash, randomUUID } from 'node:crypto'
 import { FabraError } from '../../src/errors.ts'
 import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
 import type { ApiKey, Scope } from '../../src/store/admin-store.ts'
-import { movableClock } from '../support/clock.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
-const clock = movableClock()
 const kept: ApiKey[] = []
 let storeFails = false
 let asked = 0
@@ -32,7 +30,7 @@ beforeAll(async () => {
     { hash: sha256('fab_writer'), scopes: ['write' as const] },
     { hash: sha256('fab_owner'), scopes: ['read' as const, 'write' as const, 'admin' as const] },
   ]
-  keyring = await createKeyring({ configured, store, clock, log: silent })
+  keyring = await createKeyring({ configured, store, log: silent })
   http = await openHttpBench({ features: { score: { kind: 'pushed', type: 'float', refresh: '1m' } } }, keyring)
 })
 afterAll(async () => {
@@ -99,16 +97,15 @@ describe('an API key', () => {
   )
 
   test('made while the server runs works at once, and the store is not asked for every unknown one', async () => {
-    clock.advance(2_000_000)
     keep('fab_later', ['read'])
     expect(await get({ 'x-api-key': 'fab_later' })).toBe(200)
     const before = asked
-    for (let i = 0; i < 20; i++) expect(await get({ 'x-api-key': `fab_guess${i}` })).toBe(401)
-    expect(asked).toBe(before)
+    const guesses = await Promise.all(Array.from({ length: 50 }, (_, i) => get({ 'x-api-key': `fab_guess${i}` })))
+    expect(new Set(guesses)).toEqual(new Set([401]))
+    expect(asked - before).toBeLessThanOrEqual(3)
   })
 
   test('goes on being good while the store is down', async () => {
-    clock.advance(2_000_000)
     storeFails = true
     expect(await get({ 'x-api-key': 'fab_unknown' })).toBe(401)
     expect(await get({ 'x-api-key': 'fab_made' })).toBe(200)
@@ -116,9 +113,8 @@ describe('an API key', () => {
   })
 
   test('that was revoked is refused from the next reading on', async () => {
-    clock.advance(2_000_000)
     const [first] = kept
-    if (first) kept[0] = { ...first, revokedAt: clock.now() }
+    if (first) kept[0] = { ...first, revokedAt: 1 }
     expect(await get({ 'x-api-key': 'fab_unknown' })).toBe(401)
     expect(await get({ 'x-api-key': 'fab_made' })).toBe(401)
   })

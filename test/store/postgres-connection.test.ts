@@ -245,7 +245,7 @@ describe('a PostgreSQL server', () => {
 
 describe('a connection URL', () => {
   test.each([
-    ['postgres://u:p@h:1/d', { hosts: [{ host: 'h', port: 1 }], user: 'u', password: 'p', database: 'd', tls: false }],
+    ['postgres://u:p@h:1/d', { hosts: [{ host: 'h', port: 1 }], user: 'u', password: 'p', database: 'd', tls: 'prefer' }],
     ['postgresql://u@h/d', { hosts: [{ host: 'h', port: 5432 }], user: 'u', password: undefined }],
     ['postgresql+asyncpg://u:p%40%2F@h/d?ssl=require', { password: 'p@/', tls: 'require' }],
     ['postgresql+psycopg://u@h/d?sslmode=verify-full', { tls: { rejectUnauthorized: true } }],
@@ -260,7 +260,7 @@ describe('a connection URL', () => {
       },
     ],
     ['postgres://u@[::1]:7/d?sslmode=prefer', { hosts: [{ host: '::1', port: 7 }], tls: 'prefer' }],
-    ['postgres:///d?host=/var/run/postgresql', { hosts: [{ host: '/var/run/postgresql', port: 5432 }], database: 'd' }],
+    ['postgres:///d?host=/var/run/postgresql', { hosts: [{ host: '/var/run/postgresql', port: 5432 }], database: 'd', tls: false }],
     ['postgres://h/d?ssl=true&connect_timeout=3', { tls: 'require', connectTimeoutMs: 3000 }],
   ])('%s is understood', (url, wanted) => {
     expect(readConnectionUrl(url)).toMatchObject(wanted)

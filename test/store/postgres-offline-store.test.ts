@@ -4,6 +4,7 @@ import { migrate } from '../../src/store/postgres/migrate.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
 import { offlineStoreSuite, row } from '../conformance/offline-store-suite.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(60_000)
@@ -46,6 +47,13 @@ describe('history in PostgreSQL', () => {
       'SELECT relname FROM fabra.feature_history AS h JOIN pg_class AS c ON c.oid = h.tableoid WHERE entity_key = $1 ORDER BY event_timestamp'
     return (await direct.run(text, [key], LONG)).rows.map(([name]) => name)
   }
+
+  /** So many of the others wait for a lock. */
+  const waiting = (count: number) =>
+    until(`${count} to wait`, 10_000, async () => {
+      const { rows } = await direct.run('SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted', [], LONG)
+      return Number(rows[0]?.[0]) >= count || undefined
+    })
 
   test('rows go to the month of their event; odd times to the default partition', async () => {
     const store = await emptied(direct)
@@ -102,12 +110,32 @@ describe('history in PostgreSQL', () => {
       row({ feature: 'third', eventAt: 20, seq: 3 }),
       row({ entityKey: 'u2', seq: 4 }),
     ])
-    const { rows } = await direct.run('SELECT feature, entity_key FROM fabra.feature_history ORDER BY seq', [], LONG)
+    const { rows } = await direct.run('SELECT feature, entity_key, seq FROM fabra.feature_history ORDER BY seq', [], LONG)
     expect(rows).toEqual([
-      ['spend', 'u1'],
-      ['third', 'u1'],
-      ['spend', 'u2'],
+      ['spend', 'u1', '2'],
+      ['third', 'u1', '3'],
+      ['spend', 'u2', '4'],
     ])
+  })
+
+  test('forgetting waits for rows that are just being written', async () => {
+    const store = await emptied(direct)
+    const isDone = { forget: false }
+    await direct
+      .transaction(LONG, async (holder) => {
+        // The append has its rows in, and waits with its end.
+        await holder.run('LOCK TABLE fabra.history_marks IN EXCLUSIVE MODE')
+        const appending = storeOn(pooled).append([row({ eventAt: 10 })])
+        await waiting(1)
+        const forgetting = store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 10 }).then(() => {
+          isDone.forget = true
+        })
+        await Promise.race([waiting(2), forgetting])
+        expect(isDone.forget).toBe(false)
+        return { appending, forgetting }
+      })
+      .then(({ appending, forgetting }) => Promise.all([appending, forgetting]))
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['0']])
   })
 
   test('forgetting and writing at once leave nothing that was to be forgotten', async () => {

@@ -8,6 +8,7 @@ import type { AppendRequest, SourceRows } from '../../src/store/source-rows.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue } from '../../src/store/source-store.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
+import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(60_000)
@@ -156,6 +157,30 @@ describe('rows appended to a table of the user', () => {
     const fresh = outcomes.flat().flatMap(({ repeats }) => repeats.filter((repeat) => !repeat))
     expect(fresh.length).toBe(2 + all.length)
     expect(await run('SELECT count(*), count(DISTINCT id) FROM ids WHERE id IS NOT NULL')).toEqual([['2', '2']])
+  })
+
+  test('of an id that another process is just writing are dropped when it is done', async () => {
+    await make('CREATE TABLE racing (id text, x int)')
+    const racing = source('racing', { id: 'id' })
+    const [first, second] = [rowsOn(postgres, 'a'), rowsOn(pooled, 'b')]
+    const requests = [await request(first, racing, [['e', 1]]), await request(second, racing, [['e', 2]])] as const
+    const waiting = (count: number) =>
+      until(`${count} to wait`, 10_000, async () => {
+        const [row] = await run('SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted')
+        return Number(row?.[0]) >= count || undefined
+      })
+    const appends = await postgres.transaction(LONG, async (holder) => {
+      // The first has its row in, and waits with its end.
+      await holder.run('LOCK TABLE fabra.source_arrivals IN EXCLUSIVE MODE')
+      const one = first.append([requests[0]])
+      await waiting(1)
+      const other = second.append([requests[1]])
+      await waiting(2)
+      return { one, other }
+    })
+    const outcomes = await Promise.all([appends.one, appends.other])
+    expect(outcomes.flat().map(({ repeats }) => repeats)).toEqual([[false], [true]])
+    expect(await run('SELECT x FROM racing')).toEqual([['1']])
   })
 
   test('with an idempotency key are written once, by however many processes, and the key stands for one content', async () => {

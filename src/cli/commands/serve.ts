@@ -53,6 +53,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   refusePort(options.port)
   const count = workerCount(options.workers)
   const config = readConfig(withFlags(host.env, options), { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  requireProduction(config)
   const files = featureFiles(given, host.cwd)
   const log = commandLogger(config, host)
   if (count > 1) {

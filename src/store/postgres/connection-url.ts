@@ -43,12 +43,14 @@ export function readConnectionUrl(url: string): ConnectionTarget {
   const settings = new URLSearchParams(query ?? '')
   const text = (name: string) => settings.get(name) || undefined
   const timeout = Number(text('connect_timeout') ?? text('timeout') ?? Number.NaN)
+  const hosts = readHosts(authority || (text('host') ?? 'localhost'), text('port'))
+  const isLocal = hosts.every(({ host }) => host.startsWith('/'))
   return {
-    hosts: readHosts(authority || (text('host') ?? 'localhost'), text('port')),
+    hosts,
     user: decode(user) || text('user'),
     password: decode(password) || text('password'),
     database: decode(database) || text('dbname') || text('database'),
-    tls: withClient(readTls(text('sslmode') ?? text('ssl'), text('sslrootcert')), text('sslcert'), text('sslkey')),
+    tls: isLocal ? false : withClient(readTls(text('sslmode') ?? text('ssl'), text('sslrootcert')), text('sslcert'), text('sslkey')),
     applicationName: text('application_name'),
     startOptions: text('options'),
     sessionAttributes: text('target_session_attrs'),
@@ -66,9 +68,9 @@ function readHosts(authority: string, ports: string | undefined): ConnectionTarg
   })
 }
 
-/** The words of libpq's `sslmode` and of asyncpg's `ssl`, which also takes true and false. */
+/** The words of libpq's `sslmode` and of asyncpg's `ssl`, which also takes true and false. As with both, TLS is taken where it is offered. */
 function readTls(word: string | undefined, rootCertificate: string | undefined): ConnectionTarget['tls'] {
-  const mode = rootCertificate === 'system' ? 'verify-full' : (word ?? 'disable').toLowerCase()
+  const mode = rootCertificate === 'system' ? 'verify-full' : (word ?? 'prefer').toLowerCase()
   switch (mode) {
     case 'disable':
     case 'false':

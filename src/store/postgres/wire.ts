@@ -120,7 +120,13 @@ async function submit(at: Connection, query: DriverQuery, text: string): Promise
   try {
     return await query.execute()
   } catch (error) {
-    throw toSqlError(error, text, at.readOnly)
+    const failure = toSqlError(error, text, at.readOnly)
+    // Not said by the server, so it is the connection's; what the driver takes between its error and its end is never answered.
+    if (failure instanceof PostgresSqlError && failure.state === null) {
+      at.isOpen = false
+      at.isLost = true
+    }
+    throw failure
   } finally {
     at.running.delete(query)
   }

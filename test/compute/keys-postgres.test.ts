@@ -1,0 +1,138 @@
+/** Keys and names on PostgreSQL: columns of other types than the key's, quoted names, schemas and the search path. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createDb } from '../../src/compute/sql-db.ts'
+import { openPostgres } from '../../src/store/postgres/connection.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { registryOf } from '../support/compute-bench.ts'
+import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
+
+const AT = '2026-02-01T00:00:00Z'
+const UUID = '6f1e1a5e-0000-4000-8000-000000000001'
+
+let server: TestServer
+let bench: PostgresBench
+beforeAll(async () => {
+  server = await startPostgres()
+  bench = await openPostgresBench(server, 'keys')
+  await bench.execute(`
+    CREATE EXTENSION citext; CREATE TYPE colour AS ENUM ('red', 'blue');
+    CREATE TABLE events AS SELECT ('6f1e1a5e-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid AS u, i::bigint AS big, i::int AS small, i::numeric AS num,
+      ('User' || i)::citext AS ci, ('User' || i)::varchar(40) AS vc, ('u' || i)::char(12) AS bp, i::text AS digits,
+      CASE WHEN i % 2 = 0 THEN 'red' ELSE 'blue' END::colour AS colour, TIMESTAMPTZ '2026-01-01' + i * INTERVAL '1 second' AS at
+      FROM generate_series(0, 19999) i;
+    CREATE INDEX ON events (u, at); CREATE INDEX ON events (big, at); CREATE INDEX ON events (small, at); CREATE INDEX ON events (num, at);
+    CREATE INDEX ON events (ci, at); CREATE INDEX ON events (vc, at); CREATE INDEX ON events (digits, at);
+    ANALYZE events;
+    CREATE SCHEMA shop; CREATE TABLE shop.orders (user_id text, at timestamptz); INSERT INTO shop.orders VALUES ('a', '2026-01-01'), ('a', '2026-03-01');
+    CREATE TABLE orders (user_id text, at timestamptz);
+    CREATE TABLE "Mixed Case" ("User Id" text, "At" timestamptz, "select" int); INSERT INTO "Mixed Case" VALUES ('a', '2026-01-01', 7), ('a', '2026-03-01', 8)`)
+}, 60_000)
+afterAll(async () => {
+  await bench.close()
+  await server[Symbol.asyncDispose]()
+})
+
+const sources = { events: { timestamp: 'at' } }
+
+/** How the server would run the statement over many rows. */
+async function planOf(set: string, type: string, value: string): Promise<string> {
+  const list = `SELECT i AS __fabra_ord, CAST('${value}' AS ${type}) AS __fabra_k0, TIMESTAMPTZ '${AT}' AS __fabra_as_of FROM generate_series(0, 99) i`
+  const rows = await bench.rows(`EXPLAIN WITH __fabra_row AS MATERIALIZED (${list})\n${set}`)
+  return rows.map((row) => row['QUERY PLAN']).join('\n')
+}
+
+describe('a key compares as the column does, with its index', () => {
+  test.each<[column: string, key: string, type: 'string' | 'int' | 'uuid', answer: string, sqlType: string]>([
+    ['u', UUID, 'string', '=1', 'uuid'],
+    ['u', UUID.toUpperCase(), 'string', '=1', 'uuid'],
+    ['u', UUID, 'uuid', '=1', 'UUID'],
+    ['big', '7', 'string', '=1', 'BIGINT'],
+    ['big', '7', 'int', '=1', 'BIGINT'],
+    ['small', '7', 'int', '=1', 'BIGINT'],
+    ['small', '9007199254740993', 'int', '=0', 'BIGINT'],
+    ['num', '7', 'int', '=1', 'BIGINT'],
+    ['ci', 'uSER7', 'string', '=1', 'citext'],
+    ['vc', 'User7', 'string', '=1', 'VARCHAR'],
+    ['vc', 'uSER7', 'string', '=0', 'VARCHAR'],
+    ['digits', '7', 'int', '=1', 'VARCHAR'],
+  ])('%s asked for %p as %s', async (column, key, type, answer, sqlType) => {
+    const sql = `SELECT COUNT(*) FROM events WHERE ${column} = $id AND at > NOW() - INTERVAL '60 days'`
+    const { definitions, ask } = await bench.define({ key: { id: type }, sources, features: { f: sql } })
+    expect(definitions.problems).toEqual([])
+    expect(definitions.get('f')?.keyTypes).toEqual([sqlType])
+    expect(await ask('f', [[key, AT]])).toEqual([answer])
+    const both = await ask('f', [
+      [key, AT],
+      [key, '2020-01-01T00:00:00Z'],
+    ])
+    expect(both).toEqual([answer, '=0'])
+    const plan = await planOf(definitions.get('f')?.set.text ?? '', sqlType, key)
+    expect(plan).toMatch(/Index (Only )?Scan/)
+    expect(plan).not.toContain('Seq Scan on events')
+  })
+
+  test('a key that is none to the column is told so, alone and among others', async () => {
+    const features = { u: 'SELECT COUNT(*) FROM events WHERE u = $id', big: 'SELECT COUNT(*) FROM events WHERE big = $id' }
+    const { ask } = await bench.define({ key: { id: 'string' }, sources, features })
+    const rows = [
+      ['nobody', AT],
+      ['7', AT],
+      [UUID, AT],
+    ] as const
+    expect(await ask('u', rows)).toEqual(['invalid_key', 'invalid_key', '=1'])
+    expect(await ask('big', rows)).toEqual(['invalid_key', '=1', 'invalid_key'])
+    expect(await ask('u', rows.slice(0, 1))).toEqual(['invalid_key'])
+  })
+
+  test('a word that a type does not know fails for its own row', async () => {
+    const { ask } = await bench.define({
+      key: { id: 'string' },
+      sources,
+      features: { f: 'SELECT COUNT(*) FROM events WHERE colour = $id' },
+    })
+    const asked = ['red', 'green', 'blue'].map((id) => [id, AT] as const)
+    expect(await ask('f', asked)).toEqual(['=10000', 'feature_failed', '=10000'])
+  })
+})
+
+describe('names', () => {
+  test('the path of the connection says which table a bare name means', async () => {
+    const fresh = await openPostgresBench(server, 'keys_too')
+    await fresh.execute(`CREATE SCHEMA shop; CREATE TABLE shop.orders (user_id text, at timestamptz); INSERT INTO shop.orders VALUES ('a', '2026-01-01'), ('a', '2026-03-01');
+      CREATE TABLE public.orders (user_id text, at timestamptz); ALTER ROLE fabra IN DATABASE keys_too SET search_path = shop, public`)
+    await fresh.store.close()
+    // Connections take the path when they are made.
+    const postgres = openPostgres({ url: fresh.url })
+    const store = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
+    const db = createDb({ sourceStore: store, registry: registryOf({ sources: { orders: { timestamp: 'at' } }, features: {} }) })
+    const at = { asOf: Date.parse(AT) * 1000, mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
+    expect((await db.query('SELECT COUNT(*) FROM orders', [], at)).rows).toEqual([[1]])
+    expect((await db.query('SELECT COUNT(*) FROM shop.orders', [], at)).rows).toEqual([[1]])
+    expect(await db.query('SELECT COUNT(*) FROM public.orders', [], at).catch((error: { code: string }) => error.code)).toBe(
+      'feature_failed',
+    )
+    await store.close()
+    await fresh.close()
+  })
+
+  test('quoted names keep their case and blanks', async () => {
+    const features = {
+      f: 'SELECT MAX("select") FROM "Mixed Case" WHERE "User Id" = $user_id',
+      g: 'SELECT MAX(public."Mixed Case"."select") FROM "Mixed Case" WHERE "Mixed Case"."At" < NOW() AND "User Id" = $user_id',
+    }
+    const { definitions, ask } = await bench.define({ sources: { 'Mixed Case': { timestamp: 'At' } }, features })
+    expect(definitions.problems).toEqual([])
+    for (const name of ['f', 'g']) expect(await ask(name, [['a', AT]])).toEqual(['=7'])
+  })
+
+  test('a column that is named in another case is found as the server finds it', async () => {
+    const { definitions } = await bench.define({
+      sources,
+      features: { f: 'SELECT COUNT(*) FROM EVENTS WHERE VC = $user_id', g: 'SELECT "VC" FROM events' },
+    })
+    expect(definitions.problems.map(({ subject, message }) => [subject, message])).toEqual([
+      ['feature "g"', expect.stringContaining('column "VC" does not exist. (line 1, column 8')],
+    ])
+  })
+})
