@@ -16,10 +16,10 @@ export const recent_categories = feature({
   refresh: "1m",
   type: "list",
   default: [],
-  sql: `SELECT COALESCE(LIST(category ORDER BY seen DESC, category), []) FROM (
+  sql: `SELECT COALESCE(ARRAY_AGG(category ORDER BY seen DESC, category), ARRAY[]::TEXT[]) FROM (
           SELECT category, MAX(seen_at) AS seen FROM purchases
           WHERE user_id = $user_id AND seen_at > NOW() - INTERVAL '30 days'
-          GROUP BY category ORDER BY seen DESC, category LIMIT 5)`,
+          GROUP BY category ORDER BY seen DESC, category LIMIT 5) AS latest`,
 });
 
 /** Share of the money spent in the last 90 days by category: { books: 0.25, shoes: 0.75 }. */

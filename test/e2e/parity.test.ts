@@ -1,7 +1,8 @@
 /** Every example runs in laptop mode and in production mode, over the same data at the same time, and gives the same answers. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { type App, openApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { parseTime } from '../../src/definition/time.ts'
@@ -19,6 +20,8 @@ interface Example {
   readonly file: string
   readonly present: string
   readonly keys: Readonly<Record<string, Keys>>
+  /** Only these rows of its file: three million are the same question, asked longer. */
+  readonly slice?: { readonly file: string; readonly where: string }
 }
 
 const users = ['u1', 'u2', 'u9', 'u17', 'u44', 'u99', 'nobody']
@@ -31,7 +34,12 @@ const examples: readonly Example[] = [
   },
   { file: 'recommendations.ts', present: '2026-12-24T18:00:00Z', keys: { User: ['user_id', users] } },
   { file: 'personalization.ts', present: '2026-12-24T18:00:00Z', keys: { User: ['user_id', users] } },
-  { file: 'flights.ts', present: '2001-03-15T12:00:00Z', keys: { Airport: ['origin', ['ATL', 'ORD', 'LAX', 'JFK', 'ANC', 'XXX']] } },
+  {
+    file: 'flights.ts',
+    present: '2001-03-15T12:00:00Z',
+    keys: { Airport: ['origin', ['ATL', 'ORD', 'LAX', 'JFK', 'ANC', 'XXX']] },
+    slice: { file: '../node_modules/vega-datasets/data/flights-3m.parquet', where: "date BETWEEN '2001-03-07' AND '2001-03-16'" },
+  },
 ]
 
 let servers: ProductionServers
@@ -48,10 +56,11 @@ for (const example of examples) {
     let laptop: App
     let production: App
     beforeAll(async () => {
+      const file = example.slice ? await sliced(example.file, example.slice, folders[0] ?? '') : join(EXAMPLES, example.file)
       const open = async (folder: string | undefined, env: Readonly<Record<string, string>>) => {
         const config = readConfig({ FABRA_DATA_DIR: join(folder ?? '', '.fabra'), ...env }, { cwd: EXAMPLES, terminal: false })
         const clockOffset = parseTime(example.present) - Date.now() * 1000
-        return openApp({ files: [join(EXAMPLES, example.file)], config, log: silentLogger, clockOffset })
+        return openApp({ files: [file], config, log: silentLogger, clockOffset })
       }
       laptop = await open(folders[0], {})
       production = await open(folders[1], await servers.fresh())
@@ -106,6 +115,20 @@ function rounded(value: unknown): unknown {
 
 function cells(csv: string): unknown[][] {
   return csv.split('\n').map((line) => line.split(',').map((cell) => (/^-?\d+\.\d+$/.test(cell) ? rounded(Number(cell)) : cell)))
+}
+
+/** The example over a part of its data. @returns path of the definitions. */
+async function sliced(name: string, { file, where }: { readonly file: string; readonly where: string }, folder: string): Promise<string> {
+  const part = join(folder, 'part.parquet')
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  await connection.run(`COPY (SELECT * FROM '${join(EXAMPLES, file)}' WHERE ${where}) TO '${part}'`)
+  connection.closeSync()
+  instance.closeSync()
+  const text = await Bun.file(join(EXAMPLES, name)).text()
+  if (!text.includes(file)) throw new Error(`${name} does not name ${file}.`)
+  writeFileSync(join(folder, name), text.replace(file, part))
+  return join(folder, name)
 }
 
 async function featuresOf(app: App, entity: string): Promise<string[]> {
