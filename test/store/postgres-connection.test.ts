@@ -199,7 +199,13 @@ describe('a PostgreSQL server', () => {
     const client = openPostgres({ url: other.url })
     await Promise.all([1, 2].map(() => client.run('SELECT 1', [], LONG)))
     await other.kill()
-    const down = await failure(client.run('SELECT 1', [], LONG))
+    // Its children answer for a moment longer.
+    const down = await until('it is noticed', 5_000, () =>
+      client.run('SELECT 1', [], LONG).then(
+        () => undefined,
+        (error: SqlError) => error,
+      ),
+    )
     expect(down).toMatchObject({ kind: 'unavailable' })
     expect(`${down.message}${String(down.cause)}`).not.toContain('SELECT')
     await other.start()
