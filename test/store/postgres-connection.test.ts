@@ -157,7 +157,7 @@ describe.each([
     const text = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
     return Number((await postgres.run(text, [], LONG)).rows[0]?.[0])
   }
-  const nothingRuns = () => until('nothing sleeps on the server', 5_000, async () => (await running()) === 0 || undefined)
+  const nothingRuns = () => until('nothing sleeps on the server', 10_000, async () => (await running()) === 0 || undefined)
 })
 
 describe('a PostgreSQL server', () => {

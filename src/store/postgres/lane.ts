@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const MAX_IDLE_MS = 240_000
 const MAX_AGE_MS = 1_800_000
 /** To tell a server that a statement is to be stopped takes a connection of its own. */
-const CANCEL_PATIENCE_MS = 1_000
+const CANCEL_PATIENCE_MS = 3_000
 /** The server's limit comes first, so that the connection survives a slow statement. */
 const SERVER_AHEAD_MS = 20
 
