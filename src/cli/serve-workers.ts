@@ -25,7 +25,7 @@ export function requireShared(count: number, config: Config): void {
     ...(config.redisUrl === null ? ['FABRA_REDIS_URL=redis://host:6379'] : []),
   ]
   if (missing.length === 0) return
-  const why = config.postgresUrl === null ? 'a DuckDB file has one owner' : 'one process does not see the values in another one’s memory'
+  const why = config.postgresUrl === null ? 'a DuckDB file has one owner' : 'one process does not see what another holds in memory'
   throw new FabraError('bad_usage', `--workers ${count} needs PostgreSQL and Redis: ${why}.`, {
     hint: `Set ${missing.join(' and ')}, or serve with one process.`,
   })
