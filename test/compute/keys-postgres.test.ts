@@ -6,6 +6,7 @@ import { createPostgresSourceStore } from '../../src/store/postgres/source-store
 import { registryOf } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
+import { source } from '../support/stored-definitions.ts'
 
 const AT = '2026-02-01T00:00:00Z'
 const UUID = '6f1e1a5e-0000-4000-8000-000000000001'
@@ -114,6 +115,17 @@ describe('names', () => {
     )
     await store.close()
     await fresh.close()
+  })
+
+  test('a table that went astray into the schema of Fabra is found there, and told how to come back', async () => {
+    await bench.execute('CREATE SCHEMA IF NOT EXISTS fabra; CREATE TABLE fabra.lost (user_id text)')
+    const load = (name: string) => bench.store.load([{ source: source(name), keyTypes: {} }])
+    expect(await load('lost')).toEqual([
+      { source: 'lost', message: expect.stringContaining('schema "fabra"'), hint: expect.stringContaining('ALTER TABLE fabra."lost"') },
+    ])
+    expect(await load('nowhere')).toEqual([
+      { source: 'nowhere', message: 'There is no table "nowhere".', hint: expect.stringContaining('Known: ') },
+    ])
   })
 
   test('quoted names keep their case and blanks', async () => {

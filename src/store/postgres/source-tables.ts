@@ -69,13 +69,26 @@ async function findOrMake(owner: Postgres, tables: readonly Table[], input: Sour
   const table = findTable(tables, source.name)
   if (table) checkTable(source, table)
   else if (source.columns) await makeTable(owner, input, source.columns)
-  else {
-    const known = tables.map(({ schema, name, isOnPath }) => (isOnPath ? name : `${schema}.${name}`))
-    throw new LoadProblem(
-      `There is no table "${source.name}".`,
-      `Create it in PostgreSQL, or give the source columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
-    )
-  }
+  else throw (await astray(owner, source)) ?? unknownTable(tables, source)
+}
+
+function unknownTable(tables: readonly Table[], source: Source): LoadProblem {
+  const known = tables.map(({ schema, name, isOnPath }) => (isOnPath ? name : `${schema}.${name}`))
+  return new LoadProblem(
+    `There is no table "${source.name}".`,
+    `Create it in PostgreSQL, or give the source columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+  )
+}
+
+/** What a role of that name creates by bare name lands in the schema of that name, which is Fabra's. */
+async function astray(owner: Postgres, { name }: Source): Promise<LoadProblem | undefined> {
+  const inside = `fabra.${quoteName(name)}`
+  const { rows } = await owner.run('SELECT to_regclass($1) IS NOT NULL', [inside], MAKE)
+  if (rows[0]?.[0] !== 't') return undefined
+  return new LoadProblem(
+    `The table "${name}" is in the schema "fabra", where only Fabra keeps things.`,
+    `Move it: ALTER TABLE ${inside} SET SCHEMA public. (The role "fabra" creates tables there unless told otherwise.)`,
+  )
 }
 
 /** Tables that Fabra makes belong to one role and are read by another. */
