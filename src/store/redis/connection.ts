@@ -20,7 +20,7 @@ export interface RedisOpening {
   readonly onProblem?: (message: string, cause: unknown) => void
   /** Longest wait for the answer to a read. Default 500. */
   readonly readTimeoutMs?: number
-  /** Longest wait for the answer to anything else. Default 1,000. */
+  /** Longest wait for the answer to anything else. Default 2,000. */
   readonly writeTimeoutMs?: number
   /** Longest wait for a connection. Default 1,000. */
   readonly connectTimeoutMs?: number
@@ -54,11 +54,11 @@ const LATE_LOOK_MS = 20
  * @throws FabraError invalid_config
  */
 export async function openRedis(opening: RedisOpening): Promise<RedisConnection> {
-  const { readTimeoutMs = 500, writeTimeoutMs = 1_000, connectTimeoutMs = 1_000 } = opening
+  const { readTimeoutMs = 500, writeTimeoutMs = 2_000, connectTimeoutMs = 1_000 } = opening
   const address = parseRedisUrl(opening.url)
   const onProblem = opening.onProblem ?? (() => undefined)
-  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem, isReader: true })
-  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined, isReader: false })
+  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem })
+  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined })
   await Promise.all([reader.ready(), writer.ready()])
   const reads = createReads(reader, readTimeoutMs)
 
@@ -101,7 +101,6 @@ interface SocketOptions {
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
   readonly onProblem: (message: string, cause: unknown) => void
-  readonly isReader: boolean
 }
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
@@ -168,7 +167,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 }
 
-function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs, isReader }: SocketOptions): Redis | Cluster {
+function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: SocketOptions): Redis | Cluster {
   const { username, password, db, nodes, tls, isCluster } = address
   const pause = (times: number) => Math.min(LONGEST_PAUSE_MS, 50 * 2 ** Math.min(times - 1, 5)) * (0.75 + Math.random() / 4)
   const common = {
@@ -176,8 +175,7 @@ function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs, isRe
     password,
     ...(tls ? { tls: tls.ca === undefined ? {} : { ca: tls.ca } } : {}),
     protocol: 2,
-    // Reads go in lots, and a lot has one deadline: a timer for each of its commands would cost as much as the rest of a command.
-    ...(isReader ? {} : { commandTimeout: timeoutMs }),
+    // Commands have their deadline in ask(): ioredis's commandTimeout costs a timer for each of a lot, and fires when this process was busy.
     connectTimeout: connectTimeoutMs,
     // A socket on which something was asked and nothing comes is given up: a server that is gone does not always say so.
     socketTimeout: 2 * Math.max(timeoutMs, connectTimeoutMs),
