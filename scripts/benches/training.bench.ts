@@ -65,8 +65,9 @@ export async function recompute(shape: Shape, wanted: readonly Wanted[]): Promis
         return sql.pastMerges(names, count, fits)
       },
     } satisfies Partial<TrainingParts>
+    const counted = wanted.length > 1 ? [await naive(database, shape, 100_000)] : []
     const what = `${shape.keys.toLocaleString('en')} keys${shape.hot ? ', one with a tenth' : ''}`
-    return measured(
+    const own = await measured(
       database,
       definitions.registry,
       shape,
@@ -74,6 +75,7 @@ export async function recompute(shape: Shape, wanted: readonly Wanted[]): Promis
       wanted,
       (labels) => `train ${labels} × 10 windows over ${shape.events.toLocaleString('en')} events, ${what}`,
     )
+    return [...counted, ...own]
   })
 }
 
@@ -95,6 +97,23 @@ export async function history(rows: number, keys: number, count: number, wanted:
       (labels) => `train ${labels} × ${count} recorded features over ${rows.toLocaleString('en')} rows of history`,
     )
   })
+}
+
+/** What one would write without a feature store: a subquery for each value, with nothing read or written. */
+async function naive(database: Database, shape: Shape, labels: number): Promise<Measurement> {
+  const asked = WINDOWS.flatMap((window) => {
+    const from = `FROM transactions t WHERE t.user_id = l.user_id AND t.created_at < l.at AND t.created_at > l.at - INTERVAL '${window}'`
+    return [`(SELECT COUNT(*) ${from})`, `(SELECT AVG(amount) ${from})`]
+  })
+  const started = performance.now()
+  await execute(
+    database,
+    `CREATE OR REPLACE TEMP TABLE naive AS SELECT ${asked.map((text, i) => `${text} AS v${i}`).join(', ')}
+     FROM (SELECT ${keyOf('i', shape)} AS user_id, ${timeOf('i + 99')} AS at FROM range(${labels}) r(i)) AS l`,
+  )
+  const seconds = (performance.now() - started) / 1000
+  const what = `subqueries by hand: ${labels.toLocaleString('en')} × 10 windows over ${shape.events.toLocaleString('en')} events`
+  return { what, unit: 's', values: [seconds] }
 }
 
 async function measured(

@@ -58,7 +58,7 @@ describe('history in PostgreSQL', () => {
   test('rows go to the month of their event; odd times to the default partition', async () => {
     const store = await emptied(direct)
     const at = (eventAt: number, seq: number) => row({ entityKey: 'months', eventAt, createdAt: JANUARY, seq })
-    await store.append([at(JANUARY, 1), at(JANUARY - 20 * DAY, 2), at(10, 3), at(JANUARY + 400 * DAY, 4)])
+    await store.append([at(JANUARY, 1), at(JANUARY - 20 * DAY, 2), at(-4000 * DAY, 3), at(JANUARY + 400 * DAY, 4)])
     expect(await partitionOf('months')).toEqual([
       'feature_history_default',
       'feature_history_2025_12',
