@@ -13,6 +13,7 @@ export function archiveName(arch: Arch): string {
 interface Installer {
   readonly image: string
   readonly files: readonly string[]
+  readonly environment?: string
   readonly command: readonly string[]
 }
 
@@ -25,7 +26,9 @@ const INSTALLERS: Readonly<Record<PackageManager, Installer>> = {
   yarn: {
     image: 'docker.io/library/node:24-bookworm-slim',
     files: ['package.json', 'yarn.lock'],
-    command: ['corepack', 'yarn', 'install', '--immutable'],
+    // Both the old yarn and the new one keep to the lock file then, and make the folder that is copied.
+    environment: 'CI=1 YARN_NODE_LINKER=node-modules',
+    command: ['corepack', 'yarn', 'install'],
   },
   pnpm: {
     image: 'docker.io/library/node:24-bookworm-slim',
@@ -96,6 +99,7 @@ function packagesStage(installer: Installer): string[] {
     `FROM ${installer.image} AS packages`,
     'WORKDIR /app',
     `COPY ${exec([...installer.files, './'])}`,
+    ...(installer.environment ? [`ENV ${installer.environment}`] : []),
     `RUN ${exec(installer.command)}`,
   ]
 }

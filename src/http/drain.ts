@@ -16,7 +16,7 @@ export interface DrainOptions {
 }
 
 const LOOK_EVERY_MS = 10
-/** For requests on connections that were accepted just before. */
+/** For requests on connections that were made just before; at least this long. */
 const SETTLE_MS = 50
 
 export async function drain(server: Server<unknown>, options: DrainOptions): Promise<void> {
@@ -35,10 +35,11 @@ export async function drain(server: Server<unknown>, options: DrainOptions): Pro
   })
   const isQuiet = (ms: number) => performance.now() - askedAt >= ms
   // A quarter of the time is the most that new requests are given: the rest is for those that run.
-  const lingerMs = Math.min(options.lingerMs, options.drainMs / 4)
-  while (!isQuiet(lingerMs) && left() > (options.drainMs * 3) / 4) await Bun.sleep(LOOK_EVERY_MS)
+  const longestMs = options.lingerMs === 0 ? SETTLE_MS : options.drainMs / 4
+  const quietMs = Math.max(options.lingerMs, SETTLE_MS)
+  while (!isQuiet(quietMs) && performance.now() - startedAt < Math.min(longestMs, options.drainMs)) await Bun.sleep(LOOK_EVERY_MS)
   await stopListening?.()
-  const settledAt = performance.now() + Math.min(SETTLE_MS, left())
+  const settledAt = performance.now() + Math.min(Math.max(SETTLE_MS, options.lingerMs / 2), left())
   while (performance.now() < settledAt) await Bun.sleep(LOOK_EVERY_MS)
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, left(), 'late').unref())
   if ((await Promise.race([server.stop(false), late])) === 'late') await server.stop(true)

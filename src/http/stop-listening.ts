@@ -4,13 +4,15 @@
  * request is refused.
  *
  * Connections wait in the kernel until the event loop takes them, and those are cut when the socket stops listening. So it is asked how many
- * wait, and stopped the moment there are none.
+ * wait, and stopped the moment there are none. Bun has the kernel hold back those that have not sent anything yet (TCP_DEFER_ACCEPT), and they are
+ * not counted: that is ended first.
  */
 import { dlopen, FFIType, ptr } from 'bun:ffi'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const LISTEN = '0A'
 const IPPROTO_TCP = 6
+const TCP_DEFER_ACCEPT = 9
 const TCP_INFO = 11
 /** Of struct tcp_info: "unacked", which for a listening socket counts connections that wait. */
 const WAITING_OFFSET = 24
@@ -18,15 +20,21 @@ const SHUT_RDWR = 2
 /** Rounds of the event loop. Under a load that never lets the queue run empty it stops all the same. */
 const MOST_TRIES = 200
 
-/** Call early: looking up takes milliseconds, in which connections pile up. @returns what stops the listening, or null where that cannot be done. */
+/**
+ * Call some moments before: connections that are held back come only when they send something, and looking up takes milliseconds.
+ * @returns what stops the listening, or null where that cannot be done.
+ */
 export function findListener(port: number): (() => Promise<void>) | null {
   if (process.platform !== 'linux') return null
   try {
     const sockets = listeningSockets(port)
     const libc = dlopen('libc.so.6', {
       shutdown: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+      setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
       getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
     })
+    const off = new Uint32Array([0])
+    for (const socket of sockets) libc.symbols.setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, ptr(off), off.byteLength)
     const info = new Uint32Array(64)
     const size = new Uint32Array(1)
     const waiting = (socket: number) => {

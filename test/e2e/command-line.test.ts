@@ -14,7 +14,7 @@ export const broken = feature({ entity: User, refresh: 0, type: 'int' }, () => {
   'events.csv': EVENTS,
 }
 
-const COMMANDS = ['init', 'serve', 'check', 'list', 'get', 'refresh', 'runs', 'version']
+const COMMANDS = ['init', 'serve', 'check', 'list', 'get', 'refresh', 'runs', 'version', 'deploy', 'setup', 'healthcheck', 'completion']
 
 describe('help', () => {
   for (const args of [

@@ -84,8 +84,8 @@ interface StartOptions extends RunOptions {
   readonly file: string
   /** More arguments for `serve`. */
   readonly args?: readonly string[]
-  /** Default: any free one. */
-  readonly port?: number
+  /** Default: any free one. Null: the one of the environment. */
+  readonly port?: number | null
 }
 
 /**
@@ -95,7 +95,12 @@ interface StartOptions extends RunOptions {
 export async function startFabra(options: StartOptions): Promise<RunningFabra> {
   const cwd = options.cwd ?? temporaryFolder()
   const removeFolder = () => options.cwd === undefined && rmSync(cwd, { recursive: true, force: true })
-  const serve = ['serve', resolve(cwd, options.file), '--port', String(options.port ?? 0), ...(options.args ?? [])]
+  const serve = [
+    'serve',
+    resolve(cwd, options.file),
+    ...(options.port === null ? [] : ['--port', String(options.port ?? 0)]),
+    ...(options.args ?? []),
+  ]
   const child = Bun.spawn([options.binary ?? builtBinary(), ...serve], {
     cwd,
     env: cleanEnvironment(options.env),

@@ -6,6 +6,8 @@ export interface KeepAliveLoad {
   readonly answered: number
   /** Sent on an open connection and never answered, or not with 200. */
   readonly lost: number
+  /** What became of those. */
+  readonly losses: readonly string[]
   /** Resolves when every client has found the server gone. */
   readonly ended: Promise<void>
 }
@@ -14,7 +16,8 @@ export function keepAliveLoad(url: string, clients: number, headers: Readonly<Re
   const { hostname, port, pathname, search } = new URL(url)
   const head = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
   const request = `GET ${pathname}${search} HTTP/1.1\r\n${head.join('')}\r\n`
-  const counts = { answered: 0, lost: 0 }
+  const counts = { answered: 0 }
+  const losses: string[] = []
   const client = async () => {
     for (;;) {
       const socket = await open(hostname, Number(port))
@@ -22,7 +25,7 @@ export function keepAliveLoad(url: string, clients: number, headers: Readonly<Re
       for (let last = false; !last; ) {
         const answer = await ask(socket, request)
         if (answer?.status === 200) counts.answered++
-        else counts.lost++
+        else losses.push(answer === null ? 'no answer' : `status ${answer.status}`)
         last = answer === null || answer.last
       }
       socket.destroy()
@@ -34,8 +37,9 @@ export function keepAliveLoad(url: string, clients: number, headers: Readonly<Re
       return counts.answered
     },
     get lost() {
-      return counts.lost
+      return losses.length
     },
+    losses,
     ended,
   }
 }
