@@ -61,7 +61,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'training: a row of exactly the last time is not brought over',
-    suite: AS_OF,
+    suite: 'test/training/point-in-time.test.ts',
     changes: [
       { file: POSTGRES_SQL, from: "AND event_timestamp <= ${timeOf('$5::bigint')}`", to: "AND event_timestamp < ${timeOf('$5::bigint')}`" },
     ],
