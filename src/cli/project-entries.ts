@@ -21,8 +21,13 @@ export function projectEntries(folder: string, apart: string): ProjectEntries {
   const kinds = names.map((name) => ({ name, stat: statSync(join(folder, name), { throwIfNoEntry: false }) }))
   return {
     files: kinds.flatMap(({ name, stat }) => (stat?.isFile() ? [name] : [])),
-    folders: kinds.flatMap(({ name, stat }) => (stat?.isDirectory() ? [name] : [])),
+    folders: kinds.flatMap(({ name, stat }) => (stat?.isDirectory() && !isOutput(join(folder, name)) ? [name] : [])),
   }
+}
+
+/** The folder of an earlier `--output`, which holds all of this once more. */
+function isOutput(folder: string): boolean {
+  return readdirSync(folder).some((name) => /^fabra-linux-.+\.tar\.gz$/.test(name))
 }
 
 /** The entries as files, for a build folder that is not the project's own. */

@@ -94,6 +94,9 @@ describe('fabra deploy', () => {
     expect(existsSync(join(folder, 'out/fly/lib/money.ts'))).toBe(true)
     expect(existsSync(join(folder, 'out/fly/lib/.env')) || existsSync(join(folder, 'out/fly/server.key'))).toBe(false)
     expect(readFileSync(join(folder, 'out/fly/Dockerfile'), 'utf8')).not.toContain('server.key')
+    await deploy('fly', '--name', 'a', '--output', 'other')
+    await deploy('fly', '--name', 'a')
+    expect(read('Dockerfile')).not.toContain('"other"')
   })
 
   test('keeps a .dockerignore and a requirements.txt of your own', async () => {

@@ -26,7 +26,7 @@ const HELP = `
 Examples:
   $ fabra serve                                  features.ts of this folder
   $ fabra serve features.ts --port 9000 --watch
-  $ fabra serve --workers 4                      four processes on one port, with PostgreSQL and Redis
+  $ fabra serve --workers 4                      with PostgreSQL and Redis
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
 
 export function serveCommand(program: Command, context: CliContext, host: CliProcess): void {
