@@ -1,14 +1,28 @@
 /** Runs `bun test` with the arguments given and ends with a line that people and machines can read: "N passed, N failed". */
 import { join } from 'node:path'
+import { startProduction } from '../test/support/production.ts'
 
 const PROJECT = join(import.meta.dir, '..')
 /** On a machine with more to do. Nothing waits this long when all is well. */
 const TIMEOUT_MS = 60_000
 
-const child = Bun.spawn([process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...process.argv.slice(2)], {
-  cwd: PROJECT,
-  stdio: ['inherit', 'inherit', 'pipe'],
-})
+/** What users see, whatever stores stand behind it. */
+const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples'].map((folder) => `test/${folder}/`)
+
+const given = process.argv.slice(2)
+const isProduction = given[0] === '--production'
+const files = isProduction ? given.slice(1) : given
+const servers = isProduction ? await startProduction() : undefined
+const addresses = servers && { FABRA_TEST_POSTGRES: servers.postgres.url, FABRA_TEST_REDIS: servers.redis.url }
+
+const child = Bun.spawn(
+  [process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...(isProduction && files.length === 0 ? BEHAVIOUR : files)],
+  {
+    cwd: PROJECT,
+    env: { ...process.env, ...addresses },
+    stdio: ['inherit', 'inherit', 'pipe'],
+  },
+)
 
 // The report comes on stderr. It is shown as it arrives; the end of it is kept for the figures.
 let report = ''
@@ -18,6 +32,7 @@ for await (const chunk of child.stderr) {
   report = (report + decoder.decode(chunk, { stream: true })).slice(-64_000)
 }
 const exitCode = await child.exited
+await servers?.[Symbol.asyncDispose]()
 
 const summary = report.slice(Math.max(0, lastSummaryStart(report)))
 const passed = figure(summary, 'pass')

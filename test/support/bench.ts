@@ -27,6 +27,7 @@ import { createRecorder, fieldOf } from '../../src/store/recorder.ts'
 import type { SourceRows } from '../../src/store/source-rows.ts'
 import { createVersion, type Parts, type Version } from '../../src/version.ts'
 import { type MovableClock, movableClock } from './clock.ts'
+import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
 import { feature } from './stored-definitions.ts'
 
@@ -110,8 +111,8 @@ export interface Bench {
 export async function openBench(written: WrittenBench, shared?: Database): Promise<Bench> {
   let registry = registryOf(written)
   const clock = movableClock()
-  const database = shared ?? (await openDatabase({ file: ':memory:' }))
-  const offline = createDuckdbOfflineStore(database)
+  const stores = isProductionMode ? await productionStores() : await laptopStores(shared)
+  const { offline, sourceRows } = stores
   const log: string[] = []
   const reader = createPartReader(
     () => process.version.serving,
@@ -120,8 +121,7 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     },
   )
   const programme = createProgramme(() => reader)
-  const sourceRows = createDuckdbSourceRows(database)
-  let process = await start(written, { registry, clock, offline, log, programme, sourceRows })
+  let process = await start(written, { registry, clock, offline, log, programme, sourceRows, online: stores.online })
 
   const bench: Bench = {
     clock,
@@ -182,17 +182,28 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     },
     async restart() {
       await process.end()
-      process = await start(written, { registry, clock, offline, log, programme, sourceRows })
+      process = await start(written, { registry, clock, offline, log, programme, sourceRows, online: stores.online })
     },
     async close() {
       await process.end()
-      if (!shared) await database.close()
+      await stores.close()
     },
   }
   return bench
 }
 
+async function laptopStores(shared: Database | undefined) {
+  const database = shared ?? (await openDatabase({ file: ':memory:' }))
+  return {
+    offline: createDuckdbOfflineStore(database),
+    sourceRows: createDuckdbSourceRows(database),
+    online: async () => createMemoryOnlineStore(),
+    close: async () => (shared ? undefined : database.close()),
+  }
+}
+
 interface Kept {
+  readonly online: () => Promise<OnlineStore>
   readonly registry: Registry
   readonly clock: MovableClock
   readonly offline: OfflineStore
@@ -201,9 +212,12 @@ interface Kept {
   readonly sourceRows: SourceRows
 }
 
-async function start(written: WrittenBench, { registry, clock, offline: history, log: lines, programme, sourceRows }: Kept) {
+async function start(
+  written: WrittenBench,
+  { registry, clock, offline: history, log: lines, programme, sourceRows, online: openOnline }: Kept,
+) {
   const common = await written.openShared?.()
-  const online = (written.wrapOnline ?? ((store) => store))(common?.online ?? createMemoryOnlineStore())
+  const online = (written.wrapOnline ?? ((store) => store))(common?.online ?? (await openOnline()))
   const offline = (written.wrapOffline ?? ((store) => store))(history)
   const say = (message: string) => void lines.push(message)
   const log: Logger = { debug: () => undefined, info: () => undefined, warn: say, error: say }

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { productionAddresses } from './production-mode.ts'
 import { until } from './until.ts'
 
 const PROJECT = resolve(import.meta.dir, '../..')
@@ -52,7 +53,7 @@ interface RunOptions {
 export async function runFabra(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = Bun.spawn([options.binary ?? builtBinary(), ...args], {
     cwd: options.cwd ?? PROJECT,
-    env: cleanEnvironment(options.env),
+    env: cleanEnvironment({ ...(options.cwd === undefined ? {} : await productionAddresses(options.cwd)), ...options.env }),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: options.timeoutMs ?? RUN_LIMIT_MS,
     killSignal: 'SIGKILL',
@@ -103,7 +104,7 @@ export async function startFabra(options: StartOptions): Promise<RunningFabra> {
   ]
   const child = Bun.spawn([options.binary ?? builtBinary(), ...serve], {
     cwd,
-    env: cleanEnvironment(options.env),
+    env: cleanEnvironment({ ...(await productionAddresses(cwd)), ...options.env }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const stdout = collect(child.stdout)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
+import { productionAddresses } from './production-mode.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 
 /** The whole of Fabra but the socket, over a project and a data folder of its own. */
@@ -18,7 +19,8 @@ export interface RealApp extends AsyncDisposable {
 /** @param env Besides the data folder. */
 export async function realApp(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Promise<RealApp> {
   const folder = projectFolder(files)
-  const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env }, { cwd: folder.path, terminal: false })
+  const addresses = await productionAddresses(folder.path)
+  const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses, ...env }, { cwd: folder.path, terminal: false })
   const open = () => openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
   let app: App
   try {

@@ -1,0 +1,56 @@
+/**
+ * Tests of behaviour in production mode: `scripts/test --production [files]` starts PostgreSQL and Redis and names them in
+ * FABRA_TEST_POSTGRES and FABRA_TEST_REDIS. What a test opens in one folder shares a database and a keyspace, as it would share a data folder.
+ */
+import { SQL } from 'bun'
+import { openPostgres } from '../../src/store/postgres/connection.ts'
+import { migrate } from '../../src/store/postgres/migrate.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
+import { createPostgresSourceRows } from '../../src/store/postgres/source-rows.ts'
+import { openRedis } from '../../src/store/redis/connection.ts'
+import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+
+export type Addresses = Readonly<Record<'FABRA_POSTGRES_URL' | 'FABRA_REDIS_URL', string>>
+
+const given = { postgres: process.env['FABRA_TEST_POSTGRES'] ?? '', redis: process.env['FABRA_TEST_REDIS'] ?? '' }
+const known = new Map<string, Promise<Addresses>>()
+let count = 0
+
+export const isProductionMode = given.postgres !== ''
+
+/** Variables for whatever runs in this folder; none on a laptop. */
+export async function productionAddresses(folder: string): Promise<Addresses | Record<string, never>> {
+  if (!isProductionMode) return {}
+  let addresses = known.get(folder)
+  if (!addresses) {
+    addresses = freshAddresses()
+    known.set(folder, addresses)
+  }
+  return addresses
+}
+
+async function freshAddresses(): Promise<Addresses> {
+  count++
+  const name = `mode_${process.pid}_${count}`
+  const sql = new SQL(given.postgres, { max: 1 })
+  try {
+    await sql.unsafe(`CREATE DATABASE ${name}`)
+  } finally {
+    await sql.close()
+  }
+  return { FABRA_POSTGRES_URL: given.postgres.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: `${given.redis}/${count}` }
+}
+
+/** Stores of production, empty, for tests that put the parts together themselves. */
+export async function productionStores() {
+  const addresses = await freshAddresses()
+  const postgres = openPostgres({ url: addresses.FABRA_POSTGRES_URL, maxConnections: 4 })
+  await migrate(postgres)
+  return {
+    offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem: () => undefined }),
+    sourceRows: createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }),
+    /** Another connection each time, to the same values. */
+    online: async () => createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL })),
+    close: () => postgres.close(),
+  }
+}
