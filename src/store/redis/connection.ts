@@ -8,6 +8,7 @@
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
+import { createGate } from './gate.ts'
 import { createReads } from './reads.ts'
 import type { RedisScript } from './scripts.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
@@ -44,6 +45,8 @@ export interface RedisConnection {
   close(): Promise<void>
 }
 
+/** Under way on the connection for writes; in a cluster each node has its share. */
+const SCRIPTS_AT_ONCE = 16
 const LONGEST_PAUSE_MS = 1_000
 const TIMEOUTS_UNTIL_STALLED = 3
 const PROBE_EVERY_MS = 250
@@ -61,20 +64,12 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined })
   await Promise.all([reader.ready(), writer.ready()])
   const reads = createReads(reader, readTimeoutMs)
+  const scripts = createGate(SCRIPTS_AT_ONCE)
 
   return {
     spansSlots: !address.isCluster,
     readHashes: reads,
-    run: (script, keys, args) =>
-      writer.ask(async (client) => {
-        try {
-          return await client.evalsha(script.sha, keys.length, ...keys, ...args)
-        } catch (error) {
-          if (!failureOf(error).startsWith('NOSCRIPT')) throw error
-          // A restarted Redis has no scripts; with its text it is there from now on.
-          return await client.eval(script.lua, keys.length, ...keys, ...args)
-        }
-      }),
+    run: (script, keys, args) => scripts.pass(() => writer.ask((client) => runScript(client, script, keys, args))),
     send: (command, key, ...args) => writer.ask((client) => client.call(command, key, ...args)),
     ask: (command, ...args) => writer.ask((client) => client.call(command, ...args)),
     isEncrypted: address.tls !== undefined && address.tls !== null,
@@ -83,6 +78,21 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
       reader.close()
       writer.close()
     },
+  }
+}
+
+async function runScript(
+  client: Redis | Cluster,
+  script: RedisScript,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await client.evalsha(script.sha, keys.length, ...keys, ...args)
+  } catch (error) {
+    if (!failureOf(error).startsWith('NOSCRIPT')) throw error
+    // A restarted Redis has no scripts; with its text it is there from now on.
+    return await client.eval(script.lua, keys.length, ...keys, ...args)
   }
 }
 
