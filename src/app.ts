@@ -95,6 +95,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const http: HttpOptions = {
     serving: () => project.serving(),
     readiness: () => ({ ready: !stopping && project.warm(), stores: project.stores() }),
+    metrics: () => project.metrics(),
     refresh: project.refresh,
     runs: { list: project.runs },
     history: project.history,

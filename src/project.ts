@@ -8,7 +8,9 @@ import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
 import type { Logger } from './observability/logger.ts'
+import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
+import { projectMetrics } from './project-metrics.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
@@ -54,6 +56,7 @@ export interface Project {
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
+  metrics(): readonly Metric[]
   /** False while values of new feature versions are computed for the keys in use, a minute at most. */
   warm(): boolean
   /** What refreshes did, newest first. */
@@ -207,6 +210,13 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     }
   }
 
+  function storeStates(): Readonly<Record<string, string>> {
+    const { failing, queued } = recorder.counters()
+    const health = stores.health()
+    if (!failing) return health
+    return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
+  }
+
   const refilling = createRefilling(parts, () => version.serving.registry)
 
   async function reload(): Promise<void> {
@@ -220,12 +230,8 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     admin: stores.admin,
     runs: (filter) => kept.list(filter),
     serving: () => version.serving,
-    stores() {
-      const { failing, queued } = recorder.counters()
-      const health = stores.health()
-      if (!failing) return health
-      return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
-    },
+    stores: storeStates,
+    metrics: () => projectMetrics(recorder.counters(), storeStates()),
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)

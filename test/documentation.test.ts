@@ -44,6 +44,7 @@ describe('the README', () => {
     const app = createHttpApp({
       serving: unused,
       readiness: unused,
+      metrics: unused,
       refresh: unused,
       runs: createRuns(),
       history: unused,

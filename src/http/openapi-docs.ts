@@ -282,6 +282,11 @@ export const readyDoc: Json = {
   summary: 'The definitions are loaded and the stores can be reached.',
   responses: { 200: ok('Ready.', ready), 503: ok('Not ready; stores says why.', ready) },
 }
+export const metricsDoc: Json = {
+  operationId: 'metrics',
+  summary: 'Figures of this process, for Prometheus.',
+  responses: { 200: { description: "Prometheus' text format.", content: { 'text/plain': { schema: { type: 'string' } } } } },
+}
 export const openApiDoc: Json = {
   operationId: 'openapi',
   summary: 'This description.',

@@ -5,6 +5,7 @@ import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
@@ -34,6 +35,7 @@ export interface HttpOptions {
   /** The definitions being served; another object after each reload. */
   readonly serving: () => Serving
   readonly readiness: () => Readiness
+  readonly metrics: () => readonly Metric[]
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   readonly refresh: (feature: Feature, keys: readonly EntityKey[] | null) => Promise<Run>
   /** What refreshes did, newest first. */

@@ -35,6 +35,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     {
       serving: () => version().serving,
       readiness: () => ({ ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
+      metrics: () => [{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }],
       async refresh(feature, keys) {
         if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
         return version().refresher.run(feature, keys ?? parts().activeKeys.of(feature), { reason: 'request', before: null })
@@ -67,6 +68,8 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     const text = await response.text()
     const method = (request.method ?? 'GET').toLowerCase()
     if (method === 'head') return { status: response.status, text, headers: response.headers, json: undefined }
+    // Prometheus has a format of its own.
+    if (path === '/metrics' && response.ok) return { status: response.status, text, headers: response.headers, json: undefined }
     expect(response.headers.get('content-type')).toBe('application/json')
     const json = parseExact(text)
     const schema = documentedSchema(document, path.split('?')[0] ?? '', method, response.status)

@@ -1,8 +1,11 @@
 import type { Elysia } from 'elysia'
+import { metricsText } from '../../observability/metrics.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { openApi } from '../openapi.ts'
-import { healthDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
+import { healthDoc, metricsDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
 import type { HttpOptions } from '../server.ts'
+
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export function operationRoutes(app: Elysia, options: HttpOptions): void {
   app.get('/health', () => new Response('{"status":"ok"}\n', { headers: JSON_HEADERS }), { detail: healthDoc })
@@ -15,6 +18,9 @@ export function operationRoutes(app: Elysia, options: HttpOptions): void {
     },
     { detail: readyDoc },
   )
+  app.get('/metrics', () => new Response(metricsText(options.metrics()), { headers: { 'content-type': METRICS_TYPE } }), {
+    detail: metricsDoc,
+  })
   app.get('/openapi.json', () => new Response(`${JSON.stringify(openApi(app, options.version))}\n`, { headers: JSON_HEADERS }), {
     detail: openApiDoc,
   })

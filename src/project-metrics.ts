@@ -1,0 +1,22 @@
+/** What one process tells of itself to whoever watches. */
+import type { Metric } from './observability/metrics.ts'
+import type { RecorderCounters } from './store/recorder.ts'
+
+export function projectMetrics(history: RecorderCounters, stores: Readonly<Record<string, string>>): Metric[] {
+  const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] })
+  const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: state === 'ok' ? 1 : 0 }))
+  return [
+    { name: 'fabra_store_up', type: 'gauge', help: 'Whether a store answers.', samples: up },
+    one('fabra_history_rows_written_total', 'counter', 'History rows committed.', history.written),
+    one('fabra_history_rows_unchanged_total', 'counter', 'Computed values that history held already.', history.suppressed),
+    one('fabra_history_failures_total', 'counter', 'Commits of history that failed.', history.failures),
+    one('fabra_history_rows_waiting', 'gauge', 'History rows that wait for their commit.', history.queued),
+    one('process_resident_memory_bytes', 'gauge', 'Memory of this process.', process.memoryUsage.rss()),
+    one('process_cpu_seconds_total', 'counter', 'Processor time of this process.', cpuSeconds()),
+  ]
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
