@@ -14,7 +14,25 @@ export const broken = feature({ entity: User, refresh: 0, type: 'int' }, () => {
   'events.csv': EVENTS,
 }
 
-const COMMANDS = ['init', 'serve', 'check', 'list', 'get', 'refresh', 'runs', 'version', 'deploy', 'setup', 'healthcheck', 'completion']
+const COMMANDS = [
+  'init',
+  'serve',
+  'check',
+  'list',
+  'get',
+  'refresh',
+  'runs',
+  'version',
+  'deploy',
+  'setup',
+  'healthcheck',
+  'completion',
+  'push',
+  'train',
+  'keys',
+  'migrate',
+  'doctor',
+]
 
 describe('help', () => {
   for (const args of [

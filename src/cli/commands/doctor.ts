@@ -4,9 +4,9 @@ import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
-Asks PostgreSQL and Redis whether they are fit for production, and the sources of the
-definitions whether their tables have an index. Changes nothing, shows no password.
-Exit code 1 when something will not work.
+Asks PostgreSQL and Redis whether they are fit for production, and the sources
+of the definitions whether their tables have an index. Changes nothing, shows no
+password. Exit code 1 when something will not work.
 
 Examples:
   $ fabra doctor

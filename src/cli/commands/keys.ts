@@ -10,9 +10,9 @@ import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
-Keys are kept in PostgreSQL (FABRA_POSTGRES_URL), as SHA-256 only; every server takes
-a new one at once and refuses a revoked one within seconds. Without PostgreSQL a key is
-only printed, with the entry for FABRA_API_KEYS.
+Keys are kept in PostgreSQL (FABRA_POSTGRES_URL), as SHA-256 only; every server
+takes a new one at once and refuses a revoked one within seconds. Without
+PostgreSQL a key is only printed, with the entry for FABRA_API_KEYS.
 
 Examples:
   $ fabra keys create --name app

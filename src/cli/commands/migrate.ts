@@ -7,8 +7,9 @@ import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
-Servers do the same when they start. Run it yourself where their role may not change the
-schema: with the URL of one that may. All steps happen or none; several may run it at once.
+Servers do the same when they start. Run it yourself where their role may not
+change the schema: with the URL of one that may. All steps happen or none;
+several may run it at once.
 
 Examples:
   $ fabra migrate

@@ -33,8 +33,9 @@ const FORMATS: Readonly<Record<string, Format>> = {
 }
 
 const HELP = `
-The file has the key columns and "value" (or the columns of the feature), and if need be "event_timestamp" (default: now)
-and "delete". Sending a file again changes nothing, as long as its rows have their event timestamps.
+The file has the key columns and "value" (or the columns of the feature), and if
+need be "event_timestamp" (default: now) and "delete". Sending a file again
+changes nothing, as long as its rows have their event timestamps.
 
 Examples:
   $ fabra push churn_score scores.parquet

@@ -56,12 +56,15 @@ const FORMATS: Readonly<Record<string, string>> = {
 const CARRIES_METADATA: ReadonlySet<string> = new Set(['parquet', 'arrow'])
 
 const HELP = `
-Labels have the key columns of the features' entities and a time, from which each row looks.
+Labels have the key columns of the features' entities and a time, from which
+each row looks.
 
 Examples:
   $ fabra train labels.parquet --features fraud_v1,spend -o train.parquet
-  $ fabra train labels.csv --features spend --timestamp paid_at --timezone UTC -o train.csv
-  $ fabra train --labels-sql "SELECT user_id, created_at AS event_timestamp FROM transactions" --features spend -o train.parquet`
+  $ fabra train labels.csv --features spend --timestamp paid_at \\
+      --timezone UTC -o train.csv
+  $ fabra train --features spend -o train.parquet --labels-sql \\
+      "SELECT user_id, created_at AS event_timestamp FROM transactions"`
 
 export function trainCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
