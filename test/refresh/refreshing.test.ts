@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, failure, NO_ROW } from '../support/programmable-executor.ts'
+import { until } from '../support/until.ts'
 
 let bench: Bench
 afterEach(() => bench.close())
@@ -147,7 +148,9 @@ describe('refreshing', () => {
     for (let i = 0; i < 10; i++) {
       clock.advance('10s')
       ticks.push(bench.scheduler().tick())
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      // The slow one hangs meanwhile; the quick one has its turn in every window.
+      await until('the quick feature', 5_000, async () => (programme.count('quick') === i + 2 ? true : undefined))
+      await new Promise((resolve) => setTimeout(resolve, 5))
     }
     expect(most).toBe(1)
     expect(programme.count('slow')).toBe(2)
@@ -163,9 +166,10 @@ describe('refreshing', () => {
     const release = Promise.withResolvers<number>()
     programme.set('f', () => release.promise)
     const tick = bench.scheduler().tick()
-    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+    await until('the refresh to compute', 5_000, async () => (programme.count('f') === 2 ? true : undefined))
     const late = read('f')
-    release.resolve(9)
+    // Time enough to ask a store that is not in this process.
+    setTimeout(() => release.resolve(9), 100)
     expect(await late).toMatchObject({ value: 9, status: 'fresh', servedFrom: 'computed' })
     await tick
     expect(programme.count('f')).toBe(2)
