@@ -90,13 +90,18 @@ function sum(amounts: readonly bigint[]): bigint | null {
 function extreme(amounts: readonly bigint[], sign: 1 | -1): bigint | null {
   return amounts.reduce<bigint | null>((best, amount) => (best === null || (amount > best ? 1 : -1) === sign ? amount : best), null)
 }
-/** By time, rows without one last, then by number. */
+/** Rows without a time last, whatever the direction; infinite times are times. */
+function compareTimes(a: number | null, b: number | null, direction: 1 | -1): number {
+  if (a === b) return 0
+  if (a === null || b === null) return a === null ? 1 : -1
+  return a < b ? -direction : direction
+}
+/** By time, then by number. */
 function byTime(a: SeenRow, b: SeenRow): number {
-  if (a.at !== b.at) return (a.at ?? Number.POSITIVE_INFINITY) - (b.at ?? Number.POSITIVE_INFINITY)
-  return a.n - b.n
+  return compareTimes(a.at, b.at, 1) || a.n - b.n
 }
 function latest(rows: readonly SeenRow[]): SeenRow | undefined {
-  return [...rows].sort((a, b) => (a.at === b.at ? b.n - a.n : (b.at ?? Number.NEGATIVE_INFINITY) - (a.at ?? Number.NEGATIVE_INFINITY)))[0]
+  return [...rows].sort((a, b) => compareTimes(a.at, b.at, -1) || b.n - a.n)[0]
 }
 function summed(amount: bigint | null, scale: number): Expected {
   if (scale === 1 && amount !== null && (amount > INT64_MAX || amount < -INT64_MAX - 1n)) return 'wrong_type'
@@ -246,9 +251,7 @@ export const shapes = {
   list: {
     sql: (key, draw) => `SELECT LIST(category ORDER BY ts DESC NULLS LAST, n) FROM events e WHERE ${where(key, draw)}`,
     answer(view) {
-      const rows = chosen(view).sort((a, b) =>
-        a.at === b.at ? a.n - b.n : (b.at ?? Number.NEGATIVE_INFINITY) - (a.at ?? Number.NEGATIVE_INFINITY),
-      )
+      const rows = chosen(view).sort((a, b) => compareTimes(a.at, b.at, -1) || a.n - b.n)
       return [rows.length === 0 ? 'null' : JSON.stringify(rows.map((row) => row.category))]
     },
   },
