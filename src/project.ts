@@ -18,7 +18,7 @@ import { createLeaseKeeper } from './refresh/lease-keeper.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
-import { createSharedKeys } from './refresh/shared-keys.ts'
+import { createSharedKeys, TOLD_WITHIN_MS } from './refresh/shared-keys.ts'
 import { createRefilling, rewarm, warmNewVersions } from './rewarm.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/runtime.ts'
 import { judge } from './serving/freshness.ts'
@@ -115,7 +115,7 @@ async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stor
   const { clock, log } = options
   const { sourceStore, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceStore, offline, online, recorder, clock, log, claims: stores.claims }
+  const shared = { runtime, sourceStore, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
   return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
 }
 
@@ -155,6 +155,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       activeKeys.drop(feature, key)
       shared?.drop(feature, key)
     },
+    gather: (feature) => shared?.gather(feature),
   }
   const shared =
     stores.activeKeys &&
@@ -192,6 +193,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     sourceRows: stores.sourceRows,
     version: () => version.ingest,
     keysInUse,
+    toldWithinMs: shared ? TOLD_WITHIN_MS : null,
     clock,
     log,
   })

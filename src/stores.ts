@@ -16,6 +16,7 @@ import { createMemoryOnlineStore } from './store/memory/online-store.ts'
 import type { OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore } from './store/online-store.ts'
 import type { Migrating } from './store/postgres/migrate.ts'
+import type { SeenSourceStore } from './store/seen-source-store.ts'
 import type { SourceRows } from './store/source-rows.ts'
 import type { SourceStore } from './store/source-store.ts'
 import type { TrainingStore } from './store/training-store.ts'
@@ -51,6 +52,8 @@ export interface Stores {
   readonly activeKeys: ActiveKeyStore | null
   /** What is being computed by which process; null where there is only this one. */
   readonly claims: ClaimStore | null
+  /** What functions read, told to other processes; null where there are none. */
+  readonly seenSources: SeenSourceStore | null
   readonly admin: AdminStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
@@ -121,13 +124,15 @@ interface Latest {
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
+  readonly seenSources: SeenSourceStore | null
   health(): Readonly<Record<string, string>>
 }
 
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    return { online: createMemoryOnlineStore(), leases, activeKeys: null, claims: null, health: () => ({ memory: 'ok' }) }
+    const alone = { activeKeys: null, claims: null, seenSources: null }
+    return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
   const { openRedis } = await import('./store/redis/connection.ts')
@@ -135,12 +140,14 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisClaimStore } = await import('./store/redis/claim-store.ts')
   const { createRedisLeaseStore } = await import('./store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
+  const { createRedisSeenSourceStore } = await import('./store/redis/seen-source-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
   return {
     online: createRedisOnlineStore(redis),
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
+    seenSources: createRedisSeenSourceStore(redis),
     health: () => ({ redis: redis.status() }),
   }
 }

@@ -4,6 +4,7 @@ import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
 import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
 import { createPastReader, type PastReader } from './compute/past-reader.ts'
+import { createSeenSources, type SeenSources } from './compute/seen-sources.ts'
 import { createSharedFlights } from './compute/shared-flights.ts'
 import { createDb } from './compute/sql-db.ts'
 import type { SqlDefinitions } from './compute/sql-definitions.ts'
@@ -27,6 +28,7 @@ import { fromHistoryText } from './store/history-text.ts'
 import type { HistoryRow, OfflineStore } from './store/offline-store.ts'
 import type { OnlineStore, StoredValue } from './store/online-store.ts'
 import type { RecordedWrite, Recorder } from './store/recorder.ts'
+import type { SeenSourceStore } from './store/seen-source-store.ts'
 import type { SourceStore } from './store/source-store.ts'
 import type { TrainingParts } from './training/training-set.ts'
 
@@ -43,6 +45,8 @@ export interface Parts {
   readonly activeKeys: ActiveKeys
   /** Who computes what, among many processes; null where there is only this one. */
   readonly claims: ClaimStore | null
+  /** What functions read, among many processes; null where there is only this one. */
+  readonly seenSources: SeenSourceStore | null
   readonly schedule: Schedule
   readonly runs: Runs
   readonly clock: Clock
@@ -52,10 +56,7 @@ export interface Parts {
 /** What training needs of one version of the definitions. */
 export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'explain'>
 
-export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenReads) => Executor
-
-/** Sources that functions were seen to read, by the feature's name. Nothing is known of one that has not run yet. */
-type SeenReads = Map<string, Set<string>>
+export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
 export interface Version {
   readonly serving: Serving
@@ -74,7 +75,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
     return holder.serving
   }
-  const seen: SeenReads = new Map()
+  const seen = createSeenSources(parts.seenSources)
   const executor = executorOf(parts, definitions, serving, seen)
   const computations = createComputations({
     executor,
@@ -86,6 +87,9 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
     },
   })
+  const followers = [...registry.features.values()].filter(
+    ({ computation, refresh }) => computation.kind === 'function' && refresh?.kind !== 'realtime',
+  )
   const lastKnown = createLastKnown(parts.offline)
   const engine: Engine = createEngine({
     online,
@@ -110,7 +114,8 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       registry,
       computations,
       listKeys,
-      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? [...(seen.get(feature.name) ?? [])],
+      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? seen.of(feature),
+      learnSources: () => seen.learn(followers),
     },
     training: versionTraining(parts, definitions, executor),
   }
@@ -132,7 +137,12 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
-export function createExecutor(parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen: SeenReads = new Map()): Executor {
+export function createExecutor(
+  parts: Parts,
+  definitions: SqlDefinitions,
+  serving: () => Serving,
+  seen = createSeenSources(null),
+): Executor {
   const { sourceStore, runtime, log } = parts
   const sql = createSqlExecutor({ sourceStore, definitions })
   const holder: { past?: PastReader } = {}
@@ -144,11 +154,7 @@ export function createExecutor(parts: Parts, definitions: SqlDefinitions, servin
     runtime,
     db: createDb({ sourceStore, registry: definitions.registry }),
     reader: createPartReader(serving, past),
-    onRead(feature, sources) {
-      const known = seen.get(feature.name) ?? new Set()
-      seen.set(feature.name, known)
-      for (const source of sources) known.add(source)
-    },
+    onRead: seen.note,
     log: (level, message, fields) => log[level](message, fields),
   })
   const executor: Executor = {

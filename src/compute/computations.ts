@@ -61,6 +61,8 @@ export interface Computations {
    * @returns one answer per key, in the order given.
    */
   computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]>
+  /** @returns for each key whether it is being computed right now, by this process or for a reader of another. */
+  underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
   /** What is asked or computed of this key is not kept, and nobody joins it any more. */
   forget(feature: Feature, key: EntityKey): void
   /** Resolves when nothing waits or runs. */
@@ -316,6 +318,11 @@ export function createComputations(options: ComputationsOptions): Computations {
   return {
     compute,
     computeAll,
+    async underway(feature, keys) {
+      const { waiting, running } = laneOf(feature)
+      const others = shared ? await shared.underway(feature, keys) : []
+      return keys.map((key, i) => waiting.has(key.encoded) || running.has(key.encoded) || others[i] === true)
+    },
     forget(feature, key) {
       const { running, waiting } = laneOf(feature)
       for (const flight of [...running.values(), ...waiting.values()]) if (flight.key.encoded === key.encoded) flight.isForgotten = true

@@ -5,6 +5,7 @@
  * the other's answer is there, or until the claim is gone without one: then it claims and computes itself. Claims are short and kept up
  * while the computation runs, so that a process that dies costs the others half a second. Where the store cannot be asked, each computes for itself.
  */
+import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { Claim, ClaimStore } from '../store/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
@@ -20,6 +21,8 @@ export interface SharedFlights {
    * @returns when its own are computed; the others land later. Never rejects, as long as `compute` does not.
    */
   fly(feature: Feature, flights: readonly Flight[], options: SharedFlying): Promise<void>
+  /** @returns for each key whether a process computes it for a reader right now; false where that cannot be known. */
+  underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
 }
 
 export interface SharedFlying {
@@ -45,7 +48,7 @@ export function createSharedFlights(options: {
     flights: readonly Flight[],
     { compute }: SharedFlying,
   ): Promise<{ others: Flight[]; own: Promise<void> }> {
-    const wanted = flights.map((flight) => claimOf(feature, flight))
+    const wanted = flights.map(({ key }) => claimOf(feature, key))
     let isOurs: readonly boolean[]
     try {
       isOurs = await claims.claim(wanted, CLAIM_MS)
@@ -115,11 +118,12 @@ export function createSharedFlights(options: {
       if (others.length > 0) void follow(feature, others, flying)
       await own
     },
+    underway: (feature, keys) => claims.taken(keys.map((key) => claimOf(feature, key))).catch(() => keys.map(() => false)),
   }
 }
 
-function claimOf(feature: Feature, flight: Flight): Claim {
-  return { entity: feature.entity, key: flight.key.encoded, field: `${feature.name}@${feature.fingerprint}` }
+function claimOf(feature: Feature, key: EntityKey): Claim {
+  return { entity: feature.entity, key: key.encoded, field: `${feature.name}@${feature.fingerprint}` }
 }
 
 function flownOf({ texts, eventAt, oldestInputAt }: StoredValue): Flown {

@@ -1,6 +1,9 @@
 /** Which features follow when rows come to a source, and for which keys. Pure. */
+import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
-import type { Feature, Registry } from '../definition/model.ts'
+import type { Entity, Feature, Registry } from '../definition/model.ts'
+import type { AppendedRows } from './append.ts'
+import { keyOfRow, keyPositions } from './row-values.ts'
 
 /** Keys by their encoded form; `all`: every key in use, where rows do not tell. */
 export type AffectedKeys = 'all' | ReadonlyMap<string, EntityKey>
@@ -33,4 +36,27 @@ export function mustFollow(feature: Feature): boolean {
 /** Whether values of the feature are kept, so that they can be out of date. */
 export function isKept(feature: Feature): boolean {
   return feature.refresh !== null && feature.refresh.kind !== 'realtime' && Object.keys(feature.inputs).length === 0
+}
+
+/** The keys that rows are about, by when that can be seen. @param lookAt When to look at what is seen from a time on. */
+export function keysByTime(
+  entity: Entity | undefined,
+  { columns, rows, times }: AppendedRows,
+  lookAt: (time: Micros) => Micros,
+): ReadonlyMap<Micros, AffectedKeys> {
+  const positions = entity && keyPositions(entity, columns)
+  const byTime = new Map<Micros, Map<string, EntityKey> | 'all'>()
+  for (const [i, row] of rows.entries()) {
+    const time = times[i] ?? null
+    if (time === null) continue
+    const at = lookAt(time)
+    if (!entity || !positions) byTime.set(at, 'all')
+    else {
+      const key = keyOfRow(entity, positions, row)
+      const keys = byTime.get(at) ?? new Map<string, EntityKey>()
+      byTime.set(at, keys)
+      if (key && keys !== 'all') keys.set(key.encoded, key)
+    }
+  }
+  return byTime
 }

@@ -44,6 +44,8 @@ export interface IngestOptions {
   /** The definitions in use. */
   readonly version: () => RecomputeVersion
   readonly keysInUse: IngestKeys
+  /** After which time other processes have told which keys they use now; null: there are none. */
+  readonly toldWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
@@ -53,12 +55,24 @@ export interface IngestKeys {
   of(feature: Feature): readonly EntityKey[]
   touch(feature: Feature, key: EntityKey): void
   drop(feature: Feature, key: EntityKey): void
+  /** Learn which keys other processes use; undefined: there are none. @throws FabraError store_unavailable */
+  gather(feature: Feature): Promise<void> | undefined
 }
 
 export function createIngest(options: IngestOptions): Ingest {
   const { online, offline, recorder, sourceRows, version, keysInUse, clock, log } = options
   let appends = 0
-  const recomputer = createRecomputer({ version, online, keysInUse: (feature) => keysInUse.of(feature), clock, log })
+  const recomputer = createRecomputer({
+    version,
+    online,
+    toldWithinMs: options.toldWithinMs,
+    async keysInUse(feature) {
+      await keysInUse.gather(feature)
+      return keysInUse.of(feature)
+    },
+    clock,
+    log,
+  })
   const appender = createAppender({
     sourceRows,
     clock,

@@ -7,6 +7,9 @@ import { mustFollow } from './affected.ts'
 /** Keys of one batch. */
 const MAX_BATCH_KEYS = 50_000
 
+/** Keys of a feature that are remembered one by one while a store is down. */
+const MAX_KEYS_WHILE_DOWN = 20_000
+
 export interface Wanted {
   readonly key: EntityKey
   /** A computation as of an earlier time does not count. */
@@ -54,4 +57,15 @@ export function take(lane: Lane): { wanted: Map<string, Wanted>; all: Micros | n
   const wanted = new Map([...lane.keys].slice(0, MAX_BATCH_KEYS))
   for (const encoded of wanted.keys()) lane.keys.delete(encoded)
   return { wanted, all }
+}
+
+/** What was taken waits again, as nothing can be looked up. Nobody is late while a store is down. */
+export function putBack(lane: Lane, { wanted, all }: ReturnType<typeof take>): void {
+  for (const [encoded, one] of wanted) if (!lane.keys.has(encoded)) lane.keys.set(encoded, one)
+  if (all !== null) lane.all = Math.max(lane.all ?? all, all)
+  if (lane.keys.size > MAX_KEYS_WHILE_DOWN) {
+    lane.all = [...lane.keys.values()].reduce((latest, one) => Math.max(latest, one.from), lane.all ?? 0)
+    lane.keys.clear()
+  }
+  lane.since = performance.now()
 }

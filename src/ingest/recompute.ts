@@ -6,7 +6,12 @@
  * the features built on that feature follow. A row that is visible only later waits for its time. A computation that had begun before a
  * row came does not count: its keys go into the next batch.
  *
- * Everything is bounded: where too many keys wait, or wait for too long, `checkRoom` refuses new rows.
+ * Of many processes the one that took the rows computes: values are in the store of all. What the others know is asked of them: which keys are in
+ * use, for rows that name none, and what functions were seen to read. A first value that is being computed somewhere meanwhile may lack
+ * the rows, so its key waits until it is there.
+ *
+ * Everything is bounded: where too many keys wait, or wait for too long, `checkRoom` refuses new rows. While the store of the values is down
+ * nobody is refused for that: what cannot be looked up stays, and is all keys in use when it is too much.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/computations.ts'
@@ -17,11 +22,10 @@ import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Arrival } from '../store/source-rows.ts'
-import { type AffectedKeys, type Dependencies, dependentsOf, isKept, readersOf } from './affected.ts'
+import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected.ts'
 import type { AppendedRows } from './append.ts'
-import { hasWork, type Lane, laneOf, take, type Wanted } from './lanes.ts'
+import { hasWork, type Lane, laneOf, putBack, take, type Wanted } from './lanes.ts'
 import { createLater, type Later } from './later.ts'
-import { keyOfRow, keyPositions } from './row-values.ts'
 
 /** Keys of all features that may wait; more and new rows are refused. */
 const MAX_WAITING_KEYS = 200_000
@@ -34,14 +38,23 @@ const MAX_BATCHES = 2
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 50
 const TIMEOUT_MS = 30_000
+/** What cannot be looked up is tried again after this time. */
+const PAUSE_WHILE_DOWN_MS = 1_000
 /** A key that fails so often in a row is left to the schedule. */
 const MAX_ATTEMPTS = 4
+
+interface Kept {
+  readonly stored: readonly Wanted[]
+  readonly underway: readonly Wanted[]
+}
 
 /** What the definitions in use say. */
 export interface RecomputeVersion extends Dependencies {
   readonly computations: Computations
   /** All keys of an entity that lists them. */
   readonly listKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
+  /** Learn what functions of other processes were seen to read; undefined: nobody is to be asked. Never rejects. */
+  readonly learnSources: () => Promise<void> | undefined
 }
 
 export interface Recomputer {
@@ -66,7 +79,10 @@ export interface Recomputer {
 export interface RecomputerOptions {
   readonly version: () => RecomputeVersion
   readonly online: OnlineStore
-  readonly keysInUse: (feature: Feature) => readonly EntityKey[]
+  /** By any process, as far as they told. @throws FabraError store_unavailable */
+  readonly keysInUse: (feature: Feature) => readonly EntityKey[] | Promise<readonly EntityKey[]>
+  /** After which time other processes have told which keys they use now; null: there are none. */
+  readonly toldWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
@@ -83,32 +99,32 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
   /** One at a time, so that what must follow always finds a place. */
   let easyRuns = false
   let timers = 0
+  let learning = 0
+  const secondLooks = new Set<Timer>()
   let closed = false
   let idlers: (() => void)[] = []
 
   const registry = (): Registry => options.version().registry
 
-  function follow({ source, columns, rows, times }: AppendedRows): void {
-    const version = options.version()
-    const readers = readersOf(version, source.name)
-    if (readers.length === 0) return
+  function follow(appended: AppendedRows): void {
     const now = clock.now()
+    const learnt = options.version().learnSources()
+    if (!learnt) followFrom(appended, now)
+    else {
+      learning++
+      void learnt.then(() => {
+        learning--
+        followFrom(appended, now)
+        settle()
+      })
+    }
+  }
+
+  function followFrom(appended: AppendedRows, now: Micros): void {
+    const version = options.version()
+    const readers = readersOf(version, appended.source.name)
     for (const entity of new Set(readers.map((feature) => feature.entity))) {
-      const definition = version.registry.entities.get(entity)
-      const positions = definition && keyPositions(definition, columns)
-      const byTime = new Map<Micros, Map<string, EntityKey> | 'all'>()
-      for (const [i, row] of rows.entries()) {
-        const time = times[i] ?? null
-        if (time === null) continue
-        const at = time <= now ? now : later.bucketOf(time)
-        if (!definition || !positions) byTime.set(at, 'all')
-        else {
-          const key = keyOfRow(definition, positions, row)
-          const keys = byTime.get(at) ?? new Map<string, EntityKey>()
-          byTime.set(at, keys)
-          if (key && keys !== 'all') keys.set(key.encoded, key)
-        }
-      }
+      const byTime = keysByTime(version.registry.entities.get(entity), appended, (time) => (time <= now ? now : later.bucketOf(time)))
       for (const feature of readers) if (feature.entity === entity) for (const [at, keys] of byTime) add(feature, keys, at)
     }
   }
@@ -177,7 +193,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     if (isEasy) easyRuns = false
     lane.lastMs = performance.now() - started
     lane.running = false
-    schedule(lane, failed ? 1_000 : undefined)
+    schedule(lane, failed ? PAUSE_WHILE_DOWN_MS : undefined)
     void runNext()
   }
 
@@ -187,10 +203,18 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     const feature = version.registry.features.get(lane.name)
     const { wanted, all } = take(lane)
     if (closed || !feature || !isKept(feature)) return false
-    const inUse = all === null ? [] : ((await version.listKeys(feature.entity)) ?? options.keysInUse(feature))
-    for (const key of inUse) wanted.set(key.encoded, { key, from: all ?? 0, attempts: 0 })
-    const kept = await keptOf(feature, [...wanted.values()])
-    const again = await compute(version.computations, feature, kept)
+    let kept: Kept
+    try {
+      const inUse = all === null ? [] : ((await version.listKeys(feature.entity)) ?? (await options.keysInUse(feature)))
+      for (const key of inUse) wanted.set(key.encoded, { key, from: all ?? 0, attempts: 0 })
+      kept = await keptOf(version.computations, feature, [...wanted.values()])
+    } catch (error) {
+      if (!(error instanceof FabraError && error.code === 'store_unavailable')) throw error
+      putBack(lane, { wanted, all })
+      return true
+    }
+    if (all !== null) lookAgain(feature, all, wanted)
+    const again = [...kept.underway, ...(await compute(version.computations, feature, kept.stored))]
     for (const one of again) if (!lane.keys.has(one.key.encoded)) lane.keys.set(one.key.encoded, one)
     if (again.length > 0) lane.since = performance.now()
     const from = Math.max(all ?? 0, ...[...wanted.values()].map((one) => one.from))
@@ -198,15 +222,36 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     return again.some((one) => one.attempts > 0)
   }
 
-  /** Those that have a value, which may be out of date; and not one that is newer than the row. */
-  async function keptOf(feature: Feature, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
+  /** Those that have a value, which may be out of date; and those that are getting their first. */
+  async function keptOf(computations: Computations, feature: Feature, wanted: readonly Wanted[]): Promise<Kept> {
+    const keys = wanted.map((one) => one.key)
+    // In this order: what is underway no longer has been stored.
+    const underway = await computations.underway(feature, keys)
     const stored = await options.online.read(
       feature.entity,
-      wanted.map((one) => one.key.encoded),
+      keys.map((key) => key.encoded),
       [fieldOf(feature)],
       undefined,
     )
-    return wanted.filter((_, i) => stored[i]?.[0] !== undefined)
+    const hasValue = (i: number) => stored[i]?.[0] !== undefined
+    return { stored: wanted.filter((_, i) => hasValue(i)), underway: wanted.filter((_, i) => !hasValue(i) && underway[i]) }
+  }
+
+  /** Keys that were read elsewhere just before the rows came are told of a moment later. */
+  function lookAgain(feature: Feature, from: Micros, done: ReadonlyMap<string, unknown>): void {
+    const { toldWithinMs } = options
+    if (toldWithinMs === null) return
+    const timer = setTimeout(async () => {
+      secondLooks.delete(timer)
+      try {
+        const late = [...(await options.keysInUse(feature))].filter((key) => !done.has(key.encoded))
+        enqueue(feature, new Map(late.map((key) => [key.encoded, key])), from)
+      } catch {
+        enqueue(feature, 'all', from)
+      }
+    }, toldWithinMs)
+    timer.unref()
+    secondLooks.add(timer)
   }
 
   /** @returns those to compute once more. */
@@ -224,20 +269,21 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       if (!one) continue
       if (computed.kind !== 'error') {
         if (asOf < one.from) again.push(one)
-      } else if (one.attempts + 1 < MAX_ATTEMPTS) again.push({ ...one, attempts: one.attempts + 1 })
+      } else if (computed.error.code === 'store_unavailable') again.push({ ...one, attempts: Math.max(1, one.attempts) })
+      else if (one.attempts + 1 < MAX_ATTEMPTS) again.push({ ...one, attempts: one.attempts + 1 })
     }
     return again
   }
 
   function settle(): void {
-    if (timers > 0 || batches > 0 || turns.length > 0) return
+    if (!isIdle()) return
     for (const idler of idlers) idler()
     idlers = []
   }
 
   const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + (lane.mustFollow ? lane.keys.size : 0), 0)
-  const idle = () =>
-    timers === 0 && batches === 0 && turns.length === 0 ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve))
+  const isIdle = () => timers === 0 && batches === 0 && turns.length === 0 && learning === 0
+  const idle = () => (isIdle() ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve)))
 
   return {
     follow,
@@ -257,11 +303,12 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
         for (const feature of readersOf(options.version(), source)) add(feature, 'all', Math.max(visibleAt, clock.now()))
       }
     },
-    isIdle: () => timers === 0 && batches === 0 && turns.length === 0,
+    isIdle,
     idle,
     close() {
       closed = true
       later.close()
+      for (const timer of secondLooks) clearTimeout(timer)
       return idle()
     },
   }

@@ -1,7 +1,7 @@
 /**
  * What processes tell one another: which keys they read, and which were forgotten.
  *
- * Every few seconds the keys read since are written down, each at most once a minute, and fences that others raised are learnt. The process
+ * Twice a second the keys read since are written down, each at most once a minute, and fences that others raised are learnt. The process
  * that refreshes a feature gathers the keys that others read before it begins.
  */
 import type { Clock, Micros } from '../clock.ts'
@@ -13,7 +13,9 @@ import type { Fence, Fences } from '../store/fences.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { type ActiveKeys, keepWarm } from './active-keys.ts'
 
-const SYNC_EVERY_MS = 2_000
+const SYNC_EVERY_MS = 400
+/** After which time a key that was read is nearly always told of. */
+export const TOLD_WITHIN_MS = 600
 /** Clocks of processes differ, and what is read now is told a little later. */
 const OVERLAP: Micros = 120_000_000
 const DAY: Micros = 86_400_000_000
@@ -35,7 +37,7 @@ export interface SharedKeys {
   gather(feature: Feature): Promise<void>
   /** The key is in use no longer, in any process. */
   drop(feature: Feature, key: EntityKey): void
-  /** Tell and learn now; done by itself every two seconds. */
+  /** Tell and learn now; done by itself every 0.4 seconds. */
   sync(): Promise<void>
   start(): void
   /** Tells the rest. */

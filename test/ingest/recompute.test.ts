@@ -1,8 +1,10 @@
 import { expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Feature } from '../../src/definition/model.ts'
+import { FabraError } from '../../src/errors.ts'
 import { createRecomputer, type Recomputer } from '../../src/ingest/recompute.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
+import type { OnlineStore } from '../../src/store/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { until } from '../support/until.ts'
 
@@ -14,11 +16,21 @@ interface RecomputeBench extends AsyncDisposable {
   add(name: string, keys: readonly string[] | 'all', visibleAt?: number): void
 }
 
-async function open(features: WrittenBench['features'] = { count: { refresh: '1h' } }): Promise<RecomputeBench> {
-  const bench = await openBench({ features })
+async function open(
+  features: WrittenBench['features'] = { count: { refresh: '1h' } },
+  wrapOnline: (store: OnlineStore) => OnlineStore = (store) => store,
+): Promise<RecomputeBench> {
+  const bench = await openBench({ features, wrapOnline })
   const { online, activeKeys } = bench.parts()
   const version = () => bench.version().ingest
-  const recomputer = createRecomputer({ version, online, keysInUse: activeKeys.of, clock: bench.clock, log: silentLogger })
+  const recomputer = createRecomputer({
+    version,
+    online,
+    keysInUse: activeKeys.of,
+    toldWithinMs: null,
+    clock: bench.clock,
+    log: silentLogger,
+  })
   const feature = (name: string) => {
     const found = bench.registry.features.get(name)
     if (!found) throw new Error(`No feature ${name}.`)
@@ -80,6 +92,53 @@ test('a computation that had begun before the row does not count: the key is com
   await running
   await recomputer.idle()
   expect((await bench.read('count')).value).toBe(2)
+})
+
+test('a first value that was being computed when the row came is computed once more', async () => {
+  await using open_ = await open()
+  const { bench, recomputer, add } = open_
+  const gate = Promise.withResolvers<void>()
+  let events = 1
+  bench.programme.set('count', async () => {
+    const seen = events
+    await gate.promise
+    return seen
+  })
+  const first = bench.read('count')
+  await until('the computation', 5_000, async () => (bench.programme.count('count') === 1 ? true : undefined))
+  bench.clock.advance('1s')
+  events = 2
+  add('count', ['u1', 'stranger'])
+  await Bun.sleep(30)
+  gate.resolve()
+  expect(await first).toMatchObject({ value: 1 })
+  await recomputer.idle()
+  expect(await bench.read('count')).toMatchObject({ value: 2, servedFrom: 'online' })
+  expect(bench.programme.count('count', 'stranger')).toBe(0)
+})
+
+test('keys wait while the store of the values is down, refuse no rows, and follow when it is back', async () => {
+  const down = { is: false }
+  const failing = () => new FabraError('store_unavailable', 'down')
+  await using open_ = await open(undefined, (store) => ({
+    ...store,
+    read: (...given) => (down.is ? Promise.reject(failing()) : store.read(...given)),
+  }))
+  const { bench, recomputer, add } = open_
+  for (const key of ['u1', 'u2', 'u3']) await bench.read('count', key)
+  bench.clock.advance('1m')
+  down.is = true
+  add('count', ['u1'])
+  add(
+    'count',
+    Array.from({ length: 30_000 }, (_, i) => `u${i}`),
+  )
+  await Bun.sleep(30)
+  recomputer.checkRoom()
+  expect(recomputer.isIdle()).toBe(false)
+  down.is = false
+  await recomputer.idle()
+  expect(['u1', 'u2', 'u3', 'u4'].map((key) => bench.programme.count('count', key))).toEqual([2, 2, 2, 0])
 })
 
 test('a key that fails is tried again, and in the end left to the schedule', async () => {

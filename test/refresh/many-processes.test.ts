@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
+import { createRecomputer } from '../../src/ingest/recompute.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { failure } from '../support/programmable-executor.ts'
 import { askRedis, emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
@@ -165,6 +167,34 @@ describe('of two processes', () => {
       5_000,
       async () => ((await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]).length === 0 || undefined,
     )
+  })
+
+  test('a first value that one computes while rows come to the other is computed once more', async () => {
+    const [a, b] = await two({ f: {} })
+    const gate = Promise.withResolvers<void>()
+    let events = 1
+    a.programme.set('f', async () => {
+      const seen = events
+      await gate.promise
+      return seen
+    })
+    b.programme.set('f', () => events)
+    const first = a.read('f')
+    await until('the computation', 5_000, async () => (a.programme.count('f') === 1 ? true : undefined))
+    advance('1s')
+    events = 2
+    const { online } = b.parts()
+    const version = () => b.version().ingest
+    const recomputer = createRecomputer({ version, online, keysInUse: () => [], toldWithinMs: null, clock: b.clock, log: silentLogger })
+    const [feature, user] = [b.registry.features.get('f'), b.registry.entities.get('User')]
+    if (!feature || !user) throw new Error('There is no f.')
+    recomputer.add(feature, new Map([['u1', entityKey(user, ['u1'])]]), b.clock.now())
+    await Bun.sleep(50)
+    gate.resolve()
+    expect(await first).toMatchObject({ value: 1 })
+    await recomputer.idle()
+    expect(await a.read('f')).toMatchObject({ value: 2, servedFrom: 'online' })
+    await recomputer.close()
   })
 
   test('when the one that computes a key fails, the other tries', async () => {

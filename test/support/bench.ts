@@ -224,7 +224,18 @@ async function start(
   const recorder = await createRecorder({ online, offline, clock, onProblem: say })
   const activeKeys = createActiveKeys(clock, { collect: common !== undefined })
   const schedule = createSchedule()
-  const shared = { online, offline, recorder, activeKeys, claims: common?.claims ?? null, schedule, runs: createRuns(), clock, log }
+  const shared = {
+    online,
+    offline,
+    recorder,
+    activeKeys,
+    claims: common?.claims ?? null,
+    seenSources: null,
+    schedule,
+    runs: createRuns(),
+    clock,
+    log,
+  }
   // What only the executor needs; the programme takes its place.
   const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
   const running = {
@@ -238,12 +249,13 @@ async function start(
   const version = () => running.version.ingest
   const keysInUse: IngestKeys = {
     ...activeKeys,
+    gather: (feature) => running.shared?.gather(feature),
     drop(feature, key) {
       activeKeys.drop(feature, key)
       running.shared?.drop(feature, key)
     },
   }
-  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, clock, log })
+  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, toldWithinMs: null, clock, log })
   if (common) {
     running.shared = createSharedKeys({
       store: common.activeKeys,

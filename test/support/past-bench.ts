@@ -53,7 +53,14 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
   if (definitions.problems.length > 0) throw new Error(JSON.stringify(definitions.problems))
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const stores = { runtime, sourceStore, offline, online, recorder, clock, log }
-  const parts: Parts = { ...stores, activeKeys: createActiveKeys(clock), claims: null, schedule: createSchedule(), runs: createRuns() }
+  const parts: Parts = {
+    ...stores,
+    activeKeys: createActiveKeys(clock),
+    claims: null,
+    seenSources: null,
+    schedule: createSchedule(),
+    runs: createRuns(),
+  }
   const made: { executor?: Executor } = {}
   const { serving } = createVersion(parts, definitions, (...given) => {
     made.executor = createExecutor(...given)

@@ -1,6 +1,6 @@
 import type { Claim, ClaimStore } from '../claim-store.ts'
 import type { RedisConnection } from './connection.ts'
-import { CLAIM, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './scripts.ts'
+import { CLAIM, CLAIMED, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './scripts.ts'
 
 /** Claims in one script. */
 const STEP = 200
@@ -18,6 +18,7 @@ export function createRedisClaimStore(connection: RedisConnection, holder: strin
   }
   return {
     claim: async (claims, ttlMs) => (await each(CLAIM, claims, ttlMs)).map((answer) => answer === 1),
+    taken: async (claims) => (await each(CLAIMED, claims)).map((answer) => answer === 1),
     async extend(claims, ttlMs) {
       await each(EXTEND_CLAIM, claims, ttlMs)
     },

@@ -123,6 +123,15 @@ end
 return answers
 `)
 
+/** Returns 1 or 0 for each of KEYS. */
+export const CLAIMED = script(`
+local answers = {}
+for i = 1, #KEYS do
+  answers[i] = redis.call('EXISTS', KEYS[i])
+end
+return answers
+`)
+
 export const EXTEND_CLAIM = script(`
 local answers = {}
 for i = 1, #KEYS do

@@ -1,0 +1,112 @@
+/** Events that one replica takes, of keys that only another one has served: two servers over one PostgreSQL and one Redis. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { SQL } from 'bun'
+import { type App, openApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
+import { type ProductionServers, startProduction } from '../support/production.ts'
+import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { until } from '../support/until.ts'
+
+// A PostgreSQL cluster is created.
+setDefaultTimeout(60_000)
+
+const FEATURES = `
+import { entity, feature, source } from "fabra";
+export const User = entity("User", { key: "user_id" });
+export const orders = source("orders", { timestamp: "ordered_at" });
+export const rates = source("rates", { timestamp: "set_at" });
+export const visits = source("visits", { timestamp: "at", delay: "1s" });
+export const spent = feature({ entity: User, refresh: "1h", type: "int", sql: "SELECT COALESCE(SUM(amount), 0) FROM orders WHERE user_id = $user_id" });
+export const spent_twice = feature({ entity: User, refresh: "1h", type: "int", uses: [spent] }, async (user, { get }) => 2 * (await get(spent)));
+export const in_euros = feature({ entity: User, refresh: "1h", type: "int",
+  sql: "SELECT COALESCE(SUM(o.amount * r.rate), 0)::bigint FROM orders o JOIN rates r ON r.currency = 'EUR' WHERE o.user_id = $user_id" });
+export const by_function = feature({ entity: User, refresh: "1h", type: "int" }, async (user, { db }) =>
+  Number(await db.fetchval("SELECT COUNT(*) FROM orders WHERE user_id = $1", user)));
+export const visited = feature({ entity: User, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM visits WHERE user_id = $user_id" });
+`
+const TABLES = `
+CREATE TABLE orders (user_id text, amount bigint, ordered_at timestamptz);
+CREATE TABLE rates (currency text, rate bigint, set_at timestamptz);
+CREATE TABLE visits (user_id text, at timestamptz);
+INSERT INTO orders VALUES ('u1', 10, '2026-01-01T00:00:00Z');
+INSERT INTO rates VALUES ('EUR', 2, '2026-01-01T00:00:00Z')`
+const LIMIT_MS = 5_000
+
+let servers: ProductionServers
+let folder: ProjectFolder
+let replicas: readonly Replica[]
+
+interface Replica {
+  read(name: string, user?: string): Promise<unknown>
+  append(source: string, row: object): Promise<void>
+  close(): Promise<void>
+}
+
+beforeAll(async () => {
+  servers = await startProduction()
+})
+afterAll(() => servers[Symbol.asyncDispose]())
+beforeEach(async () => {
+  folder = projectFolder({ 'features.ts': FEATURES })
+  const addresses = await servers.fresh()
+  await using sql = new SQL(addresses.FABRA_POSTGRES_URL, { max: 1 })
+  await sql.unsafe(TABLES)
+  replicas = [await replica('a', addresses), await replica('b', addresses)]
+})
+afterEach(async () => {
+  await Promise.all(replicas.map((one) => one.close()))
+  folder[Symbol.dispose]()
+})
+
+async function replica(name: string, addresses: Readonly<Record<string, string>>): Promise<Replica> {
+  const env = { ...addresses, FABRA_DATA_DIR: join(folder.path, name), FABRA_PORT: '0' }
+  const config = readConfig(env, { cwd: folder.path, terminal: false })
+  const app: App = await openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
+  const { url } = await app.listen()
+  return {
+    async read(feature, user = 'u1') {
+      const response = await fetch(`${url}/v1/features/${feature}?user_id=${user}`)
+      return ((await response.json()) as { value: unknown }).value
+    },
+    async append(source, row) {
+      const response = await fetch(`${url}/v1/sources/${source}/rows`, { method: 'POST', body: JSON.stringify({ rows: [row] }) })
+      expect(response.status).toBe(200)
+    },
+    close: () => app.close(),
+  }
+}
+
+const two = (): readonly [Replica, Replica] => {
+  const [a, b] = replicas
+  if (!a || !b) throw new Error('There are no two replicas.')
+  return [a, b]
+}
+const now = () => new Date().toISOString()
+
+test.each([
+  ['a query', 'spent', 10, 15],
+  ['a feature built on one', 'spent_twice', 20, 30],
+  ['a function that reads the source', 'by_function', 1, 2],
+])('%s follows an event that another replica takes', async (_, feature, before, after) => {
+  const [a, b] = two()
+  expect(await b.read(feature)).toBe(before)
+  await a.append('orders', { user_id: 'u1', amount: 5, ordered_at: now() })
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read(feature)) === after ? true : undefined))
+  expect(await a.read(feature)).toBe(after)
+})
+
+test('a row that tells of no key reaches keys in use at any replica, just now too', async () => {
+  const [a, b] = two()
+  expect(await b.read('in_euros')).toBe(20)
+  await a.append('rates', { currency: 'EUR', rate: 1, set_at: now() })
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('in_euros')) === 30 ? true : undefined))
+})
+
+test('a row that is visible only later reaches a key that another replica served meanwhile', async () => {
+  const [a, b] = two()
+  await a.append('visits', { user_id: 'u1', at: now() })
+  expect(await b.read('visited')).toBe(0)
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('visited')) === 1 ? true : undefined))
+})
