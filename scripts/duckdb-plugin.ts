@@ -17,37 +17,53 @@ export function embedDuckdb(options: { folder: string; level: number }): BunPlug
   return {
     name: 'embed-duckdb',
     setup(build) {
+      const files = nativeFiles(options)
       build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({ path: 'native-library', namespace: 'embed-duckdb' }))
-      build.onLoad({ filter: /.*/, namespace: 'embed-duckdb' }, () => ({ loader: 'js', contents: virtualModule(options) }))
+      build.onLoad({ filter: /.*/, namespace: 'embed-duckdb' }, () => ({ loader: 'js', contents: virtualModule(files) }))
+      // The module's text goes into the source map: it says where its files are in words that are the same on every machine.
+      build.onResolve({ filter: /^embedded:/ }, ({ path }) => ({ path: placeOf(path, files) }))
     },
   }
 }
 
-function virtualModule(options: { folder: string; level: number }): string {
-  const { folder } = options
-  const files = readdirSync(folder)
+interface NativeFile {
+  readonly name: string
+  readonly bytes: Uint8Array
+  /** Of the compressed file. */
+  readonly path: string
+}
+
+function nativeFiles({ folder, level }: { folder: string; level: number }): readonly NativeFile[] {
+  return readdirSync(folder)
     .filter((name) => NATIVE_FILE.test(name))
     .sort()
-    .map((name) => ({ name, bytes: readFileSync(join(folder, name)) }))
+    .map((name) => {
+      const bytes = readFileSync(join(folder, name))
+      return { name, bytes, path: compressed(bytes, level) }
+    })
+}
+
+function virtualModule(files: readonly NativeFile[]): string {
   const fingerprint = createHash('sha256')
-  const imports: string[] = []
-  const entries: { name: string; source: string }[] = []
-  for (const [index, { name, bytes }] of files.entries()) {
-    fingerprint.update(bytes)
-    imports.push(`import file${index} from ${JSON.stringify(compressed(bytes, options.level))} with { type: 'file' }`)
-    entries.push({ name, source: `{ name: ${JSON.stringify(name)}, path: file${index}, size: ${bytes.length} }` })
-  }
-  const addon = entries.find((entry) => entry.name.endsWith('.node'))
-  if (!addon) throw new Error(`No .node file in ${folder}. Run scripts/setup.`)
-  const libraries = entries.filter((entry) => entry !== addon)
+  for (const { bytes } of files) fingerprint.update(bytes)
+  const entryOf = (file: NativeFile) =>
+    `{ name: ${JSON.stringify(file.name)}, path: file${files.indexOf(file)}, size: ${file.bytes.length} }`
+  const addon = files.find((file) => file.name.endsWith('.node'))
+  if (!addon) throw new Error("DuckDB's package holds no .node file. Run scripts/setup.")
+  const libraries = files.filter((file) => file !== addon)
   return [
-    ...imports,
-    `import { cacheFolders, loadNative } from ${JSON.stringify(join(PROJECT, 'src/store/duckdb/native.ts'))}`,
+    ...files.map(({ name }, index) => `import file${index} from ${JSON.stringify(`embedded:${name}`)} with { type: 'file' }`),
+    "import { cacheFolders, loadNative } from 'embedded:native.ts'",
     'export default loadNative(',
-    `  { fingerprint: '${fingerprint.digest('hex').slice(0, 16)}', addon: ${addon.source}, libraries: [${libraries.map((entry) => entry.source)}] },`,
+    `  { fingerprint: '${fingerprint.digest('hex').slice(0, 16)}', addon: ${entryOf(addon)}, libraries: [${libraries.map(entryOf)}] },`,
     '  cacheFolders(process.env),',
     ')',
   ].join('\n')
+}
+
+function placeOf(specifier: string, files: readonly NativeFile[]): string {
+  const name = specifier.slice('embedded:'.length)
+  return files.find((file) => file.name === name)?.path ?? join(PROJECT, 'src/store/duckdb', name)
 }
 
 /** @returns the path of the compressed file, whose name says what is in it: building again takes it from there. */
