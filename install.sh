@@ -29,17 +29,20 @@ system() {
   printf '%s-%s' "$os" "$arch"
 }
 
+# One line of ours for whatever goes wrong, with the program's own words in it.
 fetch() {
   case "$1" in
-    /*) cp "$1" "$2" || die "cannot read $1." ;;
+    /*) said=$(cp "$1" "$2" 2>&1) || die "cannot read $1." ;;
     *)
-      if has curl; then curl -fsSL --retry 2 --connect-timeout 10 -o "$2" "$1" || die "cannot download $1."
-      elif has wget; then wget -q -T 30 -O "$2" "$1" || die "cannot download $1."
+      if has curl; then said=$(curl -fsSL --retry 2 --connect-timeout 10 --speed-limit 1 --speed-time 60 -o "$2" "$1" 2>&1) || die "cannot download $1: $(reason_in "$said")"
+      elif has wget; then said=$(wget -nv -t 2 -T 30 -O "$2" "$1" 2>&1) || die "cannot download $1: $(reason_in "$said")"
       else die 'neither curl nor wget is here. Install one of them.'
       fi
       ;;
   esac
 }
+
+reason_in() { printf '%s\n' "$1" | grep . | tail -n 1 | grep . || echo 'the connection broke off.'; }
 
 sum_of() {
   if has sha256sum; then sha256sum "$1" | cut -d ' ' -f 1
@@ -50,30 +53,35 @@ sum_of() {
 
 main() {
   from=${FABRA_RELEASE:-@RELEASE@}
+  from=${from%/}
   case "$from" in @*) die 'FABRA_RELEASE is not set. Set it to the address of a release.' ;; esac
-  to=${FABRA_INSTALL_DIR:-${HOME:?set HOME or FABRA_INSTALL_DIR}/.local/bin}
+  [ -n "${FABRA_INSTALL_DIR:-${HOME:-}}" ] || die 'neither HOME nor FABRA_INSTALL_DIR is set.'
+  to=${FABRA_INSTALL_DIR:-$HOME/.local/bin}
   system=$(system)
-  work=$(mktemp -d "${TMPDIR:-/tmp}/fabra-install.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
+  has tar || die 'tar is not here. Install it.'
+  new="$to/.fabra.$$"
+  work=$(mktemp -d "${TMPDIR:-/tmp}/fabra-install.XXXXXX" 2>/dev/null) || die "cannot write to ${TMPDIR:-/tmp}. Set TMPDIR to a folder of yours."
+  trap 'rm -rf "$work" "$new" 2>/dev/null' EXIT
   trap 'exit 1' HUP INT TERM
 
-  fetch "${from%/}/SHA256SUMS" "$work/SHA256SUMS"
+  fetch "$from/SHA256SUMS" "$work/SHA256SUMS"
   line=$(grep -E "^[0-9a-f]{64} [ *]fabra-[^/]*-$system\.tar\.gz$" "$work/SHA256SUMS" | head -n 1) || true
-  [ -n "$line" ] || die "SHA256SUMS names no archive for $system."
+  [ -n "$line" ] || die "$from/SHA256SUMS names no archive for $system. Nothing was installed."
   wanted=${line%% *}
   name=${line##*[ *]}
 
   say "downloading $name"
-  fetch "${from%/}/$name" "$work/$name"
+  fetch "$from/$name" "$work/$name"
   actual=$(sum_of "$work/$name")
   [ "$actual" = "$wanted" ] || die "$name is not what SHA256SUMS says ($actual, not $wanted). Nothing was installed."
 
-  tar -xzf "$work/$name" -C "$work" fabra || die "$name holds no fabra."
-  mkdir -p "$to" || die "cannot make $to. Set FABRA_INSTALL_DIR to a folder of yours."
-  # In place by a rename: a running fabra keeps the old file, and nobody sees half of one.
-  new="$to/.fabra.$$"
-  { cp "$work/fabra" "$new" && chmod 755 "$new" && mv -f "$new" "$to/fabra"; } || { rm -f "$new"; die "cannot write to $to. Set FABRA_INSTALL_DIR to a folder of yours."; }
-  version=$("$to/fabra" version) || die "$to/fabra does not run here. On a slim Linux install libstdc++6."
+  tar -xzf "$work/$name" -C "$work" fabra 2>/dev/null || die "$name holds no fabra. Nothing was installed."
+  [ ! -d "$to/fabra" ] || die "$to/fabra is a folder. Nothing was installed."
+  mkdir -p "$to" 2>/dev/null || die "cannot make $to. Set FABRA_INSTALL_DIR to a folder of yours."
+  # Tried where it will be, then put in place by a rename: a running fabra keeps the old file, and nobody sees half of one.
+  { cp "$work/fabra" "$new" && chmod 755 "$new"; } 2>/dev/null || die "cannot write to $to. Set FABRA_INSTALL_DIR to a folder of yours."
+  version=$("$new" version 2>/dev/null) || die "$name does not run here: on a slim Linux install libstdc++6. Nothing was installed."
+  mv -f "$new" "$to/fabra" 2>/dev/null || die "cannot replace $to/fabra. Nothing was installed."
   say "installed fabra $version in $to"
   case ":$PATH:" in
     *":$to:"*) ;;

@@ -1,6 +1,6 @@
 /** install.sh, with a small stand-in for the executable: what it takes, what it refuses, what it leaves. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tarGz } from '../../src/cli/tar.ts'
 import { temporaryFolder } from '../support/binary.ts'
@@ -38,18 +38,96 @@ const installed = () => join(folder, '.local/bin/fabra')
 /** The release, and nothing that was left behind. */
 const left = () => readdirSync(folder).sort()
 
+/** A folder with what a plain system has, but for some programs. */
+function pathWithout(...missing: string[]): string {
+  const programs = join(folder, 'programs')
+  rmSync(programs, { recursive: true, force: true })
+  mkdirSync(programs)
+  const wanted = [
+    'sh',
+    'uname',
+    'curl',
+    'wget',
+    'tar',
+    'gzip',
+    'sha256sum',
+    'shasum',
+    'cut',
+    'grep',
+    'head',
+    'tail',
+    'mktemp',
+    'rm',
+    'mkdir',
+    'cp',
+    'chmod',
+    'mv',
+  ]
+  for (const name of wanted.filter((one) => !missing.includes(one))) {
+    const found = Bun.which(name)
+    if (found) symlinkSync(found, join(programs, name))
+  }
+  return programs
+}
+
+function serve(answer: (path: string) => Response) {
+  return Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: (request) => answer(join(release, new URL(request.url).pathname)) })
+}
+
+/** Hangs up in the middle of the archive, each time. */
+function serveHalf() {
+  const sums = readFileSync(join(release, 'SHA256SUMS'))
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(socket, request) {
+        const body = request.toString().includes('SHA256SUMS') ? sums : Buffer.from('half')
+        const length = request.toString().includes('SHA256SUMS') ? sums.length : 1000
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`)
+        socket.end()
+      },
+    },
+  })
+  return { url: `http://127.0.0.1:${listener.port}`, [Symbol.dispose]: () => listener.stop(true) }
+}
+
 describe('install.sh', () => {
   test('installs from a server what SHA256SUMS names, for this user, and says how to reach it', async () => {
-    using server = Bun.serve({
-      port: 0,
-      hostname: '127.0.0.1',
-      fetch: (request) => new Response(Bun.file(join(release, new URL(request.url).pathname))),
-    })
-    const { exitCode, stderr } = await install({ FABRA_RELEASE: `http://127.0.0.1:${server.port}/` })
+    using server = serve((path) => new Response(Bun.file(path)))
+    const { exitCode, stderr } = await install({ FABRA_RELEASE: `${server.url}` })
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining('installed fabra 1.2.3 in') })
     expect(stderr).toContain('add it to your PATH')
     expect(Bun.spawnSync([installed()]).stdout.toString()).toBe('1.2.3\n')
     expect(left()).toEqual(['.local', 'release'])
+  })
+
+  test('takes wget where there is no curl, and names both where there is neither', async () => {
+    using server = serve((path) => new Response(Bun.file(path)))
+    const from = { FABRA_RELEASE: `${server.url}` }
+    expect(await install({ ...from, PATH: pathWithout('curl', 'wget') })).toEqual({
+      exitCode: 1,
+      stderr: 'install: neither curl nor wget is here. Install one of them.\n',
+    })
+    expect(await install({ ...from, PATH: pathWithout('curl') })).toMatchObject({ exitCode: 0 })
+    expect(Bun.spawnSync([installed()]).stdout.toString()).toBe('1.2.3\n')
+  })
+
+  test.each(['curl', 'wget'])('says in one line what could not be downloaded with %s, and leaves nothing', async (program) => {
+    const PATH = pathWithout(program === 'curl' ? 'wget' : 'curl')
+    using empty = serve(() => new Response('no', { status: 404 }))
+    expect(await install({ PATH, FABRA_RELEASE: `${empty.url}` })).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(/^install: cannot download http:\S+\/SHA256SUMS: .*404.*\n$/),
+    })
+    using broken = serveHalf()
+    expect(await install({ PATH, FABRA_RELEASE: broken.url })).toEqual({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /^install: downloading .*\ninstall: (cannot download http:\S+: .+|.* is not what SHA256SUMS says .*)\n$/,
+      ),
+    })
+    expect(left()).toEqual(['programs', 'release'])
   })
 
   test('replaces an older one, and writes elsewhere when asked', async () => {
@@ -77,13 +155,31 @@ describe('install.sh', () => {
       exitCode: 1,
       stderr: expect.stringContaining('cannot read /nowhere/SHA256SUMS'),
     })
-    publish('#!/bin/sh\necho 1.2.3\n')
-    writeFileSync(join(folder, 'file'), '')
-    expect(await install({ FABRA_INSTALL_DIR: join(folder, 'file') })).toMatchObject({
-      exitCode: 1,
-      stderr: expect.stringContaining('Set FABRA_INSTALL_DIR'),
-    })
     expect(existsSync(installed())).toBe(false)
+  })
+
+  test('says in one line that a folder cannot be written', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    // Unlike permissions, these stop root as well.
+    for (const [place, says] of [
+      [join(folder, 'file'), 'cannot make'],
+      ['/proc/nowhere', 'cannot make'],
+      ['/proc', 'cannot write to'],
+    ] as const) {
+      expect(await install({ FABRA_INSTALL_DIR: place })).toEqual({
+        exitCode: 1,
+        stderr: `install: downloading ${NAME}\ninstall: ${says} ${place}. Set FABRA_INSTALL_DIR to a folder of yours.\n`,
+      })
+    }
+    expect(left()).toEqual(['file', 'release'])
+  })
+
+  test('leaves the old one where the new one does not run', async () => {
+    await install()
+    publish('#!/bin/sh\nexit 1\n')
+    expect(await install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not run here') })
+    expect(Bun.spawnSync([installed()]).stdout.toString()).toBe('1.2.3\n')
+    expect(readdirSync(join(folder, '.local/bin'))).toEqual(['fabra'])
   })
 
   test('does nothing when the download of the script itself broke off', async () => {
