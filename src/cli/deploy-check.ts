@@ -5,6 +5,7 @@ import { parseEnv } from 'node:util'
 import { InvalidDefinitions, problemText } from '../definition/problems.ts'
 import type { Deployment } from '../deploy/platform.ts'
 import type { CliContext } from './context.ts'
+import type { Stray } from './project-imports.ts'
 import type { CliProcess } from './run.ts'
 
 interface Failure {
@@ -16,6 +17,7 @@ interface Failure {
 interface Checked {
   /** Absolute. */
   readonly definitions: readonly string[]
+  readonly strays: readonly Stray[]
   /** For people. */
   readonly platform: string
 }
@@ -25,6 +27,7 @@ export async function checkDeployment(plan: Deployment, checked: Checked, contex
   const failures = [
     ...missingSettings(plan, checked.platform, context, host),
     ...(await definitionProblems(checked.definitions, context, host)),
+    ...checked.strays.map(({ message, hint }) => ({ subject: 'image', message, hint })),
   ]
   if (failures.length > 0) context.setExitCode(1)
   if (context.json) {

@@ -1,6 +1,6 @@
 /** What of the user's folder goes into an image, and what installs its packages. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { PackageManager, ProjectEntries } from '../deploy/platform.ts'
 import { FabraError } from '../errors.ts'
 import type { FileToWrite } from './write-files.ts'
@@ -58,11 +58,24 @@ export function packageManager(folder: string): PackageManager | null {
   if (!existsSync(path)) return null
   const wanted = dependenciesIn(path)
   if (wanted.length === 0) return null
-  const lock = Object.keys(LOCKS).find((name) => existsSync(join(folder, name)))
-  if (lock) return LOCKS[lock] ?? null
+  const found = managerOf(folder)
+  if (found) return found
   throw new FabraError('bad_usage', `package.json asks for ${wanted.slice(0, 3).join(', ')}, and no lock file says which versions.`, {
     hint: 'Make one: npm install --package-lock-only',
   })
+}
+
+/** By the lock file that is there. */
+export function managerOf(folder: string): PackageManager | undefined {
+  return LOCKS[Object.keys(LOCKS).find((name) => existsSync(join(folder, name))) ?? '']
+}
+
+/** Where a folder is in its git repository, with forward slashes; empty at its top, and outside of any. */
+export function pathInRepository(folder: string): string {
+  for (let top = folder; ; top = dirname(top)) {
+    if (existsSync(join(top, '.git'))) return relative(top, folder).replaceAll('\\', '/')
+    if (top === dirname(top)) return ''
+  }
 }
 
 function dependenciesIn(path: string): string[] {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** 192 random bits in letters that stand in addresses and shells as they are. */
+/** 192 random bits in letters that stand in addresses, shells and command lines as they are, wherever they begin. */
 export function randomSecret(): string {
-  return randomBytes(24).toString('base64url')
+  return randomBytes(24).toString('hex')
 }

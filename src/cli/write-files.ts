@@ -31,11 +31,16 @@ export function stateOf(folder: string, file: FileToWrite): FileState {
 
 /**
  * @param options.force Replace what is different.
+ * @param options.hint What to do about files in the way.
  * @returns what was done, in the order given.
  * @throws FabraError file_exists naming every file in the way; io_failed. Nothing was changed then.
  */
-export function writeFiles(folder: string, files: readonly FileToWrite[], options: { readonly force: boolean }): FileState[] {
-  const states = options.force ? files.map((file) => stateOf(folder, file)) : refuseDifferent(folder, files)
+export function writeFiles(
+  folder: string,
+  files: readonly FileToWrite[],
+  options: { readonly force: boolean; readonly hint?: string },
+): FileState[] {
+  const states = options.force ? files.map((file) => stateOf(folder, file)) : refuseDifferent(folder, files, options.hint)
   const undo: (() => void)[] = []
   try {
     const drafts = files.flatMap((file, i) => (states[i] === 'new' || states[i] === 'different' ? [draft(folder, file, undo)] : []))
@@ -52,13 +57,15 @@ export function writeFiles(folder: string, files: readonly FileToWrite[], option
   return states
 }
 
+const IN_THE_WAY = 'See what would change with --diff; replace them with --force.'
+
 /** @throws FabraError file_exists naming every file that would be replaced. */
-export function refuseDifferent(folder: string, files: readonly FileToWrite[]): FileState[] {
+export function refuseDifferent(folder: string, files: readonly FileToWrite[], hint = IN_THE_WAY): FileState[] {
   const states = files.map((file) => stateOf(folder, file))
   const inTheWay = files.filter((_, i) => states[i] === 'different').map((file) => file.path)
   if (inTheWay.length === 0) return states
   throw new FabraError('file_exists', `${folder} already has ${inTheWay.join(', ')} with other contents. Nothing was written.`, {
-    hint: 'See what would change with --diff; replace them with --force.',
+    hint,
   })
 }
 

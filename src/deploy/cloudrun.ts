@@ -117,7 +117,7 @@ function next(options: DeployOptions): Deployment['next'] {
     googleProject === null
       ? `sed "s/${PROJECT.replace('$', '[$]')}/$PROJECT_ID/g" service.yaml | gcloud run services replace - --region ${region}`
       : `gcloud run services replace service.yaml --region ${region}${flags}`
-  const apis = ['run', 'artifactregistry', 'cloudbuild', 'secretmanager'].map((api) => `${api}.googleapis.com`).join(' ')
+  const apis = ['run', 'compute', 'artifactregistry', 'cloudbuild', 'secretmanager'].map((api) => `${api}.googleapis.com`).join(' ')
   const words = {
     FABRA_POSTGRES_URL: 'paste the address of your PostgreSQL (Cloud SQL at its private address)',
     FABRA_REDIS_URL: 'paste the address of your Redis (Memorystore)',

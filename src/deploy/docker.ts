@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are references that others resolve.
 import { imageFiles } from './dockerfile.ts'
 import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, PORT, STOP_SECONDS } from './platform.ts'
-import { environmentFile, postgresService, redisService, stackVolumes } from './stack.ts'
+import { environmentText, postgresService, redisService, stackSettings, stackVolumes } from './stack.ts'
 import { type Data, yamlText } from './text.ts'
 
 export const docker: Platform = {
@@ -16,19 +16,26 @@ export const docker: Platform = {
     files: [
       ...imageFiles(options),
       { path: 'compose.yaml', text: yamlText(header(options), compose(options)) },
-      { path: '.env', text: environmentFile({ secret: options.secret, addresses: null }), mode: 0o600, ifMissing: true },
+      {
+        path: '.env',
+        text: environmentText(stackSettings({ postgres: options.secret(), redis: options.secret() })),
+        mode: 0o600,
+        ifMissing: true,
+      },
     ],
     next: next(options),
     secrets: ['FABRA_API_KEYS'],
   }),
 }
 
-function compose({ name, version, replicas }: DeployOptions): Data {
+function compose({ name, version, replicas, arch }: DeployOptions): Data {
   return {
     services: {
       fabra: {
         image: `${name}:${version}`,
         build: { context: '.' },
+        // What the executable in it is for, whatever the machine that builds.
+        platform: arch === 'arm64' ? 'linux/arm64' : 'linux/amd64',
         restart: 'unless-stopped',
         // Only this machine: put a proxy with a certificate in front.
         ports: [`127.0.0.1:${replicas === 1 ? PORT : `${PORT}-${PORT + replicas - 1}`}:${PORT}`],

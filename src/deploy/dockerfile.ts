@@ -42,6 +42,12 @@ const INSTALLERS: Readonly<Record<PackageManager, Installer>> = {
   },
 }
 
+/** For a machine that is no image. */
+export function installCommand(packages: PackageManager): string {
+  const { environment, command } = INSTALLERS[packages]
+  return [...(environment ? ['env', environment] : []), ...command].join(' ')
+}
+
 export interface ImageNeeds {
   /** Where nothing else makes /tmp writable while the root file system is read-only. */
   readonly temporaryVolume: boolean

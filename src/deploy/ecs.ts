@@ -22,7 +22,8 @@ export const ecs: Platform = {
   name: 'ecs',
   title: 'AWS ECS',
   regions: regionsOf('ecs', 'us-east-1'),
-  nameRule: nameRule(32),
+  // At least two letters: the registry of images takes no less.
+  nameRule: nameRule(32, 2),
   archs: ['x64', 'arm64'],
   maxReplicas: 100,
   needsImage: true,

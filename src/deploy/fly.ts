@@ -3,6 +3,9 @@ import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, 
 import { regionsOf } from './regions.ts'
 import { type Data, tomlText } from './text.ts'
 
+/** Where there is no managed PostgreSQL, the nearest place that has it. */
+const POSTGRES_NEAR: Readonly<Record<string, string>> = { ewr: 'iad', dfw: 'ord', cdg: 'fra', arn: 'fra', bom: 'sin', jnb: 'fra' }
+
 export const fly: Platform = {
   name: 'fly',
   title: 'Fly.io',
@@ -52,9 +55,13 @@ function header({ name }: DeployOptions): string[] {
 
 function next(options: DeployOptions): Deployment['next'] {
   const { name, region, replicas } = options
+  const near = POSTGRES_NEAR[region]
   return [
     { why: 'the app', command: `fly apps create ${name}` },
-    { why: 'PostgreSQL', command: `fly mpg create --name ${name}-postgres --region ${region}` },
+    {
+      why: near === undefined ? 'PostgreSQL' : `PostgreSQL; ${near} is the nearest region to ${region} that has it`,
+      command: `fly mpg create --name ${name}-postgres --region ${near ?? region}`,
+    },
     {
       why: 'choose it in the list; this sets FABRA_POSTGRES_URL',
       command: `fly mpg attach --app ${name} --variable-name FABRA_POSTGRES_URL`,

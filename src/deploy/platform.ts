@@ -10,8 +10,12 @@ export interface DeployOptions {
   readonly definitions: readonly string[]
   /** What else of that folder goes into the image: file names, and folders with all that is in them. */
   readonly project: ProjectEntries
+  /** Where that folder is in its git repository, with forward slashes; empty for the top of it. */
+  readonly repositoryPath: string
   /** What installs the packages that the definitions import; null where there are none. */
   readonly packages: PackageManager | null
+  /** What the project installs packages with, whether it has any yet or not. */
+  readonly manager: PackageManager
   /** Of the Linux executable. */
   readonly arch: Arch
   /** Google Cloud project; null: taken from gcloud when the commands run. */
@@ -86,11 +90,11 @@ export const PORT = 8000
 export const EXECUTABLE = '/usr/local/bin/fabra'
 export const SETTINGS = ['FABRA_POSTGRES_URL', 'FABRA_REDIS_URL', 'FABRA_API_KEYS'] as const
 
-/** Lower-case letters, digits and hyphens: what most platforms, image names and host names agree on. */
-export function nameRule(longest: number): NameRule {
+/** Lower-case letters, digits and single hyphens: what platforms, image names and host names agree on. */
+export function nameRule(longest: number, shortest = 1): NameRule {
   return {
-    pattern: new RegExp(`^[a-z](?:[a-z0-9-]{0,${longest - 2}}[a-z0-9])?$`),
-    words: `1 to ${longest} lower-case letters, digits and hyphens; begin with a letter, do not end with a hyphen`,
+    pattern: new RegExp(`^(?=.{${shortest},${longest}}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$`),
+    words: `${shortest} to ${longest} lower-case letters, digits and single hyphens; begin with a letter, do not end with a hyphen`,
   }
 }
 

@@ -1,5 +1,5 @@
 import { imageFiles } from './dockerfile.ts'
-import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, STOP_SECONDS } from './platform.ts'
+import { type Deployment, type DeployOptions, keyStep, nameRule, type PackageManager, type Platform, STOP_SECONDS } from './platform.ts'
 import { regionsOf } from './regions.ts'
 
 export const railway: Platform = {
@@ -70,11 +70,19 @@ function literal(value: Literal, depth: number): string {
   return `{\n${lines.join('')}${'  '.repeat(depth)}}`
 }
 
+/** The lock file must say the same as package.json when the image is built. */
+const ADD: Readonly<Record<PackageManager, string>> = {
+  npm: 'npm install --save-dev',
+  yarn: 'yarn add --dev',
+  pnpm: 'pnpm add --save-dev',
+  bun: 'bun add --dev',
+}
+
 function next(options: DeployOptions): Deployment['next'] {
   const { name } = options
   return [
     { why: 'the project, linked to this folder', command: `railway init --name ${name}` },
-    { why: 'what .railway/railway.ts imports', command: 'npm install --save-dev railway@3' },
+    { why: 'what .railway/railway.ts imports', command: `${ADD[options.manager]} railway@3` },
     { why: 'PostgreSQL, Redis and the service (needs the railway command line 5.42.1 or newer)', command: 'railway config apply' },
     keyStep(options),
     { why: 'paste that line', command: `read -r LINE && railway variable set --service ${name} "$LINE"` },

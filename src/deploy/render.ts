@@ -1,7 +1,7 @@
 import { archiveName, imageFiles } from './dockerfile.ts'
 import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, STOP_SECONDS } from './platform.ts'
 import { regionsOf } from './regions.ts'
-import { type Data, yamlText } from './text.ts'
+import { type Data, shellWord, yamlText } from './text.ts'
 
 export const render: Platform = {
   name: 'render',
@@ -18,7 +18,9 @@ export const render: Platform = {
   }),
 }
 
-function blueprint({ name, region, replicas }: DeployOptions): Data {
+function blueprint({ name, region, replicas, repositoryPath }: DeployOptions): Data {
+  // Both are looked for from the top of the repository.
+  const folder = repositoryPath === '' ? '.' : `./${repositoryPath}`
   const postgres = `${name}-postgres`
   const redis = `${name}-redis`
   return {
@@ -29,8 +31,8 @@ function blueprint({ name, region, replicas }: DeployOptions): Data {
         runtime: 'docker',
         plan: 'standard',
         region,
-        dockerfilePath: './Dockerfile',
-        dockerContext: '.',
+        dockerfilePath: `${folder}/Dockerfile`,
+        dockerContext: folder,
         numInstances: replicas,
         healthCheckPath: '/ready',
         maxShutdownDelaySeconds: STOP_SECONDS,
@@ -60,16 +62,20 @@ function header({ name }: DeployOptions): string[] {
 }
 
 function next(options: DeployOptions): Deployment['next'] {
-  const files = `render.yaml Dockerfile .dockerignore ${archiveName(options.arch)}`
+  const { repositoryPath, project } = options
+  const written = `render.yaml Dockerfile .dockerignore ${archiveName(options.arch)}`
+  const own = [...project.files, ...project.folders].map(shellWord).join(' ')
+  const place = repositoryPath === '' ? '' : `; its Blueprint Path is ${repositoryPath}/render.yaml`
   return [
     keyStep(options),
     {
       why: 'Render builds what is in the repository, the executable too',
-      command: `git add --force ${files} && git commit --message "Deploy to Render" && git push`,
+      command: `git add --force ${written} && git add ${own} && git commit --message "Deploy to Render" && git push`,
     },
     {
-      why: 'create the Blueprint; for FABRA_API_KEYS paste what stands behind FABRA_API_KEYS=',
-      command: 'open "https://dashboard.render.com/select-repo?type=blueprint"',
+      why: `create the Blueprint${place}; for FABRA_API_KEYS paste what stands behind FABRA_API_KEYS=`,
+      command:
+        'open "https://dashboard.render.com/select-repo?type=blueprint" || xdg-open "https://dashboard.render.com/select-repo?type=blueprint"',
     },
     { why: 'look', command: `curl https://${options.name}.onrender.com/ready` },
   ]

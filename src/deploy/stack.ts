@@ -8,31 +8,38 @@ export interface StackPorts {
   readonly redis: number
 }
 
-/** The two servers for a Fabra that runs on the machine itself. @param options.secret Text for passwords. */
-export function stackFiles({ ports, secret }: { readonly ports: StackPorts; readonly secret: () => string }): DeployFile[] {
+export interface StackPasswords {
+  readonly postgres: string
+  readonly redis: string
+}
+
+/** The two servers for a Fabra that runs on the machine itself. */
+export function stackFile(ports: StackPorts): DeployFile {
   const header = [
     'PostgreSQL and Redis for Fabra on this machine, written by "fabra setup". Next: docker compose up --detach --wait',
     'Passwords are in .env: keep it out of git.',
   ]
   const services = { postgres: postgresService(ports.postgres), redis: redisService(ports.redis) }
-  return [
-    { path: 'compose.yaml', text: yamlText(header, { services, volumes: stackVolumes() }) },
-    { path: '.env', text: environmentFile({ secret, addresses: ports }), mode: 0o600 },
-  ]
+  return { path: 'compose.yaml', text: yamlText(header, { services, volumes: stackVolumes() }) }
 }
 
-/** @param addresses Where Fabra, outside of the stack, finds the servers; null: it runs inside. */
-export function environmentFile({ secret, addresses }: { readonly secret: () => string; readonly addresses: StackPorts | null }): string {
-  const [postgres, redis] = [secret(), secret()]
-  const lines = [`POSTGRES_PASSWORD=${postgres}`, `REDIS_PASSWORD=${redis}`]
-  if (addresses) {
-    lines.push(
-      'FABRA_ENV=production',
-      `FABRA_POSTGRES_URL=postgres://fabra:${postgres}@127.0.0.1:${addresses.postgres}/fabra`,
-      `FABRA_REDIS_URL=redis://:${redis}@127.0.0.1:${addresses.redis}`,
-    )
+/** What compose.yaml reads. */
+export function stackSettings(passwords: StackPasswords): Readonly<Record<string, string>> {
+  return { POSTGRES_PASSWORD: passwords.postgres, REDIS_PASSWORD: passwords.redis }
+}
+
+/** What a Fabra outside of the stack reads. */
+export function serverSettings(passwords: StackPasswords, ports: StackPorts): Readonly<Record<string, string>> {
+  return {
+    FABRA_ENV: 'production',
+    FABRA_POSTGRES_URL: `postgres://fabra:${encodeURIComponent(passwords.postgres)}@127.0.0.1:${ports.postgres}/fabra`,
+    FABRA_REDIS_URL: `redis://:${encodeURIComponent(passwords.redis)}@127.0.0.1:${ports.redis}`,
   }
-  return `${comment(['Generated passwords. Keep this file out of git.'])}${lines.join('\n')}\n`
+}
+
+export function environmentText(settings: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`)
+  return `${comment(['Generated passwords. Keep this file out of git.'])}${lines.join('')}`
 }
 
 /** @param port On this machine; null: reached from inside the stack only. */

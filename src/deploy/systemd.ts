@@ -1,3 +1,4 @@
+import { installCommand } from './dockerfile.ts'
 import {
   type Deployment,
   type DeployOptions,
@@ -104,11 +105,17 @@ function header({ name }: DeployOptions): string[] {
 }
 
 function next(options: DeployOptions): Deployment['next'] {
-  const { name, project } = options
+  const { name, project, packages } = options
   const entries = [...project.files, ...project.folders].map(shellWord).join(' ')
   return [
-    { why: 'the executable', command: `sudo install -m 755 "$(command -v fabra)" ${EXECUTABLE}` },
+    {
+      why: 'the executable',
+      command: `[ "$(command -v fabra)" = ${EXECUTABLE} ] || sudo install -m 755 "$(command -v fabra)" ${EXECUTABLE}`,
+    },
     { why: 'the features', command: `sudo install -d /opt/${name} && sudo cp -R ${entries} /opt/${name}/` },
+    ...(packages === null
+      ? []
+      : [{ why: 'the packages that they import', command: `(cd /opt/${name} && sudo ${installCommand(packages)})` }]),
     keyStep(options),
     {
       why: 'paste FABRA_POSTGRES_URL=…, FABRA_REDIS_URL=… and the line FABRA_API_KEYS=…, then press Ctrl-D',

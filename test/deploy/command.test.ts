@@ -1,7 +1,8 @@
 /** `fabra deploy` and `fabra setup` as people meet them, in this process: what they write, what they refuse. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { run } from '../../src/cli/run.ts'
 import { platforms } from '../../src/deploy/platforms.ts'
 import { temporaryFolder } from '../support/binary.ts'
@@ -28,7 +29,7 @@ function elf(machine: number): Uint8Array {
   return bytes
 }
 
-async function fabra(args: readonly string[], env: Record<string, string> = {}) {
+async function fabra(args: readonly string[], env: Record<string, string> = {}, { cwd = folder } = {}) {
   let stdout = ''
   let stderr = ''
   const exitCode = await run(args, {
@@ -38,7 +39,7 @@ async function fabra(args: readonly string[], env: Record<string, string> = {}) 
     stderr: (text) => {
       stderr += text
     },
-    cwd: folder,
+    cwd,
     env,
     stdoutIsTerminal: false,
     stderrIsTerminal: false,
@@ -108,8 +109,20 @@ describe('fabra deploy', () => {
     expect([read('.dockerignore'), read('requirements.txt')]).toEqual(['mine', 'numpy==2.1.0\n'])
   })
 
+  test('knows its place in a git repository, and what installs packages there', async () => {
+    mkdirSync(join(folder, '.git'))
+    mkdirSync(join(folder, 'sub'))
+    writeFileSync(join(folder, 'sub/features.ts'), FEATURES)
+    writeFileSync(join(folder, 'sub/bun.lock'), '')
+    const inside = { cwd: join(folder, 'sub') }
+    const { stdout } = await fabra(['deploy', 'render', '--name', 'a', '--dry-run'], {}, inside)
+    expect(stdout).toContain('dockerContext: ./sub\n')
+    expect(stdout).toContain('its Blueprint Path is sub/render.yaml')
+    expect((await fabra(['deploy', 'railway', '--name', 'a', '--dry-run'], {}, inside)).stdout).toContain('bun add --dev railway@3')
+  })
+
   test('takes a region in the words of any platform', async () => {
-    const { stdout } = await deploy('ecs', '--name', 'a', '--region', 'IAD')
+    const { stdout } = await deploy('ecs', '--name', 'ab', '--region', 'IAD')
     expect(stdout).toContain('us-east-1')
     expect(stdout).toContain('"IAD" is us-east-1 on AWS ECS.')
   })
@@ -156,6 +169,8 @@ describe('fabra deploy writes nothing and says why for', () => {
     ['a name with a quote', ['fly', '--name', 'a"b'], '--name "a"b" is no name on Fly.io.'],
     ['a name with a line break', ['render', '--name', 'a\nb: c'], 'is no name on Render.'],
     ['a name that ends with a hyphen', ['ecs', '--name', 'a-'], 'is no name on AWS ECS.'],
+    ['a name with two hyphens in a row', ['ecs', '--name', 'a--b'], 'is no name on AWS ECS.'],
+    ['a name that is too short', ['ecs', '--name', 'a'], 'Use 2 to 32 lower-case letters'],
     ['an empty name', ['docker', '--name', ''], 'is no name on Docker Compose.'],
     ['a name that is too long', ['cloudrun', '--name', 'a'.repeat(50)], 'is no name on Cloud Run.'],
     ['a region nobody has', ['fly', '--region', 'mars', '--name', 'a'], 'Fly.io has no region "mars".'],
@@ -164,7 +179,7 @@ describe('fabra deploy writes nothing and says why for', () => {
     ['a platform nobody knows', ['heroku', '--name', 'a'], '"heroku" is no platform.'],
     ['no replicas', ['fly', '--name', 'a', '--replicas', '0'], '--replicas "0" is not possible on Fly.io.'],
     ['half a replica', ['fly', '--name', 'a', '--replicas', '1.5'], '--replicas "1.5" is not possible on Fly.io.'],
-    ['a wrong account', ['ecs', '--name', 'a', '--account', '12'], '--account "12" is no id of that kind.'],
+    ['a wrong account', ['ecs', '--name', 'ab', '--account', '12'], '--account "12" is no id of that kind.'],
     ['a project where none is known', ['fly', '--name', 'a', '--project', 'acme-prod'], '--project is for cloudrun, not fly.'],
     ['a features file that is not there', ['fly', '--name', 'a', '-f', 'x.ts'], 'The file x.ts does not exist.'],
     ['a features file outside of the folder', ['fly', '--name', 'a', '-f', '/etc/hostname'], '/etc/hostname is not in'],
@@ -217,6 +232,31 @@ describe('fabra deploy writes nothing and says why for', () => {
     expect({ names: names(), dockerfile: read('Dockerfile') }).toEqual({ names: before, dockerfile: 'mine' })
   })
 
+  test('an import of what does not go into the image, which --check tells among the others', async () => {
+    for (const name of ['app', 'shared', 'node_modules/ms']) mkdirSync(join(folder, name), { recursive: true })
+    writeFileSync(join(folder, 'node_modules/ms/index.js'), 'export default 1')
+    writeFileSync(
+      join(folder, 'shared/money.ts'),
+      "import ms from 'ms'\nimport { join } from 'node:path'\nexport const cents = [ms, join]\n",
+    )
+    writeFileSync(join(folder, 'app/features.ts'), `import { cents } from '../shared/money.ts'\n${FEATURES}export const x = cents\n`)
+    const inside = { cwd: join(folder, 'app') }
+    const message = 'features.ts imports "../shared/money.ts", which is not among the files of'
+    expect(await fabra(['deploy', 'fly', '--name', 'a', '--dry-run'], {}, inside)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(message),
+    })
+    expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], {}, inside)).stdout).toContain(message)
+    expect(await deploy('fly', '--name', 'a', '-f', 'app/features.ts')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('shared/money.ts imports "ms", which package.json does not name'),
+    })
+    writeFileSync(join(folder, 'package.json'), '{"dependencies":{"ms":"2.1.3"}}')
+    writeFileSync(join(folder, 'bun.lock'), '')
+    expect(await deploy('fly', '--name', 'a', '-f', 'app/features.ts')).toMatchObject({ exitCode: 0 })
+    expect(read('Dockerfile')).toContain('CMD ["serve", "app/features.ts"]')
+  })
+
   test('an executable of another system or processor', async () => {
     expect(await fabra(['deploy', 'fly', '--name', 'a', '--executable', 'features.ts'])).toMatchObject({
       exitCode: 2,
@@ -227,7 +267,7 @@ describe('fabra deploy writes nothing and says why for', () => {
       exitCode: 2,
       stderr: expect.stringContaining('Fly.io runs x64, and the executable is for arm64.'),
     })
-    expect(await deploy('ecs', '--name', 'a')).toMatchObject({ exitCode: 0 })
+    expect(await deploy('ecs', '--name', 'ab')).toMatchObject({ exitCode: 0 })
     expect(read('task-definition.json')).toContain('ARM64')
   })
 })
@@ -285,28 +325,46 @@ describe('fabra deploy --check', () => {
 })
 
 describe('fabra setup', () => {
+  const environment = (path = '.env') => parseEnv(read(path)) as Readonly<Record<string, string>>
+
   test('writes a stack with passwords that nobody else can read', async () => {
     const { exitCode, stdout } = await fabra(['setup', 'stack'])
     expect(exitCode).toBe(0)
     expect(statSync(join(folder, 'stack/.env')).mode & 0o777).toBe(0o600)
-    const env = Object.fromEntries(
-      read('stack/.env')
-        .matchAll(/^(\w+)=(.*)$/gm)
-        .map(([, name, value]) => [name, value]),
-    )
-    expect(env['POSTGRES_PASSWORD']).toMatch(/^[\w-]{32}$/)
+    const env = environment('stack/.env')
+    // None begins with a sign that a command would take for a flag.
+    expect(env['POSTGRES_PASSWORD']).toMatch(/^[0-9a-f]{48}$/)
     expect(env['POSTGRES_PASSWORD']).not.toBe(env['REDIS_PASSWORD'])
-    expect(new URL(env['FABRA_POSTGRES_URL'] ?? '').password).toBe(env['POSTGRES_PASSWORD'])
-    expect(new URL(env['FABRA_REDIS_URL'] ?? '').password).toBe(env['REDIS_PASSWORD'])
+    expect(new URL(env['FABRA_POSTGRES_URL'] ?? '').password).toBe(env['POSTGRES_PASSWORD'] ?? '')
+    expect(new URL(env['FABRA_REDIS_URL'] ?? '').password).toBe(env['REDIS_PASSWORD'] ?? '')
     expect(stdout).not.toContain(env['POSTGRES_PASSWORD'])
   })
 
-  test('never replaces passwords by itself', async () => {
+  test('does nothing the second time, whatever was added to .env', async () => {
     await fabra(['setup'])
-    const before = read('.env')
-    chmodSync(join(folder, '.env'), 0o600)
-    expect(await fabra(['setup'])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has .env') })
+    const before = `${read('.env')}FABRA_API_KEYS=abc:read\n`
+    writeFileSync(join(folder, '.env'), before)
+    expect(await fabra(['setup'])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Everything is there already.') })
     expect(read('.env')).toBe(before)
+  })
+
+  test('never replaces passwords or other lines, not even with --force', async () => {
+    writeFileSync(join(folder, '.env'), "MINE=1\nPOSTGRES_PASSWORD='old/one'\n")
+    expect(await fabra(['setup'])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has .env') })
+    expect(await fabra(['setup', '--force'])).toMatchObject({ exitCode: 0 })
+    const first = environment()
+    expect(first).toMatchObject({ MINE: '1', POSTGRES_PASSWORD: 'old/one' })
+    expect(first['FABRA_POSTGRES_URL']).toBe('postgres://fabra:old%2Fone@127.0.0.1:5432/fabra')
+    const ports = ['setup', '--postgres-port', '15432', '--redis-port', '16379']
+    expect(await fabra(ports)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has compose.yaml, .env') })
+    expect(environment()).toEqual(first)
+    expect(await fabra([...ports, '--force'])).toMatchObject({ exitCode: 0 })
+    expect(environment()).toEqual({
+      ...first,
+      FABRA_POSTGRES_URL: 'postgres://fabra:old%2Fone@127.0.0.1:15432/fabra',
+      FABRA_REDIS_URL: `redis://:${first['REDIS_PASSWORD']}@127.0.0.1:16379`,
+    })
+    expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600)
     expect(await fabra(['setup', '--redis-port', '99999'])).toMatchObject({ exitCode: 2 })
   })
 })

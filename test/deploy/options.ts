@@ -9,7 +9,9 @@ export function deployOptions(platform: Platform, other: Partial<DeployOptions> 
     replicas: 1,
     definitions: ['features.ts'],
     project: { files: ['features.ts', 'package.json'], folders: ['lib'] },
+    repositoryPath: '',
     packages: null,
+    manager: 'npm',
     arch: 'x64',
     googleProject: null,
     awsAccount: null,
@@ -31,16 +33,22 @@ export function optionsToTry(platform: Platform): DeployOptions[] {
   return [
     base,
     ...(platform.regions?.all ?? []).map((region) => ({ ...base, region })),
-    { ...base, name: 'a' },
+    ...namesAtTheLimits(platform).map((name) => ({ ...base, name })),
     { ...base, name: 'on' },
     { ...base, name: 'null' },
     { ...base, name: `a${'-1'.repeat(15)}` },
     { ...base, replicas: platform.maxReplicas },
     { ...base, definitions: ['fraud "team".ts', 'lib/ümlaut: {x}.ts'], project: { files: ['fraud "team".ts'], folders: ["it's $HOME"] } },
     { ...base, googleProject: 'acme-prod-1', awsAccount: '123456789012' },
-    ...(['npm', 'yarn', 'pnpm', 'bun'] as const).map((packages) => ({ ...base, packages })),
+    ...(['npm', 'yarn', 'pnpm', 'bun'] as const).map((packages) => ({ ...base, packages, manager: packages })),
     { ...base, definitions: ['features.py'] },
+    { ...base, repositoryPath: 'services/my features' },
   ]
+}
+
+function namesAtTheLimits({ nameRule }: Platform): string[] {
+  const allowed = Array.from({ length: 100 }, (_, i) => 'a'.repeat(i + 1)).filter((name) => nameRule.pattern.test(name))
+  return [allowed[0], allowed.at(-1)].filter((name) => name !== undefined)
 }
 
 export function fileOf(platform: Platform, options: DeployOptions, path: string): string {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
-import { stackFiles } from '../../src/deploy/stack.ts'
+import { stackFile } from '../../src/deploy/stack.ts'
 import { deployOptions, fileOf, optionsToTry, platformOf } from './options.ts'
 import { RENDER } from './render-schema.ts'
 
@@ -86,8 +86,7 @@ describe('compose.yaml', () => {
   })
 
   test('of "fabra setup" passes the schema, and listens on this machine alone', () => {
-    const [compose] = stackFiles({ ports: { postgres: 15432, redis: 16379 }, secret: () => 'x' })
-    const stack = Bun.YAML.parse(compose?.text ?? '') as { services: Record<string, { ports: string[] }> }
+    const stack = Bun.YAML.parse(stackFile({ postgres: 15432, redis: 16379 }).text) as { services: Record<string, { ports: string[] }> }
     expect(check(stack)).toEqual([])
     expect(Object.values(stack.services).map((service) => service.ports)).toEqual([['127.0.0.1:15432:5432'], ['127.0.0.1:16379:6379']])
   })
@@ -110,6 +109,13 @@ describe('render.yaml', () => {
 
   test('keeps to the reference of Blueprints, whatever the options', () => {
     for (const options of optionsToTry(platform)) expect(check(Bun.YAML.parse(fileOf(platform, options, 'render.yaml')))).toEqual([])
+  })
+
+  test('says where it is in a repository that holds more', () => {
+    const blueprint = Bun.YAML.parse(fileOf(platform, deployOptions(platform, { repositoryPath: 'services/fraud' }), 'render.yaml'))
+    expect(blueprint).toMatchObject({
+      services: [{ dockerfilePath: './services/fraud/Dockerfile', dockerContext: './services/fraud' }, {}],
+    })
   })
 
   test('lets nobody in from outside, and names only services that it makes', () => {

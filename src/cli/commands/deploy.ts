@@ -10,7 +10,8 @@ import type { CliContext } from '../context.ts'
 import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } from '../deploy-output.ts'
 import { deployFeatureFiles } from '../feature-files.ts'
 import { linuxExecutable } from '../linux-executable.ts'
-import { packageManager, projectEntries, projectFiles } from '../project-entries.ts'
+import { managerOf, packageManager, pathInRepository, projectEntries, projectFiles } from '../project-entries.ts'
+import { strayImports } from '../project-imports.ts'
 import type { CliProcess } from '../run.ts'
 import { randomSecret } from '../secret.ts'
 import { type FileToWrite, refuseDifferent, stateOf, writeFiles } from '../write-files.ts'
@@ -66,11 +67,13 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
 async function deploy(platform: Platform, flags: DeployFlags, context: CliContext, host: CliProcess): Promise<void> {
   const folder = resolve(context.cwd, flags.output)
   const { options, own } = planOptions(platform, flags, folder, context)
+  const strays = strayImports(own, { folder: context.cwd, entries: options.project })
   if (flags.check) {
     const { checkDeployment } = await import('../deploy-check.ts')
-    await checkDeployment(platform.plan(options), { definitions: own, platform: platform.title }, context, host)
+    await checkDeployment(platform.plan(options), { definitions: own, strays, platform: platform.title }, context, host)
     return
   }
+  for (const { message, hint } of strays) throw new FabraError('bad_usage', message, { hint })
   const isLook = flags.dryRun === true || flags.diff === true
   const executable =
     !platform.needsImage || (isLook && !flags.executable && !flags.release)
@@ -127,7 +130,9 @@ function planOptions(
     replicas: parseReplicas(platform, flags.replicas),
     definitions: own.map((file) => insideOf(context.cwd, file)),
     project: projectEntries(context.cwd, folder),
+    repositoryPath: pathInRepository(folder),
     packages: packageManager(context.cwd),
+    manager: managerOf(context.cwd) ?? 'npm',
     arch: platform.archs.includes('arm64') && process.arch === 'arm64' ? 'arm64' : 'x64',
     googleProject: idFor(flags.project, { platform, only: 'cloudrun', flag: '--project', pattern: /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/ }),
     awsAccount: idFor(flags.account, { platform, only: 'ecs', flag: '--account', pattern: /^\d{12}$/ }),

@@ -51,7 +51,9 @@ async function create(options: { name: string; scopes: string }, context: CliCon
   else {
     context.stdout(`${key}\n`)
     context.stderr(`Key ${kept.id} (${kept.name}: ${scopes.join(', ')}). It is shown only now: keep it where your app finds it.\n`)
-    if (!isKept) context.stderr(`There is no PostgreSQL to keep it in. Give it to the server yourself:\n  FABRA_API_KEYS=${entry}\n`)
+    context.stderr(
+      `${isKept ? 'Servers with this PostgreSQL take it at once. For others:' : 'There is no PostgreSQL to keep it in. Give it to the server yourself:'}\n  FABRA_API_KEYS=${entry}\n`,
+    )
   }
 }
 
