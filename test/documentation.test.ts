@@ -55,7 +55,8 @@ describe('the README', () => {
       log: { debug: unused, info: unused, warn: unused, error: unused },
       version: '0.0.0',
     })
-    const routes = app.routes.map((route) => `\`${route.method} ${route.path.replace(/:(\w+)/g, '{$1}')}\``)
+    const shown = app.routes.filter((route) => !route.hooks?.detail?.hide)
+    const routes = shown.map((route) => `\`${route.method} ${route.path.replace(/:(\w+)/g, '{$1}')}\``)
     const rows = tableUnder('### HTTP API').map(([route]) => route ?? '')
     expect(rows.sort()).toEqual([...new Set(routes)].sort())
   })

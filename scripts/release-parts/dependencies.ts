@@ -22,13 +22,16 @@ interface Manifest {
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
+/** Asked for by a package, but nothing of it is in the executable: it only counts installations, and its script is never run here. */
+const NOT_INSIDE = ['@scarf/scarf']
+
 /** Every package that is installed because the executable needs it, and Bun itself, by name. */
 export function bundledDependencies(): readonly Dependency[] {
   const found = new Map<string, Dependency>()
   const visit = (name: string, from: string) => {
     const folder = folderOf(name, from)
     // Optional packages of other systems, and types that somebody else brings.
-    if (folder === null || found.has(name)) return
+    if (folder === null || found.has(name) || NOT_INSIDE.includes(name)) return
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
     found.set(name, {
       name,
@@ -58,7 +61,7 @@ function folderOf(name: string, from: string): string | null {
 
 function noticesIn(folder: string): string[] {
   return readdirSync(folder)
-    .filter((name) => /^(licen[cs]e|notice|copying)/i.test(name))
+    .filter((name) => /^(licen[cs]e|notice|copying)|ui-bundle\.js\.license/i.test(name))
     .sort()
     .map((name) => readFileSync(join(folder, name), 'utf8').trim())
 }

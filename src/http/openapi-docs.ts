@@ -293,6 +293,12 @@ export const openApiDoc: Json = {
   responses: { 200: ok('OpenAPI 3.1.', { type: 'object' }) },
 }
 
+export const docsDoc: Json = {
+  operationId: 'docs',
+  summary: 'This description, to read and to try.',
+  responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } } },
+}
+
 function catalogueDoc(operationId: string, summary: string, field: string, schema: string): Json {
   return { operationId, summary, responses: { 200: ok(summary, object({ [field]: list(ref(schema)) })) } }
 }

@@ -17,10 +17,17 @@ function guardOf(scope: Scope) {
   }
 }
 
+const TAGS = ['features', 'entities', 'sources', 'feature-sets', 'runs', 'training-sets', 'operations'] as const
+
+function tagOf(path: string): string {
+  return TAGS.find((tag) => path === `/v1/${tag}` || path.startsWith(`/v1/${tag}/`)) ?? 'operations'
+}
+
 /** OpenAPI 3.1 of every route the server has; a route without a `detail` is a bug that a test finds. */
 export function openApi(app: Elysia, version: string): object {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of app.routes) {
+    if (route.hooks?.detail?.hide) continue
     const path = route.path.replace(/:(\w+)/g, '{$1}')
     const detail = route.hooks?.detail ?? {}
     const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
@@ -34,6 +41,7 @@ export function openApi(app: Elysia, version: string): object {
     paths[path] ??= {}
     paths[path][route.method.toLowerCase()] = {
       ...rest,
+      tags: [tagOf(path)],
       parameters: [...parameters, ...query],
       responses: { ...responses, ...guard.responses },
       security: guard.security,
@@ -47,6 +55,7 @@ export function openApi(app: Elysia, version: string): object {
       description: 'The feature store for startups.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    tags: TAGS.map((name) => ({ name })),
     paths,
     components: { schemas: { ...schemas, ...ingestSchemas }, securitySchemes: SECURITY_SCHEMES },
   }

@@ -15,6 +15,7 @@ import { drain } from './drain.ts'
 import { errorResponse } from './error-response.ts'
 import type { Keyring } from './keyring.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { entityRoutes } from './routes/entities.ts'
 import { featureRoutes } from './routes/features.ts'
 import { forgetRoutes } from './routes/forget.ts'
@@ -95,6 +96,7 @@ export function createHttpApp(options: HttpOptions): Elysia {
   trainingRoutes(app, options)
   catalogueRoutes(app, options)
   operationRoutes(app, options)
+  docsRoutes(app, options)
   return app
 }
 

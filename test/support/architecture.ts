@@ -68,6 +68,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
+  [/^swagger-ui-dist\//, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],
