@@ -132,7 +132,9 @@ export const total = feature({ entity: User, refresh: "1h", type: "int", sql: "S
   test('of a table made by columns stay when the project is opened again', async () => {
     const features = `${HEAD}
 export const clicks = source("shop.clicks", { timestamp: "at", columns: { user_id: "VARCHAR", at: "TIMESTAMPTZ", n: "DECIMAL(9,2)", tags: "VARCHAR[]", day: "DATE", raw: "JSON", ok: "BOOLEAN", big: "HUGEINT", one: "UUID" } });
-export const seen = feature({ entity: User, refresh: 0, type: "json", sql: "SELECT to_json(list({n: CAST(n AS VARCHAR), tags: tags, day: CAST(day AS VARCHAR), raw: raw, ok: ok, big: CAST(big AS VARCHAR), one: CAST(one AS VARCHAR)}))  FROM shop.clicks WHERE user_id = $user_id" });`
+export const seen = feature({ entity: User, refresh: 0, type: "json", sql: {
+  duckdb: "SELECT to_json(list({n: CAST(n AS VARCHAR), tags: tags, day: CAST(day AS VARCHAR), raw: raw, ok: ok, big: CAST(big AS VARCHAR), one: CAST(one AS VARCHAR)})) FROM shop.clicks WHERE user_id = $user_id",
+  postgres: "SELECT json_agg(json_build_object('n', n::text, 'tags', tags, 'day', day::text, 'raw', raw, 'ok', ok, 'big', big::text, 'one', one::text) ORDER BY at) FROM shop.clicks WHERE user_id = $user_id" } });`
     await using app = await realApp({ 'features.ts': features })
     const one = '00112233-4455-6677-8899-aabbccddeeff'
     const row = {

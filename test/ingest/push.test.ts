@@ -1,16 +1,15 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
 import type { HistoryRow } from '../../src/store/offline-store.ts'
-import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
+import { type Bench, type BenchStores, openBench, openBenchStores, type WrittenBench } from '../support/bench.ts'
 
 const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 40)
 const START = Date.parse('2026-01-02T03:00:00Z') * 1000
-const database: Database = await openDatabase({ file: ':memory:' })
+const stores = await openBenchStores()
 let benches = 0
 
-afterAll(() => database.close())
+afterAll(() => stores.close())
 
 interface PushBench extends AsyncDisposable {
   readonly bench: Bench
@@ -20,8 +19,9 @@ interface PushBench extends AsyncDisposable {
   forget(key: string): Promise<{ online: number; history: number; sources: readonly string[] }>
 }
 
-/** One database for all: opening one takes longer than most tests. Fingerprints keep them apart. */
-async function open(features?: WrittenBench['features'], shared: Database | undefined = database): Promise<PushBench> {
+/** One history for all: opening one takes longer than most tests. Fingerprints keep them apart. */
+async function open(features?: WrittenBench['features'], shared: BenchStores = stores): Promise<PushBench> {
+  await shared.emptyOnline()
   const own = features ?? { score: { kind: 'pushed', type: 'int' } }
   const marked = Object.entries(own).map(
     ([name, feature]) => [name, { ...feature, fingerprint: `${benches++}`.padStart(16, '0') }] as const,
@@ -357,7 +357,7 @@ describe('whatever way pushes come', () => {
 
 /** Fences are kept by entity, so they would reach into other tests. */
 const openAlone = async (features?: WrittenBench['features']) => {
-  const own = await openDatabase({ file: ':memory:' })
+  const own = await openBenchStores()
   const pushed = await open(features, own)
   return {
     ...pushed,

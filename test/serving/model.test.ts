@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { openBenchStores } from '../support/bench.ts'
 import { type Action, FEATURE_NAMES, KEYS, openWorld } from '../support/read-path-world.ts'
 
 const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 200)
@@ -72,12 +72,12 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 test(
   `${RUNS} random sequences agree with the model`,
   async () => {
-    const database = await openDatabase({ file: ':memory:' })
+    const stores = await openBenchStores()
     let salt = Date.now() * 1000
     try {
       await fc.assert(
         fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 40 }), async (actions) => {
-          const world = await openWorld(database, ++salt)
+          const world = await openWorld(stores, ++salt)
           try {
             for (const one of actions) await world.act(one)
           } finally {
@@ -88,7 +88,7 @@ test(
       )
       expect(RUNS).toBeGreaterThan(0)
     } finally {
-      await database.close()
+      await stores.close()
     }
   },
   RUNS * 1_000 + 60_000,

@@ -15,7 +15,7 @@ import { createPartReader } from '../../src/serving/part-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
 import type { ActiveKeyStore } from '../../src/store/active-key-store.ts'
 import type { ClaimStore } from '../../src/store/claim-store.ts'
-import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
+import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
 import type { LeaseStore } from '../../src/store/lease-store.ts'
@@ -106,12 +106,12 @@ export interface Bench {
 
 /**
  * The real engine, memory store, history and recorder, with a clock that the test moves and user code that the test plays.
- * @param shared A database that many benches use one after the other; give their features fingerprints of their own.
+ * @param shared Stores that many benches use one after the other; give their features fingerprints of their own.
  */
-export async function openBench(written: WrittenBench, shared?: Database): Promise<Bench> {
+export async function openBench(written: WrittenBench, shared?: BenchStores): Promise<Bench> {
   let registry = registryOf(written)
   const clock = movableClock()
-  const stores = isProductionMode ? await productionStores() : await laptopStores(shared)
+  const stores = shared ?? (await openBenchStores())
   const { offline, sourceRows } = stores
   const log: string[] = []
   const reader = createPartReader(
@@ -186,19 +186,38 @@ export async function openBench(written: WrittenBench, shared?: Database): Promi
     },
     async close() {
       await process.end()
-      await stores.close()
+      if (!shared) await stores.close()
     },
   }
   return bench
 }
 
-async function laptopStores(shared: Database | undefined) {
-  const database = shared ?? (await openDatabase({ file: ':memory:' }))
+export interface BenchStores {
+  readonly offline: OfflineStore
+  readonly sourceRows: SourceRows
+  /** Empty in memory; in production mode what was put there stays. */
+  readonly online: () => Promise<OnlineStore>
+  /** Latest values are kept by a store of their own, which a restart of the process does not empty. */
+  readonly outlives: boolean
+  /** Latest values go. */
+  emptyOnline(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The stores of a laptop, or of production where the tests run in that mode. */
+export function openBenchStores(): Promise<BenchStores> {
+  return isProductionMode ? productionStores() : laptopStores()
+}
+
+async function laptopStores(): Promise<BenchStores> {
+  const database = await openDatabase({ file: ':memory:' })
   return {
     offline: createDuckdbOfflineStore(database),
     sourceRows: createDuckdbSourceRows(database),
     online: async () => createMemoryOnlineStore(),
-    close: async () => (shared ? undefined : database.close()),
+    outlives: false,
+    emptyOnline: async () => undefined,
+    close: () => database.close(),
   }
 }
 

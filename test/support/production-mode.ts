@@ -2,7 +2,7 @@
  * Tests of behaviour in production mode: `scripts/test --production [files]` starts PostgreSQL and Redis and names them in
  * FABRA_TEST_POSTGRES and FABRA_TEST_REDIS. What a test opens in one folder shares a database and a keyspace, as it would share a data folder.
  */
-import { SQL } from 'bun'
+import { RedisClient, SQL } from 'bun'
 import { openPostgres } from '../../src/store/postgres/connection.ts'
 import { migrate } from '../../src/store/postgres/migrate.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
@@ -51,6 +51,11 @@ export async function productionStores() {
     sourceRows: createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }),
     /** Another connection each time, to the same values. */
     online: async () => createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL })),
+    outlives: true,
+    async emptyOnline() {
+      const client = new RedisClient(addresses.FABRA_REDIS_URL, { autoReconnect: false, connectionTimeout: 1_000 })
+      await client.send('FLUSHDB', []).finally(() => client.close())
+    },
     close: () => postgres.close(),
   }
 }
