@@ -219,7 +219,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
   }
 
-  const refilling = createRefilling(parts, () => version.serving.registry)
+  const refilling = createRefilling(parts, () => version.serving.registry, ingest.changed)
 
   async function reload(): Promise<void> {
     const next = await runtime.load()

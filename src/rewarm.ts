@@ -1,15 +1,22 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
-import { decodeKey } from './definition/entity-key.ts'
+import type { Micros } from './clock.ts'
+import { decodeKey, type EntityKey } from './definition/entity-key.ts'
 import type { Entity, Feature, Registry } from './definition/model.ts'
-import { FabraError } from './errors.ts'
 import { keepWarm } from './refresh/active-keys.ts'
+import type { Fence } from './store/fences.ts'
+import { FENCES_FIELD } from './store/online-store.ts'
+import { isUnavailable } from './store/owed-writes.ts'
 import { fieldOf } from './store/recorder.ts'
 import { type Parts, storedValue, type Version } from './version.ts'
 
 /** Keys per feature that come back. */
 const MAX_REWARMED = 1_000_000
-/** A store that came back empty is filled again after this time at the latest. */
+/** A store that came back, perhaps empty, is filled again after this time at the latest. */
 const LOOK_EVERY_MS = 2_000
+/** What processes that died owe to the store is looked up at each start, and so often. */
+const DEBTS_EVERY_MS = 30_000
+/** A process that owes says so every few seconds; one silent for longer is gone. */
+const SILENT_FOR: Micros = 30_000_000
 
 /**
  * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
@@ -19,21 +26,24 @@ export async function rewarm(parts: Parts, registry: Registry, before: Registry 
   const features = [...registry.features.values()].filter(
     ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
   )
-  const filled = await filledOrDown(parts, features)
+  const filled = await unlessDown(() => parts.online.filled(features.map(fieldOf)))
+  // First the fences: what another process brings late is refused then.
+  if (filled && !before) await unlessDown(() => restoreFences(parts, parts.recorder.fences.since(Number.NEGATIVE_INFINITY)))
   for (const [i, feature] of features.entries()) {
     const entity = registry.entities.get(feature.entity)
     if (!entity) continue
     if (filled?.[i] === false) await refill(parts, feature, entity)
     else await useAgain(parts, feature, entity)
   }
+  if (filled?.includes(true) && !before) await unlessDown(() => payForOthers(parts, registry))
 }
 
 /** A start does not wait for a store that is down: what it lacks is brought when it is back. */
-async function filledOrDown(parts: Parts, features: readonly Feature[]): Promise<readonly boolean[] | undefined> {
+async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await parts.online.filled(features.map(fieldOf))
+    return await work()
   } catch (error) {
-    if (error instanceof FabraError && error.code === 'store_unavailable') return undefined
+    if (isUnavailable(error)) return undefined
     throw error
   }
 }
@@ -43,18 +53,35 @@ export interface Refilling {
   stop(): Promise<void>
 }
 
-/** Looks every few seconds whether the online store has lost its data, and brings back what history knows. */
-export function createRefilling(parts: Parts, registry: () => Registry): Refilling {
+/** These keys of a feature, or all, have other values now. */
+type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all') => void
+
+/**
+ * Looks every few seconds whether the online store has lost its data or was down while values came, and brings there what history knows.
+ * @param onPaid Told of values that were recorded while the store was down.
+ */
+export function createRefilling(parts: Parts, registry: () => Registry, onPaid: OnChange): Refilling {
   let timer: Timer | undefined
   let running: Promise<void> | undefined
-  const look = async () => {
+  let debtsAt = performance.now() + DEBTS_EVERY_MS
+  const attempt = async (work: () => Promise<void>) => {
     try {
+      await work()
+    } catch (error) {
+      if (!isUnavailable(error)) parts.log.warn('values could not be brought back', { error })
+    }
+  }
+  const look = async () => {
+    await attempt(async () => {
       const names = await refillLost(parts, registry())
       if (names.length > 0) parts.log.info('values came back from history', { features: names })
-    } catch (error) {
-      if (!(error instanceof FabraError && error.code === 'store_unavailable'))
-        parts.log.warn('values could not be brought back', { error })
-    }
+    })
+    await attempt(() => payOwn(parts, registry(), onPaid))
+    if (performance.now() < debtsAt) return
+    await attempt(async () => {
+      await payForOthers(parts, registry())
+      debtsAt = performance.now() + DEBTS_EVERY_MS
+    })
   }
   return {
     start() {
@@ -75,6 +102,7 @@ export function createRefilling(parts: Parts, registry: () => Registry): Refilli
 /** @returns names of the features that the online store had lost. */
 export async function refillLost(parts: Parts, registry: Registry): Promise<readonly string[]> {
   const features = [...registry.features.values()]
+  await restoreFences(parts, undefined)
   const filled = await parts.online.filled(features.map(fieldOf))
   const lost = features.filter((_, i) => !filled[i])
   for (const feature of lost) {
@@ -82,6 +110,44 @@ export async function refillLost(parts: Parts, registry: Registry): Promise<read
     if (entity) await refill(parts, feature, entity)
   }
   return lost.map(({ name }) => name)
+}
+
+/** Of forgotten keys only later events count, also in a store that has lost its data. @param known All of them, where they were just read. */
+async function restoreFences({ online, offline }: Parts, known: readonly Fence[] | undefined): Promise<void> {
+  const [isThere] = await online.filled([FENCES_FIELD])
+  if (isThere) return
+  await online.raise(known ?? (await offline.fences()))
+  await online.markFilled(FENCES_FIELD)
+}
+
+async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promise<void> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const paid = await parts.recorder.owed.pay(async (fields) => {
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(parts, feature, entity)
+    }
+  })
+  for (const [field, keys] of paid) {
+    const feature = features.get(field)
+    const entity = feature && registry.entities.get(feature.entity)
+    if (entity) onPaid(feature, keys === 'all' ? keys : new Map(keys.map((key) => [key, decodeKey(entity, key)])))
+  }
+  if (paid.size > 0) parts.log.info('values that came while the online store was down were brought there', { fields: [...paid.keys()] })
+}
+
+/** A process that died while the store was down could not bring what it had recorded. */
+async function payForOthers(parts: Parts, registry: Registry): Promise<void> {
+  const { offline, recorder, clock, log } = parts
+  const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
+  if (debts.length === 0) return
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (entity) await refill(parts, feature, entity)
+  }
+  log.info('values that another process recorded while the online store was down came back from history')
+  await offline.forgetDebts(debts.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
 }
 
 async function refill(parts: Parts, feature: Feature, entity: Entity): Promise<void> {

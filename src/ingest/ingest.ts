@@ -9,6 +9,7 @@ import type { OfflineStore } from '../store/offline-store.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import type { Recorder } from '../store/recorder.ts'
 import type { SourceRows } from '../store/source-rows.ts'
+import type { AffectedKeys } from './affected.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
 import { type ForgetReceipt, forgetKey, heedForgotten } from './forget.ts'
 import { createPusher, type PushReceipt } from './push.ts'
@@ -28,6 +29,8 @@ export interface Ingest {
   forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
   /** Another process forgot a key: nothing that this one has of it stays. */
   heed(entity: Entity, key: EntityKey, fence: Fence): void
+  /** These keys of a feature have other values now, or all: what is built on it follows. */
+  changed(feature: Feature, keys: AffectedKeys): void
   /** Takes up what an earlier process left undone. */
   start(): Promise<void>
   /** Resolves when what came in is written and what it changes is computed, but for what becomes visible later. */
@@ -109,6 +112,7 @@ export function createIngest(options: IngestOptions): Ingest {
   return {
     push: pusher.push,
     append: appender.append,
+    changed: recomputer.changed,
     forget: (entity, key) =>
       forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
     heed: (entity, key, fence) =>

@@ -7,16 +7,17 @@
  *   - events behind the fence of a forgotten key are dropped.
  *
  * A push is decided in turn with all others, so that two equal rows on their way at once are told apart; its commit is shared with whatever
- * comes meanwhile. Nearly always the online store alone tells that a row is new: it holds the newest event of its key. Only rows that are
- * older than that are looked up in history.
+ * comes meanwhile. Nearly always the online store alone tells that a row is new: it holds the newest event of its key. That a row is there
+ * already only history can tell: a process may have died between the two. So rows that are no newer are looked up in history, which also stands in while the online store is down: what is durable there is accepted.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { toHistoryText } from '../store/history-text.ts'
-import type { OfflineStore } from '../store/offline-store.ts'
-import type { OnlineStore, StoredValue } from '../store/online-store.ts'
+import type { HistoryRow, OfflineStore } from '../store/offline-store.ts'
+import type { OnlineStore } from '../store/online-store.ts'
+import { isUnavailable } from '../store/owed-writes.ts'
 import { fieldOf, type RecordedWrite, type Recorder } from '../store/recorder.ts'
 import { type PushedRow, readPushedRows } from './push-rows.ts'
 
@@ -65,6 +66,8 @@ interface Waiting {
 export function createPusher(options: PusherOptions): Pusher {
   const { online, offline, recorder, clock, onPushed } = options
   const waiting: Waiting[] = []
+  /** Accepted and on their way to the stores, by feature, key and event time: no store needs to know them yet. */
+  const underWay = new Map<string, Known>()
   let waitingRows = 0
   let turns: Promise<void> | undefined
 
@@ -99,7 +102,7 @@ export function createPusher(options: PusherOptions): Pusher {
       try {
         await decide(turn)
       } catch (error) {
-        for (const one of turn) one.reject(error)
+        for (const one of turn) one.reject(toldSafe(error))
       } finally {
         waitingRows -= count
       }
@@ -112,6 +115,7 @@ export function createPusher(options: PusherOptions): Pusher {
     // From here to `record` nothing else can be accepted.
     const states = new Map(known.map((state) => [state.field, state]))
     const writes: RecordedWrite[] = []
+    const begun: [id: string, row: Known][] = []
     const now = clock.now()
     const receipts = turn.map(({ feature, entity, rows }) => {
       const receipt = { accepted: 0, duplicates: 0, fenced: 0 }
@@ -121,32 +125,56 @@ export function createPusher(options: PusherOptions): Pusher {
         else if (state?.isRepeated(row, toHistoryText(feature, row.texts))) receipt.duplicates++
         else {
           receipt.accepted++
-          writes.push(asWrite({ feature, entity, row }, Math.max(now, state?.availableAt(row) ?? now)))
+          const availableAt = Math.max(now, state?.availableAt(row) ?? now)
+          writes.push(asWrite({ feature, entity, row }, availableAt))
+          begun.push([idOf(feature, row), { value: toHistoryText(feature, row.texts), availableAt, eventAt: row.eventAt }])
         }
       }
       return receipt
     })
+    for (const [id, row] of begun) underWay.set(id, row)
     const durable = writes.length === 0 ? recorder.flush() : recorder.record(writes, { durable: true })
     for (const [feature, of] of Map.groupBy(writes, (write) => write.feature))
       onPushed(feature, new Map(of.map(({ key }) => [key.encoded, key])))
-    void durable.then(
+    const arrived = () => {
+      for (const [id, row] of begun) if (underWay.get(id) === row) underWay.delete(id)
+    }
+    void durable.finally(arrived).then(
       () => {
         for (const [i, one] of turn.entries()) one.resolve(receipts[i] ?? { accepted: 0, duplicates: 0, fenced: 0 })
       },
       (error: unknown) => {
-        for (const one of turn) one.reject(error)
+        for (const one of turn) one.reject(toldSafe(error))
       },
     )
   }
 
+  async function newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<Map<string, Newest | undefined>> {
+    try {
+      const values = await online.read(entity.name, keys, [fieldOf(feature)], undefined)
+      return new Map(
+        keys.map((key, i) => {
+          const value = values[i]?.[0]
+          return [key, value && { ...value, value: toHistoryText(feature, value.texts) }]
+        }),
+      )
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+    }
+    await recorder.flush()
+    const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
+    return new Map(keys.map((key, i) => [key, rows[i]]))
+  }
+
   /** What the stores hold at the event times of these rows. */
   async function knownOf({ feature, entity, rows }: Group): Promise<KnownRows> {
-    const field = fieldOf(feature)
     const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
-    const values = await online.read(entity.name, keys, [field], undefined)
-    const newest = new Map(keys.map((key, i) => [key, values[i]?.[0]]))
+    // What arrives while the stores are asked may be missed by both questions.
+    const arriving = rows.map((row) => ({ row, known: underWay.get(idOf(feature, row)) }))
+    const newest = await newestOf(feature, entity, keys)
     const late = rows.filter((row) => row.dated && isLate(row, newest.get(row.key.encoded)))
-    const known = createKnownRows(feature, newest)
+    const known = createKnownRows(feature, newest, (row) => underWay.get(idOf(feature, row)))
+    for (const { row, known: one } of arriving) if (one) known.add(row.key.encoded, one)
     if (late.length === 0) return known
     // What was accepted and is not committed yet belongs to history too.
     await recorder.flush()
@@ -156,6 +184,15 @@ export function createPusher(options: PusherOptions): Pusher {
   }
 
   return { push, idle: async () => turns }
+}
+
+/** A failure leaves open whether the rows are there; sending them again does no harm. */
+function toldSafe(error: unknown): unknown {
+  if (!isUnavailable(error)) return error
+  return new FabraError('store_unavailable', 'The rows could not be recorded: the offline store cannot be reached.', {
+    hint: 'Send them again in a few seconds: rows with an event_timestamp that were recorded after all are told as duplicates.',
+    cause: error,
+  })
 }
 
 function asWrite({ feature, entity, row }: { feature: Feature; entity: Entity; row: PushedRow }, availableAt: Micros): RecordedWrite {
@@ -180,8 +217,12 @@ function groupByField(turn: readonly Waiting[]): Map<string, Group> {
 }
 
 /** Not newer than what the online store holds, so history may have it. What the online store lacks may have been evicted there. */
-function isLate(row: PushedRow, newest: StoredValue | undefined): boolean {
-  return newest === undefined || row.eventAt < newest.eventAt
+function isLate(row: PushedRow, newest: Newest | undefined): boolean {
+  return newest === undefined || row.eventAt <= newest.eventAt
+}
+
+function idOf(feature: Feature, row: PushedRow): string {
+  return `${fieldOf(feature)}\0${row.eventAt}\0${row.key.encoded}`
 }
 
 interface KnownRows {
@@ -194,20 +235,30 @@ interface KnownRows {
 }
 
 interface Known {
+  /** As history writes it. */
   readonly value: string | null
   readonly availableAt: Micros
   readonly eventAt: Micros
 }
 
-function createKnownRows(feature: Feature, newest: ReadonlyMap<string, StoredValue | undefined>): KnownRows {
+/** The newest value of a key. */
+type Newest = Known & Pick<HistoryRow, 'origin'>
+
+function createKnownRows(
+  feature: Feature,
+  newest: ReadonlyMap<string, Newest | undefined>,
+  underWay: (row: PushedRow) => Known | undefined,
+): KnownRows {
   const rows = new Map<string, Known>()
+  const inThisTurn = new Map<string, Known>()
   const at = (key: string, eventAt: Micros) => `${eventAt} ${key}`
   const find = (row: PushedRow): Known | undefined => {
-    const noted = rows.get(at(row.key.encoded, row.eventAt))
-    if (noted) return noted
+    const id = at(row.key.encoded, row.eventAt)
+    return inThisTurn.get(id) ?? underWay(row) ?? rows.get(id)
+  }
+  const served = (row: PushedRow): Known | undefined => {
     const stored = newest.get(row.key.encoded)
-    if (stored?.eventAt !== row.eventAt || stored.origin === 'computed') return undefined
-    return { value: toHistoryText(feature, stored.texts), availableAt: stored.availableAt, eventAt: stored.eventAt }
+    return stored?.eventAt !== row.eventAt || stored.origin === 'computed' ? undefined : stored
   }
   return {
     field: fieldOf(feature),
@@ -215,9 +266,9 @@ function createKnownRows(feature: Feature, newest: ReadonlyMap<string, StoredVal
     isRepeated(row, text) {
       const known = find(row)
       if (known && known.value === text) return true
-      rows.set(at(row.key.encoded, row.eventAt), { value: text, availableAt: known?.availableAt ?? 0, eventAt: row.eventAt })
+      inThisTurn.set(at(row.key.encoded, row.eventAt), { value: text, availableAt: known?.availableAt ?? 0, eventAt: row.eventAt })
       return false
     },
-    availableAt: (row) => find(row)?.availableAt ?? 0,
+    availableAt: (row) => Math.max(find(row)?.availableAt ?? 0, served(row)?.availableAt ?? 0),
   }
 }

@@ -60,5 +60,15 @@ export interface OfflineStore {
   forget(features: readonly string[], fence: Fence): Promise<number>
   /** Every fence there is, the newest of each key. */
   fences(): Promise<readonly Fence[]>
+  /** Note that the online store may lack values which this process has recorded. Noted again, the time moves on. */
+  owe(writer: string, at: Micros): Promise<void>
+  /** Processes that noted so, and when they last did. */
+  debts(): Promise<readonly Debt[]>
+  forgetDebts(writers: readonly string[]): Promise<void>
   close(): Promise<void>
+}
+
+export interface Debt {
+  readonly writer: string
+  readonly at: Micros
 }

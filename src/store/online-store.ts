@@ -38,6 +38,9 @@ export interface WriteOutcome {
   readonly standing: readonly { readonly index: number; readonly value: StoredValue }[]
 }
 
+/** Stands for the fences where fields are asked for that were brought here from history. No field is called so. */
+export const FENCES_FIELD = 'fences'
+
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */
 export interface OnlineStore {
   /**
@@ -59,10 +62,15 @@ export interface OnlineStore {
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
   /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
   forget(fence: Fence): Promise<number>
+  /**
+   * Put back fences that the store has lost: of their keys what is not later goes, and only later events are stored. One never moves back.
+   * @throws StoreUnavailable; safe to repeat.
+   */
+  raise(fences: readonly Fence[]): Promise<void>
   /** Fences at that time or later, by whichever process; those of the last day at least. */
   fencesSince(at: Micros): Promise<readonly Fence[]>
   /**
-   * For each field, whether everything that history knows of it was brought here once. False after the store has lost its data, and at
+   * For each field (or `FENCES_FIELD`), whether everything that history knows of it was brought here once. False after the store has lost its data, and at
    * each start of one in this process.
    */
   filled(fields: readonly string[]): Promise<readonly boolean[]>

@@ -15,6 +15,7 @@ import { createHistoryPolicy, type JudgedValue } from './history-policy.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from './online-store.ts'
+import { createOwedWrites, isUnavailable, type OwedWrites } from './owed-writes.ts'
 
 export interface RecordedWrite {
   readonly feature: Feature
@@ -44,6 +45,7 @@ export interface Recorder {
    * @param options.durable Resolve only after the history rows are committed.
    * @returns indexes of the writes that the online store refused because it holds something newer; history has them all the same. Those
    * behind a fence are refused too, and history does not have them.
+   * What is durable in history is recorded: where the online store is down, it is owed to it until it is back.
    * @throws FabraError overloaded when the queue is full (nothing was written), store_unavailable when a store fails.
    */
   record(writes: readonly RecordedWrite[], options: { readonly durable: boolean }): Promise<readonly number[]>
@@ -58,6 +60,8 @@ export interface Recorder {
   forget(entity: Entity, features: readonly string[], key: EntityKey): Promise<Forgotten>
   /** Another process forgot a key: from now on this one keeps to its fence too. */
   heed(fence: Fence, features: readonly string[]): void
+  /** Values that the online store lacks since it was down. */
+  readonly owed: Pick<OwedWrites, 'pay' | 'writer'>
   counters(): RecorderCounters
   /** Flushes, with a last attempt, and stops. Does not close the stores. */
   close(): Promise<void>
@@ -112,6 +116,22 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     return seq
   }
 
+  const owed = createOwedWrites({ online, offline: options.offline, clock, writer: crypto.randomUUID() })
+
+  /** Undefined: history has it, and the online store will. Both are awaited before either may throw: a failure must not be an unhandled rejection. */
+  async function committedOrOwed(
+    written: Promise<WriteOutcome>,
+    committed: Promise<void>,
+    stored: readonly StoredWrite[],
+  ): Promise<WriteOutcome | undefined> {
+    const [online, history] = await Promise.allSettled([written, committed])
+    if (history.status === 'rejected') throw history.reason
+    if (online.status === 'fulfilled') return online.value
+    if (!isUnavailable(online.reason)) throw online.reason
+    await owed.add(stored)
+    return undefined
+  }
+
   const heed = (fence: Fence, features: readonly string[]) => {
     fences.raise(fence)
     policy.forget(features, fence.entityKey)
@@ -157,7 +177,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       suppressed += leftOut.size
       const committed = queue.add(rows, durable)
       const written = online.write(stored)
-      const outcome = committed ? await both(written, committed) : await written
+      const outcome = committed ? await committedOrOwed(written, committed, stored) : await written
+      if (!outcome) return withHidden([], hidden, writes.length)
       const { refused, fences: met } = outcome
       if (met.length > 0) for (const fence of met) heed(fence, [...new Set(writes.map(({ feature }) => feature.name))])
       const others = untoldByOthers(outcome, stored, leftOut).map(({ index, value }) => {
@@ -167,6 +188,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       if (others.length > 0) await queue.add(others, durable)
       return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
     },
+    owed,
     flush: () => queue.flush(),
     async forget(entity, features, key) {
       // First the fence, in the same turn as the values go: what is computing now cannot bring them back.
@@ -195,14 +217,6 @@ function untoldByOthers(
 ): { readonly index: number; readonly value: StoredValue }[] {
   const over = overOthers.filter((index) => leftOut.has(index)).map((index) => ({ index, value: (stored[index] as StoredWrite).value }))
   return [...over, ...standing.filter(({ value }) => value.origin === 'computed')]
-}
-
-/** Both are awaited before either may throw: a failing store must not hide the other's failure as an unhandled rejection. */
-async function both<Value>(written: Promise<Value>, committed: Promise<void>): Promise<Value> {
-  const [first, second] = await Promise.allSettled([written, committed])
-  if (first.status === 'rejected') throw first.reason
-  if (second.status === 'rejected') throw second.reason
-  return first.value
 }
 
 /** Indexes into the writes that went on, as indexes into all of them. */

@@ -123,6 +123,24 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect(await write('u1', 'a', stored({ eventAt: 1_700_000_000_123_456 }))).toEqual([0])
     })
 
+    test('fences that are put back keep out what came before them, take away what came meanwhile, and leave what is later', async () => {
+      await write('u1', 'a', stored({ texts: ['"old"'], eventAt: 10 }))
+      await write('u1', 'b', stored({ texts: ['"at the fence"'], eventAt: 30 }))
+      await write('u1', 'c', stored({ texts: ['"later"', 'null'], eventAt: 31 }))
+      await write('u2', 'a', stored({ texts: ['2'], eventAt: 10 }))
+      const fences = Array.from({ length: 120 }, (_, i) => ({ entity: 'User', entityKey: `v${i}`, at: 1_700_000_000_123_456 }))
+      await store.raise([{ entity: 'User', entityKey: 'u1', at: 30 }, ...fences])
+      await store.raise([{ entity: 'User', entityKey: 'u1', at: 20 }])
+      expect((await read(['u1', 'u2'], ['a', 'b', 'c'])).map((row) => row.map((value) => value?.texts))).toEqual([
+        [undefined, undefined, ['"later"', 'null']],
+        [['2'], undefined, undefined],
+      ])
+      expect(await write('u1', 'a', stored({ eventAt: 30 }))).toEqual([0])
+      expect(await write('u1', 'a', stored({ eventAt: 31 }))).toEqual([])
+      expect(await write('v119', 'a', stored({ eventAt: 1_700_000_000_123_456 }))).toEqual([0])
+      await store.raise([])
+    })
+
     test('many writes at once are each judged alone, and of many keys each is found', async () => {
       const keys = Array.from({ length: 1_234 }, (_, i) => `u${i}`)
       const rows = (eventAt: number) =>

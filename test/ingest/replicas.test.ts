@@ -1,12 +1,9 @@
 /** Events that one replica takes, of keys that only another one has served: two servers over one PostgreSQL and one Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { join } from 'node:path'
 import { SQL } from 'bun'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
-import { silentLogger } from '../../src/observability/logger.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { type Replica, startReplica } from '../support/replica.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
@@ -38,12 +35,6 @@ let servers: ProductionServers
 let folder: ProjectFolder
 let replicas: readonly Replica[]
 
-interface Replica {
-  read(name: string, user?: string): Promise<unknown>
-  append(source: string, row: object): Promise<void>
-  close(): Promise<void>
-}
-
 beforeAll(async () => {
   servers = await startProduction()
 })
@@ -53,30 +44,12 @@ beforeEach(async () => {
   const addresses = await servers.fresh()
   await using sql = new SQL(addresses.FABRA_POSTGRES_URL, { max: 1 })
   await sql.unsafe(TABLES)
-  replicas = [await replica('a', addresses), await replica('b', addresses)]
+  replicas = [await startReplica(folder, 'a', addresses), await startReplica(folder, 'b', addresses)]
 })
 afterEach(async () => {
   await Promise.all(replicas.map((one) => one.close()))
   folder[Symbol.dispose]()
 })
-
-async function replica(name: string, addresses: Readonly<Record<string, string>>): Promise<Replica> {
-  const env = { ...addresses, FABRA_DATA_DIR: join(folder.path, name), FABRA_PORT: '0' }
-  const config = readConfig(env, { cwd: folder.path, terminal: false })
-  const app: App = await openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
-  const { url } = await app.listen()
-  return {
-    async read(feature, user = 'u1') {
-      const response = await fetch(`${url}/v1/features/${feature}?user_id=${user}`)
-      return ((await response.json()) as { value: unknown }).value
-    },
-    async append(source, row) {
-      const response = await fetch(`${url}/v1/sources/${source}/rows`, { method: 'POST', body: JSON.stringify({ rows: [row] }) })
-      expect(response.status).toBe(200)
-    },
-    close: () => app.close(),
-  }
-}
 
 const two = (): readonly [Replica, Replica] => {
   const [a, b] = replicas

@@ -34,7 +34,7 @@ const problems: string[] = []
 const storeOn = (postgres: Postgres) =>
   createPostgresOfflineStore({ postgres, random: Math.random, onProblem: (message, cause) => problems.push(`${message} ${cause}`) })
 const emptied = async (postgres: Postgres) => {
-  await direct.run('TRUNCATE fabra.feature_history, fabra.history_marks, fabra.fences, fabra.feature_fences', [], LONG)
+  await direct.run('TRUNCATE fabra.feature_history, fabra.history_marks, fabra.fences, fabra.feature_fences, fabra.debts', [], LONG)
   return storeOn(postgres)
 }
 

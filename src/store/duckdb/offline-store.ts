@@ -6,13 +6,16 @@ import { type Database, ownDeadline } from './database.ts'
 import { appendHistory } from './history-append.ts'
 import type { Session } from './session.ts'
 import {
+  FORGET_DEBTS,
   FORGET_KEY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
   LATEST_OF,
   LIST_RECORDED,
+  OWE,
   RAISE_FENCE,
+  READ_DEBTS,
   READ_FENCES,
   READ_HISTORY,
   ROWS_AT,
@@ -26,6 +29,8 @@ const BATCH_CHUNKS = 8
 export function createDuckdbOfflineStore(database: Database): OfflineStore {
   const read = (text: string, parameters: readonly SqlValue[]) =>
     reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
+  const write = (text: string, parameters: readonly SqlValue[]) =>
+    reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
   // To find nothing takes the engine 5 ms, for each feature at every start.
   let recorded: Promise<ReadonlySet<string>> | undefined
   const pairOf = (row: readonly unknown[]) => JSON.stringify(row)
@@ -89,6 +94,16 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     async fences() {
       const { rows } = await read(READ_FENCES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
+    },
+    async owe(writer, at) {
+      await write(OWE, [writer, new SqlTimestamp(at)])
+    },
+    async debts() {
+      const { rows } = await read(READ_DEBTS, [])
+      return rows.map(([writer, at]) => ({ writer: String(writer), at: micros(at) }))
+    },
+    async forgetDebts(writers) {
+      if (writers.length > 0) await write(FORGET_DEBTS, [writers])
     },
     close: () => database.close(),
   }

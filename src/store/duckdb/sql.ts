@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS fabra.fences (
   entity_key VARCHAR NOT NULL,
   fenced_at TIMESTAMPTZ NOT NULL
 );
+CREATE TABLE IF NOT EXISTS fabra.debts (
+  writer VARCHAR NOT NULL,
+  told_at TIMESTAMPTZ NOT NULL
+);
 CREATE TABLE IF NOT EXISTS fabra.source_rows (
   source VARCHAR NOT NULL,
   arrived_at TIMESTAMPTZ NOT NULL,
@@ -245,6 +249,12 @@ export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
 export const FORGET_KEY = `
 DELETE FROM fabra.feature_history
 WHERE feature IN (SELECT unnest($1::VARCHAR[])) AND entity_key = $2`
+
+export const OWE = 'INSERT INTO fabra.debts (writer, told_at) VALUES ($1, $2)'
+
+export const READ_DEBTS = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY writer ORDER BY writer'
+
+export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
 
 export const RAISE_FENCE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
 

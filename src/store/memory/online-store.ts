@@ -78,6 +78,15 @@ export function createMemoryOnlineStore(): OnlineStore {
       rows?.delete(fence.entityKey)
       return count
     },
+    async raise(fences) {
+      for (const fence of fences) {
+        known.raise(fence)
+        const row = tables.get(fence.entity)?.rows.get(fence.entityKey)
+        row?.forEach((value, slot) => {
+          if (value && value.eventAt <= fence.at) row[slot] = undefined
+        })
+      }
+    },
     fencesSince: async (at) => known.since(at),
     filled: async (fields) => fields.map((field) => filled.has(field)),
     async markFilled(field) {

@@ -153,6 +153,14 @@ INSERT INTO fabra.feature_fences AS f (feature, entity_key, fenced_at)
 SELECT DISTINCT feature, $2, ${timeOf('$3::bigint')} FROM unnest($1::text[]) AS feature
 ON CONFLICT (feature, entity_key) DO UPDATE SET fenced_at = greatest(f.fenced_at, excluded.fenced_at)`
 
+export const OWE = `
+INSERT INTO fabra.debts AS d (writer, told_at) VALUES ($1, ${timeOf('$2::bigint')})
+ON CONFLICT (writer) DO UPDATE SET told_at = greatest(d.told_at, excluded.told_at)`
+
+export const READ_DEBTS = `SELECT writer, ${microsOf('told_at')} FROM fabra.debts ORDER BY writer`
+
+export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer = ANY ($1::text[])'
+
 export const READ_FENCES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
 
 /** Names of the months there are. */

@@ -5,6 +5,7 @@ import { asArrays } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import {
   APPEND,
+  FORGET_DEBTS,
   FORGET_KEY,
   HOLD_FENCES,
   KEYS_SINCE,
@@ -12,8 +13,10 @@ import {
   LATEST,
   LATEST_OF,
   MARK,
+  OWE,
   RAISE_FEATURE_FENCES,
   RAISE_FENCE,
+  READ_DEBTS,
   READ_FENCES,
   ROWS_AT,
   readHistory,
@@ -121,6 +124,16 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     async fences() {
       const { rows } = await read(READ_FENCES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: Number(at) }))
+    },
+    async owe(writer, at) {
+      await storeErrors(() => postgres.run(OWE, [writer, at], { timeoutMs: WRITE_MS }))
+    },
+    async debts() {
+      const { rows } = await read(READ_DEBTS, [])
+      return rows.map(([writer, at]) => ({ writer: String(writer), at: Number(at) }))
+    },
+    async forgetDebts(writers) {
+      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_DEBTS, [writers], { timeoutMs: WRITE_MS }))
     },
     async close() {},
   }

@@ -3,10 +3,12 @@ import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
 import { bucketOf, filledKey, hashKey, readRecord, recordBody, recordHead } from './record.ts'
-import { FORGET, WRITE } from './scripts.ts'
+import { FORGET, RAISE, WRITE } from './scripts.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
 const WRITES_A_SCRIPT = 100
+/** Keys in one script that puts fences back. */
+const FENCES_A_SCRIPT = 50
 /** Scripts under way for one caller. */
 const SCRIPTS_AT_ONCE = 4
 
@@ -86,6 +88,16 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
       await connection.send('ZREMRANGEBYSCORE', FENCES, '-inf', at - FENCES_TOLD_FOR)
       return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
     },
+    async raise(fences) {
+      await atOnce(SCRIPTS_AT_ONCE, inGroups(fences, connection.spansSlots ? FENCES_A_SCRIPT : 1), async (some) => {
+        const keys = some.map(({ entity, entityKey }) => hashKey(entity, entityKey))
+        await connection.run(
+          RAISE,
+          keys,
+          some.map(({ at }) => at),
+        )
+      })
+    },
     async fencesSince(at) {
       const told = (await connection.send('ZRANGEBYSCORE', FENCES, at, '+inf', 'WITHSCORES')) as string[]
       return Array.from({ length: told.length / 2 }, (_, i) => {
@@ -132,6 +144,10 @@ function* inBatches(writes: readonly StoredWrite[]): Generator<number[]> {
   for (let from = 0; from < writes.length; from += WRITES_A_SCRIPT) {
     yield Array.from({ length: Math.min(WRITES_A_SCRIPT, writes.length - from) }, (_, i) => from + i)
   }
+}
+
+function* inGroups<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size)
 }
 
 /** In a cluster a script has the keys of one slot, and only those of one hash are sure to be. */

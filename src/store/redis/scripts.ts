@@ -92,6 +92,30 @@ redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', fence))
 return count
 `)
 
+/** Put fences back: of each of KEYS, what is not later than the time of the same place in ARGV goes. A fence never moves back. */
+export const RAISE = script(`
+for i = 1, #KEYS do
+  local all, at, fence = redis.call('HGETALL', KEYS[i]), tonumber(ARGV[i]), nil
+  for f = 1, #all, 2 do
+    if all[f] == 'fence' then fence = tonumber(all[f + 1]) end
+  end
+  if not fence or fence < at then
+    for f = 1, #all, 2 do
+      if all[f] ~= 'fence' then
+        local kept = string.gsub(all[f + 1], '\\30[^\\30]*', function(record)
+          local eventAt = tonumber(string.match(record, '^[^\\31]*\\31(%-?%d+)'))
+          if eventAt and eventAt <= at then return '' end
+        end)
+        if kept == '' then redis.call('HDEL', KEYS[i], all[f])
+        elseif kept ~= all[f + 1] then redis.call('HSET', KEYS[i], all[f], kept) end
+      end
+    end
+    redis.call('HSET', KEYS[i], 'fence', string.format('%.0f', at))
+  end
+end
+return 0
+`)
+
 /** Terms are numbered by Redis's own clock in microseconds, so that numbers rise even over a Redis that lost its data. */
 export const ACQUIRE_LEASE = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end

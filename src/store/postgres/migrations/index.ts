@@ -1,4 +1,5 @@
 import first from './001_first.sql' with { type: 'text' }
+import debts from './002_debts.sql' with { type: 'text' }
 
 /** One step of the schema. Never changed once released: a change is another step. */
 export interface Migration {
@@ -7,4 +8,7 @@ export interface Migration {
   readonly text: string
 }
 
-export const MIGRATIONS: readonly Migration[] = [{ id: 1, name: 'first', text: first }]
+export const MIGRATIONS: readonly Migration[] = [
+  { id: 1, name: 'first', text: first },
+  { id: 2, name: 'debts', text: debts },
+]

@@ -1,0 +1,124 @@
+/** Pushes and forgotten keys while Redis is down, and after it came back with old data or none. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { SQL } from 'bun'
+import { openRedis } from '../../src/store/redis/connection.ts'
+import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { type Replica, startReplica } from '../support/replica.ts'
+import { askRedis, emptyRedis, startPostgres, startRedis, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
+
+// A PostgreSQL cluster is created.
+setDefaultTimeout(60_000)
+
+const FEATURES = `
+import { entity, feature } from "fabra";
+export const User = entity("User", { key: "user_id" });
+export const score = feature({ entity: User, type: "int" });
+export const twice = feature({ entity: User, refresh: "1h", type: "int", uses: [score] }, async (user, { get }) => 2 * (await get(score)));
+`
+const LIMIT_MS = 10_000
+
+let postgres: TestServer
+let redis: TestServer
+let folder: ProjectFolder
+let running: Replica[]
+let env: Readonly<Record<string, string>>
+let count = 0
+
+beforeAll(async () => {
+  // What it holds survives its stopping.
+  ;[postgres, redis] = await Promise.all([startPostgres(), startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })])
+})
+afterAll(() => Promise.all([postgres, redis].map((server) => server[Symbol.asyncDispose]())))
+beforeEach(async () => {
+  if (redis.pid() === undefined) await redis.start()
+  await emptyRedis(redis)
+  folder = projectFolder({ 'features.ts': FEATURES })
+  running = []
+  const name = `redis_down_${++count}`
+  await using sql = new SQL(postgres.url, { max: 1 })
+  await sql.unsafe(`CREATE DATABASE ${name}`)
+  env = { FABRA_POSTGRES_URL: postgres.url.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: redis.url }
+})
+afterEach(async () => {
+  await Promise.all(running.map((one) => one.close()))
+  folder[Symbol.dispose]()
+})
+
+async function start(name = 'a'): Promise<Replica> {
+  const replica = await startReplica(folder, name, env)
+  running.push(replica)
+  return replica
+}
+const push = (replica: Replica, value: number, at: string, user = 'u1') =>
+  replica.send('POST', '/v1/features/score/values', { rows: [{ user_id: user, value, event_timestamp: at }] })
+const accepted = (accepted: number, duplicates = 0) => ({ status: 200, json: { accepted, duplicates } })
+
+test('a push is accepted while Redis is down, once, and served when Redis is back with its old value', async () => {
+  const a = await start()
+  const b = await start('b')
+  await push(a, 1, '2026-01-01T00:00:00Z')
+  expect(await b.read('twice')).toBe(2)
+  await redis.stop()
+  expect(await push(a, 2, '2026-01-02T00:00:00Z')).toMatchObject(accepted(1))
+  expect(await push(a, 2, '2026-01-02T00:00:00Z')).toMatchObject(accepted(0, 1))
+  expect(await push(a, 0, '2025-01-01T00:00:00Z')).toMatchObject(accepted(1))
+  await redis.start()
+  await until('the pushed value', LIMIT_MS, async () => ((await b.read('score')) === 2 ? true : undefined))
+  await until('what is built on it', LIMIT_MS, async () => ((await b.read('twice')) === 4 ? true : undefined))
+  expect(await a.get('/v1/features/score/history?entity_id=u1')).toMatchObject({
+    json: { history: [{ value: 2 }, { value: 1 }, { value: 0 }] },
+  })
+})
+
+test('a process that ended while Redis was down leaves what it accepted to the next one', async () => {
+  const a = await start()
+  await push(a, 1, '2026-01-01T00:00:00Z')
+  await redis.stop()
+  expect(await push(a, 2, '2026-01-02T00:00:00Z')).toMatchObject(accepted(1))
+  await a.close()
+  await redis.start()
+  expect(await (await start()).read('score')).toBe(2)
+})
+
+test('a push while PostgreSQL is down is refused as safe to send again', async () => {
+  const a = await start()
+  await postgres.stop()
+  try {
+    const refused = await push(a, 1, '2026-01-01T00:00:00Z')
+    expect(refused).toMatchObject({
+      status: 503,
+      json: { error: { code: 'store_unavailable', hint: expect.stringContaining('Send them again') } },
+    })
+  } finally {
+    await postgres.start()
+  }
+  await until('the push', LIMIT_MS, async () => ((await push(a, 1, '2026-01-01T00:00:00Z')).status === 200 ? true : undefined))
+})
+
+test('forgotten keys stay forgotten when Redis has lost its data', async () => {
+  const a = await start()
+  await push(a, 1, '2026-01-01T00:00:00Z', 'gone')
+  await push(a, 2, '2026-01-01T00:00:00Z', 'kept')
+  expect((await a.send('DELETE', '/v1/entities/User/gone')).status).toBe(200)
+  await push(a, 3, new Date().toISOString(), 'gone')
+  await emptyRedis(redis)
+  await until('the fence', LIMIT_MS, async () => (await askRedis(redis, 'HGET', 'fabra:{User:gone}', 'fence')) ?? undefined)
+  await until('the values', LIMIT_MS, async () =>
+    (await a.read('score', 'kept')) === 2 && (await a.read('score', 'gone')) === 3 ? true : undefined,
+  )
+  // Another process, which has not heard of it.
+  const online = createRedisOnlineStore(await openRedis({ url: redis.url }))
+  const value = {
+    texts: ['9'],
+    eventAt: Date.parse('2026-01-05T00:00:00Z') * 1000,
+    availableAt: 1,
+    token: 1,
+    origin: 'pushed',
+    oldestInputAt: null,
+  } as const
+  const { refused, fences } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
+  expect({ refused, keys: fences.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
+  await online.close()
+})

@@ -1,0 +1,73 @@
+import { expect, test } from 'bun:test'
+import { FabraError } from '../../src/errors.ts'
+import { openDatabase } from '../../src/store/duckdb/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
+import type { OnlineStore, StoredWrite } from '../../src/store/online-store.ts'
+import { createOwedWrites } from '../../src/store/owed-writes.ts'
+import { movableClock } from '../support/clock.ts'
+
+async function bench(maxOwed: number) {
+  const memory = createMemoryOnlineStore()
+  const down = { is: true }
+  const online: OnlineStore = {
+    ...memory,
+    write: (rows) => (down.is ? Promise.reject(new FabraError('store_unavailable', 'down')) : memory.write(rows)),
+  }
+  const offline = createDuckdbOfflineStore(await openDatabase({ file: ':memory:' }))
+  const clock = movableClock(1_000_000)
+  const owed = createOwedWrites({ online, offline, clock, writer: 'me', maxOwed })
+  const filled: string[][] = []
+  const pay = () =>
+    owed.pay(async (fields) => {
+      filled.push([...fields])
+    })
+  const read = async (key: string, field = 'f@1') => (await memory.read('User', [key], [field], undefined))[0]?.[0]?.texts
+  return { owed, offline, clock, down, filled, pay, read }
+}
+
+const write = (key: string, value: string, eventAt: number, field = 'f@1'): StoredWrite => ({
+  entity: 'User',
+  key,
+  field,
+  value: { texts: [value], eventAt, availableAt: eventAt, token: eventAt, origin: 'pushed', oldestInputAt: null },
+})
+
+test('the newest value of each key is paid when the store is back, and the debt is noted until then', async () => {
+  const { owed, offline, clock, down, filled, pay, read } = await bench(10)
+  expect(await pay()).toEqual(new Map())
+  await owed.add([write('u1', '2', 20), write('u2', '1', 5)])
+  await owed.add([write('u1', '1', 10)])
+  expect(await offline.debts()).toEqual([{ writer: 'me', at: clock.now() }])
+  clock.advance('1m')
+  expect(await pay().catch((error) => error.code)).toBe('store_unavailable')
+  expect(await offline.debts()).toEqual([{ writer: 'me', at: clock.now() }])
+  down.is = false
+  expect(await pay()).toEqual(new Map([['f@1', ['u1', 'u2']]]))
+  expect([await read('u1'), await read('u2')]).toEqual([['2'], ['1']])
+  expect(await offline.debts()).toEqual([])
+  expect(await pay()).toEqual(new Map())
+  expect(filled).toEqual([])
+})
+
+test('of too many the features are remembered, and filled from history', async () => {
+  const { owed, offline, down, filled, pay } = await bench(3)
+  await owed.add(Array.from({ length: 5 }, (_, i) => write(`u${i}`, '1', i)))
+  await owed.add([write('u9', '1', 1), write('u9', '1', 1, 'g@1')])
+  expect(await pay().catch((error) => error.code)).toBe('store_unavailable')
+  down.is = false
+  expect(await pay()).toEqual(
+    new Map<string, string[] | 'all'>([
+      ['g@1', ['u9']],
+      ['f@1', 'all'],
+    ]),
+  )
+  expect(filled).toEqual([['f@1']])
+  expect(await offline.debts()).toEqual([])
+})
+
+test('nothing is called recorded before the debt is noted', async () => {
+  const { owed, offline } = await bench(3)
+  await offline.close()
+  expect(await owed.add([write('u1', '1', 1)]).catch((error) => error.code)).toBe('store_unavailable')
+})
