@@ -45,7 +45,7 @@ function print(measurements: readonly Measurement[]): void {
     ...measurements.map((row) => {
       const values = [...row.values].sort((a, b) => a - b)
       const median = values[Math.floor(values.length / 2)] ?? Number.NaN
-      const show = (value: number) => `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`
+      const show = (value: number) => (Number.isNaN(value) ? '–' : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`)
       const { atMost, atLeast } = row
       const worst = atLeast === undefined ? values.at(-1) : values[0]
       const isKept = median <= (atMost ?? Number.POSITIVE_INFINITY) && median >= (atLeast ?? Number.NEGATIVE_INFINITY)

@@ -31,6 +31,8 @@ export interface AppOptions {
   readonly apart?: boolean
   /** Other processes of the same command share the port. */
   readonly shared?: SharedPort
+  /** Latest values are not brought back from history: nobody will ask for them. */
+  readonly cold?: boolean
   /** Made for these files and this clock, perhaps loading already. Closed by the app. */
   readonly runtime?: Runtime
 }
@@ -81,6 +83,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     },
     clock,
     clockOffset: options.clockOffset,
+    cold: options.cold === true,
     log,
     runtime: options.runtime,
     ...(webhook ? { notify: webhook.send } : {}),

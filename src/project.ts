@@ -41,6 +41,8 @@ export interface ProjectOptions {
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
   readonly clockOffset: Micros
+  /** Latest values are not brought back from history: nobody will ask for them. */
+  readonly cold: boolean
   readonly log: Logger
   /** Told of failing refreshes and values that are too old. */
   readonly notify?: (event: WebhookEvent) => void
@@ -100,7 +102,12 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
-      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, notify: options.notify })
+      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, {
+        stores,
+        kept,
+        notify: options.notify,
+        cold: options.cold,
+      })
     } catch (error) {
       await stores.close()
       throw error
@@ -123,9 +130,10 @@ interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
   readonly notify: ProjectOptions['notify']
+  readonly cold: boolean
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, notify }: Around): Promise<Project> {
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, notify, cold }: Around): Promise<Project> {
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule } = parts
   let files = loaded.files
   let warm = true
@@ -203,7 +211,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     try {
       const definitions = await checkedDefinitions(next, sourceStore)
       const taken = createVersion(parts, definitions)
-      await rewarm(parts, definitions.registry, before?.serving.registry)
+      if (!cold) await rewarm(parts, definitions.registry, before?.serving.registry)
       next.activate()
       return taken
     } catch (error) {

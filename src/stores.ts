@@ -6,10 +6,11 @@ import type { AdminStore } from './store/admin-store.ts'
 import type { ClaimStore } from './store/claim-store.ts'
 import { createDuckdbAdminStore } from './store/duckdb/admin-store.ts'
 import { type Database, openDatabase } from './store/duckdb/database.ts'
+import { forgettingParts } from './store/duckdb/forgetting-parts.ts'
 import { createDuckdbOfflineStore } from './store/duckdb/offline-store.ts'
 import { createDuckdbSourceRows } from './store/duckdb/source-rows.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
-import { createDuckdbTrainingStore } from './store/duckdb/training-store.ts'
+import { createDuckdbTrainingStore, createLocalParts } from './store/duckdb/training-store.ts'
 import type { LeaseStore } from './store/lease-store.ts'
 import { createMemoryLeaseStore } from './store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from './store/memory/online-store.ts'
@@ -105,12 +106,13 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
 
 async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
+  const parts = createLocalParts(database)
   return {
     database,
     sourceStore: createDuckdbSourceStore(database),
-    offline: createDuckdbOfflineStore(database),
+    offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
-    trainingStore: createDuckdbTrainingStore(database),
+    trainingStore: createDuckdbTrainingStore(database, { parts }),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: 'ok' }),

@@ -54,7 +54,7 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'explain'>
+export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain'>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
@@ -133,6 +133,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
     },
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
+    sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
   }
 }
 

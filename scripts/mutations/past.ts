@@ -10,6 +10,9 @@ const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
 const AS_OF = 'test/training/as-of-oracle.test.ts'
 const POSTGRES_SQL = 'src/store/postgres/history-sql.ts'
+const RESUMING = 'test/training/resuming.test.ts'
+const KEEPER = 'src/store/duckdb/training-keeper.ts'
+const PARTS = 'src/store/duckdb/training-parts.ts'
 const HISTORY_SQL = 'src/store/duckdb/training-history.ts'
 
 /** What may be seen of the past. */
@@ -70,6 +73,31 @@ export const mutations: readonly Mutation[] = [
     name: 'training: a tombstone uncovers the value before it',
     suite: 'test/training/point-in-time.test.ts',
     changes: [{ file: HISTORY_SQL, from: "'TRUE',", to: "'value IS NOT NULL'," }],
+  },
+  {
+    name: 'training: what an interrupted run has left is used though sources have changed',
+    suite: RESUMING,
+    changes: [{ file: KEEPER, from: 'sha256([identity, own, state])', to: 'sha256([identity, own])' }],
+  },
+  {
+    name: 'training: what an interrupted run has left is used for other inputs',
+    suite: RESUMING,
+    changes: [{ file: KEEPER, from: 'await rowsDigest(step.entity, step.inputs)]', to: 'await rowsDigest(step.entity, [])]' }],
+  },
+  {
+    name: 'training: the order of events does not count for what an interrupted run has left',
+    suite: RESUMING,
+    changes: [{ file: 'src/store/duckdb/training-state.ts', from: "['rowid']", to: '[]' }],
+  },
+  {
+    name: 'training: a damaged part is used',
+    suite: RESUMING,
+    changes: [{ file: PARTS, from: '(await hashFile(target)) === part.hash', to: 'true' }],
+  },
+  {
+    name: 'training: a part is kept after a key was forgotten',
+    suite: RESUMING,
+    changes: [{ file: PARTS, from: '() => opened === generation)', to: '() => true)' }],
   },
   {
     name: 'training: the default is forgotten',

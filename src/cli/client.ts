@@ -13,16 +13,21 @@ export interface Client {
   close(): Promise<void>
 }
 
+export interface ConnectOptions {
+  /** The command asks for no latest values, so none need to be brought back from history first. */
+  readonly cold?: boolean
+}
+
 const ASK_SERVER_MS = 1_000
 const ANSWER_MS = 60_000
 /** A refresh of many keys answers when it has ended. */
 const RUN_MS = 3_600_000
 
 /** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
-export async function connect(files: readonly string[], host: CliProcess): Promise<Client> {
+export async function connect(files: readonly string[], host: CliProcess, how: ConnectOptions = {}): Promise<Client> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const server = files.length === 0 ? await runningServer(config) : undefined
-  return server === undefined ? openHere(config, files, host) : remote(server)
+  return server === undefined ? openHere(config, files, host, how) : remote(server)
 }
 
 interface RunningServer {
@@ -60,11 +65,11 @@ function remote({ url, key }: RunningServer): Client {
   }
 }
 
-async function openHere(config: Config, files: readonly string[], host: CliProcess): Promise<Client> {
+async function openHere(config: Config, files: readonly string[], host: CliProcess, { cold = false }: ConnectOptions): Promise<Client> {
   const { openApp } = await import('../app.ts')
   const { commandLogger } = await import('./logging.ts')
   const log = commandLogger(config, host)
-  const app = await openApp({ files: featureFiles(files, host.cwd), config, log, clockOffset: 0 })
+  const app = await openApp({ files: featureFiles(files, host.cwd), config, log, clockOffset: 0, cold })
   return {
     get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),
     post: async (path, body) => answer(await app.fetch(new Request(`http://localhost${path}`, posted(body)))),

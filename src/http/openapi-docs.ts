@@ -69,7 +69,7 @@ export const schemas: Json = {
       labels_sql: { type: 'string' },
       ...Object.fromEntries(['timestamp', 'timezone', 'method', 'snapshot', 'format'].map((name) => [name, { type: 'string' }])),
       ...Object.fromEntries(
-        ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp'].map((name) => [
+        ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'fresh'].map((name) => [
           name,
           { type: 'boolean' },
         ]),
@@ -77,7 +77,7 @@ export const schemas: Json = {
     },
     [
       ...['features', 'feature_set', 'rows', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', 'as_served'],
-      ...['latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp'],
+      ...['latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'fresh'],
     ],
   ),
   TrainingReport: object({
@@ -85,6 +85,10 @@ export const schemas: Json = {
     state: { type: 'string', enum: ['running', 'done', 'failed'] },
     progress: { type: 'number', description: 'From 0 to 1.' },
     rows: nullable('integer'),
+    resumed: {
+      type: 'integer',
+      description: 'Values taken over from a run of the same set that was interrupted: one for each feature and row.',
+    },
     dataset_hash: nullable('string'),
     features: list(
       object({
@@ -315,6 +319,7 @@ const trainingQuery = [
   query('deterministic', '`true`: the same bytes for aggregates of floats too.'),
   query('with_status', '`true`: columns `<feature>__status`.'),
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
+  query('fresh', '`true`: nothing is taken over from a run that was interrupted.'),
   query('explain', '`true`: nothing is made; the answer tells method, way and reason for each feature. Labels may be left out.'),
   query('labels_sql', 'A query over the sources that gives the labels; then there is no body.'),
 ]

@@ -10,7 +10,7 @@ export interface TrainingRequest {
   readonly explain: boolean
 }
 
-const FLAGS = ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'explain'] as const
+const FLAGS = ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'fresh', 'explain'] as const
 const FIELDS = ['features', 'feature_set', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', ...FLAGS]
 
 /**
@@ -61,6 +61,7 @@ export function readTrainingRequest(given: Readonly<Record<string, unknown>>, fr
     deterministic: flag('deterministic'),
     withStatus: flag('with_status'),
     withEventTimestamp: flag('with_event_timestamp'),
+    fresh: flag('fresh'),
   }
   if (options.asServed && options.method !== null && options.method !== 'history')
     throw fail('as_served goes by history, not by another method.', 'Leave one of them out.')

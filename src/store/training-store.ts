@@ -89,6 +89,51 @@ export interface Output {
   readonly metadata: (rowsHash: string) => Readonly<Record<string, string>>
 }
 
+/** What values hang on, besides the label rows and what is asked. */
+export interface Reads {
+  /** Names of sources. */
+  readonly sources: readonly string[]
+  /** Versions of features whose recorded values are read. */
+  readonly recorded: readonly FeatureVersion[]
+}
+
+export interface FeatureVersion {
+  readonly feature: string
+  readonly fingerprint: string
+}
+
+/** A statement over the row list (`__fabra_row`, see SourceStore.queryOver). Columns: `__fabra_ord`, `__fabra_hit`, the features'. */
+export interface Question {
+  readonly text: string
+  readonly entity: number
+  readonly columns: readonly TypedColumn[]
+  readonly alwaysOneRow: boolean
+  /** Those that it answers. */
+  readonly features: readonly FeatureVersion[]
+  readonly reads: Reads
+}
+
+/** Values of one feature that are computed in this process. */
+export interface CollectedQuestion {
+  readonly feature: FeatureVersion
+  readonly columnCount: number
+  readonly entity: number
+  /** Columns of the labels that it is given. */
+  readonly inputs: readonly string[]
+  /** Whatever else decides its values, as text. */
+  readonly hangsOn: string
+  readonly reads: Reads
+}
+
+/** Values that come row by row, in order. Rows that are never added are missing. */
+export interface Collected {
+  readonly id: ValuesId
+  /** @returns the first row from this one on whose values are not there from an interrupted run. */
+  goOn(from: number): Promise<number>
+  /** @param to The first row after them. Rows before it that are not given are missing. */
+  add(rows: readonly TextRow[], to: number): Promise<void>
+}
+
 /** Opens a desk for one training set. */
 export interface TrainingStore {
   open(): Promise<TrainingDesk>
@@ -124,13 +169,18 @@ export interface TrainingDesk {
   /** Whether `compute` can bring these columns into their types. */
   canCompute(columns: readonly TypedColumn[]): boolean
   /**
-   * Runs a statement over the row list (`__fabra_row`, see SourceStore.queryOver) and keeps its values. Columns: `__fabra_ord`, `__fabra_hit`, the feature's.
+   * From now on values are kept for a run of the same set that comes after this one was interrupted, where they can be; and what was kept
+   * by an earlier run is taken over where everything that decides it is the same. After `prepareRows`.
+   * @param asked Tells this set from others of the same rows. @param fresh Nothing is taken over.
+   */
+  resume(asked: string, fresh: boolean, options: RunOptions): Promise<void>
+  /** Values taken over from an interrupted run: one for each feature and row. */
+  readonly resumed: number
+  /**
+   * Runs a statement over the rows and holds its values.
    * @throws SqlError; also when a value does not fit its declared type, or a row has two answers: then nothing is kept, and computing row by row tells which.
    */
-  compute(
-    question: { readonly text: string; readonly entity: number; readonly columns: readonly TypedColumn[]; readonly alwaysOneRow: boolean },
-    options: RunOptions,
-  ): Promise<ValuesId>
+  compute(question: Question, options: RunOptions): Promise<ValuesId>
   /** How `asOf` goes about it: one line for people. */
   readonly historyHow: string
   /**
@@ -139,14 +189,15 @@ export interface TrainingDesk {
    * @returns values per question, in the order given.
    */
   asOf(questions: readonly AsOfQuestion[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
-  /** Begins values that come row by row; `add` takes any number of batches. Rows that are never added are missing. */
-  collect(columnCount: number): Promise<{ readonly id: ValuesId; add(rows: readonly TextRow[]): Promise<void> }>
+  collect(question: CollectedQuestion, options: RunOptions): Promise<Collected>
   /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */
   deterministically<T>(work: () => Promise<T>): Promise<T>
   /** Whether anything at all was ever recorded for a version of a feature. */
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
   /** @returns path of the finished file in the desk's folder, and the hash of its rows. */
   write(output: Output, options: RunOptions): Promise<{ readonly path: string; readonly hash: string }>
+  /** Whoever asked has the set: nothing that was kept of it is needed. Also after `close`. */
+  delivered(): Promise<void>
   /** Removes the folder and everything in it. */
   close(): Promise<void>
 }

@@ -4,10 +4,11 @@ import { resolveRefs } from '../definition/refs.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/source-store.ts'
-import type { Labels, OutputColumn, OutputFeature, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import type { Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/training-store.ts'
 import { checkColumnNames, outputColumns } from './columns.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import { askedText, definitionsText, readsOf, versionOf } from './resuming.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import type { TrainingParts, TrainingReport, TrainingSet } from './training-set.ts'
 
@@ -38,7 +39,7 @@ export class Building {
     this.options = options
     this.run_ = run
     this.keep = keep
-    this.report = { id, state: 'running', progress: 0, rows: null, datasetHash: null, features: [], metadata: null }
+    this.report = { id, state: 'running', progress: 0, rows: null, resumed: 0, datasetHash: null, features: [], metadata: null }
   }
 
   async run(labels: Labels): Promise<TrainingSet> {
@@ -67,6 +68,7 @@ export class Building {
     const entities = entitiesOf(this.registry, features)
     const rows = await readRows(this.registry, desk, { labels, options }, this.run_)
     this.tell({ rows, progress: 0.05 })
+    await desk.resume(askedText(methods, options, this.parts.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const found = await this.together(recomputed, entityOf, rows)
@@ -80,7 +82,7 @@ export class Building {
       const at = {
         entity: entityOf(feature),
         rows,
-        progress: (share: number) => this.tell({ progress: this.progress(found.size + share) }),
+        progress: (share: number) => this.tell({ progress: this.progress(found.size + share), resumed: desk.resumed }),
       }
       const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', at)
       found.set(feature, { values, firstColumn: 0 })
@@ -102,7 +104,14 @@ export class Building {
       const [first] = members
       if (!first) continue
       const started = performance.now()
-      const question = { text: merge.text, entity: entityOf(first), columns: merge.columns.flat(), alwaysOneRow: true }
+      const question = {
+        text: merge.text,
+        entity: entityOf(first),
+        columns: merge.columns.flat(),
+        alwaysOneRow: true,
+        features: members.map(versionOf),
+        reads: this.reads(members),
+      }
       const values = await this.desk.compute(question, this.run_).catch(giveUpUnlessSql)
       if (values === null) continue
       let firstColumn = 0
@@ -125,6 +134,7 @@ export class Building {
     this.tell({
       features: this.report.features.map((one) => (names.includes(one.feature) ? { ...one, how, seconds } : one)),
       progress: this.progress(count),
+      resumed: this.desk.resumed,
     })
   }
 
@@ -141,7 +151,7 @@ export class Building {
     }
     const { path, hash } = await this.desk.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
     this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
-    return { path, report: this.report }
+    return { path, report: this.report, delivered: () => this.desk.delivered() }
   }
 
   /** Without times of the clock or anything else that would differ between two equal training sets. */
@@ -174,10 +184,13 @@ export class Building {
     if (statement && this.desk.canCompute(statement.columns)) {
       const { text, columns, alwaysOneRow, how } = statement
       // Row by row the same failure is told with its row; where it is none, the rows have their answers.
-      const values = await this.desk.compute({ text, entity: at.entity, columns, alwaysOneRow }, this.run_).catch(giveUpUnlessSql)
+      const question = { text, entity: at.entity, columns, alwaysOneRow, features: [versionOf(feature)], reads: this.reads([feature]) }
+      const values = await this.desk.compute(question, this.run_).catch(giveUpUnlessSql)
       if (values !== null) return { values, how }
     }
-    const values = await rowByRow({ feature, desk: this.desk, executor: this.parts.executor, signal: this.run_.signal }, at)
+    const hangsOn = feature.computation.kind === 'function' ? definitionsText(this.registry) : ''
+    const work = { feature, desk: this.desk, executor: this.parts.executor, run: this.run_, reads: this.reads([feature]), hangsOn }
+    const values = await rowByRow(work, at)
     const sets = `${this.parts.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time`
     return { values, how: method === 'replay' ? 'the function, row by row' : sets }
   }
@@ -196,6 +209,11 @@ export class Building {
     const ids = await this.desk.asOf(questions, entity, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
     this.done(features, this.desk.historyHow, started, found.size)
+  }
+
+  private reads(features: readonly Feature[]): Reads {
+    const { sourcesOf, pastRefusal } = this.parts
+    return readsOf(features, { registry: this.registry, sourcesOf, pastRefusal })
   }
 
   private tell(news: Partial<TrainingReport>): void {

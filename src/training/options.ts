@@ -30,4 +30,6 @@ export interface TrainingOptions {
   /** Columns `<feature>__event_timestamp`. */
   readonly withEventTimestamp: boolean
   readonly format: OutputFormat
+  /** Nothing is taken over from a run that was interrupted. */
+  readonly fresh: boolean
 }

@@ -2,11 +2,17 @@ import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
-import type { LabelRow, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import type { RunOptions } from '../store/source-store.ts'
+import type { LabelRow, Reads, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import { versionOf } from './resuming.ts'
 
 /** Rows held in memory at a time. */
 export const SQL_ROWS = 50_000
 const FUNCTION_ROWS = 2_000
+/** A slow function gets few at a time: what is computed is kept when a batch is done. */
+const FEWEST_ROWS = 128
+const LONG_BATCH_MS = 8_000
+const SHORT_BATCH_MS = 2_000
 /** A function that says nothing of its own may take as long as in a refresh. */
 const CALL_MICROS = 30_000_000
 const BATCH_MS = 6 * 3_600_000
@@ -15,27 +21,41 @@ export interface RowByRow {
   readonly feature: Feature
   readonly desk: TrainingDesk
   readonly executor: Executor
-  readonly signal: AbortSignal
+  readonly run: RunOptions
+  readonly reads: Reads
+  /** What its values hang on besides its own version, its rows and what it reads; as text. */
+  readonly hangsOn: string
 }
 
 /** The compute primitive for every row as of its own time, in batches. The first row that fails fails them all, and is named. */
 export async function rowByRow(
-  { feature, desk, executor, signal }: RowByRow,
+  { feature, desk, executor, run, reads, hangsOn }: RowByRow,
   at: { readonly entity: number; readonly rows: number; readonly progress: (share: number) => void },
 ): Promise<ValuesId> {
   const inputs = Object.keys(feature.inputs)
   const isFunction = feature.computation.kind === 'function'
-  const size = isFunction ? FUNCTION_ROWS : SQL_ROWS
+  let size = isFunction ? FEWEST_ROWS : SQL_ROWS
   const patient = isFunction && feature.timeout === null ? { ...feature, timeout: CALL_MICROS } : feature
-  const collected = await desk.collect(feature.columns.length)
-  for (let from = 0; from < at.rows; from += size) {
-    const rows = await desk.rows({ from, to: from + size, entity: at.entity, inputs })
+  const { entity } = at
+  const asked = { feature: versionOf(feature), columnCount: feature.columns.length, entity, inputs, hangsOn, reads }
+  const collected = await desk.collect(asked, run)
+  for (let from = await collected.goOn(0); from < at.rows; from = await collected.goOn(from)) {
+    const started = performance.now()
+    const rows = await desk.rows({ from, to: from + size, entity, inputs })
     const questions = rows.map((row) => questionOf(feature, row))
-    const answers = await executor.compute(patient, questions, { signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
-    await collected.add(valuesOf(rows, answers))
-    at.progress(Math.min(1, (from + size) / at.rows))
+    const answers = await executor.compute(patient, questions, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
+    from = Math.min(at.rows, from + size)
+    await collected.add(valuesOf(rows, answers), from)
+    at.progress(from / at.rows)
+    if (isFunction) size = nextSize(size, performance.now() - started)
   }
   return collected.id
+}
+
+/** Of the next batch, after one of so many rows took so long. */
+function nextSize(size: number, tookMs: number): number {
+  if (tookMs < SHORT_BATCH_MS) return Math.min(FUNCTION_ROWS, size * 2)
+  return tookMs > LONG_BATCH_MS ? Math.max(FEWEST_ROWS, Math.floor(size / 2)) : size
 }
 
 function questionOf(feature: Feature, row: LabelRow): ComputeRow {

@@ -38,6 +38,8 @@ export interface TrainingParts {
     fits: (columns: PastStatement['columns']) => boolean,
   ) => Promise<readonly MergedPast[]>
   readonly pastRefusal: (feature: Feature) => string | null
+  /** Sources that its SQL reads; null where that is not known. */
+  readonly sourcesOf: (feature: Feature) => readonly string[] | null
   /** How an SQL feature is computed, in a line; null for others. */
   readonly explain: (feature: Feature) => string | null
   /** Everything recorded so far is in history when it resolves. */
@@ -61,6 +63,8 @@ export interface TrainingReport {
   /** 0 to 1. */
   readonly progress: number
   readonly rows: number | null
+  /** Values taken over from a run of the same set that was interrupted: one for each feature and row. */
+  readonly resumed: number
   readonly datasetHash: string | null
   readonly features: readonly FeatureReport[]
   /** As in the finished file; null before. */
@@ -71,6 +75,8 @@ export interface TrainingSet {
   /** In the job's folder. */
   readonly path: string
   readonly report: TrainingReport
+  /** To be told when whoever asked has the whole file: until then the same set asked for again is soon there. Also after the job's `close`. */
+  delivered(): Promise<void>
 }
 
 export interface TrainingJob {

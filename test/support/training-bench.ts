@@ -42,7 +42,7 @@ export async function openTrainingBench(threads?: number, pairsPerRow?: number):
 }
 
 export function trainingBenchOver(database: Database, pairsPerRow?: number): TrainingBench {
-  const store = createDuckdbTrainingStore(database, pairsPerRow)
+  const store = createDuckdbTrainingStore(database, { pairsPerRow })
   return trainingBenchOf(store, createDuckdbOfflineStore(database), () => database.close())
 }
 
@@ -58,7 +58,7 @@ export async function openPostgresTrainingBench(server: TestServer, rowsPerLook:
   return trainingBenchOf(store, createPostgresOfflineStore({ postgres, random: Math.random, onProblem: fail }), () => postgres.close())
 }
 
-function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () => Promise<void>): TrainingBench {
+export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () => Promise<void>): TrainingBench {
   const training = createTraining()
   return {
     offline,
@@ -69,6 +69,7 @@ function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () 
         pastStatement: () => Promise.resolve(null),
         pastMerges: () => Promise.resolve([]),
         pastRefusal: () => null,
+        sourcesOf: () => null,
         explain: () => null,
         flush: () => Promise.resolve(),
         version: '0.0.0',
@@ -85,6 +86,7 @@ function trainingBenchOf(store: TrainingStore, offline: OfflineStore, close: () 
                 .filter(Boolean)
                 .map((line) => parseExact(line) as Record<string, unknown>)
             : []
+        await set.delivered()
         return { rows, text, bytes, report: set.report }
       } finally {
         await job.close()
@@ -128,6 +130,7 @@ const DEFAULTS: Omit<TrainingOptions, 'features'> = {
   withStatus: false,
   withEventTimestamp: false,
   format: 'jsonl',
+  fresh: false,
 }
 
 /** A registry of pushed features of one entity. */

@@ -22,6 +22,7 @@ interface TrainOptions {
   readonly latestKnowledge?: boolean
   readonly snapshot?: string
   readonly deterministic?: boolean
+  readonly fresh?: boolean
   readonly explain?: boolean
   readonly withStatus?: boolean
   readonly withEventTimestamp?: boolean
@@ -31,6 +32,7 @@ interface TrainOptions {
 
 interface Report {
   readonly rows: number
+  readonly resumed: number
   readonly dataset_hash: string
   readonly features: readonly { feature: string; fingerprint: string; method: string; how: string | null; seconds: number | null }[]
   readonly metadata: Readonly<Record<string, unknown>>
@@ -57,7 +59,8 @@ const CARRIES_METADATA: ReadonlySet<string> = new Set(['parquet', 'arrow'])
 
 const HELP = `
 Labels have the key columns of the features' entities and a time, from which
-each row looks.
+each row looks. A run that was interrupted goes on where it was when the same
+command is given again; --fresh begins anew.
 
 Examples:
   $ fabra train labels.parquet --features fraud_v1,spend -o train.parquet
@@ -84,6 +87,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--deterministic', 'the same bytes for aggregates of floats too')
     .option('--with-status', 'columns <feature>__status: fresh, stale, default or missing')
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
+    .option('--fresh', 'compute all of it, also what an interrupted run has left')
     .option('--explain', 'tell how each feature was computed; without an output, how it would be')
     .addOption(new Option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)'))
     .addHelpText('after', HELP)
@@ -93,7 +97,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
 /** Without an output nothing is made. */
 async function explain(labels: string | undefined, options: TrainOptions, context: CliContext, host: CliProcess): Promise<void> {
   const body = labels === undefined && options.labelsSql === undefined ? null : await labelsBody(labels, options, context)
-  const client = await connect(options.file ?? [], host)
+  const client = await connect(options.file ?? [], host, { cold: true })
   try {
     const query = address(options, options.format ?? 'parquet')
     query.set('explain', 'true')
@@ -118,7 +122,7 @@ async function train(labels: string | undefined, options: TrainOptions, context:
   if (options.explain && options.output === undefined) return explain(labels, options, context, host)
   const output = await checkOutput(options, context)
   const body = await labelsBody(labels, options, context)
-  const client = await connect(options.file ?? [], host)
+  const client = await connect(options.file ?? [], host, { cold: true })
   const id = crypto.randomUUID()
   const bar = progressBar(host, () => client.get(`/v1/training-sets/${id}`))
   const draft = join(dirname(output.path), `.${basename(output.path)}.${id}`)
@@ -191,6 +195,7 @@ function address(options: TrainOptions, format: string): URLSearchParams {
     deterministic: options.deterministic,
     with_status: options.withStatus,
     with_event_timestamp: options.withEventTimestamp,
+    fresh: options.fresh,
   }
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, String(value))
@@ -224,6 +229,14 @@ function tell(report: Report, path: string, options: TrainOptions, context: CliC
     ])
     context.stderr(table([['feature', 'method', 'how', 'took'], ...rows]))
   }
+  if (report.resumed > 0) {
+    const all = report.rows * report.features.length
+    context.stderr(`${number(report.resumed)} of ${number(all)} values were there from a run that was interrupted\n`)
+  }
   context.stderr(`${report.rows} rows\n`)
   context.stdout(`${path}\n`)
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en')
 }

@@ -65,6 +65,7 @@ async function send(job: TrainingJob, set: TrainingSet, format: OutputFormat, id
       const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(SEND_BYTES), 0, SEND_BYTES)
       if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead))
       await handle.close()
+      await set.delivered()
       controller.close()
     },
     cancel: () => handle.close(),
@@ -182,6 +183,7 @@ function reportJson(found: TrainingReport): object {
     state: found.state,
     progress: found.progress,
     rows: found.rows,
+    resumed: found.resumed,
     dataset_hash: found.datasetHash,
     features: found.features,
     metadata: found.metadata,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
 import type { RunOptions } from '../source-store.ts'
+import { createChanges } from './changes.ts'
 import { createCheckpoints } from './checkpoints.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionPool, type SessionPool } from './session-pool.ts'
@@ -28,6 +29,8 @@ export interface Database {
   readonly history: SessionPool
   /** Source tables are made here, so that a long load does not hold up history. */
   readonly loader: SessionPool
+  /** Whether sources or history were written meanwhile: see `Changes.now`. */
+  readonly changes: { readonly sources: () => number | null; readonly history: () => number | null }
   /** Meanwhile the engine keeps to one thread, so that sums of floats are added in one order. Everything else is held up a little by it. */
   onOneThread<T>(work: () => Promise<T>): Promise<T>
   /** Waits for running statements, checkpoints and lets go of the file. */
@@ -88,6 +91,7 @@ function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sess
   const checkpoints = createCheckpoints(() =>
     pools.history.use(ownDeadline(), (session, left) => session.execute(`CHECKPOINT ${CATALOG}`, left)),
   )
+  const written = { sources: createChanges(), history: createChanges() }
   // Else the next start would read it back once more.
   if (options.wasKilled) checkpoints.begin()
   let closing: Promise<void> | undefined
@@ -106,8 +110,9 @@ function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sess
   return {
     loadDir: join(dir, 'load'),
     readers: pools.readers,
-    history: checkpoints.counted(pools.history),
-    loader: checkpoints.counted(pools.loader),
+    history: written.history.counted(checkpoints.counted(pools.history)),
+    loader: written.sources.counted(checkpoints.counted(pools.loader)),
+    changes: { sources: written.sources.now, history: written.history.now },
     onOneThread: oneThread(pools.readers),
     close: () => (closing ??= close()),
   }

@@ -162,13 +162,13 @@ export interface SteppedFeature {
   readonly from: string
 }
 
-/** Rows with `__fabra_ord`, and per feature `e<f>` (the value's event time, NULL where there is no value) and `v<f>`. */
+/** Rows with `__fabra_ord`, and per feature, by its place in the list, `e<i>` (the value's event time, NULL where there is no value) and `v<i>`. */
 export function stepsOfRows(features: readonly SteppedFeature[]): string {
-  const columns = features.map(({ f, isLight }) => {
+  const columns = features.map(({ f, isLight }, i) => {
     // An ASOF JOIN finds the newest step whether or not it has ended.
     const found = isLight ? '' : `CASE WHEN r.t < s${f}.ends THEN `
     const end = isLight ? '' : ' END'
-    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${f}, ${found}s${f}.value${end} AS v${f}`
+    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${i}, ${found}s${f}.value${end} AS v${i}`
   })
   const joins = features.map(({ f, lookBack, isLight, from }) => {
     const ends = lookBack === null ? 'ends' : `LEAST(ends, event_at + ${bigint(lookBack)} + 1) AS ends`

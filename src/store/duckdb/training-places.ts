@@ -6,6 +6,7 @@ import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
 import { CATALOG, DROP_ROW_TABLE, quoteText } from './sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './training-history.ts'
+import type { Keeper, KeptStep, Step } from './training-keeper.ts'
 import type { HeldValues } from './training-output.ts'
 import { canType, rowTableFrom, typedValues } from './training-sql.ts'
 
@@ -20,7 +21,8 @@ const STEPPED_FEATURES = 10
 export interface DeskState {
   readonly folder: string
   readonly session: Session
-  /** Files of one name are one; quoted. */
+  readonly keeper: Keeper
+  /** Path of a new file in the folder. */
   file(name: string): string
   readonly rows: string
   readonly rowCount: number
@@ -65,27 +67,42 @@ export function localSources(database: Database): SourcesPlace {
       return file
     },
     canCompute: (columns) => columns.every(({ type, sqlType }) => canType(type, sqlType)),
-    async compute({ text, entity, columns, alwaysOneRow }, state, options) {
+    async compute({ text, entity, columns, alwaysOneRow, features, reads }, state, options) {
       const files: string[] = []
-      const id = crypto.randomUUID()
-      await database.readers.use(options, async (session, left) => {
-        try {
-          for (let from = 0; from < Math.max(1, state.rowCount); from += STATEMENT_ROWS) {
-            const file = state.file(`values-${id}-${files.length}`)
-            await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to: from + STATEMENT_ROWS }), left)
-            await session.execute(`COPY (${typedValues(text, columns)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, left)
-            files.push(file)
-          }
-        } finally {
-          await session.execute(DROP_ROW_TABLE, ownDeadline())
+      const step = await state.keeper.begin(
+        { question: { text, columns, features }, entity, inputs: [], reads, features: features.length },
+        options,
+      )
+      for (let from = 0, to = 0; from < Math.max(1, state.rowCount); from = to) {
+        const file = state.file('values')
+        files.push(file)
+        to = Math.max(1, Math.min(from + STATEMENT_ROWS, state.rowCount))
+        const there = await step.take(from, file, options)
+        if (there !== undefined) {
+          to = there
+          continue
         }
-      })
-      const from = `read_parquet([${files.join(', ')}])`
+        const select = typedValues(text, columns)
+        await database.readers.use(options, async (session, left) => {
+          try {
+            await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to }), left)
+            await session.execute(copyTo(file, select), left)
+          } finally {
+            await session.execute(DROP_ROW_TABLE, ownDeadline())
+          }
+        })
+        await step.keep({ from, to }, file, options)
+      }
+      const from = `read_parquet([${files.map(quoteText).join(', ')}])`
       if (!alwaysOneRow) await refuseRepeats(state.session, from, options)
       return { kind: 'typed', from, f: 0 }
     },
     deterministically: (work) => database.onOneThread(work),
   }
+}
+
+function copyTo(file: string, select: string): string {
+  return `COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`
 }
 
 async function refuseRepeats(session: Session, from: string, options: RunOptions): Promise<void> {
@@ -102,35 +119,65 @@ export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): H
       const { rows } = await database.readers.use(ownDeadline(), (session, left) => session.read(text, [feature, fingerprint], left))
       return rows.length > 0
     },
-    asOf: (questions, entity, state, options) =>
-      database.readers.use(options, (session, left) =>
-        asOfValues(session, { questions, entity, state, recorded: LOCAL_HISTORY, pairsPerRow }, left),
-      ),
+    async asOf(questions, entity, state, options) {
+      const groups = groupsOf(questions, state)
+      const steps: { readonly step: KeptStep; readonly group: AsOfGroup }[] = []
+      for (const group of groups) {
+        const step = await state.keeper.begin(stepOf(group, entity), options)
+        if ((await step.take(0, group.file, options)) === undefined) steps.push({ step, group })
+      }
+      if (steps.length > 0) {
+        const work = { groups: steps.map(({ group }) => group), entity, state, recorded: LOCAL_HISTORY, pairsPerRow }
+        await database.readers.use(options, (session, left) => asOfValues(session, work, left))
+      }
+      for (const { step, group } of steps) await step.keep({ from: 0, to: state.rowCount }, group.file, options)
+      return groups.flatMap(heldOf)
+    },
   }
 }
 
-export interface AsOfWork {
+/** Questions that are answered in one statement, and the file of the answers. */
+export interface AsOfGroup {
   readonly questions: readonly AsOfQuestion[]
+  readonly file: string
+}
+
+export function groupsOf(questions: readonly AsOfQuestion[], state: Pick<DeskState, 'file'>): AsOfGroup[] {
+  const count = Math.ceil(questions.length / STEPPED_FEATURES)
+  return Array.from({ length: count }, (_, i) => ({
+    questions: questions.slice(i * STEPPED_FEATURES, (i + 1) * STEPPED_FEATURES),
+    file: state.file('recorded'),
+  }))
+}
+
+export function heldOf({ questions, file }: AsOfGroup): HeldValues[] {
+  return questions.map((_, f) => ({ kind: 'recorded', from: `read_parquet(${quoteText(file)})`, f }))
+}
+
+function stepOf({ questions }: AsOfGroup, entity: number): Step {
+  return { question: questions, entity, inputs: [], reads: { sources: [], recorded: questions }, features: questions.length }
+}
+
+export interface AsOfWork {
+  readonly groups: readonly AsOfGroup[]
   readonly entity: number
   readonly state: DeskState
   readonly recorded: RecordedSource
   readonly pairsPerRow: number | undefined
 }
 
-/** On a session that reads and writes the desk's folder. */
-export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<readonly HeldValues[]> {
-  const { questions, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
+/** Writes each group's file, on a session that reads and writes the desk's folder. */
+export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
+  const { groups, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
+  const questions = groups.flatMap((group) => group.questions)
   const isLight = (pairs: number) => pairs <= pairsPerRow * state.rowCount
   try {
     const features = await makeAllSteps(session, { rows: state.rows, entity, questions, recorded, isLight }, options)
-    const held: HeldValues[] = []
-    for (let from = 0; from < features.length; from += STEPPED_FEATURES) {
-      const some = features.slice(from, from + STEPPED_FEATURES)
-      const file = state.file(`recorded-${crypto.randomUUID()}`)
-      await session.execute(`COPY (${stepsOfRows(some)}) TO ${file} (FORMAT parquet, COMPRESSION snappy)`, options)
-      for (const { f } of some) held.push({ kind: 'recorded', from: `read_parquet(${file})`, f })
+    let from = 0
+    for (const { file, questions: own } of groups) {
+      await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length))), options)
+      from += own.length
     }
-    return held
   } finally {
     await session.execute(dropHistoryTables(questions.length), ownDeadline())
   }

@@ -13,7 +13,7 @@ import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 import type { RecordedSource } from './training-history.ts'
 import type { HeldValues } from './training-output.ts'
-import { asOfValues, type DeskState, type HistoryPlace, type SourcesPlace } from './training-places.ts'
+import { asOfValues, type DeskState, groupsOf, type HistoryPlace, heldOf, type SourcesPlace } from './training-places.ts'
 
 const APPEND_ROWS = 2048
 /** Keys whose recorded values are asked for at once, in chunks of the engine's results. */
@@ -188,7 +188,9 @@ async function bringOver(
         await engine.recorded(question, options, (rows) => table.add(rows.map((row) => [...row, String(f)])))
       }
     })
-    return await asOfValues(session, { questions, entity, state, recorded: RECORDED, pairsPerRow }, options)
+    const groups = groupsOf(questions, state)
+    await asOfValues(session, { groups, entity, state, recorded: RECORDED, pairsPerRow }, options)
+    return groups.flatMap(heldOf)
   } finally {
     await session.execute('DROP TABLE IF EXISTS recorded', ownDeadline())
   }

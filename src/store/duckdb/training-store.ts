@@ -1,30 +1,26 @@
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import {
-  BIGINT,
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBInstance,
-  DuckDBTimestampTZValue,
-  TIMESTAMPTZ,
-  VARCHAR,
-} from '@duckdb/node-api'
+import { dirname, join } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { entityKey } from '../../definition/entity-key.ts'
 import { type RunOptions, SqlTimestamp, type TableColumn } from '../source-store.ts'
 import type { TrainingEngine } from '../training-engine.ts'
-import type { LabelRow, RowNeeds, TextRow, TrainingDesk, TrainingStore, ValuesId } from '../training-store.ts'
+import type { Collected, CollectedQuestion, LabelRow, RowNeeds, TrainingDesk, TrainingStore, ValuesId } from '../training-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
+import { CollectedValues } from './training-collected.ts'
+import { clearTrainingFolders, makeTrainingFolder } from './training-folders.ts'
 import { inputOf } from './training-inputs.ts'
+import { createKeeper, KEEP_NOTHING, type Keeper, type PartsPlace } from './training-keeper.ts'
 import { readLabels } from './training-labels.ts'
 import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
+import { createTrainingParts, type TrainingParts } from './training-parts.ts'
 import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './training-places.ts'
 import { type RemoteTuning, remoteHistory, remoteSources } from './training-remote.ts'
 import { writeRows } from './training-rows.ts'
+import { createTrainingState } from './training-state.ts'
 
-const APPEND_ROWS = 2048
 /** What the desk's own engine may hold before it spills to disk. */
 const DESK_MEMORY = '1GiB'
 
@@ -34,18 +30,35 @@ export interface TrainingPlaces {
   readonly history: HistoryPlace
   /** The desks' folders are made in it. */
   readonly folder: string
+  /** Null where it cannot be told whether sources and history are what they were. */
+  readonly kept: PartsPlace | null
+}
+
+export interface LocalTuning {
+  /** Default: in the data folder. */
+  readonly parts?: TrainingParts
+  /** As of `localHistory`. */
+  readonly pairsPerRow?: number | undefined
+  /** As of `PartsPlace`. */
+  readonly keepAfterMs?: number
 }
 
 /**
  * Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else.
- * @param pairsPerRow As of `localHistory`.
  */
-export function createDuckdbTrainingStore(database: Database, pairsPerRow?: number): TrainingStore {
+export function createDuckdbTrainingStore(database: Database, tuning: LocalTuning = {}): TrainingStore {
+  const { parts = createLocalParts(database), pairsPerRow, keepAfterMs } = tuning
   return createTrainingStore({
     sources: localSources(database),
     history: localHistory(database, pairsPerRow),
     folder: database.loadDir,
+    kept: { parts, state: createTrainingState(database), keepAfterMs },
   })
+}
+
+/** What interrupted sets leave in the data folder. */
+export function createLocalParts(database: Database): TrainingParts {
+  return createTrainingParts(join(dirname(database.loadDir), 'training'))
 }
 
 /** Training sets of what is on another machine. Their folders are temporary ones of this machine. */
@@ -54,6 +67,7 @@ export function createRemoteTrainingStore(engine: TrainingEngine, tuning?: Remot
     sources: remoteSources(engine),
     history: remoteHistory(engine, tuning),
     folder: tmpdir(),
+    kept: null,
   })
 }
 
@@ -63,14 +77,16 @@ export function createMixedTrainingStore(engine: TrainingEngine, database: Datab
     sources: remoteSources(engine),
     history: localHistory(database),
     folder: database.loadDir,
+    kept: null,
   })
 }
 
 function createTrainingStore(places: TrainingPlaces): TrainingStore {
+  void clearTrainingFolders(places.folder)
   return {
     async open() {
-      const folder = join(places.folder, `fabra-training-${crypto.randomUUID()}`)
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await clearTrainingFolders(places.folder)
+      const folder = await makeTrainingFolder(places.folder)
       try {
         return new Desk(places, folder, await openEngine(folder))
       } catch (error) {
@@ -101,6 +117,7 @@ class Desk implements TrainingDesk {
   private readonly places: TrainingPlaces
   private readonly engine: Engine
   private readonly held: HeldValues[] = []
+  private keeper: Keeper = KEEP_NOTHING
   private labels: readonly TableColumn[] = []
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
@@ -169,16 +186,37 @@ class Desk implements TrainingDesk {
     return held.map((values) => this.hold(values))
   }
 
-  async collect(columnCount: number): ReturnType<TrainingDesk['collect']> {
+  async collect(question: CollectedQuestion, options: RunOptions): Promise<Collected> {
+    const { entity, inputs, reads, columnCount } = question
+    const step = await this.keeper.begin({ question, entity, inputs, reads, features: 1 }, options)
     const { session } = this.engine
-    const name = `values_${this.held.length}`
-    const columns = Array.from({ length: columnCount }, (_, i) => `c${i} VARCHAR`)
-    await session.execute(
-      `CREATE TABLE ${name} (${['__fabra_ord BIGINT', '__fabra_event_at TIMESTAMPTZ', ...columns].join(', ')})`,
-      ownDeadline(),
-    )
-    const id = this.hold({ kind: 'texts', from: name, f: 0 })
-    return { id, add: (rows) => appendTexts(session, name, columnCount, rows) }
+    const file = () => this.file('collected')
+    const values = new CollectedValues({ session, table: `values_${this.held.length}`, columnCount, step, file, options })
+    await values.begin()
+    const held: HeldValues = {
+      kind: 'texts',
+      get from() {
+        return values.from
+      },
+      f: 0,
+    }
+    return { id: this.hold(held), goOn: (from) => values.goOn(from), add: (rows, to) => values.add(rows, to) }
+  }
+
+  async resume(asked: string, fresh: boolean, options: RunOptions): Promise<void> {
+    const { kept } = this.places
+    if (kept === null) return
+    const keyCounts = this.needs.entities.map((entity) => entity.key.length)
+    const rows = { session: this.engine.session, rows: this.rowsPath, rowCount: this.rowCount, labels: this.labels, keyCounts }
+    this.keeper = await createKeeper(kept, rows, { asked, fresh }, options)
+  }
+
+  get resumed(): number {
+    return this.keeper.taken
+  }
+
+  delivered(): Promise<void> {
+    return this.keeper.remove()
   }
 
   deterministically<T>(work: () => Promise<T>): Promise<T> {
@@ -225,6 +263,7 @@ class Desk implements TrainingDesk {
   }
 
   async close(): Promise<void> {
+    this.keeper.close()
     this.engine.session.close()
     this.engine.instance.closeSync()
     await rm(this.folder, { recursive: true, force: true })
@@ -234,11 +273,16 @@ class Desk implements TrainingDesk {
     return {
       folder: this.folder,
       session: this.engine.session,
-      file: (name) => quoteText(join(this.folder, `${name}.parquet`)),
+      keeper: this.keeper,
+      file: (name) => this.file(name),
       rows: this.rowsPath,
       rowCount: this.rowCount,
       keyCount: (entity) => this.needs.entities[entity]?.key.length ?? 0,
     }
+  }
+
+  private file(name: string): string {
+    return join(this.folder, `${name}-${crypto.randomUUID()}.parquet`)
   }
 
   private get rowsPath(): string {
@@ -248,20 +292,4 @@ class Desk implements TrainingDesk {
   private hold(values: HeldValues): ValuesId {
     return this.held.push(values) - 1
   }
-}
-
-async function appendTexts(session: Session, table: string, columnCount: number, rows: readonly TextRow[]): Promise<void> {
-  const appender = await session.connection.createAppender(table)
-  const types = [BIGINT, TIMESTAMPTZ, ...Array.from({ length: columnCount }, () => VARCHAR)]
-  for (let from = 0; from < rows.length; from += APPEND_ROWS) {
-    const part = rows.slice(from, from + APPEND_ROWS)
-    const chunk = DuckDBDataChunk.create(types, part.length)
-    chunk.setColumns([
-      part.map((row) => BigInt(row.ord)),
-      part.map((row) => new DuckDBTimestampTZValue(BigInt(row.eventAt))),
-      ...Array.from({ length: columnCount }, (_, i) => part.map((row) => row.texts[i] ?? 'null')),
-    ])
-    appender.appendDataChunk(chunk)
-  }
-  appender.closeSync()
 }
