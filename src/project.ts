@@ -102,12 +102,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
-      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, {
-        stores,
-        kept,
-        notify: options.notify,
-        cold: options.cold,
-      })
+      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
     } catch (error) {
       await stores.close()
       throw error
@@ -129,11 +124,11 @@ async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stor
 interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
-  readonly notify: ProjectOptions['notify']
-  readonly cold: boolean
+  readonly options: Pick<ProjectOptions, 'notify' | 'cold'>
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, notify, cold }: Around): Promise<Project> {
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, options }: Around): Promise<Project> {
+  const { notify, cold } = options
   const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule } = parts
   let files = loaded.files
   let warm = true
