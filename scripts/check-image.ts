@@ -1,19 +1,19 @@
 /**
  * Shows the image at work: built from what `fabra deploy docker` writes, run as the user it names on a read-only root, with its own health check,
- * PostgreSQL and Redis, and stopped under load. Where the base cannot be fetched a stand-in is made of the Debian packages that it consists of.
+ * PostgreSQL and Redis, and stopped under load. Where a base cannot be fetched a stand-in is made of the Debian packages that it consists of.
  * The container is a mount namespace with a changed root: no engine is needed, the network is the machine's.
  */
-import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SQL } from 'bun'
+import packageJson from '../package.json'
 import { BINARY, temporaryFolder } from '../test/support/binary.ts'
 import { keepAliveLoad } from '../test/support/keep-alive-load.ts'
 import { freePort } from '../test/support/ports.ts'
 import { startPostgres, startRedis } from '../test/support/servers.ts'
 import { until } from '../test/support/until.ts'
+import { distroless, provideBase, python } from './image-parts/stand-in.ts'
 
-const BASE = 'gcr.io/distroless/cc-debian12:nonroot'
-const PACKAGES = ['libc6', 'libstdc++6', 'libgcc-s1', 'ca-certificates', 'tzdata', 'netbase']
 const NOBODY = 65_532
 const FEATURES = `import { entity, feature, source } from 'fabra'
 import { twice } from './lib/twice.ts'
@@ -30,6 +30,7 @@ await using redis = await startRedis()
 await using postgres = await startPostgres()
 try {
   await check()
+  checkPython()
   console.log('The image works.')
 } finally {
   Bun.spawnSync(['buildah', ...storage, 'umount', '--all'])
@@ -40,8 +41,8 @@ async function check(): Promise<void> {
   const project = writeProject()
   const environment = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url }
   command([BINARY, 'deploy', 'docker', '--name', 'checked'], { cwd: project })
-  makeBase()
-  buildah('bud', '--isolation', 'chroot', '--format', 'docker', '--pull-never', '--tag', 'checked', project)
+  say(provideBase(distroless, buildah, work))
+  build('checked', project)
   say('built the image')
   const root = buildah('mount', buildah('from', '--pull-never', 'checked'))
   const { config } = (JSON.parse(buildah('inspect', '--type', 'image', 'checked')) as { Docker: { config: ImageConfig } }).Docker
@@ -77,6 +78,25 @@ async function check(): Promise<void> {
   }
 }
 
+/** The image of definitions in Python: its packages are installed, and the executable runs beside them. */
+function checkPython(): void {
+  const project = join(work, 'python')
+  mkdirSync(project)
+  writeFileSync(join(project, 'features.py'), '')
+  command([BINARY, 'deploy', 'docker', '--name', 'python'], { cwd: project })
+  say(provideBase(python, buildah, work))
+  build('python', project)
+  const container = buildah('from', '--pull-never', 'python')
+  const inside = (...words: string[]) => buildah('run', '--isolation', 'chroot', container, '--', ...words)
+  const told = [inside('/usr/local/bin/fabra', 'version'), inside('python3', '-c', 'import os; print(os.getuid(), os.listdir("/app"))')]
+  if (told.join() !== `${packageJson.version},${NOBODY} ['features.py']`) throw new Error(`The image for Python says ${told}.`)
+  say(`built the image for Python; inside, fabra is ${told[0]}, and python3 runs as ${NOBODY}`)
+}
+
+function build(tag: string, project: string): void {
+  buildah('bud', '--isolation', 'chroot', '--format', 'docker', '--pull-never', '--quiet', '--tag', tag, project)
+}
+
 interface ImageConfig {
   readonly User: string
   readonly Env: readonly string[]
@@ -99,39 +119,6 @@ async function fillDatabase(): Promise<void> {
   await sql`CREATE TABLE events (user_id text NOT NULL, created_at timestamptz NOT NULL)`
   await sql`INSERT INTO events SELECT 'u1', now() - interval '1 hour' FROM generate_series(1, 3)`
   await sql.close()
-}
-
-/** The base itself, or the packages it is made of with the same user, home and temporary folder. */
-function makeBase(): void {
-  const pulled = Bun.spawnSync(['buildah', ...storage, 'pull', '--quiet', BASE], { timeout: 120_000 })
-  if (pulled.exitCode === 0) {
-    say(`pulled ${BASE}`)
-    return
-  }
-  const [debs, root] = [join(work, 'debs'), join(work, 'base')]
-  for (const folder of [debs, join(root, 'etc'), join(root, 'home/nonroot'), join(root, 'tmp'), join(root, 'proc'), join(root, 'dev')])
-    mkdirSync(folder, { recursive: true })
-  // Package files are fetched by a user of their own, who must be able to write here.
-  chmodSync(work, 0o755)
-  chmodSync(debs, 0o777)
-  command(['apt-get', 'download', '--quiet', ...PACKAGES], { cwd: debs })
-  for (const name of new Bun.Glob('*.deb').scanSync(debs)) command(['dpkg', '--extract', join(debs, name), root])
-  writeFileSync(
-    join(root, 'etc/passwd'),
-    `root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:${NOBODY}:${NOBODY}:nonroot:/home/nonroot:/sbin/nologin\n`,
-  )
-  chownSync(join(root, 'home/nonroot'), NOBODY, NOBODY)
-  chmodSync(join(root, 'tmp'), 0o1777)
-  const container = buildah('from', 'scratch')
-  buildah('copy', '--quiet', container, root, '/')
-  // Copying makes everything root's.
-  const mounted = buildah('mount', container)
-  chownSync(join(mounted, 'home/nonroot'), NOBODY, NOBODY)
-  chmodSync(join(mounted, 'tmp'), 0o1777)
-  buildah('umount', container)
-  buildah('config', '--user', String(NOBODY), '--env', 'HOME=/home/nonroot', '--env', 'PATH=/usr/local/bin:/usr/bin:/bin', container)
-  buildah('commit', '--quiet', container, BASE)
-  say(`${BASE} cannot be fetched here: a stand-in of ${PACKAGES.join(', ')}`)
 }
 
 interface Container {

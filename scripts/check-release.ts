@@ -1,13 +1,20 @@
 /** Tries a release as people would; see scripts/check-release. Ends with 1 at the first thing that does not hold. */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import packageJson from '../package.json'
 import { temporaryFolder } from '../test/support/binary.ts'
 import { freePort } from '../test/support/ports.ts'
 import { until } from '../test/support/until.ts'
 import { checkSignature } from './release-parts/mach-o.ts'
+import { reproduce } from './release-parts/reproduce.ts'
 
-const release = resolve(process.argv[2] ?? join(import.meta.dir, '../dist/release'))
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  /** As the release was made. */
+  options: { level: { type: 'string', default: '19' } },
+})
+const release = resolve(positionals[0] ?? join(import.meta.dir, '../dist/release'))
 const work = temporaryFolder()
 const startedAt = performance.now()
 const FEATURES = `import { entity, feature, source } from 'fabra'
@@ -23,6 +30,8 @@ try {
   await npm()
   await signatures()
   await arm()
+  const files = reproduce({ release, work, level: flags.level })
+  say(`made again in another folder, with another home, umask and time zone: ${files} files, all the same bytes`)
   console.log('The release works.')
 } finally {
   rmSync(work, { recursive: true, force: true })

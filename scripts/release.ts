@@ -1,5 +1,5 @@
 /** Everything people install Fabra from. The same input gives the same bytes: nothing written holds a time or a path of this machine. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Command } from 'commander'
@@ -102,6 +102,7 @@ function commandLine(): Command {
 
 function write(name: string, data: string | Uint8Array): void {
   writeFileSync(join(out, name), data)
+  chmodSync(join(out, name), 0o644)
 }
 
 function sha256(bytes: Uint8Array): string {

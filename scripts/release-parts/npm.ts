@@ -1,5 +1,5 @@
 /** The npm packages: one a system with its executable, and a launcher that depends on the one that fits. None runs anything when it is installed. */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
 import type { Target } from './targets.ts'
@@ -49,9 +49,8 @@ export function writeNpmPackages(
   const platforms = built.map(({ target, executable }) => {
     const path = join(folder, target.name)
     mkdirSync(join(path, 'bin'), { recursive: true })
-    copyFileSync(executable, join(path, 'bin/fabra'))
-    chmodSync(join(path, 'bin/fabra'), 0o755)
-    copyFileSync(join(PROJECT, 'LICENSE'), join(path, 'LICENSE'))
+    copy(executable, join(path, 'bin/fabra'), 0o755)
+    copy(join(PROJECT, 'LICENSE'), join(path, 'LICENSE'))
     writeJson(join(path, 'package.json'), {
       name: `@fabra/${target.name}`,
       description: `The executable of fabra for ${target.name}.`,
@@ -66,10 +65,10 @@ export function writeNpmPackages(
   })
   const launcher = join(folder, 'fabra')
   mkdirSync(join(launcher, 'bin'), { recursive: true })
-  writeFileSync(join(launcher, 'bin/fabra.js'), LAUNCHER, { mode: 0o755 })
-  writeFileSync(join(launcher, 'index.js'), MODULE)
-  copyFileSync(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
-  for (const name of ['LICENSE', 'README.md']) copyFileSync(join(PROJECT, name), join(launcher, name))
+  write(join(launcher, 'bin/fabra.js'), LAUNCHER, 0o755)
+  write(join(launcher, 'index.js'), MODULE)
+  copy(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
+  for (const name of ['LICENSE', 'README.md']) copy(join(PROJECT, name), join(launcher, name))
   writeJson(join(launcher, 'package.json'), {
     name: packageJson.name,
     description: packageJson.description,
@@ -84,5 +83,15 @@ export function writeNpmPackages(
 }
 
 function writeJson(path: string, value: object): void {
-  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
+  write(path, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** With permissions of its own, whatever this machine's are: they become part of the package. */
+function write(path: string, data: string | Uint8Array, mode = 0o644): void {
+  writeFileSync(path, data)
+  chmodSync(path, mode)
+}
+
+function copy(from: string, to: string, mode?: number): void {
+  write(to, readFileSync(from), mode)
 }
