@@ -7,9 +7,9 @@ import type { FileToWrite } from './write-files.ts'
 
 /** Made again elsewhere, or about other things than features. */
 const LEFT_OUT = new Set(['node_modules', 'dist', 'build', 'coverage', '__pycache__', 'venv', 'README.md', 'LICENSE'])
-/** What `fabra deploy` and `fabra setup` write. */
+/** What `fabra deploy` and `fabra setup` write; requirements.txt, too, has a place of its own in the image. */
 const WRITTEN =
-  /^(Dockerfile|fly\.toml|render\.yaml|compose\.yaml|cloudformation\.yaml|task-definition\.json|service\.json|service\.yaml|.+\.service|fabra-linux-.+)$/
+  /^(Dockerfile|requirements\.txt|fly\.toml|render\.yaml|compose\.yaml|cloudformation\.yaml|task-definition\.json|service\.json|service\.yaml|.+\.service|fabra-linux-.+)$/
 const SECRET = /(\.(pem|key|p12|pfx|log|duckdb|wal)|^id_(rsa|ed25519).*)$/
 
 /** Entries of the top folder; hidden ones stay out, and with them .env and .git. @param apart A folder in it that stays out as well. */

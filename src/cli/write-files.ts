@@ -1,5 +1,17 @@
 /** Writes several files as one: all of them are there afterwards, or everything is as it was. */
-import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { FabraError } from '../errors.ts'
 
@@ -20,9 +32,8 @@ export function stateOf(folder: string, file: FileToWrite): FileState {
   const path = join(folder, file.path)
   try {
     const stat = lstatSync(path)
-    if (file.ifMissing) return 'kept'
-    if (!stat.isFile()) return 'different'
-    return Buffer.from(file.data).equals(readFileSync(path)) ? 'unchanged' : 'different'
+    if (stat.isFile() && Buffer.from(file.data).equals(readFileSync(path))) return 'unchanged'
+    return file.ifMissing ? 'kept' : 'different'
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return 'new'
     throw new FabraError('io_failed', `Cannot read ${path}: ${reasonOf(cause)}.`, { cause })
@@ -49,10 +60,7 @@ export function writeFiles(
   } catch (cause) {
     for (const step of undo.reverse()) step()
     if (cause instanceof FabraError) throw cause
-    throw new FabraError('io_failed', `Could not write in ${resolve(folder)}: ${reasonOf(cause)}.`, {
-      hint: 'Nothing was left behind. Choose a folder that can be written.',
-      cause,
-    })
+    throw unwritable(folder, cause)
   }
   return states
 }
@@ -66,6 +74,25 @@ export function refuseDifferent(folder: string, files: readonly FileToWrite[], h
   if (inTheWay.length === 0) return states
   throw new FabraError('file_exists', `${folder} already has ${inTheWay.join(', ')} with other contents. Nothing was written.`, {
     hint,
+  })
+}
+
+/** For work that takes long: better known before it. @throws FabraError io_failed */
+export function refuseUnwritable(folder: string): void {
+  let place = resolve(folder)
+  while (!existsSync(place)) place = dirname(place)
+  try {
+    // The dot tells a file from a folder.
+    accessSync(`${place}/.`, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw unwritable(folder, cause)
+  }
+}
+
+function unwritable(folder: string, cause: unknown): FabraError {
+  return new FabraError('io_failed', `Could not write in ${resolve(folder)}: ${reasonOf(cause)}.`, {
+    hint: 'Nothing was left behind. Choose a folder that can be written.',
+    cause,
   })
 }
 

@@ -140,7 +140,7 @@ function next(options: DeployOptions): Deployment['next'] {
   const network = `VpcId="$VPC" SubnetIds="${subnets}"`
   return [
     ...(awsAccount === null
-      ? [{ why: 'your account', command: 'AWS_ACCOUNT_ID=$(aws sts get-caller-identity --query Account --output text)' }]
+      ? [{ why: 'your account', command: `AWS_ACCOUNT_ID=$(aws sts get-caller-identity${at} --query Account --output text)` }]
       : []),
     { why: 'a place for the image', command: `aws ecr create-repository --repository-name ${name}${at}` },
     {

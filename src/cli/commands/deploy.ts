@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import packageJson from '../../../package.json'
@@ -14,7 +15,7 @@ import { managerOf, packageManager, pathInRepository, projectEntries, projectFil
 import { strayImports } from '../project-imports.ts'
 import type { CliProcess } from '../run.ts'
 import { randomSecret } from '../secret.ts'
-import { type FileToWrite, refuseDifferent, stateOf, writeFiles } from '../write-files.ts'
+import { type FileToWrite, refuseDifferent, refuseUnwritable, stateOf, writeFiles } from '../write-files.ts'
 
 const HELP = `
 Platforms: fly, cloudrun, ecs, render, railway, docker (compose), systemd.
@@ -98,6 +99,7 @@ async function deploy(platform: Platform, flags: DeployFlags, context: CliContex
   }
   // Packing takes seconds: not for nothing.
   if (!flags.force) refuseDifferent(folder, files)
+  refuseUnwritable(folder)
   if (executable) files.push({ path: archiveName(executable.arch), data: packed(executable, context) })
   const states = writeFiles(folder, files, { force: flags.force === true })
   tell({ ...report, files, states }, context)
@@ -113,7 +115,13 @@ function deployedFiles(plan: Deployment, platform: Platform, folder: string, cwd
   const written = plan.files.map((file): FileToWrite => ({ path: file.path, data: file.text, mode: file.mode, ifMissing: file.ifMissing }))
   if (!platform.needsImage || folder === cwd) return written
   const planned = new Set(written.map((file) => file.path))
-  return [...written, ...projectFiles(cwd, options.project).filter((file) => !planned.has(file.path))]
+  return [...written.map((file) => ownFile(file, cwd)), ...projectFiles(cwd, options.project).filter((file) => !planned.has(file.path))]
+}
+
+/** The user's own requirements.txt or .dockerignore counts elsewhere, too; not the passwords. */
+function ownFile(file: FileToWrite, cwd: string): FileToWrite {
+  const path = join(cwd, file.path)
+  return file.ifMissing && file.mode === undefined && existsSync(path) ? { ...file, data: readFileSync(path) } : file
 }
 
 function planOptions(
