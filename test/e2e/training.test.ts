@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tableFromIPC } from 'apache-arrow'
 import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
@@ -96,4 +96,32 @@ test('a failing row is named, nothing is written, and what was there stays', asy
   expect(await Bun.file(join(cwd, 'kept.csv')).text()).toBe('mine\n')
   expect(readdirSync(cwd).filter((name) => name.includes('kept'))).toEqual(['kept.csv'])
   expect(existsSync(join(cwd, 'kept.csv.metadata.json'))).toBe(false)
+})
+
+test('files that are no labels are told what they are', async () => {
+  const foreign: readonly (readonly [string | Uint8Array, string])[] = [
+    [Bun.gzipSync(LABELS), 'compressed (gzip)'],
+    [Bun.zstdCompressSync(LABELS), 'compressed (zstd)'],
+    [Buffer.from('PK\u0003\u0004…', 'latin1'), 'a zip or Excel file'],
+    [Buffer.from(`\uFEFF${LABELS}`, 'utf16le'), 'text in UTF-16'],
+    [new Uint8Array([1, 2, 3, 0, 4]), 'neither Parquet nor text'],
+    ['[{"user_id":"u1","event_timestamp":"2026-01-01T01:00:00Z"}]', 'one JSON list'],
+  ]
+  for (const [body, what] of foreign) {
+    const response = await fetch(`${fabra.url}/v1/training-sets?features=count_1h`, { method: 'POST', body })
+    expect({ what, status: response.status, answer: await response.json() }).toMatchObject({
+      status: 422,
+      answer: { error: { code: 'invalid_labels', message: `The labels are ${what}.` } },
+    })
+  }
+})
+
+test('what cannot be written to or read from is told before any work', async () => {
+  mkdirSync(join(cwd, 'folder.csv'))
+  const train = async (labels: string, output: string) =>
+    (await runFabra(['train', labels, '--features', 'count_1h', '-o', output], { cwd })).stderr
+  expect(await train('folder.csv', 'x.csv')).toContain('folder.csv is a folder.')
+  expect(await train('labels.csv', 'folder.csv')).toContain('folder.csv is a folder.')
+  expect(await train('labels.csv', 'nowhere/x.csv')).toContain('There is no folder')
+  expect(await train('/dev/null', 'x.csv')).toContain('/dev/null is no ordinary file.')
 })

@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { constants, createWriteStream } from 'node:fs'
+import { access, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -160,6 +160,11 @@ async function checkOutput(options: TrainOptions, context: CliContext): Promise<
   const folder = await stat(dirname(path)).catch(() => undefined)
   if (!folder?.isDirectory())
     throw new FabraError('io_failed', `There is no folder ${dirname(path)} to write to.`, { hint: 'Make it first, or name another.' })
+  if ((await stat(path).catch(() => undefined))?.isDirectory())
+    throw new FabraError('io_failed', `${options.output} is a folder.`, { hint: 'Name a file to write.' })
+  await access(dirname(path), constants.W_OK).catch((cause: unknown) => {
+    throw new FabraError('io_failed', `The folder ${dirname(path)} cannot be written to.`, { hint: 'Name an output in another.', cause })
+  })
   return { path, format }
 }
 
@@ -176,8 +181,9 @@ async function labelsBody(
   if (labels === undefined) return null
   const path = resolve(context.cwd, labels)
   const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile())
-    throw new FabraError('io_failed', `There is no file ${labels}.`, { hint: 'Labels are a Parquet, CSV or JSON-lines file.' })
+  const hint = 'Labels are a Parquet, CSV or JSON-lines file.'
+  if (!found) throw new FabraError('io_failed', `There is no file ${labels}.`, { hint })
+  if (!found.isFile()) throw new FabraError('io_failed', `${labels} is ${found.isDirectory() ? 'a folder' : 'no ordinary file'}.`, { hint })
   return Bun.file(path).stream()
 }
 

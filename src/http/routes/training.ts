@@ -7,6 +7,7 @@ import type { LabelFormat, Labels, OutputFormat } from '../../store/training-sto
 import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/training-set.ts'
 import { isObject } from '../body.ts'
 import { JSON_HEADERS, requestId } from '../error-response.ts'
+import { labelFormat } from '../label-format.ts'
 import { trainingReportDoc, trainingSetDoc } from '../openapi-docs.ts'
 import type { HttpOptions } from '../server.ts'
 import { readTrainingRequest, type TrainingRequest } from '../training-request.ts'
@@ -152,20 +153,10 @@ async function receive(request: Request, path: string): Promise<number> {
   return size
 }
 
-/** By the content, because `curl --data-binary` says nothing of it. */
-async function formatOf(path: string, request: Request, params: URLSearchParams): Promise<LabelFormat | 'json'> {
-  const start = new TextDecoder().decode(await Bun.file(path).slice(0, 64).arrayBuffer())
-  if (start.startsWith('PAR1')) return 'parquet'
-  const type = request.headers.get('content-type') ?? ''
-  if (/^application\/json\b/.test(type)) return 'json'
-  if (
-    !start
-      .replace(/^\uFEFF/, '')
-      .trimStart()
-      .startsWith('{')
-  )
-    return 'csv'
-  return params.has('features') || params.has('feature_set') || /ndjson|jsonl|json-?lines/.test(type) ? 'jsonl' : 'json'
+/** An object with everything names no features in the address. */
+function formatOf(path: string, request: Request, params: URLSearchParams): Promise<LabelFormat | 'json'> {
+  const isJsonLines = (type: string) => params.has('features') || params.has('feature_set') || /ndjson|jsonl|json-?lines/.test(type)
+  return labelFormat(path, request.headers.get('content-type') ?? '', isJsonLines)
 }
 
 function report(options: HttpOptions, id: string): Response {

@@ -78,7 +78,8 @@ ORDER BY k`
 /**
  * What is recorded of all the keys and features that are asked for, in the order of being seen; `f` is the question's index. `ends` is the time of
  * the next row of the key. `is_step`: this row is greater than the one before, and they are not seen at once; where all are, the rows are the steps.
- * Rows of one feature lie together, as they are read later.
+ * Rows of one feature lie together, as they are read later. Those seen at once stand in any order, and are no steps: with two short numbers to
+ * sort by, the engine takes half the time.
  */
 function knownRows(questions: readonly AsOfQuestion[], recorded: RecordedSource): string {
   const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
@@ -108,7 +109,7 @@ FROM (
     JOIN __fabra_keys ON key = entity_key
     WHERE ${conditions.join(' AND ')}
   )
-  WINDOW inorder AS (PARTITION BY f ORDER BY k, seen, event_at, available_at, seq)
+  WINDOW inorder AS (PARTITION BY f ORDER BY k, seen)
 )`
 }
 
