@@ -7,7 +7,25 @@ const PROJECT = join(import.meta.dir, '..')
 const TIMEOUT_MS = 60_000
 
 /** What users see, whatever stores stand behind it. */
-const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples'].map((folder) => `test/${folder}/`)
+const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples', 'e2e']
+
+/** Of these, what another mode says nothing about, and why. */
+const ONLY_ON_LAPTOPS: Readonly<Record<string, string>> = {
+  'test/e2e/data-folder.test.ts': "the folder of the DuckDB file is laptop mode's own",
+  'test/e2e/binary.test.ts': 'the executable as it is downloaded: its data folder, its start and its size without any server',
+  'test/e2e/parity.test.ts': 'compares both modes, over servers of its own',
+  'test/e2e/production.test.ts': 'is in production mode, over servers of its own',
+  'test/e2e/workers.test.ts': 'is in production mode, over servers of its own',
+}
+
+function behaviourTests(): string[] {
+  const files = BEHAVIOUR.flatMap((folder) => [...new Bun.Glob(`test/${folder}/**/*.test.ts`).scanSync({ cwd: PROJECT })]).sort()
+  for (const [file, reason] of Object.entries(ONLY_ON_LAPTOPS)) {
+    if (!files.includes(file)) throw new Error(`There is no ${file}.`)
+    console.error(`not in production mode: ${file}: ${reason}`)
+  }
+  return files.filter((file) => !(file in ONLY_ON_LAPTOPS)).map((file) => `./${file}`)
+}
 
 const given = process.argv.slice(2)
 const isProduction = given[0] === '--production'
@@ -16,7 +34,7 @@ const servers = isProduction ? await startProduction() : undefined
 const addresses = servers && { FABRA_TEST_POSTGRES: servers.postgres.url, FABRA_TEST_REDIS: servers.redis.url }
 
 const child = Bun.spawn(
-  [process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...(isProduction && files.length === 0 ? BEHAVIOUR : files)],
+  [process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...(isProduction && files.length === 0 ? behaviourTests() : files)],
   {
     cwd: PROJECT,
     env: { ...process.env, ...addresses },

@@ -138,7 +138,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       server = await startHttp(http, { host: config.host, port: config.port, sharing: sharing ?? 'alone', lingerMs })
       await leaveNote(dataDir, server, localKey).catch((error: unknown) => {
         // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
-        if (config.env !== 'production') throw error
+        if (config.env !== 'production') throw noFolder(dataDir, error)
         log.debug('no note left in the data folder', { error })
       })
       project.start(config.role !== 'api')
@@ -173,6 +173,14 @@ async function leaveNote(dataDir: string, server: HttpServer, key: string): Prom
   // A file that is there already would keep its mode.
   await rm(noteOf(dataDir), { force: true })
   await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key })}\n`, { mode: 0o600 })
+}
+
+function noFolder(dataDir: string, cause: unknown): FabraError {
+  const why = cause instanceof Error ? cause.message.replace(/^E[A-Z]+: |, \w+ '.*$/g, '') : 'it cannot be written'
+  return new FabraError('io_failed', `The data folder ${dataDir} cannot be used: ${why}.`, {
+    hint: 'Set FABRA_DATA_DIR to a folder that this user may write to.',
+    cause,
+  })
 }
 
 interface KeyringParts {

@@ -68,7 +68,8 @@ function remote({ url, key }: RunningServer): Client {
 async function openHere(config: Config, files: readonly string[], host: CliProcess, { cold = false }: ConnectOptions): Promise<Client> {
   const { openApp } = await import('../app.ts')
   const { commandLogger } = await import('./logging.ts')
-  const log = commandLogger(config, host)
+  // What a server would tell of its doings is not what was asked for.
+  const log = commandLogger(config.logLevel === 'info' ? { ...config, logLevel: 'warn' } : config, host)
   const app = await openApp({ files: featureFiles(files, host.cwd), config, log, clockOffset: 0, cold })
   return {
     get: async (path) => answer(await app.fetch(new Request(`http://localhost${path}`))),

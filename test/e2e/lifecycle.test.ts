@@ -103,17 +103,6 @@ test('after kill -9 a value comes back from history, with its old event timestam
 })
 
 describe('a second process', () => {
-  test('on the same data folder is told which process holds it; commands ask that one', async () => {
-    using project = projectFolder(FILES)
-    const server = await start(project)
-    const second = await runFabra(['serve', '--port', '0'], { cwd: project.path })
-    expect(second).toMatchObject({ exitCode: 1, stdout: '' })
-    expect(second.stderr).toContain('error data_dir_locked')
-    expect(second.stderr).toContain(String(server.pid))
-    expect(await runFabra(['get', 'answer', 'u1'], { cwd: project.path })).toMatchObject({ exitCode: 0, stdout: '42\n' })
-    expect(await server.stop()).toBe(0)
-  })
-
   test('on the same port is told that it is in use', async () => {
     using project = projectFolder(FILES)
     const server = await start(project)

@@ -1,7 +1,7 @@
 /** Projects as people have them: packages, several files, odd paths, folders that cannot be written. */
 import { describe, expect, test } from 'bun:test'
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { runFabra, startFabra } from '../support/binary.ts'
 import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
 
@@ -56,13 +56,6 @@ export const doubled = feature({ entity: User, refresh: 0, type: 'int' }, async 
     expect(await server.stop()).toBe(0)
   })
 
-  test('lie elsewhere than the current folder, which keeps the data', async () => {
-    using project = projectFolder({ 'shop/features.ts': HEAD + VISITS, 'shop/events.csv': EVENTS, 'here/.keep': '' })
-    expect(await get(join(project.path, 'here'), ['visits', 'u1', '-f', '../shop/features.ts'])).toBe('2')
-    expect(existsSync(join(project.path, 'here/.fabra/fabra.duckdb'))).toBe(true)
-    expect(readdirSync(join(project.path, 'shop')).sort()).toEqual(['events.csv', 'features.ts'])
-  })
-
   test('be named by a link, or lie in a folder that is', async () => {
     using project = projectFolder({ 'shop/features.ts': HEAD + VISITS, 'shop/events.csv': EVENTS })
     symlinkSync(join(project.path, 'shop'), join(project.path, 'link'))
@@ -73,17 +66,6 @@ export const doubled = feature({ entity: User, refresh: 0, type: 'int' }, async 
 })
 
 describe('folders', () => {
-  test('FABRA_DATA_DIR takes the data elsewhere, and its folder is made', async () => {
-    using project = projectFolder(PLAIN)
-    const data = join(dirname(project.path), 'data/of/shop')
-    // Where the test's user may write everywhere this shows the same: nothing is written beside the features.
-    chmodSync(project.path, 0o555)
-    expect(await get(project.path, ['visits', 'u1'], { FABRA_DATA_DIR: data })).toBe('2')
-    expect(readdirSync(project.path).sort()).toEqual(['events.csv', 'features.ts'])
-    expect(existsSync(join(data, 'fabra.duckdb'))).toBe(true)
-    chmodSync(project.path, 0o755)
-  })
-
   test('a cache folder that cannot be made does not keep the executable from running', async () => {
     using project = projectFolder({ ...PLAIN, file: '' })
     expect(await get(project.path, ['visits', 'u1'], { FABRA_CACHE_DIR: join(project.path, 'file/cache') })).toBe('2')
@@ -102,15 +84,5 @@ describe('folders', () => {
     expect(await server.stop()).toBe(0)
     const { stderr } = await runFabra(['get', 'visits', 'u1'], { cwd: project.path })
     expect(stderr).toStartWith('fresh, online')
-  })
-
-  test('a damaged database is named, with what to do, and is left as it is', async () => {
-    using project = projectFolder(PLAIN)
-    mkdirSync(join(project.path, '.fabra'))
-    project.write({ '.fabra/fabra.duckdb': 'not a database' })
-    const { exitCode, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
-    expect(exitCode).toBe(1)
-    expect(stderr).toMatch(/error io_failed: The database .*fabra\.duckdb cannot be opened/)
-    expect(await Bun.file(join(project.path, '.fabra/fabra.duckdb')).text()).toBe('not a database')
   })
 })

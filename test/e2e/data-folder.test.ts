@@ -1,0 +1,54 @@
+/** The folder of laptop mode's DuckDB file: where it is, who may use it, what is wrong with it. With PostgreSQL there is none. */
+import { expect, test } from 'bun:test'
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { runFabra, startFabra } from '../support/binary.ts'
+import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
+
+const VISITS = `export const visits = feature({ entity: User, refresh: '5m', type: 'int', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })\n`
+const PLAIN = { 'features.ts': HEAD + VISITS, 'events.csv': EVENTS }
+
+async function get(cwd: string, args: readonly string[], env: Record<string, string | undefined> = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await runFabra(['get', ...args], { cwd, env })
+  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' })
+  return stdout.trim()
+}
+
+test('a second process is told which process holds it; commands ask that one', async () => {
+  using project = projectFolder(PLAIN)
+  const server = await startFabra({ cwd: project.path, file: 'features.ts' })
+  const second = await runFabra(['serve', '--port', '0'], { cwd: project.path })
+  expect(second).toMatchObject({ exitCode: 1, stdout: '' })
+  expect(second.stderr).toContain('error data_dir_locked')
+  expect(second.stderr).toContain(String(server.pid))
+  expect(await runFabra(['get', 'visits', 'u1'], { cwd: project.path })).toMatchObject({ exitCode: 0, stdout: '2\n' })
+  expect(await server.stop()).toBe(0)
+})
+
+test('it is in the current folder, wherever the definitions lie', async () => {
+  using project = projectFolder({ 'shop/features.ts': HEAD + VISITS, 'shop/events.csv': EVENTS, 'here/.keep': '' })
+  expect(await get(join(project.path, 'here'), ['visits', 'u1', '-f', '../shop/features.ts'])).toBe('2')
+  expect(existsSync(join(project.path, 'here/.fabra/fabra.duckdb'))).toBe(true)
+  expect(readdirSync(join(project.path, 'shop')).sort()).toEqual(['events.csv', 'features.ts'])
+})
+
+test('FABRA_DATA_DIR takes the data elsewhere, and its folder is made', async () => {
+  using project = projectFolder(PLAIN)
+  const data = join(dirname(project.path), 'data/of/shop')
+  // Where the test's user may write everywhere this shows the same: nothing is written beside the features.
+  chmodSync(project.path, 0o555)
+  expect(await get(project.path, ['visits', 'u1'], { FABRA_DATA_DIR: data })).toBe('2')
+  expect(readdirSync(project.path).sort()).toEqual(['events.csv', 'features.ts'])
+  expect(existsSync(join(data, 'fabra.duckdb'))).toBe(true)
+  chmodSync(project.path, 0o755)
+})
+
+test('a damaged database is named, with what to do, and is left as it is', async () => {
+  using project = projectFolder(PLAIN)
+  mkdirSync(join(project.path, '.fabra'))
+  project.write({ '.fabra/fabra.duckdb': 'not a database' })
+  const { exitCode, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
+  expect(exitCode).toBe(1)
+  expect(stderr).toMatch(/error io_failed: The database .*fabra\.duckdb cannot be opened/)
+  expect(await Bun.file(join(project.path, '.fabra/fabra.duckdb')).text()).toBe('not a database')
+})
