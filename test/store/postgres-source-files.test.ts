@@ -174,6 +174,19 @@ describe('a source with a file, in PostgreSQL', () => {
     expect(missing?.hint).toContain('events.csv')
   })
 
+  test('with a text that PostgreSQL does not take is refused in its words, and what follows goes on', async () => {
+    folder.write({ 'events.csv': CSV })
+    await load()
+    folder.write({ 'events.jsonl': '{"id":"e\\u0000","user_id":1,"created_at":"2026-01-01T00:00:00Z"}\n' })
+    const [problem] = await load({ file: join(folder.path, 'events.jsonl') })
+    expect(problem?.message).toContain('holds what PostgreSQL does not take: invalid byte sequence for encoding "UTF8": 0x00')
+    expect(await run('SELECT count(*) FROM events')).toEqual([['2']])
+    const id = 'a\tb\\N\n\r"\'ü'
+    folder.write({ 'events.jsonl': `${JSON.stringify({ id, user_id: 1, created_at: '2026-01-01T00:00:00Z' })}\n` })
+    expect(await load({ file: join(folder.path, 'events.jsonl') })).toEqual([])
+    expect(await run('SELECT id FROM events')).toEqual([[id]])
+  })
+
   test('in a schema of its own, with a name that needs quotes', async () => {
     folder.write({ 'events.csv': CSV })
     expect(await load({ name: 'Lake.Odd "events"' })).toEqual([])

@@ -2,7 +2,7 @@
 import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './connection.ts'
 import type { ConnectionTarget } from './connection-url.ts'
 import { PostgresSqlError, toSqlError } from './postgres-errors.ts'
-import { type Connection, control, describe, openClient, send } from './wire.ts'
+import { type Connection, control, copyIn, describe, openClient, send } from './wire.ts'
 
 export interface Lane {
   /** Connected, as far as is known: a dead server is found out by asking it. */
@@ -197,6 +197,7 @@ function statementsOn(at: Connection): Transaction {
     async script(text) {
       await control(at, text)
     },
+    copy: (text, data) => copyIn(at, text, data),
   }
 }
 

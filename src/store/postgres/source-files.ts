@@ -5,7 +5,7 @@
 import { type SourceFileFacts, SourceFileProblem, type SourceFileReader } from '../source-file.ts'
 import { SqlError, type TableColumn } from '../source-store.ts'
 import type { Postgres, Transaction } from './connection.ts'
-import { HOLD_SOURCE, insertRows, quoteName, restoreRows } from './source-rows-sql.ts'
+import { copyRows, copyText, HOLD_SOURCE, insertRows, quoteName, restoreRows } from './source-rows-sql.ts'
 import { type AppendColumn, type AppendTable, type Ask, asking, findAppendTable } from './source-rows-table.ts'
 import { type FileLoader, LoadProblem, postgresType, type SourceInput, splitName } from './source-tables.ts'
 
@@ -88,13 +88,18 @@ async function load(
     const made = await makeTable(statements, input, columns, before)
     table = made
     const text = insertRows(made, made.columns)
+    const isCopied = made.columns.every(({ isArray }) => !isArray)
     return async (rows) => {
+      count += rows.length
+      if (isCopied) {
+        await inWords(file, () => statements.copy(copyRows(made, made.columns), copyText(rows)))
+        return
+      }
       for (let from = 0; from < rows.length; from += STATEMENT_ROWS) {
         const piece = rows.slice(from, from + STATEMENT_ROWS)
         const texts = made.columns.map((_, c) => piece.map((row) => row[c] ?? null))
         await inWords(file, () => statements.run(text, texts))
       }
-      count += rows.length
     }
   })
   if (table) await finish(statements, input, table)

@@ -64,6 +64,27 @@ export function insertRows(table: Pick<AppendTable, 'name'>, columns: readonly A
   return `INSERT INTO ${table.name} (${names}) SELECT ${values} FROM unnest(${lists}) AS r(${aliases})`
 }
 
+/** For texts that the columns' types read by themselves: lists come as JSON, which they do not. */
+export function copyRows(table: Pick<AppendTable, 'name'>, columns: readonly AppendColumn[]): string {
+  return `COPY ${table.name} (${columns.map(({ name }) => quoteName(name)).join(', ')}) FROM STDIN`
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** Rows as `COPY` reads them. */
+export function copyText(rows: readonly (readonly (string | null)[])[]): string {
+  let text = ''
+  for (const row of rows) {
+    for (let c = 0; c < row.length; c++) {
+      const value = row[c] ?? null
+      if (c > 0) text += '\t'
+      text += value === null ? '\\N' : /[\\\n\r\t]/.test(value) ? value.replace(/[\\\n\r\t]/g, (one) => ESCAPED[one] ?? one) : value
+    }
+    text += '\n'
+  }
+  return text
+}
+
 /** Rows that came by request, back into a table that was made anew from its file. */
 export function restoreRows(table: Pick<AppendTable, 'name' | 'columns'>): string {
   const names = table.columns.map(({ name }) => quoteName(name)).join(', ')

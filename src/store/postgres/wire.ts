@@ -21,6 +21,7 @@ interface DriverQuery extends PromiseLike<DriverRows> {
   /** Returns a promise that `cancel()` would leave unhandled. */
   canceller: ((query: unknown) => Promise<void>) | null
   active: boolean
+  reject(error: unknown): void
   values(): DriverQuery
   execute(): DriverQuery
 }
@@ -102,6 +103,39 @@ export async function send(
   // The driver's own list also holds what the server knows the connection by.
   const rows = await submit(at, driverQuery, text)
   return { columns: (rows.columns ?? []).map(({ name, type }) => ({ name, type })), rows: Array.from(rows), count: rows.count ?? 0 }
+}
+
+/**
+ * `COPY … FROM STDIN` of one text. The driver resolves such a statement when the server asks for the data, and keeps what the server says of them
+ * afterwards to itself: a refusal is caught where the driver would reject what it has resolved already.
+ */
+export async function copyIn(at: Connection, text: string, data: string): Promise<void> {
+  if (at.isLost) throw new PostgresSqlError('unavailable', null, 'The connection to PostgreSQL was lost.', null)
+  const query = at.client.unsafe(text)
+  const driverQuery = query as unknown as DriverQuery
+  const { promise: refused, reject } = Promise.withResolvers<never>()
+  refused.catch(() => undefined)
+  const driverReject = driverQuery.reject
+  driverQuery.reject = (error) => {
+    reject(error)
+    driverReject(error)
+  }
+  at.running.add(driverQuery)
+  try {
+    const stream = await Promise.race([query.writable(), refused])
+    const taken = new Promise<void>((resolve, fail) => stream.once('finish', resolve).once('error', fail))
+    stream.end(data)
+    await Promise.race([taken, refused])
+  } catch (error) {
+    const failure = toSqlError(error, text)
+    if (failure instanceof PostgresSqlError && failure.state === null) {
+      at.isOpen = false
+      at.isLost = true
+    }
+    throw failure
+  } finally {
+    at.running.delete(driverQuery)
+  }
 }
 
 export async function describe(at: Connection, text: string, types: readonly number[] = []) {
