@@ -196,12 +196,11 @@ describe('realtime features', () => {
   })
 
   test('a realtime answer is never older than its question: a read joins only a batch that has not started', async () => {
-    const { clock, read, programme } = await open({ refresh: 0 })
+    const { clock, read, programme, settle } = await open({ refresh: 0 })
     const first = Promise.withResolvers<number>()
     programme.set('f', () => first.promise)
     const early = read('f')
-    await Promise.resolve()
-    await new Promise((resolve) => setImmediate(resolve))
+    await settle()
     clock.advance('1s')
     programme.set('f', () => 2)
     const late = await read('f')

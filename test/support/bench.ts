@@ -30,6 +30,7 @@ import { type MovableClock, movableClock } from './clock.ts'
 import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
 import { feature } from './stored-definitions.ts'
+import { until } from './until.ts'
 
 /** A feature as a test writes it. Default: `json`, refreshed every five minutes, computed by SQL. */
 export interface WrittenFeature {
@@ -97,6 +98,8 @@ export interface Bench {
   push(name: string, key: string, value: unknown, eventAt?: number): Promise<void>
   /** Resolves when nothing computes any more. */
   idle(): Promise<void>
+  /** Resolves when all that was asked has come as far as it can by itself: what is computed waits in the programme. */
+  settle(): Promise<void>
   /** Other definitions take the place of these, in the same process. */
   reload(features: WrittenBench['features']): Promise<void>
   /** The process ends in order, and another starts over the same history. */
@@ -175,6 +178,14 @@ export async function openBench(written: WrittenBench, shared?: BenchStores): Pr
       await process.parts.recorder.record([{ feature, entity, key: entityKey(entity, [key]), value: pushed }], { durable: false })
     },
     idle: () => process.version.serving.engine.idle(),
+    async settle() {
+      const { online } = process.parts
+      for (let i = 0; i < 3; i++) {
+        // What was asked of a store before this is answered before this.
+        if (stores.outlives) await until('the stores', 10_000, () => answered(online))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    },
     async reload(features) {
       const before = registry
       registry = registryOf({ ...written, features })
@@ -207,6 +218,16 @@ export interface BenchStores {
 /** The stores of a laptop, or of production where the tests run in that mode. */
 export function openBenchStores(): Promise<BenchStores> {
   return isProductionMode ? productionStores() : laptopStores()
+}
+
+/** Whether reads and writes were answered; refused where too many wait already. */
+async function answered(online: OnlineStore): Promise<true | undefined> {
+  try {
+    await Promise.all([online.read('User', ['nobody'], ['none@0'], undefined), online.filled(['none@0'])])
+    return true
+  } catch {
+    return undefined
+  }
 }
 
 async function laptopStores(): Promise<BenchStores> {
