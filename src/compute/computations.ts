@@ -38,6 +38,8 @@ const MAX_BATCHES = 2
 const MAX_FLIGHTS = 100_000
 /** Grace beyond a computation's own timeout before its callers are told without it. */
 const GRACE_MS = 250
+/** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
+const STORE_GRACE_MS = 50
 /** Flights begun or settled without a look at the clock. */
 const STEP = 500
 const FIRST_PAUSE_MS = 100
@@ -225,13 +227,14 @@ export function createComputations(options: ComputationsOptions): Computations {
   /** @param mustStore A refresh has failed when its answers could not be kept; a reader is served what was computed for it all the same. */
   async function fly(lane: Lane, flights: readonly Flight[], mustStore: boolean): Promise<void> {
     const asOf = clock.now()
+    const startedMs = performance.now()
     const answers = await answersFor(lane.feature, flights, asOf)
     const pace = createPace()
     for (let from = 0; from < flights.length; from += STEP) {
       const wait = pace()
       if (wait) await wait
       const some = answers.slice(from, from + STEP).map((answer) => noYoungerInputs(answer, asOf))
-      await settle(lane, flights.slice(from, from + STEP), some, { asOf, mustStore })
+      await settle(lane, flights.slice(from, from + STEP), some, { asOf, mustStore, startedMs })
     }
   }
 
@@ -240,7 +243,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     lane: Lane,
     flights: readonly Flight[],
     answers: readonly Computed[],
-    { asOf, mustStore }: { readonly asOf: Micros; readonly mustStore: boolean },
+    { asOf, mustStore, startedMs }: { readonly asOf: Micros; readonly mustStore: boolean; readonly startedMs: number },
   ): Promise<void> {
     const kept: Answered[] = []
     flights.forEach((flight, i) => {
@@ -251,22 +254,32 @@ export function createComputations(options: ComputationsOptions): Computations {
         if (!flight.isForgotten) kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
       }
     })
-    const unstored = await store(lane.feature, kept)
+    const longest = flights.reduce((most, flight) => Math.max(most, flight.timeoutMs), 0)
+    const patienceMs = mustStore ? null : Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs))
+    const unstored = await store(lane.feature, kept, patienceMs)
     flights.forEach((flight, i) => {
       const computed = answers[i] ?? failed(lane.feature)
       land(lane, flight, mustStore && unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed)
     })
   }
 
-  /** @returns why the answers could not be kept. */
-  async function store(feature: Feature, kept: readonly Answered[]): Promise<FabraError | undefined> {
+  /** @param patienceMs After it nobody waits any longer for a store that does not answer; null: for ever. @returns why the answers could not be kept. */
+  async function store(feature: Feature, kept: readonly Answered[], patienceMs: number | null): Promise<FabraError | undefined> {
     if (kept.length === 0) return undefined
-    try {
-      await onComputed(feature, kept)
-      return undefined
-    } catch (cause) {
-      return cause instanceof FabraError ? cause : failed(feature, cause).error
-    }
+    const keeping = (async () => {
+      try {
+        await onComputed(feature, kept)
+        return undefined
+      } catch (cause) {
+        return cause instanceof FabraError ? cause : failed(feature, cause).error
+      }
+    })()
+    if (patienceMs === null) return keeping
+    const over = Promise.withResolvers<undefined>()
+    const timer = setTimeout(over.resolve, patienceMs, undefined)
+    const unstored = await Promise.race([keeping, over.promise])
+    clearTimeout(timer)
+    return unstored
   }
 
   async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {

@@ -14,6 +14,8 @@ import type { Flight, Flown } from './flights.ts'
 const CLAIM_MS = 500
 const EXTEND_EVERY_MS = 150
 const LOOK_EVERY_MS = 10
+/** A store that takes longer saves no work: readers have a deadline. A claim that it takes late ends by itself. */
+const PATIENCE_MS = 200
 
 export interface SharedFlights {
   /**
@@ -51,7 +53,7 @@ export function createSharedFlights(options: {
     const wanted = flights.map(({ key }) => claimOf(feature, key))
     let isOurs: readonly boolean[]
     try {
-      isOurs = await claims.claim(wanted, CLAIM_MS)
+      isOurs = await inTime(claims.claim(wanted, CLAIM_MS))
     } catch {
       return { others: [], own: compute(flights) }
     }
@@ -119,6 +121,17 @@ export function createSharedFlights(options: {
       await own
     },
     underway: (feature, keys) => claims.taken(keys.map((key) => claimOf(feature, key))).catch(() => keys.map(() => false)),
+  }
+}
+
+async function inTime<T>(asked: Promise<T>): Promise<T> {
+  asked.catch(() => undefined)
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(reject, PATIENCE_MS, new Error('The store of claims takes too long.'))
+  try {
+    return await Promise.race([asked, promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -61,6 +61,17 @@ describe('while the online store is down', () => {
     expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
   })
 
+  test('a store that never answers a write or a claim keeps no reader from what was computed', async () => {
+    const never = () => new Promise<never>(() => undefined)
+    let isStill = true
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({ ...store, write: (rows) => (isStill ? never() : store.write(rows)) })
+    bench = await openBench({ wrapOnline, features: { f: { timeout: '100ms' } } })
+    expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
+    isStill = false
+    expect(await bench.read('f')).toMatchObject({ servedFrom: 'computed' })
+    expect(await bench.read('f')).toMatchObject({ servedFrom: 'online' })
+  })
+
   test('history is asked once, however many wait for a failing key', async () => {
     const { state, wrapOnline } = flaky()
     let asked = 0

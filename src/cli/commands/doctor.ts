@@ -12,6 +12,7 @@ Examples:
   $ fabra doctor
   $ fabra doctor features.ts --json`
 
+const TERMINAL_COLUMNS = 80
 const MARKS = { ok: ['ok', 32], warning: ['warning', 33], problem: ['problem', 31] } as const
 
 export function doctorCommand(program: Command, context: CliContext, host: CliProcess): void {
@@ -39,6 +40,14 @@ async function doctor(given: readonly string[], context: CliContext, host: CliPr
   for (const { subject, state, message, fix } of findings) {
     const [word, colour] = MARKS[state]
     const mark = context.color ? `\u001b[${colour}m${word.padEnd(8)}\u001b[0m` : word.padEnd(8)
-    context.stdout(`${mark} ${subject}: ${message}\n${fix === null ? '' : `         → ${fix}\n`}`)
+    context.stdout(hanging(mark, `${subject}: ${message}`, host))
+    if (fix !== null) context.stdout(hanging('         →', fix, host))
   }
+}
+
+/** A terminal would break lines anywhere, and a marked list is hard to read then. */
+function hanging(mark: string, text: string, { stdoutIsTerminal }: CliProcess): string {
+  const indent = Bun.stringWidth(mark) + 1
+  const lines = stdoutIsTerminal ? Bun.wrapAnsi(text, TERMINAL_COLUMNS - indent, { hard: false }).split('\n') : [text]
+  return `${mark} ${lines.join(`\n${' '.repeat(indent)}`)}\n`
 }
