@@ -1,6 +1,7 @@
 /** The command line as people and scripts meet it. */
 import { describe, expect, test } from 'bun:test'
-import { builtBinary, runFabra } from '../support/binary.ts'
+import { readdirSync, rmSync } from 'node:fs'
+import { builtBinary, runFabra, temporaryFolder } from '../support/binary.ts'
 import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
 
 const FILES = {
@@ -33,6 +34,14 @@ const COMMANDS = [
   'migrate',
   'doctor',
 ]
+
+test('what only talks loads no engine: nothing is unpacked into the home of the user', async () => {
+  const home = temporaryFolder()
+  for (const args of [['version'], ['--help'], ['migrate', '--help'], ['deploy', 'heroku', '--name', 'a'], ['completion', 'bash']])
+    await runFabra(args, { env: { HOME: home, XDG_CACHE_HOME: undefined } })
+  expect(readdirSync(home)).toEqual([])
+  rmSync(home, { recursive: true })
+})
 
 describe('help', () => {
   for (const args of [

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
 import { FabraError } from '../../errors.ts'
-import { migrateSchema } from '../../stores.ts'
 import type { CliContext } from '../context.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
@@ -32,6 +31,7 @@ async function migrate(dryRun: boolean, context: CliContext, host: CliProcess): 
       hint: 'Set it: FABRA_POSTGRES_URL=postgres://user:password@host:5432/database. Without it everything is in a file, which needs no migration.',
     })
   }
+  const { migrateSchema } = await import('../../stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
   if (context.json) {
     context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun })}\n`)
