@@ -31,9 +31,18 @@ export const python: Base = {
 
 type Buildah = (...words: readonly string[]) => string
 
-/** @returns what was done, for people. @throws Error where packages are not installed. */
-export function provideBase(base: Base, buildah: Buildah, work: string): string {
+interface Place {
+  readonly buildah: Buildah
+  /** A folder to work in. */
+  readonly work: string
+  /** Asks no registry. */
+  readonly offline: boolean
+}
+
+/** @returns what was done, for people. */
+export function provideBase(base: Base, { buildah, work, offline }: Place): string {
   try {
+    if (offline) throw new Error('No registry is asked.')
     buildah('pull', '--quiet', '--retry', '0', base.image)
     return `pulled ${base.image}`
   } catch {
@@ -46,13 +55,12 @@ export function provideBase(base: Base, buildah: Buildah, work: string): string 
     '-euo',
     'pipefail',
     '-c',
-    'root=$1; shift; dpkg --listfiles "$@" | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
+    'root=$1; shift; for name; do dpkg --listfiles "$name" 2>/dev/null || true; done | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
     'bash',
     root,
     ...base.packages,
   ])
-  if (shell.exitCode !== 0)
-    throw new Error(`The packages of ${base.image} are not all here: apt-get install ${base.packages.join(' ')}\n${shell.stderr}`)
+  if (shell.exitCode !== 0) throw new Error(`Could not copy the packages of ${base.image}: it takes Debian.\n${shell.stderr}`)
   writeFileSync(
     join(root, 'etc/passwd'),
     'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n',
@@ -68,7 +76,7 @@ export function provideBase(base: Base, buildah: Buildah, work: string): string 
   if (base.user !== undefined) buildah('config', '--user', String(base.user), '--env', 'HOME=/home/nonroot', container)
   buildah('config', '--env', 'PATH=/usr/local/bin:/usr/bin:/bin', container)
   buildah('commit', '--quiet', container, base.image)
-  return `${base.image} cannot be fetched here: a stand-in of ${base.packages.length} packages of this machine`
+  return `${offline ? 'instead of' : 'cannot fetch'} ${base.image}, a stand-in of ${base.packages.length} packages of this machine`
 }
 
 function addPip(root: string): void {
