@@ -27,11 +27,19 @@ export type HistoryRows = readonly JudgedValue[]
  * out is written after it. (Those left out between the two stay out: history shows the late value until then.)
  */
 export interface HistoryPolicy {
-  judge(feature: Feature, key: string, value: JudgedValue): HistoryRows
-  /** Token of the newest value that was judged, 0 when there is none; undefined for features of which every value is written. */
-  lastToken(feature: Feature, key: string): number | undefined
+  of(feature: Feature): FeaturePolicy
   /** What was known of a key of these features is gone from history: the next value is written, whatever it is. */
   forget(features: readonly string[], key: string): void
+}
+
+export interface FeaturePolicy {
+  judge(key: string, value: JudgedValue): Judgement
+}
+
+export interface Judgement {
+  readonly rows: HistoryRows
+  /** Token of the newest value that was judged before, 0 when there is none; undefined for features of which every value is written. */
+  readonly lastToken: number | undefined
 }
 
 /** The newest row written of one key, and the newest equal value seen since. */
@@ -58,32 +66,45 @@ export function createHistoryPolicy(): HistoryPolicy {
   }
 
   return {
-    judge(feature, key, value) {
-      if (value.origin === 'computed' && feature.history === 'off') return []
-      if (feature.history !== 'changes') return [value]
+    of(feature) {
+      if (feature.history !== 'changes') return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), lastToken: undefined }) }
       const keys = keysOf(feature)
-      const newest = keys.get(key)
-      if (!newest) {
-        if (keys.size >= MAX_REMEMBERED_KEYS) keys.delete(keys.keys().next().value ?? '')
-        keys.set(key, asNewest(value))
-        return [value]
+      const every = confirmEvery(feature)
+      return {
+        judge(key, value) {
+          const newest = keys.get(key)
+          if (newest) {
+            const lastToken = newest.token
+            return { rows: judgeNext(newest, value, every), lastToken }
+          }
+          if (keys.size >= MAX_REMEMBERED_KEYS) keys.delete(keys.keys().next().value ?? '')
+          keys.set(key, asNewest(value))
+          return { rows: [value], lastToken: 0 }
+        },
       }
-      if (value.eventAt < newest.eventAt) return [value]
-      if (value.text === newest.text) return judgeEqual(newest, value, confirmEvery(feature)) ? [value] : []
-      const { seenAt: eventAt, seenAvailableAt: availableAt, text, token } = newest
-      const seen = { eventAt, availableAt, origin: 'computed' as const, text, token }
-      if (newest.seenAt > newest.eventAt && isBefore(value, seen)) {
-        newest.eventAt = newest.seenAt
-        return [value, seen]
-      }
-      Object.assign(newest, asNewest(value))
-      return [value]
     },
-    lastToken: (feature, key) => (feature.history === 'changes' ? (keysOf(feature).get(key)?.token ?? 0) : undefined),
     forget(features, key) {
       for (const [field, keys] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) keys.delete(key)
     },
   }
+}
+
+function rowsOfAll(feature: Feature, value: JudgedValue): HistoryRows {
+  return value.origin === 'computed' && feature.history === 'off' ? [] : [value]
+}
+
+/** A value of a key that has one. */
+function judgeNext(newest: Newest, value: JudgedValue, every: Micros): HistoryRows {
+  if (value.eventAt < newest.eventAt) return [value]
+  if (value.text === newest.text) return judgeEqual(newest, value, every) ? [value] : []
+  const { seenAt: eventAt, seenAvailableAt: availableAt, text, token } = newest
+  const seen = { eventAt, availableAt, origin: 'computed' as const, text, token }
+  if (newest.seenAt > newest.eventAt && isBefore(value, seen)) {
+    newest.eventAt = newest.seenAt
+    return [value, seen]
+  }
+  Object.assign(newest, asNewest(value))
+  return [value]
 }
 
 /** @returns whether an equal value is written. */

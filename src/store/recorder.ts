@@ -11,7 +11,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createFences, type Fence, type Fences } from './fences.ts'
-import { createHistoryPolicy, type JudgedValue } from './history-policy.ts'
+import { createHistoryPolicy, type FeaturePolicy, type JudgedValue } from './history-policy.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from './online-store.ts'
@@ -107,8 +107,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   const { online, clock } = options
   const policy = createHistoryPolicy()
   const queue = createHistoryQueue(options)
-  const [lastSeq, known] = await Promise.all([options.offline.lastSeq(), options.offline.fences()])
-  const fences = createFences(known)
+  const [lastSeq, raised] = await Promise.all([options.offline.lastSeq(), options.offline.fences()])
+  const fences = createFences(raised)
   let seq = lastSeq
   let suppressed = 0
   const nextSeq = (now: Micros) => {
@@ -148,6 +148,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       /** What history did not take since it holds an equal value, by their places among the stored. */
       const leftOut = new Set<number>()
       const shown: RecordedWrite[] = []
+      let known: { readonly feature: Feature; readonly field: string; readonly policy: FeaturePolicy } | undefined
       const historyRow = (feature: Feature, key: EntityKey, { text, eventAt, availableAt, origin }: JudgedValue, seqOfRow: number) => ({
         feature: feature.name,
         fingerprint: feature.fingerprint,
@@ -166,13 +167,20 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
           continue
         }
         shown.push(write)
+        if (feature !== known?.feature) known = { feature, field: fieldOf(feature), policy: policy.of(feature) }
         const token = nextSeq(createdAt)
-        const after = policy.lastToken(feature, key.encoded)
-        const judged = { ...value, token, text: toHistoryText(feature, value.texts) }
-        stored.push({ entity: entity.name, key: key.encoded, field: fieldOf(feature), value: { ...value, token }, after })
-        const told = policy.judge(feature, key.encoded, judged)
-        if (told.length === 0) leftOut.add(stored.length - 1)
-        for (const [i, one] of told.entries()) rows.push(historyRow(feature, key, one, i === 0 ? token : nextSeq(createdAt)))
+        const { texts, eventAt, availableAt, origin, oldestInputAt } = value
+        const judged = { eventAt, availableAt, origin, text: toHistoryText(feature, texts), token }
+        const told = known.policy.judge(key.encoded, judged)
+        stored.push({
+          entity: entity.name,
+          key: key.encoded,
+          field: known.field,
+          value: { texts, eventAt, availableAt, token, origin, oldestInputAt },
+          after: told.lastToken,
+        })
+        if (told.rows.length === 0) leftOut.add(stored.length - 1)
+        for (const [i, one] of told.rows.entries()) rows.push(historyRow(feature, key, one, i === 0 ? token : nextSeq(createdAt)))
       }
       suppressed += leftOut.size
       const committed = queue.add(rows, durable)
