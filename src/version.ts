@@ -168,8 +168,8 @@ export function createExecutor(
       const { name, fingerprint } = feature
       const reach = feature.lookBack ?? feature.maxStaleness
       const from = reach === null ? null : asOf - reach
-      const rows = await parts.offline.history({ feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, limit: 100 })
-      const row = rows.find((candidate) => candidate.availableAt <= asOf)
+      const question = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
+      const [row] = await parts.offline.history(question)
       return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
     },
   })

@@ -30,6 +30,8 @@ export interface HistoryQuery {
   /** Inclusive bounds of the event timestamp. */
   readonly from: Micros | null
   readonly to: Micros | null
+  /** Rows of a later `availableAt` are not seen. Default: all are. */
+  readonly availableBy?: Micros
   readonly limit: number
 }
 

@@ -187,6 +187,13 @@ describe('get() in the past', () => {
     expect(String(values(await bench.ask('b', [['u1', at]], { mode: 'present' })))).toContain('b → c → a → b')
   })
 
+  test('gives what was known then, though hundreds of corrections came later', async () => {
+    await bench.push('churn_score', ['p3'], { text: '0.25', eventAt: '2026-03-01T00:00:00Z' })
+    const late = { eventAt: '2026-03-02T00:00:00Z', availableAt: '2026-03-20T00:00:00Z' }
+    for (let i = 0; i < 150; i++) await bench.push('churn_score', ['p3'], { text: '0.75', ...late })
+    expect(values(await bench.ask('parts', [['p3', '2026-03-03T00:00:00Z']]))).toEqual([[0.25, 5, null]])
+  })
+
   test('gives of what was pushed the newest that was known then, else the default, else null', async () => {
     await bench.push('churn_score', ['p1'], { text: '0.25', eventAt: '2026-03-01T00:00:00Z' })
     await bench.push('churn_score', ['p1'], { text: '0.5', eventAt: '2026-03-03T00:00:00Z', availableAt: '2026-03-04T00:00:00Z' })

@@ -108,6 +108,15 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect((await history({ limit: 1 })).map((one) => one.eventAt)).toEqual([40])
     })
 
+    test('history as it was known at a time has no row that arrived later, however many there are', async () => {
+      await store.append([row({ eventAt: 10, availableAt: 15 })])
+      await store.append(Array.from({ length: 20 }, (_, i) => row({ eventAt: 11 + i, availableAt: 50, seq: 2 + i })))
+      expect((await history({ availableBy: 49, limit: 1 })).map((one) => one.eventAt)).toEqual([10])
+      expect((await history({ availableBy: 50, limit: 1 })).map((one) => one.eventAt)).toEqual([30])
+      expect(await history({ availableBy: 14 })).toEqual([])
+      expect((await history({ from: 12, to: 20, availableBy: 50, limit: 1 })).map((one) => one.eventAt)).toEqual([20])
+    })
+
     test('a forgotten key has no history; other keys and features keep theirs', async () => {
       await store.append([row({}), row({ seq: 2 }), row({ entityKey: 'u2' }), row({ feature: 'other' })])
       expect(await store.forget(['spend', 'unknown'], { entity: 'User', entityKey: 'u1', at: 1 })).toBe(2)

@@ -81,9 +81,9 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const found = new Map(rows.map(toHistoryRow).map((row) => [`${row.eventAt} ${row.entityKey}`, row]))
       return points.map((point) => found.get(`${point.eventAt} ${point.entityKey}`))
     },
-    async history({ feature, fingerprint, entityKey, from, to, limit }) {
+    async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
       const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
-      const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), limit])
+      const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), time(availableBy), limit])
       return rows.map(toHistoryRow)
     },
     async lastSeq() {

@@ -241,8 +241,9 @@ FROM fabra.feature_history
 WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3
   AND ($4::TIMESTAMPTZ IS NULL OR event_timestamp >= $4::TIMESTAMPTZ)
   AND ($5::TIMESTAMPTZ IS NULL OR event_timestamp <= $5::TIMESTAMPTZ)
+  AND ($6::TIMESTAMPTZ IS NULL OR available_at <= $6::TIMESTAMPTZ)
 ORDER BY ${NEWEST_FIRST}
-LIMIT $6`
+LIMIT $7`
 
 export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
 

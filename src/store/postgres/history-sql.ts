@@ -1,3 +1,4 @@
+import type { Micros } from '../../clock.ts'
 import type { AsOfQuestion } from '../training-store.ts'
 
 /** Every statement about history. Times cross as microseconds in bigint: neither side may round them. */
@@ -94,13 +95,14 @@ CROSS JOIN LATERAL (
 ) AS h`
 
 /** Bounds that are not given are left out: the planner then reads only the months it needs. */
-export function readHistory(hasFrom: boolean, hasTo: boolean): string {
-  const from = hasFrom ? `AND event_timestamp >= ${timeOf('$5::bigint')}` : ''
-  const to = hasTo ? `AND event_timestamp <= ${timeOf(hasFrom ? '$6::bigint' : '$5::bigint')}` : ''
+export function readHistory({ from, to, availableBy }: Readonly<Record<'from' | 'to' | 'availableBy', Micros | null>>): string {
+  let next = 5
+  const bound = (condition: string, micros: Micros | null) => (micros === null ? '' : `AND ${condition} ${timeOf(`$${next++}::bigint`)}`)
+  const bounds = [bound('event_timestamp >=', from), bound('event_timestamp <=', to), bound('available_at <=', availableBy)]
   return `
 SELECT ${wire('h')}
 FROM fabra.feature_history AS h
-WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3 ${from} ${to}
+WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3 ${bounds.join(' ')}
 ORDER BY ${NEWEST_FIRST}
 LIMIT $4::bigint`
 }

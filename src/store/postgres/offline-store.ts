@@ -100,9 +100,10 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const found = new Map(rows.map(toHistoryRow).map((row) => [`${row.eventAt} ${row.entityKey}`, row]))
       return points.map((point) => found.get(`${point.eventAt} ${point.entityKey}`))
     },
-    async history({ feature, fingerprint, entityKey, from, to, limit }) {
-      const bounds = [from, to].filter((bound) => bound !== null)
-      const { rows } = await read(readHistory(from !== null, to !== null), [feature, fingerprint, entityKey, limit, ...bounds])
+    async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
+      const bounds = { from, to, availableBy }
+      const given = [from, to, availableBy].filter((bound) => bound !== null)
+      const { rows } = await read(readHistory(bounds), [feature, fingerprint, entityKey, limit, ...given])
       return rows.map(toHistoryRow)
     },
     async lastSeq() {
