@@ -3,7 +3,8 @@ import { startFabra } from '../../test/support/binary.ts'
 import { freePort } from '../../test/support/ports.ts'
 import { askRedis, startRedis, type TestServer } from '../../test/support/servers.ts'
 import { until } from '../../test/support/until.ts'
-import type { Bench } from './bench.ts'
+import type { Bench, Measurement } from './bench.ts'
+import { FEAST_VERSION, startFeast } from './feast.ts'
 import { interleaved, openLoop, peak, pinServer, quantile } from './load.ts'
 import { SHARED_CACHE, temporaryFolder } from './server.ts'
 
@@ -48,10 +49,31 @@ export const bench: Bench = async () => {
       { what: 'fifty stored features from Redis', unit: '/s', values: fifties, atLeast: 10_000 },
       { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)) },
       { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: [quantile(batches, 0.5)], atMost: 10 },
+      ...(await feast(redis, { one: ones, fifty: fifties })),
     ]
   } finally {
     await server.stop()
   }
+}
+
+/** Feast's Python server over the same Redis, with the same load. */
+async function feast(
+  redis: TestServer,
+  ours: { readonly one: readonly number[]; readonly fifty: readonly number[] },
+): Promise<Measurement[]> {
+  const server = await startFeast({ redis: `127.0.0.1:${redis.port}`, features: NAMES, users: USERS.length })
+  if (typeof server === 'string') return [{ what: `Feast: not measured, ${server}`, unit: '/s', values: [Number.NaN] }]
+  await using target = server
+  peak(target.one, 1)
+  const one = peak(target.one, SECONDS)
+  const fifty = peak(target.fifty, SECONDS)
+  const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+  return [
+    { what: `Feast ${FEAST_VERSION}'s Python server: one feature from the same Redis`, unit: '/s', values: [one] },
+    { what: '  Fabra beside it', unit: '×', values: [median(ours.one) / one] },
+    { what: `Feast ${FEAST_VERSION}'s Python server: fifty features from the same Redis`, unit: '/s', values: [fifty] },
+    { what: '  Fabra beside it', unit: '×', values: [median(ours.fifty) / fifty] },
+  ]
 }
 
 async function pushed(url: string, feature: number): Promise<void> {
