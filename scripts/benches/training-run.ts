@@ -68,10 +68,11 @@ export interface Ran {
 
 /** A command to its end, with nothing else of it left. */
 export async function timed(command: readonly string[], cwd: string): Promise<Ran> {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(FABRA_|PORT$|DATABASE_URL$|REDIS_URL$)/.test(name))
   const started = performance.now()
   const child = Bun.spawn([...command], {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], FABRA_CACHE_DIR: SHARED_CACHE },
+    env: { ...Object.fromEntries(inherited), FABRA_CACHE_DIR: SHARED_CACHE },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let peakMiB = 0
