@@ -13,6 +13,9 @@ const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples'
 const ONLY_ON_LAPTOPS: Readonly<Record<string, string>> = {
   'test/e2e/data-folder.test.ts': "the folder of the DuckDB file is laptop mode's own",
   'test/e2e/binary.test.ts': 'the executable as it is downloaded: its data folder, its start and its size without any server',
+  'test/examples/flights.test.ts':
+    'loads three million rows into PostgreSQL, a minute; parity.test.ts asks this example in both modes over ten days of them',
+  'test/examples/flights-training.test.ts': 'the same, and minutes of training; parity.test.ts trains it in both modes',
   'test/e2e/parity.test.ts': 'compares both modes, over servers of its own',
   'test/e2e/production.test.ts': 'is in production mode, over servers of its own',
   'test/e2e/workers.test.ts': 'is in production mode, over servers of its own',

@@ -316,7 +316,10 @@ const trainingQuery = [
   query('as_served', '`true`: what serving showed at the time, recorded values alone.'),
   query('latest_knowledge', '`true`: recorded values that arrived after the time count too.'),
   query('snapshot', 'Recorded values that were written after this time do not exist.'),
-  query('deterministic', '`true`: the same bytes for aggregates of floats too.'),
+  query(
+    'deterministic',
+    '`true`: the same bytes for aggregates of floats too. PostgreSQL adds floats in the order of its plan: there they agree to 1e-9 and no closer.',
+  ),
   query('with_status', '`true`: columns `<feature>__status`.'),
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
   query('fresh', '`true`: nothing is taken over from a run that was interrupted.'),

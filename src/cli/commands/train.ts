@@ -84,7 +84,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--as-served', 'what serving showed at the time: recorded values alone')
     .option('--latest-knowledge', 'recorded values that arrived after the time count too')
     .option('--snapshot <time>', 'recorded values written after this time do not exist')
-    .option('--deterministic', 'the same bytes for aggregates of floats too')
+    .option('--deterministic', 'same bytes for aggregates of floats too (DuckDB)')
     .option('--with-status', 'columns <feature>__status: fresh, stale, default or missing')
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
     .option('--fresh', 'compute all of it, also what an interrupted run has left')
