@@ -6,6 +6,9 @@ const PROJECT = join(import.meta.dir, '..')
 /** On a machine with more to do. Nothing waits this long when all is well. */
 const TIMEOUT_MS = 60_000
 
+/** Files at once: tests wait for servers half of the time. One where all share the servers of production. */
+const AT_ONCE = 2
+
 /** What users see, whatever stores stand behind it. */
 const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples', 'e2e']
 
@@ -37,7 +40,13 @@ const servers = isProduction ? await startProduction() : undefined
 const addresses = servers && { FABRA_TEST_POSTGRES: servers.postgres.url, FABRA_TEST_REDIS: servers.redis.url }
 
 const child = Bun.spawn(
-  [process.execPath, 'test', `--timeout=${TIMEOUT_MS}`, ...(isProduction && files.length === 0 ? behaviourTests() : files)],
+  [
+    process.execPath,
+    'test',
+    `--parallel=${isProduction ? 1 : AT_ONCE}`,
+    `--timeout=${TIMEOUT_MS}`,
+    ...(isProduction && files.length === 0 ? behaviourTests() : files),
+  ],
   {
     cwd: PROJECT,
     env: { ...process.env, ...addresses },
