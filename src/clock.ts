@@ -11,11 +11,11 @@ export interface Clock {
 export interface SteeredClock extends Clock {
   /** The machine's own present. */
   machine(): Micros
-  /** The other one is ahead by at least `low` and at most `high`, in microseconds. */
-  steer(low: Micros, high: Micros): void
+  /** The other one is ahead by at most this, in microseconds. */
+  steer(atMost: Micros): void
 }
 
-/** Two clocks this close are not told apart: what is between is how long the question took. */
+/** A clock that is ahead by so little is left alone: how long the question took is in it. */
 const SLACK = 2_000
 /** A step back up to here is waited for; a longer one is a clock that was set. */
 const LONGEST_WAIT = 1_000_000
@@ -39,11 +39,11 @@ export function systemClock(offset: Micros = 0): SteeredClock {
   return {
     machine,
     now,
-    steer(low, high) {
-      if (ahead >= low && ahead <= high + SLACK) return
+    steer(atMost) {
+      // Never behind the rows, not even by half of the way there and back: what is there when it is asked for is before the present.
+      if (ahead >= atMost && ahead <= atMost + SLACK) return
       const before = now()
-      // Never behind the rows: what is there when it is asked for is before the present.
-      ahead = Math.ceil(high)
+      ahead = Math.ceil(atMost)
       floor = before - (machine() + ahead + offset) > LONGEST_WAIT ? Number.NEGATIVE_INFINITY : before
     },
   }

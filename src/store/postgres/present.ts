@@ -16,14 +16,12 @@ export async function followPresent(postgres: Postgres, clock: SteeredClock): Pr
   const ask = async () => {
     const sentAt = clock.machine()
     const { rows } = await postgres.run(ASK, [], LIMIT)
-    const cameAt = clock.machine()
-    const there = Number(rows[0]?.[0])
-    return { low: there - cameAt, high: there - sentAt }
+    return Number(rows[0]?.[0]) - sentAt
   }
   const steer = async (count: number) => {
-    const answers: { low: number; high: number }[] = []
-    for (let i = 0; i < count; i++) answers.push(await ask())
-    clock.steer(Math.max(...answers.map(({ low }) => low)), Math.min(...answers.map(({ high }) => high)))
+    const bounds: number[] = []
+    for (let i = 0; i < count; i++) bounds.push(await ask())
+    clock.steer(Math.min(...bounds))
   }
   await steer(FIRST_ASKS)
   // One slow answer says little: two are asked for each time.
