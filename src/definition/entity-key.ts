@@ -47,14 +47,19 @@ export function entityKeyFromRow(entity: Entity, row: Readonly<Record<string, un
 /** The key as it goes out in answers: ints as integers (exact), everything else as text. */
 export function keyColumnsJson(entity: Entity, key: EntityKey): string {
   const [only] = entity.key
-  if (entity.key.length === 1 && only) return `{${keyColumnJson(only, key.values[0] ?? '')}}`
+  if (entity.key.length === 1 && only) return `{"${only.name}":${keyValueJson(only, key.values[0] ?? '')}}`
   return `{${entity.key.map((column, i) => keyColumnJson(column, key.values[i] ?? '')).join(',')}}`
 }
 
-/** `"user_id":"u1"`. Column names are plain words, and most keys are: they need no escaping. */
+/** `"user_id":"u1"`. Column names are plain words: they need no escaping. */
 export function keyColumnJson(column: KeyColumn, text: string): string {
-  if (column.type === 'int') return `"${column.name}":${text}`
-  return `"${column.name}":${/^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text)}`
+  return `"${column.name}":${keyValueJson(column, text)}`
+}
+
+/** Most keys are plain words too. */
+function keyValueJson(column: KeyColumn, text: string): string {
+  if (column.type === 'int') return text
+  return /^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** Undoes `encoded`. */

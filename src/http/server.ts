@@ -11,6 +11,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
 import { authorise } from './auth.ts'
+import { directRoutes } from './direct-routes.ts'
 import { drain } from './drain.ts'
 import { errorResponse } from './error-response.ts'
 import type { Keyring } from './keyring.ts'
@@ -78,7 +79,8 @@ export interface HttpServer {
 }
 
 export function createHttpApp(options: HttpOptions): Elysia {
-  const app = new Elysia({ normalize: false })
+  const tell = (error: unknown, request: Request) => errorResponse(ownError([], error, 'UNKNOWN', request), request, options.log)
+  const app = new Elysia({ normalize: false, serve: { routes: directRoutes(options, tell) } })
   app.onError(({ error, code, request }) => {
     const allow = code === 'NOT_FOUND' ? methodsOf(app, new URL(request.url).pathname) : []
     const told = ownError(allow, error, code, request)

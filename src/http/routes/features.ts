@@ -3,7 +3,7 @@ import { formatDuration } from '../../definition/duration.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import type { RowResult } from '../../serving/engine.ts'
+import type { RowResult, ServedFrom, Status } from '../../serving/engine.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
 import { rowEntityJson, type Serving, wholeValue } from '../../serving/serving.ts'
 import { isObject, readBody, textList } from '../body.ts'
@@ -12,16 +12,19 @@ import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
 
+export const ONE_FEATURE = '/v1/features/:name'
 const MAX_ROWS = 10_000
 const MAX_FEATURES = 1_000
+/** What nearly every answer says, written once. */
+const FRESH_ONLINE = howJson('fresh', 'online')
 const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
 export function featureRoutes(app: Elysia, options: HttpOptions): void {
-  app.get('/v1/features/:name', ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
+  app.get(ONE_FEATURE, ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
   app.post('/v1/features', ({ request }) => postFeatures(options.serving(), request), { parse: 'none', detail: featuresBatchDoc })
 }
 
-function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+export function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
   const plan = serving.planOne(name)
   const { row, maxAge } = rowFromQuery(plan, request)
   const results = serving.engine.read(plan, [row], { maxAge })
@@ -46,10 +49,15 @@ export function valueFieldsJson(plan: Plan, result: RowResult): string {
   const value = wholeValue(plan, result.values, status === 'missing' || status === 'error')
   const eventAt = result.eventAt[0] ?? null
   const oldest = result.oldestInputAt[0] ?? null
-  const servedFrom = result.servedFrom[0] ?? null
+  const [servedFrom = null] = result.servedFrom
+  const how = servedFrom === 'online' && status === 'fresh' ? FRESH_ONLINE : howJson(status, servedFrom)
   const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
   const derived = oldest === null ? '' : `,"oldest_input_timestamp":"${formatTime(oldest)}"`
-  return `"value":${value},"status":"${status}","served_from":${servedFrom === null ? 'null' : `"${servedFrom}"`},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
+  return `"value":${value},${how},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
+}
+
+function howJson(status: Status | undefined, servedFrom: ServedFrom): string {
+  return `"status":"${status}","served_from":${servedFrom === null ? 'null' : `"${servedFrom}"`}`
 }
 
 async function postFeatures(serving: Serving, request: Request): Promise<Response> {
