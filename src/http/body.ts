@@ -6,13 +6,18 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024
 
 /**
  * The JSON object of a request's body; integers beyond 2^53 are bigints.
+ * @param parse Throws what is no JSON.
  * @throws FabraError invalid_body, body_too_large
  */
-export async function readBody(request: Request, fields: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+export async function readBody(
+  request: Request,
+  fields: readonly string[],
+  parse: (text: string) => unknown = parseExact,
+): Promise<Readonly<Record<string, unknown>>> {
   const text = await readText(request)
   let body: unknown
   try {
-    body = parseExact(text)
+    body = parse(text)
   } catch {
     throw new FabraError('invalid_body', text.trim() === '' ? 'The body is empty.' : 'The body is not JSON.', {
       hint: `Send a JSON object with ${fields.join(', ')}.`,

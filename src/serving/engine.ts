@@ -16,36 +16,11 @@ import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { OnlineStore, StoredValue } from '../store/online-store.ts'
+import type { OnlineStore, StoredRows, StoredValue } from '../store/online-store.ts'
 import { createCopies } from './copies.ts'
-import { ageMs, judge } from './freshness.ts'
+import { judge } from './freshness.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
-
-export type Status = 'fresh' | 'stale' | 'default' | 'missing' | 'error'
-export type ServedFrom = 'online' | 'computed' | 'last_good' | 'default' | null
-
-/** One row's answers, in the order of the plan's refs. */
-export interface RowResult {
-  /** JSON texts; `null` where nothing is served. */
-  readonly values: string[]
-  readonly statuses: Status[]
-  readonly servedFrom: ServedFrom[]
-  readonly freshnessMs: (number | null)[]
-  readonly eventAt: (Micros | null)[]
-  readonly oldestInputAt: (Micros | null)[]
-  /** Undefined when no feature of the row failed. */
-  errors: (FabraError | undefined)[] | undefined
-}
-
-/** What was found for one feature of one row: everything its columns share. */
-interface Found {
-  readonly texts: readonly string[] | null
-  readonly status: Status
-  readonly servedFrom: ServedFrom
-  readonly eventAt: Micros | null
-  readonly oldestInputAt: Micros | null
-  readonly error?: FabraError
-}
+import { emptyResult, type Found, fill, fillFresh, type RowResult, type ServedFrom, type Status } from './row-result.ts'
 
 export interface Engine {
   /** One result per row, in order; duplicates get equal answers. Never rejects for what a feature does. */
@@ -66,6 +41,13 @@ export interface EngineOptions {
   readonly onRead: (feature: Feature, key: EntityKey, at: Micros) => void
 }
 
+/** What holds for all of one read. */
+interface At {
+  readonly now: Micros
+  readonly read: ReadOptions
+  readonly storeDown: boolean
+}
+
 const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
 
 export function createEngine(options: EngineOptions): Engine {
@@ -83,14 +65,14 @@ export function createEngine(options: EngineOptions): Engine {
       }
     })
     if (stored.some((group) => group instanceof Promise)) return readLater(plan, rows, read, stored)
-    return serve(plan, rows, read, stored as (StoredValue | undefined)[][][], false)
+    return serve(plan, rows, read, stored as StoredRows[], false)
   }
 
   async function readLater(
     plan: Plan,
     rows: readonly PlanRow[],
     read: ReadOptions,
-    stored: ((StoredValue | undefined)[][] | Promise<(StoredValue | undefined)[][]>)[],
+    stored: (StoredRows | Promise<StoredRows>)[],
   ): Promise<RowResult[]> {
     const settled = await Promise.allSettled(stored)
     const storeDown = settled.some((group) => group.status === 'rejected')
@@ -117,7 +99,7 @@ export function createEngine(options: EngineOptions): Engine {
     plan: Plan,
     rows: readonly PlanRow[],
     read: ReadOptions,
-    stored: (StoredValue | undefined)[][][],
+    stored: readonly StoredRows[],
     storeDown: boolean,
   ): RowResult[] | Promise<RowResult[]> {
     const now = clock.now()
@@ -135,19 +117,18 @@ export function createEngine(options: EngineOptions): Engine {
         for (let f = 0; f < group.features.length; f++) {
           const planned = group.features[f] as PlannedFeature
           onRead(planned.feature, key, now)
-          const found = find(planned, key, row, values?.[f], at)
+          const value = values?.[f]
+          if (value && !storeDown && isFresh(planned, value, at)) {
+            fillFresh(group, f, result, value, now)
+            continue
+          }
+          const found = find(planned, key, row, value, at)
           if (found instanceof Promise) pending.push(found.then((later) => fill(group, f, result, later, clock.now())))
           else fill(group, f, result, found, now)
         }
       }
     }
     return pending.length === 0 ? results : Promise.all(pending).then(() => results)
-  }
-
-  interface At {
-    readonly now: Micros
-    readonly read: ReadOptions
-    readonly storeDown: boolean
   }
 
   function find(planned: PlannedFeature, key: EntityKey, row: PlanRow, stored: StoredValue | undefined, at: At): Found | Promise<Found> {
@@ -240,6 +221,11 @@ export function createEngine(options: EngineOptions): Engine {
   return { read, idle: () => computations.idle() }
 }
 
+/** What nearly every value is: decided by itself, without an object for what was found. */
+function isFresh({ realtime, rule }: PlannedFeature, { texts, eventAt }: StoredValue, { now, read }: At): boolean {
+  return !realtime && texts !== null && judge(rule, eventAt, now, read.maxAge) === 'fresh'
+}
+
 function storeDownOrMissing(planned: PlannedFeature, at: { readonly storeDown: boolean }): Found {
   if (!at.storeDown) return serveDefault(planned)
   const error = new FabraError('store_unavailable', 'The online store cannot be reached.', { hint: 'Try again in a few seconds.' })
@@ -266,33 +252,4 @@ function ownInputs(feature: Feature, row: PlanRow): Record<string, unknown> {
 
 function timeoutMs(feature: Feature): number {
   return feature.timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
-}
-
-/** Every place is filled before anyone reads it. */
-function emptyResult(size: number): RowResult {
-  return {
-    values: new Array(size),
-    statuses: new Array(size),
-    servedFrom: new Array(size),
-    freshnessMs: new Array(size),
-    eventAt: new Array(size),
-    oldestInputAt: new Array(size),
-    errors: undefined,
-  }
-}
-
-/** Spread what was found for a feature over the refs that name its columns. */
-function fill(group: PlanGroup, feature: number, result: RowResult, found: Found, now: Micros): void {
-  for (const { ref, column } of group.targets[feature] ?? []) {
-    result.values[ref] = found.texts?.[column] ?? 'null'
-    result.statuses[ref] = found.status
-    result.servedFrom[ref] = found.servedFrom
-    result.freshnessMs[ref] = found.eventAt === null ? null : ageMs(found.eventAt, now)
-    result.eventAt[ref] = found.eventAt
-    result.oldestInputAt[ref] = found.oldestInputAt
-    if (found.error) {
-      result.errors ??= new Array(result.values.length).fill(undefined)
-      result.errors[ref] = found.error
-    }
-  }
 }

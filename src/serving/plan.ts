@@ -24,12 +24,19 @@ export interface PlanGroup {
   readonly features: readonly PlannedFeature[]
   readonly fields: readonly string[]
   /** Per feature: which refs of the plan are its columns. */
-  readonly targets: readonly (readonly { readonly ref: number; readonly column: number }[])[]
+  readonly targets: readonly (readonly PlanTarget[])[]
+}
+
+export interface PlanTarget {
+  readonly ref: number
+  readonly column: number
 }
 
 /** A list of features, resolved once and used by every request that names the same list. */
 export interface Plan {
   readonly refs: readonly FeatureRef[]
+  /** Their names as answers repeat them. */
+  readonly namesJson: string
   readonly groups: readonly PlanGroup[]
   /** Key columns and inputs that a row of this plan may hold. */
   readonly columns: readonly string[]
@@ -78,6 +85,7 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
   const keyColumns = groups.flatMap((group) => group.entity.key.map((column) => column.name))
   return {
     refs,
+    namesJson: JSON.stringify(refs.map((ref) => ref.name)),
     groups: groups.map((group) => ({ ...group, fields: group.features.map((feature) => feature.field) })),
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,

@@ -26,9 +26,19 @@ export function createServing(options: { readonly registry: Registry; readonly e
   const { registry, engine, nextFiring } = options
   const planned = new Map([...registry.features].map(([name, feature]) => [name, planFeature(registry, feature, nextFiring)]))
   const plans = new Map<string, { readonly plan: Plan; readonly count: number }>()
+  const frozen = new WeakMap<readonly string[], Plan>()
   const single = new Map<string, Plan>()
 
   function plan(names: readonly string[]): Plan {
+    const known = frozen.get(names)
+    if (known) return known
+    const found = planByNames(names)
+    // Only a list that cannot change is known by itself.
+    if (Object.isFrozen(names)) frozen.set(names, found)
+    return found
+  }
+
+  function planByNames(names: readonly string[]): Plan {
     const id = names.join(',')
     const known = plans.get(id)
     // No known name has a comma, so lists that look alike differ in length.

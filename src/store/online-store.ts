@@ -41,6 +41,9 @@ export interface WriteOutcome {
 /** Stands for the fences where fields are asked for that were brought here from history. No field is called so. */
 export const FENCES_FIELD = 'fences'
 
+/** By key and field. Whoever reads the same again may be given the same lists. */
+export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]
+
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */
 export interface OnlineStore {
   /**
@@ -54,7 +57,7 @@ export interface OnlineStore {
     keys: readonly string[],
     fields: readonly string[],
     signal: AbortSignal | undefined,
-  ): (StoredValue | undefined)[][] | Promise<(StoredValue | undefined)[][]>
+  ): StoredRows | Promise<StoredRows>
   /**
    * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.

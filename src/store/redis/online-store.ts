@@ -2,6 +2,8 @@ import type { Micros } from '../../clock.ts'
 import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
+import { createDecodedRows } from './decoded-rows.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { bucketOf, filledKey, hashKey, readRecord, recordBody, recordHead } from './record.ts'
 import { FORGET, RAISE, WRITE } from './scripts.ts'
 
@@ -16,14 +18,6 @@ const SCRIPTS_AT_ONCE = 4
 const FENCES = 'fabra:fences'
 const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
 
-/** Where the fields of a feature list lie. */
-interface Layout {
-  readonly buckets: readonly string[]
-  /** For each field, which of the buckets it is in. */
-  readonly places: readonly number[]
-  readonly heads: readonly string[]
-}
-
 /**
  * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
  * the only one there ever is, and a fence must outlast every late write.
@@ -31,6 +25,7 @@ interface Layout {
 export function createRedisOnlineStore(connection: RedisConnection): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
+  const decoded = createDecodedRows()
 
   function layoutFor(fields: readonly string[]): Layout {
     let layout = layouts.get(fields)
@@ -44,20 +39,12 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
   return {
     async read(entity, keys, fields) {
       if (keys.length === 0 || fields.length === 0) return keys.map(() => [])
-      const { buckets, places, heads } = layoutFor(fields)
+      const layout = layoutFor(fields)
       const hashes = new Array<string>(keys.length)
       for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
-      const found = await connection.readHashes(hashes, buckets)
-      const rows: (StoredValue | undefined)[][] = new Array(keys.length)
-      for (let k = 0; k < keys.length; k++) {
-        const row: (StoredValue | undefined)[] = new Array(fields.length)
-        const texts = found[k]
-        for (let f = 0; f < fields.length; f++) {
-          const text = texts?.[places[f] as number]
-          row[f] = text ? readRecord(text, heads[f] as string) : undefined
-        }
-        rows[k] = row
-      }
+      const found = await connection.readHashes(hashes, layout.buckets)
+      const rows: (readonly (StoredValue | undefined)[])[] = new Array(keys.length)
+      for (let k = 0; k < keys.length; k++) rows[k] = decoded(layout, hashes[k] as string, found[k] ?? [])
       return rows
     },
     async write(writes) {
@@ -115,16 +102,6 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
       await connection.close()
     },
   }
-}
-
-function layoutOf(fields: readonly string[]): Layout {
-  const buckets: string[] = []
-  const places = fields.map((field) => {
-    const bucket = bucketOf(field)
-    const known = buckets.indexOf(bucket)
-    return known < 0 ? buckets.push(bucket) - 1 : known
-  })
-  return { buckets, places, heads: fields.map(recordHead) }
 }
 
 function scriptInput(writes: readonly StoredWrite[]): { keys: string[]; args: (string | number)[] } {

@@ -1,0 +1,75 @@
+import type { Micros } from '../clock.ts'
+import type { FabraError } from '../errors.ts'
+import type { StoredValue } from '../store/online-store.ts'
+import { ageMs } from './freshness.ts'
+import type { PlanGroup, PlanTarget } from './plan.ts'
+
+export type Status = 'fresh' | 'stale' | 'default' | 'missing' | 'error'
+export type ServedFrom = 'online' | 'computed' | 'last_good' | 'default' | null
+
+/** One row's answers, in the order of the plan's refs. */
+export interface RowResult {
+  /** JSON texts; `null` where nothing is served. */
+  readonly values: string[]
+  readonly statuses: Status[]
+  readonly servedFrom: ServedFrom[]
+  readonly freshnessMs: (number | null)[]
+  readonly eventAt: (Micros | null)[]
+  readonly oldestInputAt: (Micros | null)[]
+  /** Undefined when no feature of the row failed. */
+  errors: (FabraError | undefined)[] | undefined
+}
+
+/** What was found for one feature of one row: everything its columns share. */
+export interface Found {
+  readonly texts: readonly string[] | null
+  readonly status: Status
+  readonly servedFrom: ServedFrom
+  readonly eventAt: Micros | null
+  readonly oldestInputAt: Micros | null
+  readonly error?: FabraError
+}
+
+/** Every place is filled before anyone reads it. */
+export function emptyResult(size: number): RowResult {
+  return {
+    values: new Array(size),
+    statuses: new Array(size),
+    servedFrom: new Array(size),
+    freshnessMs: new Array(size),
+    eventAt: new Array(size),
+    oldestInputAt: new Array(size),
+    errors: undefined,
+  }
+}
+
+/** Spread what was found for a feature over the refs that name its columns. */
+export function fill(group: PlanGroup, feature: number, result: RowResult, found: Found, now: Micros): void {
+  for (const { ref, column } of group.targets[feature] ?? []) {
+    result.values[ref] = found.texts?.[column] ?? 'null'
+    result.statuses[ref] = found.status
+    result.servedFrom[ref] = found.servedFrom
+    result.freshnessMs[ref] = found.eventAt === null ? null : ageMs(found.eventAt, now)
+    result.eventAt[ref] = found.eventAt
+    result.oldestInputAt[ref] = found.oldestInputAt
+    if (found.error) {
+      result.errors ??= new Array(result.values.length).fill(undefined)
+      result.errors[ref] = found.error
+    }
+  }
+}
+
+/** The same of a stored value that is fresh. */
+export function fillFresh(group: PlanGroup, feature: number, result: RowResult, stored: StoredValue, now: Micros): void {
+  const targets = group.targets[feature] ?? []
+  const age = ageMs(stored.eventAt, now)
+  for (let t = 0; t < targets.length; t++) {
+    const { ref, column } = targets[t] as PlanTarget
+    result.values[ref] = stored.texts?.[column] ?? 'null'
+    result.statuses[ref] = 'fresh'
+    result.servedFrom[ref] = 'online'
+    result.freshnessMs[ref] = age
+    result.eventAt[ref] = stored.eventAt
+    result.oldestInputAt[ref] = stored.oldestInputAt
+  }
+}

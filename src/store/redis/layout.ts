@@ -1,0 +1,30 @@
+import type { StoredValue } from '../online-store.ts'
+import { bucketOf, readRecord, recordHead } from './record.ts'
+
+/** Where the fields of a feature list lie. */
+export interface Layout {
+  readonly buckets: readonly string[]
+  /** For each field, which of the buckets it is in. */
+  readonly places: readonly number[]
+  readonly heads: readonly string[]
+}
+
+export function layoutOf(fields: readonly string[]): Layout {
+  const buckets: string[] = []
+  const places = fields.map((field) => {
+    const bucket = bucketOf(field)
+    const known = buckets.indexOf(bucket)
+    return known < 0 ? buckets.push(bucket) - 1 : known
+  })
+  return { buckets, places, heads: fields.map(recordHead) }
+}
+
+/** @param texts One a bucket. @returns one value a field; undefined where there is none. */
+export function readRow({ places, heads }: Layout, texts: readonly (string | null)[]): (StoredValue | undefined)[] {
+  const row: (StoredValue | undefined)[] = new Array(heads.length)
+  for (let f = 0; f < heads.length; f++) {
+    const text = texts[places[f] as number]
+    row[f] = text ? readRecord(text, heads[f] as string) : undefined
+  }
+  return row
+}
