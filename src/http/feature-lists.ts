@@ -10,11 +10,18 @@ const FURTHER_FIELD = /, ?(?=")/y
 
 /**
  * Reads bodies whose first field is `features`. That list is the longest part of most, and the same text in every request of one client:
- * it is read once, and the same frozen list given each time, so that its plan is found without looking at the names.
- * @returns a function that throws SyntaxError as parseExact does.
+ * it is read once, and the same list given each time, so that its plan is found without looking at the names.
  */
-export function createListReader(): (text: string) => unknown {
+export interface ListReader {
+  /** @throws SyntaxError as parseExact does. */
+  read(text: string): unknown
+  /** Whether the list is one of those that are given each time: names, which nobody changes. */
+  isKnown(list: unknown): list is readonly string[]
+}
+
+export function createListReader(): ListReader {
   const known = new Map<string, readonly string[]>()
+  const lists = new WeakSet<readonly string[]>()
   let kept = 0
 
   function listOf(beginning: string): readonly string[] | undefined {
@@ -28,19 +35,23 @@ export function createListReader(): (text: string) => unknown {
       kept = beginning.length
     }
     known.set(beginning, list)
+    lists.add(list)
     return list
   }
 
-  return (text) => {
-    const end = BEGINNING.test(text) ? text.indexOf(']') + 1 : 0
-    FURTHER_FIELD.lastIndex = end
-    if (end === 0 || !FURTHER_FIELD.test(text)) return parseExact(text)
-    const list = listOf(text.slice(0, end))
-    const rest = list && parseExact(`{${text.slice(FURTHER_FIELD.lastIndex)}`)
-    // Of two lists the last one counts.
-    if (!isObject(rest) || Object.hasOwn(rest, 'features')) return parseExact(text)
-    rest['features'] = list
-    return rest
+  return {
+    read(text) {
+      const end = BEGINNING.test(text) ? text.indexOf(']') + 1 : 0
+      FURTHER_FIELD.lastIndex = end
+      if (end === 0 || !FURTHER_FIELD.test(text)) return parseExact(text)
+      const list = listOf(text.slice(0, end))
+      const rest = list && parseExact(`{${text.slice(FURTHER_FIELD.lastIndex)}`)
+      // Of two lists the last one counts.
+      if (!isObject(rest) || Object.hasOwn(rest, 'features')) return parseExact(text)
+      rest['features'] = list
+      return rest
+    },
+    isKnown: (list): list is readonly string[] => Array.isArray(list) && lists.has(list),
   }
 }
 
@@ -48,7 +59,7 @@ export function createListReader(): (text: string) => unknown {
 function textsIn(beginning: string): readonly string[] | undefined {
   try {
     const { features } = JSON.parse(`${beginning}}`) as { readonly features: readonly unknown[] }
-    return features.every((name) => typeof name === 'string') ? Object.freeze(features) : undefined
+    return features.every((name) => typeof name === 'string') ? features : undefined
   } catch {
     return undefined
   }

@@ -74,16 +74,17 @@ export function createEngine(options: EngineOptions): Engine {
     read: ReadOptions,
     stored: (StoredRows | Promise<StoredRows>)[],
   ): Promise<RowResult[]> {
-    const settled = await Promise.allSettled(stored)
-    const storeDown = settled.some((group) => group.status === 'rejected')
-    const found = settled.map((answer, g) => {
+    const answers = stored.map((group) => (group instanceof Promise ? group.catch(() => undefined) : group))
+    const found: StoredRows[] = []
+    let storeDown = false
+    for (let g = 0; g < answers.length; g++) {
       const group = plan.groups[g] as PlanGroup
-      if (answer.status === 'rejected') return rows.map((row) => copiesOf(group, row.keys[g] as EntityKey))
-      for (let r = 0; r < rows.length; r++) {
-        copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, answer.value[r] ?? [])
-      }
-      return answer.value
-    })
+      const answer = await answers[g]
+      storeDown ||= answer === undefined
+      found.push(answer ?? rows.map((row) => copiesOf(group, row.keys[g] as EntityKey)))
+      if (answer === undefined) continue
+      for (let r = 0; r < rows.length; r++) copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, answer[r] ?? [])
+    }
     return serve(plan, rows, read, found, storeDown)
   }
 

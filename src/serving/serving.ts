@@ -14,8 +14,11 @@ export interface Serving {
   readonly registry: Registry
   readonly engine: Engine
   readonly planned: ReadonlyMap<string, PlannedFeature>
-  /** @throws FabraError unknown_feature naming the nearest known one. */
-  plan(names: readonly string[]): Plan
+  /**
+   * @param isLasting Nobody changes the list, and it is the same object each time that somebody asks for it.
+   * @throws FabraError unknown_feature naming the nearest known one.
+   */
+  plan(names: readonly string[], isLasting?: boolean): Plan
   /** The plan of one feature or column, never of a feature set. @throws FabraError unknown_feature */
   planOne(name: string): Plan
   /** @throws FabraError unknown_feature_set */
@@ -26,15 +29,15 @@ export function createServing(options: { readonly registry: Registry; readonly e
   const { registry, engine, nextFiring } = options
   const planned = new Map([...registry.features].map(([name, feature]) => [name, planFeature(registry, feature, nextFiring)]))
   const plans = new Map<string, { readonly plan: Plan; readonly count: number }>()
-  const frozen = new WeakMap<readonly string[], Plan>()
+  const lasting = new WeakMap<readonly string[], Plan>()
   const single = new Map<string, Plan>()
 
-  function plan(names: readonly string[]): Plan {
-    const known = frozen.get(names)
+  function plan(names: readonly string[], isLasting = false): Plan {
+    if (!isLasting) return planByNames(names)
+    const known = lasting.get(names)
     if (known) return known
     const found = planByNames(names)
-    // Only a list that cannot change is known by itself.
-    if (Object.isFrozen(names)) frozen.set(names, found)
+    lasting.set(names, found)
     return found
   }
 

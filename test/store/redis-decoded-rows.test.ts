@@ -7,14 +7,11 @@ const FIELDS = ['a@1', 'b@1', 'c@1', 'd@1']
 const layout = layoutOf(FIELDS)
 
 /** What Redis answers when each field holds this value. */
-function texts(value: string): string[] {
+function texts(value: string): Buffer[] {
   const record = (field: string) =>
     recordHead(field) + recordBody({ texts: [value], eventAt: 7, availableAt: 8, token: 9, origin: 'pushed', oldestInputAt: null })
-  return layout.buckets.map((bucket) =>
-    FIELDS.filter((field) => bucketOf(field) === bucket)
-      .map(record)
-      .join(''),
-  )
+  const inBucket = (bucket: string) => FIELDS.filter((field) => bucketOf(field) === bucket).map(record)
+  return layout.buckets.map((bucket) => Buffer.from(inBucket(bucket).join('')))
 }
 
 const served = (row: ReturnType<ReturnType<typeof createDecodedRows>>) => row.map((value) => value?.texts?.[0])
@@ -42,12 +39,12 @@ test('keys and feature lists are not taken for each other', () => {
   const other = layoutOf([...FIELDS].reverse())
   expect(served(decoded(layout, 'k', texts('1')))).toEqual(['1', '1', '1', '1'])
   expect(decoded(layout, 'l', texts('1'))).not.toBe(decoded(layout, 'k', texts('1')))
-  const one = layout.buckets.map((_, i) => texts('1')[i] as string)
+  const one = layout.buckets.map((_, i) => texts('1')[i] as Buffer)
   expect(
     decoded(
       other,
       'k',
-      other.buckets.map((bucket) => one[layout.buckets.indexOf(bucket)] as string),
+      other.buckets.map((bucket) => one[layout.buckets.indexOf(bucket)] as Buffer),
     ),
   ).not.toBe(decoded(layout, 'k', one))
 })

@@ -8,7 +8,7 @@ import type { RowResult, ServedFrom, Status } from '../../serving/row-result.ts'
 import { rowEntityJson, type Serving, wholeValue } from '../../serving/serving.ts'
 import { isObject, readBody, textList } from '../body.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
-import { createListReader } from '../feature-lists.ts'
+import { createListReader, type ListReader } from '../feature-lists.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
@@ -21,9 +21,9 @@ const FRESH_ONLINE = howJson('fresh', 'online')
 const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
 export function featureRoutes(app: Elysia, options: HttpOptions): void {
-  const parse = createListReader()
+  const lists = createListReader()
   app.get(ONE_FEATURE, ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
-  app.post('/v1/features', ({ request }) => postFeatures(options.serving(), request, parse), { parse: 'none', detail: featuresBatchDoc })
+  app.post('/v1/features', ({ request }) => postFeatures(options.serving(), request, lists), { parse: 'none', detail: featuresBatchDoc })
 }
 
 export function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
@@ -62,16 +62,16 @@ function howJson(status: Status | undefined, servedFrom: ServedFrom): string {
   return `"status":"${status}","served_from":${servedFrom === null ? 'null' : `"${servedFrom}"`}`
 }
 
-async function postFeatures(serving: Serving, request: Request, parse: (text: string) => unknown): Promise<Response> {
-  const body = await readBody(request, BODY_FIELDS, parse)
-  const plan = planFromBody(serving, body)
+async function postFeatures(serving: Serving, request: Request, lists: ListReader): Promise<Response> {
+  const body = await readBody(request, BODY_FIELDS, lists.read)
+  const plan = planFromBody(serving, body, lists)
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
   const results = await serving.engine.read(plan, rows, { maxAge })
   return new Response(batchJson(plan, rows, results), { headers: JSON_HEADERS })
 }
 
-function planFromBody(serving: Serving, body: Readonly<Record<string, unknown>>): Plan {
+function planFromBody(serving: Serving, body: Readonly<Record<string, unknown>>, lists: ListReader): Plan {
   const byName = body['features'] !== undefined
   if (byName === (body['feature_set'] !== undefined)) {
     throw new FabraError(
@@ -88,11 +88,13 @@ function planFromBody(serving: Serving, body: Readonly<Record<string, unknown>>)
       throw new FabraError('invalid_body', '"feature_set" is not a name.', { hint: 'Write "feature_set": "fraud_v1".' })
     return serving.planSet(name)
   }
-  const names = textList(body, 'features')
+  const given = body['features']
+  const isKnown = lists.isKnown(given)
+  const names = isKnown ? given : textList(body, 'features')
   if (names.length === 0) throw new FabraError('invalid_body', '"features" is empty.', { hint: 'Name at least one feature.' })
   if (names.length > MAX_FEATURES)
     throw new FabraError('invalid_body', `"features" has ${names.length} names.`, { hint: `At most ${MAX_FEATURES}.` })
-  return serving.plan(names)
+  return serving.plan(names, isKnown)
 }
 
 function rowsFromBody(plan: Plan, rows: unknown): PlanRow[] {

@@ -30,8 +30,11 @@ export interface RedisOpening {
 export interface RedisConnection {
   /** Whether one script may have keys of several slots: not in a cluster. */
   readonly spansSlots: boolean
-  /** Several fields of many hashes in one round trip. @returns texts by key and field, null where there is none. */
-  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly (readonly (string | null)[])[]>
+  /**
+   * Several fields of many hashes in one round trip.
+   * @returns bytes by key and field, null where there is none. They are parts of a larger buffer: whoever keeps some copies them.
+   */
+  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly (readonly (Buffer | null)[])[]>
   /** @param keys All of one slot, unless `spansSlots`. */
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   /** Any other command whose first argument is its key. */

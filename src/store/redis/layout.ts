@@ -19,8 +19,12 @@ export function layoutOf(fields: readonly string[]): Layout {
   return { buckets, places, heads: fields.map(recordHead) }
 }
 
-/** @param texts One a bucket. @returns one value a field; undefined where there is none. */
-export function readRow({ places, heads }: Layout, texts: readonly (string | null)[]): (StoredValue | undefined)[] {
+/** What Redis has in each bucket of a layout. */
+export type Held = readonly (Buffer | null)[]
+
+/** @returns one value a field; undefined where there is none. */
+export function readRow({ places, heads }: Layout, held: Held): (StoredValue | undefined)[] {
+  const texts = held.map((bytes) => bytes?.toString())
   const row: (StoredValue | undefined)[] = new Array(heads.length)
   for (let f = 0; f < heads.length; f++) {
     const text = texts[places[f] as number]

@@ -1,4 +1,4 @@
-import { Cluster, type Redis } from 'ioredis'
+import { Cluster, Command, type Redis } from 'ioredis'
 import type { RedisConnection, Socket } from './connection.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -9,7 +9,7 @@ const MAX_KEYS_A_LOT = 500
 /** Lots under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
 const MAX_LOTS = 2
 
-type Rows = readonly (readonly (string | null)[])[]
+type Rows = readonly (readonly (Buffer | null)[])[]
 
 interface Ask {
   readonly keys: readonly string[]
@@ -85,23 +85,48 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
 }
 
 async function inTurns(keys: readonly string[], ask: (keys: readonly string[]) => Promise<Rows>): Promise<Rows> {
-  const found: (readonly (string | null)[])[] = []
+  const found: Rows[number][] = []
   for (let from = 0; from < keys.length; from += MAX_KEYS_OF_ONE) {
     for (const row of await ask(keys.slice(from, from + MAX_KEYS_OF_ONE))) found.push(row)
   }
   return found
 }
 
-async function pipelined(client: Redis | Cluster, lot: readonly Ask[]): Promise<Rows> {
-  if (client instanceof Cluster) {
-    // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
-    return await Promise.all(lot.flatMap(({ keys, fields }) => keys.map((key) => client.hmget(key, ...fields))))
+function pipelined(client: Redis | Cluster, lot: readonly Ask[]): Promise<Rows> {
+  if (!(client instanceof Cluster)) return inOneWrite(client, lot)
+  // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
+  return Promise.all(lot.flatMap(({ keys, fields }) => keys.map((key) => client.hmgetBuffer(key, ...fields))))
+}
+
+/**
+ * What a pipeline of ioredis does, without its promises and its tracing for each command: a lot has one promise, and one write to the socket.
+ * Answers stay bytes, for most are compared with what is known and never read.
+ */
+function inOneWrite(client: Redis, lot: readonly Ask[]): Promise<Rows> {
+  const { promise, resolve, reject } = Promise.withResolvers<Rows>()
+  const rows: Rows[number][] = []
+  let unanswered = 0
+  let text = ''
+  const gathered = {
+    isPipeline: true as const,
+    destination: { redis: client },
+    write: (command: string | Buffer) => {
+      text += command
+    },
   }
-  const pipeline = client.pipeline()
-  for (const { keys, fields } of lot) for (const key of keys) pipeline.hmget(key, ...fields)
-  const answers = (await pipeline.exec()) ?? []
-  return answers.map(([error, texts]) => {
-    if (error) throw error
-    return texts as (string | null)[]
-  })
+  for (const { keys, fields } of lot) {
+    for (const key of keys) {
+      const place = unanswered++
+      const command = new Command('hmget', [key, ...fields])
+      command.isTraced = true
+      command.resolve = (row: Rows[number]) => {
+        rows[place] = row
+        if (--unanswered === 0) resolve(rows)
+      }
+      command.reject = reject
+      client.sendCommand(command, gathered)
+    }
+  }
+  if (text !== '') client.stream.write(text)
+  return promise
 }
