@@ -54,6 +54,20 @@ describe('while redis', () => {
     expect(problems).toEqual(['Redis cannot be reached; trying again. Error: Redis does not answer in time.', 'Redis is back.'])
   })
 
+  test('is stalled, the first read waits for its deadline, and after it nothing waits', async () => {
+    const patient = createRedisOnlineStore(await openRedis({ url: server.url, writeTimeoutMs: 3_600_000 }))
+    process.kill(server.pid() ?? 0, 'SIGSTOP')
+    try {
+      expect(await outcome(read(patient))).toBe('store_unavailable')
+      // This would take an hour.
+      expect(await outcome(write(patient))).toBe('store_unavailable')
+    } finally {
+      process.kill(server.pid() ?? 0, 'SIGCONT')
+    }
+    await worksAgain(patient)
+    await patient.close()
+  })
+
   test('is killed under way, every call has an answer, and it is usable again when it is back, empty and without scripts', async () => {
     const calls = Array.from({ length: 2_000 }, (_, i) => (i % 2 === 0 ? read(store) : write(store, `k${i}`)))
     await Promise.all([...calls.map(outcome), server.kill()])

@@ -3,8 +3,9 @@
  * the writes of a refresh.
  *
  * Nothing here waits without an end. Commands that find no connection fail at once, those that get no answer fail after their timeout,
- * and a socket that stays silent is given up. After several timeouts in a row the socket counts as stalled: commands are refused without
- * being sent, but for a PING now and then, until one is answered. Connections come back by themselves, at most a second after Redis does.
+ * and a socket that stays silent is given up. After a timeout the socket counts as stalled: commands are refused without being sent until a
+ * PING is answered, which is at once where only that command took long. While reads are stalled nothing else waits for Redis either.
+ * Connections come back by themselves, at most a second after Redis does.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
@@ -51,7 +52,8 @@ export interface RedisConnection {
 /** Under way on the connection for writes; in a cluster each node has its share. */
 const SCRIPTS_AT_ONCE = 16
 const LONGEST_PAUSE_MS = 1_000
-const TIMEOUTS_UNTIL_STALLED = 3
+/** In a cluster one timeout says only that one node does not answer: so many in a row, without an answer from another. */
+const TIMEOUTS_UNTIL_CLUSTER_STALLED = 3
 const PROBE_EVERY_MS = 250
 const LATE_LOOK_MS = 20
 
@@ -68,13 +70,14 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   await Promise.all([reader.ready(), writer.ready()])
   const reads = createReads(reader, readTimeoutMs)
   const scripts = createGate(SCRIPTS_AT_ONCE)
+  const write: Socket['ask'] = (question) => (reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : writer.ask(question))
 
   return {
     spansSlots: !address.isCluster,
     readHashes: reads,
-    run: (script, keys, args) => scripts.pass(() => writer.ask((client) => runScript(client, script, keys, args))),
-    send: (command, key, ...args) => writer.ask((client) => client.call(command, key, ...args)),
-    ask: (command, ...args) => writer.ask((client) => client.call(command, ...args)),
+    run: (script, keys, args) => scripts.pass(() => write((client) => runScript(client, script, keys, args))),
+    send: (command, key, ...args) => write((client) => client.call(command, key, ...args)),
+    ask: (command, ...args) => write((client) => client.call(command, ...args)),
     isEncrypted: address.tls !== undefined && address.tls !== null,
     status: () => reader.problem() ?? writer.problem() ?? 'ok',
     async close() {
@@ -107,6 +110,8 @@ export interface Socket {
   ask<Answer>(question: (client: Redis | Cluster) => Promise<Answer>): Promise<Answer>
   /** What is wrong; undefined: nothing. */
   problem(): string | undefined
+  /** It has not answered for longer than its timeout. */
+  isStalled(): boolean
   close(): void
 }
 
@@ -118,6 +123,7 @@ interface SocketOptions {
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
+  const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
   let timeouts = 0
   let probe: Timer | undefined
@@ -148,9 +154,10 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
 
   function stall(): void {
     fail(NO_ANSWER)
-    probe ??= setInterval(() => {
-      client.ping().then(recover, () => undefined)
-    }, PROBE_EVERY_MS)
+    if (probe !== undefined) return
+    const ping = () => void client.ping().then(recover, () => undefined)
+    ping()
+    probe = setInterval(ping, PROBE_EVERY_MS)
     probe.unref()
   }
 
@@ -164,7 +171,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
         return answer
       } catch (error) {
         const message = failureOf(error)
-        if (message === NO_ANSWER && ++timeouts >= TIMEOUTS_UNTIL_STALLED) stall()
+        if (message === NO_ANSWER && ++timeouts >= patience) stall()
         throw error instanceof FabraError ? error : unavailable(message)
       }
     },
@@ -172,6 +179,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
       if (failure !== undefined) return failure
       return client.status === 'ready' ? undefined : 'There is no connection yet.'
     },
+    isStalled: () => probe !== undefined,
     close() {
       closed = true
       clearInterval(probe)
