@@ -56,6 +56,10 @@ export interface AsOfQuestion {
   readonly knowledge: 'serving' | 'latest' | 'served'
   /** Rows recorded later than this do not exist; null: all do. */
   readonly snapshot: Micros | null
+  /** What its values are; null: they are left as JSON texts. */
+  readonly type: Exclude<ValueType, 'list' | 'dict' | 'json'> | null
+  /** Event times are given beside the values, and so is whether there is one. */
+  readonly withTimes: boolean
 }
 
 /** One column of the training set that comes from a feature. */

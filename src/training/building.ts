@@ -4,7 +4,7 @@ import { resolveRefs } from '../definition/refs.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/source-store.ts'
-import type { Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import type { AsOfQuestion, Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/training-store.ts'
 import { checkColumnNames, outputColumns } from './columns.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
@@ -197,14 +197,16 @@ export class Building {
 
   private async recorded(features: readonly Feature[], entity: number, found: Map<Feature, Found>): Promise<void> {
     if (features.length === 0) return
-    const { asServed, latestKnowledge, snapshot } = this.options
+    const { asServed, latestKnowledge, snapshot, withStatus, withEventTimestamp } = this.options
     const started = performance.now()
-    const questions = features.map(({ name, fingerprint, maxStaleness, lookBack }) => ({
+    const questions = features.map(({ name, fingerprint, maxStaleness, lookBack, columns, defaults }) => ({
       feature: name,
       fingerprint,
       lookBack: asServed ? maxStaleness : lookBack,
       knowledge: latestKnowledge ? ('latest' as const) : asServed ? ('served' as const) : ('serving' as const),
       snapshot,
+      type: plainType(columns),
+      withTimes: withStatus || withEventTimestamp || defaults !== null,
     }))
     const ids = await this.desk.asOf(questions, entity, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
@@ -220,6 +222,13 @@ export class Building {
     this.report = { ...this.report, ...news }
     this.keep(this.report)
   }
+}
+
+/** Texts are left where a value has several columns, or a form of its own. */
+function plainType(columns: Feature['columns']): AsOfQuestion['type'] {
+  const [only] = columns
+  if (columns.length !== 1 || !only || only.name !== null) return null
+  return only.type === 'list' || only.type === 'dict' || only.type === 'json' ? null : only.type
 }
 
 /** Until which age a value counts as fresh, as serving judges it; null: at any. */

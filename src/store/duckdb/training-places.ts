@@ -123,7 +123,7 @@ export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): H
       const groups = groupsOf(questions, state)
       const steps: { readonly step: KeptStep; readonly group: AsOfGroup }[] = []
       for (const group of groups) {
-        const step = await state.keeper.begin(stepOf(group, entity), options)
+        const step = await state.keeper.begin(stepOf(group, questions, entity), options)
         if ((await step.take(0, group.file, options)) === undefined) steps.push({ step, group })
       }
       if (steps.length > 0) {
@@ -151,11 +151,16 @@ export function groupsOf(questions: readonly AsOfQuestion[], state: Pick<DeskSta
 }
 
 export function heldOf({ questions, file }: AsOfGroup): HeldValues[] {
-  return questions.map((_, f) => ({ kind: 'recorded', from: `read_parquet(${quoteText(file)})`, f }))
+  return questions.map((question, f) => ({
+    kind: question.type === null ? 'recorded' : 'decoded',
+    from: `read_parquet(${quoteText(file)})`,
+    f,
+  }))
 }
 
-function stepOf({ questions }: AsOfGroup, entity: number): Step {
-  return { question: questions, entity, inputs: [], reads: { sources: [], recorded: questions }, features: questions.length }
+/** @param all Of all groups: history is looked at once, however many there are. */
+function stepOf({ questions }: AsOfGroup, all: readonly AsOfQuestion[], entity: number): Step {
+  return { question: questions, entity, inputs: [], reads: { sources: [], recorded: all }, features: questions.length }
 }
 
 export interface AsOfWork {

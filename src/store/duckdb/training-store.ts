@@ -14,12 +14,13 @@ import { clearTrainingFolders, makeTrainingFolder } from './training-folders.ts'
 import { inputOf } from './training-inputs.ts'
 import { createKeeper, KEEP_NOTHING, type Keeper, type PartsPlace } from './training-keeper.ts'
 import { readLabels } from './training-labels.ts'
-import { type HeldValues, hashSelect, resultSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
+import { type HeldValues, resultSelect } from './training-output.ts'
 import { createTrainingParts, type TrainingParts } from './training-parts.ts'
 import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './training-places.ts'
 import { type RemoteTuning, remoteHistory, remoteSources } from './training-remote.ts'
 import { writeRows } from './training-rows.ts'
 import { createTrainingState } from './training-state.ts'
+import { writeSet } from './training-writing.ts'
 
 /** What the desk's own engine may hold before it spills to disk. */
 const DESK_MEMORY = '1GiB'
@@ -228,38 +229,14 @@ class Desk implements TrainingDesk {
   }
 
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
-    const { session } = this.engine
-    const joined = join(this.folder, 'joined.parquet')
     const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing', f: 0 }
     const select = resultSelect(this.rowsPath, this.labels, output.features, held, output.columns)
-    await session.execute(
-      `COPY (SELECT * EXCLUDE (__fabra_ord) FROM (${select})) TO ${quoteText(joined)} (FORMAT parquet, COMPRESSION snappy)`,
-      options,
-    )
-    const described = await session.read(
-      `SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet(${quoteText(joined)}))`,
-      [],
-      options,
-    )
-    const columns = described.rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
-    const names = columns.map((column) => column.name)
-    const hash = String((await session.read(hashSelect(joined, names), [], options)).rows[0]?.[0])
-    const path = join(this.folder, `result.${output.format}`)
-    await this.writeFile(
-      writtenSelect(joined, columns, output.format),
-      { path, format: output.format, metadata: output.metadata(hash) },
-      options,
-    )
+    const rows = `(SELECT * EXCLUDE (__fabra_ord) FROM (${select}))`
+    const { format, metadata } = output
+    const path = join(this.folder, `result.${format}`)
+    const hash = await writeSet(this.engine.session, rows, { path, format, metadata }, options)
     await chmod(path, 0o600)
-    await rm(joined)
     return { path, hash }
-  }
-
-  private async writeFile(select: string, target: WrittenFile, options: RunOptions): Promise<void> {
-    const { session } = this.engine
-    if (target.format !== 'arrow') return session.execute(writeStatement(select, { ...target, format: target.format }), options)
-    const { writeArrowFile } = await import('./arrow-file.ts')
-    await writeArrowFile(session, select, target, options)
   }
 
   async close(): Promise<void> {
