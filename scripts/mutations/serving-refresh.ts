@@ -59,7 +59,7 @@ export const mutations: readonly Mutation[] = [
         "if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)",
         "if (computed.kind === 'error') kept.push({ key: flight.key, inputs: undefined, computed: { kind: 'missing' }, asOf })",
       ],
-      'readers do not join a refresh': ['      lane.running.set(flight.id, flight)\n      own.push', '      own.push'],
+      'readers do not join a refresh': ['      all.set(flight.id, flight)\n', ''],
       'a refresh whose answers are lost has not failed': ['mustStore && unstored', 'false && unstored'],
     },
   ),

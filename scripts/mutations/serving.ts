@@ -106,7 +106,7 @@ export const mutations: readonly Mutation[] = [
     { suite: SHARING, file: COMPUTATIONS },
     {
       'every caller computes': [': flightId(key, call.inputs)', ': `${flightId(key, call.inputs)}${Math.random()}`'],
-      'late callers compute again': ["(feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))", 'undefined'],
+      'late callers compute again': ["(feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))", 'undefined'],
       'a failing key is hammered': ['if (pause && clock.now() < pause.until)', 'if (pause && clock.now() < 0)'],
       'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
       'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
@@ -116,6 +116,11 @@ export const mutations: readonly Mutation[] = [
       'each row is a question of its own': ['isSql ? MAX_BATCH_ROWS : 1', '1'],
       'statements of one feature run without limit': ['lane.batches >= MAX_BATCHES', 'lane.batches >= 1_000'],
       'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
+      'readers join what a refresh has computed already': ['!flight.computed && ', ''],
+      'a large refresh refuses readers of other keys': [
+        'lane.waiting.size + lane.running.size >= MAX_FLIGHTS',
+        'lane.waiting.size + lane.running.size + [...lane.refreshing].reduce((sum, all) => sum + all.size, 0) >= MAX_FLIGHTS',
+      ],
       'any number may wait': ['lane.waiting.size + lane.running.size >= MAX_FLIGHTS', 'lane.waiting.size < 0'],
       'who waits behind others has no deadline': ['flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)', ''],
       'who joins a refresh waits as long as it': [
@@ -143,8 +148,8 @@ export const mutations: readonly Mutation[] = [
     { suite: FRESHNESS, file: COMPUTATIONS },
     {
       'a realtime read joins a running batch': [
-        "(feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))",
-        'lane.running.get(id)',
+        "(feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))",
+        'flying(lane, id)',
       ],
       'the as-of time is the end of the computation': ['asOf: flight.asOf })', 'asOf: clock.now() })'],
     },
@@ -181,17 +186,19 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
     {
-      'an older event wins': ['return value.eventAt > stored.eventAt', 'return true'],
-      'at one time the earlier available wins': [
-        'return value.availableAt > stored.availableAt',
-        'return value.availableAt < stored.availableAt',
+      'an older event wins': ['return value.eventAt > eventAt', 'return true'],
+      'at one time the earlier available wins': ['return value.availableAt > availableAt', 'return value.availableAt < availableAt'],
+      'at one time the first accepted wins': [
+        'return value.token >= stored.get(row, TOKEN)',
+        'return value.token < stored.get(row, TOKEN)',
       ],
-      'at one time the first accepted wins': ['return value.token >= stored.token', 'return value.token < stored.token'],
       'a refused write is not told': [
-        '          refused.push(i)\n          continue\n        }\n        // Filled',
-        '          continue\n        }\n        // Filled',
+        '!replaces(value, column.numbers, row)) refused.push(i)',
+        '!replaces(value, column.numbers, row)) continue',
       ],
-      'a forgotten key is still there': ['      rows?.delete(fence.entityKey)\n', ''],
+      'a forgotten key is still there': ['        texts.set(row, undefined)\n        count++', '        count++'],
+      'a value without a time of its oldest part gets one': ['Number.isNaN(oldestInputAt) ? null : oldestInputAt', 'oldestInputAt'],
+      'what a value came of is mixed up': ['ORIGINS.indexOf(value.origin)', '0'],
     },
   ),
 ]

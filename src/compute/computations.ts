@@ -85,7 +85,9 @@ export interface ComputationsOptions {
 interface Lane {
   readonly feature: Feature
   readonly waiting: Map<string, Flight>
-  readonly running: LargeMap<Flight>
+  readonly running: Map<string, Flight>
+  /** Those of each refresh under way, the landed ones among them: taking out hundreds of thousands one by one takes long. */
+  readonly refreshing: Set<LargeMap<Flight>>
   readonly pauses: Map<string, { until: Micros; failures: number; error: FabraError }>
   batches: number
   scheduled: boolean
@@ -102,7 +104,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     const id = `${feature.name}@${feature.fingerprint}`
     let lane = lanes.get(id)
     if (!lane) {
-      lane = { feature, waiting: new Map(), running: new LargeMap(), pauses: new Map(), batches: 0, scheduled: false }
+      lane = { feature, waiting: new Map(), running: new Map(), refreshing: new Set(), pauses: new Map(), batches: 0, scheduled: false }
       lanes.set(id, lane)
     }
     return lane
@@ -113,7 +115,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     const lane = laneOf(feature)
     const inCycle = asks.note(call.chain, feature.name)
     const id = inCycle ? `${flightId(key, call.inputs)}\0${call.chain.join('\0')}` : flightId(key, call.inputs)
-    const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : lane.running.get(id))
+    const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))
     if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : flownOf(joined)
     const pause = lane.pauses.get(id)
     if (pause && clock.now() < pause.until) return { computed: { kind: 'error', error: pause.error }, asOf: clock.now() }
@@ -135,16 +137,23 @@ export function createComputations(options: ComputationsOptions): Computations {
     const lane = laneOf(feature)
     const flights: Flight[] = []
     const own: Flight[] = []
+    const all = new LargeMap<Flight>()
+    const chain: readonly string[] = []
+    lane.refreshing.add(all)
     await inSteps(keys, (key) => {
-      const joined = lane.running.get(key.encoded) ?? lane.waiting.get(key.encoded)
-      const flight = joined ?? newFlight(key.encoded, { feature, key, chain: [], timeoutMs })
+      const joined = flying(lane, key.encoded) ?? lane.waiting.get(key.encoded)
+      const flight = joined ?? newFlight(key.encoded, { feature, key, chain, timeoutMs })
       flights.push(flight)
       if (joined) return
-      lane.running.set(flight.id, flight)
+      all.set(flight.id, flight)
       own.push(flight)
       active++
     })
-    if (own.length > 0) await fly(lane, own, true)
+    try {
+      if (own.length > 0) await fly(lane, own, true)
+    } finally {
+      lane.refreshing.delete(all)
+    }
     const flown: Flown[] = []
     const pace = createPace()
     for (const flight of flights) {
@@ -154,6 +163,17 @@ export function createComputations(options: ComputationsOptions): Computations {
       if (wait) await wait
     }
     return flown
+  }
+
+  /** The flight under way. */
+  function flying(lane: Lane, id: string): Flight | undefined {
+    const alone = lane.running.size > 0 ? lane.running.get(id) : undefined
+    if (alone) return alone
+    for (const flights of lane.refreshing) {
+      const flight = flights.get(id)
+      if (flight && !flight.computed && !flight.isForgotten) return flight
+    }
+    return undefined
   }
 
   /** Leaves at the end of the current turn, so that the rows of one request go together. */
@@ -332,12 +352,16 @@ export function createComputations(options: ComputationsOptions): Computations {
     compute,
     computeAll,
     async underway(feature, keys) {
-      const { waiting, running } = laneOf(feature)
+      const lane = laneOf(feature)
       const others = shared ? await shared.underway(feature, keys) : []
-      return keys.map((key, i) => waiting.has(key.encoded) || running.has(key.encoded) || others[i] === true)
+      return keys.map((key, i) => lane.waiting.has(key.encoded) || flying(lane, key.encoded) !== undefined || others[i] === true)
     },
     forget(feature, key) {
-      const { running, waiting } = laneOf(feature)
+      const { running, waiting, refreshing } = laneOf(feature)
+      for (const flights of refreshing) {
+        const flight = flights.get(key.encoded)
+        if (flight) flight.isForgotten = true
+      }
       for (const flight of [...running.values(), ...waiting.values()]) if (flight.key.encoded === key.encoded) flight.isForgotten = true
       for (const [id, flight] of running) if (flight.isForgotten) running.delete(id)
     },

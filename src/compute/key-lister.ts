@@ -25,9 +25,8 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
         entity,
         columns.map((column) => row[column]),
       )
-      if (seen.has(key.encoded)) return
-      seen.set(key.encoded, true)
-      keys.push(key)
+      const before = seen.size
+      if (seen.set(key.encoded, true).size > before) keys.push(key)
     })
     return keys
   }

@@ -10,6 +10,19 @@ export interface EntityKey {
   readonly encoded: string
 }
 
+/** Of one column. A refresh holds a million keys: the list of values is made for who asks. */
+class SingleKey implements EntityKey {
+  readonly encoded: string
+
+  constructor(encoded: string) {
+    this.encoded = encoded
+  }
+
+  get values(): readonly string[] {
+    return [this.encoded]
+  }
+}
+
 /** Bytes of UTF-8 one key column may have; a PostgreSQL index row takes 2,700. */
 export const MAX_KEY_BYTES = 1024
 
@@ -21,8 +34,7 @@ const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$
 export function entityKey(entity: Entity, values: readonly unknown[]): EntityKey {
   const [only] = entity.key
   if (entity.key.length === 1 && only) {
-    const text = canonicalKeyValue(entity, only, values[0])
-    return { values: [text], encoded: text }
+    return new SingleKey(canonicalKeyValue(entity, only, values[0]))
   }
   const texts = entity.key.map((column, i) => canonicalKeyValue(entity, column, values[i]))
   return { values: texts, encoded: encodeKey(texts) }
@@ -64,7 +76,7 @@ function keyValueJson(column: KeyColumn, text: string): string {
 
 /** Undoes `encoded`. */
 export function decodeKey(entity: Entity, encoded: string): EntityKey {
-  if (entity.key.length === 1) return { values: [encoded], encoded }
+  if (entity.key.length === 1) return new SingleKey(encoded)
   const values = encoded.split(':').map((part) => part.replaceAll('%3A', ':').replaceAll('%25', '%'))
   return { values, encoded }
 }

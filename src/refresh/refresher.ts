@@ -61,21 +61,22 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
   async function runBatch(record: Run, feature: Feature, keys: readonly EntityKey[], before: Micros | null): Promise<void> {
     const due: EntityKey[] = []
-    const old: (StoredValue | undefined)[] = []
+    const old: (StoredValue['texts'] | undefined)[] = []
+    const fields = [fieldOf(feature)]
     const pace = createPace()
     for (let from = 0; from < keys.length; from += STEP) {
       const wait = pace()
       if (wait) await wait
       const some = keys.slice(from, from + STEP)
       const encoded = some.map((key) => key.encoded)
-      const stored = await online.read(feature.entity, encoded, [fieldOf(feature)], undefined)
+      const stored = await online.read(feature.entity, encoded, fields, undefined)
       some.forEach((key, i) => {
         const value = stored[i]?.[0]
         if (before !== null && value && value.eventAt >= before) return
         // Forgotten since the run began: nobody has asked for it again.
         if ((forgottenAt(feature.entity, key.encoded) ?? Number.NEGATIVE_INFINITY) >= record.startedAt) return
         due.push(key)
-        old.push(value)
+        old.push(value?.texts)
       })
     }
     record.keys += due.length
@@ -100,8 +101,8 @@ function timeoutMs(feature: Feature): number {
   return feature.computation.kind === 'sql' ? Math.max(own, DEFAULT_TIMEOUT_MS) : own
 }
 
-function sameTexts(texts: readonly string[] | null, old: StoredValue | undefined): boolean {
-  if (!old) return false
-  if (texts === null || old.texts === null) return texts === old.texts
-  return texts.length === old.texts.length && texts.every((text, i) => text === old.texts?.[i])
+/** @param old Undefined: there was no value. */
+function sameTexts(texts: StoredValue['texts'], old: StoredValue['texts'] | undefined): boolean {
+  if (!texts || !old) return texts === old
+  return texts.length === old.length && texts.every((text, i) => text === old[i])
 }

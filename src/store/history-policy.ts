@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
+import { KeyRows, NumberColumns, ValueColumn } from '../columns.ts'
 import type { Feature } from '../definition/model.ts'
-import { LargeMap } from '../large-map.ts'
 import type { Origin } from './offline-store.ts'
 
 const DAY: Micros = 86_400_000_000
@@ -53,39 +53,82 @@ interface Newest {
 }
 
 export function createHistoryPolicy(): HistoryPolicy {
-  const fields = new Map<string, LargeMap<Newest>>()
+  const fields = new Map<string, NewestRows>()
 
-  const keysOf = (feature: Feature): LargeMap<Newest> => {
+  const newestOf = (feature: Feature): NewestRows => {
     const field = `${feature.name}@${feature.fingerprint}`
-    let keys = fields.get(field)
-    if (!keys) {
-      keys = new LargeMap()
-      fields.set(field, keys)
+    let newest = fields.get(field)
+    if (!newest) {
+      newest = new NewestRows()
+      fields.set(field, newest)
     }
-    return keys
+    return newest
   }
 
   return {
     of(feature) {
       if (feature.history !== 'changes') return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), lastToken: undefined }) }
-      const keys = keysOf(feature)
+      const known = newestOf(feature)
       const every = confirmEvery(feature)
       return {
         judge(key, value) {
-          const newest = keys.get(key)
-          if (newest) {
-            const lastToken = newest.token
-            return { rows: judgeNext(newest, value, every), lastToken }
+          const row = known.of(key)
+          if (row === undefined) {
+            known.add(key, asNewest(value))
+            return { rows: [value], lastToken: 0 }
           }
-          if (keys.size >= MAX_REMEMBERED_KEYS) keys.delete(keys.keys().next().value ?? '')
-          keys.set(key, asNewest(value))
-          return { rows: [value], lastToken: 0 }
+          const newest = known.get(row)
+          const lastToken = newest.token
+          const rows = judgeNext(newest, value, every)
+          known.set(row, newest)
+          return { rows, lastToken }
         },
       }
     },
     forget(features, key) {
-      for (const [field, keys] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) keys.delete(key)
+      for (const [field, newest] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) newest.drop(key)
     },
+  }
+}
+
+/** The newest of each key. One that was read is a copy: it counts when it is set. */
+class NewestRows {
+  private readonly rows = new KeyRows()
+  private readonly texts = new ValueColumn<string | null>()
+  /** eventAt, seenAt, seenAvailableAt, token. */
+  private readonly numbers = new NumberColumns(4)
+
+  of(key: string): number | undefined {
+    return this.rows.of(key)
+  }
+
+  get(row: number): Newest {
+    const { numbers } = this
+    return {
+      eventAt: numbers.get(row, 0),
+      text: this.texts.get(row) ?? null,
+      seenAt: numbers.get(row, 1),
+      seenAvailableAt: numbers.get(row, 2),
+      token: numbers.get(row, 3),
+    }
+  }
+
+  set(row: number, { eventAt, text, seenAt, seenAvailableAt, token }: Newest): void {
+    const { numbers } = this
+    this.texts.set(row, text)
+    numbers.set(row, 0, eventAt)
+    numbers.set(row, 1, seenAt)
+    numbers.set(row, 2, seenAvailableAt)
+    numbers.set(row, 3, token)
+  }
+
+  add(key: string, newest: Newest): void {
+    if (this.rows.size >= MAX_REMEMBERED_KEYS) this.rows.drop(this.rows.keys().next().value ?? '')
+    this.set(this.rows.add(key), newest)
+  }
+
+  drop(key: string): void {
+    this.rows.drop(key)
   }
 }
 

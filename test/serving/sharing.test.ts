@@ -11,6 +11,7 @@ const open = async (written: WrittenBench) => {
   return bench
 }
 const times = <Value>(count: number, make: (i: number) => Value) => Array.from({ length: count }, (_, i) => make(i))
+const keyOf = (i: number) => ({ values: [`u${i}`], encoded: `u${i}` })
 /** Lets everything that can go on without a timer go on. */
 const settle = async () => {
   for (let i = 0; i < 3; i++) await bench.settle()
@@ -239,10 +240,42 @@ describe('micro-batching', () => {
     const feature = registry.features.get('f') as Feature
     const { executor } = programme
     const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined, shared: null })
-    const ask = (i: number) =>
-      computations.compute({ feature, key: { values: [`u${i}`], encoded: `u${i}` }, chain: [], timeoutMs: 600_000 })
+    const ask = (i: number) => computations.compute({ feature, key: keyOf(i), chain: [], timeoutMs: 600_000 })
     for (let i = 0; i < 100_000; i++) void ask(i)
     expect(await ask(100_000)).toMatchObject({ computed: { kind: 'error', error: { code: 'overloaded' } } })
+  })
+
+  test('a refresh of many keys refuses no reader of others', async () => {
+    const { programme, registry } = await open({ features: { f: {} } })
+    programme.set('f', hang)
+    const feature = registry.features.get('f') as Feature
+    const { executor } = programme
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined, shared: null })
+    void computations.computeAll(feature, times(100_000, keyOf), 600_000)
+    const asked = computations.compute({ feature, key: keyOf(100_000), chain: [], timeoutMs: 600_000 })
+    expect(await Promise.race([asked, settle().then(() => 'it waits')])).toBe('it waits')
+  })
+
+  test('while a refresh goes on, readers join what it computes still, and not what it has computed', async () => {
+    const { programme, registry } = await open({ features: { f: {} } })
+    const feature = registry.features.get('f') as Feature
+    const { executor } = programme
+    const rest = Promise.withResolvers<void>()
+    let batches = 0
+    // The second lot of answers is being kept until we say so.
+    const onComputed = () => (++batches === 2 ? rest.promise : undefined)
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed, shared: null })
+    const refreshed = computations.computeAll(feature, times(600, keyOf), 600_000)
+    while (batches < 2) await settle()
+    const ask = (i: number) => computations.compute({ feature, key: keyOf(i), chain: [], timeoutMs: 600_000 })
+    const joined = ask(599)
+    await ask(0)
+    expect(programme.count('f')).toBe(601)
+    expect(await computations.underway(feature, [keyOf(0), keyOf(599)])).toEqual([false, true])
+    rest.resolve()
+    expect(await joined).toMatchObject({ computed: { kind: 'value' } })
+    expect((await refreshed).length).toBe(600)
+    expect(programme.count('f')).toBe(601)
   })
 
   test('duplicates of a row are computed once and answered each', async () => {

@@ -1,14 +1,30 @@
-import { LargeMap } from '../../large-map.ts'
+import { KeyRows, NumberColumns, ValueColumn } from '../../columns.ts'
 import { createFences, type Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue } from '../online-store.ts'
 
-/** One entity: a slot number per field, and one array of slots per key. Ten times smaller than a map entry per value. */
+/** One entity: a row per key, and columns for each field. */
 interface EntityTable {
-  readonly slots: Map<string, number>
-  /** Slots of field lists asked for before: a plan asks with the same list object every time. */
-  readonly known: WeakMap<readonly string[], readonly number[]>
-  readonly rows: LargeMap<(StoredValue | undefined)[]>
+  readonly rows: KeyRows
+  readonly fields: Map<string, Field>
+  /** Fields of lists asked for before: a plan asks with the same list object every time. */
+  readonly known: WeakMap<readonly string[], readonly Field[]>
 }
+
+/** The values of one field. */
+interface Field {
+  /** Undefined: nothing is stored. */
+  readonly texts: ValueColumn<StoredValue['texts']>
+  readonly numbers: NumberColumns
+}
+
+/** Columns of a field's numbers. */
+const EVENT_AT = 0
+const AVAILABLE_AT = 1
+const TOKEN = 2
+/** NaN: null. */
+const OLDEST_INPUT_AT = 3
+const ORIGIN = 4
+const ORIGINS = ['computed', 'pushed', 'backfill'] as const
 
 /** Latest values in this process. Gone at exit; rewarmed from history at start. */
 export function createMemoryOnlineStore(): OnlineStore {
@@ -19,7 +35,7 @@ export function createMemoryOnlineStore(): OnlineStore {
   const tableOf = (entity: string): EntityTable => {
     let table = tables.get(entity)
     if (!table) {
-      table = { slots: new Map(), known: new WeakMap(), rows: new LargeMap() }
+      table = { rows: new KeyRows(), fields: new Map(), known: new WeakMap() }
       tables.set(entity, table)
     }
     return table
@@ -28,12 +44,12 @@ export function createMemoryOnlineStore(): OnlineStore {
   return {
     read(entity, keys, fields) {
       const table = tables.get(entity)
-      const slots = table ? slotsOf(table, fields) : []
+      const columns = table ? fieldsOf(table, fields) : []
       const found: (StoredValue | undefined)[][] = new Array(keys.length)
       for (let k = 0; k < keys.length; k++) {
-        const row = table?.rows.get(keys[k] as string)
+        const row = table?.rows.of(keys[k] as string)
         const values: (StoredValue | undefined)[] = new Array(fields.length)
-        for (let f = 0; f < fields.length; f++) values[f] = row?.[slots[f] as number]
+        for (let f = 0; f < fields.length; f++) values[f] = row === undefined ? undefined : valueAt(columns[f], row)
         found[k] = values
       }
       return found
@@ -41,7 +57,8 @@ export function createMemoryOnlineStore(): OnlineStore {
     async write(writes) {
       const refused: number[] = []
       const fences: Fence[] = []
-      for (const [i, { entity, key, field, value }] of writes.entries()) {
+      for (let i = 0; i < writes.length; i++) {
+        const { entity, key, field, value } = writes[i] as (typeof writes)[number]
         const fence = known.at(entity, key)
         if (fence !== undefined && value.eventAt <= fence) {
           refused.push(i)
@@ -49,42 +66,34 @@ export function createMemoryOnlineStore(): OnlineStore {
           continue
         }
         const table = tableOf(entity)
-        let slot = table.slots.get(field)
-        if (slot === undefined) {
-          slot = table.slots.size
-          table.slots.set(field, slot)
-        }
-        let row = table.rows.get(key)
-        if (!row) {
-          row = []
-          table.rows.set(key, row)
-        }
-        const stored = row[slot]
-        if (stored && !replaces(value, stored)) {
-          refused.push(i)
-          continue
-        }
-        // Filled up to the slot, so that the array never has holes.
-        while (row.length < slot) row.push(undefined)
-        row[slot] = value
+        const column = fieldOf(table, field)
+        const row = table.rows.of(key) ?? table.rows.add(key)
+        if (column.texts.get(row) !== undefined && !replaces(value, column.numbers, row)) refused.push(i)
+        else put(column, row, value)
       }
       // There is no other process.
       return { refused, fences, overOthers: [], standing: [] }
     },
     async forget(fence) {
       known.raise(fence)
-      const rows = tables.get(fence.entity)?.rows
-      const count = rows?.get(fence.entityKey)?.filter((value) => value !== undefined).length ?? 0
-      rows?.delete(fence.entityKey)
+      const table = tables.get(fence.entity)
+      const row = table?.rows.drop(fence.entityKey)
+      if (!table || row === undefined) return 0
+      let count = 0
+      for (const { texts } of table.fields.values()) {
+        if (texts.get(row) === undefined) continue
+        texts.set(row, undefined)
+        count++
+      }
       return count
     },
     async raise(fences) {
       for (const fence of fences) {
         known.raise(fence)
-        const row = tables.get(fence.entity)?.rows.get(fence.entityKey)
-        row?.forEach((value, slot) => {
-          if (value && value.eventAt <= fence.at) row[slot] = undefined
-        })
+        const table = tables.get(fence.entity)
+        const row = table?.rows.of(fence.entityKey)
+        if (!table || row === undefined) continue
+        for (const { texts, numbers } of table.fields.values()) if (numbers.get(row, EVENT_AT) <= fence.at) texts.set(row, undefined)
       }
     },
     fencesSince: async (at) => known.since(at),
@@ -98,18 +107,54 @@ export function createMemoryOnlineStore(): OnlineStore {
   }
 }
 
-/** By event time, then by when it became available, then by who was accepted last. */
-function replaces(value: StoredValue, stored: StoredValue): boolean {
-  if (value.eventAt !== stored.eventAt) return value.eventAt > stored.eventAt
-  if (value.availableAt !== stored.availableAt) return value.availableAt > stored.availableAt
-  return value.token >= stored.token
+function valueAt(field: Field | undefined, row: number): StoredValue | undefined {
+  const texts = field?.texts.get(row)
+  if (!field || texts === undefined) return undefined
+  const { numbers } = field
+  const oldestInputAt = numbers.get(row, OLDEST_INPUT_AT)
+  return {
+    texts,
+    eventAt: numbers.get(row, EVENT_AT),
+    availableAt: numbers.get(row, AVAILABLE_AT),
+    token: numbers.get(row, TOKEN),
+    origin: ORIGINS[numbers.get(row, ORIGIN)] ?? 'computed',
+    oldestInputAt: Number.isNaN(oldestInputAt) ? null : oldestInputAt,
+  }
 }
 
-/** A field never written has no slot yet; such lists are not remembered. */
-function slotsOf(table: EntityTable, fields: readonly string[]): readonly number[] {
-  const known = table.known.get(fields)
+function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
+  texts.set(row, value.texts)
+  numbers.set(row, EVENT_AT, value.eventAt)
+  numbers.set(row, AVAILABLE_AT, value.availableAt)
+  numbers.set(row, TOKEN, value.token)
+  numbers.set(row, OLDEST_INPUT_AT, value.oldestInputAt ?? Number.NaN)
+  numbers.set(row, ORIGIN, ORIGINS.indexOf(value.origin))
+}
+
+/** By event time, then by when it became available, then by who was accepted last. */
+function replaces(value: StoredValue, stored: NumberColumns, row: number): boolean {
+  const eventAt = stored.get(row, EVENT_AT)
+  if (value.eventAt !== eventAt) return value.eventAt > eventAt
+  const availableAt = stored.get(row, AVAILABLE_AT)
+  if (value.availableAt !== availableAt) return value.availableAt > availableAt
+  return value.token >= stored.get(row, TOKEN)
+}
+
+function fieldOf(table: EntityTable, name: string): Field {
+  let field = table.fields.get(name)
+  if (!field) {
+    field = { texts: new ValueColumn(), numbers: new NumberColumns(ORIGIN + 1) }
+    table.fields.set(name, field)
+  }
+  return field
+}
+
+/** A field never written is not there yet; such lists are not remembered. */
+function fieldsOf(table: EntityTable, names: readonly string[]): readonly (Field | undefined)[] {
+  const known = table.known.get(names)
   if (known) return known
-  const slots = fields.map((field) => table.slots.get(field) ?? -1)
-  if (!slots.includes(-1)) table.known.set(fields, slots)
-  return slots
+  const fields = names.map((name) => table.fields.get(name))
+  const found = fields.filter((field) => field !== undefined)
+  if (found.length === names.length) table.known.set(names, found)
+  return fields
 }
