@@ -72,7 +72,49 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: a tombstone uncovers the value before it',
     suite: 'test/training/point-in-time.test.ts',
-    changes: [{ file: HISTORY_SQL, from: "'TRUE',", to: "'value IS NOT NULL'," }],
+    changes: [{ file: HISTORY_SQL, from: '    only,', to: "    only, 'value IS NOT NULL'," }],
+  },
+  {
+    name: 'training: what is seen at the last time asked about is left out',
+    suite: AS_OF,
+    changes: [{ file: HISTORY_SQL, from: '<= last_t', to: '< last_t' }],
+  },
+  {
+    name: 'training: what ends just after the first time asked about is left out',
+    suite: AS_OF,
+    changes: [{ file: HISTORY_SQL, from: 'ends > first_t', to: 'ends > first_t + 1' }],
+  },
+  {
+    name: 'training: rows left out are no longer missed in the order of the others',
+    suite: AS_OF,
+    changes: [{ file: HISTORY_SQL, from: ' OR NOT is_step', to: '' }],
+  },
+  {
+    name: 'training: rows are taken for steps though an older event came later',
+    suite: AS_OF,
+    changes: [{ file: HISTORY_SQL, from: 'seen < next_seen AND ${isGreater}', to: 'seen < next_seen' }],
+  },
+  {
+    name: 'training: rows that are seen at once are taken for steps',
+    suite: AS_OF,
+    changes: [{ file: HISTORY_SQL, from: 'seen < next_seen AND ${isGreater}', to: '${isGreater}' }],
+  },
+  {
+    name: 'training: what stands for the hash stays in the file',
+    suite: 'test/training/training-sets.test.ts',
+    changes: [{ file: 'src/store/duckdb/training-writing.ts', from: '  await replaceInFooter(path, standIn, hash)\n', to: '' }],
+  },
+  {
+    name: 'training: the order of the rows does not count for the hash',
+    suite: 'test/training/training-sets.test.ts',
+    changes: [{ file: 'src/store/duckdb/training-output.ts', from: "['file_row_number', ...texts]", to: '[...texts]' }],
+  },
+  {
+    name: 'training: what an interrupted run has left is used for other code of the same version',
+    suite: RESUMING,
+    changes: [
+      { file: 'src/training/resuming.ts', from: 'feature.fingerprint, feature.codeFingerprint, by', to: 'feature.fingerprint, by' },
+    ],
   },
   {
     name: 'training: what an interrupted run has left is used though sources have changed',

@@ -108,6 +108,8 @@ export interface Feature extends Described {
   readonly sameAs: string | null
   /** Sixteen hex digits; part of every stored value's name, so versions never mix. */
   readonly fingerprint: string
+  /** The fingerprint that it would have if no `version` stood for its code. */
+  readonly codeFingerprint: string
 }
 
 export interface FeatureSet extends Described {

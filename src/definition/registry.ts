@@ -152,6 +152,15 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
   const entityDraft = draftOf(entity)
   const owner = around.entities.get(entityDraft?.kind === 'entity' ? (entityDraft.name ?? '') : '')
   const code = compute !== null ? { text: around.code(compute) } : sql !== null ? { sql } : null
+  const said = {
+    columns,
+    inputs,
+    entity: owner ?? { name: '', key: [] },
+    code,
+    sources: [...around.sources.values()],
+    uses: parts.map((part) => part.fingerprint),
+  }
+  const own = fingerprint({ ...said, version })
   return {
     name: one.name,
     entity: owner?.name ?? '',
@@ -169,15 +178,8 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
     replay,
     version,
     sameAs,
-    fingerprint: fingerprint({
-      columns,
-      inputs,
-      entity: owner ?? { name: '', key: [] },
-      code,
-      sources: around.sources.values(),
-      uses: parts.map((part) => part.fingerprint),
-      version,
-    }),
+    fingerprint: own,
+    codeFingerprint: version === null ? own : fingerprint({ ...said, version: null }),
     ...described(one),
   }
 }

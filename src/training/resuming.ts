@@ -5,10 +5,13 @@ import { replays } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingParts } from './training-set.ts'
 
-/** How the result is written and what is told beside the values does not count. */
+/**
+ * How the result is written and what is told beside the values does not count. The code does, also where a version stands for it: what is
+ * recorded stays valid, but one training set is made by one code.
+ */
 export function askedText(methods: ReadonlyMap<Feature, Method>, options: TrainingOptions, version: string): string {
   const { timezone, method, asServed, latestKnowledge, snapshot, deterministic } = options
-  const features = [...methods].map(([feature, by]) => [feature.name, feature.fingerprint, by])
+  const features = [...methods].map(([feature, by]) => [feature.name, feature.fingerprint, feature.codeFingerprint, by])
   return JSON.stringify([version, features, timezone, method, asServed, latestKnowledge, snapshot, deterministic])
 }
 

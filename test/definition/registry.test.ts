@@ -201,6 +201,18 @@ test('a part that changes makes a new version of the whole, whatever stands firs
   expect(before?.[2]).toBe(after?.[2] ?? '')
 })
 
+test('a version keeps the fingerprint while the code changes, and the code is still told from other code', () => {
+  const { User } = shop()
+  const [before, after] = ['SELECT 1', 'SELECT 2'].map((sql) => {
+    const versioned = feature({ entity: User, refresh: '1h', type: 'int', version: '3', sql })
+    const plain = feature({ entity: User, refresh: '1h', type: 'int', sql })
+    return [...build({ versioned, plain }).registry.features.values()]
+  })
+  expect(after?.[0]?.fingerprint).toBe(before?.[0]?.fingerprint ?? '')
+  expect(after?.[0]?.codeFingerprint).not.toBe(before?.[0]?.codeFingerprint)
+  expect(after?.[1]?.codeFingerprint).toBe(after?.[1]?.fingerprint ?? '')
+})
+
 test('names are resolved to columns in the order asked for, sets and wholes to all of theirs', () => {
   const { registry } = build(shop())
   const names = (asked: string[]) => resolveRefs(registry, asked).map((ref) => `${ref.name}#${ref.column}`)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { tableFromIPC } from 'apache-arrow'
 import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 
@@ -114,6 +114,26 @@ test('files that are no labels are told what they are', async () => {
       answer: { error: { code: 'invalid_labels', message: `The labels are ${what}.` } },
     })
   }
+})
+
+test('labels are never overwritten by their own training set, whatever they are called', async () => {
+  writeFileSync(join(cwd, 'own.csv'), LABELS)
+  symlinkSync(join(cwd, 'own.csv'), join(cwd, 'link.csv'))
+  const spellings: readonly (readonly [labels: string, output: string])[] = [
+    ['own.csv', 'own.csv'],
+    ['own.csv', `./../${basename(cwd)}/own.csv`],
+    ['own.csv', 'link.csv'],
+    ['link.csv', 'own.csv'],
+  ]
+  for (const [labels, output] of spellings) {
+    const refused = await runFabra(['train', labels, '--features', 'count_1h', '-o', output], { cwd })
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(refused.stderr).toContain(`The labels would be overwritten: ${labels} and `)
+  }
+  renameSync(join(cwd, 'own.csv'), join(cwd, 'own.csv.metadata.json'))
+  const beside = await runFabra(['train', 'own.csv.metadata.json', '--features', 'count_1h', '-o', 'own.csv'], { cwd })
+  expect(beside.stderr).toContain('The labels would be overwritten: own.csv.metadata.json and ')
+  expect(await Bun.file(join(cwd, 'own.csv.metadata.json')).text()).toBe(LABELS)
 })
 
 test('what cannot be written to or read from is told before any work', async () => {

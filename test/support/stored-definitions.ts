@@ -24,6 +24,7 @@ export function feature(facts: Partial<Feature> = {}): Feature {
     version: null,
     sameAs: null,
     fingerprint: 'f1',
+    codeFingerprint: 'f1',
     ...facts,
   }
 }

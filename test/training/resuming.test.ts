@@ -195,6 +195,23 @@ test('nothing is taken over for another version of the feature', async () => {
   expect({ calls: called.length, resumed: report.resumed }).toEqual({ calls: ROWS, resumed: 0 })
 })
 
+test.each([
+  ['its own', 'velocity'],
+  ['of a feature that it may ask for', 'events_seen'],
+])('nothing is taken over for other code, %s, though a version stands for it', async (_whose, changed) => {
+  await interrupted()
+  const features = new Map(
+    [...REGISTRY.features].map(([name, feature]) => [
+      name,
+      name === changed ? { ...feature, codeFingerprint: 'fedcba9876543210' } : feature,
+    ]),
+  )
+  const { called, executor } = counting()
+  const bench = trainingBenchOf(store, offline, async () => undefined)
+  const { report } = await bench.train({ ...REGISTRY, features }, LABELS, { features: ['velocity'], parts: { executor } })
+  expect({ calls: called.length, resumed: report.resumed }).toEqual({ calls: ROWS, resumed: 0 })
+})
+
 function counting() {
   const called: number[] = []
   const executor = executorOf((row: ComputeRow) => {

@@ -121,6 +121,7 @@ async function train(labels: string | undefined, options: TrainOptions, context:
     throw new FabraError('bad_usage', 'No features are given.', { hint: 'Name them: --features spend,fraud_v1.' })
   if (options.explain && options.output === undefined) return explain(labels, options, context, host)
   const output = await checkOutput(options, context)
+  if (labels !== undefined) await refuseOverwriting(labels, output, context)
   const body = await labelsBody(labels, options, context)
   const client = await connect(options.file ?? [], host, { cold: true })
   const id = crypto.randomUUID()
@@ -135,8 +136,7 @@ async function train(labels: string | undefined, options: TrainOptions, context:
     await save(response, draft)
     const report = (await client.get(`/v1/training-sets/${id}`)) as Report
     await rename(draft, output.path)
-    if (!CARRIES_METADATA.has(output.format))
-      await Bun.write(`${output.path}.metadata.json`, `${JSON.stringify(report.metadata, null, 2)}\n`)
+    if (!CARRIES_METADATA.has(output.format)) await Bun.write(metadataPath(output.path), `${JSON.stringify(report.metadata, null, 2)}\n`)
     bar.stop()
     tell(report, output.path, options, context)
   } finally {
@@ -166,6 +166,25 @@ async function checkOutput(options: TrainOptions, context: CliContext): Promise<
     throw new FabraError('io_failed', `The folder ${dirname(path)} cannot be written to.`, { hint: 'Name an output in another.', cause })
   })
   return { path, format }
+}
+
+/** Whatever names they go by: labels are made by hand, often, and there once. */
+async function refuseOverwriting(labels: string, output: { path: string; format: string }, context: CliContext): Promise<void> {
+  const file = (path: string) => stat(path, { bigint: true }).catch(() => undefined)
+  const given = await file(resolve(context.cwd, labels))
+  if (!given) return
+  const written = CARRIES_METADATA.has(output.format) ? [output.path] : [output.path, metadataPath(output.path)]
+  for (const path of written) {
+    const found = await file(path)
+    if (found?.dev !== given.dev || found.ino !== given.ino) continue
+    throw new FabraError('bad_usage', `The labels would be overwritten: ${labels} and ${path} are the same file.`, {
+      hint: 'Name another output.',
+    })
+  }
+}
+
+function metadataPath(output: string): string {
+  return `${output}.metadata.json`
 }
 
 async function labelsBody(
