@@ -7,6 +7,9 @@ const PROJECT = join(import.meta.dir, '../..')
 /** DuckDB's compressed libraries, named for what is in them: at the highest level each takes the better part of a minute. */
 const COMPRESSED = 'node_modules/.cache/fabra'
 
+/** Longest time for each of its steps. */
+const STEP_MS = 20 * 60_000
+
 interface Again {
   /** The release that was made. */
   readonly release: string
@@ -22,7 +25,8 @@ export function reproduce({ release, work, level }: Again): number {
   const again = join(work, 'again')
   for (const folder of [copy, join(work, 'another home'), join(work, 'another tmp')]) mkdirSync(folder, { recursive: true })
   const env = {
-    PATH: process.env['PATH'],
+    // The Bun that is here: what is made is compared, not where its maker comes from.
+    PATH: `${join(PROJECT, '.bun')}:${process.env['PATH']}`,
     HOME: join(work, 'another home'),
     TMPDIR: join(work, 'another tmp'),
     TZ: 'Pacific/Kiritimati',
@@ -82,6 +86,11 @@ type Where = { readonly cwd: string; readonly env?: Readonly<Record<string, stri
 function shell(script: string, ...more: readonly [...string[], Where]): void {
   const where = more.at(-1) as Where
   const words = more.slice(0, -1) as string[]
-  const { exitCode, stdout, stderr } = Bun.spawnSync(['bash', '-euc', `set -o pipefail; ${script}`, 'bash', ...words], where)
+  const options = { ...where, timeout: STEP_MS }
+  const { exitCode, exitedDueToTimeout, stdout, stderr } = Bun.spawnSync(
+    ['bash', '-euc', `set -o pipefail; ${script}`, 'bash', ...words],
+    options,
+  )
+  if (exitedDueToTimeout) throw new Error(`${script} did not end within ${STEP_MS / 60_000} minutes.\n${stdout}${stderr}`)
   if (exitCode !== 0) throw new Error(`${script} ended with ${exitCode}.\n${stdout}${stderr}`)
 }

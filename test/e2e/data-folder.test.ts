@@ -3,16 +3,7 @@ import { expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { runFabra, startFabra } from '../support/binary.ts'
-import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
-
-const VISITS = `export const visits = feature({ entity: User, refresh: '5m', type: 'int', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })\n`
-const PLAIN = { 'features.ts': HEAD + VISITS, 'events.csv': EVENTS }
-
-async function get(cwd: string, args: readonly string[], env: Record<string, string | undefined> = {}): Promise<string> {
-  const { exitCode, stdout, stderr } = await runFabra(['get', ...args], { cwd, env })
-  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' })
-  return stdout.trim()
-}
+import { EVENTS, get, HEAD, PLAIN, projectFolder, VISITS } from '../support/project-folder.ts'
 
 test('a second process is told which process holds it; commands ask that one', async () => {
   using project = projectFolder(PLAIN)

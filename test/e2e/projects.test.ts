@@ -3,16 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { runFabra, startFabra } from '../support/binary.ts'
-import { EVENTS, HEAD, projectFolder } from '../support/project-folder.ts'
-
-const VISITS = `export const visits = feature({ entity: User, refresh: '5m', type: 'int', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })\n`
-const PLAIN = { 'features.ts': HEAD + VISITS, 'events.csv': EVENTS }
-
-async function get(cwd: string, args: readonly string[], env: Record<string, string | undefined> = {}): Promise<string> {
-  const { exitCode, stdout, stderr } = await runFabra(['get', ...args], { cwd, env })
-  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' })
-  return stdout.trim()
-}
+import { EVENTS, get, HEAD, PLAIN, projectFolder, VISITS } from '../support/project-folder.ts'
 
 describe('a features file may', () => {
   test('import its own files, packages of its node_modules and paths of its tsconfig', async () => {
