@@ -10,6 +10,8 @@ import { SHARED_CACHE, temporaryFolder } from './server.ts'
 
 const RUNS = 3
 const SECONDS = 3
+/** Requests per second of the open loop. */
+const RATE = 10_000
 const NAMES = Array.from({ length: 50 }, (_, i) => `score_${String(i).padStart(2, '0')}`)
 const USERS = Array.from({ length: 100 }, (_, i) => ({ user_id: `u${i}` }))
 const DEFINITIONS = `import { entity, feature } from 'fabra'
@@ -38,16 +40,20 @@ export const bench: Bench = async () => {
       RUNS,
       targets.map((target) => () => peak(target, SECONDS)),
     )
-    const steady = await openLoop(one, 10_000, 5)
+    const [barelySteady = [], steady = []] = await interleaved(
+      RUNS,
+      [{ url: bareOne.url }, one].map((target) => async () => quantile(await openLoop(target, RATE, SECONDS), 0.99)),
+    )
     const batches = await openLoop(batch, 20, 5)
     return [
       { what: 'bare Bun.serve + ioredis, the same bytes', unit: '/s', values: barely },
       { what: 'one stored feature from Redis', unit: '/s', values: ones, atLeast: 20_000 },
       { what: '  beside the bare handler', unit: '×', values: ones.map((value, i) => value / (barely[i] ?? 1)), atLeast: 0.7 },
-      { what: '  p99 at 10,000/s, open loop', unit: 'ms', values: [quantile(steady, 0.99)], atMost: 5 },
+      { what: "  bare handler's p99 at 10,000/s, open loop", unit: 'ms', values: barelySteady },
+      { what: '  p99 at 10,000/s, open loop', unit: 'ms', values: steady, atMost: 5 },
       { what: 'bare Bun.serve + ioredis, the same bytes as fifty', unit: '/s', values: barely50 },
       { what: 'fifty stored features from Redis', unit: '/s', values: fifties, atLeast: 10_000 },
-      { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)) },
+      { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)), atLeast: 0.7 },
       { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: [quantile(batches, 0.5)], atMost: 10 },
       ...(await feast(redis, { one: ones, fifty: fifties })),
     ]
