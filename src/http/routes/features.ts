@@ -13,6 +13,7 @@ import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
 import type { HttpOptions } from '../server.ts'
 
+export const FEATURES = '/v1/features'
 export const ONE_FEATURE = '/v1/features/:name'
 const MAX_ROWS = 10_000
 const MAX_FEATURES = 1_000
@@ -21,9 +22,15 @@ const FRESH_ONLINE = howJson('fresh', 'online')
 const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
 export function featureRoutes(app: Elysia, options: HttpOptions): void {
-  const lists = createListReader()
+  const read = createBatchRead(options)
   app.get(ONE_FEATURE, ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
-  app.post('/v1/features', ({ request }) => postFeatures(options.serving(), request, lists), { parse: 'none', detail: featuresBatchDoc })
+  app.post(FEATURES, ({ request }) => read(request), { parse: 'none', detail: featuresBatchDoc })
+}
+
+/** `POST /v1/features`. */
+export function createBatchRead(options: HttpOptions): (request: Request) => Promise<Response> {
+  const lists = createListReader()
+  return (request) => postFeatures(options.serving(), request, lists)
 }
 
 export function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {

@@ -27,6 +27,7 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
   let waiting: Ask[] = []
   let lots = 0
   let isLeaving = false
+  const wireOf = createWires()
 
   function leave(): void {
     isLeaving = false
@@ -57,7 +58,7 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
   async function send(lot: readonly Ask[]): Promise<void> {
     lots++
     try {
-      const found = await socket.ask((client) => pipelined(client, lot))
+      const found = await socket.ask((client) => pipelined(client, lot, wireOf))
       if (lot.length === 1) lot[0]?.resolve(found)
       else {
         let from = 0
@@ -92,8 +93,8 @@ async function inTurns(keys: readonly string[], ask: (keys: readonly string[]) =
   return found
 }
 
-function pipelined(client: Redis | Cluster, lot: readonly Ask[]): Promise<Rows> {
-  if (!(client instanceof Cluster)) return inOneWrite(client, lot)
+function pipelined(client: Redis | Cluster, lot: readonly Ask[], wireOf: (fields: readonly string[]) => Wire): Promise<Rows> {
+  if (!(client instanceof Cluster)) return inOneWrite(client, lot, wireOf)
   // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
   return Promise.all(lot.flatMap(({ keys, fields }) => keys.map((key) => client.hmgetBuffer(key, ...fields))))
 }
@@ -102,7 +103,7 @@ function pipelined(client: Redis | Cluster, lot: readonly Ask[]): Promise<Rows> 
  * What a pipeline of ioredis does, without its promises and its tracing for each command: a lot has one promise, and one write to the socket.
  * Answers stay bytes, for most are compared with what is known and never read.
  */
-function inOneWrite(client: Redis, lot: readonly Ask[]): Promise<Rows> {
+function inOneWrite(client: Redis, lot: readonly Ask[], wireOf: (fields: readonly string[]) => Wire): Promise<Rows> {
   const { promise, resolve, reject } = Promise.withResolvers<Rows>()
   const rows: Rows[number][] = []
   let unanswered = 0
@@ -115,10 +116,12 @@ function inOneWrite(client: Redis, lot: readonly Ask[]): Promise<Rows> {
     },
   }
   for (const { keys, fields } of lot) {
+    const { head, tail } = wireOf(fields)
     for (const key of keys) {
       const place = unanswered++
       const command = new Command('hmget', [key, ...fields])
       command.isTraced = true
+      command.toWritable = () => `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
       command.resolve = (row: Rows[number]) => {
         rows[place] = row
         if (--unanswered === 0) resolve(rows)
@@ -129,4 +132,24 @@ function inOneWrite(client: Redis, lot: readonly Ask[]): Promise<Rows> {
   }
   if (text !== '') client.stream.write(text)
   return promise
+}
+
+/** What is sent before and after the key; RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec */
+interface Wire {
+  readonly head: string
+  readonly tail: string
+}
+
+/** Written once for each list of fields: it is the same list object in every read of a plan. */
+function createWires(): (fields: readonly string[]) => Wire {
+  const known = new WeakMap<readonly string[], Wire>()
+  return (fields) => {
+    let wire = known.get(fields)
+    if (!wire) {
+      const tail = fields.map((field) => `$${Buffer.byteLength(field)}\r\n${field}\r\n`).join('')
+      wire = { head: `*${fields.length + 2}\r\n$5\r\nhmget\r\n`, tail }
+      known.set(fields, wire)
+    }
+    return wire
+  }
 }
