@@ -240,7 +240,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)
-      return refreshed(feature, due, { reason: 'request', before: null })
+      return kept.keep(await refreshed(feature, due, { reason: 'request', before: null }))
     },
     async history(query) {
       await recorder.flush()

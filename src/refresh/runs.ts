@@ -26,6 +26,8 @@ export interface RunFilter {
 /** Runs remembered here, and those that may wait to be kept; the oldest is forgotten. */
 const MAX_RUNS = 1_000
 const KEEP_EVERY_MS = 1_000
+/** Longest wait of somebody who asked for a run until it is kept. */
+const PATIENCE_MS = 500
 
 export interface Runs {
   begin(feature: string, reason: Run['reason'], at: Micros): Run
@@ -60,6 +62,8 @@ export interface KeptRuns {
   readonly runs: Runs
   /** Runs of all processes, also from before this one; of others only those that have ended. */
   list(filter: RunFilter): Promise<readonly Run[]>
+  /** Keeps a run that has ended now, so that other processes tell of it too; a store that takes long is not waited for. @returns the run. */
+  keep(run: Run): Promise<Run>
   /** Keeps what waits. */
   close(): Promise<void>
 }
@@ -79,7 +83,14 @@ export function createKeptRuns(
     timer.unref()
   })
 
-  async function keep(): Promise<void> {
+  /** One after the other: when it resolves, what waited before is kept or was refused. */
+  let keeping = Promise.resolve()
+  function keep(): Promise<void> {
+    keeping = keeping.then(keepWaiting)
+    return keeping
+  }
+
+  async function keepWaiting(): Promise<void> {
     timer = undefined
     const taken = waiting
     waiting = []
@@ -103,6 +114,14 @@ export function createKeptRuns(
         .filter(({ id }) => !ids.has(id))
         .map((run) => ({ ...run, reason: run.reason as Run['reason'] }))
       return [...here, ...kept].sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1)).slice(0, filter.limit)
+    },
+    async keep(run) {
+      clearTimeout(timer)
+      const patience = Promise.withResolvers<void>()
+      const over = setTimeout(patience.resolve, PATIENCE_MS)
+      await Promise.race([keep(), patience.promise])
+      clearTimeout(over)
+      return run
     },
     async close() {
       clearTimeout(timer)

@@ -208,3 +208,47 @@ describe('a stack', () => {
     expect(await made.fabra().stop()).toBe(0)
   })
 })
+
+test('--clock reads sources of PostgreSQL as of then, trains over what it recorded, and leaves what is kept alone', async () => {
+  const env = await servers.fresh()
+  const cwd = temporaryFolder()
+  writeFileSync(join(cwd, 'features.ts'), FEATURES)
+  const sql = new SQL(env.FABRA_POSTGRES_URL, { max: 1 })
+  await sql.unsafe(TABLE.replace('now() - n', "TIMESTAMPTZ '2026-01-10T00:00:00Z' + n"))
+  const served = async ({ url }: RunningFabra, feature: string) => (await fetch(`${url}/v1/features/${feature}?entity_id=u1`)).json()
+  const history = async ({ url }: RunningFabra) => (await fetch(`${url}/v1/features/score/history?entity_id=u1`)).json()
+  const push = ({ url }: RunningFabra, value: number) =>
+    fetch(`${url}/v1/features/score/values`, { method: 'POST', body: JSON.stringify({ rows: [{ user_id: 'u1', value }] }) })
+  try {
+    const present = await startFabra({ cwd, file: 'features.ts', env })
+    await push(present, 1)
+    const before = await history(present)
+    expect(before).toMatchObject({ history: [{ value: 1 }] })
+    expect(await served(present, 'events_1h')).toMatchObject({ value: 0 })
+    expect(await present.stop()).toBe(0)
+
+    const then = await startFabra({ cwd, file: 'features.ts', env, args: ['--clock', '2026-01-10T10:00:00Z'] })
+    expect(await served(then, 'events_1h')).toMatchObject({ value: 6, served_from: 'computed' })
+    expect(await served(then, 'velocity')).toMatchObject({ value: 6 })
+    expect(await history(then)).toMatchObject({ history: [] })
+    await push(then, 7)
+    expect(await served(then, 'score')).toMatchObject({ value: 7, status: 'fresh' })
+    const labels = ['05:00', '09:59', '11:00'].map((time) => `u1,2026-01-10T${time}:00Z`)
+    const made = await fetch(`${then.url}/v1/training-sets?features=events_1h,velocity,score&format=csv`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: `user_id,event_timestamp\n${labels.join('\n')}\n`,
+    })
+    expect((await made.text()).trim().split('\n').slice(1)).toEqual([`${labels[0]},6,6,`, `${labels[1]},6,6,`, `${labels[2]},6,6,7.0`])
+    expect(await then.stop()).toBe(0)
+
+    const again = await startFabra({ cwd, file: 'features.ts', env })
+    expect(await history(again)).toEqual(before)
+    expect(await served(again, 'score')).toMatchObject({ value: 1 })
+    expect(await served(again, 'events_1h')).toMatchObject({ value: 0, served_from: 'online' })
+    expect(await again.stop()).toBe(0)
+  } finally {
+    await sql.close()
+    rmSync(cwd, { recursive: true, force: true })
+  }
+})

@@ -9,6 +9,7 @@ import { until } from '../support/until.ts'
 const FEATURES = `${HEAD.replace(/export const events[^\n]*\n/, '')}
 export const score = feature({ entity: User, type: 'int' })
 export const answer = feature({ entity: User, refresh: 0, type: 'int' }, () => 42)
+export const daily = feature({ entity: User, refresh: '1d', type: 'int' }, () => 7)
 export const slow = feature({ entity: User, refresh: 0, type: 'int', timeout: '20s' }, (key, { log }) => {
   log.info('slow began')
   return new Promise((resolve) => setTimeout(resolve, 1000, 1))
@@ -73,6 +74,24 @@ describe('two workers', () => {
     await until('the function to run', LIMIT_MS, async () => (server.stderr().includes('slow began') ? true : undefined))
     expect(await Promise.all([server.stop(), running])).toMatchObject([0, { json: { value: 1 } }])
     expect(children.filter(isAlive)).toEqual([])
+  }, 120_000)
+
+  test('tell of the same runs as soon as one was answered, whichever made it', async () => {
+    const { server, project } = await start()
+    using _ = project
+    await workersOf(server, 2)
+    const made: unknown[] = []
+    try {
+      for (let i = 0; i < 8; i++) {
+        const body = JSON.stringify({ rows: [{ user_id: `u${i}` }] })
+        const init = { method: 'POST', body, headers: { connection: 'close' }, keepalive: false }
+        made.unshift(await (await fetch(`${server.url}/v1/features/daily/refresh`, init)).json())
+        const asked = await Promise.all(Array.from({ length: 12 }, () => ask(server, '/v1/runs?feature=daily')))
+        for (const { json } of asked) expect(json['runs']).toEqual(made)
+      }
+    } finally {
+      await server.stop()
+    }
   }, 120_000)
 
   test('are replaced when they die, while the others serve', async () => {
