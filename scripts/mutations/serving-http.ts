@@ -17,6 +17,20 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
+    { suite: ONE, file: 'src/http/direct-routes.ts' },
+    {
+      'a failure is told by Bun': ['response instanceof Promise ? response.catch((error) => tell(error, request)) : response', 'response'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/http/auth.test.ts', file: 'src/http/direct-routes.ts' },
+    { 'features are read without a key': ['keyring ? authorise(keyring, request) : undefined', 'undefined as Promise<void> | undefined'] },
+  ),
+  ...mistakes(
+    { suite: 'test/http/feature-lists.test.ts', file: 'src/http/feature-lists.ts' },
+    { 'of two lists of features the first counts': ["|| Object.hasOwn(rest, 'features')", ''] },
+  ),
+  ...mistakes(
     { suite: ONE, file: 'src/serving/serving.ts' },
     {
       'columns go out one by one': ["if (!plan.asObject) return values[0] ?? 'null'", "if (plan) return values[0] ?? 'null'"],
