@@ -169,6 +169,21 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
         expect(report['metadata']).toMatchObject({ options: { timestamp: 'event_timestamp', deterministic: true } })
       })
 
+      test('has one hash whatever the format, in the file too, and another where rows stand otherwise', async () => {
+        const rows = LABELS.map(({ user, at }) => ({ user_id: user, event_timestamp: iso(at) }))
+        const ask = (format: string, given: typeof rows) => train('', JSON.stringify({ features: ['spend', 'seen'], format, rows: given }))
+        const hashOf = (made: Response) => String(made.headers.get('x-fabra-dataset-hash'))
+        const [parquet, jsonl, turned] = [await ask('parquet', rows), await ask('jsonl', rows), await ask('jsonl', rows.toReversed())]
+        const [bytes] = await Promise.all([parquet, jsonl, turned].map((made) => made.bytes()))
+        expect(hashOf(parquet)).toMatch(/^[0-9a-f]{64}$/)
+        expect(hashOf(jsonl)).toBe(hashOf(parquet))
+        expect(hashOf(turned)).not.toBe(hashOf(parquet))
+        expect((await describeParquet(bytes ?? new Uint8Array())).metadata).toMatchObject({
+          dataset_hash: hashOf(parquet),
+          rows: LABELS.length,
+        })
+      })
+
       test('keeps texts that look like numbers, empty texts and duplicates as they are', async () => {
         const text = `user_id,event_timestamp,zip,note\nu1,${iso(START)},007,""\nu1,${iso(START)},007,""\nu1,${iso(START)},08,\n`
         expect(await (await train('?features=seen&format=csv', text)).text()).toBe(
