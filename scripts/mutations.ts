@@ -1,7 +1,7 @@
 /**
  * Tests the tests: puts one mistake at a time into a copy of the source and asks whether the suite that should notice does. The mistakes are in
  * scripts/mutations. `bun scripts/mutations.ts` tries all of them, `bun scripts/mutations.ts serving` one file of them, and further words those
- * with these words in their name. Exit 1 when one is not noticed.
+ * with these words in their name. FABRA_TEST_RUNS: how many random cases each suite tries (400). Exit 1 when one is not noticed.
  */
 import { readdirSync } from 'node:fs'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
@@ -71,7 +71,7 @@ async function holds({ file, from }: Mutation['changes'][number]): Promise<boole
 }
 
 async function runSuite(suite: string): Promise<number> {
-  const env = { ...process.env, FABRA_TEST_RUNS: '400', FABRA_TEST_SEED: '20260110', FABRA_TEST_SHRINK: '0' }
+  const env = { FABRA_TEST_RUNS: '400', ...process.env, FABRA_TEST_SEED: '20260110', FABRA_TEST_SHRINK: '0' }
   const child = Bun.spawn([process.execPath, 'test', suite], {
     cwd: copy,
     env,

@@ -196,10 +196,11 @@ test('nothing is taken over for another version of the feature', async () => {
 })
 
 test.each([
-  ['its own', 'velocity'],
-  ['of a feature that it may ask for', 'events_seen'],
-])('nothing is taken over for other code, %s, though a version stands for it', async (_whose, changed) => {
-  await interrupted()
+  ['of a function', 'velocity', ['velocity']],
+  ['of a feature that the function may ask for', 'events_seen', ['velocity']],
+  ['of a query', 'events_seen', ['events_seen', 'velocity']],
+])('nothing is taken over for other code %s, though a version stands for it', async (_whose, changed, asked) => {
+  await interrupted({ features: asked })
   const features = new Map(
     [...REGISTRY.features].map(([name, feature]) => [
       name,
@@ -208,7 +209,7 @@ test.each([
   )
   const { called, executor } = counting()
   const bench = trainingBenchOf(store, offline, async () => undefined)
-  const { report } = await bench.train({ ...REGISTRY, features }, LABELS, { features: ['velocity'], parts: { executor } })
+  const { report } = await bench.train({ ...REGISTRY, features }, LABELS, { features: asked, parts: { executor, ...SQL_PARTS } })
   expect({ calls: called.length, resumed: report.resumed }).toEqual({ calls: ROWS, resumed: 0 })
 })
 
