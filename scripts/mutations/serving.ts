@@ -59,11 +59,17 @@ export const mutations: readonly Mutation[] = [
         "serveStored(planned, stored, 'stale', 'online')",
       ],
       'last good is not served': ["if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')\n", ''],
-      'an unknown age is nothing': ['found.eventAt === null ? null : ageMs(found.eventAt, now)', 'ageMs(found.eventAt ?? now, now)'],
       'a tombstone is served as a value': ['if (stored.texts === null) return serveDefault(planned)\n', ''],
       'the default stands in for null': ['if (stored.texts === null)', "if (stored.texts === null || stored.texts[0] === 'null')"],
       'the default is not told to be one': ["texts: defaults, status: 'default'", "texts: defaults, status: 'fresh'"],
       'a value is as old as its end': ["servedFrom: 'computed', eventAt: asOf", "servedFrom: 'computed', eventAt: clock.now()"],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: 'src/serving/row-result.ts' },
+    {
+      'an unknown age is nothing': ['found.eventAt === null ? null : ageMs(found.eventAt, now)', 'ageMs(found.eventAt ?? now, now)'],
+      'a fresh value has no age': ['result.freshnessMs[ref] = age', 'result.freshnessMs[ref] = 0'],
     },
   ),
   ...mistakes(
@@ -89,6 +95,15 @@ export const mutations: readonly Mutation[] = [
       'a failure fails the whole batch': [
         "if (error) return { texts: null, status: 'error'",
         "if (error) throw error\n    if (error) return { texts: null, status: 'error'",
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: 'src/serving/row-result.ts' },
+    {
+      'a fresh value is told without the age of its parts': [
+        'result.oldestInputAt[ref] = stored.oldestInputAt',
+        'result.oldestInputAt[ref] = null',
       ],
     },
   ),

@@ -22,6 +22,18 @@ describe('get(): features built on features', () => {
     expect(programme.count('part')).toBe(1)
   })
 
+  test('a value that is stored tells the age of its oldest part as well, fresh and stale', async () => {
+    const { clock, read, programme } = await open({ features: { part: {}, whole: { ...byFunction, refresh: '5m' } } })
+    programme.set('whole', (call) => call.get('part'))
+    const partAt = clock.now()
+    await read('part')
+    clock.advance('2m')
+    await read('whole')
+    expect(await read('whole')).toMatchObject({ status: 'fresh', servedFrom: 'online', oldestInputAt: partAt })
+    clock.advance('10m')
+    expect(await read('whole')).toMatchObject({ status: 'stale', servedFrom: 'online', oldestInputAt: partAt })
+  })
+
   test('the oldest part shows through several levels', async () => {
     const { clock, read, programme } = await open({
       features: { a: {}, b: { ...byFunction, refresh: 0 }, c: { ...byFunction, refresh: 0 } },
