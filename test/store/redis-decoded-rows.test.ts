@@ -14,11 +14,17 @@ function texts(value: string): Buffer[] {
   return layout.buckets.map((bucket) => Buffer.from(inBucket(bucket).join('')))
 }
 
+/** A key is kept when it is read again. */
+const readTwice = (decoded: ReturnType<typeof createDecodedRows>, hash: string) => {
+  decoded(layout, hash, texts('1'))
+  return decoded(layout, hash, texts('1'))
+}
+
 const served = (row: ReturnType<ReturnType<typeof createDecodedRows>>) => row.map((value) => value?.texts?.[0])
 
-test('a key that has not changed is decoded once, one that has is decoded anew', () => {
+test('a key that has not changed since it was read twice is not decoded again, one that has is decoded anew', () => {
   const decoded = createDecodedRows()
-  const first = decoded(layout, 'k', texts('1'))
+  const first = readTwice(decoded, 'k')
   expect(served(first)).toEqual(['1', '1', '1', '1'])
   expect(decoded(layout, 'k', texts('1'))).toBe(first)
   expect(served(decoded(layout, 'k', texts('2')))).toEqual(['2', '2', '2', '2'])
@@ -37,8 +43,7 @@ test('a key that has not changed is decoded once, one that has is decoded anew',
 test('keys and feature lists are not taken for each other', () => {
   const decoded = createDecodedRows()
   const other = layoutOf([...FIELDS].reverse())
-  expect(served(decoded(layout, 'k', texts('1')))).toEqual(['1', '1', '1', '1'])
-  expect(decoded(layout, 'l', texts('1'))).not.toBe(decoded(layout, 'k', texts('1')))
+  expect(readTwice(decoded, 'l')).not.toBe(readTwice(decoded, 'k'))
   const one = layout.buckets.map((_, i) => texts('1')[i] as Buffer)
   expect(
     decoded(
@@ -51,11 +56,19 @@ test('keys and feature lists are not taken for each other', () => {
 
 test('keys that nobody reads are let go, those in use stay', () => {
   const decoded = createDecodedRows(8 * FIELDS.length)
-  const used = decoded(layout, 'used', texts('1'))
-  const unused = decoded(layout, 'unused', texts('1'))
+  const used = readTwice(decoded, 'used')
+  const unused = readTwice(decoded, 'unused')
   for (let i = 0; i < 20; i++) {
-    decoded(layout, `k${i}`, texts('1'))
+    readTwice(decoded, `k${i}`)
     expect(decoded(layout, 'used', texts('1'))).toBe(used)
   }
   expect(decoded(layout, 'unused', texts('1'))).not.toBe(unused)
+})
+
+test('more keys than can be kept are decoded each time, and take no place', () => {
+  const decoded = createDecodedRows(8 * FIELDS.length)
+  const used = readTwice(decoded, 'used')
+  for (let round = 0; round < 3; round++)
+    for (let i = 0; i < 100; i++) expect(served(decoded(layout, `k${i}`, texts('1')))).toEqual(['1', '1', '1', '1'])
+  expect(decoded(layout, 'used', texts('1'))).toBe(used)
 })

@@ -16,12 +16,28 @@ interface Decoded {
 
 /**
  * Keys that are read again have mostly not changed: then what Redis answers are the bytes that were decoded last time, and comparing costs a
- * tenth of decoding. Nothing is served from here that Redis did not just say.
+ * tenth of decoding. Nothing is served from here that Redis did not just say. A key is kept when it is read for the second time of late:
+ * where there are too many keys to keep any for long, keeping them all would cost as much as decoding.
  */
 export function createDecodedRows(maxValues = MAX_VALUES): (layout: Layout, hash: string, held: Held) => Row {
   let young: Generation = new Map()
   let old: Generation = new Map()
   let count = 0
+  let met = new Map<Layout, Set<string>>()
+  let metCount = 0
+
+  function isMetAgain(layout: Layout, hash: string): boolean {
+    if (met.get(layout)?.has(hash)) return true
+    if (metCount >= maxValues / 4) {
+      met = new Map()
+      metCount = 0
+    }
+    metCount += layout.heads.length
+    const hashes = met.get(layout)
+    if (hashes) hashes.add(hash)
+    else met.set(layout, new Set([hash]))
+    return false
+  }
 
   function keep(layout: Layout, hash: string, decoded: Decoded): void {
     if (count >= maxValues / 2) {
@@ -39,13 +55,17 @@ export function createDecodedRows(maxValues = MAX_VALUES): (layout: Layout, hash
     if (layout.heads.length < LEAST_FIELDS) return readRow(layout, held)
     const recent = young.get(layout)?.get(hash)
     const known = recent ?? old.get(layout)?.get(hash)
-    const decoded = known ?? { held: copied(held), row: readRow(layout, held) }
-    if (known && !areSame(known.held, held)) {
+    if (!known) {
+      const row = readRow(layout, held)
+      if (isMetAgain(layout, hash)) keep(layout, hash, { held: copied(held), row })
+      return row
+    }
+    if (!areSame(known.held, held)) {
       known.held = copied(held)
       known.row = readRow(layout, held)
     }
-    if (!recent) keep(layout, hash, decoded)
-    return decoded.row
+    if (!recent) keep(layout, hash, known)
+    return known.row
   }
 }
 

@@ -1,5 +1,5 @@
 import type { StoredValue } from '../online-store.ts'
-import { bucketOf, readRecord, recordHead } from './record.ts'
+import { bucketOf, findBody, readBody, recordHead } from './record.ts'
 
 /** Where the fields of a feature list lie. */
 export interface Layout {
@@ -26,9 +26,13 @@ export type Held = readonly (Buffer | null)[]
 export function readRow({ places, heads }: Layout, held: Held): (StoredValue | undefined)[] {
   const texts = held.map((bytes) => bytes?.toString())
   const row: (StoredValue | undefined)[] = new Array(heads.length)
+  const found: number[] = new Array(texts.length).fill(0)
   for (let f = 0; f < heads.length; f++) {
-    const text = texts[places[f] as number]
-    row[f] = text ? readRecord(text, heads[f] as string) : undefined
+    const place = places[f] as number
+    const text = texts[place]
+    const at = text ? findBody(text, heads[f] as string, found[place] as number) : -1
+    row[f] = text && at >= 0 ? readBody(text, at) : undefined
+    if (at >= 0) found[place] = at
   }
   return row
 }

@@ -63,9 +63,20 @@ export function recordBody({ texts, eventAt, availableAt, token, origin, oldestI
 
 /** The value whose record begins with this head; undefined where there is none. */
 export function readRecord(bucket: string, head: string): StoredValue | undefined {
-  const start = bucket.indexOf(head)
-  if (start < 0) return undefined
-  const cursor = new Cursor(bucket, start + head.length)
+  const at = findBody(bucket, head, 0)
+  return at < 0 ? undefined : readBody(bucket, at)
+}
+
+/** What follows the head of a record begins here; -1 where there is none. @param near Looked at first: records mostly lie as they were last found. */
+export function findBody(bucket: string, head: string, near: number): number {
+  const start = bucket.indexOf(head, near)
+  if (start >= 0) return start + head.length
+  return near === 0 ? -1 : findBody(bucket, head, 0)
+}
+
+/** @param at As found by `findBody`. */
+export function readBody(bucket: string, at: number): StoredValue {
+  const cursor = new Cursor(bucket, at)
   const eventAt = cursor.micros()
   const availableAt = cursor.micros()
   const token = cursor.micros()
