@@ -10,6 +10,8 @@ import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded,
 const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 240) / 4)
 const POSTGRES_RUNS = Math.ceil(RUNS * 0.4)
 const LIMIT_MS = 120_000 + RUNS * 500
+/** Whether it fails is all that is asked when FABRA_TEST_SHRINK is 0; else the smallest case that fails is looked for. */
+const endOnFailure = process.env['FABRA_TEST_SHRINK'] === '0'
 
 /** Tiny domains, so that ties, equal times and late arrivals are the rule. */
 const row = fc.record({
@@ -94,7 +96,7 @@ describe.each([
           const got = await answers(feature, given)
           expect(got).toEqual(given.labels.map((label) => told(expected(rows, label, given), given)))
         }),
-        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS },
+        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS, endOnFailure },
       )
     },
     LIMIT_MS,
@@ -111,7 +113,7 @@ describe.each([
           const got = await answers(feature, given)
           for (const [i, label] of given.labels.entries()) expect(got[i]).toBe(await replayed(rows, label, given.lookBack))
         }),
-        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS },
+        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS, endOnFailure },
       )
     },
     LIMIT_MS,
