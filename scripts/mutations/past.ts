@@ -57,7 +57,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'training: ties are not broken in PostgreSQL',
-    suite: AS_OF,
+    suite: 'test/training/point-in-time.test.ts',
     changes: [
       { file: POSTGRES_SQL, from: 'event_timestamp DESC, available_at DESC, seq DESC', to: 'event_timestamp DESC, available_at DESC, seq' },
     ],
