@@ -224,6 +224,9 @@ describe('nothing, null and missing', () => {
     expect(await read('f')).toMatchObject({ value: null, status: 'fresh', servedFrom: 'computed', ageMs: 0 })
     clock.advance('1s')
     expect(await read('f')).toMatchObject({ value: null, status: 'fresh', servedFrom: 'online', ageMs: 1000 })
+    programme.set('f', fail)
+    clock.advance('1h')
+    expect(await read('f')).toMatchObject({ value: null, status: 'stale' })
   })
 
   test('no row and no default is missing; its age is unknown, not 0', async () => {

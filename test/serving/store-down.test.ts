@@ -75,10 +75,12 @@ describe('while the online store is down', () => {
   test('history is asked once, however many wait for a failing key', async () => {
     const { state, wrapOnline } = flaky()
     let asked = 0
+    const answer = Promise.withResolvers<void>()
     const wrapOffline = (store: OfflineStore): OfflineStore => ({
       ...store,
-      latestOf(...args) {
+      async latestOf(...args) {
         asked++
+        await answer.promise
         return store.latestOf(...args)
       },
     })
@@ -87,7 +89,13 @@ describe('while the online store is down', () => {
     await bench.parts().recorder.flush()
     state.down = true
     bench.programme.set('f', fail)
-    const served = await Promise.all(Array.from({ length: 100 }, () => bench.read('f')))
+    const hundred = () => Promise.all(Array.from({ length: 100 }, () => bench.read('f')))
+    const first = hundred()
+    while (asked === 0) await bench.settle()
+    const second = hundred()
+    await bench.settle()
+    answer.resolve()
+    const served = [...(await first), ...(await second)]
     expect(served.every((one) => one.value === 1 && one.servedFrom === 'last_good')).toBe(true)
     expect(asked).toBe(1)
   })
