@@ -8,6 +8,8 @@ const MAX_KEYS_OF_ONE = 250
 const MAX_KEYS_A_LOT = 500
 /** Lots under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
 const MAX_LOTS = 2
+/** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one lot after the other. */
+const LONGEST_GATHERING_MS = 1
 
 type Rows = readonly (readonly (Buffer | null)[])[]
 
@@ -26,12 +28,16 @@ interface Ask {
 export function createReads(socket: Socket, timeoutMs: number): RedisConnection['readHashes'] {
   let waiting: Ask[] = []
   let lots = 0
+  let keysUnderWay = 0
+  let sentAt = 0
   let isLeaving = false
   const wireOf = createWires()
 
+  const mayLeave = (now: number) => lots < MAX_LOTS || (keysUnderWay < MAX_KEYS_A_LOT && now - sentAt >= LONGEST_GATHERING_MS)
+
   function leave(): void {
     isLeaving = false
-    while (lots < MAX_LOTS && waiting.length > 0) {
+    while (waiting.length > 0 && mayLeave(performance.now())) {
       const lot = takeLot()
       if (lot.length > 0) void send(lot)
     }
@@ -56,7 +62,10 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
   }
 
   async function send(lot: readonly Ask[]): Promise<void> {
+    const keys = lot.reduce((sum, ask) => sum + ask.keys.length, 0)
     lots++
+    keysUnderWay += keys
+    sentAt = performance.now()
     try {
       const found = await socket.ask((client) => pipelined(client, lot, wireOf))
       if (lot.length === 1) lot[0]?.resolve(found)
@@ -71,13 +80,15 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
       for (const ask of lot) ask.reject(error)
     }
     lots--
+    keysUnderWay -= keys
     if (waiting.length > 0) leave()
   }
 
   const ask = (keys: readonly string[], fields: readonly string[]) =>
     new Promise<Rows>((resolve, reject) => {
-      waiting.push({ keys, fields, askedAt: performance.now(), resolve, reject })
-      if (isLeaving || lots >= MAX_LOTS) return
+      const askedAt = performance.now()
+      waiting.push({ keys, fields, askedAt, resolve, reject })
+      if (isLeaving || !mayLeave(askedAt)) return
       isLeaving = true
       setImmediate(leave)
     })
