@@ -11,6 +11,8 @@ import type { Mutation } from './mutations/mutation.ts'
 
 const ORACLE = 'test/compute/oracle.test.ts'
 
+/** Longest time of one suite; whole, they take a few seconds each, the oracle's a minute. */
+const SUITE_MS = 180_000
 const PROJECT = join(import.meta.dir, '..')
 const wanted = (await allMutations()).filter(({ name }) => process.argv.slice(2).every((word) => name.includes(word)))
 if (wanted.length === 0) {
@@ -76,9 +78,13 @@ async function runSuite(suite: string): Promise<number> {
     cwd: copy,
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: SUITE_MS,
+    killSignal: 'SIGKILL',
   })
   const said = await new Response(child.stderr).text()
   const code = await child.exited
+  // A suite that does not end any more is red.
+  if (child.signalCode === 'SIGKILL') return 1
   // A copy that does not even start has not noticed anything.
   if (code !== 0 && !/^\(fail\) (?!\(unnamed\))/m.test(said)) throw new Error(`The suite did not run:\n${said.slice(-2_000)}`)
   return code
