@@ -156,6 +156,16 @@ const CASES: readonly Case[] = [
     expect: ['missing', 'A', 'A', 'A'],
   },
   {
+    what: 'an older event that arrives before the first label, as the last of all',
+    history: [
+      [10, 10, A],
+      [5, 12, B],
+    ],
+    at: [20],
+    expect: ['A'],
+    lookBack: null,
+  },
+  {
     what: 'a tombstone that arrives late hides what it hides from then on',
     history: [
       [4, 4, A],
