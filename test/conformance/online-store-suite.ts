@@ -18,6 +18,9 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       const value = stored({ texts: ['9007199254740993', '"é\\u0000"', 'null'], eventAt: 1_700_000_000_123_456, oldestInputAt: 5 })
       expect(await write('u1', 'spend@1', value)).toEqual([])
       expect(await read(['u1'], ['spend@1'])).toEqual([[value]])
+      const replacing = stored({ ...value, texts: null, token: 2, origin: 'backfill', oldestInputAt: null })
+      expect(await write('u1', 'spend@1', replacing)).toEqual([])
+      expect(await read(['u1'], ['spend@1'])).toEqual([[replacing]])
     })
 
     test('slots come in the order asked, duplicates kept, unknown ones undefined', async () => {
