@@ -114,7 +114,7 @@ export const mutations: readonly Mutation[] = [
         'eventAt: asOf, oldestInputAt: computed.oldestInputAt',
         'eventAt: asOf, oldestInputAt: null',
       ],
-      'features are read with the first entity’s key': ['row.keys[g]?.encoded', 'row.keys[0]?.encoded'],
+      'features are read with the first entity’s key': ['rows[r]?.keys[g]?.encoded', 'rows[r]?.keys[0]?.encoded'],
     },
   ),
   ...mistakes(

@@ -56,16 +56,24 @@ export function createEngine(options: EngineOptions): Engine {
   const asking = new Map<string, Promise<StoredValue | undefined>>()
 
   function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
-    const stored = plan.groups.map((group, g) => {
-      const keys = rows.map((row) => row.keys[g]?.encoded ?? '')
-      try {
-        return online.read(group.entity.name, keys, group.fields, read.signal)
-      } catch (error) {
-        return Promise.reject(error)
-      }
-    })
-    if (stored.some((group) => group instanceof Promise)) return readLater(plan, rows, read, stored)
-    return serve(plan, rows, read, stored as StoredRows[], false)
+    const stored: (StoredRows | Promise<StoredRows>)[] = new Array(plan.groups.length)
+    let isLater = false
+    for (let g = 0; g < stored.length; g++) {
+      const found = readGroup(plan.groups[g] as PlanGroup, g, rows, read.signal)
+      stored[g] = found
+      isLater ||= found instanceof Promise
+    }
+    return isLater ? readLater(plan, rows, read, stored) : serve(plan, rows, read, stored as StoredRows[], false)
+  }
+
+  function readGroup({ entity, fields }: PlanGroup, g: number, rows: readonly PlanRow[], signal: AbortSignal | undefined) {
+    const keys: string[] = new Array(rows.length)
+    for (let r = 0; r < keys.length; r++) keys[r] = rows[r]?.keys[g]?.encoded ?? ''
+    try {
+      return online.read(entity.name, keys, fields, signal)
+    } catch (error) {
+      return Promise.reject<StoredRows>(error)
+    }
   }
 
   async function readLater(
