@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { builtBinary, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { until } from '../support/until.ts'
 
-const ROWS = 1_900
+/** A part is kept after three seconds, when a thousand calls are done: that takes longer, and the rest takes a while. */
+const ROWS = 1_500
+const CALL_MS = 450
 const FEATURES = `
 import { appendFileSync } from "node:fs";
 import { entity, feature, source } from "fabra";
@@ -15,7 +17,7 @@ export const seen = feature({ entity: User, refresh: "5m", type: "int",
   sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" });
 export const slow = feature({ entity: User, refresh: 0, type: "int", inputs: { row: "int" } }, async (user, { inputs }) => {
   appendFileSync(process.env.FABRA_TEST_CALLS ?? "calls", inputs.row + "\\n");
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await new Promise((resolve) => setTimeout(resolve, ${CALL_MS}));
   return inputs.row;
 });
 `
@@ -57,7 +59,10 @@ async function killed(callsFile: string): Promise<void> {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], FABRA_TEST_CALLS: callsFile, NO_COLOR: '1' },
     stdio: ['ignore', 'ignore', 'ignore'],
   })
-  await until('a kept part', 60_000, async () => (keptParts().length > 0 ? true : undefined))
+  await until('a kept part', 60_000, async () => {
+    if (child.exitCode !== null) throw new Error(`It ended with ${child.exitCode} before it was killed.`)
+    return keptParts().length > 0 ? true : undefined
+  })
   child.kill('SIGKILL')
   await child.exited
 }
