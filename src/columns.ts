@@ -2,7 +2,7 @@
  * Millions of small records, kept as columns. An object per record costs the collector a look at every one of them again and again, and the
  * requests that wait meanwhile; numbers in typed arrays cost it nothing. Columns grow by whole chunks, so that nothing large is ever moved.
  */
-import { LargeMap } from './large-map.ts'
+import { KeyIndex } from './key-index.ts'
 
 const CHUNK_BITS = 12
 /** Rows of a chunk. */
@@ -13,36 +13,45 @@ const FIRST = 64
 
 /** Which row of its columns a key has. Rows of dropped keys are given to new ones. */
 export class KeyRows {
-  private readonly rows = new LargeMap<number>()
+  private readonly texts = new ValueColumn<string>()
+  private readonly index = new KeyIndex((row) => this.texts.get(row))
   private readonly dropped: number[] = []
   private next = 0
+  /** Where `any` goes on. */
+  private hand = 0
 
   get size(): number {
-    return this.rows.size
+    return this.index.size
   }
 
   of(key: string): number | undefined {
-    return this.rows.get(key)
+    return this.index.of(key)
   }
 
   /** A row for a key that has none. */
   add(key: string): number {
     const row = this.dropped.pop() ?? this.next++
-    this.rows.set(key, row)
+    this.texts.set(row, key)
+    this.index.add(key, row)
     return row
   }
 
   /** What its columns hold is left to the caller. @returns the row it had. */
   drop(key: string): number | undefined {
-    const row = this.rows.get(key)
+    const row = this.index.drop(key)
     if (row === undefined) return undefined
-    this.rows.delete(key)
+    this.texts.set(row, undefined)
     this.dropped.push(row)
     return row
   }
 
-  keys(): IterableIterator<string> {
-    return this.rows.keys()
+  /** Another key each time, the oldest first. */
+  any(): string | undefined {
+    for (let i = 0; i < this.next; i++) {
+      const key = this.texts.get(this.hand++ % this.next)
+      if (key !== undefined) return key
+    }
+    return undefined
   }
 }
 

@@ -21,7 +21,8 @@ test('keeps what was set of each key, whatever was dropped and added meanwhile',
     plain.delete(gone)
   }
   expect(rows.size).toBe(plain.size)
-  expect([...rows.keys()].sort()).toEqual([...plain.keys()].sort())
+  expect([...plain.keys()].every((key) => rows.of(key) !== undefined)).toBe(true)
+  expect(rows.of('u3')).toBeUndefined()
   for (const [key, record] of plain) {
     const row = rows.of(key) ?? Number.NaN
     expect({ first: numbers.get(row, 0), second: numbers.get(row, 1), text: texts.get(row) }).toEqual(record)
@@ -34,6 +35,14 @@ test('gives the row of a dropped key to the next one', () => {
   rows.add('b')
   expect([rows.drop('a'), rows.drop('a'), rows.of('a')]).toEqual([first, undefined, undefined])
   expect(rows.add('c')).toBe(first)
+})
+
+test('names another key each time, the oldest first', () => {
+  const rows = new KeyRows()
+  expect(rows.any()).toBeUndefined()
+  for (const key of ['a', 'b', 'c']) rows.add(key)
+  rows.drop('b')
+  expect([rows.any(), rows.any(), rows.any()]).toEqual(['a', 'c', 'a'])
 })
 
 test.each([0, 63, 64, 4_095, 4_096, 100_000])('row %d may be the first that is set', (row) => {

@@ -12,14 +12,14 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { LargeMap } from '../large-map.ts'
 import { createPace, inSteps } from '../pace.ts'
 import { createAsks } from './asks.ts'
-import type { Computed, ComputeRow, Executor } from './executor.ts'
+import type { Computed, ComputeRow, ComputeRows, Executor } from './executor.ts'
 import {
   type ComputeCall,
   type Flight,
   type Flown,
+  failed,
   flightId,
   flownOf,
   inTime,
@@ -29,6 +29,7 @@ import {
   timedOut,
 } from './flights.ts'
 import type { SharedFlights, SharedFlying } from './shared-flights.ts'
+import { LOT, Sweep } from './sweep.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
@@ -40,8 +41,6 @@ const MAX_FLIGHTS = 100_000
 const GRACE_MS = 250
 /** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
 const STORE_GRACE_MS = 50
-/** Flights begun or settled without a look at the clock. */
-const STEP = 500
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
 /** Failing keys remembered per feature; beyond, the oldest is forgotten and may be tried at once. */
@@ -60,9 +59,9 @@ export interface Computations {
   /**
    * Compute many keys in one batch (a refresh): one question to the executor for all keys that are not in flight already.
    * Readers that miss one of these keys meanwhile join it.
-   * @returns one answer per key, in the order given.
+   * @returns the answer of each key, by its place among those given.
    */
-  computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]>
+  computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<(place: number) => Flown>
   /** @returns for each key whether it is being computed right now, by this process or for a reader of another. */
   underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
   /** What is asked or computed of this key is not kept, and nobody joins it any more. */
@@ -86,8 +85,8 @@ interface Lane {
   readonly feature: Feature
   readonly waiting: Map<string, Flight>
   readonly running: Map<string, Flight>
-  /** Those of each refresh under way, the landed ones among them: taking out hundreds of thousands one by one takes long. */
-  readonly refreshing: Set<LargeMap<Flight>>
+  /** Refreshes under way. */
+  readonly sweeps: Set<Sweep>
   readonly pauses: Map<string, { until: Micros; failures: number; error: FabraError }>
   batches: number
   scheduled: boolean
@@ -104,7 +103,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     const id = `${feature.name}@${feature.fingerprint}`
     let lane = lanes.get(id)
     if (!lane) {
-      lane = { feature, waiting: new Map(), running: new Map(), refreshing: new Set(), pauses: new Map(), batches: 0, scheduled: false }
+      lane = { feature, waiting: new Map(), running: new Map(), sweeps: new Set(), pauses: new Map(), batches: 0, scheduled: false }
       lanes.set(id, lane)
     }
     return lane
@@ -133,45 +132,43 @@ export function createComputations(options: ComputationsOptions): Computations {
     return flownOf(flight)
   }
 
-  async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<readonly Flown[]> {
+  async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<(place: number) => Flown> {
     const lane = laneOf(feature)
-    const flights: Flight[] = []
-    const own: Flight[] = []
-    const all = new LargeMap<Flight>()
-    const chain: readonly string[] = []
-    lane.refreshing.add(all)
-    await inSteps(keys, (key) => {
-      const joined = flying(lane, key.encoded) ?? lane.waiting.get(key.encoded)
-      const flight = joined ?? newFlight(key.encoded, { feature, key, chain, timeoutMs })
-      flights.push(flight)
-      if (joined) return
-      all.set(flight.id, flight)
-      own.push(flight)
-      active++
-    })
+    const sweep = new Sweep(feature, timeoutMs)
+    /** Of the keys that are in flight already, by their places. */
+    const joined = new Map<number, Flight>()
+    /** Where the others are in the sweep. */
+    const rows = new Int32Array(keys.length)
+    let place = 0
+    lane.sweeps.add(sweep)
+    active++
     try {
-      if (own.length > 0) await fly(lane, own, true)
+      await inSteps(keys, (key) => {
+        const flight = flying(lane, key.encoded) ?? lane.waiting.get(key.encoded)
+        if (flight) joined.set(place, flight)
+        else {
+          rows[place] = sweep.length
+          sweep.add(key)
+        }
+        place++
+      })
+      if (sweep.length > 0) await flySweep(lane, sweep)
     } finally {
-      lane.refreshing.delete(all)
+      lane.sweeps.delete(sweep)
+      landOne()
     }
-    const flown: Flown[] = []
-    const pace = createPace()
-    for (const flight of flights) {
-      const landed = flownOf(flight)
-      flown.push(landed instanceof Promise ? await landed : landed)
-      const wait = flown.length % STEP === 0 ? pace() : undefined
-      if (wait) await wait
-    }
-    return flown
+    const others = new Map<number, Flown>()
+    for (const [at, flight] of joined) others.set(at, await flownOf(flight))
+    return (at) => others.get(at) ?? sweep.flown(rows[at] ?? 0)
   }
 
   /** The flight under way. */
   function flying(lane: Lane, id: string): Flight | undefined {
     const alone = lane.running.size > 0 ? lane.running.get(id) : undefined
     if (alone) return alone
-    for (const flights of lane.refreshing) {
-      const flight = flights.get(id)
-      if (flight && !flight.computed && !flight.isForgotten) return flight
+    for (const sweep of lane.sweeps) {
+      const flight = sweep.flight(id)
+      if (flight && !flight.isForgotten) return flight
     }
     return undefined
   }
@@ -202,18 +199,18 @@ export function createComputations(options: ComputationsOptions): Computations {
 
   /** For readers. What only this process asks for (inputs, a realtime value, a cycle) is nobody else's to compute. */
   async function leave(lane: Lane, flights: readonly Flight[]): Promise<void> {
-    if (!shared || lane.feature.refresh?.kind === 'realtime') return fly(lane, flights, false)
+    if (!shared || lane.feature.refresh?.kind === 'realtime') return fly(lane, flights)
     const common = flights.filter((flight) => flight.id === flight.key.encoded)
     const alone = flights.filter((flight) => flight.id !== flight.key.encoded)
     await Promise.all([
-      alone.length > 0 ? fly(lane, alone, false) : undefined,
+      alone.length > 0 ? fly(lane, alone) : undefined,
       common.length > 0 ? shared.fly(lane.feature, common, sharing(lane)) : undefined,
     ])
   }
 
   function sharing(lane: Lane): SharedFlying {
     return {
-      compute: (own) => fly(lane, own, false),
+      compute: (own) => fly(lane, own),
       land(flight, { computed, asOf }) {
         flight.asOf = asOf
         land(lane, flight, computed)
@@ -244,43 +241,58 @@ export function createComputations(options: ComputationsOptions): Computations {
     flight.waiting?.resolve({ computed, asOf: clock.now() })
   }
 
-  /** @param mustStore A refresh has failed when its answers could not be kept; a reader is served what was computed for it all the same. */
-  async function fly(lane: Lane, flights: readonly Flight[], mustStore: boolean): Promise<void> {
+  async function fly(lane: Lane, flights: readonly Flight[]): Promise<void> {
     const asOf = clock.now()
     const startedMs = performance.now()
-    const answers = await answersFor(lane.feature, flights, asOf)
+    for (const flight of flights) flight.asOf = asOf
+    const longest = flights.reduce((most, flight) => Math.max(most, flight.timeoutMs), 0)
+    const answers = await answersFor(lane.feature, flights, { timeoutMs: longest, chain: flights[0]?.chain ?? [] })
     const pace = createPace()
-    for (let from = 0; from < flights.length; from += STEP) {
+    for (let from = 0; from < flights.length; from += LOT) {
       const wait = pace()
       if (wait) await wait
-      const some = answers.slice(from, from + STEP).map((answer) => noYoungerInputs(answer, asOf))
-      await settle(lane, flights.slice(from, from + STEP), some, { asOf, mustStore, startedMs })
+      const some = flights.slice(from, from + LOT)
+      const landing = some.map((_, i) => noYoungerInputs(answers[from + i] ?? failed(lane.feature), asOf))
+      const kept: Answered[] = []
+      some.forEach((flight, i) => {
+        const computed = landing[i] as Computed
+        if (isKept(lane, flight.id, computed) && !flight.isForgotten) kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
+      })
+      // A reader is served what was computed for it, though it could not be kept.
+      await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))
+      some.forEach((flight, i) => {
+        land(lane, flight, landing[i] as Computed)
+      })
     }
   }
 
-  /** Keep the answers of some flights, then tell their callers. */
-  async function settle(
-    lane: Lane,
-    flights: readonly Flight[],
-    answers: readonly Computed[],
-    { asOf, mustStore, startedMs }: { readonly asOf: Micros; readonly mustStore: boolean; readonly startedMs: number },
-  ): Promise<void> {
-    const kept: Answered[] = []
-    flights.forEach((flight, i) => {
-      const computed = answers[i] ?? failed(lane.feature)
-      if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)
-      else {
-        lane.pauses.delete(flight.id)
-        if (!flight.isForgotten) kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
+  /** A refresh has failed when its answers could not be kept. */
+  async function flySweep(lane: Lane, sweep: Sweep): Promise<void> {
+    const asOf = clock.now()
+    sweep.depart(asOf)
+    sweep.answer(await answersFor(lane.feature, sweep, { timeoutMs: sweep.timeoutMs, chain: [] }))
+    const pace = createPace()
+    for (let from = 0; from < sweep.length; from += LOT) {
+      const wait = pace()
+      if (wait) await wait
+      const kept: Answered[] = []
+      for (let row = from; row < Math.min(from + LOT, sweep.length); row++) {
+        const key = sweep.key(row)
+        const computed = sweep.computed(row)
+        if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })
       }
-    })
-    const longest = flights.reduce((most, flight) => Math.max(most, flight.timeoutMs), 0)
-    const patienceMs = mustStore ? null : Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs))
-    const unstored = await store(lane.feature, kept, patienceMs)
-    flights.forEach((flight, i) => {
-      const computed = answers[i] ?? failed(lane.feature)
-      land(lane, flight, mustStore && unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed)
-    })
+      sweep.land(await store(lane.feature, kept, null))
+    }
+  }
+
+  /** Whether it is an answer; the key of one that is not rests for a while. */
+  function isKept(lane: Lane, id: string, computed: Computed): computed is Answered['computed'] {
+    if (computed.kind === 'error') {
+      pauseKey(lane, id, computed.error)
+      return false
+    }
+    if (lane.pauses.size > 0) lane.pauses.delete(id)
+    return true
   }
 
   /** @param patienceMs After it nobody waits any longer for a store that does not answer; null: for ever. @returns why the answers could not be kept. */
@@ -302,27 +314,23 @@ export function createComputations(options: ComputationsOptions): Computations {
     return unstored
   }
 
-  async function answersFor(feature: Feature, flights: readonly Flight[], asOf: Micros): Promise<readonly Computed[]> {
-    const timeoutMs = flights.reduce((longest, flight) => Math.max(longest, flight.timeoutMs), 0)
+  async function answersFor(
+    feature: Feature,
+    rows: ComputeRows,
+    { timeoutMs, chain }: { readonly timeoutMs: number; readonly chain: readonly string[] },
+  ): Promise<readonly Computed[]> {
     const controller = new AbortController()
-    const setOut = (flight: Flight) => {
-      flight.asOf = asOf
-    }
-    if (flights.length > STEP) await inSteps(flights, setOut)
-    else for (const flight of flights) setOut(flight)
+    const all = (error: FabraError): Computed[] => new Array(rows.length).fill({ kind: 'error', error })
     const late = Promise.withResolvers<readonly Computed[]>()
     const timer = setTimeout(() => {
       controller.abort()
-      const error = timedOut(feature, timeoutMs)
-      late.resolve(flights.map(() => ({ kind: 'error', error })))
+      late.resolve(all(timedOut(feature, timeoutMs)))
     }, timeoutMs + GRACE_MS)
     try {
-      const chain = flights[0]?.chain ?? []
-      const computing = executor.compute(feature, flights, { signal: controller.signal, timeoutMs, mode: 'present', chain })
+      const computing = executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain })
       return await Promise.race([computing, late.promise])
     } catch (cause) {
-      const error = cause instanceof FabraError ? cause : failed(feature, cause).error
-      return flights.map(() => ({ kind: 'error', error }))
+      return all(cause instanceof FabraError ? cause : failed(feature, cause).error)
     } finally {
       clearTimeout(timer)
     }
@@ -333,6 +341,10 @@ export function createComputations(options: ComputationsOptions): Computations {
     if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
     flight.computed = computed
     flight.waiting?.resolve({ computed, asOf: flight.asOf })
+    landOne()
+  }
+
+  function landOne(): void {
     active--
     if (active > 0) return
     for (const idler of idlers) idler()
@@ -357,9 +369,9 @@ export function createComputations(options: ComputationsOptions): Computations {
       return keys.map((key, i) => lane.waiting.has(key.encoded) || flying(lane, key.encoded) !== undefined || others[i] === true)
     },
     forget(feature, key) {
-      const { running, waiting, refreshing } = laneOf(feature)
-      for (const flights of refreshing) {
-        const flight = flights.get(key.encoded)
+      const { running, waiting, sweeps } = laneOf(feature)
+      for (const sweep of sweeps) {
+        const flight = sweep.flight(key.encoded)
         if (flight) flight.isForgotten = true
       }
       for (const flight of [...running.values(), ...waiting.values()]) if (flight.key.encoded === key.encoded) flight.isForgotten = true
@@ -372,12 +384,4 @@ export function createComputations(options: ComputationsOptions): Computations {
 /** Functions leave as they come: the runtime has its own limits. */
 function isFull(lane: Lane): boolean {
   return lane.feature.computation.kind === 'sql' && lane.batches >= MAX_BATCHES
-}
-
-function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {
-  const error = new FabraError('feature_failed', `The feature "${feature.name}" failed.`, {
-    cause,
-    hint: 'The server log has the details.',
-  })
-  return { kind: 'error', error }
 }

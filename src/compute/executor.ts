@@ -11,6 +11,16 @@ export interface ComputeRow {
   readonly inputs?: Readonly<Record<string, unknown>>
 }
 
+/** The questions of one call; a list is one. Rows may be made for who asks. */
+export interface ComputeRows {
+  readonly length: number
+  at(row: number): ComputeRow | undefined
+}
+
+export function listOf(rows: ComputeRows): ComputeRow[] {
+  return Array.from({ length: rows.length }, (_, row) => rows.at(row) as ComputeRow)
+}
+
 export interface ComputeOptions {
   /** Aborted when nobody waits any more or the deadline has passed. */
   readonly signal: AbortSignal
@@ -48,5 +58,5 @@ export interface Executor {
    * Never rejects for what a feature does: a throw, a timeout or a wrong type is an `error` answer.
    * @throws StoreUnavailable if the engine itself cannot be reached.
    */
-  compute(feature: Feature, rows: readonly ComputeRow[], options: ComputeOptions): Promise<readonly Computed[]>
+  compute(feature: Feature, rows: ComputeRows, options: ComputeOptions): Promise<readonly Computed[]>
 }

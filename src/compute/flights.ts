@@ -104,3 +104,11 @@ export function timedOut(feature: Feature, timeoutMs: number): FabraError {
     hint: 'Make it faster, give it a longer `timeout`, or let it be refreshed in the background with `refresh`.',
   })
 }
+
+export function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {
+  const error = new FabraError('feature_failed', `The feature "${feature.name}" failed.`, {
+    cause,
+    hint: 'The server log has the details.',
+  })
+  return { kind: 'error', error }
+}

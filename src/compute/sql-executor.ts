@@ -15,7 +15,7 @@ import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createPace } from '../pace.ts'
 import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
-import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
+import { type Computed, type ComputeOptions, type ComputeRow, type ComputeRows, type Executor, listOf } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
 import { keyCheck } from './sql-key-types.ts'
@@ -122,16 +122,16 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
     },
     async compute(feature, rows, options) {
       const definition = parts.definitions.get(feature.name)
-      if (!definition) return rows.map(() => asError(unknownDefinition(feature)))
+      if (!definition) return same(rows, asError(unknownDefinition(feature)))
       if (options.mode === 'past' && definition.past !== null) {
-        const error = refusedForPast(feature, definition.past)
-        return rows.map(() => asError(error))
+        return same(rows, asError(refusedForPast(feature, definition.past)))
       }
-      const run = (some: readonly ComputeRow[]) => new Batch({ store: parts.sourceStore, strategies, definition }, some, options).run()
+      const run = (some: ComputeRows) => new Batch({ store: parts.sourceStore, strategies, definition }, some, options).run()
       const check = keyCheck(definition.entity, definition.keyTypes)
       if (!check) return run(rows)
-      const wrong = rows.map((row) => check(row.key.values))
-      const answers = (await run(rows.filter((_, i) => wrong[i] === null))).values()
+      const all = listOf(rows)
+      const wrong = all.map((row) => check(row.key.values))
+      const answers = (await run(all.filter((_, i) => wrong[i] === null))).values()
       return wrong.map((error) => (error ? asError(error) : (answers.next().value as Computed)))
     },
   }
@@ -153,10 +153,10 @@ class Batch {
   private readonly store: SourceStore
   private readonly strategies: Strategies
   private readonly definition: SqlDefinition
-  private readonly rows: readonly ComputeRow[]
+  private readonly rows: ComputeRows
   private readonly options: ComputeOptions
 
-  constructor(work: Work, rows: readonly ComputeRow[], options: ComputeOptions) {
+  constructor(work: Work, rows: ComputeRows, options: ComputeOptions) {
     this.store = work.store
     this.strategies = work.strategies
     this.definition = work.definition
@@ -232,7 +232,7 @@ class Batch {
 
   private async rowByRow(from: number, to: number): Promise<void> {
     for (let i = from; i < to; i++) {
-      const row = this.rows[i]
+      const row = this.rows.at(i)
       if (!row) continue
       try {
         const result = await this.store.query(this.definition.row.text, bindRow(this.definition.row, row), this.runOptions())
@@ -305,12 +305,16 @@ class Batch {
     for (let i = from; i < to; i++) {
       const wait = i % STEP_ROWS === STEP_ROWS - 1 ? pace() : undefined
       if (wait) await wait
-      const row = this.rows[i] as ComputeRow
+      const row = this.rows.at(i) as ComputeRow
       for (let column = 0; column < keys.length; column++) keys[column]?.push(row.key.values[column] ?? '')
       asOf.push(row.asOf)
     }
     return { types: this.definition.keyTypes, keys, asOf }
   }
+}
+
+function same(rows: ComputeRows, answer: Computed): Computed[] {
+  return new Array(rows.length).fill(answer)
 }
 
 /** Minus zero is not zero, though a map takes it for the same. */

@@ -72,13 +72,13 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
   return {
     async compute(feature, rows, batch) {
       const deadline = performance.now() + batch.timeoutMs
-      const [only] = rows
-      if (only !== undefined && rows.length === 1) return [await computeRow(feature, only, batch, deadline)]
+      const only = rows.length === 1 ? rows.at(0) : undefined
+      if (only) return [await computeRow(feature, only, batch, deadline)]
       const answers: Computed[] = new Array(rows.length)
       let next = 0
       const lane = async () => {
         for (let i = next++; i < rows.length; i = next++) {
-          const row = rows[i]
+          const row = rows.at(i)
           if (row !== undefined) answers[i] = await computeRow(feature, row, batch, deadline)
         }
       }

@@ -264,9 +264,8 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       timeoutMs,
     )
     const again: Wanted[] = []
-    for (const [i, { computed, asOf }] of flown.entries()) {
-      const one = wanted[i]
-      if (!one) continue
+    for (const [place, one] of wanted.entries()) {
+      const { computed, asOf } = flown(place)
       if (computed.kind !== 'error') {
         if (asOf < one.from) again.push(one)
       } else if (computed.error.code === 'store_unavailable') again.push({ ...one, attempts: Math.max(1, one.attempts) })

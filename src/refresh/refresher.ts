@@ -82,9 +82,9 @@ export function createRefresher(options: RefresherOptions): Refresher {
     record.keys += due.length
     if (due.length === 0) return
     const flown = await computations.computeAll(feature, due, timeoutMs(feature))
-    let i = 0
-    await inSteps(flown, ({ computed }) => {
-      const before = old[i++]
+    let place = 0
+    await inSteps(old, (before) => {
+      const { computed } = flown(place++)
       if (computed.kind === 'error') {
         record.failed++
         record.error ??= computed.error.message

@@ -123,7 +123,7 @@ class NewestRows {
   }
 
   add(key: string, newest: Newest): void {
-    if (this.rows.size >= MAX_REMEMBERED_KEYS) this.rows.drop(this.rows.keys().next().value ?? '')
+    if (this.rows.size >= MAX_REMEMBERED_KEYS) this.rows.drop(this.rows.any() ?? '')
     this.set(this.rows.add(key), newest)
   }
 

@@ -1,5 +1,5 @@
 import type { Micros } from '../../src/clock.ts'
-import type { Computed, ComputeRow, Executor } from '../../src/compute/executor.ts'
+import { type Computed, type ComputeRow, type Executor, listOf } from '../../src/compute/executor.ts'
 import type { Reader } from '../../src/compute/reader.ts'
 import type { Feature } from '../../src/definition/model.ts'
 import { encodeValue } from '../../src/definition/value.ts'
@@ -68,7 +68,7 @@ export function createProgramme(reader: () => Reader): Programme {
     executor: {
       compute(feature, rows, options) {
         batches.set(feature.name, [...(batches.get(feature.name) ?? []), rows.length])
-        return Promise.all(rows.map((row) => computeRow(feature, row, options)))
+        return Promise.all(listOf(rows).map((row) => computeRow(feature, row, options)))
       },
     },
     set: (feature, body) => bodies.set(feature, body),

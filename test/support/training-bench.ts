@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
+import { type Computed, type ComputeRow, listOf } from '../../src/compute/executor.ts'
 import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
 import { parseExact } from '../../src/definition/value.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
@@ -65,7 +65,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
     async train(registry, labels, { parts, ...asked }) {
       const base: TrainingParts = {
         store,
-        executor: { compute: (_feature, rows) => Promise.resolve(rows.map(() => ({ kind: 'missing' as const }))) },
+        executor: { compute: (_feature, rows) => Promise.resolve(listOf(rows).map(() => ({ kind: 'missing' as const }))) },
         pastStatement: () => Promise.resolve(null),
         pastMerges: () => Promise.resolve([]),
         pastRefusal: () => null,
@@ -148,7 +148,7 @@ export function pushedRegistry(
 
 /** An executor whose answers a test writes by itself. */
 export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingParts['executor'] {
-  return { compute: (feature, rows) => Promise.resolve(rows.map((row) => answer(row, feature))) }
+  return { compute: (feature, rows) => Promise.resolve(listOf(rows).map((row) => answer(row, feature))) }
 }
 
 let seq = 0

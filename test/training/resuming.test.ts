@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ComputeRow } from '../../src/compute/executor.ts'
+import { type ComputeRow, listOf } from '../../src/compute/executor.ts'
 import type { Registry } from '../../src/definition/model.ts'
 import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
 import { forgettingParts } from '../../src/store/duckdb/forgetting-parts.ts'
@@ -269,7 +269,7 @@ test('a set that is being made while a key is forgotten keeps nothing from then 
       calls += rows.length
       if (calls > 300 && calls - rows.length <= 300) await offline.forget(['score'], { entity: 'User', entityKey: 'u1', at: START * 1000 })
       if (calls >= 900) throw new Error('killed')
-      return rows.map(() => ({ kind: 'value', texts: ['1'], oldestInputAt: null }) as const)
+      return listOf(rows).map(() => ({ kind: 'value', texts: ['1'], oldestInputAt: null }) as const)
     },
   }
   await expect(train({ parts: { executor } })).rejects.toThrow('killed')
