@@ -14,6 +14,8 @@ interface Shard {
   /** Slots that are not free. */
   taken: number
   rows: number
+  /** How many may be taken. Differs from shard to shard, or all would grow at once. */
+  readonly most: number
 }
 
 /**
@@ -79,7 +81,7 @@ export class KeyIndex {
 }
 
 function emptyShard(capacity: number): Shard {
-  return { slots: new Int32Array(2 * capacity), taken: 0, rows: 0 }
+  return { slots: new Int32Array(2 * capacity), taken: 0, rows: 0, most: Math.floor(capacity * (0.5 + Math.random() / 4)) }
 }
 
 /** By the bits that do not tell the slot. */
@@ -88,7 +90,7 @@ function shardOf(shards: readonly Shard[], hash: number): Shard {
 }
 
 function insert(shard: Shard, hash: number, row: number): void {
-  if (shard.taken * 8 >= shard.slots.length * 3) grow(shard)
+  if (shard.taken >= shard.most) grow(shard)
   const { slots } = shard
   const mask = slots.length - 2
   let at = (hash << 1) & mask
@@ -102,7 +104,7 @@ function insert(shard: Shard, hash: number, row: number): void {
 /** Made anew with room for as many again; slots of dropped rows are free then. */
 function grow(shard: Shard): void {
   let capacity = FIRST
-  while (capacity < shard.rows * 2) capacity *= 2
+  while (capacity <= shard.rows * 2) capacity *= 2
   const grown = emptyShard(capacity)
   eachRow(shard, (hash, row) => insert(grown, hash, row))
   Object.assign(shard, grown)

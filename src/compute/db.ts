@@ -22,6 +22,12 @@ export interface DbOptions {
   readonly timeoutMs: number
 }
 
+/** Reads results that may be large. */
+export interface RowReader {
+  /** As `query` of Db. @param take Is given the rows, some at a time: nobody then holds a million. Called at least once. */
+  read(sql: string, at: DbOptions, take: (result: DbResult) => void): Promise<void>
+}
+
 /** `db` inside a user's function: reads the sources, as of the time being computed for. It never writes. */
 export interface Db {
   /**

@@ -2,31 +2,32 @@ import type { Clock } from '../clock.ts'
 import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { LargeMap } from '../large-map.ts'
-import { inSteps } from '../pace.ts'
-import type { Db, DbResult } from './db.ts'
+import { KeyIndex } from '../key-index.ts'
+import type { DbResult, RowReader } from './db.ts'
 
 const TIMEOUT_MS = 30_000
 
 /** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
 export type KeyLister = (entity: string) => Promise<readonly EntityKey[] | undefined>
 
-export function createKeyLister(options: { readonly registry: Registry; readonly db: Db; readonly clock: Clock }): KeyLister {
+export function createKeyLister(options: { readonly registry: Registry; readonly db: RowReader; readonly clock: Clock }): KeyLister {
   return async (name) => {
     const entity = options.registry.entities.get(name)
     if (!entity || entity.keys === null) return undefined
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const result = await options.db.query(entity.keys, [], { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS })
-    const columns = keyColumns(entity, result)
     const keys: EntityKey[] = []
-    const seen = new LargeMap<true>()
-    await inSteps(result.rows, (row) => {
-      const key = entityKey(
-        entity,
-        columns.map((column) => row[column]),
-      )
-      const before = seen.size
-      if (seen.set(key.encoded, true).size > before) keys.push(key)
+    const seen = new KeyIndex((row) => keys[row]?.encoded)
+    await options.db.read(entity.keys, { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS }, (result) => {
+      const columns = keyColumns(entity, result)
+      for (const row of result.rows) {
+        const key = entityKey(
+          entity,
+          columns.map((column) => row[column]),
+        )
+        if (seen.of(key.encoded) !== undefined) continue
+        seen.add(key.encoded, keys.length)
+        keys.push(key)
+      }
     })
     return keys
   }

@@ -18,8 +18,9 @@ import {
   SqlTimestamp,
   type SqlValue,
   type TableColumn,
+  type TakeRows,
 } from '../store/source-store.ts'
-import type { Db, DbOptions, DbResult } from './db.ts'
+import type { Db, DbOptions, RowReader } from './db.ts'
 import { placeParameters } from './placeholders.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld } from './sql-analysis.ts'
 import { bodyFor } from './sql-statement.ts'
@@ -40,39 +41,49 @@ interface Compiled {
   readonly sources: readonly string[]
 }
 
-export function createDb(parts: DbParts): Db {
+export function createDb(parts: DbParts): Db & RowReader {
   const statements = new StatementCache(parts)
+  const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
+    const statement = await statements.get(sql, params.length)
+    if (at.mode === 'past' && statement.past !== null) {
+      throw new FabraError('feature_failed', `The query cannot be run for the past: ${statement.past}`, {
+        hint: 'Read declared sources only.',
+      })
+    }
+    const bound = statement.parameters.map((parameter) =>
+      parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
+    )
+    return { statement, bound }
+  }
   return {
     async query(sql, params, at) {
-      const statement = await statements.get(sql, params.length)
-      if (at.mode === 'past' && statement.past !== null) {
-        throw new FabraError('feature_failed', `The query cannot be run for the past: ${statement.past}`, {
-          hint: 'Read declared sources only.',
+      const { statement, bound } = await bind(sql, params, at)
+      try {
+        const { columns, rows } = await parts.sourceStore.query(statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+        const plain: unknown[][] = []
+        await inSteps(rows, (row) => {
+          plain.push(plainRow(row, columns))
         })
+        return { columns: columns.map((column) => column.name), rows: plain, sources: statement.sources }
+      } catch (error) {
+        throw asFabraError(error)
       }
-      const bound = statement.parameters.map((parameter) =>
-        parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
-      )
-      const { columns, rows } = await run(parts.sourceStore, statement.text, bound, at)
-      return { columns, rows, sources: statement.sources }
+    },
+    async read(sql, at, take) {
+      const { statement, bound } = await bind(sql, [], at)
+      const takeRows: TakeRows = (rows, columns) =>
+        take({ columns: columns.map((column) => column.name), rows: rows.map((row) => plainRow(row, columns)) })
+      try {
+        await parts.sourceStore.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+      } catch (error) {
+        throw asFabraError(error)
+      }
     },
   }
 }
 
-async function run(store: SourceStore, text: string, bound: readonly SqlValue[], at: DbOptions): Promise<DbResult> {
-  try {
-    const { columns, rows } = await store.query(text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
-    const names = columns.map((column) => column.name)
-    // Texts are what they are: the keys of an entity may be millions.
-    if (columns.every((column) => column.type === 'VARCHAR')) return { columns: names, rows }
-    const plain: unknown[][] = []
-    await inSteps(rows, (row) => {
-      plain.push(row.map((value, i) => fromSqlValue(value, columns[i])))
-    })
-    return { columns: names, rows: plain }
-  } catch (error) {
-    throw asFabraError(error)
-  }
+function plainRow(row: readonly SqlValue[], columns: readonly TableColumn[]): unknown[] {
+  return row.map((value, i) => fromSqlValue(value, columns[i]))
 }
 
 /** Most recently used last. Callers of one text share its analysis, also while it is under way. */

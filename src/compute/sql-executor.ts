@@ -14,7 +14,15 @@ import type { Micros } from '../clock.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createPace } from '../pace.ts'
-import { type ResultRows, type RowList, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../store/source-store.ts'
+import {
+  type RowList,
+  type RunOptions,
+  type SourceStore,
+  SqlError,
+  SqlTimestamp,
+  type SqlValue,
+  type TakeRows,
+} from '../store/source-store.ts'
 import { type Computed, type ComputeOptions, type ComputeRow, type ComputeRows, type Executor, listOf } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
@@ -190,11 +198,7 @@ class Batch {
     const patienceMs = Math.min(this.runOptions().timeoutMs, Math.max(1_000, 4 * rows * TRIAL.set))
     try {
       const { text } = this.definition.set
-      const result = await this.store.queryOver(text ?? '', await this.rowList(TRIAL.rows, until), {
-        signal: this.options.signal,
-        timeoutMs: patienceMs,
-      })
-      await this.takeSet(result, TRIAL.rows, until)
+      await this.runSet(text ?? '', TRIAL.rows, until, { signal: this.options.signal, timeoutMs: patienceMs })
       this.strategies.tried(this.definition, { rows, set: (performance.now() - started) / TRIAL.set })
       return until
     } catch (caught) {
@@ -209,8 +213,7 @@ class Batch {
     const plan = await this.strategies.plan(this.definition, to - from)
     if (plan.strategy === 'rows') return this.rowByRow(from, to)
     try {
-      const result = await this.store.queryOver(plan.text, await this.rowList(from, to), this.runOptions())
-      await this.takeSet(result, from, to)
+      await this.runSet(plan.text, from, to, this.runOptions())
     } catch (error) {
       await this.recover(asSqlError(error), plan.strategy, from, to)
     }
@@ -245,17 +248,18 @@ class Batch {
     }
   }
 
-  /** Large sets are read in steps, so that requests are answered in between. */
-  private async takeSet({ rows }: ResultRows, from: number, to: number): Promise<void> {
+  /** One statement for the rows `from` to `to`. */
+  private async runSet(text: string, from: number, to: number, options: RunOptions): Promise<void> {
     const { answers } = this
-    const pace = createPace()
-    for (let r = 0; r < rows.length; r++) {
-      const wait = r % STEP_ROWS === STEP_ROWS - 1 ? pace() : undefined
-      if (wait) await wait
-      const row = rows[r] as readonly SqlValue[]
-      const at = from + Number(row[0])
-      answers[at] = answers[at] === undefined ? this.sharedAnswer(row) : asError(notOneRow(this.feature))
+    // An attempt that failed on its way may have answered some.
+    answers.fill(undefined, from, to)
+    const take: TakeRows = (rows) => {
+      for (const row of rows) {
+        const at = from + Number(row[0])
+        answers[at] = answers[at] === undefined ? this.sharedAnswer(row) : asError(notOneRow(this.feature))
+      }
     }
+    await this.store.queryOver(take, text, await this.rowList(from, to), options)
     for (let at = from; at < to; at++) answers[at] ??= MISSING
   }
 
@@ -294,7 +298,7 @@ class Batch {
     for (let i = from; i < to; i++) this.answers[i] ??= answer
   }
 
-  private runOptions() {
+  private runOptions(): RunOptions {
     return { signal: this.options.signal, timeoutMs: Math.max(1, Math.floor(this.deadline - performance.now())) }
   }
 

@@ -38,6 +38,13 @@ export interface Refresher {
   ): Promise<Run>
 }
 
+/** Some of the keys. */
+interface Batch {
+  readonly keys: readonly EntityKey[]
+  readonly from: number
+  readonly to: number
+}
+
 export function createRefresher(options: RefresherOptions): Refresher {
   const { computations, online, clock, runs, log, forgottenAt } = options
 
@@ -49,7 +56,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
     const record = runs.begin(feature.name, reason, clock.now())
     const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
     try {
-      for (let start = 0; start < keys.length; start += size) await runBatch(record, feature, keys.slice(start, start + size), before)
+      for (let from = 0; from < keys.length; from += size)
+        await runBatch(record, feature, { keys, from, to: Math.min(from + size, keys.length) }, before)
     } catch (error) {
       record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
       log.warn(`refresh of "${feature.name}" failed`, { error })
@@ -59,15 +67,15 @@ export function createRefresher(options: RefresherOptions): Refresher {
     return record
   }
 
-  async function runBatch(record: Run, feature: Feature, keys: readonly EntityKey[], before: Micros | null): Promise<void> {
+  async function runBatch(record: Run, feature: Feature, { keys, from, to }: Batch, before: Micros | null): Promise<void> {
     const due: EntityKey[] = []
     const old: (StoredValue['texts'] | undefined)[] = []
     const fields = [fieldOf(feature)]
     const pace = createPace()
-    for (let from = 0; from < keys.length; from += STEP) {
+    for (let at = from; at < to; at += STEP) {
       const wait = pace()
       if (wait) await wait
-      const some = keys.slice(from, from + STEP)
+      const some = keys.slice(at, Math.min(at + STEP, to))
       const encoded = some.map((key) => key.encoded)
       const stored = await online.read(feature.entity, encoded, fields, undefined)
       some.forEach((key, i) => {

@@ -95,6 +95,9 @@ export interface RunOptions {
   readonly timeoutMs: number
 }
 
+/** Some rows of a result, in their order: of half a million nobody then holds all. */
+export type TakeRows = (rows: readonly (readonly SqlValue[])[], columns: readonly TableColumn[]) => void
+
 export interface ResultRows {
   readonly columns: readonly TableColumn[]
   readonly rows: readonly (readonly SqlValue[])[]
@@ -125,10 +128,13 @@ export interface SourceStore {
   prepare(text: string): Promise<Prepared>
   /** Run one statement with bound parameters (`$1` …). @throws SqlError */
   query(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
+  /** The same, for results that may be large. @param take Is called at least once. @throws SqlError */
+  queryInto(take: TakeRows, text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<void>
   /**
    * Run a statement over a row list. `text` reads the table `__fabra_row` with columns `__fabra_ord` (BIGINT, row number from 0), `__fabra_k0` …
    * (of the types given) and `__fabra_as_of` (TIMESTAMPTZ).
+   * @param take Is called at least once.
    */
-  queryOver(text: string, rows: RowList, options: RunOptions): Promise<ResultRows>
+  queryOver(take: TakeRows, text: string, rows: RowList, options: RunOptions): Promise<void>
   close(): Promise<void>
 }

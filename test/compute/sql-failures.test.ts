@@ -46,8 +46,8 @@ test('an engine that refuses the join of a plain aggregate is asked for sets', a
   let refused = 0
   const { ask, explain } = await benchWith(
     (store) => ({
-      queryOver: (text, rows, options) => {
-        if (!text.includes('__fabra_heavy')) return store.queryOver(text, rows, options)
+      queryOver: (take, text, rows, options) => {
+        if (!text.includes('__fabra_heavy')) return store.queryOver(take, text, rows, options)
         refused++
         throw new SqlError('internal', 'INTERNAL Error', null)
       },

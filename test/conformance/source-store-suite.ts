@@ -28,6 +28,11 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
       ])
     })
     afterAll(() => store.close())
+    const over = async (text: string, list: RowList) => {
+      const all: (readonly SqlValue[])[] = []
+      await store.queryOver((rows) => void all.push(...rows), text, list, soon())
+      return all
+    }
     const one = async (text: string, parameters: SqlValue[] = []) => (await store.query(text, parameters, soon())).rows[0]?.[0]
 
     test.each<[string, SqlValue]>([
@@ -113,8 +118,8 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
     })
 
     test('more statements at once than connections all answer, each with its own rows', async () => {
-      const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => store.queryOver(ROWS, rowList(3, i), soon())))
-      for (const [i, answer] of answers.entries()) expect(answer.rows.map((row) => row[1])).toEqual([`k${i}`, `k${i + 1}`, `k${i + 2}`])
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => over(ROWS, rowList(3, i))))
+      for (const [i, answer] of answers.entries()) expect(answer.map((row) => row[1])).toEqual([`k${i}`, `k${i + 1}`, `k${i + 2}`])
     })
 
     test.each([0, 1, 2, 32, 33, 2048, 2049, 5000])('a list of %p rows arrives whole, in order, typed', async (count) => {
@@ -127,10 +132,9 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
         ],
         asOf: Array.from({ length: count }, (_, i) => 1767319445123456 + i),
       }
-      const { rows } = await store.queryOver(
+      const rows = await over(
         'SELECT __fabra_ord, __fabra_k0, __fabra_k1, CAST(__fabra_k2 AS VARCHAR), __fabra_as_of FROM __fabra_row ORDER BY __fabra_ord',
         list,
-        soon(),
       )
       const expected = list.asOf.map((asOf, i) => [
         i,
@@ -143,7 +147,7 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
     })
 
     test('the order a statement asks for is the order of its rows', async () => {
-      const { rows } = await store.queryOver('SELECT __fabra_ord FROM __fabra_row ORDER BY __fabra_ord DESC', rowList(3000), soon())
+      const rows = await over('SELECT __fabra_ord FROM __fabra_row ORDER BY __fabra_ord DESC', rowList(3000))
       expect(rows.map((row) => row[0])).toEqual(Array.from({ length: 3000 }, (_, i) => 2999 - i))
     })
 

@@ -5,7 +5,8 @@ import { appendRows, createRowTable, createRowTableOf } from './sql.ts'
 
 /** Up to here the rows go along in the statement that makes the table; beyond, lists are quicker. */
 const MAX_INLINE_ROWS = 32
-const CHUNK_ROWS = 20_000
+/** One statement's: making them holds up the main thread. */
+const CHUNK_ROWS = 5_000
 
 const KEY_TYPES: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
 

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBMaterializedResult, DuckDBPreparedStatement, DuckDBType } from '@duckdb/node-api'
 import { StatementType } from '@duckdb/node-api'
 import { createPace } from '../../pace.ts'
-import { type ResultRows, type RunOptions, SqlError, type SqlValue } from '../source-store.ts'
+import { type ResultRows, type RunOptions, SqlError, type SqlValue, type TakeRows } from '../source-store.ts'
 import { toSqlError } from './sql-errors.ts'
 import { createStatementCache } from './statement-cache.ts'
 import { appendRows, toParameter, typeName } from './values.ts'
@@ -28,6 +28,8 @@ export interface Session {
   ): Promise<void>
   /** A user's statement: exactly one SELECT. @throws SqlError */
   select(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
+  /** The same, its rows told some at a time. @throws SqlError */
+  selectInto(take: TakeRows, text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<void>
   /** Binds a user's statement without running it. @throws SqlError */
   describe(text: string): Promise<ResultRows['columns']>
   close(): void
@@ -36,6 +38,12 @@ export interface Session {
 export interface ResultColumn {
   readonly name: string
   readonly type: DuckDBType
+}
+
+interface Request {
+  readonly text: string
+  readonly parameters: readonly SqlValue[]
+  readonly options: RunOptions
 }
 
 /** A result held by the engine. */
@@ -56,32 +64,36 @@ export function createSession(connection: DuckDBConnection): Session {
     })
   const run = <T>(
     prepare: (text: string) => Promise<DuckDBPreparedStatement>,
-    request: { readonly text: string; readonly parameters: readonly SqlValue[]; readonly options: RunOptions },
+    request: Request,
     convert: (result: DuckDBMaterializedResult) => T | Promise<T>,
   ): Promise<T> =>
     withPrepared(request.text, prepare, async (prepared) =>
       convert(await start(prepared, request.text, request.parameters, request.options)),
     )
 
-  const runKept = async (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) => {
+  const runKept = async <T>(
+    prepared: DuckDBPreparedStatement,
+    { text, parameters, options }: Request,
+    convert: (result: DuckDBMaterializedResult) => Promise<T>,
+  ): Promise<T> => {
     try {
-      const result = await toRows(await start(prepared, text, parameters, options))
+      const converted = await convert(await start(prepared, text, parameters, options))
       // Else it would hold on to parameters of megabytes until its next run.
       prepared.clearBindings()
       cache.put(text, prepared)
-      return result
+      return converted
     } catch (error) {
       prepared.destroySync()
       throw error
     }
   }
-  const select = async (text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows> => {
-    const kept = cache.take(text)
+  const select = async <T>(request: Request, convert: (result: DuckDBMaterializedResult) => Promise<T>): Promise<T> => {
+    const kept = cache.take(request.text)
     try {
-      return await runKept(kept ?? (await prepareFor(text, users)), text, parameters, options)
+      return await runKept(kept ?? (await prepareFor(request.text, users)), request, convert)
     } catch (error) {
       // A kept statement may be refused because a table it reads was made anew; prepared again, it tells the truth.
-      if (kept && error instanceof SqlError && RETRIED.has(error.kind)) return select(text, parameters, options)
+      if (kept && error instanceof SqlError && RETRIED.has(error.kind)) return select(request, convert)
       throw error
     }
   }
@@ -91,7 +103,8 @@ export function createSession(connection: DuckDBConnection): Session {
       withDeadline(connection, text, options, async () => {
         await connection.run(text)
       }),
-    repeat: async (text, parameters, options) => runKept(cache.take(text) ?? (await prepareFor(text, own)), text, parameters, options),
+    repeat: async (text, parameters, options) =>
+      runKept(cache.take(text) ?? (await prepareFor(text, own)), { text, parameters, options }, toRows),
     read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
     open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
     stream: (text, options, begin) =>
@@ -102,7 +115,8 @@ export function createSession(connection: DuckDBConnection): Session {
         )
         for await (const chunk of result) await take(chunk)
       }),
-    select,
+    select: (text, parameters, options) => select({ text, parameters, options }, toRows),
+    selectInto: (take, text, parameters, options) => select({ text, parameters, options }, (result) => takeRows(result, take)),
     describe: (text) =>
       withPrepared(text, users, async (prepared) =>
         Array.from({ length: prepared.columnCount }, (_, i) => ({ name: prepared.columnName(i), type: typeName(prepared.columnType(i)) })),
@@ -162,18 +176,32 @@ function bind(prepared: DuckDBPreparedStatement, parameters: readonly SqlValue[]
 }
 
 async function toRows(result: DuckDBMaterializedResult): Promise<ResultRows> {
-  const columns = Array.from({ length: result.columnCount }, (_, i) => ({
-    name: result.columnName(i),
-    type: typeName(result.columnType(i)),
-  }))
   const rows: SqlValue[][] = []
+  await eachChunk(result, (chunk) => appendRows(chunk, rows))
+  return { columns: columnsOf(result), rows }
+}
+
+async function takeRows(result: DuckDBMaterializedResult, take: TakeRows): Promise<void> {
+  const columns = columnsOf(result)
+  if (result.chunkCount === 0) take([], columns)
+  await eachChunk(result, (chunk) => {
+    const rows: SqlValue[][] = []
+    appendRows(chunk, rows)
+    take(rows, columns)
+  })
+}
+
+function columnsOf(result: DuckDBMaterializedResult): ResultRows['columns'] {
+  return Array.from({ length: result.columnCount }, (_, i) => ({ name: result.columnName(i), type: typeName(result.columnType(i)) }))
+}
+
+async function eachChunk(result: DuckDBMaterializedResult, look: (chunk: DuckDBDataChunk) => void): Promise<void> {
   const pace = createPace()
   for (let i = 0; i < result.chunkCount; i++) {
     const wait = pace()
     if (wait) await wait
-    appendRows(result.getChunk(i), rows)
+    look(result.getChunk(i))
   }
-  return { columns, rows }
 }
 
 function toOpenResult(result: DuckDBMaterializedResult): OpenResult {

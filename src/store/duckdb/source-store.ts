@@ -24,12 +24,14 @@ export function createDuckdbSourceStore(database: Database): SourceStore {
     functions: createFunctionLookup(database),
     prepare: (text) => readers.use(ownDeadline(), async (session) => ({ columns: await session.describe(text), parameters: [] })),
     query: (text, parameters, options) => readers.use(options, (session, left) => session.select(text, parameters, left)),
-    queryOver: (text, rows, options) =>
+    queryInto: (take, text, parameters, options) =>
+      readers.use(options, (session, left) => session.selectInto(take, text, parameters, left)),
+    queryOver: (take, text, rows, options) =>
       readers.use(options, async (session, left) => {
         const started = performance.now()
         await fillRowTable(session, rows, left)
         try {
-          return await session.select(text, [], { signal: left.signal, timeoutMs: left.timeoutMs - (performance.now() - started) })
+          await session.selectInto(take, text, [], { signal: left.signal, timeoutMs: left.timeoutMs - (performance.now() - started) })
         } finally {
           // A short list is replaced by the next call; a long one would hold memory until then.
           if (rows.asOf.length > 10_000) await session.execute(DROP_ROW_TABLE, ownDeadline())

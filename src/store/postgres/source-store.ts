@@ -1,5 +1,14 @@
 import { createPace } from '../../pace.ts'
-import { type ResultRows, type RowList, type RunOptions, type SourceStore, SqlError, SqlTimestamp, type SqlValue } from '../source-store.ts'
+import {
+  type ResultRows,
+  type RowList,
+  type RunOptions,
+  type SourceStore,
+  SqlError,
+  SqlTimestamp,
+  type SqlValue,
+  type TakeRows,
+} from '../source-store.ts'
 import { CATALOGUE, findFunctions, findTypes, listTables } from './catalogue.ts'
 import type { Parameter, Postgres, PostgresRows } from './connection.ts'
 import { createPostgresParser } from './parser.ts'
@@ -19,6 +28,9 @@ export interface PostgresSourceParts {
 
 const TIME_WORD = /\b(?:now|today|yesterday|tomorrow)\b/i
 
+/** Rows decoded without a look at the clock. */
+const LOT = 500
+
 /** For every statement of users, besides what the connection sets: compiling a plan takes longer than most of them run. */
 const SETTINGS = { jit: 'off' } as const
 
@@ -27,9 +39,9 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
   const parser = createPostgresParser()
   const check = createStatementCheck(parser)
   const types = createResultTypes((oids) => findTypes(reader, oids))
-  const run = async (text: string, parameters: readonly Parameter[], options: RunOptions): Promise<ResultRows> => {
+  const run = async (text: string, parameters: readonly Parameter[], options: RunOptions, take: TakeRows): Promise<void> => {
     if (options.timeoutMs <= 0) throw new SqlError('timeout', 'The deadline had passed before the statement ran.', null)
-    return toRows(await reader.run(text, parameters, { ...options, readOnly: true, settings: SETTINGS }), types)
+    await decode(await reader.run(text, parameters, { ...options, readOnly: true, settings: SETTINGS }), types, take)
   }
   const describe = (text: string) => reader.transaction(CATALOGUE, (statements) => statements.describe(text))
   /** A parameter that says "now" would be the present wherever a time is expected. */
@@ -41,6 +53,14 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
     const isTime = (oid: number | undefined) => /^(?:DATE|TIME|TSRANGE|TSTZRANGE)/.test(known.get(oid ?? 0)?.name ?? '')
     if (!described.parameters.some((oid, i) => saysNow[i] && isTime(oid))) return
     throw new SqlError('runtime', 'A word such as "now" is no time here: give the time itself.', null)
+  }
+  const queryInto: SourceStore['queryInto'] = async (take, text, parameters, options) => {
+    const { parameterCount } = await check(text)
+    if (parameterCount !== parameters.length) {
+      throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)
+    }
+    await refuseTimeWords(text, parameters)
+    await run(text, parameters.map(toParameter), options, take)
   }
   return {
     dialect: 'postgres',
@@ -62,18 +82,21 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
       }
     },
     async query(text, parameters, options) {
-      const { parameterCount } = await check(text)
-      if (parameterCount !== parameters.length) {
-        throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)
+      let columns: ResultRows['columns'] = []
+      const rows: ResultRows['rows'][number][] = []
+      const take: TakeRows = (some, named) => {
+        columns = named
+        for (const row of some) rows.push(row)
       }
-      await refuseTimeWords(text, parameters)
-      return run(text, parameters.map(toParameter), options)
+      await queryInto(take, text, parameters, options)
+      return { columns, rows }
     },
-    async queryOver(text, rows, options) {
+    queryInto,
+    async queryOver(take, text, rows, options) {
       await check(text)
       const prelude = rowListOf(rows)
       try {
-        return await run(prelude.text + text, prelude.parameters, options)
+        await run(prelude.text + text, prelude.parameters, options, take)
       } catch (error) {
         if (!(error instanceof SqlError) || error.position === null) throw error
         const position = error.position - prelude.text.length
@@ -95,15 +118,18 @@ function rowListOf({ types, keys, asOf }: RowList): { readonly text: string; rea
   return { text, parameters: [...keys, times] }
 }
 
-async function toRows({ columns, rows }: PostgresRows, types: ResultTypes): Promise<ResultRows> {
+async function decode({ columns, rows }: PostgresRows, types: ResultTypes, take: TakeRows): Promise<void> {
   const known = await types(columns.map(({ type }) => type))
   const decoders = columns.map(({ type }) => known.get(type)?.decode ?? ((text: string): SqlValue => text))
+  const decodeRow = (row: PostgresRows['rows'][number]) =>
+    row.map((text, column) => (text === null ? null : (decoders[column]?.(text) ?? null)))
+  const named = columns.map(({ name, type }) => ({ name, type: known.get(type)?.name ?? 'UNKNOWN' }))
   const pace = createPace()
-  const decoded: SqlValue[][] = []
-  for (const [i, row] of rows.entries()) {
-    const wait = i % 500 === 499 ? pace() : undefined
+  let from = 0
+  do {
+    const wait = pace()
     if (wait) await wait
-    decoded.push(row.map((text, column) => (text === null ? null : (decoders[column]?.(text) ?? null))))
-  }
-  return { columns: columns.map(({ name, type }) => ({ name, type: known.get(type)?.name ?? 'UNKNOWN' })), rows: decoded }
+    take(rows.slice(from, from + LOT).map(decodeRow), named)
+    from += LOT
+  } while (from < rows.length)
 }
