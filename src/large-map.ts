@@ -1,3 +1,5 @@
+import { createPace } from './pace.ts'
+
 /** Entries up to which one map holds them all, in the order they came. */
 const SMALL = 8_192
 const SHARDS = 256
@@ -45,6 +47,16 @@ export class LargeMap<Value> {
     this.shards.length = 0
     this.shards.push(new Map())
     this.count = 0
+  }
+
+  /** What is looked at may be deleted. Others get their turn on the way, and what they add may be looked at or not. */
+  async inSteps(look: (value: Value, key: string) => void): Promise<void> {
+    const pace = createPace()
+    for (const shard of [...this.shards]) {
+      const wait = pace()
+      if (wait) await wait
+      shard.forEach(look)
+    }
   }
 
   /** Several times as quick as going through an iterator. What is looked at may be deleted. */

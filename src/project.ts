@@ -7,6 +7,7 @@ import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
+import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
@@ -64,7 +65,7 @@ export interface Project {
   /** What refreshes did, newest first. */
   runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
-  refresh(feature: Feature, keys: readonly EntityKey[] | null): Promise<Run>
+  refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   readonly training: ProjectTraining
@@ -151,7 +152,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   // Keys of pushed features are nobody's to refresh; some of them tell whether pushes still come.
   const pushed = createKeySample()
   const keysInUse: IngestKeys = {
-    of: (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
+    of: async (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
     touch: (feature, key) => (feature.refresh === null ? pushed.note(feature, key) : activeKeys.touch(feature, key)),
     drop(feature, key) {
       if (feature.refresh === null) return pushed.drop(feature, key)
@@ -176,7 +177,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     notify &&
     createAlerts({
       features: () => version.serving.registry.features.values(),
-      keysInUse: (feature) => keysInUse.of(feature),
+      keysInUse: (feature, count) => (feature.refresh === null ? pushed.of(feature) : activeKeys.some(feature, count)),
       online,
       isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
       send: notify,
@@ -239,7 +240,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     metrics: () => projectMetrics(recorder.counters(), storeStates()),
     async refresh(feature, keys) {
       refuseRefresh(feature)
-      const due = keys ?? (await version.listKeys(feature.entity)) ?? activeKeys.of(feature)
+      const due = keys ?? (await version.listKeys(feature.entity)) ?? (await activeKeys.of(feature))
       return kept.keep(await refreshed(feature, due, { reason: 'request', before: null }))
     },
     async history(query) {

@@ -12,6 +12,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { type List, LongList } from '../long-list.ts'
 import { createPace, inSteps } from '../pace.ts'
 import { createAsks } from './asks.ts'
 import type { Computed, ComputeRow, ComputeRows, Executor } from './executor.ts'
@@ -61,7 +62,7 @@ export interface Computations {
    * Readers that miss one of these keys meanwhile join it.
    * @returns the answer of each key, by its place among those given.
    */
-  computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<(place: number) => Flown>
+  computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(place: number) => Flown>
   /** @returns for each key whether it is being computed right now, by this process or for a reader of another. */
   underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
   /** What is asked or computed of this key is not kept, and nobody joins it any more. */
@@ -132,7 +133,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     return flownOf(flight)
   }
 
-  async function computeAll(feature: Feature, keys: readonly EntityKey[], timeoutMs: number): Promise<(place: number) => Flown> {
+  async function computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(place: number) => Flown> {
     const lane = laneOf(feature)
     const sweep = new Sweep(feature, timeoutMs)
     /** Of the keys that are in flight already, by their places. */
@@ -252,7 +253,7 @@ export function createComputations(options: ComputationsOptions): Computations {
       const wait = pace()
       if (wait) await wait
       const some = flights.slice(from, from + LOT)
-      const landing = some.map((_, i) => noYoungerInputs(answers[from + i] ?? failed(lane.feature), asOf))
+      const landing = some.map((_, i) => noYoungerInputs(answers.at(from + i) ?? failed(lane.feature), asOf))
       const kept: Answered[] = []
       some.forEach((flight, i) => {
         const computed = landing[i] as Computed
@@ -318,10 +319,10 @@ export function createComputations(options: ComputationsOptions): Computations {
     feature: Feature,
     rows: ComputeRows,
     { timeoutMs, chain }: { readonly timeoutMs: number; readonly chain: readonly string[] },
-  ): Promise<readonly Computed[]> {
+  ): Promise<List<Computed>> {
     const controller = new AbortController()
-    const all = (error: FabraError): Computed[] => new Array(rows.length).fill({ kind: 'error', error })
-    const late = Promise.withResolvers<readonly Computed[]>()
+    const all = (error: FabraError) => LongList.filled<Computed>(rows.length, { kind: 'error', error })
+    const late = Promise.withResolvers<List<Computed>>()
     const timer = setTimeout(() => {
       controller.abort()
       late.resolve(all(timedOut(feature, timeoutMs)))

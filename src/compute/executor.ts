@@ -2,6 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
+import type { List } from '../long-list.ts'
 
 /** One question: what is this feature for this key, seen from this time? */
 export interface ComputeRow {
@@ -58,5 +59,5 @@ export interface Executor {
    * Never rejects for what a feature does: a throw, a timeout or a wrong type is an `error` answer.
    * @throws StoreUnavailable if the engine itself cannot be reached.
    */
-  compute(feature: Feature, rows: ComputeRows, options: ComputeOptions): Promise<readonly Computed[]>
+  compute(feature: Feature, rows: ComputeRows, options: ComputeOptions): Promise<List<Computed>>
 }

@@ -3,20 +3,21 @@ import { type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { KeyIndex } from '../key-index.ts'
+import { type List, LongList } from '../long-list.ts'
 import type { DbResult, RowReader } from './db.ts'
 
 const TIMEOUT_MS = 30_000
 
 /** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
-export type KeyLister = (entity: string) => Promise<readonly EntityKey[] | undefined>
+export type KeyLister = (entity: string) => Promise<List<EntityKey> | undefined>
 
 export function createKeyLister(options: { readonly registry: Registry; readonly db: RowReader; readonly clock: Clock }): KeyLister {
   return async (name) => {
     const entity = options.registry.entities.get(name)
     if (!entity || entity.keys === null) return undefined
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const keys: EntityKey[] = []
-    const seen = new KeyIndex((row) => keys[row]?.encoded)
+    const keys = new LongList<EntityKey>()
+    const seen = new KeyIndex((row) => keys.at(row)?.encoded)
     await options.db.read(entity.keys, { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS }, (result) => {
       const columns = keyColumns(entity, result)
       for (const row of result.rows) {

@@ -6,6 +6,7 @@ import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature, FeatureRef } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import type { List } from '../long-list.ts'
 import type { Computed, Executor } from './executor.ts'
 import type { ReadFrom, ReadPart } from './reader.ts'
 
@@ -63,13 +64,13 @@ export function createPastReader(options: PastReaderOptions): PastReader {
     const chain = batch[0]?.from.chain ?? []
     const answers = await options.executor
       .compute(part, rows, { signal, timeoutMs: TIMEOUT_MS, mode: 'past', chain })
-      .catch((cause): Computed[] => {
+      .catch((cause): List<Computed> => {
         const error =
           cause instanceof FabraError ? cause : new FabraError('feature_failed', `The feature "${part.name}" failed.`, { cause })
         return batch.map(() => ({ kind: 'error', error }))
       })
     batch.forEach(({ resolve }, i) => {
-      resolve(answers[i] ?? { kind: 'missing' })
+      resolve(answers.at(i) ?? { kind: 'missing' })
     })
   }
 

@@ -13,6 +13,7 @@
 import type { Micros } from '../clock.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { LongList } from '../long-list.ts'
 import { createPace } from '../pace.ts'
 import {
   type RowList,
@@ -139,7 +140,7 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
       if (!check) return run(rows)
       const all = listOf(rows)
       const wrong = all.map((row) => check(row.key.values))
-      const answers = (await run(all.filter((_, i) => wrong[i] === null))).values()
+      const answers = (await run(all.filter((_, i) => wrong[i] === null)))[Symbol.iterator]()
       return wrong.map((error) => (error ? asError(error) : (answers.next().value as Computed)))
     },
   }
@@ -153,7 +154,7 @@ interface Work {
 
 /** One call of compute: holds the deadline and the answers so far. */
 class Batch {
-  private readonly answers: (Computed | undefined)[]
+  private readonly answers: LongList<Computed | undefined>
   private readonly deadline: number
   private readonly shared = new Map<SqlValue, Computed>()
   private probes = 0
@@ -170,18 +171,17 @@ class Batch {
     this.definition = work.definition
     this.rows = rows
     this.options = options
-    this.answers = new Array(rows.length)
+    this.answers = LongList.filled(rows.length, undefined)
     this.deadline = performance.now() + options.timeoutMs
   }
 
-  async run(): Promise<readonly Computed[]> {
+  async run(): Promise<LongList<Computed>> {
     let from = 0
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
     const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
-    if (!this.answers.includes(undefined)) return this.answers as Computed[]
-    const error = asError(computeError(this.feature, new SqlError('timeout', 'Not run.', null)))
-    return this.answers.map((answer) => answer ?? error)
+    this.fail(new SqlError('timeout', 'Not run.', null), 0, this.rows.length)
+    return this.answers as LongList<Computed>
   }
 
   private get feature(): Feature {
@@ -239,11 +239,11 @@ class Batch {
       if (!row) continue
       try {
         const result = await this.store.query(this.definition.row.text, bindRow(this.definition.row, row), this.runOptions())
-        this.answers[i] = this.answerOf(result.rows, 1)
+        this.answers.set(i, this.answerOf(result.rows, 1))
       } catch (caught) {
         const error = asSqlError(caught)
         if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
-        this.answers[i] = asError(computeError(this.feature, error))
+        this.answers.set(i, asError(computeError(this.feature, error)))
       }
     }
   }
@@ -252,15 +252,15 @@ class Batch {
   private async runSet(text: string, from: number, to: number, options: RunOptions): Promise<void> {
     const { answers } = this
     // An attempt that failed on its way may have answered some.
-    answers.fill(undefined, from, to)
+    for (let at = from; at < to; at++) answers.set(at, undefined)
     const take: TakeRows = (rows) => {
       for (const row of rows) {
         const at = from + Number(row[0])
-        answers[at] = answers[at] === undefined ? this.sharedAnswer(row) : asError(notOneRow(this.feature))
+        answers.set(at, answers.at(at) === undefined ? this.sharedAnswer(row) : asError(notOneRow(this.feature)))
       }
     }
     await this.store.queryOver(take, text, await this.rowList(from, to), options)
-    for (let at = from; at < to; at++) answers[at] ??= MISSING
+    this.fill(MISSING, from, to)
   }
 
   /** Of a row of a set. Rows with equal values share one answer: they are the bulk of what a refresh of many keys holds on to. */
@@ -294,8 +294,12 @@ class Batch {
   }
 
   private fail(error: SqlError, from: number, to: number): void {
-    const answer = asError(computeError(this.feature, error))
-    for (let i = from; i < to; i++) this.answers[i] ??= answer
+    this.fill(asError(computeError(this.feature, error)), from, to)
+  }
+
+  /** Where there is no answer yet. */
+  private fill(answer: Computed, from: number, to: number): void {
+    for (let at = from; at < to; at++) if (this.answers.at(at) === undefined) this.answers.set(at, answer)
   }
 
   private runOptions(): RunOptions {
@@ -303,22 +307,22 @@ class Batch {
   }
 
   private async rowList(from: number, to: number): Promise<RowList> {
-    const keys = this.definition.entity.key.map((): string[] => [])
+    const keys = this.definition.entity.key.map(() => new LongList<string>())
     const asOf: Micros[] = []
     const pace = createPace()
     for (let i = from; i < to; i++) {
       const wait = i % STEP_ROWS === STEP_ROWS - 1 ? pace() : undefined
       if (wait) await wait
       const row = this.rows.at(i) as ComputeRow
-      for (let column = 0; column < keys.length; column++) keys[column]?.push(row.key.values[column] ?? '')
+      for (const [column, text] of row.key.values.entries()) keys[column]?.push(text)
       asOf.push(row.asOf)
     }
     return { types: this.definition.keyTypes, keys, asOf }
   }
 }
 
-function same(rows: ComputeRows, answer: Computed): Computed[] {
-  return new Array(rows.length).fill(answer)
+function same(rows: ComputeRows, answer: Computed): LongList<Computed> {
+  return LongList.filled(rows.length, answer)
 }
 
 /** Minus zero is not zero, though a map takes it for the same. */

@@ -3,6 +3,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import { KeyIndex } from '../key-index.ts'
+import { type List, LongList } from '../long-list.ts'
 import type { Computed, ComputeRow, ComputeRows } from './executor.ts'
 import { type Flight, type Flown, failed, newFlight, noYoungerInputs } from './flights.ts'
 
@@ -20,10 +21,10 @@ export class Sweep implements ComputeRows {
   readonly timeoutMs: number
   /** The start of the computation; set when it departs. */
   asOf: Micros = 0
-  private readonly keys: EntityKey[] = []
-  private readonly index = new KeyIndex((row) => this.keys[row]?.encoded)
+  private readonly keys = new LongList<EntityKey>()
+  private readonly index = new KeyIndex((row) => this.keys.at(row)?.encoded)
   private readonly asked = new Map<number, Flight>()
-  private answers: readonly Computed[] = []
+  private answers: List<Computed> = []
   /** Why the answers of a lot could not be kept. */
   private readonly unstored: (FabraError | undefined)[] = []
   private landed = 0
@@ -44,12 +45,12 @@ export class Sweep implements ComputeRows {
   }
 
   at(row: number): ComputeRow | undefined {
-    const key = this.keys[row]
+    const key = this.keys.at(row)
     return key && { key, asOf: this.asOf }
   }
 
   key(row: number): EntityKey {
-    return this.keys[row] as EntityKey
+    return this.keys.at(row) as EntityKey
   }
 
   /** What somebody joins; undefined for a key that has landed or is not part of it. */
@@ -69,7 +70,7 @@ export class Sweep implements ComputeRows {
     for (const flight of this.asked.values()) flight.asOf = asOf
   }
 
-  answer(answers: readonly Computed[]): void {
+  answer(answers: List<Computed>): void {
     this.answers = answers
   }
 
@@ -99,7 +100,7 @@ export class Sweep implements ComputeRows {
 
   /** Of a row that has landed. */
   computed(row: number): Computed {
-    const computed = noYoungerInputs(this.answers[row] ?? failed(this.feature), this.asOf)
+    const computed = noYoungerInputs(this.answers.at(row) ?? failed(this.feature), this.asOf)
     const unstored = this.unstored[Math.floor(row / LOT)]
     return unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed
   }

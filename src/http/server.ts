@@ -4,6 +4,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
+import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
@@ -39,7 +40,7 @@ export interface HttpOptions {
   readonly readiness: () => Readiness
   readonly metrics: () => readonly Metric[]
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
-  readonly refresh: (feature: Feature, keys: readonly EntityKey[] | null) => Promise<Run>
+  readonly refresh: (feature: Feature, keys: List<EntityKey> | null) => Promise<Run>
   /** What refreshes did, newest first. */
   readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
   /** Recorded values of one key, newest first. */

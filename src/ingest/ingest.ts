@@ -3,6 +3,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Fence } from '../store/fences.ts'
 import type { OfflineStore } from '../store/offline-store.ts'
@@ -55,7 +56,7 @@ export interface IngestOptions {
 
 /** Which keys are in use: refreshes and features of unknown keys ask. */
 export interface IngestKeys {
-  of(feature: Feature): readonly EntityKey[]
+  of(feature: Feature): Promise<List<EntityKey>>
   touch(feature: Feature, key: EntityKey): void
   drop(feature: Feature, key: EntityKey): void
   /** Learn which keys other processes use; undefined: there are none. @throws FabraError store_unavailable */

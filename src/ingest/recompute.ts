@@ -18,6 +18,7 @@ import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
@@ -52,7 +53,7 @@ interface Kept {
 export interface RecomputeVersion extends Dependencies {
   readonly computations: Computations
   /** All keys of an entity that lists them. */
-  readonly listKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
+  readonly listKeys: (entity: string) => Promise<List<EntityKey> | undefined>
   /** Learn what functions of other processes were seen to read; undefined: nobody is to be asked. Never rejects. */
   readonly learnSources: () => Promise<void> | undefined
 }
@@ -80,7 +81,7 @@ export interface RecomputerOptions {
   readonly version: () => RecomputeVersion
   readonly online: OnlineStore
   /** By any process, as far as they told. @throws FabraError store_unavailable */
-  readonly keysInUse: (feature: Feature) => readonly EntityKey[] | Promise<readonly EntityKey[]>
+  readonly keysInUse: (feature: Feature) => Promise<List<EntityKey>>
   /** After which time other processes have told which keys they use now; null: there are none. */
   readonly toldWithinMs: number | null
   readonly clock: Clock
@@ -217,7 +218,8 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     const again = [...kept.underway, ...(await compute(version.computations, feature, kept.stored))]
     for (const one of again) if (!lane.keys.has(one.key.encoded)) lane.keys.set(one.key.encoded, one)
     if (again.length > 0) lane.since = performance.now()
-    const from = Math.max(all ?? 0, ...[...wanted.values()].map((one) => one.from))
+    let from = all ?? 0
+    for (const one of wanted.values()) from = Math.max(from, one.from)
     follows(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
     return again.some((one) => one.attempts > 0)
   }

@@ -2,6 +2,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { LargeMap } from '../large-map.ts'
+import { type List, LongList } from '../long-list.ts'
 import type { KeyUse } from '../store/active-key-store.ts'
 
 const DAY: Micros = 86_400_000_000
@@ -15,7 +16,9 @@ export interface ActiveKeys {
   /** Cheap: called for every value read. @param at Default: now. */
   touch(feature: Feature, key: EntityKey, at?: Micros): void
   /** Keys in use, those unused for longer than keep_warm dropped on the way. */
-  of(feature: Feature): readonly EntityKey[]
+  of(feature: Feature): Promise<List<EntityKey>>
+  /** So many of them, for a look. */
+  some(feature: Feature, count: number): readonly EntityKey[]
   drop(feature: Feature, key: EntityKey): void
   /** Another process used the key: nobody needs to be told. */
   learn(feature: Feature, key: EntityKey, at: Micros): void
@@ -75,15 +78,24 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
       untold = new Map()
       return taken
     },
-    of(feature) {
+    async of(feature) {
       const known = usesOf(feature)
       const oldest = clock.now() - keepWarm(feature)
       if (known.size > limit) dropOldest(known, limit)
-      const keys: EntityKey[] = []
-      known.forEach((use, encoded) => {
+      const keys = new LongList<EntityKey>()
+      await known.inSteps((use, encoded) => {
         if (use.at < oldest) known.delete(encoded)
         else keys.push(use.key)
       })
+      return keys
+    },
+    some(feature, count) {
+      const oldest = clock.now() - keepWarm(feature)
+      const keys: EntityKey[] = []
+      for (const use of usesOf(feature).values()) {
+        if (keys.length >= count) break
+        if (use.at >= oldest) keys.push(use.key)
+      }
       return keys
     },
     drop(feature, key) {
@@ -99,8 +111,12 @@ export function keepWarm(feature: Feature): Micros {
 }
 
 function dropOldest(known: LargeMap<Use>, limit: number): void {
-  const times = [...known.values()].map((use) => use.at).sort((a, b) => b - a)
-  const bound = times[limit - 1] ?? 0
+  const times = new Float64Array(known.size)
+  let count = 0
+  known.forEach((use) => {
+    times[count++] = use.at
+  })
+  const bound = times.sort()[known.size - limit] ?? 0
   for (const [encoded, use] of known) {
     if (known.size <= limit) return
     if (use.at <= bound) known.delete(encoded)

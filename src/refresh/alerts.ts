@@ -30,7 +30,8 @@ export interface Alerts {
 
 export interface AlertsOptions {
   readonly features: () => Iterable<Feature>
-  readonly keysInUse: (feature: Feature) => readonly EntityKey[]
+  /** So many of them at most. */
+  readonly keysInUse: (feature: Feature, count: number) => readonly EntityKey[]
   readonly online: OnlineStore
   /** Whether a value of this event time breaks its feature's promise: it is expired or, where nothing expires, stale. */
   readonly isLate: (feature: Feature, eventAt: Micros) => boolean
@@ -76,7 +77,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
   async function check(): Promise<void> {
     for (const feature of options.features()) {
       if (feature.refresh?.kind === 'realtime') continue
-      const keys = options.keysInUse(feature).slice(0, MAX_KEYS)
+      const keys = options.keysInUse(feature, MAX_KEYS)
       const encoded = keys.map((key) => key.encoded)
       const stored = keys.length === 0 ? [] : await online.read(feature.entity, encoded, [fieldOf(feature)], undefined)
       const late = stored.flatMap(([value]) => (value && options.isLate(feature, value.eventAt) ? [value.eventAt] : []))

@@ -3,6 +3,7 @@ import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
+import { type List, LongList } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createPace, inSteps } from '../pace.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
@@ -31,16 +32,12 @@ export interface Refresher {
    * Compute these keys again, in batches, and tell what came of it. A key that fails keeps the value it had.
    * @param before Keys whose stored value is at least as new as this are left out; null: none is.
    */
-  run(
-    feature: Feature,
-    keys: readonly EntityKey[],
-    options: { readonly reason: Run['reason']; readonly before: Micros | null },
-  ): Promise<Run>
+  run(feature: Feature, keys: List<EntityKey>, options: { readonly reason: Run['reason']; readonly before: Micros | null }): Promise<Run>
 }
 
 /** Some of the keys. */
 interface Batch {
-  readonly keys: readonly EntityKey[]
+  readonly keys: List<EntityKey>
   readonly from: number
   readonly to: number
 }
@@ -50,7 +47,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
   async function run(
     feature: Feature,
-    keys: readonly EntityKey[],
+    keys: List<EntityKey>,
     { reason, before }: { readonly reason: Run['reason']; readonly before: Micros | null },
   ): Promise<Run> {
     const record = runs.begin(feature.name, reason, clock.now())
@@ -68,14 +65,14 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   async function runBatch(record: Run, feature: Feature, { keys, from, to }: Batch, before: Micros | null): Promise<void> {
-    const due: EntityKey[] = []
-    const old: (StoredValue['texts'] | undefined)[] = []
+    const due = new LongList<EntityKey>()
+    const old = new LongList<StoredValue['texts'] | undefined>()
     const fields = [fieldOf(feature)]
     const pace = createPace()
     for (let at = from; at < to; at += STEP) {
       const wait = pace()
       if (wait) await wait
-      const some = keys.slice(at, Math.min(at + STEP, to))
+      const some = Array.from({ length: Math.min(STEP, to - at) }, (_, i) => keys.at(at + i) as EntityKey)
       const encoded = some.map((key) => key.encoded)
       const stored = await online.read(feature.entity, encoded, fields, undefined)
       some.forEach((key, i) => {

@@ -10,6 +10,7 @@
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import { inSteps } from '../pace.ts'
 import { fieldOf } from '../store/recorder.ts'
@@ -27,14 +28,14 @@ const MAX_RUNS_AT_ONCE = 2
 export interface SchedulerOptions {
   readonly features: () => Iterable<Feature>
   /** Compute what is due of these keys: those computed before a time. */
-  readonly refresh: (feature: Feature, keys: readonly EntityKey[], before: Micros) => Promise<Run>
+  readonly refresh: (feature: Feature, keys: List<EntityKey>, before: Micros) => Promise<Run>
   readonly activeKeys: ActiveKeys
   /** Whether this process refreshes the feature, and not another. Asked at every tick, until it does. */
   readonly mayRefresh: (feature: Feature) => Promise<boolean>
   /** Learn which keys other processes use. */
   readonly gather: (feature: Feature) => Promise<void>
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
-  readonly listedKeys: (entity: string) => Promise<readonly EntityKey[] | undefined>
+  readonly listedKeys: (entity: string) => Promise<List<EntityKey> | undefined>
   readonly schedule: Schedule
   readonly clock: Clock
   readonly log: Logger
@@ -128,12 +129,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /** Keys in use, and all that the entity lists; keys gone from the list are let go. */
-  async function keysOf(feature: Feature): Promise<readonly EntityKey[]> {
-    const active = activeKeys.of(feature)
+  async function keysOf(feature: Feature): Promise<List<EntityKey>> {
+    const active = await activeKeys.of(feature)
     const listed = await listedKeys(feature.entity)
     if (!listed) return active
     if (active.length === 0) return listed
-    const gone = new Map(active.map((key) => [key.encoded, key]))
+    const gone = new Map(Array.from(active, (key) => [key.encoded, key]))
     await inSteps(listed, (key) => {
       gone.delete(key.encoded)
     })

@@ -1,5 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { KeyColumn, Source } from '../definition/model.ts'
+import type { List } from '../long-list.ts'
 
 /**
  * A value as an engine gives it, exact: whole numbers are numbers when safe, else bigint; decimals and timestamps are texts of their own
@@ -86,7 +87,7 @@ export interface RowList {
   /** SQL type of each key column. */
   readonly types: readonly string[]
   /** `keys[column][row]`: canonical texts. */
-  readonly keys: readonly (readonly string[])[]
+  readonly keys: readonly List<string>[]
   readonly asOf: readonly Micros[]
 }
 

@@ -2,6 +2,7 @@ import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
+import type { List } from '../long-list.ts'
 import type { RunOptions } from '../store/source-store.ts'
 import type { LabelRow, Reads, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
 import { versionOf } from './resuming.ts'
@@ -87,10 +88,10 @@ function read(text: string): unknown {
   }
 }
 
-function valuesOf(rows: readonly LabelRow[], answers: readonly Computed[]): TextRow[] {
+function valuesOf(rows: readonly LabelRow[], answers: List<Computed>): TextRow[] {
   const values: TextRow[] = []
   rows.forEach(({ ord, asOf }, i) => {
-    const answer = answers[i]
+    const answer = answers.at(i)
     if (answer?.kind === 'error') {
       const { code, message, hint, cause } = answer.error
       throw new FabraError(code, `${rowName(ord)}: ${message}`, { cause, ...(hint === undefined ? {} : { hint }) })

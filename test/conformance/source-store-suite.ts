@@ -138,9 +138,9 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceStor
       )
       const expected = list.asOf.map((asOf, i) => [
         i,
-        list.keys[0]?.[i],
-        BigInt(list.keys[1]?.[i] ?? 0),
-        list.keys[2]?.[i],
+        list.keys[0]?.at(i),
+        BigInt(list.keys[1]?.at(i) ?? 0),
+        list.keys[2]?.at(i),
         new SqlTimestamp(asOf),
       ])
       expect(rows).toEqual(expected as SqlValue[][])

@@ -125,13 +125,8 @@ describe('a pushed value', () => {
     await using pushed = await open({ score: { refresh: '5m' } })
     await pushed.push([{ user_id: 'u9', value: 50 }])
     const feature = pushed.bench.registry.features.get('score')
-    expect(
-      feature &&
-        pushed.bench
-          .parts()
-          .activeKeys.of(feature)
-          .map((key) => key.encoded),
-    ).toEqual(['u9'])
+    const inUse = feature && (await pushed.bench.parts().activeKeys.of(feature))
+    expect(Array.from(inUse ?? [], (key) => key.encoded)).toEqual(['u9'])
   })
 
   test('changes what is built on its feature', async () => {
@@ -408,7 +403,7 @@ describe('a forgotten key', () => {
     expect(await pushed.history('u1', 'other')).toEqual([])
     expect(await pushed.history('u1', 'score')).toEqual([])
     expect(await bench.parts().online.read('User', ['u1'], [`score@${feature.fingerprint}`], undefined)).toEqual([[undefined]])
-    expect(bench.parts().activeKeys.of(feature)).toEqual([])
+    expect((await bench.parts().activeKeys.of(feature)).length).toBe(0)
   })
 
   test('is written again even when its next value is the one it had', async () => {

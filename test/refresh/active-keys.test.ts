@@ -13,7 +13,7 @@ const featuresOf = (refreshes: readonly (0 | string)[]): Feature[] => [
 const keyOf = (text: string) => ({ values: [text], encoded: text })
 
 describe('keys in use', () => {
-  test('are capped per feature: those longest unused are let go', () => {
+  test('are capped per feature: those longest unused are let go', async () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock, { limit: 100 })
     const [feature, other] = featuresOf(['5m', '5m']) as [Feature, Feature]
@@ -23,23 +23,29 @@ describe('keys in use', () => {
       keys.touch(feature, keyOf(`u${i}`))
       keys.touch(feature, keyOf('again'))
     }
-    const kept = keys.of(feature).map((key) => key.encoded)
+    const kept = Array.from(await keys.of(feature), (key) => key.encoded)
     expect(kept.length).toBe(100)
     expect(kept).toContain('again')
     expect(kept).toContain('u999')
     expect(kept).not.toContain('u0')
-    expect(keys.of(other)).toEqual([keyOf('x')])
+    expect([...(await keys.of(other))]).toEqual([keyOf('x')])
+    expect([keys.some(feature, 3).length, keys.some(feature, 1_000).length]).toEqual([3, 100])
   })
 
-  test('an older use never shortens a newer one', () => {
+  test('an older use never shortens a newer one', async () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock)
     const [feature] = featuresOf(['5m']) as [Feature]
     keys.touch(feature, keyOf('a'))
     keys.touch(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
-    expect(keys.of(feature)).toEqual([keyOf('a')])
+    expect([...(await keys.of(feature))]).toEqual([keyOf('a')])
+    clock.advance('2d')
+    expect(keys.some(feature, 10)).toEqual([])
+    expect([...(await keys.of(feature))]).toEqual([])
+    keys.touch(feature, keyOf('a'))
+    expect(keys.some(feature, 10)).toEqual([keyOf('a')])
     keys.drop(feature, keyOf('a'))
-    expect(keys.of(feature)).toEqual([])
+    expect([...(await keys.of(feature))]).toEqual([])
   })
 })
 

@@ -15,7 +15,7 @@ async function openAlerts() {
   const pushed = createKeySample()
   const alerts = createAlerts({
     features: () => bench.registry.features.values(),
-    keysInUse: (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
+    keysInUse: (feature, count) => (feature.refresh === null ? pushed.of(feature) : activeKeys.some(feature, count)),
     online,
     isLate(feature, eventAt) {
       const rule = bench.version().serving.planned.get(feature.name)?.rule
@@ -27,7 +27,7 @@ async function openAlerts() {
   const refresh = async () => {
     const feature = bench.registry.features.get('count')
     if (!feature) throw new Error('No feature.')
-    alerts.ran(await bench.version().refresher.run(feature, activeKeys.of(feature), { reason: 'schedule', before: null }))
+    alerts.ran(await bench.version().refresher.run(feature, await activeKeys.of(feature), { reason: 'schedule', before: null }))
   }
   const told = () => sent.splice(0).map((event) => `${event.type} ${event['feature']}`)
   return { bench, pushed, sent, alerts, refresh, told, [Symbol.asyncDispose]: () => bench.close() }

@@ -185,7 +185,14 @@ describe('of two processes', () => {
     events = 2
     const { online } = b.parts()
     const version = () => b.version().ingest
-    const recomputer = createRecomputer({ version, online, keysInUse: () => [], toldWithinMs: null, clock: b.clock, log: silentLogger })
+    const recomputer = createRecomputer({
+      version,
+      online,
+      keysInUse: async () => [],
+      toldWithinMs: null,
+      clock: b.clock,
+      log: silentLogger,
+    })
     const [feature, user] = [b.registry.features.get('f'), b.registry.entities.get('User')]
     if (!feature || !user) throw new Error('There is no f.')
     recomputer.add(feature, new Map([['u1', entityKey(user, ['u1'])]]), b.clock.now())

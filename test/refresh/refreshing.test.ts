@@ -71,7 +71,7 @@ describe('refreshing', () => {
     await read('p')
     await read('r')
     const { features } = bench.registry
-    expect([...features.values()].flatMap((feature) => bench.parts().activeKeys.of(feature))).toEqual([])
+    for (const feature of features.values()) expect((await bench.parts().activeKeys.of(feature)).length).toBe(0)
     await pass(60 * MINUTE, MINUTE)
     expect(programme.count()).toBe(1)
     expect(bench.parts().runs.list({ limit: 10 })).toEqual([])
@@ -300,7 +300,7 @@ describe('keys that an entity lists', () => {
     await bench.scheduler().tick()
     expect(['a', 'b', 'c'].map((key) => programme.count('f', key))).toEqual([1, 2, 1])
     const { activeKeys } = bench.parts()
-    expect([...bench.registry.features.values()].flatMap((feature) => activeKeys.of(feature))).toEqual([])
+    for (const feature of bench.registry.features.values()) expect((await activeKeys.of(feature)).length).toBe(0)
   })
 })
 

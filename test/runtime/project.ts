@@ -138,18 +138,19 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
       if (only === undefined) throw new Error('No answer.')
       return only
     },
-    askMany(name, keys, how = {}) {
+    async askMany(name, keys, how = {}) {
       const feature = bench.feature(name)
       const entity = bench.loaded.registry.entities.get(feature.entity)
       if (entity === undefined) throw new Error(`No entity of "${name}".`)
       const rows: ComputeRow[] = keys.map((values) => ({ key: entityKey(entity, values), asOf: how.asOf ?? AS_OF, inputs: how.inputs }))
       const signal = how.signal ?? new AbortController().signal
-      return executor.compute(feature, rows, {
+      const answers = await executor.compute(feature, rows, {
         signal,
         timeoutMs: how.timeoutMs ?? 5000,
         mode: how.mode ?? 'present',
         chain: how.chain ?? [],
       })
+      return [...answers]
     },
     async [Symbol.asyncDispose]() {
       await runtime.close()

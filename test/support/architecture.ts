@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
 const ROOMS: readonly [room: string, files: RegExp][] = [
-  ['foundation', /^(errors|clock|pace|large-map|key-index|columns)\.ts$/],
+  ['foundation', /^(errors|clock|pace|large-map|key-index|long-list|columns)\.ts$/],
   ['definition', /^definition\//],
   ['ports', /^(store\/[\w-]+\.ts|compute\/(executor|reader|db|function-runner)\.ts)$/],
   ['store/memory', /^store\/memory\//],

@@ -68,20 +68,21 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
 
 export function defined(registry: Registry, definitions: SqlDefinitions, executor: Executor): Defined {
   const entity = [...registry.entities.values()][0] as Entity
-  const compute: Defined['compute'] = (name, rows, options) => {
+  const compute: Defined['compute'] = async (name, rows, options) => {
     const feature = registry.features.get(name) as Feature
     const questions = rows.map(([key, asOf, inputs]) => ({
       key: entityKey(entity, Array.isArray(key) ? key : [key]),
       asOf: typeof asOf === 'number' ? asOf : parseTime(asOf),
       inputs,
     }))
-    return executor.compute(feature, questions, {
+    const answers = await executor.compute(feature, questions, {
       signal: new AbortController().signal,
       timeoutMs: 60_000,
       mode: 'past',
       chain: [],
       ...options,
     })
+    return [...answers]
   }
   return {
     registry,

@@ -38,7 +38,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       metrics: () => [{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }],
       async refresh(feature, keys) {
         if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
-        return version().refresher.run(feature, keys ?? parts().activeKeys.of(feature), { reason: 'request', before: null })
+        return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
       },
       runs: parts().runs,
       async history(query) {

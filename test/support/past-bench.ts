@@ -81,7 +81,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     executor,
     recorder,
     lines,
-    ask(name, rows, options) {
+    async ask(name, rows, options) {
       const { feature, entity } = find(name)
       const questions = rows.map(([key, asOf, inputs]) => ({
         key: keyOf(entity, key),
@@ -89,7 +89,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
         inputs,
       }))
       const signal = new AbortController().signal
-      return executor.compute(feature, questions, { signal, timeoutMs: 30_000, mode: 'past', chain: [], ...options })
+      return [...(await executor.compute(feature, questions, { signal, timeoutMs: 30_000, mode: 'past', chain: [], ...options }))]
     },
     async push(name, key, { text, eventAt, availableAt = eventAt }) {
       const { feature, entity } = find(name)

@@ -20,7 +20,7 @@ export async function fillRowTable(session: Session, rows: RowList, options: Run
   if (rows.asOf.length > 0 && rows.asOf.length <= MAX_INLINE_ROWS) {
     const parameters: SqlValue[] = []
     for (const [row, asOf] of rows.asOf.entries()) {
-      for (const column of rows.keys) parameters.push(column[row] ?? null)
+      for (const column of rows.keys) parameters.push(column.at(row) ?? null)
       parameters.push(new SqlTimestamp(asOf))
     }
     await session.read(createRowTableOf(rows.types, rows.asOf.length), parameters, options)
@@ -37,8 +37,8 @@ export async function fillRowTable(session: Session, rows: RowList, options: Run
 async function appendRowList(session: Session, rows: RowList, options: RunOptions): Promise<void> {
   const text = appendRows(rows.types)
   for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
-    const part = <T>(list: readonly T[]): readonly T[] => list.slice(from, from + CHUNK_ROWS)
-    const asOf = part(rows.asOf)
-    await session.read(text, [from, asOf.length, ...rows.keys.map((column) => JSON.stringify(part(column))), JSON.stringify(asOf)], options)
+    const asOf = rows.asOf.slice(from, from + CHUNK_ROWS)
+    const keys = rows.keys.map((column) => JSON.stringify(asOf.map((_, i) => column.at(from + i))))
+    await session.read(text, [from, asOf.length, ...keys, JSON.stringify(asOf)], options)
   }
 }

@@ -115,7 +115,7 @@ function rowListOf({ types, keys, asOf }: RowList): { readonly text: string; rea
     `WITH __fabra_row AS MATERIALIZED (SELECT __fabra_number - 1 AS __fabra_ord, ${[...names, '__fabra_as_of'].join(', ')} ` +
     `FROM unnest(${lists.join(', ')}) WITH ORDINALITY AS __fabra_given(${[...names, '__fabra_as_of', '__fabra_number'].join(', ')}))\n`
   const times = asOf.map((micros) => toParameter(new SqlTimestamp(micros)) as string)
-  return { text, parameters: [...keys, times] }
+  return { text, parameters: [...keys.map((column) => [...column]), times] }
 }
 
 async function decode({ columns, rows }: PostgresRows, types: ResultTypes, take: TakeRows): Promise<void> {

@@ -1,0 +1,25 @@
+import { expect, test } from 'bun:test'
+import { LongList } from '../src/long-list.ts'
+
+test.each([0, 1, 4_095, 4_096, 4_097, 20_000])('a list of %d items is like an array', (length) => {
+  const list = new LongList<number>()
+  const plain: number[] = []
+  for (let i = 0; i < length; i++) {
+    list.push(i)
+    plain.push(i)
+  }
+  for (let i = 0; i < length; i += 1_000) {
+    list.set(i, -i)
+    plain[i] = -i
+  }
+  expect(list.length).toBe(length)
+  expect([...list]).toEqual(plain)
+  expect([list.at(0), list.at(length - 1), list.at(length)]).toEqual([plain[0], plain[length - 1], undefined])
+})
+
+test.each([0, 1, 4_096, 4_097])('%d items may be the same at first', (length) => {
+  const list = LongList.filled<string>(length, 'a')
+  expect([...list]).toEqual(new Array(length).fill('a'))
+  list.push('b')
+  expect([list.length, list.at(length)]).toEqual([length + 1, 'b'])
+})
