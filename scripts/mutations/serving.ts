@@ -102,8 +102,8 @@ export const mutations: readonly Mutation[] = [
     { suite: PARTS, file: 'src/serving/row-result.ts' },
     {
       'a fresh value is told without the age of its parts': [
-        'result.oldestInputAt[ref] = stored.oldestInputAt',
-        'result.oldestInputAt[ref] = null',
+        'result.sources[ref] = stored',
+        'result.sources[ref] = { ...stored, oldestInputAt: null }',
       ],
     },
   ),

@@ -76,24 +76,30 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  async function readLater(
+  /** A promise more for each read is a percent of the rate: those of one entity wait for one. */
+  function readLater(
     plan: Plan,
     rows: readonly PlanRow[],
     read: ReadOptions,
-    stored: (StoredRows | Promise<StoredRows>)[],
+    stored: readonly (StoredRows | Promise<StoredRows>)[],
   ): Promise<RowResult[]> {
-    const answers = stored.map((group) => (group instanceof Promise ? group.catch(() => undefined) : group))
-    const found: StoredRows[] = []
     let storeDown = false
-    for (let g = 0; g < answers.length; g++) {
+    const found = stored.map((answer, g) => {
       const group = plan.groups[g] as PlanGroup
-      const answer = await answers[g]
-      storeDown ||= answer === undefined
-      found.push(answer ?? rows.map((row) => copiesOf(group, row.keys[g] as EntityKey)))
-      if (answer === undefined) continue
-      for (let r = 0; r < rows.length; r++) copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, answer[r] ?? [])
-    }
-    return serve(plan, rows, read, found, storeDown)
+      if (!(answer instanceof Promise)) return answer
+      const keep = (known: StoredRows) => {
+        for (let r = 0; r < rows.length; r++) copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, known[r] ?? [])
+        return known
+      }
+      return answer.then(keep, () => {
+        storeDown = true
+        return rows.map((row) => copiesOf(group, row.keys[g] as EntityKey))
+      })
+    })
+    const [only] = found
+    return found.length === 1 && only instanceof Promise
+      ? only.then((one) => serve(plan, rows, read, [one], storeDown))
+      : Promise.all(found).then((all) => serve(plan, rows, read, all, storeDown))
   }
 
   /** What this process still knows of one key, but for what was forgotten since. */

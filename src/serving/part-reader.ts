@@ -26,8 +26,9 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
       const [result] = await current.engine.read(plan, rows, { maxAge: null, signal: from.signal, chain: from.chain })
       const error = result?.errors?.find((candidate) => candidate !== undefined)
       if (error) throw error
-      if (!result || result.statuses[0] === 'missing') return { text: undefined, eventAt: null }
-      const eventAt = result.oldestInputAt[0] ?? result.eventAt[0] ?? null
+      const [source] = result?.sources ?? []
+      if (!result || !source || result.statuses?.[0] === 'missing') return { text: undefined, eventAt: null }
+      const eventAt = source.oldestInputAt ?? source.eventAt
       return { text: wholeValue(plan, result.values, false), eventAt }
     },
   }

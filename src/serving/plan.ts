@@ -37,6 +37,8 @@ export interface Plan {
   readonly refs: readonly FeatureRef[]
   /** Their names as answers repeat them. */
   readonly namesJson: string
+  /** How answers say of a row that all of it is fresh and from the online store. */
+  readonly freshJson: string
   readonly groups: readonly PlanGroup[]
   /** Key columns and inputs that a row of this plan may hold. */
   readonly columns: readonly string[]
@@ -86,6 +88,7 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
   return {
     refs,
     namesJson: JSON.stringify(refs.map((ref) => ref.name)),
+    freshJson: `"statuses":${JSON.stringify(refs.map(() => 'fresh'))},"served_from":${JSON.stringify(refs.map(() => 'online'))}`,
     groups: groups.map((group) => ({ ...group, fields: group.features.map((feature) => feature.field) })),
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,

@@ -7,15 +7,17 @@ import type { PlanGroup, PlanTarget } from './plan.ts'
 export type Status = 'fresh' | 'stale' | 'default' | 'missing' | 'error'
 export type ServedFrom = 'online' | 'computed' | 'last_good' | 'default' | null
 
-/** One row's answers, in the order of the plan's refs. */
+/** One row's answers, in the order of the plan's refs. Nearly always all are fresh and from the online store: that is said by saying nothing. */
 export interface RowResult {
   /** JSON texts; `null` where nothing is served. */
   readonly values: string[]
-  readonly statuses: Status[]
-  readonly servedFrom: ServedFrom[]
   readonly freshnessMs: (number | null)[]
-  readonly eventAt: (Micros | null)[]
-  readonly oldestInputAt: (Micros | null)[]
+  /** Where the values' times are told. */
+  readonly sources: (Found | StoredValue)[]
+  /** Undefined: each is fresh. */
+  statuses: Status[] | undefined
+  /** Undefined: each is from the online store. */
+  servedFrom: ServedFrom[] | undefined
   /** Undefined when no feature of the row failed. */
   errors: (FabraError | undefined)[] | undefined
 }
@@ -34,26 +36,27 @@ export interface Found {
 export function emptyResult(size: number): RowResult {
   return {
     values: new Array(size),
-    statuses: new Array(size),
-    servedFrom: new Array(size),
     freshnessMs: new Array(size),
-    eventAt: new Array(size),
-    oldestInputAt: new Array(size),
+    sources: new Array(size),
+    statuses: undefined,
+    servedFrom: undefined,
     errors: undefined,
   }
 }
 
 /** Spread what was found for a feature over the refs that name its columns. */
 export function fill(group: PlanGroup, feature: number, result: RowResult, found: Found, now: Micros): void {
+  const size = result.values.length
+  result.statuses ??= new Array<Status>(size).fill('fresh')
+  result.servedFrom ??= new Array<ServedFrom>(size).fill('online')
   for (const { ref, column } of group.targets[feature] ?? []) {
     result.values[ref] = found.texts?.[column] ?? 'null'
+    result.freshnessMs[ref] = found.eventAt === null ? null : ageMs(found.eventAt, now)
+    result.sources[ref] = found
     result.statuses[ref] = found.status
     result.servedFrom[ref] = found.servedFrom
-    result.freshnessMs[ref] = found.eventAt === null ? null : ageMs(found.eventAt, now)
-    result.eventAt[ref] = found.eventAt
-    result.oldestInputAt[ref] = found.oldestInputAt
     if (found.error) {
-      result.errors ??= new Array(result.values.length).fill(undefined)
+      result.errors ??= new Array(size).fill(undefined)
       result.errors[ref] = found.error
     }
   }
@@ -66,10 +69,7 @@ export function fillFresh(group: PlanGroup, feature: number, result: RowResult, 
   for (let t = 0; t < targets.length; t++) {
     const { ref, column } = targets[t] as PlanTarget
     result.values[ref] = stored.texts?.[column] ?? 'null'
-    result.statuses[ref] = 'fresh'
-    result.servedFrom[ref] = 'online'
     result.freshnessMs[ref] = age
-    result.eventAt[ref] = stored.eventAt
-    result.oldestInputAt[ref] = stored.oldestInputAt
+    result.sources[ref] = stored
   }
 }

@@ -158,15 +158,18 @@ export async function openBench(written: WrittenBench, shared?: BenchStores): Pr
         options,
       )
       return results.map((result) =>
-        result.statuses.map((status, i) => ({
-          value: status === 'missing' || status === 'error' ? undefined : JSON.parse(result.values[i] ?? ''),
-          status,
-          servedFrom: result.servedFrom[i] ?? null,
-          ageMs: result.freshnessMs[i] ?? null,
-          eventAt: result.eventAt[i] ?? null,
-          oldestInputAt: result.oldestInputAt[i] ?? null,
-          error: result.errors?.[i],
-        })),
+        result.sources.map((source, i) => {
+          const status = result.statuses?.[i] ?? 'fresh'
+          return {
+            value: status === 'missing' || status === 'error' ? undefined : JSON.parse(result.values[i] ?? ''),
+            status,
+            servedFrom: (result.servedFrom ? result.servedFrom[i] : 'online') ?? null,
+            ageMs: result.freshnessMs[i] ?? null,
+            eventAt: source.eventAt,
+            oldestInputAt: source.oldestInputAt,
+            error: result.errors?.[i],
+          }
+        }),
       )
     },
     async push(name, key, value, eventAt = clock.now()) {

@@ -54,12 +54,13 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
 
 /** `"value":…,"status":…` and the rest: what every answer about one feature says. */
 export function valueFieldsJson(plan: Plan, result: RowResult): string {
-  const [status] = result.statuses
+  const { statuses, servedFrom } = result
+  const [source] = result.sources
+  const status = statuses?.[0]
   const value = wholeValue(plan, result.values, status === 'missing' || status === 'error')
-  const eventAt = result.eventAt[0] ?? null
-  const oldest = result.oldestInputAt[0] ?? null
-  const [servedFrom = null] = result.servedFrom
-  const how = servedFrom === 'online' && status === 'fresh' ? FRESH_ONLINE : howJson(status, servedFrom)
+  const eventAt = source?.eventAt ?? null
+  const oldest = source?.oldestInputAt ?? null
+  const how = statuses && servedFrom ? howJson(statuses[0], servedFrom[0] ?? null) : FRESH_ONLINE
   const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
   const derived = oldest === null ? '' : `,"oldest_input_timestamp":"${formatTime(oldest)}"`
   return `"value":${value},${how},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
@@ -129,17 +130,16 @@ function batchJson(plan: Plan, rows: readonly PlanRow[], results: readonly RowRe
     result.errors?.forEach((error, i) => {
       if (error) errors.push({ row: r, feature: plan.refs[i]?.name, ...errorJson(error) })
     })
-    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.values.join(',')}],"statuses":${wordsJson(result.statuses)},"served_from":${wordsJson(result.servedFrom)},"freshness_ms":${JSON.stringify(result.freshnessMs)}}`
+    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.values.join(',')}],${howAllJson(plan, result)}}`
   })
   const explained = errors.length === 0 ? '' : `,"errors":${JSON.stringify(errors)}`
   return `{"features":${plan.namesJson},"results":[${parts.join(',')}]${explained}}\n`
 }
 
-/** Nearly always all words of a row are the same one: saying it again costs a tenth of writing each. They need no escaping. */
-function wordsJson(words: readonly (string | null)[]): string {
-  const [first] = words
-  if (typeof first !== 'string' || words.some((word) => word !== first)) return JSON.stringify(words)
-  return `[${`"${first}",`.repeat(words.length - 1)}"${first}"]`
+/** The words need no escaping. */
+function howAllJson({ freshJson }: Plan, { statuses, servedFrom, freshnessMs }: RowResult): string {
+  if (!statuses || !servedFrom) return `${freshJson},"freshness_ms":[${freshnessMs.join(',')}]`
+  return `"statuses":${JSON.stringify(statuses)},"served_from":${JSON.stringify(servedFrom)},"freshness_ms":${JSON.stringify(freshnessMs)}`
 }
 
 /** How a feature's refresh reads in the catalogue. */

@@ -37,15 +37,16 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
   }
 
   return {
-    async read(entity, keys, fields) {
+    read(entity, keys, fields) {
       if (keys.length === 0 || fields.length === 0) return keys.map(() => [])
       const layout = layoutFor(fields)
       const hashes = new Array<string>(keys.length)
       for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
-      const found = await connection.readHashes(hashes, layout.buckets)
-      const rows: (readonly (StoredValue | undefined)[])[] = new Array(keys.length)
-      for (let k = 0; k < keys.length; k++) rows[k] = decoded(layout, hashes[k] as string, found[k] ?? [])
-      return rows
+      return connection.readHashes(hashes, layout.buckets).then((found) => {
+        const rows: (readonly (StoredValue | undefined)[])[] = new Array(keys.length)
+        for (let k = 0; k < keys.length; k++) rows[k] = decoded(layout, hashes[k] as string, found[k] ?? [])
+        return rows
+      })
     },
     async write(writes) {
       const refused: number[] = []
