@@ -26,12 +26,13 @@ test('finds what a map would find, whatever was added and dropped before', () =>
   )
 })
 
+// So many that some of them share a hash.
 test('holds many keys that differ in one place only', () => {
-  const texts = Array.from({ length: 50_000 }, (_, i) => `${'x'.repeat(20)}${i.toString().padStart(6, '0')}${'y'.repeat(20)}`)
+  const texts = Array.from({ length: 300_000 }, (_, i) => `${'x'.repeat(20)}${i.toString().padStart(6, '0')}${'y'.repeat(20)}`)
   const index = new KeyIndex((row) => texts[row])
   for (const [row, text] of texts.entries()) index.add(text, row)
   for (const [row, text] of texts.entries()) if (row % 3 === 0) expect(index.drop(text)).toBe(row)
   const found = texts.map((text) => index.of(text))
   expect(found).toEqual(texts.map((_, row) => (row % 3 === 0 ? undefined : row)))
-  expect(index.size).toBe(33_333)
+  expect(index.size).toBe(200_000)
 })

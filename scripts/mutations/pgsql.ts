@@ -31,7 +31,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: LEAKS, file: 'src/store/postgres/source-store.ts' },
     {
-      'a parameter of db may say now': ['      await refuseTimeWords(text, parameters)\n', ''],
+      'a parameter of db may say now': ['    await refuseTimeWords(text, parameters)\n', ''],
       'anything is run': ['      readStatement(tree)\n      return tree', '      return tree'],
     },
   ),

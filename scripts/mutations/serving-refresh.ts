@@ -56,16 +56,27 @@ export const mutations: readonly Mutation[] = [
     { suite: REFRESHING, file: 'src/compute/computations.ts' },
     {
       'a failure overwrites a good value': [
-        "if (computed.kind === 'error') pauseKey(lane, flight.id, computed.error)",
-        "if (computed.kind === 'error') kept.push({ key: flight.key, inputs: undefined, computed: { kind: 'missing' }, asOf })",
+        'if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
+        "kept.push({ key, inputs: undefined, computed: computed.kind === 'error' ? { kind: 'missing' } : computed, asOf })",
       ],
-      'readers do not join a refresh': ['      all.set(flight.id, flight)\n', ''],
-      'a refresh whose answers are lost has not failed': ['mustStore && unstored', 'false && unstored'],
+      'readers do not join a refresh': [
+        '      const flight = sweep.flight(id)\n',
+        '      const flight = undefined as Flight | undefined\n',
+      ],
+      'a refresh whose answers are lost has not failed': [
+        'sweep.land(await store(lane.feature, kept, null))',
+        'await store(lane.feature, kept, null)\n      sweep.land(undefined)',
+      ],
     },
   ),
   ...mistakes(
     { suite: 'test/serving/store-down.test.ts', file: 'src/compute/computations.ts' },
-    { 'a computed value that cannot be kept is not served': ['mustStore && unstored', 'unstored'] },
+    {
+      'a computed value that cannot be kept is not served': [
+        'await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
+        'if (await store(lane.feature, kept, 1_000)) landing.fill(failed(lane.feature))',
+      ],
+    },
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/refresh/active-keys.ts' },

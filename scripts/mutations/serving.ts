@@ -126,15 +126,14 @@ export const mutations: readonly Mutation[] = [
       'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
       'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
       'pauses have no jitter': ['(0.5 + random() / 2)', '1'],
-      'a success does not end the pause': ['        lane.pauses.delete(flight.id)\n', ''],
+      'a success does not end the pause': ['    if (lane.pauses.size > 0) lane.pauses.delete(id)\n', ''],
       'one failing key makes all rest': ['const pause = lane.pauses.get(id)', 'const pause = lane.pauses.values().next().value'],
       'each row is a question of its own': ['isSql ? MAX_BATCH_ROWS : 1', '1'],
       'statements of one feature run without limit': ['lane.batches >= MAX_BATCHES', 'lane.batches >= 1_000'],
       'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
-      'readers join what a refresh has computed already': ['!flight.computed && ', ''],
       'a large refresh refuses readers of other keys': [
         'lane.waiting.size + lane.running.size >= MAX_FLIGHTS',
-        'lane.waiting.size + lane.running.size + [...lane.refreshing].reduce((sum, all) => sum + all.size, 0) >= MAX_FLIGHTS',
+        'lane.waiting.size + lane.running.size + [...lane.sweeps].reduce((sum, { length }) => sum + length, 0) >= MAX_FLIGHTS',
       ],
       'any number may wait': ['lane.waiting.size + lane.running.size >= MAX_FLIGHTS', 'lane.waiting.size < 0'],
       'who waits behind others has no deadline': ['flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)', ''],
@@ -143,6 +142,22 @@ export const mutations: readonly Mutation[] = [
         'flownOf(joined)',
       ],
       'a computation that hangs is waited for': ['}, timeoutMs + GRACE_MS)', '}, timeoutMs + 600_000)'],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: 'src/compute/sweep.ts' },
+    {
+      'readers join what a refresh has computed already': ['|| row < this.landed', ''],
+      'a refresh keeps what was forgotten meanwhile': ['this.asked.get(row)?.isForgotten === true', 'this.asked.size < 0'],
+      'who joins a refresh is never told': ['    flight.waiting?.resolve({ computed, asOf: this.asOf })\n', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/key-index.test.ts', file: 'src/key-index.ts' },
+    {
+      'a dropped key hides those behind it': ['if (row === FREE) return undefined', 'if (row <= FREE) return undefined'],
+      'equal hashes are equal keys': [' && this.textOf(row - 1) === text', ''],
+      'keys are lost when their number grows': ['if (row > FREE) look(', 'if (row > FREE + 1) look('],
     },
   ),
   ...mistakes(
@@ -191,7 +206,7 @@ export const mutations: readonly Mutation[] = [
       'a cycle is not told': ['      if (part) refuseCycle(part, from.chain)\n', ''],
       'a part that fails is a missing one': ['      if (error) throw error\n', ''],
       'a missing part is nought': ['return { text: undefined, eventAt: null }', "return { text: '0', eventAt: null }"],
-      'a part’s own oldest part is forgotten': ['result.oldestInputAt[0] ?? result.eventAt[0]', 'result.eventAt[0]'],
+      'a part’s own oldest part is forgotten': ['source.oldestInputAt ?? source.eventAt', 'source.eventAt'],
     },
   ),
   ...mistakes(

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createComputations } from '../../src/compute/computations.ts'
+import type { EntityKey } from '../../src/definition/entity-key.ts'
 import type { Feature } from '../../src/definition/model.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, failure, hang } from '../support/programmable-executor.ts'
@@ -276,6 +277,26 @@ describe('micro-batching', () => {
     expect(await joined).toMatchObject({ computed: { kind: 'value' } })
     expect((await refreshed)(599)).toMatchObject({ computed: { kind: 'value' } })
     expect(programme.count('f')).toBe(601)
+  })
+
+  test('of a refresh, a key that is forgotten meanwhile is not kept, and nobody joins it', async () => {
+    const { programme, registry } = await open({ features: { f: {} } })
+    const feature = registry.features.get('f') as Feature
+    const release = Promise.withResolvers<void>()
+    programme.set('f', () => release.promise.then(() => 1))
+    const kept: string[] = []
+    const onComputed = (_: Feature, answers: readonly { readonly key: EntityKey }[]) => {
+      kept.push(...answers.map(({ key }) => key.encoded))
+    }
+    const { executor } = programme
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed, shared: null })
+    const refreshed = computations.computeAll(feature, times(3, keyOf), 600_000)
+    while (programme.count('f') < 3) await settle()
+    computations.forget(feature, keyOf(1))
+    expect(await computations.underway(feature, times(3, keyOf))).toEqual([true, false, true])
+    release.resolve()
+    expect((await refreshed)(1)).toMatchObject({ computed: { kind: 'value' } })
+    expect(kept).toEqual([keyOf(0).encoded, keyOf(2).encoded])
   })
 
   test('duplicates of a row are computed once and answered each', async () => {
