@@ -8,6 +8,17 @@ export interface List<Item> extends Iterable<Item> {
   at(index: number): Item | undefined
 }
 
+/** Items that are made of others each time somebody asks: nobody holds them all. */
+export function mapped<From, To>(list: List<From>, make: (from: From) => To): List<To> {
+  return {
+    length: list.length,
+    at: (index) => (index >= 0 && index < list.length ? make(list.at(index) as From) : undefined),
+    *[Symbol.iterator]() {
+      for (const item of list) yield make(item)
+    },
+  }
+}
+
 /**
  * A list that may hold a million items. It lies in pieces: the collector looks at an array as a whole, which takes 60 ms for a million items
  * while requests wait, and one that grows is moved as a whole.

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { LongList } from '../src/long-list.ts'
+import { LongList, mapped } from '../src/long-list.ts'
 
 test.each([0, 1, 4_095, 4_096, 4_097, 20_000])('a list of %d items is like an array', (length) => {
   const list = new LongList<number>()
@@ -22,4 +22,12 @@ test.each([0, 1, 4_096, 4_097])('%d items may be the same at first', (length) =>
   expect([...list]).toEqual(new Array(length).fill('a'))
   list.push('b')
   expect([list.length, list.at(length)]).toEqual([length + 1, 'b'])
+})
+
+test('items made of others are there as often as somebody asks', () => {
+  const list = new LongList<number>()
+  for (let i = 0; i < 5_000; i++) list.push(i)
+  const texts = mapped(list, (i) => `u${i}`)
+  expect([texts.length, texts.at(0), texts.at(4_999), texts.at(5_000), texts.at(-1)]).toEqual([5_000, 'u0', 'u4999', undefined, undefined])
+  expect([...texts]).toEqual(Array.from({ length: 5_000 }, (_, i) => `u${i}`))
 })

@@ -135,7 +135,7 @@ export function createComputations(options: ComputationsOptions): Computations {
 
   async function computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(place: number) => Flown> {
     const lane = laneOf(feature)
-    const sweep = new Sweep(feature, timeoutMs)
+    const sweep = new Sweep(feature, keys, timeoutMs)
     /** Of the keys that are in flight already, by their places. */
     const joined = new Map<number, Flight>()
     /** Where the others are in the sweep. */
@@ -149,7 +149,7 @@ export function createComputations(options: ComputationsOptions): Computations {
         if (flight) joined.set(place, flight)
         else {
           rows[place] = sweep.length
-          sweep.add(key)
+          sweep.add(key, place)
         }
         place++
       })

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
-import { type EntityKey, entityKey } from '../definition/entity-key.ts'
+import { decodeKey, type EntityKey, entityKey } from '../definition/entity-key.ts'
 import type { Entity, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { KeyIndex } from '../key-index.ts'
-import { type List, LongList } from '../long-list.ts'
+import { type List, LongList, mapped } from '../long-list.ts'
 import type { DbResult, RowReader } from './db.ts'
 
 const TIMEOUT_MS = 30_000
@@ -16,8 +16,8 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const entity = options.registry.entities.get(name)
     if (!entity || entity.keys === null) return undefined
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const keys = new LongList<EntityKey>()
-    const seen = new KeyIndex((row) => keys.at(row)?.encoded)
+    const encoded = new LongList<string>()
+    const seen = new KeyIndex((row) => encoded.at(row))
     await options.db.read(entity.keys, { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS }, (result) => {
       const columns = keyColumns(entity, result)
       for (const row of result.rows) {
@@ -26,11 +26,11 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
           columns.map((column) => row[column]),
         )
         if (seen.of(key.encoded) !== undefined) continue
-        seen.add(key.encoded, keys.length)
-        keys.push(key)
+        seen.add(key.encoded, encoded.length)
+        encoded.push(key.encoded)
       }
     })
-    return keys
+    return mapped(encoded, (text) => decodeKey(entity, text))
   }
 }
 

@@ -72,7 +72,11 @@ export function createDb(parts: DbParts): Db & RowReader {
     async read(sql, at, take) {
       const { statement, bound } = await bind(sql, [], at)
       const takeRows: TakeRows = (rows, columns) =>
-        take({ columns: columns.map((column) => column.name), rows: rows.map((row) => plainRow(row, columns)) })
+        // Texts are what they are: the keys of an entity may be millions.
+        take({
+          columns: columns.map((column) => column.name),
+          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
+        })
       try {
         await parts.sourceStore.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
       } catch (error) {

@@ -21,36 +21,39 @@ export class Sweep implements ComputeRows {
   readonly timeoutMs: number
   /** The start of the computation; set when it departs. */
   asOf: Micros = 0
-  private readonly keys = new LongList<EntityKey>()
-  private readonly index = new KeyIndex((row) => this.keys.at(row)?.encoded)
+  private readonly all: List<EntityKey>
+  /** Of the rows, among all keys. */
+  private readonly places = new LongList<number>()
+  private readonly index = new KeyIndex((row) => this.key(row).encoded)
   private readonly asked = new Map<number, Flight>()
   private answers: List<Computed> = []
   /** Why the answers of a lot could not be kept. */
   private readonly unstored: (FabraError | undefined)[] = []
   private landed = 0
 
-  constructor(feature: Feature, timeoutMs: number) {
+  /** @param all Keys of which some are added. */
+  constructor(feature: Feature, all: List<EntityKey>, timeoutMs: number) {
     this.feature = feature
+    this.all = all
     this.timeoutMs = timeoutMs
   }
 
   get length(): number {
-    return this.keys.length
+    return this.places.length
   }
 
   /** Each key once. */
-  add(key: EntityKey): void {
-    this.index.add(key.encoded, this.keys.length)
-    this.keys.push(key)
+  add({ encoded }: EntityKey, place: number): void {
+    this.index.add(encoded, this.places.length)
+    this.places.push(place)
   }
 
   at(row: number): ComputeRow | undefined {
-    const key = this.keys.at(row)
-    return key && { key, asOf: this.asOf }
+    return row < this.length ? { key: this.key(row), asOf: this.asOf } : undefined
   }
 
   key(row: number): EntityKey {
-    return this.keys.at(row) as EntityKey
+    return this.all.at(this.places.at(row) as number) as EntityKey
   }
 
   /** What somebody joins; undefined for a key that has landed or is not part of it. */

@@ -3,7 +3,7 @@ import type { Computations } from '../compute/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { type List, LongList } from '../long-list.ts'
+import { type List, LongList, mapped } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createPace, inSteps } from '../pace.ts'
 import type { OnlineStore, StoredValue } from '../store/online-store.ts'
@@ -65,7 +65,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   async function runBatch(record: Run, feature: Feature, { keys, from, to }: Batch, before: Micros | null): Promise<void> {
-    const due = new LongList<EntityKey>()
+    /** Their places among all keys. */
+    const due = new LongList<number>()
     const old = new LongList<StoredValue['texts'] | undefined>()
     const fields = [fieldOf(feature)]
     const pace = createPace()
@@ -80,13 +81,17 @@ export function createRefresher(options: RefresherOptions): Refresher {
         if (before !== null && value && value.eventAt >= before) return
         // Forgotten since the run began: nobody has asked for it again.
         if ((forgottenAt(feature.entity, key.encoded) ?? Number.NEGATIVE_INFINITY) >= record.startedAt) return
-        due.push(key)
+        due.push(at + i)
         old.push(value?.texts)
       })
     }
     record.keys += due.length
     if (due.length === 0) return
-    const flown = await computations.computeAll(feature, due, timeoutMs(feature))
+    const flown = await computations.computeAll(
+      feature,
+      mapped(due, (place) => keys.at(place) as EntityKey),
+      timeoutMs(feature),
+    )
     let place = 0
     await inSteps(old, (before) => {
       const { computed } = flown(place++)

@@ -9,6 +9,9 @@ import { appendRows, toParameter, typeName } from './values.ts'
 /** How often a running statement is told again to stop: an interrupt that comes before the engine has begun is forgotten by it. */
 const INTERRUPT_EVERY_MS = 10
 
+/** Rows converted without a look at the clock. */
+const LOT = 500
+
 /** One connection with deadlines. Runs one statement at a time; the pool sees to that. */
 export interface Session {
   readonly connection: DuckDBConnection
@@ -177,16 +180,16 @@ function bind(prepared: DuckDBPreparedStatement, parameters: readonly SqlValue[]
 
 async function toRows(result: DuckDBMaterializedResult): Promise<ResultRows> {
   const rows: SqlValue[][] = []
-  await eachChunk(result, (chunk) => appendRows(chunk, rows))
+  await eachLot(result, (chunk, from, to) => appendRows(chunk, rows, from, to))
   return { columns: columnsOf(result), rows }
 }
 
 async function takeRows(result: DuckDBMaterializedResult, take: TakeRows): Promise<void> {
   const columns = columnsOf(result)
   if (result.chunkCount === 0) take([], columns)
-  await eachChunk(result, (chunk) => {
+  await eachLot(result, (chunk, from, to) => {
     const rows: SqlValue[][] = []
-    appendRows(chunk, rows)
+    appendRows(chunk, rows, from, to)
     take(rows, columns)
   })
 }
@@ -195,12 +198,16 @@ function columnsOf(result: DuckDBMaterializedResult): ResultRows['columns'] {
   return Array.from({ length: result.columnCount }, (_, i) => ({ name: result.columnName(i), type: typeName(result.columnType(i)) }))
 }
 
-async function eachChunk(result: DuckDBMaterializedResult, look: (chunk: DuckDBDataChunk) => void): Promise<void> {
+/** All rows, some at a time, and others get their turn in between. */
+async function eachLot(result: DuckDBMaterializedResult, look: (chunk: DuckDBDataChunk, from: number, to: number) => void): Promise<void> {
   const pace = createPace()
   for (let i = 0; i < result.chunkCount; i++) {
-    const wait = pace()
-    if (wait) await wait
-    look(result.getChunk(i))
+    const chunk = result.getChunk(i)
+    for (let from = 0; from < chunk.rowCount; from += LOT) {
+      const wait = pace()
+      if (wait) await wait
+      look(chunk, from, Math.min(from + LOT, chunk.rowCount))
+    }
   }
 }
 

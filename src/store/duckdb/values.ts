@@ -24,15 +24,15 @@ export function typeName(type: DuckDBType): string {
   return type.alias?.toUpperCase() ?? type.toString()
 }
 
-/** Rows of one chunk, appended to `rows`. Converters are chosen once per column, not per value. */
-export function appendRows(chunk: DuckDBDataChunk, rows: SqlValue[][]): void {
-  const first = rows.length
-  const { columnCount, rowCount } = chunk
-  for (let row = 0; row < rowCount; row++) rows.push(new Array<SqlValue>(columnCount).fill(null))
+/** Rows of one chunk, appended to `rows`: all, or those of a range. Converters are chosen once per column, not per value. */
+export function appendRows(chunk: DuckDBDataChunk, rows: SqlValue[][], from = 0, to = chunk.rowCount): void {
+  const first = rows.length - from
+  const { columnCount } = chunk
+  for (let row = from; row < to; row++) rows.push(new Array<SqlValue>(columnCount).fill(null))
   for (let column = 0; column < columnCount; column++) {
     const vector = chunk.getColumnVector(column)
     const convert = converter(vector.type)
-    for (let row = 0; row < rowCount; row++) {
+    for (let row = from; row < to; row++) {
       const value: DuckDBValue = vector.getItem(row)
       const target = rows[first + row]
       if (value !== null && target) target[column] = convert(value)
