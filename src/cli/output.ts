@@ -2,6 +2,11 @@ import { InvalidDefinitions, problemText } from '../definition/problems.ts'
 import { FabraError } from '../errors.ts'
 import type { CliContext } from './context.ts'
 
+/** `1 row`, `2 rows`. */
+export function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}
+
 /** One error, for people on stderr or as JSON on stdout. A bug shows its stack: there is no server log to look at. */
 export function printError(error: unknown, context: CliContext): void {
   if (context.json) {

@@ -1,11 +1,15 @@
-import { expect, test } from 'bun:test'
+import { afterAll, expect, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
 import { openDatabase } from '../../src/store/duckdb/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
+import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore, StoredWrite } from '../../src/store/online-store.ts'
 import { createOwedWrites } from '../../src/store/owed-writes.ts'
 import { movableClock } from '../support/clock.ts'
+
+const opened: OfflineStore[] = []
+afterAll(() => Promise.all(opened.map((store) => store.close())))
 
 async function bench(maxOwed: number) {
   const memory = createMemoryOnlineStore()
@@ -15,6 +19,7 @@ async function bench(maxOwed: number) {
     write: (rows) => (down.is ? Promise.reject(new FabraError('store_unavailable', 'down')) : memory.write(rows)),
   }
   const offline = createDuckdbOfflineStore(await openDatabase({ file: ':memory:' }))
+  opened.push(offline)
   const clock = movableClock(1_000_000)
   const owed = createOwedWrites({ online, offline, clock, writer: 'me', maxOwed })
   const filled: string[][] = []

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Feature } from '../../src/definition/model.ts'
@@ -12,10 +12,14 @@ import { movableClock } from '../support/clock.ts'
 import { feature, User } from '../support/stored-definitions.ts'
 
 const MINUTE = 60e6
+const opened: OfflineStore[] = []
+afterAll(() => Promise.all(opened.map((store) => store.close())))
+
 /** Real stores; `fail(n)` makes the next n commits fail. */
 async function bench(options: Partial<RecorderOptions> = {}) {
   const online = createMemoryOnlineStore()
   const duckdb = createDuckdbOfflineStore(await openDatabase({ file: ':memory:' }))
+  opened.push(duckdb)
   let failing = 0
   const batches: number[] = []
   const offline: OfflineStore = {

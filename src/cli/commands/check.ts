@@ -5,6 +5,7 @@ import { byPlace, problemText } from '../../definition/problems.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
+import { counted } from '../output.ts'
 
 const HELP = `
 Examples:
@@ -67,10 +68,10 @@ function asText({ registry, problems, warnings }: Findings, cwd: string): string
     ...problems.map((problem) => problemText(problem, cwd)),
     ...warnings.map((warning) => `warning ${problemText(warning, cwd)}`),
   ]
-  const size = `${count(registry.features.size, 'feature')}, ${count(registry.sources.size, 'source')}, no problems`
+  const size = `${counted(registry.features.size, 'feature')}, ${counted(registry.sources.size, 'source')}, no problems`
   const summary = [
-    problems.length === 0 ? size : count(problems.length, 'problem'),
-    ...(warnings.length === 0 ? [] : [count(warnings.length, 'warning')]),
+    problems.length === 0 ? size : counted(problems.length, 'problem'),
+    ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')]),
   ]
   return `${[...told, summary.join(', ')].join('\n\n')}\n`
 }
@@ -82,8 +83,4 @@ function asJson({ registry, problems, warnings }: Findings): string {
 
 function flat({ place, subject, message, hint }: Problem): object {
   return { file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null, subject, message, hint }
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`
 }

@@ -7,6 +7,7 @@ import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
+import { counted } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { jsonRows, type PushTarget, pushedRow } from '../pushed-rows.ts'
 import type { CliProcess } from '../run.ts'
@@ -94,7 +95,7 @@ interface Receipt {
 
 function told(sent: number, { accepted, duplicates, fenced }: Receipt): string {
   const more = [...(duplicates > 0 ? [`${duplicates} known already`] : []), ...(fenced > 0 ? [`${fenced} of forgotten keys dropped`] : [])]
-  return `Pushed ${sent} ${sent === 1 ? 'row' : 'rows'}: ${[`${accepted} new`, ...more].join(', ')}.`
+  return `Pushed ${counted(sent, 'row')}: ${[`${accepted} new`, ...more].join(', ')}.`
 }
 
 async function send(client: Client, feature: string, rows: readonly unknown[], at: { name: string; before: number }): Promise<Receipt> {

@@ -7,7 +7,7 @@ import { type Command, Option } from 'commander'
 import { FabraError } from '../../errors.ts'
 import { connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
-import { table } from '../output.ts'
+import { counted, table } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import type { CliProcess } from '../run.ts'
 
@@ -110,7 +110,7 @@ async function explain(labels: string | undefined, options: TrainOptions, contex
     if (context.json) return context.stdout(`${JSON.stringify(told)}\n`)
     const rows = told.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
     context.stdout(table([['feature', 'method', 'how', 'why'], ...rows]))
-    if (told.rows !== null) context.stderr(`${told.rows} rows\n`)
+    if (told.rows !== null) context.stderr(`${counted(told.rows, 'row')}\n`)
   } finally {
     await client.close()
   }
@@ -258,7 +258,7 @@ function tell(report: Report, path: string, options: TrainOptions, context: CliC
     const all = report.rows * report.features.length
     context.stderr(`${number(report.resumed)} of ${number(all)} values were there from a run that was interrupted\n`)
   }
-  context.stderr(`${report.rows} rows\n`)
+  context.stderr(`${counted(report.rows, 'row')}\n`)
   context.stdout(`${path}\n`)
 }
 
