@@ -180,7 +180,7 @@ class Batch {
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
     const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
-    this.fail(new SqlError('timeout', 'Not run.', null), 0, this.rows.length)
+    // Each piece has answered all of its rows, whatever came of it.
     return this.answers as LongList<Computed>
   }
 

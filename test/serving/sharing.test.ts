@@ -253,6 +253,7 @@ describe('micro-batching', () => {
     const { executor } = programme
     const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined, shared: null })
     void computations.computeAll(feature, times(100_000, keyOf), 600_000)
+    while (programme.count('f') < 100_000) await settle()
     const asked = computations.compute({ feature, key: keyOf(100_000), chain: [], timeoutMs: 600_000 })
     expect(await Promise.race([asked, settle().then(() => 'it waits')])).toBe('it waits')
   })
