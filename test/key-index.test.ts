@@ -27,11 +27,11 @@ test('finds what a map would find, whatever was added and dropped before', () =>
 })
 
 // So many that some of them share a hash.
-test('holds many keys that differ in one place only', () => {
-  const texts = Array.from({ length: 300_000 }, (_, i) => `${'x'.repeat(20)}${i.toString().padStart(6, '0')}${'y'.repeat(20)}`)
+test('holds hundreds of thousands of keys, and each is found as itself', () => {
+  const texts = Array.from({ length: 300_000 }, () => crypto.randomUUID())
   const index = new KeyIndex((row) => texts[row])
   for (const [row, text] of texts.entries()) index.add(text, row)
-  for (const [row, text] of texts.entries()) if (row % 3 === 0) expect(index.drop(text)).toBe(row)
+  for (const [row, text] of texts.entries()) if (row % 3 === 0 && index.drop(text) !== row) throw new Error(`${text} is not in row ${row}.`)
   const found = texts.map((text) => index.of(text))
   expect(found).toEqual(texts.map((_, row) => (row % 3 === 0 ? undefined : row)))
   expect(index.size).toBe(200_000)
