@@ -208,8 +208,9 @@ describe('of two processes', () => {
     const [a, b] = await two({ f: {} })
     const release = Promise.withResolvers<number>()
     a.programme.set('f', () => release.promise)
-    b.programme.set('f', () => 2)
     const failing = a.read('f')
+    // Not before the first has been told: what this one finds is a last good value for it.
+    b.programme.set('f', () => failing.then(() => 2))
     await until('the claim', 5_000, async () => ((await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]).length || undefined)
     const other = b.read('f')
     release.reject(failure('feature_failed'))

@@ -123,6 +123,7 @@ interface SocketOptions {
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
+  const within = createDeadlines(options.timeoutMs)
   const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
   let timeouts = 0
@@ -166,7 +167,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
     async ask(question) {
       if (closed || probe !== undefined) throw unavailable(failure ?? 'The connection is closed.')
       try {
-        const answer = await withDeadline(question(client), options.timeoutMs)
+        const answer = await within(question(client))
         timeouts = 0
         return answer
       } catch (error) {
@@ -236,10 +237,52 @@ function firstConnection(client: Redis | Cluster, limitMs: number): Promise<void
 }
 
 /** A cluster asks again by itself, each time with a timeout of its own: here the whole has one. */
-function withDeadline<Answer>(asked: Promise<Answer>, timeoutMs: number): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  // A process that was busy for long finds the timer due before it has looked at the socket: what lies there counts.
-  const timer = setTimeout(() => setTimeout(() => reject(new Error('Command timed out')), LATE_LOOK_MS), timeoutMs)
-  asked.then(resolve, reject).finally(() => clearTimeout(timer))
-  return promise
+type Within = <Answer>(asked: Promise<Answer>) => Promise<Answer>
+
+interface Waiting {
+  readonly dueAt: number
+  /** Undefined: it has its answer, of which nothing is held here. */
+  fail: ((error: Error) => void) | undefined
+}
+
+/** All that is asked has the same time, so one timer watches the oldest: one for each is a tenth of what a lot of few reads costs. */
+function createDeadlines(timeoutMs: number): Within {
+  const waiting: Waiting[] = []
+  let timer: Timer | undefined
+
+  /** A process that was busy for long finds the timer due before it has looked at the socket: what lies there counts. */
+  function watch(oldest: Waiting): void {
+    timer = setTimeout(() => setTimeout(end, LATE_LOOK_MS).unref(), Math.max(0, oldest.dueAt - performance.now())).unref()
+  }
+
+  function end(): void {
+    timer = undefined
+    const now = performance.now() - LATE_LOOK_MS
+    let over = 0
+    for (const one of waiting) {
+      if (one.fail && one.dueAt > now) break
+      one.fail?.(new Error('Command timed out'))
+      over++
+    }
+    waiting.splice(0, over)
+    const [oldest] = waiting
+    if (oldest) watch(oldest)
+  }
+
+  return (asked) =>
+    new Promise((resolve, reject) => {
+      const one: Waiting = { dueAt: performance.now() + timeoutMs, fail: reject }
+      waiting.push(one)
+      if (timer === undefined) watch(one)
+      asked.then(
+        (answer) => {
+          one.fail = undefined
+          resolve(answer)
+        },
+        (error) => {
+          one.fail = undefined
+          reject(error)
+        },
+      )
+    })
 }

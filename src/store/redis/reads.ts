@@ -130,7 +130,7 @@ function inOneWrite(client: Redis, lot: readonly Ask[], wireOf: (fields: readonl
     const { head, tail } = wireOf(fields)
     for (const key of keys) {
       const place = unanswered++
-      const command = new Command('hmget', [key, ...fields])
+      const command = new Command('hmget', [key])
       command.isTraced = true
       command.toWritable = () => `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
       command.resolve = (row: Rows[number]) => {
