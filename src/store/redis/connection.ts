@@ -252,15 +252,19 @@ function createDeadlines(timeoutMs: number): Within {
 
   /** A process that was busy for long finds the timer due before it has looked at the socket: what lies there counts. */
   function watch(oldest: Waiting): void {
-    timer = setTimeout(() => setTimeout(end, LATE_LOOK_MS).unref(), Math.max(0, oldest.dueAt - performance.now())).unref()
+    const look = () => {
+      const seenAt = performance.now()
+      setTimeout(end, LATE_LOOK_MS, seenAt).unref()
+    }
+    timer = setTimeout(look, Math.max(0, oldest.dueAt - performance.now())).unref()
   }
 
-  function end(): void {
+  /** Only what was due before the look: the process may have been busy since. */
+  function end(seenAt: number): void {
     timer = undefined
-    const now = performance.now() - LATE_LOOK_MS
     let over = 0
     for (const one of waiting) {
-      if (one.fail && one.dueAt > now) break
+      if (one.fail && one.dueAt > seenAt) break
       one.fail?.(new Error('Command timed out'))
       over++
     }
