@@ -83,30 +83,39 @@ export function createEngine(options: EngineOptions): Engine {
     read: ReadOptions,
     stored: readonly (StoredRows | Promise<StoredRows>)[],
   ): Promise<RowResult[]> {
-    let storeDown = false
-    const found = stored.map((answer, g) => {
-      const group = plan.groups[g] as PlanGroup
-      if (!(answer instanceof Promise)) return answer
-      const keep = (known: StoredRows) => {
-        for (let r = 0; r < rows.length; r++) copies.keep(group.entity.name, rows[r]?.keys[g]?.encoded ?? '', group.fields, known[r] ?? [])
-        return known
-      }
-      return answer.then(keep, () => {
-        storeDown = true
-        return rows.map((row) => copiesOf(group, row.keys[g] as EntityKey))
+    const [only] = stored
+    if (stored.length === 1 && only instanceof Promise) {
+      return only.then(
+        (known) => {
+          keepCopies(plan, 0, rows, known)
+          return serve(plan, rows, read, [known], false)
+        },
+        () => serve(plan, rows, read, [rows.map((row) => copiesOf(plan, 0, row))], true),
+      )
+    }
+    return Promise.allSettled(stored).then((settled) => {
+      const storeDown = settled.some(({ status }) => status === 'rejected')
+      const all = settled.map((one, g) => {
+        if (one.status === 'rejected') return rows.map((row) => copiesOf(plan, g, row))
+        if (stored[g] instanceof Promise) keepCopies(plan, g, rows, one.value)
+        return one.value
       })
+      return serve(plan, rows, read, all, storeDown)
     })
-    const [only] = found
-    return found.length === 1 && only instanceof Promise
-      ? only.then((one) => serve(plan, rows, read, [one], storeDown))
-      : Promise.all(found).then((all) => serve(plan, rows, read, all, storeDown))
+  }
+
+  function keepCopies(plan: Plan, g: number, rows: readonly PlanRow[], known: StoredRows): void {
+    const { entity, fields } = plan.groups[g] as PlanGroup
+    for (let r = 0; r < rows.length; r++) copies.keep(entity.name, rows[r]?.keys[g]?.encoded ?? '', fields, known[r] ?? [])
   }
 
   /** What this process still knows of one key, but for what was forgotten since. */
-  function copiesOf({ entity, fields }: PlanGroup, key: EntityKey): (StoredValue | undefined)[] {
+  function copiesOf(plan: Plan, g: number, row: PlanRow): (StoredValue | undefined)[] {
+    const { entity, fields } = plan.groups[g] as PlanGroup
+    const { encoded } = row.keys[g] as EntityKey
     return fields.map((field) => {
-      const copy = copies.find(entity.name, key.encoded, field)
-      return copy && !hides(entity.name, key.encoded, copy.eventAt) ? copy : undefined
+      const copy = copies.find(entity.name, encoded, field)
+      return copy && !hides(entity.name, encoded, copy.eventAt) ? copy : undefined
     })
   }
 
@@ -138,12 +147,16 @@ export function createEngine(options: EngineOptions): Engine {
             continue
           }
           const found = find(planned, key, row, value, at)
-          if (found instanceof Promise) pending.push(found.then((later) => fill(group, f, result, later, clock.now())))
+          if (found instanceof Promise) pending.push(fillLater(group, f, result, found))
           else fill(group, f, result, found, now)
         }
       }
     }
     return pending.length === 0 ? results : Promise.all(pending).then(() => results)
+  }
+
+  async function fillLater(group: PlanGroup, f: number, result: RowResult, found: Promise<Found>): Promise<void> {
+    fill(group, f, result, await found, clock.now())
   }
 
   function find(planned: PlannedFeature, key: EntityKey, row: PlanRow, stored: StoredValue | undefined, at: At): Found | Promise<Found> {

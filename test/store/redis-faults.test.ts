@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { connect, createServer, type Socket } from 'node:net'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { openRedis, type RedisConnection } from '../../src/store/redis/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
@@ -18,6 +19,40 @@ const outcome = (call: Promise<unknown>) =>
   )
 const worksAgain = (store: OnlineStore) =>
   until('Redis to be usable', LIMIT_MS, () => outcome(write(store)).then((result) => (typeof result === 'string' ? undefined : true)))
+
+/** Connections through this process, which may lose them without a word. */
+async function pathTo(
+  server: TestServer,
+): Promise<AsyncDisposable & { readonly url: string; swallow(): void; insert(bytes: string): void }> {
+  const open = new Set<{ readonly client: Socket; isSwallowed: boolean }>()
+  const listener = createServer((client) => {
+    const connection = { client, isSwallowed: false }
+    open.add(connection)
+    const redis = connect(server.port, '127.0.0.1')
+    client.on('data', (bytes) => void (connection.isSwallowed || redis.write(bytes)))
+    redis.on('data', (bytes) => void (connection.isSwallowed || client.write(bytes)))
+    const end = () => {
+      client.destroy()
+      redis.destroy()
+    }
+    for (const socket of [client, redis]) socket.on('close', end).on('error', end)
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => listener.listen(port, '127.0.0.1', resolve))
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    swallow() {
+      for (const connection of open) connection.isSwallowed = true
+    },
+    insert(bytes) {
+      for (const { client } of open) client.write(bytes)
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { client } of open) client.destroy()
+      listener.close()
+    },
+  }
+}
 
 describe('while redis', () => {
   let server: TestServer
@@ -113,6 +148,40 @@ describe('while redis', () => {
     expect(connection.status()).toBe('ok')
     expect(problems).toEqual([])
     expect(await read(store)).toEqual(value)
+  })
+
+  test('refuses PING to its user, reads and writes work, and work again after it was stalled', async () => {
+    await askRedis(server, 'ACL', 'SETUSER', 'default', '-ping')
+    const own = createRedisOnlineStore(await openRedis({ url: server.url }))
+    expect(await read(own)).toEqual(value)
+    const pid = server.pid() ?? 0
+    process.kill(pid, 'SIGSTOP')
+    const stalled = await Promise.all([read(own), write(own)].map(outcome))
+    process.kill(pid, 'SIGCONT')
+    expect(stalled).toEqual(['store_unavailable', 'store_unavailable'])
+    await worksAgain(own)
+    expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
+    await own.close()
+  })
+
+  test('is no more at the other end of a connection that nobody closed, a new one is made', async () => {
+    await using path = await pathTo(server)
+    const own = createRedisOnlineStore(await openRedis({ url: path.url }))
+    expect(await read(own)).toEqual(value)
+    path.swallow()
+    expect(await outcome(read(own))).toBe('store_unavailable')
+    expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
+    await worksAgain(own)
+    await own.close()
+  })
+
+  test('answers what nobody asked, the reads under way fail and a new connection is made', async () => {
+    await using path = await pathTo(server)
+    const own = createRedisOnlineStore(await openRedis({ url: path.url }))
+    expect(await read(own)).toEqual(value)
+    path.insert(':1\r\n')
+    expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
+    await own.close()
   })
 
   test('closed by us, calls are refused', async () => {

@@ -9,7 +9,9 @@
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
+import { createDeadlines } from './deadlines.ts'
 import { createGate } from './gate.ts'
+import { createLine, type HashRow, type Line } from './line.ts'
 import { createReads } from './reads.ts'
 import type { RedisScript } from './scripts.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
@@ -35,7 +37,7 @@ export interface RedisConnection {
    * Several fields of many hashes in one round trip.
    * @returns bytes by key and field, null where there is none. They are parts of a larger buffer: whoever keeps some copies them.
    */
-  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly (readonly (Buffer | null)[])[]>
+  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly HashRow[]>
   /** @param keys All of one slot, unless `spansSlots`. */
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   /** Any other command whose first argument is its key. */
@@ -55,7 +57,6 @@ const LONGEST_PAUSE_MS = 1_000
 /** In a cluster one timeout says only that one node does not answer: so many in a row, without an answer from another. */
 const TIMEOUTS_UNTIL_CLUSTER_STALLED = 3
 const PROBE_EVERY_MS = 250
-const LATE_LOOK_MS = 20
 
 /**
  * Waits for the first connection, but no longer than one may take: without Redis the process starts all the same.
@@ -65,8 +66,8 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   const { readTimeoutMs = 500, writeTimeoutMs = 2_000, connectTimeoutMs = 1_000 } = opening
   const address = parseRedisUrl(opening.url)
   const onProblem = opening.onProblem ?? (() => undefined)
-  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem })
-  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined })
+  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem, onlyReads: true })
+  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined, onlyReads: false })
   await Promise.all([reader.ready(), writer.ready()])
   const reads = createReads(reader, readTimeoutMs)
   const scripts = createGate(SCRIPTS_AT_ONCE)
@@ -75,9 +76,9 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   return {
     spansSlots: !address.isCluster,
     readHashes: reads,
-    run: (script, keys, args) => scripts.pass(() => write((client) => runScript(client, script, keys, args))),
-    send: (command, key, ...args) => write((client) => client.call(command, key, ...args)),
-    ask: (command, ...args) => write((client) => client.call(command, ...args)),
+    run: (script, keys, args) => scripts.pass(() => write(({ client }) => runScript(client, script, keys, args))),
+    send: (command, key, ...args) => write(({ client }) => client.call(command, key, ...args)),
+    ask: (command, ...args) => write(({ client }) => client.call(command, ...args)),
     isEncrypted: address.tls !== undefined && address.tls !== null,
     status: () => reader.problem() ?? writer.problem() ?? 'ok',
     async close() {
@@ -102,12 +103,23 @@ async function runScript(
   }
 }
 
+/** What a socket is asked through. */
+export interface Lines {
+  readonly client: Redis | Cluster
+  /** All that may be used, where it is there. */
+  readonly line: Line | undefined
+}
+
+type Question<Answer> = (lines: Lines, answered: (answer: Answer) => void, failed: (error: unknown) => void) => void
+
 /** One connection, or one to each node of a cluster. */
 export interface Socket {
   /** Resolves with the first connection, or when it takes too long. */
   ready(): Promise<void>
   /** @throws FabraError store_unavailable */
-  ask<Answer>(question: (client: Redis | Cluster) => Promise<Answer>): Promise<Answer>
+  ask<Answer>(question: (lines: Lines) => Promise<Answer>): Promise<Answer>
+  /** The same without a promise. Tells once: of the answer, or of a FabraError store_unavailable. */
+  pose<Answer>(question: Question<Answer>, answered: (answer: Answer) => void, failed: (error: unknown) => void): void
   /** What is wrong; undefined: nothing. */
   problem(): string | undefined
   /** It has not answered for longer than its timeout. */
@@ -119,32 +131,40 @@ interface SocketOptions {
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
   readonly onProblem: (message: string, cause: unknown) => void
+  /** Nothing but HMGET is asked. */
+  readonly onlyReads: boolean
 }
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
-  const within = createDeadlines(options.timeoutMs)
+  const line =
+    options.onlyReads && client instanceof Redis ? createLine(client, { silentMs: longestSilenceMs(options), onOpen: recover }) : undefined
+  const lines: Lines = { client, line }
+  const deadlines = createDeadlines(options.timeoutMs)
   const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
   let timeouts = 0
   let probe: Timer | undefined
   let closed = false
   let isTold = false
+  const firstNews = Promise.withResolvers<void>()
 
   client.on('error', (error: unknown) => fail(failureOf(error)))
   client.on('close', () => fail('The connection was closed.'))
-  client.on('ready', recover)
+  if (!line) client.on('ready', recover)
 
   function fail(message: string): void {
     if (closed) return
     // Of a series of failures the first says why; what follows is only that there is no connection.
     failure ??= message
+    firstNews.resolve()
     if (isTold) return
     isTold = true
     options.onProblem('Redis cannot be reached; trying again.', new Error(message))
   }
 
   function recover(): void {
+    firstNews.resolve()
     clearInterval(probe)
     probe = undefined
     timeouts = 0
@@ -156,29 +176,45 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   function stall(): void {
     fail(NO_ANSWER)
     if (probe !== undefined) return
-    const ping = () => void client.ping().then(recover, () => undefined)
+    const isAnswer = (error: unknown) => error instanceof Error && error.name === 'ReplyError'
+    const ping = () => (line ? line.ping(recover) : void client.ping().then(recover, (error) => isAnswer(error) && recover()))
     ping()
     probe = setInterval(ping, PROBE_EVERY_MS)
     probe.unref()
   }
 
-  return {
-    ready: () => firstConnection(client, options.connectTimeoutMs),
-    async ask(question) {
-      if (closed || probe !== undefined) throw unavailable(failure ?? 'The connection is closed.')
-      try {
-        const answer = await within(question(client))
+  const pose: Socket['pose'] = (question, answered, failed) => {
+    if (closed || probe !== undefined) return failed(unavailable(failure ?? 'The connection is closed.'))
+    const failing = (error: unknown) => {
+      const message = failureOf(error)
+      if (message === NO_ANSWER && ++timeouts >= patience) stall()
+      failed(error instanceof FabraError ? error : unavailable(message))
+    }
+    const deadline = deadlines(failing)
+    question(
+      lines,
+      (answer) => {
+        if (!deadline.isMet()) return
         timeouts = 0
-        return answer
-      } catch (error) {
-        const message = failureOf(error)
-        if (message === NO_ANSWER && ++timeouts >= patience) stall()
-        throw error instanceof FabraError ? error : unavailable(message)
-      }
+        answered(answer)
+      },
+      (error) => {
+        if (deadline.isMet()) failing(error)
+      },
+    )
+  }
+
+  return {
+    ready() {
+      const timer = setTimeout(firstNews.resolve, options.connectTimeoutMs)
+      return firstNews.promise.finally(() => clearTimeout(timer))
     },
+    ask: (question) =>
+      new Promise((resolve, reject) => pose((all, answered, failed) => question(all).then(answered, failed), resolve, reject)),
+    pose,
     problem() {
       if (failure !== undefined) return failure
-      return client.status === 'ready' ? undefined : 'There is no connection yet.'
+      return (line ? line.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
     },
     isStalled: () => probe !== undefined,
     close() {
@@ -189,7 +225,9 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 }
 
-function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: SocketOptions): Redis | Cluster {
+const longestSilenceMs = ({ timeoutMs, connectTimeoutMs }: SocketOptions) => 2 * Math.max(timeoutMs, connectTimeoutMs)
+
+function createClient(address: RedisAddress, options: SocketOptions): Redis | Cluster {
   const { username, password, db, nodes, tls, isCluster } = address
   const pause = (times: number) => Math.min(LONGEST_PAUSE_MS, 50 * 2 ** Math.min(times - 1, 5)) * (0.75 + Math.random() / 4)
   const common = {
@@ -198,9 +236,9 @@ function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: So
     ...(tls ? { tls: tls.ca === undefined ? {} : { ca: tls.ca } } : {}),
     protocol: 2,
     // Commands have their deadline in ask(): ioredis's commandTimeout costs a timer for each of a lot, and fires when this process was busy.
-    connectTimeout: connectTimeoutMs,
+    connectTimeout: options.connectTimeoutMs,
     // A socket on which something was asked and nothing comes is given up: a server that is gone does not always say so.
-    socketTimeout: 2 * Math.max(timeoutMs, connectTimeoutMs),
+    socketTimeout: longestSilenceMs(options),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
@@ -215,78 +253,10 @@ function createClient(address: RedisAddress, { timeoutMs, connectTimeoutMs }: So
     autoPipeliningIgnoredCommands: ['eval', 'evalsha', 'ping'],
     clusterRetryStrategy: pause,
     clusterNodeRetryStrategy: pause,
-    slotsRefreshTimeout: connectTimeoutMs,
+    slotsRefreshTimeout: options.connectTimeoutMs,
     maxRedirections: 4,
     retryDelayOnFailover: 25,
     retryDelayOnClusterDown: 25,
     retryDelayOnTryAgain: 25,
   })
-}
-
-function firstConnection(client: Redis | Cluster, limitMs: number): Promise<void> {
-  if (client.status === 'ready') return Promise.resolve()
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, limitMs)
-    const done = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    client.once('ready', done)
-    client.once('error', done)
-  })
-}
-
-/** A cluster asks again by itself, each time with a timeout of its own: here the whole has one. */
-type Within = <Answer>(asked: Promise<Answer>) => Promise<Answer>
-
-interface Waiting {
-  readonly dueAt: number
-  /** Undefined: it has its answer, of which nothing is held here. */
-  fail: ((error: Error) => void) | undefined
-}
-
-/** All that is asked has the same time, so one timer watches the oldest: one for each is a tenth of what a lot of few reads costs. */
-function createDeadlines(timeoutMs: number): Within {
-  const waiting: Waiting[] = []
-  let timer: Timer | undefined
-
-  /** A process that was busy for long finds the timer due before it has looked at the socket: what lies there counts. */
-  function watch(oldest: Waiting): void {
-    const look = () => {
-      const seenAt = performance.now()
-      setTimeout(end, LATE_LOOK_MS, seenAt).unref()
-    }
-    timer = setTimeout(look, Math.max(0, oldest.dueAt - performance.now())).unref()
-  }
-
-  /** Only what was due before the look: the process may have been busy since. */
-  function end(seenAt: number): void {
-    timer = undefined
-    let over = 0
-    for (const one of waiting) {
-      if (one.fail && one.dueAt > seenAt) break
-      one.fail?.(new Error('Command timed out'))
-      over++
-    }
-    waiting.splice(0, over)
-    const [oldest] = waiting
-    if (oldest) watch(oldest)
-  }
-
-  return (asked) =>
-    new Promise((resolve, reject) => {
-      const one: Waiting = { dueAt: performance.now() + timeoutMs, fail: reject }
-      waiting.push(one)
-      if (timer === undefined) watch(one)
-      asked.then(
-        (answer) => {
-          one.fail = undefined
-          resolve(answer)
-        },
-        (error) => {
-          one.fail = undefined
-          reject(error)
-        },
-      )
-    })
 }

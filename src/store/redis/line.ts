@@ -1,0 +1,137 @@
+import type { Redis } from 'ioredis'
+import { createReplies, type Reply } from './replies.ts'
+
+/** Some fields of some hashes. */
+export interface HashAsk {
+  readonly keys: readonly string[]
+  readonly fields: readonly string[]
+}
+
+export type HashRow = readonly (Buffer | null)[]
+
+/** The socket of an ioredis client, for HMGET and PING alone: nothing else may be asked of that client. */
+export interface Line {
+  isOpen(): boolean
+  /** In one write. Tells of a row for each key, of all asks one after the other. */
+  hashes(asks: readonly HashAsk[], answered: (rows: readonly HashRow[]) => void, failed: (error: Error) => void): void
+  /** Tells of an answer, be it a refusal; of none where the connection is lost. */
+  ping(answered: () => void): void
+}
+
+interface LineOptions {
+  /** A socket on which something was asked and nothing comes for so long is given up: a server that is gone does not always say so. */
+  readonly silentMs: number
+  readonly onOpen: () => void
+}
+
+interface Pending {
+  unanswered: number
+  readonly rows: HashRow[]
+  readonly answered: (rows: readonly HashRow[]) => void
+  readonly failed: (error: Error) => void
+}
+
+const PING = '*1\r\n$4\r\nPING\r\n'
+
+/**
+ * ioredis connects, logs in, and connects again; commands and replies are not its own. Its command and what it makes of a reply are some forty objects and
+ * closures, more than all the rest of a read that goes alone: the collector's pauses are what the slowest readers wait for.
+ */
+export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Line {
+  let stream: Redis['stream'] | undefined
+  let pending: Pending[] = []
+  let heardAt = 0
+  const wireOf = createWires()
+
+  client.on('ready', () => {
+    const ready = client.stream
+    // Its answer, be it a refusal, is the last one that ioredis waits for.
+    const last = () => take(ready)
+    client.ping().then(last, last)
+  })
+  client.on('close', drop)
+
+  function take(ready: Redis['stream']): void {
+    if (ready.destroyed || ready !== client.stream) return
+    const replies = createReplies(answer)
+    ready.removeAllListeners('data')
+    ready.on('data', (chunk: Buffer) => {
+      heardAt = performance.now()
+      try {
+        replies(chunk)
+      } catch (error) {
+        ready.destroy(error as Error)
+      }
+    })
+    stream = ready
+    onOpen()
+  }
+
+  function drop(): void {
+    const lost = pending
+    pending = []
+    stream = undefined
+    for (const one of lost) one.failed(new Error('Connection is closed.'))
+  }
+
+  function answer(reply: Reply): void {
+    const [first] = pending
+    if (!first) throw new Error('Redis answered though nothing was asked.')
+    if (reply instanceof Error) first.failed(reply)
+    else if (typeof reply !== 'string') first.rows.push(reply)
+    if (--first.unanswered > 0) return
+    pending.shift()
+    first.answered(first.rows)
+  }
+
+  function send(text: string, unanswered: number, answered: Pending['answered'], failed: Pending['failed']): void {
+    if (!stream) {
+      failed(new Error('Connection is closed.'))
+      return
+    }
+    if (pending.length === 0) heardAt = performance.now()
+    pending.push({ unanswered, rows: [], answered, failed })
+    stream.write(text)
+  }
+
+  return {
+    isOpen: () => stream !== undefined,
+    hashes(asks, answered, failed) {
+      let text = ''
+      let unanswered = 0
+      for (const { keys, fields } of asks) {
+        const { head, tail } = wireOf(fields)
+        for (const key of keys) text += `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
+        unanswered += keys.length
+      }
+      send(text, unanswered, answered, failed)
+    },
+    ping(answered) {
+      if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) stream.destroy(new Error('Socket timeout.'))
+      const refused = () => {
+        if (stream) answered()
+      }
+      send(PING, 1, answered, refused)
+    },
+  }
+}
+
+/** What is sent before and after the key; RESP2. */
+interface Wire {
+  readonly head: string
+  readonly tail: string
+}
+
+/** Written once for each list of fields: it is the same list object in every read of a plan. */
+function createWires(): (fields: readonly string[]) => Wire {
+  const known = new WeakMap<readonly string[], Wire>()
+  return (fields) => {
+    let wire = known.get(fields)
+    if (!wire) {
+      const tail = fields.map((field) => `$${Buffer.byteLength(field)}\r\n${field}\r\n`).join('')
+      wire = { head: `*${fields.length + 2}\r\n$5\r\nhmget\r\n`, tail }
+      known.set(fields, wire)
+    }
+    return wire
+  }
+}
