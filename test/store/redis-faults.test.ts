@@ -20,17 +20,36 @@ const outcome = (call: Promise<unknown>) =>
 const worksAgain = (store: OnlineStore) =>
   until('Redis to be usable', LIMIT_MS, () => outcome(write(store)).then((result) => (typeof result === 'string' ? undefined : true)))
 
-/** Connections through this process, which may lose them without a word. */
-async function pathTo(
-  server: TestServer,
-): Promise<AsyncDisposable & { readonly url: string; swallow(): void; insert(bytes: string): void }> {
+interface Path extends AsyncDisposable {
+  readonly url: string
+  /** Connections that are open lose what goes over them, without a word. */
+  swallow(): void
+  /** Answers from Redis wait until they are let go. */
+  hold(): void
+  letGo(): void
+  /** What was asked so far. */
+  asked(): string
+  insert(bytes: string): void
+}
+
+/** A way to Redis through this process. */
+async function pathTo(server: TestServer): Promise<Path> {
   const open = new Set<{ readonly client: Socket; isSwallowed: boolean }>()
+  let held: (() => void)[] | undefined
+  let asked = ''
   const listener = createServer((client) => {
     const connection = { client, isSwallowed: false }
     open.add(connection)
     const redis = connect(server.port, '127.0.0.1')
-    client.on('data', (bytes) => void (connection.isSwallowed || redis.write(bytes)))
-    redis.on('data', (bytes) => void (connection.isSwallowed || client.write(bytes)))
+    client.on('data', (bytes) => {
+      asked += bytes.toString()
+      if (!connection.isSwallowed) redis.write(bytes)
+    })
+    redis.on('data', (bytes) => {
+      const pass = () => void client.write(bytes)
+      if (held) held.push(pass)
+      else if (!connection.isSwallowed) pass()
+    })
     const end = () => {
       client.destroy()
       redis.destroy()
@@ -44,6 +63,14 @@ async function pathTo(
     swallow() {
       for (const connection of open) connection.isSwallowed = true
     },
+    hold() {
+      held = []
+    },
+    letGo() {
+      for (const pass of held ?? []) pass()
+      held = undefined
+    },
+    asked: () => asked,
     insert(bytes) {
       for (const { client } of open) client.write(bytes)
     },
@@ -161,6 +188,25 @@ describe('while redis', () => {
     expect(stalled).toEqual(['store_unavailable', 'store_unavailable'])
     await worksAgain(own)
     expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
+    await own.close()
+  })
+
+  test('is far away, a read does not wait for the answer to another', async () => {
+    await using path = await pathTo(server)
+    const own = createRedisOnlineStore(await openRedis({ url: path.url, readTimeoutMs: LIMIT_MS }))
+    const keys = Array.from({ length: 20 }, (_, i) => `far${i}`)
+    await own.write(keys.map((key) => ({ entity: 'User', key, field: 'f@1', value })))
+    path.hold()
+    const reads: Promise<unknown>[] = []
+    for (const key of keys) {
+      reads.push(read(own, key))
+      // Sent by now, if it is to be: the next one comes less than a moment after it.
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const hmgets = () => path.asked().split('hmget').length - 1
+    await until('all to be asked', LIMIT_MS, async () => (hmgets() === keys.length ? true : undefined))
+    path.letGo()
+    expect(await Promise.all(reads)).toEqual(keys.map(() => value))
     await own.close()
   })
 

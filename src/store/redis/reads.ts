@@ -27,6 +27,7 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
   let keysUnderWay = 0
   let sentAt = 0
   let isLeaving = false
+  let isGathering = false
 
   const mayLeave = (now: number) => lots < MAX_LOTS || (keysUnderWay < MAX_KEYS_A_LOT && now - sentAt >= LONGEST_GATHERING_MS)
 
@@ -36,6 +37,17 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
       const lot = takeLot()
       if (lot.length > 0) send(lot)
     }
+    if (waiting.length > 0) gather()
+  }
+
+  /** Redis may be far away: who waits does not wait for its answer to others. */
+  function gather(): void {
+    if (isGathering) return
+    isGathering = true
+    setTimeout(() => {
+      isGathering = false
+      leave()
+    }, LONGEST_GATHERING_MS)
   }
 
   function takeLot(): Ask[] {
@@ -88,7 +100,8 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
     new Promise<readonly HashRow[]>((resolve, reject) => {
       const askedAt = performance.now()
       waiting.push({ keys, fields, askedAt, resolve, reject })
-      if (isLeaving || !mayLeave(askedAt)) return
+      if (isLeaving) return
+      if (!mayLeave(askedAt)) return gather()
       isLeaving = true
       setImmediate(leave)
     })
