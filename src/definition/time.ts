@@ -30,10 +30,21 @@ export function parseTime(text: string): Micros {
 export function formatTime(micros: Micros): string {
   const seconds = Math.floor(micros / 1_000_000)
   const fraction = micros - seconds * 1_000_000
+  if (seconds !== writtenSecond) {
+    writtenText = secondText(seconds)
+    writtenSecond = seconds
+  }
+  return fraction === 0 ? `${writtenText}Z` : `${writtenText}.${String(fraction).padStart(6, '0')}Z`
+}
+
+/** The values of an answer mostly are of one second: what was refreshed together. */
+let writtenSecond = Number.NaN
+let writtenText = ''
+
+function secondText(seconds: number): string {
   const days = Math.floor(seconds / 86_400)
   const second = seconds - days * 86_400
-  const clock = `${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`
-  return fraction === 0 ? `${dateText(days)}T${clock}Z` : `${dateText(days)}T${clock}.${String(fraction).padStart(6, '0')}Z`
+  return `${dateText(days)}T${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`
 }
 
 /**

@@ -78,6 +78,8 @@ test('times agree with the platform to the millisecond', () => {
 test('a time is written with six digits of fraction, or none', () => {
   expect(formatTime(1_767_323_045_000_000)).toBe('2026-01-02T03:04:05Z')
   expect(formatTime(1_767_323_045_000_001)).toBe('2026-01-02T03:04:05.000001Z')
+  expect(formatTime(1_767_323_046_000_001)).toBe('2026-01-02T03:04:06.000001Z')
+  expect(formatTime(1_767_323_045_120_000)).toBe('2026-01-02T03:04:05.120000Z')
   expect(formatTime(-1)).toBe('1969-12-31T23:59:59.999999Z')
 })
 

@@ -34,8 +34,8 @@ interface Pending {
 const PING = '*1\r\n$4\r\nPING\r\n'
 
 /**
- * ioredis connects, logs in, and connects again; commands and replies are not its own. Its command and what it makes of a reply are some forty objects and
- * closures, more than all the rest of a read that goes alone: the collector's pauses are what the slowest readers wait for.
+ * ioredis connects, logs in, and connects again; what is said over its socket after that is ours. A command of ioredis and what it makes of
+ * the reply are some forty objects and closures, as many as all the rest of a read that goes alone.
  */
 export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Line {
   let stream: Redis['stream'] | undefined
@@ -107,7 +107,10 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
       send(text, unanswered, answered, failed)
     },
     ping(answered) {
-      if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) stream.destroy(new Error('Socket timeout.'))
+      if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) {
+        stream.destroy(new Error('Socket timeout.'))
+        return
+      }
       const refused = () => {
         if (stream) answered()
       }

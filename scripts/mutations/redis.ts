@@ -1,0 +1,172 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
+import { type Mutation, mistakes } from './mutation.ts'
+
+const REPLIES = 'test/store/redis-replies.test.ts'
+const FAULTS = 'test/store/redis-faults.test.ts'
+const STORE = 'test/store/redis-online-store.test.ts'
+const LEASES = 'test/store/lease-store.test.ts'
+const DECODED = 'test/store/redis-decoded-rows.test.ts'
+const GATE = 'test/store/redis-gate.test.ts'
+const PROCESSES = 'test/refresh/many-processes.test.ts'
+const FOLDER = 'src/store/redis'
+
+/** What is said to Redis, what is made of its answers, and what happens when there are none. */
+export const mutations: readonly Mutation[] = [
+  ...mistakes(
+    { suite: REPLIES, file: `${FOLDER}/replies.ts` },
+    {
+      'redis: a reply is taken for whole when its bytes are not there': ['if (needed > bytes.length) return undefined', ''],
+      'redis: a line end that is cut in two is none': ['i + 1 < bytes.length; i++', 'i < bytes.length; i++'],
+      'redis: null is an empty text': ['if (size < 0) {', 'if (size < -9) {'],
+      'redis: what is left of a piece is lost': ['begin < bytes.length ? [bytes.subarray(begin)] : []', '[]'],
+      'redis: pieces are never known to be enough': ['needed -= begin', 'needed = 1e9'],
+      'redis: a refusal is an answer': ['return kind === PLUS ? text : new Error(text)', 'return text'],
+      'redis: whatever is in a row is text': [
+        "if (bytes[at++] !== DOLLAR) throw new Error('Redis answered something else than text.')",
+        'at++',
+      ],
+      'redis: whatever is answered is a row': [
+        'if (kind === STAR) return readRow()',
+        'if (kind !== PLUS && kind !== MINUS) return readRow()',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/line.ts` },
+    {
+      'redis: reads under way are forgotten when the connection is lost': [
+        "for (const one of lost) one.failed(new Error('Connection is closed.'))",
+        'lost.length = 0',
+      ],
+      'redis: the old socket is still written to': ['    stream = undefined\n', ''],
+      'redis: a silent socket is kept': ['performance.now() - heardAt > silentMs', 'false'],
+      'redis: what cannot be read is passed over': ['ready.destroy(error as Error)', 'void error'],
+      'redis: answers that nobody asked for are taken': [
+        "if (!first) throw new Error('Redis answered though nothing was asked.')",
+        'if (!first) return',
+      ],
+      'redis: the library still reads the socket': ["    ready.removeAllListeners('data')\n", ''],
+      'redis: a user that may not PING gets no connection': ['client.ping().then(last, last)', 'client.ping().then(last, () => undefined)'],
+      'redis: a refused PING is no answer': ['if (stream) answered()', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE, file: `${FOLDER}/line.ts` },
+    {
+      'redis: keys are measured in characters': ['$${Buffer.byteLength(key)}', '$${key.length}'],
+      'redis: the fields of one list are those of all': ['let wire = known.get(fields)', 'let wire = known.get(PING as never)'],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/reads.ts` },
+    {
+      'redis: reads wait for the answer to others': ['if (!mayLeave(askedAt)) return gather()', 'if (!mayLeave(askedAt)) return'],
+      'redis: a read that waits too long waits on': ['if (ask.askedAt < oldest) {', 'if (ask.askedAt < -1) {'],
+      'redis: a failed lot keeps its place': [
+        '        for (const ask of lot) ask.reject(error)\n        over()',
+        '        for (const ask of lot) ask.reject(error)',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE, file: `${FOLDER}/reads.ts` },
+    {
+      'redis: every ask of a lot gets the first one’s rows': [
+        'found.slice(from, from + ask.keys.length)',
+        'found.slice(0, ask.keys.length)',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/connection.ts` },
+    {
+      'redis: a stalled server is asked on and on': ['if (closed || probe !== undefined) {', 'if (closed) {'],
+      'redis: writes wait while reads are stalled': ['reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : ', ''],
+      'redis: nobody looks whether it is back': [
+        '    probe = setInterval(ping, PROBE_EVERY_MS)\n',
+        '    probe = setInterval(() => undefined, PROBE_EVERY_MS)\n',
+      ],
+      'redis: scripts that are lost stay lost': ["if (!failureOf(error).startsWith('NOSCRIPT')) throw error", 'throw error'],
+      'redis: what is wrong is told again and again': ['    if (isTold) return\n', ''],
+      'redis: nobody is told that it is back': ["if (isTold) options.onProblem('Redis is back.', undefined)", ''],
+      'redis: a replica stays the one that is written to': [
+        "reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),",
+        '',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/deadlines.ts` },
+    {
+      'redis: nothing has a deadline': ['if (timer === undefined) watch(one)', ''],
+      'redis: what was answered is over as well': [
+        '    const isInTime = this.fail !== undefined\n    this.fail = undefined',
+        '    const isInTime = this.fail !== undefined',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE, file: `${FOLDER}/scripts.ts` },
+    {
+      'redis: an older event replaces a newer one': ['isNewer = eventAt > oldEvent', 'isNewer = true'],
+      'redis: the later available does not win': ['isNewer = availableAt > oldAvailable', 'isNewer = false'],
+      'redis: of equals the first stands': ['>= tonumber(t) end', '> tonumber(t) end'],
+      'redis: a fence keeps nothing out': ['if fence and eventAt <= tonumber(fence) then', 'if false then'],
+      'redis: an event of the time of its fence is stored': ['eventAt <= tonumber(fence)', 'eventAt < tonumber(fence)'],
+      'redis: a fence moves back': ['if tonumber(all[i + 1]) > fence then', 'if false then'],
+      'redis: a fence that is put back takes everything': ['if eventAt and eventAt <= at then', 'if true then'],
+      'redis: other versions go at once': ['otherEvent < eventAt - ${ABANDONED_AFTER_MICROS}', 'otherEvent < eventAt'],
+      'redis: other versions stay for ever': ['if otherEvent and otherEvent < eventAt - ${ABANDONED_AFTER_MICROS} then', 'if false then'],
+      'redis: a replaced value takes its neighbours along': ["(nextFrom and string.sub(text, nextFrom) or '')\n      end", "''\n      end"],
+      'redis: nobody is told what stands': ['if not isNewer and isStrange then', 'if false then'],
+      'redis: nobody is told what was replaced': ['if isStrange then over[#over + 1] = i end', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE, file: `${FOLDER}/record.ts` },
+    {
+      'redis: negative times lose their sign': ['return negative ? -value : value', 'return value'],
+      'redis: a name that another begins with is taken for it': ['return `${RECORD}${field}${UNIT}`', 'return `${RECORD}${field}`'],
+      'redis: known to be missing is an empty text': ['if (cursor.at > stop) return', 'if (cursor.at > stop + 9) return'],
+      'redis: pushed is taken for computed': ["if (code === 0x63) return 'computed'", "if (code !== 0x62) return 'computed'"],
+      'redis: entities share their keys': ['return `fabra:{${entity}:${key}}`', 'return `fabra:{${key}}`'],
+    },
+  ),
+  ...mistakes(
+    { suite: LEASES, file: `${FOLDER}/scripts.ts` },
+    {
+      'redis: a lease has any number of holders': ["if redis.call('EXISTS', KEYS[1]) == 1 then return false end\nlocal time", 'local time'],
+      'redis: terms are counted from nothing after a loss': ['math.max(now, last + 1)', 'last + 1'],
+      'redis: whoever renews has the lease': [
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('PEXPIRE'",
+        "return redis.call('PEXPIRE'",
+      ],
+      'redis: whoever releases ends the term of another': [
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
+        "return redis.call('DEL'",
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: DECODED, file: `${FOLDER}/decoded-rows.ts` },
+    {
+      'redis: a row that changed is served as it was': ['if (!areSame(known.held, held)) {', 'if (false) {'],
+      'redis: rows are decoded every time': ['if (!areSame(known.held, held)) {', 'if (true) {'],
+      'redis: keys are kept when read once': ['if (isMetAgain(layout, hash)) keep', 'keep'],
+      'redis: what is kept is a part of the socket’s bytes': ['bytes && Buffer.from(bytes)', 'bytes'],
+    },
+  ),
+  ...mistakes(
+    { suite: GATE, file: `${FOLDER}/gate.ts` },
+    {
+      'redis: any number of scripts at once': ['if (running >= width) await turn()', 'if (running >= 1e9) await turn()'],
+      'redis: any number of writes may wait': ['waiting.length >= MAX_WAITING', 'false'],
+    },
+  ),
+  ...mistakes(
+    { suite: PROCESSES, file: `${FOLDER}/scripts.ts` },
+    {
+      'redis: whoever claims a key has it': ["ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0", "ARGV[1], 'PX', ARGV[2]) and 1 or 0"],
+    },
+  ),
+]
