@@ -13,6 +13,7 @@ const ORACLE = 'test/compute/oracle.test.ts'
 
 /** Longest time of one suite; whole, they take a few seconds each, the oracle's a minute. */
 const SUITE_MS = 180_000
+const TEST_MS = 60_000
 const PROJECT = join(import.meta.dir, '..')
 const wanted = (await allMutations()).filter(({ name }) => process.argv.slice(2).every((word) => name.includes(word)))
 if (wanted.length === 0) {
@@ -74,7 +75,7 @@ async function holds({ file, from }: Mutation['changes'][number]): Promise<boole
 
 async function runSuite(suite: string): Promise<number> {
   const env = { FABRA_TEST_RUNS: '400', ...process.env, FABRA_TEST_SEED: '20260110', FABRA_TEST_SHRINK: '0' }
-  const child = Bun.spawn([process.execPath, 'test', suite], {
+  const child = Bun.spawn([process.execPath, 'test', `--timeout=${TEST_MS}`, suite], {
     cwd: copy,
     env,
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -15,6 +15,8 @@ export interface Target {
   readonly url: string
   /** Makes it a POST. */
   readonly body?: string
+  /** `{any}` in the body is a number below this, another one in each request. */
+  readonly any?: number
 }
 
 /** Requests per second with 64 connections that wait for nothing. @throws Error without wrk, or when answers are no 200s. */
@@ -23,7 +25,9 @@ export function peak(target: Target, seconds: number): number {
   try {
     const script = join(folder, 'post.lua')
     const body = JSON.stringify(target.body ?? '')
-    writeFileSync(script, `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n`)
+    const anew = `request = function() return wrk.format(nil, nil, nil, (wrk.body:gsub("{any}", math.random(0, ${target.any ?? 1} - 1)))) end\n`
+    const each = target.any === undefined ? '' : anew
+    writeFileSync(script, `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n${each}`)
     const post = target.body === undefined ? [] : ['-s', script]
     const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', '-c64', `-d${seconds}`, ...post, target.url])
     const report = run.stdout.toString()

@@ -17,6 +17,8 @@ const WARM_UP_SECONDS = 10
 const RATE = 10_000
 const NAMES = Array.from({ length: 50 }, (_, i) => `score_${String(i).padStart(2, '0')}`)
 const USERS = Array.from({ length: 100 }, (_, i) => ({ user_id: `u${i}` }))
+/** With fifty values each, more than a process keeps decoded. */
+const MANY_USERS = 10_000
 const DEFINITIONS = `import { entity, feature } from 'fabra'
 export const User = entity('User', { key: 'user_id' })
 ${NAMES.map((name) => `export const ${name} = feature({ entity: User, type: 'float' })`).join('\n')}
@@ -29,17 +31,18 @@ export const bench: Bench = async () => {
   await using redis = await startRedis()
   const server = await startFabra({ file, env: { FABRA_CACHE_DIR: SHARED_CACHE, FABRA_REDIS_URL: redis.url } })
   try {
-    await Promise.all(NAMES.map((name, i) => pushed(`${server.url}/v1/features/${name}/values`, i)))
+    for (const [i, name] of NAMES.entries()) await pushed(`${server.url}/v1/features/${name}/values`, i)
     pinServer(server.pid)
     const one = { url: `${server.url}/v1/features/${NAMES[0]}?entity_id=u1` }
     const fifty = { url: `${server.url}/v1/features`, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u1' }] }) }
+    const anyFifty = { url: fifty.url, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u{any}' }] }), any: MANY_USERS }
     const batch = { url: fifty.url, body: JSON.stringify({ features: NAMES, rows: USERS }) }
     await using bareOne = await startBare(redis, await answerOf(one))
     await using bareFifty = await startBare(redis, await answerOf(fifty))
     peak(one, 2)
     peak(fifty, 1)
-    const targets = [{ ...one, url: bareOne.url }, one, { ...fifty, url: bareFifty.url }, fifty]
-    const [barely = [], ones = [], barely50 = [], fifties = []] = await interleaved(
+    const targets = [{ ...one, url: bareOne.url }, one, { ...fifty, url: bareFifty.url }, fifty, anyFifty]
+    const [barely = [], ones = [], barely50 = [], fifties = [], anyFifties = []] = await interleaved(
       RUNS,
       targets.map((target) => () => peak(target, SECONDS)),
     )
@@ -59,6 +62,7 @@ export const bench: Bench = async () => {
       { what: 'bare Bun.serve + ioredis, the same bytes as fifty', unit: '/s', values: barely50 },
       { what: 'fifty stored features from Redis', unit: '/s', values: fifties, atLeast: 10_000 },
       { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)), atLeast: 0.7 },
+      { what: `fifty features, another of ${MANY_USERS} users each time`, unit: '/s', values: anyFifties, atLeast: 10_000 },
       { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: [quantile(batches, 0.5)], atMost: 10 },
       ...(await feast(redis, { one: ones, fifty: fifties })),
     ]
@@ -88,7 +92,7 @@ async function feast(
 }
 
 async function pushed(url: string, feature: number): Promise<void> {
-  const rows = USERS.map((user, i) => ({ ...user, value: feature + i / 8 }))
+  const rows = Array.from({ length: MANY_USERS }, (_, i) => ({ user_id: `u${i}`, value: feature + i / 8 }))
   const response = await fetch(url, { method: 'POST', body: JSON.stringify({ rows }), headers: { 'content-type': 'application/json' } })
   if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`)
 }

@@ -221,11 +221,17 @@ describe('while redis', () => {
     await own.close()
   })
 
-  test('answers what nobody asked, the reads under way fail and a new connection is made', async () => {
+  test('answers what nobody asked, the reads under way fail at once and a new connection is made', async () => {
     await using path = await pathTo(server)
-    const own = createRedisOnlineStore(await openRedis({ url: path.url }))
+    const own = createRedisOnlineStore(await openRedis({ url: path.url, readTimeoutMs: 3_600_000 }))
     expect(await read(own)).toEqual(value)
+    path.hold()
+    const underWay = outcome(read(own))
     path.insert(':1\r\n')
+    // With its deadline it would take an hour.
+    expect(await underWay).toBe('store_unavailable')
+    path.letGo()
+    path.insert('+PONG\r\n')
     expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
     await own.close()
   })

@@ -183,25 +183,30 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
     probe.unref()
   }
 
-  const pose: Socket['pose'] = (question, answered, failed) => {
-    if (closed || probe !== undefined) return failed(unavailable(failure ?? 'The connection is closed.'))
+  function pose<Answer>(question: Question<Answer>, answered: (answer: Answer) => void, failed: (error: unknown) => void): void {
+    if (closed || probe !== undefined) {
+      failed(unavailable(failure ?? 'The connection is closed.'))
+      return
+    }
     const failing = (error: unknown) => {
       const message = failureOf(error)
       if (message === NO_ANSWER && ++timeouts >= patience) stall()
       failed(error instanceof FabraError ? error : unavailable(message))
     }
     const deadline = deadlines(failing)
-    question(
-      lines,
-      (answer) => {
-        if (!deadline.isMet()) return
-        timeouts = 0
-        answered(answer)
-      },
-      (error) => {
-        if (deadline.isMet()) failing(error)
-      },
-    )
+    const end = (answer: Answer) => {
+      if (!deadline.isMet()) return
+      timeouts = 0
+      answered(answer)
+    }
+    const refuse = (error: unknown) => {
+      if (deadline.isMet()) failing(error)
+    }
+    try {
+      question(lines, end, refuse)
+    } catch (error) {
+      refuse(error)
+    }
   }
 
   return {
