@@ -47,21 +47,19 @@ export const mutations: readonly Mutation[] = [
       ],
       'redis: the library still reads the socket': ["    ready.removeAllListeners('data')\n", ''],
       'redis: a user that may not PING gets no connection': ['client.ping().then(last, last)', 'client.ping().then(last, () => undefined)'],
-      'redis: a refused PING is no answer': ['if (stream) answered()', ''],
+      'redis: a refused PING is no answer': ['first.failed(reply)', 'return first.failed(reply)'],
     },
   ),
   ...mistakes(
     { suite: STORE, file: `${FOLDER}/line.ts` },
     {
       'redis: keys are measured in characters': ['$${Buffer.byteLength(key)}', '$${key.length}'],
-      'redis: the fields of one list are those of all': ['let wire = known.get(fields)', 'let wire = known.get(PING as never)'],
     },
   ),
   ...mistakes(
     { suite: FAULTS, file: `${FOLDER}/reads.ts` },
     {
       'redis: reads wait for the answer to others': ['if (!mayLeave(askedAt)) return gather()', 'if (!mayLeave(askedAt)) return'],
-      'redis: a read that waits too long waits on': ['if (ask.askedAt < oldest) {', 'if (ask.askedAt < -1) {'],
       'redis: a failed lot keeps its place': [
         '        for (const ask of lot) ask.reject(error)\n        over()',
         '        for (const ask of lot) ask.reject(error)',

@@ -160,6 +160,19 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect(found.every((row) => row.filter((value) => value !== undefined).length === 1)).toBe(true)
     })
 
+    test('reads at once are each answered with their own keys and fields', async () => {
+      const keys = Array.from({ length: 40 }, (_, i) => `k${i}`)
+      const fields = ['a@1', 'b@1', 'c@1']
+      const text = (key: string, field: string) => `"${key} ${field}"`
+      await store.write(
+        keys.flatMap((key) => fields.map((field) => ({ entity: 'User', key, field, value: stored({ texts: [text(key, field)] }) }))),
+      )
+      const asked = keys.map((key, i) => ({ keys: keys.slice(i, i + 1 + (i % 3)).concat(key), fields: fields.slice(i % 3) }))
+      const found = await Promise.all(asked.map((one) => read(one.keys, one.fields)))
+      const texts = found.map((rows) => rows.map((row) => row.map((value) => value?.texts?.[0])))
+      expect(texts).toEqual(asked.map((one) => one.keys.map((key) => one.fields.map((field) => text(key, field)))))
+    })
+
     test('versions of a feature live side by side, and names that begin alike do not mix', async () => {
       const fields = ['spend@1', 'spend@12', 'spend_2@1', 'spend@', 'pend@1']
       for (const [i, field] of fields.entries()) await write('u1', field, stored({ texts: [String(i), `"spend@1"`], eventAt: 10 + i }))

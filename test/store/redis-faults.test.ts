@@ -29,20 +29,25 @@ interface Path extends AsyncDisposable {
   letGo(): void
   /** What was asked so far. */
   asked(): string
+  /** To whoever asked for values. */
   insert(bytes: string): void
+  /** Made so far. */
+  connections(): number
 }
 
 /** A way to Redis through this process. */
 async function pathTo(server: TestServer): Promise<Path> {
-  const open = new Set<{ readonly client: Socket; isSwallowed: boolean }>()
+  const open = new Set<{ readonly client: Socket; isSwallowed: boolean; isReader: boolean }>()
   let held: (() => void)[] | undefined
   let asked = ''
   const listener = createServer((client) => {
-    const connection = { client, isSwallowed: false }
+    const connection = { client, isSwallowed: false, isReader: false }
     open.add(connection)
     const redis = connect(server.port, '127.0.0.1')
     client.on('data', (bytes) => {
-      asked += bytes.toString()
+      const text = bytes.toString()
+      asked += text
+      connection.isReader ||= text.includes('hmget')
       if (!connection.isSwallowed) redis.write(bytes)
     })
     redis.on('data', (bytes) => {
@@ -71,8 +76,9 @@ async function pathTo(server: TestServer): Promise<Path> {
       held = undefined
     },
     asked: () => asked,
+    connections: () => open.size,
     insert(bytes) {
-      for (const { client } of open) client.write(bytes)
+      for (const { client, isReader } of open) if (isReader) client.write(bytes)
     },
     async [Symbol.asyncDispose]() {
       for (const { client } of open) client.destroy()
@@ -231,7 +237,10 @@ describe('while redis', () => {
     // With its deadline it would take an hour.
     expect(await underWay).toBe('store_unavailable')
     path.letGo()
+    expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
+    const made = path.connections()
     path.insert('+PONG\r\n')
+    await until('a new connection', LIMIT_MS, async () => (path.connections() > made ? true : undefined))
     expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
     await own.close()
   })

@@ -12,7 +12,10 @@ export type HashRow = readonly (Buffer | null)[]
 /** The socket of an ioredis client, for HMGET and PING alone: nothing else may be asked of that client. */
 export interface Line {
   isOpen(): boolean
-  /** In one write. Tells of a row for each key, of all asks one after the other. */
+  /**
+   * In one write. Tells of a row for each key, of all asks one after the other. What Redis refuses is told as failed first, and when all
+   * is answered as answered nonetheless: the first word counts.
+   */
   hashes(asks: readonly HashAsk[], answered: (rows: readonly HashRow[]) => void, failed: (error: Error) => void): void
   /** Tells of an answer, be it a refusal; of none where the connection is lost. */
   ping(answered: () => void): void
@@ -111,10 +114,7 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
         stream.destroy(new Error('Socket timeout.'))
         return
       }
-      const refused = () => {
-        if (stream) answered()
-      }
-      send(PING, 1, answered, refused)
+      send(PING, 1, answered, () => undefined)
     },
   }
 }
