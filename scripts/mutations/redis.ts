@@ -151,7 +151,6 @@ export const mutations: readonly Mutation[] = [
       'redis: a row that changed is served as it was': ['if (!areSame(known.held, held)) {', 'if (false) {'],
       'redis: rows are decoded every time': ['if (!areSame(known.held, held)) {', 'if (true) {'],
       'redis: keys are kept when read once': ['if (isMetAgain(layout, hash)) keep', 'keep'],
-      'redis: what is kept is a part of the socket’s bytes': ['bytes && Buffer.from(bytes)', 'bytes'],
     },
   ),
   ...mistakes(

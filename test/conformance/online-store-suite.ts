@@ -160,6 +160,17 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect(found.every((row) => row.filter((value) => value !== undefined).length === 1)).toBe(true)
     })
 
+    test('a value that is replaced leaves those beside it as they were', async () => {
+      const fields = Array.from({ length: 30 }, (_, i) => `f${i}@1`)
+      const texts = fields.map((_, i) => String(i))
+      for (const [i, field] of fields.entries()) await write('u1', field, stored({ texts: [String(i)], eventAt: 10 }))
+      for (const [i, field] of fields.entries()) {
+        texts[i] = `"again ${i}"`
+        await write('u1', field, stored({ texts: [`"again ${i}"`], eventAt: 11 }))
+        expect((await read(['u1'], fields))[0]?.map((value) => value?.texts?.[0])).toEqual(texts)
+      }
+    })
+
     test('reads at once are each answered with their own keys and fields', async () => {
       const keys = Array.from({ length: 40 }, (_, i) => `k${i}`)
       const fields = ['a@1', 'b@1', 'c@1']

@@ -27,8 +27,8 @@ interface Path extends AsyncDisposable {
   /** Answers from Redis wait until they are let go. */
   hold(): void
   letGo(): void
-  /** What was asked so far. */
-  asked(): string
+  /** Asked so far. */
+  hmgets(): number
   /** To whoever asked for values. */
   insert(bytes: string): void
   /** Made so far. */
@@ -75,7 +75,7 @@ async function pathTo(server: TestServer): Promise<Path> {
       for (const pass of held ?? []) pass()
       held = undefined
     },
-    asked: () => asked,
+    hmgets: () => asked.split('hmget').length - 1,
     connections: () => open.size,
     insert(bytes) {
       for (const { client, isReader } of open) if (isReader) client.write(bytes)
@@ -209,8 +209,7 @@ describe('while redis', () => {
       // Sent by now, if it is to be: the next one comes less than a moment after it.
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
     }
-    const hmgets = () => path.asked().split('hmget').length - 1
-    await until('all to be asked', LIMIT_MS, async () => (hmgets() === keys.length ? true : undefined))
+    await until('all to be asked', LIMIT_MS, async () => (path.hmgets() === keys.length ? true : undefined))
     path.letGo()
     expect(await Promise.all(reads)).toEqual(keys.map(() => value))
     await own.close()
@@ -222,6 +221,9 @@ describe('while redis', () => {
     expect(await read(own)).toEqual(value)
     path.swallow()
     expect(await outcome(read(own))).toBe('store_unavailable')
+    const asked = path.hmgets()
+    expect(await outcome(read(own))).toBe('store_unavailable')
+    expect(path.hmgets()).toBe(asked)
     expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
     await worksAgain(own)
     await own.close()

@@ -195,12 +195,12 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
     }
     const deadline = deadlines(failing)
     const end = (answer: Answer) => {
-      if (!deadline.isMet()) return
+      if (!deadline.meet()) return
       timeouts = 0
       answered(answer)
     }
     const refuse = (error: unknown) => {
-      if (deadline.isMet()) failing(error)
+      if (deadline.meet()) failing(error)
     }
     try {
       question(lines, end, refuse)

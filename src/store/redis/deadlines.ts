@@ -10,8 +10,8 @@ class Deadline {
     this.fail = fail
   }
 
-  /** The answer is here. False: it was over before. */
-  isMet(): boolean {
+  /** The answer is here. @returns false when it was over before. */
+  meet(): boolean {
     const isInTime = this.fail !== undefined
     this.fail = undefined
     return isInTime
