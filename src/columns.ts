@@ -17,8 +17,6 @@ export class KeyRows {
   private readonly index = new KeyIndex((row) => this.texts.get(row))
   private readonly dropped: number[] = []
   private next = 0
-  /** Where `any` goes on. */
-  private hand = 0
 
   get size(): number {
     return this.index.size
@@ -45,13 +43,14 @@ export class KeyRows {
     return row
   }
 
-  /** Another key each time, the oldest first. */
-  any(): string | undefined {
-    for (let i = 0; i < this.next; i++) {
-      const key = this.texts.get(this.hand++ % this.next)
-      if (key !== undefined) return key
-    }
-    return undefined
+  /** The key of a row; undefined where it was dropped, or never had one. */
+  keyOf(row: number): string | undefined {
+    return this.texts.get(row)
+  }
+
+  /** Rows that have or had a key: all below this. */
+  get end(): number {
+    return this.next
   }
 }
 
@@ -104,6 +103,34 @@ export class ValueColumn<Value> {
     while (chunk.length < place) chunk.push(undefined)
     chunk[place] = value
   }
+}
+
+/** A JSON text a row; null until it is set. Those of numbers are kept as numbers: a text is one more thing for the collector to look at. */
+export class JsonColumn {
+  private readonly numbers = new NumberColumns(1)
+  private readonly others = new ValueColumn<string>()
+
+  get(row: number): string | null {
+    const number = this.numbers.get(row, 0)
+    return Number.isNaN(number) ? (this.others.get(row) ?? null) : String(number)
+  }
+
+  set(row: number, text: string | null): void {
+    const number = text === null ? Number.NaN : numberOf(text)
+    this.numbers.set(row, 0, number)
+    const other = text !== null && Number.isNaN(number) ? text : undefined
+    if (other !== undefined || this.others.get(row) !== undefined) this.others.set(row, other)
+  }
+}
+
+const [MINUS, ZERO, NINE] = [45, 48, 57]
+
+/** NaN where the number would not be written as just this text. */
+function numberOf(text: string): number {
+  const first = text.charCodeAt(0)
+  if (first !== MINUS && (first < ZERO || first > NINE)) return Number.NaN
+  const number = Number(text)
+  return String(number) === text ? number : Number.NaN
 }
 
 /** Only the first chunk begins small: most entities have few keys. */

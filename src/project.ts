@@ -149,13 +149,13 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     log,
   })
 
-  // Keys of pushed features are nobody's to refresh; some of them tell whether pushes still come.
-  const pushed = createKeySample()
+  // Keys of pushed features are nobody's to refresh; some of them tell those who want to be told whether pushes still come.
+  const pushed = notify ? createKeySample() : undefined
   const keysInUse: IngestKeys = {
-    of: async (feature) => (feature.refresh === null ? pushed : activeKeys).of(feature),
-    touch: (feature, key) => (feature.refresh === null ? pushed.note(feature, key) : activeKeys.touch(feature, key)),
+    of: (feature) => activeKeys.of(feature),
+    touch: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.touch(feature, key)),
     drop(feature, key) {
-      if (feature.refresh === null) return pushed.drop(feature, key)
+      if (feature.refresh === null) return pushed?.drop(feature, key)
       activeKeys.drop(feature, key)
       shared?.drop(feature, key)
     },
@@ -177,7 +177,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     notify &&
     createAlerts({
       features: () => version.serving.registry.features.values(),
-      keysInUse: (feature, count) => (feature.refresh === null ? pushed.of(feature) : activeKeys.some(feature, count)),
+      keysInUse: (feature, count) => (feature.refresh === null ? (pushed?.of(feature) ?? []) : activeKeys.some(feature, count)),
       online,
       isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
       send: notify,

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { KeyRows, NumberColumns, ValueColumn } from '../src/columns.ts'
+import { JsonColumn, KeyRows, NumberColumns, ValueColumn } from '../src/columns.ts'
 
 const KEYS = 20_000
 
@@ -37,12 +37,47 @@ test('gives the row of a dropped key to the next one', () => {
   expect(rows.add('c')).toBe(first)
 })
 
-test('names another key each time, the oldest first', () => {
+test('names the key of a row as long as it has it', () => {
   const rows = new KeyRows()
-  expect(rows.any()).toBeUndefined()
+  expect([rows.end, rows.keyOf(0)]).toEqual([0, undefined])
   for (const key of ['a', 'b', 'c']) rows.add(key)
   rows.drop('b')
-  expect([rows.any(), rows.any(), rows.any()]).toEqual(['a', 'c', 'a'])
+  expect([rows.end, rows.keyOf(0), rows.keyOf(1), rows.keyOf(2)]).toEqual([3, 'a', undefined, 'c'])
+})
+
+test.each([
+  '0',
+  '-0',
+  '1',
+  '-1.5',
+  '1e21',
+  '1e+21',
+  '1E2',
+  '01',
+  '0.10',
+  '12345678901234567890',
+  '9007199254740993',
+  '-',
+  '',
+  '""',
+  '"1"',
+  'true',
+  'null',
+  '[1]',
+  '{"a":1}',
+  'NaN',
+  'Infinity',
+  ' 1',
+  '1 ',
+])('gives back the text %p just as it was set', (text) => {
+  const column = new JsonColumn()
+  column.set(70, text)
+  column.set(71, '"other"')
+  expect([column.get(69), column.get(70), column.get(71), column.get(72)]).toEqual([null, text, '"other"', null])
+  for (const next of ['4', '"four"', null, text]) {
+    column.set(70, next)
+    expect(column.get(70)).toBe(next)
+  }
 })
 
 test.each([0, 63, 64, 4_095, 4_096, 100_000])('row %d may be the first that is set', (row) => {

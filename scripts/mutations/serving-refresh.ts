@@ -138,6 +138,15 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
+    { suite: 'test/store/history-policy.test.ts', file: POLICY },
+    {
+      'one feature forgets what another remembers': ['if (users === 0) this.rows.drop(key)', 'this.rows.drop(key)'],
+      'what was forgotten is remembered': ['    this.numbers.set(row, TOKEN, Number.NaN)\n', ''],
+      'a feature remembers every key': ['if (this.count >= this.maxKeys) this.dropAny()\n', ''],
+      "a feature knows another's keys": ['row !== undefined && this.has(row) ? row : undefined', 'row'],
+    },
+  ),
+  ...mistakes(
     { suite: RECORDER, file: 'src/store/recorder.ts' },
     {
       'durable does not wait': ['if (durable && added > written) return committed()\n', ''],

@@ -1,5 +1,5 @@
 import type { Micros } from '../clock.ts'
-import { KeyRows, NumberColumns, ValueColumn } from '../columns.ts'
+import { JsonColumn, KeyRows, NumberColumns } from '../columns.ts'
 import type { Feature } from '../definition/model.ts'
 import type { Origin } from './offline-store.ts'
 
@@ -52,14 +52,18 @@ interface Newest {
   token: number
 }
 
-export function createHistoryPolicy(): HistoryPolicy {
+/** @param maxKeys Of each feature. */
+export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolicy {
   const fields = new Map<string, NewestRows>()
+  const entities = new Map<string, EntityKeys>()
 
   const newestOf = (feature: Feature): NewestRows => {
     const field = `${feature.name}@${feature.fingerprint}`
     let newest = fields.get(field)
     if (!newest) {
-      newest = new NewestRows()
+      const keys = entities.get(feature.entity) ?? new EntityKeys()
+      entities.set(feature.entity, keys)
+      newest = new NewestRows(keys, maxKeys)
       fields.set(field, newest)
     }
     return newest
@@ -91,44 +95,112 @@ export function createHistoryPolicy(): HistoryPolicy {
   }
 }
 
-/** The newest of each key. One that was read is a copy: it counts when it is set. */
-class NewestRows {
+/** Keys of an entity, of which each of its features remembers some: a text and its row are there once, however many do. */
+class EntityKeys {
   private readonly rows = new KeyRows()
-  private readonly texts = new ValueColumn<string | null>()
-  /** eventAt, seenAt, seenAvailableAt, token. */
-  private readonly numbers = new NumberColumns(4)
+  private readonly users = new NumberColumns(1)
 
   of(key: string): number | undefined {
     return this.rows.of(key)
   }
 
+  keyOf(row: number): string | undefined {
+    return this.rows.keyOf(row)
+  }
+
+  get end(): number {
+    return this.rows.end
+  }
+
+  /** One feature more remembers the key. @returns its row. */
+  hold(key: string): number {
+    const known = this.rows.of(key)
+    const row = known ?? this.rows.add(key)
+    this.users.set(row, 0, known === undefined ? 1 : this.users.get(row, 0) + 1)
+    return row
+  }
+
+  release(key: string, row: number): void {
+    const users = this.users.get(row, 0) - 1
+    this.users.set(row, 0, users)
+    if (users === 0) this.rows.drop(key)
+  }
+}
+
+/** Columns of a row's numbers. */
+const EVENT_AT = 0
+const SEEN_AT = 1
+const SEEN_AVAILABLE_AT = 2
+/** NaN: nothing is remembered of this row's key. */
+const TOKEN = 3
+
+/** The newest of each key. One that was read is a copy: it counts when it is set. */
+class NewestRows {
+  private readonly texts = new JsonColumn()
+  private readonly numbers = new NumberColumns(TOKEN + 1)
+  private count = 0
+  /** Where looking for one to forget goes on. */
+  private hand = 0
+  private readonly keys: EntityKeys
+  private readonly maxKeys: number
+
+  constructor(keys: EntityKeys, maxKeys: number) {
+    this.keys = keys
+    this.maxKeys = maxKeys
+  }
+
+  of(key: string): number | undefined {
+    const row = this.keys.of(key)
+    return row !== undefined && this.has(row) ? row : undefined
+  }
+
   get(row: number): Newest {
     const { numbers } = this
     return {
-      eventAt: numbers.get(row, 0),
-      text: this.texts.get(row) ?? null,
-      seenAt: numbers.get(row, 1),
-      seenAvailableAt: numbers.get(row, 2),
-      token: numbers.get(row, 3),
+      eventAt: numbers.get(row, EVENT_AT),
+      text: this.texts.get(row),
+      seenAt: numbers.get(row, SEEN_AT),
+      seenAvailableAt: numbers.get(row, SEEN_AVAILABLE_AT),
+      token: numbers.get(row, TOKEN),
     }
   }
 
   set(row: number, { eventAt, text, seenAt, seenAvailableAt, token }: Newest): void {
     const { numbers } = this
     this.texts.set(row, text)
-    numbers.set(row, 0, eventAt)
-    numbers.set(row, 1, seenAt)
-    numbers.set(row, 2, seenAvailableAt)
-    numbers.set(row, 3, token)
+    numbers.set(row, EVENT_AT, eventAt)
+    numbers.set(row, SEEN_AT, seenAt)
+    numbers.set(row, SEEN_AVAILABLE_AT, seenAvailableAt)
+    numbers.set(row, TOKEN, token)
   }
 
   add(key: string, newest: Newest): void {
-    if (this.rows.size >= MAX_REMEMBERED_KEYS) this.rows.drop(this.rows.any() ?? '')
-    this.set(this.rows.add(key), newest)
+    if (this.count >= this.maxKeys) this.dropAny()
+    this.set(this.keys.hold(key), newest)
+    this.count++
   }
 
   drop(key: string): void {
-    this.rows.drop(key)
+    const row = this.of(key)
+    if (row === undefined) return
+    this.texts.set(row, null)
+    this.numbers.set(row, TOKEN, Number.NaN)
+    this.keys.release(key, row)
+    this.count--
+  }
+
+  /** Another each time. */
+  private dropAny(): void {
+    for (let i = 0; i < this.keys.end; i++) {
+      const row = this.hand++ % this.keys.end
+      if (!this.has(row)) continue
+      this.drop(this.keys.keyOf(row) ?? '')
+      return
+    }
+  }
+
+  private has(row: number): boolean {
+    return !Number.isNaN(this.numbers.get(row, TOKEN))
   }
 }
 
