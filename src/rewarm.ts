@@ -182,7 +182,7 @@ export async function warmNewVersions(parts: Parts, version: Version): Promise<v
     if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
     const now = parts.clock.now()
     const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
-    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)], undefined)
+    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)])
     const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
     const fitting = keys.filter((key) => key.values.length === entity.key.length)
     for (const key of fitting) parts.activeKeys.touch(feature, key, now)

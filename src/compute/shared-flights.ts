@@ -79,7 +79,7 @@ export function createSharedFlights(options: {
   /** @throws FabraError store_unavailable */
   async function look(feature: Feature, flights: readonly Flight[]): Promise<(StoredValue | undefined)[]> {
     const keys = flights.map((flight) => flight.key.encoded)
-    const rows = await online.read(feature.entity, keys, [`${feature.name}@${feature.fingerprint}`], undefined)
+    const rows = await online.read(feature.entity, keys, [`${feature.name}@${feature.fingerprint}`])
     return rows.map((row) => row[0])
   }
 

@@ -79,7 +79,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
       if (feature.refresh?.kind === 'realtime') continue
       const keys = options.keysInUse(feature, MAX_KEYS)
       const encoded = keys.map((key) => key.encoded)
-      const stored = keys.length === 0 ? [] : await online.read(feature.entity, encoded, [fieldOf(feature)], undefined)
+      const stored = keys.length === 0 ? [] : await online.read(feature.entity, encoded, [fieldOf(feature)])
       const late = stored.flatMap(([value]) => (value && options.isLate(feature, value.eventAt) ? [value.eventAt] : []))
       judge(feature, late, keys.length)
     }

@@ -75,7 +75,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
       if (wait) await wait
       const some = Array.from({ length: Math.min(STEP, to - at) }, (_, i) => keys.at(at + i) as EntityKey)
       const encoded = some.map((key) => key.encoded)
-      const stored = await online.read(feature.entity, encoded, fields, undefined)
+      const stored = await online.read(feature.entity, encoded, fields)
       some.forEach((key, i) => {
         const value = stored[i]?.[0]
         if (before !== null && value && value.eventAt >= before) return

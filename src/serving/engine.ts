@@ -59,18 +59,18 @@ export function createEngine(options: EngineOptions): Engine {
     const stored: (StoredRows | Promise<StoredRows>)[] = new Array(plan.groups.length)
     let isLater = false
     for (let g = 0; g < stored.length; g++) {
-      const found = readGroup(plan.groups[g] as PlanGroup, g, rows, read.signal)
+      const found = readGroup(plan.groups[g] as PlanGroup, g, rows)
       stored[g] = found
       isLater ||= found instanceof Promise
     }
     return isLater ? readLater(plan, rows, read, stored) : serve(plan, rows, read, stored as StoredRows[], false)
   }
 
-  function readGroup({ entity, fields }: PlanGroup, g: number, rows: readonly PlanRow[], signal: AbortSignal | undefined) {
+  function readGroup({ entity, fields }: PlanGroup, g: number, rows: readonly PlanRow[]) {
     const keys: string[] = new Array(rows.length)
     for (let r = 0; r < keys.length; r++) keys[r] = rows[r]?.keys[g]?.encoded ?? ''
     try {
-      return online.read(entity.name, keys, fields, signal)
+      return online.read(entity.name, keys, fields, 'serving')
     } catch (error) {
       return Promise.reject<StoredRows>(error)
     }
@@ -86,35 +86,24 @@ export function createEngine(options: EngineOptions): Engine {
     const [only] = stored
     if (stored.length === 1 && only instanceof Promise) {
       return only.then(
-        (known) => {
-          keepCopies(plan, 0, rows, known)
-          return serve(plan, rows, read, [known], false)
-        },
+        (known) => serve(plan, rows, read, [known], false),
         () => serve(plan, rows, read, [rows.map((row) => copiesOf(plan, 0, row))], true),
       )
     }
     return Promise.allSettled(stored).then((settled) => {
       const storeDown = settled.some(({ status }) => status === 'rejected')
-      const all = settled.map((one, g) => {
-        if (one.status === 'rejected') return rows.map((row) => copiesOf(plan, g, row))
-        if (stored[g] instanceof Promise) keepCopies(plan, g, rows, one.value)
-        return one.value
-      })
+      const all = settled.map((one, g) => (one.status === 'rejected' ? rows.map((row) => copiesOf(plan, g, row)) : one.value))
       return serve(plan, rows, read, all, storeDown)
     })
-  }
-
-  function keepCopies(plan: Plan, g: number, rows: readonly PlanRow[], known: StoredRows): void {
-    const { entity, fields } = plan.groups[g] as PlanGroup
-    for (let r = 0; r < rows.length; r++) copies.keep(entity.name, rows[r]?.keys[g]?.encoded ?? '', fields, known[r] ?? [])
   }
 
   /** What this process still knows of one key, but for what was forgotten since. */
   function copiesOf(plan: Plan, g: number, row: PlanRow): (StoredValue | undefined)[] {
     const { entity, fields } = plan.groups[g] as PlanGroup
     const { encoded } = row.keys[g] as EntityKey
-    return fields.map((field) => {
-      const copy = copies.find(entity.name, encoded, field)
+    return online.lastRead(entity.name, encoded, fields).map((read, f) => {
+      const computed = copies.find(encoded, fields[f] as string)
+      const copy = read && computed ? (read.eventAt > computed.eventAt ? read : computed) : (read ?? computed)
       return copy && !hides(entity.name, encoded, copy.eventAt) ? copy : undefined
     })
   }
@@ -205,9 +194,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (at.storeDown && !planned.takesInputs) {
       const texts = computed.kind === 'value' ? computed.texts : null
       const oldestInputAt = computed.kind === 'value' ? computed.oldestInputAt : null
-      copies.keep(feature.entity, key.encoded, planned.own, [
-        { texts, eventAt: asOf, availableAt: asOf, token: 0, origin: 'computed', oldestInputAt },
-      ])
+      copies.keep(key.encoded, planned.field, { texts, eventAt: asOf, availableAt: asOf, token: 0, origin: 'computed', oldestInputAt })
     }
     if (computed.kind === 'missing') return serveDefault(planned)
     return { texts: computed.texts, status: 'fresh', servedFrom: 'computed', eventAt: asOf, oldestInputAt: computed.oldestInputAt }

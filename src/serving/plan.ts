@@ -11,8 +11,6 @@ export interface PlannedFeature {
   readonly feature: Feature
   readonly entity: Entity
   readonly field: string
-  /** The field alone, as a list. */
-  readonly own: readonly string[]
   readonly rule: FreshnessRule
   readonly realtime: boolean
   readonly takesInputs: boolean
@@ -60,7 +58,6 @@ export function planFeature(registry: Registry, feature: Feature, nextFiring: Ne
     feature,
     entity,
     field: fieldOf(feature),
-    own: [fieldOf(feature)],
     rule: freshnessRule(feature, nextFiring),
     realtime: feature.refresh?.kind === 'realtime',
     takesInputs: Object.keys(feature.inputs).length > 0,
@@ -133,7 +130,6 @@ function checkedInput(name: string, type: Feature['inputs'][string], value: unkn
 
 export interface ReadOptions {
   readonly maxAge: Micros | null
-  readonly signal?: AbortSignal
   /** Features being computed further up. Default none. */
   readonly chain?: readonly string[]
 }

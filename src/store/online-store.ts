@@ -49,15 +49,16 @@ export interface OnlineStore {
   /**
    * Read many features of many keys of one entity in one round trip.
    * Answers at once (no promise) where the backend is in this process: the hot path must not wait for a microtask.
+   * @param use `serving`: what is read is kept for `lastRead`.
    * @returns one slot per key and field: `result[key][field]`, in the orders given; undefined where nothing is stored.
    * @throws StoreUnavailable if the backend cannot be reached. Safe to retry.
    */
-  read(
-    entity: string,
-    keys: readonly string[],
-    fields: readonly string[],
-    signal: AbortSignal | undefined,
-  ): StoredRows | Promise<StoredRows>
+  read(entity: string, keys: readonly string[], fields: readonly string[], use?: 'serving'): StoredRows | Promise<StoredRows>
+  /**
+   * What was last read to be served of one key, for as long as the backend cannot be reached: a slot a field, undefined where there was
+   * nothing. It may have been forgotten since. A backend in this process has nothing to add to `read`.
+   */
+  lastRead(entity: string, key: string, fields: readonly string[]): readonly (StoredValue | undefined)[]
   /**
    * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.

@@ -313,7 +313,7 @@ describe('whatever way pushes come', () => {
       let last = Number.NEGATIVE_INFINITY
       const check = async () => {
         const user = bench.registry.entities.get('User')
-        const [[stored] = []] = (await bench.parts().online.read('User', ['u1'], [`score@${feature()?.fingerprint}`], undefined)) ?? []
+        const [[stored] = []] = (await bench.parts().online.read('User', ['u1'], [`score@${feature()?.fingerprint}`])) ?? []
         if (!user || !stored) return
         expect(stored.eventAt).toBeGreaterThanOrEqual(last)
         last = stored.eventAt
@@ -402,7 +402,7 @@ describe('a forgotten key', () => {
     await run
     expect(await pushed.history('u1', 'other')).toEqual([])
     expect(await pushed.history('u1', 'score')).toEqual([])
-    expect(await bench.parts().online.read('User', ['u1'], [`score@${feature.fingerprint}`], undefined)).toEqual([[undefined]])
+    expect(await bench.parts().online.read('User', ['u1'], [`score@${feature.fingerprint}`])).toEqual([[undefined]])
     expect((await bench.parts().activeKeys.of(feature)).length).toBe(0)
   })
 

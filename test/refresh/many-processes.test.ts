@@ -135,7 +135,7 @@ describe('of two processes', () => {
     await a.scheduler().tick()
     expect(b.programme.count('f') - count).toBe(1)
     expect(a.programme.count('f')).toBe(0)
-    expect(await a.parts().online.read('User', ['u1'], ['f@x'], undefined)).toEqual([[undefined]])
+    expect(await a.parts().online.read('User', ['u1'], ['f@x'])).toEqual([[undefined]])
     await b.push('p', 'u1', 2)
     expect(await a.read('p')).toMatchObject({ value: 2 })
   })

@@ -28,7 +28,7 @@ describe('refreshing', () => {
     await read('f')
     for (let i = 0; i < 110; i++) {
       await pass(MINUTE, 5 * SECOND)
-      const stored = (await bench.parts().online.read('User', ['u1'], [`f@${bench.registry.features.get('f')?.fingerprint}`], undefined))[0]
+      const stored = (await bench.parts().online.read('User', ['u1'], [`f@${bench.registry.features.get('f')?.fingerprint}`]))[0]
       expect(clock.now() - (stored?.[0]?.eventAt ?? 0)).toBeLessThanOrEqual(5.5 * MINUTE)
     }
     expect(await read('f')).toMatchObject({ status: 'fresh', servedFrom: 'online' })

@@ -51,7 +51,7 @@ async function bench(options: Partial<RecorderOptions> = {}) {
     [
       ...(await duckdb.history({ feature: of.name, fingerprint: of.fingerprint, entityKey: key, from: null, to: null, limit: 10_000 })),
     ].reverse()
-  const served = async (of: Feature, key = 'u1') => (await online.read('User', [key], [fieldOf(of)], undefined))[0]?.[0]
+  const served = async (of: Feature, key = 'u1') => (await online.read('User', [key], [fieldOf(of)]))[0]?.[0]
   return { recorder, clock, online, duckdb, problems, batches, write, record, rows, served, fail: (times: number) => (failing = times) }
 }
 

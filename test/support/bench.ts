@@ -226,7 +226,7 @@ export function openBenchStores(): Promise<BenchStores> {
 /** Whether reads and writes were answered; refused where too many wait already. */
 async function answered(online: OnlineStore): Promise<true | undefined> {
   try {
-    await Promise.all([online.read('User', ['nobody'], ['none@0'], undefined), online.filled(['none@0'])])
+    await Promise.all([online.read('User', ['nobody'], ['none@0']), online.filled(['none@0'])])
     return true
   } catch {
     return undefined

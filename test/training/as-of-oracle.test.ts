@@ -137,7 +137,7 @@ async function replayed(rows: readonly HistoryRow[], { key, t }: World['labels']
     }
     await online.write([{ entity: 'User', key: one.entityKey, field: 'f', value }])
   }
-  const stored = (await online.read('User', [key], ['f'], undefined))[0]?.[0]
+  const stored = (await online.read('User', [key], ['f']))[0]?.[0]
   if (!stored?.texts || (lookBack !== null && t - stored.eventAt > lookBack)) return 'missing'
   return String(JSON.parse(stored.texts[0] ?? 'null'))
 }

@@ -54,6 +54,7 @@ export function createMemoryOnlineStore(): OnlineStore {
       }
       return found
     },
+    lastRead: (_entity, _key, fields) => fields.map(() => undefined),
     async write(writes) {
       const refused: number[] = []
       const fences: Fence[] = []

@@ -9,9 +9,9 @@
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
-import { createDeadlines } from './deadlines.ts'
+import { createDeadlines, Deadline } from './deadlines.ts'
 import { createGate } from './gate.ts'
-import { createLine, type HashRow, type Line } from './line.ts'
+import { createLine, type Line, type Told } from './line.ts'
 import { createReads } from './reads.ts'
 import type { RedisScript } from './scripts.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
@@ -35,9 +35,14 @@ export interface RedisConnection {
   readonly spansSlots: boolean
   /**
    * Several fields of many hashes in one round trip.
-   * @returns bytes by key and field, null where there is none. They are parts of a larger buffer: whoever keeps some copies them.
+   * @param take Makes the answer of a row for each key, which begin at `from`: the texts of its fields one after the other, each followed by
+   * a line end, and nothing but a length where there is none. They are parts of a larger buffer: whoever keeps one copies it.
    */
-  readHashes(keys: readonly string[], fields: readonly string[]): Promise<readonly HashRow[]>
+  readHashes<Answer>(
+    keys: readonly string[],
+    fields: readonly string[],
+    take: (rows: readonly Buffer[], from: number) => Answer,
+  ): Promise<Answer>
   /** @param keys All of one slot, unless `spansSlots`. */
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   /** Any other command whose first argument is its key. */
@@ -110,7 +115,10 @@ export interface Lines {
   readonly line: Line | undefined
 }
 
-type Question<Answer> = (lines: Lines, answered: (answer: Answer) => void, failed: (error: unknown) => void) => void
+/** Told of the answer, or of a FabraError store_unavailable. */
+export interface Question<Answer> extends Told<Answer> {
+  put(lines: Lines, told: Told<Answer>): void
+}
 
 /** One connection, or one to each node of a cluster. */
 export interface Socket {
@@ -118,8 +126,8 @@ export interface Socket {
   ready(): Promise<void>
   /** @throws FabraError store_unavailable */
   ask<Answer>(question: (lines: Lines) => Promise<Answer>): Promise<Answer>
-  /** The same without a promise. Tells once: of the answer, or of a FabraError store_unavailable. */
-  pose<Answer>(question: Question<Answer>, answered: (answer: Answer) => void, failed: (error: unknown) => void): void
+  /** The same without a promise. */
+  pose<Answer>(question: Question<Answer>): void
   /** What is wrong; undefined: nothing. */
   problem(): string | undefined
   /** It has not answered for longer than its timeout. */
@@ -135,12 +143,49 @@ interface SocketOptions {
   readonly onlyReads: boolean
 }
 
+/** A socket of which something was asked. */
+interface Asked {
+  heard(): void
+  /** @returns what those who asked are told. */
+  failureFor(error: unknown): unknown
+}
+
+/** A question until it is answered, refused or late: then it is let go, as its deadline lies in a list until it is due. */
+class Posed<Answer> extends Deadline implements Told<Answer> {
+  private question: Question<Answer> | undefined
+  private readonly asked: Asked
+
+  constructor(question: Question<Answer>, asked: Asked) {
+    super()
+    this.question = question
+    this.asked = asked
+  }
+
+  isOpen(): boolean {
+    return this.question !== undefined
+  }
+
+  answered(answer: Answer): void {
+    const { question } = this
+    if (!question) return
+    this.question = undefined
+    this.asked.heard()
+    question.answered(answer)
+  }
+
+  failed(error: unknown): void {
+    const { question } = this
+    this.question = undefined
+    question?.failed(this.asked.failureFor(error))
+  }
+}
+
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
   const line =
     options.onlyReads && client instanceof Redis ? createLine(client, { silentMs: longestSilenceMs(options), onOpen: recover }) : undefined
   const lines: Lines = { client, line }
-  const deadlines = createDeadlines(options.timeoutMs)
+  const watch = createDeadlines(options.timeoutMs)
   const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
   let timeouts = 0
@@ -183,29 +228,28 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
     probe.unref()
   }
 
-  function pose<Answer>(question: Question<Answer>, answered: (answer: Answer) => void, failed: (error: unknown) => void): void {
-    if (closed || probe !== undefined) {
-      failed(unavailable(failure ?? 'The connection is closed.'))
-      return
-    }
-    const failing = (error: unknown) => {
+  const asked: Asked = {
+    heard() {
+      timeouts = 0
+    },
+    failureFor(error) {
       const message = failureOf(error)
       if (message === NO_ANSWER && ++timeouts >= patience) stall()
-      failed(error instanceof FabraError ? error : unavailable(message))
+      return error instanceof FabraError ? error : unavailable(message)
+    },
+  }
+
+  function pose<Answer>(question: Question<Answer>): void {
+    if (closed || probe !== undefined) {
+      question.failed(unavailable(failure ?? 'The connection is closed.'))
+      return
     }
-    const deadline = deadlines(failing)
-    const end = (answer: Answer) => {
-      if (!deadline.meet()) return
-      timeouts = 0
-      answered(answer)
-    }
-    const refuse = (error: unknown) => {
-      if (deadline.meet()) failing(error)
-    }
+    const posed = new Posed(question, asked)
+    watch(posed)
     try {
-      question(lines, end, refuse)
+      question.put(lines, posed)
     } catch (error) {
-      refuse(error)
+      posed.failed(error)
     }
   }
 
@@ -215,7 +259,17 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
       return firstNews.promise.finally(() => clearTimeout(timer))
     },
     ask: (question) =>
-      new Promise((resolve, reject) => pose((all, answered, failed) => question(all).then(answered, failed), resolve, reject)),
+      new Promise((resolve, reject) =>
+        pose({
+          put: (all, told) =>
+            void question(all).then(
+              (answer) => told.answered(answer),
+              (error) => told.failed(error),
+            ),
+          answered: resolve,
+          failed: reject,
+        }),
+      ),
     pose,
     problem() {
       if (failure !== undefined) return failure

@@ -1,38 +1,19 @@
 const LATE_LOOK_MS = 20
 
 /** Something asked, until its answer or its deadline is there. */
-class Deadline {
-  readonly dueAt: number
-  private fail: ((error: Error) => void) | undefined
+export abstract class Deadline {
+  dueAt = 0
 
-  constructor(dueAt: number, fail: (error: Error) => void) {
-    this.dueAt = dueAt
-    this.fail = fail
-  }
-
-  /** The answer is here. @returns false when it was over before. */
-  meet(): boolean {
-    const isInTime = this.fail !== undefined
-    this.fail = undefined
-    return isInTime
-  }
-
-  isOpen(): boolean {
-    return this.fail !== undefined
-  }
-
-  end(): void {
-    const { fail } = this
-    this.fail = undefined
-    fail?.(new Error('Command timed out'))
-  }
+  abstract isOpen(): boolean
+  /** Told of the deadline while it is open. */
+  abstract failed(error: Error): void
 }
 
 /**
  * A cluster asks again by itself, each time with a timeout of its own: here the whole has one. All that is asked has the same time, so one
  * timer watches the oldest: one for each is a tenth of what a lot of few reads costs.
  */
-export function createDeadlines(timeoutMs: number): (fail: (error: Error) => void) => Deadline {
+export function createDeadlines(timeoutMs: number): (one: Deadline) => void {
   const waiting: Deadline[] = []
   let timer: Timer | undefined
 
@@ -51,7 +32,7 @@ export function createDeadlines(timeoutMs: number): (fail: (error: Error) => voi
     let over = 0
     for (const one of waiting) {
       if (one.isOpen() && one.dueAt > seenAt) break
-      one.end()
+      if (one.isOpen()) one.failed(new Error('Command timed out'))
       over++
     }
     waiting.splice(0, over)
@@ -59,10 +40,15 @@ export function createDeadlines(timeoutMs: number): (fail: (error: Error) => voi
     if (oldest) watch(oldest)
   }
 
-  return (fail) => {
-    const one = new Deadline(performance.now() + timeoutMs, fail)
+  /** What is answered goes with the next question: kept for as long as it could have taken, it would be much for the collector to look at. */
+  function letGo(): void {
+    while (waiting[0]?.isOpen() === false) waiting.shift()
+  }
+
+  return (one) => {
+    one.dueAt = performance.now() + timeoutMs
+    letGo()
     waiting.push(one)
     if (timer === undefined) watch(one)
-    return one
   }
 }

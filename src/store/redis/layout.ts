@@ -1,38 +1,52 @@
 import type { StoredValue } from '../online-store.ts'
-import { bucketOf, findBody, readBody, recordHead } from './record.ts'
+import { bucketOf, endOfRecord, headAt, RECORD, readBody, readRecord, recordHead } from './record.ts'
 
 /** Where the fields of a feature list lie. */
 export interface Layout {
   readonly buckets: readonly string[]
-  /** For each field, which of the buckets it is in. */
-  readonly places: readonly number[]
+  /** What the record of each field begins with. */
   readonly heads: readonly string[]
+  /** Indexes of the fields, those of one bucket after the other: mostly as their records lie. */
+  readonly order: readonly number[]
+  /** By head. */
+  readonly placesInOrder: ReadonlyMap<string, number>
+  /** Fields that are named a second time, with the index of the first. */
+  readonly repeats: readonly (readonly [f: number, first: number])[]
 }
 
 export function layoutOf(fields: readonly string[]): Layout {
-  const buckets: string[] = []
-  const places = fields.map((field) => {
-    const bucket = bucketOf(field)
-    const known = buckets.indexOf(bucket)
-    return known < 0 ? buckets.push(bucket) - 1 : known
-  })
-  return { buckets, places, heads: fields.map(recordHead) }
+  const buckets = [...new Set(fields.map(bucketOf))]
+  const heads = fields.map(recordHead)
+  const isFirst = (field: string, f: number) => fields.indexOf(field) === f
+  const order = buckets.flatMap((bucket) => fields.flatMap((field, f) => (bucketOf(field) === bucket && isFirst(field, f) ? [f] : [])))
+  return {
+    buckets,
+    heads,
+    order,
+    placesInOrder: new Map(order.map((f, place) => [heads[f] as string, place])),
+    repeats: fields.flatMap((field, f) => (isFirst(field, f) ? [] : [[f, fields.indexOf(field)] as const])),
+  }
 }
 
-/** What Redis has in each bucket of a layout. */
-export type Held = readonly (Buffer | null)[]
+export type Row = readonly (StoredValue | undefined)[]
 
-/** @returns one value a field; undefined where there is none. */
-export function readRow({ places, heads }: Layout, held: Held): (StoredValue | undefined)[] {
-  const texts = held.map((bytes) => bytes?.toString())
-  const row: (StoredValue | undefined)[] = new Array(heads.length)
-  const found: number[] = new Array(texts.length).fill(0)
-  for (let f = 0; f < heads.length; f++) {
-    const place = places[f] as number
-    const text = texts[place]
-    const at = text ? findBody(text, heads[f] as string, found[place] as number) : -1
-    row[f] = text && at >= 0 ? readBody(text, at) : undefined
-    if (at >= 0) found[place] = at
+/** @param text What Redis has in the buckets of the layout. @returns one value a field; undefined where there is none. */
+export function readRow({ heads, order, placesInOrder, repeats }: Layout, text: string): Row {
+  if (heads.length === 1) return [readRecord(text, heads[0] as string)]
+  const row: (StoredValue | undefined)[] = new Array(heads.length).fill(undefined)
+  /** Of the one that is expected next. */
+  let place = 0
+  for (let from = text.indexOf(RECORD); from >= 0; ) {
+    const next = text.indexOf(RECORD, from + 1)
+    const expected = heads[order[place] as number]
+    const found = expected !== undefined && text.startsWith(expected, from) ? place : placesInOrder.get(headAt(text, from))
+    if (found !== undefined) {
+      const f = order[found] as number
+      row[f] = readBody(text, from + (heads[f] as string).length, endOfRecord(text, from, next))
+      place = found + 1
+    }
+    from = next
   }
+  for (const [f, first] of repeats) row[f] = row[first]
   return row
 }

@@ -7,16 +7,20 @@ export interface HashAsk {
   readonly fields: readonly string[]
 }
 
-export type HashRow = readonly (Buffer | null)[]
+/** Who asked. Told once: the first word counts. */
+export interface Told<Answer> {
+  answered(answer: Answer): void
+  failed(error: unknown): void
+}
 
 /** The socket of an ioredis client, for HMGET and PING alone: nothing else may be asked of that client. */
 export interface Line {
   isOpen(): boolean
   /**
-   * In one write. Tells of a row for each key, of all asks one after the other. What Redis refuses is told as failed first, and when all
-   * is answered as answered nonetheless: the first word counts.
+   * In one write. Tells of a row for each key, of all asks one after the other: what Redis answered. What Redis refuses is told as
+   * failed first, and when all is answered as answered nonetheless.
    */
-  hashes(asks: readonly HashAsk[], answered: (rows: readonly HashRow[]) => void, failed: (error: Error) => void): void
+  hashes(asks: readonly HashAsk[], told: Told<readonly Buffer[]>): void
   /** Tells of an answer, be it a refusal; of none where the connection is lost. */
   ping(answered: () => void): void
 }
@@ -29,9 +33,8 @@ interface LineOptions {
 
 interface Pending {
   unanswered: number
-  readonly rows: HashRow[]
-  readonly answered: (rows: readonly HashRow[]) => void
-  readonly failed: (error: Error) => void
+  readonly rows: Buffer[]
+  readonly told: Told<readonly Buffer[]>
 }
 
 const PING = '*1\r\n$4\r\nPING\r\n'
@@ -74,32 +77,32 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
     const lost = pending
     pending = []
     stream = undefined
-    for (const one of lost) one.failed(new Error('Connection is closed.'))
+    for (const { told } of lost) told.failed(new Error('Connection is closed.'))
   }
 
   function answer(reply: Reply): void {
     const [first] = pending
     if (!first) throw new Error('Redis answered though nothing was asked.')
-    if (reply instanceof Error) first.failed(reply)
+    if (reply instanceof Error) first.told.failed(reply)
     else if (typeof reply !== 'string') first.rows.push(reply)
     if (--first.unanswered > 0) return
     pending.shift()
-    first.answered(first.rows)
+    first.told.answered(first.rows)
   }
 
-  function send(text: string, unanswered: number, answered: Pending['answered'], failed: Pending['failed']): void {
+  function send(text: string, unanswered: number, told: Pending['told']): void {
     if (!stream) {
-      failed(new Error('Connection is closed.'))
+      told.failed(new Error('Connection is closed.'))
       return
     }
     if (pending.length === 0) heardAt = performance.now()
-    pending.push({ unanswered, rows: [], answered, failed })
+    pending.push({ unanswered, rows: [], told })
     stream.write(text)
   }
 
   return {
     isOpen: () => stream !== undefined,
-    hashes(asks, answered, failed) {
+    hashes(asks, told) {
       let text = ''
       let unanswered = 0
       for (const { keys, fields } of asks) {
@@ -107,14 +110,14 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
         for (const key of keys) text += `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
         unanswered += keys.length
       }
-      send(text, unanswered, answered, failed)
+      send(text, unanswered, told)
     },
     ping(answered) {
       if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) {
         stream.destroy(new Error('Socket timeout.'))
         return
       }
-      send(PING, 1, answered, () => undefined)
+      send(PING, 1, { answered, failed: () => undefined })
     },
   }
 }

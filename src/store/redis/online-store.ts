@@ -2,8 +2,8 @@ import type { Micros } from '../../clock.ts'
 import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
-import { createDecodedRows } from './decoded-rows.ts'
-import { type Layout, layoutOf } from './layout.ts'
+import { KnownRows } from './known-rows.ts'
+import { type Layout, layoutOf, type Row, readRow } from './layout.ts'
 import { bucketOf, filledKey, hashKey, readRecord, recordBody, recordHead } from './record.ts'
 import { FORGET, RAISE, WRITE } from './scripts.ts'
 
@@ -25,7 +25,7 @@ const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
 export function createRedisOnlineStore(connection: RedisConnection): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
-  const decoded = createDecodedRows()
+  const known = new KnownRows()
 
   function layoutFor(fields: readonly string[]): Layout {
     let layout = layouts.get(fields)
@@ -37,16 +37,23 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
   }
 
   return {
-    read(entity, keys, fields) {
+    read(entity, keys, fields, use) {
       if (keys.length === 0 || fields.length === 0) return keys.map(() => [])
       const layout = layoutFor(fields)
       const hashes = new Array<string>(keys.length)
       for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
-      return connection.readHashes(hashes, layout.buckets).then((found) => {
-        const rows: (readonly (StoredValue | undefined)[])[] = new Array(keys.length)
-        for (let k = 0; k < keys.length; k++) rows[k] = decoded(layout, hashes[k] as string, found[k] ?? [])
+      return connection.readHashes(hashes, layout.buckets, (answers, from) => {
+        const rows: Row[] = new Array(hashes.length)
+        for (let k = 0; k < rows.length; k++) {
+          const answer = answers[from + k] as Buffer
+          rows[k] = use === 'serving' ? known.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
+        }
         return rows
       })
+    },
+    lastRead(entity, key, fields) {
+      const hash = hashKey(entity, key)
+      return fields.map((field) => known.find(hash, field))
     },
     async write(writes) {
       const refused: number[] = []

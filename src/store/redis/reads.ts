@@ -1,5 +1,5 @@
-import type { Lines, RedisConnection, Socket } from './connection.ts'
-import type { HashAsk, HashRow } from './line.ts'
+import type { Lines, Question, RedisConnection, Socket } from './connection.ts'
+import type { HashAsk, Told } from './line.ts'
 import { unavailable } from './unavailable.ts'
 
 /** Keys of one caller that go together; the rest follow them. */
@@ -11,17 +11,78 @@ const MAX_LOTS = 2
 /** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one lot after the other. */
 const LONGEST_GATHERING_MS = 1
 
+/** Makes what was asked for of rows, of which those of the ask begin at `from`. */
+type Take<Answer> = (rows: readonly Buffer[], from: number) => Answer
+
 interface Ask extends HashAsk {
   readonly askedAt: number
-  resolve(found: readonly HashRow[]): void
+  readonly take: Take<unknown>
+  resolve(answer: unknown): void
   reject(error: unknown): void
+}
+
+/** Asks that go together. */
+class Lot implements Question<readonly Buffer[]> {
+  readonly keys: number
+  private readonly asks: readonly Ask[]
+  private readonly over: (lot: Lot) => void
+
+  constructor(asks: readonly Ask[], over: (lot: Lot) => void) {
+    let keys = 0
+    for (const ask of asks) keys += ask.keys.length
+    this.keys = keys
+    this.asks = asks
+    this.over = over
+  }
+
+  /** In a cluster each node gets its own pipeline: ioredis sorts the commands of one turn by node. */
+  put({ client, line }: Lines, told: Told<readonly Buffer[]>): void {
+    if (line) {
+      line.hashes(this.asks, told)
+      return
+    }
+    const rows = this.asks.flatMap(({ keys, fields }) => keys.map(async (key) => oneRow(await client.hmgetBuffer(key, ...fields))))
+    Promise.all(rows).then(
+      (found) => told.answered(found),
+      (error) => told.failed(error),
+    )
+  }
+
+  answered(rows: readonly Buffer[]): void {
+    let from = 0
+    for (const ask of this.asks) {
+      settle(ask, rows, from)
+      from += ask.keys.length
+    }
+    this.over(this)
+  }
+
+  failed(error: unknown): void {
+    for (const ask of this.asks) ask.reject(error)
+    this.over(this)
+  }
+}
+
+const LINE_END = Buffer.from('\r\n')
+
+function oneRow(fields: readonly (Buffer | null)[]): Buffer {
+  return Buffer.concat(fields.flatMap((bytes) => (bytes ? [bytes, LINE_END] : [])))
+}
+
+/** Rows that one of the asks cannot use are no reason to leave the others without. */
+function settle({ take, resolve, reject }: Ask, rows: readonly Buffer[], from: number): void {
+  try {
+    resolve(take(rows, from))
+  } catch (error) {
+    reject(error)
+  }
 }
 
 /**
  * Reads of one turn of the event loop, and of the time that earlier ones are under way, go to Redis together. Never more than a few hundred
  * keys at once, so that the deadline of a lot measures Redis and not how much there is to do here.
  */
-export function createReads(socket: Socket, timeoutMs: number): RedisConnection['readHashes'] {
+export function createReads(socket: Pick<Socket, 'pose'>, timeoutMs: number): RedisConnection['readHashes'] {
   let waiting: Ask[] = []
   let lots = 0
   let keysUnderWay = 0
@@ -34,8 +95,8 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
   function leave(): void {
     isLeaving = false
     while (waiting.length > 0 && mayLeave(performance.now())) {
-      const lot = takeLot()
-      if (lot.length > 0) send(lot)
+      const asks = takeAsks()
+      if (asks.length > 0) send(new Lot(asks, over))
     }
     if (waiting.length > 0) gather()
   }
@@ -50,9 +111,9 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
     }, LONGEST_GATHERING_MS)
   }
 
-  function takeLot(): Ask[] {
+  function takeAsks(): Ask[] {
     const oldest = performance.now() - timeoutMs
-    const lot: Ask[] = []
+    const asks: Ask[] = []
     let keys = 0
     let next = 0
     for (; next < waiting.length && keys < MAX_KEYS_A_LOT; next++) {
@@ -61,72 +122,46 @@ export function createReads(socket: Socket, timeoutMs: number): RedisConnection[
         ask.reject(unavailable('Too many reads wait.'))
         continue
       }
-      lot.push(ask)
+      asks.push(ask)
       keys += ask.keys.length
     }
     waiting = next === waiting.length ? [] : waiting.slice(next)
-    return lot
+    return asks
   }
 
-  function send(lot: readonly Ask[]): void {
-    let keys = 0
-    for (const ask of lot) keys += ask.keys.length
+  function send(lot: Lot): void {
     lots++
-    keysUnderWay += keys
+    keysUnderWay += lot.keys
     sentAt = performance.now()
-    const over = () => {
-      lots--
-      keysUnderWay -= keys
-      if (waiting.length > 0) leave()
-    }
-    socket.pose<readonly HashRow[]>(
-      (lines, answered, failed) => put(lines, lot, answered, failed),
-      (found) => {
-        let from = 0
-        for (const ask of lot) {
-          ask.resolve(lot.length === 1 ? found : found.slice(from, from + ask.keys.length))
-          from += ask.keys.length
-        }
-        over()
-      },
-      (error) => {
-        for (const ask of lot) ask.reject(error)
-        over()
-      },
-    )
+    socket.pose(lot)
   }
 
-  const ask = (keys: readonly string[], fields: readonly string[]) =>
-    new Promise<readonly HashRow[]>((resolve, reject) => {
+  function over(lot: Lot): void {
+    lots--
+    keysUnderWay -= lot.keys
+    if (waiting.length > 0) leave()
+  }
+
+  const ask = <Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>) =>
+    new Promise<Answer>((resolve, reject) => {
       const askedAt = performance.now()
-      waiting.push({ keys, fields, askedAt, resolve, reject })
+      waiting.push({ keys, fields, askedAt, take, resolve: resolve as Ask['resolve'], reject })
       if (isLeaving) return
       if (!mayLeave(askedAt)) return gather()
       isLeaving = true
       setImmediate(leave)
     })
 
-  return (keys, fields) => (keys.length <= MAX_KEYS_OF_ONE ? ask(keys, fields) : inTurns(keys, (some) => ask(some, fields)))
-}
+  return (keys, fields, take) => (keys.length <= MAX_KEYS_OF_ONE ? ask(keys, fields, take) : inTurns(keys, fields, take))
 
-async function inTurns(
-  keys: readonly string[],
-  ask: (keys: readonly string[]) => Promise<readonly HashRow[]>,
-): Promise<readonly HashRow[]> {
-  const found: HashRow[] = []
-  for (let from = 0; from < keys.length; from += MAX_KEYS_OF_ONE) {
-    for (const row of await ask(keys.slice(from, from + MAX_KEYS_OF_ONE))) found.push(row)
+  async function inTurns<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
+    const all: Buffer[] = []
+    for (let first = 0; first < keys.length; first += MAX_KEYS_OF_ONE) {
+      const some = keys.slice(first, first + MAX_KEYS_OF_ONE)
+      await ask(some, fields, (rows, from) => {
+        for (let i = 0; i < some.length; i++) all.push(rows[from + i] as Buffer)
+      })
+    }
+    return take(all, 0)
   }
-  return found
-}
-
-function put(
-  { client, line }: Lines,
-  lot: readonly Ask[],
-  answered: (rows: readonly HashRow[]) => void,
-  failed: (error: unknown) => void,
-): void {
-  if (line) line.hashes(lot, answered, failed)
-  // Each node gets its own pipeline: ioredis sorts the commands of one turn by node.
-  else Promise.all(lot.flatMap(({ keys, fields }) => keys.map((key) => client.hmgetBuffer(key, ...fields)))).then(answered, failed)
 }

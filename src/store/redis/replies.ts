@@ -1,5 +1,5 @@
-/** What Redis answers to HMGET and PING: a row, a word, or what is wrong. */
-export type Reply = readonly (Buffer | null)[] | string | Error
+/** What Redis answers to HMGET and PING: the texts of a row as they came, each between its length and a line end; a word; what is wrong. */
+export type Reply = Buffer | string | Error
 
 const [CR, MINUS, PLUS, STAR, DOLLAR, ZERO] = [13, 45, 43, 42, 36, 48]
 /** Length of the line end, `\r\n`. */
@@ -7,8 +7,8 @@ const END = 2
 const INCOMPLETE = -2
 
 /**
- * Reads RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec) as it comes from a socket, cut anywhere. Bytes are handed on as
- * parts of what came.
+ * Reads RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec) as it comes from a socket, cut anywhere. A row is a part of the bytes
+ * that came.
  * @returns takes the next bytes. Throws an Error at anything but the answers to HMGET and PING: what follows cannot be told apart then.
  */
 export function createReplies(onReply: (reply: Reply) => void): (chunk: Buffer) => void {
@@ -30,26 +30,21 @@ export function createReplies(onReply: (reply: Reply) => void): (chunk: Buffer) 
     return kind === PLUS ? text : new Error(text)
   }
 
-  function readRow(): (Buffer | null)[] | undefined {
+  function readRow(): Buffer | undefined {
     const length = readNumber()
     if (length === INCOMPLETE) return undefined
-    const row: (Buffer | null)[] = new Array(length)
+    const begin = at
     for (let i = 0; i < length; i++) {
       if (at >= bytes.length) return undefined
       if (bytes[at++] !== DOLLAR) throw new Error('Redis answered something else than text.')
       const size = readNumber()
       if (size === INCOMPLETE) return undefined
-      if (size < 0) {
-        row[i] = null
-        continue
-      }
-      const end = at + size
-      needed = end + END
+      if (size < 0) continue
+      needed = at + size + END
       if (needed > bytes.length) return undefined
-      row[i] = bytes.subarray(at, end)
       at = needed
     }
-    return row
+    return bytes.subarray(begin, at)
   }
 
   /** With its line end. */

@@ -36,13 +36,15 @@ for i = 1, #KEYS do
     local isNewer, standing, isStrange = true, '', false
     if from then
       local _, last, e, v, t = string.find(text, '^(%-?%d+)\\31(%-?%d+)\\31(%-?%d+)', headEnd + 1)
-      local oldEvent, oldAvailable = tonumber(e), tonumber(v)
+      local oldEvent = tonumber(e)
+      local oldAvailable = oldEvent + tonumber(v)
+      local oldToken = oldAvailable + tonumber(t)
       local availableAt = tonumber(ARGV[a + 4])
       if eventAt ~= oldEvent then isNewer = eventAt > oldEvent
       elseif availableAt ~= oldAvailable then isNewer = availableAt > oldAvailable
-      else isNewer = tonumber(ARGV[a + 5]) >= tonumber(t) end
+      else isNewer = tonumber(ARGV[a + 5]) >= oldToken end
       local nextFrom = string.find(text, '\\30', last + 1, true)
-      isStrange = ARGV[a + 8] ~= '' and ARGV[a + 8] ~= t
+      isStrange = ARGV[a + 8] ~= '' and tonumber(ARGV[a + 8]) ~= oldToken
       if not isNewer and isStrange then standing = string.sub(text, headEnd + 1, nextFrom and nextFrom - 1 or -1) end
       if isNewer then
         text = string.sub(text, 1, from - 1) .. (nextFrom and string.sub(text, nextFrom) or '')

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import type { StoredValue } from '../../src/store/online-store.ts'
+import { KnownRows } from '../../src/store/redis/known-rows.ts'
+import { type Layout, layoutOf, type Row, readRow } from '../../src/store/redis/layout.ts'
+import { bucketOf, recordBody, recordHead } from '../../src/store/redis/record.ts'
+
+const FIELDS = ['a@1', 'b@1', 'c@1', 'd@1']
+const layout = layoutOf(FIELDS)
+const valued = (text: string, eventAt = 7): StoredValue => ({
+  texts: [text],
+  eventAt,
+  availableAt: 8,
+  token: 9,
+  origin: 'pushed',
+  oldestInputAt: null,
+})
+
+/** What Redis answers for a layout when its fields hold these values, in the order given. */
+function answer({ buckets }: Layout, held: readonly (readonly [field: string, value: StoredValue])[]): Buffer {
+  const text = (bucket: string) =>
+    held.flatMap(([field, value]) => (bucketOf(field) === bucket ? [recordHead(field) + recordBody(value)] : [])).join('')
+  const bulk = (one: string) => (one === '' ? '$-1\r\n' : `$${Buffer.byteLength(one)}\r\n${one}\r\n`)
+  return Buffer.from(buckets.map((bucket) => bulk(text(bucket))).join(''))
+}
+const texts = (value: string, of = layout) =>
+  answer(
+    of,
+    FIELDS.map((field) => [field, valued(value)] as const),
+  )
+const served = (row: Row) => row.map((value) => value?.texts?.[0])
+/** A key is kept decoded when it is read again. */
+const readTwice = (known: KnownRows, hash: string) => {
+  known.take(layout, hash, texts('1'))
+  return known.take(layout, hash, texts('1'))
+}
+
+describe('a row', () => {
+  const micros = fc.integer({ min: -(2 ** 50), max: 2 ** 50 })
+  const value: fc.Arbitrary<StoredValue> = fc.record({
+    texts: fc.option(fc.array(fc.json({ maxDepth: 1 }), { minLength: 1, maxLength: 3 })),
+    eventAt: micros,
+    availableAt: micros,
+    token: fc.nat(),
+    origin: fc.constantFrom('computed', 'pushed', 'backfill'),
+    oldestInputAt: fc.option(micros),
+  })
+  const field = fc.nat(30).map((n) => `feature_${n}@1`)
+
+  test('is read as it was written, in whatever order and among whatever else', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.tuple(field, value), { selector: ([name]) => name, maxLength: 20 }),
+        fc.array(field, { minLength: 1, maxLength: 20 }),
+        (held, asked) => {
+          const row = readRow(layoutOf(asked), answer(layoutOf(asked), held).toString())
+          expect(row).toEqual(asked.map((name) => held.find(([other]) => other === name)?.[1]))
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+  })
+})
+
+describe('known rows', () => {
+  test('a key that has not changed since it was read twice is not decoded again, one that has is decoded anew', () => {
+    const known = new KnownRows()
+    const first = readTwice(known, 'k')
+    expect(served(first)).toEqual(['1', '1', '1', '1'])
+    expect(known.take(layout, 'k', texts('1'))).toBe(first)
+    expect(served(known.take(layout, 'k', texts('2')))).toEqual(['2', '2', '2', '2'])
+    expect(served(known.take(layout, 'k', texts('1')))).toEqual(['1', '1', '1', '1'])
+    // A reader who still holds the old row goes on seeing it.
+    expect(served(first)).toEqual(['1', '1', '1', '1'])
+    expect(known.take(layout, 'k', answer(layout, []))).toEqual([undefined, undefined, undefined, undefined])
+  })
+
+  test('keys and feature lists are not taken for each other', () => {
+    const known = new KnownRows()
+    const other = layoutOf([...FIELDS].reverse())
+    expect(readTwice(known, 'l')).not.toBe(readTwice(known, 'k'))
+    known.take(other, 'k', texts('1', other))
+    expect(known.take(other, 'k', texts('1', other))).not.toBe(known.take(layout, 'k', texts('1')))
+  })
+
+  test('rows that nobody reads are let go, those in use stay', () => {
+    const known = new KnownRows({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const used = readTwice(known, 'used')
+    const unused = readTwice(known, 'unused')
+    for (let i = 0; i < 20; i++) {
+      readTwice(known, `k${i}`)
+      expect(known.take(layout, 'used', texts('1'))).toBe(used)
+    }
+    expect(known.take(layout, 'unused', texts('1'))).not.toBe(unused)
+  })
+
+  test('more keys than can be kept are decoded each time, and take no place', () => {
+    const known = new KnownRows({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const used = readTwice(known, 'used')
+    for (let round = 0; round < 3; round++)
+      for (let i = 0; i < 100; i++) expect(served(known.take(layout, `k${i}`, texts('1')))).toEqual(['1', '1', '1', '1'])
+    expect(known.take(layout, 'used', texts('1'))).toBe(used)
+  })
+
+  test('the newest value that was told of is found, whichever list it came in', () => {
+    const known = new KnownRows()
+    const single = layoutOf(['b@1'])
+    expect(known.find('k', 'b@1')).toBeUndefined()
+    known.take(layout, 'k', answer(layout, [['b@1', valued('old', 5)]]))
+    known.take(single, 'k', answer(single, [['b@1', valued('new', 6)]]))
+    known.take(layout, 'other', answer(layout, [['b@1', valued('of another key', 9)]]))
+    expect(known.find('k', 'b@1')).toEqual(valued('new', 6))
+    known.take(layout, 'k', answer(layout, [['b@1', valued('newest', 7)]]))
+    expect([known.find('k', 'b@1'), known.find('k', 'a@1'), known.find('k', 'z@1')]).toEqual([valued('newest', 7), undefined, undefined])
+  })
+
+  test('texts of keys that nobody reads are let go, those in use stay', () => {
+    const known = new KnownRows({ characters: 20_000, decoded: 1e9 })
+    const isKnown = (hash: string) => known.find(hash, 'a@1') !== undefined
+    known.take(layout, 'unused', texts('1'))
+    for (let i = 0; i < 200; i++) {
+      known.take(layout, 'used', texts('1'))
+      known.take(layout, `k${i}`, texts('1'))
+    }
+    expect([isKnown('used'), isKnown('k199'), isKnown('unused'), isKnown('k0')]).toEqual([true, true, false, false])
+  })
+
+  test('few lists of one key are kept: those that came last', () => {
+    const known = new KnownRows()
+    const lists = FIELDS.concat('e@1').map((field) => [field])
+    for (const list of lists) known.take(layoutOf(list), 'k', answer(layoutOf(list), [[list[0] as string, valued('1')]]))
+    expect(lists.map(([field]) => known.find('k', field as string) !== undefined)).toEqual([false, true, true, true, true])
+  })
+})
