@@ -11,11 +11,6 @@ export function pinServer(pid: number): void {
   Bun.spawnSync(['taskset', '-a', '-c', '-p', SERVER_CORE, String(pid)])
 }
 
-/** Moves a process that the servers ask to the core of the load, or it would be let run on theirs. */
-export function pinBeside(pid: number | undefined): void {
-  Bun.spawnSync(['taskset', '-a', '-c', '-p', LOAD_CORE, String(pid)])
-}
-
 export interface Target {
   readonly url: string
   /** Makes it a POST. */

@@ -5,7 +5,7 @@ import { askRedis, startRedis, type TestServer } from '../../test/support/server
 import { until } from '../../test/support/until.ts'
 import type { Bench, Measurement } from './bench.ts'
 import { FEAST_VERSION, startFeast } from './feast.ts'
-import { interleaved, openLoop, peak, pinBeside, pinServer, quantile } from './load.ts'
+import { interleaved, openLoop, peak, pinServer, quantile } from './load.ts'
 import { SHARED_CACHE, temporaryFolder } from './server.ts'
 
 const RUNS = 3
@@ -33,7 +33,6 @@ export const bench: Bench = async () => {
   try {
     for (const [i, name] of NAMES.entries()) await pushed(`${server.url}/v1/features/${name}/values`, i)
     pinServer(server.pid)
-    pinBeside(redis.pid())
     const one = { url: `${server.url}/v1/features/${NAMES[0]}?entity_id=u1` }
     const fifty = { url: `${server.url}/v1/features`, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u1' }] }) }
     const anyFifty = { url: fifty.url, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u{any}' }] }), any: MANY_USERS }

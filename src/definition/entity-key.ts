@@ -56,10 +56,15 @@ export function entityKeyFromRow(entity: Entity, row: Readonly<Record<string, un
   return entityKey(entity, values)
 }
 
+/** The key of an entity with one text column, from a plain word: ASCII letters, digits, `_`, `.`, `-`. */
+export function plainKey(word: string): EntityKey {
+  return new SingleKey(word)
+}
+
 /** The key as it goes out in answers: ints as integers (exact), everything else as text. */
 export function keyColumnsJson(entity: Entity, key: EntityKey): string {
-  const [only] = entity.key
-  if (entity.key.length === 1 && only) return `{"${only.name}":${keyValueJson(only, key.values[0] ?? '')}}`
+  const only = entity.key[0]
+  if (entity.key.length === 1 && only) return `{"${only.name}":${keyValueJson(only, key.encoded)}}`
   return `{${entity.key.map((column, i) => keyColumnJson(column, key.values[i] ?? '')).join(',')}}`
 }
 

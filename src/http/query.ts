@@ -1,16 +1,18 @@
 import { parseDuration } from '../definition/duration.ts'
-import { type EntityKey, entityKey, entityKeyFromRow } from '../definition/entity-key.ts'
+import { type EntityKey, entityKey, entityKeyFromRow, plainKey } from '../definition/entity-key.ts'
 import type { Entity, ValueType } from '../definition/model.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
 
+const PLAIN_WORD = /^[\w.-]{1,128}$/
+
 /** `?entity_id=u1` for one key column, or the key's own columns; inputs likewise; `max_age=30s`. */
 export function rowFromQuery(plan: Plan, request: Request): { readonly row: PlanRow; readonly maxAge: number | null } {
   const { url } = request
   const start = url.indexOf('?')
-  const id = start < 0 ? undefined : plainEntityId(plan, url, start)
-  if (id !== undefined) return { row: { keys: [id], inputs: undefined }, maxAge: null }
+  const plain = start < 0 ? undefined : plainRow(plan, url, start)
+  if (plain) return { row: plain, maxAge: null }
   const given: Record<string, unknown> = Object.create(null)
   let maxAge: number | null = null
   for (const [name, value] of start < 0 ? [] : parameters(url.slice(start + 1))) {
@@ -21,13 +23,15 @@ export function rowFromQuery(plan: Plan, request: Request): { readonly row: Plan
   return { row: planRow(plan, typedRow(plan, given)), maxAge }
 }
 
-/** Nearly every request is `?entity_id=` and a plain word: read without a parser. Undefined: read it the long way. */
-function plainEntityId(plan: Plan, url: string, start: number): EntityKey | undefined {
-  if (plan.inputs.size > 0 || !url.startsWith('entity_id=', start + 1)) return undefined
+/** Nearly every request is `?entity_id=` and a plain word: read without a parser. Undefined: read it the long way. @param start Of the query. */
+function plainRow(plan: Plan, url: string, start: number): PlanRow | undefined {
+  if (plan.inputs.size > 0 || plan.groups.length !== 1 || !url.startsWith('entity_id=', start + 1)) return undefined
   const entity = plan.groups[0]?.entity
-  if (entity?.key.length !== 1 || plan.groups.length !== 1) return undefined
+  const column = entity?.key[0]
+  if (!entity || !column || entity.key.length !== 1) return undefined
   const id = url.slice(start + 11)
-  return /^[\w.-]{1,128}$/.test(id) ? entityKey(entity, [id]) : undefined
+  if (!PLAIN_WORD.test(id)) return undefined
+  return { keys: [column.type === 'string' ? plainKey(id) : entityKey(entity, [id])], inputs: undefined }
 }
 
 /** Broken percent-encoding is refused: read leniently, two different ids would become the same one. */

@@ -84,8 +84,8 @@ export function createServing(options: { readonly registry: Registry; readonly e
 
 /** The key columns of a row as answers show them; a column that two entities share is told once. */
 export function rowEntityJson(plan: Plan, row: PlanRow): string {
-  const [first] = plan.groups
-  const [key] = row.keys
+  const first = plan.groups[0]
+  const key = row.keys[0]
   if (plan.groups.length === 1 && first && key) return keyColumnsJson(first.entity, key)
   const parts = new Map<string, string>()
   plan.groups.forEach((group, g) => {

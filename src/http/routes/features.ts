@@ -55,7 +55,7 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
 /** `"value":…,"status":…` and the rest: what every answer about one feature says. */
 export function valueFieldsJson(plan: Plan, result: RowResult): string {
   const { statuses, servedFrom } = result
-  const [source] = result.sources
+  const source = result.sources[0]
   const status = statuses?.[0]
   const value = wholeValue(plan, result.values, status === 'missing' || status === 'error')
   const eventAt = source?.eventAt ?? null
