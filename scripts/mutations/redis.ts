@@ -151,7 +151,7 @@ export const mutations: readonly Mutation[] = [
       'redis: keys are kept decoded when read once': ['} else if (isHot) {', '} else {'],
       'redis: decoded rows stay for ever': ['if (before.usedIn !== this.turn) before.decoded = undefined', ''],
       'redis: texts stay for ever': ['if (this.characters < this.limits.characters / 2) return', 'return'],
-      'redis: the older of two lists counts': ['value.eventAt > newest.eventAt', 'value.eventAt < newest.eventAt'],
+      'redis: the older of two lists counts': ['value.eventAt > best.eventAt', 'value.eventAt < best.eventAt'],
       'redis: any number of lists is kept': ['if (last) last.next = undefined', ''],
     },
   ),

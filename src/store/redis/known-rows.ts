@@ -1,6 +1,5 @@
 import type { StoredValue } from '../online-store.ts'
 import { type Layout, type Row, readRow } from './layout.ts'
-import { readRecord, recordHead } from './record.ts'
 
 /** Characters kept; beyond, the half that was not read of late goes. */
 const MAX_CHARACTERS = 64_000_000
@@ -69,14 +68,16 @@ export class KnownRows {
     return row
   }
 
-  /** The newest value of a field that this process was told of. */
-  find(hash: string, field: string): StoredValue | undefined {
-    const head = recordHead(field)
-    let newest: StoredValue | undefined
-    for (const first of [this.young.get(hash), this.old.get(hash)]) {
-      for (let known = first; known; known = known.next) {
-        const value = known.layout.placesInOrder.has(head) ? readRecord(known.text, head) : undefined
-        if (value && (!newest || value.eventAt > newest.eventAt)) newest = value
+  /** The newest values that this process was told of one key, whichever lists they came in. */
+  find(layout: Layout, hash: string): Row {
+    const newest: (StoredValue | undefined)[] = new Array(layout.heads.length).fill(undefined)
+    for (let known = this.young.get(hash) ?? this.old.get(hash); known; known = known.next) {
+      const { order, placesInOrder } = known.layout
+      const row = known.decoded?.row ?? readRow(known.layout, known.text)
+      for (const [f, head] of layout.heads.entries()) {
+        const value = row[order[placesInOrder.get(head) ?? -1] ?? -1]
+        const best = newest[f]
+        if (value && (!best || value.eventAt > best.eventAt)) newest[f] = value
       }
     }
     return newest

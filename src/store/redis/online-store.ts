@@ -51,10 +51,7 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
         return rows
       })
     },
-    lastRead(entity, key, fields) {
-      const hash = hashKey(entity, key)
-      return fields.map((field) => known.find(hash, field))
-    },
+    lastRead: (entity, key, fields) => known.find(layoutFor(fields), hashKey(entity, key)),
     async write(writes) {
       const refused: number[] = []
       const fences: Fence[] = []
