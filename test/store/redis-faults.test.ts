@@ -145,6 +145,7 @@ describe('while redis', () => {
     await worksAgain(store)
     expect(await until('reads', LIMIT_MS, () => read(store).catch(() => undefined))).toEqual(value)
     expect(await read(store, 'k1')).toBeUndefined()
+    expect(problems.map((problem) => problem.split(/[;.]/)[0])).toEqual(['Redis cannot be reached', 'Redis is back'])
   })
 
   test('has no memory left, reads go on and writes say why they do not', async () => {
@@ -189,9 +190,10 @@ describe('while redis', () => {
     expect(await read(own)).toEqual(value)
     const pid = server.pid() ?? 0
     process.kill(pid, 'SIGSTOP')
-    const stalled = await Promise.all([read(own), write(own)].map(outcome))
+    // For less than the time after which a silent socket is given up: then a new one would be there, whatever becomes of PING.
+    const stalled = await outcome(read(own))
     process.kill(pid, 'SIGCONT')
-    expect(stalled).toEqual(['store_unavailable', 'store_unavailable'])
+    expect(stalled).toBe('store_unavailable')
     await worksAgain(own)
     expect(await until('reads', LIMIT_MS, () => read(own).catch(() => undefined))).toEqual(value)
     await own.close()

@@ -150,7 +150,7 @@ interface Asked {
   failureFor(error: unknown): unknown
 }
 
-/** A question until it is answered, refused or late: then it is let go, as its deadline lies in a list until it is due. */
+/** A question until it is answered, refused or late: then it is let go, though it may be looked at as a deadline still. */
 class Posed<Answer> extends Deadline implements Told<Answer> {
   private question: Question<Answer> | undefined
   private readonly asked: Asked
