@@ -1,6 +1,14 @@
+import { tuneCollector } from './cli/collector.ts'
 import { run } from './cli/run.ts'
 import type { ParentLink } from './cli/worker-messages.ts'
 import { processEnv } from './config.ts'
+
+// From the sources it is the runtime that is executed, with this file as its first argument.
+const isExecutable = Bun.main.startsWith('/$bunfs/')
+if (isExecutable) {
+  const again = (env: NodeJS.ProcessEnv) => process.execve?.(process.execPath, [process.execPath, ...process.argv.slice(2)], env)
+  tuneCollector({ args: process.argv.slice(2), env: processEnv(), again })
+}
 
 // A reader that went away (`fabra serve | head -1`) must not take the server with it; a full disk must not look like success.
 let lost = ''
@@ -28,8 +36,7 @@ const code = await run(process.argv.slice(2), {
     }
   },
   workers: {
-    // From the sources it is the runtime that is executed, with this file as its first argument.
-    command: Bun.main.startsWith('/$bunfs/') ? [process.execPath] : [process.execPath, Bun.main],
+    command: isExecutable ? [process.execPath] : [process.execPath, Bun.main],
     parent: process.send === undefined ? null : parentLink(),
   },
 })

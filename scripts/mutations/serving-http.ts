@@ -65,4 +65,14 @@ export const mutations: readonly Mutation[] = [
       ],
     },
   ),
+  ...mistakes(
+    { suite: 'test/cli/collector.test.ts', file: 'src/cli/collector.ts' },
+    {
+      'a server begins again and again': ['!isProduction || isTuned', '!isProduction'],
+      'a laptop begins twice': ['!isServer || !isProduction', '!isServer'],
+      'every command begins twice': ['if (!isServer || ', 'if ('],
+      'what the user set is overwritten': ['{ ...SETTINGS, ...env }', '{ ...env, ...SETTINGS }'],
+      'a system that refuses stops the server': ['} catch {', '} catch (error) {\n    throw error'],
+    },
+  ),
 ]

@@ -1,6 +1,6 @@
 /** The executable in production mode: real PostgreSQL and Redis, started and stopped under it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SQL } from 'bun'
 import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
@@ -206,6 +206,21 @@ describe('a stack', () => {
 
   test('ends in order on SIGTERM', async () => {
     expect(await made.fabra().stop()).toBe(0)
+  })
+
+  test('the process that was started is the one that serves, with settings for the collector; those of the user stay', async () => {
+    const { pid, stderr, stop } = await made.start({ BUN_JSC_collectionTimerMaxPercentCPU: '0.03' })
+    const settings = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .filter((entry) => /^(BUN_JSC|MIMALLOC)_/.test(entry))
+    expect(settings.sort()).toEqual([
+      'BUN_JSC_collectionTimerMaxPercentCPU=0.03',
+      'BUN_JSC_percentCPUPerMBForEdenTimer=0.1',
+      'BUN_JSC_percentCPUPerMBForFullTimer=0.000001',
+      'MIMALLOC_PURGE_HOLES_MIN_INTERVAL=1000',
+    ])
+    expect(stderr()).toBe('')
+    expect(await stop()).toBe(0)
   })
 })
 
