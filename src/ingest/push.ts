@@ -19,7 +19,7 @@ import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { PATIENCE_MS } from '../store/history-queue.ts'
 import { fromHistoryText, toHistoryText } from '../store/history-text.ts'
-import type { OfflineStore } from '../store/offline-store.ts'
+import { type OfflineStore, RefusedRows } from '../store/offline-store.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { isUnavailable } from '../store/owed-writes.ts'
 import { fieldOf, type RecordedLot, type RecordedWrite, type Recorder } from '../store/recorder.ts'
@@ -74,8 +74,6 @@ interface Waiting extends Recording {
   /** Rows that were recorded before this decision; decided anew, they look like repeats. */
   recorded: number
   decisions: number
-  /** It has rows of another request under way. */
-  repeats: boolean
   lot: RecordedLot | undefined
   answered: boolean
   answer(receipt: PushReceipt): void
@@ -119,7 +117,6 @@ export function createPusher(options: PusherOptions): Pusher {
       deadlineAt: performance.now() + PATIENCE_MS,
       recorded: 0,
       decisions: 0,
-      repeats: false,
       lot: undefined,
       answered: false,
       answer: resolve,
@@ -141,9 +138,18 @@ export function createPusher(options: PusherOptions): Pusher {
   function giveUp(one: Waiting): void {
     one.answered = true
     const isRefused = one.lot === undefined || one.lot.giveUp()
-    // What repeats rows of another request is as unknown as that one is.
-    const isKnown = isRefused && one.recorded === 0 && !one.repeats
-    one.fail(isKnown ? notRecorded('it did not answer in time', undefined) : outcomeUnknown(undefined))
+    one.fail(isRefused && !isPartlyKnown(one) ? notRecorded('it did not answer in time', undefined) : outcomeUnknown(undefined))
+  }
+
+  /** Some of its rows are recorded, or are on their way with another request: what becomes of them is as unknown as that. */
+  function isPartlyKnown(one: Waiting): boolean {
+    return one.recorded > 0 || one.rows.some((row) => (underWay.get(idOf(one.feature, row))?.of ?? one) !== one)
+  }
+
+  /** @param places Of the rows that were sent to the store. */
+  function refusal(one: Waiting, error: unknown, places?: readonly number[]): unknown {
+    const isSure = error instanceof RefusedRows ? one.recorded === 0 : !isPartlyKnown(one)
+    return isSure ? asRefusal(error, places) : outcomeUnknown(error)
   }
 
   function takeTurnsNow(): void {
@@ -189,7 +195,6 @@ export function createPusher(options: PusherOptions): Pusher {
     for (const [i, decision] of decisions.entries()) {
       const one = open[i] as Waiting
       one.lot = lots[i]
-      one.repeats = decision.repeated.size > 0
       for (const [id, row] of decision.begun) underWay.set(id, row)
       const settled = settle(one, lots[i] as RecordedLot, decision).finally(() => settling.delete(settled))
       settling.add(settled)
@@ -303,11 +308,6 @@ export function createPusher(options: PusherOptions): Pusher {
   }
 
   return { push, idle }
-}
-
-/** @param places Of the rows that were sent to the store. */
-function refusal(one: Waiting, error: unknown, places?: readonly number[]): unknown {
-  return one.recorded > 0 ? outcomeUnknown(error) : asRefusal(error, places)
 }
 
 /** @throws FabraError store_unavailable at the deadline. */
