@@ -74,6 +74,11 @@ async function readKnown(connection: DuckDBConnection, file: string): Promise<Kn
   }
 }
 
+/** 0 where there is none, and where it cannot be told: the engine says why. */
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  try {
+    return statSync(path).size
+  } catch {
+    return 0
+  }
 }

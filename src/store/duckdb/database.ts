@@ -15,6 +15,7 @@ import { ownDeadline } from './own-deadline.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionPool, type SessionPool } from './session-pool.ts'
 import { CATALOG, CREATE_SCHEMA, quoteText } from './sql.ts'
+import { engineMessage } from './sql-errors.ts'
 
 export { ownDeadline } from './own-deadline.ts'
 
@@ -129,7 +130,7 @@ function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sess
       // What is not written into the file is in its log, and read back from there.
       const checkpoint = sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
       await checkpoint?.catch((error: unknown) =>
-        problem('The log of the database could not be written into its file; it stays beside it.', error),
+        problem('The log of the database could not be written into its file; it stays beside it.', new Error(engineMessage(error))),
       )
     }
     for (const session of sessions) session.close()

@@ -73,10 +73,18 @@ export function lockedError(error: unknown, file: string): FabraError | undefine
   })
 }
 
+/** Nothing is wrong with what was to be stored. Undefined where that is not it. */
+export function fullDisk(error: unknown, dataDir: string): FabraError | undefined {
+  if (!FULL.test(engineMessage(error))) return undefined
+  return new FabraError('io_failed', `The disk of the data folder ${dataDir} is full.`, { hint: MAKE_ROOM, cause: error })
+}
+
+const FULL = /no space left|ENOSPC|disk quota exceeded|EDQUOT|file too large/i
+const MAKE_ROOM = 'Nothing is lost. Make room on the disk of the data folder and start again.'
+
 /** What the operating system says no to. */
 function systemRefusal(message: string): readonly [why: string, hint: string] | undefined {
-  if (/no space left|disk quota exceeded|file too large/i.test(message))
-    return ['the disk is full', 'Nothing is lost. Make room on the disk of the data folder and start again.']
+  if (FULL.test(message)) return ['the disk is full', MAKE_ROOM]
   if (/read-only file system/i.test(message))
     return ['its disk can only be read', 'Mount it for writing, or give a folder that can be written with FABRA_DATA_DIR.']
   if (/permission denied|operation not permitted/i.test(message))

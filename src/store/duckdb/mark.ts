@@ -23,10 +23,10 @@ export interface Mark {
   readonly rows: MarkedRows | null
 }
 
-/** Rows of history, appended events, API keys. */
+/** Rows of history, rows of sources, API keys. */
 export interface MarkedRows {
   readonly history: number
-  readonly events: number
+  readonly sources: number
   readonly keys: number
 }
 
@@ -97,6 +97,6 @@ function isMark(value: unknown): value is Mark {
 function isRows(value: unknown): boolean {
   if (value === null) return true
   if (typeof value !== 'object') return false
-  const { history, events, keys } = value as Record<string, unknown>
-  return [history, events, keys].every((count) => typeof count === 'number')
+  const { history, sources, keys } = value as Record<string, unknown>
+  return [history, sources, keys].every((count) => typeof count === 'number')
 }

@@ -2,7 +2,7 @@ import { fromKnown, type Known, type Mark, writeMark } from './mark.ts'
 import { ownDeadline } from './own-deadline.ts'
 import type { Session } from './session.ts'
 import type { SessionPool } from './session-pool.ts'
-import { CATALOG, FIRST_MARK, MARK_ROWS, raiseMark } from './sql.ts'
+import { CATALOG, FIRST_MARK, markRows, raiseMark } from './sql.ts'
 
 /** The mark is written within a second of a write, and a start or a full machine may take some of that. */
 const MARK_AFTER_MS = 400
@@ -30,10 +30,10 @@ export function createMarking(file: string, known: Known, pool: SessionPool, onP
     // A number is never used twice: a commit of unknown outcome may have used it.
     n += 1
     const at = new Date().toISOString()
-    const { rows } = await session.repeat(MARK_ROWS, [], ownDeadline())
-    const [history = 0, events = 0, keys = 0] = (rows[0] ?? []).map(Number)
+    const { rows } = await session.repeat(markRows(CATALOG), [], ownDeadline())
+    const [history = 0, sources = 0, keys = 0] = (rows[0] ?? []).map(Number)
     await session.repeat(raiseMark(CATALOG), [fromKnown({ id: known.id, n, at })], ownDeadline())
-    writeMark(file, { id: known.id, n, at, rows: { history, events, keys } })
+    writeMark(file, { id: known.id, n, at, rows: { history, sources, keys } })
   }
   const run = () => {
     timer = undefined

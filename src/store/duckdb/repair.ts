@@ -8,10 +8,11 @@ import { FabraError } from '../../errors.ts'
 import { attachFile } from './attach.ts'
 import { openDatabase } from './database.ts'
 import { damaged } from './file-damage.ts'
-import { fromKnown, type Mark, readMark } from './mark.ts'
+import { fromKnown, type Mark, type MarkedRows, readMark } from './mark.ts'
 import { openReadable, type Readable, removeCopies } from './readable-copy.ts'
 import { rebuild } from './rebuilding.ts'
-import { CATALOG, raiseMark, recorded as recordedSql } from './sql.ts'
+import { CATALOG, markRows, newestRecorded, raiseMark } from './sql.ts'
+import { toSqlError } from './sql-errors.ts'
 import { unreadableTables } from './unreadable-tables.ts'
 
 export interface Inspection {
@@ -69,10 +70,7 @@ export async function repairFile(file: string, now: Date): Promise<Repair> {
   }
 }
 
-interface Recorded {
-  readonly history: number
-  readonly events: number
-  readonly keys: number
+interface Recorded extends MarkedRows {
   /** When the newest row was recorded; null: there is none. */
   readonly newest: string | null
 }
@@ -83,20 +81,24 @@ async function finished(
   { path, catalog }: Readable,
 ): Promise<{ path: string; recorded: Recorded | undefined }> {
   const known = { id: crypto.randomUUID(), n: 1, at: new Date().toISOString() }
-  // One of an earlier version may lack tables.
-  await connection.run(raiseMark(catalog), [fromKnown(known)]).catch(() => undefined)
-  const row = await connection.runAndReadAll(recordedSql(catalog)).then(
-    (result) => result.getRows()[0],
-    () => undefined,
-  )
+  await connection.run(raiseMark(catalog), [fromKnown(known)]).catch(unlessEarlier)
+  const recorded = await countRecorded(connection, catalog).catch(unlessEarlier)
   await connection.run(`CHECKPOINT ${catalog}`)
   await connection.run(`DETACH ${catalog}`)
-  if (!row) return { path, recorded: undefined }
-  const [history, events, keys, newest] = row
-  return {
-    path,
-    recorded: { history: Number(history), events: Number(events), keys: Number(keys), newest: newest === null ? null : String(newest) },
-  }
+  return { path, recorded }
+}
+
+/** A database of an earlier version lacks tables. */
+function unlessEarlier(error: unknown): undefined {
+  if (toSqlError(error, '').kind !== 'binding') throw error
+}
+
+async function countRecorded(connection: DuckDBConnection, catalog: string): Promise<Recorded> {
+  const [counts = []] = (await connection.runAndReadAll(markRows(catalog))).getRows()
+  const [history = 0, sources = 0, keys = 0] = counts.map(Number)
+  const [newest] = (await connection.runAndReadAll(newestRecorded(catalog))).getRows()
+  const moment = newest?.[0]
+  return { history, sources, keys, newest: moment === null || moment === undefined ? null : String(moment) }
 }
 
 /** In an order in which a start that comes in between is refused by the mark. */
@@ -119,7 +121,7 @@ function moveAside(file: string, made: string | undefined, now: Date): string[] 
 function lostSince(mark: Mark | undefined, recorded: Recorded | undefined): string[] {
   if (!mark?.rows) return ['How much there was before is not known: the file had no mark that counted it.']
   const { rows, at } = mark
-  const parts = (['history', 'events', 'keys'] as const).flatMap((kind) => {
+  const parts = (['history', 'sources', 'keys'] as const).flatMap((kind) => {
     const missing = rows[kind] - (recorded?.[kind] ?? 0)
     return missing > 0 ? [`${missing} of ${rows[kind]} ${WORDS[kind]}`] : []
   })
@@ -128,13 +130,13 @@ function lostSince(mark: Mark | undefined, recorded: Recorded | undefined): stri
   return [`${parts.join(', ')}, as the mark counted them at ${at}: ${span}. What was written in the second behind the mark is not counted.`]
 }
 
-const WORDS = { history: 'rows of history', events: 'appended events', keys: 'API keys' }
+const WORDS = { history: 'rows of history', sources: 'rows of sources', keys: 'API keys' }
 
 function keptText(recorded: Recorded | undefined): string {
   if (!recorded) return 'Nothing of it can be read: Fabra begins anew. Sources with a file are loaded again.'
-  const { history, events, keys, newest } = recorded
+  const { history, sources, keys, newest } = recorded
   const until = newest ? `, the newest recorded at ${newest}` : ''
-  return `It holds ${history} rows of history${until}, ${events} appended events and ${keys} API keys.`
+  return `It holds ${history} rows of history${until}, ${sources} rows of sources and ${keys} API keys.`
 }
 
 async function withEngine<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {

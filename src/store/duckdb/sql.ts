@@ -95,9 +95,11 @@ CREATE TABLE IF NOT EXISTS fabra.runs (
 export const readMarkRow = (catalog: string) => `SELECT known FROM ${catalog}.fabra.mark`
 export const FIRST_MARK = `INSERT INTO ${CATALOG}.fabra.mark (known) VALUES ($1)`
 export const raiseMark = (catalog: string) => `UPDATE ${catalog}.fabra.mark SET known = $1`
-/** Milliseconds for millions of rows: no column is read. */
-export const MARK_ROWS = `
-SELECT (SELECT COUNT(*) FROM fabra.feature_history), (SELECT COUNT(*) FROM fabra.source_rows), (SELECT COUNT(*) FROM fabra.api_keys)`
+/** Rows of history, of sources, and API keys. Milliseconds for millions of rows: no column is read. Rows of sources are never deleted singly. */
+export const markRows = (catalog: string) => `
+SELECT (SELECT COUNT(*) FROM ${catalog}.fabra.feature_history),
+  (SELECT COALESCE(SUM(estimated_size), 0)::BIGINT FROM duckdb_tables() WHERE database_name = '${catalog}' AND schema_name <> 'fabra'),
+  (SELECT COUNT(*) FROM ${catalog}.fabra.api_keys)`
 
 /** $1: a catalog. Tables of anybody. */
 export const LIST_ALL_TABLES = `
@@ -111,12 +113,11 @@ SELECT sql, view_name
 FROM duckdb_views()
 WHERE database_name = $1 AND NOT internal`
 
-/** How much is recorded, and when the newest of it was. */
-export const recorded = (catalog: string) => `
-SELECT (SELECT COUNT(*) FROM ${catalog}.fabra.feature_history), (SELECT COUNT(*) FROM ${catalog}.fabra.source_rows),
-  (SELECT COUNT(*) FROM ${catalog}.fabra.api_keys),
-  strftime((SELECT MAX(moment) FROM (SELECT MAX(created_at) AS moment FROM ${catalog}.fabra.feature_history
-    UNION ALL SELECT MAX(arrived_at) FROM ${catalog}.fabra.source_rows)), '%Y-%m-%dT%H:%M:%SZ')`
+/** When the newest row was recorded. */
+export const newestRecorded = (catalog: string) => `
+SELECT strftime(MAX(moment), '%Y-%m-%dT%H:%M:%SZ')
+FROM (SELECT MAX(created_at) AS moment FROM ${catalog}.fabra.feature_history
+  UNION ALL SELECT MAX(arrived_at) FROM ${catalog}.fabra.source_rows)`
 
 /** Takes every value of every row into its hands and gives one number. */
 export function readAll(catalog: string, schema: string, name: string): string {
