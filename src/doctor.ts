@@ -1,5 +1,6 @@
 /** What stands in the way of production, found by asking the stores. Nothing is changed, and no address or password is repeated. */
 import type { Config } from './config.ts'
+import { examineFile } from './doctor-file.ts'
 import { FabraError } from './errors.ts'
 import { createRuntime } from './runtime/runtime.ts'
 import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
@@ -31,6 +32,7 @@ export async function examine(config: Config, files: readonly string[]): Promise
   const judge: Judge = (subject, state, message, fix) =>
     findings.push({ subject, state, message, fix: state === 'ok' ? null : (fix ?? null) })
   judgeConfig(config, judge)
+  if (config.postgresUrl === null) findings.push(...(await examineFile(config)))
   if (config.postgresUrl !== null) await examinePostgres('PostgreSQL', config.postgresUrl, config, judge)
   if (config.sourceUrl !== null) await examinePostgres('source database', config.sourceUrl, config, judge)
   const sourceUrl = config.sourceUrl ?? config.postgresUrl

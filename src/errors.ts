@@ -41,6 +41,7 @@ const CODES = {
   // The process.
   port_in_use: { status: 500, exit: 1, retryable: false },
   data_dir_locked: { status: 500, exit: 1, retryable: false },
+  data_file_corrupt: { status: 500, exit: 1, retryable: false },
   invalid_config: { status: 500, exit: 2, retryable: false },
   schema_mismatch: { status: 500, exit: 1, retryable: false },
   file_exists: { status: 500, exit: 1, retryable: false },

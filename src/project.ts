@@ -88,7 +88,7 @@ export interface ProjectTraining {
   report(id: string): TrainingReport | undefined
 }
 
-/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
+/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openProject(options: ProjectOptions): Promise<Project> {
   const { log } = options
   const { files, clockOffset } = options
@@ -106,7 +106,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
       return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
     } catch (error) {
       await stores.close()
-      throw error
+      throw stores.damage() ?? error
     }
   } catch (error) {
     await runtime.close()

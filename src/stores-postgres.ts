@@ -55,6 +55,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     admin: createPostgresAdminStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
+    damage: () => null,
     async close() {
       look.stop()
       present.stop()

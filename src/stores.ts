@@ -1,6 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
+import type { FabraError } from './errors.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import type { ClaimStore } from './store/claim-store.ts'
@@ -21,6 +22,9 @@ import type { SeenSourceStore } from './store/seen-source-store.ts'
 import type { SourceRows } from './store/source-rows.ts'
 import type { SourceStore } from './store/source-store.ts'
 import type { TrainingStore } from './store/training-store.ts'
+
+/** In the data folder. */
+export const DATA_FILE = 'fabra.duckdb'
 
 export interface StoreAddresses {
   /** Absolute folder of the DuckDB file. */
@@ -60,10 +64,12 @@ export interface Stores {
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */
   health(): Readonly<Record<string, string>>
+  /** The data file was found to be damaged; null where it was not, or where there is none. */
+  damage(): FabraError | null
   close(): Promise<void>
 }
 
-/** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable, schema_mismatch */
+/** @throws FabraError data_dir_locked, data_file_corrupt, io_failed, invalid_config, store_unavailable, schema_mismatch */
 export async function openStores(addresses: StoreAddresses): Promise<Stores> {
   const records = await openRecords(addresses)
   const latest = await openLatest(addresses).catch(async (error: unknown) => {
@@ -100,12 +106,13 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
     historyIn,
     trainingStore,
     health,
+    damage: file.damage,
     close: async () => void (await Promise.all([records.close(), file.close()])),
   }
 }
 
-async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readonly database: Database }> {
-  const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
+async function openFile({ dataDir, onProblem }: StoreAddresses): Promise<Records & { readonly database: Database }> {
+  const database = await openDatabase({ file: join(dataDir, DATA_FILE), onProblem })
   const parts = createLocalParts(database)
   return {
     database,
@@ -115,7 +122,8 @@ async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readon
     trainingStore: createDuckdbTrainingStore(database, { parts }),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
-    health: () => ({ duckdb: 'ok' }),
+    health: () => ({ duckdb: database.damage() ? 'the data file is damaged; see the log, and run: fabra doctor --repair' : 'ok' }),
+    damage: database.damage,
     close: () => database.close(),
   }
 }

@@ -40,6 +40,7 @@ test('a damaged database is named, with what to do, and is left as it is', async
   project.write({ '.fabra/fabra.duckdb': 'not a database' })
   const { exitCode, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
   expect(exitCode).toBe(1)
-  expect(stderr).toMatch(/error io_failed: The database .*fabra\.duckdb cannot be opened/)
+  expect(stderr).toMatch(/error data_file_corrupt: The database .*fabra\.duckdb is damaged/)
+  expect(stderr).toContain('fabra doctor --repair')
   expect(await Bun.file(join(project.path, '.fabra/fabra.duckdb')).text()).toBe('not a database')
 })

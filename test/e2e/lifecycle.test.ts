@@ -57,7 +57,7 @@ describe('the end', () => {
     using project = projectFolder({
       'features.ts': `${HEAD}console.log('loading')\nawait new Promise((resolve) => setTimeout(resolve, 20_000))\n`,
     })
-    const child = Bun.spawn([builtBinary(), 'serve', '--port', '0'], { cwd: project.path, stdio: ['ignore', 'ignore', 'pipe'] })
+    await using child = Bun.spawn([builtBinary(), 'serve', '--port', '0'], { cwd: project.path, stdio: ['ignore', 'ignore', 'pipe'] })
     let stderr = ''
     for await (const chunk of child.stderr) {
       stderr += new TextDecoder().decode(chunk)

@@ -54,7 +54,7 @@ const keptParts = () => {
 
 /** Until something is kept that the process is then killed after. */
 async function killed(callsFile: string): Promise<void> {
-  const child = Bun.spawn([builtBinary(), ...COMMAND], {
+  await using child = Bun.spawn([builtBinary(), ...COMMAND], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], FABRA_TEST_CALLS: callsFile, NO_COLOR: '1' },
     stdio: ['ignore', 'ignore', 'ignore'],

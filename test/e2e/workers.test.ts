@@ -134,7 +134,7 @@ describe('two workers', () => {
     env = await servers.fresh()
     using project = projectFolder({ 'features.ts': FEATURES })
     const command = [builtBinary(), 'serve', '--workers', '2', '--port', '0']
-    const child = Bun.spawn(command, {
+    await using child = Bun.spawn(command, {
       cwd: project.path,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -8,6 +8,7 @@ import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.t
 import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { startWriter } from '../support/data-files.ts'
 import { source } from '../support/stored-definitions.ts'
 
 let dir: string
@@ -15,26 +16,6 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
-
-const HOLD = `
-  const { openDatabase } = await import(process.argv[1])
-  const { createDuckdbOfflineStore } = await import(process.argv[2])
-  const store = createDuckdbOfflineStore(await openDatabase({ file: process.argv[3] }))
-  await store.append([JSON.parse(process.argv[4])])
-  console.log('held')
-  setInterval(() => {}, 1000)`
-
-/** Another process that holds the file and has committed one row. */
-async function holder(file: string) {
-  const modules = ['database', 'offline-store'].map((name) => join(import.meta.dir, `../../src/store/duckdb/${name}.ts`))
-  const child = Bun.spawn([process.execPath, '-e', HOLD, ...modules, file, JSON.stringify(row({ seq: 42 }))], {
-    stdout: 'pipe',
-    stderr: 'inherit',
-  })
-  const { value } = await child.stdout.getReader().read()
-  expect(new TextDecoder().decode(value)).toBe('held\n')
-  return child
-}
 
 async function failure(promise: Promise<unknown>): Promise<FabraError> {
   const error = await promise.then(
@@ -47,15 +28,15 @@ async function failure(promise: Promise<unknown>): Promise<FabraError> {
 
 test('a folder that another process holds is refused, naming the process; after a kill -9 its rows are there', async () => {
   const file = join(dir, 'data', 'fabra.duckdb')
-  const child = await holder(file)
+  await using writer = startWriter(file, 42)
+  await writer.said('done')
   const error = await failure(openDatabase({ file }))
   expect(error.code).toBe('data_dir_locked')
   expect(error.message).toContain(join(dir, 'data'))
-  expect(error.message).toContain(`process ${child.pid}`)
+  expect(error.message).toContain(`process ${writer.pid}`)
   expect(error.hint).toContain('FABRA_DATA_DIR')
 
-  child.kill('SIGKILL')
-  await child.exited
+  await writer.kill()
   const store = createDuckdbOfflineStore(await openDatabase({ file }))
   expect(await store.lastSeq()).toBe(42)
   await store.close()
@@ -68,28 +49,8 @@ test('the data folder and its file are the owner’s alone', async () => {
   expect((await stat(file)).mode & 0o777).toBe(0o600)
   await database.close()
   await database.close()
-  expect(await readdir(join(dir, 'data'))).toEqual(['fabra.duckdb'])
-})
-
-test('a file that is no database is refused by name and left as it was', async () => {
-  const file = join(dir, 'fabra.duckdb')
-  await writeFile(file, 'not a database '.repeat(1000))
-  const error = await failure(openDatabase({ file }))
-  expect([error.code, error.message.includes(file)]).toEqual(['io_failed', true])
-  expect((await Bun.file(file).text()).startsWith('not a database')).toBe(true)
-})
-
-test('a broken write-ahead log is refused by name and left as it was', async () => {
-  const file = join(dir, 'fabra.duckdb')
-  const child = await holder(file)
-  child.kill('SIGKILL')
-  await child.exited
-  const wal = Buffer.from(await Bun.file(`${file}.wal`).arrayBuffer())
-  for (let i = 20; i < wal.length; i++) wal[i] = (wal[i] ?? 0) ^ 0x5a
-  await writeFile(`${file}.wal`, wal)
-  const error = await failure(openDatabase({ file }))
-  expect([error.code, error.message.includes(file)]).toEqual(['io_failed', true])
-  expect(Buffer.from(await Bun.file(`${file}.wal`).arrayBuffer())).toEqual(wal)
+  expect((await readdir(join(dir, 'data'))).sort()).toEqual(['fabra.duckdb', 'fabra.duckdb.mark'])
+  expect((await stat(`${file}.mark`)).mode & 0o777).toBe(0o600)
 })
 
 test.each(['main.db', 'fabra.db', 'temp.db', 'it’s "odd".duckdb'])('the file may be called %p', async (name) => {
@@ -157,9 +118,9 @@ test('the log of many small commits is written into the file, so that a start af
 
 test('the log of a killed process is read back once', async () => {
   const file = join(dir, 'data', 'fabra.duckdb')
-  const child = await holder(file)
-  child.kill('SIGKILL')
-  await child.exited
+  await using writer = startWriter(file, 42)
+  await writer.said('done')
+  await writer.kill()
   expect((await stat(`${file}.wal`)).size).toBeGreaterThan(0)
   const database = await openDatabase({ file })
   const store = createDuckdbOfflineStore(database)

@@ -22,7 +22,7 @@ const ROOMS: readonly [room: string, files: RegExp][] = [
   ['ui', /^ui\//],
   ['cli', /^cli\//],
   ['config', /^config(-\w+)?\.ts$/],
-  ['app', /^(api-key|app|doctor|early-runtime|project(-\w+)?|rewarm|sample-key|stores(-\w+)?|version)\.ts$/],
+  ['app', /^(api-key|app|doctor(-\w+)?|early-runtime|project(-\w+)?|rewarm|sample-key|stores(-\w+)?|version)\.ts$/],
   ['public', /^(index|fabra\.d)\.ts$/],
   ['main', /^main\.ts$/],
 ]

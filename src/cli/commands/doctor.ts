@@ -1,16 +1,24 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
+import type { Finding } from '../../doctor.ts'
+import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
 Asks PostgreSQL and Redis whether they are fit for production, and the sources
-of the definitions whether their tables have an index. Changes nothing, shows no
-password. Exit code 1 when something will not work.
+of the definitions whether their tables have an index; reads the laptop's data
+file to its last row. Changes nothing, shows no password. Exit code 1 when
+something will not work.
+
+With --repair a damaged data file is moved aside (nothing is deleted), what can
+still be read of it becomes the data file again, and what is lost is said. No
+server may be running.
 
 Examples:
   $ fabra doctor
-  $ fabra doctor features.ts --json`
+  $ fabra doctor features.ts --json
+  $ fabra doctor --repair`
 
 const TERMINAL_COLUMNS = 80
 const MARKS = { ok: ['ok', 32], warning: ['warning', 33], problem: ['problem', 31] } as const
@@ -20,8 +28,11 @@ export function doctorCommand(program: Command, context: CliContext, host: CliPr
     .command('doctor')
     .description('find what stands in the way of production, and how to mend it')
     .argument('[files...]', 'definition files (default: features.ts, where it is there)')
+    .option('--repair', 'make a damaged data file usable again')
     .addHelpText('after', HELP)
-    .action((files: readonly string[]) => doctor(files, context, host))
+    .action((files: readonly string[], { repair }: { readonly repair?: boolean }) =>
+      repair ? repairFile(files, context, host) : doctor(files, context, host),
+    )
 }
 
 async function doctor(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
@@ -31,7 +42,21 @@ async function doctor(given: readonly string[], context: CliContext, host: CliPr
   const { featureFiles } = await import('../feature-files.ts')
   const hasFiles = given.length > 0 || existsSync(join(host.cwd, 'features.ts'))
   const { examine } = await import('../../doctor.ts')
-  const findings = await examine(config, hasFiles ? featureFiles(given, host.cwd) : [])
+  show(await examine(config, hasFiles ? featureFiles(given, host.cwd) : []), context, host)
+}
+
+async function repairFile(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
+  if (given.length > 0) {
+    throw new FabraError('bad_usage', '"doctor --repair" takes no files.', {
+      hint: 'It mends the data folder: the one of the current folder, or of FABRA_DATA_DIR.',
+    })
+  }
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const { repair } = await import('../../doctor-file.ts')
+  show(await repair(config, new Date()), context, host)
+}
+
+function show(findings: readonly Finding[], context: CliContext, host: CliProcess): void {
   if (findings.some(({ state }) => state === 'problem')) context.setExitCode(1)
   if (context.json) {
     context.stdout(`${JSON.stringify({ findings })}\n`)

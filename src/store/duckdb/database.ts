@@ -1,16 +1,23 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
-import type { RunOptions } from '../source-store.ts'
+import { type Attached, attachFile } from './attach.ts'
 import { createChanges } from './changes.ts'
 import { createCheckpoints } from './checkpoints.ts'
+import { createDamageWatch } from './damage-watch.ts'
+import { openError } from './file-damage.ts'
+import type { Known } from './mark.ts'
+import { createMarking, firstMark, type Marking } from './marking.ts'
+import { ownDeadline } from './own-deadline.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionPool, type SessionPool } from './session-pool.ts'
 import { CATALOG, CREATE_SCHEMA, quoteText } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
+
+export { ownDeadline } from './own-deadline.ts'
 
 /** Statements of users that may run at once. The engine already spreads one statement over all cores. */
 const READERS = 4
@@ -31,6 +38,8 @@ export interface Database {
   readonly loader: SessionPool
   /** Whether sources or history were written meanwhile: see `Changes.now`. */
   readonly changes: { readonly sources: () => number | null; readonly history: () => number | null }
+  /** The file was found to be damaged while it was in use; null where it was not. */
+  damage(): FabraError | null
   /** Meanwhile the engine keeps to one thread, so that sums of floats are added in one order. Everything else is held up a little by it. */
   onOneThread<T>(work: () => Promise<T>): Promise<T>
   /** Waits for running statements, checkpoints and lets go of the file. */
@@ -44,9 +53,11 @@ export interface DatabaseOptions {
   readonly memoryLimit?: number
   /** Default: one per core. */
   readonly threads?: number
+  /** Told of what nobody else is told of. */
+  readonly onProblem?: (message: string, cause: unknown) => void
 }
 
-/** @throws FabraError data_dir_locked when another process holds the file, io_failed when it cannot be read. */
+/** @throws FabraError data_dir_locked when another process holds the file, data_file_corrupt, schema_mismatch, io_failed when it cannot be read. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dir = await dataDir(options.file)
   const instance = await DuckDBInstance.create(':memory:', {
@@ -64,12 +75,13 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   })
   try {
     const wasKilled = existsSync(`${options.file}.wal`)
-    const connections = await connectAll(instance, options, dir)
+    const { connections, ...attached } = await connectAll(instance, options, dir)
     // Only now is the folder ours: another process may be loading a file through it.
     await rm(join(dir, 'load'), { recursive: true, force: true })
     await mkdir(join(dir, 'load'), { recursive: true, mode: 0o700 })
     const sessions = connections.map(createSession)
-    return asDatabase(instance, { ...options, wasKilled }, dir, sessions)
+    const mark = options.file === ':memory:' ? undefined : await markDatabase(options.file, sessions, attached)
+    return asDatabase(instance, { ...options, wasKilled, mark }, dir, sessions)
   } catch (error) {
     instance.closeSync()
     throw error
@@ -79,6 +91,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 interface Opened extends DatabaseOptions {
   /** The log of an earlier process was read back. */
   readonly wasKilled: boolean
+  /** Undefined: nothing is kept, so there is nothing to mark. */
+  readonly mark: Known | undefined
 }
 
 function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sessions: readonly Session[]): Database {
@@ -88,6 +102,14 @@ function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sess
     loader: createSessionPool(loader ?? []),
     readers: createSessionPool(readers.flat()),
   }
+  const problem = options.onProblem ?? (() => undefined)
+  const damage = createDamageWatch(options.file, problem)
+  const marking: Marking | undefined =
+    options.mark &&
+    createMarking(options.file, options.mark, pools.history, (error) =>
+      problem('The mark beside the database cannot be written; loss of data would not be noticed at the next start.', error),
+    )
+  const noticing = (pool: SessionPool) => damage.watching(marking ? marking.noticing(pool) : pool)
   const checkpoints = createCheckpoints(() =>
     pools.history.use(ownDeadline(), (session, left) => session.execute(`CHECKPOINT ${CATALOG}`, left)),
   )
@@ -100,18 +122,27 @@ function asDatabase(instance: DuckDBInstance, options: Opened, dir: string, sess
     const interrupting = setInterval(() => {
       for (const session of readers.flat()) session.connection.interrupt()
     }, INTERRUPT_EVERY_MS)
-    await Promise.all([pools.readers.drain(), pools.loader.drain(), pools.history.drain()])
+    await Promise.all([pools.readers.drain(), pools.loader.drain()])
+    await marking?.close()
+    await pools.history.drain()
     clearInterval(interrupting)
-    if (options.file !== ':memory:') await sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
+    if (options.file !== ':memory:') {
+      // What is not written into the file is in its log, and read back from there.
+      const checkpoint = sessions[0]?.connection.run(`CHECKPOINT ${CATALOG}`)
+      await checkpoint?.catch((error: unknown) =>
+        problem('The log of the database could not be written into its file; it stays beside it.', new Error(engineMessage(error))),
+      )
+    }
     for (const session of sessions) session.close()
     instance.closeSync()
     await rm(options.file === ':memory:' ? dir : join(dir, 'load'), { recursive: true, force: true })
   }
   return {
     loadDir: join(dir, 'load'),
-    readers: pools.readers,
-    history: written.history.counted(checkpoints.counted(pools.history)),
-    loader: written.sources.counted(checkpoints.counted(pools.loader)),
+    readers: damage.watching(pools.readers),
+    history: written.history.counted(checkpoints.counted(noticing(pools.history))),
+    loader: written.sources.counted(checkpoints.counted(noticing(pools.loader))),
+    damage: damage.now,
     changes: { sources: written.sources.now, history: written.history.now },
     onOneThread: oneThread(pools.readers),
     close: () => (closing ??= close()),
@@ -137,47 +168,38 @@ function oneThread(readers: SessionPool): Database['onOneThread'] {
   }
 }
 
-async function connectAll(instance: DuckDBInstance, options: DatabaseOptions, dir: string): Promise<DuckDBConnection[]> {
+async function connectAll(
+  instance: DuckDBInstance,
+  options: DatabaseOptions,
+  dir: string,
+): Promise<Attached & { readonly connections: DuckDBConnection[] }> {
   const first = await instance.connect()
+  // A file that is refused stays as it is; one that is in use is written at `close`.
+  await first.run('PRAGMA disable_checkpoint_on_shutdown')
   if (options.memoryLimit) await first.run(`SET memory_limit = '${Math.floor(options.memoryLimit / 1024)}KiB'`)
   await first.run(`SET temp_directory = ${quoteText(join(dir, 'spill'))}`)
   await first.run(`SET allowed_directories = [${quoteText(`${join(dir, 'load')}/`)}]`)
-  await attach(first, options.file)
+  const isKept = options.file !== ':memory:'
+  const attached = isKept ? await attachFile(first, options.file) : undefined
+  if (!isKept) await first.run(`ATTACH ':memory:' AS ${CATALOG}`)
   const connections = [first]
   for (let i = 0; i < READERS + 1; i++) connections.push(await instance.connect())
   for (const connection of connections) {
     await connection.run(`USE ${CATALOG}; SET TimeZone = 'UTC'; SET errors_as_json = true`)
   }
-  await first.run(CREATE_SCHEMA)
+  await first.run(CREATE_SCHEMA).catch((error: unknown) => {
+    throw openError(error, options.file)
+  })
   await first.run("SET allowed_configs = ['threads']; SET enable_external_access = false; SET lock_configuration = true")
-  return connections
+  return { mark: attached?.mark, known: attached?.known, connections }
 }
 
-async function attach(connection: DuckDBConnection, file: string): Promise<void> {
+async function markDatabase(file: string, [first]: readonly Session[], { mark, known }: Attached): Promise<Known | undefined> {
   try {
-    await connection.run(`ATTACH ${quoteText(file)} AS ${CATALOG}`)
-    if (file !== ':memory:') await chmod(file, 0o600)
+    return first && (await firstMark(file, first, known, mark))
   } catch (error) {
     throw openError(error, file)
   }
-}
-
-function openError(error: unknown, file: string): FabraError {
-  const message = engineMessage(error)
-  if (/lock/i.test(message)) {
-    const pid = /PID (\d+)/.exec(message)?.[1]
-    const holder = pid ? `process ${pid}` : 'another process'
-    return new FabraError('data_dir_locked', `The data folder ${dirname(file)} is in use by ${holder}.`, {
-      hint: pid
-        ? `Stop it (kill ${pid}), or give this one a folder of its own with FABRA_DATA_DIR.`
-        : 'Stop it, or give this one a folder of its own with FABRA_DATA_DIR.',
-      cause: error,
-    })
-  }
-  return new FabraError('io_failed', `The database ${file} cannot be opened: ${firstLine(message)}`, {
-    hint: `Nothing was changed. Move ${file} and ${file}.wal away (they hold the recorded history) and start again, or restore them from a backup.`,
-    cause: error,
-  })
 }
 
 async function dataDir(file: string): Promise<string> {
@@ -192,13 +214,4 @@ async function dataDir(file: string): Promise<string> {
       cause: error,
     })
   }
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text
-}
-
-/** For Fabra's own statements, which nobody waits for with a deadline of their own. */
-export function ownDeadline(timeoutMs = 60_000): RunOptions {
-  return { signal: new AbortController().signal, timeoutMs }
 }

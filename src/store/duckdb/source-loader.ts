@@ -5,6 +5,7 @@ import { suggest } from '../../errors.ts'
 import type { SourceStore, TableColumn } from '../source-store.ts'
 import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
 import { type Database, ownDeadline } from './database.ts'
+import { fullDisk } from './file-damage.ts'
 import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
@@ -25,6 +26,8 @@ export async function loadSources(database: Database, inputs: readonly SourceCol
     try {
       await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
     } catch (error) {
+      const full = fullDisk(error, dirname(database.loadDir))
+      if (full) throw full
       const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
       problems.push({ source: input.source.name, message: error instanceof SourceProblem ? error.message : engineMessage(error), hint })
     }

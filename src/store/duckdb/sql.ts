@@ -65,6 +65,9 @@ CREATE TABLE IF NOT EXISTS fabra.source_files (
   settings_hash VARCHAR NOT NULL,
   loaded_at TIMESTAMPTZ NOT NULL
 );
+CREATE TABLE IF NOT EXISTS fabra.mark (
+  known VARCHAR NOT NULL
+);
 CREATE TABLE IF NOT EXISTS fabra.api_keys (
   id VARCHAR NOT NULL,
   name VARCHAR NOT NULL,
@@ -84,6 +87,42 @@ CREATE TABLE IF NOT EXISTS fabra.runs (
   failed BIGINT NOT NULL,
   error VARCHAR
 );`
+
+/**
+ * One row, one text; see mark.ts. The log has what an update changes and no more: were the id in a column of its own, the log of another database
+ * would not bring it along. Whole names: it is read before the file is in use.
+ */
+export const readMarkRow = (catalog: string) => `SELECT known FROM ${catalog}.fabra.mark`
+export const FIRST_MARK = `INSERT INTO ${CATALOG}.fabra.mark (known) VALUES ($1)`
+export const raiseMark = (catalog: string) => `UPDATE ${catalog}.fabra.mark SET known = $1`
+/** Rows of history, of sources, and API keys. Milliseconds for millions of rows: no column is read. Rows of sources are never deleted singly. */
+export const markRows = (catalog: string) => `
+SELECT (SELECT COUNT(*) FROM ${catalog}.fabra.feature_history),
+  (SELECT COALESCE(SUM(estimated_size), 0)::BIGINT FROM duckdb_tables() WHERE database_name = '${catalog}' AND schema_name <> 'fabra'),
+  (SELECT COUNT(*) FROM ${catalog}.fabra.api_keys)`
+
+/** $1: a catalog. Tables of anybody. */
+export const LIST_ALL_TABLES = `
+SELECT schema_name, table_name, sql
+FROM duckdb_tables()
+WHERE database_name = $1 AND NOT internal
+ORDER BY 1, 2`
+
+export const LIST_ALL_VIEWS = `
+SELECT sql, view_name
+FROM duckdb_views()
+WHERE database_name = $1 AND NOT internal`
+
+/** When the newest row was recorded. */
+export const newestRecorded = (catalog: string) => `
+SELECT strftime(MAX(moment), '%Y-%m-%dT%H:%M:%SZ')
+FROM (SELECT MAX(created_at) AS moment FROM ${catalog}.fabra.feature_history
+  UNION ALL SELECT MAX(arrived_at) FROM ${catalog}.fabra.source_rows)`
+
+/** Takes every value of every row into its hands and gives one number. */
+export function readAll(catalog: string, schema: string, name: string): string {
+  return `SELECT bit_xor(hash(t)) FROM ${catalog}.${quoteName(schema)}.${quoteName(name)} AS t`
+}
 
 /** Tables and views of users. Not Fabra's own, not the engine's, not temporary ones. (`duckdb_columns()` would first bind every system view.) */
 export const LIST_TABLES = `
