@@ -13,7 +13,7 @@ export interface SqlFault {
 }
 
 /** Functions in FROM that only unfold their arguments. */
-const TABLE_FUNCTIONS = new Set([
+export const TABLE_FUNCTIONS = new Set([
   ...['range', 'generate_series', 'unnest', 'json_each', 'json_tree', 'repeat', 'repeat_row', 'generate_subscripts'],
   ...[
     'jsonb_each',

@@ -17,7 +17,7 @@ import {
 } from './sql-tree.ts'
 
 /** Expressions and parts of a SELECT that hold no names of their own, or whose names are looked at below. */
-const KNOWN = new Set(
+export const KNOWN = new Set(
   (
     'A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause CaseExpr ' +
     'CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef CommonTableExpr Float FuncCall GroupingFunc GroupingSet Integer JoinExpr ' +
@@ -258,16 +258,16 @@ function firstPlace(node: unknown): number | undefined {
   return first
 }
 
-function nameOf(value: unknown): string {
+export function nameOf(value: unknown): string {
   return textOf(asObject(asObject(value)?.['String'])?.['sval'])
 }
 
-function isTime(typeName: unknown): boolean {
+export function isTime(typeName: unknown): boolean {
   return TIME_TYPE.test(nameOf(asList(asObject(typeName)?.['names']).at(-1)))
 }
 
 /** "now", "today 10:00", "[now,infinity)": PostgreSQL reads the word beside digits, signs and zones too. */
-function timeWord(constant: Json): string | null {
+export function timeWord(constant: Json): string | null {
   const text = asObject(constant['sval'])?.['sval']
   if (typeof text !== 'string' || !TIME_WORD.test(text) || /"\s*:/.test(text)) return null
   return (text.match(/[\p{L}_][\p{L}_/]*/gu) ?? []).every((word) => BESIDE.test(word)) ? text : null
