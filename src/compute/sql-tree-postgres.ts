@@ -52,6 +52,8 @@ const BARE_PRESENT: Readonly<Record<string, string>> = {
   SVFOP_LOCALTIMESTAMP: 'localtimestamp',
 }
 
+/** Types whose texts name what is in the catalogue: whether a cast succeeds tells what is there. */
+const NAMING_TYPE = /^reg(?:class|proc|procedure|oper|operator|role|namespace|type|collation)$/
 /** Types whose texts may say "now": times, and what holds times. */
 const TIME_TYPE = /^(?:date|time|timetz|timestamp|timestamptz|(?:date|ts|tstz)(?:multi)?range)$/
 const TIME_WORD = /\b(?:now|today|yesterday|tomorrow)\b/i
@@ -219,6 +221,10 @@ class TreeReader {
   }
 
   private noteCast(node: Json): void {
+    const names = asList(asObject(node['typeName'])?.['names']).map(nameOf)
+    if (names[0] === 'fabra' || NAMING_TYPE.test(names.at(-1) ?? '')) {
+      this.refuse(`A cast to ${names.join('.')}`, this.locate(node))
+    }
     if (isTime(node['typeName'])) this.noteCastOf(asObject(node['arg']) ?? {}, this.locate(node))
   }
 
