@@ -4,9 +4,9 @@
  *     const db = createDb({ sourceStore, registry })
  *     await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = ?', ['u1'], { asOf, mode, signal, timeoutMs })
  */
+import { parseExact, stringifyExact } from '../definition/exact-json.ts'
 import type { Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
-import { parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
 import { inSteps } from '../pace.ts'
 import {
@@ -144,19 +144,25 @@ function toSqlValue(value: unknown): SqlValue {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
   if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
   if (Array.isArray(value)) return value.map(toSqlValue)
-  if (typeof value === 'object') return JSON.stringify(value)
+  if (typeof value === 'object') return stringifyExact(value)
   throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
     hint: 'Give strings, numbers, booleans, dates or null.',
   })
 }
 
 function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
-  if (typeof value === 'string' && column && /^JSONB?$/.test(column.type)) return parseExact(value)
-  return plainValue(value)
+  const json = column && /^JSONB?(?:\[\d*\])*$/.test(column.type)
+  return json ? jsonValue(value) : plainValue(value)
+}
+
+/** JSON, and lists of it. */
+function jsonValue(value: SqlValue): unknown {
+  if (typeof value === 'string') return parseExact(value)
+  return Array.isArray(value) ? value.map(jsonValue) : plainValue(value)
 }
 
 function plainValue(value: SqlValue): unknown {
-  if (value instanceof SqlDecimal) return Number(value.text)
+  if (value instanceof SqlDecimal) return value.toNumber()
   if (value instanceof SqlTimestamp) return formatTime(value.micros)
   if (value instanceof SqlOther) return value.text
   if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))
