@@ -1,6 +1,7 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import packageJson from '../package.json'
 import type { Clock, Micros } from './clock.ts'
+import { keysFaults } from './compute/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
 import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
@@ -29,7 +30,7 @@ import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
-import { type SourceStore, SqlError } from './store/source-store.ts'
+import type { SourceStore } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, type Version } from './version.ts'
@@ -380,18 +381,10 @@ function cronProblems(registry: Registry): Problem[] {
 
 /** The queries that list an entity's keys must bind too. */
 async function keysProblems(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
-  const problems: Problem[] = []
-  for (const { name, keys, place } of registry.entities.values()) {
-    if (keys === null) continue
-    try {
-      await sourceStore.prepare(keys)
-    } catch (error) {
-      if (!(error instanceof SqlError)) throw error
-      const hint = 'Write a SELECT of the key columns over declared sources.'
-      problems.push({ place, subject: `entity "${name}"`, message: `its keys query is refused: ${error.message}`, hint })
-    }
-  }
-  return problems
+  return [...(await keysFaults(registry, sourceStore))].map(([name, { message, hint }]) => {
+    const place = registry.entities.get(name)?.place ?? null
+    return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
+  })
 }
 
 /** Columns of files that are named as a key column load with the key's type. */

@@ -1,5 +1,6 @@
 /** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
 import type { Clock } from './clock.ts'
+import { createClientSql } from './compute/client-sql.ts'
 import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
 import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
@@ -54,7 +55,7 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain'>
+export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain' | 'clientSql'>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
@@ -134,6 +135,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
+    clientSql: createClientSql({ sourceStore: parts.sourceStore, registry: definitions.registry, clock: parts.clock }),
   }
 }
 

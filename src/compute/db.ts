@@ -3,7 +3,7 @@ import type { Micros } from '../clock.ts'
 /** A result in the form that crosses to a worker: strings, numbers (integers only when exact), bigint, booleans, null, lists and plain objects. */
 export interface DbResult {
   readonly columns: readonly string[]
-  /** Whole numbers beyond ±(2^53 − 1) are bigint, decimals are numbers, timestamps RFC 3339 strings. */
+  /** Whole numbers beyond ±(2^53 − 1) are bigint, also where they are decimals; decimals with a fraction are the nearest number, timestamps RFC 3339 strings. */
   readonly rows: readonly (readonly unknown[])[]
 }
 

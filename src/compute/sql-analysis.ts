@@ -6,6 +6,7 @@ import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from '.
 import { applyEdits } from './sql-edits.ts'
 import { type Token, tokenize } from './sql-lexer.ts'
 import { type ParsedSql, type Shadow, withoutSemicolon } from './sql-statement.ts'
+import { plainText } from './sql-text.ts'
 import { guardTimeCasts } from './sql-time-casts.ts'
 import { asList, asObject, readTree, type TableRef } from './sql-tree.ts'
 import { readPostgresTree } from './sql-tree-postgres.ts'
@@ -17,7 +18,13 @@ export interface SqlWorld {
   readonly tables: readonly Table[]
 }
 
+/** Whose text it is: a client's reads declared sources only. */
+export type SqlOwner = 'definition' | 'client'
+
 export interface AnalysedSql extends ParsedSql {
+  readonly owner: SqlOwner
+  /** Things that become a time: texts, which lose the words that mean the present, and what is a time already (PostgreSQL). */
+  readonly casts: { readonly guarded: number; readonly times: number }
   readonly shadows: readonly Shadow[]
   /** Tables and views that no source declares. */
   readonly undeclared: readonly { readonly ref: TableRef; readonly table: Table }[]
@@ -32,18 +39,42 @@ export async function readWorld(store: SourceStore, sources: ReadonlyMap<string,
  * Reads one user's SELECT. What is wrong with it is in `faults`, all at once.
  * @throws SqlError syntax, with the place in the text.
  */
-export async function analyseSql(written: string, store: SourceStore, world: SqlWorld): Promise<AnalysedSql> {
-  const text = withoutSemicolon(written)
+export async function analyseSql(
+  written: string,
+  store: SourceStore,
+  world: SqlWorld,
+  owner: SqlOwner = 'definition',
+): Promise<AnalysedSql> {
+  const plain = plainText(written, store.dialect)
+  if (plain.text === null) return { ...NOTHING, owner, text: written, faults: [plain.fault] }
+  const text = withoutSemicolon(plain.text)
   const { sql, count } = await (store.dialect === 'postgres' ? parsePostgres : parseDuckdb)(text, store)
-  if (count !== 1) return { ...sql, shadows: [], undeclared: [], faults: [countFault(text, count)] }
-  const { shadows, undeclared, faults } = resolveTables(sql, world)
+  if (count !== 1) return { ...sql, owner, shadows: [], undeclared: [], casts: NO_CASTS, faults: [countFault(text, count)] }
+  const { shadows, undeclared, faults } = owner === 'client' ? resolveForClient(sql, world) : resolveTables(sql, world)
   const { tree } = sql
   const called = [...tree.functions.map((ref) => ref.name), ...tree.operators, ...tree.attributes]
   const functions = catalogueOf(await store.functions(called))
   const found = [...reservedNames(sql), ...checkText(sql, functions), ...hiddenCalls(sql, functions, world), ...faults]
-  const guards = found.length === 0 ? await guardTimeCasts(sql, store) : []
+  const guards = found.length === 0 ? await guardTimeCasts(sql, store) : NO_GUARDS
   if (guards === null) found.push(CAST_FAULT)
-  return { ...sql, bridges: [...sql.bridges, ...(guards ?? [])], shadows, undeclared, faults: found }
+  const { edits, guarded, times } = guards ?? NO_GUARDS
+  return { ...sql, owner, bridges: [...sql.bridges, ...edits], casts: { guarded, times }, shadows, undeclared, faults: found }
+}
+
+const NO_CASTS = { guarded: 0, times: 0 }
+const NO_GUARDS = { edits: [], ...NO_CASTS }
+/** Of a text that cannot be read at all. */
+const NOTHING = {
+  tokens: [],
+  tree: {
+    ...{ tables: [], functions: [], columns: [], timeWords: [], operators: [], attributes: [], timeCasts: [], refused: [] },
+    ...{ unnamedCount: 0, alwaysOneRow: false, root: {} },
+  },
+  bridges: [],
+  parameterNames: new Map<string, string>(),
+  casts: NO_CASTS,
+  shadows: [],
+  undeclared: [],
 }
 
 const CAST_FAULT: SqlFault = {
@@ -60,21 +91,40 @@ interface Parsed {
 async function parseDuckdb(text: string, store: SourceStore): Promise<Parsed> {
   const statements = asList(asObject(await store.parse(text))?.['statements'])
   const tree = readTree(text, asObject(statements[0])?.['node'])
-  return { sql: { text, tokens: tokenize(text), tree, bridges: [] }, count: statements.length }
+  const tokens = tokenize(text)
+  const parameterNames = new Map(parametersIn(tokens).map((written) => [written, written.slice(1)]))
+  return { sql: { text, tokens, tree, bridges: [], parameterNames }, count: statements.length }
 }
 
-/** Its grammar knows no `$name`, so the parser is shown `$1` and blanks of the same length. A lone `?` is always an operator of jsonb. */
+/** Distinct, in lower case. */
+function parametersIn(tokens: readonly Token[]): string[] {
+  return [...new Set(tokens.filter((token) => token.kind === 'parameter').map((token) => token.text.toLowerCase()))]
+}
+
+/** Its grammar knows no `$name`, so the parser is shown numbers and blanks of the same length. A lone `?` is always an operator of jsonb. */
 async function parsePostgres(text: string, store: SourceStore): Promise<Parsed> {
   const tokens = tokenize(text).map((token): Token => (token.text === '?' ? { ...token, kind: 'symbol' } : token))
   const named = tokens.filter((token) => token.kind === 'parameter')
+  const parameterNames = new Map(parametersIn(tokens).map((written, i) => [written, numberFor(written, i)]))
   const shown = applyEdits(
     text,
-    named.map(({ start, end }) => ({ start, end, text: '$1'.padEnd(end - start) })),
+    named.map(({ start, end, text: written }) => ({
+      start,
+      end,
+      text: `$${parameterNames.get(written.toLowerCase()) ?? 1}`.padEnd(end - start),
+    })),
   ).text
   const statements = asList(asObject(await store.parse(shown))?.['stmts'])
   const tree = readPostgresTree(shown, asObject(statements[0])?.['stmt'])
   const bridges = nameSubqueries(tokens, tree.unnamedCount)
-  return { sql: { text, tokens, tree, bridges }, count: statements.length }
+  return { sql: { text, tokens, tree, bridges, parameterNames }, count: statements.length }
+}
+
+/** Its own number where it has one; of names the next one, as long as it takes no more room than the name. */
+function numberFor(written: string, index: number): string {
+  if (/^\$\d/.test(written)) return written.slice(1)
+  const number = String(index + 1)
+  return number.length < written.length ? number : '1'
 }
 
 /** Users' functions behind an operator, or read as a column of a row (`t.f` is `f(t)`). */
@@ -120,6 +170,18 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
     else faults.push(unknownTable(ref, world))
   }
   return { shadows, undeclared, faults }
+}
+
+/** To a client only what is declared is there. */
+function resolveForClient(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shadows' | 'undeclared' | 'faults'> {
+  const { shadows, undeclared, faults } = resolveTables(sql, world)
+  const strangers = [...undeclared.map(({ ref }) => ref), ...sql.tree.tables.filter((ref) => faults.some(({ at }) => at === ref.at))]
+  const told = strangers.map((ref) => ({
+    message: `No source is called "${ref.schema === '' ? ref.name : `${ref.schema}.${ref.name}`}".`,
+    hint: `Declare it in the definitions to read it. ${suggest(ref.name, [...world.sources.keys()])}`,
+    at: ref.at,
+  }))
+  return { shadows, undeclared: [], faults: told }
 }
 
 /** The source that declares the table, whatever either is called by. */

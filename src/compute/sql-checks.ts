@@ -13,7 +13,7 @@ export interface SqlFault {
 }
 
 /** Functions in FROM that only unfold their arguments. */
-const TABLE_FUNCTIONS = new Set([
+export const TABLE_FUNCTIONS = new Set([
   ...['range', 'generate_series', 'unnest', 'json_each', 'json_tree', 'repeat', 'repeat_row', 'generate_subscripts'],
   ...[
     'jsonb_each',
@@ -107,7 +107,6 @@ const HARMLESS_WITHIN_QUERY = new Set([
     'jsonb_to_recordset',
     'date_add',
     'date_subtract',
-    'to_regclass',
   ],
   ...[
     'convert',
@@ -178,6 +177,10 @@ function checkFunction(ref: FunctionRef, entries: readonly SqlFunction[]): Omit<
     return { message: `${ref.name}(…) with a precision cannot be held back in time.`, hint: `Write ${ref.name.toUpperCase()} without it.` }
   }
   if (isAgeFromToday(ref)) return null
+  if (!ref.table && entries.some((entry) => entry.stability === 'unknown')) {
+    const hint = 'Use functions of the engine whose answer hangs on their arguments alone.'
+    return { message: `${call} is not among the functions that are known to read nothing.`, hint }
+  }
   const volatile = entries.some((entry) => entry.stability === 'volatile')
   const within = entries.some((entry) => entry.stability === 'within_query') && !HARMLESS_WITHIN_QUERY.has(ref.name)
   if (REFUSED.has(ref.name) || volatile || within) {

@@ -4,9 +4,9 @@
  *     const db = createDb({ sourceStore, registry })
  *     await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = ?', ['u1'], { asOf, mode, signal, timeoutMs })
  */
+import { parseExact, stringifyExact } from '../definition/exact-json.ts'
 import type { Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
-import { parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
 import { inSteps } from '../pace.ts'
 import {
@@ -22,8 +22,8 @@ import {
 } from '../store/source-store.ts'
 import type { Db, DbOptions, RowReader } from './db.ts'
 import { placeParameters } from './placeholders.ts'
-import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld } from './sql-analysis.ts'
-import { bodyFor } from './sql-statement.ts'
+import { pastRefusal } from './sql-analysis.ts'
+import { type Admitted, createGatekeeper, writeSql } from './sql-gate.ts'
 
 export interface DbParts {
   readonly sourceStore: SourceStore
@@ -93,11 +93,10 @@ function plainRow(row: readonly SqlValue[], columns: readonly TableColumn[]): un
 /** Most recently used last. Callers of one text share its analysis, also while it is under way. */
 class StatementCache {
   private readonly statements = new Map<string, Promise<Compiled>>()
-  private world: Promise<SqlWorld> | undefined
-  private readonly parts: DbParts
+  private readonly admit: ReturnType<typeof createGatekeeper>
 
   constructor(parts: DbParts) {
-    this.parts = parts
+    this.admit = createGatekeeper(parts.sourceStore, parts.registry.sources, 'definition')
   }
 
   get(sql: string, count: number): Promise<Compiled> {
@@ -117,46 +116,27 @@ class StatementCache {
     return statement
   }
 
-  /** Shared by all that ask meanwhile. That the engine could not be reached is not remembered. */
-  private readWorld(): Promise<SqlWorld> {
-    const world = readWorld(this.parts.sourceStore, this.parts.registry.sources)
-    this.world = world
-    world.catch(() => {
-      if (this.world === world) this.world = undefined
-    })
-    return world
-  }
-
   private async compile(sql: string, count: number): Promise<Compiled> {
     const placed = placeParameters(sql, count)
     if ('message' in placed) throw new FabraError('feature_failed', placed.message, { hint: placed.hint })
     try {
-      return compiled(await this.analyse(placed.text), placed.order)
+      const admitted = await this.admit(placed.text)
+      if ('fault' in admitted)
+        throw new FabraError('feature_failed', `The query cannot be run: ${admitted.fault.message}`, { hint: admitted.fault.hint })
+      return await compiled(admitted, placed.order)
     } catch (error) {
       throw asFabraError(error)
     }
   }
-
-  private async analyse(text: string): Promise<AnalysedSql> {
-    const { sourceStore } = this.parts
-    const known = this.world
-    let sql = await analyseSql(text, sourceStore, await (known ?? this.readWorld()))
-    if (known && sql.faults.length > 0) {
-      // The catalogue may be older than the table.
-      sql = await analyseSql(text, sourceStore, await this.readWorld())
-    }
-    const [fault] = sql.faults
-    if (fault) throw new FabraError('feature_failed', `The query cannot be run: ${fault.message}`, { hint: fault.hint })
-    return sql
-  }
 }
 
-function compiled(sql: AnalysedSql, order: readonly number[]): Compiled {
+async function compiled({ sql, gate }: Admitted, order: readonly number[]): Promise<Compiled> {
   const asOf = `$${order.length + 1}`
-  const body = bodyFor(sql, sql.shadows, { asOf: `CAST(${asOf} AS TIMESTAMPTZ)`, parameter: (written) => written })
-  const usesAsOf = body.text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
+  const row = { asOf: `CAST(${asOf} AS TIMESTAMPTZ)`, parameter: (written: string) => written }
+  const text = await writeSql(sql, { row, frame: (body) => body }, gate)
+  const usesAsOf = text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
   const sources = [...new Set(sql.shadows.map((shadow) => shadow.source.name))]
-  return { text: body.text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
+  return { text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
 }
 
 function toSqlValue(value: unknown): SqlValue {
@@ -164,19 +144,25 @@ function toSqlValue(value: unknown): SqlValue {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
   if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
   if (Array.isArray(value)) return value.map(toSqlValue)
-  if (typeof value === 'object') return JSON.stringify(value)
+  if (typeof value === 'object') return stringifyExact(value)
   throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
     hint: 'Give strings, numbers, booleans, dates or null.',
   })
 }
 
 function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
-  if (typeof value === 'string' && column && /^JSONB?$/.test(column.type)) return parseExact(value)
-  return plainValue(value)
+  const json = column && /^JSONB?(?:\[\d*\])*$/.test(column.type)
+  return json ? jsonValue(value) : plainValue(value)
+}
+
+/** JSON, and lists of it. */
+function jsonValue(value: SqlValue): unknown {
+  if (typeof value === 'string') return parseExact(value)
+  return Array.isArray(value) ? value.map(jsonValue) : plainValue(value)
 }
 
 function plainValue(value: SqlValue): unknown {
-  if (value instanceof SqlDecimal) return Number(value.text)
+  if (value instanceof SqlDecimal) return value.toNumber()
   if (value instanceof SqlTimestamp) return formatTime(value.micros)
   if (value instanceof SqlOther) return value.text
   if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))

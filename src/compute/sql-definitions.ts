@@ -15,12 +15,13 @@ import { bindAlone, bindShadowed, refusalOf, sentence } from './sql-binding.ts'
 import type { SqlFault } from './sql-checks.ts'
 import { matchColumns, type SqlColumn } from './sql-columns.ts'
 import { lineAndColumn } from './sql-edits.ts'
+import { writeSql } from './sql-gate.ts'
 import { keyTypesOf } from './sql-key-types.ts'
 import { lateralRow, type RowSql, rowSqlOf, setPrelude, unknownParameters } from './sql-parameters.ts'
 import { type PlainAggregate, plainAggregateOf } from './sql-plain.ts'
 import { setRefusal } from './sql-set-refusal.ts'
 import { timeColumnProblem } from './sql-shadow.ts'
-import { bodyFor, setStatement } from './sql-statement.ts'
+import { setStatement } from './sql-statement.ts'
 
 export interface SqlDefinition {
   readonly feature: Feature
@@ -106,8 +107,10 @@ async function compile(
   const { feature, entity, store, world, keyTypes } = checking
   const fault = await bindShadowed(sql, checking, store, natural)
   if (fault) return [fault]
-  const setText = setStatement(bodyFor(sql, sql.shadows, lateralRow(checking)).text)
+  const gate = { store, world }
+  const row = await rowSqlOf(sql, checking, gate)
   const inputs = Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : null
+  const setText = inputs === null ? await writeSql(sql, { row: lateralRow(checking), frame: setStatement }, gate) : ''
   const refusal =
     inputs ?? (world.dialect === 'duckdb' ? setRefusal(sql) : null) ?? (await refusalOf(store, setPrelude(keyTypes) + setText))
   return {
@@ -118,7 +121,7 @@ async function compile(
     undeclared: [...new Set(sql.undeclared.map(({ table }) => table.name))],
     past: pastRefusal(sql),
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
-    row: rowSqlOf(sql, checking),
+    row,
     keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,

@@ -11,6 +11,7 @@
  * set-based, or one row of a set fails, smaller pieces are tried, down to single rows, so that each row gets its own answer.
  */
 import type { Micros } from '../clock.ts'
+import { stringifyExact } from '../definition/exact-json.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { LongList } from '../long-list.ts'
@@ -341,7 +342,7 @@ function bindRow(sql: RowSql, row: ComputeRow): SqlValue[] {
 function inputValue(value: unknown): SqlValue {
   if (value === undefined || value === null) return null
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
-  return JSON.stringify(value)
+  return stringifyExact(value)
 }
 
 function valueError(feature: Feature, column: string | null, error: FabraError): FabraError {

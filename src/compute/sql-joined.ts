@@ -12,6 +12,7 @@
 import type { SourceStore } from '../store/source-store.ts'
 import { quoteName } from './sql-lexer.ts'
 import type { PlainAggregate } from './sql-plain.ts'
+import { proveJoined } from './sql-proof.ts'
 import type { Json } from './sql-tree.ts'
 
 /** A pair of row and event in the join costs about this much less than a row or an event in order of time (15 ns against 2 µs). */
@@ -30,6 +31,12 @@ const SHIFT = '500000000000000000'
  */
 export async function joinedStatement(plans: readonly PlainAggregate[], store: SourceStore, pairsPerEvent: number): Promise<string> {
   const joined = await joinedOf(plans, store)
+  const text = statementOver(joined, pairsPerEvent)
+  await proveJoined(text, plans, store)
+  return text
+}
+
+function statementOver(joined: Joined, pairsPerEvent: number): string {
   const { keys } = joined
   const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(joined)} AS __fabra_reach FROM __fabra_row`
   return (

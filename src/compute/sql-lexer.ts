@@ -11,8 +11,18 @@ export interface Token {
   readonly text: string
 }
 
-const WORD_START = /[\p{L}_\u0080-\uffff]/u
-const WORD_PART = /[\p{L}\p{N}_$\u0080-\uffff]/u
+const ODD = '\\u0085\\u00a0\\u1680\\u180e\\u2000-\\u200b\\u2028\\u2029\\u202f\\u205f\\u2060\\u3000\\ufeff'
+/** Blanks beyond ASCII: to DuckDB most of them are spaces, to PostgreSQL parts of names. `plainText` makes them spaces before anything is read. */
+export const ODD_BLANK = new RegExp(`[${ODD}]`)
+
+const LETTER = `[[\\p{L}_\\u0080-\\u{10ffff}]--[${ODD}]]`
+const LETTER_OR_DIGIT = `[[\\p{L}\\p{N}_\\u0080-\\u{10ffff}]--[${ODD}]]`
+const WORD_START = new RegExp(LETTER, 'v')
+const WORD_PART = new RegExp(`${LETTER_OR_DIGIT}|\\$`, 'v')
+const DOLLAR_TAG = new RegExp(`^\\$(?:${LETTER}${LETTER_OR_DIGIT}*)?\\$`, 'v')
+const PARAMETER = new RegExp(`^\\$(?:[0-9]+|${LETTER}${LETTER_OR_DIGIT}*)`, 'v')
+/** Between the pieces of one string there is a line break: what comes after it is read as the first piece is. */
+const CONTINUATION = /(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*[\r\n])*'/y
 const SYMBOL_PART = /[-+*/<>=~!@#%^&|`?:]/
 
 /** Tokens of a text without its spaces and comments. Never throws: an unclosed string or comment ends with the text. */
@@ -58,10 +68,12 @@ export function quoteText(text: string): string {
 }
 
 function endOfBlank(text: string, start: number): number {
-  if (/\s/.test(text[start] ?? '')) return start + 1
+  const character = text[start] ?? ''
+  if (/[ \t\r\n\f\v]/.test(character) || ODD_BLANK.test(character)) return start + 1
   if (text.startsWith('--', start)) {
-    const line = text.indexOf('\n', start)
-    return line === -1 ? text.length : line + 1
+    // Both engines end such a comment at a lone carriage return too.
+    const length = text.slice(start).search(/[\r\n]/)
+    return length === -1 ? text.length : start + length + 1
   }
   return text.startsWith('/*', start) ? endOfComment(text, start) : start
 }
@@ -89,7 +101,8 @@ function readToken(text: string, start: number): [Token['kind'], number] {
   if (first === '?') return readQuestion(text, start)
   if (/[0-9]/.test(first) || (first === '.' && /[0-9]/.test(text[start + 1] ?? ''))) return ['number', endOfNumber(text, start)]
   const prefix = /^(?:[eExXbBnN]|[uU]&)'/.exec(text.slice(start, start + 3))?.[0]
-  if (prefix) return ['string', endOfQuoted(text, start + prefix.length - 1, "'", first === 'e' || first === 'E')]
+  if (prefix && /^e/i.test(prefix)) return ['string', endOfEscaped(text, start + 1)]
+  if (prefix) return ['string', endOfQuoted(text, start + prefix.length - 1, "'", false)]
   if (/^[uU]&"/.test(text.slice(start, start + 3))) return ['name', endOfQuoted(text, start + 2, '"', false)]
   if (WORD_START.test(first)) return ['word', endWhile(text, start, WORD_PART)]
   if (SYMBOL_PART.test(first)) return ['symbol', endOfSymbol(text, start)]
@@ -113,15 +126,25 @@ function endOfQuoted(text: string, start: number, quote: string, backslashes: bo
   return text.length
 }
 
+/** A string with backslashes, and the pieces that continue it: they have backslashes too. */
+function endOfEscaped(text: string, quote: number): number {
+  let end = endOfQuoted(text, quote, "'", true)
+  for (;;) {
+    CONTINUATION.lastIndex = end
+    if (!CONTINUATION.test(text)) return end
+    end = endOfQuoted(text, CONTINUATION.lastIndex - 1, "'", true)
+  }
+}
+
 /** `$1`, `$user_id`, `$$text$$` or `$tag$text$tag$`. */
 function readDollar(text: string, start: number): [Token['kind'], number] {
   const rest = text.slice(start)
-  const tag = /^\$(?:[\p{L}_\u0080-\uffff][\p{L}\p{N}_\u0080-\uffff]*)?\$/u.exec(rest)?.[0]
+  const tag = DOLLAR_TAG.exec(rest)?.[0]
   if (tag !== undefined) {
     const close = text.indexOf(tag, start + tag.length)
     return ['string', close === -1 ? text.length : close + tag.length]
   }
-  const parameter = /^\$(?:[0-9]+|[\p{L}_\u0080-\uffff][\p{L}\p{N}_\u0080-\uffff]*)/u.exec(rest)?.[0]
+  const parameter = PARAMETER.exec(rest)?.[0]
   return parameter === undefined ? ['symbol', start + 1] : ['parameter', start + parameter.length]
 }
 

@@ -3,7 +3,8 @@ import type { Entity, Feature, ValueType } from '../definition/model.ts'
 import { suggest } from '../errors.ts'
 import type { AnalysedSql } from './sql-analysis.ts'
 import type { SqlFault } from './sql-checks.ts'
-import { bodyFor, type RowReference, rowStatement } from './sql-statement.ts'
+import { type Gate, writeSql } from './sql-gate.ts'
+import { type RowReference, rowStatement } from './sql-statement.ts'
 
 /** Whose parameters a text may name. */
 export interface Owner {
@@ -55,7 +56,7 @@ export function lateralRow({ entity }: Owner): RowReference {
 }
 
 /** Placeholders are numbered as they come to stand in the text: an engine refuses to be given one that it does not meet. */
-export function rowSqlOf(sql: AnalysedSql, owner: Parameters): RowSql {
+export async function rowSqlOf(sql: AnalysedSql, owner: Parameters, gate: Gate): Promise<RowSql> {
   const { entity, feature } = owner
   const row: RowReference = {
     asOf: 'CAST(__fabra_asof_ AS TIMESTAMPTZ)',
@@ -66,14 +67,18 @@ export function rowSqlOf(sql: AnalysedSql, owner: Parameters): RowSql {
     },
   }
   const parameters = new Map<string, RowParameter>()
-  const text = rowStatement(bodyFor(sql, sql.shadows, row).text).replace(
-    /__fabra_(asof|input|key)_(\w*)/g,
-    (mark, kind: string, name: string) => {
-      if (kind === 'asof') parameters.set(mark, { kind: 'asOf' })
-      else parameters.set(mark, kind === 'key' ? { kind: 'key', index: Number(name) } : { kind: 'input', name })
+  let isWhole = true
+  const finish = (written: string) => {
+    const finished = written.replace(/__fabra_(asof|input|key)_(\w*)/g, (mark, kind: string, name: string) => {
+      if (isWhole && kind === 'asof') parameters.set(mark, { kind: 'asOf' })
+      else if (isWhole) parameters.set(mark, kind === 'key' ? { kind: 'key', index: Number(name) } : { kind: 'input', name })
       return `$${[...parameters.keys()].indexOf(mark) + 1}`
-    },
-  )
+    })
+    // The statement comes first, and settles which parameters there are.
+    isWhole = false
+    return finished
+  }
+  const text = await writeSql(sql, { row, frame: rowStatement, finish }, gate)
   return { text, parameters: [...parameters.values()] }
 }
 

@@ -20,6 +20,8 @@ export interface PlainAggregate {
   readonly aggregates: readonly { readonly name: string; readonly argument: Json | null; readonly filter: Json | null }[]
   /** The select list; aggregate i is the column `__fabra_ai`. */
   readonly select: readonly Json[]
+  /** Functions and operators that the user's text calls. */
+  readonly functions: ReadonlySet<string>
   /** The whole statement's syntax, to put parts back into. */
   readonly root: Json
 }
@@ -42,7 +44,8 @@ export function plainAggregateOf(sql: AnalysedSql, entity: Entity): PlainAggrega
   if (sql.tokens.filter((token) => token.kind === 'parameter').length !== entity.key.length) return null
   const parts = readWhere(root, entity, shadow)
   const select = parts && readSelect(asList(root['select_list']))
-  return select && { shadow, ...parts, ...select, root }
+  const functions = new Set(sql.tree.functions.map(({ name }) => name))
+  return select && { shadow, ...parts, ...select, functions, root }
 }
 
 function hasPlainFrame(root: Json): boolean {

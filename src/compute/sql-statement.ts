@@ -24,6 +24,8 @@ export interface ParsedSql {
   readonly tree: SqlTree
   /** What the engine's dialect needs, wherever the text is used. */
   readonly bridges: readonly Edit[]
+  /** What the tree calls the parameters, by their texts in lower case. */
+  readonly parameterNames: ReadonlyMap<string, string>
 }
 
 /** Table references that are to be shadowed: where declared sources are read. */
@@ -70,13 +72,17 @@ export function rowStatement(body: string): string {
   return `SELECT 1 AS __fabra_hit, __fabra_body.* FROM (\n${body}\n) AS __fabra_body\nLIMIT 2`
 }
 
+/** The table with its schema, so that it is the one that was looked up, whatever the session would find by its name. */
+export function physicalName({ ref, table }: Shadow): string {
+  const name = `${quoteName(table.schema)}.${quoteName(table.name)}`
+  return ref.catalog === '' ? name : `${quoteName(ref.catalog)}.${name}`
+}
+
 function shadowEdits(sql: ParsedSql, shadowed: Shadow, row: RowReference): Edit[] {
-  const { ref, table } = shadowed
+  const { ref } = shadowed
   const name = nameAt(sql.tokens, ref.at)
   if (!name) return []
-  const written = sql.text.slice(name.start, name.end)
-  const physical = ref.catalog === '' ? `${quoteName(table.schema)}.${quoteName(table.name)}` : written
-  const shadow = shadowOf(shadowed, physical, row.asOf)
+  const shadow = shadowOf(shadowed, physicalName(shadowed), row.asOf)
   const alias = ref.alias === '' ? ` AS ${quoteName(ref.name)}` : ''
   const keyword = isWord(sql.tokens[name.first - 1], 'table') ? sql.tokens[name.first - 1] : undefined
   if (keyword) return [{ start: keyword.start, end: name.end, text: `SELECT * FROM ${shadow}${alias}` }]

@@ -16,10 +16,18 @@ interface Span {
   readonly isParameter: boolean
 }
 
-/** @returns what is to be written around texts that become times; null when a place of one is not found. */
-export async function guardTimeCasts(sql: ParsedSql, store: SourceStore): Promise<Edit[] | null> {
+export interface TimeGuards {
+  /** What is to be written around texts that become times. */
+  readonly edits: readonly Edit[]
+  readonly guarded: number
+  /** Casts of what is a time already. */
+  readonly times: number
+}
+
+/** @returns null when a place of a text that becomes a time is not found. */
+export async function guardTimeCasts(sql: ParsedSql, store: SourceStore): Promise<TimeGuards | null> {
   const { timeCasts } = sql.tree
-  if (timeCasts.length === 0) return []
+  if (timeCasts.length === 0) return { edits: [], guarded: 0, times: 0 }
   const spans = timeCasts.flatMap((cast) => spanOf(sql.tokens, cast) ?? [])
   const distinct = new Set(spans.map(({ start }) => start)).size === spans.length
   if (spans.length !== timeCasts.length || !distinct) return null
@@ -28,7 +36,7 @@ export async function guardTimeCasts(sql: ParsedSql, store: SourceStore): Promis
   const allTimes = open.length === 0 || (await isBound(open))
   const texts: Span[] = spans.filter(({ isParameter }) => isParameter)
   for (const span of allTimes ? [] : open) if (!(await isBound([span]))) texts.push(span)
-  return texts.flatMap(withoutWords)
+  return { edits: texts.flatMap(withoutWords), guarded: texts.length, times: spans.length - texts.length }
 }
 
 /** Takes times of every kind, and no text. */

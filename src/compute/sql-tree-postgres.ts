@@ -17,7 +17,7 @@ import {
 } from './sql-tree.ts'
 
 /** Expressions and parts of a SELECT that hold no names of their own, or whose names are looked at below. */
-const KNOWN = new Set(
+export const KNOWN = new Set(
   (
     'A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause CaseExpr ' +
     'CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef CommonTableExpr Float FuncCall GroupingFunc GroupingSet Integer JoinExpr ' +
@@ -52,6 +52,8 @@ const BARE_PRESENT: Readonly<Record<string, string>> = {
   SVFOP_LOCALTIMESTAMP: 'localtimestamp',
 }
 
+/** Types whose texts name what is in the catalogue: whether a cast succeeds tells what is there. */
+const NAMING_TYPE = /^reg(?:class|proc|procedure|oper|operator|role|namespace|type|collation)$/
 /** Types whose texts may say "now": times, and what holds times. */
 const TIME_TYPE = /^(?:date|time|timetz|timestamp|timestamptz|(?:date|ts|tstz)(?:multi)?range)$/
 const TIME_WORD = /\b(?:now|today|yesterday|tomorrow)\b/i
@@ -219,6 +221,10 @@ class TreeReader {
   }
 
   private noteCast(node: Json): void {
+    const names = asList(asObject(node['typeName'])?.['names']).map(nameOf)
+    if (names[0] === 'fabra' || NAMING_TYPE.test(names.at(-1) ?? '')) {
+      this.refuse(`A cast to ${names.join('.')}`, this.locate(node))
+    }
     if (isTime(node['typeName'])) this.noteCastOf(asObject(node['arg']) ?? {}, this.locate(node))
   }
 
@@ -258,16 +264,16 @@ function firstPlace(node: unknown): number | undefined {
   return first
 }
 
-function nameOf(value: unknown): string {
+export function nameOf(value: unknown): string {
   return textOf(asObject(asObject(value)?.['String'])?.['sval'])
 }
 
-function isTime(typeName: unknown): boolean {
+export function isTime(typeName: unknown): boolean {
   return TIME_TYPE.test(nameOf(asList(asObject(typeName)?.['names']).at(-1)))
 }
 
 /** "now", "today 10:00", "[now,infinity)": PostgreSQL reads the word beside digits, signs and zones too. */
-function timeWord(constant: Json): string | null {
+export function timeWord(constant: Json): string | null {
   const text = asObject(constant['sval'])?.['sval']
   if (typeof text !== 'string' || !TIME_WORD.test(text) || /"\s*:/.test(text)) return null
   return (text.match(/[\p{L}_][\p{L}_/]*/gu) ?? []).every((word) => BESIDE.test(word)) ? text : null

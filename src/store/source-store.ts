@@ -13,6 +13,13 @@ export class SqlDecimal {
   constructor(text: string) {
     this.text = text
   }
+
+  /** As JavaScript has numbers: whole ones exactly, whatever their scale; with a fraction the nearest there is. */
+  toNumber(): number | bigint {
+    const number = Number(this.text)
+    const whole = /^([+-]?\d+)(?:\.0*)?$/.exec(this.text)?.[1]
+    return whole === undefined || Number.isSafeInteger(number) ? number : BigInt(whole)
+  }
 }
 /** An instant. Naive timestamps are read as UTC. */
 export class SqlTimestamp {

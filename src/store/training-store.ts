@@ -6,7 +6,7 @@ import type { RunOptions, TableColumn } from './source-store.ts'
 export type LabelFormat = 'parquet' | 'csv' | 'jsonl'
 export type OutputFormat = LabelFormat | 'arrow'
 
-/** Where label rows come from: a file in the desk's folder, or a query over the sources. */
+/** Where label rows come from: a file in the desk's folder, or a query over the sources, as the gate for clients' SQL wrote it. */
 export type Labels = { readonly format: LabelFormat; readonly path: string } | { readonly sql: string }
 
 /** What the label rows must hold for the features asked for. */

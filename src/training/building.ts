@@ -66,7 +66,7 @@ export class Building {
     })
     const columns = outputColumns(refs, features, options)
     const entities = entitiesOf(this.registry, features)
-    const rows = await readRows(this.registry, desk, { labels, options }, this.run_)
+    const rows = await readRows(this.registry, this.parts, desk, { labels, options }, this.run_)
     this.tell({ rows, progress: 0.05 })
     await desk.resume(askedText(methods, options, this.parts.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
@@ -279,13 +279,15 @@ function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] 
 /** Labels with everything the features need. @returns how many rows there are. */
 export async function readRows(
   registry: Registry,
+  parts: Pick<TrainingParts, 'clientSql'>,
   desk: TrainingDesk,
   { labels, options }: { readonly labels: Labels; readonly options: TrainingOptions },
   run: RunOptions,
 ): Promise<number> {
   const refs = uniqueRefs(registry, options)
   const features = [...new Set(refs.map((ref) => ref.feature))]
-  const labelColumns = await desk.readLabels(labels, options.format === 'csv', run)
+  const readable = 'sql' in labels ? { sql: await parts.clientSql(labels.sql) } : labels
+  const labelColumns = await desk.readLabels(readable, options.format === 'csv', run)
   checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
   const { timestamp, timezone } = options
   return desk.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)

@@ -42,6 +42,8 @@ export interface TrainingParts {
   readonly sourcesOf: (feature: Feature) => readonly string[] | null
   /** How an SQL feature is computed, in a line; null for others. */
   readonly explain: (feature: Feature) => string | null
+  /** What may be run for a client's query that gives labels. @throws FabraError invalid_labels */
+  readonly clientSql: (text: string) => Promise<string>
   /** Everything recorded so far is in history when it resolves. */
   readonly flush: () => Promise<void>
   readonly version: string
@@ -138,7 +140,7 @@ export function createTraining(): Training {
           new Building(registry, parts, desk, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
         async explain(labels, options, signal) {
           const run = { signal, timeoutMs: LONGEST_MS }
-          const rows = labels === null ? null : await readRows(registry, desk, { labels, options }, run)
+          const rows = labels === null ? null : await readRows(registry, parts, desk, { labels, options }, run)
           return { rows, features: await explainTraining(registry, parts, desk, { options, rows }) }
         },
         async close() {

@@ -88,6 +88,26 @@ describe('db', () => {
     ])
   })
 
+  test('whole numbers are exact whatever their type, alone, in lists, in structs and in JSON', async () => {
+    const { rows } = await db.query(
+      `SELECT SUM(n), SUM(n) + 0.00, CAST(-9007199254740993 AS DECIMAL(20, 2)), CAST(12 AS DECIMAL(5, 2)), CAST(0.1 AS DECIMAL(5, 2)),
+         [CAST(9007199254740993 AS DECIMAL(38, 0))], {a: CAST('170141183460469231731687303715884105727' AS HUGEINT)},
+         CAST('{"a": 9007199254740993}' AS JSON), [CAST('{"a": 9007199254740993}' AS JSON)], 9007199254740995.5::DECIMAL(20, 1)
+       FROM transactions`,
+      [],
+      at('2027-01-01T00:00:00Z'),
+    )
+    expect(rows).toEqual([
+      [
+        ...[9007199254740994n, 9007199254740994n, -9007199254740993n, 12, 0.1],
+        ...[[9007199254740993n], { a: 170141183460469231731687303715884105727n }, { a: 9007199254740993n }, [{ a: 9007199254740993n }]],
+        9007199254740996,
+      ],
+    ])
+    const nested = await db.query('SELECT json_extract($1::JSON, $2)::VARCHAR', [{ a: [9007199254740993n] }, '$.a'], at('2027-01-01T00:00:00Z'))
+    expect(nested.rows).toEqual([['[9007199254740993]']])
+  })
+
   test('a value is never SQL', async () => {
     const { rows } = await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = $1', ["a' OR '1'='1"], at('2027-01-01T00:00:00Z'))
     expect(rows).toEqual([[0]])

@@ -162,6 +162,19 @@ describe('db', () => {
     ['SELECT $1::float8', [0.1], 0.1],
     ['SELECT $1::boolean', [true], true],
     ['SELECT COALESCE($1, $2)', [null, 'x'], 'x'],
+    ['SELECT SUM(x) FROM (VALUES (9007199254740993), (2)) t(x)', [], 9007199254740995n],
+    ['SELECT SUM(x) FROM (VALUES (9007199254740993.00), (2)) t(x)', [], 9007199254740995n],
+    ['SELECT (-9007199254740993)::numeric(20, 2)', [], -9007199254740993n],
+    ['SELECT 12.00::numeric(5, 2)', [], 12],
+    ['SELECT 0.1::numeric', [], 0.1],
+    ['SELECT 1e30::numeric', [], 10n ** 30n],
+    ['SELECT AVG(x) FROM (VALUES (1), (2), (2)) t(x)', [], 1.6666666666666667],
+    ['SELECT ARRAY[9007199254740993::numeric, 1.5, NULL]', [], [9007199254740993n, 1.5, null]],
+    ['SELECT ARRAY[9007199254740993::bigint]', [], [9007199254740993n]],
+    ['SELECT jsonb_build_object($1::text, 9007199254740993)', ['a'], { a: 9007199254740993n }],
+    ['SELECT json_agg(x) FROM (VALUES (9007199254740993::numeric)) t(x)', [], [9007199254740993n]],
+    ['SELECT ARRAY[jsonb_build_array(9007199254740993)]', [], [[9007199254740993n]]],
+    ['SELECT $1::jsonb', [{ a: 9007199254740993n }], { a: 9007199254740993n }],
   ])('%s', async (sql, parameters, wanted) => {
     expect((await dbOf().query(sql, parameters, at())).rows).toEqual([[wanted]])
   })

@@ -71,6 +71,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         pastRefusal: () => null,
         sourcesOf: () => null,
         explain: () => null,
+        clientSql: (text) => Promise.resolve(text),
         flush: () => Promise.resolve(),
         version: '0.0.0',
       }

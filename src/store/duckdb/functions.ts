@@ -1,5 +1,6 @@
 import { SqlError, type SqlFunction } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
+import { CONSISTENT } from './function-names.ts'
 import type { Session } from './session.ts'
 import { LIST_FUNCTIONS, LIST_SCHEMAS, probeFunction } from './sql.ts'
 
@@ -51,20 +52,29 @@ export function createFunctionLookup(database: Database): (names: readonly strin
     found.set(name, asked)
     return asked
   }
+  /** The engine's own, but none that is known. What it has not at all it refuses by itself, and functions in FROM are few. */
+  const strange = async (name: string): Promise<readonly SqlFunction[]> => {
+    const entries = (await listAll()).filter((one) => one.name.toLowerCase() === name && CALLED.has(one.kind))
+    return entries.map((one) => ({ ...one, stability: 'unknown' }))
+  }
   return async (names) => {
     const told = await Promise.all(
       [...new Set(names)].map(async (name) =>
-        (await isBuiltIn(name)) ? builtIn(name) : (await listAll()).filter((one) => one.name.toLowerCase() === name),
+        (await isBuiltIn(name)) ? (builtIn(name) ?? (await strange(name))) : (await listAll()).filter((one) => one.name.toLowerCase() === name),
       ),
     )
     return told.flat()
   }
 }
 
-function builtIn(name: string): SqlFunction[] {
+function builtIn(name: string): SqlFunction[] | undefined {
+  if (CONSISTENT.has(name)) return []
   const stability = VOLATILE.has(name) ? 'volatile' : WITHIN_QUERY.has(name) ? 'within_query' : null
-  return stability === null ? [] : [{ name, kind: 'scalar', stability, builtIn: true }]
+  return stability === null ? undefined : [{ name, kind: 'scalar', stability, builtIn: true }]
 }
+
+/** Kinds that are called in expressions. */
+const CALLED: ReadonlySet<SqlFunction['kind']> = new Set(['scalar', 'aggregate', 'macro'])
 
 /** `__fabra_store` is taken for a column where only the engine has a function of the name. */
 const NO_SUCH_FUNCTION =

@@ -80,15 +80,8 @@ function asObject(
 
 function plain(value: SqlValue, type: string): unknown {
   if (value instanceof SqlTimestamp) return type.endsWith('ZONE') ? formatTime(value.micros) : formatTime(value.micros).slice(0, -1)
-  if (value instanceof SqlDecimal) return exactNumber(value.text)
+  if (value instanceof SqlDecimal) return value.toNumber()
   if (value instanceof SqlOther) return value.text
   if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plain(field, '')]))
   return Array.isArray(value) ? value.map((item: SqlValue) => plain(item, '')) : value
-}
-
-/** A decimal is a whole number where it is one. */
-function exactNumber(text: string): number | bigint {
-  const whole = /^(-?\d+)(?:\.0*)?$/.exec(text)?.[1]
-  if (whole === undefined) return Number(text)
-  return Number.isSafeInteger(Number(whole)) ? Number(whole) : BigInt(whole)
 }

@@ -57,8 +57,9 @@ async function queried(sql: string, { query }: LabelPlace, options: RunOptions):
   } catch (error) {
     if (!(error instanceof SqlError) || error.kind === 'timeout' || error.kind === 'interrupted' || error.kind === 'unavailable')
       throw error
-    throw new FabraError('invalid_labels', `The SQL of the labels is refused: ${error.message.split('\n', 1)[0]}`, {
-      hint: 'Write one SELECT over your sources that gives the key columns and event_timestamp.',
+    // What the engine says may hold rows that whoever asks must not see; the log has it.
+    throw new FabraError('invalid_labels', 'The SQL of the labels fails on the rows that it reads, or the database refuses it.', {
+      hint: 'Look at its casts and divisions, and write one SELECT over your sources that gives the key columns and event_timestamp.',
       cause: error,
     })
   }

@@ -19,8 +19,9 @@ import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '..
 
 type Convert = (value: DuckDBValue) => SqlValue
 
-/** The engine's name of a type, upper case but for names of fields and members; `JSON` for text that is declared so. */
+/** The engine's name of a type, upper case but for names of fields and members; `JSON` for text that is declared so, `JSON[]` for a list of it. */
 export function typeName(type: DuckDBType): string {
+  if (type.typeId === DuckDBTypeId.LIST && typeName(type.valueType).startsWith('JSON')) return `${typeName(type.valueType)}[]`
   return type.alias?.toUpperCase() ?? type.toString()
 }
 
