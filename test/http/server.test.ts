@@ -9,7 +9,7 @@ afterAll(() => http.close())
 
 describe('requests that no client would write', () => {
   const answerTo = async (start: string, rest = '') => {
-    const text = await http.raw(`${start}\r\nHost: x\r\n${rest}\r\n`)
+    const text = await http.raw(`${start}\r\nHost: localhost\r\n${rest}\r\n`)
     const body = text.slice(text.indexOf('\r\n\r\n') + 4)
     return { status: Number(text.split(' ')[1]), error: JSON.parse(body).error }
   }
