@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { createDoor } from '../../src/http/door.ts'
 import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
 import type { Route } from '../../src/http/route.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
@@ -256,4 +257,15 @@ describe('every route, with every key', () => {
     }
     console.info(`${count} combinations of route, key and request`)
   }, 60_000)
+})
+
+test('a route that declares no scope lets nobody in', async () => {
+  const answer = () => new Response('told')
+  // As code without types would write it: with types it does not compile.
+  const route = JSON.parse('{"method":"GET","path":"/new"}') as Route
+  const enter = createDoor({ keyring, hosts: null, log: silentLogger })({ ...route, answer })
+  for (const key of ['', 'fab_read', 'fab_train', 'fab_write', 'fab_admin']) {
+    const response = await enter(new Request('http://localhost/new', { headers: { 'x-api-key': key } }), {}, null)
+    expect([key, response.status]).toEqual([key, key === '' ? 401 : 403])
+  }
 })

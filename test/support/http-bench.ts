@@ -20,7 +20,7 @@ export interface Answer {
 }
 
 /** The API on a real socket over a bench. Every answer is held to what /openapi.json says of its route. */
-export interface HttpBench {
+export interface HttpBench extends AsyncDisposable {
   readonly bench: Bench
   readonly server: HttpServer
   readonly table: readonly Route[]
@@ -101,6 +101,11 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     return { status: response.status, text, headers: response.headers, json }
   }
 
+  async function close() {
+    await server.stop(100)
+    await bench.close()
+  }
+
   return {
     bench,
     server,
@@ -110,10 +115,8 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     post: (path, body) => send(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }),
     send,
     raw: (bytes) => exchange(server.port, bytes),
-    async close() {
-      await server.stop(100)
-      await bench.close()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 
