@@ -23,6 +23,8 @@ export interface Answer {
 export interface HttpBench extends AsyncDisposable {
   readonly bench: Bench
   readonly server: HttpServer
+  /** What the server was made with. */
+  readonly options: HttpOptions
   readonly table: readonly Route[]
   /** How often a route asked for anything that only those may see who are let in. */
   touched(): number
@@ -109,6 +111,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
   return {
     bench,
     server,
+    options: http,
     table: routeTable(http),
     touched: () => touches,
     get: (path, headers) => send(path, { headers: headers ?? {} }),
