@@ -10,6 +10,8 @@ export interface ListenOptions {
    * `alone`: nobody else may listen on the port. Of several processes that share it: `first`, for which it must be free, and `further` ones.
    */
   readonly sharing: 'alone' | 'first' | 'further'
+  /** How another port is chosen, in words. */
+  readonly another: string
 }
 
 /** @throws FabraError port_in_use */
@@ -47,12 +49,12 @@ async function claimPort({ host, port }: ListenOptions): Promise<void> {
   await claim.stop(true)
 }
 
-function listenError(cause: unknown, address: { readonly host: string; readonly port: number }): FabraError {
+function listenError(cause: unknown, address: ListenOptions): FabraError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   if (code === 'EADDRINUSE') {
     return new FabraError('port_in_use', `Port ${address.port} on ${address.host} is in use by another process.`, {
       cause,
-      hint: `Stop that process, or choose another port: fabra serve --port ${address.port + 1}`,
+      hint: `Stop that process, or choose another port: ${address.another}`,
     })
   }
   if (code === 'EACCES')

@@ -50,7 +50,7 @@ export interface HttpOptions {
   readonly version: string
 }
 
-export interface ServeOptions extends ListenOptions {
+export interface ServeOptions extends Omit<ListenOptions, 'another'> {
   /** Names by which the server may be called, besides those of this machine. */
   readonly hosts: readonly string[]
   /** Where figures are told to everybody; null: nowhere. */
@@ -74,7 +74,7 @@ export async function startHttp(options: HttpOptions, address: ServeOptions): Pr
   const { keyring } = options
   const hosts = createHostRule({ named: address.hosts, bound: address.host, asksForKeys: keyring !== null })
   const app = createHttpApp(options, hosts)
-  const server = await listen(app, address)
+  const server = await listen(app, { ...address, another: `fabra serve --port ${address.port + 1}` })
   const metrics = await startMetrics(options, address).catch(async (error: unknown) => {
     await server.stop(true)
     throw error
@@ -96,7 +96,11 @@ async function startMetrics(options: HttpOptions, address: ServeOptions): Promis
   if (address.metricsPort === null) return null
   // No data of entities is told there, and scrapers find their targets by addresses: any name will do.
   const hosts = createHostRule({ named: [], bound: address.host, asksForKeys: true })
-  return listen(createMetricsApp(options, hosts), { ...address, port: address.metricsPort })
+  return listen(createMetricsApp(options, hosts), {
+    ...address,
+    port: address.metricsPort,
+    another: `FABRA_METRICS_PORT=${address.metricsPort + 1}`,
+  })
 }
 
 /** For people and commands of this machine. */

@@ -1,11 +1,8 @@
 /** What only a whole server shows: labels_sql and its scope, clients that hang up, requests behind one another, readiness. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
 import type { HttpServer } from '../../src/http/server.ts'
-import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { type ListeningApp, listeningApp, type Said } from '../support/listening-app.ts'
 import { rawRequest } from '../support/raw-http.ts'
 import { until } from '../support/until.ts'
 
@@ -26,33 +23,19 @@ const KEYS: Readonly<Record<string, string>> = {
   fab_wa: 'write+admin+train',
 }
 
-interface Said {
-  readonly level: string
-  readonly message: string
-  readonly fields: unknown
-}
-
-let folder: ProjectFolder
-let app: App
+let fabra: ListeningApp
 let server: HttpServer
-const said: Said[] = []
+let said: Said[]
 beforeAll(async () => {
-  folder = projectFolder({ 'features.ts': FEATURES, 'events.csv': EVENTS })
   const keys = Object.entries(KEYS).map(([key, scopes]) => `${sha256(key)}:${scopes}`)
-  const env = { FABRA_PORT: '0', FABRA_METRICS_PORT: '0', FABRA_API_KEYS: keys.join(','), FABRA_DATA_DIR: join(folder.path, '.fabra') }
-  const config = readConfig(env, { cwd: folder.path, terminal: false })
-  const say = (level: string) => (message: string, fields?: unknown) => void said.push({ level, message, fields })
-  const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
-  app = await openApp({ files: [join(folder.path, 'features.ts')], config, log, clockOffset: 0 })
-  server = await app.listen()
+  const files = { 'features.ts': FEATURES, 'events.csv': EVENTS }
+  fabra = await listeningApp(files, { FABRA_METRICS_PORT: '0', FABRA_API_KEYS: keys.join(',') })
+  ;({ server, said } = fabra)
 })
-afterAll(async () => {
-  await app.close()
-  folder[Symbol.dispose]()
-})
+afterAll(() => fabra[Symbol.asyncDispose]())
 
 const ask = (path: string, key: string, init: RequestInit = {}) =>
-  fetch(`${server.url}${path}`, { ...init, headers: { 'x-api-key': key, ...init.headers } })
+  fabra.ask(path, { ...init, headers: { 'x-api-key': key, ...init.headers } })
 
 describe('labels_sql', () => {
   const SQL = "SELECT user_id, TIMESTAMPTZ '2026-01-03T00:00:00Z' AS event_timestamp FROM events"

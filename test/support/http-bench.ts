@@ -20,9 +20,11 @@ export interface Answer {
 }
 
 /** The API on a real socket over a bench. Every answer is held to what /openapi.json says of its route. */
-export interface HttpBench {
+export interface HttpBench extends AsyncDisposable {
   readonly bench: Bench
   readonly server: HttpServer
+  /** What the server was made with. */
+  readonly options: HttpOptions
   readonly table: readonly Route[]
   /** How often a route asked for anything that only those may see who are let in. */
   touched(): number
@@ -101,19 +103,23 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     return { status: response.status, text, headers: response.headers, json }
   }
 
+  async function close() {
+    await server.stop(100)
+    await bench.close()
+  }
+
   return {
     bench,
     server,
+    options: http,
     table: routeTable(http),
     touched: () => touches,
     get: (path, headers) => send(path, { headers: headers ?? {} }),
     post: (path, body) => send(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }),
     send,
     raw: (bytes) => exchange(server.port, bytes),
-    async close() {
-      await server.stop(100)
-      await bench.close()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

@@ -38,15 +38,31 @@ const PAGE = `<!doctype html>
 </html>
 `
 
-/** Without a validator: it would send the description to a server of its maker's. */
-const START = `SwaggerUIBundle({
+/**
+ * The page holds no data; what it shows may need a key, which it asks for and keeps to itself. Without a validator: it would send the description to a
+ * server of its maker's.
+ */
+const START = `let key = null;
+
+async function askForKey() {
+  const { status } = await fetch("openapi.json", { headers: key ? { "X-API-Key": key } : {} });
+  if (status !== 401 && status !== 403) return;
+  key = prompt("An API key with the scope read:");
+  if (key) await askForKey();
+}
+
+askForKey().then(() => SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,
   validatorUrl: null,
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
-});
+  requestInterceptor(request) {
+    if (key && !request.headers.Authorization && !request.headers["X-API-Key"]) request.headers["X-API-Key"] = key;
+    return request;
+  },
+}));
 `
 
 interface Asset {
