@@ -132,6 +132,22 @@ describe('a push that is refused is neither served nor in history, then and late
   })
 })
 
+test('a key whose forgetting is not answered is forgotten, or is when it is sent again', async () => {
+  await push('u1', 1)
+  proxy.set('hold after commits')
+  const forget = () => app.app.fetch(new Request('http://127.0.0.1:8000/v1/entities/User/u1', { method: 'DELETE' }))
+  const began = performance.now()
+  const unknown = await forget()
+  expect([unknown.status, ((await unknown.json()) as { error: { code: string } }).error.code]).toEqual([504, 'outcome_unknown'])
+  expect(performance.now() - began).toBeLessThan(DEADLINE_MS)
+  proxy.set('pass')
+  await works()
+  expect((await forget()).status).toBe(200)
+  expect(await read('u1')).toMatchObject({ status: 'missing' })
+  await app.restart()
+  expect(await read('u1')).toMatchObject({ status: 'missing' })
+})
+
 describe('the answer of a commit', () => {
   test('that is lost is asked for again: the push is accepted, once', async () => {
     proxy.set('lose answers of commits')
