@@ -53,8 +53,18 @@ describe.each(['DuckDB', 'PostgreSQL'])('on %s', (engine) => {
       app.get(`/v1/features/pushed/history?${query}`),
       app.get(`/v1/entities/Trio/-?${query}`),
       app.post('/v1/features', { features: [LONGEST_NAME], rows: [{ a: 'a', b: 'b', c: 'c' }, key] }),
-      app.post('/v1/features/pushed/values', { rows: [{ a: 'a', b: 'b', c: 'c', value: 1 }, { ...key, value: 1 }] }),
-      app.post('/v1/sources/events/rows', { rows: [{ a: 'a', b: 'b', c: 'c', at: stamp }, { ...key, at: stamp }] }),
+      app.post('/v1/features/pushed/values', {
+        rows: [
+          { a: 'a', b: 'b', c: 'c', value: 1 },
+          { ...key, value: 1 },
+        ],
+      }),
+      app.post('/v1/sources/events/rows', {
+        rows: [
+          { a: 'a', b: 'b', c: 'c', at: stamp },
+          { ...key, at: stamp },
+        ],
+      }),
       app.post(`/v1/features/${LONGEST_NAME}/refresh`, { rows: [key] }),
       app.post('/v1/training-sets', labels),
     ])
