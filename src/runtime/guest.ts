@@ -11,6 +11,7 @@ import { FabraError } from '../errors.ts'
 import { type Call, type CallStorage, createAmbientDb, createCallContext, type DbHandle } from './call-context.ts'
 import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, ResultFrame } from './frames.ts'
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
+import { enter } from './gates.ts'
 import { installGuestClock } from './guest-clock.ts'
 import { shieldProcess } from './guest-process.ts'
 import { loadFiles } from './loader.ts'
@@ -38,6 +39,7 @@ interface GuestState {
   readonly asks: Map<number, { readonly id: number; readonly waiting: PromiseWithResolvers<DbResult | ReadPart> }>
   readonly definitions: Definitions
   running: RunningCall
+  gates: Int32Array | null
   registry: Registry | null
   functions: ReadonlyMap<string, GuestFunction>
   lastAsk: number
@@ -55,6 +57,7 @@ export function startGuest(
     asks: new Map(),
     definitions,
     running: createRunningCall(null),
+    gates: null,
     registry: null,
     functions: new Map(),
     lastAsk: 0,
@@ -93,6 +96,7 @@ function receive(state: GuestState, frame: Exclude<HostFrame, AnswerFrame>): voi
 
 async function load(state: GuestState, frame: LoadFrame): Promise<void> {
   state.running = createRunningCall(frame.running)
+  state.gates = frame.gates
   watchTimers(state.running, () => state.storage.getStore()?.frame.id ?? 0)
   installGuestClock({
     offsetMs: frame.clockOffset / 1000,
@@ -122,6 +126,7 @@ function bindModule(exports: Record<string, unknown> & { readonly db: DbHandle }
 }
 
 function startCall(state: GuestState, frame: CallFrame): void {
+  if (!enter(state.gates, frame.slot)) return
   const fn = state.functions.get(frame.feature)
   const feature = state.registry?.features.get(frame.feature)
   const entity = feature && state.registry?.entities.get(feature.entity)
