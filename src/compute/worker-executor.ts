@@ -149,7 +149,7 @@ function failureOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host
   if (error.thrown === undefined) return new FabraError(error.code, `${subject} for ${keyText(row)}: ${error.message}`, facts)
   report.failure(feature, row, error)
   const code = PASSED_ON.has(error.code) ? error.code : 'feature_failed'
-  if (error.message !== '' && host.saidByPart(error.message)) {
+  if (error.message !== '' && (error.shown === true || host.saidByPart(error.message))) {
     return new FabraError(code, `${subject} failed for ${keyText(row)}: ${error.message}`, facts)
   }
   if (code === 'store_unavailable')

@@ -130,7 +130,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     worker.pingedAt = 0
     worker.stalled = false
     worker.sparedUntil = 0
-    for (const frame of fromMessage(event.data)) {
+    for (const frame of framesOf(event.data)) {
       if (frame.t === 'loaded') {
         worker.definitions = frame
         loaded.resolve(frame)
@@ -154,6 +154,16 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   })
   worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running, gates: gates.shared })
   return worker
+}
+
+/** User code can reach the port, and may send what is none of ours. */
+function framesOf(message: Message<GuestFrame>): readonly GuestFrame[] {
+  try {
+    const frames = fromMessage(message)
+    return Array.isArray(frames) ? frames.filter((frame) => typeof frame?.t === 'string') : []
+  } catch {
+    return []
+  }
 }
 
 function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
