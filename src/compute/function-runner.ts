@@ -32,6 +32,8 @@ export interface CallFailure {
   readonly hint?: string
   /** Message and stack of what the user's code threw: for the log, never for a client. */
   readonly thrown?: string
+  /** `message` may be shown to clients all the same. */
+  readonly shown?: boolean
 }
 
 export interface CallOutcome {

@@ -4,6 +4,7 @@ import type { Db } from './db.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from './executor.ts'
 import type { CallFailure, CallHost, CallOutcome, FunctionRunner } from './function-runner.ts'
 import type { Reader } from './reader.ts'
+import { createSlots } from './slots.ts'
 
 export interface WorkerExecutorOptions {
   readonly runtime: FunctionRunner
@@ -12,7 +13,7 @@ export interface WorkerExecutorOptions {
   /** Told of the declared sources that a function has read through `db`, each time. */
   readonly onRead: (feature: Feature, sources: readonly string[]) => void
   readonly log: (level: 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void
-  /** Calls that run at once. Default 256. */
+  /** Calls that run at once. Default 512; one feature gets half of them at most. */
   readonly maxRunning?: number
   /** Batches' lanes that wait for their turn before new ones are refused as `overloaded`. Default 10,000. */
   readonly maxWaiting?: number
@@ -30,13 +31,13 @@ const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature
 
 /** Computes function features on worker threads, each row on its own. */
 export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
-  const slots = createSlots(options.maxRunning ?? 256, options.maxWaiting ?? 10_000)
+  const slots = createSlots(options.maxRunning ?? 512, options.maxWaiting ?? 10_000)
   const report = createReporter(options.log)
 
   async function computeRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, batchDeadline: number): Promise<Computed> {
     // A part asked for by a running function must not wait for that function's own slot.
     const nested = batch.chain.length > 0
-    const taken = nested || slots.take()
+    const taken = nested || slots.take(feature.name)
     if (!(taken === true || (await taken))) {
       return failed(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
     }
@@ -46,7 +47,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       if (batch.signal.aborted || now >= deadlineAt) return failed(timedOut(feature, row))
       return await runRow(feature, row, batch, deadlineAt)
     } finally {
-      if (!nested) slots.give()
+      if (!nested) slots.give(feature.name)
     }
   }
 
@@ -148,7 +149,7 @@ function failureOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host
   if (error.thrown === undefined) return new FabraError(error.code, `${subject} for ${keyText(row)}: ${error.message}`, facts)
   report.failure(feature, row, error)
   const code = PASSED_ON.has(error.code) ? error.code : 'feature_failed'
-  if (error.message !== '' && host.saidByPart(error.message)) {
+  if (error.message !== '' && (error.shown === true || host.saidByPart(error.message))) {
     return new FabraError(code, `${subject} failed for ${keyText(row)}: ${error.message}`, facts)
   }
   if (code === 'store_unavailable')
@@ -169,41 +170,6 @@ function keyText(row: ComputeRow): string {
 
 function failed(error: FabraError): Computed {
   return { kind: 'error', error }
-}
-
-interface Slots {
-  /** @returns false when too many wait already; at once, when one is free. */
-  take(): boolean | Promise<boolean>
-  give(): void
-}
-
-function createSlots(limit: number, maxWaiting: number): Slots {
-  let free = limit
-  const waiting: (() => void)[] = []
-  let head = 0
-  return {
-    take() {
-      if (free === 0) {
-        if (waiting.length - head >= maxWaiting) return false
-        return new Promise((resolve) => waiting.push(() => resolve(true)))
-      }
-      free -= 1
-      return true
-    },
-    give() {
-      const next = waiting[head]
-      if (next === undefined) {
-        free += 1
-        return
-      }
-      head += 1
-      if (head > 1000) {
-        waiting.splice(0, head)
-        head = 0
-      }
-      next()
-    },
-  }
 }
 
 interface Reporter {

@@ -28,6 +28,8 @@ export interface LoadFrame {
   readonly clockOffset: Micros
   /** One slot: the id of the call whose function is running right now, 0 for none. Threads only. */
   readonly running: Int32Array | null
+  /** See gates.ts. Threads only. */
+  readonly gates: Int32Array | null
 }
 
 export interface CallFrame {
@@ -39,6 +41,8 @@ export interface CallFrame {
   readonly inputs: Readonly<Record<string, unknown>> | null
   readonly asOf: Micros
   readonly mode: 'present' | 'past'
+  /** Of the gate that it must pass before it begins; -1 for none. A call that does not pass is not answered. */
+  readonly slot: number
 }
 
 /** Reply to `ask`: exactly one of the last three. */

@@ -5,38 +5,8 @@ import type { LogLevel } from './frames.ts'
 /** Tells the log what user code printed. */
 export type Print = (level: LogLevel, message: string) => void
 
-/**
- * Takes from user code what would reach beyond its own thread: ending the process, and writing into standard output, which belongs to
- * the command's results. Done once in a thread, before any user code is loaded.
- */
-export function shieldProcess(print: Print): void {
-  refuseToEnd()
-  redirectOutput(print)
-}
-
-/** `abort` and a signal would end the server with everything it holds; `exit` this thread with the calls of others. */
-function refuseToEnd(): void {
-  const refusal = (what: string) => new Error(`${what} was called, and a features file cannot end the server. Throw an error instead.`)
-  const { kill } = process
-  const replaced = {
-    exit: () => {
-      throw refusal('process.exit()')
-    },
-    reallyExit: () => {
-      throw refusal('process.reallyExit()')
-    },
-    abort: () => {
-      throw refusal('process.abort()')
-    },
-    kill: (pid: number, signal?: string | number) => {
-      if (pid === process.pid || pid <= 0) throw refusal('process.kill() of the server itself')
-      return kill.call(process, pid, signal)
-    },
-  }
-  Object.assign(process, replaced)
-}
-
-function redirectOutput(print: Print): void {
+/** Takes standard output from user code: it belongs to the command's results. Done once in a thread, before any user code is loaded. */
+export function redirectOutput(print: Print): void {
   const rest = new Console({ stdout: sink(print, 'info'), stderr: sink(print, 'error') })
   for (const method of ['dir', 'dirxml', 'table', 'trace', 'assert', 'count', 'countReset', 'time', 'timeLog', 'timeEnd'] as const) {
     Object.assign(console, { [method]: rest[method].bind(rest) })
@@ -48,7 +18,8 @@ function redirectOutput(print: Print): void {
     }
     Object.assign(console, { [method]: say })
   }
-  Object.assign(console, { groupEnd: () => {}, clear: () => {} })
+  const write = (...parts: unknown[]) => print('info', parts.map(String).join(''))
+  Object.assign(console, { groupEnd: () => {}, clear: () => {}, write })
   for (const [stream, level] of [
     [process.stdout, 'info'],
     [process.stderr, 'error'],

@@ -1,16 +1,17 @@
 import type { Micros } from '../clock.ts'
 import type { CallFrame, GuestFrame, HostFrame, LoadedFrame, Message } from './frames.ts'
 import { createOutbox, fromMessage, PROTOCOL_VERSION, toMessage } from './frames.ts'
+import { createGates } from './gates.ts'
 
 /** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
 export interface Flight {
-  readonly frame: CallFrame
+  readonly frame: Omit<CallFrame, 'slot'>
   /** On the clock of `performance.now()`. */
   readonly deadlineAt: number
   readonly fingerprint: string
   readonly signal: AbortSignal
-  /** To how many workers it has been sent. */
-  sends: number
+  /** How often it has begun, or may have. */
+  runs: number
   readonly workers: Set<GuestWorker>
 }
 
@@ -30,6 +31,17 @@ export interface GuestWorker {
   /** What it loaded; null until then. */
   definitions: LoadedFrame | null
   send(frame: HostFrame): void
+  /** Sends a call, which may be taken back until it begins. */
+  give(flight: Flight): void
+  hasBegun(flight: Flight): boolean
+  /** How long it had run when the last sign of life came. Milliseconds. */
+  ranMs(flight: Flight): number
+  /** @returns whether the call never begins here. */
+  withdraw(flight: Flight): boolean
+  /** Nobody waits for the call here any more. */
+  release(flight: Flight): void
+  /** A stalled worker lives on until then, for the sake of calls that it has begun; 0: it does not. On the clock of `performance.now()`. */
+  sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
   runningId(): number
   /** Resolves when the thread has ended. */
@@ -54,6 +66,8 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   const thread = new Worker(options.url)
   thread.unref()
   const running = new Int32Array(new SharedArrayBuffer(4))
+  const gates = createGates()
+  const sent = new Map<number, { readonly slot: number; readonly at: number }>()
   const loaded = Promise.withResolvers<LoadedFrame>()
   const closed = Promise.withResolvers<void>()
   loaded.promise.catch(() => {})
@@ -71,6 +85,31 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     send: createOutbox((frames: readonly HostFrame[]) => {
       if (!ended) thread.postMessage(toMessage(frames))
     }, unsendable),
+    give(flight) {
+      const slot = gates.open()
+      sent.set(flight.frame.id, { slot, at: performance.now() })
+      worker.send({ ...flight.frame, slot })
+    },
+    hasBegun(flight) {
+      const one = sent.get(flight.frame.id)
+      return one !== undefined && gates.hasBegun(one.slot)
+    },
+    ranMs(flight) {
+      const one = sent.get(flight.frame.id)
+      return one === undefined ? 0 : Math.max(0, worker.lastSeenAt - one.at)
+    },
+    withdraw(flight) {
+      const one = sent.get(flight.frame.id)
+      if (one !== undefined && !gates.withdraw(one.slot)) return false
+      sent.delete(flight.frame.id)
+      return true
+    },
+    release(flight) {
+      const one = sent.get(flight.frame.id)
+      if (one !== undefined) gates.release(one.slot)
+      sent.delete(flight.frame.id)
+    },
+    sparedUntil: 0,
     runningId: () => Atomics.load(running, 0),
     async terminate() {
       if (!ended) {
@@ -90,7 +129,8 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     worker.lastSeenAt = performance.now()
     worker.pingedAt = 0
     worker.stalled = false
-    for (const frame of fromMessage(event.data)) {
+    worker.sparedUntil = 0
+    for (const frame of framesOf(event.data)) {
       if (frame.t === 'loaded') {
         worker.definitions = frame
         loaded.resolve(frame)
@@ -112,8 +152,18 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     loaded.reject(new Error(why))
     options.onCrash(worker, why)
   })
-  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running })
+  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running, gates: gates.shared })
   return worker
+}
+
+/** User code can reach the port, and may send what is none of ours. */
+function framesOf(message: Message<GuestFrame>): readonly GuestFrame[] {
+  try {
+    const frames = fromMessage(message)
+    return Array.isArray(frames) ? frames.filter((frame) => typeof frame?.t === 'string') : []
+  } catch {
+    return []
+  }
 }
 
 function unsendable(frame: HostFrame, error: unknown): HostFrame | null {

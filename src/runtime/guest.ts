@@ -9,10 +9,12 @@ import type { ReadPart } from '../compute/reader.ts'
 import type { Feature, KeyType, Problem, Registry, ValueType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { type Call, type CallStorage, createAmbientDb, createCallContext, type DbHandle } from './call-context.ts'
-import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, ResultFrame } from './frames.ts'
+import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, LogLevel, ResultFrame } from './frames.ts'
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
+import { enter } from './gates.ts'
 import { installGuestClock } from './guest-clock.ts'
-import { shieldProcess } from './guest-process.ts'
+import { limitProcess, RefusedEffect } from './guest-limits.ts'
+import { redirectOutput } from './guest-process.ts'
 import { loadFiles } from './loader.ts'
 import { createRunningCall, type RunningCall, watchTimers } from './running-call.ts'
 
@@ -38,6 +40,7 @@ interface GuestState {
   readonly asks: Map<number, { readonly id: number; readonly waiting: PromiseWithResolvers<DbResult | ReadPart> }>
   readonly definitions: Definitions
   running: RunningCall
+  gates: Int32Array | null
   registry: Registry | null
   functions: ReadonlyMap<string, GuestFunction>
   lastAsk: number
@@ -55,6 +58,7 @@ export function startGuest(
     asks: new Map(),
     definitions,
     running: createRunningCall(null),
+    gates: null,
     registry: null,
     functions: new Map(),
     lastAsk: 0,
@@ -93,6 +97,7 @@ function receive(state: GuestState, frame: Exclude<HostFrame, AnswerFrame>): voi
 
 async function load(state: GuestState, frame: LoadFrame): Promise<void> {
   state.running = createRunningCall(frame.running)
+  state.gates = frame.gates
   watchTimers(state.running, () => state.storage.getStore()?.frame.id ?? 0)
   installGuestClock({
     offsetMs: frame.clockOffset / 1000,
@@ -103,7 +108,10 @@ async function load(state: GuestState, frame: LoadFrame): Promise<void> {
       return Math.floor(call.frame.asOf / 1000)
     },
   })
-  shieldProcess((level, message) => state.send({ t: 'log', id: state.storage.getStore()?.frame.id ?? 0, level, message, fields: {} }))
+  const print = (level: LogLevel, message: string) =>
+    state.send({ t: 'log', id: state.storage.getStore()?.frame.id ?? 0, level, message, fields: {} })
+  redirectOutput(print)
+  limitProcess({ feature: () => state.storage.getStore()?.frame.feature, print })
   bindModule({ ...state.definitions.exports, db: createAmbientDb(state.storage) })
   const loaded = await loadFiles(frame.files, state.definitions)
   state.registry = loaded.registry
@@ -122,6 +130,7 @@ function bindModule(exports: Record<string, unknown> & { readonly db: DbHandle }
 }
 
 function startCall(state: GuestState, frame: CallFrame): void {
+  if (!enter(state.gates, frame.slot)) return
   const fn = state.functions.get(frame.feature)
   const feature = state.registry?.features.get(frame.feature)
   const entity = feature && state.registry?.entities.get(feature.entity)
@@ -239,7 +248,8 @@ function encodeColumns(state: GuestState, feature: Feature, value: unknown): str
 function failure(call: Call, error: unknown): ResultFrame {
   const thrown = error instanceof Error ? userStack(error) : `thrown: ${Bun.inspect(error)}`
   const base: CallFailure = error instanceof FabraError ? callFailure(error) : { code: 'feature_failed', message: '' }
-  return { t: 'result', id: call.frame.id, texts: null, error: { ...base, thrown } }
+  const shown = error instanceof RefusedEffect
+  return { t: 'result', id: call.frame.id, texts: null, error: shown ? { ...base, thrown, shown } : { ...base, thrown } }
 }
 
 /** The stack down to where Fabra called the function. */

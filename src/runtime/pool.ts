@@ -9,6 +9,7 @@ import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
 import type { RuntimeLog } from './runtime.ts'
 import { checkSilence, ping } from './silence.ts'
 import { createSuspects } from './suspects.ts'
+import { fateOf, MAX_RUNS, sparedUntil } from './victims.ts'
 
 export interface PoolEvents {
   onOutcome(id: number, outcome: CallOutcome): void
@@ -42,12 +43,17 @@ const WATCH_MS = 10
 const FILL_AFTER_MS = 300
 /** Silence with the same function running the whole time, after which that feature goes into quarantine. */
 const SUSPECT_AFTER_MS = 100
-/** How many workers a call may be tried on. It only reads, so running it again is harmless. */
-const MAX_SENDS = 3
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
+
+const IN_TIME: CallFailure = { code: 'feature_timeout', message: 'The function did not answer in time.' }
+const TWICE: CallFailure = {
+  code: 'feature_failed',
+  message: 'Other functions blocked the threads that it ran on, twice; it is not run a third time.',
+  hint: 'The log names the functions that block.',
+}
 
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
@@ -56,6 +62,8 @@ export function createPool(options: PoolOptions): Pool {
   /** Calls that no worker can take at the moment. */
   const parked = new Set<Flight>()
   const suspects = createSuspects(log)
+  /** Features that have given an answer without blocking anybody. Others try their first calls on one worker. */
+  const proven = new Set<string>()
   let quarantine: GuestWorker | null = null
   let registry = NO_DEFINITIONS
   let writtenOff = 0
@@ -72,6 +80,7 @@ export function createPool(options: PoolOptions): Pool {
       const flight = flights.get(frame.id)
       if (flight === undefined) return
       crashes = 0
+      proven.add(flight.frame.feature)
       finish(flight, frame, worker)
     } else if (frame.t === 'ask') {
       void events.onAsk(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
@@ -82,6 +91,7 @@ export function createPool(options: PoolOptions): Pool {
     flights.delete(flight.frame.id)
     for (const worker of flight.workers) {
       worker.flights.delete(flight.frame.id)
+      worker.release(flight)
       if (worker !== by) worker.send({ t: 'cancel', id: flight.frame.id })
     }
     events.onOutcome(flight.frame.id, outcome)
@@ -91,24 +101,34 @@ export function createPool(options: PoolOptions): Pool {
   function timeout(flight: Flight): void {
     // It may be what blocks them, too short a time to have been noticed.
     for (const worker of flight.workers) ping(worker, performance.now())
-    finish(flight, { texts: null, error: { code: 'feature_timeout', message: `The function did not answer in time.` } })
+    finish(flight, { texts: null, error: IN_TIME })
   }
 
   /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
   function choose(flight: Flight): GuestWorker | null {
-    if (suspects.has(flight.frame.feature)) {
+    const { feature } = flight.frame
+    if (suspects.has(feature)) {
       if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add(startWorker())
       return quarantine !== null && !flight.workers.has(quarantine) ? quarantine : null
     }
     let best: GuestWorker | null = null
     let usable = 0
     for (const worker of workers) {
-      if (worker === quarantine || worker.stalled || flight.workers.has(worker)) continue
+      if (worker === quarantine) continue
+      // It would block the next one too. Soon it is known whether it did.
+      if (worker.stalled && worker.flights.get(worker.blamed)?.frame.feature === feature) return null
+      if (worker.stalled || flight.workers.has(worker)) continue
       usable += 1
+      if (!proven.has(feature) && isTrying(worker, feature)) return worker
       if (best === null || load(worker) < load(best)) best = worker
     }
     if (usable === 0 && workers.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0)) return add(startWorker())
     return best
+  }
+
+  function isTrying(worker: GuestWorker, feature: string): boolean {
+    for (const { frame } of worker.flights.values()) if (frame.feature === feature) return true
+    return false
   }
 
   /** One that is still loading its files waits for them before it works. */
@@ -137,7 +157,7 @@ export function createPool(options: PoolOptions): Pool {
   function dispatch(flight: Flight): boolean {
     const worker = choose(flight)
     if (worker === null) return false
-    flight.sends += 1
+    flight.runs += 1
     flight.workers.add(worker)
     worker.flights.set(flight.frame.id, flight)
     if (worker.definitions !== null) deliver(worker, flight)
@@ -150,10 +170,10 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function deliver(worker: GuestWorker, flight: Flight): void {
-    if (!flights.has(flight.frame.id)) return
+    if (!flights.has(flight.frame.id) || !flight.workers.has(worker)) return
     const found = worker.definitions?.registry.features.get(flight.frame.feature)
     if (found?.fingerprint === flight.fingerprint) {
-      worker.send(flight.frame)
+      worker.give(flight)
       return
     }
     finish(flight, {
@@ -166,12 +186,33 @@ export function createPool(options: PoolOptions): Pool {
     })
   }
 
-  /** Sends the calls of a lost or silent worker to others, except the one that is to blame. Those that find no room stay for the next look. */
-  function resend(worker: GuestWorker): void {
+  /** Finds other places for the calls of a silent worker, but for the one that is to blame; see victims.ts. */
+  function rescue(worker: GuestWorker, silentMs: number): void {
     for (const flight of [...worker.flights.values()]) {
-      const elsewhere = [...flight.workers].some((other) => other !== worker && !other.stalled)
-      if (elsewhere || flight.sends >= MAX_SENDS || flight.frame.id === worker.blamed) continue
-      dispatch(flight)
+      const fate = fateOf(flight, worker, silentMs)
+      if (fate === 'moves') move(flight, worker)
+      else if (fate === 'runs again') dispatch(flight)
+    }
+  }
+
+  function move(flight: Flight, worker: GuestWorker): void {
+    if (!worker.withdraw(flight)) return
+    worker.flights.delete(flight.frame.id)
+    flight.workers.delete(worker)
+    flight.runs -= 1
+    if (flight.workers.size === 0 && !dispatch(flight)) parked.add(flight)
+  }
+
+  /** The worker is gone: what had not begun goes elsewhere, what had is run once more. @param error Of those that are not. */
+  function bury(worker: GuestWorker, error: CallFailure | null, again = true): void {
+    for (const flight of [...worker.flights.values()]) {
+      worker.flights.delete(flight.frame.id)
+      flight.workers.delete(worker)
+      if (worker.withdraw(flight)) flight.runs -= 1
+      if (flight.workers.size > 0) continue
+      const isOver = !again || flight.frame.id === worker.blamed
+      if (isOver || flight.runs >= MAX_RUNS) finish(flight, { texts: null, error: error ?? (isOver ? IN_TIME : TWICE) })
+      else if (!dispatch(flight)) parked.add(flight)
     }
   }
 
@@ -182,7 +223,7 @@ export function createPool(options: PoolOptions): Pool {
     lastWatchAt = now
     for (const worker of [...workers]) {
       if (worker.definitions === null) continue
-      if (worker.stalled && worker.flights.size === 0) replace(worker)
+      if (worker.stalled && (worker.flights.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
       else if (worker.flights.size > 0 || worker.pingedAt !== 0) watchWorker(worker, now, late)
     }
     for (const flight of parked) if (!flights.has(flight.frame.id) || dispatch(flight)) parked.delete(flight)
@@ -191,8 +232,9 @@ export function createPool(options: PoolOptions): Pool {
       const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
       timeout(flight)
       for (const worker of stalled) {
-        if (worker.blamed === 0 || worker.blamed === flight.frame.id) suspects.accuse(flight.frame.feature)
-        replace(worker)
+        if (worker.blamed === 0 || worker.blamed === flight.frame.id) accuse(flight.frame.feature)
+        if (worker.sparedUntil === 0 && worker !== quarantine) worker.sparedUntil = sparedUntil(worker, now)
+        if (worker.sparedUntil <= now) replace(worker)
       }
     }
     if (flights.size === 0 && timer !== null && ![...workers].some((worker) => worker.pingedAt !== 0)) {
@@ -205,26 +247,21 @@ export function createPool(options: PoolOptions): Pool {
     const silentMs = checkSilence(worker, now, late)
     if (!worker.stalled || worker === quarantine) return
     const culprit = worker.flights.get(worker.blamed)
-    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
-    resend(worker)
+    if (culprit && silentMs >= SUSPECT_AFTER_MS) accuse(culprit.frame.feature)
+    rescue(worker, silentMs)
   }
 
-  /** Its calls that are still waited for go to another worker, once. */
+  function accuse(feature: string): void {
+    proven.delete(feature)
+    suspects.accuse(feature)
+  }
+
   function replace(worker: GuestWorker): void {
     if (!workers.delete(worker)) return
     if (worker === quarantine) quarantine = null
     dismiss(worker)
-    resend(worker)
-    for (const flight of [...worker.flights.values()]) abandon(flight, worker)
     if (!closed && workers.size < options.workers) add(startWorker())
-  }
-
-  /** The worker is gone: a call that runs nowhere else cannot be answered. */
-  function abandon(flight: Flight, worker: GuestWorker, error?: CallFailure): void {
-    flight.workers.delete(worker)
-    if (flight.workers.size > 0) return
-    if (error) finish(flight, { texts: null, error })
-    else timeout(flight)
+    bury(worker, null)
   }
 
   function dismiss(worker: GuestWorker): void {
@@ -249,11 +286,10 @@ export function createPool(options: PoolOptions): Pool {
     log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
     const culprit = worker.flights.get(worker.blamed)
-    if (culprit) suspects.accuse(culprit.frame.feature)
+    if (culprit) accuse(culprit.frame.feature)
     if (!closed && workers.size < options.workers && crashes <= 5) add(startWorker())
-    if (crashes <= 5) resend(worker)
-    for (const flight of [...worker.flights.values()])
-      abandon(flight, worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
+    const failure: CallFailure = { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }
+    bury(worker, failure, crashes <= 5)
   }
 
   return {

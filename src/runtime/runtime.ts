@@ -131,7 +131,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
           deadlineAt: call.deadlineAt,
           fingerprint: call.fingerprint,
           signal: call.signal,
-          sends: 0,
+          runs: 0,
           workers: new Set(),
         })
       })
