@@ -1,5 +1,5 @@
 /** The walk of the proof over a tree of DuckDB's `json_serialize_sql`. */
-import { isOurs, nothingYet, type Ours, PRESENT, PRESENT_WORD, type Remains } from './sql-proof-tree.ts'
+import { canonical, isOurs, NOW, nothingYet, type Ours, PRESENT, PRESENT_WORD, type Remains } from './sql-proof-tree.ts'
 import { asList, asObject, type Json, textOf } from './sql-tree.ts'
 
 const FROM_KINDS = new Set(['BASE_TABLE', 'SUBQUERY', 'JOIN', 'TABLE_FUNCTION', 'EXPRESSION_LIST', 'EMPTY', 'EMPTY_FROM', 'PIVOT'])
@@ -31,10 +31,15 @@ class Walk {
     const node = asObject(value)
     if (!node) return
     this.noteNames(node)
-    if (this.ours.isAsOf(node) || this.isParameter(node)) return
+    if (this.ours.isAsOf(node)) {
+      this.remains.words.push(NOW)
+      return
+    }
+    if (this.isParameter(node)) return
     if (node['type'] === 'SUBQUERY' && 'subquery' in node && this.ours.isShadow(node['subquery'])) {
       if (node['sample'] !== null) this.remains.strange.push('a sample')
       this.remains.shadows++
+      this.remains.words.push(textOf(node['alias']).toLowerCase())
       return
     }
     this.note(node, names)
@@ -49,7 +54,7 @@ class Walk {
 
   private isParameter(node: Json): boolean {
     const name = this.ours.parameterOf(node)
-    if (name !== undefined) this.remains.parameters.push(name)
+    if (name !== undefined) this.remains.words.push(name)
     return name !== undefined
   }
 
@@ -77,12 +82,18 @@ class Walk {
     else if ('function_name' in node) this.noteFunction(node)
     else if (node['class'] === 'COLUMN_REF') this.noteColumn(asList(node['column_names']).map(String))
     else if (node['class'] === 'PARAMETER') remains.strange.push(`$${textOf(node['identifier'])}`)
-    else if (node['class'] === 'CONSTANT' && saysNow(node) && !this.texts.has(node)) remains.presents.push("'now'")
+    else if (node['class'] === 'CONSTANT') this.noteConstant(node)
+  }
+
+  private noteConstant(node: Json): void {
+    if (saysNow(node) && !this.texts.has(node)) this.remains.presents.push("'now'")
+    this.remains.words.push(canonical(node['value']))
   }
 
   private noteTable(node: Json, names: ReadonlySet<string>): void {
     const [catalog, schema, name] = [textOf(node['catalog_name']), textOf(node['schema_name']), textOf(node['table_name'])]
     if (node['at_clause'] !== null) this.remains.strange.push('AT')
+    this.remains.words.push((textOf(node['alias']) || name).toLowerCase())
     if (catalog === '' && schema === '' && names.has(name.toLowerCase())) return
     this.remains.tables.push({ catalog, schema, name })
   }
@@ -92,11 +103,14 @@ class Walk {
     this.remains.functions.add(name)
     const isAge = name === 'age' && asList(node['children']).length < 2
     if (isAge || PRESENT.test(name)) this.remains.presents.push(name)
+    this.remains.words.push(...(isAge ? [name, NOW] : PRESENT.test(name) ? [NOW] : [name]))
   }
 
   private noteColumn(names: readonly string[]): void {
     const [first = ''] = names
-    if (names.length === 1 && PRESENT_WORD.test(first)) this.remains.presents.push(first)
+    const isPresent = names.length === 1 && PRESENT_WORD.test(first)
+    if (isPresent) this.remains.presents.push(first)
+    this.remains.words.push(isPresent ? NOW : (names.at(-1) ?? '').toLowerCase())
     if (names.some(isOurs)) this.remains.borrowed.push(names.join('.'))
   }
 

@@ -1,5 +1,5 @@
 /** The walk of the proof over a tree of libpg_query: a node is an object with its kind as its only key, and kinds that are not known are strange. */
-import { isOurs, nothingYet, type Ours, PRESENT, type Remains } from './sql-proof-tree.ts'
+import { canonical, isOurs, NOW, nothingYet, type Ours, PRESENT, type Remains } from './sql-proof-tree.ts'
 import { asList, asObject, type Json, textOf } from './sql-tree.ts'
 import { isTime, KNOWN, nameOf, timeWord } from './sql-tree-postgres.ts'
 
@@ -16,6 +16,8 @@ export function remainsInPostgres(body: unknown, ours: Ours): Remains {
 class Walk {
   readonly remains = nothingYet()
   private readonly ours: Ours
+  /** Calls of ours around texts that become times. */
+  private readonly guards = new WeakSet<Json>()
   /** Constants that are said to be texts. */
   private readonly texts = new WeakSet<Json>()
 
@@ -29,15 +31,21 @@ class Walk {
       return
     }
     const node = asObject(value)
-    if (!node || this.ours.isAsOf(node) || this.isParameter(node)) return
+    if (!node || this.isParameter(node)) return
+    if (this.ours.isAsOf(node)) {
+      this.remains.words.push(NOW)
+      return
+    }
     const [kind = ''] = Object.keys(node)
     if (!/^[A-Z]/.test(kind)) return this.visitParts(node, names)
     const content = asObject(node[kind]) ?? {}
     if (kind === 'RangeSubselect' && this.ours.isShadow(content['subquery'])) {
       this.noteNames(asObject(content['alias']) ?? {})
       this.remains.shadows++
+      this.remains.words.push(textOf(asObject(content['alias'])?.['aliasname']))
       return
     }
+    if (this.guards.has(content)) return this.visit(asList(content['args'])[0], names)
     this.note(kind, content, names)
     this.visitParts(content, names)
   }
@@ -50,7 +58,7 @@ class Walk {
 
   private isParameter(node: Json): boolean {
     const name = this.ours.parameterOf(node)
-    if (name !== undefined) this.remains.parameters.push(name)
+    if (name !== undefined) this.remains.words.push(name)
     return name !== undefined
   }
 
@@ -72,16 +80,17 @@ class Walk {
     if (kind === 'RangeVar') this.noteTable(node, names)
     else if (kind === 'RangeFunction') this.noteTableFunctions(node)
     else if (kind === 'FuncCall') this.noteFunction(node)
-    else if (kind === 'SQLValueFunction') remains.presents.push(textOf(node['op']))
+    else if (kind === 'SQLValueFunction') this.notePresent(textOf(node['op']))
     else if (kind === 'ColumnRef') this.noteColumn(asList(node['fields']).map(nameOf))
     else if (kind === 'ParamRef') remains.strange.push(`$${String(node['number'])}`)
-    else if (kind === 'A_Const' && timeWord(node) !== null && !this.texts.has(node)) remains.presents.push("'now'")
+    else if (kind === 'A_Const') this.noteConstant(node)
     else if (kind === 'TypeCast') this.noteCast(node)
   }
 
   private noteTable(node: Json, names: ReadonlySet<string>): void {
     const [catalog, schema, name] = [textOf(node['catalogname']), textOf(node['schemaname']), textOf(node['relname'])]
     if (node['inh'] !== true) this.remains.strange.push('ONLY')
+    this.remains.words.push(textOf(asObject(node['alias'])?.['aliasname']) || name)
     if (catalog === '' && schema === '' && names.has(name)) return
     this.remains.tables.push({ catalog, schema, name })
   }
@@ -99,12 +108,25 @@ class Walk {
     const name = nameOf(asList(node['funcname']).at(-1)).toLowerCase()
     const [argument, ...more] = asList(node['args'])
     this.remains.functions.add(name)
-    if (PRESENT.test(name) || (name === 'age' && more.length === 0)) this.remains.presents.push(name)
+    const isAge = name === 'age' && more.length === 0
+    if (isAge || PRESENT.test(name)) this.remains.presents.push(name)
+    this.remains.words.push(...(isAge ? [name, NOW] : PRESENT.test(name) ? [NOW] : [name]))
     if (TIME_CALL.test(name) && argument && more.length === 0) this.noteTime(asObject(argument) ?? {})
   }
 
   private noteColumn(fields: readonly string[]): void {
+    this.remains.words.push(fields.at(-1) ?? '')
     if (fields.some(isOurs)) this.remains.borrowed.push(fields.join('.'))
+  }
+
+  private notePresent(op: string): void {
+    this.remains.presents.push(op)
+    this.remains.words.push(NOW)
+  }
+
+  private noteConstant(node: Json): void {
+    if (timeWord(node) !== null && !this.texts.has(node)) this.remains.presents.push("'now'")
+    this.remains.words.push(canonical(node))
   }
 
   private noteCast(node: Json): void {
@@ -125,7 +147,7 @@ class Walk {
     const pattern = asObject(asObject(asList(call?.['args'])[1])?.['A_Const'])
     const isGuarded =
       nameOf(asList(call?.['funcname']).at(-1)) === 'regexp_replace' && textOf(asObject(pattern?.['sval'])?.['sval']) === GUARD_PATTERN
-    if (isGuarded && pattern) this.texts.add(pattern)
+    if (isGuarded && call) this.guards.add(call)
     this.remains.timeCasts[isGuarded ? 'guarded' : 'open']++
   }
 

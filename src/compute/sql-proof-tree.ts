@@ -27,8 +27,8 @@ export interface Remains {
   readonly strange: string[]
   /** Names of ours that something in the text is given. */
   readonly borrowed: string[]
-  /** As the user calls them, in the order of the tree. */
-  readonly parameters: string[]
+  /** What the tree says, in its order: names of tables, columns, functions and parameters, constants, and the present as `NOW`. */
+  readonly words: string[]
   /** Casts to a time (PostgreSQL): of texts that cannot say "now", and of what is a time already. */
   readonly timeCasts: { guarded: number; open: number }
 }
@@ -42,7 +42,7 @@ export function nothingYet(): Remains {
     presents: [],
     strange: [],
     borrowed: [],
-    parameters: [],
+    words: [],
     timeCasts: { guarded: 0, open: 0 },
   }
 }
@@ -84,6 +84,9 @@ export function withinFrame(frame: unknown, actual: unknown, isHole: (node: Json
   }
   return matches(frame, actual) && found.length === 1 ? found[0] : undefined
 }
+
+/** The present of a user's text, and the as-of time in what is made of it. */
+export const NOW = '@now'
 
 export function isOurs(name: unknown): name is string {
   return typeof name === 'string' && /^__fabra_/i.test(name)

@@ -26,8 +26,6 @@ export interface Rewritten {
   readonly parameter: (written: string) => string
 }
 
-/** What is ours in a text besides shadows. */
-const OWN_FUNCTIONS = new Set(['regexp_replace'])
 const JOINED_FUNCTIONS = [
   ...['count', 'count_star', 'max', 'min', 'row_number', 'range', 'unnest', 'greatest', 'least', 'epoch_us', 'isfinite'],
   ...['+', '-', '*', '/', '//'],
@@ -45,15 +43,14 @@ export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: Sourc
   const remains = grammar.remains(body, ours)
   const why = whyNot(remains, sql, world)
   if (why !== null) throw new UnprovenSql(why)
-  const asked = parametersOf(sql, grammar)
-  if (remains.parameters.join() !== asked.join()) throw new UnprovenSql('its parameters are not where they were')
+  if (remains.words.join('\0') !== wordsOf(sql, grammar).join('\0')) throw new UnprovenSql('it no longer says what it did')
 }
 
-/** As the user wrote them, in the order of the tree. */
-function parametersOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): readonly string[] {
+/** What the user's own text says. */
+function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): readonly string[] {
   const names = new Map([...parameterNames].map(([written, name]) => [name, written]))
   const parameterOf = (node: Json) => names.get(grammar.parameter(node) ?? '')
-  return grammar.remains(tree.root, { isShadow: () => false, isAsOf: () => false, parameterOf }).parameters
+  return grammar.remains(tree.root, { isShadow: () => false, isAsOf: () => false, parameterOf }).words
 }
 
 /**
@@ -86,7 +83,7 @@ function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | n
   if (stranger) return `it would read "${stranger.name}" itself`
   if (remains.shadows !== sql.shadows.length) return `${remains.shadows} of ${sql.shadows.length} sources are held back in time`
   const known = new Set(sql.tree.functions.map(({ name }) => name))
-  const call = [...functions].find((name) => !known.has(name) && !OWN_FUNCTIONS.has(name))
+  const call = [...functions].find((name) => !known.has(name))
   if (call !== undefined) return `it would call ${call}()`
   const table = [...tableFunctions].find((name) => !TABLE_FUNCTIONS.has(name))
   if (table !== undefined) return `it would call ${table}()`
