@@ -3,9 +3,10 @@ import { isAbsolute, join, relative, resolve } from 'node:path'
 import packageJson from '../../package.json'
 import { archiveName } from '../deploy/dockerfile.ts'
 import type { Deployment, DeployOptions, Platform } from '../deploy/platform.ts'
-import { checkName, parseReplicas, platformNamed } from '../deploy/platforms.ts'
+import { parseReplicas, platformNamed } from '../deploy/platforms.ts'
 import { resolveRegion } from '../deploy/regions.ts'
 import { FabraError } from '../errors.ts'
+import { appName } from './app-name.ts'
 import type { CliContext } from './context.ts'
 import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } from './deploy-output.ts'
 import { deployFeatureFiles } from './feature-files.ts'
@@ -17,7 +18,8 @@ import { randomSecret } from './secret.ts'
 import { type FileToWrite, refuseDifferent, refuseUnwritable, stateOf, writeFiles } from './write-files.ts'
 
 export interface DeployFlags {
-  readonly name: string
+  /** Default: that of package.json, else of the folder. */
+  readonly name?: string
   readonly region?: string
   readonly output: string
   readonly replicas: string
@@ -99,10 +101,11 @@ function planOptions(
   folder: string,
   context: CliContext,
 ): { options: DeployOptions; own: readonly string[] } {
-  checkName(platform, flags.name)
+  const { name, from } = appName(platform, flags.name, context.cwd)
+  if (from !== null && !context.json) context.stderr(`Named "${name}", after ${from}; --name <name> gives it another.\n`)
   const own = deployFeatureFiles(flags.file ?? [], context.cwd)
   const options: DeployOptions = {
-    name: flags.name,
+    name,
     region: regionFor(platform, flags.region),
     replicas: parseReplicas(platform, flags.replicas),
     definitions: own.map((file) => insideOf(context.cwd, file)),

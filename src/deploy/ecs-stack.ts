@@ -13,7 +13,17 @@ export function cloudFormation(options: DeployOptions, container: Data): Data {
         Type: 'List<AWS::EC2::Subnet::Id>',
         Description: 'At least two subnets with a way to the internet, in different zones.',
       },
-      CertificateArn: { Type: 'String', Default: '', Description: 'Certificate for HTTPS. Without one the load balancer speaks HTTP.' },
+      CertificateArn: {
+        Type: 'String',
+        Default: '',
+        Description:
+          'Certificate for HTTPS. Without one the load balancer speaks HTTP, and only inside the network: API keys must not cross the internet in the clear.',
+      },
+      NetworkCidr: {
+        Type: 'String',
+        Default: '10.0.0.0/8',
+        Description: 'Addresses of the network, which may call the service while there is no certificate.',
+      },
     },
     Conditions: { HasCertificate: { 'Fn::Not': [{ 'Fn::Equals': [ref('CertificateArn'), ''] }] } },
     Resources: {
@@ -47,7 +57,12 @@ function network(): Data {
         GroupDescription: 'Who may reach the load balancer.',
         VpcId: ref('VpcId'),
         SecurityGroupIngress: [
-          { IpProtocol: 'tcp', FromPort: withCertificate(443, 80), ToPort: withCertificate(443, 80), CidrIp: '0.0.0.0/0' },
+          {
+            IpProtocol: 'tcp',
+            FromPort: withCertificate(443, 80),
+            ToPort: withCertificate(443, 80),
+            CidrIp: withCertificate('0.0.0.0/0', ref('NetworkCidr')),
+          },
         ],
       },
     },
@@ -65,7 +80,8 @@ function network(): Data {
       Type: 'AWS::ElasticLoadBalancingV2::LoadBalancer',
       Properties: {
         Type: 'application',
-        Scheme: 'internet-facing',
+        // API keys travel with every request: the internet sees them in HTTPS or not at all.
+        Scheme: withCertificate('internet-facing', 'internal'),
         Subnets: ref('SubnetIds'),
         SecurityGroups: [get('LoadBalancerGroup', 'GroupId')],
       },

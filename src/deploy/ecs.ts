@@ -137,7 +137,7 @@ function next(options: DeployOptions): Deployment['next'] {
     FABRA_API_KEYS: 'paste what stands behind FABRA_API_KEYS=',
   }
   const subnets = `$(aws ec2 describe-subnets${at} --filters Name=vpc-id,Values="$VPC" Name=default-for-az,Values=true --query 'Subnets[].SubnetId' --output text | tr '\\t' ',')`
-  const network = `VpcId="$VPC" SubnetIds="${subnets}"`
+  const network = `VpcId="$VPC" SubnetIds="${subnets}" NetworkCidr="$CIDR"`
   return [
     ...(awsAccount === null
       ? [{ why: 'your account', command: `AWS_ACCOUNT_ID=$(aws sts get-caller-identity${at} --query Account --output text)` }]
@@ -161,11 +161,15 @@ function next(options: DeployOptions): Deployment['next'] {
       command: `VPC=$(aws ec2 describe-vpcs${at} --filters Name=is-default,Values=true --query 'Vpcs[0].VpcId' --output text)`,
     },
     {
-      why: 'start',
+      why: 'its addresses: without a certificate the service answers them alone, over HTTP',
+      command: `CIDR=$(aws ec2 describe-vpcs${at} --vpc-ids "$VPC" --query 'Vpcs[0].CidrBlock' --output text)`,
+    },
+    {
+      why: 'start; with CertificateArn=… behind the others (a certificate of ACM) it serves the internet, over HTTPS',
       command: `aws cloudformation deploy${at} --stack-name ${name} --template-file cloudformation.yaml --capabilities CAPABILITY_IAM --parameter-overrides ${network}`,
     },
     {
-      why: 'its address; try it with /ready',
+      why: 'its address; try it with /ready, without a certificate from inside the network',
       command: `aws cloudformation describe-stacks${at} --stack-name ${name} --query 'Stacks[0].Outputs[?OutputKey==\`Url\`].OutputValue' --output text`,
     },
     {

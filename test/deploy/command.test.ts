@@ -62,6 +62,39 @@ describe('fabra deploy', () => {
     for (const { path } of files) expect(existsSync(join(folder, path))).toBe(true)
   })
 
+  test.each(platforms.map((platform) => platform.name))('%s takes its name from package.json, else from the folder', async (name) => {
+    const own = join(folder, 'Fraud Features_2')
+    mkdirSync(own)
+    writeFileSync(join(own, 'features.ts'), FEATURES)
+    const look = () => fabra(['deploy', name, '--dry-run'], {}, { cwd: own })
+    const byFolder = await look()
+    expect(byFolder.exitCode).toBe(0)
+    expect(byFolder.stderr).toContain('Named "fraud-features-2", after the folder')
+    expect(byFolder.stdout).toContain('fraud-features-2')
+    writeFileSync(join(own, 'package.json'), '{"name":"@acme/Churn.Models"}')
+    expect((await look()).stderr).toContain('Named "churn-models", after package.json')
+    writeFileSync(join(own, 'package.json'), 'no JSON')
+    expect((await look()).stderr).toContain('Named "fraud-features-2"')
+  })
+
+  test('asks for a name where none can be had', async () => {
+    const own = join(folder, '取引')
+    mkdirSync(own)
+    writeFileSync(join(own, 'features.ts'), FEATURES)
+    const { exitCode, stderr } = await fabra(['deploy', 'render'], {}, { cwd: own })
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('--name <name>')
+  })
+
+  test('says that a platform is unknown before anything else', async () => {
+    const empty = join(folder, 'empty')
+    mkdirSync(empty)
+    const { exitCode, stderr } = await fabra(['deploy', 'rendr', '--replicas', 'x'], {}, { cwd: empty })
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('"rendr" is no platform.')
+    expect(stderr).toContain('Did you mean "render"?')
+  })
+
   test('serves several platforms from one folder', async () => {
     for (const { name } of platforms.filter((one) => one.name !== 'ecs'))
       expect((await deploy(name, '--name', 'my-features')).exitCode).toBe(0)
@@ -192,7 +225,6 @@ describe('fabra deploy writes nothing and says why for', () => {
     ['a project where none is known', ['fly', '--name', 'a', '--project', 'acme-prod'], '--project is for cloudrun, not fly.'],
     ['a features file that is not there', ['fly', '--name', 'a', '-f', 'x.ts'], 'The file x.ts does not exist.'],
     ['a features file outside of the folder', ['fly', '--name', 'a', '-f', '/etc/hostname'], '/etc/hostname is not in'],
-    ['no name at all', ['fly'], 'Required option "--name <name>" not specified.'],
   ]
   test.each(refusals)('%s', async (_what, args, says) => {
     const { exitCode, stdout, stderr } = await deploy(...args)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { parse } from 'yaml'
 import { platforms } from '../../src/deploy/platforms.ts'
-import { optionsToTry } from './options.ts'
+import { deployOptions, fileOf, optionsToTry, platformOf } from './options.ts'
 
 describe('the commands to run next', () => {
   test('are understood by a shell as they are, whatever the options, and leave nothing to fill in', () => {
@@ -11,4 +12,19 @@ describe('the commands to run next', () => {
       for (const command of commands) expect(command).not.toMatch(/<[a-z]|YOUR|\.\.\./)
     }
   })
+})
+
+test('a stack without a certificate serves nobody outside of its network', () => {
+  const platform = platformOf('ecs')
+  const stack = fileOf(platform, deployOptions(platform), 'cloudformation.yaml')
+  const { Resources } = parse(stack) as {
+    Resources: {
+      LoadBalancer: { Properties: { Scheme: unknown } }
+      LoadBalancerGroup: { Properties: { SecurityGroupIngress: { FromPort: unknown; CidrIp: unknown }[] } }
+    }
+  }
+  expect(Resources.LoadBalancer.Properties.Scheme).toEqual({ 'Fn::If': ['HasCertificate', 'internet-facing', 'internal'] })
+  const [rule] = Resources.LoadBalancerGroup.Properties.SecurityGroupIngress
+  expect(rule?.FromPort).toEqual({ 'Fn::If': ['HasCertificate', 443, 80] })
+  expect(rule?.CidrIp).toEqual({ 'Fn::If': ['HasCertificate', '0.0.0.0/0', { Ref: 'NetworkCidr' }] })
 })

@@ -9,6 +9,7 @@ A region may be written in the words of any platform: iad, us-east-1, virginia.
 All files are written or none; --force replaces files that are there.
 
 Examples:
+  $ fabra deploy render
   $ fabra deploy fly --name my-features
   $ fabra deploy cloudrun --name my-features --region europe-west4 --dry-run
   $ fabra deploy render --name my-features --check     what would fail`
@@ -18,7 +19,7 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .command('deploy')
     .description('write the files that a platform needs, and say what to run next')
     .argument('<platform>', 'fly, cloudrun, ecs, render, railway, docker or systemd')
-    .requiredOption('--name <name>', 'name of the app')
+    .option('--name <name>', "name of the app (default: package.json's, else the folder's)")
     .option('--region <region>', 'where it runs')
     .option('--replicas <number>', 'how many servers', '1')
     .option('-o, --output <folder>', 'where the files go', '.')
