@@ -1,10 +1,10 @@
 /** The API as a server takes it. Bun's own router finds the routes: they are asked more than all else, and each answers without a detour. */
 import type { BunRequest, Server } from 'bun'
-import { pathOf } from './address.ts'
+import { Elysia } from 'elysia'
 import { createDoor, type Entrance } from './door.ts'
 import type { HostRule } from './hosts.ts'
 import type { Route } from './route.ts'
-import { nothingThere, paramsOf, routeTable } from './route-table.ts'
+import { nothingThere, routeTable } from './route-table.ts'
 import type { HttpOptions } from './server.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
@@ -38,15 +38,27 @@ export function openRoutes(opened: readonly OpenRoute[], otherwise: Entrance): H
   }
   return {
     routes,
-    fetch(request, server) {
-      const path = pathOf(request)
-      const method = request.method === 'HEAD' ? 'GET' : request.method
-      for (const { route, entrance } of opened) {
-        const params = route.method === method ? paramsOf(route, path) : undefined
-        if (params) return entrance(request, decoded(params), server ?? null)
-      }
-      return otherwise(request, {}, server ?? null)
-    },
+    fetch: elysiaFetch(opened, otherwise),
+  }
+}
+
+/**
+ * The same routes in Elysia, for requests without a socket, and for what Bun's router did not find. It reads the address in its own way; that
+ * decides nothing, because each entrance looks at Host and key with its own route in hand.
+ */
+function elysiaFetch(opened: readonly OpenRoute[], otherwise: Entrance): HttpApp['fetch'] {
+  const servers = new WeakMap<Request, Server<undefined>>()
+  const serverOf = (request: Request) => servers.get(request) ?? null
+  const app = new Elysia({ normalize: false })
+  // An entrance never throws: all that arrives here is that there is no such route.
+  app.onError(({ request }) => otherwise(request, NO_PARAMS, serverOf(request)))
+  for (const { route, entrance } of opened) {
+    for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])
+      app.route(method, route.path, ({ request, params }) => entrance(request, params, serverOf(request)), { parse: 'none' })
+  }
+  return (request, server) => {
+    if (server) servers.set(request, server)
+    return app.handle(request)
   }
 }
 
@@ -55,17 +67,4 @@ const NO_PARAMS: Readonly<Record<string, string>> = {}
 function handlerOf(route: Route, entrance: Entrance): Handler {
   if (!route.path.includes('/:')) return (request, server) => entrance(request, NO_PARAMS, server)
   return (request, server) => entrance(request, request.params, server)
-}
-
-/** What cannot be decoded stays as it is: it names nothing, and where it is a key, that is refused there. */
-function decoded(params: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(params).map(([name, text]) => {
-      try {
-        return [name, decodeURIComponent(text)]
-      } catch {
-        return [name, text]
-      }
-    }),
-  )
 }
