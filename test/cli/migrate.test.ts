@@ -73,7 +73,7 @@ test('a role for sources reads tables that are there and tables that come, and n
   }
   await sql.unsafe('CREATE ROLE ordinary LOGIN; GRANT CREATE ON DATABASE fabra TO ordinary; GRANT USAGE ON SCHEMA fabra TO ordinary; GRANT SELECT ON fabra.migrations TO ordinary').simple()
   const ordinary = await fabra(['migrate', '--source-role', 'other_reader'], { FABRA_POSTGRES_URL: postgres.url.replace('//fabra', '//ordinary') })
-  expect(ordinary).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('--dry-run') })
+  expect(ordinary).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--dry-run') })
   await sql.close()
 })
 
