@@ -193,4 +193,24 @@ export async function migrateSchema(postgresUrl: string, options: { readonly dry
   }
 }
 
+/** A role that reads users' tables alone, and the address with it where it is new. @throws FabraError bad_usage, forbidden, store_unavailable */
+export async function makeSourceRole(
+  postgresUrl: string,
+  role: { readonly name: string; readonly secret: string; readonly dryRun: boolean },
+): Promise<{ readonly statements: readonly string[]; readonly sourceUrl: string | null }> {
+  const { openPostgres } = await import('./store/postgres/connection.ts')
+  const { makeSourceRole: make } = await import('./store/postgres/source-role.ts')
+  const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
+  try {
+    const { statements, password } = await make(postgres, role)
+    if (password === null) return { statements, sourceUrl: null }
+    const url = new URL(postgresUrl)
+    url.username = role.name
+    url.password = password
+    return { statements, sourceUrl: url.href }
+  } finally {
+    await postgres.close()
+  }
+}
+
 export type { AdminStore, ApiKey, Scope } from './store/admin-store.ts'
