@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SQL } from 'bun'
 import packageJson from '../package.json'
+import type { DeployOptions } from '../src/deploy/platform.ts'
+import { platformNamed } from '../src/deploy/platforms.ts'
 import { BINARY, temporaryFolder } from '../test/support/binary.ts'
 import { keepAliveLoad } from '../test/support/keep-alive-load.ts'
 import { freePort } from '../test/support/ports.ts'
@@ -98,8 +100,32 @@ async function check(): Promise<void> {
 function checkPython(): void {
   const project = join(work, 'python')
   mkdirSync(project)
-  writeFileSync(join(project, 'features.py'), '')
+  writeFileSync(
+    join(project, 'features.ts'),
+    FEATURES.replace("import { twice } from './lib/twice.ts'", 'const twice = (n: number) => n * 2'),
+  )
   command([BINARY, 'deploy', 'docker', '--name', 'python'], { cwd: project })
+  // The command refuses Python until it can be served; its image is built all the same, beside the same archive.
+  writeFileSync(join(project, 'features.py'), '')
+  rmSync(join(project, 'features.ts'))
+  const docker = platformNamed('docker')
+  const options: DeployOptions = {
+    name: 'python',
+    region: '',
+    replicas: 1,
+    definitions: ['features.py'],
+    project: { files: ['features.py'], folders: [] },
+    repositoryPath: '',
+    packages: null,
+    manager: 'npm',
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    release: null,
+    googleProject: null,
+    awsAccount: null,
+    version: packageJson.version,
+    secret: () => 'unused',
+  }
+  for (const file of docker.plan(options).files) writeFileSync(join(project, file.path), file.text)
   say(provideBase(python, place))
   build('python', project)
   const container = buildah('from', '--pull-never', 'python')

@@ -1,12 +1,13 @@
 /** `fabra deploy --check`: what would fail on the platform, found on the laptop. */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { parseEnv } from 'node:util'
 import { InvalidDefinitions, problemText } from '../definition/problems.ts'
 import type { Deployment } from '../deploy/platform.ts'
 import type { CliContext } from './context.ts'
-import type { Stray } from './project-imports.ts'
+import type { ProjectContents } from './project-contents.ts'
 import type { CliProcess } from './run.ts'
+import { inTrialCopy } from './trial-copy.ts'
 
 interface Failure {
   readonly subject: string
@@ -17,7 +18,7 @@ interface Failure {
 interface Checked {
   /** Absolute. */
   readonly definitions: readonly string[]
-  readonly strays: readonly Stray[]
+  readonly contents: ProjectContents
   /** For people. */
   readonly platform: string
 }
@@ -26,8 +27,8 @@ interface Checked {
 export async function checkDeployment(plan: Deployment, checked: Checked, context: CliContext, host: CliProcess): Promise<void> {
   const failures = [
     ...missingSettings(plan, checked.platform, context, host),
-    ...(await definitionProblems(checked.definitions, context, host)),
-    ...checked.strays.map(({ message, hint }) => ({ subject: 'image', message, hint })),
+    ...(await problemsInImage(checked, context, host)),
+    ...[...checked.contents.strays, ...checked.contents.foreign].map(({ message, hint }) => ({ subject: 'image', message, hint })),
   ]
   if (failures.length > 0) context.setExitCode(1)
   if (context.json) {
@@ -60,28 +61,44 @@ function missingSettings(plan: Deployment, platform: string, context: CliContext
     }))
 }
 
-async function definitionProblems(files: readonly string[], context: CliContext, host: CliProcess): Promise<Failure[]> {
-  const scripts = files.filter((file) => !file.endsWith('.py'))
-  if (scripts.length === 0) return []
+/** The definitions are loaded, and their functions called, where there is only what the image will hold. */
+async function problemsInImage({ definitions, contents }: Checked, context: CliContext, host: CliProcess): Promise<Failure[]> {
+  // What does not go in is told already: as they are, the definitions may have other problems.
+  if (contents.strays.length > 0) return definitionProblems(definitions, context.cwd, host)
+  return inTrialCopy(context.cwd, contents.copied, async (copy) => {
+    const copied = definitions.map((file) => join(copy, relative(context.cwd, file)))
+    const problems = await definitionProblems(copied, copy, host)
+    return [...problems, ...(await missingInImage(copied, copy, context.cwd))]
+  })
+}
+
+async function missingInImage(files: readonly string[], copy: string, folder: string): Promise<Failure[]> {
+  const { missingFiles } = await import('../app.ts')
+  return (await missingFiles(files)).map(({ feature, place, message }) => {
+    const text = message.replaceAll(`${copy}/`, '')
+    const path = /(['"])(?:\.\/)?([^'"]+)\1/.exec(text)?.[2]
+    const isHere = path !== undefined && existsSync(join(folder, path))
+    const where = place === null ? '' : ` (${relative(copy, place.file)}:${place.line})`
+    return {
+      subject: `feature "${feature}"`,
+      message: `its function does not find a file in the image: ${text}${where}`,
+      hint: isHere ? `--include ${path} copies it.` : 'Put it below this folder, and name it with --include.',
+    }
+  })
+}
+
+async function definitionProblems(files: readonly string[], folder: string, host: CliProcess): Promise<Failure[]> {
   const { checkProject } = await import('../app.ts')
-  const found = await checkProject(scripts).catch((error: unknown) => {
+  const found = await checkProject(files).catch((error: unknown) => {
     if (error instanceof InvalidDefinitions) return { registry: null, problems: error.problems }
     throw error
   })
-  const local = [...(found.registry?.sources.values() ?? [])].filter((source) => source.file !== null)
   // Tables of a database that is not there to be asked are not missing.
   const isUnknown = (message: string) => !host.env['FABRA_POSTGRES_URL'] && message.startsWith('There is no table')
-  return [
-    ...found.problems
-      .filter((problem) => !isUnknown(problem.message))
-      .map((problem) => {
-        const [first = '', ...more] = problemText(problem, context.cwd).split('\n')
-        return { subject: 'definitions', message: first, hint: more.join(' ').trim() }
-      }),
-    ...local.map((source) => ({
-      subject: `source "${source.name}"`,
-      message: 'its rows are in a file of this machine, and production reads tables of PostgreSQL.',
-      hint: `Create the table ${source.name} there and load the rows, then leave "file" out.`,
-    })),
-  ]
+  return found.problems
+    .filter((problem) => !isUnknown(problem.message))
+    .map((problem) => {
+      const [first = '', ...more] = problemText(problem, folder).split('\n')
+      return { subject: 'definitions', message: first, hint: more.join(' ').trim() }
+    })
 }

@@ -73,6 +73,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],
   [/^diff$/, 'cli'],
+  [/^(ignore|@balena\/dockerignore)$/, 'cli'],
 ]
 
 /** Words in code (not in comments) that only one file may use. */
