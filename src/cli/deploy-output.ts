@@ -6,6 +6,7 @@ import { archiveName } from '../deploy/dockerfile.ts'
 import type { Deployment, DeployOptions, Platform } from '../deploy/platform.ts'
 import { imageAsJson, imageAsText } from './image-output.ts'
 import type { ProjectContents } from './project-contents.ts'
+import { isInRepository } from './project-packages.ts'
 import type { FileState, FileToWrite } from './write-files.ts'
 
 export interface DeployReport {
@@ -73,7 +74,7 @@ function stepLines(plan: Deployment): string[] {
   return plan.next.flatMap(({ why, command }) => [`  # ${why}`, `  ${command}`])
 }
 
-function notes({ platform, options, region, files, states, contents }: DeployReport): string {
+function notes({ platform, options, region, folder, files, states, contents }: DeployReport): string {
   const told: string[] = []
   if (region !== undefined && region.trim().toLowerCase() !== options.region)
     told.push(`"${region}" is ${options.region} on ${platform.title}.`)
@@ -81,6 +82,14 @@ function notes({ platform, options, region, files, states, contents }: DeployRep
   const archive = archiveName(options.arch)
   if (kept.includes('.dockerignore') && options.release === null && contents.reason(archive) === '.dockerignore')
     told.push(`Your .dockerignore keeps ${archive} out of the image, which cannot be built then: add the line !${archive} to it.`)
+  if (
+    options.release === null &&
+    platform.name !== 'render' &&
+    isInRepository(folder) &&
+    contents.reason(archive) === null &&
+    platform.needsImage
+  )
+    told.push(`${archive} is too large for git: add it to .gitignore. With --release there is no such file.`)
   if (kept.includes('.env')) told.push('Your .env was kept. It must set POSTGRES_PASSWORD and REDIS_PASSWORD.')
   return told.length === 0 ? '' : `${told.join('\n')}\n\n`
 }

@@ -1,8 +1,9 @@
 /** What of a project never goes into an image, or only when it is asked for by name. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import dockerIgnore from '@balena/dockerignore'
 import gitIgnore, { type Ignore } from 'ignore'
+import { topOfRepository } from './project-packages.ts'
 
 /** The last two are the names of the files that say so. What `.gitignore` names may be asked for; the others never go in. */
 export type KeptOut = 'hidden' | 'secret' | 'local' | 'installed' | '.dockerignore' | '.gitignore'
@@ -61,7 +62,7 @@ function dockerRules(folder: string): (path: string) => boolean {
 
 /** As git reads them: those of the folder, of the folders below, and of those above it in the same repository. */
 function gitRules(folder: string): (path: string) => boolean {
-  const top = topOfRepository(folder)
+  const top = topOfRepository(folder) ?? folder
   const above = relative(top, folder).replaceAll('\\', '/')
   const known = new Map<string, Ignore | null>()
   const rulesIn = (place: string): Ignore | null => {
@@ -95,13 +96,6 @@ function gitRules(folder: string): (path: string) => boolean {
   return (path) => {
     const whole = above === '' ? path : `${above}/${path}`
     return isFolderIgnored(dirname(whole)) || judged(whole)
-  }
-}
-
-function topOfRepository(folder: string): string {
-  for (let top = folder; ; top = dirname(top)) {
-    if (existsSync(join(top, '.git'))) return top
-    if (top === dirname(top)) return folder
   }
 }
 

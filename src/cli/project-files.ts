@@ -21,7 +21,7 @@ export interface WalkedProject {
 const MOST_FILES = 200_000
 /** What `fabra deploy` and `fabra setup` write. */
 const WRITTEN =
-  /^(Dockerfile|requirements\.txt|fly\.toml|render\.yaml|compose\.yaml|cloudformation\.yaml|task-definition\.json|service\.json|service\.yaml|.+\.service|fabra-linux-.+)$/
+  /^(Dockerfile|requirements\.txt|fly\.toml|render\.yaml|compose\.yaml|cloudformation\.yaml|task-definition\.json|service\.json|service\.yaml(\.gcloudignore)?|.+\.service|fabra-linux-.+)$/
 
 /** @param path Relative to the project. */
 export function isWritten(path: string): boolean {

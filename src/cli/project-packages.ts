@@ -41,9 +41,17 @@ export function releaseAddress(folder: string): string | undefined {
 
 /** Where a folder is in its git repository, with forward slashes; empty at its top, and outside of any. */
 export function pathInRepository(folder: string): string {
+  return relative(topOfRepository(folder) ?? folder, folder).replaceAll('\\', '/')
+}
+
+export function isInRepository(folder: string): boolean {
+  return topOfRepository(folder) !== null
+}
+
+export function topOfRepository(folder: string): string | null {
   for (let top = folder; ; top = dirname(top)) {
-    if (existsSync(join(top, '.git'))) return relative(top, folder).replaceAll('\\', '/')
-    if (top === dirname(top)) return ''
+    if (existsSync(join(top, '.git'))) return top
+    if (top === dirname(top)) return null
   }
 }
 

@@ -153,6 +153,11 @@ describe('fabra deploy', () => {
     writeFileSync(join(folder, 'sub/features.ts'), FEATURES)
     writeFileSync(join(folder, 'sub/bun.lock'), '')
     const inside = { cwd: join(folder, 'sub') }
+    const note = 'fabra-linux-x64.tar.gz is too large for git: add it to .gitignore.'
+    const fly = () => fabra(['deploy', 'fly', '--name', 'a', '--executable', '../linux'], {}, inside)
+    expect((await fly()).stdout).toContain(note)
+    writeFileSync(join(folder, '.gitignore'), '*.gz\n')
+    expect((await fly()).stdout).not.toContain(note)
     const { stdout } = await fabra(['deploy', 'render', '--name', 'a', '--dry-run'], {}, inside)
     expect(stdout).toContain('dockerContext: ./sub\n')
     expect(stdout).toContain('its Blueprint Path is sub/render.yaml')
