@@ -29,7 +29,7 @@ import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
-import { type SourceStore, SqlError } from './store/source-store.ts'
+import { type LoadFinding, type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, type Version } from './version.ts'
@@ -348,21 +348,26 @@ async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: Source
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
-  problems.push(...(await loadSources(registry, sourceStore)), ...cronProblems(registry))
+  const sources = await loadSources(registry, sourceStore)
+  problems.push(...sources.problems, ...cronProblems(registry))
   if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
   const definitions = await createSqlDefinitions(registry, sourceStore)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return definitions
+  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
 
-async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
+async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<{ problems: Problem[]; notes: Problem[] }> {
   const keyTypes = keyColumnTypes(registry)
-  const failures = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
-  return failures.map(({ source, message, hint }) => {
+  const findings = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
+  const asProblem = ({ source, message, hint }: LoadFinding): Problem => {
     const place = registry.sources.get(source)?.place ?? null
     return { place, subject: `source "${source}"`, message, hint }
-  })
+  }
+  return {
+    problems: findings.filter(({ isNote }) => !isNote).map(asProblem),
+    notes: findings.filter(({ isNote }) => isNote).map(asProblem),
+  }
 }
 
 function cronProblems(registry: Registry): Problem[] {

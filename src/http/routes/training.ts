@@ -5,7 +5,7 @@ import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
 import type { LabelFormat, Labels, OutputFormat } from '../../store/training-store.ts'
 import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/training-set.ts'
-import { isObject } from '../body.ts'
+import { isObject, notJson } from '../body.ts'
 import { JSON_HEADERS, requestId } from '../error-response.ts'
 import { labelFormat } from '../label-format.ts'
 import { trainingReportDoc, trainingSetDoc } from '../openapi-docs.ts'
@@ -108,13 +108,12 @@ async function readRequest(request: Request, job: TrainingJob): Promise<{ traini
 
 async function jsonObject(path: string): Promise<Record<string, unknown>> {
   const { parseExact } = await import('../../definition/value.ts')
+  const text = await Bun.file(path).text()
   let body: unknown
   try {
-    body = parseExact(await Bun.file(path).text())
+    body = parseExact(text)
   } catch {
-    throw new FabraError('invalid_body', 'The body is not JSON.', {
-      hint: 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.',
-    })
+    throw notJson(text, 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.')
   }
   if (isObject(body)) return body
   throw new FabraError('invalid_body', 'The body is not a JSON object.', { hint: 'Send {"features": […], "rows": […]}.' })

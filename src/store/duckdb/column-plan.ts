@@ -16,6 +16,12 @@ export interface ColumnPlan {
   readonly isNull?: string | null
   /** What the column is to be, in words for the user. */
   readonly wanted: string
+  /** A row without a value is one whose value does not convert. */
+  readonly required?: boolean
+  /** What to do where a value does not convert, unless it is the usual. */
+  readonly hint?: string
+  /** What is to be known of how the column is read. */
+  readonly note?: string
   readonly type: string
 }
 
@@ -50,8 +56,24 @@ export function checkColumns(source: Source, found: readonly string[], where: st
   }
 }
 
-/** @param fromText The reader can give every column as text (CSV, JSON), so texts are converted here, strictly, and not guessed at. */
-export function planColumns(input: SourceColumns, found: readonly TableColumn[], fromText: boolean): ColumnPlan[] {
+/** A column as it was found in a file. */
+export interface FoundColumn extends TableColumn {
+  /** Of CSV, whose types are guesses: all of a key's values are written as whole floats, `1.0`. */
+  readonly isFloatKey?: boolean
+}
+
+/** The engine's names know no case, so `User_ID` in the file is the key `user_id`. */
+export function keyTypeOf({ keyTypes }: SourceColumns, column: string): KeyType | undefined {
+  return Object.entries(keyTypes).find(([name]) => name.toLowerCase() === column.toLowerCase())?.[1]
+}
+
+/** @param fromText The reader can give every column as text (CSV, JSON), so texts are converted here, strictly, and not guessed at. @param keysAs What keys are read as then. */
+export function planColumns(
+  input: SourceColumns,
+  found: readonly FoundColumn[],
+  fromText: boolean,
+  keysAs: 'VARCHAR' | 'JSON' = 'VARCHAR',
+): ColumnPlan[] {
   const times = new Map(timeColumns(input.source).map(({ name, option }) => [name, option]))
   return found.map((column) => {
     const option = times.get(column.name)
@@ -60,25 +82,71 @@ export function planColumns(input: SourceColumns, found: readonly TableColumn[],
     if (override !== undefined) {
       return { name: column.name, readAs: fromText ? override : column.type, tryCast: null, wanted: override, type: override }
     }
-    // The engine's names know no case, so `User_ID` in the file is the key `user_id`.
-    const key = Object.entries(input.keyTypes).find(([name]) => name.toLowerCase() === column.name.toLowerCase())?.[1]
-    if (key) return keyPlan(column, key, fromText)
+    const key = keyTypeOf(input, column.name)
+    if (key) return keyPlan(column, key, fromText ? keysAs : column.type)
     return { name: column.name, readAs: column.type, tryCast: null, wanted: column.type, type: column.type }
   })
 }
 
-function keyPlan(column: TableColumn, key: KeyType, fromText: boolean): ColumnPlan {
-  const readAs = fromText ? 'VARCHAR' : column.type
-  const text = `CAST(${quoteName(column.name)} AS VARCHAR)`
+function keyPlan(column: FoundColumn, key: KeyType, readAs: string): ColumnPlan {
+  const name = quoteName(column.name)
   const type = keySqlType(key)
+  const isFloat = readAs === 'JSON' ? column.type === 'DOUBLE' : column.isFloatKey === true || /^(FLOAT|DOUBLE)$/.test(readAs)
+  const text = keyText(name, readAs, column.isFloatKey === true)
   const casts: Readonly<Record<KeyType, string>> = {
     string: text,
     // A plain cast would round 1.5 to 2.
     int: `CASE WHEN regexp_full_match(trim(${text}), '[+-]?[0-9]+') THEN TRY_CAST(${text} AS BIGINT) END`,
     uuid: `TRY_CAST(${text} AS UUID)`,
   }
-  const wanted = { string: 'a string', int: 'a 64-bit int', uuid: 'a uuid' }[key]
-  return { name: column.name, readAs, tryCast: readAs === type ? null : casts[key], wanted: `${wanted} (a key column)`, type }
+  const wanted = {
+    string: isFloat || readAs.startsWith('DECIMAL') ? 'a whole number, which ids of numbers must be' : 'a string',
+    int: 'a 64-bit int',
+    uuid: 'a uuid',
+  }[key]
+  const plan = {
+    name: column.name,
+    readAs,
+    tryCast: readAs === type && !isFloat ? null : casts[key],
+    wanted: `${wanted} (a key column)`,
+    type,
+  }
+  if (readAs === 'JSON') return { ...plan, isNull: `json_type(${name}) = 'NULL'`, ...(isFloat ? floatKey(column.name) : {}) }
+  return isFloat ? { ...plan, ...floatKey(column.name) } : plan
+}
+
+/** Whole numbers become floats where one is missing, so a row without an id is not told from one whose id was lost. */
+function floatKey(name: string) {
+  return {
+    required: true,
+    hint: `Leave the row out, or write the ids as whole numbers or texts: in pandas, df["${name}"] = df["${name}"].astype("Int64").`,
+    note: `Column "${name}" is a key, and the file has its values as floats: 1.0 is read as the id 1.`,
+  }
+}
+
+/**
+ * SQL of a key's text. Floats that are whole are whole ids, as far as each is another number; all other floats are NULL: of 1.5 nobody could
+ * say whether it is written so elsewhere, and NaN is no id.
+ * @param isFloatText The text of a whole float: `1.0`.
+ */
+export function keyText(name: string, type: string, isFloatText = false): string {
+  const text = `CAST(${name} AS VARCHAR)`
+  if (type === 'JSON') {
+    const float = `TRY_CAST(${text} AS DOUBLE)`
+    return `CASE json_type(${name}) WHEN 'VARCHAR' THEN json_extract_string(${name}, '$') WHEN 'NULL' THEN NULL
+      WHEN 'DOUBLE' THEN CASE WHEN regexp_full_match(${text}, '-?[0-9]+') THEN ${text} ELSE ${wholeText(float, MAX_SAFE)} END ELSE ${text} END`
+  }
+  if (isFloatText) return `regexp_replace(trim(${text}), '\\.0+$', '')`
+  if (/^DECIMAL/.test(type)) return `CASE WHEN ${name} = floor(${name}) THEN CAST(CAST(${name} AS HUGEINT) AS VARCHAR) END`
+  if (type === 'FLOAT') return wholeText(name, MAX_SAFE_SINGLE)
+  return type === 'DOUBLE' ? wholeText(name, MAX_SAFE) : text
+}
+
+const MAX_SAFE = 2 ** 53 - 1
+const MAX_SAFE_SINGLE = 2 ** 24 - 1
+
+function wholeText(float: string, limit: number): string {
+  return `CASE WHEN abs(${float}) <= ${limit} AND ${float} = floor(${float}) THEN CAST(CAST(${float} AS BIGINT) AS VARCHAR) END`
 }
 
 /** A text that names its own zone: something after the seconds or minutes. */
@@ -133,6 +201,7 @@ export function selectExpression(plan: ColumnPlan, index: number): string {
 /** The file has a value here, so it must convert. */
 export function isGiven(plan: ColumnPlan): string {
   const name = quoteName(plan.name)
+  if (plan.required) return 'true'
   return plan.isNull ? `${name} IS NOT NULL AND NOT (${plan.isNull})` : `${name} IS NOT NULL`
 }
 

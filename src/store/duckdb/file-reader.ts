@@ -1,8 +1,21 @@
 import { extname } from 'node:path'
 import type { TableColumn } from '../source-store.ts'
-import { BAD_VALUE, type ColumnPlan, checkColumns, isGiven, planColumns, type SourceColumns, selectExpression } from './column-plan.ts'
+import {
+  BAD_VALUE,
+  type ColumnPlan,
+  checkColumns,
+  isGiven,
+  keyTypeOf,
+  planColumns,
+  type SourceColumns,
+  selectExpression,
+  timeColumns,
+} from './column-plan.ts'
 import { type CsvHeader, lineOfRecord, readCsvHeader } from './csv-header.ts'
 import { ownDeadline } from './database.ts'
+import { exactTypes, type Inexact, type NumberTexts, wholeFloats } from './exact-numbers.ts'
+import { checkJsonNames, doubledField } from './json-names.ts'
+import { checkParquet, reading } from './parquet-schema.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -22,7 +35,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
 /** Files up to this size are looked at whole to find their columns' types; of longer ones the first rows. */
 const SNIFF_ALL_BYTES = 64 * 1024 * 1024
 const SNIFF_ROWS = 200_000
-const LOAD_TIMEOUT_MS = 30 * 60_000
+const LOAD = ownDeadline(30 * 60_000)
+const JSON_OPTIONS = 'maximum_object_size = 67108864'
 
 /** A user's file as the engine may read it. */
 export interface SourceFile extends SourceColumns {
@@ -72,19 +86,66 @@ export async function readingProblem(session: Session, input: SourceFile, plan: 
 }
 
 async function openFile(session: Session, input: SourceFile, format: Format): Promise<FilePlan> {
-  const path = quoteText(input.readFrom)
   if (format === 'csv') return openCsv(session, input)
-  const reader = format === 'parquet' ? `read_parquet(${path})` : `read_json(${path}, maximum_object_size = 67108864)`
-  const found = await describe(session, reader, input)
-  checkColumns(
-    input.source,
-    found.map((column) => column.name),
-    input.file,
+  if (format === 'json') return openJson(session, input)
+  const from = `read_parquet(${quoteText(input.readFrom)})`
+  const found = await explained(input, async () => {
+    await checkParquet(reading(session, LOAD), input.readFrom, input.file)
+    return describe(session, from)
+  })
+  checkNames(input, found)
+  return { format, plans: planColumns(input, found, false), from }
+}
+
+async function openJson(session: Session, input: SourceFile): Promise<FilePlan> {
+  const path = quoteText(input.readFrom)
+  const json = { session, file: input.file, objects: `read_json_objects(${path}, ${JSON_OPTIONS})`, options: LOAD }
+  // All rows are looked at: a number in a later one may be none of the earlier ones' type, and the engine would round it.
+  const found = await explained(input, () =>
+    describe(session, `read_json(${path}, ${JSON_OPTIONS}, sample_size = -1)`).catch(async (error: unknown) => {
+      throw (await doubledField(json, error)) ?? error
+    }),
   )
-  const plans = planColumns(input, found, format === 'json')
-  if (format === 'parquet') return { format, plans, from: reader }
-  const types = plans.map((plan) => `${quoteText(plan.name)}: ${quoteText(plan.readAs)}`)
-  return { format, plans, from: `read_json(${path}, maximum_object_size = 67108864, columns = {${types.join(', ')}})` }
+  const names = found.map(({ name }) => name)
+  await checkJsonNames(json, names)
+  checkNames(input, found)
+  const from = (columns: readonly { readonly name: string; readonly readAs: string }[]) =>
+    `read_json(${path}, ${JSON_OPTIONS}, columns = {${columns.map(({ name, readAs }) => `${quoteText(name)}: ${quoteText(readAs)}`).join(', ')}})`
+  const texts = { session, from: from(names.map((name) => ({ name, readAs: 'JSON' }))), options: LOAD }
+  const plans = planColumns(input, await exactColumns(input, 'json', texts, found), true, 'JSON')
+  return { format: 'json', plans, from: from(plans) }
+}
+
+function checkNames(input: SourceFile, found: readonly TableColumn[]): void {
+  const names = found.map((column) => column.name)
+  checkColumns(input.source, names, input.file)
+}
+
+/** The columns with the types that hold their numbers exactly. Those that the definition decides on stay as they are. */
+async function exactColumns(input: SourceFile, format: Format, texts: NumberTexts, found: readonly TableColumn[]): Promise<TableColumn[]> {
+  const own = new Set(timeColumns(input.source).map(({ name }) => name))
+  const isOpen = ({ name }: TableColumn) =>
+    !own.has(name) && input.source.columns?.[name] === undefined && keyTypeOf(input, name) === undefined
+  const exact = await explained(input, () => exactTypes(texts, found.filter(isOpen)))
+  if (exact instanceof Map) return found.map(({ name, type }) => ({ name, type: exact.get(name) ?? type }))
+  const { column, row, text, why } = exact as Inexact
+  const [name] = found.map((one) => one.name).filter((one) => column.startsWith(one))
+  throw new SourceProblem(
+    `${input.file}, ${await placeOf(input, format, row)}: column "${column}": ${text.slice(0, 60)} ${why}.`,
+    `Say what the column is: columns: { ${name ?? column}: "${column === name ? 'VARCHAR' : 'JSON'}" } keeps every digit, "DOUBLE" rounds.`,
+  )
+}
+
+async function placeOf(input: SourceFile, format: Format, row: number): Promise<string> {
+  return format === 'csv' ? `line ${await lineOfRecord(input.readFrom, row)}` : `row ${row}`
+}
+
+async function explained<T>(input: SourceFile, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw error instanceof SourceProblem ? error : readProblem(error, input.file, input.readFrom)
+  }
 }
 
 async function openCsv(session: Session, input: SourceFile): Promise<FilePlan> {
@@ -94,10 +155,29 @@ async function openCsv(session: Session, input: SourceFile): Promise<FilePlan> {
   if (repeated !== undefined) throw new SourceProblem(`${input.file}, line 1: two columns are called "${repeated}".`, 'Rename one of them.')
   checkColumns(input.source, header.columns, input.file)
   const sniffed = await sniff(session, input, header)
-  const plans = planColumns(input, sniffed.columns, true)
-  const types = plans.map((plan) => `${quoteText(plan.name)}: ${quoteText(plan.readAs)}`)
-  const from = `read_csv(${quoteText(input.readFrom)}, auto_detect = false, header = true, ${dialect(header)}, columns = {${types.join(', ')}}${sniffed.formats})`
-  return { format: 'csv', plans, from }
+  const from = (columns: readonly { readonly name: string; readonly readAs: string }[], formats: string) =>
+    `read_csv(${quoteText(input.readFrom)}, auto_detect = false, header = true, ${dialect(header)}, columns = {${columns.map(({ name, readAs }) => `${quoteText(name)}: ${quoteText(readAs)}`).join(', ')}}${formats})`
+  const texts = {
+    session,
+    from: from(
+      header.columns.map((name) => ({ name, readAs: 'VARCHAR' })),
+      '',
+    ),
+    options: LOAD,
+  }
+  const found = await exactColumns(input, 'csv', texts, sniffed.columns)
+  const floatKeys = await explained(input, () =>
+    wholeFloats(
+      texts,
+      header.columns.filter((name) => keyTypeOf(input, name) !== undefined),
+    ),
+  )
+  const plans = planColumns(
+    input,
+    found.map((column) => ({ ...column, isFloatKey: floatKeys.has(column.name) })),
+    true,
+  )
+  return { format: 'csv', plans, from: from(plans, sniffed.formats) }
 }
 
 function dialect(header: CsvHeader): string {
@@ -110,7 +190,7 @@ async function sniff(session: Session, input: SourceFile, header: CsvHeader): Pr
   const text = `SELECT list_transform(Columns, c -> c.type), DateFormat, TimestampFormat
     FROM sniff_csv(${quoteText(input.readFrom)}, header = true, ${dialect(header)}, sample_size = ${sample})`
   try {
-    const [row] = (await session.read(text, [], ownDeadline(LOAD_TIMEOUT_MS))).rows
+    const [row] = (await session.read(text, [], LOAD)).rows
     const types = Array.isArray(row?.[0]) ? row[0].map(String) : []
     // The usual form needs no format, and with one the engine takes "infinity" for the year 1900.
     const formats = [
@@ -134,33 +214,28 @@ function plainType(type: string, { source }: SourceFile, name: string, hasFormat
   return isTime && !hasFormats ? 'VARCHAR' : type
 }
 
-async function describe(session: Session, reader: string, input: SourceFile): Promise<TableColumn[]> {
-  try {
-    const { rows } = await session.read(
-      `SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${reader})`,
-      [],
-      ownDeadline(LOAD_TIMEOUT_MS),
-    )
-    return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
-  } catch (error) {
-    throw readProblem(error, input.file, input.readFrom)
-  }
+async function describe(session: Session, reader: string): Promise<TableColumn[]> {
+  const { rows } = await session.read(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${reader})`, [], LOAD)
+  return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
 }
 
 /** Finds the first row whose value does not convert; only on the way to an error, so a second reading does not matter. */
 async function badValue(session: Session, input: SourceFile, shape: FilePlan, plan: ColumnPlan): Promise<SourceProblem> {
   const name = quoteName(plan.name)
+  const text = plan.readAs === 'JSON' ? `json_extract_string(${name}, '$')` : `CAST(${name} AS VARCHAR)`
   const { rows } = await session.read(
-    `SELECT row, CAST(${name} AS VARCHAR) FROM (SELECT row_number() OVER () AS row, ${name} FROM ${shape.from})
+    `SELECT row, ${text} FROM (SELECT row_number() OVER () AS row, ${name} FROM ${shape.from})
      WHERE ${isGiven(plan)} AND ${plan.tryCast ?? name} IS NULL ORDER BY row LIMIT 1`,
     [],
-    ownDeadline(LOAD_TIMEOUT_MS),
+    LOAD,
   )
-  const [row, text] = rows[0] ?? []
-  const place = shape.format === 'csv' ? `line ${await lineOfRecord(input.readFrom, Number(row))}` : `row ${row}`
+  const [row, shown = null] = rows[0] ?? []
+  const place = await placeOf(input, shape.format, Number(row))
+  const what = shown === null ? 'is empty' : `${JSON.stringify(shown)} is not ${plan.wanted}`
   return new SourceProblem(
-    `${input.file}, ${place}: column "${plan.name}": ${JSON.stringify(text)} is not ${plan.wanted}.`,
-    plan.type === 'TIMESTAMPTZ' ? 'Write times as 2026-01-02T03:04:05Z.' : "Mend the row, or give the entity's key another type.",
+    `${input.file}, ${place}: column "${plan.name}"${shown === null ? ' ' : ': '}${what}.`,
+    plan.hint ??
+      (plan.type === 'TIMESTAMPTZ' ? 'Write times as 2026-01-02T03:04:05Z.' : "Mend the row, or give the entity's key another type."),
   )
 }
 

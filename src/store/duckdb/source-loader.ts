@@ -2,7 +2,7 @@ import { constants, createReadStream } from 'node:fs'
 import { copyFile, link, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { suggest } from '../../errors.ts'
-import type { SourceStore, TableColumn } from '../source-store.ts'
+import type { LoadFinding, SourceStore, TableColumn } from '../source-store.ts'
 import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
@@ -20,10 +20,12 @@ const LOAD = ownDeadline(30 * 60_000)
 
 /** Sources one after another: each load already uses every core. */
 export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceStore['load']> {
-  const problems: { source: string; message: string; hint: string }[] = []
+  const problems: LoadFinding[] = []
   for (const input of inputs) {
     try {
-      await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+      const notes = await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+      const hint = 'Write ids as whole numbers or as texts, and there is nothing to be told.'
+      for (const message of notes) problems.push({ source: input.source.name, message, hint, isNote: true })
     } catch (error) {
       const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
       problems.push({ source: input.source.name, message: error instanceof SourceProblem ? error.message : engineMessage(error), hint })
@@ -32,17 +34,23 @@ export async function loadSources(database: Database, inputs: readonly SourceCol
   return problems
 }
 
-async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<void> {
+/** @returns what is to be known of how its file was read. */
+async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<readonly string[]> {
   const { source } = input
   if (source.file !== null) return loadFile(session, loadDir, input, source.file)
   const existing = await sourceColumns(session, source.name)
-  if (existing.length > 0) return checkTable(input, existing)
-  if (source.columns) return createTable(session, input, source.columns)
+  if (existing.length > 0) checkTable(input, existing)
+  else if (source.columns) await createTable(session, input, source.columns)
+  else throw await unknownTable(session, source.name)
+  return []
+}
+
+async function unknownTable(session: Session, name: string): Promise<SourceProblem> {
   const { rows } = await session.read(LIST_TABLES, [], LOAD)
-  const known = rows.map(([, name]) => String(name))
-  throw new SourceProblem(
-    `There is no table "${source.name}".`,
-    `Give the source a file (file: "./data/${source.name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+  const known = rows.map(([, other]) => String(other))
+  return new SourceProblem(
+    `There is no table "${name}".`,
+    `Give the source a file (file: "./data/${name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(name, known) : ''}`.trim(),
   )
 }
 
@@ -81,7 +89,7 @@ async function createTable(
   }
 }
 
-async function loadFile(session: Session, loadDir: string, input: SourceColumns, file: string): Promise<void> {
+async function loadFile(session: Session, loadDir: string, input: SourceColumns, file: string): Promise<readonly string[]> {
   const { source } = input
   const facts = await fileFacts(file)
   const settings = settingsHash(input)
@@ -89,13 +97,16 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
   const [path, size, modified, contentHash, settingsBefore] = rows[0] ?? []
   let hash: string | undefined
   const loaded = path === file && settingsBefore === settings && (await sourceColumns(session, source.name)).length > 0
-  if (loaded && size === facts.size && modified === facts.modified) return
+  if (loaded && size === facts.size && modified === facts.modified) return []
   if (loaded && size === facts.size) hash = await hashFile(file)
   const remember = async (content: string) => {
     await session.read(FORGET_FILE, [source.name], LOAD)
     await session.read(REMEMBER_FILE, [source.name, file, facts.size, facts.modified, content, settings], LOAD)
   }
-  if (hash !== undefined && hash === contentHash) return inTransaction(session, () => remember(hash ?? ''))
+  if (hash !== undefined && hash === contentHash) {
+    await inTransaction(session, () => remember(hash ?? ''))
+    return []
+  }
 
   const content = hash === undefined ? hashFile(file) : Promise.resolve(hash)
   // It is awaited only where the file could be read.
@@ -120,6 +131,7 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
     }).catch(async (error: unknown) => {
       throw failure === undefined ? error : await readingProblem(session, readable, plan, failure.error)
     })
+    return plan.plans.flatMap(({ note }) => note ?? [])
   } finally {
     await rm(readFrom, { force: true })
   }
@@ -207,5 +219,5 @@ export async function hashFile(file: string): Promise<string> {
 /** Everything that decides what the table holds, besides the file itself. */
 export function settingsHash({ source, keyTypes }: SourceColumns): string {
   const { timestamp, available, until, timezone, columns } = source
-  return Bun.hash(JSON.stringify([1, timestamp, available, until, timezone, columns, keyTypes])).toString(16)
+  return Bun.hash(JSON.stringify([2, timestamp, available, until, timezone, columns, keyTypes])).toString(16)
 }

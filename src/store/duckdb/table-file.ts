@@ -2,10 +2,16 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { keyText } from './column-plan.ts'
 import { readCsvHeader } from './csv-header.ts'
+import { ownDeadline } from './database.ts'
+import { wholeFloats } from './exact-numbers.ts'
+import { checkParquet, reading } from './parquet-schema.ts'
+import { repeatedName } from './repeated-name.ts'
+import { createSession } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
-import { appendRows, typeName } from './values.ts'
+import { appendRows, exactNumber, typeName } from './values.ts'
 
 export interface TableFile {
   readonly path: string
@@ -13,10 +19,13 @@ export interface TableFile {
   readonly name: string
   /** Texts of CSV stay texts; Parquet has values of its own types. */
   readonly format: 'csv' | 'parquet'
+  /** Columns that hold keys. */
+  readonly keys: readonly string[]
   /** Zone of times without one in this column; null: they are refused. */
   readonly time: { readonly column: string; readonly zone: string } | null
 }
 
+const LOOK = ownDeadline(30 * 60_000)
 /** A text that ends with a zone. */
 const ZONED = String.raw`([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)\s*$`
 
@@ -31,10 +40,17 @@ export async function* readTableFile(file: TableFile): AsyncGenerator<Record<str
     await connection.run(
       `SET TimeZone = 'UTC'; SET errors_as_json = true; SET allowed_paths = [${quoteText(file.path)}]; SET enable_external_access = false; SET lock_configuration = true`,
     )
+    const session = createSession(connection)
+    if (file.format === 'parquet') await checkParquet(reading(session, LOOK), file.path, file.name)
     const from = file.format === 'csv' ? await csvReader(file) : `read_parquet(${quoteText(file.path)})`
     const described = await connection.runAndReadAll(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${from})`)
     const types = described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
-    const result = await connection.stream(`SELECT ${types.map((column) => selected(column, file)).join(', ')} FROM ${from}`)
+    const keys = file.format === 'csv' ? file.keys.filter((key) => types.some(({ name }) => name === key)) : []
+    const floats = await wholeFloats({ session, from, options: LOOK }, keys)
+    const texts = types.map((column) =>
+      floats.has(column.name) ? keyText(quoteName(column.name), 'VARCHAR', true) : selected(column, file),
+    )
+    const result = await connection.stream(`SELECT ${texts.join(', ')} FROM ${from}`)
     const sqlTypes = types.map((_, i) => typeName(result.columnType(i)))
     for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
       const rows: SqlValue[][] = []
@@ -54,6 +70,8 @@ export async function* readTableFile(file: TableFile): AsyncGenerator<Record<str
 async function csvReader({ path, name }: TableFile): Promise<string> {
   const header = await readCsvHeader(path)
   if (!header) throw new SourceProblem(`${name} is empty.`, 'The first line must name the columns.')
+  const repeated = repeatedName(header.columns)
+  if (repeated !== undefined) throw new SourceProblem(`${name}, line 1: two columns are called ${repeated}.`, 'Rename one of them.')
   const columns = header.columns.map((column) => `${quoteText(column)}: 'VARCHAR'`)
   return `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', strict_mode = true, null_padding = false, columns = {${columns.join(', ')}})`
 }
@@ -84,11 +102,4 @@ function plain(value: SqlValue, type: string): unknown {
   if (value instanceof SqlOther) return value.text
   if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plain(field, '')]))
   return Array.isArray(value) ? value.map((item: SqlValue) => plain(item, '')) : value
-}
-
-/** A decimal is a whole number where it is one. */
-function exactNumber(text: string): number | bigint {
-  const whole = /^(-?\d+)(?:\.0*)?$/.exec(text)?.[1]
-  if (whole === undefined) return Number(text)
-  return Number.isSafeInteger(Number(whole)) ? Number(whole) : BigInt(whole)
 }

@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import { FabraError } from '../../errors.ts'
-import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
+import { type RunOptions, SqlError, type SqlValue, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
 import { readCsvHeader } from './csv-header.ts'
+import { numberTests } from './exact-numbers.ts'
+import { checkJsonNames } from './json-names.ts'
+import { checkParquet, reading } from './parquet-schema.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -10,6 +13,8 @@ import type { LabelsQuery } from './training-places.ts'
 
 /** Whatever the labels were, they are now this view of the desk's engine: all columns, and `__fabra_ord`, the row's number from 0. */
 const LABELS_VIEW = 'labels'
+/** The longest whole numbers that Parquet holds. */
+const EXACT_WHOLE = 'DECIMAL(38,0)'
 /** A line of JSON may be this long. */
 const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
@@ -68,6 +73,7 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
   const { session, folder } = place
   try {
     if (labels.format === 'parquet') {
+      await checkParquet(reading(session, options), labels.path, 'the labels')
       const found = await describe(session, `SELECT * FROM read_parquet(${quoteText(labels.path)})`, options)
       refuseNames(found.map((column) => column.name))
       return labels.path
@@ -87,10 +93,20 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
 
 /** Texts become numbers only where writing the number gives the same number again; all other texts stay as they are. */
 const CSV_TYPES = [
-  { type: 'BIGINT', pattern: '-?(0|[1-9][0-9]{0,17})' },
-  { type: 'DOUBLE', pattern: '-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?' },
-  { type: 'BOOLEAN', pattern: 'true|false' },
+  { type: 'BIGINT', test: (text: string) => `${isWhole(text)} AND TRY_CAST(${text} AS BIGINT) IS NOT NULL` },
+  // Parquet has no whole numbers of more than 64 bits, but decimals.
+  { type: EXACT_WHOLE, test: (text: string) => `${isWhole(text)} AND TRY_CAST(${text} AS ${EXACT_WHOLE}) IS NOT NULL` },
+  {
+    type: 'DOUBLE',
+    test: (text: string) =>
+      `regexp_full_match(${text}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?') AND NOT (${numberTests(text).inexact})`,
+  },
+  { type: 'BOOLEAN', test: (text: string) => `regexp_full_match(${text}, 'true|false')` },
 ] as const
+
+function isWhole(text: string): string {
+  return `regexp_full_match(${text}, '-?(0|[1-9][0-9]{0,37})')`
+}
 
 async function csvSelect(path: string, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
   const header = await readCsvHeader(path)
@@ -103,7 +119,7 @@ async function csvSelect(path: string, { session, asText }: LabelPlace, options:
   if (asText) return `SELECT * FROM ${from}`
   const checks = header.columns.flatMap((name) => [
     `COUNT(${quoteName(name)})`,
-    ...CSV_TYPES.map(({ pattern }) => `COUNT(*) FILTER (regexp_full_match(${quoteName(name)}, ${quoteText(pattern)}))`),
+    ...CSV_TYPES.map(({ test }) => `COUNT(*) FILTER (${test(quoteName(name))})`),
   ])
   const counts = ((await session.read(`SELECT ${checks.join(', ')} FROM ${from}`, [], options)).rows[0] ?? []).map(Number)
   const width = CSV_TYPES.length + 1
@@ -117,35 +133,72 @@ async function csvSelect(path: string, { session, asText }: LabelPlace, options:
 
 /** Every column is read as JSON first, so that no text is taken for a time and no number is rounded. */
 async function jsonSelect(path: string, session: Session, options: RunOptions): Promise<string> {
-  const plain = `${quoteText(path)}, format = 'newline_delimited', maximum_object_size = ${MAX_OBJECT_BYTES}, records = true`
-  const found = await describe(session, `SELECT * FROM read_json(${plain}, maximum_depth = 1, sample_size = -1)`, options)
+  const plain = `${quoteText(path)}, format = 'newline_delimited', maximum_object_size = ${MAX_OBJECT_BYTES}`
+  const found = await describe(session, `SELECT * FROM read_json(${plain}, records = true, maximum_depth = 1, sample_size = -1)`, options)
   if (found.length === 0 || (found.length === 1 && found[0]?.name === 'json')) {
     throw new FabraError('invalid_labels', 'The labels hold no rows with columns.', {
       hint: 'Each row is a JSON object: {"user_id": "u1", …}.',
     })
   }
-  refuseNames(found.map((column) => column.name))
-  const from = `read_json(${plain}, columns = {${found.map(({ name }) => `${quoteText(name)}: 'JSON'`).join(', ')}})`
-  const kinds = found.map(({ name }) => `list_sort(list_distinct(list(json_type(${quoteName(name)})) FILTER (${isValue(name)})))`)
-  const [row = []] = (await session.read(`SELECT ${kinds.join(', ')} FROM ${from}`, [], options)).rows
-  const columns = found.map(({ name }, i) => {
+  const names = found.map((column) => column.name)
+  refuseNames(names)
+  await checkJsonNames({ session, file: 'the labels', objects: `read_json_objects(${plain})`, options }, names)
+  const from = `read_json(${plain}, records = true, columns = {${names.map((name) => `${quoteText(name)}: 'JSON'`).join(', ')}})`
+  const facts = names.map((name) => `list_sort(list_distinct(list(json_type(${quoteName(name)})) FILTER (${isValue(name)})))`)
+  const tests = names.flatMap((name) => {
+    const text = `CAST(${quoteName(name)} AS VARCHAR)`
+    const { whole, inexact, overflow } = numberTests(text)
+    const beyond = (type: string) => `count_if(${whole} AND TRY_CAST(${text} AS ${type}) IS NULL)`
+    return [
+      `count_if(${isValue(name)} AND NOT (${whole}))`,
+      beyond('BIGINT'),
+      beyond(EXACT_WHOLE),
+      `count_if(${inexact})`,
+      `min(row) FILTER (${overflow})`,
+    ]
+  })
+  const [row = []] = (
+    await session.read(
+      `SELECT ${[...facts, ...tests].join(', ')} FROM (SELECT row_number() OVER () - 1 AS row, * FROM ${from})`,
+      [],
+      options,
+    )
+  ).rows
+  const columns = names.map((name, i) => {
     const listed = row[i]
-    return `${jsonColumn(name, Array.isArray(listed) ? listed.map(String) : [])} AS ${quoteName(name)}`
+    const [fractions, beyond64, beyondAll, inexact, overflow] = row.slice(names.length + 5 * i)
+    if (typeof overflow === 'number') throw tooLarge(name, overflow)
+    const kinds = Array.isArray(listed) ? listed.map(String) : []
+    return `${jsonColumn(name, kinds, { fractions, beyond64, beyondAll, inexact })} AS ${quoteName(name)}`
   })
   return `SELECT ${columns.join(', ')} FROM ${from}`
+}
+
+function tooLarge(name: string, row: number): FabraError {
+  return new FabraError('invalid_labels', `Row ${row} of the labels (counting from 0): "${name}" is larger than any number can be.`, {
+    hint: 'Write it as a text, or null.',
+  })
 }
 
 function isValue(name: string): string {
   return `${quoteName(name)} IS NOT NULL AND json_type(${quoteName(name)}) <> 'NULL'`
 }
 
-function jsonColumn(name: string, kinds: readonly string[]): string {
+/** How many of a column's numbers are fractions, beyond 64 bits, beyond every type of whole numbers, and whole but others as floats. */
+type NumberCounts = Readonly<Record<'fractions' | 'beyond64' | 'beyondAll' | 'inexact', SqlValue | undefined>>
+
+function jsonColumn(name: string, kinds: readonly string[], numbers: NumberCounts): string {
   const column = quoteName(name)
+  const value = `CASE WHEN ${isValue(name)} THEN ${column} END`
   const text = `json_extract_string(${column}, '$')`
   const all = (...allowed: readonly string[]) => kinds.length > 0 && kinds.every((kind) => allowed.includes(kind))
-  if (all('BIGINT', 'UBIGINT')) return `CAST(${text} AS BIGINT)`
-  if (all('BIGINT', 'UBIGINT', 'DOUBLE')) return `CAST(${text} AS DOUBLE)`
+  if (all('BIGINT', 'UBIGINT', 'DOUBLE')) {
+    const { fractions, beyond64, beyondAll, inexact } = numbers
+    if (fractions === 0 && beyondAll === 0) return `CAST(CAST(${value} AS VARCHAR) AS ${beyond64 === 0 ? 'BIGINT' : EXACT_WHOLE})`
+    // What no type holds stays as it is written.
+    return inexact === 0 ? `CAST(${text} AS DOUBLE)` : value
+  }
   if (all('BOOLEAN')) return `CAST(${text} AS BOOLEAN)`
   if (all('VARCHAR')) return text
-  return `CASE WHEN ${isValue(name)} THEN ${column} END`
+  return value
 }

@@ -4,7 +4,7 @@ import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
 import type { AsOfQuestion, TrainingDesk, TypedColumn } from '../training-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { CATALOG, DROP_ROW_TABLE, quoteText } from './sql.ts'
+import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './training-history.ts'
 import type { Keeper, KeptStep, Step } from './training-keeper.ts'
 import type { HeldValues } from './training-output.ts'
@@ -58,9 +58,10 @@ export function localSources(database: Database): SourcesPlace {
       const file = join(folder, 'queried.parquet')
       await database.readers.use(options, async (session, left) => {
         // Proves that it is one SELECT, so that nothing else can hide in the statement around it.
-        check(await session.describe(sql))
+        const columns = await session.describe(sql)
+        check(columns)
         await session.execute(
-          `COPY (SELECT * FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
+          `COPY (SELECT ${parquetColumns(columns)} FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
           left,
         )
       })
@@ -99,6 +100,15 @@ export function localSources(database: Database): SourcesPlace {
     },
     deterministically: (work) => database.onOneThread(work),
   }
+}
+
+/** The engine writes whole numbers beyond 64 bits into Parquet as floats, as decimals it writes them with all their digits. */
+function parquetColumns(columns: readonly TableColumn[]): string {
+  const casts = columns.flatMap(({ name, type }) => {
+    const exact = type.replace(/"(?:[^"]|"")*"|\bU?HUGEINT\b/g, (found) => (found.startsWith('"') ? found : 'DECIMAL(38,0)'))
+    return exact === type ? [] : [`CAST(${quoteName(name)} AS ${exact}) AS ${quoteName(name)}`]
+  })
+  return casts.length === 0 ? '*' : `* REPLACE (${casts.join(', ')})`
 }
 
 function copyTo(file: string, select: string): string {

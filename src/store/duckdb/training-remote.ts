@@ -117,7 +117,9 @@ async function decimalType(session: Session, column: string, options: RunOptions
     options,
   )
   const [areNumbers, whole, fraction] = [rows[0]?.[0], Number(rows[0]?.[1]), Number(rows[0]?.[2])]
-  return areNumbers === true && whole + fraction <= MAX_DIGITS ? `DECIMAL(${whole + fraction}, ${fraction})` : 'DOUBLE'
+  if (areNumbers === true && whole + fraction <= MAX_DIGITS) return `DECIMAL(${whole + fraction}, ${fraction})`
+  // Fractions are rounded, as floats do; of two whole numbers must not become one.
+  return areNumbers === true && fraction === 0 ? 'VARCHAR' : 'DOUBLE'
 }
 
 const RECORDED_COLUMNS = ['entity_key', 'value', 'event_us', 'available_us', 'created_us', 'seq', 'origin', 'f']

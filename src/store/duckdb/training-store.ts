@@ -120,6 +120,7 @@ class Desk implements TrainingDesk {
   private readonly held: HeldValues[] = []
   private keeper: Keeper = KEEP_NOTHING
   private labels: readonly TableColumn[] = []
+  private areCsv = false
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
 
@@ -137,13 +138,15 @@ class Desk implements TrainingDesk {
     const { session } = this.engine
     const query = (asked: LabelsQuery, left: RunOptions) => this.places.sources.query(asked, this.state, left)
     const place = { session, folder: this.folder, asText, query }
+    this.areCsv = 'format' in labels && labels.format === 'csv'
     this.labels = await readLabels(labels, place, options)
     return this.labels
   }
 
   async prepareRows(needs: RowNeeds, options: RunOptions): Promise<number> {
     this.needs = needs
-    this.rowCount = await writeRows(this.engine.session, join(this.folder, 'rows.parquet'), needs, this.labels, options)
+    const wanted = { ...needs, isCsv: this.areCsv }
+    this.rowCount = await writeRows(this.engine.session, join(this.folder, 'rows.parquet'), wanted, this.labels, options)
     return this.rowCount
   }
 

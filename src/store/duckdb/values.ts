@@ -164,3 +164,10 @@ function decimalParameter(value: SqlDecimal): { value: DuckDBValue; type: DuckDB
   const unscaled = BigInt(`${match[1] === '-' ? '-' : ''}${digits}`)
   return { value: new DuckDBDecimalValue(unscaled, Math.max(1, digits.length), match[3]?.length ?? 0), type: undefined }
 }
+
+/** A decimal is a whole number where it is one. */
+export function exactNumber(text: string): number | bigint {
+  const whole = /^(-?\d+)(?:\.0*)?$/.exec(text)?.[1]
+  if (whole === undefined) return Number(text)
+  return Number.isSafeInteger(Number(whole)) ? Number(whole) : BigInt(whole)
+}
