@@ -3,7 +3,7 @@ import packageJson from '../package.json'
 import type { Clock, Micros } from './clock.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
-import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
+import type { Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
@@ -12,6 +12,7 @@ import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
 import { projectMetrics } from './project-metrics.ts'
+import { loadSources } from './project-sources.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
@@ -29,7 +30,7 @@ import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
-import { type LoadFinding, type SourceStore, SqlError } from './store/source-store.ts'
+import { type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, type Version } from './version.ts'
@@ -357,19 +358,6 @@ async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: Source
   return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
 
-async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<{ problems: Problem[]; notes: Problem[] }> {
-  const keyTypes = keyColumnTypes(registry)
-  const findings = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
-  const asProblem = ({ source, message, hint }: LoadFinding): Problem => {
-    const place = registry.sources.get(source)?.place ?? null
-    return { place, subject: `source "${source}"`, message, hint }
-  }
-  return {
-    problems: findings.filter(({ isNote }) => !isNote).map(asProblem),
-    notes: findings.filter(({ isNote }) => isNote).map(asProblem),
-  }
-}
-
 function cronProblems(registry: Registry): Problem[] {
   const problems: Problem[] = []
   for (const { name, place, refresh } of registry.features.values()) {
@@ -395,11 +383,4 @@ async function keysProblems(registry: Registry, sourceStore: SourceStore): Promi
     }
   }
   return problems
-}
-
-/** Columns of files that are named as a key column load with the key's type. */
-function keyColumnTypes(registry: Registry): Record<string, KeyType> {
-  const types: Record<string, KeyType> = {}
-  for (const entity of registry.entities.values()) for (const column of entity.key) types[column.name] = column.type
-  return types
 }

@@ -37,7 +37,14 @@ declare global {
   }
 }
 
-/** JSON.stringify that writes bigints as the integers they are. */
+/**
+ * JSON.stringify that writes bigints as the integers they are, and large floats with an exponent: written out they would be read back as whole
+ * numbers that they are not exactly.
+ */
 export function stringifyExact(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? JSON.rawJSON(part.toString()) : part))
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'bigint') return JSON.rawJSON(part.toString())
+    if (typeof part !== 'number' || !Number.isInteger(part) || Number.isSafeInteger(part)) return part
+    return JSON.rawJSON(part.toExponential())
+  })
 }

@@ -2,7 +2,7 @@
  * The engine takes whole numbers beyond 64 bits for floats, and two of them become one. What it took for floats is looked at once more, as the
  * text that the file has: whole numbers stay whole, and what no type of the engine holds is refused with its place.
  */
-import type { RunOptions, TableColumn } from '../source-store.ts'
+import type { RunOptions, SqlValue, TableColumn } from '../source-store.ts'
 import { firstInexact, holdsFloats, parseSqlType, type SqlType } from '../sql-type.ts'
 import type { Session } from './session.ts'
 import { quoteName } from './sql.ts'
@@ -31,12 +31,9 @@ const SUSPICIOUS = '[0-9]{16}|[eE][+]?[0-9]{3}'
  * @returns the types of columns that are better read as others, by name; or the first value that fits none.
  */
 export async function exactTypes(texts: NumberTexts, columns: readonly TableColumn[]): Promise<ReadonlyMap<string, string> | Inexact> {
-  const types = new Map<string, string>()
-  for (const { name } of columns.filter(({ type }) => type === 'DOUBLE')) {
-    const found = await scalarType(texts, name)
-    if (typeof found === 'object') return found
-    if (found !== 'DOUBLE') types.set(name, found)
-  }
+  const floats = columns.filter(({ type }) => type === 'DOUBLE').map(({ name }) => name)
+  const types = await scalarTypes(texts, floats)
+  if ('row' in types) return types
   for (const { name, type } of columns.filter((column) => column.type !== 'DOUBLE')) {
     const parsed = parseSqlType(type)
     const found = holdsFloats(parsed) ? await firstNested(texts, name, parsed) : undefined
@@ -60,35 +57,76 @@ export function numberTests(text: string) {
 }
 
 /** Those of some columns of texts all of whose values are whole numbers written as floats, `1.0`: so pandas writes ids where one is missing. */
-export async function wholeFloats({ session, from, options }: NumberTexts, names: readonly string[]): Promise<ReadonlySet<string>> {
-  if (names.length === 0) return new Set()
-  const counts = names.map((name) => {
-    const text = `CAST(${quoteName(name)} AS VARCHAR)`
-    return `count_if(${text} IS NOT NULL), count_if(regexp_full_match(trim(${text}), '[+-]?[0-9]{1,16}[.]0+'))`
-  })
-  const [row = []] = (await session.read(`SELECT ${counts.join(', ')} FROM ${from}`, [], options)).rows
-  return new Set(names.filter((_, i) => Number(row[2 * i]) > 0 && row[2 * i] === row[2 * i + 1]))
+export async function wholeFloats(texts: NumberTexts, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const facts = await ofEachColumn(texts, names, [`bool_and(regexp_full_match(trim(t), '[+-]?[0-9]{1,16}[.]0+'))`])
+  return new Set(names.filter((_, i) => facts[i]?.[0] === true))
 }
 
-async function scalarType({ session, from, options }: NumberTexts, name: string): Promise<string | Inexact> {
-  const text = `trim(CAST(${quoteName(name)} AS VARCHAR))`
-  const is = numberTests('text')
-  const rows = `(SELECT row_number() OVER () AS row, ${text} AS text FROM ${from})`
-  const isNumber = `regexp_matches(text, '^[+-]?[.0-9]')`
-  const { rows: found } = await session.read(
-    `SELECT count_if(${isNumber} AND NOT ${is.whole}), count_if(${is.tooLong}), min(row) FILTER (${is.tooLong}), min(row) FILTER (${is.inexact}), min(row) FILTER (${is.overflow}) FROM ${rows}`,
+async function scalarTypes(texts: NumberTexts, names: readonly string[]): Promise<Map<string, string> | Inexact> {
+  const is = numberTests('t')
+  const row = (condition: string) => `min(row) FILTER (${condition})`
+  const facts = await ofEachColumn(texts, names, [
+    row(is.overflow),
+    row(is.inexact),
+    `count_if(regexp_matches(t, '^[+-]?[.0-9]') AND NOT ${is.whole})`,
+    row(is.tooLong),
+  ])
+  const types = new Map<string, string>()
+  for (const [i, name] of names.entries()) {
+    const [overflow, inexact, fractions, tooLong] = facts[i] ?? []
+    const wrong = wrongNumber({ overflow, inexact, tooLong, hasFractions: Number(fractions) > 0 })
+    if (wrong) return { column: name, row: wrong.row, text: await textAt(texts, name, wrong.row), why: wrong.why }
+    if (typeof inexact === 'number') types.set(name, 'HUGEINT')
+  }
+  return types
+}
+
+/** Rows are null where there is none. */
+interface NumberFacts {
+  readonly overflow: SqlValue | undefined
+  readonly inexact: SqlValue | undefined
+  readonly tooLong: SqlValue | undefined
+  readonly hasFractions: boolean
+}
+
+function wrongNumber({
+  overflow,
+  inexact,
+  tooLong,
+  hasFractions,
+}: NumberFacts): { readonly row: number; readonly why: string } | undefined {
+  if (typeof overflow === 'number') return { row: overflow, why: 'is larger than any number can be' }
+  if (typeof inexact !== 'number') return undefined
+  if (hasFractions) return { row: inexact, why: 'would be rounded: the column holds fractions too, so its numbers are floats' }
+  return typeof tooLong === 'number' ? { row: tooLong, why: 'is longer than any whole number can be' } : undefined
+}
+
+async function textAt({ session, from, options }: NumberTexts, name: string, row: number): Promise<string> {
+  const text = `SELECT t FROM (SELECT row_number() OVER () AS row, CAST(${quoteName(name)} AS VARCHAR) AS t FROM ${from}) WHERE row = ${row}`
+  return String((await session.read(text, [], options)).rows[0]?.[0])
+}
+
+/**
+ * Aggregates over each column's `t`, its text, and `row`, from 1. The columns of a row become rows on the way: as many aggregates as there are
+ * columns would take the engine's planner a time that grows with their square.
+ * @returns per column, in their order; aggregates over no texts are NULL, or nothing.
+ */
+export async function ofEachColumn(
+  { session, from, options }: NumberTexts,
+  names: readonly string[],
+  aggregates: readonly string[],
+): Promise<readonly (readonly SqlValue[])[]> {
+  if (names.length === 0) return []
+  const texts = names.map((name) => `CAST(${quoteName(name)} AS VARCHAR)`)
+  const { rows } = await session.read(
+    `SELECT i, ${aggregates.join(', ')}
+     FROM (SELECT row, unnest(range(${names.length})) AS i, unnest(texts) AS t FROM (SELECT row_number() OVER () AS row, [${texts.join(', ')}] AS texts FROM ${from}))
+     GROUP BY i`,
     [],
     options,
   )
-  const [fractions = 0, tooLong = 0, longRow = null, inexactRow = null, overflowRow = null] = found[0] ?? []
-  const at = async (row: unknown, why: string): Promise<Inexact> => {
-    const shown = await session.read(`SELECT text FROM ${rows} WHERE row = ${Number(row)}`, [], options)
-    return { column: name, row: Number(row), text: String(shown.rows[0]?.[0]), why }
-  }
-  if (overflowRow !== null) return at(overflowRow, 'is larger than any number can be')
-  if (inexactRow === null) return 'DOUBLE'
-  if (Number(fractions) > 0) return at(inexactRow, 'would be rounded: the column holds fractions too, so its numbers are floats')
-  return Number(tooLong) > 0 ? at(longRow, 'is longer than any whole number can be') : 'HUGEINT'
+  const found = new Map(rows.map(([i, ...values]) => [Number(i), values]))
+  return names.map((_, i) => found.get(i) ?? [])
 }
 
 async function firstNested({ session, from, options }: NumberTexts, name: string, type: SqlType): Promise<Inexact | undefined> {

@@ -3,7 +3,7 @@ import { FabraError } from '../../errors.ts'
 import { type RunOptions, SqlError, type SqlValue, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
 import { readCsvHeader } from './csv-header.ts'
-import { numberTests } from './exact-numbers.ts'
+import { numberTests, ofEachColumn } from './exact-numbers.ts'
 import { checkJsonNames } from './json-names.ts'
 import { checkParquet, reading } from './parquet-schema.ts'
 import type { Session } from './session.ts'
@@ -117,15 +117,13 @@ async function csvSelect(path: string, { session, asText }: LabelPlace, options:
     `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
     `strict_mode = true, null_padding = false, comment = '', allow_quoted_nulls = false, columns = {${types.join(', ')}})`
   if (asText) return `SELECT * FROM ${from}`
-  const checks = header.columns.flatMap((name) => [
-    `COUNT(${quoteName(name)})`,
-    ...CSV_TYPES.map(({ test }) => `COUNT(*) FILTER (${test(quoteName(name))})`),
-  ])
-  const counts = ((await session.read(`SELECT ${checks.join(', ')} FROM ${from}`, [], options)).rows[0] ?? []).map(Number)
-  const width = CSV_TYPES.length + 1
+  const fits = await ofEachColumn(
+    { session, from, options },
+    header.columns,
+    CSV_TYPES.map(({ test }) => `bool_and(${test('t')})`),
+  )
   const columns = header.columns.map((name, i) => {
-    const [given = 0, ...matching] = counts.slice(i * width, (i + 1) * width)
-    const found = given === 0 ? undefined : CSV_TYPES[matching.indexOf(given)]
+    const found = CSV_TYPES[fits[i]?.indexOf(true) ?? -1]
     return found ? `CAST(${quoteName(name)} AS ${found.type}) AS ${quoteName(name)}` : quoteName(name)
   })
   return `SELECT ${columns.join(', ')} FROM ${from}`
@@ -144,32 +142,22 @@ async function jsonSelect(path: string, session: Session, options: RunOptions): 
   refuseNames(names)
   await checkJsonNames({ session, file: 'the labels', objects: `read_json_objects(${plain})`, options }, names)
   const from = `read_json(${plain}, records = true, columns = {${names.map((name) => `${quoteText(name)}: 'JSON'`).join(', ')}})`
-  const facts = names.map((name) => `list_sort(list_distinct(list(json_type(${quoteName(name)})) FILTER (${isValue(name)})))`)
-  const tests = names.flatMap((name) => {
-    const text = `CAST(${quoteName(name)} AS VARCHAR)`
-    const { whole, inexact, overflow } = numberTests(text)
-    const beyond = (type: string) => `count_if(${whole} AND TRY_CAST(${text} AS ${type}) IS NULL)`
-    return [
-      `count_if(${isValue(name)} AND NOT (${whole}))`,
-      beyond('BIGINT'),
-      beyond(EXACT_WHOLE),
-      `count_if(${inexact})`,
-      `min(row) FILTER (${overflow})`,
-    ]
-  })
-  const [row = []] = (
-    await session.read(
-      `SELECT ${[...facts, ...tests].join(', ')} FROM (SELECT row_number() OVER () - 1 AS row, * FROM ${from})`,
-      [],
-      options,
-    )
-  ).rows
+  const { whole, inexact, overflow } = numberTests('t')
+  const isValue = `t IS NOT NULL AND t <> 'null'`
+  const beyond = (type: string) => `count_if(${whole} AND TRY_CAST(t AS ${type}) IS NULL)`
+  const facts = await ofEachColumn({ session, from, options }, names, [
+    `list_distinct(list(json_type(t::JSON)) FILTER (${isValue}))`,
+    `min(row) FILTER (${overflow})`,
+    `count_if(${isValue} AND NOT ${whole})`,
+    beyond('BIGINT'),
+    beyond(EXACT_WHOLE),
+    `count_if(${inexact})`,
+  ])
   const columns = names.map((name, i) => {
-    const listed = row[i]
-    const [fractions, beyond64, beyondAll, inexact, overflow] = row.slice(names.length + 5 * i)
-    if (typeof overflow === 'number') throw tooLarge(name, overflow)
+    const [listed, overflowRow, fractions, beyond64, beyondAll, inexacts] = facts[i] ?? []
+    if (typeof overflowRow === 'number') throw tooLarge(name, overflowRow - 1)
     const kinds = Array.isArray(listed) ? listed.map(String) : []
-    return `${jsonColumn(name, kinds, { fractions, beyond64, beyondAll, inexact })} AS ${quoteName(name)}`
+    return `${jsonColumn(name, kinds, { fractions, beyond64, beyondAll, inexact: inexacts })} AS ${quoteName(name)}`
   })
   return `SELECT ${columns.join(', ')} FROM ${from}`
 }
