@@ -285,6 +285,9 @@ export function exactValuesSuite(where: string, environment: () => Promise<Reado
         expect((await train('visits', await file('names-labels.parquet'), 'application/octet-stream')).error?.message).toContain(
           'two columns are called "amount" and "Amount", which are one name',
         )
+        expect((await train('visits', label(',"y":1,"y":2'), 'application/x-ndjson')).error?.message).toBe(
+          'The labels, line 1: the key "y" is there twice.',
+        )
         expect((await train('visits', `user_id,event_timestamp,Y,y\n1,${T},1,2\n`, 'text/csv')).error?.code).toBe('column_conflict')
       })
 

@@ -31,12 +31,12 @@ async function loadText(name: string, text: string, keyTypes: Record<string, Key
   await writeFile(join(dir, name), text)
   return load(join(dir, name), keyTypes, facts)
 }
-async function loadSql(select: string, keyTypes: Record<string, KeyType> = {}) {
+async function loadSql(select: string, keyTypes: Record<string, KeyType> = {}, facts: Partial<Source> = {}) {
   const engine = await DuckDBInstance.create(':memory:')
   const connection = await engine.connect()
   await connection.run(`COPY (${select}) TO '${join(dir, 'e.parquet')}'`)
   engine.closeSync()
-  return load(join(dir, 'e.parquet'), keyTypes)
+  return load(join(dir, 'e.parquet'), keyTypes, facts)
 }
 const rows = async (text = 'SELECT * FROM events') => (await store.query(text, [], soon())).rows
 
@@ -168,6 +168,36 @@ describe('numbers in JSON lines', () => {
   })
 })
 
+describe('a column that is to be whole numbers', () => {
+  test.each([
+    ['e.csv', 'v\n1.0\n-3\n1.5\n', 'line 4: column "v": "1.5" is not BIGINT.'],
+    ['e.jsonl', '{"v":1.0}\n{"v":null}\n{"v":"2"}\n{"v":1.5}\n', 'row 4: column "v": "1.5" is not BIGINT.'],
+  ])('holds no rounded fractions of %s', async (name, text, says) => {
+    const facts = { columns: { v: 'BIGINT' } }
+    expect((await loadText(name, text, {}, facts))?.message).toContain(says)
+    expect(await loadText(name, text.replaceAll('1.5', '9007199254740993'), {}, facts)).toBeUndefined()
+    expect(await rows('SELECT v FROM events WHERE v > 5')).toEqual([[9007199254740993n]])
+  })
+
+  test('or of Parquet, and decimals of JSON lines keep all their digits', async () => {
+    const ofFloats = await loadSql('SELECT 1.5::DOUBLE AS v', {}, { columns: { v: 'INTEGER' } })
+    expect(ofFloats?.message).toContain('row 1: column "v": "1.5" is not INTEGER.')
+    expect(await loadSql('SELECT 2::DOUBLE AS v', {}, { columns: { v: 'INTEGER' } })).toBeUndefined()
+    const decimal = { columns: { v: 'DECIMAL(38, 4)' } }
+    expect(await loadText('e.jsonl', '{"v":1234567890123456789.1234}\n{"v":null}\n{"w":1}\n', {}, decimal)).toBeUndefined()
+    expect((await rows('SELECT CAST(v AS VARCHAR) FROM events ORDER BY v')).flat()).toEqual(['1234567890123456789.1234', null, null])
+  })
+})
+
+test('a row of JSON with hundreds of columns is a row', async () => {
+  const row = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`c${i}`, i + 0.5]))
+  expect(await loadText('e.jsonl', `${JSON.stringify(row)}\n${JSON.stringify({ ...row, c299: 9 })}\n`)).toBeUndefined()
+  expect(await rows('SELECT c7, c299 FROM events ORDER BY c299')).toEqual([
+    [7.5, 9],
+    [7.5, 299.5],
+  ])
+})
+
 describe('keys of JSON that are one name', () => {
   test.each([
     ['in two rows', '{"amount":1}\n{"Amount":2}\n', 'row 2: two columns are called "amount" and "Amount", which are one name.'],
@@ -179,7 +209,7 @@ describe('keys of JSON that are one name', () => {
       'row 2: an object has a key "A" beside one that differs from it only in case',
     ],
     ['inside of a list', '{"m":[{"a":1,"A":2}]}\n', 'row 1: an object has a key "A"'],
-    ['the same twice', '{"amount":1,"amount":2}\n', '"amount"'],
+    ['the same twice', '{"amount":1,"amount":2}\n', 'line 1: the key "amount" is there twice.'],
   ])('%s are refused', async (_where, text, says) => {
     const problem = await loadText('e.jsonl', text)
     expect(problem?.message).toContain(says)

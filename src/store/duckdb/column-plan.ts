@@ -67,25 +67,49 @@ export function keyTypeOf({ keyTypes }: SourceColumns, column: string): KeyType 
   return Object.entries(keyTypes).find(([name]) => name.toLowerCase() === column.toLowerCase())?.[1]
 }
 
-/** @param fromText The reader can give every column as text (CSV, JSON), so texts are converted here, strictly, and not guessed at. @param keysAs What keys are read as then. */
+/** @param fromText The reader can give every column as text (CSV, JSON), so texts are converted here, strictly, and not guessed at. @param textsAs What texts are read as then. */
 export function planColumns(
   input: SourceColumns,
   found: readonly FoundColumn[],
   fromText: boolean,
-  keysAs: 'VARCHAR' | 'JSON' = 'VARCHAR',
+  textsAs: 'VARCHAR' | 'JSON' = 'VARCHAR',
 ): ColumnPlan[] {
   const times = new Map(timeColumns(input.source).map(({ name, option }) => [name, option]))
   return found.map((column) => {
     const option = times.get(column.name)
     if (option) return timePlan(input.source, column, option, fromText)
     const override = input.source.columns?.[column.name]
-    if (override !== undefined) {
-      return { name: column.name, readAs: fromText ? override : column.type, tryCast: null, wanted: override, type: override }
-    }
+    if (override !== undefined) return overridePlan(column, override, fromText ? textsAs : column.type)
     const key = keyTypeOf(input, column.name)
-    if (key) return keyPlan(column, key, fromText ? keysAs : column.type)
+    if (key) return keyPlan(column, key, fromText ? textsAs : column.type)
     return { name: column.name, readAs: column.type, tryCast: null, wanted: column.type, type: column.type }
   })
+}
+
+const WHOLE_TYPE = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|U?INT(1|2|4|8|16|32|64|128)?|SHORT|LONG|SIGNED)$/i
+
+/** A plain cast would make 2 of 1.5, and the reader of JSON takes long decimals for floats on the way. */
+function overridePlan({ name, type }: FoundColumn, override: string, readAs: string): ColumnPlan {
+  const hint = `Mend the row, or give the column another type: columns: { ${name}: "VARCHAR" }.`
+  const plan = { name, wanted: override, type: override, hint }
+  const isText = readAs === 'VARCHAR' || readAs === 'JSON'
+  // As text, JSON's numbers keep the digits that are written; taken out of it, fractions lose some.
+  const written = `CAST(${quoteName(name)} AS VARCHAR)`
+  const ofJson = `CASE json_type(${quoteName(name)}) WHEN 'VARCHAR' THEN json_extract_string(${quoteName(name)}, '$') ELSE ${written} END`
+  const text = readAs === 'JSON' ? ofJson : quoteName(name)
+  if (WHOLE_TYPE.test(override) && (isText || /^(FLOAT|DOUBLE|DECIMAL)/.test(type))) {
+    const isWhole = isText ? `regexp_full_match(trim(${text}), '[+-]?[0-9]+([.]0*)?')` : `${text} = floor(${text})`
+    return { ...plan, readAs, tryCast: `CASE WHEN ${isWhole} THEN TRY_CAST(${text} AS ${override}) END`, isNull: nullOf(name, readAs) }
+  }
+  if (readAs === 'JSON' && /^(DECIMAL|NUMERIC|DEC)\b/i.test(override)) {
+    return { ...plan, readAs, tryCast: `TRY_CAST(${text} AS ${override})`, isNull: nullOf(name, readAs) }
+  }
+  return { ...plan, readAs: isText ? override : readAs, tryCast: null }
+}
+
+/** JSON's null is a value to the engine. */
+function nullOf(name: string, readAs: string): string | null {
+  return readAs === 'JSON' ? `json_type(${quoteName(name)}) = 'NULL'` : null
 }
 
 function keyPlan(column: FoundColumn, key: KeyType, readAs: string): ColumnPlan {
@@ -111,7 +135,7 @@ function keyPlan(column: FoundColumn, key: KeyType, readAs: string): ColumnPlan 
     wanted: `${wanted} (a key column)`,
     type,
   }
-  if (readAs === 'JSON') return { ...plan, isNull: `json_type(${name}) = 'NULL'`, ...(isFloat ? floatKey(column.name) : {}) }
+  if (readAs === 'JSON') return { ...plan, isNull: nullOf(column.name, readAs), ...(isFloat ? floatKey(column.name) : {}) }
   return isFloat ? { ...plan, ...floatKey(column.name) } : plan
 }
 

@@ -102,7 +102,7 @@ async function openJson(session: Session, input: SourceFile): Promise<FilePlan> 
   const json = { session, file: input.file, objects: `read_json_objects(${path}, ${JSON_OPTIONS})`, options: LOAD }
   // All rows are looked at: a number in a later one may be none of the earlier ones' type, and the engine would round it.
   const found = await explained(input, () =>
-    describe(session, `read_json(${path}, ${JSON_OPTIONS}, sample_size = -1)`).catch(async (error: unknown) => {
+    jsonColumns(session, `${path}, ${JSON_OPTIONS}, sample_size = -1`).catch(async (error: unknown) => {
       throw (await doubledField(json, error)) ?? error
     }),
   )
@@ -114,6 +114,13 @@ async function openJson(session: Session, input: SourceFile): Promise<FilePlan> 
   const texts = { session, from: from(names.map((name) => ({ name, readAs: 'JSON' }))), options: LOAD }
   const plans = planColumns(input, await exactColumns(input, 'json', texts, found), true, 'JSON')
   return { format: 'json', plans, from: from(plans) }
+}
+
+/** Rows of many columns are rows all the same: the engine would take them for maps. */
+async function jsonColumns(session: Session, file: string): Promise<TableColumn[]> {
+  const found = await describe(session, `read_json(${file})`)
+  const isMap = found.length === 1 && found[0]?.name === 'json' && found[0].type.startsWith('MAP(')
+  return isMap ? describe(session, `read_json(${file}, map_inference_threshold = -1)`) : found
 }
 
 function checkNames(input: SourceFile, found: readonly TableColumn[]): void {

@@ -44,6 +44,8 @@ export function readProblem(error: unknown, file: string, readFrom = file): Sour
       error,
     )
   }
+  const [, row, key] = /in line (\d+): Object [\s\S]* has duplicate key "([\s\S]*?)"\n/.exec(`${message}\n`) ?? []
+  if (row !== undefined) return new SourceProblem(`${file}, line ${row}: the key "${key}" is there twice.`, 'Give each key once.', error)
   const json = /at byte (\d+) in line (\d+): ([^\n]*)/.exec(message)
   if (json) return new SourceProblem(`${file}, line ${json[2]}: ${json[3]?.trim()}`, 'Each line must be one JSON object.', error)
   return new SourceProblem(
