@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { FabraError } from '../../errors.ts'
 import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
-import { readCsvHeader } from './csv-header.ts'
+import { type CsvText, csvProblem, openCsvText } from './csv-text.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -66,20 +66,23 @@ async function queried(sql: string, { query }: LabelPlace, options: RunOptions):
 
 async function converted(labels: { format: LabelFormat; path: string }, place: LabelPlace, options: RunOptions): Promise<string> {
   const { session, folder } = place
+  let text: CsvText | undefined
   try {
     if (labels.format === 'parquet') {
       const found = await describe(session, `SELECT * FROM read_parquet(${quoteText(labels.path)})`, options)
       refuseNames(found.map((column) => column.name))
       return labels.path
     }
-    const select = labels.format === 'csv' ? await csvSelect(labels.path, place, options) : await jsonSelect(labels.path, session, options)
+    if (labels.format === 'csv') text = await openCsvText(labels.path, labels.path, folder)
+    const select = labels.format === 'csv' ? await csvSelect(text, place, options) : await jsonSelect(labels.path, session, options)
     const file = join(folder, 'labels.parquet')
     await session.execute(`COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`, options)
     return file
   } catch (error) {
     if (error instanceof FabraError || (error instanceof SqlError && (error.kind === 'timeout' || error.kind === 'interrupted')))
       throw error
-    const problem = error instanceof SourceProblem ? error : readProblem(error, labels.path)
+    const told = () => (text ? csvProblem(error, text, labels.path) : readProblem(error, labels.path))
+    const problem = error instanceof SourceProblem ? error : await told()
     const message = problem.message.replaceAll(labels.path, 'the labels')
     throw new FabraError('invalid_labels', message.charAt(0).toUpperCase() + message.slice(1), { hint: problem.hint, cause: error })
   }
@@ -92,13 +95,13 @@ const CSV_TYPES = [
   { type: 'BOOLEAN', pattern: 'true|false' },
 ] as const
 
-async function csvSelect(path: string, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
-  const header = await readCsvHeader(path)
-  if (!header) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
+async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
+  if (!opened) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
+  const { header } = opened
   refuseNames(header.columns)
   const types = header.columns.map((name) => `${quoteText(name)}: 'VARCHAR'`)
   const from =
-    `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
+    `read_csv(${quoteText(opened.path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
     `strict_mode = true, null_padding = false, comment = '', allow_quoted_nulls = false, columns = {${types.join(', ')}})`
   if (asText) return `SELECT * FROM ${from}`
   const checks = header.columns.flatMap((name) => [
