@@ -95,6 +95,15 @@ function readerOf(column: TableColumn, isKey: boolean): Pick<ColumnReader, 'fit'
     case 'FLOAT':
     case 'DOUBLE':
       return { fit: 'exact', read: readFloat }
+    case 'DATE':
+    case 'date':
+      return { fit: 'engine', read: (value) => readWritten(value, /^\d{4}-\d{2}-\d{2}$/, 'a day such as "2026-01-02"') }
+    case 'TIME':
+    case 'time without time zone':
+      return {
+        fit: 'engine',
+        read: (value) => readWritten(value, /^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$/, 'a time of day such as "03:04:05"'),
+      }
     default:
       return { fit: 'engine', read: (value) => (typeof value === 'string' ? readText(value, false) : stringifyExact(value)) }
   }
@@ -107,6 +116,11 @@ function readText(value: unknown, isKey: boolean): string {
   return text
 }
 
+/** What engines would cut: a day takes no time of day, a time no more digits than it keeps. */
+function readWritten(value: unknown, form: RegExp, wanted: string): string {
+  return typeof value === 'string' && form.test(value) ? value : refuse(wanted, value)
+}
+
 function readInt(type: string, value: unknown, [least, greatest]: readonly [bigint, bigint]): number | bigint {
   if (typeof value === 'number' && Number.isSafeInteger(value)) {
     if (value >= least && value <= greatest) return value
@@ -116,7 +130,10 @@ function readInt(type: string, value: unknown, [least, greatest]: readonly [bigi
 }
 
 function readFloat(value: unknown): number {
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') {
+    if (BigInt(Number(value)) === value) return Number(value)
+    throw wrong(`${value} has more digits than a float keeps.`, 'Give the column the type HUGEINT or DECIMAL: columns: { … }.')
+  }
   return typeof value === 'number' && Number.isFinite(value) ? value : refuse('a number', value)
 }
 

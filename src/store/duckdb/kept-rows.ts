@@ -26,7 +26,7 @@ export interface Misfit {
   readonly value: string
 }
 
-/** @returns undefined where nothing was appended. @throws SourceProblem where rows have a column that the files have no more. */
+/** @param columns Of the files. @returns undefined where nothing was appended. @throws SourceProblem where rows have a column that the files have no more. */
 export async function findKeptRows(session: Session, source: string, columns: readonly TableColumn[]): Promise<KeptRows | undefined> {
   const text = `SELECT DISTINCT unnest(json_keys(row)) AS name FROM fabra.source_rows WHERE source = $1 ORDER BY name`
   const found = (await session.read(text, [source], LOAD)).rows.map(([name]) => String(name))
@@ -47,7 +47,7 @@ export async function findKeptRows(session: Session, source: string, columns: re
 
 /**
  * Columns that would change what was appended, each with the first value that would.
- * @param typeNow Of the column that the rows were put into last; in one of the same type they are what they were.
+ * @param columns With types by their own names. @param typeNow Of the column that the rows were put into last; in one of the same type they are what they were.
  */
 export async function keptMisfits(session: Session, kept: KeptRows, columns: readonly TableColumn[], typeNow: TypeNow): Promise<Misfit[]> {
   const changed = columns.flatMap((column) => {
@@ -65,6 +65,12 @@ export async function keptMisfits(session: Session, kept: KeptRows, columns: rea
     const value = row[i]
     return typeof value === 'string' ? [{ column: name, type, value }] : []
   })
+}
+
+/** Types by their own names: authors write INT, text, timestamptz. */
+export async function ownTypes(session: Session, columns: readonly TableColumn[]): Promise<TableColumn[]> {
+  const { rows } = await session.read(`SELECT ${columns.map(({ type }) => `typeof(CAST(NULL AS ${type}))`).join(', ')}`, [], LOAD)
+  return columns.map(({ name, type }, i) => ({ name, type: String(rows[0]?.[i] ?? type) }))
 }
 
 /** The rows as the columns have them, in the columns' order. */
@@ -121,7 +127,7 @@ interface Change {
   readonly was: string | undefined
 }
 
-const ZONED = String.raw`.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)`
+const ZONED = '.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)'
 const EXACT_FRACTION = String.raw`[^.]*(\.[0-9]{1,6}[^0-9.]*)?([+-][0-9:]+)?`
 
 /** Whether a value of a row (JSON, and as text) is the same in the new type; null: always. */

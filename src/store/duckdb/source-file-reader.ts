@@ -1,7 +1,6 @@
 import { type AppendedRows, SourceFileProblem, type SourceFileReader, type TakeRows } from '../source-file.ts'
 import { openDatabase, ownDeadline } from './database.ts'
 import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
-import { selectKept } from './kept-rows.ts'
 import { lendFiles } from './lent-files.ts'
 import type { Session } from './session.ts'
 import { planSource, selectSorted } from './source-loader.ts'
@@ -47,7 +46,7 @@ async function readFiles(
   begin: Parameters<SourceFileReader['read']>[1],
 ): Promise<void> {
   await keepAppended(session, input.source.name, appended)
-  const { plan, kept, explain } = await explained(() => planSource(session, input, lent, appended.typeNow))
+  const { plan, selectKept, explain } = await explained(() => planSource(session, input, lent, appended.typeNow))
   const columns = plan.plans.map(({ name, type }) => ({ name, type }))
   const take = await begin(columns)
   let theirs: { readonly error: unknown } | undefined
@@ -64,7 +63,7 @@ async function readFiles(
   }
   try {
     await stream(selectSorted(input, plan), 'files')
-    if (kept) await stream(selectKept(kept, columns), 'appended')
+    if (selectKept !== null) await stream(selectKept, 'appended')
   } catch (error) {
     if (theirs) throw theirs.error
     throw await explained<never>(async () => {

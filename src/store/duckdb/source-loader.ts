@@ -6,7 +6,7 @@ import { type Database, ownDeadline } from './database.ts'
 import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
 import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
 import { dropStage, stageFiles } from './file-set.ts'
-import { findKeptRows, type KeptRows, keptMisfits, misfitProblem, selectKept, type TypeNow } from './kept-rows.ts'
+import { findKeptRows, keptMisfits, misfitProblem, ownTypes, selectKept, type TypeNow } from './kept-rows.ts'
 import { type LentFiles, lendFiles } from './lent-files.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
@@ -105,12 +105,11 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
   content.catch(() => undefined)
   const lent = await lendFiles(facts.list, loadDir, source.name)
   try {
-    const { plan, kept, explain } = await planSource(
-      session,
-      input,
-      lent,
-      ({ name: column }) => before.find((one) => sameName(one.name, column))?.type,
-    )
+    const {
+      plan,
+      selectKept: appended,
+      explain,
+    } = await planSource(session, input, lent, ({ name: column }) => before.find((one) => sameName(one.name, column))?.type)
     let failure: { readonly error: unknown } | undefined
     await inTransaction(session, async () => {
       try {
@@ -122,7 +121,7 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
         failure = { error }
         throw error
       }
-      if (kept) await session.execute(`INSERT INTO ${quoteTable(source.name)} ${selectKept(kept, plan.plans)}`, LOAD)
+      if (appended !== null) await session.execute(`INSERT INTO ${quoteTable(source.name)} ${appended}`, LOAD)
       await remember(await content)
     }).catch(async (error: unknown) => {
       throw failure === undefined ? error : await explain(failure.error)
@@ -135,8 +134,8 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
 
 export interface SourcePlan {
   readonly plan: FilePlan
-  /** Rows that were appended; undefined: there are none. */
-  readonly kept: KeptRows | undefined
+  /** Gives the rows that were appended, in the columns' order; null: there are none. */
+  readonly selectKept: string | null
   /** What stopped the reading. */
   readonly explain: (error: unknown) => Promise<SourceProblem>
 }
@@ -154,9 +153,11 @@ export async function planSource(session: Session, input: SourceColumns, lent: L
     const plan = isSet ? await stageFiles(session, { ...input, rejected }, lent) : await planFile(session, readable)
     const explain = (error: unknown) => readingProblem(session, readable, plan, error)
     const kept = await findKeptRows(session, input.source.name, plan.plans)
-    const misfits = kept ? await keptMisfits(session, kept, plan.plans, typeNow) : []
+    if (!kept) return { plan, selectKept: null, explain }
+    const columns = await ownTypes(session, plan.plans)
+    const misfits = await keptMisfits(session, kept, columns, typeNow)
     const [first] = misfits
-    if (!first) return { plan, kept, explain }
+    if (!first) return { plan, selectKept: selectKept(kept, columns), explain }
     for (const misfit of misfits) {
       const tried = rejected.get(misfit.column) ?? []
       // A type that is not ours to choose, or was chosen all the same.

@@ -24,7 +24,7 @@ const WHOLE = /^-?(0|[1-9]\d*)$/
 /** As those write floats that write exponents: one digit before the point, and a sign or a fraction. "1e5" is an id. */
 const EXPONENT = String.raw`-?[0-9](\.[0-9]+[eE][+-]?|[eE][+-])[0-9]{1,3}`
 const FLOAT = new RegExp(`^(-?(0|[1-9]\\d*)(\\.\\d+)?|${EXPONENT})$`)
-const DATE = String.raw`[0-9]{4}-[0-9]{2}-[0-9]{2}`
+const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}'
 const TIME = String.raw`[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?`
 const UTC = String.raw`(Z|\+00(:?00)?)`
 /** So many digits any float keeps. */
