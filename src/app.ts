@@ -150,10 +150,10 @@ export async function openApp(options: AppOptions): Promise<App> {
           () => undefined,
           (reason: unknown) => reason,
         )
-        files?.follow(project.files())
+        files?.follow(project.files(), project.folders())
         if (!stopping) onReload(error)
       })
-      files.follow(project.files())
+      files.follow(project.files(), project.folders())
     },
     sampleKey: (feature) => sampleKey(project, feature, clock.now()),
     close() {

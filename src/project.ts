@@ -30,6 +30,7 @@ import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
+import { foldersOf } from './store/source-file-list.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
@@ -76,6 +77,8 @@ export interface Project {
   start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
   files(): readonly string[]
+  /** Folders in which files of sources may appear. */
+  folders(): readonly string[]
   /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
   reload(): Promise<void>
   /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
@@ -279,6 +282,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
         })
     },
     files: () => [...files, ...sourceFiles(version.serving.registry)],
+    folders: () => [...version.serving.registry.sources.values()].flatMap(({ file }) => (file === null ? [] : foldersOf(file))),
     reload,
     async close(graceMs) {
       closing = true
@@ -309,7 +313,7 @@ function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Mi
 }
 
 function sourceFiles(registry: Registry): string[] {
-  return [...registry.sources.values()].flatMap((source) => (source.file === null ? [] : [source.file]))
+  return [...registry.sources.values()].flatMap(({ file }) => file ?? [])
 }
 
 function refuseRefresh(feature: Feature): void {

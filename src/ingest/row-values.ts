@@ -96,6 +96,15 @@ function readerOf(column: TableColumn, isKey: boolean): Pick<ColumnReader, 'fit'
     case 'FLOAT':
     case 'DOUBLE':
       return { fit: 'exact', read: (value) => readFloat(type, value) }
+    case 'DATE':
+    case 'date':
+      return { fit: 'engine', read: (value) => readWritten(value, /^\d{4}-\d{2}-\d{2}$/, 'a day such as "2026-01-02"') }
+    case 'TIME':
+    case 'time without time zone':
+      return {
+        fit: 'engine',
+        read: (value) => readWritten(value, /^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$/, 'a time of day such as "03:04:05"'),
+      }
     default: {
       const parsed = parseSqlType(type)
       return { fit: 'engine', read: (value) => readNested(type, parsed, value) }
@@ -108,6 +117,11 @@ function readText(value: unknown, isKey: boolean): string {
   if (typeof text !== 'string') return refuse('a text', value)
   if (!text.isWellFormed()) throw wrong('the text has a lone surrogate, which is not valid Unicode.', 'Send well-formed Unicode.')
   return text
+}
+
+/** What engines would cut: a day takes no time of day, a time no more digits than it keeps. */
+function readWritten(value: unknown, form: RegExp, wanted: string): string {
+  return typeof value === 'string' && form.test(value) ? value : refuse(wanted, value)
 }
 
 function readInt(type: string, value: unknown, [least, greatest]: readonly [bigint, bigint]): number | bigint {

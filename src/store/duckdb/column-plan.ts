@@ -23,6 +23,8 @@ export interface ColumnPlan {
   /** What is to be known of how the column is read. */
   readonly note?: string
   readonly type: string
+  /** Of a column of times: how the source says they are written; null: it says nothing. */
+  readonly format?: string | null
 }
 
 export interface SourceColumns {
@@ -41,17 +43,29 @@ export function timeColumns(source: Source): { readonly option: string; readonly
 }
 
 /** @throws SourceProblem when a column that the definition names is not there. */
-export function checkColumns(source: Source, found: readonly string[], where: string): void {
-  const named = [
-    ...timeColumns(source),
-    ...(source.id === null ? [] : [{ option: 'id', name: source.id }]),
-    ...Object.keys(source.columns ?? {}).map((name) => ({ option: 'columns', name })),
-  ]
+export function checkColumns(source: Source, found: readonly string[], where: string, verb = 'has no column'): void {
+  checkNamed(
+    [
+      ...timeColumns(source),
+      ...(source.id === null ? [] : [{ option: 'id', name: source.id }]),
+      ...Object.keys(source.columns ?? {}).map((name) => ({ option: 'columns', name })),
+    ],
+    found,
+    `${where} ${verb}`,
+  )
+}
+
+/** The same of times and ids alone, without which a row means nothing. */
+export function checkTimes(source: Source, found: readonly string[], where: string): void {
+  checkNamed([...timeColumns(source), ...(source.id === null ? [] : [{ option: 'id', name: source.id }])], found, `${where} has no column`)
+}
+
+function checkNamed(named: readonly { readonly option: string; readonly name: string }[], found: readonly string[], start: string): void {
   for (const { option, name } of named) {
     if (found.includes(name)) continue
     throw new SourceProblem(
-      `${where} has no column "${name}" (${option} of the source).`,
-      `${suggest(name, found)} It has: ${found.slice(0, 20).join(', ')}.`,
+      `${start} "${name}" (${option} of the source).`,
+      `${suggest(name, found)} It has: ${[...new Set(found)].slice(0, 20).join(', ')}.`,
     )
   }
 }
@@ -67,43 +81,50 @@ export function keyTypeOf({ keyTypes }: SourceColumns, column: string): KeyType 
   return Object.entries(keyTypes).find(([name]) => name.toLowerCase() === column.toLowerCase())?.[1]
 }
 
-/** @param fromText The reader can give every column as text (CSV, JSON), so texts are converted here, strictly, and not guessed at. @param textsAs What texts are read as then. */
+/**
+ * @param textsAs How the reader gives every column as text (CSV, JSON), so that texts are converted here, strictly, and not guessed at; null: it does not.
+ * @param textTypes What columns of texts are, where it is more than that.
+ * @param partition Columns that are texts whatever the file is.
+ */
 export function planColumns(
   input: SourceColumns,
   found: readonly FoundColumn[],
-  fromText: boolean,
-  textsAs: 'VARCHAR' | 'JSON' = 'VARCHAR',
+  textsAs: 'VARCHAR' | 'JSON' | null,
+  textTypes: ReadonlyMap<string, string> = new Map(),
+  partition: readonly string[] = [],
 ): ColumnPlan[] {
   const times = new Map(timeColumns(input.source).map(({ name, option }) => [name, option]))
   return found.map((column) => {
     const option = times.get(column.name)
-    if (option) return timePlan(input.source, column, option, fromText)
+    if (option) return timePlan(input.source, column, option, textsAs !== null || partition.includes(column.name))
     const override = input.source.columns?.[column.name]
-    if (override !== undefined) return overridePlan(column, override, fromText ? textsAs : column.type)
+    const isFolder = partition.includes(column.name)
+    const readAs = isFolder ? 'VARCHAR' : (textsAs ?? column.type)
+    if (override !== undefined) return overridePlan(column, override, readAs, isFolder)
     const key = keyTypeOf(input, column.name)
-    if (key) return keyPlan(column, key, fromText ? textsAs : column.type)
+    if (key) return keyPlan(column, key, readAs)
+    const type = textTypes.get(column.name) ?? 'VARCHAR'
+    if (type !== 'VARCHAR') {
+      const tryCast = `TRY_CAST(${quoteName(column.name)} AS ${type})`
+      return { name: column.name, readAs: 'VARCHAR', tryCast, wanted: type, type }
+    }
     return { name: column.name, readAs: column.type, tryCast: null, wanted: column.type, type: column.type }
   })
 }
 
 const WHOLE_TYPE = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|U?INT(1|2|4|8|16|32|64|128)?|SHORT|LONG|SIGNED)$/i
 
-/** A plain cast would make 2 of 1.5, and the reader of JSON takes long decimals for floats on the way. */
-function overridePlan({ name, type }: FoundColumn, override: string, readAs: string): ColumnPlan {
+/** A plain cast would make 2 of 1.5. */
+function overridePlan({ name, type }: FoundColumn, override: string, readAs: string, isFolder: boolean): ColumnPlan {
   const hint = `Mend the row, or give the column another type: columns: { ${name}: "VARCHAR" }.`
   const plan = { name, wanted: override, type: override, hint }
   const isText = readAs === 'VARCHAR' || readAs === 'JSON'
-  // As text, JSON's numbers keep the digits that are written; taken out of it, fractions lose some.
-  const written = `CAST(${quoteName(name)} AS VARCHAR)`
-  const ofJson = `CASE json_type(${quoteName(name)}) WHEN 'VARCHAR' THEN json_extract_string(${quoteName(name)}, '$') ELSE ${written} END`
-  const text = readAs === 'JSON' ? ofJson : quoteName(name)
+  const text = readAs === 'JSON' ? `json_extract_string(${quoteName(name)}, '$')` : quoteName(name)
   if (WHOLE_TYPE.test(override) && (isText || /^(FLOAT|DOUBLE|DECIMAL)/.test(type))) {
     const isWhole = isText ? `regexp_full_match(trim(${text}), '[+-]?[0-9]+([.]0*)?')` : `${text} = floor(${text})`
     return { ...plan, readAs, tryCast: `CASE WHEN ${isWhole} THEN TRY_CAST(${text} AS ${override}) END`, isNull: nullOf(name, readAs) }
   }
-  if (readAs === 'JSON' && /^(DECIMAL|NUMERIC|DEC)\b/i.test(override)) {
-    return { ...plan, readAs, tryCast: `TRY_CAST(${text} AS ${override})`, isNull: nullOf(name, readAs) }
-  }
+  if (isFolder) return { ...plan, readAs, tryCast: `TRY_CAST(${text} AS ${override})` }
   return { ...plan, readAs: isText ? override : readAs, tryCast: null }
 }
 
@@ -175,51 +196,86 @@ function wholeText(float: string, limit: number): string {
 
 /** A text that names its own zone: something after the seconds or minutes. */
 const ZONED_TEXT = String.raw`:[0-9]{2}(\.[0-9]+)?\s*([zZ]|[+-][0-9]{2}(:?[0-9]{2}){0,2}|[A-Za-z]+[A-Za-z_/+-]*[0-9]*)\s*$`
+/** The year comes first, in four digits: nothing is left to guess. (Words are no times, whatever the engine makes of "epoch".) */
+const YEAR_FIRST = String.raw`^\s*[0-9]{4}[-/]`
+
+/** Numbers of these since 1970 are times, where the source says so. */
+export const EPOCHS: readonly string[] = ['epoch_s', 'epoch_ms', 'epoch_us']
+const EPOCH_MICROS: Readonly<Record<string, number>> = { epoch_s: 1_000_000, epoch_ms: 1_000, epoch_us: 1 }
+
+/** How a column of times is written; null: as ISO has it. */
+export function formatOf(source: Source, column: string): string | null {
+  const { format } = source
+  return typeof format === 'string' ? format : (format?.[column] ?? null)
+}
 
 function timePlan(source: Source, column: TableColumn, option: string, fromText: boolean): ColumnPlan {
-  const plan = { name: column.name, wanted: `a time (${option} of the source)`, type: 'TIMESTAMPTZ' }
+  const format = formatOf(source, column.name)
+  const plan = { name: column.name, wanted: `a time (${option} of the source)`, type: 'TIMESTAMPTZ', format }
   const name = quoteName(column.name)
-  const zone = quoteText(source.timezone)
   // Parquet does not carry infinity (it comes back as a year of 1900). An end that never comes is no end; elsewhere it is no time.
   const finite = (time: string) => `CASE WHEN isfinite(${time}) THEN ${time} END`
-  const finiteNaive = (naive: string, time: string) => `CASE WHEN isfinite(${naive}) THEN ${time} END`
   const readAs = column.type
   const neverEnds = option === 'until' ? `CAST(${name} AS VARCHAR) = 'infinity'` : null
   if (column.type === 'TIMESTAMP WITH TIME ZONE' && !fromText) return { ...plan, readAs, tryCast: finite(name), isNull: neverEnds }
   if (/^(TIMESTAMP(_S|_MS|_NS)?|DATE)$/.test(column.type)) {
     const naive = `CAST(${name} AS TIMESTAMP)`
-    // Calendars take thirty times as long, and UTC needs none.
-    const time = source.timezone === 'UTC' ? `make_timestamptz(epoch_us(${naive}))` : `timezone(${zone}, ${naive})`
-    return { ...plan, readAs, tryCast: finiteNaive(naive, time), isNull: neverEnds }
+    return { ...plan, readAs, tryCast: `CASE WHEN isfinite(${naive}) THEN ${inZone(source, naive)} END`, isNull: neverEnds }
+  }
+  if (format !== null && EPOCHS.includes(format)) {
+    if (fromText) return { ...plan, readAs: 'VARCHAR', tryCast: epochTime(name, format), isNull: neverEnds }
+    if (/^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$|^(DOUBLE|FLOAT|DECIMAL)/.test(column.type)) {
+      return { ...plan, readAs, tryCast: epochTime(`CAST(${name} AS VARCHAR)`, format) }
+    }
   }
   if (column.type !== 'VARCHAR' && !fromText) {
     throw new SourceProblem(
       `Column "${column.name}" (${option} of the source) is ${column.type}, not a time.`,
-      'Name a column of timestamps, or write the file with one.',
+      'Name a column of timestamps, or write the file with one. Numbers since 1970 need format: "epoch_ms" (or _s, _us) on the source.',
     )
   }
+  const tryCast = format === null ? isoTime(source, name) : formattedTime(source, name, format)
+  return { ...plan, readAs: 'VARCHAR', tryCast: finite(tryCast), isNull: neverEnds }
+}
+
+function inZone({ timezone }: Source, naive: string): string {
+  // Calendars take thirty times as long, and UTC needs none.
+  return timezone === 'UTC' ? `make_timestamptz(epoch_us(${naive}))` : `timezone(${quoteText(timezone)}, ${naive})`
+}
+
+function isoTime(source: Source, name: string): string {
   const asUtc = `TRY_CAST(${name} AS TIMESTAMPTZ)`
-  const tryCast =
+  const time =
     source.timezone === 'UTC'
       ? asUtc
-      : `CASE WHEN regexp_matches(${name}, ${quoteText(ZONED_TEXT)}) THEN ${asUtc} ELSE timezone(${zone}, TRY_CAST(${name} AS TIMESTAMP)) END`
-  // Words are no times, whatever the engine makes of "epoch".
-  return {
-    ...plan,
-    readAs: 'VARCHAR',
-    tryCast: `CASE WHEN regexp_matches(${name}, '^\\s*[0-9]') THEN ${finite(tryCast)} END`,
-    isNull: neverEnds,
-  }
+      : `CASE WHEN regexp_matches(${name}, ${quoteText(ZONED_TEXT)}) THEN ${asUtc} ELSE ${inZone(source, `TRY_CAST(${name} AS TIMESTAMP)`)} END`
+  return `CASE WHEN regexp_matches(${name}, ${quoteText(YEAR_FIRST)}) THEN ${time} END`
+}
+
+function formattedTime(source: Source, name: string, format: string): string {
+  const time = `try_strptime(${name}, ${quoteText(format)})`
+  // With a zone in it the format gives an instant.
+  return /(?<!%)(?:%%)*%[zZ]/.test(format) ? time : inZone(source, time)
+}
+
+/** Whole microseconds; further digits are cut off. */
+function epochTime(text: string, format: string): string {
+  const number = `CASE WHEN regexp_full_match(trim(${text}), '-?[0-9]{1,18}(\\.[0-9]*)?') THEN TRY_CAST(regexp_extract(trim(${text}), '^-?[0-9]+(\\.[0-9]{0,6})?') AS DECIMAL(38, 6)) END`
+  return `make_timestamptz(TRY_CAST(trunc(${number} * ${EPOCH_MICROS[format] ?? 1}) AS BIGINT))`
 }
 
 /** The column's expression in the SELECT that reads the file. A value that does not convert stops it and says which column it was. */
 export function selectExpression(plan: ColumnPlan, index: number): string {
   const name = quoteName(plan.name)
-  if (plan.tryCast === null) {
-    return plan.readAs === plan.type ? name : `CAST(${name} AS ${plan.type}) AS ${name}`
-  }
+  const value = columnValue(plan, index)
+  return value === name ? name : `${value} AS ${name}`
+}
+
+export function columnValue(plan: ColumnPlan, index: number): string {
+  const name = quoteName(plan.name)
+  if (plan.tryCast === null) return plan.readAs === plan.type ? name : `CAST(${name} AS ${plan.type})`
   const fail = `error(concat('${BAD_VALUE}', ${index}, ':', CAST(${name} AS VARCHAR)))`
-  return `COALESCE(${plan.tryCast}, CASE WHEN ${isGiven(plan)} THEN ${fail} END) AS ${name}`
+  return `COALESCE(${plan.tryCast}, CASE WHEN ${isGiven(plan)} THEN ${fail} END)`
 }
 
 /** The file has a value here, so it must convert. */

@@ -10,6 +10,8 @@ import { quoteName } from './sql.ts'
 /** A value that would not be what the file says. */
 export interface Inexact {
   readonly column: string
+  /** `.a[3]` inside of the column's value, or empty. */
+  readonly path: string
   /** From 1. */
   readonly row: number
   readonly text: string
@@ -75,7 +77,7 @@ async function scalarTypes(texts: NumberTexts, names: readonly string[]): Promis
   for (const [i, name] of names.entries()) {
     const [overflow, inexact, fractions, tooLong] = facts[i] ?? []
     const wrong = wrongNumber({ overflow, inexact, tooLong, hasFractions: Number(fractions) > 0 })
-    if (wrong) return { column: name, row: wrong.row, text: await textAt(texts, name, wrong.row), why: wrong.why }
+    if (wrong) return { column: name, path: '', row: wrong.row, text: await textAt(texts, name, wrong.row), why: wrong.why }
     if (typeof inexact === 'number') types.set(name, 'HUGEINT')
   }
   return types
@@ -139,7 +141,7 @@ async function firstNested({ session, from, options }: NumberTexts, name: string
       for (const [row, given] of found ? [] : chunk.getRows()) {
         const inexact = firstInexact(jsonNumbers(String(given)), type)
         if (!inexact) continue
-        found = { column: `${name}${inexact.path}`, row: Number(row), text: inexact.text, why: 'would be another number as a float' }
+        found = { column: name, path: inexact.path, row: Number(row), text: inexact.text, why: 'would be another number as a float' }
         return
       }
     },

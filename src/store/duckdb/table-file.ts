@@ -1,9 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { keyText } from './column-plan.ts'
-import { readCsvHeader } from './csv-header.ts'
+import { type CsvText, csvProblem, openCsvText } from './csv-text.ts'
 import { ownDeadline } from './database.ts'
 import { wholeFloats } from './exact-numbers.ts'
 import { checkParquet, reading } from './parquet-schema.ts'
@@ -20,7 +23,7 @@ export interface TableFile {
   /** Texts of CSV stay texts; Parquet has values of its own types. */
   readonly format: 'csv' | 'parquet'
   /** Columns that hold keys. */
-  readonly keys: readonly string[]
+  readonly keys?: readonly string[]
   /** Zone of times without one in this column; null: they are refused. */
   readonly time: { readonly column: string; readonly zone: string } | null
 }
@@ -34,18 +37,22 @@ const ZONED = String.raw`([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)\s*$`
  * @throws FabraError invalid_body naming the line where possible
  */
 export async function* readTableFile(file: TableFile): AsyncGenerator<Record<string, unknown>[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'fabra-push-'))
   const instance = await DuckDBInstance.create(':memory:', { autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' })
+  let text: CsvText | null = null
   try {
+    text = file.format === 'csv' ? await openText(file, folder) : null
+    const path = text?.path ?? file.path
     const connection = await instance.connect()
     await connection.run(
-      `SET TimeZone = 'UTC'; SET errors_as_json = true; SET allowed_paths = [${quoteText(file.path)}]; SET enable_external_access = false; SET lock_configuration = true`,
+      `SET TimeZone = 'UTC'; SET errors_as_json = true; SET allowed_paths = [${quoteText(path)}]; SET enable_external_access = false; SET lock_configuration = true`,
     )
     const session = createSession(connection)
-    if (file.format === 'parquet') await checkParquet(reading(session, LOOK), file.path, file.name)
-    const from = file.format === 'csv' ? await csvReader(file) : `read_parquet(${quoteText(file.path)})`
+    if (!text) await checkParquet(reading(session, LOOK), path, file.name)
+    const from = text ? csvReader(text) : `read_parquet(${quoteText(path)})`
     const described = await connection.runAndReadAll(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${from})`)
     const types = described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
-    const keys = file.format === 'csv' ? file.keys.filter((key) => types.some(({ name }) => name === key)) : []
+    const keys = file.format === 'csv' ? (file.keys ?? []).filter((key) => types.some(({ name }) => name === key)) : []
     const floats = await wholeFloats({ session, from, options: LOOK }, keys)
     const texts = types.map((column) =>
       floats.has(column.name) ? keyText(quoteName(column.name), 'VARCHAR', true) : selected(column, file),
@@ -59,19 +66,25 @@ export async function* readTableFile(file: TableFile): AsyncGenerator<Record<str
     }
   } catch (error) {
     if (error instanceof FabraError) throw error
-    const problem = error instanceof SourceProblem ? error : readProblem(error, file.name, file.path)
+    const told = () => (text ? csvProblem(error, text, file.name) : readProblem(error, file.name, file.path))
+    const problem = error instanceof SourceProblem ? error : await told()
     throw new FabraError('invalid_body', problem.message, { hint: problem.hint, cause: error })
   } finally {
     instance.closeSync()
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
-/** Nothing about the file is guessed: a line that does not fit its header is an error. */
-async function csvReader({ path, name }: TableFile): Promise<string> {
-  const header = await readCsvHeader(path)
-  if (!header) throw new SourceProblem(`${name} is empty.`, 'The first line must name the columns.')
-  const repeated = repeatedName(header.columns)
+async function openText({ path, name }: TableFile, folder: string): Promise<CsvText> {
+  const opened = await openCsvText(path, name, folder)
+  if (!opened) throw new SourceProblem(`${name} is empty.`, 'The first line must name the columns.')
+  const repeated = repeatedName(opened.header.columns)
   if (repeated !== undefined) throw new SourceProblem(`${name}, line 1: two columns are called ${repeated}.`, 'Rename one of them.')
+  return opened
+}
+
+/** Nothing about the file is guessed: a line that does not fit its header is an error. */
+function csvReader({ path, header }: CsvText): string {
   const columns = header.columns.map((column) => `${quoteText(column)}: 'VARCHAR'`)
   return `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', strict_mode = true, null_padding = false, columns = {${columns.join(', ')}})`
 }

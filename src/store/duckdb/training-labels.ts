@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { FabraError } from '../../errors.ts'
 import { type RunOptions, SqlError, type SqlValue, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
-import { readCsvHeader } from './csv-header.ts'
+import { type CsvText, csvProblem, openCsvText } from './csv-text.ts'
 import { numberTests, ofEachColumn } from './exact-numbers.ts'
 import { checkJsonNames } from './json-names.ts'
 import { checkParquet, reading } from './parquet-schema.ts'
@@ -71,6 +71,7 @@ async function queried(sql: string, { query }: LabelPlace, options: RunOptions):
 
 async function converted(labels: { format: LabelFormat; path: string }, place: LabelPlace, options: RunOptions): Promise<string> {
   const { session, folder } = place
+  let text: CsvText | undefined
   try {
     if (labels.format === 'parquet') {
       await checkParquet(reading(session, options), labels.path, 'the labels')
@@ -78,14 +79,16 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
       refuseNames(found.map((column) => column.name))
       return labels.path
     }
-    const select = labels.format === 'csv' ? await csvSelect(labels.path, place, options) : await jsonSelect(labels.path, session, options)
+    if (labels.format === 'csv') text = await openCsvText(labels.path, labels.path, folder)
+    const select = labels.format === 'csv' ? await csvSelect(text, place, options) : await jsonSelect(labels.path, session, options)
     const file = join(folder, 'labels.parquet')
     await session.execute(`COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`, options)
     return file
   } catch (error) {
     if (error instanceof FabraError || (error instanceof SqlError && (error.kind === 'timeout' || error.kind === 'interrupted')))
       throw error
-    const problem = error instanceof SourceProblem ? error : readProblem(error, labels.path)
+    const told = () => (text ? csvProblem(error, text, labels.path) : readProblem(error, labels.path))
+    const problem = error instanceof SourceProblem ? error : await told()
     const message = problem.message.replaceAll(labels.path, 'the labels')
     throw new FabraError('invalid_labels', message.charAt(0).toUpperCase() + message.slice(1), { hint: problem.hint, cause: error })
   }
@@ -108,13 +111,13 @@ function isWhole(text: string): string {
   return `regexp_full_match(${text}, '-?(0|[1-9][0-9]{0,37})')`
 }
 
-async function csvSelect(path: string, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
-  const header = await readCsvHeader(path)
-  if (!header) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
+async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
+  if (!opened) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
+  const { header } = opened
   refuseNames(header.columns)
   const types = header.columns.map((name) => `${quoteText(name)}: 'VARCHAR'`)
   const from =
-    `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
+    `read_csv(${quoteText(opened.path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
     `strict_mode = true, null_padding = false, comment = '', allow_quoted_nulls = false, columns = {${types.join(', ')}})`
   if (asText) return `SELECT * FROM ${from}`
   const fits = await ofEachColumn(
