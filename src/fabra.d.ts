@@ -49,8 +49,16 @@ export interface DurationParts {
   readonly milliseconds?: number
 }
 
-/** A cron string of five fields (six with seconds), in UTC: `'0 6 * * *'`. */
-export type Cron = `${string} ${string} ${string} ${string} ${string}`
+/** A cron string of five fields (six with seconds) or its name, in UTC: `'0 6 * * *'`, `'@daily'`. */
+export type Cron =
+  | `${string} ${string} ${string} ${string} ${string}`
+  | '@hourly'
+  | '@daily'
+  | '@midnight'
+  | '@weekly'
+  | '@monthly'
+  | '@yearly'
+  | '@annually'
 
 /**
  * How often a feature is computed again.

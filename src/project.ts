@@ -11,6 +11,7 @@ import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
+import { sourceFiles, sourceFolders } from './project-files.ts'
 import { projectMetrics } from './project-metrics.ts'
 import { loadSources } from './project-sources.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
@@ -30,7 +31,6 @@ import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
-import { foldersOf } from './store/source-file-list.ts'
 import { type SourceStore, SqlError } from './store/source-store.ts'
 import { openStores, type StoreAddresses, type Stores } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
@@ -282,7 +282,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
         })
     },
     files: () => [...files, ...sourceFiles(version.serving.registry)],
-    folders: () => [...version.serving.registry.sources.values()].flatMap(({ file }) => (file === null ? [] : foldersOf(file))),
+    folders: () => sourceFolders(version.serving.registry),
     reload,
     async close(graceMs) {
       closing = true
@@ -310,10 +310,6 @@ function leaseOf(feature: Feature): string {
 function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Micros): boolean {
   const rule = planned.get(feature.name)?.rule
   return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
-}
-
-function sourceFiles(registry: Registry): string[] {
-  return [...registry.sources.values()].flatMap(({ file }) => file ?? [])
 }
 
 function refuseRefresh(feature: Feature): void {

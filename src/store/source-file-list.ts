@@ -77,7 +77,7 @@ export function foldersOf(file: string | readonly string[]): string[] {
     while (base !== dirname(base) && !isFolder(base)) base = dirname(base)
     folders.add(base)
   }
-  return [...folders]
+  return [...folders].sort()
 }
 
 /** Whether a change of what is called so, in one of those folders, may concern a source: a file of data, or a folder. */
