@@ -130,6 +130,33 @@ describe('ids that became floats', () => {
   })
 })
 
+test('several files as one source keep to the same, each by its own name', async () => {
+  const write = (name: string, text: string) => writeFile(join(dir, name), text)
+  const parts = join(dir, 'part-*.jsonl')
+  await write('part-1.jsonl', '{"user_id":1.0,"v":18446744073709551615}\n')
+  await write('part-2.jsonl', '{"user_id":2.0,"v":1}\n')
+  const found = await store.load([{ source: source('events', { file: parts }), keyTypes: { user_id: 'string' } }])
+  expect(found).toHaveLength(1)
+  expect(found[0]).toMatchObject({ isNote: true })
+  expect(await rows('SELECT user_id, v FROM events ORDER BY 1')).toEqual([
+    ['1', 18446744073709551615n],
+    ['2', 1],
+  ])
+  await write('part-2.jsonl', '{"user_id":2.0,"v":1}\n{"user_id":2.5,"v":1}\n')
+  expect((await load(parts, { user_id: 'string' }))?.message).toContain(
+    'part-2.jsonl, row 2: column "user_id": "2.5" is not a whole number',
+  )
+  await write('part-2.jsonl', '{"user_id":2.0,"v":1e400}\n')
+  expect((await load(parts, { user_id: 'string' }))?.message).toContain('part-2.jsonl, row 1: column "v": 1e400 is larger')
+  await write('part-2.jsonl', '{"user_id":2.0,"V":1}\n{"user_id":2.0,"v":1}\n')
+  expect((await load(parts, { user_id: 'string' }))?.message).toContain('part-2.jsonl, row 2: two columns are called "V" and "v"')
+  await write('part-2.jsonl', '{"user_id":2.0,"v":0.5}\n')
+  expect((await load(parts, { user_id: 'string' }))?.message).toContain('18446744073709551615')
+  await Bun.write(join(dir, 'ids.csv.gz'), Bun.gzipSync(Buffer.from('user_id,v\n1.0,1\n2.0,2\n')))
+  expect(await load(join(dir, 'ids.csv.gz'), { user_id: 'int' })).toMatchObject({ isNote: true })
+  expect((await rows('SELECT user_id FROM events ORDER BY 1')).flat()).toEqual([1, 2])
+})
+
 describe('numbers in JSON lines', () => {
   test('that no 64 bits hold stay whole', async () => {
     const text =
