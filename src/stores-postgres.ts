@@ -26,7 +26,7 @@ export interface PostgresRecords extends Records {
 
 /** @throws FabraError invalid_config, store_unavailable, schema_mismatch, forbidden */
 export async function openPostgresRecords(postgresUrl: string, addresses: StoreAddresses): Promise<PostgresRecords> {
-  const { sourceUrl, clock, onProblem, onLoaded } = addresses
+  const { sourceUrl, clock, onProblem, onLoaded, trainingMemory } = addresses
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra' })
   // A connection of its own for SQL of features: what is slow there holds up no history.
   const reader = openPostgres({ url: sourceUrl ?? postgresUrl, applicationName: 'fabra features' })
@@ -50,8 +50,8 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     sourceStore,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
-    trainingStore: createRemoteTrainingStore(training),
-    trainingBeside: (database) => createMixedTrainingStore(training, database),
+    trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
+    trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),

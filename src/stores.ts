@@ -33,6 +33,8 @@ export interface StoreAddresses {
   readonly redisUrl: string | null
   /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
   readonly apart: boolean
+  /** Bytes that putting one training set together may take. */
+  readonly trainingMemory?: number | undefined
   /** Kept with the clock of the database that holds the rows, where there is one. */
   readonly clock: SteeredClock
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
@@ -104,7 +106,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   }
 }
 
-async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readonly database: Database }> {
+async function openFile({ dataDir, trainingMemory }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
   const parts = createLocalParts(database)
   return {
@@ -112,7 +114,7 @@ async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readon
     sourceStore: createDuckdbSourceStore(database),
     offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
-    trainingStore: createDuckdbTrainingStore(database, { parts }),
+    trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: 'ok' }),

@@ -136,6 +136,8 @@ export interface Collected {
   goOn(from: number): Promise<number>
   /** @param to The first row after them. Rows before it that are not given are missing. */
   add(rows: readonly TextRow[], to: number): Promise<void>
+  /** No more rows come. */
+  end(): Promise<void>
 }
 
 /** Opens a desk for one training set. */

@@ -50,6 +50,7 @@ export async function rowByRow(
     at.progress(from / at.rows)
     if (isFunction) size = nextSize(size, performance.now() - started)
   }
+  await collected.end()
   return collected.id
 }
 

@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import { FabraError } from '../../errors.ts'
-import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
+import { type RunOptions, SqlError, type SqlValue, type TableColumn } from '../source-store.ts'
 import type { LabelFormat, Labels } from '../training-store.ts'
 import { readCsvHeader } from './csv-header.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
 import type { LabelsQuery } from './training-places.ts'
+import { parquetOptions } from './training-sql.ts'
 
 /** Whatever the labels were, they are now this view of the desk's engine: all columns, and `__fabra_ord`, the row's number from 0. */
 const LABELS_VIEW = 'labels'
@@ -22,7 +23,14 @@ export interface LabelPlace {
   readonly asText: boolean
 }
 
-export async function readLabels(labels: Labels, place: LabelPlace, options: RunOptions): Promise<readonly TableColumn[]> {
+/** The label rows as they lie in the desk. */
+export interface ReadLabels {
+  readonly columns: readonly TableColumn[]
+  /** A Parquet file with these columns, its rows in the order of the labels. */
+  readonly file: string
+}
+
+export async function readLabels(labels: Labels, place: LabelPlace, options: RunOptions): Promise<ReadLabels> {
   const file = 'sql' in labels ? await queried(labels.sql, place, options) : await converted(labels, place, options)
   await place.session.execute(
     `CREATE OR REPLACE VIEW ${LABELS_VIEW} AS SELECT file_row_number AS __fabra_ord, * EXCLUDE (file_row_number)
@@ -31,7 +39,7 @@ export async function readLabels(labels: Labels, place: LabelPlace, options: Run
   )
   const columns = (await describe(place.session, `SELECT * EXCLUDE (__fabra_ord) FROM ${LABELS_VIEW}`, options)) ?? []
   refuseNames(columns.map((column) => column.name))
-  return columns
+  return { columns, file }
 }
 
 async function describe(session: Session, select: string, options: RunOptions): Promise<TableColumn[]> {
@@ -45,7 +53,8 @@ function refuseNames(names: readonly string[]): void {
     throw new FabraError('column_conflict', `The labels have a column "${own}"; names that begin with "__fabra_" are Fabra's own.`, {
       hint: 'Rename the column.',
     })
-  const repeated = names.find((name, i) => names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i)
+  const seen = new Set<string>()
+  const repeated = names.find((name) => seen.size === seen.add(name.toLowerCase()).size)
   if (repeated !== undefined)
     throw new FabraError('column_conflict', `The labels have two columns "${repeated}".`, { hint: 'Rename one of them.' })
 }
@@ -74,7 +83,7 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
     }
     const select = labels.format === 'csv' ? await csvSelect(labels.path, place, options) : await jsonSelect(labels.path, session, options)
     const file = join(folder, 'labels.parquet')
-    await session.execute(`COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`, options)
+    await session.execute(`COPY (${select.text}) TO ${quoteText(file)} (${parquetOptions(select.columnCount)})`, options)
     return file
   } catch (error) {
     if (error instanceof FabraError || (error instanceof SqlError && (error.kind === 'timeout' || error.kind === 'interrupted')))
@@ -92,7 +101,12 @@ const CSV_TYPES = [
   { type: 'BOOLEAN', pattern: 'true|false' },
 ] as const
 
-async function csvSelect(path: string, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
+interface FileSelect {
+  readonly text: string
+  readonly columnCount: number
+}
+
+async function csvSelect(path: string, { session, asText }: LabelPlace, options: RunOptions): Promise<FileSelect> {
   const header = await readCsvHeader(path)
   if (!header) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
   refuseNames(header.columns)
@@ -100,25 +114,45 @@ async function csvSelect(path: string, { session, asText }: LabelPlace, options:
   const from =
     `read_csv(${quoteText(path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
     `strict_mode = true, null_padding = false, comment = '', allow_quoted_nulls = false, columns = {${types.join(', ')}})`
-  if (asText) return `SELECT * FROM ${from}`
-  const checks = header.columns.flatMap((name) => [
-    `COUNT(${quoteName(name)})`,
-    ...CSV_TYPES.map(({ pattern }) => `COUNT(*) FILTER (regexp_full_match(${quoteName(name)}, ${quoteText(pattern)}))`),
-  ])
-  const counts = ((await session.read(`SELECT ${checks.join(', ')} FROM ${from}`, [], options)).rows[0] ?? []).map(Number)
-  const width = CSV_TYPES.length + 1
+  const columnCount = header.columns.length
+  if (asText) return { text: `SELECT * FROM ${from}`, columnCount }
+  const matching = await ofEachColumn(
+    { session, from, columns: header.columns },
+    CSV_TYPES.map(({ pattern }) => `bool_and(regexp_full_match(v, ${quoteText(pattern)}))`),
+    options,
+  )
   const columns = header.columns.map((name, i) => {
-    const [given = 0, ...matching] = counts.slice(i * width, (i + 1) * width)
-    const found = given === 0 ? undefined : CSV_TYPES[matching.indexOf(given)]
+    const found = CSV_TYPES[matching[i]?.indexOf(true) ?? -1]
     return found ? `CAST(${quoteName(name)} AS ${found.type}) AS ${quoteName(name)}` : quoteName(name)
   })
-  return `SELECT ${columns.join(', ')} FROM ${from}`
+  return { text: `SELECT ${columns.join(', ')} FROM ${from}`, columnCount }
+}
+
+/**
+ * Aggregates over the values `v` of each column. The columns of a row become rows on the way: as many aggregates as there are columns would
+ * take the engine's planner a time that grows with their square.
+ * @returns per column, in their order; aggregates over no values are NULL.
+ */
+async function ofEachColumn(
+  { session, from, columns }: { readonly session: Session; readonly from: string; readonly columns: readonly string[] },
+  aggregates: readonly string[],
+  options: RunOptions,
+): Promise<readonly (readonly SqlValue[])[]> {
+  const { rows } = await session.read(
+    `SELECT i, ${aggregates.join(', ')} FROM (SELECT unnest(range(${columns.length})) AS i, unnest([${columns.map(quoteName).join(', ')}]) AS v FROM ${from}) GROUP BY i`,
+    [],
+    options,
+  )
+  const found = new Map(rows.map(([i, ...values]) => [Number(i), values]))
+  return columns.map((_, i) => found.get(i) ?? [])
 }
 
 /** Every column is read as JSON first, so that no text is taken for a time and no number is rounded. */
-async function jsonSelect(path: string, session: Session, options: RunOptions): Promise<string> {
+async function jsonSelect(path: string, session: Session, options: RunOptions): Promise<FileSelect> {
   const plain = `${quoteText(path)}, format = 'newline_delimited', maximum_object_size = ${MAX_OBJECT_BYTES}, records = true`
-  const found = await describe(session, `SELECT * FROM read_json(${plain}, maximum_depth = 1, sample_size = -1)`, options)
+  // Rows of many columns are rows all the same: the engine would take them for maps.
+  const asRows = 'maximum_depth = 1, sample_size = -1, map_inference_threshold = -1'
+  const found = await describe(session, `SELECT * FROM read_json(${plain}, ${asRows})`, options)
   if (found.length === 0 || (found.length === 1 && found[0]?.name === 'json')) {
     throw new FabraError('invalid_labels', 'The labels hold no rows with columns.', {
       hint: 'Each row is a JSON object: {"user_id": "u1", …}.',
@@ -126,13 +160,17 @@ async function jsonSelect(path: string, session: Session, options: RunOptions): 
   }
   refuseNames(found.map((column) => column.name))
   const from = `read_json(${plain}, columns = {${found.map(({ name }) => `${quoteText(name)}: 'JSON'`).join(', ')}})`
-  const kinds = found.map(({ name }) => `list_sort(list_distinct(list(json_type(${quoteName(name)})) FILTER (${isValue(name)})))`)
-  const [row = []] = (await session.read(`SELECT ${kinds.join(', ')} FROM ${from}`, [], options)).rows
-  const columns = found.map(({ name }, i) => {
-    const listed = row[i]
+  const names = found.map(({ name }) => name)
+  const kinds = await ofEachColumn(
+    { session, from, columns: names },
+    [`list_distinct(list(json_type(v)) FILTER (${isValue('v')}))`],
+    options,
+  )
+  const columns = names.map((name, i) => {
+    const listed = kinds[i]?.[0]
     return `${jsonColumn(name, Array.isArray(listed) ? listed.map(String) : [])} AS ${quoteName(name)}`
   })
-  return `SELECT ${columns.join(', ')} FROM ${from}`
+  return { text: `SELECT ${columns.join(', ')} FROM ${from}`, columnCount: names.length }
 }
 
 function isValue(name: string): string {

@@ -3,7 +3,7 @@
 import type { TableColumn } from '../source-store.ts'
 import type { LabelFormat, OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
 import { quoteName, quoteText } from './sql.ts'
-import { decoded, literal, memberText } from './training-sql.ts'
+import { decoded, literal, memberText, parquetOptions } from './training-sql.ts'
 
 /** How values lie in the desk: in their types, as texts per column, or as `stepsOfRows` has them of several features, texts or in their types. */
 export interface HeldValues {
@@ -23,7 +23,8 @@ export function resultSelect(
   columns: readonly OutputColumn[],
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
-  const places = [...new Set(features.map((feature) => held(feature.values).from))]
+  const used = columns.flatMap((column) => features[column.feature] ?? [])
+  const places = [...new Set(used.map((feature) => held(feature.values).from))]
   const added = columns.map((column) => {
     const feature = features[column.feature]
     if (!feature) return 'NULL'
@@ -81,13 +82,14 @@ export interface WrittenFile {
   readonly path: string
   readonly format: OutputFormat
   readonly metadata: Readonly<Record<string, string>>
+  readonly columnCount: number
 }
 
 /** For the formats that the engine writes itself. */
 export function writeStatement(select: string, target: WrittenFile & { readonly format: LabelFormat }): string {
   const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
   const options = {
-    parquet: `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${entries.join(', ')}}`,
+    parquet: `${parquetOptions(target.columnCount, 'zstd')}, KV_METADATA {${entries.join(', ')}}`,
     csv: 'FORMAT csv, HEADER true',
     jsonl: 'FORMAT json',
   }[target.format]
