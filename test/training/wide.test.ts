@@ -109,11 +109,11 @@ describe('on the laptop,', () => {
 
   const WIDE = 2_000
   const columns = Array.from({ length: WIDE }, (_, i) => `c${i}`)
-  const valueOf = (row: number, i: number) => [row * 10 + i, row + i + 0.5, i % 2 === row % 2, `t${row},${i}`][i % 4]
+  const cellOf = (row: number, i: number) => [row * 10 + i, row + i + 0.5, i % 2 === row % 2, `t${row},${i}`][i % 4]
   const wideRows = [0, 1, 2].map((row) => ({
     user_id: `u${row}`,
     event_timestamp: LATER,
-    ...Object.fromEntries(columns.map((name, i) => [name, row === 1 && i % 5 === 0 ? null : valueOf(row, i)])),
+    ...Object.fromEntries(columns.map((name, i) => [name, row === 1 && i % 5 === 0 ? null : cellOf(row, i)])),
   }))
   const asCsv = () => {
     const cell = (value: unknown) => (value === null ? '' : typeof value === 'string' && value.includes(',') ? `"${value}"` : String(value))
