@@ -1,6 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
+import type { Source } from './definition/model.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import type { ClaimStore } from './store/claim-store.ts'
@@ -49,6 +50,8 @@ export interface Stores {
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
+  /** What is known of sources whose tables are slow to read by these key columns; nothing where it cannot be told soon. */
+  readonly slowSources: (sources: readonly Source[], keys: readonly (readonly string[])[]) => Promise<readonly SlowSource[]>
   /** Who of many processes refreshes a feature. */
   readonly leases: LeaseStore
   /** Keys in use, told to other processes; null where there are none. */
@@ -63,6 +66,12 @@ export interface Stores {
   /** Technology → `ok`, or what is wrong with it. */
   health(): Readonly<Record<string, string>>
   close(): Promise<void>
+}
+
+export interface SlowSource {
+  readonly subject: string
+  readonly message: string
+  readonly hint: string
 }
 
 /** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable, schema_mismatch */
@@ -115,6 +124,8 @@ async function openFile({ dataDir, trainingMemory }: StoreAddresses): Promise<Re
     offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
+    // Its engine reads whole columns in any case.
+    slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: 'ok' }),

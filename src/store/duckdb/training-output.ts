@@ -42,9 +42,8 @@ ORDER BY l.__fabra_ord`
 function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues & { readonly at: string }): string {
   const { feature, freshFor, firstColumn } = given
   const { at, kind, f } = values
-  const isRecorded = kind === 'recorded' || kind === 'decoded'
-  const found = isRecorded ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
-  const eventAt = isRecorded ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
+  const found = isRecorded(kind) ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
+  const eventAt = isRecorded(kind) ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
   if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
   if (column.content === 'status') {
     const fresh =
@@ -60,6 +59,11 @@ function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues
   const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : kind === 'decoded' ? whole : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
+}
+
+/** Whether values come with their events' times, which tell that there is one. */
+export function isRecorded(kind: HeldValues['kind']): boolean {
+  return kind === 'recorded' || kind === 'decoded'
 }
 
 /** Types whose every value has a JSON text of its own. */

@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { Micros } from '../../clock.ts'
 import { entityKey } from '../../definition/entity-key.ts'
 import { type RunOptions, SqlTimestamp, type TableColumn } from '../source-store.ts'
 import type { TrainingEngine } from '../training-engine.ts'
@@ -10,6 +11,7 @@ import { type Database, ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { CollectedValues } from './training-collected.ts'
+import { type Counted, countValues, keysOfRows, rowsLaterThan } from './training-counts.ts'
 import { clearTrainingFolders, makeTrainingFolder } from './training-folders.ts'
 import { inputOf } from './training-inputs.ts'
 import { createKeeper, KEEP_NOTHING, type Keeper, type PartsPlace } from './training-keeper.ts'
@@ -238,7 +240,7 @@ class Desk implements TrainingDesk {
   }
 
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
-    const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing', f: 0 }
+    const held = (values: ValuesId) => this.heldAs(values)
     const wide = { session: this.engine.session, rows: this.rowsPath, labels: this.labels, file: (name: string) => this.file(name), held }
     const rows = isWide(wide, output)
       ? `(${await wideSelect(wide, output, options)})`
@@ -248,6 +250,18 @@ class Desk implements TrainingDesk {
     const hash = await writeSet(this.engine.session, rows, { path, format, metadata }, options)
     await chmod(path, 0o600)
     return { path, hash }
+  }
+
+  counts(output: Counted, options: RunOptions): ReturnType<TrainingDesk['counts']> {
+    return countValues(this.engine.session, output, (values) => this.heldAs(values), options)
+  }
+
+  laterThan(time: Micros, options: RunOptions): ReturnType<TrainingDesk['laterThan']> {
+    return rowsLaterThan(this.engine.session, this.rowsPath, time, options)
+  }
+
+  someKeys(asked: Parameters<TrainingDesk['someKeys']>[0], options: RunOptions): Promise<readonly string[]> {
+    return keysOfRows(this.engine.session, this.rowsPath, asked, options)
   }
 
   async close(): Promise<void> {
@@ -275,6 +289,10 @@ class Desk implements TrainingDesk {
 
   private get rowsPath(): string {
     return quoteText(join(this.folder, 'rows.parquet'))
+  }
+
+  private heldAs(values: ValuesId): HeldValues {
+    return this.held[values] ?? { kind: 'typed', from: 'nothing', f: 0 }
   }
 
   private hold(values: HeldValues): ValuesId {
