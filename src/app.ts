@@ -79,6 +79,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       sourceUrl: config.sourceUrl,
       redisUrl: config.redisUrl,
       apart: options.apart === true,
+      trainingMemory: config.trainingMemory,
       clock,
     },
     clock,

@@ -3,7 +3,7 @@ import packageJson from '../package.json'
 import type { Clock, Micros } from './clock.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
-import type { Feature, Problem, Registry } from './definition/model.ts'
+import type { Entity, Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
@@ -256,7 +256,15 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       begin(id) {
         const { training: computing, serving } = version
         const flush = () => recorder.flush()
-        return training.begin(serving.registry, { ...computing, store: stores.trainingStore, flush, version: packageJson.version }, id)
+        const { trainingStore: store, slowSources } = stores
+        const { registry } = serving
+        const slow = (names: readonly string[], entities: readonly Entity[]) =>
+          slowSources(
+            names.flatMap((name) => registry.sources.get(name) ?? []),
+            entities.map(({ key }) => key.map(({ name }) => name)),
+          )
+        const own = { store, slowSources: slow, now: clock.now, flush, version: packageJson.version }
+        return training.begin(registry, { ...computing, ...own }, id)
       },
       report: training.report,
     },

@@ -1,6 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
+import type { Source } from './definition/model.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
 import type { ClaimStore } from './store/claim-store.ts'
@@ -33,6 +34,8 @@ export interface StoreAddresses {
   readonly redisUrl: string | null
   /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
   readonly apart: boolean
+  /** Bytes that putting one training set together may take. */
+  readonly trainingMemory?: number | undefined
   /** Kept with the clock of the database that holds the rows, where there is one. */
   readonly clock: SteeredClock
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
@@ -47,6 +50,8 @@ export interface Stores {
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
+  /** What is known of sources whose tables are slow to read by these key columns; nothing where it cannot be told soon. */
+  readonly slowSources: (sources: readonly Source[], keys: readonly (readonly string[])[]) => Promise<readonly SlowSource[]>
   /** Who of many processes refreshes a feature. */
   readonly leases: LeaseStore
   /** Keys in use, told to other processes; null where there are none. */
@@ -61,6 +66,12 @@ export interface Stores {
   /** Technology → `ok`, or what is wrong with it. */
   health(): Readonly<Record<string, string>>
   close(): Promise<void>
+}
+
+export interface SlowSource {
+  readonly subject: string
+  readonly message: string
+  readonly hint: string
 }
 
 /** @throws FabraError data_dir_locked, io_failed, invalid_config, store_unavailable, schema_mismatch */
@@ -104,7 +115,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   }
 }
 
-async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readonly database: Database }> {
+async function openFile({ dataDir, trainingMemory }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, 'fabra.duckdb') })
   const parts = createLocalParts(database)
   return {
@@ -112,7 +123,9 @@ async function openFile({ dataDir }: StoreAddresses): Promise<Records & { readon
     sourceStore: createDuckdbSourceStore(database),
     offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
-    trainingStore: createDuckdbTrainingStore(database, { parts }),
+    trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
+    // Its engine reads whole columns in any case.
+    slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: 'ok' }),

@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
 import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
+import { hasAnyKey } from './compute/known-keys.ts'
 import { createPastReader, type PastReader } from './compute/past-reader.ts'
 import { createSeenSources, type SeenSources } from './compute/seen-sources.ts'
 import { createSharedFlights } from './compute/shared-flights.ts'
@@ -54,7 +55,10 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain'>
+export type VersionTraining = Pick<
+  TrainingParts,
+  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain'
+>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
@@ -134,6 +138,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
+    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceStore, { source, column }, keys),
   }
 }
 

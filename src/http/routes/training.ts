@@ -176,6 +176,14 @@ function reportJson(found: TrainingReport): object {
     resumed: found.resumed,
     dataset_hash: found.datasetHash,
     features: found.features,
+    summary: found.summary,
+    warnings: found.warnings,
+    pace: found.pace && {
+      feature: found.pace.feature,
+      rows: found.pace.rows,
+      rows_per_second: found.pace.rowsPerSecond,
+      seconds_left: found.pace.secondsLeft,
+    },
     metadata: found.metadata,
   }
 }

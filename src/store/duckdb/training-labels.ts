@@ -10,6 +10,7 @@ import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
 import type { LabelsQuery } from './training-places.ts'
+import { parquetOptions } from './training-sql.ts'
 
 /** Whatever the labels were, they are now this view of the desk's engine: all columns, and `__fabra_ord`, the row's number from 0. */
 const LABELS_VIEW = 'labels'
@@ -27,7 +28,14 @@ export interface LabelPlace {
   readonly asText: boolean
 }
 
-export async function readLabels(labels: Labels, place: LabelPlace, options: RunOptions): Promise<readonly TableColumn[]> {
+/** The label rows as they lie in the desk. */
+export interface ReadLabels {
+  readonly columns: readonly TableColumn[]
+  /** A Parquet file with these columns, its rows in the order of the labels. */
+  readonly file: string
+}
+
+export async function readLabels(labels: Labels, place: LabelPlace, options: RunOptions): Promise<ReadLabels> {
   const file = 'sql' in labels ? await queried(labels.sql, place, options) : await converted(labels, place, options)
   await place.session.execute(
     `CREATE OR REPLACE VIEW ${LABELS_VIEW} AS SELECT file_row_number AS __fabra_ord, * EXCLUDE (file_row_number)
@@ -36,7 +44,7 @@ export async function readLabels(labels: Labels, place: LabelPlace, options: Run
   )
   const columns = (await describe(place.session, `SELECT * EXCLUDE (__fabra_ord) FROM ${LABELS_VIEW}`, options)) ?? []
   refuseNames(columns.map((column) => column.name))
-  return columns
+  return { columns, file }
 }
 
 async function describe(session: Session, select: string, options: RunOptions): Promise<TableColumn[]> {
@@ -50,7 +58,8 @@ function refuseNames(names: readonly string[]): void {
     throw new FabraError('column_conflict', `The labels have a column "${own}"; names that begin with "__fabra_" are Fabra's own.`, {
       hint: 'Rename the column.',
     })
-  const repeated = names.find((name, i) => names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i)
+  const seen = new Set<string>()
+  const repeated = names.find((name) => seen.size === seen.add(name.toLowerCase()).size)
   if (repeated !== undefined)
     throw new FabraError('column_conflict', `The labels have two columns "${repeated}".`, { hint: 'Rename one of them.' })
 }
@@ -82,7 +91,7 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
     if (labels.format === 'csv') text = await openCsvText(labels.path, labels.path, folder)
     const select = labels.format === 'csv' ? await csvSelect(text, place, options) : await jsonSelect(labels.path, session, options)
     const file = join(folder, 'labels.parquet')
-    await session.execute(`COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`, options)
+    await session.execute(`COPY (${select.text}) TO ${quoteText(file)} (${parquetOptions(select.columnCount)})`, options)
     return file
   } catch (error) {
     if (error instanceof FabraError || (error instanceof SqlError && (error.kind === 'timeout' || error.kind === 'interrupted')))
@@ -107,11 +116,16 @@ const CSV_TYPES = [
   { type: 'BOOLEAN', test: (text: string) => `regexp_full_match(${text}, 'true|false')` },
 ] as const
 
+interface FileSelect {
+  readonly text: string
+  readonly columnCount: number
+}
+
 function isWhole(text: string): string {
   return `regexp_full_match(${text}, '-?(0|[1-9][0-9]{0,37})')`
 }
 
-async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelPlace, options: RunOptions): Promise<string> {
+async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelPlace, options: RunOptions): Promise<FileSelect> {
   if (!opened) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
   const { header } = opened
   refuseNames(header.columns)
@@ -119,7 +133,8 @@ async function csvSelect(opened: CsvText | undefined, { session, asText }: Label
   const from =
     `read_csv(${quoteText(opened.path)}, auto_detect = false, header = true, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"', ` +
     `strict_mode = true, null_padding = false, comment = '', allow_quoted_nulls = false, columns = {${types.join(', ')}})`
-  if (asText) return `SELECT * FROM ${from}`
+  const columnCount = header.columns.length
+  if (asText) return { text: `SELECT * FROM ${from}`, columnCount }
   const fits = await ofEachColumn(
     { session, from, options },
     header.columns,
@@ -129,13 +144,15 @@ async function csvSelect(opened: CsvText | undefined, { session, asText }: Label
     const found = CSV_TYPES[fits[i]?.indexOf(true) ?? -1]
     return found ? `CAST(${quoteName(name)} AS ${found.type}) AS ${quoteName(name)}` : quoteName(name)
   })
-  return `SELECT ${columns.join(', ')} FROM ${from}`
+  return { text: `SELECT ${columns.join(', ')} FROM ${from}`, columnCount }
 }
 
 /** Every column is read as JSON first, so that no text is taken for a time and no number is rounded. */
-async function jsonSelect(path: string, session: Session, options: RunOptions): Promise<string> {
+async function jsonSelect(path: string, session: Session, options: RunOptions): Promise<FileSelect> {
   const plain = `${quoteText(path)}, format = 'newline_delimited', maximum_object_size = ${MAX_OBJECT_BYTES}`
-  const found = await describe(session, `SELECT * FROM read_json(${plain}, records = true, maximum_depth = 1, sample_size = -1)`, options)
+  // Rows of many columns are rows all the same: the engine would take them for maps.
+  const asRows = 'records = true, maximum_depth = 1, sample_size = -1, map_inference_threshold = -1'
+  const found = await describe(session, `SELECT * FROM read_json(${plain}, ${asRows})`, options)
   if (found.length === 0 || (found.length === 1 && found[0]?.name === 'json')) {
     throw new FabraError('invalid_labels', 'The labels hold no rows with columns.', {
       hint: 'Each row is a JSON object: {"user_id": "u1", …}.',
@@ -162,7 +179,7 @@ async function jsonSelect(path: string, session: Session, options: RunOptions): 
     const kinds = Array.isArray(listed) ? listed.map(String) : []
     return `${jsonColumn(name, kinds, { fractions, beyond64, beyondAll, inexact: inexacts })} AS ${quoteName(name)}`
   })
-  return `SELECT ${columns.join(', ')} FROM ${from}`
+  return { text: `SELECT ${columns.join(', ')} FROM ${from}`, columnCount: names.length }
 }
 
 function tooLarge(name: string, row: number): FabraError {

@@ -8,7 +8,7 @@ import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './training-history.ts'
 import type { Keeper, KeptStep, Step } from './training-keeper.ts'
 import type { HeldValues } from './training-output.ts'
-import { canType, rowTableFrom, typedValues } from './training-sql.ts'
+import { canType, parquetOptions, rowTableFrom, typedValues } from './training-sql.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
 const STATEMENT_ROWS = 1_000_000
@@ -16,6 +16,8 @@ const STATEMENT_ROWS = 1_000_000
 const PAIRS_PER_ROW = 30
 /** Features with recorded values in one statement, whose steps it holds all at once. */
 const STEPPED_FEATURES = 10
+/** Statements whose features' recorded values are put in order at once: history is read once for all of them, and held. */
+const GROUPS_AT_ONCE = 10
 
 /** The desk as far as it is made. */
 export interface DeskState {
@@ -60,10 +62,8 @@ export function localSources(database: Database): SourcesPlace {
         // Proves that it is one SELECT, so that nothing else can hide in the statement around it.
         const columns = await session.describe(sql)
         check(columns)
-        await session.execute(
-          `COPY (SELECT ${parquetColumns(columns)} FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
-          left,
-        )
+        const rows = `SELECT ${parquetColumns(columns)} FROM (\n${sql.replace(/[\s;]+$/, '')}\n)`
+        await session.execute(copyTo(file, rows, columns.length), left)
       })
       return file
     },
@@ -87,7 +87,7 @@ export function localSources(database: Database): SourcesPlace {
         await database.readers.use(options, async (session, left) => {
           try {
             await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to }), left)
-            await session.execute(copyTo(file, select), left)
+            await session.execute(copyTo(file, select, columns.length), left)
           } finally {
             await session.execute(DROP_ROW_TABLE, ownDeadline())
           }
@@ -111,8 +111,8 @@ function parquetColumns(columns: readonly TableColumn[]): string {
   return casts.length === 0 ? '*' : `* REPLACE (${casts.join(', ')})`
 }
 
-function copyTo(file: string, select: string): string {
-  return `COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`
+function copyTo(file: string, select: string, columnCount: number): string {
+  return `COPY (${select}) TO ${quoteText(file)} (${parquetOptions(columnCount)})`
 }
 
 async function refuseRepeats(session: Session, from: string, options: RunOptions): Promise<void> {
@@ -183,6 +183,11 @@ export interface AsOfWork {
 
 /** Writes each group's file, on a session that reads and writes the desk's folder. */
 export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
+  for (let from = 0; from < work.groups.length; from += GROUPS_AT_ONCE)
+    await valuesOfGroups(session, { ...work, groups: work.groups.slice(from, from + GROUPS_AT_ONCE) }, options)
+}
+
+async function valuesOfGroups(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
   const { groups, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
   const questions = groups.flatMap((group) => group.questions)
   const isLight = (pairs: number) => pairs <= pairsPerRow * state.rowCount
@@ -190,7 +195,7 @@ export async function asOfValues(session: Session, work: AsOfWork, options: RunO
     const features = await makeAllSteps(session, { rows: state.rows, entity, questions, recorded, isLight }, options)
     let from = 0
     for (const { file, questions: own } of groups) {
-      await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length))), options)
+      await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length)), own.length), options)
       from += own.length
     }
   } finally {
