@@ -7,8 +7,9 @@ import { type Config, requireProduction } from './config.ts'
 import { SCOPES } from './config-keys.ts'
 import type { Feature } from './definition/model.ts'
 import { FabraError } from './errors.ts'
+import { createHttpApp, type HttpApp } from './http/http-app.ts'
 import { createKeyring, type Keyring } from './http/keyring.ts'
-import { createHttpApp, type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
+import { type HttpOptions, type HttpServer, startHttp } from './http/server.ts'
 import type { Logger } from './observability/logger.ts'
 import { createWebhook } from './observability/webhook.ts'
 import { openProject, type Project } from './project.ts'
@@ -95,10 +96,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     await project.close(0)
     throw error
   })
+  let starting = false
   let stopping = false
   const http: HttpOptions = {
     serving: () => project.serving(),
-    readiness: () => ({ ready: !stopping && project.warm(), stores: project.stores() }),
+    readiness: () => ({ ready: !starting && !stopping && project.warm(), stores: project.stores() }),
     metrics: () => project.metrics(),
     refresh: project.refresh,
     runs: { list: project.runs },
@@ -106,11 +108,12 @@ export async function openApp(options: AppOptions): Promise<App> {
     ingest: project.ingest,
     training: project.training,
     keyring,
+    isDevelopment: config.env === 'development',
     clock,
     log,
     version: packageJson.version,
   }
-  let web: ReturnType<typeof createHttpApp> | undefined
+  let web: HttpApp | undefined
   let server: HttpServer | undefined
   let files: FileWatch | undefined
   let closed: Promise<void> | undefined
@@ -130,19 +133,23 @@ export async function openApp(options: AppOptions): Promise<App> {
     asksForKeys: keyring !== null,
     serving: http.serving,
     async fetch(request) {
-      web ??= createHttpApp({ ...http, keyring: null })
-      return web.handle(request)
+      web ??= createHttpApp({ ...http, keyring: null }, null)
+      return web.fetch(request)
     },
     async listen() {
       const sharing = options.shared && (options.shared.isFirst ? 'first' : 'further')
       const lingerMs = config.env === 'production' ? LINGER_MS : 0
-      server = await startHttp(http, { host: config.host, port: config.port, sharing: sharing ?? 'alone', lingerMs })
+      const { host, port, hosts, metricsPort } = config
+      starting = true
+      server = await startHttp(http, { host, port, hosts, metricsPort, sharing: sharing ?? 'alone', lingerMs })
       await leaveNote(dataDir, server, localKey).catch((error: unknown) => {
         // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
         if (config.env !== 'production') throw noFolder(dataDir, error)
         log.debug('no note left in the data folder', { error })
       })
       project.start(config.role !== 'api')
+      starting = false
+      if (server.metricsUrl !== null) log.info('metrics are served to everybody who reaches their port', { url: server.metricsUrl })
       return server
     },
     watch(onReload) {

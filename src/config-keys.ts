@@ -7,7 +7,7 @@ export interface ConfiguredKey {
   readonly scopes: readonly Scope[]
 }
 
-export const SCOPES: readonly Scope[] = ['read', 'write', 'admin']
+export const SCOPES: readonly Scope[] = ['read', 'train', 'write', 'admin']
 
 /** `sha256hex:read+write+admin`, with commas or line breaks between; `#` begins a comment. */
 export function parseApiKeys(text: string, variable: string, problems: string[]): ConfiguredKey[] {
@@ -19,7 +19,7 @@ export function parseApiKeys(text: string, variable: string, problems: string[])
     const named = scopes.split('+').map((scope) => SCOPES.find((known) => known === scope))
     // What is written there may be a key itself, so it is not repeated.
     if (!/^[0-9a-f]{64}$/i.test(hash)) problems.push(`${variable}: entry ${i + 1} does not begin with the 64 digits of a SHA-256.`)
-    else if (named.includes(undefined)) problems.push(`${variable}: entry ${i + 1} has other scopes than read, write and admin.`)
+    else if (named.includes(undefined)) problems.push(`${variable}: entry ${i + 1} has other scopes than read, train, write and admin.`)
     else keys.push({ hash: hash.toLowerCase(), scopes: named.filter((scope) => scope !== undefined) })
   }
   return keys

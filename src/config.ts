@@ -1,6 +1,7 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import { hostNames } from './config-hosts.ts'
 import { type ConfiguredKey, parseApiKeys } from './config-keys.ts'
 import { postgresProblem, redisProblem } from './config-urls.ts'
 import { FabraError } from './errors.ts'
@@ -21,6 +22,10 @@ export interface Config {
   readonly dataDir: string
   readonly host: string
   readonly port: number
+  /** Names by which requests may call the server, besides those of its machine. */
+  readonly hosts: readonly string[]
+  /** Port that serves metrics alone, to everybody who reaches it; null: none. */
+  readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
   readonly drainSeconds: number
   /** Bytes that putting one training set together may take before it spills to disk. */
@@ -54,8 +59,18 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_DATA_DIR', default: './.fabra', help: "folder of laptop mode's DuckDB file" },
   { name: 'FABRA_HOST', default: '127.0.0.1; in production 0.0.0.0', help: 'address to listen on' },
   { name: 'FABRA_PORT', default: '8000; in production PORT', help: 'port to listen on' },
+  {
+    name: 'FABRA_HOSTS',
+    default: 'localhost and the bound address; with API keys any',
+    help: 'names by which requests may call this server, with commas between',
+  },
+  {
+    name: 'FABRA_METRICS_PORT',
+    default: 'none',
+    help: 'port that serves /metrics alone, without a key, for scrapers in a private network',
+  },
   { name: 'FABRA_ROLE', default: 'all', help: 'api serves only, worker refreshes only, all does both' },
-  { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+write+admin, with commas between' },
+  { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+train+write+admin, with commas between' },
   { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
   {
@@ -102,6 +117,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     dataDir: isAbsolute(dataDir) ? dataDir : join(facts.cwd, dataDir),
     host: text('FABRA_HOST') ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
     port: whole(nameOf('FABRA_PORT', 'PORT'), 8000, 65_535),
+    hosts: hostNames(text('FABRA_HOSTS'), problems),
+    metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     cacheDir: text('FABRA_CACHE_DIR') ?? null,
@@ -111,6 +128,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
   })
   if (config.sourceUrl !== null && config.postgresUrl === null)
     problems.push('FABRA_SOURCE_URL needs FABRA_POSTGRES_URL, where history is kept.')
+  if (config.metricsPort === config.port && config.port !== 0)
+    problems.push(`FABRA_METRICS_PORT=${config.port} is the port of the server itself.`)
   if (problems.length > 0) {
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }

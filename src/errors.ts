@@ -27,6 +27,7 @@ const CODES = {
   not_appendable: { status: 409, exit: 2, retryable: false },
   not_trainable: { status: 409, exit: 2, retryable: false },
   body_too_large: { status: 413, exit: 2, retryable: false },
+  unsupported_type: { status: 415, exit: 2, retryable: false },
   unauthorized: { status: 401, exit: 2, retryable: false },
   forbidden: { status: 403, exit: 2, retryable: false },
   overloaded: { status: 503, exit: 1, retryable: true },

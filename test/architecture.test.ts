@@ -26,7 +26,6 @@ describe('the check of the import table goes red when', () => {
     ['a module is loaded late', 'serving/a.ts', "await import('../app.ts')"],
     ['one technology imports another', 'store/redis/a.ts', "import { x } from '../memory/b.ts'"],
     ['a driver leaves its room', 'serving/a.ts', "import { Redis } from 'ioredis'"],
-    ['elysia leaves http', 'app.ts', "import { Elysia } from 'elysia'"],
     ['a package has no room', 'compute/a.ts', "import leftPad from 'left-pad'"],
     ['the public face shows more than definitions', 'index.ts', "export * from './serving/engine.ts'"],
     ['a file lies in no room', 'utils/a.ts', 'export const x = 1'],

@@ -61,6 +61,36 @@ describe('addresses of stores', () => {
   })
 })
 
+describe('names of the server', () => {
+  test('stand in a list, with ports and in capitals as people write them', () => {
+    const { hosts } = read({ FABRA_HOSTS: ' Features.example.com, 10.0.0.5:8000 [::1]\n2001:db8::1,my_features ' })
+    expect(hosts).toEqual(['features.example.com', '10.0.0.5', '[::1]', '[2001:db8::1]', 'my_features'])
+    expect(read({}).hosts).toEqual([])
+  })
+
+  test.each(['https://features.example', 'features.example/x', '*.example', '*', 'a..b', '256.0.0.1', 'u@h', 'h?'])(
+    '%s is none',
+    (name) => {
+      const error = refusal(() => read({ FABRA_HOSTS: `ok.example,${name}` }))
+      expect(error.message).toContain(`FABRA_HOSTS: "${name}" is no name of a host`)
+    },
+  )
+})
+
+describe('the port of metrics', () => {
+  test('is none unless given, and never the port of the server', () => {
+    expect(read({}).metricsPort).toBeNull()
+    expect(read({ FABRA_METRICS_PORT: '9091' }).metricsPort).toBe(9091)
+    for (const [port, own] of [
+      ['8000', ''],
+      ['90', '90'],
+      ['x', ''],
+      ['65536', ''],
+    ] as const)
+      expect(refusal(() => read({ FABRA_METRICS_PORT: port, FABRA_PORT: own })).message).toContain('FABRA_METRICS_PORT')
+  })
+})
+
 test.each([
   'postgresql+asyncpg://u:p%23@db/x?ssl=require',
   'postgres://u@a:1,b:2/x?target_session_attrs=primary',

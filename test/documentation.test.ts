@@ -7,7 +7,7 @@ import { registerCommands } from '../src/cli/commands/index.ts'
 import { typeCheck } from '../src/cli/type-check.ts'
 import { variables } from '../src/config.ts'
 import { errorCodes, FabraError } from '../src/errors.ts'
-import { createHttpApp } from '../src/http/server.ts'
+import { routeTable } from '../src/http/route-table.ts'
 import { createRuns } from '../src/refresh/runs.ts'
 
 const PROJECT = join(import.meta.dir, '..')
@@ -41,7 +41,7 @@ describe('the README', () => {
   })
 
   test('names every route of the HTTP API, and no other', () => {
-    const app = createHttpApp({
+    const table = routeTable({
       serving: unused,
       readiness: unused,
       metrics: unused,
@@ -51,11 +51,12 @@ describe('the README', () => {
       ingest: { push: unused, append: unused, forget: unused },
       training: { begin: unused, report: unused },
       keyring: null,
+      isDevelopment: true,
       clock: { now: () => 0 },
       log: { debug: unused, info: unused, warn: unused, error: unused },
       version: '0.0.0',
     })
-    const shown = app.routes.filter((route) => !route.hooks?.detail?.hide)
+    const shown = table.filter((route) => route.docs !== null)
     const routes = shown.map((route) => `\`${route.method} ${route.path.replace(/:(\w+)/g, '{$1}')}\``)
     const rows = tableUnder('### HTTP API').map(([route]) => route ?? '')
     expect(rows.sort()).toEqual([...new Set(routes)].sort())

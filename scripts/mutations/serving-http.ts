@@ -17,14 +17,53 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: ONE, file: 'src/http/direct-routes.ts' },
+    { suite: ONE, file: 'src/http/door.ts' },
     {
-      'a failure is told by Bun': ['response instanceof Promise ? response.catch((error) => tell(error, request)) : response', 'response'],
+      'a failure is told by Bun': [
+        'response instanceof Promise ? response.catch((error) => errorResponse(error, request, log)) : response',
+        'response',
+      ],
     },
   ),
   ...mistakes(
-    { suite: 'test/http/auth.test.ts', file: 'src/http/direct-routes.ts' },
-    { 'features are read without a key': ['keyring ? authorise(keyring, request) : undefined', 'undefined as Promise<void> | undefined'] },
+    { suite: 'test/http/door.test.ts', file: 'src/http/door.ts' },
+    {
+      'no key is asked for': ["keyring === null || scope === 'open' ? null", 'keyring !== undefined ? null'],
+      'any key will do': ['authorise(keyring, request, scope)', "authorise(keyring, request, 'any')"],
+      'any Host will do': ['if (!route.anyHost) hosts.admit(request)', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/http/hosts.test.ts', file: 'src/http/door.ts' },
+    {
+      'any page may change anything': [
+        "if (method === 'any' ? !LOOKS.includes(request.method) : method !== 'GET') hosts.admitChange(request)",
+        '',
+      ],
+      'probes need a name': ['if (!route.anyHost) hosts', 'hosts'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/http/hosts.test.ts', file: 'src/http/hosts.ts' },
+    {
+      'any name will do without keys': ['const takesAny = asksForKeys &&', 'const takesAny = !asksForKeys ||'],
+      'an Origin that is none is ours': ['if (!name) return true', 'if (!name) return false'],
+      'pages may send any type': ['if (!isOfBrowser || !hasBody || ASKED_FIRST.test(type)) return', 'if (type !== undefined) return'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/http/real-server.test.ts', file: 'src/http/routes/training.ts' },
+    { 'a query for labels needs no more than read': ['if (training.labelsSql !== null) call.demandFurther()', ''] },
+  ),
+  ...mistakes(
+    { suite: 'test/http/real-server.test.ts', file: 'src/http/body.ts' },
+    {
+      'bytes that are no UTF-8 become others': ["new TextDecoder('utf-8', { fatal: true })", "new TextDecoder('utf-8')"],
+      'a client that hangs up is a failure of the server': [
+        "throw new FabraError('bad_request', 'The body ended before it was whole.', { cause,",
+        "throw new FabraError('internal', 'x', { cause,",
+      ],
+    },
   ),
   ...mistakes(
     { suite: 'test/http/feature-lists.test.ts', file: 'src/http/feature-lists.ts' },

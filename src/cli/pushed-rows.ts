@@ -1,4 +1,5 @@
 /** Rows of a file as the rows of a push. Pure. */
+import { isUtf8 } from 'node:buffer'
 import { stringifyExact } from '../definition/exact-json.ts'
 import { jsonFault } from '../definition/json-fault.ts'
 import { parseExact } from '../definition/value.ts'
@@ -90,6 +91,19 @@ export function jsonRows(text: string, from: number): Record<string, unknown>[] 
       hint: fault?.hint ?? 'Write one object a line.',
     })
   })
+}
+
+/** Whole lines. Read leniently, keys that differ would become the same one. @throws FabraError invalid_body */
+export function lineText(bytes: Buffer, from: number): string {
+  if (isUtf8(bytes)) return from === 0 ? bytes.toString('utf8').replace(/^\uFEFF/, '') : bytes.toString('utf8')
+  let line = from + 1
+  for (let start = 0; isUtf8(bytes.subarray(start, endOfLine(bytes, start))); line++) start = endOfLine(bytes, start)
+  throw new FabraError('invalid_body', `line ${line} is not UTF-8.`, { hint: 'Save the file as UTF-8.' })
+}
+
+function endOfLine(bytes: Buffer, start: number): number {
+  const end = bytes.indexOf('\n', start)
+  return end < 0 ? bytes.length : end + 1
 }
 
 function parsed(line: string): unknown {

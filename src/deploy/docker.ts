@@ -43,7 +43,7 @@ function compose({ name, version, replicas, arch }: DeployOptions): Data {
           FABRA_ENV: 'production',
           FABRA_POSTGRES_URL: 'postgres://fabra:${POSTGRES_PASSWORD:?}@postgres:5432/fabra',
           FABRA_REDIS_URL: 'redis://:${REDIS_PASSWORD:?}@redis:6379',
-          FABRA_API_KEYS: '${FABRA_API_KEYS:?run fabra keys create and add the line it prints to .env}',
+          FABRA_API_KEYS: '${FABRA_API_KEYS:?run fabra keys create --operator and add the line it prints to .env}',
         },
         depends_on: { postgres: { condition: 'service_healthy' }, redis: { condition: 'service_healthy' } },
         read_only: true,
@@ -62,7 +62,7 @@ function compose({ name, version, replicas, arch }: DeployOptions): Data {
 
 function header({ name }: DeployOptions): string[] {
   return [
-    `${name} with PostgreSQL and Redis, written by "fabra deploy docker". Next: "fabra keys create", add the line`,
+    `${name} with PostgreSQL and Redis, written by "fabra deploy docker". Next: "fabra keys create --operator", add the line`,
     'FABRA_API_KEYS=… that it prints to .env, then "docker compose up --detach --wait". Passwords are in .env: keep it out of git.',
   ]
 }

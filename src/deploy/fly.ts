@@ -1,5 +1,15 @@
 import { imageFiles } from './dockerfile.ts'
-import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, PORT, SETTINGS, STOP_SECONDS } from './platform.ts'
+import {
+  type Deployment,
+  type DeployOptions,
+  keyStep,
+  METRICS_PORT,
+  nameRule,
+  type Platform,
+  PORT,
+  SETTINGS,
+  STOP_SECONDS,
+} from './platform.ts'
 import { regionsOf } from './regions.ts'
 import { type Data, tomlText } from './text.ts'
 
@@ -30,7 +40,7 @@ function config({ name, region, replicas }: DeployOptions): Data {
     build: { dockerfile: 'Dockerfile' },
     // One machine alone is replaced by a second one that is ready first.
     deploy: { release_command: 'migrate', strategy: replicas === 1 ? 'bluegreen' : 'rolling', wait_timeout: '5m' },
-    env: { FABRA_ENV: 'production', FABRA_PORT: String(PORT) },
+    env: { FABRA_ENV: 'production', FABRA_PORT: String(PORT), FABRA_METRICS_PORT: String(METRICS_PORT) },
     http_service: {
       internal_port: PORT,
       force_https: true,
@@ -41,7 +51,8 @@ function config({ name, region, replicas }: DeployOptions): Data {
       concurrency: { type: 'requests', soft_limit: 400, hard_limit: 1_000 },
       checks: [{ grace_period: '30s', interval: '10s', timeout: '2s', method: 'GET', path: '/ready' }],
     },
-    metrics: [{ port: PORT, path: '/metrics' }],
+    // No service leads to this port from outside: only Fly's own Prometheus reaches it.
+    metrics: [{ port: METRICS_PORT, path: '/metrics' }],
     vm: [{ size: 'shared-cpu-2x', memory: '1gb' }],
   }
 }

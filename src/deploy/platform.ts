@@ -87,6 +87,8 @@ export interface NameRule {
 export const STOP_SECONDS = 15
 /** The port that the server takes where the platform does not give it one. */
 export const PORT = 8000
+/** Serves metrics alone, without a key: for the platform's own scraper, which reaches it in a private network. */
+export const METRICS_PORT = 9091
 export const EXECUTABLE = '/usr/local/bin/fabra'
 export const SETTINGS = ['FABRA_POSTGRES_URL', 'FABRA_REDIS_URL', 'FABRA_API_KEYS'] as const
 
@@ -106,7 +108,7 @@ export function serveArguments(options: DeployOptions): string[] {
 /** The first step everywhere: its answer holds the line that the server needs. */
 export function keyStep(options: DeployOptions): Step {
   return {
-    why: 'make an API key; it prints the key for your app and a line FABRA_API_KEYS=… for the server',
-    command: `fabra keys create --name ${options.name}`,
+    why: 'make two API keys: it prints that of your app, which only reads, then yours, which may do all, and a line FABRA_API_KEYS=… for the server',
+    command: `fabra keys create --name ${options.name} --operator`,
   }
 }

@@ -43,15 +43,50 @@ export function notJson(text: string, hint: string): FabraError {
 async function readText(request: Request): Promise<string> {
   const length = request.headers.get('content-length')
   if (Number(length ?? 0) > MAX_BODY_BYTES) throw tooLarge()
-  if (length !== null || !request.body) return request.text()
+  if (length !== null || !request.body) return decodeUtf8(await request.bytes().catch(cutOff))
   const pieces: Uint8Array[] = []
   let bytes = 0
-  for await (const piece of request.body) {
+  for await (const piece of bodyPieces(request)) {
     bytes += piece.byteLength
     if (bytes > MAX_BODY_BYTES) throw tooLarge()
     pieces.push(piece)
   }
-  return Buffer.concat(pieces).toString()
+  return decodeUtf8(Buffer.concat(pieces))
+}
+
+/** @throws FabraError bad_request where the client hangs up before the end. */
+export async function* bodyPieces(request: Request): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = request.body?.getReader()
+  while (reader) {
+    const { done, value } = await reader.read().catch(cutOff)
+    if (done) return
+    yield value
+  }
+}
+
+/** Nobody's failure here, and nobody waits for the answer. */
+function cutOff(cause: unknown): never {
+  throw new FabraError('bad_request', 'The body ended before it was whole.', { cause, hint: 'Send as much as Content-Length says.' })
+}
+
+const STRICT = new TextDecoder('utf-8', { fatal: true })
+
+/** Read leniently, texts that differ would become the same one. @throws FabraError bad_request that tells where it is no UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return STRICT.decode(bytes)
+  } catch (cause) {
+    throw new FabraError('bad_request', `The body is not UTF-8: byte ${firstWrongByte(bytes)} (counted from 0) belongs to no character.`, {
+      cause,
+      hint: 'Encode the JSON as UTF-8, not as Latin-1 or UTF-16.',
+    })
+  }
+}
+
+/** Whatever cannot be read is written back as something else. */
+function firstWrongByte(bytes: Uint8Array): number {
+  const lenient = new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes))
+  return bytes.findIndex((byte, i) => byte !== lenient[i])
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -4,11 +4,13 @@
  * what was accepted before, and waits for what still runs.
  */
 import type { Server } from 'bun'
+import { lastResort } from './error-response.ts'
+import type { HttpApp } from './http-app.ts'
 import { findListener } from './stop-listening.ts'
 
 export interface DrainOptions {
   /** Answers requests meanwhile. */
-  readonly fetch: (request: Request) => Response | Promise<Response>
+  readonly app: HttpApp
   /** Longest wait for running requests, all in all. */
   readonly drainMs: number
   /** How long nobody may have asked anything before it stops listening. */
@@ -19,16 +21,17 @@ const LOOK_EVERY_MS = 10
 /** For requests on connections that were made just before; at least this long. */
 const SETTLE_MS = 50
 
-export async function drain(server: Server<unknown>, options: DrainOptions): Promise<void> {
+export async function drain(server: Server<undefined>, options: DrainOptions): Promise<void> {
   const startedAt = performance.now()
   const left = () => Math.max(0, options.drainMs - (performance.now() - startedAt))
   const stopListening = server.port === undefined ? null : findListener(server.port)
   let askedAt = startedAt
   server.reload({
     routes: {},
-    fetch: async (request) => {
+    error: lastResort,
+    fetch: async (request, server) => {
       askedAt = performance.now()
-      const response = await options.fetch(request)
+      const response = await options.app.fetch(request, server)
       response.headers.set('connection', 'close')
       return response
     },

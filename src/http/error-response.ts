@@ -1,6 +1,7 @@
 /** The one place where errors become responses. Anything that is not a FabraError is told as `internal`; its stack goes to the log. */
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
+import { pathOf } from './address.ts'
 
 /** One object for all answers, a third faster than new headers for each. Responses copy it. */
 export const JSON_HEADERS = new Headers({ 'content-type': 'application/json' })
@@ -14,7 +15,7 @@ export function requestId(request: Request): string {
 /** @param headers Sent along: `allow` with a 405. */
 export function errorResponse(error: unknown, request: Request, log: Logger, headers: Readonly<Record<string, string>> = {}): Response {
   const id = requestId(request)
-  const path = new URL(request.url).pathname
+  const path = pathOf(request)
   if (!(error instanceof FabraError)) {
     log.error('internal error', { request_id: id, method: request.method, path, error })
     return respond(
@@ -30,6 +31,11 @@ export function errorResponse(error: unknown, request: Request, log: Logger, hea
 /** `{"code","message","hint"?}`, without a request id: for errors inside a 200. */
 export function errorJson(error: FabraError): { code: string; message: string; hint?: string } {
   return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+}
+
+/** For what went wrong where errors are told: it needs nothing that could fail again. */
+export function lastResort(): Response {
+  return respond(new FabraError('internal', 'Something went wrong inside Fabra.'), crypto.randomUUID())
 }
 
 function respond(error: FabraError, id: string, more: Readonly<Record<string, string>> = {}): Response {

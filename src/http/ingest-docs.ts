@@ -1,12 +1,13 @@
 /** What /openapi.json says about data that comes in. */
 import { failures, list, object, ok, ref } from './openapi-docs.ts'
+import type { RouteDocs } from './route.ts'
 
 type Json = Record<string, unknown>
 
 const body = (schema: Json): Json => ({ required: true, content: { 'application/json': { schema } } })
 const count = (description: string): Json => ({ type: 'integer', description })
 
-export const pushDoc: Json = {
+export const pushDoc: RouteDocs = {
   operationId: 'pushValues',
   summary: 'Push values of a feature. All rows or none; answers when they are durable. Sending the same rows again changes nothing.',
   requestBody: body(
@@ -28,7 +29,7 @@ export const pushDoc: Json = {
     ),
   },
 }
-export const appendDoc: Json = {
+export const appendDoc: RouteDocs = {
   operationId: 'appendRows',
   summary:
     'Append events to a source. All rows or none; answers when they are durable. Features that read the source follow within a second.',
@@ -53,7 +54,7 @@ export const appendDoc: Json = {
     ),
   },
 }
-export const forgetDoc: Json = {
+export const forgetDoc: RouteDocs = {
   operationId: 'forgetEntity',
   summary:
     'Forget one entity key: its stored values and history go, and only later events count. Rows of sources stay. Several key columns: `-` for the id, the columns in the query.',

@@ -1,5 +1,6 @@
 /** What /openapi.json says about each route and shape. Kept beside the routes; a test holds every answer to these schemas. */
 import { errorCodes } from '../errors.ts'
+import type { RouteDocs } from './route.ts'
 
 type Json = Record<string, unknown>
 
@@ -13,7 +14,7 @@ export const object = (properties: Json, optional: readonly string[] = []): Json
   additionalProperties: false,
 })
 export const ok = (description: string, schema: Json): Json => ({ description, content: { 'application/json': { schema } } })
-export const failures = (...statuses: readonly [string, string][]): Json =>
+export const failures = (...statuses: readonly (readonly [status: string, description: string])[]): Json =>
   Object.fromEntries(statuses.map(([status, description]) => [status, ok(description, ref('Error'))]))
 export const query = (name: string, description: string): Json => ({
   name,
@@ -227,7 +228,7 @@ const keyQuery = [
   query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.'),
 ]
 
-export const featureValueDoc: Json = {
+export const featureValueDoc: RouteDocs = {
   operationId: 'getFeature',
   summary: 'One feature of one entity key, with its age and where it came from.',
   parameters: keyQuery,
@@ -243,7 +244,7 @@ export const featureValueDoc: Json = {
     ),
   },
 }
-export const featuresBatchDoc: Json = {
+export const featuresBatchDoc: RouteDocs = {
   operationId: 'getFeatures',
   summary: 'Many features of many entity keys: one result per row, in order.',
   requestBody: { required: true, content: { 'application/json': { schema: ref('BatchRequest') } } },
@@ -252,7 +253,7 @@ export const featuresBatchDoc: Json = {
     ...failures(['404', 'A name is unknown.'], ['413', 'The body is too large.'], ['422', 'The body or a row is wrong.']),
   },
 }
-export const entityFeaturesDoc: Json = {
+export const entityFeaturesDoc: RouteDocs = {
   operationId: 'getEntityFeatures',
   summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
   parameters: [query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.')],
@@ -261,7 +262,7 @@ export const entityFeaturesDoc: Json = {
     ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
   },
 }
-export const refreshDoc: Json = {
+export const refreshDoc: RouteDocs = {
   operationId: 'refreshFeature',
   summary: 'Compute a feature again now, for the keys given or for all keys in use. Answers when the run has ended.',
   requestBody: { required: false, content: { 'application/json': { schema: object({ rows: list({ type: 'object' }) }, ['rows']) } } },
@@ -274,7 +275,7 @@ export const refreshDoc: Json = {
     ),
   },
 }
-export const runsDoc: Json = {
+export const runsDoc: RouteDocs = {
   operationId: 'listRuns',
   summary: 'What refreshes did, newest first.',
   parameters: [query('feature', 'Only runs of this feature.'), query('limit', 'At most this many, 50 by default.')],
@@ -283,7 +284,7 @@ export const runsDoc: Json = {
     ...failures(['404', 'No such feature.'], ['422', 'A parameter is wrong.']),
   },
 }
-export const historyDoc: Json = {
+export const historyDoc: RouteDocs = {
   operationId: 'getHistory',
   summary: 'Recorded values of one key, newest first.',
   parameters: [
@@ -301,38 +302,45 @@ export const featuresDoc = catalogueDoc('listFeatures', 'All features.', 'featur
 export const entitiesDoc = catalogueDoc('listEntities', 'All entities.', 'entities', 'Entity')
 export const sourcesDoc = catalogueDoc('listSources', 'All sources.', 'sources', 'Source')
 export const featureSetsDoc = catalogueDoc('listFeatureSets', 'All feature sets.', 'feature_sets', 'FeatureSet')
-export const healthDoc: Json = {
+export const healthDoc: RouteDocs = {
   operationId: 'health',
   summary: 'The process is up.',
   responses: { 200: ok('Up.', object({ status: { const: 'ok' } })) },
 }
-const ready = object({
-  status: { type: 'string', enum: ['ready', 'not_ready'] },
-  stores: { type: 'object', additionalProperties: { type: 'string' } },
-})
-export const readyDoc: Json = {
+const ready = object(
+  {
+    status: { type: 'string', enum: ['ready', 'degraded', 'not_ready'] },
+    stores: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Each store: `ok`, or what is wrong with it. In development, and for every valid key.',
+    },
+  },
+  ['stores'],
+)
+export const readyDoc: RouteDocs = {
   operationId: 'ready',
-  summary: 'The definitions are loaded and the stores can be reached.',
-  responses: { 200: ok('Ready.', ready), 503: ok('Not ready; stores says why.', ready) },
+  summary: 'The definitions are loaded, and requests are served. Where a store is sick, `degraded`.',
+  responses: { 200: ok('Ready, or degraded.', ready), 503: ok('The definitions are not ready yet, or the server stops.', ready) },
 }
-export const metricsDoc: Json = {
+export const metricsDoc: RouteDocs = {
   operationId: 'metrics',
   summary: 'Figures of this process, for Prometheus.',
   responses: { 200: { description: "Prometheus' text format.", content: { 'text/plain': { schema: { type: 'string' } } } } },
 }
-export const openApiDoc: Json = {
+export const openApiDoc: RouteDocs = {
   operationId: 'openapi',
   summary: 'This description.',
   responses: { 200: ok('OpenAPI 3.1.', { type: 'object' }) },
 }
 
-export const docsDoc: Json = {
+export const docsDoc: RouteDocs = {
   operationId: 'docs',
   summary: 'This description, to read and to try.',
   responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } } },
 }
 
-function catalogueDoc(operationId: string, summary: string, field: string, schema: string): Json {
+function catalogueDoc(operationId: string, summary: string, field: string, schema: string): RouteDocs {
   return { operationId, summary, responses: { 200: ok(summary, object({ [field]: list(ref(schema)) })) } }
 }
 
@@ -353,7 +361,7 @@ const trainingQuery = [
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
   query('fresh', '`true`: nothing is taken over from a run that was interrupted.'),
   query('explain', '`true`: nothing is made; the answer tells method, way and reason for each feature. Labels may be left out.'),
-  query('labels_sql', 'A query over the sources that gives the labels; then there is no body.'),
+  query('labels_sql', 'A query over the sources that gives the labels; then there is no body. Needs the scope `train` besides.'),
 ]
 const trainingFile: Json = { schema: { type: 'string', format: 'binary' } }
 const trainingFiles: Json = {
@@ -361,7 +369,7 @@ const trainingFiles: Json = {
   'text/csv': trainingFile,
   'application/x-ndjson': trainingFile,
 }
-export const trainingSetDoc: Json = {
+export const trainingSetDoc: RouteDocs = {
   operationId: 'createTrainingSet',
   summary: "Labels in, features joined as of each row's own time, a file out.",
   parameters: trainingQuery,
@@ -380,7 +388,7 @@ export const trainingSetDoc: Json = {
     ),
   },
 }
-export const trainingReportDoc: Json = {
+export const trainingReportDoc: RouteDocs = {
   operationId: 'getTrainingSet',
   summary: 'How far a training set is, and how it was made. Its id is the x-request-id of the request.',
   responses: { 200: ok('The report.', ref('TrainingReport')), ...failures(['404', 'No such training set.']) },

@@ -1,19 +1,23 @@
-import type { Elysia } from 'elysia'
-import type { Scope } from '../store/admin-store.ts'
-import { scopeFor } from './auth.ts'
 import { ingestSchemas } from './ingest-docs.ts'
 import { failures, schemas } from './openapi-docs.ts'
+import type { Route } from './route.ts'
 
 const SECURITY_SCHEMES = {
   bearer: { type: 'http', scheme: 'bearer', description: 'An API key (`fabra keys create`). Not asked for in development.' },
   apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
 }
 
-/** What every route under /v1 answers where API keys are asked for. */
-function guardOf(scope: Scope) {
+/** What a route answers besides, because of what stands before it. */
+function guardOf({ scope, further, anyHost, method }: Route) {
+  const foreign = 'The request names another Host than this server has, or comes from a page of another Origin.'
+  const lacking = `The key lacks the scope "${scope}"${further ? `, or "${further.scope}" where ${further.where}` : ''}. Or: ${foreign}`
   return {
-    responses: failures(['401', 'No API key, or one that is unknown or revoked.'], ['403', `The key lacks the scope "${scope}".`]),
-    security: [{ bearer: [scope] }, { apiKey: [scope] }],
+    responses: failures(
+      ...(scope === 'open' ? [] : [['401', 'No API key, or one that is unknown or revoked.'] as const]),
+      ...(anyHost ? [] : [['403', scope === 'open' ? foreign : lacking] as const]),
+      ...(method === 'GET' ? [] : [['415', 'A web page sent a body whose type any page may send.'] as const]),
+    ),
+    security: scope === 'open' ? [] : [{ bearer: [scope] }, { apiKey: [scope] }],
   }
 }
 
@@ -23,28 +27,29 @@ function tagOf(path: string): string {
   return TAGS.find((tag) => path === `/v1/${tag}` || path.startsWith(`/v1/${tag}/`)) ?? 'operations'
 }
 
-/** OpenAPI 3.1 of every route the server has; a route without a `detail` is a bug that a test finds. */
-export function openApi(app: Elysia, version: string): object {
+/** OpenAPI 3.1 of every route the server has. */
+export function openApi(table: readonly Route[], version: string): object {
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const route of app.routes) {
-    if (route.hooks?.detail?.hide) continue
+  for (const route of table) {
+    if (route.docs === null) continue
     const path = route.path.replace(/:(\w+)/g, '{$1}')
-    const detail = route.hooks?.detail ?? {}
     const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
       in: 'path',
       required: true,
       schema: { type: 'string' },
     }))
-    const { parameters: query = [], responses = {}, ...rest } = detail
-    const guard = path.startsWith('/v1') ? guardOf(scopeFor(route.method, path)) : { responses: {}, security: [] }
-    paths[path] ??= {}
-    paths[path][route.method.toLowerCase()] = {
-      ...rest,
-      tags: [tagOf(path)],
-      parameters: [...parameters, ...query],
-      responses: { ...responses, ...guard.responses },
-      security: guard.security,
+    const { parameters: query = [], responses = {}, ...rest } = route.docs
+    const guard = guardOf(route)
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: {
+        ...rest,
+        tags: [tagOf(path)],
+        parameters: [...parameters, ...query],
+        responses: { ...responses, ...guard.responses },
+        security: guard.security,
+      },
     }
   }
   return {

@@ -4,6 +4,7 @@ import type { Entity, ValueType } from '../definition/model.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
+import { pathOf } from './address.ts'
 
 const PLAIN_WORD = /^[\w.-]{1,128}$/
 
@@ -34,8 +35,8 @@ function plainRow(plan: Plan, url: string, start: number): PlanRow | undefined {
   return { keys: [column.type === 'string' ? plainKey(id) : entityKey(entity, [id])], inputs: undefined }
 }
 
-/** Broken percent-encoding is refused: read leniently, two different ids would become the same one. */
-function parameters(query: string): URLSearchParams {
+/** Broken percent-encoding is refused: read leniently, two different ids would become the same one. @throws FabraError bad_request */
+export function parameters(query: string): URLSearchParams {
   checkEncoding(query)
   return new URLSearchParams(query)
 }
@@ -67,7 +68,7 @@ export function keyFromQuery(plan: Plan, request: Request, others: readonly stri
 
 /** `/v1/entities/User/u1`; several key columns are given by name behind `-`. @throws FabraError invalid_key */
 export function entityKeyFromPath(entity: Entity, id: string, request: Request): EntityKey {
-  checkEncoding(new URL(request.url).pathname)
+  checkEncoding(pathOf(request))
   const columns = entity.key.map((column) => column.name)
   const start = request.url.indexOf('?')
   const given: Record<string, unknown> = Object.create(null)

@@ -1,8 +1,6 @@
-import { Elysia } from 'elysia'
 import type { Clock } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { FabraError } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -11,22 +9,12 @@ import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
-import { authorise } from './auth.ts'
-import { directRoutes } from './direct-routes.ts'
 import { drain } from './drain.ts'
-import { errorResponse } from './error-response.ts'
+import { createHostRule } from './hosts.ts'
+import { createHttpApp } from './http-app.ts'
 import type { Keyring } from './keyring.ts'
-import { catalogueRoutes } from './routes/catalogue.ts'
-import { docsRoutes } from './routes/docs.ts'
-import { entityRoutes } from './routes/entities.ts'
-import { featureRoutes } from './routes/features.ts'
-import { forgetRoutes } from './routes/forget.ts'
-import { historyRoutes } from './routes/history.ts'
-import { operationRoutes } from './routes/operations.ts'
-import { refreshRoutes } from './routes/refresh.ts'
-import { sourceRowRoutes } from './routes/source-rows.ts'
-import { trainingRoutes } from './routes/training.ts'
-import { valueRoutes } from './routes/values.ts'
+import { type ListenOptions, listen } from './listen.ts'
+import { createMetricsApp } from './metrics-app.ts'
 
 export interface Readiness {
   readonly ready: boolean
@@ -55,18 +43,18 @@ export interface HttpOptions {
   }
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null
+  /** Details are told to everybody. */
+  readonly isDevelopment: boolean
   readonly clock: Clock
   readonly log: Logger
   readonly version: string
 }
 
-export interface ListenOptions {
-  readonly host: string
-  readonly port: number
-  /**
-   * `alone`: nobody else may listen on the port. Of several processes that share it: `first`, for which it must be free, and `further` ones.
-   */
-  readonly sharing: 'alone' | 'first' | 'further'
+export interface ServeOptions extends Omit<ListenOptions, 'another'> {
+  /** Names by which the server may be called, besides those of this machine. */
+  readonly hosts: readonly string[]
+  /** Where figures are told to everybody; null: nowhere. */
+  readonly metricsPort: number | null
   /** How long nobody may have asked anything before a server that stops refuses connections. */
   readonly lingerMs: number
 }
@@ -75,111 +63,48 @@ export interface HttpServer {
   readonly host: string
   readonly port: number
   readonly url: string
+  /** Where figures are told to everybody; null: nowhere. */
+  readonly metricsUrl: string | null
   /** Lets go of its clients and waits for running requests, at most this long; see drain.ts. */
   stop(drainMs: number): Promise<void>
 }
 
-export function createHttpApp(options: HttpOptions): Elysia {
-  const tell = (error: unknown, request: Request) => errorResponse(ownError([], error, 'UNKNOWN', request), request, options.log)
-  const app = new Elysia({ normalize: false, serve: { routes: directRoutes(options, tell) } })
-  app.onError(({ error, code, request }) => {
-    const allow = code === 'NOT_FOUND' ? methodsOf(app, new URL(request.url).pathname) : []
-    const told = ownError(allow, error, code, request)
-    return errorResponse(told, request, options.log, allow.length > 0 ? { allow: allow.join(', ') } : {})
-  })
-  const { keyring } = options
-  if (keyring) app.onRequest(({ request }) => authorise(keyring, request))
-  featureRoutes(app, options)
-  entityRoutes(app, options)
-  historyRoutes(app, options)
-  refreshRoutes(app, options)
-  valueRoutes(app, options)
-  sourceRowRoutes(app, options)
-  forgetRoutes(app, options)
-  trainingRoutes(app, options)
-  catalogueRoutes(app, options)
-  operationRoutes(app, options)
-  docsRoutes(app, options)
-  return app
-}
-
 /** @throws FabraError port_in_use */
-export async function startHttp(options: HttpOptions, address: ListenOptions): Promise<HttpServer> {
-  const app = createHttpApp(options)
-  try {
-    if (address.sharing === 'first' && address.port !== 0) await claimPort(address)
-    // Bodies are bounded where they are read, so that even a large one gets an answer in the shape of all others.
-    // Without reusePort: false a second server would share the port in silence, and each would get half of the requests.
-    app.listen({
-      hostname: address.host,
-      port: address.port,
-      reusePort: address.sharing !== 'alone',
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      idleTimeout: 60,
-    })
-  } catch (cause) {
-    throw listenError(cause, address)
-  }
-  const server = app.server
-  if (!server) throw new FabraError('internal', 'The HTTP server did not start.')
+export async function startHttp(options: HttpOptions, address: ServeOptions): Promise<HttpServer> {
+  const { keyring } = options
+  const hosts = createHostRule({ named: address.hosts, bound: address.host, asksForKeys: keyring !== null })
+  const app = createHttpApp(options, hosts)
+  const server = await listen(app, { ...address, another: `fabra serve --port ${address.port + 1}` })
+  const metrics = await startMetrics(options, address).catch(async (error: unknown) => {
+    await server.stop(true)
+    throw error
+  })
   const port = server.port ?? address.port
-  const shown = address.host.includes(':') ? `[${address.host}]` : address.host
-  const reachable = address.host === '0.0.0.0' ? '127.0.0.1' : address.host === '::' ? '[::1]' : shown
   return {
     host: address.host,
     port,
-    url: `http://${reachable}:${port}`,
+    url: urlOf(address.host, port),
+    metricsUrl: metrics && `${urlOf(address.host, metrics.port ?? 0)}/metrics`,
     async stop(drainMs) {
-      // The routes of an app that listens are known to Bun alone: its fetch finds none of them.
-      const leaving = createHttpApp(options)
-      await leaving.handle(new Request('http://localhost/health'))
-      await drain(server, { fetch: (request) => leaving.handle(request), drainMs, lingerMs: address.lingerMs })
+      await drain(server, { app, drainMs, lingerMs: address.lingerMs })
+      await metrics?.stop(true)
     },
   }
 }
 
-/** Those who share a port do not notice others who share it: only a listener of its own finds it taken. */
-async function claimPort({ host, port }: ListenOptions): Promise<void> {
-  const claim = Bun.serve({ hostname: host, port, reusePort: false, fetch: () => new Response(null, { status: 503 }) })
-  await claim.stop(true)
+async function startMetrics(options: HttpOptions, address: ServeOptions): Promise<ReturnType<typeof listen> | null> {
+  if (address.metricsPort === null) return null
+  // No data of entities is told there, and scrapers find their targets by addresses: any name will do.
+  const hosts = createHostRule({ named: [], bound: address.host, asksForKeys: true })
+  return listen(createMetricsApp(options, hosts), {
+    ...address,
+    port: address.metricsPort,
+    another: `FABRA_METRICS_PORT=${address.metricsPort + 1}`,
+  })
 }
 
-function listenError(cause: unknown, address: { readonly host: string; readonly port: number }): FabraError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  if (code === 'EADDRINUSE') {
-    return new FabraError('port_in_use', `Port ${address.port} on ${address.host} is in use by another process.`, {
-      cause,
-      hint: `Stop that process, or choose another port: fabra serve --port ${address.port + 1}`,
-    })
-  }
-  if (code === 'EACCES')
-    return new FabraError('port_in_use', `Port ${address.port} needs root.`, { cause, hint: 'Choose a port above 1023.' })
-  return new FabraError('port_in_use', `Cannot listen on ${address.host}:${address.port}.`, { cause, hint: 'Check --host and --port.' })
-}
-
-/** Elysia's own errors in our words. */
-function ownError(allow: readonly string[], error: unknown, code: string | number, request: Request): unknown {
-  const { pathname } = new URL(request.url)
-  if (code === 'NOT_FOUND') {
-    if (allow.length > 0) {
-      return new FabraError('method_not_allowed', `${request.method} is not possible on ${pathname}.`, {
-        hint: `Use ${allow.join(' or ')}.`,
-      })
-    }
-    return new FabraError('not_found', `Nothing is at ${request.method} ${pathname}.`, { hint: 'GET /openapi.json lists every route.' })
-  }
-  if (code === 'PARSE' || code === 'VALIDATION' || error instanceof URIError) {
-    return new FabraError('bad_request', 'The request cannot be read.', { cause: error, hint: 'Check its address and body.' })
-  }
-  return error
-}
-
-function methodsOf(app: Elysia, path: string): string[] {
-  return [...new Set(app.routes.filter((route) => matches(route.path, path)).map((route) => route.method))]
-}
-
-function matches(pattern: string, path: string): boolean {
-  const wanted = pattern.split('/')
-  const given = path.split('/')
-  return wanted.length === given.length && wanted.every((part, i) => part.startsWith(':') || part === given[i])
+/** For people and commands of this machine. */
+function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
 }

@@ -1,6 +1,7 @@
 import type { Micros } from '../clock.ts'
 
-export type Scope = 'read' | 'write' | 'admin'
+/** What a key may do; none implies another. `train`: make training sets from labels that a query gives. */
+export type Scope = 'read' | 'train' | 'write' | 'admin'
 
 /** An API key. The key itself is known to its holder alone. */
 export interface ApiKey {

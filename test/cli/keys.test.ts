@@ -48,7 +48,7 @@ describe('fabra keys', () => {
 
   test('revokes a key, which stays in the list', async () => {
     const made = JSON.parse((await fabra(['keys', 'create', '--json', '--name', 'gone'])).stdout)
-    expect(made).toMatchObject({ name: 'gone', scopes: ['read', 'write', 'admin'], kept: true })
+    expect(made).toMatchObject({ name: 'gone', scopes: ['read'], kept: true })
     expect((await fabra(['keys', 'revoke', made.id])).exitCode).toBe(0)
     expect((await fabra(['keys', 'revoke', made.id])).exitCode).toBe(0)
     const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
@@ -64,7 +64,18 @@ describe('fabra keys', () => {
     const { exitCode, stdout, stderr } = await fabra(['keys', 'create'], {})
     expect(exitCode).toBe(0)
     const hash = createHash('sha256').update(stdout.trim()).digest('hex')
-    expect(stderr).toContain(`FABRA_API_KEYS=${hash}:read+write+admin`)
+    expect(stderr).toContain(`FABRA_API_KEYS=${hash}:read\n`)
+  })
+
+  test('makes one for the app, which reads, and one for who runs it, which may do all, with one line for the server', async () => {
+    const { stdout, stderr } = await fabra(['keys', 'create', '--name', 'shop', '--operator'], {})
+    const [app = '', operator = ''] = stdout.trim().split('\n')
+    const hash = (key: string) => createHash('sha256').update(key).digest('hex')
+    expect(stderr).toContain(`FABRA_API_KEYS=${hash(app)}:read,${hash(operator)}:read+train+write+admin\n`)
+    const kept = JSON.parse((await fabra(['keys', 'create', '--name', 'shop', '--operator', '--json'])).stdout)
+    expect(kept).toMatchObject({ scopes: ['read'], operator: { name: 'shop-operator', scopes: ['read', 'train', 'write', 'admin'] } })
+    const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
+    expect(keys).toContainEqual(expect.objectContaining({ id: kept.operator.id, scopes: ['read', 'train', 'write', 'admin'] }))
   })
 
   test.each([

@@ -21,7 +21,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(cwd, { recursive: true, force: true }))
 
-function write(name: string, text: string): void {
+function write(name: string, text: string | Buffer): void {
   writeFileSync(join(cwd, name), text)
 }
 
@@ -90,9 +90,16 @@ describe('fabra push', () => {
     expect((await fabra('push', 'spend', 'rows.parquet')).stdout).toBe('Pushed 12000 rows: 0 new, 12000 known already.\n')
   }, 60_000)
 
-  const wrong: [what: string, file: string, text: string, says: string][] = [
+  const wrong: [what: string, file: string, text: string | Buffer, says: string][] = [
     ['a file that is not there', 'gone.csv', '', 'The file gone.csv does not exist.'],
     ['a file of an unknown kind', 'rows.xlsx', 'x', 'It is not known how to read'],
+    ['CSV in Latin-1', 'rows.csv', Buffer.from('user_id,value\nu1,1\n\xe9,1\n', 'latin1'), 'rows.csv'],
+    [
+      'JSON in Latin-1',
+      'rows.jsonl',
+      Buffer.from('{"user_id":"u1","value":1}\n{"user_id":"\xe9","value":1}\n', 'latin1'),
+      'line 2 is not UTF-8',
+    ],
     ['a broken line of JSON', 'rows.jsonl', '{"user_id":"u1","value":1}\n{"user_id"\n', 'line 2 is not a JSON object'],
     [
       'a column that is unknown',

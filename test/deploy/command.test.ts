@@ -169,7 +169,7 @@ describe('fabra deploy', () => {
     const { stdout } = await deploy('fly', '--name', 'a', '--json')
     const told = JSON.parse(stdout) as { files: { path: string; state: string }[]; next: { command: string }[] }
     expect(told.files).toContainEqual({ path: 'fly.toml', state: 'written' })
-    expect(told.next.map((step) => step.command)).toContain('fabra keys create --name a')
+    expect(told.next.map((step) => step.command)).toContain('fabra keys create --name a --operator')
   })
 })
 

@@ -52,6 +52,15 @@ describe('fly.toml', () => {
     })
   })
 
+  test('has its metrics scraped at a port that no service leads to', () => {
+    const config = Bun.TOML.parse(fileOf(platform, deployOptions(platform), 'fly.toml'))
+    expect(config).toMatchObject({
+      env: { FABRA_PORT: '8000', FABRA_METRICS_PORT: '9091' },
+      http_service: { internal_port: 8000 },
+      metrics: [{ port: 9091, path: '/metrics' }],
+    })
+  })
+
   test('the check goes red for a wrong value', () => {
     const config = Bun.TOML.parse(fileOf(platform, deployOptions(platform), 'fly.toml')) as Record<string, object>
     expect(check({ ...config, http_service: { ...config['http_service'], auto_stop_machines: true } })).not.toEqual([])

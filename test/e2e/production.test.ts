@@ -46,7 +46,7 @@ async function stack(): Promise<Stack> {
   await sql.unsafe(TABLE)
   await sql.close()
   const env = { ...addresses, FABRA_ENV: 'production', FABRA_HOST: '127.0.0.1' }
-  const key = (await runFabra(['keys', 'create'], { cwd, env })).stdout.trim()
+  const key = (await runFabra(['keys', 'create', '--scopes', 'read,write,admin'], { cwd, env })).stdout.trim()
   let running: RunningFabra | undefined
   const fabra = () => {
     if (!running) throw new Error('Nothing runs.')
@@ -133,7 +133,8 @@ describe('a stack', () => {
     expect(await made.get('/v1/features/velocity?entity_id=u2')).toMatchObject({ json: { value: 6, status: 'fresh' } })
     expect((await made.post('/v1/features/score/values', { rows: [{ user_id: 'u1', value: 0.25 }] })).status).toBe(200)
     expect(await made.get('/v1/features/score?entity_id=u1')).toMatchObject({ json: { value: 0.25, served_from: 'online' } })
-    expect(await made.get('/ready')).toMatchObject({ status: 200, json: { stores: { postgres: 'ok', redis: 'ok' } } })
+    expect(await made.get('/ready')).toEqual({ status: 200, json: { status: 'ready', stores: { postgres: 'ok', redis: 'ok' } } })
+    expect(await made.get('/ready', 'fab_wrong')).toEqual({ status: 200, json: { status: 'ready' } })
   })
 
   test('asks for a key', async () => {
@@ -161,6 +162,7 @@ describe('a stack', () => {
     expect(await made.get('/v1/features/events_1h?entity_id=u1')).toMatchObject({ status: 200, json: { value: 7 } })
     expect(await made.get('/v1/features/score?entity_id=u7')).toMatchObject({ status: 200, json: { value: 7.5, served_from: 'last_good' } })
     const down = await made.get('/ready')
+    expect(down).toMatchObject({ status: 200, json: { status: 'degraded' } })
     expect((down.json['stores'] as Record<string, string>)['redis']).not.toBe('ok')
     await servers.redis.start()
     await until('the pushed value in Redis', 8_000, async () =>

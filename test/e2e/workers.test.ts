@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { builtBinary, type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
+import { freePort } from '../support/ports.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { HEAD, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
@@ -56,13 +57,16 @@ describe('two workers', () => {
   const start = async (files: Record<string, string> = { 'features.ts': FEATURES }, args: readonly string[] = []) => {
     env = await servers.fresh()
     const project = projectFolder(files)
-    const server = await startFabra({ cwd: project.path, file: 'features.ts', args: ['--workers', '2', ...args], env })
-    return { server, project }
+    const metricsPort = await freePort()
+    const more = { ...env, FABRA_METRICS_PORT: String(metricsPort) }
+    const server = await startFabra({ cwd: project.path, file: 'features.ts', args: ['--workers', '2', ...args], env: more })
+    return { server, project, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` }
   }
 
   test('say once where they serve, see what either was given, and all end with exit code 0 after what runs', async () => {
-    const { server, project } = await start()
+    const { server, project, metricsUrl } = await start()
     using _ = project
+    for (let i = 0; i < 10; i++) expect((await fetch(metricsUrl, { keepalive: false })).status).toBe(200)
     expect(server.stdout().match(/Fabra serves/g)).toHaveLength(1)
     expect(server.stdout()).toContain(`on ${server.url} with 2 processes`)
     const children = await workersOf(server, 2)

@@ -31,7 +31,7 @@ beforeAll(async () => {
     { hash: sha256('fab_owner'), scopes: ['read' as const, 'write' as const, 'admin' as const] },
   ]
   keyring = await createKeyring({ configured, store, log: silent })
-  http = await openHttpBench({ features: { score: { kind: 'pushed', type: 'float', refresh: '1m' } } }, keyring)
+  http = await openHttpBench({ features: { score: { kind: 'pushed', type: 'float', refresh: '1m' } } }, keyring, { key: 'fab_reader' })
 })
 afterAll(async () => {
   keyring.close()
@@ -41,15 +41,30 @@ afterAll(async () => {
 const get = async (headers: Record<string, string>) => (await http.get('/v1/features/score?entity_id=u1', headers)).status
 
 describe('an API key', () => {
-  test('is asked for on every route that shows or changes data', async () => {
-    const document = (await http.get('/openapi.json')).json
+  test('is asked for on every route but those that hold no data', async () => {
+    const open = ['/health', '/ready', '/docs']
+    const document = (await http.get('/openapi.json', { 'x-api-key': 'fab_reader' })).json
     for (const [pattern, methods] of Object.entries(document.paths as Record<string, Record<string, unknown>>)) {
       const path = pattern.replaceAll(/\{\w+\}/g, 'x')
       for (const method of Object.keys(methods)) {
         const answer = await http.send(path, { method: method.toUpperCase() })
-        if (path.startsWith('/v1')) expect([path, method, answer.status]).toEqual([path, method, 401])
-        else expect([path, method, answer.status]).toEqual([path, method, 200])
+        expect([path, method, answer.status]).toEqual([path, method, open.includes(path) ? 200 : 401])
       }
+    }
+  })
+
+  test('is asked for even where nothing is, so that nobody learns what there is', async () => {
+    for (const [method, path] of [
+      ['GET', '/nowhere'],
+      ['GET', '/'],
+      ['PUT', '/v1/features'],
+      ['OPTIONS', '/v1/features/score'],
+      ['POST', '/health'],
+      ['DELETE', '/docs'],
+    ] as const) {
+      expect([path, (await http.send(path, { method })).status]).toEqual([path, 401])
+      const known = (await http.send(path, { method, headers: { 'x-api-key': 'fab_writer' } })).status
+      expect([path, known]).toEqual([path, path === '/nowhere' || path === '/' ? 404 : 405])
     }
   })
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type Logger, silentLogger } from '../../src/observability/logger.ts'
 import { type Document, type HttpBench, openHttpBench } from '../support/http-bench.ts'
+import { rawRequest } from '../support/raw-http.ts'
 
 let http: HttpBench
 beforeAll(async () => {
@@ -9,7 +11,7 @@ afterAll(() => http.close())
 
 describe('requests that no client would write', () => {
   const answerTo = async (start: string, rest = '') => {
-    const text = await http.raw(`${start}\r\nHost: x\r\n${rest}\r\n`)
+    const text = await http.raw(`${start}\r\nHost: localhost\r\n${rest}\r\n`)
     const body = text.slice(text.indexOf('\r\n\r\n') + 4)
     return { status: Number(text.split(' ')[1]), error: JSON.parse(body).error }
   }
@@ -155,5 +157,37 @@ describe('refreshes, runs and history over HTTP', () => {
     const past = await http.get(`/v1/features/score/history?entity_id=h1&to=${newest.event_timestamp.replace('Z', '%2B00:01')}`)
     expect(past.json.history).toEqual([])
     expect((await http.get('/v1/features/score/history?entity_id=h1&from=2026-01-01')).json.error.code).toBe('invalid_time')
+  })
+})
+
+describe('a failure that Fabra does not know', () => {
+  const secret = new Error('boom at /secret/path')
+  const failing = (log: Logger) =>
+    openHttpBench({ features: { count: { type: 'int' } } }, null, {
+      log,
+      readiness() {
+        throw secret
+      },
+    })
+  const complains = () => {
+    throw new Error('the log is full')
+  }
+
+  test.each<[name: string, log: Logger]>([
+    ['goes to the log', silentLogger],
+    ['is told without details even where the log fails', { debug: complains, info: complains, warn: complains, error: complains }],
+  ])('%s; the client gets the shape of all errors, and no page of Bun', async (_name, log) => {
+    await using broken = await failing(log)
+    for (const host of ['localhost', '256.0.0.1', 'a:b', '[::1', 'a b', '']) {
+      const { statuses, text } = await rawRequest(
+        broken.server.port,
+        `GET /ready HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nAccept: text/html\r\n\r\n`,
+      )
+      expect([host, statuses]).toEqual([host, [500]])
+      expect(text).not.toMatch(/secret|boom|log is full|<html|\bat \w/i)
+      expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4))).toEqual({
+        error: expect.objectContaining({ code: 'internal', request_id: expect.any(String) }),
+      })
+    }
   })
 })

@@ -67,7 +67,6 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
-  [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^swagger-ui-dist\//, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],

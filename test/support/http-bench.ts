@@ -3,7 +3,10 @@ import { connect } from 'node:net'
 import { parseExact } from '../../src/definition/value.ts'
 import { FabraError } from '../../src/errors.ts'
 import type { Keyring } from '../../src/http/keyring.ts'
-import { type HttpServer, startHttp } from '../../src/http/server.ts'
+import type { Route } from '../../src/http/route.ts'
+import { routeTable } from '../../src/http/route-table.ts'
+import { type HttpOptions, type HttpServer, type Readiness, startHttp } from '../../src/http/server.ts'
+import type { Logger } from '../../src/observability/logger.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
 import { schemaProblems } from './json-schema.ts'
 
@@ -17,9 +20,14 @@ export interface Answer {
 }
 
 /** The API on a real socket over a bench. Every answer is held to what /openapi.json says of its route. */
-export interface HttpBench {
+export interface HttpBench extends AsyncDisposable {
   readonly bench: Bench
   readonly server: HttpServer
+  /** What the server was made with. */
+  readonly options: HttpOptions
+  readonly table: readonly Route[]
+  /** How often a route asked for anything that only those may see who are let in. */
+  touched(): number
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   post(path: string, body: unknown): Promise<Answer>
   send(path: string, request: RequestInit): Promise<Answer>
@@ -28,40 +36,57 @@ export interface HttpBench {
   close(): Promise<void>
 }
 
-export async function openHttpBench(written: WrittenBench, keyring: Keyring | null = null): Promise<HttpBench> {
+export interface BenchOptions {
+  readonly hosts?: readonly string[]
+  readonly isDevelopment?: boolean
+  readonly metricsPort?: number
+  readonly readiness?: () => Readiness
+  readonly log?: Logger
+  /** That may read the description of the API. */
+  readonly key?: string
+}
+
+export async function openHttpBench(written: WrittenBench, keyring: Keyring | null = null, options: BenchOptions = {}): Promise<HttpBench> {
   const bench = await openBench(written)
   const { parts, version } = bench
-  const server = await startHttp(
-    {
-      serving: () => version().serving,
-      readiness: () => ({ ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
-      metrics: () => [{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }],
-      async refresh(feature, keys) {
-        if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
-        return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
-      },
-      runs: parts().runs,
-      async history(query) {
-        await parts().recorder.flush()
-        return parts().offline.history(query)
-      },
-      ingest: {
-        push: (feature, rows) => bench.ingest().push(feature, rows),
-        append: (source, rows, key) => bench.ingest().append(source, rows, key),
-        forget: (entity, key) => bench.ingest().forget(entity, key),
-      },
-      training: {
-        begin: () => Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.')),
-        report: () => undefined,
-      },
-      keyring,
-      clock: bench.clock,
-      log: parts().log,
-      version: '0.0.0',
+  let touches = 0
+  const touch = <T>(value: T): T => {
+    touches++
+    return value
+  }
+  const http: HttpOptions = {
+    serving: () => touch(version().serving),
+    readiness: () => touch(options.readiness?.() ?? { ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
+    metrics: () => touch([{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }]),
+    async refresh(feature, keys) {
+      if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
+      return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
     },
-    { host: '127.0.0.1', port: 0, sharing: 'alone', lingerMs: 0 },
-  )
-  const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as Document
+    runs: { list: (filter) => touch(parts().runs.list(filter)) },
+    async history(query) {
+      await parts().recorder.flush()
+      return parts().offline.history(query)
+    },
+    ingest: {
+      push: (feature, rows) => bench.ingest().push(feature, rows),
+      append: (source, rows, key) => bench.ingest().append(source, rows, key),
+      forget: (entity, key) => bench.ingest().forget(entity, key),
+    },
+    training: {
+      begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      report: () => touch(undefined),
+    },
+    keyring,
+    isDevelopment: options.isDevelopment ?? true,
+    clock: bench.clock,
+    log: options.log ?? parts().log,
+    version: '0.0.0',
+  }
+  const { hosts = [], metricsPort = null } = options
+  const server = await startHttp(http, { host: '127.0.0.1', port: 0, sharing: 'alone', lingerMs: 0, hosts, metricsPort })
+  const document = (await (
+    await fetch(`${server.url}/openapi.json`, { headers: options.key === undefined ? {} : { 'x-api-key': options.key } })
+  ).json()) as Document
 
   async function send(path: string, request: RequestInit): Promise<Answer> {
     const response = await fetch(`${server.url}${path}`, request)
@@ -78,17 +103,23 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     return { status: response.status, text, headers: response.headers, json }
   }
 
+  async function close() {
+    await server.stop(100)
+    await bench.close()
+  }
+
   return {
     bench,
     server,
+    options: http,
+    table: routeTable(http),
+    touched: () => touches,
     get: (path, headers) => send(path, { headers: headers ?? {} }),
     post: (path, body) => send(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }),
     send,
     raw: (bytes) => exchange(server.port, bytes),
-    async close() {
-      await server.stop(100)
-      await bench.close()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

@@ -9,14 +9,25 @@ import type { CliContext } from '../context.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
+interface CreateOptions {
+  readonly name: string
+  readonly scopes: string
+  readonly operator?: boolean
+}
+
 const HELP = `
 Keys are kept in PostgreSQL (FABRA_POSTGRES_URL), as SHA-256 only; every server
 takes a new one at once and refuses a revoked one within seconds. Without
 PostgreSQL a key is only printed, with the entry for FABRA_API_KEYS.
 
+Scopes, none of which implies another: read (features, training sets from your
+own labels, metrics), train (labels from a query, labels_sql, besides read),
+write (pushes, events, refreshes), admin (forget a key).
+
 Examples:
   $ fabra keys create --name app
-  $ fabra keys create --name notebook --scopes read,write
+  $ fabra keys create --name notebook --scopes read,train
+  $ fabra keys create --name shop --operator
   $ fabra keys list
   $ fabra keys revoke 3f9a0c1b2d4e`
 
@@ -26,8 +37,9 @@ export function keysCommand(program: Command, context: CliContext, host: CliProc
     .command('create')
     .description('make a key; it is shown once')
     .option('--name <name>', 'who uses it', 'default')
-    .option('--scopes <scopes>', 'read, write, admin, with commas between', SCOPES.join(','))
-    .action((options: { name: string; scopes: string }) => create(options, context, host))
+    .option('--scopes <scopes>', 'read, train, write, admin, with commas between', 'read')
+    .option('--operator', 'make a second key, with all scopes: for you, not for the app')
+    .action((options: CreateOptions) => create(options, context, host))
   keys
     .command('list')
     .description('every key that was made, revoked ones too')
@@ -39,22 +51,34 @@ export function keysCommand(program: Command, context: CliContext, host: CliProc
     .action((id: string) => revoke(id, context, host))
 }
 
-async function create(options: { name: string; scopes: string }, context: CliContext, host: CliProcess): Promise<void> {
-  const scopes = parseScopes(options.scopes)
-  const { key, kept } = createApiKey(options.name, scopes, context.clock.now())
+async function create(options: CreateOptions, context: CliContext, host: CliProcess): Promise<void> {
+  const now = context.clock.now()
+  const made = createApiKey(options.name, parseScopes(options.scopes), now)
+  const operator = options.operator ? createApiKey(`${options.name}-operator`, SCOPES, now) : null
+  const all = operator ? [made, operator] : [made]
   const isKept = await withAdmin(host, async (admin) => {
-    await admin?.addApiKey(kept)
+    for (const { kept } of all) await admin?.addApiKey(kept)
     return admin !== null
   })
-  const entry = `${kept.hash}:${scopes.join('+')}`
-  if (context.json) context.stdout(`${JSON.stringify({ key, id: kept.id, name: kept.name, scopes, kept: isKept, entry })}\n`)
-  else {
-    context.stdout(`${key}\n`)
-    context.stderr(`Key ${kept.id} (${kept.name}: ${scopes.join(', ')}). It is shown only now: keep it where your app finds it.\n`)
-    context.stderr(
-      `${isKept ? 'Servers with this PostgreSQL take it at once. For others:' : 'There is no PostgreSQL to keep it in. Give it to the server yourself:'}\n  FABRA_API_KEYS=${entry}\n`,
-    )
+  const entry = all.map(({ kept }) => `${kept.hash}:${kept.scopes.join('+')}`).join(',')
+  if (context.json) {
+    const more = operator ? { operator: madeJson(operator) } : {}
+    context.stdout(`${JSON.stringify({ ...madeJson(made), kept: isKept, entry, ...more })}\n`)
+    return
   }
+  for (const { key } of all) context.stdout(`${key}\n`)
+  for (const { kept } of all) context.stderr(`Key ${kept.id} (${kept.name}: ${kept.scopes.join(', ')}).\n`)
+  const last = operator
+    ? `The first is for your app, the second for you. They are shown only now: keep each where it is used.`
+    : 'It is shown only now: keep it where your app finds it.'
+  const where = isKept
+    ? 'Servers with this PostgreSQL take it at once. For others:'
+    : 'There is no PostgreSQL to keep it in. Give it to the server yourself:'
+  context.stderr(`${last}\n${where}\n  FABRA_API_KEYS=${entry}\n`)
+}
+
+function madeJson({ key, kept }: ReturnType<typeof createApiKey>) {
+  return { key, id: kept.id, name: kept.name, scopes: kept.scopes }
 }
 
 async function list(context: CliContext, host: CliProcess): Promise<void> {
@@ -111,7 +135,7 @@ function parseScopes(text: string): Scope[] {
   const given = text.split(',').map((scope) => scope.trim())
   const wrong = given.find((scope) => !SCOPES.some((known) => known === scope))
   if (wrong !== undefined)
-    throw new FabraError('bad_usage', `"${wrong}" is no scope.`, { hint: 'Write some of read,write,admin with commas between.' })
+    throw new FabraError('bad_usage', `"${wrong}" is no scope.`, { hint: 'Write some of read,train,write,admin with commas between.' })
   return SCOPES.filter((scope) => given.includes(scope))
 }
 

@@ -9,7 +9,7 @@ import { type Client, connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
 import { counted } from '../output.ts'
 import { progressBar } from '../progress.ts'
-import { jsonRows, type PushTarget, pushedRow } from '../pushed-rows.ts'
+import { jsonRows, lineText, type PushTarget, pushedRow } from '../pushed-rows.ts'
 import type { CliProcess } from '../run.ts'
 
 /** Rows and characters of one request. */
@@ -200,19 +200,19 @@ function jsonInput(path: string | null, data: string): Input {
   const source = path === null ? Bun.stdin : Bun.file(path)
   let read = 0
   async function* rows() {
-    const decoder = new TextDecoder()
-    let rest = ''
+    let rest = Buffer.alloc(0)
     let lines = 0
     for await (const bytes of source.stream()) {
       read += bytes.byteLength
-      rest += decoder.decode(bytes, { stream: true })
+      rest = Buffer.concat([rest, bytes])
       const end = rest.lastIndexOf('\n') + 1
       if (end === 0) continue
-      yield jsonRows(rest.slice(0, end), lines)
-      lines += rest.slice(0, end).split('\n').length - 1
-      rest = rest.slice(end)
+      const text = lineText(rest.subarray(0, end), lines)
+      yield jsonRows(text, lines)
+      lines += text.split('\n').length - 1
+      rest = rest.subarray(end)
     }
-    yield jsonRows(rest + decoder.decode(), lines)
+    yield jsonRows(lineText(rest, lines), lines)
   }
   const progress = () => (path === null ? 0 : read / Math.max(1, source.size))
   return { name: path === null ? 'stdin' : data, isText: false, rows, progress, close: async () => undefined }

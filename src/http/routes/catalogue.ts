@@ -1,19 +1,43 @@
-import type { Elysia } from 'elysia'
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi-docs.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 import { refreshText } from './features.ts'
 
 /** The catalogue: what is defined, in the order of definition. Paths and SQL stay inside. */
-export function catalogueRoutes(app: Elysia, options: HttpOptions): void {
+export function catalogueRoutes(options: HttpOptions): readonly Route[] {
   const registry = () => options.serving().registry
-  app.get('/v1/features', () => json({ features: [...registry().features.values()].map(featureJson) }), { detail: featuresDoc })
-  app.get('/v1/entities', () => json({ entities: [...registry().entities.values()].map(entityJson) }), { detail: entitiesDoc })
-  app.get('/v1/sources', () => json({ sources: [...registry().sources.values()].map(sourceJson) }), { detail: sourcesDoc })
-  app.get('/v1/feature-sets', () => json({ feature_sets: [...registry().featureSets.values()].map(featureSetJson) }), {
-    detail: featureSetsDoc,
-  })
+  return [
+    {
+      method: 'GET',
+      path: '/v1/features',
+      scope: 'read',
+      docs: featuresDoc,
+      answer: () => json({ features: [...registry().features.values()].map(featureJson) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/entities',
+      scope: 'read',
+      docs: entitiesDoc,
+      answer: () => json({ entities: [...registry().entities.values()].map(entityJson) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/sources',
+      scope: 'read',
+      docs: sourcesDoc,
+      answer: () => json({ sources: [...registry().sources.values()].map(sourceJson) }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/feature-sets',
+      scope: 'read',
+      docs: featureSetsDoc,
+      answer: () => json({ feature_sets: [...registry().featureSets.values()].map(featureSetJson) }),
+    },
+  ]
 }
 
 function json(body: unknown): Response {

@@ -4,9 +4,10 @@
  */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { Elysia } from 'elysia'
 import { FabraError } from '../../errors.ts'
+import { pathOf } from '../address.ts'
 import { docsDoc } from '../openapi-docs.ts'
+import type { Route } from '../route.ts'
 
 const POLICY = [
   "default-src 'none'",
@@ -37,15 +38,31 @@ const PAGE = `<!doctype html>
 </html>
 `
 
-/** Without a validator: it would send the description to a server of its maker's. */
-const START = `SwaggerUIBundle({
+/**
+ * The page holds no data; what it shows may need a key, which it asks for and keeps to itself. Without a validator: it would send the description to a
+ * server of its maker's.
+ */
+const START = `let key = null;
+
+async function askForKey() {
+  const { status } = await fetch("openapi.json", { headers: key ? { "X-API-Key": key } : {} });
+  if (status !== 401 && status !== 403) return;
+  key = prompt("An API key with the scope read:");
+  if (key) await askForKey();
+}
+
+askForKey().then(() => SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,
   validatorUrl: null,
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
-});
+  requestInterceptor(request) {
+    if (key && !request.headers.Authorization && !request.headers["X-API-Key"]) request.headers["X-API-Key"] = key;
+    return request;
+  },
+}));
 `
 
 interface Asset {
@@ -59,7 +76,7 @@ const TYPES = { script: 'text/javascript; charset=utf-8', style: 'text/css; char
 /** The address says which version it is, so the answer never changes. */
 const FOR_EVER = 'public, max-age=31536000, immutable'
 
-export function docsRoutes(app: Elysia, { version }: { readonly version: string }): void {
+export function docsRoutes({ version }: { readonly version: string }): readonly Route[] {
   const page = PAGE.replaceAll('VERSION', encodeURIComponent(version))
   const headers = {
     'content-type': 'text/html; charset=utf-8',
@@ -76,16 +93,26 @@ export function docsRoutes(app: Elysia, { version }: { readonly version: string 
     loaded.catch(() => assets.delete(name))
     return loaded
   }
-  app.get(
-    '/docs',
-    ({ request }) =>
-      // From there the relative addresses would lead elsewhere.
-      new URL(request.url).pathname.endsWith('/')
-        ? new Response(null, { status: 308, headers: { location: '../docs' } })
-        : new Response(page, { headers }),
-    { detail: docsDoc },
-  )
-  app.get('/docs/:file', async ({ params, request }) => respond(await assetOf(params.file), request), { detail: { hide: true } })
+  return [
+    {
+      method: 'GET',
+      path: '/docs',
+      scope: 'open',
+      docs: docsDoc,
+      answer: ({ request }) =>
+        // From there the relative addresses would lead elsewhere.
+        pathOf(request).endsWith('/')
+          ? new Response(null, { status: 308, headers: { location: '../docs' } })
+          : new Response(page, { headers }),
+    },
+    {
+      method: 'GET',
+      path: '/docs/:file',
+      scope: 'open',
+      docs: null,
+      answer: async (call) => respond(await assetOf(call.param('file')), call.request),
+    },
+  ]
 }
 
 function respond({ type, bytes, packed }: Asset, request: Request): Response {

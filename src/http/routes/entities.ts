@@ -1,18 +1,25 @@
-import type { Elysia } from 'elysia'
 import { keyColumnsJson } from '../../definition/entity-key.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { Plan } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
+import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { entityFeaturesDoc } from '../openapi-docs.ts'
-import { checkEncoding, rowFromQuery } from '../query.ts'
+import { checkEncoding, parameters, rowFromQuery } from '../query.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 import { valueFieldsJson } from './features.ts'
 
-export function entityRoutes(app: Elysia, options: HttpOptions): void {
-  app.get('/v1/entities/:entity/:id', ({ params, request }) => getEntity(options.serving(), params.entity, params.id, request), {
-    detail: entityFeaturesDoc,
-  })
+export function entityRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/entities/:entity/:id',
+      scope: 'read',
+      docs: entityFeaturesDoc,
+      answer: (call) => getEntity(options.serving(), call.param('entity'), call.param('id'), call.request),
+    },
+  ]
 }
 
 /** Every feature of one entity key. A feature that fails, or that needs inputs not given, says so in its own place. */
@@ -48,10 +55,10 @@ function keyedRequest(columns: number, id: string, request: Request): Request {
       hint: 'Write - for the id and name the columns: /v1/entities/Pair/-?user_id=…&merchant_id=…',
     })
   }
-  const url = new URL(request.url)
-  checkEncoding(url.pathname)
-  url.searchParams.set('entity_id', id)
-  return new Request(url.href, { headers: request.headers, signal: request.signal })
+  checkEncoding(pathOf(request))
+  const query = parameters(queryOf(request))
+  query.set('entity_id', id)
+  return new Request(`http://localhost/?${query}`, { headers: request.headers, signal: request.signal })
 }
 
 /** The same plan with inputs optional: one address serves features with and without inputs. */

@@ -1,4 +1,3 @@
-import type { Elysia } from 'elysia'
 import { formatDuration } from '../../definition/duration.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
@@ -11,29 +10,36 @@ import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { createListReader, type ListReader } from '../feature-lists.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 
-export const FEATURES = '/v1/features'
-export const ONE_FEATURE = '/v1/features/:name'
 const MAX_ROWS = 10_000
 const MAX_FEATURES = 1_000
 /** What nearly every answer says, written once. */
 const FRESH_ONLINE = howJson('fresh', 'online')
 const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
-export function featureRoutes(app: Elysia, options: HttpOptions): void {
-  const read = createBatchRead(options)
-  app.get(ONE_FEATURE, ({ params, request }) => getFeature(options.serving(), params.name, request), { detail: featureValueDoc })
-  app.post(FEATURES, ({ request }) => read(request), { parse: 'none', detail: featuresBatchDoc })
-}
-
-/** `POST /v1/features`. */
-export function createBatchRead(options: HttpOptions): (request: Request) => Promise<Response> {
+export function featureRoutes(options: HttpOptions): readonly Route[] {
   const lists = createListReader()
-  return (request) => postFeatures(options.serving(), request, lists)
+  return [
+    {
+      method: 'GET',
+      path: '/v1/features/:name',
+      scope: 'read',
+      docs: featureValueDoc,
+      answer: (call) => getFeature(options.serving(), call.param('name'), call.request),
+    },
+    {
+      method: 'POST',
+      path: '/v1/features',
+      scope: 'read',
+      docs: featuresBatchDoc,
+      answer: ({ request }) => postFeatures(options.serving(), request, lists),
+    },
+  ]
 }
 
-export function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
   const plan = serving.planOne(name)
   const { row, maxAge } = rowFromQuery(plan, request)
   const results = serving.engine.read(plan, [row], { maxAge })

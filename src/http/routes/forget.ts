@@ -1,14 +1,22 @@
-import type { Elysia } from 'elysia'
 import { keyColumnsJson } from '../../definition/entity-key.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { forgetDoc } from '../ingest-docs.ts'
 import { entityKeyFromPath } from '../query.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 
-export function forgetRoutes(app: Elysia, options: HttpOptions): void {
-  app.delete('/v1/entities/:entity/:id', ({ params, request }) => forget(options, params.entity, params.id, request), { detail: forgetDoc })
+export function forgetRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'DELETE',
+      path: '/v1/entities/:entity/:id',
+      scope: 'admin',
+      docs: forgetDoc,
+      answer: (call) => forget(options, call.param('entity'), call.param('id'), call.request),
+    },
+  ]
 }
 
 /** Answers when it is durable that nothing older than now is known of the key. */

@@ -1,4 +1,3 @@
-import type { Elysia } from 'elysia'
 import type { Micros } from '../../clock.ts'
 import { keyColumnsJson } from '../../definition/entity-key.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
@@ -7,13 +6,22 @@ import type { HistoryRow } from '../../store/offline-store.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { historyDoc } from '../openapi-docs.ts'
 import { keyFromQuery } from '../query.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 
 const DEFAULT_ROWS = 100
 const MAX_ROWS = 10_000
 
-export function historyRoutes(app: Elysia, options: HttpOptions): void {
-  app.get('/v1/features/:name/history', ({ params, request }) => history(options, params.name, request), { detail: historyDoc })
+export function historyRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/features/:name/history',
+      scope: 'read',
+      docs: historyDoc,
+      answer: (call) => history(options, call.param('name'), call.request),
+    },
+  ]
 }
 
 /** Recorded values of one key, newest first. */

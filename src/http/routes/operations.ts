@@ -1,27 +1,63 @@
-import type { Elysia } from 'elysia'
 import { metricsText } from '../../observability/metrics.ts'
+import { hasKey } from '../auth.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { openApi } from '../openapi.ts'
 import { healthDoc, metricsDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
-import type { HttpOptions } from '../server.ts'
+import type { Route } from '../route.ts'
+import type { HttpOptions, Readiness } from '../server.ts'
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-export function operationRoutes(app: Elysia, options: HttpOptions): void {
-  app.get('/health', () => new Response('{"status":"ok"}\n', { headers: JSON_HEADERS }), { detail: healthDoc })
-  app.get(
-    '/ready',
-    () => {
-      const { ready, stores } = options.readiness()
-      const body = { status: ready ? 'ready' : 'not_ready', stores }
-      return new Response(`${JSON.stringify(body)}\n`, { status: ready ? 200 : 503, headers: JSON_HEADERS })
+/** @param table All routes, these among them. */
+export function operationRoutes(options: HttpOptions, table: () => readonly Route[]): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/health',
+      scope: 'open',
+      anyHost: true,
+      docs: healthDoc,
+      answer: () => new Response('{"status":"ok"}\n', { headers: JSON_HEADERS }),
     },
-    { detail: readyDoc },
-  )
-  app.get('/metrics', () => new Response(metricsText(options.metrics()), { headers: { 'content-type': METRICS_TYPE } }), {
-    detail: metricsDoc,
-  })
-  app.get('/openapi.json', () => new Response(`${JSON.stringify(openApi(app, options.version))}\n`, { headers: JSON_HEADERS }), {
-    detail: openApiDoc,
-  })
+    {
+      method: 'GET',
+      path: '/ready',
+      scope: 'open',
+      anyHost: true,
+      docs: readyDoc,
+      answer: ({ request }) => readiness(options, request),
+    },
+    metricsRoute(options, 'read'),
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      scope: 'read',
+      docs: openApiDoc,
+      answer: () => new Response(`${JSON.stringify(openApi(table(), options.version))}\n`, { headers: JSON_HEADERS }),
+    },
+  ]
+}
+
+export function metricsRoute(options: Pick<HttpOptions, 'metrics'>, scope: Route['scope']): Route {
+  return {
+    method: 'GET',
+    path: '/metrics',
+    scope,
+    docs: metricsDoc,
+    answer: () => new Response(metricsText(options.metrics()), { headers: { 'content-type': METRICS_TYPE } }),
+  }
+}
+
+/** Which stores there are is not everybody's business. */
+async function readiness({ readiness, keyring, isDevelopment }: HttpOptions, request: Request): Promise<Response> {
+  const now = readiness()
+  const isTold = isDevelopment || keyring === null || (await hasKey(keyring, request))
+  const body = isTold ? { status: statusOf(now), stores: now.stores } : { status: statusOf(now) }
+  return new Response(`${JSON.stringify(body)}\n`, { status: now.ready ? 200 : 503, headers: JSON_HEADERS })
+}
+
+/** A store that is sick takes no replica out of service: all of them would go at once, and each can still answer much. */
+function statusOf({ ready, stores }: Readiness): string {
+  if (!ready) return 'not_ready'
+  return Object.values(stores).every((state) => state === 'ok') ? 'ready' : 'degraded'
 }

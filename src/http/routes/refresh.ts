@@ -1,29 +1,41 @@
-import type { Context, Elysia } from 'elysia'
+import type { Server } from 'bun'
 import { entityKeyFromRow } from '../../definition/entity-key.ts'
 import type { Entity } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { Run } from '../../refresh/runs.ts'
+import { queryOf } from '../address.ts'
 import { isObject, readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { refreshDoc, runsDoc } from '../openapi-docs.ts'
+import { parameters } from '../query.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
-
-type Server = NonNullable<Context['server']>
 
 const DEFAULT_RUNS = 50
 const MAX_RUNS = 1_000
 
-export function refreshRoutes(app: Elysia, options: HttpOptions): void {
-  app.post('/v1/features/:name/refresh', ({ params, request, server }) => refresh(options, params.name, request, server), {
-    parse: 'none',
-    detail: refreshDoc,
-  })
-  app.get('/v1/runs', ({ request }) => listRuns(options, new URL(request.url).searchParams), { detail: runsDoc })
+export function refreshRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/features/:name/refresh',
+      scope: 'write',
+      docs: refreshDoc,
+      answer: (call) => refresh(options, call.param('name'), call.request, call.server),
+    },
+    {
+      method: 'GET',
+      path: '/v1/runs',
+      scope: 'read',
+      docs: runsDoc,
+      answer: ({ request }) => listRuns(options, parameters(queryOf(request))),
+    },
+  ]
 }
 
 /** Answers when the run has ended. */
-async function refresh(options: HttpOptions, name: string, request: Request, server: Server | null): Promise<Response> {
+async function refresh(options: HttpOptions, name: string, request: Request, server: Server<unknown> | null): Promise<Response> {
   // A run of many keys says nothing for minutes; the connection is not idle for that.
   server?.timeout(request, 0)
   const serving = options.serving()

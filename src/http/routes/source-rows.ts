@@ -1,19 +1,24 @@
-import type { Elysia } from 'elysia'
 import { FabraError, suggest } from '../../errors.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { appendDoc } from '../ingest-docs.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 import { bodyRows } from './values.ts'
 
 /** Longest Idempotency-Key that is remembered. */
 const MAX_KEY_LENGTH = 255
 
-export function sourceRowRoutes(app: Elysia, options: HttpOptions): void {
-  app.post('/v1/sources/:name/rows', ({ params, request }) => appendRows(options, params.name, request), {
-    parse: 'none',
-    detail: appendDoc,
-  })
+export function sourceRowRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/sources/:name/rows',
+      scope: 'write',
+      docs: appendDoc,
+      answer: (call) => appendRows(options, call.param('name'), call.request),
+    },
+  ]
 }
 
 /** Answers when the rows are durable. */

@@ -1,14 +1,16 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Elysia } from 'elysia'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
 import type { LabelFormat, Labels, OutputFormat } from '../../store/training-store.ts'
 import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/training-set.ts'
-import { isObject, notJson } from '../body.ts'
+import { queryOf } from '../address.ts'
+import { bodyPieces, decodeUtf8, isObject, notJson } from '../body.ts'
 import { JSON_HEADERS, requestId } from '../error-response.ts'
 import { labelFormat } from '../label-format.ts'
 import { trainingReportDoc, trainingSetDoc } from '../openapi-docs.ts'
+import { parameters } from '../query.ts'
+import type { Call, Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 import { readTrainingRequest, type TrainingRequest } from '../training-request.ts'
 
@@ -22,24 +24,36 @@ const CONTENT_TYPES: Readonly<Record<OutputFormat, string>> = {
   jsonl: 'application/x-ndjson',
 }
 
-export function trainingRoutes(app: Elysia, options: HttpOptions): void {
-  app.post(
-    '/v1/training-sets',
-    ({ request, server }) => {
-      // The first byte is sent when the last row is done.
-      server?.timeout(request, 0)
-      return trainingSet(options, request)
+export function trainingRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/training-sets',
+      scope: 'read',
+      further: { scope: 'train', where: 'labels_sql is given' },
+      docs: trainingSetDoc,
+      answer(call) {
+        // The first byte is sent when the last row is done.
+        call.server?.timeout(call.request, 0)
+        return trainingSet(options, call)
+      },
     },
-    { parse: 'none', detail: trainingSetDoc },
-  )
-  app.get('/v1/training-sets/:id', ({ params }) => report(options, params.id), { detail: trainingReportDoc })
+    {
+      method: 'GET',
+      path: '/v1/training-sets/:id',
+      scope: 'read',
+      docs: trainingReportDoc,
+      answer: (call) => report(options, call.param('id')),
+    },
+  ]
 }
 
-async function trainingSet(options: HttpOptions, request: Request): Promise<Response> {
+async function trainingSet(options: HttpOptions, call: Call): Promise<Response> {
+  const { request } = call
   const id = requestId(request)
   const job = await options.training.begin(id)
   try {
-    const { training, labels } = await readRequest(request, job)
+    const { training, labels } = await readRequest(call, job)
     if (training.explain) return await explanation(job, labels, training, request)
     if (labels === null) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
     const set = await job.build(labels, training.options, request.signal)
@@ -84,14 +98,15 @@ async function send(job: TrainingJob, set: TrainingSet, format: OutputFormat, id
 }
 
 /** The labels are the body, with options in the address; or the body is a JSON object with both. */
-async function readRequest(request: Request, job: TrainingJob): Promise<{ training: TrainingRequest; labels: Labels | null }> {
-  const params = new URL(request.url).searchParams
+async function readRequest(call: Call, job: TrainingJob): Promise<{ training: TrainingRequest; labels: Labels | null }> {
+  const { request } = call
+  const params = parameters(queryOf(request))
   const given = Object.fromEntries(params)
   const upload = join(job.folder, 'upload')
   const size = await receive(request, upload)
   const format = await formatOf(upload, request, params)
   if (format !== 'json') {
-    const training = readTrainingRequest(given, true)
+    const training = allowed(call, readTrainingRequest(given, true))
     if (training.labelsSql === null) return { training, labels: size === 0 ? null : { format, path: upload } }
     if (size > 0) throw new FabraError('invalid_body', 'Both labels and labels_sql are given.', { hint: 'Give one of them.' })
     return { training, labels: { sql: training.labelsSql } }
@@ -101,14 +116,20 @@ async function readRequest(request: Request, job: TrainingJob): Promise<{ traini
       hint: 'Send the labels as Parquet, CSV or JSON lines.',
     })
   }
-  const training = readTrainingRequest({ ...given, ...(await jsonObject(upload)) }, false)
+  const training = allowed(call, readTrainingRequest({ ...given, ...(await jsonObject(upload)) }, false))
   if (training.labelsSql !== null) return { training, labels: { sql: training.labelsSql } }
   return { training, labels: training.rows === null ? null : await writeRows(training, job) }
 }
 
+/** A query of the client's own needs more than labels that it has. @throws FabraError forbidden */
+function allowed(call: Call, training: TrainingRequest): TrainingRequest {
+  if (training.labelsSql !== null) call.demandFurther()
+  return training
+}
+
 async function jsonObject(path: string): Promise<Record<string, unknown>> {
   const { parseExact } = await import('../../definition/value.ts')
-  const text = await Bun.file(path).text()
+  const text = decodeUtf8(await Bun.file(path).bytes())
   let body: unknown
   try {
     body = parseExact(text)
@@ -143,7 +164,7 @@ async function emptyLabels(training: TrainingRequest, job: TrainingJob): Promise
 async function receive(request: Request, path: string): Promise<number> {
   const writer = Bun.file(path).writer()
   let size = 0
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of bodyPieces(request)) {
     size += chunk.byteLength
     writer.write(chunk)
     await writer.flush()

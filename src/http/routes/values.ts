@@ -1,20 +1,25 @@
-import type { Elysia } from 'elysia'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { pushDoc } from '../ingest-docs.ts'
+import type { Route } from '../route.ts'
 import type { HttpOptions } from '../server.ts'
 
 /** Rows of one push or append. */
 const MAX_ROWS = 10_000
 
-export function valueRoutes(app: Elysia, options: HttpOptions): void {
-  app.post('/v1/features/:name/values', ({ params, request }) => pushValues(options, params.name, request), {
-    parse: 'none',
-    detail: pushDoc,
-  })
+export function valueRoutes(options: HttpOptions): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/features/:name/values',
+      scope: 'write',
+      docs: pushDoc,
+      answer: (call) => pushValues(options, call.param('name'), call.request),
+    },
+  ]
 }
 
 /** Answers when the values are durable. */

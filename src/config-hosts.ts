@@ -1,0 +1,18 @@
+/** Names and addresses with commas or blanks between; a port behind one says nothing. */
+export function hostNames(text: string | undefined, problems: string[]): string[] {
+  const names = (text ?? '').split(/[\s,]+/).filter((name) => name !== '')
+  return names.map((name) => {
+    const host = hostOf(name)
+    if (host === null)
+      problems.push(`FABRA_HOSTS: "${name.slice(0, 100)}" is no name of a host: write features.example.com, without https:// and path.`)
+    return host ?? name
+  })
+}
+
+function hostOf(name: string): string | null {
+  // An address of IPv6 is a name in brackets.
+  const written = /^[0-9a-f]*:[0-9a-f:.]*:[0-9a-f:.]*$/i.test(name) ? `[${name}]` : name
+  return /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(written)
+    ? (URL.parse(`http://${written}`)?.hostname ?? null)
+    : null
+}

@@ -1,0 +1,79 @@
+/** One route: where it is, what it needs, what it does and how it is described. The table of them makes the server, its checks and /openapi.json. */
+import type { Server } from 'bun'
+import { FabraError } from '../errors.ts'
+import type { Scope } from '../store/admin-store.ts'
+
+/** An operation of OpenAPI, without what the table knows of it. */
+export interface RouteDocs {
+  readonly operationId: string
+  readonly summary: string
+  readonly parameters?: readonly object[]
+  readonly requestBody?: object
+  readonly responses: Readonly<Record<string, unknown>>
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Parts that begin with a colon are parameters. */
+  readonly path: `/${string}`
+  /** What a key must be allowed to do where keys are asked for. `open`: no key is needed, so nothing of the data may be told. */
+  readonly scope: Scope | 'open'
+  /** Scope that some requests need besides, and which: the handler demands it where it sees that this is one. */
+  readonly further?: { readonly scope: Scope; readonly where: string }
+  /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */
+  readonly anyHost?: true
+  /** For /openapi.json; null: not told there. */
+  readonly docs: RouteDocs | null
+  readonly answer: (call: Call) => Response | Promise<Response>
+}
+
+/** A request that was let in. */
+export class Call {
+  readonly request: Request
+  /** Parameters of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>
+  /** Null where there is no socket. */
+  readonly server: Server<unknown> | null
+  readonly #route: Pick<Route, 'further'>
+  /** Null: keys are not asked for. */
+  readonly #scopes: readonly Scope[] | null
+
+  constructor(
+    request: Request,
+    params: Readonly<Record<string, string>>,
+    server: Server<unknown> | null,
+    route: Pick<Route, 'further'>,
+    scopes: readonly Scope[] | null,
+  ) {
+    this.request = request
+    this.params = params
+    this.server = server
+    this.#route = route
+    this.#scopes = scopes
+  }
+
+  /** Of a parameter that the path has. */
+  param(name: string): string {
+    return this.params[name] ?? ''
+  }
+
+  /** Goes on only where the key has the further scope of this route. @throws FabraError forbidden */
+  demandFurther(): void {
+    const { further } = this.#route
+    if (!further) throw new FabraError('internal', 'The route declares no further scope.')
+    if (this.#scopes && !this.#scopes.includes(further.scope)) throw lacks(further.scope)
+  }
+}
+
+const MAY_NOT: Readonly<Record<Scope, string>> = {
+  read: 'read',
+  train: 'make training sets from labels_sql',
+  write: 'write',
+  admin: 'administer',
+}
+
+export function lacks(scope: Scope): FabraError {
+  return new FabraError('forbidden', `The API key may not ${MAY_NOT[scope]}.`, {
+    hint: `It lacks the scope "${scope}". "fabra keys create --scopes ${scope}" makes one that has it.`,
+  })
+}
