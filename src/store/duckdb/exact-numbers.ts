@@ -44,17 +44,22 @@ export async function exactTypes(texts: NumberTexts, columns: readonly TableColu
   return types
 }
 
-/** SQL of conditions on a text, which may be NULL. */
+/** SQL of conditions on a text, which may be NULL. Casts that fail are slow: only texts of a length that needs one are cast. */
 export function numberTests(text: string) {
   const whole = `regexp_full_match(${text}, '[+-]?[0-9]+')`
-  const huge = `CASE WHEN ${whole} THEN TRY_CAST(${text} AS HUGEINT) END`
+  const longer = (than: number, condition: string) => `CASE WHEN length(${text}) > ${than} THEN ${condition} ELSE false END`
+  const huge = `TRY_CAST(${text} AS HUGEINT)`
   return {
     whole,
+    beyond64: longer(18, `${whole} AND TRY_CAST(${text} AS BIGINT) IS NULL`),
     /** No type of whole numbers holds it. */
-    tooLong: `${whole} AND ${huge} IS NULL`,
+    tooLong: longer(38, `${whole} AND ${huge} IS NULL`),
     /** As a float it would be another number. */
-    inexact: `${whole} AND length(${text}) > 15 AND COALESCE(TRY_CAST(TRY_CAST(${text} AS DOUBLE) AS HUGEINT) <> ${huge}, true)`,
-    overflow: `regexp_matches(${text}, '^[+-]?[.0-9]') AND COALESCE(isinf(TRY_CAST(${text} AS DOUBLE)), false)`,
+    inexact: longer(15, `${whole} AND COALESCE(TRY_CAST(TRY_CAST(${text} AS DOUBLE) AS HUGEINT) <> ${huge}, true)`),
+    overflow: longer(
+      4,
+      `regexp_matches(${text}, '^[+-]?[.0-9].*([eE][+]?[0-9]{3}|[0-9]{300})') AND COALESCE(isinf(TRY_CAST(${text} AS DOUBLE)), false)`,
+    ),
   }
 }
 

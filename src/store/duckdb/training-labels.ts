@@ -105,9 +105,9 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
 
 /** Texts become numbers only where writing the number gives the same number again; all other texts stay as they are. */
 const CSV_TYPES = [
-  { type: 'BIGINT', test: (text: string) => `${isWhole(text)} AND TRY_CAST(${text} AS BIGINT) IS NOT NULL` },
+  { type: 'BIGINT', test: (text: string) => `${isWhole(text)} AND NOT (${numberTests(text).beyond64})` },
   // Parquet has no whole numbers of more than 64 bits, but decimals.
-  { type: EXACT_WHOLE, test: (text: string) => `${isWhole(text)} AND TRY_CAST(${text} AS ${EXACT_WHOLE}) IS NOT NULL` },
+  { type: EXACT_WHOLE, test: isWhole },
   {
     type: 'DOUBLE',
     test: (text: string) =>
@@ -162,22 +162,21 @@ async function jsonSelect(path: string, session: Session, options: RunOptions): 
   refuseNames(names)
   await checkJsonNames({ session, file: 'the labels', objects: `read_json_objects(${plain})`, options }, names)
   const from = `read_json(${plain}, records = true, columns = {${names.map((name) => `${quoteText(name)}: 'JSON'`).join(', ')}})`
-  const { whole, inexact, overflow } = numberTests('t')
+  const { whole, inexact, overflow, beyond64 } = numberTests('t')
   const isValue = `t IS NOT NULL AND t <> 'null'`
-  const beyond = (type: string) => `count_if(${whole} AND TRY_CAST(t AS ${type}) IS NULL)`
   const facts = await ofEachColumn({ session, from, options }, names, [
     `list_distinct(list(json_type(t::JSON)) FILTER (${isValue}))`,
     `min(row) FILTER (${overflow})`,
     `count_if(${isValue} AND NOT ${whole})`,
-    beyond('BIGINT'),
-    beyond(EXACT_WHOLE),
+    `count_if(${beyond64})`,
+    `count_if(${whole} AND NOT ${isWhole('t')})`,
     `count_if(${inexact})`,
   ])
   const columns = names.map((name, i) => {
-    const [listed, overflowRow, fractions, beyond64, beyondAll, inexacts] = facts[i] ?? []
+    const [listed, overflowRow, fractions, beyond64Count, beyondAll, inexacts] = facts[i] ?? []
     if (typeof overflowRow === 'number') throw tooLarge(name, overflowRow - 1)
     const kinds = Array.isArray(listed) ? listed.map(String) : []
-    return `${jsonColumn(name, kinds, { fractions, beyond64, beyondAll, inexact: inexacts })} AS ${quoteName(name)}`
+    return `${jsonColumn(name, kinds, { fractions, beyond64: beyond64Count, beyondAll, inexact: inexacts })} AS ${quoteName(name)}`
   })
   return { text: `SELECT ${columns.join(', ')} FROM ${from}`, columnCount: names.length }
 }
