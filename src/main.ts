@@ -25,6 +25,7 @@ const code = await run(process.argv.slice(2), {
   env: processEnv(),
   stdoutIsTerminal: process.stdout.isTTY === true,
   stderrIsTerminal: process.stderr.isTTY === true,
+  terminalColumns: process.stdout.columns ?? process.stderr.columns,
   onSignal(stop) {
     let asked = false
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

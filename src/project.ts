@@ -4,7 +4,7 @@ import type { Clock, Micros } from './clock.ts'
 import { keysFaults } from './compute/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
-import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
+import type { Entity, Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
@@ -12,7 +12,9 @@ import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
+import { sourceFiles, sourceFolders } from './project-files.ts'
 import { isOk, projectMetrics } from './project-metrics.ts'
+import { loadSources } from './project-sources.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
@@ -76,6 +78,8 @@ export interface Project {
   start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
   files(): readonly string[]
+  /** Folders in which files of sources may appear. */
+  folders(): readonly string[]
   /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
   reload(): Promise<void>
   /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
@@ -253,7 +257,15 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       begin(id) {
         const { training: computing, serving } = version
         const flush = () => recorder.flush()
-        return training.begin(serving.registry, { ...computing, store: stores.trainingStore, flush, version: packageJson.version }, id)
+        const { trainingStore: store, slowSources } = stores
+        const { registry } = serving
+        const slow = (names: readonly string[], entities: readonly Entity[]) =>
+          slowSources(
+            names.flatMap((name) => registry.sources.get(name) ?? []),
+            entities.map(({ key }) => key.map(({ name }) => name)),
+          )
+        const own = { store, slowSources: slow, now: clock.now, flush, version: packageJson.version }
+        return training.begin(registry, { ...computing, ...own }, id)
       },
       report: training.report,
     },
@@ -279,6 +291,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
         })
     },
     files: () => [...files, ...sourceFiles(version.serving.registry)],
+    folders: () => sourceFolders(version.serving.registry),
     reload,
     async close(graceMs) {
       closing = true
@@ -306,10 +319,6 @@ function leaseOf(feature: Feature): string {
 function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Micros): boolean {
   const rule = planned.get(feature.name)?.rule
   return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
-}
-
-function sourceFiles(registry: Registry): string[] {
-  return [...registry.sources.values()].flatMap((source) => (source.file === null ? [] : [source.file]))
 }
 
 function refuseRefresh(feature: Feature): void {
@@ -349,21 +358,13 @@ async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: Source
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
-  problems.push(...(await loadSources(registry, sourceStore)), ...cronProblems(registry))
+  const sources = await loadSources(registry, sourceStore)
+  problems.push(...sources.problems, ...cronProblems(registry))
   if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
   const definitions = await createSqlDefinitions(registry, sourceStore)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return definitions
-}
-
-async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
-  const keyTypes = keyColumnTypes(registry)
-  const failures = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
-  return failures.map(({ source, message, hint }) => {
-    const place = registry.sources.get(source)?.place ?? null
-    return { place, subject: `source "${source}"`, message, hint }
-  })
+  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
 
 function cronProblems(registry: Registry): Problem[] {
@@ -383,11 +384,4 @@ async function keysProblems(registry: Registry, sourceStore: SourceStore): Promi
     const place = registry.entities.get(name)?.place ?? null
     return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
   })
-}
-
-/** Columns of files that are named as a key column load with the key's type. */
-function keyColumnTypes(registry: Registry): Record<string, KeyType> {
-  const types: Record<string, KeyType> = {}
-  for (const entity of registry.entities.values()) for (const column of entity.key) types[column.name] = column.type
-  return types
 }

@@ -156,7 +156,8 @@ class Walk {
     for (const name of [node['aliasname'], node['ctename'], ...asList(node['colnames']).map(nameOf)]) {
       if (isOurs(name) && !/^__fabra_unnamed\d+$/.test(name)) this.remains.borrowed.push(name)
     }
-    if ('typeName' in node && !('arg' in node) && isTime(node['typeName'])) this.remains.strange.push('a time among the columns of a function')
+    if ('typeName' in node && !('arg' in node) && isTime(node['typeName']))
+      this.remains.strange.push('a time among the columns of a function')
   }
 }
 

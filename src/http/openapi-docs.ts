@@ -100,6 +100,35 @@ export const schemas: Json = {
         seconds: nullable('number'),
       }),
     ),
+    summary: {
+      ...list(
+        object({
+          column: { type: 'string' },
+          feature: { type: 'string' },
+          method: { type: 'string', enum: ['recompute', 'replay', 'history'] },
+          values: { type: 'integer', description: 'Rows with a value that is not null.' },
+          null: { type: 'integer' },
+          default: { type: 'integer', description: 'Rows without a value that got the default.' },
+          missing: { type: 'integer' },
+          seconds: nullable('number'),
+        }),
+      ),
+      description: 'Of every column that comes from a feature; empty until all are computed.',
+    },
+    warnings: {
+      ...list(object({ subject: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } })),
+      description: 'What is legal, but seldom meant.',
+    },
+    pace: {
+      ...object({
+        feature: { type: 'string' },
+        rows: nullable('integer'),
+        rows_per_second: nullable('integer'),
+        seconds_left: nullable('integer'),
+      }),
+      type: ['object', 'null'],
+      description: 'What is being computed right now.',
+    },
     metadata: { type: ['object', 'null'], description: 'As in the finished file.' },
   }),
   BatchResponse: object(

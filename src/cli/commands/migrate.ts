@@ -31,7 +31,11 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .action((options: { dryRun?: boolean; sourceRole?: string }) => migrate(options, context, host))
 }
 
-async function migrate(options: { readonly dryRun?: boolean; readonly sourceRole?: string }, context: CliContext, host: CliProcess): Promise<void> {
+async function migrate(
+  options: { readonly dryRun?: boolean; readonly sourceRole?: string },
+  context: CliContext,
+  host: CliProcess,
+): Promise<void> {
   const dryRun = options.dryRun === true
   const { postgresUrl } = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   if (postgresUrl === null) {

@@ -10,6 +10,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { FabraError } from '../../errors.ts'
 import { createDeadlines, Deadline } from './deadlines.ts'
+import { endpoint } from './endpoint.ts'
 import { createGate } from './gate.ts'
 import { createLine, type Line, type Told } from './line.ts'
 import { createReads } from './reads.ts'
@@ -18,7 +19,7 @@ import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
 import { parseRedisUrl, type RedisAddress } from './url.ts'
 
 export interface RedisOpening {
-  /** `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`. */
+  /** See url.ts. */
   readonly url: string
   /** Told of what nobody else is told of: that Redis is gone, and that it is back. Without hosts and passwords. */
   readonly onProblem?: (message: string, cause: unknown) => void
@@ -303,7 +304,7 @@ function createClient(address: RedisAddress, options: SocketOptions): Redis | Cl
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
     connectionName: 'fabra',
   } satisfies RedisOptions
-  if (!isCluster) return new Redis({ ...common, ...nodes[0], db, enableOfflineQueue: false, retryStrategy: pause })
+  if (!isCluster) return new Redis({ ...common, ...endpoint(address, pause), db, enableOfflineQueue: false, retryStrategy: pause })
   return new Cluster([...nodes], {
     redisOptions: common,
     enableOfflineQueue: false,

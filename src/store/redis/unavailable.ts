@@ -21,10 +21,14 @@ const DRIVER_WORDS: readonly [begin: string, meaning: string][] = [
   ['Connection is closed', 'There is no connection.'],
   ['Reached the max retries per request limit', 'The connection was lost.'],
   ['Cluster isn', 'There is no connection.'],
+  ['All sentinels are unreachable', 'No sentinel knows a master of that name, or none can be reached.'],
 ]
 
 const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens at its address.',
+  ENOENT: 'There is no socket at its path.',
+  EACCES: 'Its socket may not be opened by this user.',
+  ENOTSOCK: 'What is at its path is no socket.',
   ECONNRESET: 'The connection was reset.',
   EPIPE: 'The connection was reset.',
   ETIMEDOUT: 'The connection could not be made in time.',
