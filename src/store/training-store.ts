@@ -3,8 +3,8 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, ValueType } from '../definition/model.ts'
 import type { RunOptions, TableColumn } from './source-store.ts'
 
-export type LabelFormat = 'parquet' | 'csv' | 'jsonl'
-export type OutputFormat = LabelFormat | 'arrow'
+export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
+export type OutputFormat = LabelFormat
 
 /** Where label rows come from: a file in the desk's folder, or a query over the sources, as the gate for clients' SQL wrote it. */
 export type Labels = { readonly format: LabelFormat; readonly path: string } | { readonly sql: string }

@@ -66,7 +66,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('train')
     .description("make a training set: labels in, features as of each row's own time, a file out")
-    .argument('[labels]', 'label rows: a Parquet, CSV or JSON-lines file')
+    .argument('[labels]', 'label rows: a Parquet, Arrow (Feather), CSV or JSON-lines file')
     .option('--features <names>', 'features, columns of features and feature sets, with commas between them')
     .option('-o, --output <file>', 'where the training set goes: .parquet, .arrow, .csv or .jsonl')
     .option('--format <format>', 'parquet, arrow, csv or jsonl (default: by the name of the output)')
@@ -198,7 +198,7 @@ async function labelsBody(
   if (labels === undefined) return null
   const path = resolve(context.cwd, labels)
   const found = await stat(path).catch(() => undefined)
-  const hint = 'Labels are a Parquet, CSV or JSON-lines file.'
+  const hint = 'Labels are a Parquet, Arrow, CSV or JSON-lines file.'
   if (!found) throw new FabraError('io_failed', `There is no file ${labels}.`, { hint })
   if (!found.isFile()) throw new FabraError('io_failed', `${labels} is ${found.isDirectory() ? 'a folder' : 'no ordinary file'}.`, { hint })
   return Bun.file(path).stream()

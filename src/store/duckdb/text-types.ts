@@ -22,8 +22,8 @@ export interface TextType {
 
 const WHOLE = /^-?(0|[1-9]\d*)$/
 /** As those write floats that write exponents: one digit before the point, and a sign or a fraction. "1e5" is an id. */
-const EXPONENT = String.raw`-?[0-9](\.[0-9]+[eE][+-]?|[eE][+-])[0-9]{1,3}`
-const FLOAT = new RegExp(`^(-?(0|[1-9]\\d*)(\\.\\d+)?|${EXPONENT})$`)
+export const FLOAT_EXPONENT = String.raw`-?[0-9](\.[0-9]+[eE][+-]?|[eE][+-])[0-9]{1,3}`
+const FLOAT = new RegExp(`^(-?(0|[1-9]\\d*)(\\.\\d+)?|${FLOAT_EXPONENT})$`)
 const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}'
 const TIME = String.raw`[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?`
 const UTC = String.raw`(Z|\+00(:?00)?)`
@@ -162,7 +162,7 @@ function formOf({ fits }: TextType, sample: readonly string[]): string {
 /** As floats are written: shortest, whole or with ".0", with 17 digits, or with an exponent. */
 function isFloat(text: string): string {
   const number = `TRY_CAST(${text} AS DOUBLE)`
-  return `isfinite(${number}) AND regexp_matches(${text}, '^-?[0-9]') AND (CAST(${number} AS VARCHAR) IN (${text}, ${text} || '.0') OR printf('%.17g', ${number}) = ${text} OR regexp_full_match(${text}, ${quoteText(EXPONENT)}))`
+  return `isfinite(${number}) AND regexp_matches(${text}, '^-?[0-9]') AND (CAST(${number} AS VARCHAR) IN (${text}, ${text} || '.0') OR printf('%.17g', ${number}) = ${text} OR regexp_full_match(${text}, ${quoteText(FLOAT_EXPONENT)}))`
 }
 
 /** Whole, or with as many digits behind the point as all others. */

@@ -9,6 +9,7 @@ import { checkParquet, reading } from './parquet-schema.ts'
 import type { Session } from './session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from './sql.ts'
+import { FLOAT_EXPONENT } from './text-types.ts'
 import type { LabelsQuery } from './training-places.ts'
 import { parquetOptions } from './training-sql.ts'
 
@@ -89,6 +90,12 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
       refuseNames(found.map((column) => column.name))
       return labels.path
     }
+    if (labels.format === 'arrow') {
+      const { arrowToParquet } = await import('./arrow-labels.ts')
+      const parquet = join(folder, 'labels.parquet')
+      await arrowToParquet(labels.path, parquet, session, options)
+      return parquet
+    }
     if (labels.format === 'csv') text = await openCsvText(labels.path, labels.path, folder)
     const select = labels.format === 'csv' ? await csvSelect(text, place, options) : await jsonSelect(labels.path, session, options)
     const file = join(folder, 'labels.parquet')
@@ -112,7 +119,7 @@ const CSV_TYPES = [
   {
     type: 'DOUBLE',
     test: (text: string) =>
-      `regexp_full_match(${text}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]{1,2})?') AND NOT (${numberTests(text).inexact})`,
+      `regexp_full_match(${text}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?|${FLOAT_EXPONENT}') AND NOT (${numberTests(text).inexact})`,
   },
   { type: 'BOOLEAN', test: (text: string) => `regexp_full_match(${text}, 'true|false')` },
 ] as const

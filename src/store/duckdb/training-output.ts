@@ -1,7 +1,7 @@
 /** The last statement of a training set: label rows in their order, each with the values that were found for it. */
 
 import type { TableColumn } from '../source-store.ts'
-import type { LabelFormat, OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
+import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { decoded, literal, memberText, parquetOptions } from './training-sql.ts'
 
@@ -90,7 +90,7 @@ export interface WrittenFile {
 }
 
 /** For the formats that the engine writes itself. */
-export function writeStatement(select: string, target: WrittenFile & { readonly format: LabelFormat }): string {
+export function writeStatement(select: string, target: WrittenFile & { readonly format: Exclude<OutputFormat, 'arrow'> }): string {
   const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
   const options = {
     parquet: `${parquetOptions(target.columnCount, 'zstd')}, KV_METADATA {${entries.join(', ')}}`,
