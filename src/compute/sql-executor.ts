@@ -243,7 +243,7 @@ class Batch {
       } catch (caught) {
         const error = asSqlError(caught)
         if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
-        this.answers.set(i, asError(computeError(this.feature, error)))
+        this.answers.set(i, asError(computeError(this.feature, error, this.options.timeoutMs)))
       }
     }
   }
@@ -294,7 +294,7 @@ class Batch {
   }
 
   private fail(error: SqlError, from: number, to: number): void {
-    this.fill(asError(computeError(this.feature, error)), from, to)
+    this.fill(asError(computeError(this.feature, error, this.options.timeoutMs)), from, to)
   }
 
   /** Where there is no answer yet. */
