@@ -83,12 +83,15 @@ for (const [where, environment] of [
     const JUNE = '2026-06-01T00:00:00Z'
     const csv = (...keys: string[]) => `user_id,event_timestamp\n${keys.map((key) => `${key},${JUNE}\n`).join('')}`
     const all = ['counted', 'last', 'mean', 'score', 'absent', 'doubled']
-    const told = ({ warnings }: Report) => warnings.filter(({ subject }) => !subject.startsWith('source ')).map(({ subject, message }) => `${subject} ${message}`)
+    const told = ({ warnings }: Report) =>
+      warnings.filter(({ subject }) => !subject.startsWith('source ')).map(({ subject, message }) => `${subject} ${message}`)
 
     test('the values, nulls, defaults and missing of every column, by its method, and never a row too many', async () => {
       const { summary, pace } = await reportOf(all, csv('0001', '0002', '0009', '0001'))
       expect(pace).toBeNull()
-      expect(summary.map(({ column, method, values, null: none, default: other, missing }) => [column, method, values, none, other, missing])).toEqual([
+      expect(
+        summary.map(({ column, method, values, null: none, default: other, missing }) => [column, method, values, none, other, missing]),
+      ).toEqual([
         ['counted', 'recompute', 4, 0, 0, 0],
         ['last', 'recompute', 2, 1, 1, 0],
         ['mean.low', 'recompute', 2, 2, 0, 0],
