@@ -4,7 +4,7 @@ import type { Clock, Micros } from './clock.ts'
 import { keysFaults } from './compute/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
-import type { Entity, Feature, Problem, Registry } from './definition/model.ts'
+import type { Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
@@ -33,7 +33,7 @@ import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
-import { openStores, type StoreAddresses, type Stores } from './stores.ts'
+import { openStores, type StoreAddresses, type Stores, slowSourcesOf } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, type Version } from './version.ts'
 
@@ -256,16 +256,8 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     training: {
       begin(id) {
         const { training: computing, serving } = version
-        const flush = () => recorder.flush()
-        const { trainingStore: store, slowSources } = stores
-        const { registry } = serving
-        const slow = (names: readonly string[], entities: readonly Entity[]) =>
-          slowSources(
-            names.flatMap((name) => registry.sources.get(name) ?? []),
-            entities.map(({ key }) => key.map(({ name }) => name)),
-          )
-        const own = { store, slowSources: slow, now: clock.now, flush, version: packageJson.version }
-        return training.begin(registry, { ...computing, ...own }, id)
+        const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
+        return training.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
       },
       report: training.report,
     },

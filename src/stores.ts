@@ -1,7 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
-import type { Source } from './definition/model.ts'
+import type { Entity, Registry, Source } from './definition/model.ts'
 import type { FabraError } from './errors.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
@@ -78,6 +78,15 @@ export interface SlowSource {
   readonly subject: string
   readonly message: string
   readonly hint: string
+}
+
+/** The same, of sources by name and of the keys of entities. */
+export function slowSourcesOf(registry: Registry, { slowSources }: Pick<Stores, 'slowSources'>) {
+  return (names: readonly string[], entities: readonly Entity[]): Promise<readonly SlowSource[]> =>
+    slowSources(
+      names.flatMap((name) => registry.sources.get(name) ?? []),
+      entities.map(({ key }) => key.map(({ name }) => name)),
+    )
 }
 
 /** @throws FabraError data_dir_locked, data_file_corrupt, io_failed, invalid_config, store_unavailable, schema_mismatch */

@@ -57,7 +57,11 @@ export const schemas: Json = {
     {
       features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
       feature_set: { type: 'string' },
-      rows: { ...list({ type: 'object' }), description: 'Key columns and request inputs, by name.' },
+      rows: {
+        ...list({ type: 'object' }),
+        description:
+          "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else 1 s, and 20 ms more for each further row, up to 10 s.",
+      },
       max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
     },
     ['features', 'feature_set', 'max_age'],

@@ -47,10 +47,13 @@ export interface EngineOptions {
 interface At {
   readonly now: Micros
   readonly read: ReadOptions
+  readonly rowCount: number
   readonly storeDown: boolean
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
+const ROW_TIMEOUT_MS = 20
+const LONGEST_BATCH_MS = 10_000
 
 export function createEngine(options: EngineOptions): Engine {
   const { online, computations, clock, lastKnown, hides, onRead, onUnusable } = options
@@ -110,7 +113,7 @@ export function createEngine(options: EngineOptions): Engine {
     storeDown: boolean,
   ): RowResult[] | Promise<RowResult[]> {
     const now = clock.now()
-    const at: At = { now, read, storeDown }
+    const at: At = { now, read, rowCount: rows.length, storeDown }
     let pending: Promise<void>[] | undefined
     const results: RowResult[] = new Array(rows.length)
     for (let r = 0; r < rows.length; r++) {
@@ -172,7 +175,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
   function revalidate(planned: PlannedFeature, key: EntityKey, at: At): void {
-    void computations.compute({ feature: planned.feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(planned.feature) })
+    void computations.compute({ feature: planned.feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(planned.feature, at) })
   }
 
   async function computeNow(
@@ -184,7 +187,7 @@ export function createEngine(options: EngineOptions): Engine {
   ): Promise<Found> {
     const { feature } = planned
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
-    const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature), ...(inputs ? { inputs } : {}) }
+    const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature, at), ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await computations.compute(call)
     if (computed.kind === 'error') {
       if (computed.error.code === 'invalid_key') onUnusable(feature, key)
@@ -269,6 +272,9 @@ function ownInputs(feature: Feature, row: PlanRow): Record<string, unknown> {
   return own
 }
 
-function timeoutMs(feature: Feature): number {
-  return feature.timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
+/** Each further row of a read gives all of them more time: they may have to be computed one after another. */
+function timeoutMs({ timeout }: Feature, { rowCount, read }: At): number {
+  const own = timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(timeout / 1000)
+  const asked = timeout === null && read.patienceMs !== undefined ? read.patienceMs : own
+  return Math.max(own, Math.min(LONGEST_BATCH_MS, Math.max(asked, own + (rowCount - 1) * ROW_TIMEOUT_MS)))
 }

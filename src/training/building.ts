@@ -110,7 +110,7 @@ export class Building {
   private async slowSources(features: readonly Feature[], methods: ReadonlyMap<Feature, Method>): Promise<TrainingReport['warnings']> {
     const read = features.filter((feature) => methods.get(feature) !== 'history')
     if (read.length === 0) return []
-    return this.parts.slowSources(this.reads(read).sources, entitiesOf(this.registry, read))
+    return this.parts.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
   }
 
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
