@@ -26,7 +26,7 @@ export interface Misfit {
   readonly value: string
 }
 
-/** @param columns Of the files. @returns undefined where nothing was appended. @throws SourceProblem where rows have a column that the files have no more. */
+/** @param columns Of the files. @returns undefined where nothing was appended. */
 export async function findKeptRows(session: Session, source: string, columns: readonly TableColumn[]): Promise<KeptRows | undefined> {
   const text = `SELECT DISTINCT unnest(json_keys(row)) AS name FROM fabra.source_rows WHERE source = $1 ORDER BY name`
   const found = (await session.read(text, [source], LOAD)).rows.map(([name]) => String(name))
@@ -34,13 +34,8 @@ export async function findKeptRows(session: Session, source: string, columns: re
   const names = new Map<string, string[]>()
   for (const name of found) {
     const column = columns.find((one) => one.name === name) ?? columns.find((one) => one.name.toLowerCase() === name.toLowerCase())
+    // What the files have no more is kept all the same, and is there again when they have it.
     if (column) names.set(column.name, [...(names.get(column.name) ?? []), name])
-    else if (await isUsed(session, source, name)) {
-      throw new SourceProblem(
-        `Rows that were appended to "${source}" do not fit its columns any more: they have a column "${name}", which its file has not.`,
-        `Add the column "${name}" to the file, empty if need be.`,
-      )
-    }
   }
   return { source, names }
 }
@@ -87,12 +82,6 @@ export function misfitProblem(source: string, { column, type, value }: Misfit): 
     `Rows that were appended to "${source}" do not fit its columns any more: column "${column}" would be ${type}, which does not hold ${value.slice(0, 100)} as it was sent.`,
     `Give the column a type that holds both the file and those rows: columns: { ${column}: "…" }.`,
   )
-}
-
-async function isUsed(session: Session, source: string, name: string): Promise<boolean> {
-  const json = `json_extract(row, ${path(name)})`
-  const text = `SELECT 1 FROM fabra.source_rows WHERE source = $1 AND json_type(${json}) <> 'NULL' LIMIT 1`
-  return (await session.read(text, [source], LOAD)).rows.length > 0
 }
 
 function path(name: string): string {
