@@ -55,7 +55,10 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain' | 'clientSql'>
+export type VersionTraining = Pick<
+  TrainingParts,
+  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain' | 'clientSql'
+>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
