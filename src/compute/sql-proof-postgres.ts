@@ -37,7 +37,10 @@ class Walk {
       return
     }
     const [kind = ''] = Object.keys(node)
-    if (!/^[A-Z]/.test(kind)) return this.visitParts(node, names)
+    if (!/^[A-Z]/.test(kind)) {
+      this.visitParts(node, names)
+      return
+    }
     const content = asObject(node[kind]) ?? {}
     if (kind === 'RangeSubselect' && this.ours.isShadow(content['subquery'])) {
       this.noteNames(asObject(content['alias']) ?? {})
@@ -45,7 +48,10 @@ class Walk {
       this.remains.words.push(textOf(asObject(content['alias'])?.['aliasname']))
       return
     }
-    if (this.guards.has(content)) return this.visit(asList(content['args'])[0], names)
+    if (this.guards.has(content)) {
+      this.visit(asList(content['args'])[0], names)
+      return
+    }
     this.note(kind, content, names)
     this.visitParts(content, names)
   }

@@ -82,6 +82,8 @@ function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | n
   const { tables, functions, tableFunctions, presents, strange, borrowed, timeCasts } = remains
   const [stranger] = tables.filter((table) => sql.owner === 'client' || !isUndeclared(table, world))
   if (stranger) return `it would read "${stranger.name}" itself`
+  // What was not seen to be read would not be refused for the past.
+  if (tables.length !== sql.undeclared.length) return 'it reads tables that were not seen'
   if (remains.shadows !== sql.shadows.length) return `${remains.shadows} of ${sql.shadows.length} sources are held back in time`
   const known = new Set(sql.tree.functions.map(({ name }) => name))
   const call = [...functions].find((name) => !known.has(name))

@@ -198,6 +198,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     const sql = await analyseSql('SELECT COUNT(*) FROM strangers', store, world)
     expect(await refusal(writeSql(sql, statement, { store, world }))).toBeNull()
     expect(await refusal(writeSql({ ...sql, owner: 'client' }, statement, { store, world }))).toMatch(/it would read "strangers" itself/)
+    expect(await refusal(writeSql({ ...sql, undeclared: [] }, statement, { store, world }))).toMatch(/it reads tables that were not seen/)
     const missed = await analyseSql(`SELECT COUNT(*) FROM ${T}`, store, world)
     const asStranger = { ...missed, shadows: [], undeclared: missed.shadows.map(({ ref, table }) => ({ ref, table })) }
     expect(await refusal(writeSql(asStranger, statement, { store, world }))).toMatch(/it would read "transactions" itself/)

@@ -70,8 +70,10 @@ function tellRole(
   dryRun: boolean,
   context: CliContext,
 ): void {
-  if (dryRun) return context.stdout(`\n${statements.map((text) => `${text};\n`).join('')}`)
-  if (sourceUrl === null) return context.stderr('The role was there, and may read all tables now; its password is what it was.\n')
-  context.stdout(`FABRA_SOURCE_URL=${sourceUrl}\n`)
-  context.stderr('The role is made. Keep the line above: the password is shown once.\n')
+  if (dryRun) context.stdout(`\n${statements.map((text) => `${text};\n`).join('')}`)
+  else if (sourceUrl === null) context.stderr('The role was there, and may read all tables now; its password is what it was.\n')
+  else {
+    context.stdout(`FABRA_SOURCE_URL=${sourceUrl}\n`)
+    context.stderr('The role is made. Keep the line above: the password is shown once.\n')
+  }
 }
