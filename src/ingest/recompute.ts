@@ -20,7 +20,8 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { OnlineStore } from '../store/online-store.ts'
+import type { OnlineStore, StoredRows } from '../store/online-store.ts'
+import { isUnavailable } from '../store/owed-writes.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Arrival } from '../store/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected.ts'
@@ -229,14 +230,20 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     const keys = wanted.map((one) => one.key)
     // In this order: what is underway no longer has been stored.
     const underway = await computations.underway(feature, keys)
-    const stored = await options.online.read(
-      feature.entity,
-      keys.map((key) => key.encoded),
-      [fieldOf(feature)],
-      undefined,
-    )
-    const hasValue = (i: number) => stored[i]?.[0] !== undefined
+    const encoded = keys.map((key) => key.encoded)
+    const stored = await storedOf(feature, encoded)
+    const hasValue = (i: number) => stored === null || stored[i]?.[0] !== undefined
     return { stored: wanted.filter((_, i) => hasValue(i)), underway: wanted.filter((_, i) => !hasValue(i) && underway[i]) }
+  }
+
+  /** Null: that cannot be told at the moment. What history has of the keys is served meanwhile, and goes out of date like anything else. */
+  async function storedOf(feature: Feature, encoded: readonly string[]): Promise<StoredRows | null> {
+    try {
+      return await options.online.read(feature.entity, encoded, [fieldOf(feature)], 'deciding')
+    } catch (error) {
+      if (isUnavailable(error)) return null
+      throw error
+    }
   }
 
   /** Keys that were read elsewhere just before the rows came are told of a moment later. */

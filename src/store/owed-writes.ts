@@ -64,6 +64,8 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
   return {
     writer,
     async add(writes) {
+      // At once: what is read from now on is not all there is.
+      online.doubts.set('owed', 'It lacks values that this process has recorded.')
       keep(writes)
       await note()
     },
@@ -85,6 +87,7 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       // What came meanwhile is owed still.
       if (owed.size === 0 && fields.size === 0) {
         noted = undefined
+        online.doubts.set('owed', null)
         await offline.forgetDebts([writer])
       }
       const paid = new Map<string, string[] | 'all'>(

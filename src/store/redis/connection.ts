@@ -12,6 +12,8 @@ import { FabraError } from '../../errors.ts'
 import { createDeadlines, Deadline } from './deadlines.ts'
 import { createGate } from './gate.ts'
 import { createLine, type Line, type Told } from './line.ts'
+import { identify, Marks } from './marks.ts'
+import { onePlace, type Place, placesOfCluster } from './places.ts'
 import { createReads } from './reads.ts'
 import type { RedisScript } from './scripts.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
@@ -36,21 +38,33 @@ export interface RedisConnection {
   /**
    * Several fields of many hashes in one round trip.
    * @param take Makes the answer of a row for each key, which begin at `from`: the texts of its fields one after the other, each followed by
-   * a line end, and nothing but a length where there is none. They are parts of a larger buffer: whoever keeps one copies it.
+   * a line end, and nothing but a length where there is none. They are parts of a larger buffer: whoever keeps one copies it. `isSure`: what the
+   * marks say of these very answers.
    */
   readHashes<Answer>(
     keys: readonly string[],
     fields: readonly string[],
-    take: (rows: readonly Buffer[], from: number) => Answer,
+    take: (rows: readonly Buffer[], from: number, isSure: boolean) => Answer,
   ): Promise<Answer>
   /** @param keys All of one slot, unless `spansSlots`. */
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
+  /** The same without waiting for a turn. */
+  runAtOnce(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   /** Any other command whose first argument is its key. */
   send(command: string, key: string, ...args: readonly (string | number)[]): Promise<unknown>
   /** A command without a key, or one whose cluster node does not matter. */
   ask(command: string, ...args: readonly string[]): Promise<unknown>
   /** The address says TLS. */
   readonly isEncrypted: boolean
+  readonly marks: Marks
+  /** Where a mark belongs, and the server that is asked there. */
+  places(): readonly Place[]
+  /** The server that takes writes; undefined: there is no connection, or there are several servers. */
+  writesTo(): string | undefined
+  /** Called when another server may be there, and when a mark is not what it was. */
+  onNews(listener: () => void): void
+  /** Connections that were made so far. */
+  connections(): number
   /** `ok`, or what is wrong. */
   status(): string
   close(): Promise<void>
@@ -71,10 +85,52 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
   const { readTimeoutMs = 500, writeTimeoutMs = 2_000, connectTimeoutMs = 1_000 } = opening
   const address = parseRedisUrl(opening.url)
   const onProblem = opening.onProblem ?? (() => undefined)
-  const reader = createSocket(address, { timeoutMs: readTimeoutMs, connectTimeoutMs, onProblem, onlyReads: true })
-  const writer = createSocket(address, { timeoutMs: writeTimeoutMs, connectTimeoutMs, onProblem: () => undefined, onlyReads: false })
+  let news = () => undefined as void
+  const marks = new Marks(() => news())
+  let connections = 0
+  let readsFrom: string | undefined
+  let writesTo: string | undefined
+  const reader = createSocket(address, {
+    timeoutMs: readTimeoutMs,
+    connectTimeoutMs,
+    onProblem,
+    onlyReads: true,
+    onServer(server) {
+      readsFrom = server
+      connections++
+      if (server === undefined) marks.forget()
+      else news()
+    },
+  })
+  const met = () => {
+    connections++
+    news()
+  }
+  const places =
+    reader.client instanceof Cluster ? placesOfCluster(reader.client, marks, met) : onePlace(() => readsFrom)
+  const writer = createSocket(address, {
+    timeoutMs: writeTimeoutMs,
+    connectTimeoutMs,
+    onProblem: () => undefined,
+    onlyReads: false,
+    onServer(server) {
+      writesTo = server
+      // The address leads elsewhere now, and what is asked must come from where it was written.
+      if (server === undefined || readsFrom === undefined || server === readsFrom) return
+      marks.forget()
+      reader.connectAnew()
+    },
+  })
   await Promise.all([reader.ready(), writer.ready()])
-  const reads = createReads(reader, readTimeoutMs)
+  const refusal = reader.refusal() ?? writer.refusal()
+  if (refusal !== undefined) {
+    reader.close()
+    writer.close()
+    throw new FabraError('invalid_config', `FABRA_REDIS_URL: ${refusal}`, {
+      hint: 'Name a database that this Redis has and its user may select, or none: redis://host:port.',
+    })
+  }
+  const reads = createReads(reader, { timeoutMs: readTimeoutMs, marks, places })
   const scripts = createGate(SCRIPTS_AT_ONCE)
   const write: Socket['ask'] = (question) => (reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : writer.ask(question))
 
@@ -82,9 +138,17 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
     spansSlots: !address.isCluster,
     readHashes: reads,
     run: (script, keys, args) => scripts.pass(() => write(({ client }) => runScript(client, script, keys, args))),
+    runAtOnce: (script, keys, args) => write(({ client }) => runScript(client, script, keys, args)),
     send: (command, key, ...args) => write(({ client }) => client.call(command, key, ...args)),
     ask: (command, ...args) => write(({ client }) => client.call(command, ...args)),
     isEncrypted: address.tls !== undefined && address.tls !== null,
+    marks,
+    places: () => places.all(),
+    writesTo: () => writesTo,
+    connections: () => connections,
+    onNews(listener) {
+      news = listener
+    },
     status: () => reader.problem() ?? writer.problem() ?? 'ok',
     async close() {
       reader.close()
@@ -122,6 +186,7 @@ export interface Question<Answer> extends Told<Answer> {
 
 /** One connection, or one to each node of a cluster. */
 export interface Socket {
+  readonly client: Redis | Cluster
   /** Resolves with the first connection, or when it takes too long. */
   ready(): Promise<void>
   /** @throws FabraError store_unavailable */
@@ -132,6 +197,10 @@ export interface Socket {
   problem(): string | undefined
   /** It has not answered for longer than its timeout. */
   isStalled(): boolean
+  /** Why its database cannot be used; undefined: it can, or that is not known. */
+  refusal(): string | undefined
+  /** Leaves the server for that to which the address leads now. */
+  connectAnew(): void
   close(): void
 }
 
@@ -141,6 +210,8 @@ interface SocketOptions {
   readonly onProblem: (message: string, cause: unknown) => void
   /** Nothing but HMGET is asked. */
   readonly onlyReads: boolean
+  /** Told of the run id of the one server it leads to, and with undefined that there is no connection. Not in a cluster. */
+  readonly onServer: (server: string | undefined) => void
 }
 
 /** A socket of which something was asked. */
@@ -182,21 +253,62 @@ class Posed<Answer> extends Deadline implements Told<Answer> {
 
 function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
+  const silentMs = longestSilenceMs(options)
   const line =
-    options.onlyReads && client instanceof Redis ? createLine(client, { silentMs: longestSilenceMs(options), onOpen: recover }) : undefined
+    options.onlyReads && client instanceof Redis
+      ? createLine(client, { silentMs, database: address.db, onOpen: met, onRefused: refuseDatabase })
+      : undefined
   const lines: Lines = { client, line }
   const watch = createDeadlines(options.timeoutMs)
   const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
+  let refusal: string | undefined
+  let isMet = address.isCluster
   let timeouts = 0
   let probe: Timer | undefined
   let closed = false
   let isTold = false
   const firstNews = Promise.withResolvers<void>()
 
-  client.on('error', (error: unknown) => fail(failureOf(error)))
-  client.on('close', () => fail('The connection was closed.'))
-  if (!line) client.on('ready', recover)
+  // Of the database itself is told where it is selected anew.
+  client.on('error', (error: unknown) => isOfSelect(error) || fail(failureOf(error)))
+  client.on('close', () => {
+    if (!address.isCluster) {
+      isMet = false
+      options.onServer(undefined)
+    }
+    fail('The connection was closed.')
+  })
+  if (client instanceof Cluster) client.on('ready', recover)
+  else if (!line) client.on('ready', () => meet(client))
+
+  function meet(one: Redis): void {
+    const { stream } = one
+    const isGone = () => closed || stream.destroyed || stream !== one.stream
+    identify(one, address.db).then(
+      (server) => {
+        if (!isGone()) met(server)
+      },
+      (error) => {
+        if (isGone()) return
+        refuseDatabase(error)
+        setTimeout(() => isGone() || meet(one), LONGEST_PAUSE_MS).unref()
+      },
+    )
+  }
+
+  function met(server: string): void {
+    isMet = true
+    refusal = undefined
+    recover()
+    options.onServer(server)
+  }
+
+  function refuseDatabase(error: unknown): void {
+    refusal = `The database ${address.db} of Redis cannot be selected: ${failureOf(error)}.`
+    failure = refusal
+    fail(refusal)
+  }
 
   function fail(message: string): void {
     if (closed) return
@@ -240,7 +352,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 
   function pose<Answer>(question: Question<Answer>): void {
-    if (closed || probe !== undefined) {
+    if (closed || probe !== undefined || !isMet) {
       question.failed(unavailable(failure ?? 'The connection is closed.'))
       return
     }
@@ -254,6 +366,7 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   }
 
   return {
+    client,
     ready() {
       const timer = setTimeout(firstNews.resolve, options.connectTimeoutMs)
       return firstNews.promise.finally(() => clearTimeout(timer))
@@ -273,15 +386,24 @@ function createSocket(address: RedisAddress, options: SocketOptions): Socket {
     pose,
     problem() {
       if (failure !== undefined) return failure
-      return (line ? line.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
+      return isMet && (line ? line.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
     },
     isStalled: () => probe !== undefined,
+    refusal: () => refusal,
+    connectAnew() {
+      if (client instanceof Redis && !closed) client.disconnect(true)
+    },
     close() {
       closed = true
       clearInterval(probe)
       client.disconnect()
     },
   }
+}
+
+function isOfSelect(error: unknown): boolean {
+  const command = error instanceof Error && 'command' in error ? error.command : undefined
+  return typeof command === 'object' && command !== null && 'name' in command && String(command.name).toLowerCase() === 'select'
 }
 
 const longestSilenceMs = ({ timeoutMs, connectTimeoutMs }: SocketOptions) => 2 * Math.max(timeoutMs, connectTimeoutMs)
@@ -300,7 +422,8 @@ function createClient(address: RedisAddress, options: SocketOptions): Redis | Cl
     socketTimeout: longestSilenceMs(options),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    // After a fail-over the address may lead to the new master.
+    reconnectOnError: (error: Error) => error.message.includes('READONLY You can'),
     connectionName: 'fabra',
   } satisfies RedisOptions
   if (!isCluster) return new Redis({ ...common, ...nodes[0], db, enableOfflineQueue: false, retryStrategy: pause })
