@@ -37,6 +37,7 @@ const CODES = {
   wrong_type: { status: 500, exit: 1, retryable: false },
   value_too_large: { status: 500, exit: 1, retryable: false },
   store_unavailable: { status: 503, exit: 1, retryable: true },
+  outcome_unknown: { status: 504, exit: 1, retryable: true },
   // The process.
   port_in_use: { status: 500, exit: 1, retryable: false },
   data_dir_locked: { status: 500, exit: 1, retryable: false },

@@ -4,16 +4,22 @@ import type { RecorderCounters } from './store/recorder.ts'
 
 export function projectMetrics(history: RecorderCounters, stores: Readonly<Record<string, string>>): Metric[] {
   const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] })
-  const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: state === 'ok' ? 1 : 0 }))
+  const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: isOk(state) ? 1 : 0 }))
   return [
     { name: 'fabra_store_up', type: 'gauge', help: 'Whether a store answers.', samples: up },
     one('fabra_history_rows_written_total', 'counter', 'History rows committed.', history.written),
     one('fabra_history_rows_unchanged_total', 'counter', 'Computed values that history held already.', history.suppressed),
     one('fabra_history_failures_total', 'counter', 'Commits of history that failed.', history.failures),
     one('fabra_history_rows_waiting', 'gauge', 'History rows that wait for their commit.', history.queued),
+    one('fabra_history_rows_set_aside_total', 'counter', 'History rows that the store refused for good.', history.setAside),
     one('process_resident_memory_bytes', 'gauge', 'Memory of this process.', process.memoryUsage.rss()),
     one('process_cpu_seconds_total', 'counter', 'Processor time of this process.', cpuSeconds()),
   ]
+}
+
+/** `ok`, perhaps with more to be said. */
+export function isOk(state: string): boolean {
+  return /^ok\b/.test(state)
 }
 
 function cpuSeconds(): number {

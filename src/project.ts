@@ -219,8 +219,10 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   function storeStates(): Readonly<Record<string, string>> {
     const { failing, queued } = recorder.counters()
     const health = stores.health()
-    if (!failing) return health
-    return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
+    const setAside = recorder.setAside()
+    if (failing) return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
+    if (setAside === null || health[stores.historyIn] !== 'ok') return health
+    return { ...health, [stores.historyIn]: `ok; ${setAside}` }
   }
 
   const refilling = createRefilling(parts, () => version.serving.registry, ingest.changed)

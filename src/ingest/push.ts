@@ -1,5 +1,6 @@
 /**
- * Values pushed from outside. They end in one defined state, in whatever order and however often they come:
+ * Values pushed from outside. They are durable before they are visible, and a push that was refused is neither, ever. They end in one defined
+ * state, in whatever order and however often they come:
  *
  *   - a row that history already has (same key, event timestamp and value) is told as a duplicate and not written again,
  *   - of rows with the same key and event timestamp the one accepted last wins,
@@ -7,24 +8,31 @@
  *   - events behind the fence of a forgotten key are dropped.
  *
  * A push is decided in turn with all others, so that two equal rows on their way at once are told apart; its commit is shared with whatever
- * comes meanwhile. Nearly always the online store alone tells that a row is new: it holds the newest event of its key. That a row is there
- * already only history can tell: a process may have died between the two. So rows that are no newer are looked up in history, which also stands in while the online store is down: what is durable there is accepted.
+ * comes meanwhile. A row that repeats one of a push under way is answered when that one is durable; where that one is refused, it is decided
+ * anew. Nearly always the online store alone tells that a row is new: it holds the newest event of its key. That a row is there already only
+ * history can tell, so rows that are no newer are looked up there; it also stands in while the online store is down. Where history has a row
+ * of a key that the online store does not know, a process died between the two, and the key is shown again.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { toHistoryText } from '../store/history-text.ts'
-import type { HistoryRow, OfflineStore } from '../store/offline-store.ts'
+import { PATIENCE_MS } from '../store/history-queue.ts'
+import { fromHistoryText, toHistoryText } from '../store/history-text.ts'
+import { type OfflineStore, RefusedRows } from '../store/offline-store.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { isUnavailable } from '../store/owed-writes.ts'
-import { fieldOf, type RecordedWrite, type Recorder } from '../store/recorder.ts'
+import { fieldOf, type RecordedLot, type RecordedWrite, type Recorder } from '../store/recorder.ts'
+import { createKnownRows, type Known, type KnownRows, type Newest, type Recording } from './known-rows.ts'
+import { asRefusal, notRecorded, outcomeUnknown } from './push-errors.ts'
 import { type PushedRow, readPushedRows } from './push-rows.ts'
 
 /** Rows that may wait for their turn; more are refused as overloaded. */
 const MAX_WAITING_ROWS = 100_000
 /** Rows decided in one turn. */
 const MAX_TURN_ROWS = 20_000
+/** A request is decided anew when another, whose rows it repeats, was refused. */
+const MAX_DECISIONS = 3
 
 export interface PushReceipt {
   /** Rows that are new and now durable. */
@@ -38,7 +46,9 @@ export interface PushReceipt {
 export interface Pusher {
   /**
    * All rows or none; durable when it resolves.
-   * @throws FabraError naming the row that is wrong; overloaded; store_unavailable (then some may be recorded: safe to send again).
+   * Answers within five seconds.
+   * @throws FabraError naming the row that is wrong; overloaded or store_unavailable: nothing is recorded, nor will be; outcome_unknown: it may be,
+   * and sending it again is safe.
    */
   push(feature: Feature, rows: readonly unknown[]): Promise<PushReceipt>
   /** Resolves when no push is under way. */
@@ -55,12 +65,30 @@ export interface PusherOptions {
   readonly onPushed: (feature: Feature, keys: ReadonlyMap<string, EntityKey>) => void
 }
 
-interface Waiting {
+interface Waiting extends Recording {
   readonly feature: Feature
   readonly entity: Entity
   readonly rows: readonly PushedRow[]
-  resolve(receipt: PushReceipt): void
-  reject(error: unknown): void
+  /** By `performance.now()`. */
+  readonly deadlineAt: number
+  /** Rows that were recorded before this decision; decided anew, they look like repeats. */
+  recorded: number
+  decisions: number
+  lot: RecordedLot | undefined
+  answered: boolean
+  answer(receipt: PushReceipt): void
+  fail(error: unknown): void
+}
+
+/** What a decision makes of a request. */
+interface Decision {
+  readonly receipt: { accepted: number; duplicates: number; fenced: number }
+  readonly writes: RecordedWrite[]
+  /** Of each write, which row of the request it is. */
+  readonly places: number[]
+  readonly begun: [id: string, row: Known][]
+  /** Requests under way that have rows which this one repeats. */
+  readonly repeated: Set<Recording>
 }
 
 export function createPusher(options: PusherOptions): Pusher {
@@ -68,6 +96,8 @@ export function createPusher(options: PusherOptions): Pusher {
   const waiting: Waiting[] = []
   /** Accepted and on their way to the stores, by feature, key and event time: no store needs to know them yet. */
   const underWay = new Map<string, Known>()
+  /** Decided, and not at their end. */
+  const settling = new Set<Promise<void>>()
   let waitingRows = 0
   let turns: Promise<void> | undefined
 
@@ -80,12 +110,52 @@ export function createPusher(options: PusherOptions): Pusher {
     }
     const pushed = readPushedRows(feature, entity, rows, clock.now())
     const { promise, resolve, reject } = Promise.withResolvers<PushReceipt>()
-    waiting.push({ feature, entity, rows: pushed, resolve, reject })
+    const one: Waiting = {
+      feature,
+      entity,
+      rows: pushed,
+      deadlineAt: performance.now() + PATIENCE_MS,
+      recorded: 0,
+      decisions: 0,
+      lot: undefined,
+      answered: false,
+      answer: resolve,
+      fail: reject,
+    }
+    const timer = setTimeout(() => giveUp(one), PATIENCE_MS)
+    waiting.push(one)
     waitingRows += pushed.length
+    takeTurnsNow()
+    try {
+      return await promise
+    } finally {
+      one.answered = true
+      clearTimeout(timer)
+      waitingRows -= pushed.length
+    }
+  }
+
+  function giveUp(one: Waiting): void {
+    one.answered = true
+    const isRefused = one.lot === undefined || one.lot.giveUp()
+    one.fail(isRefused && !isPartlyKnown(one) ? notRecorded('it did not answer in time', undefined) : outcomeUnknown(undefined))
+  }
+
+  /** Some of its rows are recorded, or are on their way with another request: what becomes of them is as unknown as that. */
+  function isPartlyKnown(one: Waiting): boolean {
+    return one.recorded > 0 || one.rows.some((row) => (underWay.get(idOf(one.feature, row))?.of ?? one) !== one)
+  }
+
+  /** @param places Of the rows that were sent to the store. */
+  function refusal(one: Waiting, error: unknown, places?: readonly number[]): unknown {
+    const isSure = error instanceof RefusedRows ? one.recorded === 0 : !isPartlyKnown(one)
+    return isSure ? asRefusal(error, places) : outcomeUnknown(error)
+  }
+
+  function takeTurnsNow(): void {
     turns ??= takeTurns().finally(() => {
       turns = undefined
     })
-    return promise
   }
 
   async function takeTurns(): Promise<void> {
@@ -95,58 +165,95 @@ export function createPusher(options: PusherOptions): Pusher {
       const turn: Waiting[] = []
       let count = 0
       for (let next = waiting[0]; next && (turn.length === 0 || count + next.rows.length <= MAX_TURN_ROWS); next = waiting[0]) {
+        waiting.shift()
+        if (next.answered) continue
         turn.push(next)
         count += next.rows.length
-        waiting.shift()
       }
+      if (turn.length === 0) continue
       try {
         await decide(turn)
       } catch (error) {
-        for (const one of turn) one.reject(toldSafe(error))
-      } finally {
-        waitingRows -= count
+        for (const one of turn) if (!one.lot) one.fail(refusal(one, error))
       }
     }
   }
 
   /** Decides on each row of one turn; answers come when all of them are durable, and the next turn does not wait for that. */
   async function decide(turn: readonly Waiting[]): Promise<void> {
-    const known = await Promise.all([...groupByField(turn).values()].map(knownOf))
-    // From here to `record` nothing else can be accepted.
+    const deadlineAt = turn.reduce((least, one) => Math.min(least, one.deadlineAt), Number.POSITIVE_INFINITY)
+    const known = await inTime(Promise.all([...groupByField(turn).values()].map(knownOf)), deadlineAt)
+    // From here to `recorder.push` nothing else can be accepted, and nobody gives up.
     const states = new Map(known.map((state) => [state.field, state]))
-    const writes: RecordedWrite[] = []
-    const begun: [id: string, row: Known][] = []
     const now = clock.now()
-    const receipts = turn.map(({ feature, entity, rows }) => {
-      const receipt = { accepted: 0, duplicates: 0, fenced: 0 }
-      const state = states.get(fieldOf(feature))
-      for (const row of rows) {
-        if (recorder.fences.hides(entity.name, row.key.encoded, row.eventAt)) receipt.fenced++
-        else if (state?.isRepeated(row, toHistoryText(feature, row.texts))) receipt.duplicates++
-        else {
-          receipt.accepted++
-          const availableAt = Math.max(now, state?.availableAt(row) ?? now)
-          writes.push(asWrite({ feature, entity, row }, availableAt))
-          begun.push([idOf(feature, row), { value: toHistoryText(feature, row.texts), availableAt, eventAt: row.eventAt }])
-        }
+    const open = turn.filter((one) => !one.answered)
+    const decisions = open.map((one) => decideOne(one, states.get(fieldOf(one.feature)), now))
+    const lots = recorder.push(
+      decisions.map(({ writes }) => writes),
+      deadlineAt,
+    )
+    for (const [i, decision] of decisions.entries()) {
+      const one = open[i] as Waiting
+      one.lot = lots[i]
+      for (const [id, row] of decision.begun) underWay.set(id, row)
+      const settled = settle(one, lots[i] as RecordedLot, decision).finally(() => settling.delete(settled))
+      settling.add(settled)
+    }
+  }
+
+  function decideOne(one: Waiting, state: KnownRows | undefined, now: Micros): Decision {
+    const { feature, entity, rows } = one
+    const decision: Decision = {
+      receipt: { accepted: 0, duplicates: 0, fenced: 0 },
+      writes: [],
+      places: [],
+      begun: [],
+      repeated: new Set(),
+    }
+    const { receipt, writes } = decision
+    for (const [place, row] of rows.entries()) {
+      const value = toHistoryText(feature, row.texts)
+      const repeated = state?.repeatOf(row, value)
+      if (recorder.fences.hides(entity.name, row.key.encoded, row.eventAt)) receipt.fenced++
+      else if (repeated) {
+        receipt.duplicates++
+        if (repeated.of && repeated.of !== one) decision.repeated.add(repeated.of)
+      } else {
+        receipt.accepted++
+        const availableAt = Math.max(now, state?.availableAt(row) ?? now)
+        const accepted = { value, availableAt, eventAt: row.eventAt, of: one }
+        state?.accept(row, accepted)
+        writes.push(asWrite({ feature, entity, row }, availableAt))
+        decision.places.push(place)
+        decision.begun.push([idOf(feature, row), accepted])
       }
-      return receipt
-    })
-    for (const [id, row] of begun) underWay.set(id, row)
-    const durable = writes.length === 0 ? recorder.flush() : recorder.record(writes, { durable: true })
-    for (const [feature, of] of Map.groupBy(writes, (write) => write.feature))
-      onPushed(feature, new Map(of.map(({ key }) => [key.encoded, key])))
-    const arrived = () => {
+    }
+    return decision
+  }
+
+  /** Sees a decision to its end, also when nobody waits for it any more. */
+  async function settle(one: Waiting, lot: RecordedLot, { receipt, writes, places, begun, repeated }: Decision): Promise<void> {
+    const others = Promise.all([...repeated].map((other) => other.lot?.recorded))
+    others.catch(() => undefined)
+    try {
+      await lot.recorded
+      one.recorded += writes.length
+      if (writes.length > 0) onPushed(one.feature, new Map(writes.map(({ key }) => [key.encoded, key])))
+    } catch (error) {
+      return one.fail(refusal(one, error, places))
+    } finally {
       for (const [id, row] of begun) if (underWay.get(id) === row) underWay.delete(id)
     }
-    void durable.finally(arrived).then(
-      () => {
-        for (const [i, one] of turn.entries()) one.resolve(receipts[i] ?? { accepted: 0, duplicates: 0, fenced: 0 })
-      },
-      (error: unknown) => {
-        for (const one of turn) one.reject(toldSafe(error))
-      },
-    )
+    try {
+      await others
+    } catch (error) {
+      if (one.answered) return
+      if (++one.decisions >= MAX_DECISIONS) return one.fail(refusal(one, error))
+      one.lot = undefined
+      waiting.unshift(one)
+      return takeTurnsNow()
+    }
+    one.answer({ accepted: one.recorded, duplicates: receipt.duplicates - (one.recorded - receipt.accepted), fenced: receipt.fenced })
   }
 
   async function newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<Map<string, Newest | undefined>> {
@@ -161,7 +268,6 @@ export function createPusher(options: PusherOptions): Pusher {
     } catch (error) {
       if (!isUnavailable(error)) throw error
     }
-    await recorder.flush()
     const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
     return new Map(keys.map((key, i) => [key, rows[i]]))
   }
@@ -176,23 +282,46 @@ export function createPusher(options: PusherOptions): Pusher {
     const known = createKnownRows(feature, newest, (row) => underWay.get(idOf(feature, row)))
     for (const { row, known: one } of arriving) if (one) known.add(row.key.encoded, one)
     if (late.length === 0) return known
-    // What was accepted and is not committed yet belongs to history too.
-    await recorder.flush()
     const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
-    for (const row of await offline.rowsAt(feature.name, feature.fingerprint, points)) if (row) known.add(row.entityKey, row)
+    const found = (await offline.rowsAt(feature.name, feature.fingerprint, points)).filter((row) => row !== undefined)
+    for (const row of found) known.add(row.entityKey, row)
+    await showAgain(feature, entity, [...new Set(found.map((row) => row.entityKey).filter((key) => newest.get(key) === undefined))])
     return known
   }
 
-  return { push, idle: async () => turns }
+  /** What history has of these keys and the online store does not: whoever recorded it died before it was shown. */
+  async function showAgain(feature: Feature, entity: Entity, keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return
+    const rows = (await offline.latestOf(feature.name, feature.fingerprint, keys)).filter((row) => row !== undefined)
+    await recorder.show(
+      rows.map(({ entityKey, value, eventAt, availableAt, seq, origin }) => ({
+        entity: entity.name,
+        key: entityKey,
+        field: fieldOf(feature),
+        value: { texts: fromHistoryText(feature, value), eventAt, availableAt, token: seq, origin, oldestInputAt: null },
+      })),
+    )
+  }
+
+  async function idle(): Promise<void> {
+    while (turns || settling.size > 0) await Promise.all([turns, ...settling])
+  }
+
+  return { push, idle }
 }
 
-/** A failure leaves open whether the rows are there; sending them again does no harm. */
-function toldSafe(error: unknown): unknown {
-  if (!isUnavailable(error)) return error
-  return new FabraError('store_unavailable', 'The rows could not be recorded: the offline store cannot be reached.', {
-    hint: 'Send them again in a few seconds: rows with an event_timestamp that were recorded after all are told as duplicates.',
-    cause: error,
-  })
+/** @throws FabraError store_unavailable at the deadline. */
+async function inTime<T>(work: Promise<T>, deadlineAt: number): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new FabraError('store_unavailable', 'The stores did not answer in time.')),
+    Math.max(0, deadlineAt - performance.now()),
+  )
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function asWrite({ feature, entity, row }: { feature: Feature; entity: Entity; row: PushedRow }, availableAt: Micros): RecordedWrite {
@@ -223,52 +352,4 @@ function isLate(row: PushedRow, newest: Newest | undefined): boolean {
 
 function idOf(feature: Feature, row: PushedRow): string {
   return `${fieldOf(feature)}\0${row.eventAt}\0${row.key.encoded}`
-}
-
-interface KnownRows {
-  readonly field: string
-  add(key: string, row: Known): void
-  /** Notes the row as the last accepted of its key and time, unless it is just that already. */
-  isRepeated(row: PushedRow, text: string | null): boolean
-  /** A correction is available no earlier than what it corrects, whatever the clock does. */
-  availableAt(row: PushedRow): Micros
-}
-
-interface Known {
-  /** As history writes it. */
-  readonly value: string | null
-  readonly availableAt: Micros
-  readonly eventAt: Micros
-}
-
-/** The newest value of a key. */
-type Newest = Known & Pick<HistoryRow, 'origin'>
-
-function createKnownRows(
-  feature: Feature,
-  newest: ReadonlyMap<string, Newest | undefined>,
-  underWay: (row: PushedRow) => Known | undefined,
-): KnownRows {
-  const rows = new Map<string, Known>()
-  const inThisTurn = new Map<string, Known>()
-  const at = (key: string, eventAt: Micros) => `${eventAt} ${key}`
-  const find = (row: PushedRow): Known | undefined => {
-    const id = at(row.key.encoded, row.eventAt)
-    return inThisTurn.get(id) ?? underWay(row) ?? rows.get(id)
-  }
-  const served = (row: PushedRow): Known | undefined => {
-    const stored = newest.get(row.key.encoded)
-    return stored?.eventAt !== row.eventAt || stored.origin === 'computed' ? undefined : stored
-  }
-  return {
-    field: fieldOf(feature),
-    add: (key, row) => void rows.set(at(key, row.eventAt), row),
-    isRepeated(row, text) {
-      const known = find(row)
-      if (known && known.value === text) return true
-      inThisTurn.set(at(row.key.encoded, row.eventAt), { value: text, availableAt: known?.availableAt ?? 0, eventAt: row.eventAt })
-      return false
-    },
-    availableAt: (row) => Math.max(find(row)?.availableAt ?? 0, served(row)?.availableAt ?? 0),
-  }
 }

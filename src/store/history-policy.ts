@@ -210,7 +210,7 @@ function rowsOfAll(feature: Feature, value: JudgedValue): HistoryRows {
 
 /** A value of a key that has one. */
 function judgeNext(newest: Newest, value: JudgedValue, every: Micros): HistoryRows {
-  if (value.eventAt < newest.eventAt) return [value]
+  if (value.eventAt < newest.eventAt || isOvertaken(value, newest)) return [value]
   if (value.text === newest.text) return judgeEqual(newest, value, every) ? [value] : []
   const { seenAt: eventAt, seenAvailableAt: availableAt, text, token } = newest
   const seen = { eventAt, availableAt, origin: 'computed' as const, text, token }
@@ -220,6 +220,11 @@ function judgeNext(newest: Newest, value: JudgedValue, every: Micros): HistoryRo
   }
   Object.assign(newest, asNewest(value))
   return [value]
+}
+
+/** Pushed values are judged when they are committed: one of the same time may have been accepted later and judged before. */
+function isOvertaken({ eventAt, token }: JudgedValue, newest: Newest): boolean {
+  return eventAt === newest.eventAt && eventAt === newest.seenAt && token < newest.token
 }
 
 /** @returns whether an equal value is written. */

@@ -35,10 +35,31 @@ export interface HistoryQuery {
   readonly limit: number
 }
 
+/** Rows that the store does not take, however often they are sent. Nothing of their append was written. */
+export class RefusedRows extends Error {
+  override readonly name = 'RefusedRows'
+  /** Which rows; null: some or other. */
+  readonly indexes: readonly number[] | null
+  /** Half a sentence that may be shown to clients: what is wrong with them. */
+  readonly why: string
+
+  constructor(why: string, indexes: readonly number[] | null, cause: unknown) {
+    super(`History does not take a row: ${why}.`, { cause })
+    this.indexes = indexes
+    this.why = why
+  }
+}
+
 /** Append-only history of feature values. One owner per file or schema. */
 export interface OfflineStore {
-  /** Durable when it resolves. All rows or none. */
-  append(rows: readonly HistoryRow[]): Promise<void>
+  /**
+   * Durable when it resolves. All rows or none, but for those behind the fence of a forgotten key: they are left out. Rows that are there already
+   * (of the same times and seq) are not written twice.
+   * @param options.timeoutMs Default: as long as a large batch may take.
+   * @throws FabraError store_unavailable: nothing was written; outcome_unknown: perhaps all of it was. Trying again is safe after both.
+   * @throws RefusedRows nothing was written, and it would be refused again.
+   */
+  append(rows: readonly HistoryRow[], options?: { readonly timeoutMs?: number }): Promise<void>
   /**
    * The newest row of every key of one feature version, by (eventAt, availableAt, seq), in batches, newest keys first, at most `limit` keys.
    * Rows of `availableAt` later than `before` are not seen.
@@ -58,7 +79,10 @@ export interface OfflineStore {
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
   lastSeq(): Promise<number>
-  /** Delete everything about a key of an entity's features and remember the fence: both or neither. @returns how many rows went. */
+  /**
+   * Delete everything about a key of an entity's features and remember the fence: both or neither. @returns how many rows went.
+   * @throws FabraError store_unavailable: neither was done; outcome_unknown.
+   */
   forget(features: readonly string[], fence: Fence): Promise<number>
   /** Every fence there is, the newest of each key. */
   fences(): Promise<readonly Fence[]>

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { FabraError } from '../errors.ts'
+import type { Fence } from './fences.ts'
 import type { OfflineStore } from './offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from './online-store.ts'
 
@@ -15,6 +16,8 @@ const MAX_OWED = 100_000
 export interface OwedWrites {
   /** Resolves when the debt is noted beside history. @throws FabraError store_unavailable */
   add(writes: readonly StoredWrite[]): Promise<void>
+  /** History has forgotten the key, the online store has not. Resolves when the debt is noted. @throws FabraError store_unavailable */
+  addFence(fence: Fence): Promise<void>
   /**
    * Write what is owed.
    * @param fill Brings all of a feature's newest values from history to the online store.
@@ -39,6 +42,7 @@ export interface OwedWritesOptions {
 export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX_OWED }: OwedWritesOptions): OwedWrites {
   let owed = new Map<string, StoredWrite>()
   let fields = new Set<string>()
+  let fences: Fence[] = []
   let noted: Promise<void> | undefined
   const idOf = ({ entity, key, field }: StoredWrite) => `${entity}\0${field}\0${key}`
 
@@ -69,23 +73,30 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       keep(writes)
       await note()
     },
+    async addFence(fence) {
+      fences.push(fence)
+      await note()
+    },
     async pay(fill) {
       if (!noted) return new Map()
-      const [values, toFill] = [owed, fields]
+      const [values, toFill, toForget] = [owed, fields, fences]
       owed = new Map()
       fields = new Set()
+      fences = []
       try {
+        for (const fence of toForget) await online.forget(fence)
         if (values.size > 0) await online.write([...values.values()].map(({ after: _, ...write }) => write))
         if (toFill.size > 0) await fill([...toFill])
       } catch (error) {
         for (const field of toFill) fields.add(field)
+        fences = [...toForget, ...fences]
         keep(values.values())
         // Told again, so that nobody takes this process for dead.
         if (isUnavailable(error)) await offline.owe(writer, clock.now()).catch(() => undefined)
         throw error
       }
       // What came meanwhile is owed still.
-      if (owed.size === 0 && fields.size === 0) {
+      if (owed.size === 0 && fields.size === 0 && fences.length === 0) {
         noted = undefined
         online.doubts.set('owed', null)
         await offline.forgetDebts([writer])

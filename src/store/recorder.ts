@@ -1,21 +1,21 @@
 /**
- * Where every accepted value goes: at once into the online store, and through a queue into history.
+ * Where every accepted value goes: into the online store, and through a queue into history.
  *
- * History rows are committed in groups: after 50 ms, at 1,000 rows, or as soon as somebody waits for them to be durable. One commit is in
- * flight at a time, so rows arrive in the order of their `seq`. When the offline store fails, the rows stay queued and are tried again with
- * growing pauses; those who wait are told after a few attempts. A full queue refuses new writes, so memory is bounded and nothing accepted
- * is forgotten in silence.
+ * Computed values are served at once, and history has them a moment later. Pushed values are durable first and visible after: what history
+ * refused was never served, and what is served cannot be lost.
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createFences, type Fence, type Fences } from './fences.ts'
-import { createHistoryPolicy, type FeaturePolicy, type JudgedValue } from './history-policy.ts'
+import { createHistoryPolicy, type FeaturePolicy, type JudgedValue, type Judgement } from './history-policy.ts'
+import { createHistoryQueue, type HistoryQueueCounters } from './history-queue.ts'
 import { toHistoryText } from './history-text.ts'
 import type { HistoryRow, OfflineStore } from './offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from './online-store.ts'
 import { createOwedWrites, isUnavailable, type OwedWrites } from './owed-writes.ts'
+import { createSetAside } from './set-aside.ts'
 
 export interface RecordedWrite {
   readonly feature: Feature
@@ -25,19 +25,23 @@ export interface RecordedWrite {
   readonly value: Omit<StoredValue, 'token'>
 }
 
-export interface RecorderCounters {
-  /** History rows committed. */
-  readonly written: number
+export interface RecorderCounters extends HistoryQueueCounters {
   /** Computed values that history already held. */
   readonly suppressed: number
-  /** Commits that failed; their rows are tried again. */
-  readonly failures: number
-  /** Rows given up at close. */
-  readonly lost: number
-  /** Rows waiting for their commit. */
-  readonly queued: number
-  /** The last commit failed; its rows are kept and tried again. */
-  readonly failing: boolean
+  /** Rows that the store refused for good, of which no sender was told. */
+  readonly setAside: number
+}
+
+/** Values of one sender: history has all of them or none. */
+export interface RecordedLot {
+  /**
+   * Resolves when they are durable and then visible, or owed to an online store that is down. Rejects when they are not and never will be: with
+   * RefusedRows, its indexes those of the writes, or FabraError store_unavailable; or with outcome_unknown: they are durable, and a process that
+   * dies now may leave them unseen.
+   */
+  readonly recorded: Promise<void>
+  /** Nobody waits any longer. @returns true: they will never be recorded. False: nobody knows yet; `recorded` tells when somebody does. */
+  giveUp(): boolean
 }
 
 export interface Recorder {
@@ -49,13 +53,21 @@ export interface Recorder {
    * @throws FabraError overloaded when the queue is full (nothing was written), store_unavailable when a store fails.
    */
   record(writes: readonly RecordedWrite[], options: { readonly durable: boolean }): Promise<readonly number[]>
+  /**
+   * Values from outside, none of them hidden by a fence: durable first, visible after.
+   * @param deadlineAt When their senders give up, by `performance.now()`.
+   * @throws FabraError overloaded when the queue is full (nothing was written).
+   */
+  push(lots: readonly (readonly RecordedWrite[])[], deadlineAt: number): readonly RecordedLot[]
+  /** Values that history has and the online store lacks. Where that is down they are owed to it. */
+  show(writes: readonly StoredWrite[]): Promise<void>
   /** Everything recorded before this is committed when it resolves. @throws FabraError store_unavailable */
   flush(): Promise<void>
   /** Keys that were forgotten. */
   readonly fences: Fences
   /**
    * Forget one key of an entity: what is stored of it goes, and from now on only events later than this moment are recorded. Durable when it
-   * resolves. @throws FabraError store_unavailable: nothing of it is served any more, but history may hold it still; safe to repeat.
+   * resolves. @throws FabraError store_unavailable: nothing was done; outcome_unknown: some of it may be. Safe to repeat.
    */
   forget(entity: Entity, features: readonly string[], key: EntityKey): Promise<Forgotten>
   /** Another process forgot a key: from now on this one keeps to its fence too. */
@@ -63,6 +75,8 @@ export interface Recorder {
   /** Values that the online store lacks since it was down. */
   readonly owed: Pick<OwedWrites, 'pay' | 'writer'>
   counters(): RecorderCounters
+  /** What was set aside, in a sentence; null: nothing. */
+  setAside(): string | null
   /** Flushes, with a last attempt, and stops. Does not close the stores. */
   close(): Promise<void>
 }
@@ -87,13 +101,6 @@ export interface RecorderOptions {
   readonly maxQueuedRows?: number
 }
 
-const COMMIT_AT_ROWS = 1000
-const MAX_COMMIT_ROWS = 20_000
-const RETRY_FIRST_MS = 50
-const RETRY_LAST_MS = 5000
-/** Those who wait for durability are told of the failure after so many attempts; the rows are tried on. */
-const ATTEMPTS_FOR_WAITERS = 3
-
 /** `fieldOf(feature)` is the name of the feature's slot in the online store: versions side by side never mix. */
 export function fieldOf(feature: Feature): string {
   return `${feature.name}@${feature.fingerprint}`
@@ -104,10 +111,18 @@ export function fieldOf(feature: Feature): string {
  * than the last. They begin where history ends. @throws FabraError store_unavailable
  */
 export async function createRecorder(options: RecorderOptions): Promise<Recorder> {
-  const { online, clock } = options
+  const { online, offline, clock } = options
   const policy = createHistoryPolicy()
-  const queue = createHistoryQueue(options)
-  const [lastSeq, raised] = await Promise.all([options.offline.lastSeq(), options.offline.fences()])
+  const setAside = createSetAside(options)
+  const queue = createHistoryQueue({
+    ...options,
+    onSetAside(rows, refusal) {
+      setAside.note(rows, refusal)
+      // History lacks what the policy believes to be there.
+      for (const row of rows) policy.forget([row.feature], row.entityKey)
+    },
+  })
+  const [lastSeq, raised] = await Promise.all([offline.lastSeq(), offline.fences()])
   const fences = createFences(raised)
   let seq = lastSeq
   let suppressed = 0
@@ -116,25 +131,60 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     return seq
   }
 
-  const owed = createOwedWrites({ online, offline: options.offline, clock, writer: crypto.randomUUID() })
-
-  /** Undefined: history has it, and the online store will. Both are awaited before either may throw: a failure must not be an unhandled rejection. */
-  async function committedOrOwed(
-    written: Promise<WriteOutcome>,
-    committed: Promise<void>,
-    stored: readonly StoredWrite[],
-  ): Promise<WriteOutcome | undefined> {
-    const [online, history] = await Promise.allSettled([written, committed])
-    if (history.status === 'rejected') throw history.reason
-    if (online.status === 'fulfilled') return online.value
-    if (!isUnavailable(online.reason)) throw online.reason
-    await owed.add(stored)
-    return undefined
-  }
+  const owed = createOwedWrites({ online, offline, clock, writer: crypto.randomUUID() })
 
   const heed = (fence: Fence, features: readonly string[]) => {
     fences.raise(fence)
     policy.forget(features, fence.entityKey)
+  }
+
+  const historyRow = (feature: Feature, key: EntityKey, value: JudgedValue, at: { readonly createdAt: Micros; readonly seq: number }) => ({
+    feature: feature.name,
+    fingerprint: feature.fingerprint,
+    entityKey: key.encoded,
+    value: value.text,
+    eventAt: value.eventAt,
+    availableAt: value.availableAt,
+    createdAt: at.createdAt,
+    seq: at.seq,
+    origin: value.origin,
+  })
+  /** What history does not show though it was served, and fences that another process raised. */
+  const learn = (outcome: WriteOutcome, stored: readonly StoredWrite[], shown: readonly (RecordedWrite | undefined)[], leftOut: Places) => {
+    if (outcome.fences.length > 0) {
+      const features = [...new Set(shown.flatMap((write) => write?.feature.name ?? []))]
+      for (const fence of outcome.fences) heed(fence, features)
+    }
+    const createdAt = clock.now()
+    return untoldByOthers(outcome, stored, leftOut).flatMap(({ index, value }) => {
+      const write = shown[index]
+      if (!write) return []
+      const judged = { ...value, text: toHistoryText(write.feature, value.texts) }
+      return [historyRow(write.feature, write.key, judged, { createdAt, seq: nextSeq(createdAt) })]
+    })
+  }
+
+  const makeVisible = inOneTurn(async (values: readonly Visible[]) => {
+    const stored = values.map((value) => value.stored)
+    try {
+      const outcome = await online.write(stored)
+      const writes = values.map(({ write }) => write)
+      queue.add(learn(outcome, stored, writes, NOWHERE))
+    } catch (error) {
+      if (!isUnavailable(error)) options.onProblem('What history has could not be written to the online store; it is owed to it.', error)
+      await owed.add(stored).catch(throwUnknown)
+    }
+  })
+
+  /** History has the row now; what is known of its key moves on. */
+  const asVisible = (write: RecordedWrite, row: HistoryRow): Visible => {
+    const { feature, entity, key } = write
+    const { texts, eventAt, availableAt, origin, oldestInputAt } = write.value
+    const told = policy.of(feature).judge(key.encoded, { eventAt, availableAt, origin, text: row.value, token: row.seq })
+    const { createdAt } = row
+    queue.add(told.rows.slice(1).map((one) => historyRow(feature, key, one, { createdAt, seq: nextSeq(createdAt) })))
+    const value = { texts, eventAt, availableAt, token: row.seq, origin, oldestInputAt }
+    return { stored: { entity: entity.name, key: key.encoded, field: fieldOf(feature), value, after: told.lastToken }, write }
   }
 
   return {
@@ -149,17 +199,6 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const leftOut = new Set<number>()
       const shown: RecordedWrite[] = []
       let known: { readonly feature: Feature; readonly field: string; readonly policy: FeaturePolicy } | undefined
-      const historyRow = (feature: Feature, key: EntityKey, { text, eventAt, availableAt, origin }: JudgedValue, seqOfRow: number) => ({
-        feature: feature.name,
-        fingerprint: feature.fingerprint,
-        entityKey: key.encoded,
-        value: text,
-        eventAt,
-        availableAt,
-        createdAt,
-        seq: seqOfRow,
-        origin,
-      })
       for (const [w, write] of writes.entries()) {
         const { feature, entity, key, value } = write
         if (fences.hides(entity.name, key.encoded, value.eventAt)) {
@@ -170,8 +209,9 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
         if (feature !== known?.feature) known = { feature, field: fieldOf(feature), policy: policy.of(feature) }
         const token = nextSeq(createdAt)
         const { texts, eventAt, availableAt, origin, oldestInputAt } = value
+        const isRefused = setAside.has(known.field, key.encoded)
         const judged = { eventAt, availableAt, origin, text: toHistoryText(feature, texts), token }
-        const told = known.policy.judge(key.encoded, judged)
+        const told = isRefused ? UNTOLD : known.policy.judge(key.encoded, judged)
         stored.push({
           entity: entity.name,
           key: key.encoded,
@@ -179,39 +219,100 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
           value: { texts, eventAt, availableAt, token, origin, oldestInputAt },
           after: told.lastToken,
         })
-        if (told.rows.length === 0) leftOut.add(stored.length - 1)
-        for (const [i, one] of told.rows.entries()) rows.push(historyRow(feature, key, one, i === 0 ? token : nextSeq(createdAt)))
+        if (told.rows.length === 0 && !isRefused) leftOut.add(stored.length - 1)
+        for (const [i, one] of told.rows.entries())
+          rows.push(historyRow(feature, key, one, { createdAt, seq: i === 0 ? token : nextSeq(createdAt) }))
       }
       suppressed += leftOut.size
-      const committed = queue.add(rows, durable)
-      const written = online.write(stored)
-      const outcome = committed ? await committedOrOwed(written, committed, stored) : await written
-      if (!outcome) return withHidden([], hidden, writes.length)
-      const { refused, fences: met } = outcome
-      if (met.length > 0) for (const fence of met) heed(fence, [...new Set(writes.map(({ feature }) => feature.name))])
-      const others = untoldByOthers(outcome, stored, leftOut).map(({ index, value }) => {
-        const { feature, key } = shown[index] as RecordedWrite
-        return historyRow(feature, key, { ...value, text: toHistoryText(feature, value.texts) }, nextSeq(createdAt))
-      })
-      if (others.length > 0) await queue.add(others, durable)
-      return hidden.length === 0 ? refused : withHidden(refused, hidden, writes.length)
+      queue.add(rows)
+      // Both are awaited before either may throw: a failure must not be an unhandled rejection.
+      const [written, committed] = await Promise.allSettled([online.write(stored), durable ? queue.flush() : undefined])
+      if (committed.status === 'rejected') throw committed.reason
+      if (written.status === 'rejected') {
+        if (!durable || !isUnavailable(written.reason)) throw written.reason
+        await owed.add(stored)
+        return hidden
+      }
+      const others = learn(written.value, stored, shown, leftOut)
+      queue.add(others)
+      if (durable && others.length > 0) await queue.flush()
+      return hidden.length === 0 ? written.value.refused : withHidden(written.value.refused, hidden, writes.length)
     },
+    push(lots, deadlineAt) {
+      queue.checkRoom()
+      const createdAt = clock.now()
+      return lots.map((writes) => {
+        if (writes.length === 0) return NOTHING
+        const rows = writes.map(({ feature, key, value }) => {
+          const judged = { ...value, text: toHistoryText(feature, value.texts), token: 0 }
+          return historyRow(feature, key, judged, { createdAt, seq: nextSeq(createdAt) })
+        })
+        const lot = queue.push(rows, deadlineAt)
+        const recorded = lot.committed.then(() => makeVisible(writes.map((write, w) => asVisible(write, rows[w] as HistoryRow))))
+        recorded.catch(() => undefined)
+        return { recorded, giveUp: lot.giveUp }
+      })
+    },
+    show: (writes) => makeVisible(writes.map((stored) => ({ stored, write: undefined }))),
     owed,
     flush: () => queue.flush(),
     async forget(entity, features, key) {
-      // First the fence, in the same turn as the values go: what is computing now cannot bring them back.
       const fence = { entity: entity.name, entityKey: key.encoded, at: clock.now() }
-      fences.raise(fence)
-      policy.forget(features, key.encoded)
-      const forgotten = await online.forget(fence)
+      // Counted among what goes.
       await queue.flush()
-      const history = await options.offline.forget(features, fence)
-      return { at: fence.at, online: forgotten, history }
+      const history = await offline.forget(features, fence)
+      // In the same turn: what is computing now cannot bring the key back.
+      heed(fence, features)
+      try {
+        return { at: fence.at, online: await online.forget(fence), history }
+      } catch (error) {
+        if (!isUnavailable(error)) throw error
+        await owed.addFence(fence).catch(() => undefined)
+        throw new FabraError('outcome_unknown', 'History has forgotten the key; the online store did not answer.', {
+          hint: 'Send it again in a few seconds. Until then other processes may serve what the online store has of the key.',
+          cause: error,
+        })
+      }
     },
     heed,
-    counters: () => ({ ...queue.counters(), suppressed }),
+    counters: () => ({ ...queue.counters(), suppressed, setAside: setAside.count }),
+    setAside: () => setAside.words,
     close: () => queue.close(),
   }
+}
+
+type Places = ReadonlySet<number>
+const NOWHERE: Places = new Set()
+const NOTHING: RecordedLot = { recorded: Promise.resolve(), giveUp: () => true }
+const UNTOLD: Judgement = { rows: [], lastToken: undefined }
+
+interface Visible {
+  readonly stored: StoredWrite
+  /** Undefined: it was recorded before, perhaps by another process. */
+  readonly write: RecordedWrite | undefined
+}
+
+/** Items that come in one turn of the event loop are worked on together. */
+function inOneTurn<Item>(work: (items: readonly Item[]) => Promise<void>): (items: readonly Item[]) => Promise<void> {
+  let due: Item[] = []
+  let underWay: Promise<void> | undefined
+  return (items) => {
+    for (const item of items) due.push(item)
+    underWay ??= Promise.resolve().then(() => {
+      const taken = due
+      due = []
+      underWay = undefined
+      return taken.length === 0 ? undefined : work(taken)
+    })
+    return underWay
+  }
+}
+
+function throwUnknown(error: unknown): never {
+  throw new FabraError('outcome_unknown', 'History has the rows; that the online store lacks them could not be noted.', {
+    hint: 'Send them again in a few seconds.',
+    cause: error,
+  })
 }
 
 /**
@@ -221,7 +322,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
 function untoldByOthers(
   { overOthers, standing }: WriteOutcome,
   stored: readonly StoredWrite[],
-  leftOut: ReadonlySet<number>,
+  leftOut: Places,
 ): { readonly index: number; readonly value: StoredValue }[] {
   const over = overOthers.filter((index) => leftOut.has(index)).map((index) => ({ index, value: (stored[index] as StoredWrite).value }))
   return [...over, ...standing.filter(({ value }) => value.origin === 'computed')]
@@ -232,116 +333,4 @@ function withHidden(refused: readonly number[], hidden: readonly number[], count
   const behind = new Set(hidden)
   const shown = Array.from({ length: count }, (_, i) => i).filter((i) => !behind.has(i))
   return [...refused.map((i) => shown[i] ?? i), ...hidden].sort((a, b) => a - b)
-}
-
-interface HistoryQueue {
-  /** @throws FabraError overloaded */
-  checkRoom(): void
-  /** @returns at once, or when the rows are committed. */
-  add(rows: readonly HistoryRow[], durable: boolean): Promise<void> | undefined
-  flush(): Promise<void>
-  counters(): Omit<RecorderCounters, 'suppressed'>
-  close(): Promise<void>
-}
-
-interface Waiter {
-  /** The queue's count of rows that must be committed. */
-  readonly upTo: number
-  readonly since: number
-  resolve(): void
-  reject(error: unknown): void
-}
-
-function createHistoryQueue(options: RecorderOptions): HistoryQueue {
-  const { offline, onProblem, commitEveryMs = 50, maxQueuedRows = 100_000 } = options
-  let pending: HistoryRow[] = []
-  let waiters: Waiter[] = []
-  let added = 0
-  let written = 0
-  let failures = 0
-  let failuresInARow = 0
-  let lost = 0
-  let closed = false
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let running: Promise<void> | undefined
-
-  const schedule = (delayMs: number) => {
-    if (timer || running) return
-    timer = setTimeout(() => {
-      timer = undefined
-      start()
-    }, delayMs)
-  }
-  const start = () => {
-    clearTimeout(timer)
-    timer = undefined
-    running ??= commit().finally(() => {
-      running = undefined
-      if (pending.length > 0 && !closed) schedule(failuresInARow > 0 ? retryDelay(failuresInARow) : waiters.length > 0 ? 0 : commitEveryMs)
-    })
-  }
-  const commit = async () => {
-    // Rows that arrive in the same turn of the event loop go along.
-    await new Promise((resolve) => setImmediate(resolve))
-    const batch = pending.slice(0, MAX_COMMIT_ROWS)
-    if (batch.length === 0) return
-    try {
-      await offline.append(batch)
-    } catch (error) {
-      failures++
-      if (failuresInARow++ === 0) onProblem(`History could not be written; ${pending.length} rows are kept and tried again.`, error)
-      const tired = waiters.filter((waiter) => failures - waiter.since >= ATTEMPTS_FOR_WAITERS)
-      waiters = waiters.filter((waiter) => failures - waiter.since < ATTEMPTS_FOR_WAITERS)
-      for (const waiter of tired) waiter.reject(error)
-      return
-    }
-    failuresInARow = 0
-    written += batch.length
-    pending = pending.slice(batch.length)
-    const done = waiters.filter((waiter) => waiter.upTo <= written)
-    waiters = waiters.filter((waiter) => waiter.upTo > written)
-    for (const waiter of done) waiter.resolve()
-  }
-  const committed = () =>
-    new Promise<void>((resolve, reject) => {
-      waiters.push({ upTo: added, since: failures, resolve, reject })
-      if (failuresInARow === 0) start()
-    })
-
-  return {
-    checkRoom() {
-      if (closed) throw new FabraError('store_unavailable', 'The recorder is closed: this process is stopping.')
-      if (pending.length < maxQueuedRows) return
-      throw new FabraError('overloaded', `${pending.length} history rows are waiting to be written.`, {
-        hint: failuresInARow > 0 ? 'The offline store is failing: see the log.' : 'Send less at a time, and again in a moment.',
-      })
-    },
-    add(rows, durable) {
-      for (const row of rows) pending.push(row)
-      added += rows.length
-      if (durable && added > written) return committed()
-      if (pending.length >= COMMIT_AT_ROWS && failuresInARow === 0) start()
-      else if (pending.length > 0) schedule(failuresInARow > 0 ? retryDelay(failuresInARow) : commitEveryMs)
-      return undefined
-    },
-    async flush() {
-      if (added > written) await committed()
-    },
-    counters: () => ({ written, failures, lost, queued: pending.length, failing: failuresInARow > 0 }),
-    async close() {
-      if (closed) return
-      closed = true
-      clearTimeout(timer)
-      timer = undefined
-      await running
-      for (let attempt = 0; pending.length > 0 && attempt < ATTEMPTS_FOR_WAITERS; attempt += failuresInARow > 0 ? 1 : 0) await commit()
-      if (pending.length === 0) return
-      lost = pending.length
-      onProblem(`${lost} history rows were lost: the offline store did not take them before the process ended.`, undefined)
-    },
-  }
-}
-
-function retryDelay(failuresInARow: number): number {
-  return Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(failuresInARow, 10))
 }

@@ -155,7 +155,7 @@ describe('durability', () => {
     expect(recorder.counters().queued).toBe(1)
     await recorder.flush()
     expect((await rows(count)).length).toBe(2)
-    expect(recorder.counters()).toEqual({ written: 2, suppressed: 0, failures: 0, lost: 0, queued: 0, failing: false })
+    expect(recorder.counters()).toEqual({ written: 2, suppressed: 0, failures: 0, lost: 0, queued: 0, failing: false, setAside: 0 })
   })
 
   test('writes that arrive together are committed together', async () => {

@@ -1,8 +1,7 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { createPace } from '../../pace.ts'
 import type { HistoryRow } from '../offline-store.ts'
-import type { SqlValue } from '../source-store.ts'
-import { ownDeadline } from './database.ts'
+import type { RunOptions, SqlValue } from '../source-store.ts'
 import type { Session } from './session.ts'
 import { APPEND_WRITE, APPEND_WRITES, CATALOG } from './sql.ts'
 import { inTransaction } from './transaction.ts'
@@ -13,13 +12,13 @@ const STEP_ROWS = 500
 const CHUNK_ROWS = 2048
 
 /** All rows or none: one statement is a transaction of its own, begun and committed with no way to the engine and back in between. */
-export async function appendHistory(session: Session, rows: readonly HistoryRow[]): Promise<void> {
+export async function appendHistory(session: Session, rows: readonly HistoryRow[], options: RunOptions): Promise<void> {
   const [first] = rows
   if (!first) return
   const texts = await asTexts(rows)
   if (!texts) await inTransaction(session, async () => appendChunks(session, rows))
-  else if (texts.writes.length === 1) await session.repeat(APPEND_WRITE, [...shared(first), ...texts.perRow], ownDeadline())
-  else await session.repeat(APPEND_WRITES, [JSON.stringify(texts.writes), texts.writeOf, ...texts.perRow], ownDeadline())
+  else if (texts.writes.length === 1) await session.repeat(APPEND_WRITE, [...shared(first), ...texts.perRow], options)
+  else await session.repeat(APPEND_WRITES, [JSON.stringify(texts.writes), texts.writeOf, ...texts.perRow], options)
 }
 
 /** Holds this thread meanwhile. */

@@ -1,7 +1,7 @@
 import { FabraError } from '../../errors.ts'
 import type { Fence } from '../fences.ts'
-import type { HistoryRow, OfflineStore, Origin } from '../offline-store.ts'
-import { SqlTimestamp, type SqlValue } from '../source-store.ts'
+import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '../offline-store.ts'
+import { SqlError, SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { appendHistory } from './history-append.ts'
 import type { Session } from './session.ts'
@@ -25,6 +25,8 @@ import { inTransaction } from './transaction.ts'
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
 const BATCH_CHUNKS = 8
 
+const MAX_FORGOTTEN = 10_000
+
 /** History in the laptop's one file. Closing it closes the file. */
 export function createDuckdbOfflineStore(database: Database): OfflineStore {
   const read = (text: string, parameters: readonly SqlValue[]) =>
@@ -41,12 +43,18 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     })
     return listed
   }
+  // Fences from before are kept to by whoever records: these matter for what was recorded just before the fence was raised.
+  const forgotten = new Map<string, number>()
+  const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
+    forgotten.size === 0 || eventAt > (forgotten.get(forgottenId(feature, entityKey)) ?? Number.NEGATIVE_INFINITY)
   return {
-    async append(rows) {
+    async append(rows, { timeoutMs } = {}) {
       if (rows.length === 0) return
       recorded = undefined
       try {
-        await reported(() => database.history.use(ownDeadline(), (session) => appendHistory(session, rows)))
+        await database.history.use(ownDeadline(timeoutMs), (session, left) => appendHistory(session, rows.filter(isOpen), left))
+      } catch (error) {
+        throw asAppendError(error)
       } finally {
         recorded = undefined
       }
@@ -90,7 +98,16 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(LAST_SEQ, [])
       return Number(rows[0]?.[0] ?? 0)
     },
-    forget: (features, fence) => reported(() => database.history.use(ownDeadline(), (session) => forgetKey(session, features, fence))),
+    forget: (features, fence) =>
+      reported(() =>
+        database.history.use(ownDeadline(), async (session) => {
+          const count = await forgetKey(session, features, fence)
+          // In turn with appends: those that wait see it.
+          if (forgotten.size > MAX_FORGOTTEN) forgotten.clear()
+          for (const feature of features) forgotten.set(forgottenId(feature, fence.entityKey), fence.at)
+          return count
+        }),
+      ),
     async fences() {
       const { rows } = await read(READ_FENCES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
@@ -118,6 +135,20 @@ async function forgetKey(session: Session, features: readonly string[], { entity
   })
 }
 
+function forgottenId(feature: string, entityKey: string): string {
+  return `${feature}\0${entityKey}`
+}
+
+/**
+ * Each append is a transaction of its own, and an error of the engine says that it was taken back. Only after a fatal one the file decides, when
+ * it is opened again.
+ */
+function asAppendError(error: unknown): unknown {
+  if (!(error instanceof SqlError)) return asStoreError(error)
+  if (error.kind === 'runtime') return new RefusedRows('DuckDB has no such value', null, error)
+  return asStoreError(error)
+}
+
 function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
   const [feature, fingerprint, entityKey, value, eventAt, availableAt, createdAt, seq, origin] = row
   return {
@@ -141,10 +172,14 @@ async function reported<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (error instanceof FabraError) throw error
-    throw new FabraError('store_unavailable', 'The offline store did not answer.', {
-      hint: 'Check that the disk of the data folder is not full and can be written.',
-      cause: error,
-    })
+    throw asStoreError(error)
   }
+}
+
+function asStoreError(error: unknown): unknown {
+  if (error instanceof FabraError) return error
+  return new FabraError('store_unavailable', 'The offline store did not answer.', {
+    hint: 'Check that the disk of the data folder is not full and can be written.',
+    cause: error,
+  })
 }

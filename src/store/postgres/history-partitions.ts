@@ -9,8 +9,8 @@ import { LIST_PARTITIONS } from './history-sql.ts'
 import { PostgresSqlError } from './postgres-errors.ts'
 
 export interface HistoryPartitions {
-  /** Makes the months of these rows, where there are none yet. Never throws. */
-  make(rows: readonly HistoryRow[]): Promise<void>
+  /** Makes the months of these rows, where there are none yet, and is waited for so long. Never throws. */
+  make(rows: readonly HistoryRow[], patienceMs: number): Promise<void>
 }
 
 const DAY: Micros = 86_400_000_000
@@ -46,12 +46,15 @@ export function createHistoryPartitions(postgres: Postgres, onProblem: (message:
   }
 
   return {
-    async make(rows) {
+    async make(rows, patienceMs) {
       const months = monthsOf(rows)
       const missing = months.filter(({ name }) => !known?.has(name))
       if (missing.length === 0) return
       running = running.then(() => makeMissing(missing))
-      await running
+      const over = Promise.withResolvers<void>()
+      const timer = setTimeout(over.resolve, patienceMs)
+      await Promise.race([running, over.promise])
+      clearTimeout(timer)
     },
   }
 }

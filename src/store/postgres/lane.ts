@@ -1,7 +1,7 @@
 /** One connection, made when it is needed and again after it was lost, used by one piece of work at a time. */
 import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './connection.ts'
 import type { ConnectionTarget } from './connection-url.ts'
-import { PostgresSqlError, toSqlError } from './postgres-errors.ts'
+import { asCommitError, PostgresSqlError, toSqlError } from './postgres-errors.ts'
 import { type Connection, control, copyIn, describe, openClient, send } from './wire.ts'
 
 export interface Lane {
@@ -45,6 +45,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
       isOpen: false,
       isLost: false,
       readOnly: false,
+      isCommitting: false,
       searchPath: null,
       running: new Set(),
     }
@@ -96,11 +97,11 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
       try {
         return await Promise.race([running, deadline.over])
       } catch (error) {
-        if (!isSettled && connection) {
-          // A body that waits for something else sees its next statement fail; it no longer holds the lane.
-          last = abandon(connection)
-        }
-        throw error
+        if (isSettled || !connection) throw error
+        const { isCommitting } = connection
+        // A body that waits for something else sees its next statement fail; it no longer holds the lane.
+        last = abandon(connection)
+        throw isCommitting ? asCommitError(error) : error
       }
     },
     async single(text, parameters, work, leftMs) {
@@ -127,7 +128,7 @@ export function createLane(target: ConnectionTarget, options: PostgresOptions): 
         if (!at.isOpen) await opened(began)
         const result = await body(statementsOn(at))
         await began
-        checkCommitted(at, await control(at, 'COMMIT'))
+        await commit(at)
         return result
       } catch (error) {
         if (at.isOpen) await control(at, 'ROLLBACK').catch(() => undefined)
@@ -199,6 +200,21 @@ function statementsOn(at: Connection): Transaction {
     },
     copy: (text, data) => copyIn(at, text, data),
   }
+}
+
+/** Until the statement before it was answered nothing can be committed, and once it is sent anything may be. */
+async function commit(at: Connection): Promise<void> {
+  if (at.isLost) throw new PostgresSqlError('unavailable', null, 'The connection to PostgreSQL was lost.', null)
+  at.isCommitting = true
+  let command: string
+  try {
+    command = await control(at, 'COMMIT')
+  } catch (error) {
+    throw asCommitError(error)
+  } finally {
+    at.isCommitting = false
+  }
+  checkCommitted(at, command)
 }
 
 function checkCommitted(at: Connection, command: string): void {

@@ -23,7 +23,7 @@ import {
   SHARE_FENCES,
 } from './history-sql.ts'
 import { PostgresSqlError } from './postgres-errors.ts'
-import { asStoreError, storeErrors } from './store-errors.ts'
+import { asAppendError, asStoreError, storeErrors } from './store-errors.ts'
 
 export interface PostgresOfflineStoreOptions {
   readonly postgres: Postgres
@@ -51,14 +51,16 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     storeErrors(() => postgres.run(text, parameters, { timeoutMs: READ_MS, readOnly: true }))
 
   return {
-    async append(rows) {
+    async append(rows, { timeoutMs = WRITE_MS } = {}) {
       if (rows.length === 0) return
-      await partitions.make(rows)
+      const endsAt = performance.now() + timeoutMs
+      const leftMs = () => Math.max(1, endsAt - performance.now())
+      await partitions.make(rows, timeoutMs / 2)
       const pieces = await asArrays(rows)
       const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
-      await storeErrors(() =>
-        repeated(() =>
-          postgres.transaction({ timeoutMs: WRITE_MS }, async (statements) => {
+      try {
+        await repeated(() =>
+          postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
             const sent = [
               statements.run(SHARE_FENCES),
               ...pieces.map((piece) => statements.run(APPEND, piece)),
@@ -66,8 +68,11 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
             ]
             await allOf(sent)
           }),
-        ),
-      )
+        )
+      } catch (error) {
+        const textsOf = (i: number) => [rows[i]?.feature ?? null, rows[i]?.entityKey ?? null, rows[i]?.value ?? null]
+        throw asAppendError(error, textsOf, rows.length)
+      }
     },
     async *latest(feature, fingerprint, { before, limit }) {
       const statement = { text: LATEST, parameters: [feature, fingerprint, before, limit] }

@@ -12,10 +12,24 @@ interface DriverError {
 export class PostgresSqlError extends SqlError {
   /** Five characters; null when the server was not reached. */
   readonly state: string | null
-  constructor(kind: SqlError['kind'], state: string | null, message: string, position: number | null, cause?: unknown) {
+  /** It came in the middle of a commit: what was written may be there. */
+  readonly inCommit: boolean
+  constructor(kind: SqlError['kind'], state: string | null, message: string, position: number | null, cause?: unknown, inCommit = false) {
     super(kind, message, position, cause)
     this.state = state
+    this.inCommit = inCommit
   }
+}
+
+/** What the server says of a COMMIT that it took back: a constraint that was deferred, a conflict, a statement that had failed before, the deadline. */
+const TAKEN_BACK = /^(?:2[0-9A-F]|40(?!003)|57014|P0)/
+
+/** An error of COMMIT. */
+export function asCommitError(error: unknown): SqlError {
+  const failure = toSqlError(error)
+  const state = failure instanceof PostgresSqlError ? failure.state : null
+  if (state !== null && TAKEN_BACK.test(state)) return failure
+  return new PostgresSqlError(failure.kind, state, failure.message, null, failure.cause ?? failure, true)
 }
 
 const STATE = /^[0-9A-Z]{5}$/

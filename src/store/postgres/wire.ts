@@ -40,6 +40,8 @@ export interface Connection {
   isLost: boolean
   /** Of the work that is on it. */
   readOnly: boolean
+  /** A COMMIT is sent and not answered. */
+  isCommitting: boolean
   /** Where unqualified names are looked for, if not where the server would; null until it is known that there is a difference. */
   searchPath: string | null
   /** What is sent and not answered. */

@@ -1,0 +1,63 @@
+/** What is known of the rows that a push may repeat or correct. */
+import type { Micros } from '../clock.ts'
+import type { Feature } from '../definition/model.ts'
+import type { HistoryRow } from '../store/offline-store.ts'
+import { fieldOf, type RecordedLot } from '../store/recorder.ts'
+import type { PushedRow } from './push-rows.ts'
+
+/** A request under way. */
+export interface Recording {
+  /** Undefined until it is decided. */
+  readonly lot: RecordedLot | undefined
+}
+
+export interface KnownRows {
+  readonly field: string
+  add(key: string, row: Known): void
+  /** The row is the last accepted of its key and time already. */
+  repeatOf(row: PushedRow, text: string | null): Known | undefined
+  /** Notes the row as the last accepted of its key and time. */
+  accept(row: PushedRow, accepted: Known): void
+  /** A correction is available no earlier than what it corrects, whatever the clock does. */
+  availableAt(row: PushedRow): Micros
+}
+
+export interface Known {
+  /** As history writes it. */
+  readonly value: string | null
+  readonly availableAt: Micros
+  readonly eventAt: Micros
+  /** The request that it came with, where that is under way. */
+  readonly of?: Recording
+}
+
+/** The newest value of a key. */
+export type Newest = Known & Pick<HistoryRow, 'origin'>
+
+export function createKnownRows(
+  feature: Feature,
+  newest: ReadonlyMap<string, Newest | undefined>,
+  underWay: (row: PushedRow) => Known | undefined,
+): KnownRows {
+  const rows = new Map<string, Known>()
+  const inThisTurn = new Map<string, Known>()
+  const at = (key: string, eventAt: Micros) => `${eventAt} ${key}`
+  const find = (row: PushedRow): Known | undefined => {
+    const id = at(row.key.encoded, row.eventAt)
+    return inThisTurn.get(id) ?? underWay(row) ?? rows.get(id)
+  }
+  const served = (row: PushedRow): Known | undefined => {
+    const stored = newest.get(row.key.encoded)
+    return stored?.eventAt !== row.eventAt || stored.origin === 'computed' ? undefined : stored
+  }
+  return {
+    field: fieldOf(feature),
+    add: (key, row) => void rows.set(at(key, row.eventAt), row),
+    repeatOf(row, text) {
+      const known = find(row)
+      return known && known.value === text ? known : undefined
+    },
+    accept: (row, accepted) => void inThisTurn.set(at(row.key.encoded, row.eventAt), accepted),
+    availableAt: (row) => Math.max(find(row)?.availableAt ?? 0, served(row)?.availableAt ?? 0),
+  }
+}

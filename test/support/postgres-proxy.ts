@@ -1,0 +1,79 @@
+import { connect, createServer, type Socket } from 'node:net'
+
+/**
+ * What becomes of data on its way.
+ * `pass`: it goes through. `refuse`: connections are shut. `hold`: nothing goes either way, until it passes again.
+ * `lose answers of commits`: a COMMIT goes through, and the connection is cut before its answer. `hold after commits`: a COMMIT goes through, then
+ * nothing more on any connection. `hold before commits`: not even the COMMIT.
+ */
+export type ProxyMode = 'pass' | 'refuse' | 'hold' | 'lose answers of commits' | 'hold after commits' | 'hold before commits'
+
+export interface PostgresProxy extends AsyncDisposable {
+  /** The server's address, through the proxy. */
+  readonly url: string
+  set(mode: ProxyMode): void
+  /** COMMITs that the mode was about. */
+  commits(): number
+}
+
+/** Stands before a server and does what networks do. */
+export async function startPostgresProxy(server: { readonly url: string; readonly port: number }): Promise<PostgresProxy> {
+  let mode: ProxyMode = 'pass'
+  let isHeld = false
+  let commits = 0
+  const sockets = new Set<Socket>()
+  let kept: (() => void)[] = []
+  const through = (send: () => void) => {
+    if (isHeld) kept.push(send)
+    else send()
+  }
+  const listener = createServer((client) => {
+    if (mode === 'refuse') {
+      client.destroy()
+      return
+    }
+    const upstream = connect({ host: '127.0.0.1', port: server.port })
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        // The other side hears of it when the network lets it.
+        through(() => (socket === client ? upstream : client).destroy())
+      })
+    }
+    let isDeaf = false
+    client.on('data', (data) => {
+      const isCommit = mode !== 'pass' && data.includes('COMMIT\0')
+      if (isCommit) commits++
+      if (isCommit && mode === 'hold before commits') isHeld = true
+      if (isCommit && mode === 'lose answers of commits') isDeaf = true
+      through(() => upstream.write(data))
+      if (isCommit && mode === 'hold after commits') isHeld = true
+    })
+    upstream.on('data', (data) => {
+      if (isDeaf) client.destroy()
+      else through(() => client.write(data))
+    })
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const address = listener.address()
+  if (address === null || typeof address === 'string') throw new Error('The proxy has no port.')
+  return {
+    url: server.url.replace(`:${server.port}/`, `:${address.port}/`),
+    set(next) {
+      mode = next
+      isHeld = next === 'hold'
+      if (next === 'refuse') for (const socket of sockets) socket.destroy()
+      if (isHeld) return
+      const sends = kept
+      kept = []
+      for (const send of sends) send()
+    },
+    commits: () => commits,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise<void>((resolve) => listener.close(() => resolve()))
+    },
+  }
+}
