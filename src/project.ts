@@ -239,7 +239,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     runs: (filter) => kept.list(filter),
     serving: () => version.serving,
     stores: storeStates,
-    metrics: () => projectMetrics(recorder.counters(), storeStates()),
+    metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const due = keys ?? (await version.listKeys(feature.entity)) ?? (await activeKeys.of(feature))

@@ -152,8 +152,8 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
     seenSources: createRedisSeenSourceStore(redis),
     health() {
-      const status = redis.status()
-      return { redis: status === 'ok' ? ([...online.doubts.why().values()][0] ?? status) : status }
+      const doubts = online.doubts.why()
+      return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }
     },
   }
 }

@@ -278,7 +278,7 @@ export const healthDoc: Json = {
   responses: { 200: ok('Up.', object({ status: { const: 'ok' } })) },
 }
 const ready = object({
-  status: { type: 'string', enum: ['ready', 'not_ready'] },
+  status: { type: 'string', enum: ['ready', 'degraded', 'not_ready'] },
   stores: { type: 'object', additionalProperties: { type: 'string' } },
 })
 export const readyDoc: Json = {

@@ -13,7 +13,8 @@ export function operationRoutes(app: Elysia, options: HttpOptions): void {
     '/ready',
     () => {
       const { ready, stores } = options.readiness()
-      const body = { status: ready ? 'ready' : 'not_ready', stores }
+      const isWhole = Object.values(stores).every((state) => state === 'ok')
+      const body = { status: ready ? (isWhole ? 'ready' : 'degraded') : 'not_ready', stores }
       return new Response(`${JSON.stringify(body)}\n`, { status: ready ? 200 : 503, headers: JSON_HEADERS })
     },
     { detail: readyDoc },

@@ -65,8 +65,8 @@ export interface RedisConnection {
   onNews(listener: () => void): void
   /** Connections that were made so far. */
   connections(): number
-  /** `ok`, or what is wrong. */
-  status(): string
+  /** `ok`, or what is wrong. @param doubt What else is, as long as reads are answered. */
+  status(doubt?: string): string
   close(): Promise<void>
 }
 
@@ -149,7 +149,7 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
     onNews(listener) {
       news = listener
     },
-    status: () => reader.problem() ?? writer.problem() ?? 'ok',
+    status: (doubt) => reader.problem() ?? doubt ?? writer.problem() ?? 'ok',
     async close() {
       reader.close()
       writer.close()

@@ -3,7 +3,7 @@ import type { Doubts } from '../doubts.ts'
 import { FENCES_FIELD, type OnlineStore } from '../online-store.ts'
 import { isUnavailable } from '../owed-writes.ts'
 import type { RedisConnection } from './connection.ts'
-import { MARK_FIELD, readMark } from './marks.ts'
+import { type Belief, MARK_FIELDS, readMark } from './marks.ts'
 import type { Place } from './places.ts'
 import { filledKey } from './record.ts'
 import { BEGIN_MARK, END_MARK, EXTEND_CLAIM, PROBE, RELEASE_CLAIM } from './scripts.ts'
@@ -19,9 +19,9 @@ const PROBE_MS = 700
 const NO_EPOCH = '1'
 
 /** Nobody needs to be told of it: it is over in a moment, or there is more to tell. */
-export const NOT_LOOKED_AT = 'It has not been looked at yet.'
-const INCOMPLETE = 'It does not hold what history knows.'
-const LATE = 'Redis does not take writes in time.'
+export const NOT_LOOKED_AT = 'may have lost values: history is asked until that is known'
+const INCOMPLETE = 'lacks values: history is asked until they are brought back'
+const LATE = 'does not take writes in time'
 
 export interface Integrity extends Pick<OnlineStore, 'look' | 'restore' | 'filled' | 'markFilled'> {
   /** A write that is refused is known to be at once. */
@@ -69,11 +69,11 @@ export function createIntegrity(connection: RedisConnection, doubts: Doubts): In
   async function lookAtMarks(): Promise<void> {
     const places = connection.places()
     if (places.length === 0) throw unavailable('There is no connection.')
-    if (!doubts.has('lost') && places.every(({ key }) => connection.marks.expected(key) !== undefined)) {
+    if (!doubts.has('lost') && places.every(({ key }) => connection.marks.of(key) !== undefined)) {
       // The read itself compares.
       await connection.readHashes(
         places.map(({ key }) => key),
-        [MARK_FIELD],
+        MARK_FIELDS,
         () => undefined,
       )
       return
@@ -93,24 +93,24 @@ export function createIntegrity(connection: RedisConnection, doubts: Doubts): In
       if (!isFilled.every(Boolean)) return INCOMPLETE
       proved = { epoch: first.epoch, fields: new Set(fields) }
     }
-    for (const { key, row } of seen) connection.marks.believe(key, row)
+    for (const [i, belief] of seen.entries()) connection.marks.believe((places[i] as Place).key, belief)
     return undefined
   }
 
   /** @returns the marks as they are, where they say one epoch and their servers; else undefined. */
-  async function readMarks(places: readonly Place[]): Promise<{ key: string; row: Buffer; epoch: string }[] | undefined> {
+  async function readMarks(places: readonly Place[]): Promise<readonly Belief[] | undefined> {
     const rows = await connection.readHashes(
       places.map(({ key }) => key),
-      [MARK_FIELD],
+      MARK_FIELDS,
       (answers, from) => places.map((_, i) => Buffer.from(answers[from + i] as Buffer)),
     )
-    const seen: { key: string; row: Buffer; epoch: string }[] = []
+    const seen: Belief[] = []
     for (const [i, place] of places.entries()) {
-      const row = rows[i] as Buffer
-      const mark = readMark(row)
+      const mark = readMark(rows[i] as Buffer)
       if (!mark || place.server === undefined || mark.runId !== place.server) return undefined
+      if (connection.marks.hasGoneBack(place.key, mark)) return undefined
       if (seen[0] && seen[0].epoch !== mark.epoch) return undefined
-      seen.push({ key: place.key, row, epoch: mark.epoch })
+      seen.push(mark)
     }
     return seen[0] && places.some(({ server }) => server === '') && isUnproved(seen[0].epoch) ? undefined : seen
   }
@@ -124,7 +124,7 @@ export function createIntegrity(connection: RedisConnection, doubts: Doubts): In
   async function probe(): Promise<'late' | undefined> {
     const over = Promise.withResolvers<'late'>()
     const timer = setTimeout(over.resolve, PROBE_MS, 'late')
-    const probes = Promise.all(connection.places().map(({ key }) => connection.runAtOnce(PROBE, [key], [Date.now()])))
+    const probes = Promise.all(connection.places().map(({ key }) => connection.runAtOnce(PROBE, [key], [])))
     try {
       return await Promise.race([probes.then(() => undefined), over.promise])
     } finally {

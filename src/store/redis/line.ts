@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { identify, MARK_FIELD, MARK_KEY } from './marks.ts'
+import { identify, MARK_FIELDS, MARK_KEY } from './marks.ts'
 import { createReplies, type Reply } from './replies.ts'
 
 /** Some fields of some hashes. */
@@ -43,7 +43,7 @@ interface Pending {
 }
 
 const PING = '*1\r\n$4\r\nPING\r\n'
-const MARK = ['*3', '$5', 'HMGET', `$${MARK_KEY.length}`, MARK_KEY, `$${MARK_FIELD.length}`, MARK_FIELD, ''].join('\r\n')
+const MARK = ['*4', ...['HMGET', MARK_KEY, ...MARK_FIELDS].flatMap((text) => [`$${text.length}`, text]), ''].join('\r\n')
 const LOOK_AGAIN_MS = 1_000
 
 /**

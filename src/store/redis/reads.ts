@@ -1,6 +1,6 @@
 import type { Lines, Question, RedisConnection, Socket } from './connection.ts'
 import type { HashAsk, Told } from './line.ts'
-import { MARK_FIELD, MARK_KEY, type Marks } from './marks.ts'
+import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from './marks.ts'
 import type { Places } from './places.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -29,7 +29,7 @@ class Lot implements Question<readonly Buffer[]> {
   private readonly asks: readonly Ask[]
   private readonly options: ReadsOptions
   private readonly over: (lot: Lot) => void
-  private expected: Buffer | undefined
+  private belief: Belief | undefined
   private isSure = true
 
   constructor(asks: readonly Ask[], options: ReadsOptions, over: (lot: Lot) => void) {
@@ -43,7 +43,7 @@ class Lot implements Question<readonly Buffer[]> {
 
   put({ client, line }: Lines, told: Told<readonly Buffer[]>): void {
     if (!line) return this.putToNodes(client, told)
-    this.expected = this.options.marks.expected(MARK_KEY)
+    this.belief = this.options.marks.of(MARK_KEY)
     line.hashes(this.asks, told)
   }
 
@@ -53,10 +53,10 @@ class Lot implements Question<readonly Buffer[]> {
     const rows = this.asks.flatMap(({ keys, fields }) => keys.map(async (key) => oneRow(await client.hmgetBuffer(key, ...fields))))
     const asked = new Set(this.asks.flatMap(({ keys }) => keys.map((key) => places.of(key))))
     const checks = [...asked].map(async (place) => {
-      const expected = place === undefined ? undefined : marks.expected(place)
+      const belief = place === undefined ? undefined : marks.of(place)
       // Nothing is known of the node: its rows are not sure whatever the mark says.
-      if (place === undefined || expected === undefined) return false
-      return marks.check(place, expected, oneRow(await client.hmgetBuffer(place, MARK_FIELD)))
+      if (place === undefined || belief === undefined) return false
+      return marks.check(place, belief, oneRow(await client.hmgetBuffer(place, ...MARK_FIELDS)))
     })
     Promise.all([Promise.all(rows), Promise.all(checks)]).then(
       ([found, sure]) => {
@@ -68,7 +68,7 @@ class Lot implements Question<readonly Buffer[]> {
   }
 
   answered(rows: readonly Buffer[]): void {
-    const isSure = this.isSure && (this.options.places.isOne ? this.options.marks.check(MARK_KEY, this.expected, rows[this.keys]) : true)
+    const isSure = this.isSure && (this.options.places.isOne ? this.options.marks.check(MARK_KEY, this.belief, rows[this.keys]) : true)
     let from = 0
     for (const ask of this.asks) {
       settle(ask, rows, from, isSure)

@@ -118,10 +118,9 @@ end
 return 0
 `)
 
-/** Whether writes are taken: the time ARGV[1] is noted beside the mark KEYS[1]. */
+/** Whether writes are taken: one more is counted beside the mark KEYS[1]. */
 export const PROBE = script(`
-redis.call('HSET', KEYS[1], 'probed', ARGV[1])
-return 1
+return redis.call('HINCRBY', KEYS[1], 'probes', 1)
 `)
 
 /** ARGV[1] is about to bring back what the place of the mark KEYS[1] has lost. */
