@@ -10,7 +10,14 @@ export function projectMetrics(history: RecorderCounters, stores: Readonly<Recor
   const doubted = DOUBT_KINDS.map((kind) => ({ labels: { reason: kind }, value: doubts?.has(kind) ? 1 : 0 }))
   return [
     ...(doubts
-      ? [{ name: 'fabra_online_store_doubts', type: 'gauge' as const, help: 'Why history is asked beside the online store.', samples: doubted }]
+      ? [
+          {
+            name: 'fabra_online_store_doubts',
+            type: 'gauge' as const,
+            help: 'Why history is asked beside the online store.',
+            samples: doubted,
+          },
+        ]
       : []),
     { name: 'fabra_store_up', type: 'gauge', help: 'Whether a store answers.', samples: up },
     one('fabra_history_rows_written_total', 'counter', 'History rows committed.', history.written),

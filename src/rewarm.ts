@@ -166,7 +166,10 @@ async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promi
 async function lookAtDebts(parts: Parts, registry: Registry): Promise<void> {
   const { offline, online, recorder, clock } = parts
   const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
-  online.doubts.set('owed_by_others', debts.length === 0 ? null : 'lacks what another process has recorded: history is asked until it is there')
+  online.doubts.set(
+    'owed_by_others',
+    debts.length === 0 ? null : 'lacks what another process has recorded: history is asked until it is there',
+  )
   if (debts.some(({ at }) => at < clock.now() - SILENT_FOR)) await payForOthers(parts, registry, clock.now() - SILENT_FOR)
 }
 

@@ -97,7 +97,10 @@ function refused(why: string): Promise<never> {
 async function inTime<T>(asked: Promise<T>, limitMs: number): Promise<T> {
   asked.catch(() => undefined)
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new FabraError('store_unavailable', 'History does not answer in time.')), Math.max(50, limitMs))
+  const timer = setTimeout(
+    () => late.reject(new FabraError('store_unavailable', 'History does not answer in time.')),
+    Math.max(50, limitMs),
+  )
   try {
     return await Promise.race([asked, late.promise])
   } finally {

@@ -121,7 +121,10 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
 const TOLD: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> = {
   lost: ['Redis may have lost values; until they are back, history is asked', 'Redis holds what it should hold.'],
   refused: ['Redis refuses writes; until it takes them, history is asked', 'Redis takes writes.'],
-  owed: ['Redis lacks values that this process has recorded; until they are there, history is asked', 'Redis has what this process owed to it.'],
+  owed: [
+    'Redis lacks values that this process has recorded; until they are there, history is asked',
+    'Redis has what this process owed to it.',
+  ],
   owed_by_others: [
     'Redis lacks values that another process has recorded; until they are there, history is asked',
     'Redis has what other processes owed to it.',

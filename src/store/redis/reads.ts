@@ -1,7 +1,8 @@
-import type { Lines, Question, RedisConnection, Socket } from './connection.ts'
+import type { RedisConnection } from './connection.ts'
 import type { HashAsk, Told } from './line.ts'
 import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from './marks.ts'
 import type { Places } from './places.ts'
+import type { Lines, Question, Socket } from './socket.ts'
 import { unavailable } from './unavailable.ts'
 
 /** Keys of one caller that go together; the rest follow them. */
@@ -42,7 +43,10 @@ class Lot implements Question<readonly Buffer[]> {
   }
 
   put({ client, line }: Lines, told: Told<readonly Buffer[]>): void {
-    if (!line) return this.putToNodes(client, told)
+    if (!line) {
+      this.putToNodes(client, told)
+      return
+    }
     this.belief = this.options.marks.of(MARK_KEY)
     line.hashes(this.asks, told)
   }
