@@ -11,12 +11,12 @@ import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
-import { projectMetrics } from './project-metrics.ts'
+import { isOk, projectMetrics } from './project-metrics.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
 import { createLeaseKeeper } from './refresh/lease-keeper.ts'
-import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from './refresh/runs.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs, unlistedRun } from './refresh/runs.ts'
 import { createSchedule, cronProblem } from './refresh/schedule.ts'
 import { createScheduler } from './refresh/scheduler.ts'
 import { createSharedKeys, TOLD_WITHIN_MS } from './refresh/shared-keys.ts'
@@ -90,8 +90,7 @@ export interface ProjectTraining {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
 export async function openProject(options: ProjectOptions): Promise<Project> {
-  const { log } = options
-  const { files, clockOffset } = options
+  const { files, clockOffset, log } = options
   const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
   const opening = openStores({
     ...options.stores,
@@ -139,11 +138,12 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   const leases = createLeaseKeeper({ leases: stores.leases, nowMs: () => performance.now(), log })
   const scheduler = createScheduler({
     features: () => version.serving.registry.features.values(),
-    refresh: (feature, keys, before) => refreshed(feature, keys, { reason: 'schedule', before }),
+    refresh: (feature, keys, before, skipped) => refreshed(feature, keys, { reason: 'schedule', before, skipped }),
     activeKeys,
     mayRefresh: (feature) => leases.hold(leaseOf(feature)),
     gather: async (feature) => shared?.gather(feature),
     listedKeys: (entity) => version.listKeys(entity),
+    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(parts.runs, feature, error, clock.now())),
     schedule,
     clock,
     log,
@@ -217,16 +217,13 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   }
 
   function storeStates(): Readonly<Record<string, string>> {
-    const { failing, queued } = recorder.counters()
     const health = stores.health()
-    const setAside = recorder.setAside()
-    if (failing) return { ...health, [stores.historyIn]: `history cannot be written; ${queued} rows are kept and tried again` }
-    if (setAside === null || health[stores.historyIn] !== 'ok') return health
-    return { ...health, [stores.historyIn]: `ok; ${setAside}` }
+    const words = recorder.words()
+    if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
+    return { ...health, [stores.historyIn]: words }
   }
 
   const refilling = createRefilling(parts, () => version.serving.registry, ingest.changed)
-
   async function reload(): Promise<void> {
     const next = await runtime.load()
     files = next.files
@@ -242,8 +239,9 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
     async refresh(feature, keys) {
       refuseRefresh(feature)
-      const due = keys ?? (await version.listKeys(feature.entity)) ?? (await activeKeys.of(feature))
-      return kept.keep(await refreshed(feature, due, { reason: 'request', before: null }))
+      const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)
+      const due = listed?.keys ?? (await activeKeys.of(feature))
+      return kept.keep(await refreshed(feature, due, { reason: 'request', before: null, skipped: listed?.skipped }))
     },
     async history(query) {
       await recorder.flush()

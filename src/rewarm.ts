@@ -15,8 +15,8 @@ const MAX_REWARMED = 1_000_000
 const CLOCKS_DIFFER_BY: Micros = 300_000_000
 /** Whether the store is whole and lacks nothing is looked up so often: what is acknowledged elsewhere must be known here within a second. */
 const LOOK_EVERY_MS = 400
-/** Bringing back what was lost reads much of history. */
-const RESTORE_EVERY_MS = 2_000
+/** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
+const RESTORE_PAUSE_MS = 2_000
 /** A process that owes says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
 
@@ -104,9 +104,12 @@ export function createRefilling(parts: Parts, registry: () => Registry, onPaid: 
       every(LOOK_EVERY_MS, () => online.look())
       every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry()))
       every(LOOK_EVERY_MS, () => payOwn(parts, registry(), onPaid))
-      every(RESTORE_EVERY_MS, async () => {
-        if (!online.doubts.has('lost')) return
-        const names = await restoreLost(parts, registry())
+      let restoreAt = 0
+      every(LOOK_EVERY_MS, async () => {
+        if (!online.doubts.has('lost') || performance.now() < restoreAt) return
+        const names = await restoreLost(parts, registry()).finally(() => {
+          restoreAt = performance.now() + RESTORE_PAUSE_MS
+        })
         if (names && names.length > 0) log.info('values came back from history', { features: names })
       })
     },

@@ -100,6 +100,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
       return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
     hides: recorder.fences.hides,
+    onUnusable: parts.activeKeys.drop,
     onRead(feature, key, at) {
       if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
     },
@@ -109,7 +110,7 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
   return {
     serving: holder.serving,
     listKeys,
-    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.fences.at }),
+    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.fences.at, dropKey: parts.activeKeys.drop }),
     ingest: {
       registry,
       computations,

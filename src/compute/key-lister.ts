@@ -8,8 +8,21 @@ import type { DbResult, RowReader } from './db.ts'
 
 const TIMEOUT_MS = 30_000
 
-/** All keys of an entity that lists them (`keys: "SELECT …"`), each once; undefined when it does not. @throws FabraError */
-export type KeyLister = (entity: string) => Promise<List<EntityKey> | undefined>
+export interface ListedKeys {
+  /** Each once. */
+  readonly keys: List<EntityKey>
+  /** Rows that are no key (empty, too long, of another type): left out, so that the others are refreshed. */
+  readonly skipped: Skipped
+}
+
+export interface Skipped {
+  readonly count: number
+  /** What is wrong with the first of them; null: there is none. */
+  readonly why: string | null
+}
+
+/** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. @throws FabraError */
+export type KeyLister = (entity: string) => Promise<ListedKeys | undefined>
 
 export function createKeyLister(options: { readonly registry: Registry; readonly db: RowReader; readonly clock: Clock }): KeyLister {
   return async (name) => {
@@ -18,19 +31,33 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const encoded = new LongList<string>()
     const seen = new KeyIndex((row) => encoded.at(row))
+    let rows = 0
+    let skipped: Skipped = { count: 0, why: null }
     await options.db.read(entity.keys, { asOf: options.clock.now(), mode: 'present', signal, timeoutMs: TIMEOUT_MS }, (result) => {
       const columns = keyColumns(entity, result)
       for (const row of result.rows) {
-        const key = entityKey(
-          entity,
-          columns.map((column) => row[column]),
-        )
+        rows++
+        const values = columns.map((column) => row[column])
+        const key = keyOrWhy(entity, values)
+        if (typeof key === 'string') {
+          skipped = { count: skipped.count + 1, why: skipped.why ?? `row ${rows}: ${key}` }
+          continue
+        }
         if (seen.of(key.encoded) !== undefined) continue
         seen.add(key.encoded, encoded.length)
         encoded.push(key.encoded)
       }
     })
-    return mapped(encoded, (text) => decodeKey(entity, text))
+    return { keys: mapped(encoded, (text) => decodeKey(entity, text)), skipped }
+  }
+}
+
+function keyOrWhy(entity: Entity, values: readonly unknown[]): EntityKey | string {
+  try {
+    return entityKey(entity, values)
+  } catch (error) {
+    if (error instanceof FabraError) return error.message
+    throw error
   }
 }
 

@@ -27,7 +27,7 @@ import {
 import { type Computed, type ComputeOptions, type ComputeRow, type ComputeRows, type Executor, listOf } from './executor.ts'
 import { computeError, notOneRow, refusedForPast, unknownDefinition } from './sql-answers.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
-import { keyCheck } from './sql-key-types.ts'
+import { keyCheck, unfitKey } from './sql-key-types.ts'
 import { mergedStatements } from './sql-merges.ts'
 import type { RowSql } from './sql-parameters.ts'
 import { createStrategies, JOINED_FROM, type Strategies, type Strategy, TRIAL } from './sql-strategies.ts'
@@ -243,8 +243,18 @@ class Batch {
       } catch (caught) {
         const error = asSqlError(caught)
         if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
-        this.answers.set(i, asError(computeError(this.feature, error)))
+        const unfit = await unfitKey(this.definition, row.key.values, error, (text, type) => this.converts(text, type))
+        this.answers.set(i, asError(unfit ?? computeError(this.feature, error)))
       }
+    }
+  }
+
+  private async converts(text: string, type: string): Promise<boolean> {
+    try {
+      await this.store.query(`SELECT CAST(CAST($1 AS VARCHAR) AS ${type})`, [text], this.runOptions())
+      return true
+    } catch (error) {
+      return !(error instanceof SqlError) || error.kind !== 'runtime'
     }
   }
 

@@ -49,6 +49,51 @@ export function keyCheck(entity: Entity, types: KeyTypes): ((values: readonly st
   }
 }
 
+/**
+ * Keys of other types (an enum, a numeric, an address) only the engine can read, and it says so by failing the statement. A key that it cannot read
+ * alone is at fault; else the query is.
+ * @returns what is wrong with the key; null: nothing.
+ */
+export async function unfitKey(
+  owner: UnfitOwner,
+  values: readonly string[],
+  error: SqlError,
+  convert: Convert,
+): Promise<FabraError | null> {
+  if (error.kind !== 'runtime') return null
+  for (const [i, { name }] of owner.entity.key.entries()) {
+    const [value = '', type = 'VARCHAR'] = [values[i], owner.keyTypes[i]]
+    const isUnfit = type === 'VARCHAR' ? isNamed(error, value) : OWN.has(type) ? false : !(await convert(value, type))
+    if (!isUnfit) continue
+    const shown = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+    return new FabraError(
+      'invalid_key',
+      `${owner.entity.name}.${name}: ${shown} does not convert to the type of the column that it is compared with.`,
+      {
+        hint: 'Ask for an id that the table can have.',
+        cause: error,
+      },
+    )
+  }
+  return null
+}
+
+export interface UnfitOwner {
+  readonly entity: Entity
+  readonly keyTypes: KeyTypes
+}
+
+/** Whether the engine can read the text as the type. */
+export type Convert = (text: string, type: string) => Promise<boolean>
+
+/** Types that are checked before the statement runs. */
+const OWN = new Set(['BIGINT', 'UUID', 'uuid'])
+
+/** DuckDB casts a text to the column's type, and names the text that it cannot. */
+function isNamed({ message }: SqlError, value: string): boolean {
+  return /could not convert|conversion error|invalid input|enum/i.test(message) && message.includes(`'${value}'`)
+}
+
 const STRICTER: Readonly<Record<string, KeyType>> = { uuid: 'uuid', BIGINT: 'int' }
 
 /** Undefined where the server cannot tell, or the text does not bind. */

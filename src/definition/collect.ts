@@ -9,7 +9,7 @@ import {
   type SourceDraft,
 } from './draft.ts'
 import type { Place, Problem } from './model.ts'
-import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
+import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
 import { formatPlace } from './place.ts'
 import { show } from './show.ts'
 
@@ -85,9 +85,11 @@ function named(draft: Draft, object: unknown, exportName: string, file: string):
 function ownProblems(one: Named<Draft>): Problem[] {
   const { place, subject, draft, name } = one
   const problems = draft.complaints.map((complaint) => ({ place, subject, ...complaint }))
+  const add = (message: string, hint: string) => void problems.push({ place, subject, message, hint })
+  if ((draft.kind === 'feature' || draft.kind === 'entity') && name.length > MAX_NAME_LENGTH)
+    add(`its name has ${name.length} characters.`, `A name has at most ${MAX_NAME_LENGTH}.`)
   // Names given by the author were checked where they were given.
   if (draft.kind !== 'feature') return problems
-  const add = (message: string, hint: string) => void problems.push({ place, subject, message, hint })
   if (draft.name === null && name === 'default') {
     add('a default export has no name.', 'Write export const my_feature = feature({ … }), or give it a name: "my_feature".')
   } else if (draft.name === null && !FEATURE_NAME.test(name)) {

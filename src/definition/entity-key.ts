@@ -23,8 +23,13 @@ class SingleKey implements EntityKey {
   }
 }
 
-/** Bytes of UTF-8 one key column may have; a PostgreSQL index row takes 2,700. */
+/** Bytes of UTF-8 one key column may have. */
 export const MAX_KEY_BYTES = 1024
+/**
+ * Bytes that the columns of one key may have together, as they are encoded. PostgreSQL's index of history takes rows of 2,704: the key, the names
+ * of feature and version, and three numbers.
+ */
+export const MAX_ENCODED_BYTES = 2048
 
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n
@@ -37,7 +42,13 @@ export function entityKey(entity: Entity, values: readonly unknown[]): EntityKey
     return new SingleKey(canonicalKeyValue(entity, only, values[0]))
   }
   const texts = entity.key.map((column, i) => canonicalKeyValue(entity, column, values[i]))
-  return { values: texts, encoded: encodeKey(texts) }
+  const encoded = encodeKey(texts)
+  if (encoded.length * 3 > MAX_ENCODED_BYTES && Buffer.byteLength(encoded) > MAX_ENCODED_BYTES) {
+    throw new FabraError('invalid_key', `${entity.name}: the key's columns have ${Buffer.byteLength(encoded)} bytes together.`, {
+      hint: `They hold at most ${MAX_ENCODED_BYTES}, where "%" and ":" count as three.`,
+    })
+  }
+  return { values: texts, encoded }
 }
 
 /**

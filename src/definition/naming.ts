@@ -1,6 +1,9 @@
 /** Names of features, of their columns and inputs. */
 export const FEATURE_NAME = /^[a-z][a-z0-9_]*$/
 
+/** Names stand in indexes beside keys, which take only so much. */
+export const MAX_NAME_LENGTH = 200
+
 /** Columns of tables that Fabra itself must name. Names that begin with `__fabra` are its own. */
 export const COLUMN_NAME = /^(?!__fabra)[A-Za-z_][A-Za-z0-9_]*$/
 

@@ -168,7 +168,8 @@ export const schemas: Json = {
     keys: { type: 'integer', description: 'Keys computed.' },
     changed: { type: 'integer', description: 'Keys whose value is another than before.' },
     failed: { type: 'integer' },
-    error: { ...nullable('string'), description: 'The first failure.' },
+    skipped: { type: 'integer', description: 'Keys left out since no such key can be: empty, too long, or of another type.' },
+    error: { ...nullable('string'), description: 'The first failure; else why keys were left out.' },
   }),
   History: object({
     feature: { type: 'string' },

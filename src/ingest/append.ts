@@ -10,7 +10,7 @@ import { FabraError } from '../errors.ts'
 import type { AppendOutcome, AppendRequest, SourceRows, SourceTable } from '../store/source-rows.ts'
 import { SqlError, type SqlValue, type TableColumn } from '../store/source-store.ts'
 import { isObject, rowError } from './row-error.ts'
-import { type ColumnReader, columnReaders, readRow, visibility } from './row-values.ts'
+import { type ColumnReader, checkKeySizes, columnReaders, readRow, visibility } from './row-values.ts'
 
 /** Rows that may wait for their commit; more are refused as overloaded. */
 const MAX_WAITING_ROWS = 100_000
@@ -152,6 +152,7 @@ export function createAppender(options: AppenderOptions): Appender {
         throw rowError(i, error)
       }
     })
+    checkKeySizes(options.registry().entities.values(), table.columns, values)
     await checkFit(readers, values)
     const texts = source.file === null ? [] : rows.map((row) => keptText(source, row, arrivedAt))
     const content = () => new Bun.CryptoHasher('sha256').update(rows.map((row) => stringifyExact(row)).join('\n')).digest('hex')

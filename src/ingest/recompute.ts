@@ -15,6 +15,7 @@
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/computations.ts'
+import type { KeyLister } from '../compute/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
@@ -54,7 +55,7 @@ interface Kept {
 export interface RecomputeVersion extends Dependencies {
   readonly computations: Computations
   /** All keys of an entity that lists them. */
-  readonly listKeys: (entity: string) => Promise<List<EntityKey> | undefined>
+  readonly listKeys: KeyLister
   /** Learn what functions of other processes were seen to read; undefined: nobody is to be asked. Never rejects. */
   readonly learnSources: () => Promise<void> | undefined
 }
@@ -207,7 +208,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     if (closed || !feature || !isKept(feature)) return false
     let kept: Kept
     try {
-      const inUse = all === null ? [] : ((await version.listKeys(feature.entity)) ?? (await options.keysInUse(feature)))
+      const inUse = all === null ? [] : ((await version.listKeys(feature.entity))?.keys ?? (await options.keysInUse(feature)))
       for (const key of inUse) wanted.set(key.encoded, { key, from: all ?? 0, attempts: 0 })
       kept = await keptOf(version.computations, feature, [...wanted.values()])
     } catch (error) {

@@ -7,7 +7,7 @@ import { parseTime } from '../definition/time.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue, type TableColumn } from '../store/source-store.ts'
 import { MAX_AHEAD } from './push-rows.ts'
-import { isObject } from './row-error.ts'
+import { isObject, rowError } from './row-error.ts'
 
 /** What a text means only the engine can say; it is asked before anything is written. */
 export type Fit = 'exact' | 'engine'
@@ -176,6 +176,27 @@ export function keyOfRow(entity: Entity, positions: readonly number[], row: read
   } catch (error) {
     if (error instanceof FabraError) return undefined
     throw error
+  }
+}
+
+/**
+ * Rows about a key that is too long for any store would be kept and never be asked for. Of what else no key can be, only the column decides.
+ * @throws FabraError invalid_key, naming the row
+ */
+export function checkKeySizes(entities: Iterable<Entity>, columns: readonly TableColumn[], rows: readonly (readonly SqlValue[])[]): void {
+  for (const { key, ...entity } of entities) {
+    const asTexts = { ...entity, key: key.map((column) => ({ ...column, type: 'string' as const })) }
+    const positions = keyPositions(asTexts, columns)
+    if (!positions) continue
+    for (const [r, row] of rows.entries()) {
+      const values = positions.map((i) => row[i] ?? '')
+      if (values.some((value) => value === '' || typeof value === 'object' || typeof value === 'boolean')) continue
+      try {
+        entityKey(asTexts, values.map(String))
+      } catch (error) {
+        throw rowError(r, error)
+      }
+    }
   }
 }
 

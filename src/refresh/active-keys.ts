@@ -100,6 +100,10 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
     },
     drop(feature, key) {
       usesOf(feature).delete(key.encoded)
+      // Read just now, it stands at the end.
+      const told = untold.get(feature)
+      const at = told?.findLastIndex((use) => use.key === key.encoded) ?? -1
+      if (at >= 0) told?.splice(at, 1)
     },
   }
 }

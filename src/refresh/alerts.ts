@@ -9,7 +9,7 @@ import { formatTime } from '../definition/time.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
-import type { Run } from './runs.ts'
+import { hasFailed, type Run } from './runs.ts'
 
 const CHECK_EVERY_MS = 5_000
 /** Keys of one feature that are looked at. */
@@ -63,7 +63,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
   function ran(run: Run): void {
     const now = clock.now()
     const { feature, keys, failed, error } = run
-    if (failed === 0 && error === null) {
+    if (!hasFailed(run)) {
       const alarm = keys > 0 ? failing.get(feature) : undefined
       if (!alarm) return
       failing.delete(feature)

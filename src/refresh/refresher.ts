@@ -1,5 +1,6 @@
 import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/computations.ts'
+import type { Skipped } from '../compute/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
@@ -25,14 +26,35 @@ export interface RefresherOptions {
   readonly log: Logger
   /** When a key was last forgotten; undefined: never. */
   readonly forgottenAt: (entity: string, encodedKey: string) => Micros | undefined
+  /** The key cannot be: it is in use no longer. */
+  readonly dropKey: (feature: Feature, key: EntityKey) => void
+}
+
+const NONE: Skipped = { count: 0, why: null }
+
+interface LeftOut {
+  count: number
+  why: string | null
+}
+
+interface Progress {
+  readonly record: Run
+  readonly leftOut: LeftOut
 }
 
 export interface Refresher {
   /**
    * Compute these keys again, in batches, and tell what came of it. A key that fails keeps the value it had.
-   * @param before Keys whose stored value is at least as new as this are left out; null: none is.
+   * @param options.before Keys whose stored value is at least as new as this are left out; null: none is.
+   * @param options.skipped Keys that were listed and are none.
    */
-  run(feature: Feature, keys: List<EntityKey>, options: { readonly reason: Run['reason']; readonly before: Micros | null }): Promise<Run>
+  run(feature: Feature, keys: List<EntityKey>, options: RunOptions): Promise<Run>
+}
+
+export interface RunOptions {
+  readonly reason: Run['reason']
+  readonly before: Micros | null
+  readonly skipped?: Skipped | undefined
 }
 
 /** Some of the keys. */
@@ -43,18 +65,17 @@ interface Batch {
 }
 
 export function createRefresher(options: RefresherOptions): Refresher {
-  const { computations, online, clock, runs, log, forgottenAt } = options
+  const { computations, online, clock, runs, log, forgottenAt, dropKey } = options
 
-  async function run(
-    feature: Feature,
-    keys: List<EntityKey>,
-    { reason, before }: { readonly reason: Run['reason']; readonly before: Micros | null },
-  ): Promise<Run> {
+  async function run(feature: Feature, keys: List<EntityKey>, { reason, before, skipped = NONE }: RunOptions): Promise<Run> {
     const record = runs.begin(feature.name, reason, clock.now())
+    const leftOut: LeftOut = { ...skipped }
     const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
     try {
       for (let from = 0; from < keys.length; from += size)
-        await runBatch(record, feature, { keys, from, to: Math.min(from + size, keys.length) }, before)
+        await runBatch({ record, leftOut }, feature, { keys, from, to: Math.min(from + size, keys.length) }, before)
+      record.skipped = leftOut.count
+      if (leftOut.count > 0) record.error ??= `${leftOut.count} keys were left out. The first, ${leftOut.why}`
     } catch (error) {
       record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
       log.warn(`refresh of "${feature.name}" failed`, { error })
@@ -64,7 +85,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
     return record
   }
 
-  async function runBatch(record: Run, feature: Feature, { keys, from, to }: Batch, before: Micros | null): Promise<void> {
+  async function runBatch(
+    { record, leftOut }: Progress,
+    feature: Feature,
+    { keys, from, to }: Batch,
+    before: Micros | null,
+  ): Promise<void> {
     /** Their places among all keys. */
     const due = new LongList<number>()
     const old = new LongList<StoredValue['texts'] | undefined>()
@@ -95,7 +121,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
     let place = 0
     await inSteps(old, (before) => {
       const { computed } = flown(place++)
-      if (computed.kind === 'error') {
+      // Asked for by name, it is a failure; else it is not asked for again.
+      if (computed.kind === 'error' && computed.error.code === 'invalid_key' && record.reason !== 'request') {
+        leftOut.count++
+        leftOut.why ??= computed.error.message
+        dropKey(feature, keys.at(due.at(place - 1) as number) as EntityKey)
+      } else if (computed.kind === 'error') {
         record.failed++
         record.error ??= computed.error.message
       } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, before)) record.changed++

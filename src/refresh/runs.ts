@@ -1,4 +1,6 @@
 import type { Micros } from '../clock.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
 import type { AdminStore } from '../store/admin-store.ts'
 
 /** What one refresh of one feature did. */
@@ -14,8 +16,15 @@ export interface Run {
   keys: number
   changed: number
   failed: number
-  /** The first failure's words. */
+  /** Keys left out since no such key can be. */
+  skipped: number
+  /** The first failure's words; else why keys were left out. */
   error: string | null
+}
+
+/** Keys that were left out are told of, and are no failure of the others. */
+export function hasFailed({ failed, skipped, error }: Pick<Run, 'failed' | 'skipped' | 'error'>): boolean {
+  return failed > 0 || (error !== null && skipped === 0)
 }
 
 export interface RunFilter {
@@ -42,7 +51,7 @@ export function createRuns(onEnd: (run: Run) => void = () => undefined): Runs {
   return {
     begin(feature, reason, at) {
       const id = Bun.randomUUIDv7('hex', Math.floor(at / 1000))
-      const run: Run = { id, feature, reason, startedAt: at, finishedAt: null, keys: 0, changed: 0, failed: 0, error: null }
+      const run: Run = { id, feature, reason, startedAt: at, finishedAt: null, keys: 0, changed: 0, failed: 0, skipped: 0, error: null }
       runs.push(run)
       if (runs.length > MAX_RUNS) runs.shift()
       return run
@@ -56,6 +65,14 @@ export function createRuns(onEnd: (run: Run) => void = () => undefined): Runs {
       return wanted.slice(-limit).reverse()
     },
   }
+}
+
+/** A run that did not come about. */
+export function unlistedRun(runs: Runs, { name, entity }: Feature, error: unknown, at: Micros): Run {
+  const run = runs.begin(name, 'schedule', at)
+  run.error = `The keys of ${entity} could not be listed: ${error instanceof FabraError ? error.message : 'the log has the reason.'}`
+  runs.end(run, at)
+  return run
 }
 
 export interface KeptRuns {
@@ -112,7 +129,7 @@ export function createKeptRuns(
       const ids = new Set(here.map(({ id }) => id))
       const kept = (await admin.runs(filter))
         .filter(({ id }) => !ids.has(id))
-        .map((run) => ({ ...run, reason: run.reason as Run['reason'] }))
+        .map((run) => ({ ...run, skipped: 0, reason: run.reason as Run['reason'] }))
       return [...here, ...kept].sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1)).slice(0, filter.limit)
     },
     async keep(run) {

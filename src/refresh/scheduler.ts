@@ -8,6 +8,7 @@
  * a growing pause until the next window.
  */
 import type { Clock, Micros } from '../clock.ts'
+import type { ListedKeys, Skipped } from '../compute/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { List } from '../long-list.ts'
@@ -15,7 +16,7 @@ import type { Logger } from '../observability/logger.ts'
 import { inSteps } from '../pace.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { ActiveKeys } from './active-keys.ts'
-import type { Run } from './runs.ts'
+import { hasFailed, type Run } from './runs.ts'
 import type { Schedule } from './schedule.ts'
 
 const LONGEST_TICK_MS = 5_000
@@ -28,14 +29,16 @@ const MAX_RUNS_AT_ONCE = 2
 export interface SchedulerOptions {
   readonly features: () => Iterable<Feature>
   /** Compute what is due of these keys: those computed before a time. */
-  readonly refresh: (feature: Feature, keys: List<EntityKey>, before: Micros) => Promise<Run>
+  readonly refresh: (feature: Feature, keys: List<EntityKey>, before: Micros, skipped: Skipped) => Promise<Run>
   readonly activeKeys: ActiveKeys
   /** Whether this process refreshes the feature, and not another. Asked at every tick, until it does. */
   readonly mayRefresh: (feature: Feature) => Promise<boolean>
   /** Learn which keys other processes use. */
   readonly gather: (feature: Feature) => Promise<void>
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
-  readonly listedKeys: (entity: string) => Promise<List<EntityKey> | undefined>
+  readonly listedKeys: (entity: string) => Promise<ListedKeys | undefined>
+  /** Keys could not be listed: there is no run, but it is to be seen that there should be one. */
+  readonly onUnlisted: (feature: Feature, error: unknown) => void
   readonly schedule: Schedule
   readonly clock: Clock
   readonly log: Logger
@@ -111,11 +114,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     state.window = window
     try {
       await options.gather(feature)
-      const keys = await keysOf(feature)
-      if (keys.length === 0) return
-      const run = await options.refresh(feature, keys, window)
-      if (run.failed === 0 && run.error === null) state.failures = 0
-      else pause(feature, state)
+      const { keys, skipped } = await keysOf(feature)
+      if (keys.length === 0 && skipped.count === 0) return
+      const run = await options.refresh(feature, keys, window, skipped)
+      if (hasFailed(run)) pause(feature, state)
+      else state.failures = 0
     } catch (error) {
       log.warn(`refresh of "${feature.name}" could not start`, { error })
       pause(feature, state)
@@ -129,17 +132,26 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /** Keys in use, and all that the entity lists; keys gone from the list are let go. */
-  async function keysOf(feature: Feature): Promise<List<EntityKey>> {
+  async function keysOf(feature: Feature): Promise<ListedKeys> {
     const active = await activeKeys.of(feature)
-    const listed = await listedKeys(feature.entity)
-    if (!listed) return active
+    const listed = await list(feature)
+    if (!listed) return { keys: active, skipped: { count: 0, why: null } }
     if (active.length === 0) return listed
     const gone = new Map(Array.from(active, (key) => [key.encoded, key]))
-    await inSteps(listed, (key) => {
+    await inSteps(listed.keys, (key) => {
       gone.delete(key.encoded)
     })
     for (const key of gone.values()) activeKeys.drop(feature, key)
     return listed
+  }
+
+  async function list(feature: Feature): Promise<ListedKeys | undefined> {
+    try {
+      return await listedKeys(feature.entity)
+    } catch (error) {
+      options.onUnlisted(feature, error)
+      throw error
+    }
   }
 
   return {

@@ -41,6 +41,8 @@ export interface EngineOptions {
   readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
   /** Called for every key read, so that refreshes know who is in use. Must be cheap. */
   readonly onRead: (feature: Feature, key: EntityKey, at: Micros) => void
+  /** The key that was read is none to the feature's query: nobody is to compute it again unasked. */
+  readonly onUnusable: (feature: Feature, key: EntityKey) => void
 }
 
 /** What holds for all of one read. */
@@ -54,7 +56,7 @@ interface At {
 const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
 
 export function createEngine(options: EngineOptions): Engine {
-  const { online, computations, clock, lastKnown, hides, onRead } = options
+  const { online, computations, clock, lastKnown, hides, onRead, onUnusable } = options
   const copies = createCopies()
   const readUnsure = createUnsureReader({ online, copies, lastKnown, hides })
 
@@ -193,7 +195,10 @@ export function createEngine(options: EngineOptions): Engine {
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
     const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature), ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await computations.compute(call)
-    if (computed.kind === 'error') return fallBack(planned, key, planned.takesInputs ? undefined : stored, computed.error, at)
+    if (computed.kind === 'error') {
+      if (computed.error.code === 'invalid_key') onUnusable(feature, key)
+      return fallBack(planned, key, planned.takesInputs ? undefined : stored, computed.error, at)
+    }
     if (at.unsure && !planned.takesInputs) {
       const texts = computed.kind === 'value' ? computed.texts : null
       const oldestInputAt = computed.kind === 'value' ? computed.oldestInputAt : null

@@ -75,8 +75,8 @@ export interface Recorder {
   /** Values that the online store lacks since it was down. */
   readonly owed: Pick<OwedWrites, 'pay' | 'writer'>
   counters(): RecorderCounters
-  /** What was set aside, in a sentence; null: nothing. */
-  setAside(): string | null
+  /** What is to be told of history's store to whoever operates it; null: nothing. */
+  words(): string | null
   /** Flushes, with a last attempt, and stops. Does not close the stores. */
   close(): Promise<void>
 }
@@ -276,7 +276,11 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     },
     heed,
     counters: () => ({ ...queue.counters(), suppressed, setAside: setAside.count }),
-    setAside: () => setAside.words,
+    words() {
+      const { failing, queued } = queue.counters()
+      if (failing) return `history cannot be written; ${queued} rows are kept and tried again`
+      return setAside.words && `ok; ${setAside.words}`
+    },
     close: () => queue.close(),
   }
 }

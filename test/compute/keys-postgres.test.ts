@@ -86,14 +86,29 @@ describe('a key compares as the column does, with its index', () => {
     expect(await ask('u', rows.slice(0, 1))).toEqual(['invalid_key'])
   })
 
-  test('a word that a type does not know fails for its own row', async () => {
+  test.each<[column: string, ids: readonly string[], answers: readonly string[]]>([
+    ['colour', ['red', 'green', 'blue'], ['=10000', 'invalid_key', '=10000']],
+    ['num', ['7', 'seven', '7.0', '1e400000'], ['=1', 'invalid_key', '=1', 'invalid_key']],
+    ['at', ['nobody'], ['feature_failed']],
+  ])('an id that the type of %s does not know is told so, for its own row', async (column, ids, answers) => {
     const { ask } = await bench.define({
       key: { id: 'string' },
       sources,
-      features: { f: 'SELECT COUNT(*) FROM events WHERE colour = $id' },
+      features: { f: `SELECT COUNT(*) FROM events WHERE ${column} = $id${column === 'at' ? '::timestamptz' : ''}` },
     })
-    const asked = ['red', 'green', 'blue'].map((id) => [id, AT] as const)
-    expect(await ask('f', asked)).toEqual(['=10000', 'feature_failed', '=10000'])
+    const asked = ids.map((id) => [id, AT] as const)
+    expect(await ask('f', asked)).toEqual([...answers])
+    expect(await Promise.all(asked.map(async (one) => (await ask('f', [one]))[0]))).toEqual([...answers])
+  })
+
+  test('a query that fails by itself is not blamed on the key', async () => {
+    const { ask } = await bench.define({
+      key: { id: 'string' },
+      sources,
+      features: { f: 'SELECT COUNT(*) / 0 FROM events WHERE colour = $id' },
+    })
+    expect(await ask('f', [['red', AT]])).toEqual(['feature_failed'])
+    expect(await ask('f', [['green', AT]])).toEqual(['invalid_key'])
   })
 })
 

@@ -55,7 +55,7 @@ describe('one query, three ways', () => {
   test('a row that fails does not fail its neighbours', async () => {
     const { ask } = await bench.define({ sources, features: { v: 'SELECT CAST($user_id AS INTEGER) AS v' } })
     const rows = Array.from({ length: 50 }, (_, i) => [i === 17 ? 'x' : String(i), noon] as const)
-    expect(await ask('v', rows)).toEqual(rows.map(([key]) => (key === 'x' ? 'feature_failed' : `=${key}`)))
+    expect(await ask('v', rows)).toEqual(rows.map(([key]) => (key === 'x' ? 'invalid_key' : `=${key}`)))
   })
 })
 

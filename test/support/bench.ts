@@ -325,8 +325,10 @@ async function start(
     async listedKeys(name) {
       const entity = registry.entities.get(name)
       const listed = written.listedKeys?.(name)
-      return entity && listed?.map((key) => entityKey(entity, [key]))
+      const keys = entity && listed?.map((key) => entityKey(entity, [key]))
+      return keys && { keys, skipped: { count: 0, why: null } }
     },
+    onUnlisted: () => undefined,
     schedule,
     clock,
     log,

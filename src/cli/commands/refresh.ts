@@ -16,7 +16,7 @@ export function refreshCommand(program: Command, context: CliContext, host: CliP
       try {
         const run = (await client.post(`/v1/features/${encodeURIComponent(feature)}/refresh`, {})) as RunJson
         context.stdout(context.json ? `${JSON.stringify(run)}\n` : runsTable([run]))
-        if (run.failed > 0 || run.error !== null) context.setExitCode(1)
+        if (run.failed > 0 || (run.error !== null && !run.skipped)) context.setExitCode(1)
       } finally {
         await client.close()
       }

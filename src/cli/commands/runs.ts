@@ -12,6 +12,7 @@ export interface RunJson {
   readonly keys: number
   readonly changed: number
   readonly failed: number
+  readonly skipped: number
   readonly error: string | null
 }
 

@@ -82,6 +82,7 @@ function runJson(run: Run): object {
     keys: run.keys,
     changed: run.changed,
     failed: run.failed,
+    skipped: run.skipped,
     error: run.error,
   }
 }

@@ -1,5 +1,5 @@
 /** Keys and times of label rows, checked and brought into the form that computing takes: the same as `entityKey` and `parseTime` do for requests. */
-import { MAX_KEY_BYTES } from '../../definition/entity-key.ts'
+import { MAX_ENCODED_BYTES, MAX_KEY_BYTES } from '../../definition/entity-key.ts'
 import type { Entity, KeyColumn } from '../../definition/model.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { RunOptions, TableColumn } from '../source-store.ts'
@@ -164,6 +164,9 @@ async function refuseFirst(
       if (checked) checks.push({ ...checked, entity, key })
     })
   })
+  needs.entities.forEach((entity, e) => {
+    if (entity.key.length > 1) checks.push({ ...together(keys[e] ?? []), entity, key: undefined })
+  })
   const wrong = checks.map(({ value }) => `${value} IS NULL`)
   const { rows } = await session.read(
     `SELECT __fabra_ord, ${checks.flatMap(({ text }, i) => [wrong[i], text]).join(', ')} FROM labels WHERE ${wrong.join(' OR ')} ORDER BY __fabra_ord LIMIT 1`,
@@ -177,15 +180,29 @@ async function refuseFirst(
   const text = row[2 + i * 2]
   const place = `Row ${Number(row[0])} of the labels (counting from 0)`
   const shown = text === null || text === undefined ? null : JSON.stringify(String(text).slice(0, 60))
-  if (check?.entity && check.key) throw wrongKey(place, check.entity, check.key, shown)
+  if (check?.entity && check.key) throw wrongKey(place, check.entity, check.key, text === null || text === undefined ? null : String(text))
+  if (check?.entity) {
+    throw new FabraError('invalid_key', `${place}: the key columns of ${check.entity.name} have ${text} bytes together.`, {
+      hint: `They hold at most ${MAX_ENCODED_BYTES}, where "%" and ":" count as three. Leave such rows out.`,
+    })
+  }
   throw wrongTime(place, needs, shown, String(text))
 }
 
-function wrongKey(place: string, entity: Entity, key: KeyColumn, shown: string | null): FabraError {
-  const what = shown === null || shown === '""' ? 'is empty' : `is ${shown}, which is no ${key.type}`
+function wrongKey(place: string, entity: Entity, key: KeyColumn, text: string | null): FabraError {
+  const bytes = text === null ? 0 : Buffer.byteLength(text)
+  const isLong = key.type === 'string' && bytes > MAX_KEY_BYTES
+  const shown = JSON.stringify((text ?? '').slice(0, 60))
+  const what = text === null || text === '' ? 'is empty' : isLong ? `has ${bytes} bytes` : `is ${shown}, which is no ${key.type}`
   return new FabraError('invalid_key', `${place}: the key column "${key.name}" of ${entity.name} ${what}.`, {
-    hint: `Give every row a ${key.name}, or leave such rows out.`,
+    hint: isLong ? `A key column holds at most ${MAX_KEY_BYTES} bytes.` : `Give every row a ${key.name}, or leave such rows out.`,
   })
+}
+
+/** NULL where the columns of a key are too long together; as text their bytes. */
+function together(key: readonly Checked[]): Checked {
+  const bytes = `strlen(${encoded(key)})`
+  return { value: `CASE WHEN ${bytes} <= ${MAX_ENCODED_BYTES} THEN ${bytes} END`, text: `CAST(${bytes} AS VARCHAR)` }
 }
 
 function wrongTime(place: string, needs: RowNeeds, shown: string | null, text: string): FabraError {

@@ -14,7 +14,7 @@ const RESTORER = 'fabra:restorer'
 const RESTORER_MS = 10_000
 const RENEW_EVERY_MS = 2_500
 /** A probe that takes longer tells that writes are not taken: that is to be known within a second. */
-const PROBE_MS = 700
+const PROBE_MS = 450
 /** What fields were filled in before there were epochs. */
 const NO_EPOCH = '1'
 
