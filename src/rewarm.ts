@@ -17,6 +17,7 @@ const CLOCKS_DIFFER_BY: Micros = 300_000_000
 const LOOK_EVERY_MS = 400
 /** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
 const RESTORE_PAUSE_MS = 2_000
+const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
 /** A process that owes says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
 
@@ -101,8 +102,16 @@ export function createRefilling(parts: Parts, registry: () => Registry, onPaid: 
   return {
     start() {
       if (!online.isShared || timers.length > 0) return
-      every(LOOK_EVERY_MS, () => online.look())
-      every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry()))
+      // Others may owe what was refused to them: that nobody does counts when it was asked after the last refusal.
+      let refusedAt = Number.NEGATIVE_INFINITY
+      every(LOOK_EVERY_MS, async () => {
+        await online.look().finally(() => {
+          if (!online.doubts.has('refused')) return
+          refusedAt = performance.now()
+          online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+        })
+      })
+      every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry(), () => refusedAt))
       every(LOOK_EVERY_MS, () => payOwn(parts, registry(), onPaid))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
@@ -166,13 +175,12 @@ async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promi
 }
 
 /** What other processes owe is asked of history until they have brought it. One that is gone cannot: it is brought for them. */
-async function lookAtDebts(parts: Parts, registry: Registry): Promise<void> {
+async function lookAtDebts(parts: Parts, registry: Registry, refusedAt: () => number): Promise<void> {
   const { offline, online, recorder, clock } = parts
+  const askedAt = performance.now()
   const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
-  online.doubts.set(
-    'owed_by_others',
-    debts.length === 0 ? null : 'lacks what another process has recorded: history is asked until it is there',
-  )
+  if (debts.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+  else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
   if (debts.some(({ at }) => at < clock.now() - SILENT_FOR)) await payForOthers(parts, registry, clock.now() - SILENT_FOR)
 }
 

@@ -69,7 +69,7 @@ export function createIntegrity(connection: RedisConnection, doubts: Doubts): In
   async function lookAtMarks(): Promise<void> {
     const places = connection.places()
     if (places.length === 0) throw unavailable('There is no connection.')
-    if (!doubts.has('lost') && places.every(({ key }) => connection.marks.of(key) !== undefined)) {
+    if (!doubts.has('lost') && fields.every(isProved) && places.every(({ key }) => connection.marks.of(key) !== undefined)) {
       // The read itself compares.
       await connection.readHashes(
         places.map(({ key }) => key),
@@ -82,12 +82,16 @@ export function createIntegrity(connection: RedisConnection, doubts: Doubts): In
     doubts.set('lost', why ?? null)
   }
 
+  function isProved(field: string): boolean {
+    return proved?.fields.has(field) === true
+  }
+
   /** @returns undefined: all is there, and the marks are believed. */
   async function whatIsWrong(places: readonly Place[]): Promise<string | undefined> {
     const seen = await readMarks(places)
     const first = seen?.[0]
     if (!seen || !first) return INCOMPLETE
-    if (proved?.epoch !== first.epoch || !fields.every((field) => proved?.fields.has(field))) {
+    if (proved?.epoch !== first.epoch || !fields.every(isProved)) {
       epoch = first.epoch
       const isFilled = await filled(fields)
       if (!isFilled.every(Boolean)) return INCOMPLETE
