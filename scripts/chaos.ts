@@ -14,6 +14,8 @@ import { nextTime, startLoad } from './chaos-parts/load.ts'
 
 const KEYS = Number(process.env['KEYS'] ?? 20_000)
 const RATE = Number(process.env['RATE'] ?? 500)
+/** Another executable than the one just built. */
+const BINARY = process.env['BINARY']
 const SECONDS = Number(process.env['SECONDS'] ?? 4)
 const LIMIT_MS = 60_000
 const PRELOAD = 5_000
@@ -34,7 +36,7 @@ try {
     const cwd = join(folder, name)
     mkdirSync(cwd)
     const env = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url }
-    replicas.push(await startFabra({ cwd, file: join(folder, 'features.ts'), env }))
+    replicas.push(await startFabra({ cwd, file: join(folder, 'features.ts'), env, ...(BINARY === undefined ? {} : { binary: BINARY }) }))
   }
   const ledger = new Ledger()
   await preload(ledger)
