@@ -7,8 +7,10 @@ import { stringifyExact } from '../definition/exact-json.ts'
 import type { Registry, Source } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
+import { PATIENCE_MS } from '../store/history-queue.ts'
 import type { AppendOutcome, AppendRequest, SourceRows, SourceTable } from '../store/source-rows.ts'
 import { SqlError, type SqlValue, type TableColumn } from '../store/source-store.ts'
+import { inTime } from './in-time.ts'
 import { isObject, rowError } from './row-error.ts'
 import { type ColumnReader, checkKeySizes, columnReaders, readRow, visibility } from './row-values.ts'
 
@@ -17,6 +19,10 @@ const MAX_WAITING_ROWS = 100_000
 /** Rows of one commit. */
 const MAX_COMMIT_ROWS = 20_000
 const SECOND: Micros = 1_000_000
+/** A commit needs some time: rows with less than this left are told that they come too late. */
+const LEAST_COMMIT_MS = 2_000
+/** The store gives up so long before the sender does: then it is known what became of the rows. */
+const AHEAD_MS = 200
 
 export interface AppendReceipt {
   /** Rows that are new and now durable. */
@@ -57,6 +63,8 @@ export interface AppenderOptions {
 interface Waiting {
   readonly request: AppendRequest
   readonly times: readonly (Micros | null)[]
+  /** By `performance.now()`. */
+  readonly deadlineAt: number
   resolve(outcome: AppendOutcome): void
   reject(error: unknown): void
 }
@@ -119,8 +127,10 @@ export function createAppender(options: AppenderOptions): Appender {
       })
     }
     waitingRows += rows.length
+    const deadlineAt = performance.now() + PATIENCE_MS
     try {
-      const outcome = await committed(await readRequest(source, rows, idempotencyKey))
+      const read = await inTime(readRequest(source, rows, idempotencyKey), deadlineAt)
+      const outcome = await committed({ ...read, deadlineAt })
       if (outcome.kind === 'conflict') {
         throw new FabraError('invalid_input', 'The Idempotency-Key was used before, for other rows.', {
           hint: 'Use a new key for every request, and the same one only to send the same rows again.',
@@ -183,13 +193,25 @@ export function createAppender(options: AppenderOptions): Appender {
     }
   }
 
-  function committed(read: Pick<Waiting, 'request' | 'times'>): Promise<AppendOutcome> {
+  async function committed(read: Pick<Waiting, 'request' | 'times' | 'deadlineAt'>): Promise<AppendOutcome> {
     const { promise, resolve, reject } = Promise.withResolvers<AppendOutcome>()
-    waiting.push({ ...read, resolve, reject })
+    const one = { ...read, resolve, reject }
+    waiting.push(one)
     commits ??= commitAll().finally(() => {
       commits = undefined
     })
-    return promise
+    const timer = setTimeout(() => giveUp(one), read.deadlineAt - performance.now())
+    try {
+      return await promise
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  function giveUp(one: Waiting): void {
+    const at = waiting.indexOf(one)
+    if (at >= 0) waiting.splice(at, 1)
+    one.reject(at >= 0 ? tooLate() : unanswered())
   }
 
   async function commitAll(): Promise<void> {
@@ -199,25 +221,33 @@ export function createAppender(options: AppenderOptions): Appender {
       const batch: Waiting[] = []
       let count = 0
       for (let next = waiting[0]; next && (batch.length === 0 || count + next.request.rows.length <= MAX_COMMIT_ROWS); next = waiting[0]) {
+        waiting.shift()
+        if (next.deadlineAt - performance.now() < LEAST_COMMIT_MS) {
+          next.reject(tooLate())
+          continue
+        }
         batch.push(next)
         count += next.request.rows.length
-        waiting.shift()
       }
-      await commit(batch)
+      if (batch.length > 0) await commit(batch)
     }
   }
 
   async function commit(batch: readonly Waiting[]): Promise<void> {
     try {
-      const outcomes = await reported(() => sourceRows.append(batch.map(({ request }) => request)))
-      for (const [i, { request, times, resolve }] of batch.entries()) {
+      const deadlineAt = batch.reduce((least, one) => Math.min(least, one.deadlineAt), Number.POSITIVE_INFINITY)
+      const timeoutMs = deadlineAt - performance.now() - AHEAD_MS
+      const requests = batch.map(({ request }) => request)
+      const outcomes = await reported(() => sourceRows.append(requests, { timeoutMs }))
+      for (const [i, { request, times, resolve, reject }] of batch.entries()) {
         const outcome = outcomes[i] ?? { kind: 'appended', repeats: [] }
         if (outcome.kind === 'appended') {
           const isNew = (_: unknown, r: number) => outcome.repeats[r] !== true
           const appended = { rows: request.rows.filter(isNew), times: times.filter(isNew) }
           if (appended.rows.length > 0) options.onAppended({ source: request.source, columns: request.columns, ...appended })
         }
-        resolve(outcome)
+        if (outcome.kind === 'failed') reject(asStoreFailure(outcome.error))
+        else resolve(outcome)
       }
     } catch (error) {
       for (const { request, reject } of batch) {
@@ -256,14 +286,30 @@ function idsOf(source: Source, columns: readonly TableColumn[], rows: readonly (
   })
 }
 
+function tooLate(): FabraError {
+  return new FabraError('store_unavailable', 'The rows were not written: the store did not take them in time.', {
+    hint: 'Nothing of them is there. Send them again in a few seconds.',
+  })
+}
+
+function unanswered(): FabraError {
+  return new FabraError('outcome_unknown', 'The store did not answer in time: the rows may be in the table or not.', {
+    hint: 'Send the same rows again where they have an id or an Idempotency-Key: what is there already is dropped. Else look first.',
+  })
+}
+
 async function reported<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof SqlError)) throw error
-    throw new FabraError('store_unavailable', 'The rows could not be written.', {
-      hint: 'Check that the store is up and its disk not full. The log has the reason.',
-      cause: error,
-    })
+    throw asStoreFailure(error)
   }
+}
+
+function asStoreFailure(error: unknown): unknown {
+  if (!(error instanceof SqlError)) return error
+  return new FabraError('store_unavailable', 'The rows could not be written.', {
+    hint: 'Check that the store is up and its disk not full. The log has the reason.',
+    cause: error,
+  })
 }

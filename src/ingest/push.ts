@@ -23,6 +23,7 @@ import { type OfflineStore, RefusedRows } from '../store/offline-store.ts'
 import type { OnlineStore } from '../store/online-store.ts'
 import { isUnavailable } from '../store/owed-writes.ts'
 import { fieldOf, type RecordedLot, type RecordedWrite, type Recorder } from '../store/recorder.ts'
+import { inTime } from './in-time.ts'
 import { createKnownRows, type Known, type KnownRows, type Newest, type Recording } from './known-rows.ts'
 import { asRefusal, notRecorded, outcomeUnknown } from './push-errors.ts'
 import { type PushedRow, readPushedRows } from './push-rows.ts'
@@ -308,20 +309,6 @@ export function createPusher(options: PusherOptions): Pusher {
   }
 
   return { push, idle }
-}
-
-/** @throws FabraError store_unavailable at the deadline. */
-async function inTime<T>(work: Promise<T>, deadlineAt: number): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new FabraError('store_unavailable', 'The stores did not answer in time.')),
-    Math.max(0, deadlineAt - performance.now()),
-  )
-  try {
-    return await Promise.race([work, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function asWrite({ feature, entity, row }: { feature: Feature; entity: Entity; row: PushedRow }, availableAt: Micros): RecordedWrite {

@@ -81,8 +81,9 @@ const LEAST_COMMIT_MS = 2_000
 const AHEAD_MS = 200
 /** Halves of refused batches that are tried between two batches of new rows. */
 const SUSPECTS_A_TURN = 8
-/** Rows that wait to be tried apart. Where so many are suspect, whole batches of added rows are set aside. */
-const MAX_SUSPECT_ROWS = 20_000
+/** After so many rows of one search are set aside, added rows are parted no further than this: in masses they would take for ever one by one. */
+const MAX_FOUND = 1_000
+const COARSE_ROWS = 64
 
 /** Of added rows, or a lot. */
 interface Entry {
@@ -107,6 +108,8 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
   /** Parts of batches that were refused. The last is tried first. */
   const suspects: Entry[][] = []
   let suspectTurns = 0
+  /** Rows set aside since all that was suspect had been tried. */
+  let found = 0
   let flushers: Waiter[] = []
   let queued = 0
   /** Lots and flushes that nobody was told of yet. */
@@ -193,6 +196,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
     const batch = take()
     if (batch.length > 0) await commitBatch(batch)
     if (suspects.length > 0) return
+    found = 0
     for (const flusher of flushers) if (!flusher.isSettled) succeed(flusher)
     flushers = []
   }
@@ -256,8 +260,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
     } else if (entry?.waiter) refuse(entry, refusal)
     else if (entry) {
       const { rows } = entry
-      const suspectRows = suspects.reduce((sum, entries) => sum + entries.reduce((count, one) => count + one.rows.length, 0), 0)
-      if (rows.length === 1 || suspectRows > MAX_SUSPECT_ROWS) setAside(rows, refusal)
+      if (rows.length === 1 || (found > MAX_FOUND && rows.length <= COARSE_ROWS)) setAside(rows, refusal)
       else {
         const middle = Math.ceil(rows.length / 2)
         for (const half of [rows.slice(middle), rows.slice(0, middle)]) suspects.push([{ rows: half, waiter: undefined }])
@@ -289,6 +292,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
 
   const setAside = (rows: readonly HistoryRow[], refusal: RefusedRows) => {
     queued -= rows.length
+    found += rows.length
     onSetAside(rows, refusal)
   }
 

@@ -35,11 +35,13 @@ export interface Arrival {
 /**
  * `repeats[row]`: the source has a row of that id already, from before or from earlier in these requests; it was not written again.
  * `replayed`: the request was seen before and nothing was written. `conflict`: its key was seen with other contents; nothing was written.
+ * `failed`: nothing of it was written, or that is unknown, though others of the requests were; `error` is what `append` would have thrown.
  * `refused`: the table does not take its rows (a constraint of its owner's, say); nothing of it was written, and `why` says which.
  */
 export type AppendOutcome =
   | { readonly kind: 'appended' | 'replayed' | 'conflict'; readonly repeats: readonly boolean[] }
   | { readonly kind: 'refused'; readonly repeats: readonly boolean[]; readonly why: string }
+  | { readonly kind: 'failed'; readonly repeats: readonly boolean[]; readonly error: unknown }
 
 /** Rows that are appended to sources by request. They stay when the source's file is loaded again. */
 export interface SourceRows {
@@ -47,8 +49,12 @@ export interface SourceRows {
   table(source: Source): Promise<SourceTable | undefined>
   /** Whether texts convert to a type that JSON has no value for. @returns the index of the first that does not. */
   firstUnfit(type: string, texts: readonly (string | null)[]): Promise<number | undefined>
-  /** In the order given, all that are not refused or none; durable when it resolves. @throws SqlError */
-  append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>
+  /**
+   * In the order given, all that are not refused or none; durable when it resolves.
+   * @param options.timeoutMs Default: as long as a large batch may take.
+   * @throws SqlError nothing was written. FabraError outcome_unknown: it may be.
+   */
+  append(requests: readonly AppendRequest[], options?: { readonly timeoutMs?: number }): Promise<readonly AppendOutcome[]>
   /** What was appended since it was last settled, also before this process. */
   arrivals(): Promise<readonly Arrival[]>
   /** Values are up with everything that was visible before this. */

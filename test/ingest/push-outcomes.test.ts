@@ -13,7 +13,8 @@ const FEATURES = `
 import { entity, feature, source } from "fabra";
 export const User = entity("User", { key: "user_id" });
 export const score = feature({ entity: User, type: "int" });
-export const other = feature({ entity: User, type: "int" });
+export const buys = source("buys", { timestamp: "at", id: "id", columns: { id: "VARCHAR", user_id: "VARCHAR", at: "TIMESTAMPTZ" } });
+export const clicks = source("clicks", { timestamp: "at", columns: { user_id: "VARCHAR", at: "TIMESTAMPTZ" } });
 `
 /** Five seconds, and what a busy machine takes besides. */
 const DEADLINE_MS = 8_000
@@ -58,6 +59,15 @@ async function push(user: string, value: number | null, options: { at?: string |
 const read = async (user: string) => JSON.parse((await app.get(`/v1/features/score?entity_id=${user}`)).text)
 const rowsOf = async (user: string) =>
   (await sql`SELECT value, seq FROM fabra.feature_history WHERE entity_key = ${user} ORDER BY seq`.values()).map((row: unknown[]) => row[0])
+async function append(source: 'buys' | 'clicks', user_id: string) {
+  const began = performance.now()
+  const row = { user_id, at: AT, ...(source === 'buys' ? { id: user_id } : {}) }
+  const { status, text } = await app.post(`/v1/sources/${source}/rows`, { rows: [row] })
+  const json = JSON.parse(text)
+  return { status, code: json.error?.code, json, tookMs: performance.now() - began }
+}
+const eventsOf = async (source: string, user: string) =>
+  Number((await sql.unsafe(`SELECT COUNT(*) FROM ${source} WHERE user_id = '${user}'`).values())[0]?.[0])
 const works = () =>
   until('pushes are taken', 15_000, async () => ((await push('probe', 1, { at: undefined })).status === 200 ? true : undefined))
 
@@ -122,6 +132,22 @@ describe('a push that is refused is neither served nor in history, then and late
   })
 })
 
+test('a key whose forgetting is not answered is forgotten, or is when it is sent again', async () => {
+  await push('u1', 1)
+  proxy.set('hold after commits')
+  const forget = () => app.app.fetch(new Request('http://127.0.0.1:8000/v1/entities/User/u1', { method: 'DELETE' }))
+  const began = performance.now()
+  const unknown = await forget()
+  expect([unknown.status, ((await unknown.json()) as { error: { code: string } }).error.code]).toEqual([504, 'outcome_unknown'])
+  expect(performance.now() - began).toBeLessThan(DEADLINE_MS)
+  proxy.set('pass')
+  await works()
+  expect((await forget()).status).toBe(200)
+  expect(await read('u1')).toMatchObject({ status: 'missing' })
+  await app.restart()
+  expect(await read('u1')).toMatchObject({ status: 'missing' })
+})
+
 describe('the answer of a commit', () => {
   test('that is lost is asked for again: the push is accepted, once', async () => {
     proxy.set('lose answers of commits')
@@ -172,4 +198,39 @@ test('a push that repeats one under way is answered as that one is', async () =>
   proxy.set('pass')
   await works()
   expect(await rowsOf('u2')).toEqual([])
+})
+
+describe.each(['buys', 'clicks'] as const)('events of %s', (source) => {
+  test.each<ProxyMode>(['refuse', 'hold'])('that are refused are not in the table, then and later (%s)', async (mode) => {
+    expect((await append(source, 'u0')).status).toBe(200)
+    proxy.set(mode)
+    const refused = await append(source, 'u1')
+    expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' })
+    expect(refused.tookMs).toBeLessThan(DEADLINE_MS)
+    proxy.set('pass')
+    await until('events are taken', 15_000, async () => ((await append(source, 'u0')).status === 200 ? true : undefined))
+    expect(await eventsOf(source, 'u1')).toBe(0)
+  })
+
+  test('whose answer is lost are asked for: accepted, once', async () => {
+    expect((await append(source, 'u0')).status).toBe(200)
+    proxy.set('lose answers of commits')
+    const appended = append(source, 'u1')
+    await until('a COMMIT', 10_000, async () => ((await eventsOf(source, 'u1')) > 0 ? true : undefined))
+    proxy.set('pass')
+    expect(await appended).toMatchObject({ status: 200, json: { accepted: 1, duplicates: 0 } })
+    expect(await eventsOf(source, 'u1')).toBe(1)
+  })
+
+  test('whose answer does not come are an unknown outcome', async () => {
+    expect((await append(source, 'u0')).status).toBe(200)
+    proxy.set('hold after commits')
+    const unknown = await append(source, 'u1')
+    expect(unknown).toMatchObject({ status: 504, code: 'outcome_unknown' })
+    expect(unknown.tookMs).toBeLessThan(DEADLINE_MS)
+    proxy.set('pass')
+    await until('events are taken', 15_000, async () => ((await append(source, 'u0')).status === 200 ? true : undefined))
+    if (source === 'buys') expect(await append(source, 'u1')).toMatchObject({ status: 200, json: { accepted: 0, duplicates: 1 } })
+    expect(await eventsOf(source, 'u1')).toBe(1)
+  })
 })

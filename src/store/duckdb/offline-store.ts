@@ -20,6 +20,7 @@ import {
   READ_HISTORY,
   ROWS_AT,
 } from './sql.ts'
+import { isValueError } from './sql-errors.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
@@ -144,9 +145,8 @@ function forgottenId(feature: string, entityKey: string): string {
  * it is opened again.
  */
 function asAppendError(error: unknown): unknown {
-  if (!(error instanceof SqlError)) return asStoreError(error)
-  if (error.kind === 'runtime') return new RefusedRows('DuckDB has no such value', null, error)
-  return asStoreError(error)
+  const isRefused = error instanceof SqlError && error.kind === 'runtime' && isValueError(error.cause)
+  return isRefused ? new RefusedRows('DuckDB has no such value', null, error) : asStoreError(error)
 }
 
 function toHistoryRow(row: readonly SqlValue[]): HistoryRow {

@@ -53,8 +53,8 @@ export function createDuckdbSourceRows(database: Database): SourceRows {
         const first = rows[0]?.[0]
         return first === null || first === undefined ? undefined : Number(first)
       }),
-    append: (requests) =>
-      database.loader.use(ownDeadline(), (session) =>
+    append: (requests, { timeoutMs } = {}) =>
+      database.loader.use(ownDeadline(timeoutMs), (session) =>
         inTransaction(session, async () => {
           const outcomes: AppendOutcome[] = []
           const written: AppendRequest[] = []

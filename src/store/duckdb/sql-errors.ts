@@ -26,6 +26,8 @@ const KINDS: Readonly<Record<string, SqlError['kind']>> = {
   fatal: 'unavailable',
   io: 'unavailable',
   connection: 'unavailable',
+  // A commit that failed: the disk is full, say.
+  transactioncontext: 'unavailable',
   http: 'unavailable',
 }
 
@@ -41,6 +43,11 @@ export function toSqlError(error: unknown, text: string): SqlError {
     position === null ? null : (kind === 'syntax' ? offsetOfCodePoint : offsetOfByte)(text, position),
     error,
   )
+}
+
+/** Whether the engine says that it has no such value: today, tomorrow, and whatever the disk does. */
+export function isValueError(error: unknown): boolean {
+  return /^(?:conversion|out of range|constraint|numeric)/i.test(engineError(error).type)
 }
 
 /** The engine's own sentence, without the wrapping. */

@@ -35,6 +35,8 @@ export interface PostgresOfflineStoreOptions {
 
 const READ_MS = 10_000
 const WRITE_MS = 15_000
+/** Somebody waits. */
+const FORGET_MS = 5_000
 /** All newest rows at a start: many. */
 const LATEST_MS = 300_000
 const BATCH_ROWS = 5_000
@@ -118,7 +120,7 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     forget: (features, { entity, entityKey, at }) =>
       storeErrors(() =>
         repeated(() =>
-          postgres.transaction({ timeoutMs: WRITE_MS }, async (statements) => {
+          postgres.transaction({ timeoutMs: FORGET_MS }, async (statements) => {
             await statements.run(HOLD_FENCES)
             await statements.run(RAISE_FENCE, [entity, entityKey, at])
             if (features.length === 0) return 0

@@ -37,6 +37,10 @@ const WRITE_MS = 15_000
 const STATEMENT_ROWS = 5_000
 const FORGET_KEYS_EVERY = 1_000
 const ATTEMPTS = 3
+const ASK_AGAIN_MS = 100
+const TRANSACTION_ID = 'SELECT txid_current()'
+/** `in progress` while the connection that is lost to us lives on at the server. */
+const TRANSACTION_STATUS = 'SELECT txid_status($1::bigint)'
 
 /** Of sources in a database of their own: what has to be remembered of rows could not be written together with them. */
 export function createDistantSourceRows(): SourceRows {
@@ -56,16 +60,35 @@ export function createPostgresSourceRows({ postgres, writer }: PostgresSourceRow
   /** As requests were read by them; found anew where they turn out to have changed. */
   const tables = new WeakMap<Source, AppendTable>()
 
-  const append = async (requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> => {
+  const append = async (requests: readonly AppendRequest[], leftMs: () => number): Promise<readonly AppendOutcome[]> => {
+    let done: { readonly outcomes: readonly AppendOutcome[]; readonly id: string } | undefined
     try {
-      return await postgres.transaction({ timeoutMs: WRITE_MS }, (statements) => appendAll(statements, requests))
+      return await postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
+        const asked = statements.run(TRANSACTION_ID)
+        asked.catch(() => undefined)
+        const outcomes = await appendAll(statements, requests)
+        done = { outcomes, id: String((await asked).rows[0]?.[0]) }
+        return outcomes
+      })
     } catch (error) {
+      if (done && error instanceof PostgresSqlError && error.inCommit) {
+        if (await wasCommitted(postgres, done.id, { error, leftMs })) return done.outcomes
+        throw new PostgresSqlError('unavailable', error.state, error.message, null, error)
+      }
       if (!isRefusal(error)) throw error
       // One of them is at fault, not its neighbours.
       if (requests.length === 1) return [{ kind: 'refused', repeats: [], why: `${error.message}.` }]
-      const outcomes: AppendOutcome[] = []
-      for (const request of requests) outcomes.push(...(await append([request])))
-      return outcomes
+      const middle = Math.ceil(requests.length / 2)
+      const first = await half(requests.slice(0, middle), leftMs)
+      return [...first, ...(await half(requests.slice(middle), leftMs))]
+    }
+  }
+  /** The other half may be written whatever becomes of this one. */
+  const half = async (requests: readonly AppendRequest[], leftMs: () => number): Promise<readonly AppendOutcome[]> => {
+    try {
+      return await again(() => append(requests, leftMs))
+    } catch (error) {
+      return requests.map(() => ({ kind: 'failed', repeats: [], error }))
     }
   }
 
@@ -93,7 +116,10 @@ export function createPostgresSourceRows({ postgres, writer }: PostgresSourceRow
       return table && { kind: table.kind, columns: table.columns.map(({ name, type }) => ({ name, type })) }
     },
     firstUnfit: (type, texts) => firstUnfit(postgres, type, texts),
-    append: (requests) => again(() => append(requests)),
+    append(requests, { timeoutMs = WRITE_MS } = {}) {
+      const endsAt = performance.now() + timeoutMs
+      return again(() => append(requests, () => Math.max(1, endsAt - performance.now())))
+    },
     async arrivals() {
       const { rows } = await postgres.run(LIST_ARRIVALS, [], { timeoutMs: READ_MS, readOnly: true })
       inherited = rows.map(([id]) => String(id))
@@ -107,7 +133,32 @@ export function createPostgresSourceRows({ postgres, writer }: PostgresSourceRow
 
 /** The table does not take these rows: a constraint, or a text that its encoding lacks. */
 function isRefusal(error: unknown): error is PostgresSqlError {
-  return error instanceof PostgresSqlError && error.state !== null && /^2[23]/.test(error.state)
+  return error instanceof PostgresSqlError && error.state !== null && /^(?:2[23]|44|54|P0)/.test(error.state)
+}
+
+/**
+ * What became of a transaction whose COMMIT was not answered: the server knows, once it can be asked.
+ * @throws FabraError outcome_unknown where it cannot in time.
+ */
+async function wasCommitted(
+  postgres: Postgres,
+  id: string,
+  { error, leftMs }: { readonly error: unknown; readonly leftMs: () => number },
+): Promise<boolean> {
+  while (leftMs() > 1) {
+    try {
+      const { rows } = await postgres.run(TRANSACTION_STATUS, [id], { timeoutMs: leftMs(), readOnly: true })
+      const status = rows[0]?.[0]
+      if (status === 'committed' || status === 'aborted') return status === 'committed'
+    } catch (failure) {
+      if (!(failure instanceof SqlError)) throw failure
+    }
+    await new Promise((resolve) => setTimeout(resolve, Math.min(ASK_AGAIN_MS, leftMs())))
+  }
+  throw new FabraError('outcome_unknown', 'PostgreSQL did not answer in the middle of a commit: the rows may be in the table or not.', {
+    hint: 'Send the same rows again where they have an id or an Idempotency-Key: what is there already is dropped. Else look first.',
+    cause: error,
+  })
 }
 
 /** Two transactions in each other's way: one was taken back whole. */
