@@ -258,6 +258,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     },
     warm: () => warm,
     start(refreshes) {
+      refilling.start()
       warm = false
       const done = () => {
         warm = true
@@ -271,7 +272,6 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
           done()
           if (closing) return
           if (refreshes) scheduler.start()
-          refilling.start()
           shared?.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
