@@ -17,7 +17,7 @@ const RATE = Number(process.env['RATE'] ?? 500)
 /** Another executable than the one just built. */
 const BINARY = process.env['BINARY']
 const SECONDS = Number(process.env['SECONDS'] ?? 4)
-const LIMIT_MS = 60_000
+const LIMIT_MS = 300_000
 const PRELOAD = 5_000
 
 const FEATURES = `
