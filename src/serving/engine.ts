@@ -159,6 +159,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (stored && judgement === 'fresh') return serveStored(planned, stored, 'fresh', 'online')
     if (feature.computation.kind === 'pushed') {
       if (stored && judgement === 'stale') return serveStored(planned, stored, 'stale', 'online')
+      if (at.unsure?.isLate(planned, key)) return unavailable('History does not answer in time.')
       return at.unsure?.isBlind(planned, key) ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)
     }
     if (stored && judgement === 'stale') {
@@ -239,7 +240,11 @@ function isFresh({ realtime, rule }: PlannedFeature, { texts, eventAt }: StoredV
 
 function unknownOrMissing(planned: PlannedFeature, key: EntityKey, { unsure }: At): Found {
   if (!unsure?.isBlind(planned, key)) return serveDefault(planned)
-  const error = new FabraError('store_unavailable', 'The online store cannot be reached.', { hint: 'Try again in a few seconds.' })
+  return unavailable('The online store cannot be reached.')
+}
+
+function unavailable(message: string): Found {
+  const error = new FabraError('store_unavailable', message, { hint: 'Try again in a few seconds.' })
   return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
 }
 

@@ -10,7 +10,7 @@ const MAX_QUESTIONS = 6
 /** Keys that may wait, of all features. */
 const MAX_WAITING = 100_000
 /** Longest wait of a key, its turn included. */
-const LONGEST_WAIT_MS = 1_000
+const LONGEST_WAIT_MS = 2_000
 /** After a question that failed nobody else waits for one. */
 const PAUSE_MS = 500
 
@@ -26,7 +26,7 @@ interface Lot {
 /**
  * Finds the newest recorded row of a key. While a feature's question is under way the next one gathers: where an outage makes every read ask history,
  * it is asked a few large questions at a time, and no key twice at once.
- * @returns rejects when history does not answer within a second, or has just failed.
+ * @returns rejects with `overloaded` when history does not answer in time, or has just not done so; with its own error when it fails.
  */
 export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: () => number = () => performance.now()): LastKnown {
   const waiting = new Map<string, Lot>()
@@ -36,6 +36,7 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
   let questions = 0
   let isDue = false
   let restsUntil = 0
+  let restsFor: unknown
 
   function askAll(): void {
     isDue = false
@@ -61,6 +62,7 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
       }
     } catch (error) {
       restsUntil = nowMs() + PAUSE_MS
+      restsFor = error
       for (const { reject } of keys.values()) reject(error)
     }
     underWay.delete(field)
@@ -72,8 +74,8 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
     const field = `${feature.name}@${feature.fingerprint}`
     const asked = underWay.get(field)?.get(key.encoded) ?? waiting.get(field)?.keys.get(key.encoded)
     if (asked) return asked.promise
-    if (nowMs() < restsUntil) return refused('History has just failed to answer.')
-    if (waitingKeys >= MAX_WAITING) return refused('Too many keys wait for history.')
+    if (nowMs() < restsUntil) return Promise.reject(restsFor)
+    if (waitingKeys >= MAX_WAITING) return Promise.reject(tooSlow())
     const lot = waiting.get(field) ?? { feature, keys: new Map(), since: nowMs() }
     waiting.set(field, lot)
     waitingKeys++
@@ -89,18 +91,16 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
   }
 }
 
-function refused(why: string): Promise<never> {
-  return Promise.reject(new FabraError('store_unavailable', why, { hint: 'Try again in a few seconds.' }))
+/** History is there, and others may be writing to it: what it was not asked in time is not to be guessed. */
+function tooSlow(): FabraError {
+  return new FabraError('overloaded', 'History does not answer in time.', { hint: 'Try again in a few seconds.' })
 }
 
 /** @param limitMs At least a moment: a question that is asked is not given up before it can be answered. */
 async function inTime<T>(asked: Promise<T>, limitMs: number): Promise<T> {
   asked.catch(() => undefined)
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new FabraError('store_unavailable', 'History does not answer in time.')),
-    Math.max(50, limitMs),
-  )
+  const timer = setTimeout(() => late.reject(tooSlow()), Math.max(50, limitMs))
   try {
     return await Promise.race([asked, late.promise])
   } finally {

@@ -6,6 +6,7 @@
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
 import { DoubtedRows } from '../store/doubts.ts'
 import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/online-store.ts'
 import type { Copies } from './copies.ts'
@@ -17,6 +18,8 @@ export interface Unsure {
   readonly copies: ReadonlySet<StoredValue>
   /** Whether there may be a value that nobody could be asked for. */
   isBlind(planned: PlannedFeature, key: EntityKey): boolean
+  /** Whether history did not answer in time: anything that is served might contradict what it has. */
+  isLate(planned: PlannedFeature, key: EntityKey): boolean
 }
 
 export interface UnsureReads {
@@ -42,6 +45,7 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
   return async (plan, rows, groups) => {
     const foreign = new Set<StoredValue>()
     const blind = new Set<string>()
+    const late = new Set<string>()
 
     async function readRow(group: PlanGroup, key: EntityKey, failure: unknown, r: number): Promise<(StoredValue | undefined)[]> {
       const { entity, fields, features } = group
@@ -52,11 +56,17 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
         const stored = visible(said?.[f])
         const own = visible(copies.find(key.encoded, fields[f] as string))
         // What is computed for each request anyway needs something only should that fail.
-        const asked = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
+        const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
+        const isPushed = planned.feature.computation.kind === 'pushed'
+        if (answered === 'late' && isPushed) {
+          late.add(idOf(planned, key))
+          return undefined
+        }
+        const asked = answered === 'late' ? undefined : answered
         // Of equals the store's own: it is served as ever.
         let newest = newer(newer(own, asked?.value), stored)
         // Every push is in history; what is computed gets there a moment later, or not at all.
-        if (!asked || planned.feature.computation.kind !== 'pushed') {
+        if (!asked || !isPushed) {
           last ??= online.lastRead(entity.name, key.encoded, fields)
           newest = newer(visible(last[f]), newest)
         }
@@ -74,16 +84,21 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
         return Promise.all(rows.map((row, r) => readRow(plan.groups[g] as PlanGroup, row.keys[g] as EntityKey, group.reason, r)))
       }),
     )
-    return { stored, unsure: { copies: foreign, isBlind: (planned, key) => blind.has(idOf(planned, key)) } }
+    const unsure: Unsure = {
+      copies: foreign,
+      isBlind: (planned, key) => blind.has(idOf(planned, key)),
+      isLate: (planned, key) => late.has(idOf(planned, key)),
+    }
+    return { stored, unsure }
   }
 }
 
-/** Undefined: history could not be asked. */
-async function answer(known: Promise<StoredValue | undefined>): Promise<{ readonly value: StoredValue | undefined } | undefined> {
+/** Undefined: history is away; `late`: it is there, and may have taken what is newer than all we know. */
+async function answer(known: Promise<StoredValue | undefined>): Promise<{ readonly value: StoredValue | undefined } | 'late' | undefined> {
   try {
     return { value: await known }
-  } catch {
-    return undefined
+  } catch (error) {
+    return error instanceof FabraError && error.code === 'overloaded' ? 'late' : undefined
   }
 }
 
