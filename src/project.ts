@@ -7,13 +7,14 @@ import type { EntityKey } from './definition/entity-key.ts'
 import type { Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
+import { isOk } from './http/readiness.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
 import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
 import { sourceFiles, sourceFolders } from './project-files.ts'
-import { isOk, projectMetrics } from './project-metrics.ts'
+import { projectMetrics } from './project-metrics.ts'
 import { loadSources } from './project-sources.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
@@ -241,7 +242,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     runs: (filter) => kept.list(filter),
     serving: () => version.serving,
     stores: storeStates,
-    metrics: () => projectMetrics(recorder.counters(), storeStates()),
+    metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)
@@ -263,6 +264,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     },
     warm: () => warm,
     start(refreshes) {
+      refilling.start()
       warm = false
       const done = () => {
         warm = true
@@ -276,7 +278,6 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
           done()
           if (closing) return
           if (refreshes) scheduler.start()
-          refilling.start()
           shared?.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))

@@ -174,13 +174,17 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
   const { createRedisSeenSourceStore } = await import('./store/redis/seen-source-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
+  const online = createRedisOnlineStore(redis, onProblem)
   return {
-    online: createRedisOnlineStore(redis),
+    online,
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
     seenSources: createRedisSeenSourceStore(redis),
-    health: () => ({ redis: redis.status() }),
+    health() {
+      const doubts = online.doubts.why()
+      return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }
+    },
   }
 }
 
