@@ -124,7 +124,13 @@ function judgeSourceRole(isSource: boolean, facts: PostgresFacts, judge: Judge):
   const subject = isSource ? 'source database' : 'PostgreSQL'
   const fix = 'fabra migrate --source-role fabra_reader makes a role that may only SELECT, and prints the FABRA_SOURCE_URL to set.'
   if (facts.isSuperuser) judge(subject, 'warning', `SQL of features runs as the superuser "${facts.role}" (in read-only transactions)`, fix)
-  else if (isSource && facts.readsFabra) judge(subject, 'warning', `"${facts.role}" may read the schema "fabra", where API keys are`, `REVOKE ALL ON SCHEMA fabra FROM ${facts.role}`)
+  else if (isSource && facts.readsFabra)
+    judge(
+      subject,
+      'warning',
+      `"${facts.role}" may read the schema "fabra", where API keys are`,
+      `REVOKE ALL ON SCHEMA fabra FROM ${facts.role}`,
+    )
   else if (facts.writableTables > 0)
     judge(
       subject,

@@ -128,7 +128,7 @@ function numberFor(written: string, index: number): string {
 }
 
 /** Functions of DuckDB that are called without parentheses, where there is no column of the name. */
-const SESSION_WORD = /^(?:current_(?:catalog|database|role|schema|user)|session_user|user)$/i
+const SESSION_WORD = /^(?:current_(?:catalog|database|role|schema|user)|session_user)$/i
 
 /** Users' functions behind an operator, or read as a column of a row (`t.f` is `f(t)`). */
 function hiddenCalls({ tree }: ParsedSql, functions: FunctionCatalogue, world: SqlWorld): SqlFault[] {

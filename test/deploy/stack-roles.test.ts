@@ -23,7 +23,8 @@ test('Fabra is an ordinary role that owns its database', async () => {
     env: { ...process.env, PGHOST: hostname, PGPORT: port, FABRA_PASSWORD: "it's \\ $1" },
   })
   expect([run.exitCode, run.stderr.toString()]).toEqual([0, ''])
-  const [role] = await admin`SELECT rolsuper, rolcreaterole, rolcanlogin, rolpassword IS NOT NULL AS has_password FROM pg_authid WHERE rolname = 'stack'`
+  const [role] =
+    await admin`SELECT rolsuper, rolcreaterole, rolcanlogin, rolpassword IS NOT NULL AS has_password FROM pg_authid WHERE rolname = 'stack'`
   expect(role).toEqual({ rolsuper: false, rolcreaterole: false, rolcanlogin: true, has_password: true })
   const [database] = await admin`SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = 'stack'`
   expect(database).toEqual({ owner: 'stack' })

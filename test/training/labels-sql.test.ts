@@ -18,8 +18,26 @@ const SECRET = 'canary7f3a'
 const SELECT = 'SELECT user_id, ts AS event_timestamp, n'
 const refused: readonly string[] = [
   // Tables that no source declares.
-  ...[SECRET, `public.${SECRET}`, `main.${SECRET}`, 'fabra.api_keys', '"fabra"."api_keys"', 'FABRA.runs', 'fabra.feature_history', 'nowhere'],
-  ...['pg_catalog.pg_class', 'pg_class', 'pg_authid', 'pg_shadow', 'pg_stat_activity', 'pg_settings', 'information_schema.tables', 'sqlite_master'],
+  ...[
+    SECRET,
+    `public.${SECRET}`,
+    `main.${SECRET}`,
+    'fabra.api_keys',
+    '"fabra"."api_keys"',
+    'FABRA.runs',
+    'fabra.feature_history',
+    'nowhere',
+  ],
+  ...[
+    'pg_catalog.pg_class',
+    'pg_class',
+    'pg_authid',
+    'pg_shadow',
+    'pg_stat_activity',
+    'pg_settings',
+    'information_schema.tables',
+    'sqlite_master',
+  ],
 ].map((table) => `SELECT * FROM ${table}`)
 const more: readonly string[] = [
   `${SELECT} FROM ev WHERE EXISTS (SELECT 1 FROM fabra.api_keys)`,
@@ -31,23 +49,94 @@ const more: readonly string[] = [
   `${SELECT} /* \u3000 */ FROM ev, ${SECRET}`,
   // Functions that read, write, wait or tell of the server.
   ...[
-    ...["pg_terminate_backend(1)", "pg_cancel_backend(1)", "pg_read_file('/etc/passwd')", "pg_read_binary_file('/etc/passwd')", "pg_ls_dir('/')"],
-    ...["pg_stat_file('/etc/passwd')", "lo_from_bytea(0, 'x')", "lo_import('/etc/passwd')", "lo_export(1, '/tmp/x')", 'lo_create(0)', 'lo_get(1)', 'lo_unlink(1)'],
-    ...["dblink('host=x', 'SELECT 1')", "set_config('role', 'postgres', false)", "current_setting('data_directory')", 'pg_sleep(1)', 'pg_reload_conf()'],
-    ...["query_to_xml('SELECT 1', true, true, '')", "table_to_xml('fabra.api_keys', true, true, '')", "pg_advisory_lock(1)", 'random()', 'gen_random_uuid()'],
-    ...["nextval('x')", 'txid_current()', 'version_of_nothing()', "has_table_privilege('fabra.api_keys', 'SELECT')", "to_regclass('fabra.api_keys')"],
-    ...["pg_get_viewdef('x')", 'inet_server_addr()', 'current_schemas(true)', "getenv('HOME')", "json_serialize_plan('SELECT 1')", 'current_user_of()'],
-    ...["CAST('fabra.api_keys' AS regclass)", "'postgres'::regrole", 'CAST(NULL AS fabra.api_keys)', 'CURRENT_USER', 'SESSION_USER', 'CURRENT_CATALOG'],
+    ...[
+      'pg_terminate_backend(1)',
+      'pg_cancel_backend(1)',
+      "pg_read_file('/etc/passwd')",
+      "pg_read_binary_file('/etc/passwd')",
+      "pg_ls_dir('/')",
+    ],
+    ...[
+      "pg_stat_file('/etc/passwd')",
+      "lo_from_bytea(0, 'x')",
+      "lo_import('/etc/passwd')",
+      "lo_export(1, '/tmp/x')",
+      'lo_create(0)',
+      'lo_get(1)',
+      'lo_unlink(1)',
+    ],
+    ...[
+      "dblink('host=x', 'SELECT 1')",
+      "set_config('role', 'postgres', false)",
+      "current_setting('data_directory')",
+      'pg_sleep(1)',
+      'pg_reload_conf()',
+    ],
+    ...[
+      "query_to_xml('SELECT 1', true, true, '')",
+      "table_to_xml('fabra.api_keys', true, true, '')",
+      'pg_advisory_lock(1)',
+      'random()',
+      'gen_random_uuid()',
+    ],
+    ...[
+      "nextval('x')",
+      'txid_current()',
+      'version_of_nothing()',
+      "has_table_privilege('fabra.api_keys', 'SELECT')",
+      "to_regclass('fabra.api_keys')",
+    ],
+    ...[
+      "pg_get_viewdef('x')",
+      'inet_server_addr()',
+      'current_schemas(true)',
+      "getenv('HOME')",
+      "json_serialize_plan('SELECT 1')",
+      'current_user_of()',
+    ],
+    ...[
+      "CAST('fabra.api_keys' AS regclass)",
+      "'postgres'::regrole",
+      'CAST(NULL AS fabra.api_keys)',
+      'CURRENT_USER',
+      'SESSION_USER',
+      'CURRENT_CATALOG',
+    ],
   ].map((call) => `SELECT user_id, ts AS event_timestamp, ${call} AS x FROM ev`),
   // Functions in FROM.
-  ...["pg_ls_dir('/')", "read_csv('/etc/passwd')", "read_text('/etc/passwd')", "glob('/*')", 'duckdb_tables()', "query_table('ev')", "dblink('', '') AS t(a int)"].map(
-    (call) => `SELECT * FROM ${call}`,
-  ),
+  ...[
+    "pg_ls_dir('/')",
+    "read_csv('/etc/passwd')",
+    "read_text('/etc/passwd')",
+    "glob('/*')",
+    'duckdb_tables()',
+    "query_table('ev')",
+    "dblink('', '') AS t(a int)",
+  ].map((call) => `SELECT * FROM ${call}`),
   `SELECT user_id, ts AS event_timestamp FROM ROWS FROM (pg_ls_dir('/')) AS x, ev`,
   "SELECT * FROM '/etc/passwd'",
   // Not one SELECT.
-  ...['DROP TABLE ev', 'DELETE FROM ev', "COPY ev TO '/tmp/x'", "COPY (SELECT 1) TO PROGRAM 'id'", 'SET ROLE postgres', 'DO $$ BEGIN END $$', 'CALL x()'],
-  ...['BEGIN', 'EXPLAIN SELECT 1', 'SHOW ALL', 'TABLE fabra.api_keys', 'VACUUM', "ATTACH 'x'", 'PRAGMA database_list', 'LISTEN x', 'LOCK TABLE ev', ''],
+  ...[
+    'DROP TABLE ev',
+    'DELETE FROM ev',
+    "COPY ev TO '/tmp/x'",
+    "COPY (SELECT 1) TO PROGRAM 'id'",
+    'SET ROLE postgres',
+    'DO $$ BEGIN END $$',
+    'CALL x()',
+  ],
+  ...[
+    'BEGIN',
+    'EXPLAIN SELECT 1',
+    'SHOW ALL',
+    'TABLE fabra.api_keys',
+    'VACUUM',
+    "ATTACH 'x'",
+    'PRAGMA database_list',
+    'LISTEN x',
+    'LOCK TABLE ev',
+    '',
+  ],
   `${SELECT} FROM ev; DROP TABLE ev`,
   `${SELECT} FROM ev; SELECT 1`,
   `WITH gone AS (DELETE FROM ev RETURNING *) SELECT * FROM gone`,
@@ -75,7 +164,9 @@ let folder: Project
 beforeAll(async () => {
   server = await startPostgres()
   const admin = new SQL(server.url, { max: 1 })
-  await admin.unsafe(`CREATE TABLE ${SECRET} (user_id text, ts timestamptz, n int); INSERT INTO ${SECRET} VALUES ('${SECRET}', '2026-01-01Z', 1)`).simple()
+  await admin
+    .unsafe(`CREATE TABLE ${SECRET} (user_id text, ts timestamptz, n int); INSERT INTO ${SECRET} VALUES ('${SECRET}', '2026-01-01Z', 1)`)
+    .simple()
   await admin.close()
   folder = project({ 'features.ts': FEATURES, 'ev.csv': EVENTS })
   const log = (message: string, fields?: unknown) => void logged.push(`${message} ${Bun.inspect(fields)}`)
@@ -100,10 +191,23 @@ async function train(engine: string, labels_sql: string, asked: Record<string, u
 
 describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   test('sees the rows of a source that are there now, and no later ones', async () => {
-    for (const sql of [`${SELECT} FROM ev ORDER BY n`, `${SELECT}\u3000FROM\u00a0ev /* 取引\u3000件数 */ ORDER BY n;`, `${SELECT} FROM ev WHERE ts < NOW() + INTERVAL '200 years' ORDER BY n`]) {
+    for (const sql of [
+      `${SELECT} FROM ev ORDER BY n`,
+      `${SELECT}\u3000FROM\u00a0ev /* 取引\u3000件数 */ ORDER BY n;`,
+      `${SELECT} FROM ev WHERE ts < NOW() + INTERVAL '200 years' ORDER BY n`,
+    ]) {
       const { status, text } = await train(engine, sql)
       expect([sql, status]).toEqual([sql, 200])
-      expect(text.trim().split('\n').map((line) => JSON.parse(line))).toMatchObject([{ n: 1, seen: 0 }, { n: 2, seen: 1 }, { n: 3, seen: 0 }])
+      expect(
+        text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line)),
+      ).toMatchObject([
+        { n: 1, seen: 0 },
+        { n: 2, seen: 1 },
+        { n: 3, seen: 0 },
+      ])
     }
   })
 
@@ -112,9 +216,17 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     for (const sql of [...refused, ...more]) {
       const { status, text } = await train(engine, sql)
       const error = text.startsWith('{"error"') ? (JSON.parse(text) as { error: { code: string } }).error : { code: 'answered' }
-      const isOurs = !/relation|column ".*" does not exist|permission denied|Binder|Catalog Error|Referenced|invalid input syntax|division by|Candidate|LINE 1|operator does not/.test(text)
+      const isOurs =
+        !/relation|column ".*" does not exist|permission denied|Binder|Catalog Error|Referenced|invalid input syntax|division by|Candidate|LINE 1|operator does not/.test(
+          text,
+        )
       const wrote = sql.includes(SECRET)
-      if ((status !== 422 && status !== 400) || error.code !== (sql === '' ? error.code : 'invalid_labels') || !isOurs || (!wrote && text.includes(SECRET)))
+      if (
+        (status !== 422 && status !== 400) ||
+        error.code !== (sql === '' ? error.code : 'invalid_labels') ||
+        !isOurs ||
+        (!wrote && text.includes(SECRET))
+      )
         told.push([sql, status, text])
     }
     expect(told).toEqual([])
@@ -122,7 +234,10 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
 
   test('by explain and in the address as well', async () => {
     const app = apps.get(engine)
-    for (const query of [`explain=true&labels_sql=${encodeURIComponent('SELECT * FROM fabra.api_keys')}`, `labels_sql=${encodeURIComponent(`SELECT * FROM ${SECRET}`)}`]) {
+    for (const query of [
+      `explain=true&labels_sql=${encodeURIComponent('SELECT * FROM fabra.api_keys')}`,
+      `labels_sql=${encodeURIComponent(`SELECT * FROM ${SECRET}`)}`,
+    ]) {
       const response = await app?.fetch(new Request(`http://localhost/v1/training-sets?features=seen&${query}`, { method: 'POST' }))
       expect([query, response?.status]).toEqual([query, 422])
     }
@@ -132,7 +247,10 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     const { text } = await train(engine, 'SELECT user_id,\n  usr AS x FROM ev')
     expect(JSON.parse(text).error.message).toContain('(line 2, column 3: usr)')
     const unknown = await train(engine, 'SELECT * FROM evs')
-    expect(JSON.parse(unknown.text).error).toMatchObject({ message: expect.stringContaining('No source is called "evs"'), hint: expect.stringContaining('"ev"') })
+    expect(JSON.parse(unknown.text).error).toMatchObject({
+      message: expect.stringContaining('No source is called "evs"'),
+      hint: expect.stringContaining('"ev"'),
+    })
   })
 })
 

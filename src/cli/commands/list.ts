@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
-import { table } from '../output.ts'
+import { table, tableWidth } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
 interface Listed {
@@ -24,14 +24,14 @@ export function listCommand(program: Command, context: CliContext, host: CliProc
       const client = await connect(options.file ?? [], host)
       try {
         const body = (await client.get('/v1/features')) as { features: readonly Listed[] }
-        context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features))
+        context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features, tableWidth(host.stdoutIsTerminal, host)))
       } finally {
         await client.close()
       }
     })
 }
 
-function listing(features: readonly Listed[]): string {
+function listing(features: readonly Listed[], width: number | null): string {
   const rows = features.map((feature) => [
     feature.name,
     feature.entity,
@@ -40,7 +40,7 @@ function listing(features: readonly Listed[]): string {
     refreshWord(feature),
     feature.description ?? '',
   ])
-  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows])
+  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows], width)
 }
 
 function typeText(feature: Listed): string {

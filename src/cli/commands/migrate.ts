@@ -31,7 +31,11 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .action((options: { dryRun?: boolean; sourceRole?: string }) => migrate(options, context, host))
 }
 
-async function migrate(options: { readonly dryRun?: boolean; readonly sourceRole?: string }, context: CliContext, host: CliProcess): Promise<void> {
+async function migrate(
+  options: { readonly dryRun?: boolean; readonly sourceRole?: string },
+  context: CliContext,
+  host: CliProcess,
+): Promise<void> {
   const dryRun = options.dryRun === true
   const { postgresUrl } = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   if (postgresUrl === null) {
@@ -66,8 +70,10 @@ function tellRole(
   dryRun: boolean,
   context: CliContext,
 ): void {
-  if (dryRun) return context.stdout(`\n${statements.map((text) => `${text};\n`).join('')}`)
-  if (sourceUrl === null) return context.stderr('The role was there, and may read all tables now; its password is what it was.\n')
-  context.stdout(`FABRA_SOURCE_URL=${sourceUrl}\n`)
-  context.stderr('The role is made. Keep the line above: the password is shown once.\n')
+  if (dryRun) context.stdout(`\n${statements.map((text) => `${text};\n`).join('')}`)
+  else if (sourceUrl === null) context.stderr('The role was there, and may read all tables now; its password is what it was.\n')
+  else {
+    context.stdout(`FABRA_SOURCE_URL=${sourceUrl}\n`)
+    context.stderr('The role is made. Keep the line above: the password is shown once.\n')
+  }
 }
