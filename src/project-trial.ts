@@ -3,6 +3,7 @@ import { systemClock } from './clock.ts'
 import type { FunctionRunner } from './compute/function-runner.ts'
 import type { Feature, KeyType, Place, Registry, ValueType } from './definition/model.ts'
 import { createRuntime } from './runtime/runtime.ts'
+import { listFiles } from './store/source-file-list.ts'
 
 /** @returns each source with its files, absolute; none where the definitions do not load: checking them tells why. */
 export async function declaredSources(files: readonly string[]): Promise<{ name: string; files: readonly string[] }[]> {
@@ -10,7 +11,9 @@ export async function declaredSources(files: readonly string[]): Promise<{ name:
   try {
     const loaded = await runtime.load()
     loaded.discard()
-    return [...loaded.registry.sources.values()].flatMap(({ name, file }) => (file === null ? [] : [{ name, files: [file].flat() }]))
+    return [...loaded.registry.sources.values()].flatMap(({ name, file }) =>
+      file === null ? [] : [{ name, files: listFiles(file).files.map((one) => one.path) }],
+    )
   } finally {
     await runtime.close()
   }

@@ -23,11 +23,8 @@ const SYSTEM = /^\/(bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)\//
  * @param imported Texts that are known to be imports.
  */
 export function namedFiles(file: string, project: string, imported: ReadonlySet<string>): NamedFiles {
-  const code = readFileSync(file, 'utf8')
-  const { patterns, ...literals } = pathLiterals(code)
-  // Imports of types alone lead nowhere when it runs.
-  const froms = new Set([...code.matchAll(/\bfrom\s*(['"])([^'"\n]+)\1/g)].map((match) => match[2] ?? ''))
-  const paths = literals.paths.filter((text) => !imported.has(text) && !froms.has(text))
+  const { patterns, ...literals } = pathLiterals(codeOf(file))
+  const paths = literals.paths.filter((text) => !imported.has(text))
   const roots = [...new Set([dirname(file), project])]
   const files = new Set<string>()
   const foreign = new Set<string>()
@@ -85,5 +82,17 @@ export function namedFiles(file: string, project: string, imported: ReadonlySet<
       isUsed ||= found.length > 0
     }
     return isUsed
+  }
+}
+
+/** Without comments, which talk of files that no code reads, and without what is there for types alone. */
+function codeOf(file: string): string {
+  const text = readFileSync(file, 'utf8')
+  try {
+    const loader = /x$/.test(file) ? 'tsx' : 'ts'
+    return new Bun.Transpiler({ loader, deadCodeElimination: false, inline: false }).transformSync(text)
+  } catch {
+    // A broken file: loading it says where.
+    return text
   }
 }

@@ -123,7 +123,8 @@ describe('into an image go', () => {
     ['in part, in words', "join(root, 'models', `${country}.json`)", ['models/churn.json', 'models/de.json']],
     ['as a folder', "readdirSync('./models/v2')", ['models/v2/a.bin', 'models/v2/b.bin']],
     ['as a folder with a slash', "readdirSync('models/')", ['models/churn.json', 'models/de.json', 'models/v2/a.bin', 'models/v2/b.bin']],
-    ['behind a comment that has an apostrophe', "// don't\n f('models/churn.json') // isn't", ['models/churn.json']],
+    ['behind a comment and a pattern that have apostrophes', "// don't\n /'/.test(f('models/churn.json')) // isn't", ['models/churn.json']],
+    ['in letters of anywhere', "f('./データ/ü.json')", ['データ/ü.json']],
     ['as code that runs elsewhere, with its imports', "new Worker('./w.ts')", ['lib/z.ts', 'w.ts']],
     ['with signs of patterns in its name', "f('./pages/[id].json')", ['pages/[id].json']],
   ]
@@ -135,6 +136,7 @@ describe('into an image go', () => {
       'models/v2/a.bin': '',
       'models/v2/b.bin': '',
       'pages/[id].json': '',
+      'データ/ü.json': '',
       'churn.txt': '',
       'w.ts': "import './lib/z.ts'",
       'lib/z.ts': '',
@@ -151,6 +153,8 @@ describe('into an image go', () => {
     ['an address', "fetch('https://models/churn.json')"],
     ['a path of the web', "'/models'"],
     ['the folder above', "join('..')"],
+    ['a comment', "/** see `models/churn.json` */ // or 'data/rows.csv'"],
+    ['an import of types', "import type { T } from './other.json'"],
   ]
   // biome-ignore-end lint/suspicious/noTemplateCurlyInString: see above.
   test.each(words)('no files for %s', (_what, code) => {
@@ -323,10 +327,11 @@ describe('fabra deploy --check', () => {
     "import { entity, feature, source } from 'fabra'\nimport { readFileSync } from 'node:fs'\nexport const User = entity('User', { key: 'user_id' })\n"
   const ENV = { FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: 'x' }
 
-  async function check(...args: string[]) {
+  const check = (...args: string[]) => docker('--check', ...args)
+  async function docker(...args: string[]) {
     let stdout = ''
     let stderr = ''
-    const exitCode = await run(['deploy', 'docker', '--name', 'a', '--check', ...args], {
+    const exitCode = await run(['deploy', 'docker', '--name', 'a', ...args], {
       stdout: (text) => {
         stdout += text
       },
@@ -396,6 +401,36 @@ declare function undefinedName(): number
     expect(stdout).toContain('definitions: features.ts:4')
     expect(stdout).toContain(`image: features.ts names ${elsewhere}/model.bin`)
     expect(stdout).not.toContain('fabra-deploy-')
+  })
+
+  test('takes along the files of sources however their names are made up, as the server reads them', async () => {
+    write({
+      'features.ts': `${HEAD}const root = ['da', 'ta'].join('')
+export const a = source('a', { timestamp: 'at', file: [root + '/a.csv', root + '/b.csv'] })
+export const b = source('b', { timestamp: 'at', file: root + '/parts' })
+export const c = source('c', { timestamp: 'at', file: root + '/c-*.csv' })
+export const one = feature({ entity: User, refresh: 0 }, () => 1)\n`,
+      ...Object.fromEntries(
+        ['a.csv', 'b.csv', 'd.csv', 'c-1.csv', 'c-2.csv', 'parts/year=2026/1.csv', 'parts/_SUCCESS', 'parts/README'].map((path) => [
+          `data/${path}`,
+          'at,user_id\n2026-01-01T00:00:00Z,u1\n',
+        ]),
+      ),
+    })
+    const { stdout } = await docker('--dry-run', '--json')
+    const { image } = JSON.parse(stdout) as {
+      image: { copied: { path: string; why: string }[]; left_out: { path: string; why: string }[] }
+    }
+    expect(image.copied.map(({ path, why }) => `${path}: ${why}`)).toEqual([
+      'data/a.csv: rows of a',
+      'data/b.csv: rows of a',
+      'data/c-1.csv: rows of c',
+      'data/c-2.csv: rows of c',
+      'data/parts/year=2026/1.csv: rows of b',
+      'features.ts: definitions',
+    ])
+    expect(image.left_out.map(({ path }) => path).sort()).toEqual(['data/d.csv', 'data/parts/README', 'data/parts/_SUCCESS'])
+    expect(await check()).toMatchObject({ exitCode: 0 })
   })
 
   test('loads the rows of sources and the packages that are installed from where the image has them', async () => {
