@@ -266,6 +266,8 @@ describe('.gitignore', () => {
       '.gitignore': '*.bin\n!keep.bin\n/app/deep/\n',
       'app/.gitignore': '!own.bin\n',
       'app/sub/.gitignore': '/no.txt\n',
+      // Too late: git does not look into the folder.
+      'app/deep/.gitignore': '!keep.bin\n',
     })
     const paths = ['a.bin', 'keep.bin', 'own.bin', 'deep/keep.bin', 'sub/no.txt', 'sub/yes.txt', 'x/y.txt', 'sub/x.bin']
     folder = join(top, 'app')
