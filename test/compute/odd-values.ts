@@ -145,9 +145,14 @@ export const failures: Readonly<Record<string, OddValue>> = {
   'a text beyond 64 KiB': { sql: `SELECT repeat('x', ${LONGEST + 1}) AS v`, text: 'value_too_large', status: 500 },
   'two rows': { sql: 'SELECT UNNEST([1, 2]) AS v', text: 'not_one_row', status: 502 },
   'a division by zero is null, a cast that fails is not': {
-    sql: 'SELECT CAST($user_id AS INTEGER) AS v',
+    sql: "SELECT CAST('n' || $user_id AS INTEGER) AS v",
     text: 'feature_failed',
     status: 502,
+  },
+  'an id that the author casts to what it is not': {
+    sql: 'SELECT CAST($user_id AS INTEGER) AS v',
+    text: 'invalid_key',
+    status: 422,
   },
   'a struct with a field called __proto__': { sql: "SELECT {'__proto__': 6} AS v", text: 'wrong_type', status: 500 },
   'a function that returns nothing': { code: 'undefined', type: 'string', text: 'wrong_type', status: 500 },
