@@ -210,6 +210,6 @@ async function openKeyring(project: Project, { config, localKey, log }: KeyringP
 }
 
 export type { HttpServer } from './http/server.ts'
-export { checkProject } from './project.ts'
+export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './project-check.ts'
 export { engineVersion } from './store/duckdb/engine-version.ts'
 export { readTableFile } from './store/duckdb/table-file.ts'

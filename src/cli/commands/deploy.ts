@@ -30,6 +30,7 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .option('--dry-run', 'print the files, write nothing')
     .option('--diff', 'print what would change, write nothing')
     .option('--check', 'say what would fail, write nothing')
+    .option('--against <url>', 'with --check: prepare SQL in this PostgreSQL (default: FABRA_POSTGRES_URL)')
     .option('--force', 'replace files that are there')
     .option('-f, --file <file...>', 'definition files (default: features.ts)')
     .addHelpText('after', HELP)

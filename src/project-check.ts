@@ -1,0 +1,112 @@
+/** What is wrong with definition files, found without serving and without leaving a trace, against the database that serving would use. */
+import { unpreparedProblems } from './compute/sql-unprepared.ts'
+import type { Config } from './config.ts'
+import type { Problem, Registry, Source } from './definition/model.ts'
+import { InvalidDefinitions } from './definition/problems.ts'
+import { FabraError } from './errors.ts'
+import { checkedDefinitions, cronProblems } from './project.ts'
+import { createRuntime, type LoadedDefinitions } from './runtime/runtime.ts'
+import { openDatabase } from './store/duckdb/database.ts'
+import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
+import type { SourceStore, TableColumn } from './store/source-store.ts'
+import type { PostgresAddresses } from './stores-check.ts'
+
+/** Where SQL is prepared. `unprepared`: for a PostgreSQL that is not there to be asked. */
+export type CheckPlace = { readonly kind: 'duckdb' } | ({ readonly kind: 'postgres' } & PostgresAddresses) | { readonly kind: 'unprepared' }
+
+export interface CheckedProject {
+  readonly registry: Registry
+  readonly problems: readonly Problem[]
+  /** What works, but not in every way: a table that no source declares, for example. */
+  readonly warnings: readonly Problem[]
+}
+
+/** Where serving with this configuration would prepare. @param against The address of another PostgreSQL; null: none was named. */
+export function checkPlace({ env, postgresUrl, sourceUrl }: Config, against: string | null): CheckPlace {
+  if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null }
+  if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl }
+  return { kind: env === 'production' ? 'unprepared' : 'duckdb' }
+}
+
+export const NOT_PREPARED: Problem = {
+  place: null,
+  subject: 'SQL',
+  message: 'it was read as PostgreSQL reads it, but not prepared: there is no database to ask.',
+  hint: 'Set FABRA_POSTGRES_URL, or use --against postgres://user:password@host:5432/database.',
+}
+
+export async function checkProject(files: readonly string[], place: CheckPlace): Promise<CheckedProject> {
+  const runtime = createRuntime({ files, log: () => undefined })
+  const database = await openDatabase({ file: ':memory:' })
+  const local = createDuckdbSourceStore(database)
+  try {
+    const loaded = await runtime.load()
+    try {
+      return await checkedIn(place, loaded, local)
+    } catch (error) {
+      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
+      if (error instanceof FabraError) return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [] }
+      throw error
+    }
+  } finally {
+    await runtime.close()
+    await database.close()
+  }
+}
+
+async function checkedIn(place: CheckPlace, loaded: LoadedDefinitions, local: SourceStore): Promise<CheckedProject> {
+  if (place.kind === 'unprepared') return unprepared(loaded, local)
+  const look = async (store: SourceStore) => {
+    const { registry, warnings } = await checkedDefinitions(loaded, store)
+    return { registry, problems: [], warnings }
+  }
+  if (place.kind === 'duckdb') return look(local)
+  const { LoadProblem, withPostgresSources } = await import('./stores-check.ts')
+  const columnsOf = async (input: Parameters<SourceStore['load']>[0][number]) => {
+    const [problem] = await local.load([input])
+    if (problem) throw new LoadProblem(problem.message, problem.hint)
+    return localColumns(input.source, local)
+  }
+  return withPostgresSources(place, columnsOf, look)
+}
+
+async function unprepared(loaded: LoadedDefinitions, local: SourceStore): Promise<CheckedProject> {
+  const { registry } = loaded
+  const { createPostgresParser } = await import('./store/postgres/parser.ts')
+  const { readStatement } = await import('./store/postgres/user-statement.ts')
+  const parser = createPostgresParser()
+  const parse = async (text: string) => {
+    const tree = await parser.parse(text)
+    readStatement(tree)
+    return tree
+  }
+  const problems = [
+    ...loaded.problems,
+    ...(await fileProblems(registry, local)),
+    ...cronProblems(registry),
+    ...(await unpreparedProblems(registry, parse)),
+  ]
+  return { registry, problems, warnings: [NOT_PREPARED] }
+}
+
+/** Files are read here, whoever holds their rows later. */
+async function fileProblems(registry: Registry, local: SourceStore): Promise<Problem[]> {
+  const keyTypes = Object.fromEntries([...registry.entities.values()].flatMap(({ key }) => key.map(({ name, type }) => [name, type])))
+  const sources = [...registry.sources.values()].filter(({ file }) => file !== null)
+  const found = await local.load(sources.map((source) => ({ source, keyTypes })))
+  return found.map(({ source, message, hint }) => {
+    return { place: registry.sources.get(source)?.place ?? null, subject: `source "${source}"`, message, hint }
+  })
+}
+
+async function localColumns({ name }: Source, local: SourceStore): Promise<readonly TableColumn[]> {
+  const known = (await local.tables()).find((table) => {
+    return [table.name, `${table.schema}.${table.name}`].some((one) => one.toLowerCase() === name.toLowerCase())
+  })
+  return known?.columns ?? []
+}
+
+/** The database that was named cannot be asked. */
+function asProblem({ message, hint }: FabraError): Problem {
+  return { place: null, subject: 'PostgreSQL', message, hint: hint ?? '' }
+}
