@@ -7,6 +7,7 @@ import { againstUrl } from '../against.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
+import { fileOption } from '../file-option.ts'
 import { counted } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
@@ -27,7 +28,7 @@ export function checkCommand(program: Command, context: CliContext, host: CliPro
     .command('check')
     .description('find what is wrong with definitions, without serving')
     .argument('[files...]', 'definition files (default: features.ts)')
-    .option('-f, --file <file...>', 'definition files, as with other commands')
+    .addOption(fileOption('definition files, as with other commands'))
     .option('--against <url>', 'prepare SQL in this PostgreSQL')
     .addHelpText('after', HELP)
     .action(async (given: readonly string[], options: { file?: string[]; against?: string }) => {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
+import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
@@ -20,6 +21,7 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .command('migrate')
     .description('bring the schema "fabra" in PostgreSQL up to this executable')
     .option('--dry-run', 'tell what would be done, and do nothing')
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((options: { dryRun?: boolean }) => migrate(options.dryRun === true, context, host))
 }
@@ -31,6 +33,7 @@ async function migrate(dryRun: boolean, context: CliContext, host: CliProcess): 
       hint: 'Set it: FABRA_POSTGRES_URL=postgres://user:password@host:5432/database. Without it everything is in a file, which needs no migration.',
     })
   }
+  if (!dryRun) await host.mayWrite?.()
   const { migrateSchema } = await import('../../stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
   if (context.json) {
