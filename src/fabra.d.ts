@@ -138,6 +138,7 @@ export type KeyValue<K> = K extends string
 
 /** Words for people. All of them are optional and shown in the catalogue. */
 export interface Described {
+  /** Default: the doc comment before the definition. */
   readonly description?: string
   /** Who to ask about it: a person or a team. */
   readonly owner?: string
