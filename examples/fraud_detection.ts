@@ -43,7 +43,8 @@ export const avg_transaction_amount = feature({
   type: "float",
   default: 0,
   sql: `SELECT AVG(amount) FROM transactions
-        WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '30 days'`,
+        WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '30 days'
+        HAVING COUNT(*) > 0`,
 });
 
 /** Different merchants in the last day: a stolen card is tried in many places. */

@@ -15,7 +15,6 @@ export const recent_categories = feature({
   entity: User,
   refresh: "1m",
   type: "list",
-  default: [],
   sql: `SELECT COALESCE(ARRAY_AGG(category ORDER BY seen DESC, category), ARRAY[]::TEXT[]) FROM (
           SELECT category, MAX(seen_at) AS seen FROM purchases
           WHERE user_id = $user_id AND seen_at > NOW() - INTERVAL '30 days'

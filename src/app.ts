@@ -80,6 +80,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       sourceUrl: config.sourceUrl,
       redisUrl: config.redisUrl,
       apart: options.apart === true,
+      trainingMemory: config.trainingMemory,
       clock,
     },
     clock,
@@ -159,10 +160,10 @@ export async function openApp(options: AppOptions): Promise<App> {
           () => undefined,
           (reason: unknown) => reason,
         )
-        files?.follow(project.files())
+        files?.follow(project.files(), project.folders())
         if (!stopping) onReload(error)
       })
-      files.follow(project.files())
+      files.follow(project.files(), project.folders())
     },
     sampleKey: (feature) => sampleKey(project, feature, clock.now()),
     close() {

@@ -13,7 +13,7 @@ export function postgresProblem(url: string): string | null {
 export function redisProblem(url: string): string | null {
   const [scheme] = /^[a-z+]+:\/\//i.exec(url) ?? []
   if (scheme === undefined) return 'is not an address: write redis://host:6379.'
-  if (!['redis://', 'rediss://', 'redis+cluster://', 'rediss+cluster://'].includes(scheme.toLowerCase()))
-    return `begins with ${scheme}: write redis://, rediss:// or redis+cluster://.`
+  if (!/^(?:rediss?(?:\+cluster|\+sentinel)?|redis\+unix):\/\/$/i.test(scheme))
+    return `begins with ${scheme}: write redis://, rediss://, redis+cluster://, redis+sentinel:// or redis+unix://.`
   return url.length === scheme.length ? 'names no host: write redis://host:6379.' : null
 }

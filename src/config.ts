@@ -28,6 +28,8 @@ export interface Config {
   readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
   readonly drainSeconds: number
+  /** Bytes that putting one training set together may take before it spills to disk. */
+  readonly trainingMemory: number
   /** Folder for the unpacked native library; null: the user's cache folder. */
   readonly cacheDir: string | null
   /** Where failures are told; null: nowhere. */
@@ -71,6 +73,11 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+train+write+admin, with commas between' },
   { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
+  {
+    name: 'FABRA_TRAINING_MEMORY',
+    default: '1GiB',
+    help: 'memory that putting one training set together may take, such as 512MiB or 4GiB; the rest is spilled to disk',
+  },
   { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
@@ -113,6 +120,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     hosts: hostNames(text('FABRA_HOSTS'), problems),
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
+    trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     cacheDir: text('FABRA_CACHE_DIR') ?? null,
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
@@ -148,6 +156,18 @@ function reader(env: Env, problems: string[]) {
       return fallback
     },
   }
+}
+
+const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
+/** With less an engine cannot begin, and more no machine has. */
+const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
+
+function bytes(value: string, name: string, problems: string[]): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
+  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
+  if (found < FEWEST_BYTES || found > MOST_BYTES)
+    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
+  return found
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

@@ -60,6 +60,7 @@ async function examinePostgres(subject: string, url: string, config: Config, jud
     try {
       const facts = await inspectPostgres(postgres)
       judgePostgres(subject, facts, judge)
+      judgePowers(subject, facts, judge)
       if (isSource || config.sourceUrl === null) judgeSourceRole(isSource, facts, judge)
       if (isSource) return
       if (!facts.mayKeepHistory)
@@ -112,11 +113,26 @@ function judgePostgres(subject: string, facts: PostgresFacts, judge: Judge): voi
     )
 }
 
+/** What no role of Fabra needs, and what a mistake in any SQL would then reach. */
+function judgePowers(subject: string, { role, isSuperuser, powers }: PostgresFacts, judge: Judge): void {
+  if (isSuperuser)
+    judge(subject, 'warning', `Fabra connects as the superuser "${role}"`, 'Connect as an ordinary role that owns its database.')
+  else if (powers.length > 0)
+    judge(subject, 'warning', `the role "${role}" is a member of ${powers.join(', ')}`, `REVOKE ${powers.join(', ')} FROM ${role}`)
+}
+
 /** SQL of features runs with this role. */
 function judgeSourceRole(isSource: boolean, facts: PostgresFacts, judge: Judge): void {
   const subject = isSource ? 'source database' : 'PostgreSQL'
-  const fix = 'Make a role that may only SELECT, and set FABRA_SOURCE_URL to an address with it.'
+  const fix = 'fabra migrate --source-role fabra_reader makes a role that may only SELECT, and prints the FABRA_SOURCE_URL to set.'
   if (facts.isSuperuser) judge(subject, 'warning', `SQL of features runs as the superuser "${facts.role}" (in read-only transactions)`, fix)
+  else if (isSource && facts.readsFabra)
+    judge(
+      subject,
+      'warning',
+      `"${facts.role}" may read the schema "fabra", where API keys are`,
+      `REVOKE ALL ON SCHEMA fabra FROM ${facts.role}`,
+    )
   else if (facts.writableTables > 0)
     judge(
       subject,

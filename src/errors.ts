@@ -47,6 +47,7 @@ const CODES = {
   schema_mismatch: { status: 500, exit: 1, retryable: false },
   file_exists: { status: 500, exit: 1, retryable: false },
   io_failed: { status: 500, exit: 1, retryable: false },
+  out_of_memory: { status: 500, exit: 1, retryable: false },
   server_unreachable: { status: 503, exit: 1, retryable: true },
   internal: { status: 500, exit: 1, retryable: false },
 } as const satisfies Record<string, { status: number; exit: number; retryable: boolean }>

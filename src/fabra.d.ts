@@ -49,8 +49,16 @@ export interface DurationParts {
   readonly milliseconds?: number
 }
 
-/** A cron string of five fields (six with seconds), in UTC: `'0 6 * * *'`. */
-export type Cron = `${string} ${string} ${string} ${string} ${string}`
+/** A cron string of five fields (six with seconds) or its name, in UTC: `'0 6 * * *'`, `'@daily'`. */
+export type Cron =
+  | `${string} ${string} ${string} ${string} ${string}`
+  | '@hourly'
+  | '@daily'
+  | '@midnight'
+  | '@weekly'
+  | '@monthly'
+  | '@yearly'
+  | '@annually'
 
 /**
  * How often a feature is computed again.
@@ -185,8 +193,16 @@ export interface SourceOptions extends Described {
   readonly timezone?: string
   /** The table does not change with time (countries, say): every row is visible at every time. Default false. */
   readonly static?: boolean
-  /** CSV, Parquet or JSON lines, relative to this file. Laptop mode loads it as a table of the source's name. */
-  readonly file?: string
+  /**
+   * CSV, Parquet or JSON lines (`.csv.gz` and `.jsonl.zst`, too), relative to this file: one file, a folder with all below it, a pattern
+   * such as `'./events/*.csv'`, or a list of these. Folders named `year=2026` become columns. Loaded as a table of the source's name.
+   */
+  readonly file?: string | readonly string[]
+  /**
+   * How times in the file are written where that is not ISO: as strptime has it (`'%d/%m/%Y %H:%M'`), or `'epoch_s'`, `'epoch_ms'`,
+   * `'epoch_us'`; for all time columns, or by column.
+   */
+  readonly format?: string | { readonly [column: string]: string }
   /** Column → SQL type. With `file` it overrides what the file seems to hold; without, it creates the table. */
   readonly columns?: { readonly [column: string]: string }
 }

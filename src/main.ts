@@ -27,6 +27,8 @@ const code = await run(process.argv.slice(2), {
   env: processEnv(),
   stdoutIsTerminal: process.stdout.isTTY === true,
   stderrIsTerminal: process.stderr.isTTY === true,
+  // A terminal that was not told its size says 0.
+  terminalColumns: process.stdout.columns || process.stderr.columns || undefined,
   onSignal(stop) {
     let asked = false
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -5,6 +5,7 @@ import type { Problem, Registry, Source } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
 import { checkedDefinitions, cronProblems } from './project.ts'
+import { loadSources } from './project-sources.ts'
 import { createRuntime, type LoadedDefinitions } from './runtime/runtime.ts'
 import { openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
@@ -28,7 +29,7 @@ export function checkPlace({ env, postgresUrl, sourceUrl }: Config, against: str
   return { kind: env === 'production' ? 'unprepared' : 'duckdb' }
 }
 
-export const NOT_PREPARED: Problem = {
+const NOT_PREPARED: Problem = {
   place: null,
   subject: 'SQL',
   message: 'it was read as PostgreSQL reads it, but not prepared: there is no database to ask.',
@@ -62,16 +63,21 @@ async function checkedIn(place: CheckPlace, loaded: LoadedDefinitions, local: So
   }
   if (place.kind === 'duckdb') return look(local)
   const { LoadProblem, withPostgresSources } = await import('./stores-check.ts')
-  const columnsOf = async (input: Parameters<SourceStore['load']>[0][number]) => {
-    const [problem] = await local.load([input])
+  const notes: Problem[] = []
+  const columnsOf = async ({ source }: Parameters<SourceStore['load']>[0][number]) => {
+    const found = await loadSources({ ...loaded.registry, sources: new Map([[source.name, source]]) }, local)
+    const [problem] = found.problems
     if (problem) throw new LoadProblem(problem.message, problem.hint)
-    return localColumns(input.source, local)
+    notes.push(...found.notes)
+    return localColumns(source, local)
   }
-  return withPostgresSources(place, columnsOf, look)
+  const found = await withPostgresSources(place, columnsOf, look)
+  return { ...found, warnings: [...notes, ...found.warnings] }
 }
 
 async function unprepared(loaded: LoadedDefinitions, local: SourceStore): Promise<CheckedProject> {
-  const { registry } = loaded
+  const { registry, problems: own } = loaded
+  if (own.some(({ subject }) => !subject.startsWith('feature "'))) throw new InvalidDefinitions(own)
   const { createPostgresParser } = await import('./store/postgres/parser.ts')
   const { readStatement } = await import('./store/postgres/user-statement.ts')
   const parser = createPostgresParser()
@@ -80,23 +86,11 @@ async function unprepared(loaded: LoadedDefinitions, local: SourceStore): Promis
     readStatement(tree)
     return tree
   }
-  const problems = [
-    ...loaded.problems,
-    ...(await fileProblems(registry, local)),
-    ...cronProblems(registry),
-    ...(await unpreparedProblems(registry, parse)),
-  ]
-  return { registry, problems, warnings: [NOT_PREPARED] }
-}
-
-/** Files are read here, whoever holds their rows later. */
-async function fileProblems(registry: Registry, local: SourceStore): Promise<Problem[]> {
-  const keyTypes = Object.fromEntries([...registry.entities.values()].flatMap(({ key }) => key.map(({ name, type }) => [name, type])))
-  const sources = [...registry.sources.values()].filter(({ file }) => file !== null)
-  const found = await local.load(sources.map((source) => ({ source, keyTypes })))
-  return found.map(({ source, message, hint }) => {
-    return { place: registry.sources.get(source)?.place ?? null, subject: `source "${source}"`, message, hint }
-  })
+  // Files are read here, whoever holds their rows later.
+  const files = new Map([...registry.sources].filter(([, { file }]) => file !== null))
+  const found = await loadSources({ ...registry, sources: files }, local)
+  const problems = [...own, ...found.problems, ...cronProblems(registry), ...(await unpreparedProblems(registry, parse))]
+  return { registry, problems, warnings: [NOT_PREPARED, ...found.notes] }
 }
 
 async function localColumns({ name }: Source, local: SourceStore): Promise<readonly TableColumn[]> {

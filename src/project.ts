@@ -4,15 +4,18 @@ import type { Clock, Micros } from './clock.ts'
 import { keysFaults } from './compute/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from './compute/sql-definitions.ts'
 import type { EntityKey } from './definition/entity-key.ts'
-import type { Feature, KeyType, Problem, Registry } from './definition/model.ts'
+import type { Feature, Problem, Registry } from './definition/model.ts'
 import { InvalidDefinitions } from './definition/problems.ts'
 import { FabraError } from './errors.ts'
+import { isOk } from './http/readiness.ts'
 import { createIngest, type Ingest, type IngestKeys } from './ingest/ingest.ts'
 import type { List } from './long-list.ts'
 import type { Logger } from './observability/logger.ts'
 import type { Metric } from './observability/metrics.ts'
 import type { WebhookEvent } from './observability/webhook.ts'
-import { isOk, projectMetrics } from './project-metrics.ts'
+import { sourceFiles, sourceFolders } from './project-files.ts'
+import { projectMetrics } from './project-metrics.ts'
+import { loadSources } from './project-sources.ts'
 import { createActiveKeys } from './refresh/active-keys.ts'
 import { createAlerts } from './refresh/alerts.ts'
 import { createKeySample } from './refresh/key-sample.ts'
@@ -29,7 +32,7 @@ import type { AdminStore } from './store/admin-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
-import { openStores, type StoreAddresses, type Stores } from './stores.ts'
+import { openStores, type StoreAddresses, type Stores, slowSourcesOf } from './stores.ts'
 import { createTraining, type TrainingJob, type TrainingReport } from './training/training-set.ts'
 import { createVersion, type Parts, type Version } from './version.ts'
 
@@ -74,6 +77,8 @@ export interface Project {
   start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
   files(): readonly string[]
+  /** Folders in which files of sources may appear. */
+  folders(): readonly string[]
   /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
   reload(): Promise<void>
   /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
@@ -235,7 +240,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     runs: (filter) => kept.list(filter),
     serving: () => version.serving,
     stores: storeStates,
-    metrics: () => projectMetrics(recorder.counters(), storeStates()),
+    metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)
@@ -250,13 +255,14 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     training: {
       begin(id) {
         const { training: computing, serving } = version
-        const flush = () => recorder.flush()
-        return training.begin(serving.registry, { ...computing, store: stores.trainingStore, flush, version: packageJson.version }, id)
+        const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
+        return training.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
       },
       report: training.report,
     },
     warm: () => warm,
     start(refreshes) {
+      refilling.start()
       warm = false
       const done = () => {
         warm = true
@@ -270,13 +276,13 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
           done()
           if (closing) return
           if (refreshes) scheduler.start()
-          refilling.start()
           shared?.start()
           alerts?.start()
           ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
         })
     },
     files: () => [...files, ...sourceFiles(version.serving.registry)],
+    folders: () => sourceFolders(version.serving.registry),
     reload,
     async close(graceMs) {
       closing = true
@@ -306,10 +312,6 @@ function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Mi
   return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
 }
 
-function sourceFiles(registry: Registry): string[] {
-  return [...registry.sources.values()].flatMap((source) => (source.file === null ? [] : [source.file]))
-}
-
 function refuseRefresh(feature: Feature): void {
   const refuse = (why: string, hint: string) =>
     new FabraError('not_refreshable', `"${feature.name}" cannot be refreshed: ${why}.`, { hint })
@@ -326,21 +328,13 @@ export async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore:
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
-  problems.push(...(await loadSources(registry, sourceStore)), ...cronProblems(registry))
+  const sources = await loadSources(registry, sourceStore)
+  problems.push(...sources.problems, ...cronProblems(registry))
   if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
   const definitions = await createSqlDefinitions(registry, sourceStore)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return definitions
-}
-
-async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
-  const keyTypes = keyColumnTypes(registry)
-  const failures = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
-  return failures.map(({ source, message, hint }) => {
-    const place = registry.sources.get(source)?.place ?? null
-    return { place, subject: `source "${source}"`, message, hint }
-  })
+  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
 
 export function cronProblems(registry: Registry): Problem[] {
@@ -360,11 +354,4 @@ async function keysProblems(registry: Registry, sourceStore: SourceStore): Promi
     const place = registry.entities.get(name)?.place ?? null
     return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
   })
-}
-
-/** Columns of files that are named as a key column load with the key's type. */
-function keyColumnTypes(registry: Registry): Record<string, KeyType> {
-  const types: Record<string, KeyType> = {}
-  for (const entity of registry.entities.values()) for (const column of entity.key) types[column.name] = column.type
-  return types
 }

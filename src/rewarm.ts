@@ -9,12 +9,15 @@ import { isUnavailable } from './store/owed-writes.ts'
 import { fieldOf } from './store/recorder.ts'
 import { type Parts, storedValue, type Version } from './version.ts'
 
-/** Keys per feature that come back. */
+/** Keys per feature that come back to memory, or into use. */
 const MAX_REWARMED = 1_000_000
-/** A store that came back, perhaps empty, is filled again after this time at the latest. */
-const LOOK_EVERY_MS = 2_000
-/** What processes that died owe to the store is looked up at each start, and so often. */
-const DEBTS_EVERY_MS = 30_000
+/** What another process has just recorded may be available a little later than this one's present. */
+const CLOCKS_DIFFER_BY: Micros = 300_000_000
+/** Whether the store is whole and lacks nothing is looked up so often: what is acknowledged elsewhere must be known here within a second. */
+const LOOK_EVERY_MS = 400
+/** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
+const RESTORE_PAUSE_MS = 2_000
+const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
 /** A process that owes says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
 
@@ -26,16 +29,20 @@ export async function rewarm(parts: Parts, registry: Registry, before: Registry 
   const features = [...registry.features.values()].filter(
     ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
   )
+  if (!before) await unlessDown(() => restoreAtStart(parts, registry))
   const filled = await unlessDown(() => parts.online.filled(features.map(fieldOf)))
   // First the fences: what another process brings late is refused then.
   if (filled && !before) await unlessDown(() => restoreFences(parts, parts.recorder.fences.since(Number.NEGATIVE_INFINITY)))
   for (const [i, feature] of features.entries()) {
     const entity = registry.entities.get(feature.entity)
     if (!entity) continue
-    if (filled?.[i] === false) await refill(parts, feature, entity)
+    const isLost = parts.online.doubts.has('lost')
+    // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
+    if (filled?.[i] === false && !isLost) await (parts.online.isShared ? unlessDown : now)(() => refill(parts, feature, entity))
     else await useAgain(parts, feature, entity)
   }
-  if (filled?.includes(true) && !before) await unlessDown(() => payForOthers(parts, registry))
+  if (before) await unlessDown(() => parts.online.look(fieldsOf(registry)))
+  else if (filled?.includes(true)) await unlessDown(() => payForOthers(parts, registry, Number.POSITIVE_INFINITY))
 }
 
 /** A start does not wait for a store that is down: what it lacks is brought when it is back. */
@@ -48,6 +55,14 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
+const now = <T>(work: () => Promise<T>): Promise<T> => work()
+
+async function restoreAtStart(parts: Parts, registry: Registry): Promise<void> {
+  const { online } = parts
+  await online.look(fieldsOf(registry))
+  if (online.doubts.has('lost')) await restoreLost(parts, registry)
+}
+
 export interface Refilling {
   start(): void
   stop(): Promise<void>
@@ -57,59 +72,81 @@ export interface Refilling {
 type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all') => void
 
 /**
- * Looks every few seconds whether the online store has lost its data or was down while values came, and brings there what history knows.
+ * Looks several times a second whether a shared online store has lost its data, refuses writes, or lacks what this process or another has
+ * recorded, and brings there what history knows.
  * @param onPaid Told of values that were recorded while the store was down.
  */
 export function createRefilling(parts: Parts, registry: () => Registry, onPaid: OnChange): Refilling {
-  let timer: Timer | undefined
-  let running: Promise<void> | undefined
-  let debtsAt = performance.now() + DEBTS_EVERY_MS
-  const attempt = async (work: () => Promise<void>) => {
-    try {
-      await work()
-    } catch (error) {
-      if (!isUnavailable(error)) parts.log.warn('values could not be brought back', { error })
-    }
-  }
-  const look = async () => {
-    await attempt(async () => {
-      const names = await refillLost(parts, registry())
-      if (names.length > 0) parts.log.info('values came back from history', { features: names })
-    })
-    await attempt(() => payOwn(parts, registry(), onPaid))
-    if (performance.now() < debtsAt) return
-    await attempt(async () => {
-      await payForOthers(parts, registry())
-      debtsAt = performance.now() + DEBTS_EVERY_MS
-    })
+  const { online, log } = parts
+  const timers: Timer[] = []
+  const running = new Set<Promise<void>>()
+  /** Does it again and again, one at a time. */
+  const every = (ms: number, work: () => Promise<void>) => {
+    let isAtIt = false
+    const timer = setInterval(() => {
+      if (isAtIt) return
+      isAtIt = true
+      const attempt = work()
+        .catch((error: unknown) => {
+          if (!isUnavailable(error)) log.warn('values could not be brought back', { error })
+        })
+        .finally(() => {
+          isAtIt = false
+          running.delete(attempt)
+        })
+      running.add(attempt)
+    }, ms)
+    timer.unref()
+    timers.push(timer)
   }
   return {
     start() {
-      timer ??= setInterval(() => {
-        running ??= look().finally(() => {
-          running = undefined
+      if (!online.isShared || timers.length > 0) return
+      // Others may owe what was refused to them: that nobody does counts when it was asked after the last refusal.
+      let refusedAt = Number.NEGATIVE_INFINITY
+      every(LOOK_EVERY_MS, async () => {
+        await online.look().finally(() => {
+          if (!online.doubts.has('refused')) return
+          refusedAt = performance.now()
+          online.doubts.set('owed_by_others', OWED_BY_OTHERS)
         })
-      }, LOOK_EVERY_MS)
-      timer.unref()
+      })
+      every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry(), () => refusedAt))
+      every(LOOK_EVERY_MS, () => payOwn(parts, registry(), onPaid))
+      let restoreAt = 0
+      every(LOOK_EVERY_MS, async () => {
+        if (!online.doubts.has('lost') || performance.now() < restoreAt) return
+        const names = await restoreLost(parts, registry()).finally(() => {
+          restoreAt = performance.now() + RESTORE_PAUSE_MS
+        })
+        if (names && names.length > 0) log.info('values came back from history', { features: names })
+      })
     },
     async stop() {
-      clearInterval(timer)
-      await running
+      for (const timer of timers) clearInterval(timer)
+      await Promise.all(running)
     },
   }
 }
 
-/** @returns names of the features that the online store had lost. */
-export async function refillLost(parts: Parts, registry: Registry): Promise<readonly string[]> {
-  const features = [...registry.features.values()]
-  await restoreFences(parts, undefined)
-  const filled = await parts.online.filled(features.map(fieldOf))
-  const lost = features.filter((_, i) => !filled[i])
-  for (const feature of lost) {
-    const entity = registry.entities.get(feature.entity)
-    if (entity) await refill(parts, feature, entity)
-  }
-  return lost.map(({ name }) => name)
+function fieldsOf(registry: Registry): string[] {
+  return [...registry.features.values()].map(fieldOf)
+}
+
+/** @returns names of the features that the online store had lost; undefined where another process is at it. */
+async function restoreLost(parts: Parts, registry: Registry): Promise<readonly string[] | undefined> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const lost = await parts.online.restore(async (fields) => {
+    // First the fences: nothing that was forgotten comes back, be it from another process.
+    await restoreFences(parts, undefined)
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(parts, feature, entity)
+      else if (field !== FENCES_FIELD) await parts.online.markFilled(field)
+    }
+  })
+  return lost?.flatMap((field) => features.get(field)?.name ?? [])
 }
 
 /** Of forgotten keys only later events count, also in a store that has lost its data. @param known All of them, where they were just read. */
@@ -137,10 +174,20 @@ async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promi
   if (paid.size > 0) parts.log.info('values that came while the online store was down were brought there', { fields: [...paid.keys()] })
 }
 
-/** A process that died while the store was down could not bring what it had recorded. */
-async function payForOthers(parts: Parts, registry: Registry): Promise<void> {
-  const { offline, recorder, clock, log } = parts
+/** What other processes owe is asked of history until they have brought it. One that is gone cannot: it is brought for them. */
+async function lookAtDebts(parts: Parts, registry: Registry, refusedAt: () => number): Promise<void> {
+  const { offline, online, recorder, clock } = parts
+  const askedAt = performance.now()
   const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
+  if (debts.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+  else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
+  if (debts.some(({ at }) => at < clock.now() - SILENT_FOR)) await payForOthers(parts, registry, clock.now() - SILENT_FOR)
+}
+
+/** @param silentSince Those that have not been heard of since then are paid for. */
+async function payForOthers(parts: Parts, registry: Registry, silentSince: Micros): Promise<void> {
+  const { offline, recorder, clock, log } = parts
+  const debts = (await offline.debts()).filter(({ writer, at }) => writer !== recorder.owed.writer && at <= silentSince)
   if (debts.length === 0) return
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)
@@ -152,10 +199,15 @@ async function payForOthers(parts: Parts, registry: Registry): Promise<void> {
 
 async function refill(parts: Parts, feature: Feature, entity: Entity): Promise<void> {
   const { name, fingerprint } = feature
-  for await (const rows of parts.offline.latest(name, fingerprint, { before: parts.clock.now(), limit: MAX_REWARMED })) {
+  // A store of its own takes all of them: a miss there must mean that history has nothing.
+  const isWhole = parts.online.isShared && feature.computation.kind === 'pushed'
+  const bounds = { before: parts.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
+  for await (const rows of parts.offline.latest(name, fingerprint, bounds)) {
     await parts.online.write(
       rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
     )
+    // Keys of pushed features are nobody's to refresh.
+    if (feature.refresh === null) continue
     for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
   await parts.online.markFilled(fieldOf(feature))

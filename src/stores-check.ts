@@ -36,12 +36,13 @@ export async function withPostgresSources<T>(
     if (reader !== postgres) await reached(reader)
     const isTogether = reader === postgres || (await storeErrors(() => isSameDatabase(postgres, reader)))
     const owner = isTogether ? postgres : reader
-    return await takenBack(owner, TRIAL_MS, (trial) => {
+    const look = (trial: Trial) => {
       // Files are loaded where history is, and nowhere else.
       const loadFile = isTogether ? createTrialFiles(trial, columnsOf) : null
       const own = owner === reader ? trial : seenBy(reader, trial)
       return work(createPostgresSourceStore({ reader: own, owner: trial, loadFile }))
-    })
+    }
+    return await storeErrors(() => takenBack(owner, TRIAL_MS, look))
   } finally {
     await Promise.all([postgres.close(), reader.close()])
   }

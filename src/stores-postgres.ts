@@ -1,9 +1,11 @@
 /** History and sources in PostgreSQL. Loaded only where its address is given: a laptop starts without the driver. */
+import type { Source } from './definition/model.ts'
 import type { Database } from './store/duckdb/database.ts'
 import { createSourceFileReader } from './store/duckdb/source-file-reader.ts'
 import { createMixedTrainingStore, createRemoteTrainingStore } from './store/duckdb/training-store.ts'
 import { createPostgresAdminStore } from './store/postgres/admin-store.ts'
 import { openPostgres, type Postgres } from './store/postgres/connection.ts'
+import { inspectIndexes } from './store/postgres/inspect-sources.ts'
 import { migrate } from './store/postgres/migrate.ts'
 import { createPostgresOfflineStore } from './store/postgres/offline-store.ts'
 import { followPresent } from './store/postgres/present.ts'
@@ -13,8 +15,9 @@ import { createDistantSourceRows, createPostgresSourceRows } from './store/postg
 import { createPostgresSourceStore } from './store/postgres/source-store.ts'
 import { storeErrors } from './store/postgres/store-errors.ts'
 import { createPostgresTrainingEngine } from './store/postgres/training-engine.ts'
+import { SqlError } from './store/source-store.ts'
 import type { TrainingStore } from './store/training-store.ts'
-import type { Records, StoreAddresses } from './stores.ts'
+import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
 const LOOK_MS = 1_500
@@ -26,7 +29,7 @@ export interface PostgresRecords extends Records {
 
 /** @throws FabraError invalid_config, store_unavailable, schema_mismatch, forbidden */
 export async function openPostgresRecords(postgresUrl: string, addresses: StoreAddresses): Promise<PostgresRecords> {
-  const { sourceUrl, clock, onProblem, onLoaded } = addresses
+  const { sourceUrl, clock, onProblem, onLoaded, trainingMemory } = addresses
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra' })
   // A connection of its own for SQL of features: what is slow there holds up no history.
   const reader = openPostgres({ url: sourceUrl ?? postgresUrl, applicationName: 'fabra features' })
@@ -50,8 +53,9 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     sourceStore,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
-    trainingStore: createRemoteTrainingStore(training),
-    trainingBeside: (database) => createMixedTrainingStore(training, database),
+    slowSources: (sources, keys) => slowSources(reader, sources, keys),
+    trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
+    trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
@@ -61,6 +65,27 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
       present.stop()
       await Promise.all([postgres.close(), reader.close()])
     },
+  }
+}
+
+/** As doctor says it. */
+async function slowSources(
+  reader: Postgres,
+  sources: readonly Source[],
+  keys: readonly (readonly string[])[],
+): Promise<readonly SlowSource[]> {
+  try {
+    const facts = await inspectIndexes(reader, sources, keys)
+    return facts.flatMap(({ source, unindexed }) =>
+      unindexed.map(({ columns, create }) => ({
+        subject: `source "${source}"`,
+        message: `no index on (${columns.join(', ')}): every computation reads all rows`,
+        hint: create,
+      })),
+    )
+  } catch (error) {
+    if (error instanceof SqlError) return []
+    throw error
   }
 }
 

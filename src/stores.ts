@@ -1,6 +1,7 @@
 /** Which stores stand behind the ports: the laptop's, or those whose addresses are given. Nothing else depends on which. */
 import { join } from 'node:path'
 import type { SteeredClock } from './clock.ts'
+import type { Entity, Registry, Source } from './definition/model.ts'
 import type { FabraError } from './errors.ts'
 import type { ActiveKeyStore } from './store/active-key-store.ts'
 import type { AdminStore } from './store/admin-store.ts'
@@ -37,6 +38,8 @@ export interface StoreAddresses {
   readonly redisUrl: string | null
   /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
   readonly apart: boolean
+  /** Bytes that putting one training set together may take. */
+  readonly trainingMemory?: number | undefined
   /** Kept with the clock of the database that holds the rows, where there is one. */
   readonly clock: SteeredClock
   /** Told of what nobody else is told of: that a store is gone, and that it is back. */
@@ -51,6 +54,8 @@ export interface Stores {
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
+  /** What is known of sources whose tables are slow to read by these key columns; nothing where it cannot be told soon. */
+  readonly slowSources: (sources: readonly Source[], keys: readonly (readonly string[])[]) => Promise<readonly SlowSource[]>
   /** Who of many processes refreshes a feature. */
   readonly leases: LeaseStore
   /** Keys in use, told to other processes; null where there are none. */
@@ -67,6 +72,21 @@ export interface Stores {
   /** The data file was found to be damaged; null where it was not, or where there is none. */
   damage(): FabraError | null
   close(): Promise<void>
+}
+
+export interface SlowSource {
+  readonly subject: string
+  readonly message: string
+  readonly hint: string
+}
+
+/** The same, of sources by name and of the keys of entities. */
+export function slowSourcesOf(registry: Registry, { slowSources }: Pick<Stores, 'slowSources'>) {
+  return (names: readonly string[], entities: readonly Entity[]): Promise<readonly SlowSource[]> =>
+    slowSources(
+      names.flatMap((name) => registry.sources.get(name) ?? []),
+      entities.map(({ key }) => key.map(({ name }) => name)),
+    )
 }
 
 /** @throws FabraError data_dir_locked, data_file_corrupt, io_failed, invalid_config, store_unavailable, schema_mismatch */
@@ -111,7 +131,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   }
 }
 
-async function openFile({ dataDir, onProblem }: StoreAddresses): Promise<Records & { readonly database: Database }> {
+async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, DATA_FILE), onProblem })
   const parts = createLocalParts(database)
   return {
@@ -119,7 +139,9 @@ async function openFile({ dataDir, onProblem }: StoreAddresses): Promise<Records
     sourceStore: createDuckdbSourceStore(database),
     offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
-    trainingStore: createDuckdbTrainingStore(database, { parts }),
+    trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
+    // Its engine reads whole columns in any case.
+    slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: database.damage() ? 'the data file is damaged; see the log, and run: fabra doctor --repair' : 'ok' }),
@@ -152,13 +174,17 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisOnlineStore } = await import('./store/redis/online-store.ts')
   const { createRedisSeenSourceStore } = await import('./store/redis/seen-source-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
+  const online = createRedisOnlineStore(redis, onProblem)
   return {
-    online: createRedisOnlineStore(redis),
+    online,
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
     seenSources: createRedisSeenSourceStore(redis),
-    health: () => ({ redis: redis.status() }),
+    health() {
+      const doubts = online.doubts.why()
+      return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }
+    },
   }
 }
 
@@ -188,6 +214,26 @@ export async function migrateSchema(postgresUrl: string, options: { readonly dry
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
   try {
     return options.dryRun ? { migrations: await migrationState(postgres), applied: [] } : await migrate(postgres)
+  } finally {
+    await postgres.close()
+  }
+}
+
+/** A role that reads users' tables alone, and the address with it where it is new. @throws FabraError bad_usage, forbidden, store_unavailable */
+export async function makeSourceRole(
+  postgresUrl: string,
+  role: { readonly name: string; readonly secret: string; readonly dryRun: boolean },
+): Promise<{ readonly statements: readonly string[]; readonly sourceUrl: string | null }> {
+  const { openPostgres } = await import('./store/postgres/connection.ts')
+  const { makeSourceRole: make } = await import('./store/postgres/source-role.ts')
+  const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
+  try {
+    const { statements, password } = await make(postgres, role)
+    if (password === null) return { statements, sourceUrl: null }
+    const url = new URL(postgresUrl)
+    url.username = role.name
+    url.password = password
+    return { statements, sourceUrl: url.href }
   } finally {
     await postgres.close()
   }

@@ -4,6 +4,7 @@ import { createClientSql } from './compute/client-sql.ts'
 import { type Answered, createComputations } from './compute/computations.ts'
 import type { Executor } from './compute/executor.ts'
 import { createKeyLister, type KeyLister } from './compute/key-lister.ts'
+import { hasAnyKey } from './compute/known-keys.ts'
 import { createPastReader, type PastReader } from './compute/past-reader.ts'
 import { createSeenSources, type SeenSources } from './compute/seen-sources.ts'
 import { createSharedFlights } from './compute/shared-flights.ts'
@@ -55,7 +56,10 @@ export interface Parts {
 }
 
 /** What training needs of one version of the definitions. */
-export type VersionTraining = Pick<TrainingParts, 'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'explain' | 'clientSql'>
+export type VersionTraining = Pick<
+  TrainingParts,
+  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql'
+>
 
 export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
@@ -137,6 +141,7 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
     clientSql: createClientSql({ sourceStore: parts.sourceStore, registry: definitions.registry, clock: parts.clock }),
+    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceStore, { source, column }, keys),
   }
 }
 

@@ -14,12 +14,21 @@ export const mutations: readonly Mutation[] = [
       'the present stays': ['...presentEdits(sql, row.asOf),', ''],
       'parameters stay': ['...parameterEdits(sql, row),\n    ...timeWordEdits', '...timeWordEdits'],
       'words of the present stay': ['...timeWordEdits(sql),', ''],
-      'a table is put a character further': ['start: name.start, end: name.end, text: shadow + alias', 'start: name.start, end: name.end + 1, text: shadow + alias'],
-      'a table is put in front of itself': ['start: name.start, end: name.end, text: shadow + alias', 'start: name.start, end: name.start, text: shadow + alias'],
+      'a table is put a character further': [
+        'start: name.start, end: name.end, text: shadow + alias',
+        'start: name.start, end: name.end + 1, text: shadow + alias',
+      ],
+      'a table is put in front of itself': [
+        'start: name.start, end: name.end, text: shadow + alias',
+        'start: name.start, end: name.start, text: shadow + alias',
+      ],
       'the alias is forgotten': ["ref.alias === '' ? ` AS ${quoteName(ref.name)}` : ''", "''"],
       'TABLE is forgotten': ["isWord(sql.tokens[name.first - 1], 'table') ?", "isWord(sql.tokens[name.first - 1], 'tabel') ?"],
       'age() counts from today': ['if (isAgeFromToday(ref)) edits.push', 'if (ref.at === -1) edits.push'],
-      'bare words of the present are skipped': ["name && present && sql.tokens[name.first]?.kind === 'word'", "name && present && sql.tokens[name.first]?.kind === 'name'"],
+      'bare words of the present are skipped': [
+        "name && present && sql.tokens[name.first]?.kind === 'word'",
+        "name && present && sql.tokens[name.first]?.kind === 'name'",
+      ],
       'the frame reads a table': ['FROM __fabra_row JOIN LATERAL (', 'FROM transactions AS __fabra_row JOIN LATERAL ('],
       'a name ends at its first part': ['last += 2\n', 'break\n'],
     },
@@ -48,17 +57,32 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite, file: 'src/compute/sql-tree.ts' },
     {
-      'tables in subqueries are not seen': ["if (key === 'cte_map' || typeof child !== 'object') continue", "if (key === 'cte_map' || key === 'subquery' || typeof child !== 'object') continue"],
-      'a WITH hides the table in itself': ["this.visit(cte?.['value'], scope)\n      scope =", "scope ="],
-      'places are a byte further': ['location < NO_LOCATION ? this.characterAt(location)', 'location < NO_LOCATION ? this.characterAt(location + 1)'],
+      'tables in subqueries are not seen': [
+        "if (key === 'cte_map' || typeof child !== 'object') continue",
+        "if (key === 'cte_map' || key === 'subquery' || typeof child !== 'object') continue",
+      ],
+      'a WITH hides the table in itself': ["this.visit(cte?.['value'], scope)\n      scope =", 'scope ='],
+      'places are a byte further': [
+        'location < NO_LOCATION ? this.characterAt(location)',
+        'location < NO_LOCATION ? this.characterAt(location + 1)',
+      ],
     },
   ),
   ...mistakes(
     { suite, file: 'src/compute/sql-tree-postgres.ts' },
     {
-      'every name counts as one of a WITH': ["if (catalog === '' && schema === '' && hidden.has(name)) return", "if (catalog === '' && schema === '') return"],
-      'places are a byte further in PostgreSQL': ['location >= 0 ? this.characterAt(location)', 'location >= 0 ? this.characterAt(location + 1)'],
-      'texts that become times are not seen': ["if (isTime(node['typeName'])) this.noteCastOf", "if (node['typeName'] === 0) this.noteCastOf"],
+      'every name counts as one of a WITH': [
+        "if (catalog === '' && schema === '' && hidden.has(name)) return",
+        "if (catalog === '' && schema === '') return",
+      ],
+      'places are a byte further in PostgreSQL': [
+        'location >= 0 ? this.characterAt(location)',
+        'location >= 0 ? this.characterAt(location + 1)',
+      ],
+      'texts that become times are not seen': [
+        "if (isTime(node['typeName'])) this.noteCastOf",
+        "if (node['typeName'] === 0) this.noteCastOf",
+      ],
     },
   ),
   ...mistakes(
@@ -66,20 +90,26 @@ export const mutations: readonly Mutation[] = [
     {
       'comments in comments end the first': ['depth--\n', 'depth = 0\n'],
       'a dollar quote is a parameter': ['if (tag !== undefined) {', 'if (tag === null) {'],
-      'backslashes mean nothing': ["if (prefix && /^e/i.test(prefix)) return", "if (prefix && /^q/i.test(prefix)) return"],
+      'backslashes mean nothing': ['if (prefix && /^e/i.test(prefix)) return', 'if (prefix && /^q/i.test(prefix)) return'],
     },
   ),
   ...mistakes(
     { suite, file: 'src/compute/sql-analysis.ts' },
     {
-      'a declared table counts as nobody’s': ['if (source && table) shadows.push', "if (source && table && table.name === '') shadows.push"],
+      'a declared table counts as nobody’s': [
+        'if (source && table) shadows.push',
+        "if (source && table && table.name === '') shadows.push",
+      ],
       'a semicolon is not cut': ['const text = withoutSemicolon(plain.text)', 'const text = plain.text'],
     },
   ),
   ...mistakes(
     { suite, file: 'src/compute/sql-parameters.ts' },
     {
-      'every parameter is the first key': ['parameter: (written) => `__fabra_row.__fabra_k${keyIndex(written, entity)}`', 'parameter: () => `__fabra_row.__fabra_k0`'],
+      'every parameter is the first key': [
+        'parameter: (written) => `__fabra_row.__fabra_k${keyIndex(written, entity)}`',
+        'parameter: () => `__fabra_row.__fabra_k0`',
+      ],
       'the as-of time is a key': ["asOf: '__fabra_row.__fabra_as_of',", "asOf: '__fabra_row.__fabra_k0',"],
     },
   ),

@@ -1,6 +1,7 @@
 import { InvalidDefinitions, problemText } from '../definition/problems.ts'
 import { FabraError } from '../errors.ts'
 import type { CliContext } from './context.ts'
+import { TERMINAL_COLUMNS } from './progress.ts'
 
 /** `1 row`, `2 rows`. */
 export function counted(n: number, noun: string): string {
@@ -33,19 +34,55 @@ function errorObject(error: unknown): object {
   return { error: { code: 'internal', message: error instanceof Error ? error.message : String(error) } }
 }
 
-/** Columns padded to their widest cell, two spaces apart; nothing behind the last one. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** The width that a table must keep to; null where no terminal would break its lines. */
+export function tableWidth(isTerminal: boolean, host: { readonly terminalColumns?: number | undefined }): number | null {
+  return isTerminal ? (host.terminalColumns ?? TERMINAL_COLUMNS) : null
+}
+
+/** Columns are made no narrower than this. */
+const NARROWEST = 10
+const GAP = 2
+
+/**
+ * Columns padded to their widest cell, two spaces apart; nothing behind the last one.
+ * @param width What is wider is broken within its cells: a terminal would break the lines anywhere.
+ */
+export function table(rows: readonly (readonly string[])[], width: number | null = null): string {
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, i) => {
       widths[i] = Math.max(widths[i] ?? 0, Bun.stringWidth(cell))
     })
   }
-  const lines = rows.map((row) =>
-    row
-      .map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - Bun.stringWidth(cell)))
-      .join('  ')
-      .trimEnd(),
-  )
+  if (width !== null) narrow(widths, width)
+  const lines = rows.flatMap((row) => {
+    const cells = row.map((cell, i) => broken(cell, widths[i] ?? 0))
+    const height = Math.max(1, ...cells.map((cell) => cell.length))
+    return Array.from({ length: height }, (_, line) =>
+      cells
+        .map((cell, i) => {
+          const text = cell[line] ?? ''
+          return text + ' '.repeat(Math.max(0, (widths[i] ?? 0) - Bun.stringWidth(text)))
+        })
+        .join(' '.repeat(GAP))
+        .trimEnd(),
+    )
+  })
   return `${lines.join('\n')}\n`
+}
+
+/** The widest give way first. */
+function narrow(widths: number[], width: number): void {
+  const total = () => widths.reduce((sum, one) => sum + one, 0) + GAP * (widths.length - 1)
+  while (total() > width) {
+    const widest = widths.indexOf(Math.max(...widths))
+    const now = widths[widest] ?? 0
+    if (now <= NARROWEST) return
+    const next = Math.max(NARROWEST, ...widths.filter((_, i) => i !== widest))
+    widths[widest] = Math.max(NARROWEST, next < now ? Math.max(next, now - (total() - width)) : now - 1)
+  }
+}
+
+function broken(cell: string, width: number): string[] {
+  return Bun.stringWidth(cell) <= width ? [cell] : Bun.wrapAnsi(cell, width, { hard: true }).split('\n')
 }

@@ -1,6 +1,7 @@
 /** Rows of a file as the rows of a push. Pure. */
 import { isUtf8 } from 'node:buffer'
 import { stringifyExact } from '../definition/exact-json.ts'
+import { jsonFault } from '../definition/json-fault.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 
@@ -30,16 +31,16 @@ export function pushedRow(target: PushTarget, row: Readonly<Record<string, unkno
   const unknown = given.find((name) => !known.includes(name))
   if (unknown !== undefined) throw new FabraError('invalid_body', `unknown column "${unknown}".`, { hint: suggest(unknown, known) })
   const pushed: Record<string, unknown> = Object.create(null)
-  for (const name of target.key) if (row[name] !== null && row[name] !== undefined) pushed[name] = row[name]
+  for (const name of target.key) if (row[name] !== null && row[name] !== undefined) pushed[name] = finite(row[name], name)
   const time = row['event_timestamp']
   if (time !== null && time !== undefined) pushed['event_timestamp'] = time
   if (isDelete(row['delete'])) return { ...pushed, delete: true }
   if (byColumn) {
     const types = columns ?? {}
     pushed['value'] = Object.fromEntries(
-      values.filter((name) => given.includes(name)).map((name) => [name, cell(types[name], row[name], isText)]),
+      values.filter((name) => given.includes(name)).map((name) => [name, finite(cell(types[name], row[name], isText), name)]),
     )
-  } else if (given.includes('value')) pushed['value'] = cell(columns === null ? target.type : 'dict', row['value'], isText)
+  } else if (given.includes('value')) pushed['value'] = finite(cell(columns === null ? target.type : 'dict', row['value'], isText), 'value')
   return pushed
 }
 
@@ -47,6 +48,21 @@ function isDelete(value: unknown): boolean {
   if (value === null || value === undefined || value === false || value === 'false' || value === '0') return false
   if (value === true || value === 'true' || value === '1') return true
   throw new FabraError('invalid_body', `"delete" is ${stringifyExact(value)}.`, { hint: 'Write true or false.' })
+}
+
+/** JSON has no words for what is not a number: written as JSON it would be null, which is a value. @param path Names the place. */
+function finite(value: unknown, path: string): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new FabraError('invalid_value', `${path} is ${value}.`, {
+      hint: 'NaN and Infinity cannot be stored. Write null where nothing is known.',
+    })
+  }
+  if (Array.isArray(value)) {
+    for (const [i, item] of value.entries()) finite(item, `${path}[${i}]`)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, part] of Object.entries(value)) finite(part, `${path}.${name}`)
+  }
+  return value
 }
 
 /** A cell that holds nothing is null. */
@@ -69,7 +85,11 @@ export function jsonRows(text: string, from: number): Record<string, unknown>[] 
     if (line.trim() === '') return []
     const row = parsed(line)
     if (typeof row === 'object' && row !== null && !Array.isArray(row)) return [row as Record<string, unknown>]
-    throw new FabraError('invalid_body', `line ${from + i + 1} is not a JSON object.`, { hint: 'Write one object a line.' })
+    const fault = jsonFault(line)
+    const why = fault ? `: ${fault.what}, at column ${fault.column}${fault.path === '' ? '' : ` (${fault.path})`}` : ''
+    throw new FabraError('invalid_body', `line ${from + i + 1} is not a JSON object${why}.`, {
+      hint: fault?.hint ?? 'Write one object a line.',
+    })
   })
 }
 

@@ -16,6 +16,8 @@ export interface CliProcess {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdoutIsTerminal: boolean
   readonly stderrIsTerminal: boolean
+  /** Of the terminal, where there is one that tells. */
+  readonly terminalColumns?: number | undefined
   /** Called once with the reason when the process is asked to end. */
   readonly onSignal: (stop: (signal: string) => void) => void
   /** Left out where there is but one process. */

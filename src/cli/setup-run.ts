@@ -45,7 +45,12 @@ function environmentFor(folder: string, ports: StackPorts): FileToWrite {
   const path = join(folder, '.env')
   const text = existsSync(path) ? readFileSync(path, 'utf8') : null
   const there: Readonly<Record<string, string | undefined>> = text === null ? {} : parseEnv(text)
-  const passwords = { postgres: there['POSTGRES_PASSWORD'] || randomSecret(), redis: there['REDIS_PASSWORD'] || randomSecret() }
+  const secret = (name: string) => there[name] || randomSecret()
+  const passwords = {
+    postgres: secret('POSTGRES_PASSWORD'),
+    postgresAdmin: secret('POSTGRES_ADMIN_PASSWORD'),
+    redis: secret('REDIS_PASSWORD'),
+  }
   const settings = { ...stackSettings(passwords), ...serverSettings(passwords, ports) }
   const file = { path: '.env', mode: 0o600 }
   if (text === null) return { ...file, data: environmentText(settings) }

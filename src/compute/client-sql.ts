@@ -46,7 +46,7 @@ async function bind(sql: AnalysedSql, store: SourceStore): Promise<void> {
 }
 
 const NOT_THE_TEXT: ReadonlySet<SqlError['kind']> = new Set(['timeout', 'interrupted', 'unavailable'])
-const HINT = 'Write one SELECT over your sources that gives the key columns and event_timestamp.'
+const HINT = 'Write one SELECT over your sources that gives the key columns and event_timestamp. The server log has what the database says.'
 
 /** What an engine's refusal means, in general. */
 const REASONS: Readonly<Record<SqlError['kind'], string>> = {

@@ -27,7 +27,11 @@ async function faultOf(keys: string, admit: ReturnType<typeof createGatekeeper>,
     const [parameter] = sql.parameterNames.keys()
     if (parameter !== undefined) return { message: `It uses ${parameter}, but takes no parameters.`, hint }
     await store.prepare(aloneFor(sql, (written) => written).text)
-    await writeSql(sql, { row: { asOf: "CAST('2001-01-01 00:00:00+00' AS TIMESTAMPTZ)", parameter: (written) => written }, frame: (body) => body }, gate)
+    await writeSql(
+      sql,
+      { row: { asOf: "CAST('2001-01-01 00:00:00+00' AS TIMESTAMPTZ)", parameter: (written) => written }, frame: (body) => body },
+      gate,
+    )
     return null
   } catch (error) {
     if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error

@@ -18,6 +18,8 @@ export interface ReadFrom {
   readonly mode: 'present' | 'past'
   readonly chain: readonly string[]
   readonly signal: AbortSignal
+  /** What is left of the function's own time. */
+  readonly timeoutMs: number
 }
 
 /** `get()` of a function: the value that would be served now, or that part's own value at the row's as-of time. Given by app. */

@@ -127,16 +127,26 @@ function numberFor(written: string, index: number): string {
   return number.length < written.length ? number : '1'
 }
 
+/** Functions of DuckDB that are called without parentheses, where there is no column of the name. */
+const SESSION_WORD = /^(?:current_(?:catalog|database|role|schema|user)|session_user)$/i
+
 /** Users' functions behind an operator, or read as a column of a row (`t.f` is `f(t)`). */
 function hiddenCalls({ tree }: ParsedSql, functions: FunctionCatalogue, world: SqlWorld): SqlFault[] {
   const own = (name: string) => functions.get(name)?.some((entry) => !entry.builtIn) ?? false
   const isColumn = (name: string) => world.tables.some((table) => table.columns.some((column) => same(column.name, name)))
   const operators = tree.operators.filter(own).map((name) => `The operator ${name}`)
   const attributes = tree.attributes.filter((name) => own(name) && !isColumn(name)).map((name) => `.${name}`)
-  return [...operators, ...attributes].map((what) => {
-    const message = `${what} is a function of the database's own: it could read anything.`
-    return { message, hint: 'Write out what it does.', at: null }
-  })
+  const session = tree.columns.filter(({ names: [only = '', ...more] }) => more.length === 0 && SESSION_WORD.test(only) && !isColumn(only))
+  return [
+    ...session.map(({ names, at }) => {
+      const message = `${names.join('.')} depends on who runs the query.`
+      return { message, hint: 'A feature depends on its key, its time and its sources only.', at }
+    }),
+    ...[...operators, ...attributes].map((what) => {
+      const message = `${what} is a function of the database's own: it could read anything.`
+      return { message, hint: 'Write out what it does.', at: null }
+    }),
+  ]
 }
 
 /** The table of a source, as the engine has it. */

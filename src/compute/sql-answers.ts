@@ -3,10 +3,10 @@ import { FabraError } from '../errors.ts'
 import type { SqlError } from '../store/source-store.ts'
 
 /** A query that ran and failed. What the engine says may hold the user's data, so it goes to the log only. */
-export function computeError(feature: Feature, error: SqlError): FabraError {
+export function computeError(feature: Feature, error: SqlError, timeoutMs: number): FabraError {
   if (error.kind === 'timeout' || error.kind === 'interrupted') {
-    return new FabraError('feature_timeout', `Feature "${feature.name}" was not computed in time.`, {
-      hint: 'Give it more time with timeout:, or make its query cheaper.',
+    return new FabraError('feature_timeout', `Feature "${feature.name}" was not computed within ${Math.ceil(timeoutMs)} ms.`, {
+      hint: 'Give it more time with timeout:, make its query cheaper, or ask for fewer rows at a time.',
       cause: error,
     })
   }

@@ -177,10 +177,6 @@ function checkFunction(ref: FunctionRef, entries: readonly SqlFunction[]): Omit<
     return { message: `${ref.name}(…) with a precision cannot be held back in time.`, hint: `Write ${ref.name.toUpperCase()} without it.` }
   }
   if (isAgeFromToday(ref)) return null
-  if (!ref.table && entries.some((entry) => entry.stability === 'unknown')) {
-    const hint = 'Use functions of the engine whose answer hangs on their arguments alone.'
-    return { message: `${call} is not among the functions that are known to read nothing.`, hint }
-  }
   const volatile = entries.some((entry) => entry.stability === 'volatile')
   const within = entries.some((entry) => entry.stability === 'within_query') && !HARMLESS_WITHIN_QUERY.has(ref.name)
   if (REFUSED.has(ref.name) || volatile || within) {
@@ -188,6 +184,10 @@ function checkFunction(ref: FunctionRef, entries: readonly SqlFunction[]): Omit<
       message: `${call} does not give the same answer each time.`,
       hint: HINTS[ref.name] ?? 'A feature depends on its key, its time and its sources only.',
     }
+  }
+  if (!ref.table && entries.some((entry) => entry.stability === 'unknown')) {
+    const hint = 'Use functions of the engine whose answer hangs on their arguments alone.'
+    return { message: `${call} is not among the functions that are known to read nothing.`, hint }
   }
   return null
 }

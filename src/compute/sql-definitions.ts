@@ -145,16 +145,29 @@ function checkSource(source: Source, world: SqlWorld): Problem[] {
   return problem ? [{ place: source.place, subject, ...problem }] : []
 }
 
-function warningsOf(definition: SqlDefinition): Problem[] {
-  if (definition.past === null) return []
-  const message = `It is served, but not for training: ${definition.past}`
+/** What works, but not in every way, or hardly as it is meant. */
+function warningsOf({ feature, entity, past, row, alwaysOneRow }: SqlDefinition): Problem[] {
+  const warn = (message: string, hint: string) => ({ place: feature.place, subject: `feature "${feature.name}"`, message, hint })
+  const used = new Set(row.parameters.map((parameter) => (parameter.kind === 'key' ? parameter.index : -1)))
+  const unused = entity.key.filter((_, i) => !used.has(i)).map(({ name }) => `$${name}`)
   return [
-    {
-      place: definition.feature.place,
-      subject: `feature "${definition.feature.name}"`,
-      message,
-      hint: 'See "sources" in the documentation.',
-    },
+    ...(past === null ? [] : [warn(`It is served, but not for training: ${past}`, 'See "sources" in the documentation.')]),
+    ...(unused.length === 0
+      ? []
+      : [
+          warn(
+            `Its SQL never uses ${unused.join(', ')}, so it has the same value for every ${entity.name}${unused.length < entity.key.length ? ' that differs in nothing else' : ''}.`,
+            `Compare a column with it: WHERE … = ${unused[0]}.`,
+          ),
+        ]),
+    ...(feature.defaults === null || !alwaysOneRow
+      ? []
+      : [
+          warn(
+            'Its default is never used: an aggregate gives a row for every key, if only with null or 0.',
+            'The default stands in where there is no row. For null, write COALESCE in its SQL.',
+          ),
+        ]),
   ]
 }
 

@@ -245,7 +245,7 @@ class Batch {
         const error = asSqlError(caught)
         if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
         const unfit = await unfitKey(this.definition, row.key.values, error, (text, type) => this.converts(text, type))
-        this.answers.set(i, asError(unfit ?? computeError(this.feature, error)))
+        this.answers.set(i, asError(unfit ?? computeError(this.feature, error, this.options.timeoutMs)))
       }
     }
   }
@@ -305,7 +305,7 @@ class Batch {
   }
 
   private fail(error: SqlError, from: number, to: number): void {
-    this.fill(asError(computeError(this.feature, error)), from, to)
+    this.fill(asError(computeError(this.feature, error, this.options.timeoutMs)), from, to)
   }
 
   /** Where there is no answer yet. */

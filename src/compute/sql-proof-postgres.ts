@@ -37,7 +37,10 @@ class Walk {
       return
     }
     const [kind = ''] = Object.keys(node)
-    if (!/^[A-Z]/.test(kind)) return this.visitParts(node, names)
+    if (!/^[A-Z]/.test(kind)) {
+      this.visitParts(node, names)
+      return
+    }
     const content = asObject(node[kind]) ?? {}
     if (kind === 'RangeSubselect' && this.ours.isShadow(content['subquery'])) {
       this.noteNames(asObject(content['alias']) ?? {})
@@ -45,7 +48,10 @@ class Walk {
       this.remains.words.push(textOf(asObject(content['alias'])?.['aliasname']))
       return
     }
-    if (this.guards.has(content)) return this.visit(asList(content['args'])[0], names)
+    if (this.guards.has(content)) {
+      this.visit(asList(content['args'])[0], names)
+      return
+    }
     this.note(kind, content, names)
     this.visitParts(content, names)
   }
@@ -156,7 +162,8 @@ class Walk {
     for (const name of [node['aliasname'], node['ctename'], ...asList(node['colnames']).map(nameOf)]) {
       if (isOurs(name) && !/^__fabra_unnamed\d+$/.test(name)) this.remains.borrowed.push(name)
     }
-    if ('typeName' in node && !('arg' in node) && isTime(node['typeName'])) this.remains.strange.push('a time among the columns of a function')
+    if ('typeName' in node && !('arg' in node) && isTime(node['typeName']))
+      this.remains.strange.push('a time among the columns of a function')
   }
 }
 

@@ -19,8 +19,7 @@ export function visibleWhere({ source, table }: Shadowed, asOf: string): string[
     if (isUtc) return `${quoted(name)} ${operator} CAST(${limit} AS TIMESTAMP)`
     return `(CAST(${quoted(name)} AS TIMESTAMP) AT TIME ZONE ${zone}) ${operator} ${limit}`
   }
-  const naive = (name: string) =>
-    isZoned(name) || isUtc ? quoted(name) : `(CAST(${quoted(name)} AS TIMESTAMP) AT TIME ZONE ${zone})`
+  const naive = (name: string) => (isZoned(name) || isUtc ? quoted(name) : `(CAST(${quoted(name)} AS TIMESTAMP) AT TIME ZONE ${zone})`)
   const { timestamp, available, until, delay } = source
   return [
     ...(timestamp === null ? [] : [compared(timestamp, '<', delay === 0 ? asOf : `${asOf} - INTERVAL '${delay} microseconds'`)]),

@@ -63,7 +63,8 @@ export async function proveJoined(text: string, plans: readonly PlainAggregate[]
   const { tables, functions, tableFunctions, presents, strange } = grammar.remains(grammar.statement(await store.parse(text)), nothing)
   const known = new Set([...JOINED_FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])])
   const isOurs = ({ catalog, schema, name }: Remains['tables'][number]) =>
-    catalog === '' && ((schema === '' && name === '__fabra_row') || plans.some(({ shadow: { table } }) => schema === table.schema && name === table.name))
+    catalog === '' &&
+    ((schema === '' && name === '__fabra_row') || plans.some(({ shadow: { table } }) => schema === table.schema && name === table.name))
   const stranger = tables.find((table) => !isOurs(table))
   const call = [...functions].find((name) => !known.has(name))
   const why = stranger?.name ?? call ?? [...tableFunctions][0] ?? presents[0] ?? strange[0]
@@ -81,6 +82,8 @@ function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | n
   const { tables, functions, tableFunctions, presents, strange, borrowed, timeCasts } = remains
   const [stranger] = tables.filter((table) => sql.owner === 'client' || !isUndeclared(table, world))
   if (stranger) return `it would read "${stranger.name}" itself`
+  // What was not seen to be read would not be refused for the past.
+  if (tables.length !== sql.undeclared.length) return 'it reads tables that were not seen'
   if (remains.shadows !== sql.shadows.length) return `${remains.shadows} of ${sql.shadows.length} sources are held back in time`
   const known = new Set(sql.tree.functions.map(({ name }) => name))
   const call = [...functions].find((name) => !known.has(name))
@@ -98,7 +101,9 @@ function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | n
 function isUndeclared(ref: Remains['tables'][number], world: SqlWorld): boolean {
   const exact = world.dialect === 'postgres'
   const same = (a: string, b: string) => (exact ? a === b : a.toLowerCase() === b.toLowerCase())
-  const meant = world.tables.filter(({ name, schema, isOnPath }) => same(name, ref.name) && (ref.schema === '' ? isOnPath : same(schema, ref.schema)))
+  const meant = world.tables.filter(
+    ({ name, schema, isOnPath }) => same(name, ref.name) && (ref.schema === '' ? isOnPath : same(schema, ref.schema)),
+  )
   const isDeclared = meant.some((table) => [...world.sources.keys()].some((source) => mayBe(source, table)))
   return meant.length > 0 && !isDeclared && ref.schema.toLowerCase() !== 'fabra'
 }

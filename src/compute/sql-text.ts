@@ -20,7 +20,11 @@ export function plainText(written: string, dialect: SourceStore['dialect']): Pla
   const tokens = tokenize(written)
   const misread = tokens.find((token) => /^e'/i.test(token.text) && ODD_BLANK.test(token.text))
   if (misread && dialect === 'duckdb') {
-    return refuse('A string with backslashes holds a Unicode blank, which the database may change.', "Write it as a plain '…'.", misread.start)
+    return refuse(
+      'A string with backslashes holds a Unicode blank, which the database may change.',
+      "Write it as a plain '…'.",
+      misread.start,
+    )
   }
   return { text: blanked(written, tokens), fault: null }
 }

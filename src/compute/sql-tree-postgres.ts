@@ -283,8 +283,15 @@ export function timeWord(constant: Json): string | null {
 function isPlainAggregate(select: Json | undefined): boolean {
   if (select?.['op'] !== 'SETOP_NONE') return false
   if (['groupClause', 'havingClause', 'distinctClause', 'limitCount', 'limitOffset'].some((part) => part in select)) return false
-  return asList(select['targetList']).some((item) => {
-    const call = asObject(asObject(asObject(asObject(item)?.['ResTarget'])?.['val'])?.['FuncCall'])
-    return call !== undefined && !call['over'] && AGGREGATES.has(nameOf(asList(call['funcname']).at(-1)))
-  })
+  return holdsAggregate(select['targetList'])
+}
+
+/** An aggregate by itself or within an expression; those of subqueries and windows are not the statement's. */
+function holdsAggregate(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsAggregate)
+  const node = asObject(value)
+  if (!node || 'SubLink' in node) return false
+  const call = asObject(node['FuncCall'])
+  if (call && !call['over'] && AGGREGATES.has(nameOf(asList(call['funcname']).at(-1)))) return true
+  return call?.['over'] ? false : Object.values(node).some(holdsAggregate)
 }

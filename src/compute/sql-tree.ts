@@ -208,8 +208,16 @@ function isPlainAggregate(root: Json): boolean {
   if (root['type'] !== 'SELECT_NODE' || asList(root['modifiers']).length > 0) return false
   const grouped = asList(root['group_expressions']).length > 0 || asList(root['group_sets']).length > 0
   if (grouped || isSet(root['having']) || isSet(root['qualify'])) return false
-  const items = asList(root['select_list']).map((item) => asObject(item))
-  return items.some((item) => item?.['class'] === 'FUNCTION' && AGGREGATES.has(textOf(item['function_name']).toLowerCase()))
+  return asList(root['select_list']).some(holdsAggregate)
+}
+
+/** An aggregate by itself or within an expression; those of subqueries and windows are not the statement's. */
+function holdsAggregate(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsAggregate)
+  const node = asObject(value)
+  if (!node || node['class'] === 'SUBQUERY' || node['class'] === 'WINDOW') return false
+  if (node['class'] === 'FUNCTION' && AGGREGATES.has(textOf(node['function_name']).toLowerCase())) return true
+  return Object.values(node).some(holdsAggregate)
 }
 
 const AGGREGATES = new Set([

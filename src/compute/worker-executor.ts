@@ -44,7 +44,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     try {
       const now = performance.now()
       const deadlineAt = Math.min(batchDeadline, feature.timeout === null ? batchDeadline : now + feature.timeout / 1000)
-      if (batch.signal.aborted || now >= deadlineAt) return failed(timedOut(feature, row))
+      if (batch.signal.aborted || now >= deadlineAt) return failed(timedOut(feature, row, batch))
       return await runRow(feature, row, batch, deadlineAt)
     } finally {
       if (!nested) slots.give(feature.name)
@@ -66,7 +66,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     })
     host.end()
     if (outcome.usedPresent) report.present(feature)
-    if (outcome.error) return failed(failureOf(feature, row, outcome, host, report))
+    if (outcome.error) return failed(failureOf(feature, row, outcome, { host, report, batch }))
     return outcome.texts === null ? { kind: 'missing' } : { kind: 'value', texts: outcome.texts, oldestInputAt: host.oldest() }
   }
 
@@ -122,7 +122,9 @@ function createHost(options: WorkerExecutorOptions, feature: Feature, row: Compu
     async get(name) {
       try {
         const chain = [...batch.chain, feature.name]
-        const part = await options.reader.read(name, { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, signal: signal() })
+        const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
+        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, signal: signal(), timeoutMs }
+        const part = await options.reader.read(name, from)
         if (part.eventAt !== null) oldest = Math.min(oldest ?? part.eventAt, part.eventAt)
         return part
       } catch (error) {
@@ -137,11 +139,16 @@ function createHost(options: WorkerExecutorOptions, feature: Feature, row: Compu
 }
 
 /** What a client may read of a failure. Messages of the user's code and of the database go to the log only. */
-function failureOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host: RowHost, report: Reporter): FabraError {
+function failureOf(
+  feature: Feature,
+  row: ComputeRow,
+  outcome: CallOutcome,
+  { host, report, batch }: { readonly host: RowHost; readonly report: Reporter; readonly batch: ComputeOptions },
+): FabraError {
   const error: CallFailure = outcome.error ?? { code: 'internal', message: '' }
   if (error.code === 'feature_timeout' && error.thrown === undefined) {
     report.failure(feature, row, error)
-    return timedOut(feature, row)
+    return timedOut(feature, row, batch)
   }
   const facts = error.hint === undefined ? {} : { hint: error.hint }
   const subject = `feature "${feature.name}"`
@@ -157,9 +164,10 @@ function failureOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host
   return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint: "The server's log has the error and its file:line." })
 }
 
-function timedOut(feature: Feature, row: ComputeRow): FabraError {
-  return new FabraError('feature_timeout', `feature "${feature.name}" did not answer in time for ${keyText(row)}.`, {
-    hint: 'Make it faster, or give it more time with "timeout".',
+function timedOut(feature: Feature, row: ComputeRow, { timeoutMs }: ComputeOptions): FabraError {
+  const limit = feature.timeout === null ? timeoutMs : Math.min(timeoutMs, feature.timeout / 1000)
+  return new FabraError('feature_timeout', `feature "${feature.name}" did not answer within ${Math.ceil(limit)} ms for ${keyText(row)}.`, {
+    hint: 'Make it faster, give it more time with "timeout", or ask for fewer rows at a time.',
   })
 }
 

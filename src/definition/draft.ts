@@ -29,7 +29,10 @@ export interface EntityDraft extends DraftBase {
 export interface SourceDraft extends DraftBase {
   readonly kind: 'source'
   /** `file` is still as written. */
-  readonly options: Pick<Source, 'timestamp' | 'delay' | 'available' | 'until' | 'id' | 'timezone' | 'static' | 'file' | 'columns'>
+  readonly options: Pick<
+    Source,
+    'timestamp' | 'delay' | 'available' | 'until' | 'id' | 'timezone' | 'static' | 'file' | 'format' | 'columns'
+  >
 }
 
 export type FeatureFunction = (key: unknown, context: unknown) => unknown

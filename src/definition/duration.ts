@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import { suggest } from '../errors.ts'
 import { show } from './show.ts'
 
 const MICROS: Readonly<Record<string, number>> = {
@@ -77,6 +78,30 @@ function inRange(micros: number, shown: string): DurationResult {
 export function looksLikeCron(text: string): boolean {
   const fields = text.trim().split(/\s+/)
   return (fields.length === 5 || fields.length === 6) && fields.every((field) => /^[0-9A-Za-z*?/,#+-]+$/.test(field))
+}
+
+/** Names of cron strings, as cron itself has them; "@reboot" is no time. */
+const CRON_NAMES: Readonly<Record<string, string>> = {
+  '@hourly': '0 * * * *',
+  '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
+  '@weekly': '0 0 * * 0',
+  '@monthly': '0 0 1 * *',
+  '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
+}
+
+/** The cron string that a name such as "@daily" stands for; undefined for other texts. */
+export function cronOfName(text: string): { readonly pattern: string } | { readonly wrong: string; readonly hint: string } | undefined {
+  const name = text.trim().toLowerCase()
+  if (!name.startsWith('@')) return undefined
+  const pattern = Object.hasOwn(CRON_NAMES, name) ? CRON_NAMES[name] : undefined
+  if (pattern !== undefined) return { pattern }
+  const [, every] = /^@every\s+(\S+)$/.exec(name) ?? []
+  return {
+    wrong: `${show(text)} is not the name of a cron string`,
+    hint: every === undefined ? suggest(name, Object.keys(CRON_NAMES)) : `Write ${JSON.stringify(every)}.`,
+  }
 }
 
 /** For messages: "1h 30m", "5m", "250ms", "12µs". */

@@ -29,7 +29,7 @@ export const MAX_KEY_BYTES = 1024
  * Bytes that the columns of one key may have together, as they are encoded. PostgreSQL's index of history takes rows of 2,704: the key, the names
  * of feature and version, and three numbers.
  */
-export const MAX_ENCODED_BYTES = 2048
+export const MAX_ENCODED_BYTES = 2_200
 
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n

@@ -1,25 +1,32 @@
 /** Digits of the longest whole number that is read exactly. Reading one takes time by the square of its length. */
-const MAX_DIGITS = 1000
+export const MAX_DIGITS = 1000
 
 /**
  * Where a number may begin, sixteen digits without a point: nearly all texts have none, and take the fast way, which is ten times as fast.
  * Digits after a point do not count; every other float has so many.
  */
 const LONG_WHOLE = /(?:^|[[,:\s-])\d{16}/
+/** No shorter exponent takes a number out of a float's range. Ids of hexadecimal digits end with a quote. */
+const LONG_EXPONENT = /[eE]\+?\d{3,}(?=[\s,\]}]|$)/
 
 /**
  * JSON.parse that keeps whole numbers beyond ±(2^53 − 1) exact, as bigint. Numbers with a fraction or an exponent stay numbers.
  * Own keys called `__proto__` stay own keys.
- * @throws SyntaxError as JSON.parse does, and for whole numbers of more than a thousand digits.
+ * @throws SyntaxError as JSON.parse does, for whole numbers of more than a thousand digits, and for those that are larger than any float
+ * (JSON.parse makes Infinity of them, which is null when it is written again). `jsonFault` tells where.
  */
 export function parseExact(text: string): unknown {
-  if (!LONG_WHOLE.test(text)) return JSON.parse(text)
+  if (!LONG_WHOLE.test(text) && !LONG_EXPONENT.test(text)) return JSON.parse(text)
   return JSON.parse(text, (_key: string, value: unknown, context?: { readonly source?: string }) => {
     if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
     const source = context?.source
-    if (source === undefined || !/^-?\d+$/.test(source)) return value
-    if (source.length > MAX_DIGITS) throw new SyntaxError(`A number of ${source.length} digits is too long.`)
-    return BigInt(source)
+    if (source === undefined) return value
+    if (/^-?\d+$/.test(source)) {
+      if (source.length > MAX_DIGITS) throw new SyntaxError(`A number of ${source.length} digits is too long.`)
+      return BigInt(source)
+    }
+    if (!Number.isFinite(value)) throw new SyntaxError(`${source.slice(0, 40)} is larger than any number can be.`)
+    return value
   })
 }
 
@@ -30,7 +37,14 @@ declare global {
   }
 }
 
-/** JSON.stringify that writes bigints as the integers they are. */
+/**
+ * JSON.stringify that writes bigints as the integers they are, and large floats with an exponent: written out they would be read back as whole
+ * numbers that they are not exactly.
+ */
 export function stringifyExact(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? JSON.rawJSON(part.toString()) : part))
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'bigint') return JSON.rawJSON(part.toString())
+    if (typeof part !== 'number' || !Number.isInteger(part) || Number.isSafeInteger(part)) return part
+    return JSON.rawJSON(part.toExponential())
+  })
 }

@@ -1,5 +1,5 @@
 import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
-import { DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
+import { cronOfName, DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
 import { readDefaults } from './feature-default.ts'
 import type { Refresh, SqlText, ValueType } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
@@ -125,6 +125,12 @@ function readRefresh(how: Computed, options: OptionReader): Refresh | null {
     return null
   }
   if (given === 0 || given === '0') return { kind: 'realtime' }
+  const named = typeof given === 'string' ? cronOfName(given) : undefined
+  if (named && 'pattern' in named) return { kind: 'cron', pattern: named.pattern }
+  if (named) {
+    options.complain(`refresh ${named.wrong}.`, named.hint)
+    return null
+  }
   if (typeof given === 'string' && looksLikeCron(given)) return { kind: 'cron', pattern: given.trim() }
   const duration = readDuration(given)
   if (!duration.ok) {

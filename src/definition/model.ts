@@ -54,8 +54,10 @@ export interface Source extends Described {
   /** IANA zone of naive time columns. Default UTC. */
   readonly timezone: string
   readonly static: boolean
-  /** Absolute path; null when the table exists elsewhere. */
-  readonly file: string | null
+  /** Absolute paths of files, folders and patterns; null when the table exists elsewhere. */
+  readonly file: string | readonly string[] | null
+  /** How times in the file are written where that is not ISO: for all its time columns, or by column. */
+  readonly format?: string | Readonly<Record<string, string>> | null
   /** Column → SQL type; overrides what the file seems to hold, or creates the table when there is no file. */
   readonly columns: Readonly<Record<string, string>> | null
 }

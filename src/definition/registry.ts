@@ -67,7 +67,9 @@ function entityOf(one: Named<EntityDraft>): Entity {
 
 function sourceOf(one: Named<SourceDraft>): Source {
   const { file } = one.draft.options
-  return { name: one.name, ...one.draft.options, file: file === null ? null : resolve(dirname(one.place.file), file), ...described(one) }
+  const absolute = (path: string) => resolve(dirname(one.place.file), path)
+  const files = file === null ? null : typeof file === 'string' ? absolute(file) : file.map(absolute)
+  return { name: one.name, ...one.draft.options, file: files, ...described(one) }
 }
 
 function featureSetOf(

@@ -4,7 +4,21 @@ import { type OptionReader, readOptions } from './options.ts'
 import { callPlace } from './place.ts'
 import { show } from './show.ts'
 
-const OPTIONS = ['timestamp', 'delay', 'available', 'until', 'id', 'timezone', 'static', 'file', 'columns', 'description', 'owner', 'tags']
+const OPTIONS = [
+  'timestamp',
+  'delay',
+  'available',
+  'until',
+  'id',
+  'timezone',
+  'static',
+  'file',
+  'format',
+  'columns',
+  'description',
+  'owner',
+  'tags',
+]
 const EXAMPLE = 'source("transactions", { timestamp: "created_at" })'
 
 /** See fabra.d.ts. */
@@ -19,7 +33,8 @@ export function source(name: unknown, given?: unknown): Definition<'source'> {
     id: options.text('id'),
     timezone: options.text('timezone') ?? 'UTC',
     static: options.flag('static') ?? false,
-    file: options.text('file'),
+    file: readFile(options),
+    format: readFormat(options),
     columns: readColumns(options),
   }
   checkTogether(read, options)
@@ -46,6 +61,24 @@ function checkName(name: unknown, options: OptionReader): string {
   return name
 }
 
+function readFile(options: OptionReader): string | readonly string[] | null {
+  if (!Array.isArray(options.raw('file'))) return options.text('file')
+  const files = options.texts('file')
+  if (files.length === 0) options.complain('file is a list of no files.', 'Write file: ["./data/a.csv", "./data/b.csv"].')
+  return files.length === 0 ? null : files
+}
+
+function readFormat(options: OptionReader): string | Record<string, string> | null {
+  const given = options.raw('format')
+  if (given === undefined || typeof given === 'string') return options.text('format')
+  const formats: [string, string][] = []
+  for (const [name, format] of options.record('format', 'format: { created_at: "%d/%m/%Y" }') ?? []) {
+    if (typeof format === 'string' && format.trim() !== '') formats.push([name, format])
+    else options.complain(`column "${name}" has the format ${show(format)}.`, 'Write it as strptime does: "%d/%m/%Y %H:%M:%S".')
+  }
+  return Object.fromEntries(formats)
+}
+
 function readColumns(options: OptionReader): Record<string, string> | null {
   const entries = options.record('columns', 'columns: { user_id: "VARCHAR", created_at: "TIMESTAMPTZ" }')
   if (entries === null) return null
@@ -68,6 +101,16 @@ function checkTogether(read: SourceDraft['options'], options: OptionReader): voi
   for (const name of ['delay', 'available', 'until'] as const) {
     if (options.has(name) && read.timestamp === null && !read.static && !options.has('timestamp')) {
       options.complain(`${name} needs a timestamp.`, 'Name the column that says when a row came to be: timestamp: "created_at".')
+    }
+  }
+  if (options.has('format')) {
+    const times = [read.timestamp, read.available, read.until].filter((name) => name !== null)
+    const example = 'format says how the time columns of a file are written: timestamp: "created_at", format: "%d/%m/%Y".'
+    if (!options.has('file')) options.complain('format needs a file.', example)
+    else if (times.length === 0) options.complain('format needs a column of times.', example)
+    for (const name of typeof read.format === 'object' ? Object.keys(read.format ?? {}) : []) {
+      if (times.includes(name)) continue
+      options.complain(`format names the column "${name}", which is none of timestamp, available and until.`, example)
     }
   }
   if (!isTimeZone(read.timezone)) {

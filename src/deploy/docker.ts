@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are references that others resolve.
 import { imageFiles } from './dockerfile.ts'
 import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, PORT, STOP_SECONDS } from './platform.ts'
-import { environmentText, postgresService, redisService, stackSettings, stackVolumes } from './stack.ts'
+import { environmentText, postgresService, redisService, stackConfigs, stackSettings, stackVolumes } from './stack.ts'
 import { type Data, yamlText } from './text.ts'
 
 export const docker: Platform = {
@@ -18,7 +18,7 @@ export const docker: Platform = {
       { path: 'compose.yaml', text: yamlText(header(options), compose(options)) },
       {
         path: '.env',
-        text: environmentText(stackSettings({ postgres: options.secret(), redis: options.secret() })),
+        text: environmentText(stackSettings({ postgres: options.secret(), postgresAdmin: options.secret(), redis: options.secret() })),
         mode: 0o600,
         ifMissing: true,
       },
@@ -56,6 +56,7 @@ function compose({ name, version, replicas, arch }: DeployOptions): Data {
       postgres: postgresService(null),
       redis: redisService(null),
     },
+    configs: stackConfigs(),
     volumes: stackVolumes(),
   }
 }

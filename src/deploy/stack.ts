@@ -9,7 +9,10 @@ export interface StackPorts {
 }
 
 export interface StackPasswords {
+  /** Of the role that Fabra connects as. */
   readonly postgres: string
+  /** Of the superuser, which Fabra never is. */
+  readonly postgresAdmin: string
   readonly redis: string
 }
 
@@ -20,12 +23,12 @@ export function stackFile(ports: StackPorts): DeployFile {
     'Passwords are in .env: keep it out of git.',
   ]
   const services = { postgres: postgresService(ports.postgres), redis: redisService(ports.redis) }
-  return { path: 'compose.yaml', text: yamlText(header, { services, volumes: stackVolumes() }) }
+  return { path: 'compose.yaml', text: yamlText(header, { services, configs: stackConfigs(), volumes: stackVolumes() }) }
 }
 
 /** What compose.yaml reads. */
 export function stackSettings(passwords: StackPasswords): Readonly<Record<string, string>> {
-  return { POSTGRES_PASSWORD: passwords.postgres, REDIS_PASSWORD: passwords.redis }
+  return { POSTGRES_PASSWORD: passwords.postgres, POSTGRES_ADMIN_PASSWORD: passwords.postgresAdmin, REDIS_PASSWORD: passwords.redis }
 }
 
 /** What a Fabra outside of the stack reads. */
@@ -48,7 +51,9 @@ export function postgresService(port: number | null): Data {
     image: 'docker.io/library/postgres:17-bookworm',
     restart: 'unless-stopped',
     ...(port === null ? {} : { ports: [`127.0.0.1:${port}:5432`] }),
-    environment: { POSTGRES_USER: 'fabra', POSTGRES_DB: 'fabra', POSTGRES_PASSWORD: '${POSTGRES_PASSWORD:?}' },
+    // Empty where the data is older than the two roles; it is read only when data is made.
+    environment: { POSTGRES_PASSWORD: '${POSTGRES_ADMIN_PASSWORD:-}', FABRA_PASSWORD: '${POSTGRES_PASSWORD:?}' },
+    configs: [{ source: 'roles', target: '/docker-entrypoint-initdb.d/10-roles.sh' }],
     volumes: ['postgres:/var/lib/postgresql/data'],
     healthcheck: {
       test: ['CMD', 'pg_isready', '--username=fabra', '--dbname=fabra'],
@@ -81,6 +86,17 @@ export function redisService(port: number | null): Data {
     tmpfs: ['/tmp'],
     stop_grace_period: '30s',
   }
+}
+
+/** Run once, when the data is made: an ordinary role that owns its database. */
+const ROLES = `psql --username postgres --set ON_ERROR_STOP=1 --set password="$$FABRA_PASSWORD" <<'SQL'
+CREATE ROLE fabra LOGIN PASSWORD :'password';
+CREATE DATABASE fabra OWNER fabra;
+SQL
+`
+
+export function stackConfigs(): Data {
+  return { roles: { content: ROLES } }
 }
 
 export function stackVolumes(): Data {

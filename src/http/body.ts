@@ -1,3 +1,4 @@
+import { faultSentence, jsonFault } from '../definition/json-fault.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 
@@ -19,9 +20,7 @@ export async function readBody(
   try {
     body = parse(text)
   } catch {
-    throw new FabraError('invalid_body', text.trim() === '' ? 'The body is empty.' : 'The body is not JSON.', {
-      hint: `Send a JSON object with ${fields.join(', ')}.`,
-    })
+    throw notJson(text, `Send a JSON object with ${fields.join(', ')}.`)
   }
   if (!isObject(body))
     throw new FabraError('invalid_body', 'The body is not a JSON object.', { hint: `Send an object with ${fields.join(', ')}.` })
@@ -30,6 +29,14 @@ export async function readBody(
       throw new FabraError('invalid_body', `Unknown field "${name}" in the body.`, { hint: suggest(name, fields) })
   }
   return body
+}
+
+/** What is wrong with a text that no parser took, and where. */
+export function notJson(text: string, hint: string): FabraError {
+  if (text.trim() === '') return new FabraError('invalid_body', 'The body is empty.', { hint })
+  const fault = jsonFault(text)
+  if (!fault) return new FabraError('invalid_body', 'The body is not JSON.', { hint })
+  return new FabraError('invalid_body', `The body is not JSON: ${faultSentence(fault)}`, { hint: fault.hint ?? hint })
 }
 
 /** A body of unknown length is read piece by piece, and no further than the bound. */

@@ -25,6 +25,8 @@ export function errorResponse(error: unknown, request: Request, log: Logger, hea
   }
   if (error.status >= 500)
     log.warn(error.message, { code: error.code, request_id: id, path, ...(error.cause === undefined ? {} : { error: error.cause }) })
+  // A client's mistake, but what lies behind it is for the operator alone: what a database said of its SQL.
+  else if (error.cause !== undefined) log.info(error.message, { code: error.code, request_id: id, path, error: error.cause })
   return respond(error, id, headers)
 }
 

@@ -19,10 +19,14 @@ const FOREIGN: readonly Foreign[] = [
   { isIt: begins(0x1f, 0x8b), what: 'compressed (gzip)', hint: 'Unpack them first: gunzip labels.csv.gz. (Parquet is small by itself.)' },
   { isIt: begins(0x28, 0xb5, 0x2f, 0xfd), what: 'compressed (zstd)', hint: 'Unpack them first: unzstd labels.csv.zst.' },
   { isIt: begins(0x50, 0x4b, 0x03, 0x04), what: 'a zip or Excel file', hint: 'Unpack it, or save the sheet as CSV.' },
-  { isIt: (start) => start.toString('latin1', 0, 6) === 'ARROW1', what: 'an Arrow file', hint: 'Write Parquet, CSV or JSON lines.' },
+  {
+    isIt: (start) => start.toString('latin1', 0, 4) === 'FEA1',
+    what: 'Feather of version 1',
+    hint: 'Write version 2, which is the default by now, or Parquet.',
+  },
   { isIt: begins(0xff, 0xfe), what: 'text in UTF-16', hint: 'Save the file as UTF-8.' },
   { isIt: begins(0xfe, 0xff), what: 'text in UTF-16', hint: 'Save the file as UTF-8.' },
-  { isIt: (start) => start.includes(0), what: 'neither Parquet nor text', hint: 'Labels are a Parquet, CSV or JSON-lines file.' },
+  { isIt: (start) => start.includes(0), what: 'neither Parquet nor text', hint: 'Labels are a Parquet, Arrow, CSV or JSON-lines file.' },
   {
     isIt: (start) => /^\uFEFF?\s*\[\s*[{\]]/.test(start.toString('utf8')),
     what: 'one JSON list',
@@ -41,6 +45,8 @@ export async function labelFormat(
 ): Promise<LabelFormat | 'json'> {
   const start = Buffer.from(await Bun.file(path).slice(0, LOOKED_AT_BYTES).arrayBuffer())
   if (start.toString('latin1', 0, 4) === 'PAR1') return 'parquet'
+  // A file, or a stream, which begins with the mark of a message.
+  if (start.toString('latin1', 0, 6) === 'ARROW1' || begins(0xff, 0xff, 0xff, 0xff)(start)) return 'arrow'
   if (/^application\/json\b/.test(contentType)) return 'json'
   const foreign = FOREIGN.find(({ isIt }) => isIt(start))
   if (foreign) throw new FabraError('invalid_labels', `The labels are ${foreign.what}.`, { hint: foreign.hint })

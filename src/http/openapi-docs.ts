@@ -57,7 +57,11 @@ export const schemas: Json = {
     {
       features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
       feature_set: { type: 'string' },
-      rows: { ...list({ type: 'object' }), description: 'Key columns and request inputs, by name.' },
+      rows: {
+        ...list({ type: 'object' }),
+        description:
+          "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else 1 s, and 20 ms more for each further row, up to 10 s.",
+      },
       max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
     },
     ['features', 'feature_set', 'max_age'],
@@ -100,6 +104,35 @@ export const schemas: Json = {
         seconds: nullable('number'),
       }),
     ),
+    summary: {
+      ...list(
+        object({
+          column: { type: 'string' },
+          feature: { type: 'string' },
+          method: { type: 'string', enum: ['recompute', 'replay', 'history'] },
+          values: { type: 'integer', description: 'Rows with a value that is not null.' },
+          null: { type: 'integer' },
+          default: { type: 'integer', description: 'Rows without a value that got the default.' },
+          missing: { type: 'integer' },
+          seconds: nullable('number'),
+        }),
+      ),
+      description: 'Of every column that comes from a feature; empty until all are computed.',
+    },
+    warnings: {
+      ...list(object({ subject: { type: 'string' }, message: { type: 'string' }, hint: { type: 'string' } })),
+      description: 'What is legal, but seldom meant.',
+    },
+    pace: {
+      ...object({
+        feature: { type: 'string' },
+        rows: nullable('integer'),
+        rows_per_second: nullable('integer'),
+        seconds_left: nullable('integer'),
+      }),
+      type: ['object', 'null'],
+      description: 'What is being computed right now.',
+    },
     metadata: { type: ['object', 'null'], description: 'As in the finished file.' },
   }),
   BatchResponse: object(

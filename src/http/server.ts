@@ -15,12 +15,7 @@ import { createHttpApp } from './http-app.ts'
 import type { Keyring } from './keyring.ts'
 import { type ListenOptions, listen } from './listen.ts'
 import { createMetricsApp } from './metrics-app.ts'
-
-export interface Readiness {
-  readonly ready: boolean
-  /** Store → `ok`, or what is wrong with it. */
-  readonly stores: Readonly<Record<string, string>>
-}
+import type { Readiness } from './readiness.ts'
 
 export interface HttpOptions {
   /** The definitions being served; another object after each reload. */

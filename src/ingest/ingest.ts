@@ -74,6 +74,10 @@ export function createIngest(options: IngestOptions): Ingest {
       await keysInUse.gather(feature)
       return keysInUse.of(feature)
     },
+    async recorded({ name, fingerprint }, encoded) {
+      await recorder.flush()
+      return (await offline.latestOf(name, fingerprint, encoded)).map((row) => row !== undefined)
+    },
     clock,
     log,
   })

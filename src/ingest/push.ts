@@ -259,7 +259,7 @@ export function createPusher(options: PusherOptions): Pusher {
 
   async function newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<Map<string, Newest | undefined>> {
     try {
-      const values = await online.read(entity.name, keys, [fieldOf(feature)])
+      const values = await online.read(entity.name, keys, [fieldOf(feature)], 'deciding')
       return new Map(
         keys.map((key, i) => {
           const value = values[i]?.[0]

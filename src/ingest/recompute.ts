@@ -21,7 +21,8 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { OnlineStore } from '../store/online-store.ts'
+import { DoubtedRows } from '../store/doubts.ts'
+import type { OnlineStore, StoredRows } from '../store/online-store.ts'
 import { fieldOf } from '../store/recorder.ts'
 import type { Arrival } from '../store/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected.ts'
@@ -83,6 +84,8 @@ export interface RecomputerOptions {
   readonly online: OnlineStore
   /** By any process, as far as they told. @throws FabraError store_unavailable */
   readonly keysInUse: (feature: Feature) => Promise<List<EntityKey>>
+  /** Which of the keys history has a value of. @throws FabraError store_unavailable */
+  readonly recorded: (feature: Feature, encodedKeys: readonly string[]) => Promise<readonly boolean[]>
   /** After which time other processes have told which keys they use now; null: there are none. */
   readonly toldWithinMs: number | null
   readonly clock: Clock
@@ -230,14 +233,24 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     const keys = wanted.map((one) => one.key)
     // In this order: what is underway no longer has been stored.
     const underway = await computations.underway(feature, keys)
-    const stored = await options.online.read(
-      feature.entity,
+    const isStored = await storedOf(
+      feature,
       keys.map((key) => key.encoded),
-      [fieldOf(feature)],
-      undefined,
     )
-    const hasValue = (i: number) => stored[i]?.[0] !== undefined
+    const hasValue = (i: number) => isStored[i] === true
     return { stored: wanted.filter((_, i) => hasValue(i)), underway: wanted.filter((_, i) => !hasValue(i) && underway[i]) }
+  }
+
+  /** While the store may lack values, those of history are served, and go out of date like any other. */
+  async function storedOf(feature: Feature, encoded: readonly string[]): Promise<readonly boolean[]> {
+    const areThere = (rows: StoredRows | undefined) => encoded.map((_, i) => rows?.[i]?.[0] !== undefined)
+    try {
+      return areThere(await options.online.read(feature.entity, encoded, [fieldOf(feature)], 'deciding'))
+    } catch (error) {
+      if (!(error instanceof DoubtedRows)) throw error
+      const recorded = await options.recorded(feature, encoded)
+      return areThere(error.rows).map((isThere, i) => isThere || recorded[i] === true)
+    }
   }
 
   /** Keys that were read elsewhere just before the rows came are told of a moment later. */

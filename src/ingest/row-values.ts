@@ -6,6 +6,7 @@ import type { Entity, KeyType, Source } from '../definition/model.ts'
 import { parseTime } from '../definition/time.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue, type TableColumn } from '../store/source-store.ts'
+import { firstInexact, isExact, parseSqlType, type SqlType } from '../store/sql-type.ts'
 import { MAX_AHEAD } from './push-rows.ts'
 import { isObject, rowError } from './row-error.ts'
 
@@ -94,9 +95,20 @@ function readerOf(column: TableColumn, isKey: boolean): Pick<ColumnReader, 'fit'
       return { fit: 'exact', read: (value) => (typeof value === 'boolean' ? value : refuse('true or false', value)) }
     case 'FLOAT':
     case 'DOUBLE':
-      return { fit: 'exact', read: readFloat }
-    default:
-      return { fit: 'engine', read: (value) => (typeof value === 'string' ? readText(value, false) : stringifyExact(value)) }
+      return { fit: 'exact', read: (value) => readFloat(type, value) }
+    case 'DATE':
+    case 'date':
+      return { fit: 'engine', read: (value) => readWritten(value, /^\d{4}-\d{2}-\d{2}$/, 'a day such as "2026-01-02"') }
+    case 'TIME':
+    case 'time without time zone':
+      return {
+        fit: 'engine',
+        read: (value) => readWritten(value, /^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$/, 'a time of day such as "03:04:05"'),
+      }
+    default: {
+      const parsed = parseSqlType(type)
+      return { fit: 'engine', read: (value) => readNested(type, parsed, value) }
+    }
   }
 }
 
@@ -107,6 +119,11 @@ function readText(value: unknown, isKey: boolean): string {
   return text
 }
 
+/** What engines would cut: a day takes no time of day, a time no more digits than it keeps. */
+function readWritten(value: unknown, form: RegExp, wanted: string): string {
+  return typeof value === 'string' && form.test(value) ? value : refuse(wanted, value)
+}
+
 function readInt(type: string, value: unknown, [least, greatest]: readonly [bigint, bigint]): number | bigint {
   if (typeof value === 'number' && Number.isSafeInteger(value)) {
     if (value >= least && value <= greatest) return value
@@ -115,9 +132,25 @@ function readInt(type: string, value: unknown, [least, greatest]: readonly [bigi
   throw wrong(`${value} does not fit into ${type}.`, `Send a number from ${least} to ${greatest}.`)
 }
 
-function readFloat(value: unknown): number {
-  if (typeof value === 'bigint') return Number(value)
-  return typeof value === 'number' && Number.isFinite(value) ? value : refuse('a number', value)
+function readFloat(type: 'FLOAT' | 'DOUBLE', value: unknown): number {
+  if (typeof value !== 'bigint' && (typeof value !== 'number' || !Number.isFinite(value))) return refuse('a number', value)
+  if (isExact(value, type === 'FLOAT')) return Number(value)
+  throw inexact(String(value), type)
+}
+
+/** What the engine reads by itself, it reads as floats where its type says so. */
+function readNested(type: string, parsed: SqlType, value: unknown): string {
+  if (typeof value === 'string') return readText(value, false)
+  const found = firstInexact(value, parsed)
+  if (found) throw inexact(`${found.text}${found.path === '' ? '' : ` (in ${found.path.replace(/^\./, '')})`}`, type)
+  return stringifyExact(value)
+}
+
+function inexact(shown: string, type: string): FabraError {
+  return wrong(
+    `${shown.slice(0, 120)} is another number in ${type}.`,
+    'Give the column a type that holds it, such as "DECIMAL(38, 0)" under columns.',
+  )
 }
 
 /** Decimals may come as texts, so that no digit passes through a float. */

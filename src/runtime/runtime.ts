@@ -3,8 +3,9 @@
  * function does can stop it.
  *
  * A watch looks every few milliseconds while calls are running. A worker that is silent is pinged; one that does not answer is stalled: nothing
- * new goes to it, and its calls are sent once more to another worker (they only read, so running twice is harmless; the first answer counts).
- * A call that passes its deadline is answered with `feature_timeout` at once, and if its worker is stalled the worker is terminated and replaced.
+ * new goes to it, and calls that it has not begun go to another worker. What becomes of those that it has begun, victims.ts tells.
+ * A call that passes its deadline is answered with `feature_timeout` at once, and if its worker is stalled the worker is terminated and replaced,
+ * unless another call on it has run for long and may still come to its end there.
  * A feature that stalled a worker runs in quarantine, a worker for such features only, until a minute has passed without it happening again.
  */
 import type { Micros } from '../clock.ts'

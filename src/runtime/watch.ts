@@ -1,12 +1,13 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { maybeData } from '../store/source-file-list.ts'
 
 /** Editors save in several steps; what comes within this time is one change. */
 const SETTLE_MS = 100
 
 export interface FileWatch {
-  /** Watch these files from now on, and no others. */
-  follow(files: readonly string[]): void
+  /** Watch these files from now on, and no others. @param folders Whatever changes in them is told of, too. */
+  follow(files: readonly string[], folders?: readonly string[]): void
   stop(): void
 }
 
@@ -17,6 +18,8 @@ export interface FileWatch {
 export function watchFiles(onChange: () => Promise<void>): FileWatch {
   const folders = new Map<string, FSWatcher>()
   let followed = new Set<string>()
+  let whole = new Set<string>()
+  let followedBefore = false
   let timer: Timer | undefined
   let busy = false
   let again = false
@@ -45,16 +48,20 @@ export function watchFiles(onChange: () => Promise<void>): FileWatch {
 
   function watchFolder(folder: string): FSWatcher {
     const watcher = watch(folder, (_, name) => {
-      if (name === null || followed.has(`${folder}/${name}`)) changed()
+      if (name === null || followed.has(`${folder}/${name}`) || (whole.has(folder) && maybeData(name))) changed()
     })
     watcher.on('error', () => watcher.close())
     return watcher
   }
 
   return {
-    follow(files) {
+    follow(files, wholeFolders = []) {
       followed = new Set(files)
-      const wanted = new Set(files.map((file) => dirname(file)))
+      // What came into a new folder before it is watched is seen only by looking again.
+      if (followedBefore && wholeFolders.some((folder) => !whole.has(folder))) changed()
+      followedBefore = true
+      whole = new Set(wholeFolders)
+      const wanted = new Set([...files.map((file) => dirname(file)), ...wholeFolders])
       for (const [folder, watcher] of folders) {
         if (wanted.has(folder)) continue
         watcher.close()

@@ -6,7 +6,8 @@
  *   missing or expired   → compute in the request, once however many wait
  *   realtime             → always compute in the request
  *   the computation fails → the last good value within max staleness, else the default, else the error
- *   the store is away     → this process's own copy within max staleness, computed anew behind it; where there is none, as if missing
+ *   the store is away, or may lack what is recorded → the newest that history, this process and the store have, within max staleness, computed
+ *                          anew behind it; where there is none, as if missing (unsure.ts)
  *
  * Judging is in freshness.ts, sharing computations in computations.ts. Reads of the memory store answer without a promise when nothing
  * has to be computed: the hot path allocates arrays, no object per value.
@@ -21,6 +22,7 @@ import { createCopies } from './copies.ts'
 import { judge } from './freshness.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
 import { emptyResult, type Found, fill, fillFresh, type RowResult, type ServedFrom, type Status } from './row-result.ts'
+import { createUnsureReader, type Unsure } from './unsure.ts'
 
 export interface Engine {
   /** One result per row, in order; duplicates get equal answers. Never rejects for what a feature does. */
@@ -33,7 +35,7 @@ export interface EngineOptions {
   readonly online: OnlineStore
   readonly computations: Computations
   readonly clock: Clock
-  /** A copy to fall back on when the online store is unreachable or holds nothing. */
+  /** What history has, when the online store is unreachable or holds nothing. Answers within a second, or rejects. */
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
   /** Whether something of that time was forgotten. */
   readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
@@ -47,36 +49,56 @@ export interface EngineOptions {
 interface At {
   readonly now: Micros
   readonly read: ReadOptions
-  readonly storeDown: boolean
+  readonly rowCount: number
+  /** Undefined: what the store said is all there is. */
+  readonly unsure: Unsure | undefined
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
+const ROW_TIMEOUT_MS = 20
+const LONGEST_BATCH_MS = 10_000
 
 export function createEngine(options: EngineOptions): Engine {
   const { online, computations, clock, lastKnown, hides, onRead, onUnusable } = options
   const copies = createCopies()
-  const asking = new Map<string, Promise<StoredValue | undefined>>()
+  const readUnsure = createUnsureReader({ online, copies, lastKnown, hides })
 
   /** Nearly all plans are of one entity: fewer arrays and a promise less for each read. */
   function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
     if (plan.groups.length !== 1) return readGroups(plan, rows, read)
     const found = readGroup(plan, 0, rows)
-    if (!(found instanceof Promise)) return serve(plan, rows, read, [found], false)
+    if (!(found instanceof Promise)) return serve(plan, rows, read, [found], undefined)
     return found.then(
-      (stored) => serve(plan, rows, read, [stored], false),
-      () => serve(plan, rows, read, [copiesOf(plan, 0, rows)], true),
+      (stored) => serve(plan, rows, read, [stored], undefined),
+      (error) => serveUnsure(plan, rows, read, [{ status: 'rejected', reason: error }]),
     )
   }
 
   function readGroups(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {
     const stored = plan.groups.map((_, g) => readGroup(plan, g, rows))
     const isHere = (found: StoredRows | Promise<StoredRows>): found is StoredRows => !(found instanceof Promise)
-    if (stored.every(isHere)) return serve(plan, rows, read, stored, false)
-    return Promise.allSettled(stored).then((settled) => {
-      const storeDown = settled.some(({ status }) => status === 'rejected')
-      const all = settled.map((one, g) => (one.status === 'rejected' ? copiesOf(plan, g, rows) : one.value))
-      return serve(plan, rows, read, all, storeDown)
-    })
+    if (stored.every(isHere)) return serve(plan, rows, read, stored, undefined)
+    return Promise.allSettled(stored).then((settled) =>
+      settled.every((one) => one.status === 'fulfilled')
+        ? serve(
+            plan,
+            rows,
+            read,
+            settled.map((one) => one.value),
+            undefined,
+          )
+        : serveUnsure(plan, rows, read, settled),
+    )
+  }
+
+  async function serveUnsure(
+    plan: Plan,
+    rows: readonly PlanRow[],
+    read: ReadOptions,
+    settled: readonly PromiseSettledResult<StoredRows>[],
+  ): Promise<RowResult[]> {
+    const { stored, unsure } = await readUnsure(plan, rows, settled)
+    return serve(plan, rows, read, stored, unsure)
   }
 
   function readGroup(plan: Plan, g: number, rows: readonly PlanRow[]): StoredRows | Promise<StoredRows> {
@@ -90,27 +112,15 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** What this process still knows of the keys, but for what was forgotten since. */
-  function copiesOf(plan: Plan, g: number, rows: readonly PlanRow[]): StoredRows {
-    const { entity, fields } = plan.groups[g] as PlanGroup
-    return rows.map(({ keys }) => {
-      const { encoded } = keys[g] as EntityKey
-      return online.lastRead(entity.name, encoded, fields).map((read, f) => {
-        const copy = newer(read, copies.find(encoded, fields[f] as string))
-        return copy && !hides(entity.name, encoded, copy.eventAt) ? copy : undefined
-      })
-    })
-  }
-
   function serve(
     plan: Plan,
     rows: readonly PlanRow[],
     read: ReadOptions,
     stored: readonly StoredRows[],
-    storeDown: boolean,
+    unsure: Unsure | undefined,
   ): RowResult[] | Promise<RowResult[]> {
     const now = clock.now()
-    const at: At = { now, read, storeDown }
+    const at: At = { now, read, rowCount: rows.length, unsure }
     let pending: Promise<void>[] | undefined
     const results: RowResult[] = new Array(rows.length)
     for (let r = 0; r < rows.length; r++) {
@@ -125,7 +135,7 @@ export function createEngine(options: EngineOptions): Engine {
           const planned = group.features[f] as PlannedFeature
           onRead(planned.feature, key, now)
           const value = values?.[f]
-          if (value && !storeDown && isFresh(planned, value, at)) {
+          if (value && unsure === undefined && isFresh(planned, value, at)) {
             fillFresh(group, f, result, value, now)
             continue
           }
@@ -147,21 +157,24 @@ export function createEngine(options: EngineOptions): Engine {
   function find(planned: PlannedFeature, key: EntityKey, row: PlanRow, stored: StoredValue | undefined, at: At): Found | Promise<Found> {
     const { feature, rule } = planned
     if (planned.realtime) return computeNow(planned, key, row, stored, at)
-    if (at.storeDown && stored) return findCopy(planned, key, row, stored, at)
+    if (stored && at.unsure?.copies.has(stored)) return findCopy(planned, key, row, stored, at)
     const judgement = stored ? judge(rule, stored.eventAt, at.now, at.read.maxAge) : 'expired'
     if (stored && judgement === 'fresh') return serveStored(planned, stored, 'fresh', 'online')
     if (feature.computation.kind === 'pushed') {
       if (stored && judgement === 'stale') return serveStored(planned, stored, 'stale', 'online')
-      return at.storeDown ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)
+      if (at.unsure?.isLate(planned, key)) return unavailable('History does not answer in time.')
+      return at.unsure?.isBlind(planned, key) ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)
     }
     if (stored && judgement === 'stale') {
-      revalidate(planned, key, at)
+      // What the store may not take is kept here.
+      if (at.unsure) void computeNow(planned, key, row, stored, at)
+      else revalidate(planned, key, at)
       return serveStored(planned, stored, 'stale', 'online')
     }
     return computeNow(planned, key, row, stored, at)
   }
 
-  /** While the store is away, what is known is served as long as it may be: computing for every request would bring the source down too. */
+  /** While the store is not sure, what is known is served as long as it may be: computing for every request would bring the source down too. */
   function findCopy(planned: PlannedFeature, key: EntityKey, row: PlanRow, copy: StoredValue, at: At): Found | Promise<Found> {
     const judgement = judge(planned.rule, copy.eventAt, at.now, at.read.maxAge)
     const isPushed = planned.feature.computation.kind === 'pushed'
@@ -172,7 +185,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
   function revalidate(planned: PlannedFeature, key: EntityKey, at: At): void {
-    void computations.compute({ feature: planned.feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(planned.feature) })
+    void computations.compute({ feature: planned.feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(planned.feature, at) })
   }
 
   async function computeNow(
@@ -184,13 +197,13 @@ export function createEngine(options: EngineOptions): Engine {
   ): Promise<Found> {
     const { feature } = planned
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
-    const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature), ...(inputs ? { inputs } : {}) }
+    const call = { feature, key, chain: at.read.chain ?? [], timeoutMs: timeoutMs(feature, at), ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await computations.compute(call)
     if (computed.kind === 'error') {
       if (computed.error.code === 'invalid_key') onUnusable(feature, key)
       return fallBack(planned, key, planned.takesInputs ? undefined : stored, computed.error, at)
     }
-    if (at.storeDown && !planned.takesInputs) {
+    if (at.unsure && !planned.takesInputs) {
       const texts = computed.kind === 'value' ? computed.texts : null
       const oldestInputAt = computed.kind === 'value' ? computed.oldestInputAt : null
       copies.keep(key.encoded, planned.field, { texts, eventAt: asOf, availableAt: asOf, token: 0, origin: 'computed', oldestInputAt })
@@ -212,32 +225,15 @@ export function createEngine(options: EngineOptions): Engine {
     if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')
     // Of what the online store holds, history has nothing newer.
     if (!planned.takesInputs && !stored) {
-      const known = await knownFromHistory(planned, key)
+      const known = await lastKnown(planned.feature, key).catch(() => undefined)
       if (known && usable(known)) return serveStored(planned, known, 'stale', 'last_good')
     }
     if (planned.feature.defaults) return serveDefault(planned)
     if (error) return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
-    return storeDownOrMissing(planned, at)
-  }
-
-  /** Asked once, however many wait: a key that fails under load must not become a load on history. */
-  function knownFromHistory({ feature, field }: PlannedFeature, key: EntityKey): Promise<StoredValue | undefined> {
-    const id = `${field}\0${key.encoded}`
-    let asked = asking.get(id)
-    if (!asked) {
-      asked = lastKnown(feature, key).catch(() => undefined)
-      asking.set(id, asked)
-      void asked.finally(() => asking.delete(id))
-    }
-    return asked
+    return unknownOrMissing(planned, key, at)
   }
 
   return { read, idle: () => computations.idle() }
-}
-
-function newer(one: StoredValue | undefined, other: StoredValue | undefined): StoredValue | undefined {
-  if (!one || !other) return one ?? other
-  return other.eventAt >= one.eventAt ? other : one
 }
 
 /** What nearly every value is: decided by itself, without an object for what was found. */
@@ -245,9 +241,13 @@ function isFresh({ realtime, rule }: PlannedFeature, { texts, eventAt }: StoredV
   return !realtime && texts !== null && judge(rule, eventAt, now, read.maxAge) === 'fresh'
 }
 
-function storeDownOrMissing(planned: PlannedFeature, at: { readonly storeDown: boolean }): Found {
-  if (!at.storeDown) return serveDefault(planned)
-  const error = new FabraError('store_unavailable', 'The online store cannot be reached.', { hint: 'Try again in a few seconds.' })
+function unknownOrMissing(planned: PlannedFeature, key: EntityKey, { unsure }: At): Found {
+  if (!unsure?.isBlind(planned, key)) return serveDefault(planned)
+  return unavailable('The online store cannot be reached.')
+}
+
+function unavailable(message: string): Found {
+  const error = new FabraError('store_unavailable', message, { hint: 'Try again in a few seconds.' })
   return { texts: null, status: 'error', servedFrom: null, eventAt: null, oldestInputAt: null, error }
 }
 
@@ -269,6 +269,9 @@ function ownInputs(feature: Feature, row: PlanRow): Record<string, unknown> {
   return own
 }
 
-function timeoutMs(feature: Feature): number {
-  return feature.timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(feature.timeout / 1000)
+/** Each further row of a read gives all of them more time: they may have to be computed one after another. */
+function timeoutMs({ timeout }: Feature, { rowCount, read }: At): number {
+  const own = timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(timeout / 1000)
+  const asked = timeout === null && read.patienceMs !== undefined ? read.patienceMs : own
+  return Math.max(own, Math.min(LONGEST_BATCH_MS, Math.max(asked, own + (rowCount - 1) * ROW_TIMEOUT_MS)))
 }

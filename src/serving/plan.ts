@@ -132,4 +132,6 @@ export interface ReadOptions {
   readonly maxAge: Micros | null
   /** Features being computed further up. Default none. */
   readonly chain?: readonly string[]
+  /** Time that whoever asks has left, where that is more than a feature's usual time. */
+  readonly patienceMs?: number
 }

@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import type { Doubts } from './doubts.ts'
 import type { Fence } from './fences.ts'
 
 /** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
@@ -19,6 +20,13 @@ export interface StoredValue {
   readonly token: number
   readonly origin: 'computed' | 'pushed' | 'backfill'
   readonly oldestInputAt: Micros | null
+}
+
+/** By event time, then by when it became available, then by who was accepted last. Of equals none is. */
+export function isNewer(value: StoredValue, than: StoredValue): boolean {
+  if (value.eventAt !== than.eventAt) return value.eventAt > than.eventAt
+  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt
+  return value.token > than.token
 }
 
 export interface StoredWrite extends StoredKey {
@@ -49,11 +57,11 @@ export interface OnlineStore {
   /**
    * Read many features of many keys of one entity in one round trip.
    * Answers at once (no promise) where the backend is in this process: the hot path must not wait for a microtask.
-   * @param use `serving`: what is read is kept for `lastRead`.
+   * @param use `serving`: what is read is kept for `lastRead`. `deciding`: it is not. Both are refused where it is not sure to be all that is recorded.
    * @returns one slot per key and field: `result[key][field]`, in the orders given; undefined where nothing is stored.
-   * @throws StoreUnavailable if the backend cannot be reached. Safe to retry.
+   * @throws StoreUnavailable if the backend cannot be reached, DoubtedRows. Safe to retry.
    */
-  read(entity: string, keys: readonly string[], fields: readonly string[], use?: 'serving'): StoredRows | Promise<StoredRows>
+  read(entity: string, keys: readonly string[], fields: readonly string[], use?: 'serving' | 'deciding'): StoredRows | Promise<StoredRows>
   /**
    * What was last read to be served of one key, for as long as the backend cannot be reached: a slot a field, undefined where there was
    * nothing. It may have been forgotten since. A backend in this process has nothing to add to `read`.
@@ -79,5 +87,22 @@ export interface OnlineStore {
    */
   filled(fields: readonly string[]): Promise<readonly boolean[]>
   markFilled(field: string): Promise<void>
+  /** Why it may not be taken at its word; whoever knows that it lacks something says so here. */
+  readonly doubts: Doubts
+  /** Others write there too, and it may lose its data while this process lives. */
+  readonly isShared: boolean
+  /**
+   * Whether the store takes writes and has kept what it held is looked up, and told as doubts. Cheap: done several times a second.
+   * @param fields Those that must have been filled, from now on; default: as before.
+   * @throws StoreUnavailable
+   */
+  look(fields?: readonly string[]): Promise<void>
+  /**
+   * Brings back what was lost, unless another process is at it.
+   * @param fill Brings everything that history knows of these fields (and `FENCES_FIELD`) and marks each as filled.
+   * @returns the fields that are there again; undefined where another process is at it.
+   * @throws StoreUnavailable; safe to repeat.
+   */
+  restore(fill: (fields: readonly string[]) => Promise<void>): Promise<readonly string[] | undefined>
   close(): Promise<void>
 }

@@ -44,6 +44,8 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
   let fields = new Set<string>()
   let fences: Fence[] = []
   let noted: Promise<void> | undefined
+  /** The last note is being taken back: another one must not go with it. */
+  let settling: Promise<unknown> = Promise.resolve()
   const idOf = ({ entity, key, field }: StoredWrite) => `${entity}\0${field}\0${key}`
 
   const keep = (writes: Iterable<StoredWrite>) => {
@@ -58,25 +60,32 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
   }
 
   const note = () => {
-    noted ??= offline.owe(writer, clock.now()).catch((error: unknown) => {
-      noted = undefined
-      throw error
-    })
+    noted ??= settling
+      .then(() => offline.owe(writer, clock.now()))
+      .catch((error: unknown) => {
+        noted = undefined
+        throw error
+      })
     return noted
   }
+
+  // At once: what is read from now on is not all there is.
+  const doubt = () => online.doubts.set('owed', 'lacks what this process has recorded: history is asked until it is there')
 
   return {
     writer,
     async add(writes) {
+      doubt()
       keep(writes)
       await note()
     },
     async addFence(fence) {
+      doubt()
       fences.push(fence)
       await note()
     },
     async pay(fill) {
-      if (!noted) return new Map()
+      if (!noted && owed.size === 0 && fields.size === 0 && fences.length === 0) return new Map()
       const [values, toFill, toForget] = [owed, fields, fences]
       owed = new Map()
       fields = new Set()
@@ -96,7 +105,10 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       // What came meanwhile is owed still.
       if (owed.size === 0 && fields.size === 0 && fences.length === 0) {
         noted = undefined
-        await offline.forgetDebts([writer])
+        online.doubts.set('owed', null)
+        const forgetting = offline.forgetDebts([writer])
+        settling = forgetting.catch(() => undefined)
+        await forgetting
       }
       const paid = new Map<string, string[] | 'all'>(
         [...Map.groupBy(values.values(), ({ field }) => field)].map(([field, of]) => [field, of.map(({ key }) => key)]),

@@ -229,7 +229,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const [written, committed] = await Promise.allSettled([online.write(stored), durable ? queue.flush() : undefined])
       if (committed.status === 'rejected') throw committed.reason
       if (written.status === 'rejected') {
-        if (!durable || !isUnavailable(written.reason)) throw written.reason
+        if (!isUnavailable(written.reason)) throw written.reason
         await owed.add(stored)
         return hidden
       }

@@ -111,16 +111,24 @@ export interface ResultRows {
   readonly rows: readonly (readonly SqlValue[])[]
 }
 
+export interface LoadFinding {
+  readonly source: string
+  readonly message: string
+  readonly hint: string
+  /** The source is loaded; this is only to be known. Told when its file is read, which is not every time. */
+  readonly isNote?: true
+}
+
 /** Where user SQL runs: the engine that holds the sources. Read-only, in UTC, every statement with a deadline. */
 export interface SourceStore {
   readonly dialect: 'duckdb' | 'postgres'
   /**
    * Make these sources readable: load files (only when size, mtime or content changed), create tables from `columns`.
-   * @returns per source what is wrong with it, if anything (a broken row, a missing time column).
+   * @returns per source what is wrong with it, if anything (a broken row, a missing time column), and what is to be known of how a file was read.
    */
   load(
     sources: readonly { readonly source: Source; readonly keyTypes: Readonly<Record<string, KeyColumn['type']>> }[],
-  ): Promise<readonly { readonly source: string; readonly message: string; readonly hint: string }[]>
+  ): Promise<readonly LoadFinding[]>
   /**
    * Syntax tree of one SELECT in the engine's own form: DuckDB's json_serialize_sql, or libpg_query's. Locations are byte offsets.
    * @throws SqlError syntax; also for what is no SELECT.

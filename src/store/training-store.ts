@@ -3,8 +3,8 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, ValueType } from '../definition/model.ts'
 import type { RunOptions, TableColumn } from './source-store.ts'
 
-export type LabelFormat = 'parquet' | 'csv' | 'jsonl'
-export type OutputFormat = LabelFormat | 'arrow'
+export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
+export type OutputFormat = LabelFormat
 
 /** Where label rows come from: a file in the desk's folder, or a query over the sources, as the gate for clients' SQL wrote it. */
 export type Labels = { readonly format: LabelFormat; readonly path: string } | { readonly sql: string }
@@ -58,8 +58,6 @@ export interface AsOfQuestion {
   readonly snapshot: Micros | null
   /** What its values are; null: they are left as JSON texts. */
   readonly type: Exclude<ValueType, 'list' | 'dict' | 'json'> | null
-  /** Event times are given beside the values, and so is whether there is one. */
-  readonly withTimes: boolean
 }
 
 /** One column of the training set that comes from a feature. */
@@ -80,6 +78,14 @@ export interface OutputFeature {
   readonly firstColumn: number
   /** A value older than this is stale, in microseconds; null: none is. */
   readonly freshFor: Micros | null
+}
+
+/** Of one column. */
+export interface ColumnCounts {
+  /** Rows that have an answer. */
+  readonly found: number
+  /** Of those, rows whose value is not null. */
+  readonly given: number
 }
 
 /** Names values of one feature that the desk holds. */
@@ -136,6 +142,8 @@ export interface Collected {
   goOn(from: number): Promise<number>
   /** @param to The first row after them. Rows before it that are not given are missing. */
   add(rows: readonly TextRow[], to: number): Promise<void>
+  /** No more rows come. */
+  end(): Promise<void>
 }
 
 /** Opens a desk for one training set. */
@@ -200,6 +208,18 @@ export interface TrainingDesk {
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
   /** @returns path of the finished file in the desk's folder, and the hash of its rows. */
   write(output: Output, options: RunOptions): Promise<{ readonly path: string; readonly hash: string }>
+  /** Counts what is held. @param columns Of values. */
+  counts(
+    output: { readonly features: readonly OutputFeature[]; readonly columns: readonly OutputColumn[] },
+    options: RunOptions,
+  ): Promise<readonly ColumnCounts[]>
+  /** Label rows that look from later than this. */
+  laterThan(time: Micros, options: RunOptions): Promise<{ readonly count: number; readonly latest: Micros | null }>
+  /** Some of the values that a key column has in the label rows, as texts. Both are indexes: of the entity and of its key's column. */
+  someKeys(
+    asked: { readonly entity: number; readonly column: number; readonly limit: number },
+    options: RunOptions,
+  ): Promise<readonly string[]>
   /** Whoever asked has the set: nothing that was kept of it is needed. Also after `close`. */
   delivered(): Promise<void>
   /** Removes the folder and everything in it. */

@@ -1,15 +1,16 @@
 import type { MergedPast, Sample } from '../compute/sql-executor.ts'
-import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
-import { resolveRefs } from '../definition/refs.ts'
+import type { Feature, Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/source-store.ts'
-import type { AsOfQuestion, Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/training-store.ts'
-import { checkColumnNames, outputColumns } from './columns.ts'
-import { methodOf } from './methods.ts'
+import type { Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/training-store.ts'
+import { outputColumns } from './columns.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import { Progress } from './pace.ts'
+import { entitiesOf, freshFor, methodsOf, questionOf, readRows } from './preparing.ts'
 import { askedText, definitionsText, readsOf, versionOf } from './resuming.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
+import { doubts, summarize } from './summary.ts'
 import type { TrainingParts, TrainingReport, TrainingSet } from './training-set.ts'
 
 type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
@@ -23,6 +24,7 @@ export class Building {
   private readonly run_: RunOptions
   private readonly keep: (report: TrainingReport) => void
   private report: TrainingReport
+  private progress = new Progress(0, 0)
 
   constructor(
     registry: Registry,
@@ -39,7 +41,8 @@ export class Building {
     this.options = options
     this.run_ = run
     this.keep = keep
-    this.report = { id, state: 'running', progress: 0, rows: null, resumed: 0, datasetHash: null, features: [], metadata: null }
+    const nothing = { rows: null, resumed: 0, datasetHash: null, features: [], summary: [], warnings: [], pace: null, metadata: null }
+    this.report = { id, state: 'running', progress: 0, ...nothing }
   }
 
   async run(labels: Labels): Promise<TrainingSet> {
@@ -66,8 +69,9 @@ export class Building {
     })
     const columns = outputColumns(refs, features, options)
     const entities = entitiesOf(this.registry, features)
-    const rows = await readRows(this.registry, this.parts, desk, { labels, options }, this.run_)
-    this.tell({ rows, progress: 0.05 })
+    const { rows, columns: labelColumns } = await readRows(this.registry, this.parts, desk, { labels, options }, this.run_)
+    this.tell({ rows, progress: 0.05, warnings: await this.slowSources(features, methods) })
+    this.progress = new Progress(features.length, rows)
     await desk.resume(askedText(methods, options, this.parts.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
@@ -79,21 +83,34 @@ export class Building {
     for (const feature of features) {
       if (found.has(feature)) continue
       const started = performance.now()
-      const at = {
-        entity: entityOf(feature),
-        rows,
-        progress: (share: number) => this.tell({ progress: this.progress(found.size + share), resumed: desk.resumed }),
-      }
+      this.tell(this.progress.begin(feature.name))
+      const progress = (share: number, taken: number) => this.tell({ ...this.progress.share(share, taken), resumed: desk.resumed })
+      const at = { entity: entityOf(feature), rows, progress }
       const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', at)
       found.set(feature, { values, firstColumn: 0 })
-      this.done([feature], how, started, found.size)
+      this.done([feature], how, started)
     }
-    const made = features.map((feature) => ({
-      feature,
-      ...(found.get(feature) ?? { values: 0, firstColumn: 0 }),
-      freshFor: freshFor(feature, methods.get(feature) ?? 'history'),
-    }))
+    const secondsOf = new Map(this.report.features.map(({ feature, seconds }) => [feature, seconds]))
+    const made = features.map((feature) => {
+      const method = methods.get(feature) ?? 'history'
+      const values = found.get(feature) ?? { values: 0, firstColumn: 0 }
+      return { feature, ...values, freshFor: freshFor(feature, method), method, seconds: secondsOf.get(feature.name) ?? null }
+    })
+    const work = { desk, features: made, columns, rows, run: this.run_ }
+    const summary = await summarize(work)
+    const { sourcesOf, hasAnyKey, now } = this.parts
+    const latest = (feature: Feature) =>
+      options.latestKnowledge || options.asServed ? null : questionOf(feature, { ...options, latestKnowledge: true })
+    const found_ = await doubts({ ...work, summary, labels: labelColumns, entities, now: now(), sourcesOf, hasAnyKey, latest })
+    this.tell({ summary, warnings: [...this.report.warnings, ...found_] })
     return this.write(made, columns, rows)
+  }
+
+  /** What makes it slow is said before it begins. */
+  private async slowSources(features: readonly Feature[], methods: ReadonlyMap<Feature, Method>): Promise<TrainingReport['warnings']> {
+    const read = features.filter((feature) => methods.get(feature) !== 'history')
+    if (read.length === 0) return []
+    return this.parts.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
   }
 
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
@@ -104,6 +121,7 @@ export class Building {
       const [first] = members
       if (!first) continue
       const started = performance.now()
+      this.tell(this.progress.begin(members.map(({ name }) => name).join(', ')))
       const question = {
         text: merge.text,
         entity: entityOf(first),
@@ -119,7 +137,7 @@ export class Building {
         found.set(feature, { values, firstColumn })
         firstColumn += merge.columns[i]?.length ?? 0
       }
-      this.done(members, `rows and events joined, ${members.length} features together`, started, found.size)
+      this.done(members, `rows and events joined, ${members.length} features together`, started)
     }
     return found
   }
@@ -128,19 +146,14 @@ export class Building {
     return (await this.parts.pastMerges(features, rows, (columns) => this.desk.canCompute(columns)).catch(giveUpUnlessSql)) ?? []
   }
 
-  private done(features: readonly Feature[], how: string, started: number, count: number): void {
+  private done(features: readonly Feature[], how: string, started: number): void {
     const seconds = Math.round((performance.now() - started) / 10 / features.length) / 100
-    const names = features.map((feature) => feature.name)
+    const names = new Set(features.map((feature) => feature.name))
     this.tell({
-      features: this.report.features.map((one) => (names.includes(one.feature) ? { ...one, how, seconds } : one)),
-      progress: this.progress(count),
+      features: this.report.features.map((one) => (names.has(one.feature) ? { ...one, how, seconds } : one)),
+      ...this.progress.done(features.length),
       resumed: this.desk.resumed,
     })
-  }
-
-  /** Reading and writing are guessed to be a seventh of the work. */
-  private progress(featuresDone: number): number {
-    return 0.05 + (0.85 * featuresDone) / Math.max(1, this.report.features.length)
   }
 
   private async write(features: readonly OutputFeature[], columns: readonly OutputColumn[], rows: number): Promise<TrainingSet> {
@@ -177,7 +190,7 @@ export class Building {
   private async values(
     feature: Feature,
     method: Method,
-    at: { readonly entity: number; readonly rows: number; readonly progress: (share: number) => void },
+    at: { readonly entity: number; readonly rows: number; readonly progress: (share: number, taken: number) => void },
   ): Promise<{ readonly values: ValuesId; readonly how: string }> {
     const sample: Sample = (count) => this.desk.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
     const statement = method === 'recompute' ? await this.parts.pastStatement(feature, at.rows, sample) : null
@@ -197,20 +210,12 @@ export class Building {
 
   private async recorded(features: readonly Feature[], entity: number, found: Map<Feature, Found>): Promise<void> {
     if (features.length === 0) return
-    const { asServed, latestKnowledge, snapshot, withStatus, withEventTimestamp } = this.options
     const started = performance.now()
-    const questions = features.map(({ name, fingerprint, maxStaleness, lookBack, columns, defaults }) => ({
-      feature: name,
-      fingerprint,
-      lookBack: asServed ? maxStaleness : lookBack,
-      knowledge: latestKnowledge ? ('latest' as const) : asServed ? ('served' as const) : ('serving' as const),
-      snapshot,
-      type: plainType(columns),
-      withTimes: withStatus || withEventTimestamp || defaults !== null,
-    }))
+    this.tell(this.progress.begin(`recorded values of ${features.length === 1 ? features[0]?.name : `${features.length} features`}`))
+    const questions = features.map((feature) => questionOf(feature, this.options))
     const ids = await this.desk.asOf(questions, entity, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
-    this.done(features, this.desk.historyHow, started, found.size)
+    this.done(features, this.desk.historyHow, started)
   }
 
   private reads(features: readonly Feature[]): Reads {
@@ -222,21 +227,6 @@ export class Building {
     this.report = { ...this.report, ...news }
     this.keep(this.report)
   }
-}
-
-/** Texts are left where a value has several columns, or a form of its own. */
-function plainType(columns: Feature['columns']): AsOfQuestion['type'] {
-  const [only] = columns
-  if (columns.length !== 1 || !only || only.name !== null) return null
-  return only.type === 'list' || only.type === 'dict' || only.type === 'json' ? null : only.type
-}
-
-/** Until which age a value counts as fresh, as serving judges it; null: at any. */
-function freshFor(feature: Feature, method: Method): number | null {
-  if (method !== 'history') return null
-  if (feature.refresh === null) return feature.maxStaleness
-  if (feature.refresh.kind === 'realtime') return 0
-  return feature.refresh.kind === 'interval' ? feature.refresh.every + Math.max(feature.refresh.every / 10, 1_000_000) : null
 }
 
 function asTrainingError(error: unknown): unknown {
@@ -254,47 +244,4 @@ function giveUpUnlessSql(error: unknown): null {
   const isSql = error instanceof SqlError && error.kind !== 'timeout' && error.kind !== 'interrupted' && error.kind !== 'unavailable'
   if (!isSql) throw error
   return null
-}
-
-/** Which features by which method; refused before anything runs. */
-async function methodsOf(
-  registry: Registry,
-  parts: TrainingParts,
-  desk: Pick<TrainingDesk, 'hasHistory'>,
-  options: TrainingOptions,
-): Promise<{ readonly refs: readonly FeatureRef[]; readonly methods: ReadonlyMap<Feature, Method> }> {
-  const unique = uniqueRefs(registry, options)
-  const methods = new Map<Feature, Method>()
-  const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
-  await parts.flush()
-  for (const { feature } of unique) if (!methods.has(feature)) methods.set(feature, await methodOf(feature, options, facts))
-  return { refs: unique, methods }
-}
-
-function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] {
-  const names = [...new Set(features.map((feature) => feature.entity))]
-  return names.flatMap((name) => registry.entities.get(name) ?? [])
-}
-
-/** Labels with everything the features need. @returns how many rows there are. */
-export async function readRows(
-  registry: Registry,
-  parts: Pick<TrainingParts, 'clientSql'>,
-  desk: TrainingDesk,
-  { labels, options }: { readonly labels: Labels; readonly options: TrainingOptions },
-  run: RunOptions,
-): Promise<number> {
-  const refs = uniqueRefs(registry, options)
-  const features = [...new Set(refs.map((ref) => ref.feature))]
-  const readable = 'sql' in labels ? { sql: await parts.clientSql(labels.sql) } : labels
-  const labelColumns = await desk.readLabels(readable, options.format === 'csv', run)
-  checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
-  const { timestamp, timezone } = options
-  return desk.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)
-}
-
-/** Each feature and column once. */
-function uniqueRefs(registry: Registry, options: TrainingOptions): FeatureRef[] {
-  const refs = resolveRefs(registry, options.features)
-  return refs.filter((ref, i) => refs.findIndex((other) => other.name === ref.name) === i)
 }

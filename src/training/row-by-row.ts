@@ -10,6 +10,8 @@ import { versionOf } from './resuming.ts'
 /** Rows held in memory at a time. */
 export const SQL_ROWS = 50_000
 const FUNCTION_ROWS = 2_000
+/** SQL begins with few, so that one who waits soon hears how quick it is. */
+const FIRST_SQL_ROWS = 2_000
 /** A slow function gets few at a time: what is computed is kept when a batch is done. */
 const FEWEST_ROWS = 128
 const LONG_BATCH_MS = 8_000
@@ -31,31 +33,38 @@ export interface RowByRow {
 /** The compute primitive for every row as of its own time, in batches. The first row that fails fails them all, and is named. */
 export async function rowByRow(
   { feature, desk, executor, run, reads, hangsOn }: RowByRow,
-  at: { readonly entity: number; readonly rows: number; readonly progress: (share: number) => void },
+  at: { readonly entity: number; readonly rows: number; readonly progress: (share: number, taken: number) => void },
 ): Promise<ValuesId> {
   const inputs = Object.keys(feature.inputs)
   const isFunction = feature.computation.kind === 'function'
-  let size = isFunction ? FEWEST_ROWS : SQL_ROWS
+  let size = isFunction ? FEWEST_ROWS : FIRST_SQL_ROWS
   const patient = isFunction && feature.timeout === null ? { ...feature, timeout: CALL_MICROS } : feature
   const { entity } = at
   const asked = { feature: versionOf(feature), columnCount: feature.columns.length, entity, inputs, hangsOn, reads }
   const collected = await desk.collect(asked, run)
-  for (let from = await collected.goOn(0); from < at.rows; from = await collected.goOn(from)) {
+  let taken = 0
+  const goOn = async (from: number) => {
+    const next = await collected.goOn(from)
+    taken += next - from
+    return next
+  }
+  for (let from = await goOn(0); from < at.rows; from = await goOn(from)) {
     const started = performance.now()
     const rows = await desk.rows({ from, to: from + size, entity, inputs })
     const questions = rows.map((row) => questionOf(feature, row))
     const answers = await executor.compute(patient, questions, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
     from = Math.min(at.rows, from + size)
     await collected.add(valuesOf(rows, answers), from)
-    at.progress(from / at.rows)
-    if (isFunction) size = nextSize(size, performance.now() - started)
+    at.progress(from / at.rows, taken / at.rows)
+    size = nextSize(size, performance.now() - started, isFunction)
   }
+  await collected.end()
   return collected.id
 }
 
 /** Of the next batch, after one of so many rows took so long. */
-function nextSize(size: number, tookMs: number): number {
-  if (tookMs < SHORT_BATCH_MS) return Math.min(FUNCTION_ROWS, size * 2)
+function nextSize(size: number, tookMs: number, isFunction: boolean): number {
+  if (tookMs < SHORT_BATCH_MS) return isFunction ? Math.min(FUNCTION_ROWS, size * 2) : Math.min(SQL_ROWS, size * 5)
   return tookMs > LONG_BATCH_MS ? Math.max(FEWEST_ROWS, Math.floor(size / 2)) : size
 }
 

@@ -10,15 +10,20 @@
  * Everything that can be refused is refused before anything is computed, and the first failing row fails the whole: there is no such thing as
  * half a training set.
  */
+
+import type { Micros } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
 import type { MergedPast, PastStatement, Sample } from '../compute/sql-executor.ts'
-import type { Feature, Registry } from '../definition/model.ts'
+import type { Entity, Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
 import type { Labels, TrainingDesk, TrainingStore } from '../store/training-store.ts'
-import { Building, readRows } from './building.ts'
+import { Building } from './building.ts'
 import { explainTraining, type FeatureExplanation } from './explanation.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import type { TrainingPace } from './pace.ts'
+import { readRows } from './preparing.ts'
+import type { ColumnSummary, Doubts, TrainingWarning } from './summary.ts'
 
 /** Training sets being made at once. Each takes every core it can get. */
 const MAX_RUNNING = 2
@@ -44,6 +49,10 @@ export interface TrainingParts {
   readonly explain: (feature: Feature) => string | null
   /** What may be run for a client's query that gives labels. @throws FabraError invalid_labels */
   readonly clientSql: (text: string) => Promise<string>
+  /** What doctor knows of tables that are slow to read by the keys of these entities. */
+  readonly slowSources: (sources: readonly string[], entities: readonly Entity[]) => Promise<readonly TrainingWarning[]>
+  readonly hasAnyKey: Doubts['hasAnyKey']
+  readonly now: () => Micros
   /** Everything recorded so far is in history when it resolves. */
   readonly flush: () => Promise<void>
   readonly version: string
@@ -69,6 +78,12 @@ export interface TrainingReport {
   readonly resumed: number
   readonly datasetHash: string | null
   readonly features: readonly FeatureReport[]
+  /** Of every column that comes from a feature; empty until all are computed. */
+  readonly summary: readonly ColumnSummary[]
+  /** What is legal, but seldom meant. What makes it slow is told when it begins. */
+  readonly warnings: readonly TrainingWarning[]
+  /** What is being computed right now. */
+  readonly pace: TrainingPace | null
   /** As in the finished file; null before. */
   readonly metadata: Readonly<Record<string, unknown>> | null
 }
@@ -140,7 +155,7 @@ export function createTraining(): Training {
           new Building(registry, parts, desk, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
         async explain(labels, options, signal) {
           const run = { signal, timeoutMs: LONGEST_MS }
-          const rows = labels === null ? null : await readRows(registry, parts, desk, { labels, options }, run)
+          const rows = labels === null ? null : (await readRows(registry, parts, desk, { labels, options }, run)).rows
           return { rows, features: await explainTraining(registry, parts, desk, { options, rows }) }
         },
         async close() {

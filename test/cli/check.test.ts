@@ -32,6 +32,26 @@ describe('fabra check', () => {
   )
 
   test(
+    'tells once of ids that became floats, and refuses those that are none',
+    async () => {
+      const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'
+      write('features.ts', `${GOOD}export const n = ${n}\nexport const m = ${n}`)
+      write('transactions.csv', `user_id,created_at\n${'1.0,2026-01-02T03:04:05Z\n'.repeat(20)}`)
+      const told = await fabra('check')
+      expect(told.exitCode).toBe(0)
+      expect(told.stdout.match(/1\.0 is read as the id 1/g)).toHaveLength(1)
+      expect(told.stdout).toMatch(/^warning features\.ts:3:\d+\s+source "transactions": Column "user_id" is a key/)
+      expect(told.stdout).toEndWith('2 features, 1 source, no problems, 1 warning\n')
+      write('transactions.csv', 'user_id,created_at\n1.0,2026-01-02T03:04:05Z\n,2026-01-02T03:04:05Z\n')
+      const refused = await fabra('check')
+      expect(refused.exitCode).toBe(1)
+      expect(refused.stdout).toContain('line 3: column "user_id" is empty.')
+      expect(refused.stdout).toContain('astype("Int64")')
+    },
+    LIMIT_MS,
+  )
+
+  test(
     'tells every problem at once, with its place and how to mend it',
     async () => {
       write(

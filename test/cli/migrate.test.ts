@@ -47,6 +47,51 @@ test('a dry run tells what is to do and does nothing; a run does it; another fin
   await sql.close()
 })
 
+test('a role for sources reads tables that are there and tables that come, and nothing of Fabra', async () => {
+  const sql = new SQL(postgres.url, { max: 1 })
+  await sql
+    .unsafe(
+      'CREATE TABLE public.before_role (n int); INSERT INTO public.before_role VALUES (1); CREATE SCHEMA app; CREATE TABLE app.more (n int)',
+    )
+    .simple()
+  const planned = await fabra(['migrate', '--source-role', 'fabra_reader', '--dry-run'])
+  expect(planned.stdout).toContain('GRANT SELECT ON ALL TABLES IN SCHEMA app TO fabra_reader;')
+  expect([...(await sql`SELECT 1 FROM pg_roles WHERE rolname = 'fabra_reader'`)]).toEqual([])
+
+  const made = await fabra(['migrate', '--source-role', 'fabra_reader'])
+  expect(made).toMatchObject({ exitCode: 0 })
+  const url = /^FABRA_SOURCE_URL=(\S+)$/m.exec(made.stdout)?.[1] ?? ''
+  await sql.unsafe('CREATE TABLE public.after_role (n int)').simple()
+  const reader = new SQL(url, { max: 1 })
+  for (const table of ['before_role', 'after_role', 'app.more']) await reader.unsafe(`SELECT * FROM ${table}`)
+  for (const refused of [
+    'SELECT * FROM fabra.api_keys',
+    'SELECT * FROM fabra.runs',
+    'INSERT INTO before_role VALUES (2)',
+    'CREATE ROLE x',
+  ]) {
+    await expect(reader.unsafe(refused)).rejects.toThrow(/permission denied/)
+  }
+  await reader.close()
+
+  const again = await fabra(['migrate', '--source-role', 'fabra_reader'])
+  expect(again).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('its password is what it was') })
+  expect(again.stdout).not.toContain('FABRA_SOURCE_URL')
+  for (const name of ['fabra', 'pg_monitor', 'a b', 'x"; DROP TABLE before_role; --', 'postgres;']) {
+    expect(await fabra(['migrate', '--source-role', name])).toMatchObject({ exitCode: 2 })
+  }
+  await sql
+    .unsafe(
+      'CREATE ROLE ordinary LOGIN; GRANT CREATE ON DATABASE fabra TO ordinary; GRANT USAGE ON SCHEMA fabra TO ordinary; GRANT SELECT ON fabra.migrations TO ordinary',
+    )
+    .simple()
+  const ordinary = await fabra(['migrate', '--source-role', 'other_reader'], {
+    FABRA_POSTGRES_URL: postgres.url.replace('//fabra', '//ordinary'),
+  })
+  expect(ordinary).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--dry-run') })
+  await sql.close()
+})
+
 test('a schema that is newer than the executable is refused', async () => {
   await fabra(['migrate'])
   const sql = new SQL(postgres.url, { max: 1 })

@@ -10,6 +10,7 @@ export const User = entity("User", { key: "user_id" })
 export const Pair = entity("Pair", { key: ["user_id", "shop_id"] })
 export const churn = feature({ entity: User, type: "float" })
 export const segment = feature({ entity: Pair, type: "string" })
+export const anything = feature({ entity: User, type: "json" })
 export const spend = feature({ entity: User, columns: { total: "int", tags: "list" } })
 `
 let cwd = ''
@@ -118,6 +119,95 @@ describe('fabra push', () => {
     expect(stderr).not.toContain('    at ')
     expect(exitCode).toBe(2)
     expect((await get('churn', 'u1')).status).toBe('missing')
+  })
+
+  const FIXTURES = join(import.meta.dir, '../fixtures/exact')
+  test.each([
+    ['nan.parquet', 'row 2: value is NaN.'],
+    ['infinity.parquet', 'row 2: value is -Infinity.'],
+    ['nan-list.parquet', 'row 2: value[1] is Infinity.'],
+    ['nan-struct.parquet', 'row 2: value.a.b is NaN.'],
+    ['decimal40.parquet', 'column "amount" is a decimal of 40 digits'],
+    ['nested-names.parquet', 'two fields of column "m" are called "a" and "A", which are one name'],
+  ])('refuses %s, and nothing of it is pushed', async (file, says) => {
+    const { exitCode, stderr } = await fabra('push', 'anything', join(FIXTURES, file))
+    expect(exitCode).not.toBe(0)
+    expect(stderr).toContain(says)
+    expect(stderr).toContain('NaN and Infinity cannot be stored'.repeat(file.startsWith('nan') || file.startsWith('inf') ? 1 : 0))
+    expect(await get('anything', 'u1')).toMatchObject({ status: 'missing' })
+  })
+
+  async function parquet(name: string, select: string): Promise<void> {
+    const engine = await DuckDBInstance.create(':memory:')
+    await (await engine.connect()).run(`COPY (${select}) TO '${join(cwd, name)}'`)
+    engine.closeSync()
+  }
+
+  test('takes ids that became floats for the whole ids they were, and refuses others by row', async () => {
+    await parquet('floats.parquet', 'SELECT 1::DOUBLE AS user_id, 0.5 AS value UNION ALL SELECT 2, 1.5')
+    expect((await fabra('push', 'churn', 'floats.parquet')).stdout).toBe('Pushed 2 rows: 2 new.\n')
+    expect(await get('churn', '2')).toMatchObject({ value: 1.5 })
+    write('floats.csv', 'user_id,value\n3.0,0.5\n4.0,1.5\n')
+    expect((await fabra('push', 'churn', 'floats.csv')).stdout).toBe('Pushed 2 rows: 2 new.\n')
+    expect(await get('churn', '4')).toMatchObject({ value: 1.5 })
+    write('floats.jsonl', '{"user_id":5.0,"value":0.5}\n')
+    expect((await fabra('push', 'churn', 'floats.jsonl')).exitCode).toBe(0)
+    expect(await get('churn', '5')).toMatchObject({ value: 0.5 })
+    write('texts.csv', 'user_id,value\n6.0,0.5\n6.1,1.5\n')
+    expect((await fabra('push', 'churn', 'texts.csv')).exitCode).toBe(0)
+    expect(await get('churn', '6.0')).toMatchObject({ value: 0.5 })
+    for (const [id, says] of [
+      ["'nan'::DOUBLE", 'row 2: user_id is NaN.'],
+      ['2.5::DOUBLE', 'row 2: User.user_id: 2.5 is not an exact whole number.'],
+      ['9007199254740992::DOUBLE', 'row 2: User.user_id: 9007199254740992 is not an exact whole number.'],
+      ['NULL::DOUBLE', 'row 2: The row has no "user_id"'],
+    ] as const) {
+      await parquet('bad.parquet', `SELECT 9::DOUBLE AS user_id, 0.5 AS value UNION ALL SELECT ${id}, 1.5`)
+      expect((await fabra('push', 'churn', 'bad.parquet')).stderr).toContain(says)
+    }
+    expect(await get('churn', '9')).toMatchObject({ status: 'missing' })
+  })
+
+  test('keeps every digit of long whole numbers, and refuses what no number is', async () => {
+    const long = '123456789012345678901234567890'
+    await parquet('long.parquet', `SELECT 'p1' AS user_id, 18446744073709551615::UBIGINT AS value`)
+    await fabra('push', 'anything', 'long.parquet')
+    expect((await fabra('get', 'anything', 'p1')).stdout).toBe('18446744073709551615\n')
+    await parquet('floats.parquet', `SELECT 'p2' AS user_id, 123456789012345678901::DOUBLE AS value UNION ALL SELECT 'p3', 1e300`)
+    expect((await fabra('push', 'churn', 'floats.parquet')).exitCode).toBe(0)
+    expect(await get('churn', 'p2')).toMatchObject({ value: Number('123456789012345678901') })
+    write('long.csv', `user_id,value\nc1,${long}\n`)
+    await fabra('push', 'anything', 'long.csv')
+    expect((await fabra('get', 'anything', 'c1')).stdout).toBe(`${long}\n`)
+    write('long.jsonl', `{"user_id":"j1","value":[${long}]}\n`)
+    await fabra('push', 'anything', 'long.jsonl')
+    expect((await fabra('get', 'anything', 'j1')).stdout).toBe(`[${long}]\n`)
+    write('bad.jsonl', '{"user_id":"x1","value":1}\n{"user_id":"x2","value":[1, NaN]}\n')
+    expect((await fabra('push', 'anything', 'bad.jsonl')).stderr).toContain(
+      'line 2 is not a JSON object: NaN is no JSON, at column 29 (value[1]).',
+    )
+    write('bad.jsonl', '{"user_id":"x1","value":1e400}\n')
+    expect((await fabra('push', 'anything', 'bad.jsonl')).stderr).toContain(
+      'line 1 is not a JSON object: 1e400 is larger than any number can be',
+    )
+    for (const value of ['NaN', 'Infinity', '1e400']) {
+      write('bad.csv', `user_id,value\nx1,${value}\n`)
+      expect((await fabra('push', 'churn', 'bad.csv')).stderr).toContain(`row 1: "${value}" is not float.`)
+    }
+    expect(await get('anything', 'x1')).toMatchObject({ status: 'missing' })
+  })
+
+  test('refuses names that differ only in case', async () => {
+    write('twice.csv', 'user_id,value,Value\nu1,1,2\n')
+    expect((await fabra('push', 'churn', 'twice.csv')).stderr).toContain(
+      'line 1: two columns are called "value" and "Value", which are one name.',
+    )
+    await parquet('one.parquet', `SELECT 'u1' AS user_id, 1 AS "Value"`)
+    expect((await fabra('push', 'churn', 'one.parquet')).stderr).toContain('unknown column "Value"')
+    const names = join(FIXTURES, 'names.parquet')
+    expect((await fabra('push', 'churn', names)).stderr).toContain('two columns are called "amount" and "Amount", which are one name')
+    write('twice.jsonl', '{"user_id":"u1","value":1,"Value":2}\n')
+    expect((await fabra('push', 'churn', 'twice.jsonl')).stderr).toContain('unknown column "Value"')
   })
 
   test('tells the nearest name of a feature that is not there', async () => {

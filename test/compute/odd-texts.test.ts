@@ -53,13 +53,16 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     `SELECT COUNT(*)${odd}FROM ev WHERE ts < NOW${odd}(${odd})${odd}AND user_id = $user_id`,
   ]
 
-  test.each(ODD_BLANKS.map((odd) => [`U+${odd.codePointAt(0)?.toString(16).padStart(4, '0')}`, odd]))('a blank %s hides no row and shows none', async (_, odd) => {
-    const schema = engine === 'duckdb' ? 'main' : 'public'
-    for (const shape of shapes(odd)) {
-      const sql = shape.replace('public_or_main', schema)
-      expect([sql, ...(await seen(benchOf(engine), sql))]).toEqual([sql, '=1', '=2'])
-    }
-  })
+  test.each(ODD_BLANKS.map((odd) => [`U+${odd.codePointAt(0)?.toString(16).padStart(4, '0')}`, odd]))(
+    'a blank %s hides no row and shows none',
+    async (_, odd) => {
+      const schema = engine === 'duckdb' ? 'main' : 'public'
+      for (const shape of shapes(odd)) {
+        const sql = shape.replace('public_or_main', schema)
+        expect([sql, ...(await seen(benchOf(engine), sql))]).toEqual([sql, '=1', '=2'])
+      }
+    },
+  )
 
   test.each([
     // A lone carriage return ends a comment.
@@ -68,7 +71,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     // Backslashes mean the same in all pieces of a string.
     "SELECT COUNT(*) FROM ev WHERE user_id = $user_id AND E'a'\n'\\'' <> ' FROM ev'",
     'SELECT COUNT(*) /* 😀 é /* ü */ */ FROM ev "😀é" WHERE "😀é".user_id = $user_id',
-    'SELECT COUNT(*) FROM ev é WHERE é.user_id = $user_id AND \'ü\' <> \'u\'',
+    "SELECT COUNT(*) FROM ev é WHERE é.user_id = $user_id AND 'ü' <> 'u'",
     'SELECT COUNT(*) FROM ev WHERE user_id = $user_id AND $é$ FROM ev $é$ <> $$ $q$ $$',
   ])('%s', async (sql) => {
     expect(await seen(benchOf(engine), sql)).toEqual(['=1', '=2'])
@@ -92,7 +95,10 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   test('the same by db', async () => {
     const db = createDb({ sourceStore: benchOf(engine).store, registry: registryOf({ sources, features: {} }) })
     for (const odd of ODD_BLANKS) {
-      for (const sql of [`SELECT COUNT(*)${odd}FROM ev WHERE user_id =${odd}$1`, `SELECT COUNT(*) /* 取引${odd}件数 */ FROM ev WHERE user_id = ?`]) {
+      for (const sql of [
+        `SELECT COUNT(*)${odd}FROM ev WHERE user_id =${odd}$1`,
+        `SELECT COUNT(*) /* 取引${odd}件数 */ FROM ev WHERE user_id = ?`,
+      ]) {
         for (const [i, time] of TIMES.entries()) {
           const at = { asOf: parseTime(time), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
           expect([sql, (await db.query(sql, ['u1'], at)).rows]).toEqual([sql, [[i + 1]]])

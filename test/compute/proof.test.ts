@@ -55,7 +55,11 @@ function groundOf(engine: string): Ground {
 
 function ownerOf(key: Readonly<Record<string, KeyType>>, sql: string) {
   const registry: Registry = registryOf({ key, features: { f: sql } })
-  return { entity: registry.entities.get('User') as Entity, feature: registry.features.get('f') as Feature, keyTypes: Object.keys(key).map(() => 'VARCHAR') }
+  return {
+    entity: registry.entities.get('User') as Entity,
+    feature: registry.features.get('f') as Feature,
+    keyTypes: Object.keys(key).map(() => 'VARCHAR'),
+  }
 }
 
 function textsOf(engine: string): [string, Shape][] {
@@ -113,7 +117,9 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     const statement = setStatement(bodyFor(sql, sql.shadows, row).text)
     const changed = change(statement)
     if (changed === statement && change !== same) throw new Error(`Nothing to change in ${statement}`)
-    return refusal(prove(sql, { text: changed, frame: setStatement, asOf: row.asOf, parameter: (name) => row.parameter(name, 0) }, store, world))
+    return refusal(
+      prove(sql, { text: changed, frame: setStatement, asOf: row.asOf, parameter: (name) => row.parameter(name, 0) }, store, world),
+    )
   }
   const same = (statement: string) => statement
   const replaced = (from: string, to: string) => (statement: string) => statement.replace(from, () => to)
@@ -137,13 +143,19 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     ['a shadow with more in it', replaced(`${physical} WHERE`, `${physical} CROSS JOIN ${T} AS other WHERE`)],
     ['the table beside its shadow', replaced('AS "transactions"', `AS "transactions", ${physical} AS other`)],
     ['the table in a subquery', replaced('COUNT(*)', `(SELECT COUNT(*) FROM ${T})`)],
-    ['the table under the name of a WITH that is not around it', replaced('SELECT COUNT(*)', `WITH x AS (WITH ${T} AS (SELECT 1 AS a) SELECT * FROM ${T}) SELECT (SELECT COUNT(*) FROM ${T}) + COUNT(*)`)],
+    [
+      'the table under the name of a WITH that is not around it',
+      replaced(
+        'SELECT COUNT(*)',
+        `WITH x AS (WITH ${T} AS (SELECT 1 AS a) SELECT * FROM ${T}) SELECT (SELECT COUNT(*) FROM ${T}) + COUNT(*)`,
+      ),
+    ],
     ['the table in the WITH that has its name', replaced('SELECT COUNT(*)', `WITH ${T} AS (SELECT * FROM ${T}) SELECT COUNT(*)`)],
     ['a table of ours', replaced('COUNT(*)', '(SELECT COUNT(*) FROM fabra.api_keys)')],
     ['a table of the engine', replaced('COUNT(*)', '(SELECT COUNT(*) FROM information_schema.tables)')],
-    ['a present that was left', replaced("__fabra_row.__fabra_as_of - INTERVAL", "NOW() - INTERVAL")],
-    ['a word of the present', replaced("__fabra_row.__fabra_as_of - INTERVAL", "CURRENT_TIMESTAMP - INTERVAL")],
-    ['a text that is the present', replaced("__fabra_row.__fabra_as_of - INTERVAL", "CAST('now' AS TIMESTAMPTZ) - INTERVAL")],
+    ['a present that was left', replaced('__fabra_row.__fabra_as_of - INTERVAL', 'NOW() - INTERVAL')],
+    ['a word of the present', replaced('__fabra_row.__fabra_as_of - INTERVAL', 'CURRENT_TIMESTAMP - INTERVAL')],
+    ['a text that is the present', replaced('__fabra_row.__fabra_as_of - INTERVAL', "CAST('now' AS TIMESTAMPTZ) - INTERVAL")],
     ['a text beside a time that is the present', replaced("__fabra_row.__fabra_as_of - INTERVAL '1 hour'", "'now'")],
     ['a key in place of the present', replaced('__fabra_row.__fabra_as_of - INTERVAL', '__fabra_row.__fabra_k0 - INTERVAL')],
     ['another function', replaced('COUNT(*)', 'random()')],
@@ -186,6 +198,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
     const sql = await analyseSql('SELECT COUNT(*) FROM strangers', store, world)
     expect(await refusal(writeSql(sql, statement, { store, world }))).toBeNull()
     expect(await refusal(writeSql({ ...sql, owner: 'client' }, statement, { store, world }))).toMatch(/it would read "strangers" itself/)
+    expect(await refusal(writeSql({ ...sql, undeclared: [] }, statement, { store, world }))).toMatch(/it reads tables that were not seen/)
     const missed = await analyseSql(`SELECT COUNT(*) FROM ${T}`, store, world)
     const asStranger = { ...missed, shadows: [], undeclared: missed.shadows.map(({ ref, table }) => ({ ref, table })) }
     expect(await refusal(writeSql(asStranger, statement, { store, world }))).toMatch(/it would read "transactions" itself/)

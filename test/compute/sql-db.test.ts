@@ -104,7 +104,11 @@ describe('db', () => {
         9007199254740996,
       ],
     ])
-    const nested = await db.query('SELECT json_extract($1::JSON, $2)::VARCHAR', [{ a: [9007199254740993n] }, '$.a'], at('2027-01-01T00:00:00Z'))
+    const nested = await db.query(
+      'SELECT json_extract($1::JSON, $2)::VARCHAR',
+      [{ a: [9007199254740993n] }, '$.a'],
+      at('2027-01-01T00:00:00Z'),
+    )
     expect(nested.rows).toEqual([['[9007199254740993]']])
   })
 

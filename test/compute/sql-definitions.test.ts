@@ -115,7 +115,7 @@ describe('what has no time', () => {
   const timeless: [what: string, sql: string][] = [
     ['a table that no source declares', 'SELECT COUNT(*) FROM strangers WHERE user_id = $user_id'],
     ['a view', 'SELECT COUNT(*) FROM spy WHERE user_id = $user_id'],
-    ['a view deep inside', 'SELECT (SELECT COUNT(*) FROM main.spy) + COUNT(*) FROM transactions'],
+    ['a view deep inside', 'SELECT (SELECT COUNT(*) FROM main.spy) + COUNT(*) FROM transactions WHERE user_id = $user_id'],
     ['a source without a timestamp', 'SELECT COUNT(*) FROM notime WHERE user_id = $user_id'],
   ]
   test.each(timeless)('%s is served, named, and refused for the past', async (_what, sql) => {
@@ -128,7 +128,7 @@ describe('what has no time', () => {
   })
 
   test('a static source is fine', async () => {
-    const { definitions, ask } = await bench.define({ sources, features: { f: 'SELECT COUNT(*) FROM fixed' } })
+    const { definitions, ask } = await bench.define({ sources, features: { f: 'SELECT COUNT(*) FROM fixed WHERE user_id = $user_id' } })
     expect(definitions.warnings).toEqual([])
     expect(await ask('f', [['a', '1990-01-01T00:00:00Z']])).toEqual(['=0'])
   })

@@ -84,6 +84,24 @@ const WRONG: [string, () => unknown, string, string][] = [
     'a cron string',
   ],
   [
+    'the name of no cron string',
+    () => feature({ entity: User, refresh: '@dayly', type: 'int', sql }),
+    'refresh "@dayly" is not the name of a cron string.',
+    'Did you mean "@daily"?',
+  ],
+  [
+    'a time that is none',
+    () => feature({ entity: User, refresh: '@reboot', type: 'int', sql }),
+    'refresh "@reboot" is not the name of a cron string.',
+    '@daily',
+  ],
+  [
+    'a duration in the words of cron',
+    () => feature({ entity: User, refresh: '@every 5m', type: 'int', sql }),
+    'refresh "@every 5m" is not the name of a cron string.',
+    'Write "5m".',
+  ],
+  [
     'an unknown type',
     () => feature({ entity: User, refresh: 0, type: 'integer', sql }),
     'type "integer" is not known.',
@@ -390,6 +408,13 @@ test.each([
   [{ minutes: 5 }, { kind: 'interval', every: 300_000_000 }],
   ['0 6 * * *', { kind: 'cron', pattern: '0 6 * * *' }],
   ['*/10 * * * * *', { kind: 'cron', pattern: '*/10 * * * * *' }],
+  ['@hourly', { kind: 'cron', pattern: '0 * * * *' }],
+  ['@daily', { kind: 'cron', pattern: '0 0 * * *' }],
+  [' @Midnight ', { kind: 'cron', pattern: '0 0 * * *' }],
+  ['@weekly', { kind: 'cron', pattern: '0 0 * * 0' }],
+  ['@monthly', { kind: 'cron', pattern: '0 0 1 * *' }],
+  ['@yearly', { kind: 'cron', pattern: '0 0 1 1 *' }],
+  ['@annually', { kind: 'cron', pattern: '0 0 1 1 *' }],
 ])('refresh %p is understood', (refresh, expected) => {
   expect(built({ refresh, type: 'int', sql }).refresh).toEqual(expected as Feature['refresh'])
 })

@@ -1,6 +1,7 @@
 /** How a server ends, what is left of it, and how its definitions change while it runs. */
 import { describe, expect, test } from 'bun:test'
-import { join } from 'node:path'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { builtBinary, type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
 import { EVENTS, HEAD, type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
@@ -152,6 +153,33 @@ export const answer = feature({ entity: User, refresh: 0, type: 'int' }, () => n
     project.write({ 'events.csv': 'id,user_id\n1,u1\n' })
     await until('the error', 10_000, async () => (server.stderr().includes('no column "created_at"') ? true : undefined))
     expect(await ask(server, 'visits')).toMatchObject({ value: 2 })
+    expect(await server.stop()).toBe(0)
+  })
+
+  test('takes files that come into the folders and patterns of sources, in new folders too', async () => {
+    const features = `${HEAD.replace('./events.csv', './data')}
+export const more = source('more', { file: './more/*/*.csv.gz', columns: { user_id: 'VARCHAR' } })
+export const visits = feature({ entity: User, refresh: 0, type: 'int', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })
+export const extra = feature({ entity: User, refresh: 0, type: 'int', sql: 'SELECT COUNT(*) FROM more WHERE user_id = $user_id' })
+`
+    using project = projectFolder({ 'features.ts': features, 'data/a.csv': EVENTS })
+    const packed = (name: string, text: string) => {
+      mkdirSync(dirname(join(project.path, name)), { recursive: true })
+      writeFileSync(join(project.path, name), Bun.gzipSync(Buffer.from(text)))
+    }
+    packed('more/1/a.csv.gz', 'user_id\nu1\n')
+    const server = await start(project, { args: ['--watch'] })
+    expect(await ask(server, 'visits')).toMatchObject({ value: 2 })
+    project.write({ 'data/b.csv': EVENTS })
+    await becomes(server, 'visits', 4)
+    project.write({ 'data/day=2026-01-02/c.csv': EVENTS, 'data/a.csv': EVENTS.replaceAll('u1', 'u2') })
+    await becomes(server, 'visits', 4)
+    project.write({ 'data/day=2026-01-02/d.csv': EVENTS })
+    await becomes(server, 'visits', 6)
+    packed('more/2/b.csv.gz', 'user_id\nu1\n')
+    await becomes(server, 'extra', 2)
+    rmSync(join(project.path, 'data/b.csv'))
+    await becomes(server, 'visits', 4)
     expect(await server.stop()).toBe(0)
   })
 })

@@ -27,6 +27,7 @@ async function open(
     version,
     online,
     keysInUse: activeKeys.of,
+    recorded: async (_, keys) => keys.map(() => false),
     toldWithinMs: null,
     clock: bench.clock,
     log: silentLogger,

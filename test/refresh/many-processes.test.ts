@@ -189,6 +189,7 @@ describe('of two processes', () => {
       version,
       online,
       keysInUse: async () => [],
+      recorded: async (_, keys) => keys.map(() => false),
       toldWithinMs: null,
       clock: b.clock,
       log: silentLogger,

@@ -308,6 +308,18 @@ describe('limits', () => {
     expect(performance.now() - start).toBeLessThan(1000)
   })
 
+  test('calls of one feature that all hang leave places to the others', async () => {
+    const files = { 'features.ts': `${HEAD}${fn('hang', '() => new Promise(() => {})')}${fn('other', '() => 1')}${fn('third', '() => 1')}` }
+    await using on = await bench(files, { maxRunning: 8 })
+    const gone = new AbortController()
+    const hanging = Array.from({ length: 20 }, () => on.ask('hang', ['u1'], { timeoutMs: 60_000, signal: gone.signal }))
+    const keys = Array.from({ length: 30 }, (_, i) => [`k${i}`])
+    const answers = await Promise.all([on.askMany('other', keys), on.askMany('third', keys)])
+    expect(answers.flat().map(answered)).toEqual(new Array(60).fill(1))
+    gone.abort()
+    expect((await Promise.all(hanging)).map((one) => errorOf(one).code)).toEqual(new Array(20).fill('feature_timeout'))
+  })
+
   test('more calls than may wait are refused, and parts of running functions are not', async () => {
     await using on = await bench(
       { 'features.ts': `${HEAD}${fn('slow', '() => new Promise((r) => setTimeout(r, 50, 1))')}` },

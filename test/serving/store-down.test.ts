@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { FabraError } from '../../src/errors.ts'
+import { DoubtedRows } from '../../src/store/doubts.ts'
 import type { OfflineStore } from '../../src/store/offline-store.ts'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
@@ -141,6 +142,86 @@ describe('while the online store is down', () => {
   })
 })
 
+describe('while the online store may lack what is recorded', () => {
+  /** The memory store, of which somebody says so. */
+  function doubted() {
+    const state = { rows: 'all' as 'all' | 'old' | 'none', history: 'answers' as 'answers' | 'fails' | 'hangs', asked: 0 }
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({
+      ...store,
+      async read(...args) {
+        const rows = await store.read(...args)
+        if (state.rows === 'all') return rows
+        throw new DoubtedRows(state.rows === 'old' ? rows : undefined)
+      },
+      write: (rows) => (state.rows === 'old' ? Promise.reject(new FabraError('store_unavailable', 'It is full.')) : store.write(rows)),
+    })
+    const wrapOffline = (store: OfflineStore): OfflineStore => ({
+      ...store,
+      latestOf(...args) {
+        state.asked++
+        if (state.history === 'hangs') return new Promise(() => undefined)
+        return state.history === 'fails' ? Promise.reject(new FabraError('store_unavailable', 'gone')) : store.latestOf(...args)
+      },
+    })
+    return { state, wrapOnline, wrapOffline }
+  }
+
+  test('the newest of history counts, the store where it is as new, and what history does not know is missing', async () => {
+    const { state, ...wraps } = doubted()
+    bench = await openBench({ ...wraps, features: { f: { kind: 'pushed' }, d: { kind: 'pushed', default: 3 } } })
+    const { read, push, parts } = bench
+    await push('f', 'u1', 1)
+    await push('f', 'u2', 1)
+    state.rows = 'old'
+    bench.clock.advance('1m')
+    await push('f', 'u1', 2).catch(() => undefined)
+    await parts().recorder.flush()
+    expect(await read('f', 'u1')).toMatchObject({ value: 2, status: 'stale', servedFrom: 'last_good' })
+    expect(await read('f', 'u2')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'online' })
+    state.rows = 'none'
+    expect(await read('f', 'u2')).toMatchObject({ value: 1, status: 'stale', servedFrom: 'last_good' })
+    expect(await read('f', 'u3')).toMatchObject({ status: 'missing', error: undefined })
+    expect(await read('d', 'u3')).toMatchObject({ value: 3, status: 'default' })
+  })
+
+  test.each(['fails', 'hangs'] as const)(
+    'and history %s, nothing is called fresh or missing, and only the first read waits',
+    async (how) => {
+      const { state, ...wraps } = doubted()
+      bench = await openBench({ ...wraps, features: { f: { kind: 'pushed' } } })
+      const { read, push, parts } = bench
+      await push('f', 'u1', 1)
+      await parts().recorder.flush()
+      state.history = how
+      state.rows = 'old'
+      // History that only is slow may have taken something newer.
+      const served = how === 'fails' ? { value: 1, status: 'stale', servedFrom: 'last_good' } : { status: 'error', value: undefined }
+      expect(await read('f', 'u1')).toMatchObject(served)
+      state.rows = 'none'
+      expect(await Promise.all([read('f', 'u1'), read('f', 'u2')])).toMatchObject([
+        { status: 'error', error: { code: 'store_unavailable' } },
+        { status: 'error', error: { code: 'store_unavailable' } },
+      ])
+      expect(state.asked).toBe(1)
+    },
+  )
+
+  test('a value that is computed is computed once, kept by this process, and gives way to what another process recorded', async () => {
+    const { state, ...wraps } = doubted()
+    bench = await openBench({ ...wraps, features: { f: { maxStaleness: '1h' } } })
+    const { clock, read, programme, push, parts } = bench
+    state.rows = 'none'
+    expect(await read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed' })
+    expect(await read('f')).toMatchObject({ value: 1, status: 'stale', servedFrom: 'last_good' })
+    expect(programme.count('f')).toBe(1)
+    clock.advance('1m')
+    await push('f', 'u1', 7)
+    await parts().recorder.flush()
+    expect(await read('f')).toMatchObject({ value: 7, servedFrom: 'last_good', ageMs: 0 })
+    expect(programme.count('f')).toBe(1)
+  })
+})
+
 describe('while redis is down', () => {
   let server: TestServer
   beforeEach(async () => {
@@ -155,7 +236,7 @@ describe('while redis is down', () => {
     await server.start()
     const { online } = bench.parts()
     await until('redis to be usable again', 5_000, () =>
-      Promise.all([online.read('User', ['u1'], ['f']), online.fencesSince(0)]).catch(() => undefined),
+      Promise.all([online.read('User', ['u1'], ['f'], 'deciding'), online.fencesSince(0)]).catch(() => undefined),
     )
   }
 

@@ -1,6 +1,17 @@
 /** Files that are not what they were: every kind is named for what it is, nothing is changed, nothing is lost in silence. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FabraError } from '../../src/errors.ts'
@@ -39,6 +50,8 @@ beforeAll(async () => {
     if (name === 'clean') continue
     await using writer = startWriter(path, IN_LOG, behind)
     await writer.said('done')
+    await writer.kill()
+    renameSync(`${path}.mark.kept`, `${path}.mark`)
   }
 }, 120_000)
 afterAll(() => rmSync(made, { recursive: true, force: true }))
@@ -178,7 +191,8 @@ describe('refused for what it is:', () => {
   test('a log cut anywhere before the mark', async () => {
     copyDataFile(join(made, 'killed'), file)
     const whole = walSize()
-    const marked = Math.floor((whole * IN_LOG) / (IN_LOG + BEHIND + 3))
+    // Well before it, also where a slow machine has written more marks behind it.
+    const marked = Math.floor(whole / 2)
     for (let size = 0; size < marked; size += Math.ceil(marked / 25)) {
       copyDataFile(join(made, 'killed'), file)
       truncateSync(`${file}.wal`, size)
@@ -204,7 +218,7 @@ describe('refused for what it is:', () => {
 
   test('a log with bytes changed, anywhere before the mark', async () => {
     const whole = statSync(join(made, 'killed.wal')).size
-    for (let at = 0; at < whole * 0.6; at += Math.ceil(whole / 40)) {
+    for (let at = 0; at < whole / 2; at += Math.ceil(whole / 40)) {
       copyDataFile(join(made, 'killed'), file)
       flip(`${file}.wal`, at)
       expect((await refused()).message).toMatch(/log \(\.wal\) cannot be read back|what was acknowledged is missing/)

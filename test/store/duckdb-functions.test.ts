@@ -17,7 +17,9 @@ test('the functions that depend on more than their arguments are those of the en
   const named = (stability: string) => new Set(rows.filter((row) => row[2] === stability).map((row) => String(row[0]).toLowerCase()))
   expect(named('VOLATILE')).toEqual(new Set(VOLATILE))
   expect(named('CONSISTENT_WITHIN_QUERY')).toEqual(new Set(WITHIN_QUERY))
-  const others = new Set(rows.filter((row) => row[2] === 'CONSISTENT' || String(row[1]) === 'macro').map((row) => String(row[0]).toLowerCase()))
+  const others = new Set(
+    rows.filter((row) => row[2] === 'CONSISTENT' || String(row[1]) === 'macro').map((row) => String(row[0]).toLowerCase()),
+  )
   expect([...CONSISTENT].filter((name) => !others.has(name))).toEqual([])
 })
 
@@ -44,8 +46,17 @@ test('what the engine knows and what nobody knows is left out', async () => {
   expect(
     await lookup(['lower', 'count', 'count_star', 'avg', 'sum', '+', '||', 'unnest', 'read_csv', 'generate_series', 'no_such_function']),
   ).toEqual([])
-  const looking = ['json_serialize_plan', 'current_setting', 'getvariable', 'get_block_size', 'current_user', '__internal_decompress_string']
-  expect((await lookup(looking)).map((one) => [one.name, one.stability, one.builtIn])).toEqual(looking.map((name) => [name, 'unknown', true]))
+  const looking = [
+    'json_serialize_plan',
+    'current_setting',
+    'getvariable',
+    'get_block_size',
+    'current_user',
+    '__internal_decompress_string',
+  ]
+  expect((await lookup(looking)).map((one) => [one.name, one.stability, one.builtIn])).toEqual(
+    looking.map((name) => [name, 'unknown', true]),
+  )
   expect((await lookup(['now', 'now', 'random'])).map((one) => one.stability)).toEqual(['within_query', 'volatile'])
   await other.close()
 })

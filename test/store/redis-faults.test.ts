@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { OnlineStore } from '../../src/store/online-store.ts'
 import { openRedis, type RedisConnection } from '../../src/store/redis/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { bucketOf, recordBody, recordHead } from '../../src/store/redis/record.ts'
 import { freePort } from '../support/ports.ts'
 import { askRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -24,6 +25,8 @@ interface Path extends AsyncDisposable {
   readonly url: string
   /** Connections that are open lose what goes over them, without a word. */
   swallow(): void
+  /** Connections that are open end. */
+  cut(): void
   /** Answers from Redis wait until they are let go. */
   hold(): void
   letGo(): void
@@ -36,14 +39,14 @@ interface Path extends AsyncDisposable {
 }
 
 /** A way to Redis through this process. */
-async function pathTo(server: TestServer): Promise<Path> {
+async function pathTo(server: TestServer | (() => TestServer)): Promise<Path> {
   const open = new Set<{ readonly client: Socket; isSwallowed: boolean; isReader: boolean }>()
   let held: (() => void)[] | undefined
   let asked = ''
   const listener = createServer((client) => {
     const connection = { client, isSwallowed: false, isReader: false }
     open.add(connection)
-    const redis = connect(server.port, '127.0.0.1')
+    const redis = connect((typeof server === 'function' ? server() : server).port, '127.0.0.1')
     client.on('data', (bytes) => {
       const text = bytes.toString()
       asked += text
@@ -67,6 +70,10 @@ async function pathTo(server: TestServer): Promise<Path> {
     url: `redis://127.0.0.1:${port}`,
     swallow() {
       for (const connection of open) connection.isSwallowed = true
+    },
+    cut() {
+      for (const { client } of open) client.destroy()
+      open.clear()
     },
     hold() {
       held = []
@@ -252,6 +259,54 @@ describe('while redis', () => {
   test('closed by us, calls are refused', async () => {
     await store.close()
     expect(await outcome(read(store))).toBe('store_unavailable')
+  })
+})
+
+describe('a database that redis does not let us select', () => {
+  const values = (server: TestServer) => askRedis(server, 'KEYS', '*')
+
+  test.each([
+    ['is not there', ['--databases', '2'], '/7', (server: TestServer) => server.url],
+    [
+      'is forbidden to the user',
+      ['--user', 'fabra', 'on', '>secret', '~*', '+@all', '-select'],
+      '/1',
+      (server: TestServer) => server.url.replace('//', '//fabra:secret@'),
+    ],
+  ])('%s: the start is refused, and database 0 stays empty', async (_, args, database, url) => {
+    await using server = await startRedis({ args })
+    const error = await openRedis({ url: `${url(server)}${database}` }).catch((reason) => reason)
+    expect(error.code).toBe('invalid_config')
+    expect(error.message).toContain(`database ${database.slice(1)} of Redis cannot be selected`)
+    expect(error.message).not.toContain('secret')
+    expect(await values(server)).toEqual([])
+  })
+
+  test('is gone after a restart: nothing is read from database 0 or written there, and it works again when it is there', async () => {
+    await using few = await startRedis({ args: ['--databases', '2'] })
+    await using many = await startRedis()
+    await askRedis(few, 'HSET', 'fabra:{User:u1}', bucketOf('f@1'), `${recordHead('f@1')}${recordBody(value)}`)
+    let target = many
+    await using path = await pathTo(() => target)
+    const connection = await openRedis({ url: `${path.url}/7` })
+    const store = createRedisOnlineStore(connection)
+    expect(await read(store)).toBeUndefined()
+    await write(store, 'u2')
+    target = few
+    path.cut()
+    const outcomes: unknown[] = []
+    await until('the problem', LIMIT_MS, async () => {
+      outcomes.push(...(await Promise.all([outcome(read(store)), outcome(write(store, 'u3'))])))
+      return connection.status().includes('database 7') ? true : undefined
+    })
+    for (let round = 0; round < 5; round++) outcomes.push(...(await Promise.all([outcome(read(store)), outcome(write(store, 'u3'))])))
+    expect([...new Set(outcomes)]).toEqual(['store_unavailable'])
+    expect(await values(few)).toEqual(['fabra:{User:u1}'])
+    target = many
+    path.cut()
+    expect(await until('reads', LIMIT_MS, () => read(store, 'u2').catch(() => undefined))).toEqual(value)
+    await worksAgain(store)
+    await store.close()
   })
 })
 

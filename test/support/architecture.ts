@@ -64,6 +64,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^acorn$/, 'runtime'],
   [/^@duckdb\//, 'store/duckdb'],
   [/^apache-arrow$/, 'store/duckdb'],
+  [/^lz4js$/, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],

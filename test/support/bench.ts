@@ -10,7 +10,7 @@ import { createRuns } from '../../src/refresh/runs.ts'
 import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createScheduler, type Scheduler } from '../../src/refresh/scheduler.ts'
 import { createSharedKeys, type SharedKeys } from '../../src/refresh/shared-keys.ts'
-import { rewarm } from '../../src/rewarm.ts'
+import { createRefilling, rewarm } from '../../src/rewarm.ts'
 import { createPartReader } from '../../src/serving/part-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
 import type { ActiveKeyStore } from '../../src/store/active-key-store.ts'
@@ -333,7 +333,10 @@ async function start(
     clock,
     log,
   })
+  const refilling = createRefilling(parts, () => running.version.serving.registry, running.ingest.changed)
+  if (common) refilling.start()
   async function end() {
+    await refilling.stop()
     await running.scheduler.stop()
     await running.ingest.close()
     await running.version.serving.engine.idle()

@@ -11,6 +11,8 @@ export interface Call {
   readonly asOf: Micros
   readonly inputs: Readonly<Record<string, unknown>>
   readonly mode: 'present' | 'past'
+  /** What the executor was given. */
+  readonly timeoutMs: number
   readonly signal: AbortSignal
   /** The value that would be served; null when missing. */
   get(name: string): Promise<unknown>
@@ -48,9 +50,10 @@ export function createProgramme(reader: () => Reader): Programme {
       inputs: row.inputs ?? {},
       mode: options.mode,
       signal: options.signal,
+      timeoutMs: options.timeoutMs,
       async get(name) {
         const from = { feature, key: row.key, asOf: row.asOf, mode: options.mode, signal: options.signal }
-        const part = await reader().read(name, { ...from, chain: [...options.chain, feature.name] })
+        const part = await reader().read(name, { ...from, timeoutMs: options.timeoutMs, chain: [...options.chain, feature.name] })
         if (part.eventAt !== null) oldestInputAt = Math.min(oldestInputAt ?? part.eventAt, part.eventAt)
         return part.text === undefined ? null : JSON.parse(part.text)
       },

@@ -16,6 +16,7 @@ export interface Replica {
     path: string,
     body?: object,
   ): Promise<{ readonly status: number; readonly json: Readonly<Record<string, unknown>> }>
+  metrics(): Promise<string>
   close(): Promise<void>
 }
 
@@ -36,6 +37,7 @@ export async function startReplica(folder: ProjectFolder, name: string, addresse
     async append(source, row) {
       expect(await replica.send('POST', `/v1/sources/${source}/rows`, { rows: [row] })).toMatchObject({ status: 200 })
     },
+    metrics: async () => (await fetch(`${url}/metrics`)).text(),
     close: () => app.close(),
   }
   return replica

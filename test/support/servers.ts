@@ -143,9 +143,16 @@ export async function emptyRedis(server: { readonly port: number }): Promise<voi
   await askRedis(server, 'FLUSHALL')
 }
 
-/** One command on a connection of its own, as the user that needs no password. */
-export async function askRedis({ port }: { readonly port: number }, command: string, ...args: string[]): Promise<unknown> {
-  const client = new RedisClient(`redis://127.0.0.1:${port}`, { autoReconnect: false, connectionTimeout: 1_000 })
+/** One command on a connection of its own, as the user that needs no password, unless one is given. */
+export async function askRedis(
+  { port, password }: { readonly port: number; readonly password?: string },
+  command: string,
+  ...args: string[]
+): Promise<unknown> {
+  const client = new RedisClient(`redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`, {
+    autoReconnect: false,
+    connectionTimeout: 1_000,
+  })
   try {
     return await client.send(command, args)
   } finally {

@@ -72,7 +72,9 @@ function tablesOf(world: Case, rows: Rows, dialect: 'duckdb' | 'postgres'): { re
   })
   const schema = dialect === 'postgres' ? 'public' : 'main'
   const named = texts.map((text) => text.replaceAll(' s.', ` ${schema}.`))
-  const drops = (['events', 'facts'] as const).flatMap((name) => (world[name].view ? [`DROP VIEW ${name}`, `DROP TABLE ${name}_rows`] : [`DROP TABLE ${name}`]))
+  const drops = (['events', 'facts'] as const).flatMap((name) =>
+    world[name].view ? [`DROP VIEW ${name}`, `DROP TABLE ${name}_rows`] : [`DROP TABLE ${name}`],
+  )
   return { make: named.join('; '), drop: drops.join('; ') }
 }
 

@@ -92,7 +92,11 @@ async function tryWorld(engine: StatementEngine, world: Case, tally: Tally, seed
       const [answer, definition] = [answers.get(i)?.[q], definitions.get(`f${i}`)]
       if (!answer || !definition) continue
       tally.answers++
-      const wanted = await plainAnswer(engine.plain, plainText(world, engine.store.dialect === 'postgres' ? named(text.sql) : text.sql, key, t), definition)
+      const wanted = await plainAnswer(
+        engine.plain,
+        plainText(world, engine.store.dialect === 'postgres' ? named(text.sql) : text.sql, key, t),
+        definition,
+      )
       const got = shortOf(answer)
       if (!isSame(wanted, got)) tally.wrong.push(`${JSON.stringify(text.strewn)} at ${t} for ${JSON.stringify(key)}: ${got}, not ${wanted}`)
     }

@@ -34,7 +34,8 @@ export function strewn(sql: string, dice: Dice): string {
   const blank = () => Array.from({ length: 1 + dice(3) }, () => (dice(3) === 0 ? pick(COMMENTS) : pick(BLANKS))).join('')
   const alias = dice(2) === 0 ? pick(ALIASES) : 'e'
   const truth = dice(2) === 0 ? `WHERE ${pick(TRUTHS)} AND ` : 'WHERE '
-  const pieces = sql.replace('WHERE ', () => truth).match(/[Ee]?'(?:\\'|[^'])*'(?:'[^']*')*|\$q\$.*?\$q\$|\$\$.*?\$\$|[\w$]+|\s+|[^\w\s]/gs) ?? []
+  const pieces =
+    sql.replace('WHERE ', () => truth).match(/[Ee]?'(?:\\'|[^'])*'(?:'[^']*')*|\$q\$.*?\$q\$|\$\$.*?\$\$|[\w$]+|\s+|[^\w\s]/gs) ?? []
   const text = pieces.map((piece, i) => {
     if (piece === 'e') return alias
     if (/^\s+$/.test(piece)) {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
-import { connect } from '../client.ts'
+import { type Client, connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
@@ -31,10 +31,11 @@ export function getCommand(program: Command, context: CliContext, host: CliProce
     .addOption(yesOption())
     .addHelpText('after', HELP)
     .action(async (feature: string, key: readonly string[], options: { maxAge?: string; file?: string[] }) => {
-      const query = keyQuery(key)
+      const { query, ids } = keyQuery(key)
       if (options.maxAge !== undefined) query.set('max_age', options.maxAge)
       const client = await connect(options.file ?? [], host)
       try {
+        if (ids.length > 1) throw await severalIds(client, feature, ids)
         const served = (await client.get(`/v1/features/${encodeURIComponent(feature)}?${query}`)) as Served
         context.stdout(`${context.json ? stringifyExact(served) : valueText(served.value)}\n`)
         if (!context.json) context.stderr(`${howServed(served)}\n`)
@@ -44,19 +45,33 @@ export function getCommand(program: Command, context: CliContext, host: CliProce
     })
 }
 
-/** The first word without `=` is the id; a word with `=` names its column. An id that holds `=` is written entity_id=… */
-function keyQuery(words: readonly string[]): URLSearchParams {
+/** The word without `=` is the id; a word with `=` names its column. An id that holds `=` is written entity_id=… */
+function keyQuery(words: readonly string[]): { readonly query: URLSearchParams; readonly ids: readonly string[] } {
   const query = new URLSearchParams()
+  const ids: string[] = []
   for (const word of words) {
     const at = word.indexOf('=')
     const [name, value] = at > 0 && /^[A-Za-z_]\w*$/.test(word.slice(0, at)) ? [word.slice(0, at), word.slice(at + 1)] : ['entity_id', word]
-    if (query.has(name))
-      throw new FabraError('bad_usage', `${name === 'entity_id' ? 'Two ids are' : `${name} is`} given twice.`, {
-        hint: 'Several key columns are written column=value.',
-      })
+    if (name === 'entity_id') ids.push(value)
+    else if (query.has(name))
+      throw new FabraError('bad_usage', `${name} is given twice.`, { hint: 'Several key columns are written column=value.' })
     query.set(name, value)
   }
-  return query
+  return { query, ids }
+}
+
+/** Names the columns that the ids may have been meant for. */
+async function severalIds(client: Client, feature: string, ids: readonly string[]): Promise<FabraError> {
+  const found = (await client.get('/v1/features')) as { features: readonly { name: string; entity: string }[] }
+  const { entities } = (await client.get('/v1/entities')) as { entities: readonly { name: string; key: object }[] }
+  const name = feature.split('.', 1)[0] ?? feature
+  const entity = found.features.find((one) => one.name === name)?.entity
+  const columns = Object.keys(entities.find((one) => one.name === entity)?.key ?? {})
+  const given = `${ids.length} ids are given: ${ids.map((id) => JSON.stringify(id)).join(', ')}.`
+  if (columns.length === 0) return new FabraError('bad_usage', given, { hint: 'Several key columns are written column=value.' })
+  const key = `The key of "${name}" is the ${columns.length === 1 ? 'column' : 'columns'} ${columns.join(', ')}; ${given}`
+  const example = columns.map((column, i) => `${column}=${ids[i] ?? '…'}`).join(' ')
+  return new FabraError('bad_usage', key, { hint: `Write column=value: fabra get ${feature} ${example}` })
 }
 
 function valueText(value: unknown): string {

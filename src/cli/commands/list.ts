@@ -3,7 +3,7 @@ import { connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
-import { table } from '../output.ts'
+import { table, tableWidth } from '../output.ts'
 import type { CliProcess } from '../run.ts'
 
 interface Listed {
@@ -27,14 +27,14 @@ export function listCommand(program: Command, context: CliContext, host: CliProc
       const client = await connect(options.file ?? [], host)
       try {
         const body = (await client.get('/v1/features')) as { features: readonly Listed[] }
-        context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features))
+        context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features, tableWidth(host.stdoutIsTerminal, host)))
       } finally {
         await client.close()
       }
     })
 }
 
-function listing(features: readonly Listed[]): string {
+function listing(features: readonly Listed[], width: number | null): string {
   const rows = features.map((feature) => [
     feature.name,
     feature.entity,
@@ -43,7 +43,7 @@ function listing(features: readonly Listed[]): string {
     refreshWord(feature),
     feature.description ?? '',
   ])
-  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows])
+  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows], width)
 }
 
 function typeText(feature: Listed): string {

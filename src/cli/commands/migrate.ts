@@ -5,15 +5,21 @@ import type { CliContext } from '../context.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
+import { randomSecret } from '../secret.ts'
 
 const HELP = `
 Servers do the same when they start. Run it yourself where their role may not
 change the schema: with the URL of one that may. All steps happen or none;
 several may run it at once.
 
+--source-role makes a role that may read your tables and nothing of Fabra's own,
+and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then runs
+as that role.
+
 Examples:
   $ fabra migrate
   $ fabra migrate --dry-run
+  $ fabra migrate --source-role fabra_reader
   $ FABRA_POSTGRES_URL=postgres://owner@db/app fabra migrate`
 
 export function migrateCommand(program: Command, context: CliContext, host: CliProcess): void {
@@ -21,12 +27,18 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .command('migrate')
     .description('bring the schema "fabra" in PostgreSQL up to this executable')
     .option('--dry-run', 'tell what would be done, and do nothing')
+    .option('--source-role <name>', 'make a role for FABRA_SOURCE_URL that may only read your tables')
     .addOption(yesOption())
     .addHelpText('after', HELP)
-    .action((options: { dryRun?: boolean }) => migrate(options.dryRun === true, context, host))
+    .action((options: { dryRun?: boolean; sourceRole?: string }) => migrate(options, context, host))
 }
 
-async function migrate(dryRun: boolean, context: CliContext, host: CliProcess): Promise<void> {
+async function migrate(
+  options: { readonly dryRun?: boolean; readonly sourceRole?: string },
+  context: CliContext,
+  host: CliProcess,
+): Promise<void> {
+  const dryRun = options.dryRun === true
   const { postgresUrl } = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   if (postgresUrl === null) {
     throw new FabraError('invalid_config', 'There is no PostgreSQL to migrate: FABRA_POSTGRES_URL is not set.', {
@@ -34,10 +46,13 @@ async function migrate(dryRun: boolean, context: CliContext, host: CliProcess): 
     })
   }
   if (!dryRun) await host.mayWrite?.()
-  const { migrateSchema } = await import('../../stores.ts')
+  const { makeSourceRole, migrateSchema } = await import('../../stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
+  const { sourceRole: name } = options
+  const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })
   if (context.json) {
-    context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun })}\n`)
+    const told = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
+    context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun, ...told })}\n`)
     return
   }
   const state = (name: string, isDone: boolean) => (applied.includes(name) ? 'done now' : isDone ? 'done' : 'to do')
@@ -50,4 +65,18 @@ async function migrate(dryRun: boolean, context: CliContext, host: CliProcess): 
         ? 'The schema is up to date now.\n'
         : 'The schema was up to date.\n',
   )
+  if (role !== null) tellRole(role, dryRun, context)
+}
+
+function tellRole(
+  { statements, sourceUrl }: { readonly statements: readonly string[]; readonly sourceUrl: string | null },
+  dryRun: boolean,
+  context: CliContext,
+): void {
+  if (dryRun) context.stdout(`\n${statements.map((text) => `${text};\n`).join('')}`)
+  else if (sourceUrl === null) context.stderr('The role was there, and may read all tables now; its password is what it was.\n')
+  else {
+    context.stdout(`FABRA_SOURCE_URL=${sourceUrl}\n`)
+    context.stderr('The role is made. Keep the line above: the password is shown once.\n')
+  }
 }

@@ -128,7 +128,7 @@ function rowError(error: FabraError, at: { name: string; before: number; row: nu
 interface Input {
   readonly name: string
   readonly isText: boolean
-  rows(): AsyncIterable<readonly Record<string, unknown>[]>
+  rows(target: PushTarget): AsyncIterable<readonly Record<string, unknown>[]>
   /** From 0 to 1, of what is known to come. */
   progress(): number
   close(): Promise<void>
@@ -138,7 +138,7 @@ async function* batches(target: PushTarget, input: Input): AsyncGenerator<Record
   let batch: Record<string, unknown>[] = []
   let length = 0
   let sent = 0
-  for await (const rows of input.rows()) {
+  for await (const rows of input.rows(target)) {
     for (const row of rows) {
       try {
         const pushed = pushedRow(target, row, input.isText)
@@ -242,9 +242,9 @@ async function tableInput(
   return {
     name,
     isText: format === 'csv',
-    async *rows() {
+    async *rows({ key }) {
       const { readTableFile } = await import('../../app.ts')
-      yield* readTableFile({ path: file, name, format, time })
+      yield* readTableFile({ path: file, name, format, keys: key, time })
     },
     progress: () => 0,
     close: async () => (folder === null ? undefined : rm(folder, { recursive: true, force: true })),

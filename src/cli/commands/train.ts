@@ -9,9 +9,10 @@ import { connect } from '../client.ts'
 import type { CliContext } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
-import { counted, table } from '../output.ts'
+import { counted, table, tableWidth } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import type { CliProcess } from '../run.ts'
+import { createWarner, number, type Pace, paceText, type Report, summaryText } from '../training-talk.ts'
 
 interface TrainOptions {
   readonly features?: string
@@ -30,14 +31,6 @@ interface TrainOptions {
   readonly withEventTimestamp?: boolean
   readonly format?: string
   readonly file?: string[]
-}
-
-interface Report {
-  readonly rows: number
-  readonly resumed: number
-  readonly dataset_hash: string
-  readonly features: readonly { feature: string; fingerprint: string; method: string; how: string | null; seconds: number | null }[]
-  readonly metadata: Readonly<Record<string, unknown>>
 }
 
 interface Explanation {
@@ -75,7 +68,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('train')
     .description("make a training set: labels in, features as of each row's own time, a file out")
-    .argument('[labels]', 'label rows: a Parquet, CSV or JSON-lines file')
+    .argument('[labels]', 'label rows: a Parquet, Arrow (Feather), CSV or JSON-lines file')
     .option('--features <names>', 'features, columns of features and feature sets, with commas between them')
     .option('-o, --output <file>', 'where the training set goes: .parquet, .arrow, .csv or .jsonl')
     .option('--format <format>', 'parquet, arrow, csv or jsonl (default: by the name of the output)')
@@ -112,7 +105,7 @@ async function explain(labels: string | undefined, options: TrainOptions, contex
     const told = (await response.json()) as Explanation
     if (context.json) return context.stdout(`${JSON.stringify(told)}\n`)
     const rows = told.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
-    context.stdout(table([['feature', 'method', 'how', 'why'], ...rows]))
+    context.stdout(table([['feature', 'method', 'how', 'why'], ...rows], tableWidth(host.stdoutIsTerminal, host)))
     if (told.rows !== null) context.stderr(`${counted(told.rows, 'row')}\n`)
   } finally {
     await client.close()
@@ -128,7 +121,12 @@ async function train(labels: string | undefined, options: TrainOptions, context:
   const body = await labelsBody(labels, options, context)
   const client = await connect(options.file ?? [], host, { cold: true })
   const id = crypto.randomUUID()
-  const bar = progressBar(host, () => client.get(`/v1/training-sets/${id}`))
+  const warner = createWarner(context)
+  const ask = async () => (await client.get(`/v1/training-sets/${id}`)) as Partial<Report> & { progress: number; pace: Pace | null }
+  const bar = progressBar(host, ask, {
+    words: ({ pace }) => (pace === null ? '' : paceText(pace)),
+    onNews: ({ warnings }) => (context.json ? undefined : warner.tell(warnings ?? [])),
+  })
   const draft = join(dirname(output.path), `.${basename(output.path)}.${id}`)
   try {
     const response = await client.send(`/v1/training-sets?${address(options, output.format)}`, {
@@ -141,7 +139,7 @@ async function train(labels: string | undefined, options: TrainOptions, context:
     await rename(draft, output.path)
     if (!CARRIES_METADATA.has(output.format)) await Bun.write(metadataPath(output.path), `${JSON.stringify(report.metadata, null, 2)}\n`)
     bar.stop()
-    tell(report, output.path, options, context)
+    tell(report, output.path, options, { context, width: tableWidth(host.stderrIsTerminal, host), warner })
   } finally {
     bar.stop()
     await rm(draft, { force: true })
@@ -203,7 +201,7 @@ async function labelsBody(
   if (labels === undefined) return null
   const path = resolve(context.cwd, labels)
   const found = await stat(path).catch(() => undefined)
-  const hint = 'Labels are a Parquet, CSV or JSON-lines file.'
+  const hint = 'Labels are a Parquet, Arrow, CSV or JSON-lines file.'
   if (!found) throw new FabraError('io_failed', `There is no file ${labels}.`, { hint })
   if (!found.isFile()) throw new FabraError('io_failed', `${labels} is ${found.isDirectory() ? 'a folder' : 'no ordinary file'}.`, { hint })
   return Bun.file(path).stream()
@@ -243,7 +241,13 @@ async function save(response: Response, draft: string): Promise<void> {
   }
 }
 
-function tell(report: Report, path: string, options: TrainOptions, context: CliContext): void {
+interface Talk {
+  readonly context: CliContext
+  readonly width: number | null
+  readonly warner: ReturnType<typeof createWarner>
+}
+
+function tell(report: Report, path: string, options: TrainOptions, { context, width, warner }: Talk): void {
   if (context.json) {
     context.stdout(`${JSON.stringify({ output: path, ...report })}\n`)
     return
@@ -255,16 +259,14 @@ function tell(report: Report, path: string, options: TrainOptions, context: CliC
       how ?? '',
       seconds === null ? '' : `${seconds.toFixed(2)} s`,
     ])
-    context.stderr(table([['feature', 'method', 'how', 'took'], ...rows]))
+    context.stderr(table([['feature', 'method', 'how', 'took'], ...rows], width))
   }
   if (report.resumed > 0) {
     const all = report.rows * report.features.length
     context.stderr(`${number(report.resumed)} of ${number(all)} values were there from a run that was interrupted\n`)
   }
+  context.stderr(summaryText(report, width))
+  warner.tell(report.warnings)
   context.stderr(`${counted(report.rows, 'row')}\n`)
   context.stdout(`${path}\n`)
-}
-
-function number(value: number): string {
-  return value.toLocaleString('en')
 }

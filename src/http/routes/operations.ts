@@ -3,8 +3,9 @@ import { hasKey } from '../auth.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { openApi } from '../openapi.ts'
 import { healthDoc, metricsDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
+import { isOk, type Readiness } from '../readiness.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions, Readiness } from '../server.ts'
+import type { HttpOptions } from '../server.ts'
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -59,5 +60,5 @@ async function readiness({ readiness, keyring, isDevelopment }: HttpOptions, req
 /** A store that is sick takes no replica out of service: all of them would go at once, and each can still answer much. */
 function statusOf({ ready, stores }: Readiness): string {
   if (!ready) return 'not_ready'
-  return Object.values(stores).every((state) => state === 'ok') ? 'ready' : 'degraded'
+  return Object.values(stores).every(isOk) ? 'ready' : 'degraded'
 }

@@ -5,7 +5,7 @@ import { FabraError } from '../../errors.ts'
 import type { LabelFormat, Labels, OutputFormat } from '../../store/training-store.ts'
 import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/training-set.ts'
 import { queryOf } from '../address.ts'
-import { bodyPieces, decodeUtf8, isObject } from '../body.ts'
+import { bodyPieces, decodeUtf8, isObject, notJson } from '../body.ts'
 import { JSON_HEADERS, requestId } from '../error-response.ts'
 import { labelFormat } from '../label-format.ts'
 import { trainingReportDoc, trainingSetDoc } from '../openapi-docs.ts'
@@ -134,9 +134,7 @@ async function jsonObject(path: string): Promise<Record<string, unknown>> {
   try {
     body = parseExact(text)
   } catch {
-    throw new FabraError('invalid_body', 'The body is not JSON.', {
-      hint: 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.',
-    })
+    throw notJson(text, 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.')
   }
   if (isObject(body)) return body
   throw new FabraError('invalid_body', 'The body is not a JSON object.', { hint: 'Send {"features": […], "rows": […]}.' })
@@ -199,6 +197,14 @@ function reportJson(found: TrainingReport): object {
     resumed: found.resumed,
     dataset_hash: found.datasetHash,
     features: found.features,
+    summary: found.summary,
+    warnings: found.warnings,
+    pace: found.pace && {
+      feature: found.pace.feature,
+      rows: found.pace.rows,
+      rows_per_second: found.pace.rowsPerSecond,
+      seconds_left: found.pace.secondsLeft,
+    },
     metadata: found.metadata,
   }
 }

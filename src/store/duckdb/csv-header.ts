@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { SourceProblem } from './source-problem.ts'
 
 /** A header longer than this is not a header. */
 const HEADER_BYTES = 256 * 1024
@@ -12,12 +13,16 @@ export interface CsvHeader {
 /**
  * The column names and the delimiter, read here and not guessed by the engine: its guesser drops rows it does not understand, or takes a file
  * with one broken row for a file of one column. Undefined for an empty file.
+ * @param name What messages call the file. @throws SourceProblem
  */
-export async function readCsvHeader(path: string): Promise<CsvHeader | undefined> {
+export async function readCsvHeader(path: string, name: string): Promise<CsvHeader | undefined> {
   const file = await open(path)
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
     const text = buffer.toString('utf8', 0, bytesRead).replace(/^\uFEFF/, '')
+    if (firstLine(text).includes('\uFFFD') && !firstLine(buffer.toString('latin1', 0, bytesRead)).includes('\xEF\xBF\xBD')) {
+      throw new SourceProblem(`${name}, line 1: the names of the columns are not in UTF-8.`, 'Save the file as UTF-8.')
+    }
     const counts = DELIMITERS.map((delimiter) => ({ delimiter, columns: firstRecord(text, delimiter) }))
     const best = counts.reduce((a, b) => (b.columns.length > a.columns.length ? b : a))
     if (best.columns.every((name) => name === '')) return undefined
@@ -26,6 +31,10 @@ export async function readCsvHeader(path: string): Promise<CsvHeader | undefined
   } finally {
     await file.close()
   }
+}
+
+function firstLine(text: string): string {
+  return text.split(/[\r\n]/, 1)[0] ?? ''
 }
 
 function firstRecord(text: string, delimiter: string): string[] {
@@ -38,37 +47,14 @@ function firstRecord(text: string, delimiter: string): string[] {
       if (character !== '"') field += character
       else if (text[i + 1] === '"') field += text[++i]
       else quoted = false
-    } else if (character === '"' && field === '') quoted = true
-    else if (character === delimiter) {
+    } else if (character === '"' && field.trim() === '') {
+      field = ''
+      quoted = true
+    } else if (character === delimiter) {
       columns.push(field.trim())
       field = ''
     } else if (character === '\n' || character === '\r') break
     else field += character
   }
   return [...columns, field.trim()]
-}
-
-/** The line (from 1) on which the n-th record after the header begins; quoted fields may hold line breaks. */
-export async function lineOfRecord(path: string, record: number): Promise<number> {
-  let line = 1
-  let seen = -1
-  let quoted = false
-  let empty = true
-  let started = 1
-  for await (const bytes of Bun.file(path).stream()) {
-    for (const byte of bytes) {
-      if (byte === 0x0a) {
-        if (!quoted && !empty && ++seen === record) return started
-        line++
-        if (!quoted) empty = true
-        continue
-      }
-      if (byte === 0x22) quoted = !quoted
-      if (empty && byte !== 0x0d) {
-        empty = false
-        started = line
-      }
-    }
-  }
-  return started
 }

@@ -60,7 +60,9 @@ export function createFunctionLookup(database: Database): (names: readonly strin
   return async (names) => {
     const told = await Promise.all(
       [...new Set(names)].map(async (name) =>
-        (await isBuiltIn(name)) ? (builtIn(name) ?? (await strange(name))) : (await listAll()).filter((one) => one.name.toLowerCase() === name),
+        (await isBuiltIn(name))
+          ? (builtIn(name) ?? (await strange(name)))
+          : (await listAll()).filter((one) => one.name.toLowerCase() === name),
       ),
     )
     return told.flat()

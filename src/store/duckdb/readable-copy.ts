@@ -1,5 +1,5 @@
 /** A copy of a damaged file, mended where its head or its log is damaged, so that the engine opens it. */
-import { constants, copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeSync } from 'node:fs'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../errors.ts'
 import { checksum, HEAD_BYTES, PAGE } from './file-head.ts'
@@ -80,30 +80,27 @@ function withoutLog(file: string): string[] {
 
 /** @returns which checkpoint it begins with, undefined where none is left. */
 async function mendHead(copy: string, file: string): Promise<'latest' | 'before' | undefined> {
-  const bytes = readFileSync(copy)
-  if (bytes.length < HEAD_BYTES) return undefined
-  const page = (i: number) => bytes.subarray(i * PAGE, (i + 1) * PAGE)
-  const isGood = (i: number) => checksum(page(i).subarray(8)) === page(i).readBigUInt64LE(0)
-  const iteration = (i: number) => page(i).readBigUInt64LE(8)
-  let which: 'latest' | 'before' = 'latest'
-  let isChanged = false
-  if (!isGood(0)) {
-    // The same in all files of one version of the engine.
-    page(0).set((await freshHead(file)).subarray(0, PAGE))
-    isChanged = true
-  }
-  const good = [1, 2].filter(isGood)
-  const [only] = good
-  if (only === undefined) return undefined
-  if (good.length === 1) {
+  const descriptor = openSync(copy, 'r+')
+  try {
+    const head = Buffer.alloc(HEAD_BYTES)
+    if (readSync(descriptor, head, 0, HEAD_BYTES, 0) < HEAD_BYTES) return undefined
+    const page = (i: number) => head.subarray(i * PAGE, (i + 1) * PAGE)
+    const isGood = (i: number) => checksum(page(i).subarray(8)) === page(i).readBigUInt64LE(0)
+    const iteration = (i: number) => page(i).readBigUInt64LE(8)
+    // The first page is the same in all files of one version of the engine.
+    if (!isGood(0)) page(0).set((await freshHead(file)).subarray(0, PAGE))
+    const good = [1, 2].filter(isGood)
+    const [only] = good
+    if (only === undefined) return undefined
     const other = only === 1 ? 2 : 1
-    // The other one is older if it still says so.
-    which = iteration(other) < iteration(only) ? 'latest' : 'before'
-    page(other).set(page(only))
-    isChanged = true
+    // A page that was damaged is the older one if it still says so.
+    const which = good.length === 2 || iteration(other) < iteration(only) ? 'latest' : 'before'
+    if (good.length === 1) page(other).set(page(only))
+    writeSync(descriptor, head, 0, HEAD_BYTES, 0)
+    return which
+  } finally {
+    closeSync(descriptor)
   }
-  if (isChanged) writeFileSync(copy, bytes)
-  return which
 }
 
 async function freshHead(file: string): Promise<Buffer> {

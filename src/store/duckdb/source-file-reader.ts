@@ -1,29 +1,34 @@
-import { rm } from 'node:fs/promises'
-import { SourceFileProblem, type SourceFileReader, type TakeRows } from '../source-file.ts'
+import { type AppendedRows, SourceFileProblem, type SourceFileReader, type TakeRows } from '../source-file.ts'
 import { openDatabase, ownDeadline } from './database.ts'
-import { type FilePlan, planFile, readingProblem } from './file-reader.ts'
+import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
+import { lendFiles } from './lent-files.ts'
 import type { Session } from './session.ts'
-import { fileFacts, hashFile, lendFile, selectSorted, settingsHash } from './source-loader.ts'
+import { planSource, selectSorted } from './source-loader.ts'
 import { SourceProblem } from './source-problem.ts'
 import { quoteName } from './sql.ts'
 
 const LOAD = ownDeadline(30 * 60_000)
+const KEEP_ROWS = "INSERT INTO fabra.source_rows (source, arrived_at, row) SELECT $1, TIMESTAMPTZ 'epoch', unnest($2::VARCHAR[])"
 
 /** Reads files in an engine of their own, which is there only as long as one is read. */
 export function createSourceFileReader(): SourceFileReader {
   return {
-    facts: (input, file) => explained(async () => ({ ...(await fileFacts(file)), settings: settingsHash(input) })),
-    hash: (file) => explained(() => hashFile(file)),
-    async read(input, file, begin) {
-      const { size } = await explained(() => fileFacts(file))
+    facts: (input, file) =>
+      explained(async () => {
+        const { size, modified } = await fileFacts(file)
+        return { size, modified, settings: settingsHash(input) }
+      }),
+    hash: (file) => explained(() => hashFiles(file)),
+    async read(reading, begin) {
+      const { list } = await explained(() => fileFacts(reading.file))
       const database = await openDatabase({ file: ':memory:' })
       try {
         await database.loader.use(LOAD, async (session) => {
-          const readFrom = await explained(() => lendFile(file, database.loadDir, input.source.name))
+          const lent = await explained(() => lendFiles(list, database.loadDir, reading.input.source.name))
           try {
-            await readFile(session, { ...input, file, readFrom, size }, begin)
+            await readFiles(session, { ...reading, lent }, begin)
           } finally {
-            await rm(readFrom, { force: true })
+            await lent.giveBack()
           }
         })
       } finally {
@@ -33,35 +38,42 @@ export function createSourceFileReader(): SourceFileReader {
   }
 }
 
-async function readFile(
+type Reading = Parameters<SourceFileReader['read']>[0] & { readonly lent: Parameters<typeof planSource>[2] }
+
+async function readFiles(
   session: Session,
-  input: Parameters<typeof planFile>[1],
-  begin: Parameters<SourceFileReader['read']>[2],
+  { input, lent, appended }: Reading,
+  begin: Parameters<SourceFileReader['read']>[1],
 ): Promise<void> {
-  const plan = await explained(() => planFile(session, input))
-  const take = await begin(plan.plans.map(({ name, type }) => ({ name, type })))
+  await keepAppended(session, input.source.name, appended)
+  const { plan, selectKept, explain } = await explained(() => planSource(session, input, lent, appended.typeNow))
+  const columns = plan.plans.map(({ name, type }) => ({ name, type }))
+  const take = await begin(columns)
   let theirs: { readonly error: unknown } | undefined
-  const guarded: TakeRows = async (rows) => {
-    try {
-      await take(rows)
-    } catch (error) {
-      theirs = { error }
-      throw error
-    }
+  const stream = async (select: string, from: Parameters<TakeRows>[1]) => {
+    const texts = columns.map(({ name, type }) => textOf(quoteName(name), type.toUpperCase()))
+    await session.stream(`SELECT ${texts.join(', ')} FROM (${select})`, LOAD, () => async (chunk) => {
+      try {
+        await take(chunk.getRows() as (string | null)[][], from)
+      } catch (error) {
+        theirs = { error }
+        throw error
+      }
+    })
   }
   try {
-    await session.stream(asTexts(input, plan), LOAD, () => (chunk) => guarded(chunk.getRows() as (string | null)[][]))
+    await stream(selectSorted(input, plan), 'files')
+    if (selectKept !== null) await stream(selectKept, 'appended')
   } catch (error) {
     if (theirs) throw theirs.error
     throw await explained<never>(async () => {
-      throw await readingProblem(session, input, plan, error)
+      throw await explain(error)
     }).catch((problem: unknown) => problem)
   }
 }
 
-function asTexts(input: Parameters<typeof selectSorted>[0], plan: FilePlan): string {
-  const texts = plan.plans.map(({ name, type }) => textOf(quoteName(name), type.toUpperCase()))
-  return `SELECT ${texts.join(', ')} FROM (${selectSorted(input, plan)})`
+async function keepAppended(session: Session, source: string, { rows }: AppendedRows): Promise<void> {
+  for await (const some of rows) await session.read(KEEP_ROWS, [source, some], LOAD)
 }
 
 function textOf(name: string, type: string): string {

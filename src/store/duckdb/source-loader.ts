@@ -1,16 +1,18 @@
-import { constants, createReadStream } from 'node:fs'
-import { copyFile, link, readdir, realpath, rm, stat } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { suggest } from '../../errors.ts'
-import type { SourceStore, TableColumn } from '../source-store.ts'
+import { fileName } from '../source-file-list.ts'
+import type { LoadFinding, SourceStore, TableColumn } from '../source-store.ts'
 import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { fullDisk } from './file-damage.ts'
+import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
 import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
+import { dropStage, stageFiles } from './file-set.ts'
+import { findKeptRows, keptMisfits, misfitProblem, ownTypes, selectKept, type TypeNow } from './kept-rows.ts'
+import { type LentFiles, lendFiles } from './lent-files.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
 import { SourceProblem } from './source-problem.ts'
-import { restoreRows } from './source-rows.ts'
 import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, READ_FILE, REMEMBER_FILE } from './sql.ts'
 import { engineMessage } from './sql-errors.ts'
 import { tableColumns } from './table-columns.ts'
@@ -21,10 +23,12 @@ const LOAD = ownDeadline(30 * 60_000)
 
 /** Sources one after another: each load already uses every core. */
 export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceStore['load']> {
-  const problems: { source: string; message: string; hint: string }[] = []
+  const problems: LoadFinding[] = []
   for (const input of inputs) {
     try {
-      await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+      const notes = await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+      const hint = 'Write ids as whole numbers or as texts, and there is nothing to be told.'
+      for (const message of notes) problems.push({ source: input.source.name, message, hint, isNote: true })
     } catch (error) {
       const full = fullDisk(error, dirname(database.loadDir))
       if (full) throw full
@@ -35,17 +39,23 @@ export async function loadSources(database: Database, inputs: readonly SourceCol
   return problems
 }
 
-async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<void> {
+/** @returns what is to be known of how its file was read. */
+async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<readonly string[]> {
   const { source } = input
   if (source.file !== null) return loadFile(session, loadDir, input, source.file)
   const existing = await sourceColumns(session, source.name)
-  if (existing.length > 0) return checkTable(input, existing)
-  if (source.columns) return createTable(session, input, source.columns)
+  if (existing.length > 0) checkTable(input, existing)
+  else if (source.columns) await createTable(session, input, source.columns)
+  else throw await unknownTable(session, source.name)
+  return []
+}
+
+async function unknownTable(session: Session, name: string): Promise<SourceProblem> {
   const { rows } = await session.read(LIST_TABLES, [], LOAD)
-  const known = rows.map(([, name]) => String(name))
-  throw new SourceProblem(
-    `There is no table "${source.name}".`,
-    `Give the source a file (file: "./data/${source.name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(source.name, known) : ''}`.trim(),
+  const known = rows.map(([, other]) => String(other))
+  return new SourceProblem(
+    `There is no table "${name}".`,
+    `Give the source a file (file: "./data/${name}.csv") or columns (columns: { … }). ${known.length > 0 ? suggest(name, known) : ''}`.trim(),
   )
 }
 
@@ -84,29 +94,42 @@ async function createTable(
   }
 }
 
-async function loadFile(session: Session, loadDir: string, input: SourceColumns, file: string): Promise<void> {
+async function loadFile(
+  session: Session,
+  loadDir: string,
+  input: SourceColumns,
+  file: string | readonly string[],
+): Promise<readonly string[]> {
   const { source } = input
   const facts = await fileFacts(file)
+  const name = fileName(file)
   const settings = settingsHash(input)
   const { rows } = await session.read(READ_FILE, [source.name], LOAD)
   const [path, size, modified, contentHash, settingsBefore] = rows[0] ?? []
   let hash: string | undefined
-  const loaded = path === file && settingsBefore === settings && (await sourceColumns(session, source.name)).length > 0
-  if (loaded && size === facts.size && modified === facts.modified) return
-  if (loaded && size === facts.size) hash = await hashFile(file)
+  const before = await sourceColumns(session, source.name)
+  const loaded = path === name && settingsBefore === settings && before.length > 0
+  if (loaded && size === facts.size && modified === facts.modified) return []
+  if (loaded && size === facts.size) hash = await hashFiles(file)
   const remember = async (content: string) => {
     await session.read(FORGET_FILE, [source.name], LOAD)
-    await session.read(REMEMBER_FILE, [source.name, file, facts.size, facts.modified, content, settings], LOAD)
+    await session.read(REMEMBER_FILE, [source.name, name, facts.size, facts.modified, content, settings], LOAD)
   }
-  if (hash !== undefined && hash === contentHash) return inTransaction(session, () => remember(hash ?? ''))
+  if (hash !== undefined && hash === contentHash) {
+    await inTransaction(session, () => remember(hash ?? ''))
+    return []
+  }
 
-  const content = hash === undefined ? hashFile(file) : Promise.resolve(hash)
+  const content = hash === undefined ? hashFiles(file) : Promise.resolve(hash)
   // It is awaited only where the file could be read.
   content.catch(() => undefined)
-  const readFrom = await lendFile(file, loadDir, source.name)
+  const lent = await lendFiles(facts.list, loadDir, source.name)
   try {
-    const readable = { ...input, file, readFrom, size: facts.size }
-    const plan = await planFile(session, readable)
+    const {
+      plan,
+      selectKept: appended,
+      explain,
+    } = await planSource(session, input, lent, ({ name: column }) => before.find((one) => sameName(one.name, column))?.type)
     let failure: { readonly error: unknown } | undefined
     await inTransaction(session, async () => {
       try {
@@ -118,33 +141,50 @@ async function loadFile(session: Session, loadDir: string, input: SourceColumns,
         failure = { error }
         throw error
       }
-      await restoreRows(session, source.name, await sourceColumns(session, source.name))
+      if (appended !== null) await session.execute(`INSERT INTO ${quoteTable(source.name)} ${appended}`, LOAD)
       await remember(await content)
     }).catch(async (error: unknown) => {
-      throw failure === undefined ? error : await readingProblem(session, readable, plan, failure.error)
+      throw failure === undefined ? error : await explain(failure.error)
     })
+    return plan.plans.flatMap(({ note }) => note ?? [])
   } finally {
-    await rm(readFrom, { force: true })
+    await dropStage(session)
+    await lent.giveBack()
   }
 }
 
+export interface SourcePlan {
+  readonly plan: FilePlan
+  /** Gives the rows that were appended, in the columns' order; null: there are none. */
+  readonly selectKept: string | null
+  /** What stopped the reading. */
+  readonly explain: (error: unknown) => Promise<SourceProblem>
+}
+
 /**
- * Puts the file where the engine may read, for as long as it is loaded: users' SQL never has access to any other. A second name costs nothing;
- * where the disk has none, it is a copy. (The engine follows symbolic links and refuses what is behind them.)
+ * Decides on the columns that hold the files' rows and those that were appended, which do not change.
+ * @param typeNow Of columns of the table as it is. @throws SourceProblem
  */
-export async function lendFile(file: string, loadDir: string, source: string): Promise<string> {
-  const lent = join(loadDir, `${Bun.hash(source).toString(16)}${extname(file).toLowerCase()}`)
-  await rm(lent, { force: true })
-  try {
-    const real = await realpath(file)
-    await link(real, lent).catch(() => copyFile(real, lent, constants.COPYFILE_FICLONE))
-    return lent
-  } catch (error) {
-    throw new SourceProblem(
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      'Check its permissions.',
-      error,
-    )
+export async function planSource(session: Session, input: SourceColumns, lent: LentFiles, typeNow: TypeNow): Promise<SourcePlan> {
+  const rejected = new Map<string, readonly string[]>()
+  const [one] = lent.files
+  for (;;) {
+    const readable = { ...input, file: one?.file ?? '', readFrom: one?.readFrom ?? '', rejected }
+    const isSet = lent.files.length > 1 || (one?.partition.length ?? 0) > 0
+    const plan = isSet ? await stageFiles(session, { ...input, rejected }, lent) : await planFile(session, readable)
+    const explain = (error: unknown) => readingProblem(session, readable, plan, error)
+    const kept = await findKeptRows(session, input.source.name, plan.plans)
+    if (!kept) return { plan, selectKept: null, explain }
+    const columns = await ownTypes(session, plan.plans)
+    const misfits = await keptMisfits(session, kept, columns, typeNow)
+    const [first] = misfits
+    if (!first) return { plan, selectKept: selectKept(kept, columns), explain }
+    for (const misfit of misfits) {
+      const tried = rejected.get(misfit.column) ?? []
+      // A type that is not ours to choose, or was chosen all the same.
+      if (!plan.isChosen(misfit.column) || tried.includes(misfit.type)) throw misfitProblem(input.source.name, misfit)
+      rejected.set(misfit.column, [...tried, misfit.type])
+    }
   }
 }
 
@@ -171,6 +211,10 @@ async function inTransaction(session: Session, work: () => Promise<void>): Promi
   }
 }
 
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
+}
+
 async function sourceColumns(session: Session, source: string): Promise<TableColumn[]> {
   const dot = source.indexOf('.')
   return (await tableColumns(session, dot < 0 ? 'main' : source.slice(0, dot), source.slice(dot + 1))) ?? []
@@ -179,36 +223,4 @@ async function sourceColumns(session: Session, source: string): Promise<TableCol
 function createSchema(source: string): string {
   const dot = source.indexOf('.')
   return dot < 0 ? '' : `CREATE SCHEMA IF NOT EXISTS ${quoteName(source.slice(0, dot))};`
-}
-
-export async function fileFacts(file: string): Promise<{ size: number; modified: number }> {
-  try {
-    const facts = await stat(file)
-    if (facts.isFile()) return { size: facts.size, modified: Math.floor(facts.mtimeMs * 1000) }
-    throw new SourceProblem(`${file} is not a file.`, 'file names one CSV, Parquet or JSON-lines file.')
-  } catch (error) {
-    if (error instanceof SourceProblem) throw error
-    if ((error as { code?: unknown }).code !== 'ENOENT') {
-      throw new SourceProblem(
-        `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-        'Check its permissions.',
-        error,
-      )
-    }
-    const siblings = await readdir(dirname(file)).catch(() => undefined)
-    const hint = siblings ? suggest(basename(file), siblings) : `The folder ${dirname(file)} does not exist either.`
-    throw new SourceProblem(`The file ${file} does not exist.`, `${hint} Paths are relative to the file that defines the source.`, error)
-  }
-}
-
-export async function hashFile(file: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher('sha256')
-  for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) hasher.update(bytes)
-  return hasher.digest('hex')
-}
-
-/** Everything that decides what the table holds, besides the file itself. */
-export function settingsHash({ source, keyTypes }: SourceColumns): string {
-  const { timestamp, available, until, timezone, columns } = source
-  return Bun.hash(JSON.stringify([1, timestamp, available, until, timezone, columns, keyTypes])).toString(16)
 }

@@ -16,13 +16,14 @@ const CSV_CONVERSION = /column "([^"]*)"\. Could not convert string "([\s\S]*?)"
 
 /**
  * The engine's message about a file, cut to what the user can act on.
- * @param readFrom What the engine calls it.
+ * @param readFrom What the engine calls it. @param trueLine Where the record begins that the engine counts to.
  */
-export function readProblem(error: unknown, file: string, readFrom = file): SourceProblem {
+export function readProblem(error: unknown, file: string, readFrom = file, trueLine?: number): SourceProblem {
   const message = engineMessage(error).replaceAll(readFrom, file)
   const csv = CSV_ERROR.exec(message)
   if (csv) {
-    const [, line, original = '', what = ''] = csv
+    const [, record, original = '', what = ''] = csv
+    const line = trueLine ?? record
     const [, column, value, type] = CSV_CONVERSION.exec(message) ?? []
     if (column !== undefined) {
       return new SourceProblem(
@@ -44,6 +45,8 @@ export function readProblem(error: unknown, file: string, readFrom = file): Sour
       error,
     )
   }
+  const [, row, key] = /in line (\d+): Object [\s\S]* has duplicate key "([\s\S]*?)"\n/.exec(`${message}\n`) ?? []
+  if (row !== undefined) return new SourceProblem(`${file}, line ${row}: the key "${key}" is there twice.`, 'Give each key once.', error)
   const json = /at byte (\d+) in line (\d+): ([^\n]*)/.exec(message)
   if (json) return new SourceProblem(`${file}, line ${json[2]}: ${json[3]?.trim()}`, 'Each line must be one JSON object.', error)
   return new SourceProblem(
@@ -51,6 +54,12 @@ export function readProblem(error: unknown, file: string, readFrom = file): Sour
     'Check that the file is whole and of the type its name says.',
     error,
   )
+}
+
+/** The engine counts records of CSV, blank lines among them, and calls that the line. The header is 1. */
+export function failedRecord(error: unknown): number | undefined {
+  const [, record] = CSV_ERROR.exec(engineMessage(error)) ?? []
+  return record === undefined ? undefined : Number(record)
 }
 
 function count(number: string | undefined, noun: string): string {

@@ -18,12 +18,10 @@ import {
 } from '@duckdb/node-api'
 import type { Source } from '../../definition/model.ts'
 import type { AppendOutcome, AppendRequest, SourceRows } from '../source-rows.ts'
-import { SqlDecimal, SqlTimestamp, type SqlValue, type TableColumn } from '../source-store.ts'
+import { SqlDecimal, SqlTimestamp, type SqlValue } from '../source-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { SourceProblem } from './source-problem.ts'
-import { CATALOG, LIST_TABLES, quoteName, quoteTable, quoteText } from './sql.ts'
-import { engineMessage } from './sql-errors.ts'
+import { CATALOG, LIST_TABLES, quoteName, quoteTable } from './sql.ts'
 import { tableColumns } from './table-columns.ts'
 import { inTransaction } from './transaction.ts'
 
@@ -84,28 +82,6 @@ export function createDuckdbSourceRows(database: Database): SourceRows {
       database.loader.use(ownDeadline(), async (session, left) => {
         await session.read(SETTLE, [new SqlTimestamp(before)], left)
       }),
-  }
-}
-
-/** Rows that were appended to a source come back into its table, which was just made anew. @throws SourceProblem when they do not fit it. */
-export async function restoreRows(session: Session, source: string, columns: readonly TableColumn[]): Promise<void> {
-  const values = columns.map(({ name, type }) => {
-    const path = quoteText(`$."${name.replaceAll('"', '\\"')}"`)
-    return type === 'JSON' ? `json_extract(row, ${path})` : `CAST(json_extract_string(row, ${path}) AS ${type})`
-  })
-  try {
-    await session.read(
-      `INSERT INTO ${quoteTable(source)} (${columns.map(({ name }) => quoteName(name)).join(', ')})
-       SELECT ${values.join(', ')} FROM fabra.source_rows WHERE source = $1`,
-      [source],
-      ownDeadline(),
-    )
-  } catch (error) {
-    throw new SourceProblem(
-      `Rows that were appended to "${source}" do not fit its columns any more: ${engineMessage(error).split('\n', 1)[0]}`,
-      'Give the columns types that hold both the file and those rows: columns: { … }.',
-      error,
-    )
   }
 }
 

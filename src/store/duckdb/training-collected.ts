@@ -5,8 +5,11 @@ import { ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 import type { KeptStep } from './training-keeper.ts'
+import { parquetOptions } from './training-sql.ts'
 
 const APPEND_ROWS = 2048
+/** Fewer stay in the table: of thousands of features, more would be all that memory holds. */
+const TABLE_ROWS = 2048
 
 export interface CollectedPlace {
   readonly session: Session
@@ -69,14 +72,25 @@ export class CollectedValues {
     if (step.isDue(now - this.cut.at, now - this.started)) await this.cutOff()
   }
 
+  async end(): Promise<void> {
+    if (this.next - this.cut.row > TABLE_ROWS) await this.write()
+  }
+
   private async cutOff(): Promise<void> {
-    const { session, table, step, file, options } = this.place
-    const target = file()
-    await session.execute(`COPY ${table} TO ${quoteText(target)} (FORMAT parquet, COMPRESSION snappy)`, options)
-    this.files.push(target)
-    await this.begin()
+    const { step, options } = this.place
+    const target = await this.write()
     await step.keep({ from: this.cut.row, to: this.next }, target, options)
     this.cut = { at: performance.now(), row: this.next }
+  }
+
+  /** What is in the table, as a file. @returns its path. */
+  private async write(): Promise<string> {
+    const { session, table, columnCount, file, options } = this.place
+    const target = file()
+    await session.execute(`COPY ${table} TO ${quoteText(target)} (${parquetOptions(columnCount)})`, options)
+    this.files.push(target)
+    await this.begin()
+    return target
   }
 }
 

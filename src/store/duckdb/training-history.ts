@@ -59,10 +59,10 @@ export async function makeAllSteps(session: Session, asked: HistoryAsked, option
   for (const f of unordered) {
     await session.execute(questions[f]?.knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f), options)
   }
-  return questions.map(({ lookBack, type, withTimes }, f) => {
+  return questions.map(({ lookBack, type }, f) => {
     const { count = 0, areSteps = true } = pairs.get(f) ?? {}
     const from = areSteps === false ? `__fabra_steps${f}` : `(FROM __fabra_known WHERE f = ${f})`
-    return { f, lookBack, type, withTimes, isLight: isLight(count), from }
+    return { f, lookBack, type, isLight: isLight(count), from }
   })
 }
 
@@ -174,7 +174,7 @@ ${steps}
 }
 
 /** One feature among those of one statement. */
-export interface SteppedFeature extends Pick<AsOfQuestion, 'lookBack' | 'type' | 'withTimes'> {
+export interface SteppedFeature extends Pick<AsOfQuestion, 'lookBack' | 'type'> {
   readonly f: number
   /** Few steps per key: looking at each is quicker than sorting the rows. */
   readonly isLight: boolean
@@ -182,14 +182,13 @@ export interface SteppedFeature extends Pick<AsOfQuestion, 'lookBack' | 'type' |
   readonly from: string
 }
 
-/** Rows with `__fabra_ord`, and per feature, by its place in the list, `v<i>` and, with times, `e<i>`: its event's time, NULL where there is no value. */
+/** Rows with `__fabra_ord`, and per feature, by its place in the list, `v<i>` and `e<i>`: its event's time, NULL where there is no value. */
 export function stepsOfRows(features: readonly SteppedFeature[]): string {
-  const columns = features.map(({ f, isLight, withTimes }, i) => {
+  const columns = features.map(({ f, isLight }, i) => {
     // An ASOF JOIN finds the newest step whether or not it has ended.
     const found = isLight ? '' : `CASE WHEN r.t < s${f}.ends THEN `
     const end = isLight ? '' : ' END'
-    const eventAt = withTimes ? `make_timestamptz(${found}s${f}.event_at${end}) AS e${i}, ` : ''
-    return `${eventAt}${found}s${f}.value${end} AS v${i}`
+    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${i}, ${found}s${f}.value${end} AS v${i}`
   })
   const joins = features.map(({ f, lookBack, type, isLight, from }) => {
     const ends = lookBack === null ? 'ends' : `LEAST(ends, event_at + ${bigint(lookBack)} + 1) AS ends`

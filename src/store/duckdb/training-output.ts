@@ -1,9 +1,9 @@
 /** The last statement of a training set: label rows in their order, each with the values that were found for it. */
 
 import type { TableColumn } from '../source-store.ts'
-import type { LabelFormat, OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
+import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../training-store.ts'
 import { quoteName, quoteText } from './sql.ts'
-import { decoded, literal, memberText } from './training-sql.ts'
+import { decoded, literal, memberText, parquetOptions } from './training-sql.ts'
 
 /** How values lie in the desk: in their types, as texts per column, or as `stepsOfRows` has them of several features, texts or in their types. */
 export interface HeldValues {
@@ -23,7 +23,8 @@ export function resultSelect(
   columns: readonly OutputColumn[],
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
-  const places = [...new Set(features.map((feature) => held(feature.values).from))]
+  const used = columns.flatMap((column) => features[column.feature] ?? [])
+  const places = [...new Set(used.map((feature) => held(feature.values).from))]
   const added = columns.map((column) => {
     const feature = features[column.feature]
     if (!feature) return 'NULL'
@@ -41,9 +42,8 @@ ORDER BY l.__fabra_ord`
 function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues & { readonly at: string }): string {
   const { feature, freshFor, firstColumn } = given
   const { at, kind, f } = values
-  const isRecorded = kind === 'recorded' || kind === 'decoded'
-  const found = isRecorded ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
-  const eventAt = isRecorded ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
+  const found = isRecorded(kind) ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
+  const eventAt = isRecorded(kind) ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
   if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
   if (column.content === 'status') {
     const fresh =
@@ -59,6 +59,11 @@ function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues
   const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : kind === 'decoded' ? whole : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
+}
+
+/** Whether values come with their events' times, which tell that there is one. */
+export function isRecorded(kind: HeldValues['kind']): boolean {
+  return kind === 'recorded' || kind === 'decoded'
 }
 
 /** Types whose every value has a JSON text of its own. */
@@ -81,13 +86,14 @@ export interface WrittenFile {
   readonly path: string
   readonly format: OutputFormat
   readonly metadata: Readonly<Record<string, string>>
+  readonly columnCount: number
 }
 
 /** For the formats that the engine writes itself. */
-export function writeStatement(select: string, target: WrittenFile & { readonly format: LabelFormat }): string {
+export function writeStatement(select: string, target: WrittenFile & { readonly format: Exclude<OutputFormat, 'arrow'> }): string {
   const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
   const options = {
-    parquet: `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${entries.join(', ')}}`,
+    parquet: `${parquetOptions(target.columnCount, 'zstd')}, KV_METADATA {${entries.join(', ')}}`,
     csv: 'FORMAT csv, HEADER true',
     jsonl: 'FORMAT json',
   }[target.format]

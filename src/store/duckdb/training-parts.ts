@@ -7,7 +7,7 @@
 import { constants, renameSync } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hashFile } from './source-loader.ts'
+import { hashFile } from './file-facts.ts'
 
 /** Interrupted sets that are kept, and for how long after the last part. */
 const MAX_SETS = 4

@@ -4,11 +4,11 @@ import { type RunOptions, SqlError, type TableColumn } from '../source-store.ts'
 import type { AsOfQuestion, TrainingDesk, TypedColumn } from '../training-store.ts'
 import { type Database, ownDeadline } from './database.ts'
 import type { Session } from './session.ts'
-import { CATALOG, DROP_ROW_TABLE, quoteText } from './sql.ts'
+import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from './sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './training-history.ts'
 import type { Keeper, KeptStep, Step } from './training-keeper.ts'
 import type { HeldValues } from './training-output.ts'
-import { canType, rowTableFrom, typedValues } from './training-sql.ts'
+import { canType, parquetOptions, rowTableFrom, typedValues } from './training-sql.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
 const STATEMENT_ROWS = 1_000_000
@@ -16,6 +16,8 @@ const STATEMENT_ROWS = 1_000_000
 const PAIRS_PER_ROW = 30
 /** Features with recorded values in one statement, whose steps it holds all at once. */
 const STEPPED_FEATURES = 10
+/** Statements whose features' recorded values are put in order at once: history is read once for all of them, and held. */
+const GROUPS_AT_ONCE = 10
 
 /** The desk as far as it is made. */
 export interface DeskState {
@@ -58,11 +60,10 @@ export function localSources(database: Database): SourcesPlace {
       const file = join(folder, 'queried.parquet')
       await database.readers.use(options, async (session, left) => {
         // Proves that it is one SELECT, so that nothing else can hide in the statement around it.
-        check(await session.describe(sql))
-        await session.execute(
-          `COPY (SELECT * FROM (\n${sql.replace(/[\s;]+$/, '')}\n)) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
-          left,
-        )
+        const columns = await session.describe(sql)
+        check(columns)
+        const rows = `SELECT ${parquetColumns(columns)} FROM (\n${sql.replace(/[\s;]+$/, '')}\n)`
+        await session.execute(copyTo(file, rows, columns.length), left)
       })
       return file
     },
@@ -86,7 +87,7 @@ export function localSources(database: Database): SourcesPlace {
         await database.readers.use(options, async (session, left) => {
           try {
             await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to }), left)
-            await session.execute(copyTo(file, select), left)
+            await session.execute(copyTo(file, select, columns.length), left)
           } finally {
             await session.execute(DROP_ROW_TABLE, ownDeadline())
           }
@@ -101,8 +102,17 @@ export function localSources(database: Database): SourcesPlace {
   }
 }
 
-function copyTo(file: string, select: string): string {
-  return `COPY (${select}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`
+/** The engine writes whole numbers beyond 64 bits into Parquet as floats, as decimals it writes them with all their digits. */
+function parquetColumns(columns: readonly TableColumn[]): string {
+  const casts = columns.flatMap(({ name, type }) => {
+    const exact = type.replace(/"(?:[^"]|"")*"|\bU?HUGEINT\b/g, (found) => (found.startsWith('"') ? found : 'DECIMAL(38,0)'))
+    return exact === type ? [] : [`CAST(${quoteName(name)} AS ${exact}) AS ${quoteName(name)}`]
+  })
+  return casts.length === 0 ? '*' : `* REPLACE (${casts.join(', ')})`
+}
+
+function copyTo(file: string, select: string, columnCount: number): string {
+  return `COPY (${select}) TO ${quoteText(file)} (${parquetOptions(columnCount)})`
 }
 
 async function refuseRepeats(session: Session, from: string, options: RunOptions): Promise<void> {
@@ -173,6 +183,11 @@ export interface AsOfWork {
 
 /** Writes each group's file, on a session that reads and writes the desk's folder. */
 export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
+  for (let from = 0; from < work.groups.length; from += GROUPS_AT_ONCE)
+    await valuesOfGroups(session, { ...work, groups: work.groups.slice(from, from + GROUPS_AT_ONCE) }, options)
+}
+
+async function valuesOfGroups(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
   const { groups, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
   const questions = groups.flatMap((group) => group.questions)
   const isLight = (pairs: number) => pairs <= pairsPerRow * state.rowCount
@@ -180,7 +195,7 @@ export async function asOfValues(session: Session, work: AsOfWork, options: RunO
     const features = await makeAllSteps(session, { rows: state.rows, entity, questions, recorded, isLight }, options)
     let from = 0
     for (const { file, questions: own } of groups) {
-      await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length))), options)
+      await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length)), own.length), options)
       from += own.length
     }
   } finally {

@@ -14,6 +14,7 @@ import { quoteName, quoteText } from './sql.ts'
 import type { RecordedSource } from './training-history.ts'
 import type { HeldValues } from './training-output.ts'
 import { asOfValues, type DeskState, groupsOf, type HistoryPlace, heldOf, type SourcesPlace } from './training-places.ts'
+import { parquetOptions } from './training-sql.ts'
 
 const APPEND_ROWS = 2048
 /** Keys whose recorded values are asked for at once, in chunks of the engine's results. */
@@ -33,7 +34,7 @@ export function remoteSources(engine: TrainingEngine): SourcesPlace {
       await answer.rows.make()
       const casts = await castsOf(session, answer.columns, options)
       await session.execute(
-        `COPY (SELECT ${casts.join(', ')} FROM queried ORDER BY rowid) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy); DROP TABLE queried`,
+        `COPY (SELECT ${casts.join(', ')} FROM queried ORDER BY rowid) TO ${quoteText(file)} (${parquetOptions(answer.columns.length)}); DROP TABLE queried`,
         options,
       )
       return file
@@ -117,7 +118,9 @@ async function decimalType(session: Session, column: string, options: RunOptions
     options,
   )
   const [areNumbers, whole, fraction] = [rows[0]?.[0], Number(rows[0]?.[1]), Number(rows[0]?.[2])]
-  return areNumbers === true && whole + fraction <= MAX_DIGITS ? `DECIMAL(${whole + fraction}, ${fraction})` : 'DOUBLE'
+  if (areNumbers === true && whole + fraction <= MAX_DIGITS) return `DECIMAL(${whole + fraction}, ${fraction})`
+  // Fractions are rounded, as floats do; of two whole numbers must not become one.
+  return areNumbers === true && fraction === 0 ? 'VARCHAR' : 'DOUBLE'
 }
 
 const RECORDED_COLUMNS = ['entity_key', 'value', 'event_us', 'available_us', 'created_us', 'seq', 'origin', 'f']
@@ -135,6 +138,8 @@ const RECORDED: RecordedSource = {
 
 /** A row looked up over there costs about as much as this many recorded rows that come over to be joined here (90 and 130 µs on a busy machine). */
 const ROWS_PER_LOOK = 1
+/** Features whose recorded values are here at once. */
+const BROUGHT_FEATURES = 100
 /** Rows looked up in one statement. */
 const LOOK_ROWS = 10_000
 
@@ -152,8 +157,11 @@ export function remoteHistory(engine: TrainingEngine, { pairsPerRow, rowsPerLook
           held[questions.indexOf(question)] = await lookUp(engine, question, { entity, state }, options)
         else brought.push(question)
       }
-      const joined = brought.length === 0 ? [] : await bringOver(engine, brought, { entity, state, pairsPerRow }, options)
-      for (const [i, values] of joined.entries()) held[questions.indexOf(brought[i] as AsOfQuestion)] = values
+      for (let from = 0; from < brought.length; from += BROUGHT_FEATURES) {
+        const some = brought.slice(from, from + BROUGHT_FEATURES)
+        const joined = await bringOver(engine, some, { entity, state, pairsPerRow }, options)
+        for (const [i, values] of joined.entries()) held[questions.indexOf(some[i] as AsOfQuestion)] = values
+      }
       return held
     },
   }
@@ -219,7 +227,10 @@ async function lookUp(
     await table.add(found.map(([i, ...values]) => [String(from + Number(i)), ...values]))
   }
   const columns = 'CAST(c0 AS BIGINT) AS __fabra_ord, make_timestamptz(CAST(c1 AS BIGINT)) AS e0, c2 AS v0'
-  return { kind: 'recorded', from: `(SELECT ${columns} FROM ${name})`, f: 0 }
+  // Of thousands of features, tables would be all that memory holds.
+  const file = quoteText(state.file('looked'))
+  await state.session.execute(`COPY (SELECT ${columns} FROM ${name}) TO ${file} (${parquetOptions(3)}); DROP TABLE ${name}`, options)
+  return { kind: 'recorded', from: `read_parquet(${file})`, f: 0 }
 }
 
 /** First and last time of the rows. */

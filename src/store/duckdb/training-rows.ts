@@ -4,6 +4,8 @@ import type { Entity, KeyColumn } from '../../definition/model.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { RunOptions, TableColumn } from '../source-store.ts'
 import type { RowNeeds } from '../training-store.ts'
+import { keyText } from './column-plan.ts'
+import { wholeFloats } from './exact-numbers.ts'
 import { keySqlType } from './row-table.ts'
 import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -24,16 +26,22 @@ interface Checked {
   readonly text: string
 }
 
+/** What the rows are made for, and whether the labels were CSV, whose values are texts. */
+export interface RowsWanted extends RowNeeds {
+  readonly isCsv: boolean
+}
+
 /** The columns of the row list: `__fabra_ord`, `__fabra_as_of`, and per entity e `__fabra_e<e>_k<i>` and `__fabra_e<e>_key` (encoded). */
 export async function writeRows(
   session: Session,
   file: string,
-  needs: RowNeeds,
+  needs: RowsWanted,
   columns: readonly TableColumn[],
   options: RunOptions,
 ): Promise<number> {
   const time = await timeColumn(session, needs, columns, options)
-  const keys = needs.entities.map((entity) => entity.key.map((column) => keyColumn(entity, column, columns)))
+  const floats = await floatTexts(session, needs, columns, options)
+  const keys = needs.entities.map((entity) => entity.key.map((column) => keyColumn(entity, column, columns, floats)))
   await refuseFirst(session, needs, time, keys, options)
   const select = [
     '__fabra_ord',
@@ -72,21 +80,31 @@ function column(name: string, columns: readonly TableColumn[], role: string): Ta
   )
 }
 
+/** Key columns of CSV, whose values are texts, all of which are whole floats. */
+async function floatTexts(
+  session: Session,
+  needs: RowsWanted,
+  columns: readonly TableColumn[],
+  options: RunOptions,
+): Promise<ReadonlySet<string>> {
+  if (!needs.isCsv) return new Set()
+  const keys = new Set(needs.entities.flatMap((entity) => entity.key.map(({ name }) => name)))
+  const texts = columns.filter(({ name, type }) => keys.has(name) && type === 'VARCHAR').map(({ name }) => name)
+  return wholeFloats({ session, from: 'labels', options }, texts)
+}
+
 /** Canonical text of a key column; NULL where the value is no key. */
-function keyColumn(entity: Entity, key: KeyColumn, columns: readonly TableColumn[]): Checked {
+function keyColumn(entity: Entity, key: KeyColumn, columns: readonly TableColumn[], floats: ReadonlySet<string>): Checked {
   const { name, type } = column(key.name, columns, `a key column of ${entity.name}`)
-  const text = `CAST(${quoteName(name)} AS VARCHAR)`
   const whole = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT))$/.test(type)
   if (!whole && !/^(VARCHAR|UUID|DOUBLE|FLOAT|DECIMAL.*|ENUM.*|JSON)$/.test(type)) {
     throw new FabraError('invalid_key', `The labels' column "${name}" is ${type}; a key column of type ${key.type} cannot be.`, {
       hint: 'Keys are texts, whole numbers or uuids.',
     })
   }
+  const text = type === 'JSON' ? `json_extract_string(${quoteName(name)}, '$')` : `CAST(${quoteName(name)} AS VARCHAR)`
   // pandas makes floats of whole numbers as soon as one value is missing.
-  const plain = /^(DOUBLE|FLOAT|DECIMAL.*)$/.test(type)
-    ? `CASE WHEN abs(${quoteName(name)}) <= 9007199254740991 AND ${quoteName(name)} = floor(${quoteName(name)}) THEN CAST(CAST(${quoteName(name)} AS BIGINT) AS VARCHAR) END`
-    : text
-  return { value: keyValue(key, plain), text }
+  return { value: keyValue(key, keyText(quoteName(name), type, floats.has(name))), text }
 }
 
 function keyValue({ type }: KeyColumn, text: string): string {

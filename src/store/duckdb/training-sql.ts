@@ -12,6 +12,21 @@ FROM read_parquet(${rows})
 WHERE __fabra_ord >= ${range.from} AND __fabra_ord < ${range.to}`
 }
 
+/** Values in one row group of the desk's files: it is held at once by who writes it, and its pages by who reads it. */
+const GROUP_VALUES = 8_388_608
+/** As the engine makes them, and what it rounds them to. */
+const [MOST_GROUP_ROWS, FEWEST_GROUP_ROWS] = [122_880, 2_048]
+
+/** How a file of the desk's own is written. @param columnCount Of all columns that are held at once with these. */
+export function parquetOptions(columnCount: number, compression: 'snappy' | 'zstd' = 'snappy'): string {
+  return `FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${groupRows(columnCount)}`
+}
+
+function groupRows(columnCount: number): number {
+  const fitting = Math.floor(GROUP_VALUES / Math.max(1, columnCount) / FEWEST_GROUP_ROWS) * FEWEST_GROUP_ROWS
+  return Math.min(MOST_GROUP_ROWS, Math.max(FEWEST_GROUP_ROWS, fitting))
+}
+
 /** A statement's values in their declared types. Fails on a value that does not fit, so that no other value takes its place. */
 export function typedValues(text: string, columns: readonly TypedColumn[]): string {
   const names = columns.map((_, i) => `c${i}`)

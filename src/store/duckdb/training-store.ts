@@ -2,6 +2,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { Micros } from '../../clock.ts'
 import { entityKey } from '../../definition/entity-key.ts'
 import { type RunOptions, SqlTimestamp, type TableColumn } from '../source-store.ts'
 import type { TrainingEngine } from '../training-engine.ts'
@@ -10,20 +11,20 @@ import { type Database, ownDeadline } from './database.ts'
 import { createSession, type Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { CollectedValues } from './training-collected.ts'
+import { type Counted, countValues, keysOfRows, rowsLaterThan } from './training-counts.ts'
 import { clearTrainingFolders, makeTrainingFolder } from './training-folders.ts'
 import { inputOf } from './training-inputs.ts'
 import { createKeeper, KEEP_NOTHING, type Keeper, type PartsPlace } from './training-keeper.ts'
-import { readLabels } from './training-labels.ts'
+import { type ReadLabels, readLabels } from './training-labels.ts'
+import { DESK_MEMORY, tellingOfMemory } from './training-memory.ts'
 import { type HeldValues, resultSelect } from './training-output.ts'
 import { createTrainingParts, type TrainingParts } from './training-parts.ts'
 import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './training-places.ts'
 import { type RemoteTuning, remoteHistory, remoteSources } from './training-remote.ts'
 import { writeRows } from './training-rows.ts'
 import { createTrainingState } from './training-state.ts'
+import { isWide, wideSelect } from './training-wide.ts'
 import { writeSet } from './training-writing.ts'
-
-/** What the desk's own engine may hold before it spills to disk. */
-const DESK_MEMORY = '1GiB'
 
 /** Where what training sets are made of is, and where they are made. */
 export interface TrainingPlaces {
@@ -33,6 +34,8 @@ export interface TrainingPlaces {
   readonly folder: string
   /** Null where it cannot be told whether sources and history are what they were. */
   readonly kept: PartsPlace | null
+  /** Bytes that the engine of a desk may hold before it spills to disk. */
+  readonly memory: number | undefined
 }
 
 export interface LocalTuning {
@@ -42,18 +45,21 @@ export interface LocalTuning {
   readonly pairsPerRow?: number | undefined
   /** As of `PartsPlace`. */
   readonly keepAfterMs?: number
+  /** As of `TrainingPlaces`. */
+  readonly memory?: number | undefined
 }
 
 /**
  * Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else.
  */
 export function createDuckdbTrainingStore(database: Database, tuning: LocalTuning = {}): TrainingStore {
-  const { parts = createLocalParts(database), pairsPerRow, keepAfterMs } = tuning
+  const { parts = createLocalParts(database), pairsPerRow, keepAfterMs, memory } = tuning
   return createTrainingStore({
     sources: localSources(database),
     history: localHistory(database, pairsPerRow),
     folder: database.loadDir,
     kept: { parts, state: createTrainingState(database), keepAfterMs },
+    memory,
   })
 }
 
@@ -63,22 +69,27 @@ export function createLocalParts(database: Database): TrainingParts {
 }
 
 /** Training sets of what is on another machine. Their folders are temporary ones of this machine. */
-export function createRemoteTrainingStore(engine: TrainingEngine, tuning?: RemoteTuning): TrainingStore {
+export function createRemoteTrainingStore(
+  engine: TrainingEngine,
+  tuning: RemoteTuning & { readonly memory?: number | undefined } = {},
+): TrainingStore {
   return createTrainingStore({
     sources: remoteSources(engine),
     history: remoteHistory(engine, tuning),
     folder: tmpdir(),
     kept: null,
+    memory: tuning.memory,
   })
 }
 
 /** Sources of another machine, history of this one. */
-export function createMixedTrainingStore(engine: TrainingEngine, database: Database): TrainingStore {
+export function createMixedTrainingStore(engine: TrainingEngine, database: Database, memory?: number): TrainingStore {
   return createTrainingStore({
     sources: remoteSources(engine),
     history: localHistory(database),
     folder: database.loadDir,
     kept: null,
+    memory,
   })
 }
 
@@ -89,7 +100,7 @@ function createTrainingStore(places: TrainingPlaces): TrainingStore {
       await clearTrainingFolders(places.folder)
       const folder = await makeTrainingFolder(places.folder)
       try {
-        return new Desk(places, folder, await openEngine(folder))
+        return new Desk(places, folder, await openEngine(folder, places.memory ?? DESK_MEMORY))
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error
@@ -104,13 +115,13 @@ interface Engine {
 }
 
 /** An engine that holds nothing, and sees the desk's folder alone. */
-async function openEngine(folder: string): Promise<Engine> {
+async function openEngine(folder: string, memory: number): Promise<Engine> {
   const instance = await DuckDBInstance.create(':memory:', { autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' })
   const connection: DuckDBConnection = await instance.connect()
-  await connection.run(`SET TimeZone = 'UTC'; SET errors_as_json = true; SET memory_limit = '${DESK_MEMORY}';
-    SET temp_directory = ${quoteText(join(folder, 'spill'))}; SET allowed_directories = [${quoteText(`${folder}/`)}];
+  await connection.run(`SET TimeZone = 'UTC'; SET errors_as_json = true; SET memory_limit = '${Math.floor(memory / 1024)}KiB';
+    SET parquet_metadata_cache = true; SET temp_directory = ${quoteText(join(folder, 'spill'))}; SET allowed_directories = [${quoteText(`${folder}/`)}];
     SET enable_external_access = false; SET lock_configuration = true`)
-  return { instance, session: createSession(connection) }
+  return { instance, session: tellingOfMemory(createSession(connection), memory) }
 }
 
 class Desk implements TrainingDesk {
@@ -119,7 +130,8 @@ class Desk implements TrainingDesk {
   private readonly engine: Engine
   private readonly held: HeldValues[] = []
   private keeper: Keeper = KEEP_NOTHING
-  private labels: readonly TableColumn[] = []
+  private labels: ReadLabels = { columns: [], file: '' }
+  private areCsv = false
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
 
@@ -137,13 +149,15 @@ class Desk implements TrainingDesk {
     const { session } = this.engine
     const query = (asked: LabelsQuery, left: RunOptions) => this.places.sources.query(asked, this.state, left)
     const place = { session, folder: this.folder, asText, query }
+    this.areCsv = 'format' in labels && labels.format === 'csv'
     this.labels = await readLabels(labels, place, options)
-    return this.labels
+    return this.labels.columns
   }
 
   async prepareRows(needs: RowNeeds, options: RunOptions): Promise<number> {
     this.needs = needs
-    this.rowCount = await writeRows(this.engine.session, join(this.folder, 'rows.parquet'), needs, this.labels, options)
+    const wanted = { ...needs, isCsv: this.areCsv }
+    this.rowCount = await writeRows(this.engine.session, join(this.folder, 'rows.parquet'), wanted, this.labels.columns, options)
     return this.rowCount
   }
 
@@ -201,14 +215,14 @@ class Desk implements TrainingDesk {
       },
       f: 0,
     }
-    return { id: this.hold(held), goOn: (from) => values.goOn(from), add: (rows, to) => values.add(rows, to) }
+    return { id: this.hold(held), goOn: (from) => values.goOn(from), add: (rows, to) => values.add(rows, to), end: () => values.end() }
   }
 
   async resume(asked: string, fresh: boolean, options: RunOptions): Promise<void> {
     const { kept } = this.places
     if (kept === null) return
     const keyCounts = this.needs.entities.map((entity) => entity.key.length)
-    const rows = { session: this.engine.session, rows: this.rowsPath, rowCount: this.rowCount, labels: this.labels, keyCounts }
+    const rows = { session: this.engine.session, rows: this.rowsPath, rowCount: this.rowCount, labels: this.labels.columns, keyCounts }
     this.keeper = await createKeeper(kept, rows, { asked, fresh }, options)
   }
 
@@ -229,14 +243,28 @@ class Desk implements TrainingDesk {
   }
 
   async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
-    const held = (values: ValuesId) => this.held[values] ?? { kind: 'typed' as const, from: 'nothing', f: 0 }
-    const select = resultSelect(this.rowsPath, this.labels, output.features, held, output.columns)
-    const rows = `(SELECT * EXCLUDE (__fabra_ord) FROM (${select}))`
+    const held = (values: ValuesId) => this.heldAs(values)
+    const wide = { session: this.engine.session, rows: this.rowsPath, labels: this.labels, file: (name: string) => this.file(name), held }
+    const rows = isWide(wide, output)
+      ? `(${await wideSelect(wide, output, options)})`
+      : `(SELECT * EXCLUDE (__fabra_ord) FROM (${resultSelect(this.rowsPath, this.labels.columns, output.features, held, output.columns)}))`
     const { format, metadata } = output
     const path = join(this.folder, `result.${format}`)
     const hash = await writeSet(this.engine.session, rows, { path, format, metadata }, options)
     await chmod(path, 0o600)
     return { path, hash }
+  }
+
+  counts(output: Counted, options: RunOptions): ReturnType<TrainingDesk['counts']> {
+    return countValues(this.engine.session, output, (values) => this.heldAs(values), options)
+  }
+
+  laterThan(time: Micros, options: RunOptions): ReturnType<TrainingDesk['laterThan']> {
+    return rowsLaterThan(this.engine.session, this.rowsPath, time, options)
+  }
+
+  someKeys(asked: Parameters<TrainingDesk['someKeys']>[0], options: RunOptions): Promise<readonly string[]> {
+    return keysOfRows(this.engine.session, this.rowsPath, asked, options)
   }
 
   async close(): Promise<void> {
@@ -264,6 +292,10 @@ class Desk implements TrainingDesk {
 
   private get rowsPath(): string {
     return quoteText(join(this.folder, 'rows.parquet'))
+  }
+
+  private heldAs(values: ValuesId): HeldValues {
+    return this.held[values] ?? { kind: 'typed', from: 'nothing', f: 0 }
   }
 
   private hold(values: HeldValues): ValuesId {

@@ -6,6 +6,8 @@ import { replaceInFooter } from './parquet-footer.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 import { hashSelect, type WrittenFile, writeStatement, writtenSelect } from './training-output.ts'
+import { parquetOptions } from './training-sql.ts'
+import { lots } from './training-wide.ts'
 
 type Target = Pick<Output, 'format' | 'metadata'> & { readonly path: string }
 
@@ -18,7 +20,12 @@ export function writeSet(session: Session, rows: string, target: Target, options
 async function writeOnce(session: Session, rows: string, { path, format, metadata }: Target, options: RunOptions): Promise<string> {
   const standIn = new Bun.CryptoHasher('sha256').update(crypto.randomUUID()).digest('hex')
   const columns = await columnsOf(session, rows, options)
-  await writeFile(session, writtenSelect(rows, columns, format), { path, format, metadata: metadata(standIn) }, options)
+  await writeFile(
+    session,
+    writtenSelect(rows, columns, format),
+    { path, format, metadata: metadata(standIn), columnCount: columns.length },
+    options,
+  )
   const hash = await hashOf(session, path, columns, options)
   metadata(hash)
   await replaceInFooter(path, standIn, hash)
@@ -28,11 +35,16 @@ async function writeOnce(session: Session, rows: string, { path, format, metadat
 /** What other formats tell of themselves stands before the rows, if anywhere; and in texts a value's type is no longer to be seen. */
 async function writeTwice(session: Session, rows: string, { path, format, metadata }: Target, options: RunOptions): Promise<string> {
   const draft = `${path}.draft`
-  await session.execute(`COPY ${rows} TO ${quoteText(draft)} (FORMAT parquet, COMPRESSION snappy)`, options)
+  const columns = await columnsOf(session, rows, options)
+  await session.execute(`COPY ${rows} TO ${quoteText(draft)} (${parquetOptions(columns.length)})`, options)
   const from = `read_parquet(${quoteText(draft)})`
-  const columns = await columnsOf(session, from, options)
   const hash = await hashOf(session, draft, columns, options)
-  await writeFile(session, writtenSelect(from, columns, format), { path, format, metadata: metadata(hash) }, options)
+  await writeFile(
+    session,
+    writtenSelect(from, columns, format),
+    { path, format, metadata: metadata(hash), columnCount: columns.length },
+    options,
+  )
   await rm(draft)
   return hash
 }
@@ -43,8 +55,11 @@ async function columnsOf(session: Session, from: string, options: RunOptions): P
 }
 
 async function hashOf(session: Session, file: string, columns: readonly TableColumn[], options: RunOptions): Promise<string> {
-  const { rows } = await session.read(hashSelect(file, columns), [], options)
-  return String(rows[0]?.[0])
+  const hashes: string[] = []
+  // Of thousands of columns the texts of one row alone are a lot to hold.
+  for (const some of lots(columns)) hashes.push(String((await session.read(hashSelect(file, some), [], options)).rows[0]?.[0]))
+  const [only = ''] = hashes
+  return hashes.length === 1 ? only : new Bun.CryptoHasher('sha256').update(hashes.join(' ')).digest('hex')
 }
 
 async function writeFile(session: Session, select: string, target: WrittenFile, options: RunOptions): Promise<void> {

@@ -1,4 +1,5 @@
 import { KeyRows, NumberColumns, ValueColumn } from '../../columns.ts'
+import { createDoubts } from '../doubts.ts'
 import { createFences, type Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue } from '../online-store.ts'
 
@@ -102,6 +103,10 @@ export function createMemoryOnlineStore(): OnlineStore {
     async markFilled(field) {
       filled.add(field)
     },
+    doubts: createDoubts(),
+    isShared: false,
+    look: async () => undefined,
+    restore: async () => [],
     async close() {
       tables.clear()
     },

@@ -40,9 +40,32 @@ export async function inspectSources(
   return facts
 }
 
+/** The same without looking at rows, and without ids: what many rows are computed by. */
+export async function inspectIndexes(
+  postgres: Postgres,
+  sources: readonly Source[],
+  keys: readonly (readonly string[])[],
+): Promise<readonly Pick<SourceFacts, 'source' | 'unindexed'>[]> {
+  const tables = await listTables(postgres)
+  const facts: Pick<SourceFacts, 'source' | 'unindexed'>[] = []
+  for (const source of sources) {
+    const table = findTable(tables, source.name)
+    if (!table) continue
+    const { unindexed } = await inspectTable(postgres, { ...source, id: null }, table, keys, false)
+    facts.push({ source: source.name, unindexed })
+  }
+  return facts
+}
+
 const UNKNOWN = { kind: 'missing', mayRead: false, unindexed: [], untimed: null, future: null } as const
 
-async function inspectTable(postgres: Postgres, source: Source, table: Table, keys: readonly (readonly string[])[]): Promise<SourceFacts> {
+async function inspectTable(
+  postgres: Postgres,
+  source: Source,
+  table: Table,
+  keys: readonly (readonly string[])[],
+  counts = true,
+): Promise<SourceFacts> {
   const physical = `${quoteName(table.schema)}.${quoteName(table.name)}`
   const columnOf = (name: string) => table.columns.find((column) => column.name.toLowerCase() === name.toLowerCase())?.name
   const { rows } = await postgres.run(FIND_INDEXES, [physical], { timeoutMs: LOOK_MS, readOnly: true })
@@ -61,8 +84,8 @@ async function inspectTable(postgres: Postgres, source: Source, table: Table, ke
   const unindexed = (table.kind === 'view' ? [] : missing).map((columns) => {
     return { columns, create: `CREATE INDEX CONCURRENTLY ON ${physical} (${columns.map(quoteName).join(', ')})` }
   })
-  const counts = timestamp === undefined || !mayRead ? null : await countUnseen(postgres, physical, timestamp, source)
-  const [untimed, future] = counts ?? [null, null]
+  const unseen = !counts || timestamp === undefined || !mayRead ? null : await countUnseen(postgres, physical, timestamp, source)
+  const [untimed, future] = unseen ?? [null, null]
   return { source: source.name, kind: table.kind, mayRead, unindexed, untimed, future }
 }
 

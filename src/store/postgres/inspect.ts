@@ -16,6 +16,10 @@ export interface PostgresFacts {
   readonly isPooled: boolean
   readonly role: string
   readonly isSuperuser: boolean
+  /** Roles it belongs to by which it may read files, run programs, stop others or read every table of the server. */
+  readonly powers: readonly string[]
+  /** May read what Fabra keeps: keys, history, runs. */
+  readonly readsFabra: boolean
   /** May make the schema `fabra`, or it is there and may be written. */
   readonly mayKeepHistory: boolean
   /** Tables outside of Fabra's schema that the role may change. */
@@ -34,6 +38,9 @@ SELECT current_setting('server_version'),
   COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
   current_user,
   COALESCE((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false),
+  (SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE pg_has_role(oid, 'MEMBER') AND rolname IN ('pg_read_server_files',
+    'pg_write_server_files', 'pg_execute_server_program', 'pg_signal_backend', 'pg_read_all_data', 'pg_write_all_data')),
+  COALESCE(has_schema_privilege(to_regnamespace('fabra'), 'USAGE'), false),
   CASE WHEN to_regnamespace('fabra') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
     ELSE has_schema_privilege(to_regnamespace('fabra'), 'CREATE') OR NOT EXISTS (
       SELECT FROM pg_class WHERE relnamespace = to_regnamespace('fabra') AND relkind IN ('r', 'p')
@@ -59,7 +66,7 @@ export async function inspectPostgres(postgres: Postgres): Promise<PostgresFacts
   }
   pings.sort((a, b) => a.ms - b.ms)
   const { rows } = await postgres.run(FACTS, [], LIMIT)
-  const [version, major, ssl, role, superuser, keeps, writable, replica, free] = rows[0] ?? []
+  const [version, major, ssl, role, superuser, powers, readsFabra, keeps, writable, replica, free] = rows[0] ?? []
   return {
     version: version ?? '',
     majorVersion: Number(major),
@@ -70,6 +77,8 @@ export async function inspectPostgres(postgres: Postgres): Promise<PostgresFacts
     isPooled: backends.size > 1,
     role: role ?? '',
     isSuperuser: superuser === 't',
+    powers: powers ? powers.split(' ') : [],
+    readsFabra: readsFabra === 't',
     mayKeepHistory: keeps === 't',
     writableTables: Number(writable),
     isReplica: replica === 't',

@@ -2,10 +2,11 @@
  * A source with a file and no table in the database gets one, so that definitions made on a laptop serve as they are. A table that Fabra did not
  * make is never touched: where there is one, it is the source.
  */
-import { type SourceFileFacts, SourceFileProblem, type SourceFileReader } from '../source-file.ts'
+import { type AppendedRows, type SourceFileFacts, SourceFileProblem, type SourceFileReader, type SourceFiles } from '../source-file.ts'
+import { fileName } from '../source-file-list.ts'
 import { SqlError, type TableColumn } from '../source-store.ts'
 import type { Postgres, Transaction } from './connection.ts'
-import { copyRows, copyText, HOLD_SOURCE, insertRows, quoteName, restoreRows } from './source-rows-sql.ts'
+import { copyRows, copyText, HOLD_SOURCE, insertRows, quoteName } from './source-rows-sql.ts'
 import { type AppendColumn, type AppendTable, type Ask, asking, findAppendTable } from './source-rows-table.ts'
 import { type FileLoader, LoadProblem, postgresType, type SourceInput, splitName } from './source-tables.ts'
 
@@ -32,7 +33,7 @@ ON CONFLICT (source) DO UPDATE SET path = excluded.path, size = excluded.size, m
 
 interface SourceFile {
   readonly input: SourceInput
-  readonly file: string
+  readonly file: SourceFiles
   readonly facts: SourceFileFacts
 }
 
@@ -44,21 +45,29 @@ export function createSourceFiles(options: SourceFilesOptions): FileLoader {
       if (before && !isOurs(before)) return false
       const one = { input, file, facts: await reader.facts(input, file) }
       if (before && (await isLoaded(asking(owner), reader, one))) return true
-      const rows = await owner.transaction({ timeoutMs: LOAD_MS }, async (statements) => {
-        // Of several processes that start at once, one loads.
-        await statements.run(HOLD_SOURCE, [input.source.name])
-        const ask: Ask = (text, parameters) => statements.run(text, parameters)
-        const now = await findAppendTable(ask, input.source)
-        if (now && (!isOurs(now) || (await isLoaded(ask, reader, one)))) return null
-        return load(statements, reader, one, now)
-      })
-      if (rows !== null) onLoaded(input.source.name, file, rows)
+      const loading = (holdsAppends: boolean) =>
+        owner.transaction({ timeoutMs: LOAD_MS }, async (statements) => {
+          // Of several processes that start at once, one loads.
+          await statements.run(HOLD_SOURCE, [input.source.name])
+          const ask: Ask = (text, parameters) => statements.run(text, parameters)
+          const now = await findAppendTable(ask, input.source)
+          if (now && (!isOurs(now) || (await isLoaded(ask, reader, one)))) return null
+          if (now && holdsAppends) await statements.run(`LOCK TABLE ${now.name} IN SHARE ROW EXCLUSIVE MODE`)
+          return load(statements, reader, one, now)
+        })
+      const rows = await loading(false).catch((error: unknown) =>
+        error instanceof AppendedMeanwhile ? loading(true) : Promise.reject(error),
+      )
+      if (rows !== null) onLoaded(input.source.name, fileName(file), rows)
       return true
     } catch (error) {
       throw error instanceof SourceFileProblem ? new LoadProblem(error.message, error.hint, error) : error
     }
   }
 }
+
+/** Rows came while the file was read; they wait the next time. */
+class AppendedMeanwhile extends Error {}
 
 function isOurs({ kind, comment }: AppendTable): boolean {
   return kind !== 'view' && comment?.startsWith(MADE_BY) === true
@@ -69,7 +78,7 @@ async function isLoaded(ask: Ask, reader: SourceFileReader, { input, file, facts
   const { rows } = await ask(READ_FILE, [input.source.name])
   const [path, size, modified, hash, settings] = rows[0] ?? []
   if (settings !== facts.settings || Number(size) !== facts.size) return false
-  if (path === file && Number(modified) === facts.modified) return true
+  if (path === fileName(file) && Number(modified) === facts.modified) return true
   return (await reader.hash(file)) === hash
 }
 
@@ -80,32 +89,68 @@ async function load(
   before: AppendTable | undefined,
 ): Promise<number> {
   const { source } = input
+  const name = fileName(file)
   // It may be written to while it is read: then it is loaded once more, the next time.
   const hash = await reader.hash(file)
   let count = 0
   let table: { readonly name: string; readonly columns: readonly AppendColumn[] } | undefined
-  await reader.read(input, file, async (columns) => {
+  const appended = appendedRows(statements, source.name, before)
+  await reader.read({ input, file, appended }, async (columns) => {
     const made = await makeTable(statements, input, columns, before)
     table = made
     const text = insertRows(made, made.columns)
     const isCopied = made.columns.every(({ isArray }) => !isArray)
-    return async (rows) => {
-      count += rows.length
+    return async (rows, from) => {
+      if (from === 'files') count += rows.length
       if (isCopied) {
-        await inWords(file, () => statements.copy(copyRows(made, made.columns), copyText(rows)))
+        await inWords(name, () => statements.copy(copyRows(made, made.columns), copyText(rows)))
         return
       }
       for (let from = 0; from < rows.length; from += STATEMENT_ROWS) {
         const piece = rows.slice(from, from + STATEMENT_ROWS)
         const texts = made.columns.map((_, c) => piece.map((row) => row[c] ?? null))
-        await inWords(file, () => statements.run(text, texts))
+        await inWords(name, () => statements.run(text, texts))
       }
     }
   })
+  if (before) await statements.run(`LOCK TABLE ${table?.name ?? before.name} IN SHARE ROW EXCLUSIVE MODE`)
+  if ((await countAppended(statements, source.name)) !== appended.count()) throw new AppendedMeanwhile()
   if (table) await finish(statements, input, table)
-  await statements.run(REMEMBER_FILE, [source.name, file, facts.size, facts.modified, hash, facts.settings])
-  if (table) await statements.script(`COMMENT ON TABLE ${table.name} IS '${MADE_BY}${file.replaceAll("'", "''")}'`)
+  await statements.run(REMEMBER_FILE, [source.name, name, facts.size, facts.modified, hash, facts.settings])
+  if (table) await statements.script(`COMMENT ON TABLE ${table.name} IS '${MADE_BY}${name.replaceAll("'", "''")}'`)
   return count
+}
+
+/** Rows that came by request, which stay what they are. */
+function appendedRows(statements: Transaction, source: string, before: AppendTable | undefined): AppendedRows & { count(): number } {
+  let count = 0
+  const plain = (type: string) =>
+    type
+      .replace(/\(.*?\)/, '')
+      .replace(' without time zone', '')
+      .trim()
+  return {
+    count: () => count,
+    rows: (async function* () {
+      await statements.run(`DECLARE appended NO SCROLL CURSOR FOR SELECT row FROM fabra.source_rows WHERE source = $1`, [source])
+      for (;;) {
+        const { rows } = await statements.run(`FETCH ${STATEMENT_ROWS} FROM appended`)
+        if (rows.length === 0) break
+        count += rows.length
+        yield rows.map(([row]) => String(row))
+      }
+      await statements.run('CLOSE appended')
+    })(),
+    typeNow(column) {
+      const now = before?.columns.find(({ name }) => name.toLowerCase() === column.name.toLowerCase())
+      return now && plain(now.cast) === plain(fileType(column.type)) ? column.type : now?.type
+    },
+  }
+}
+
+async function countAppended(statements: Transaction, source: string): Promise<number> {
+  const { rows } = await statements.run('SELECT count(*) FROM fabra.source_rows WHERE source = $1', [source])
+  return Number(rows[0]?.[0])
 }
 
 /** Emptied where its columns stay: rights that were given on it stay too, and nobody waits. */
@@ -148,16 +193,6 @@ async function finish(
   { source, keyTypes }: SourceInput,
   table: { readonly name: string; readonly columns: readonly AppendColumn[] },
 ): Promise<void> {
-  try {
-    await statements.run(restoreRows(table), [source.name])
-  } catch (error) {
-    if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
-    throw new LoadProblem(
-      `Rows that were appended to "${source.name}" do not fit its columns any more: ${error.message}`,
-      'Give the columns types that hold both the file and those rows: columns: { … }.',
-      error,
-    )
-  }
   const names = table.columns.map(({ name }) => name)
   const named = (wanted: string | null) => names.filter((name) => name.toLowerCase() === wanted?.toLowerCase()).slice(0, 1)
   const keys = names.filter((name) => Object.keys(keyTypes).some((key) => key.toLowerCase() === name.toLowerCase()))

@@ -85,16 +85,6 @@ export function copyText(rows: readonly (readonly (string | null)[])[]): string 
   return text
 }
 
-/** Rows that came by request, back into a table that was made anew from its file. */
-export function restoreRows(table: Pick<AppendTable, 'name' | 'columns'>): string {
-  const names = table.columns.map(({ name }) => quoteName(name)).join(', ')
-  const values = table.columns.map((column) => {
-    const name = `'${column.name.replaceAll("'", "''")}'`
-    return column.cast === 'jsonb' ? `one -> ${name}` : converted(column, `(one ->> ${name})`)
-  })
-  return `INSERT INTO ${table.name} (${names}) SELECT ${values.join(', ')} FROM (SELECT row::jsonb AS one FROM fabra.source_rows WHERE source = $1) AS kept`
-}
-
 /** A row of which nothing is told but that it is there. */
 export function insertDefaults(table: AppendTable): string {
   return `INSERT INTO ${table.name} DEFAULT VALUES`

@@ -1,6 +1,7 @@
 /** Tables that sources stand for: found as they are, made from `columns`, or filled from a file. */
 import type { KeyType, Source } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
+import type { SourceFiles } from '../source-file.ts'
 import { type SourceStore, SqlError, type Table } from '../source-store.ts'
 import { listTables } from './catalogue.ts'
 import type { Postgres } from './connection.ts'
@@ -10,7 +11,7 @@ export type SourceInput = Parameters<SourceStore['load']>[0][number]
 type Problem = Awaited<ReturnType<SourceStore['load']>>[number]
 
 /** Fills a source's table from its file, once per content. @returns false where the table is its user's own, which stays as it is. @throws LoadProblem */
-export type FileLoader = (input: SourceInput, file: string) => Promise<boolean>
+export type FileLoader = (input: SourceInput, file: SourceFiles) => Promise<boolean>
 
 /** What is wrong with a source, in the words of its author. */
 export class LoadProblem extends Error {

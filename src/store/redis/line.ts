@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { identify, MARK_FIELDS, MARK_KEY } from './marks.ts'
 import { createReplies, type Reply } from './replies.ts'
 
 /** Some fields of some hashes. */
@@ -17,8 +18,8 @@ export interface Told<Answer> {
 export interface Line {
   isOpen(): boolean
   /**
-   * In one write. Tells of a row for each key, of all asks one after the other: what Redis answered. What Redis refuses is told as
-   * failed first, and when all is answered as answered nonetheless.
+   * In one write. Tells of a row for each key, of all asks one after the other, and of the mark's last: what Redis answered. What Redis
+   * refuses is told as failed first, and when all is answered as answered nonetheless.
    */
   hashes(asks: readonly HashAsk[], told: Told<readonly Buffer[]>): void
   /** Tells of an answer, be it a refusal; of none where the connection is lost. */
@@ -28,7 +29,11 @@ export interface Line {
 interface LineOptions {
   /** A socket on which something was asked and nothing comes for so long is given up: a server that is gone does not always say so. */
   readonly silentMs: number
-  readonly onOpen: () => void
+  readonly database: number
+  /** Told of the server's run id. */
+  readonly onOpen: (server: string) => void
+  /** The database cannot be selected: nothing is said over this connection. */
+  readonly onRefused: (error: unknown) => void
 }
 
 interface Pending {
@@ -38,27 +43,38 @@ interface Pending {
 }
 
 const PING = '*1\r\n$4\r\nPING\r\n'
+const MARK = ['*4', ...['HMGET', MARK_KEY, ...MARK_FIELDS].flatMap((text) => [`$${text.length}`, text]), ''].join('\r\n')
+const LOOK_AGAIN_MS = 1_000
 
 /**
  * ioredis connects, logs in, and connects again; what is said over its socket after that is ours. A command of ioredis and what it makes of
  * the reply are some forty objects and closures, as many as all the rest of a read that goes alone.
  */
-export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Line {
+export function createLine(client: Redis, { silentMs, database, onOpen, onRefused }: LineOptions): Line {
   let stream: Redis['stream'] | undefined
   let pending: Pending[] = []
   let heardAt = 0
   const wireOf = createWires()
 
-  client.on('ready', () => {
-    const ready = client.stream
-    // Its answer, be it a refusal, is the last one that ioredis waits for.
-    const last = () => take(ready)
-    client.ping().then(last, last)
-  })
+  client.on('ready', () => meet(client.stream))
   client.on('close', drop)
 
-  function take(ready: Redis['stream']): void {
-    if (ready.destroyed || ready !== client.stream) return
+  /** The answers to what is asked here, be they refusals, are the last ones that ioredis waits for. */
+  function meet(ready: Redis['stream']): void {
+    const isGone = () => ready.destroyed || ready !== client.stream
+    identify(client, database).then(
+      (server) => {
+        if (!isGone()) take(ready, server)
+      },
+      (error) => {
+        if (isGone()) return
+        onRefused(error)
+        setTimeout(() => isGone() || meet(ready), LOOK_AGAIN_MS).unref()
+      },
+    )
+  }
+
+  function take(ready: Redis['stream'], server: string): void {
     const replies = createReplies(answer)
     ready.removeAllListeners('data')
     ready.on('data', (chunk: Buffer) => {
@@ -70,7 +86,7 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
       }
     })
     stream = ready
-    onOpen()
+    onOpen(server)
   }
 
   function drop(): void {
@@ -110,7 +126,7 @@ export function createLine(client: Redis, { silentMs, onOpen }: LineOptions): Li
         for (const key of keys) text += `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
         unanswered += keys.length
       }
-      send(text, unanswered, told)
+      send(text + MARK, unanswered + 1, told)
     },
     ping(answered) {
       if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) {

@@ -1,10 +1,12 @@
 import type { Micros } from '../../clock.ts'
+import { createDoubts, DoubtedRows, type DoubtKind } from '../doubts.ts'
 import type { Fence } from '../fences.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
 import type { RedisConnection } from './connection.ts'
+import { createIntegrity, NOT_LOOKED_AT } from './integrity.ts'
 import { KnownRows } from './known-rows.ts'
 import { type Layout, layoutOf, type Row, readRow } from './layout.ts'
-import { bucketOf, filledKey, hashKey, readRecord, recordBody, recordHead } from './record.ts'
+import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './record.ts'
 import { FORGET, RAISE, WRITE } from './scripts.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
@@ -18,14 +20,18 @@ const SCRIPTS_AT_ONCE = 4
 const FENCES = 'fabra:fences'
 const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
 
+type OnProblem = (message: string, cause: unknown) => void
+
 /**
  * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
  * the only one there ever is, and a fence must outlast every late write.
  */
-export function createRedisOnlineStore(connection: RedisConnection): OnlineStore {
+export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
   const known = new KnownRows()
+  const doubts = createDoubts(teller(onProblem))
+  const integrity = createIntegrity(connection, doubts)
 
   function layoutFor(fields: readonly string[]): Layout {
     let layout = layouts.get(fields)
@@ -42,12 +48,15 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
       const layout = layoutFor(fields)
       const hashes = new Array<string>(keys.length)
       for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
-      return connection.readHashes(hashes, layout.buckets, (answers, from) => {
+      return connection.readHashes(hashes, layout.buckets, (answers, from, isSure) => {
+        const isDoubted = use !== undefined && (!isSure || doubts.isAny)
+        const isKept = use === 'serving' && !isDoubted
         const rows: Row[] = new Array(hashes.length)
         for (let k = 0; k < rows.length; k++) {
           const answer = answers[from + k] as Buffer
-          rows[k] = use === 'serving' ? known.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
+          rows[k] = isKept ? known.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
         }
+        if (isDoubted) throw new DoubtedRows(isSure && !doubts.has('lost') ? rows : undefined)
         return rows
       })
     },
@@ -60,7 +69,7 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
       await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
         const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
-        const [refusals, over] = (await connection.run(WRITE, keys, args)) as [(number | string)[], number[]]
+        const [refusals, over] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
         const indexOf = (place: number | string | undefined) => batch[Number(place) - 1] as number
         for (const place of over) overOthers.push(indexOf(place))
         for (let i = 0; i < refusals.length; i += 3) {
@@ -97,15 +106,40 @@ export function createRedisOnlineStore(connection: RedisConnection): OnlineStore
         return { entity, entityKey, at: Number(told[2 * i + 1]) }
       })
     },
-    async filled(fields) {
-      return Promise.all(fields.map(async (field) => (await connection.send('GET', filledKey(field))) !== null))
-    },
-    async markFilled(field) {
-      await connection.send('SET', filledKey(field), '1')
-    },
+    filled: integrity.filled,
+    markFilled: integrity.markFilled,
+    doubts,
+    isShared: true,
+    look: integrity.look,
+    restore: integrity.restore,
     async close() {
       await connection.close()
     },
+  }
+}
+
+const TOLD: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> = {
+  lost: ['Redis may have lost values; until they are back, history is asked', 'Redis holds what it should hold.'],
+  refused: ['Redis refuses writes; until it takes them, history is asked', 'Redis takes writes.'],
+  owed: [
+    'Redis lacks values that this process has recorded; until they are there, history is asked',
+    'Redis has what this process owed to it.',
+  ],
+  owed_by_others: [
+    'Redis lacks values that another process has recorded; until they are there, history is asked',
+    'Redis has what other processes owed to it.',
+  ],
+}
+
+/** Bad news once, and good news where there was bad. */
+function teller(onProblem: OnProblem): (kind: DoubtKind, why: string | null) => void {
+  const told = new Set<DoubtKind>()
+  return (kind, why) => {
+    if (why === NOT_LOOKED_AT || (why === null ? !told.delete(kind) : told.has(kind))) return
+    const [begin, end] = TOLD[kind]
+    if (why === null) return onProblem(end, undefined)
+    told.add(kind)
+    onProblem(`${begin}.`, new Error(why))
   }
 }
 

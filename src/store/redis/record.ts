@@ -35,7 +35,7 @@ export function hashKey(entity: string, key: string): string {
   return `fabra:{${entity}:${key}}`
 }
 
-/** Its being there says that the field's values were brought here from history. It goes with them when Redis loses its data. */
+/** Says in which epoch the field's values were brought here from history. It goes with them when Redis loses its data. */
 export function filledKey(field: string): string {
   return `fabra:filled:${field}`
 }

@@ -118,6 +118,25 @@ end
 return 0
 `)
 
+/** Whether writes are taken: one more is counted beside the mark KEYS[1]. */
+export const PROBE = script(`
+return redis.call('HINCRBY', KEYS[1], 'probes', 1)
+`)
+
+/** ARGV[1] is about to bring back what the place of the mark KEYS[1] has lost. */
+export const BEGIN_MARK = script(`
+redis.call('HSET', KEYS[1], 'filling', ARGV[1])
+return 1
+`)
+
+/** ARGV[1] has brought everything back, and nothing was lost since it began: then the mark says ARGV[2]. Returns 1 or 0. */
+export const END_MARK = script(`
+if redis.call('HGET', KEYS[1], 'filling') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'filling')
+redis.call('HSET', KEYS[1], 'mark', ARGV[2])
+return 1
+`)
+
 /** Terms are numbered by Redis's own clock in microseconds, so that numbers rise even over a Redis that lost its data. */
 export const ACQUIRE_LEASE = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end

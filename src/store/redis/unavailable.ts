@@ -21,10 +21,14 @@ const DRIVER_WORDS: readonly [begin: string, meaning: string][] = [
   ['Connection is closed', 'There is no connection.'],
   ['Reached the max retries per request limit', 'The connection was lost.'],
   ['Cluster isn', 'There is no connection.'],
+  ['All sentinels are unreachable', 'No sentinel knows a master of that name, or none can be reached.'],
 ]
 
 const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens at its address.',
+  ENOENT: 'There is no socket at its path.',
+  EACCES: 'Its socket may not be opened by this user.',
+  ENOTSOCK: 'What is at its path is no socket.',
   ECONNRESET: 'The connection was reset.',
   EPIPE: 'The connection was reset.',
   ETIMEDOUT: 'The connection could not be made in time.',
@@ -36,18 +40,25 @@ const CONNECTION_FAILURES: Readonly<Record<string, string>> = {
 
 /** @param failure As `failureOf` tells it. For the log alone: clients learn only that the store is away. */
 export function unavailable(failure: string): FabraError {
-  const [hint] = HINTS.filter(([begin]) => failure.startsWith(begin)).map(([, text]) => text)
+  const [hint] = HINTS.filter(([word]) => new RegExp(`(^|-)${word} `).test(failure)).map(([, text]) => text)
   return new FabraError('store_unavailable', 'The online store (Redis) cannot be reached.', {
     cause: new Error(failure),
     hint: hint ?? 'Try again in a few seconds.',
   })
 }
 
-/** By the first word of what Redis says. */
-const HINTS: readonly [begin: string, hint: string][] = [
+/** Redis itself said no: its errors begin with a word in capitals. @param failure As `failureOf` tells it. */
+export function isRefusal(failure: string): boolean {
+  return /^[A-Z]{3,} /.test(failure)
+}
+
+/** By the first word of what Redis says; older ones put it behind what they say of the script. */
+const HINTS: readonly [word: string, hint: string][] = [
   ['OOM', 'Redis has no memory left: raise its maxmemory.'],
   ['NOAUTH', 'Redis wants a user and password.'],
   ['WRONGPASS', 'Redis refuses the user or password.'],
   ['NOPERM', 'The Redis user lacks a permission: see "Redis" in the README.'],
+  ['MISCONF', 'Redis cannot write its snapshot and takes no writes until it can: look at its disk and its log.'],
+  ['NOREPLICAS', 'Redis has fewer replicas than its min-replicas-to-write.'],
   ['READONLY', 'This Redis is a replica: only its master takes writes.'],
 ]

@@ -1,0 +1,113 @@
+/**
+ * Reading while the online store is away, or answers but may lack what is recorded: it was emptied, went back to an older state, or refuses
+ * writes. What is acknowledged is in history, so history is asked for every value, and the newest counts of what it has, what this process
+ * computed meanwhile, and what the store has where that counts. Where history cannot be asked either, what this process read last has to do.
+ */
+import type { Micros } from '../clock.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import { DoubtedRows } from '../store/doubts.ts'
+import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/online-store.ts'
+import type { Copies } from './copies.ts'
+import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
+
+/** What is known of the values of one such read. */
+export interface Unsure {
+  /** Values that are not the store's, or that nobody could compare with history. */
+  readonly copies: ReadonlySet<StoredValue>
+  /** Whether there may be a value that nobody could be asked for. */
+  isBlind(planned: PlannedFeature, key: EntityKey): boolean
+  /** Whether history did not answer in time: anything that is served might contradict what it has. */
+  isLate(planned: PlannedFeature, key: EntityKey): boolean
+}
+
+export interface UnsureReads {
+  readonly stored: readonly StoredRows[]
+  readonly unsure: Unsure
+}
+
+export interface UnsureOptions {
+  readonly online: Pick<OnlineStore, 'lastRead'>
+  readonly copies: Copies
+  readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
+  readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
+}
+
+/** @param groups What came of reading each group of the plan. */
+export type UnsureReader = (
+  plan: Plan,
+  rows: readonly PlanRow[],
+  groups: readonly PromiseSettledResult<StoredRows>[],
+) => Promise<UnsureReads>
+
+export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureOptions): UnsureReader {
+  return async (plan, rows, groups) => {
+    const foreign = new Set<StoredValue>()
+    const blind = new Set<string>()
+    const late = new Set<string>()
+
+    async function readRow(group: PlanGroup, key: EntityKey, failure: unknown, r: number): Promise<(StoredValue | undefined)[]> {
+      const { entity, fields, features } = group
+      const said = failure instanceof DoubtedRows ? failure.rows?.[r] : undefined
+      let last: readonly (StoredValue | undefined)[] | undefined
+      const visible = (value: StoredValue | undefined) => (value && !hides(entity.name, key.encoded, value.eventAt) ? value : undefined)
+      const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
+        const stored = visible(said?.[f])
+        const own = visible(copies.find(key.encoded, fields[f] as string))
+        // What is computed for each request anyway needs something only should that fail.
+        const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
+        const isPushed = planned.feature.computation.kind === 'pushed'
+        if (answered === 'late' && isPushed) {
+          late.add(idOf(planned, key))
+          return undefined
+        }
+        const asked = answered === 'late' ? undefined : answered
+        // Of equals the store's own: it is served as ever.
+        let newest = newer(newer(own, asked?.value), stored)
+        // Every push is in history; what is computed gets there a moment later, or not at all.
+        if (!asked || !isPushed) {
+          last ??= online.lastRead(entity.name, key.encoded, fields)
+          newest = newer(visible(last[f]), newest)
+        }
+        // A store that is away might have known.
+        if (!asked || !(failure instanceof DoubtedRows)) blind.add(idOf(planned, key))
+        if (newest && (newest !== stored || !asked)) foreign.add(newest)
+        return newest
+      }
+      return Promise.all(features.map(readOne))
+    }
+
+    const stored = await Promise.all(
+      groups.map((group, g) => {
+        if (group.status === 'fulfilled') return group.value
+        return Promise.all(rows.map((row, r) => readRow(plan.groups[g] as PlanGroup, row.keys[g] as EntityKey, group.reason, r)))
+      }),
+    )
+    const unsure: Unsure = {
+      copies: foreign,
+      isBlind: (planned, key) => blind.has(idOf(planned, key)),
+      isLate: (planned, key) => late.has(idOf(planned, key)),
+    }
+    return { stored, unsure }
+  }
+}
+
+/** Undefined: history is away; `late`: it is there, and may have taken what is newer than all we know. */
+async function answer(known: Promise<StoredValue | undefined>): Promise<{ readonly value: StoredValue | undefined } | 'late' | undefined> {
+  try {
+    return { value: await known }
+  } catch (error) {
+    return error instanceof FabraError && error.code === 'overloaded' ? 'late' : undefined
+  }
+}
+
+function idOf({ field }: PlannedFeature, { encoded }: EntityKey): string {
+  return `${field}\0${encoded}`
+}
+
+/** Of equals the second. */
+function newer(one: StoredValue | undefined, other: StoredValue | undefined): StoredValue | undefined {
+  if (!one || !other) return one ?? other
+  return isNewer(one, other) ? one : other
+}

@@ -1,0 +1,82 @@
+/** What is settled before anything is computed: which features, by which methods, and what the labels must hold. */
+import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
+import { resolveRefs } from '../definition/refs.ts'
+import type { RunOptions, TableColumn } from '../store/source-store.ts'
+import type { AsOfQuestion, Labels, TrainingDesk } from '../store/training-store.ts'
+import { checkColumnNames, outputColumns } from './columns.ts'
+import { methodOf } from './methods.ts'
+import type { Method, TrainingOptions } from './options.ts'
+import type { TrainingParts } from './training-set.ts'
+
+/** Which features by which method; refused before anything runs. */
+export async function methodsOf(
+  registry: Registry,
+  parts: TrainingParts,
+  desk: Pick<TrainingDesk, 'hasHistory'>,
+  options: TrainingOptions,
+): Promise<{ readonly refs: readonly FeatureRef[]; readonly methods: ReadonlyMap<Feature, Method> }> {
+  const unique = uniqueRefs(registry, options)
+  const methods = new Map<Feature, Method>()
+  const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
+  await parts.flush()
+  for (const { feature } of unique) if (!methods.has(feature)) methods.set(feature, await methodOf(feature, options, facts))
+  return { refs: unique, methods }
+}
+
+export function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] {
+  const names = [...new Set(features.map((feature) => feature.entity))]
+  return names.flatMap((name) => registry.entities.get(name) ?? [])
+}
+
+/** Labels with everything the features need. @returns how many rows there are, and the columns of the labels. */
+export async function readRows(
+  registry: Registry,
+  parts: Pick<TrainingParts, 'clientSql'>,
+  desk: TrainingDesk,
+  { labels, options }: { readonly labels: Labels; readonly options: TrainingOptions },
+  run: RunOptions,
+): Promise<{ readonly rows: number; readonly columns: readonly TableColumn[] }> {
+  const refs = uniqueRefs(registry, options)
+  const features = [...new Set(refs.map((ref) => ref.feature))]
+  const readable = 'sql' in labels ? { sql: await parts.clientSql(labels.sql) } : labels
+  const labelColumns = await desk.readLabels(readable, options.format === 'csv', run)
+  checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
+  const { timestamp, timezone } = options
+  const rows = await desk.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)
+  return { rows, columns: labelColumns }
+}
+
+/** Each feature and column once. */
+function uniqueRefs(registry: Registry, options: TrainingOptions): FeatureRef[] {
+  const refs = resolveRefs(registry, options.features)
+  const seen = new Set<string>()
+  return refs.filter(({ name }) => seen.size < seen.add(name).size)
+}
+
+/** What is asked of history for a feature. */
+export function questionOf({ name, fingerprint, maxStaleness, lookBack, columns }: Feature, options: TrainingOptions): AsOfQuestion {
+  const { asServed, latestKnowledge, snapshot } = options
+  return {
+    feature: name,
+    fingerprint,
+    lookBack: asServed ? maxStaleness : lookBack,
+    knowledge: latestKnowledge ? 'latest' : asServed ? 'served' : 'serving',
+    snapshot,
+    type: plainType(columns),
+  }
+}
+
+/** Texts are left where a value has several columns, or a form of its own. */
+function plainType(columns: Feature['columns']): AsOfQuestion['type'] {
+  const [only] = columns
+  if (columns.length !== 1 || !only || only.name !== null) return null
+  return only.type === 'list' || only.type === 'dict' || only.type === 'json' ? null : only.type
+}
+
+/** Until which age a value counts as fresh, as serving judges it; null: at any. */
+export function freshFor(feature: Feature, method: Method): number | null {
+  if (method !== 'history') return null
+  if (feature.refresh === null) return feature.maxStaleness
+  if (feature.refresh.kind === 'realtime') return 0
+  return feature.refresh.kind === 'interval' ? feature.refresh.every + Math.max(feature.refresh.every / 10, 1_000_000) : null
+}

@@ -1,0 +1,171 @@
+/** How a process knows that Redis holds what it should, of every read, and how values come back. */
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { DoubtedRows } from '../../src/store/doubts.ts'
+import type { OnlineStore, StoredRows } from '../../src/store/online-store.ts'
+import { openRedis } from '../../src/store/redis/connection.ts'
+import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { slotOf } from '../../src/store/redis/places.ts'
+import { askRedis, emptyRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
+
+setDefaultTimeout(30_000)
+
+const LIMIT_MS = 10_000
+const servers = await Promise.all([startRedis(), startRedisCluster()])
+const [single, cluster] = servers
+afterAll(async () => {
+  await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
+})
+
+const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'pushed', oldestInputAt: null } as const
+const KEYS = Array.from({ length: 30 }, (_, i) => `u${i}`)
+const FIELDS = ['f@1']
+const write = (store: OnlineStore, keys = KEYS) => store.write(keys.map((key) => ({ entity: 'User', key, field: 'f@1', value })))
+const open = async (url: string) => createRedisOnlineStore(await openRedis({ url }))
+const restore = (store: OnlineStore, more: () => Promise<unknown> = async () => undefined) =>
+  store.restore(async (fields) => {
+    await more()
+    await write(store)
+    for (const field of fields) await store.markFilled(field)
+  })
+/** What a read for serving comes to: rows, or the rows of a doubt. */
+async function read(store: OnlineStore, keys: readonly string[] = KEYS): Promise<{ sure: boolean; rows: StoredRows | undefined }> {
+  try {
+    return { sure: true, rows: await store.read('User', keys, FIELDS, 'serving') }
+  } catch (error) {
+    if (error instanceof DoubtedRows) return { sure: false, rows: error.rows }
+    throw error
+  }
+}
+const all = KEYS.map(() => [value])
+
+describe.each([
+  ['redis', single.url, [single] as readonly TestServer[]],
+  ['a redis cluster', cluster.url, cluster.nodes],
+] as const)('%s', (_, url, nodes) => {
+  async function whole(): Promise<OnlineStore> {
+    await Promise.all(nodes.map(emptyRedis))
+    const store = await open(url)
+    await store.look(FIELDS)
+    await restore(store)
+    return store
+  }
+
+  test('that nobody has filled is not believed, whatever it holds', async () => {
+    await Promise.all(nodes.map(emptyRedis))
+    const store = await open(url)
+    await write(store)
+    await store.look(FIELDS)
+    expect(await read(store)).toEqual({ sure: false, rows: undefined })
+    expect(store.doubts.has('lost')).toBe(true)
+    expect(await store.read('User', KEYS, FIELDS)).toEqual(all)
+    expect(await restore(store)).toEqual(['fences', 'f@1'])
+    expect(await read(store)).toEqual({ sure: true, rows: all })
+    expect(store.doubts.isAny).toBe(false)
+    await store.close()
+  })
+
+  test('that is emptied is found out by the very next read, of however many keys', async () => {
+    const store = await whole()
+    for (const keys of [KEYS, Array.from({ length: 600 }, (_, i) => `v${i}`)]) {
+      expect(await read(store, keys)).toMatchObject({ sure: true })
+      await Promise.all(nodes.map(emptyRedis))
+      expect(await read(store, keys)).toEqual({ sure: false, rows: undefined })
+      expect(store.doubts.has('lost')).toBe(true)
+      await restore(store)
+    }
+    await store.close()
+  })
+
+  test('that is filled by another process is believed by this one, once it has its own fields too', async () => {
+    const [one, other] = [await whole(), await open(url)]
+    await other.look(FIELDS)
+    expect(await read(other)).toEqual({ sure: true, rows: all })
+    await other.look([...FIELDS, 'g@1'])
+    expect(other.doubts.has('lost')).toBe(true)
+    expect(await restore(other)).toEqual(['g@1'])
+    expect(await read(other)).toMatchObject({ sure: true })
+    expect(await read(one)).toMatchObject({ sure: true })
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('is restored by one process at a time, and not at all when it loses its data meanwhile', async () => {
+    const [one, other] = [await whole(), await open(url)]
+    await other.look(FIELDS)
+    await Promise.all(nodes.map(emptyRedis))
+    expect(await restore(one, async () => expect(await restore(other)).toBeUndefined())).toEqual(['fences', 'f@1'])
+    await Promise.all(nodes.map(emptyRedis))
+    const failed = await restore(one, () => Promise.all(nodes.map(emptyRedis))).catch((error) => error.code)
+    expect(failed).toBe('store_unavailable')
+    expect(await read(one)).toMatchObject({ sure: false })
+    expect(await restore(other)).toEqual(['fences', 'f@1'])
+    await one.look()
+    for (const store of [one, other]) expect(await read(store)).toEqual({ sure: true, rows: all })
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('that refuses a write is known to at once, and its rows count still', async () => {
+    const store = await whole()
+    const maxmemory = (bytes: string) => Promise.all(nodes.map((node) => askRedis(node, 'CONFIG', 'SET', 'maxmemory', bytes)))
+    await maxmemory('1')
+    expect(await write(store).catch((error) => error.code)).toBe('store_unavailable')
+    expect(store.doubts.why().get('refused')).toContain('OOM')
+    expect(await read(store)).toEqual({ sure: false, rows: all })
+    await maxmemory('0')
+    await store.look()
+    expect(await read(store)).toEqual({ sure: true, rows: all })
+    await store.close()
+  })
+})
+
+test('a node of a cluster that is emptied makes the keys of the others no worse than doubted', async () => {
+  await Promise.all(cluster.nodes.map(emptyRedis))
+  const store = await open(cluster.url)
+  await store.look(FIELDS)
+  await restore(store)
+  await emptyRedis(cluster.nodes[2] as TestServer)
+  // The last third of the slots.
+  const lost = KEYS.filter((key) => slotOf(`fabra:{User:${key}}`) >= 10_923)
+  expect(lost.length).toBeGreaterThan(0)
+  expect(await read(store, lost)).toEqual({ sure: false, rows: undefined })
+  await store.close()
+})
+
+test.each([
+  ['may ask which server it is', []],
+  ['may not ask which server it is', ['-info']],
+])('a user who %s: an older snapshot is not believed, and a connection that was lost is again', async (_, rights) => {
+  await using server = await startRedis({ args: ['--user', 'fabra', 'on', '>secret', '~*', '+@all', ...rights] })
+  const [store, other] = [await open(server.url.replace('//', '//fabra:secret@')), await open(server.url.replace('//', '//fabra:secret@'))]
+  await store.look(FIELDS)
+  await restore(store)
+  await other.look(FIELDS)
+  if (other.doubts.has('lost')) await restore(other)
+  await store.look()
+  for (const one of [store, other]) expect(await read(one)).toEqual({ sure: true, rows: all })
+  await askRedis(server, 'SAVE')
+  await server.kill()
+  await server.start()
+  const back = () =>
+    until('redis', LIMIT_MS, () =>
+      store.look().then(
+        () => true as const,
+        () => undefined,
+      ),
+    )
+  await back()
+  expect(await read(store)).toEqual({ sure: false, rows: undefined })
+  expect(await restore(store)).toEqual(['fences', 'f@1'])
+  await other.look()
+  for (const one of [store, other]) expect(await read(one)).toEqual({ sure: true, rows: all })
+  await askRedis(server, 'CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await back()
+  if (rights.length > 0) await restore(store)
+  expect(await read(store)).toEqual({ sure: true, rows: all })
+  await Promise.all([store.close(), other.close()])
+})
+
+test('slots are those of the cluster', async () => {
+  for (const key of ['fabra:{User:u1}', 'a{b}c{d}', '{}x', 'plain', '{ü}', 'fabra:{User:a}b}'])
+    expect(slotOf(key)).toBe(Number(await askRedis(cluster.nodes[0] as TestServer, 'CLUSTER', 'KEYSLOT', key)))
+})
