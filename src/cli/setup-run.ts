@@ -15,7 +15,6 @@ export interface SetupFlags {
 
 const NEXT = [
   'docker compose up --detach --wait',
-  'set -a; . ./.env; set +a',
   'fabra migrate',
   'fabra keys create --operator',
   'fabra serve',
