@@ -1,4 +1,5 @@
 /** What is wrong with definition files, found without serving and without leaving a trace, against the database that serving would use. */
+import { join } from 'node:path'
 import { unpreparedProblems } from './compute/sql-unprepared.ts'
 import type { Config } from './config.ts'
 import type { Problem, Registry, Source } from './definition/model.ts'
@@ -7,13 +8,18 @@ import { FabraError } from './errors.ts'
 import { checkedDefinitions, cronProblems } from './project.ts'
 import { loadSources } from './project-sources.ts'
 import { createRuntime, type LoadedDefinitions } from './runtime/runtime.ts'
-import { openDatabase } from './store/duckdb/database.ts'
+import { type Database, openDatabase } from './store/duckdb/database.ts'
 import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
+import { makeShapes, tableShapes } from './store/duckdb/table-shapes.ts'
 import type { SourceStore, TableColumn } from './store/source-store.ts'
+import { DATA_FILE } from './stores.ts'
 import type { PostgresAddresses } from './stores-check.ts'
 
 /** Where SQL is prepared. `unprepared`: for a PostgreSQL that is not there to be asked. */
-export type CheckPlace = { readonly kind: 'duckdb' } | ({ readonly kind: 'postgres' } & PostgresAddresses) | { readonly kind: 'unprepared' }
+export type CheckPlace =
+  | { readonly kind: 'duckdb'; readonly dataFile: string }
+  | ({ readonly kind: 'postgres' } & PostgresAddresses)
+  | { readonly kind: 'unprepared' }
 
 export interface CheckedProject {
   readonly registry: Registry
@@ -23,10 +29,10 @@ export interface CheckedProject {
 }
 
 /** Where serving with this configuration would prepare. @param against The address of another PostgreSQL; null: none was named. */
-export function checkPlace({ env, postgresUrl, sourceUrl }: Config, against: string | null): CheckPlace {
+export function checkPlace({ env, postgresUrl, sourceUrl, dataDir }: Config, against: string | null): CheckPlace {
   if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null }
   if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl }
-  return { kind: env === 'production' ? 'unprepared' : 'duckdb' }
+  return env === 'production' ? { kind: 'unprepared' } : { kind: 'duckdb', dataFile: join(dataDir, DATA_FILE) }
 }
 
 const NOT_PREPARED: Problem = {
@@ -43,7 +49,7 @@ export async function checkProject(files: readonly string[], place: CheckPlace):
   try {
     const loaded = await runtime.load()
     try {
-      return await checkedIn(place, loaded, local)
+      return await checkedIn(place, loaded, { database, store: local })
     } catch (error) {
       if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
       if (error instanceof FabraError) return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [] }
@@ -55,13 +61,26 @@ export async function checkProject(files: readonly string[], place: CheckPlace):
   }
 }
 
-async function checkedIn(place: CheckPlace, loaded: LoadedDefinitions, local: SourceStore): Promise<CheckedProject> {
+interface Local {
+  readonly database: Database
+  readonly store: SourceStore
+}
+
+async function checkedIn(place: CheckPlace, loaded: LoadedDefinitions, { database, store: local }: Local): Promise<CheckedProject> {
   if (place.kind === 'unprepared') return unprepared(loaded, local)
   const look = async (store: SourceStore) => {
     const { registry, warnings } = await checkedDefinitions(loaded, store)
     return { registry, problems: [], warnings }
   }
-  if (place.kind === 'duckdb') return look(local)
+  if (place.kind === 'duckdb') {
+    return look(local).catch(async (error: unknown) => {
+      if (!(error instanceof InvalidDefinitions) || !error.problems.some(({ message }) => message.startsWith('There is no table')))
+        throw error
+      // Somebody may have made it in the data file. A server that starts meanwhile would find the file taken, so it is opened for that alone.
+      await makeShapes(database, await tableShapes(place.dataFile))
+      return look(local)
+    })
+  }
   const { LoadProblem, withPostgresSources } = await import('./stores-check.ts')
   const notes: Problem[] = []
   const columnsOf = async ({ source }: Parameters<SourceStore['load']>[0][number]) => {

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { SQL } from 'bun'
 import { run } from '../../src/cli/run.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
@@ -65,6 +68,62 @@ export const wrong = feature({ entity: User, refresh: '5m', type: 'int', sql: 'S
     const made = await sql`SELECT relname FROM pg_class WHERE relname IN ('visits', 'trips')`
     const schemas = await sql`SELECT nspname FROM pg_namespace WHERE nspname IN ('shop', 'fabra')`
     expect({ made: [...made], schemas: [...schemas] }).toEqual({ made: [], schemas: [] })
+  })
+
+  test('types of columns go by the names of either engine, on both', async () => {
+    const types = [
+      ...[
+        'double precision',
+        'DOUBLE  PRECISION[]',
+        'character varying(20)',
+        'numeric(10, 2)',
+        'jsonb',
+        'text[]',
+        'float(53)',
+        'float(10)',
+      ],
+      ...[
+        'timestamp without time zone',
+        'int8',
+        'INT1',
+        'UBIGINT',
+        'HUGEINT',
+        'STRING',
+        'BLOB',
+        'DOUBLE',
+        'UUID',
+        'LONG',
+        'LOGICAL',
+        'TIMESTAMP_MS',
+      ],
+    ]
+    const columns = Object.fromEntries([['user_id', 'VARCHAR'], ...types.map((type, i) => [`c${i}`, type])])
+    using project = projectFolder({
+      'features.ts': `import { entity, feature, source } from 'fabra'
+export const User = entity('User', { key: 'user_id' })
+export const typed = source('typed', { timestamp: 'at', columns: ${JSON.stringify({ ...columns, at: 'timestamp with time zone' })} })
+export const loaded = source('loaded', { timestamp: 'at', file: './loaded.csv', columns: { a: 'double precision', b: 'jsonb', c: 'character varying' } })
+export const n = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SELECT SUM(c0) FROM typed WHERE user_id = $user_id' })
+export const m = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SELECT SUM(a) FROM loaded WHERE user_id = $user_id' })
+`,
+      'loaded.csv': 'user_id,a,b,c,at\nu1,2.5,"{""x"":1}",text,2026-01-02T03:04:05Z\n',
+    })
+    for (const env of [{}, address()]) expect((await fabra(project, ['check'], env)).stdout).toBe('2 features, 2 sources, no problems\n')
+  })
+
+  test('on a laptop, tables that somebody made in the data file are there', async () => {
+    using project = projectFolder({ 'features.ts': HEAD + feature('n', 'SELECT COUNT(*)') })
+    expect((await fabra(project, ['check'])).stdout).toContain('There is no table "payments"')
+    mkdirSync(join(project.path, '.fabra'))
+    const instance = await DuckDBInstance.create(join(project.path, '.fabra/fabra.duckdb'))
+    const connection = await instance.connect()
+    await connection.run('CREATE TABLE payments (user_id VARCHAR, amount DOUBLE, created_at TIMESTAMPTZ)')
+    connection.closeSync()
+    instance.closeSync()
+    const before = readdirSync(join(project.path, '.fabra')).sort()
+    expect((await fabra(project, ['check'])).stdout).toBe('1 feature, 1 source, no problems\n')
+    expect((await fabra(project, ['check'], address())).stdout).toBe('1 feature, 1 source, no problems\n')
+    expect(readdirSync(join(project.path, '.fabra')).sort()).toEqual(before)
   })
 
   test('a database that cannot be reached, a wrong password and an address that is none fail', async () => {
