@@ -73,7 +73,8 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
       const options = action.optsWithGlobals()
       json = options['json'] === true
       yes = options['yes'] === true
-      if (!READS_SETTINGS.has(commandOf(action))) return
+      // Processes of --workers have been given them.
+      if (!READS_SETTINGS.has(commandOf(action)) || options['worker'] === true) return
       settings = withEnvFile(host.env, { cwd: host.cwd, files: definitionsOf(action) })
       if (settings.told !== null) host.stderr(settings.told)
     })

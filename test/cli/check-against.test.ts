@@ -70,6 +70,29 @@ export const wrong = feature({ entity: User, refresh: '5m', type: 'int', sql: 'S
     expect({ made: [...made], schemas: [...schemas] }).toEqual({ made: [], schemas: [] })
   })
 
+  test('a table that was loaded from a file is looked at as it would be loaded now, and its readers do not wait', async () => {
+    await sql.unsafe(`
+      CREATE TABLE trips (user_id text, at timestamptz);
+      COMMENT ON TABLE trips IS 'Loaded by Fabra from /elsewhere/trips.csv';
+      CREATE TABLE walks (user_id text, at timestamptz)`)
+    using project = projectFolder({
+      'features.ts': `import { entity, feature, source } from 'fabra'
+export const User = entity('User', { key: 'user_id' })
+export const trips = source('trips', { timestamp: 'started_at', file: './rows.csv' })
+export const km = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SELECT SUM(km) FROM trips WHERE user_id = $user_id' })
+export const walks = source('walks', { timestamp: 'at', file: './rows.csv' })
+export const walked = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SELECT SUM(km) FROM walks WHERE user_id = $user_id' })
+`,
+      'rows.csv': 'user_id,km,started_at\nu1,2.5,2026-01-02T03:04:05Z\n',
+    })
+    const { stdout } = await fabra(project, ['check'], address())
+    // The other is a table of its user's own, which no file changes.
+    expect(stdout).toMatch(/^features\.ts:6:\d+ {2}feature "walked": [\s\S]*column "km" does not exist[\s\S]*\n1 problem\n$/)
+    expect(stdout).not.toContain('"km":')
+    const [row] = await sql`SELECT count(*)::int AS n FROM pg_attribute WHERE attrelid = 'trips'::regclass AND attnum > 0`
+    expect(row.n).toBe(2)
+  })
+
   test('types of columns go by the names of either engine, on both', async () => {
     const types = [
       ...[

@@ -345,7 +345,7 @@ describe('fabra deploy --check', () => {
   test('a database that is named and cannot be reached fails, and nothing is written', async () => {
     expect(await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).toMatchObject({
       exitCode: 1,
-      stdout: expect.stringMatching(/^definitions: PostgreSQL: The database cannot be used[^]*\n1 problem\n$/),
+      stdout: expect.stringMatching(/^definitions: PostgreSQL: The database cannot be used.*\n.*\n\n1 problem\n$/),
     })
     expect(names()).toEqual(['features.ts', 'linux'])
   })

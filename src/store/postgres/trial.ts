@@ -4,7 +4,7 @@
  */
 import { SqlError, type TableColumn } from '../source-store.ts'
 import type { Postgres, Transaction } from './connection.ts'
-import { fileType } from './source-files.ts'
+import { fileType, isOurs } from './source-files.ts'
 import { asking, findAppendTable } from './source-rows-table.ts'
 import { type FileLoader, LoadProblem, quoteName, type SourceInput, splitName } from './source-tables.ts'
 
@@ -14,6 +14,12 @@ export interface Trial extends Postgres {
 }
 
 class TakenBack extends Error {}
+
+/** Hides a table that is there behind one of the same name, for this transaction. */
+const ASIDE = 'fabra_trial'
+const FIRST_ON_PATH = `
+SELECT set_config('search_path', concat_ws(', ', '${ASIDE}', NULLIF(current_setting('search_path'), '')), true)
+WHERE current_schemas(false)::text[] @> ARRAY['${ASIDE}'] IS NOT TRUE`
 
 /** @throws SqlError, and what `work` throws */
 export async function takenBack<T>(postgres: Postgres, timeoutMs: number, work: (trial: Trial) => Promise<T>): Promise<T> {
@@ -66,16 +72,19 @@ function trialOn(statements: Transaction): Trial {
  */
 export function createTrialFiles(trial: Trial, columnsOf: (input: SourceInput) => Promise<readonly TableColumn[]>): FileLoader {
   return async (input) => {
-    const before = await findAppendTable(asking(trial), input.source)
-    // A table that is there is looked at as it is: emptying it, or making it anew, would keep its readers waiting.
-    if (before) return false
-    const columns = await columnsOf(input)
     const { schema, name } = splitName(input.source.name)
-    const table = schema === null ? quoteName(name) : `${quoteName(schema)}.${quoteName(name)}`
+    const before = await findAppendTable(asking(trial), input.source)
+    if (before && !isOurs(before)) return false
+    const columns = await columnsOf(input)
+    // Made anew it would keep its readers waiting, and another in its schema cannot have its name: it is looked at as it is.
+    if (before && schema !== null) return true
+    const home = before ? ASIDE : schema
+    const table = home === null ? quoteName(name) : `${quoteName(home)}.${quoteName(name)}`
     const typed = columns.map((column) => `${quoteName(column.name)} ${fileType(column.type)}`)
     try {
       await trial.transaction({ timeoutMs: 0 }, async (statements) => {
-        if (schema !== null) await statements.script(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`)
+        if (home !== null) await statements.script(`CREATE SCHEMA IF NOT EXISTS ${quoteName(home)}`)
+        if (home === ASIDE) await statements.run(FIRST_ON_PATH)
         await statements.script(`CREATE TABLE ${table} (${typed.join(', ')})`)
       })
     } catch (error) {
