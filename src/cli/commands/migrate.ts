@@ -13,8 +13,8 @@ change the schema: with the URL of one that may. All steps happen or none;
 several may run it at once.
 
 --source-role makes a role that may read your tables and nothing of Fabra's own,
-and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then runs
-as that role.
+and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then
+runs as that role.
 
 Examples:
   $ fabra migrate
