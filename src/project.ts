@@ -147,7 +147,10 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
     mayRefresh: (feature) => leases.hold(leaseOf(feature)),
     gather: async (feature) => shared?.gather(feature),
     listedKeys: (entity) => version.listKeys(entity),
-    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(parts.runs, feature, error, clock.now())),
+    onUnlisted(feature, error) {
+      const run = unlistedRun(parts.runs, feature, error, clock.now())
+      alerts?.ran(run)
+    },
     schedule,
     clock,
     log,
