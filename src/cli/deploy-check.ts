@@ -2,9 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { InvalidDefinitions, problemText } from '../definition/problems.ts'
+import type { CheckedProject } from '../app.ts'
+import { readConfig } from '../config.ts'
+import type { Problem } from '../definition/model.ts'
+import { problemText } from '../definition/problems.ts'
 import type { Deployment } from '../deploy/platform.ts'
+import { FabraError } from '../errors.ts'
 import type { CliContext } from './context.ts'
+import { counted } from './output.ts'
 import type { Stray } from './project-imports.ts'
 import type { CliProcess } from './run.ts'
 
@@ -20,23 +25,29 @@ interface Checked {
   readonly strays: readonly Stray[]
   /** For people. */
   readonly platform: string
+  /** The PostgreSQL that SQL is prepared in; null: that of the environment, if it names one. */
+  readonly against: string | null
 }
 
 /** Prints every problem; exit 1 when there are some. */
 export async function checkDeployment(plan: Deployment, checked: Checked, context: CliContext, host: CliProcess): Promise<void> {
+  const project = await checkDefinitions(checked, host)
+  const asFailure = (problem: Problem) => definitionFailure(problem, context)
   const failures = [
     ...missingSettings(plan, checked.platform, context, host),
-    ...(await definitionProblems(checked.definitions, context, host)),
+    ...(project?.problems.map(asFailure) ?? []),
     ...checked.strays.map(({ message, hint }) => ({ subject: 'image', message, hint })),
   ]
+  const warnings = project?.warnings.map(asFailure) ?? []
   if (failures.length > 0) context.setExitCode(1)
   if (context.json) {
-    context.stdout(`${JSON.stringify({ problems: failures })}\n`)
+    context.stdout(`${JSON.stringify({ problems: failures, warnings })}\n`)
     return
   }
-  const told = failures.map(({ subject, message, hint }) => `${subject}: ${message}\n    ${hint}\n`)
-  const count = failures.length === 1 ? '1 problem' : `${failures.length} problems`
-  context.stdout(failures.length === 0 ? `Nothing was found that would fail on ${checked.platform}.\n` : `${told.join('\n')}\n${count}\n`)
+  const told = ({ subject, message, hint }: Failure) => `${subject}: ${message}\n    ${hint}\n`
+  const counts = [counted(failures.length, 'problem'), ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')])]
+  const summary = failures.length === 0 ? `Nothing was found that would fail on ${checked.platform}.` : counts.join(', ')
+  context.stdout([...failures.map(told), ...warnings.map((warning) => `warning ${told(warning)}`), `${summary}\n`].join('\n'))
 }
 
 /** Names that platforms give their databases, which count as well. */
@@ -60,28 +71,26 @@ function missingSettings(plan: Deployment, platform: string, context: CliContext
     }))
 }
 
-async function definitionProblems(files: readonly string[], context: CliContext, host: CliProcess): Promise<Failure[]> {
-  const scripts = files.filter((file) => !file.endsWith('.py'))
-  if (scripts.length === 0) return []
-  const { checkProject } = await import('../app.ts')
-  const found = await checkProject(scripts).catch((error: unknown) => {
-    if (error instanceof InvalidDefinitions) return { registry: null, problems: error.problems }
-    throw error
-  })
-  const local = [...(found.registry?.sources.values() ?? [])].filter((source) => source.file !== null)
-  // Tables of a database that is not there to be asked are not missing.
-  const isUnknown = (message: string) => !host.env['FABRA_POSTGRES_URL'] && message.startsWith('There is no table')
-  return [
-    ...found.problems
-      .filter((problem) => !isUnknown(problem.message))
-      .map((problem) => {
-        const [first = '', ...more] = problemText(problem, context.cwd).split('\n')
-        return { subject: 'definitions', message: first, hint: more.join(' ').trim() }
-      }),
-    ...local.map((source) => ({
-      subject: `source "${source.name}"`,
-      message: 'its rows are in a file of this machine, and production reads tables of PostgreSQL.',
-      hint: `Create the table ${source.name} there and load the rows, then leave "file" out.`,
-    })),
-  ]
+/** Where production would prepare, or as far as that is known here. */
+async function checkDefinitions({ definitions, against }: Checked, host: CliProcess): Promise<CheckedProject | null> {
+  const scripts = definitions.filter((file) => !file.endsWith('.py'))
+  if (scripts.length === 0) return null
+  const { checkPlace, checkProject } = await import('../app.ts')
+  try {
+    const config = readConfig({ ...host.env, FABRA_ENV: 'production' }, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+    return await checkProject(scripts, checkPlace(config, against))
+  } catch (error) {
+    if (!(error instanceof FabraError) || error.code !== 'invalid_config') throw error
+    // No server starts with such settings; of the definitions is said what can be said without.
+    const found = await checkProject(scripts, { kind: 'unprepared' })
+    return {
+      ...found,
+      problems: [{ place: null, subject: 'environment', message: error.message, hint: error.hint ?? '' }, ...found.problems],
+    }
+  }
+}
+
+function definitionFailure(problem: Problem, context: CliContext): Failure {
+  const [first = '', ...more] = problemText(problem, context.cwd).split('\n')
+  return { subject: 'definitions', message: first, hint: more.join(' ').trim() }
 }
