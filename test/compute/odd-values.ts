@@ -149,11 +149,6 @@ export const failures: Readonly<Record<string, OddValue>> = {
     text: 'feature_failed',
     status: 502,
   },
-  'an id that the author casts to what it is not': {
-    sql: 'SELECT CAST($user_id AS INTEGER) AS v',
-    text: 'invalid_key',
-    status: 422,
-  },
   'a struct with a field called __proto__': { sql: "SELECT {'__proto__': 6} AS v", text: 'wrong_type', status: 500 },
   'a function that returns nothing': { code: 'undefined', type: 'string', text: 'wrong_type', status: 500 },
   'NaN of a function': { code: 'NaN', type: 'float', text: 'wrong_type', status: 500 },
