@@ -29,8 +29,6 @@ import { createRuntime, type LoadedDefinitions, type Runtime } from './runtime/r
 import { judge } from './serving/freshness.ts'
 import type { Serving } from './serving/serving.ts'
 import type { AdminStore } from './store/admin-store.ts'
-import { openDatabase } from './store/duckdb/database.ts'
-import { createDuckdbSourceStore } from './store/duckdb/source-store.ts'
 import type { HistoryQuery, HistoryRow } from './store/offline-store.ts'
 import { createRecorder, fieldOf } from './store/recorder.ts'
 import type { SourceStore } from './store/source-store.ts'
@@ -325,32 +323,11 @@ function refuseRefresh(feature: Feature): void {
   if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
 }
 
-/** What is wrong with definition files, found without serving and without touching the data folder. */
-export async function checkProject(
-  files: readonly string[],
-): Promise<{ readonly registry: Registry; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] }> {
-  const runtime = createRuntime({ files, log: () => undefined })
-  const database = await openDatabase({ file: ':memory:' })
-  try {
-    const loaded = await runtime.load()
-    try {
-      const definitions = await checkedDefinitions(loaded, createDuckdbSourceStore(database))
-      return { registry: definitions.registry, problems: [], warnings: definitions.warnings }
-    } catch (error) {
-      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
-      throw error
-    }
-  } finally {
-    await runtime.close()
-    await database.close()
-  }
-}
-
 /**
  * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
  * looked at: it would only be told of tables that are not there.
  */
-async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
+export async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
@@ -363,7 +340,7 @@ async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: Source
   return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
 
-function cronProblems(registry: Registry): Problem[] {
+export function cronProblems(registry: Registry): Problem[] {
   const problems: Problem[] = []
   for (const { name, place, refresh } of registry.features.values()) {
     const wrong = refresh?.kind === 'cron' ? cronProblem(refresh.pattern) : undefined

@@ -6,6 +6,7 @@ import type { Deployment, DeployOptions, Platform } from '../deploy/platform.ts'
 import { parseReplicas, platformNamed } from '../deploy/platforms.ts'
 import { resolveRegion } from '../deploy/regions.ts'
 import { FabraError } from '../errors.ts'
+import { againstUrl } from './against.ts'
 import { appName } from './app-name.ts'
 import type { CliContext } from './context.ts'
 import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } from './deploy-output.ts'
@@ -32,6 +33,7 @@ export interface DeployFlags {
   readonly dryRun?: boolean
   readonly diff?: boolean
   readonly check?: boolean
+  readonly against?: string
   readonly force?: boolean
   readonly file?: readonly string[]
 }
@@ -43,9 +45,11 @@ export async function deploy(name: string, flags: DeployFlags, context: CliConte
   const { options, own, contents } = await planOptions(platform, flags, folder, context)
   if (flags.check) {
     const { checkDeployment } = await import('./deploy-check.ts')
-    await checkDeployment(platform.plan(options), { definitions: own, contents, platform: platform.title }, context, host)
+    const checked = { definitions: own, contents, platform: platform.title, against: againstUrl(flags.against) }
+    await checkDeployment(platform.plan(options), checked, context, host)
     return
   }
+  if (flags.against !== undefined) throw new FabraError('bad_usage', '--against is for --check.', { hint: 'Add --check, or leave it out.' })
   for (const { message, hint } of contents.strays) throw new FabraError('bad_usage', message, { hint })
   const isLook = flags.dryRun === true || flags.diff === true
   const { executable, final } = await executableFor(platform, flags, options, context.cwd)

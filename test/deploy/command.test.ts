@@ -400,19 +400,20 @@ describe('fabra deploy --release', () => {
 })
 
 describe('fabra deploy --check', () => {
-  const ENV = { FABRA_POSTGRES_URL: 'postgres://x', FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: 'x' }
+  const KEYS = `${'0'.repeat(64)}:read`
+  const ENV = { FABRA_POSTGRES_URL: 'postgres://127.0.0.1:1/x', FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: KEYS }
 
-  test('finds nothing where all is well', async () => {
+  test('a database that is named and cannot be reached fails, and nothing is written', async () => {
     expect(await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).toMatchObject({
-      exitCode: 0,
-      stdout: 'Nothing was found that would fail on Fly.io.\n',
+      exitCode: 1,
+      stdout: expect.stringMatching(/^definitions: PostgreSQL: The database cannot be used.*\n.*\n\n1 problem\n$/),
     })
     expect(names()).toEqual(['features.ts', 'linux'])
   })
 
-  test('finds missing secrets and a broken file; rows of a source go along', async () => {
-    writeFileSync(join(folder, '.env'), 'FABRA_API_KEYS=x\n')
-    writeFileSync(join(folder, 'rows.csv'), 'user_id,created_at\nu1,2026-01-01T00:00:00Z\n')
+  test('finds missing secrets, settings that no server starts with, a broken file and a source that cannot be read', async () => {
+    writeFileSync(join(folder, '.env'), `FABRA_API_KEYS=${KEYS}\n`)
+    writeFileSync(join(folder, 'rows.csv'), 'user_id,made_at\nu1,2026-01-01T00:00:00Z\n')
     writeFileSync(
       join(folder, 'features.ts'),
       `${FEATURES}import { source } from 'fabra'\nexport const rows = source('rows', { timestamp: 'created_at', file: './rows.csv' })\n`,
@@ -421,7 +422,8 @@ describe('fabra deploy --check', () => {
     expect(exitCode).toBe(1)
     expect(stdout).toContain('FABRA_POSTGRES_URL: is set neither here nor in .env')
     expect(stdout).not.toContain('FABRA_API_KEYS:')
-    expect(stdout).not.toContain('rows')
+    expect(stdout).toContain('features.ts:5:21  source "rows": ')
+    expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], { FABRA_PORT: 'x' })).stdout).toContain('environment: FABRA_PORT="x"')
     writeFileSync(join(folder, 'features.ts'), `${FEATURES}export const x = \n`)
     expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).stdout).toContain('features.ts')
   })

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import type { DeployFlags } from '../deploy-run.ts'
+import { fileOption } from '../file-option.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
@@ -34,8 +35,9 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .option('--dry-run', 'print the files, write nothing')
     .option('--diff', 'print what would change, write nothing')
     .option('--check', 'say what would fail, write nothing')
+    .option('--against <url>', 'with --check: prepare SQL in this PostgreSQL (default: FABRA_POSTGRES_URL)')
     .option('--force', 'replace files that are there')
-    .option('-f, --file <file...>', 'definition files (default: features.ts)')
+    .addOption(fileOption('definition files (default: features.ts)'))
     .addHelpText('after', HELP)
     .action(async (platform: string, flags: DeployFlags) => {
       const { deploy } = await import('../deploy-run.ts')

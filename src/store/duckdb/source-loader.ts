@@ -3,6 +3,7 @@ import { suggest } from '../../errors.ts'
 import { fileName } from '../source-file-list.ts'
 import type { LoadFinding, SourceStore, TableColumn } from '../source-store.ts'
 import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
+import { duckdbType } from './column-types.ts'
 import { type Database, ownDeadline } from './database.ts'
 import { fullDisk } from './file-damage.ts'
 import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
@@ -81,7 +82,7 @@ async function createTable(
   const times = new Set(timeColumns(source).map(({ name }) => name))
   const typed = Object.entries(columns).map(([name, type]) => {
     const key = keyTypes[name]
-    return `${quoteName(name)} ${times.has(name) ? 'TIMESTAMPTZ' : key && !type ? keySqlType(key) : type}`
+    return `${quoteName(name)} ${times.has(name) ? 'TIMESTAMPTZ' : key && !type ? keySqlType(key) : duckdbType(type)}`
   })
   try {
     await session.execute(`${createSchema(source.name)} CREATE TABLE IF NOT EXISTS ${quoteTable(source.name)} (${typed.join(', ')})`, LOAD)
