@@ -6,7 +6,7 @@ import { foldersAbove, type ProjectFile } from './project-files.ts'
 /** More are counted. */
 const MOST_NAMES = 8
 
-export function imageAsText({ copied, leftOut, notes }: ProjectContents): string {
+export function imageAsText({ copied, leftOut, notes, foreign }: ProjectContents): string {
   const together = grouped(leftOut, copied)
   return [
     `Into the image ${copied.length === 1 ? 'goes' : 'go'} ${counted(copied.length, 'file')}, ${sizeText(total(copied))}:`,
@@ -17,7 +17,7 @@ export function imageAsText({ copied, leftOut, notes }: ProjectContents): string
           `Left out ${leftOut.length === 1 ? 'is' : 'are'} ${counted(leftOut.length, 'file')}, ${sizeText(total(leftOut))}; --include takes more along:`,
           `  ${names(together.map(({ path, bytes }) => `${path} (${sizeText(bytes)})`))}`,
         ]),
-    ...notes.flatMap(({ message, hint }) => [message, `  ${hint}`]),
+    ...[...notes, ...foreign].flatMap(({ message, hint }) => [message, `  ${hint}`]),
     '',
   ].join('\n')
 }

@@ -439,6 +439,8 @@ export const one = feature({ entity: User, refresh: 0 }, () => 1)\n`,
     ])
     expect(image.left_out.map(({ path }) => path).sort()).toEqual(['data/d.csv', 'data/parts/README', 'data/parts/_SUCCESS'])
     expect(await check()).toMatchObject({ exitCode: 0 })
+    const more = await docker('--dry-run', '--include', 'data/d.csv', '--include', 'data/parts')
+    expect(more.stdout).toContain('Into the image go 9 files')
   })
 
   test('loads the rows of sources and the packages that are installed from where the image has them', async () => {
