@@ -9,7 +9,7 @@ const NATIVE_FILE = /\.(node|so|dylib|dll)$/
 
 /**
  * Replaces "@duckdb/node-bindings", which looks for its native files on disk, by a module that carries them compressed inside the
- * executable and unpacks them at the first start (src/store/duckdb/native.ts).
+ * executable and unpacks them at the first start (src/store/duckdb/native/native.ts).
  * @param options.folder of DuckDB's package for the system that the executable is for.
  * @param options.level of zstd: 9 takes two seconds, 19 forty and saves a tenth of the size. The result is kept for the next build.
  */

@@ -1,7 +1,7 @@
-import { tuneCollector } from './cli/collector.ts'
+import { tuneCollector } from './cli/serve/gc-settings.ts'
 import { run } from './cli/run.ts'
-import type { ParentLink } from './cli/worker-messages.ts'
-import { processEnv } from './config.ts'
+import type { ParentLink } from './cli/serve/worker-messages.ts'
+import { processEnv } from './config/config.ts'
 
 // From the sources it is the runtime that is executed, with this file as its first argument.
 const isExecutable = Bun.main.startsWith('/$bunfs/')

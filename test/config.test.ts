@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig, requireProduction } from '../src/config.ts'
+import { readConfig, requireProduction } from '../src/config/config.ts'
 import { FabraError } from '../src/errors.ts'
 
 const HASH = 'ab'.repeat(32)

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { LargeMap } from '../src/large-map.ts'
+import { LargeMap } from '../src/collections/sharded-map.ts'
 
 const KEYS = 20_000
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { LongList, mapped } from '../src/long-list.ts'
+import { LongList, mapped } from '../src/collections/chunked-list.ts'
 
 test.each([0, 1, 4_095, 4_096, 4_097, 20_000])('a list of %d items is like an array', (length) => {
   const list = new LongList<number>()

@@ -105,7 +105,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: 'test/cli/collector.test.ts', file: 'src/cli/collector.ts' },
+    { suite: 'test/cli/collector.test.ts', file: 'src/cli/serve/gc-settings.ts' },
     {
       'a server begins again and again': ['!isProduction || isTuned', '!isProduction'],
       'a laptop begins twice': ['!isServer || !isProduction', '!isServer'],

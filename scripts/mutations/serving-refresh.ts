@@ -5,7 +5,7 @@ const ACTIVE_KEYS = 'test/refresh/active-keys.test.ts'
 const RECORDER = 'test/store/recorder.test.ts'
 const SCHEDULER = 'src/refresh/scheduler.ts'
 const REFRESHER = 'src/refresh/refresher.ts'
-const POLICY = 'src/store/history-policy.ts'
+const POLICY = 'src/store/recording/history-policy.ts'
 
 /** When values are computed again, for which keys, and what of it becomes history. */
 export const mutations: readonly Mutation[] = [
@@ -53,7 +53,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/compute/computations.ts' },
+    { suite: REFRESHING, file: 'src/compute/single-flight/computations.ts' },
     {
       'a failure overwrites a good value': [
         'if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
@@ -70,7 +70,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/computations.ts' },
+    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/single-flight/computations.ts' },
     {
       'a computed value that cannot be kept is not served': [
         'await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
@@ -102,7 +102,7 @@ export const mutations: readonly Mutation[] = [
     { 'nobody hears that a key was read': ['          onRead(planned.feature, key, now)\n', ''] },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/version.ts' },
+    { suite: REFRESHING, file: 'src/app/live-definitions.ts' },
     {
       'realtime keys are held in use': [
         "feature.refresh !== null && feature.refresh.kind !== 'realtime') parts",
@@ -111,7 +111,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/rewarm.ts' },
+    { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
       'keys in use are forgotten at a restart': [
         '    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
@@ -120,7 +120,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: 'test/refresh/new-version.test.ts', file: 'src/rewarm.ts' },
+    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/online-recovery.ts' },
     { 'a new version is not warmed': ['if (fitting.length > 0) await version', 'if (fitting.length < 0) await version'] },
   ),
   ...mistakes(
@@ -147,7 +147,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: RECORDER, file: 'src/store/recorder.ts' },
+    { suite: RECORDER, file: 'src/store/recording/recorder.ts' },
     {
       'durable does not wait': ['if (durable && added > written) return committed()\n', ''],
       'a full queue takes more': ['if (pending.length < maxQueuedRows) return', 'if (pending.length >= 0) return'],

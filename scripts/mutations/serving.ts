@@ -8,7 +8,7 @@ const STORE_DOWN = 'test/serving/store-down.test.ts'
 const MEMORY = 'test/store/memory-online-store.test.ts'
 const JUDGING = 'src/serving/freshness.ts'
 const ENGINE = 'src/serving/engine.ts'
-const COMPUTATIONS = 'src/compute/computations.ts'
+const COMPUTATIONS = 'src/compute/single-flight/computations.ts'
 
 /** What is served, how old it is said to be, and how often it is computed. */
 export const mutations: readonly Mutation[] = [
@@ -145,7 +145,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/compute/sweep.ts' },
+    { suite: SHARING, file: 'src/compute/single-flight/refresh-batch.ts' },
     {
       'readers join what a refresh has computed already': ['|| row < this.landed', ''],
       'a refresh keeps what was forgotten meanwhile': ['this.asked.get(row)?.isForgotten === true', 'this.asked.size < 0'],
@@ -153,7 +153,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: 'test/key-index.test.ts', file: 'src/key-index.ts' },
+    { suite: 'test/key-index.test.ts', file: 'src/collections/key-index.ts' },
     {
       'a dropped key hides those behind it': ['if (row === FREE) return undefined', 'if (row <= FREE) return undefined'],
       'equal hashes are equal keys': [' && this.textOf(row - 1) === text', ''],
@@ -161,7 +161,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/compute/flights.ts' },
+    { suite: SHARING, file: 'src/compute/single-flight/flights.ts' },
     {
       'different inputs share an answer': ['if (!inputs) return key.encoded', 'if (key) return key.encoded'],
       'inputs beyond 2^53 share an answer': [
@@ -171,7 +171,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/version.ts' },
+    { suite: SHARING, file: 'src/app/live-definitions.ts' },
     { 'answers to inputs are stored': ['.filter((answer) => answer.inputs === undefined)', '.filter(() => true)'] },
   ),
   ...mistakes(
@@ -185,23 +185,23 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: 'src/rewarm.ts' },
+    { suite: FRESHNESS, file: 'src/app/online-recovery.ts' },
     {
       'nothing comes back after a restart': ['before: parts.clock.now(), limit: MAX_REWARMED', 'before: parts.clock.now(), limit: 0'],
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: 'src/version.ts' },
+    { suite: FRESHNESS, file: 'src/app/live-definitions.ts' },
     {
       'values come back as new': ['eventAt: row.eventAt,\n    availableAt', 'eventAt: row.eventAt + 600e6,\n    availableAt'],
     },
   ),
   ...mistakes(
-    { suite: PARTS, file: 'src/compute/asks.ts' },
+    { suite: PARTS, file: 'src/compute/single-flight/call-graph.ts' },
     { 'features that ask for each other wait for ever': ['return leadsTo(chain, name, new Set())', 'return false'] },
   ),
   ...mistakes(
-    { suite: PARTS, file: 'src/serving/part-reader.ts' },
+    { suite: PARTS, file: 'src/serving/feature-reader.ts' },
     {
       'a cycle is not told': ['      if (part) refuseCycle(part, from.chain)\n', ''],
       'a part that fails is a missing one': ['      if (error) throw error\n', ''],

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Config, readConfig } from '../config.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { FabraError } from '../errors.ts'
 import { featureFiles } from './feature-files.ts'
 import type { CliProcess } from './run.ts'
@@ -66,7 +66,7 @@ function remote({ url, key }: RunningServer): Client {
 }
 
 async function openHere(config: Config, files: readonly string[], host: CliProcess, { cold = false }: ConnectOptions): Promise<Client> {
-  const { openApp } = await import('../app.ts')
+  const { openApp } = await import('../app/app.ts')
   const { commandLogger } = await import('./logging.ts')
   // What a server would tell of its doings is not what was asked for.
   const log = commandLogger(config.logLevel === 'info' ? { ...config, logLevel: 'warn' } : config, host)

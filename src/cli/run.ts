@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { CliContext } from './context.ts'
 import { printError } from './output.ts'
-import type { WorkerHost } from './worker-messages.ts'
+import type { WorkerHost } from './serve/worker-messages.ts'
 
 export interface CliProcess {
   readonly stdout: (text: string) => void

@@ -10,7 +10,7 @@ import {
 } from './draft.ts'
 import type { Place, Problem } from './model.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
-import { formatPlace } from './place.ts'
+import { formatPlace } from './source-location.ts'
 import { show } from './show.ts'
 
 export interface Exported {

@@ -1,7 +1,7 @@
 import { type Definition, define } from './draft.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName } from './naming.ts'
 import { readOptions } from './options.ts'
-import { callPlace } from './place.ts'
+import { callPlace } from './source-location.ts'
 import { show } from './show.ts'
 
 const OPTIONS = ['description', 'owner', 'tags']

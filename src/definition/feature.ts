@@ -4,7 +4,7 @@ import { readDefaults } from './feature-default.ts'
 import type { Refresh, SqlText, ValueType } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
-import { callPlace } from './place.ts'
+import { callPlace } from './source-location.ts'
 import { show } from './show.ts'
 
 const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'version', 'same_as']

@@ -3,7 +3,7 @@ import { FabraError } from '../errors.ts'
 import type { Named } from './collect.ts'
 import { draftOf, type FeatureDraft } from './draft.ts'
 import type { Feature, Problem } from './model.ts'
-import { formatPlace } from './place.ts'
+import { formatPlace } from './source-location.ts'
 import { resolveRef } from './refs.ts'
 import { show } from './show.ts'
 

@@ -1,7 +1,7 @@
 import { type Definition, define, type SourceDraft } from './draft.ts'
 import { TABLE_NAME } from './naming.ts'
 import { type OptionReader, readOptions } from './options.ts'
-import { callPlace } from './place.ts'
+import { callPlace } from './source-location.ts'
 import { show } from './show.ts'
 
 const OPTIONS = [

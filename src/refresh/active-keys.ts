@@ -1,9 +1,9 @@
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { LargeMap } from '../large-map.ts'
-import { type List, LongList } from '../long-list.ts'
-import type { KeyUse } from '../store/active-key-store.ts'
+import { LargeMap } from '../collections/sharded-map.ts'
+import { type List, LongList } from '../collections/chunked-list.ts'
+import type { KeyUse } from '../store/ports/active-key-store.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys kept warm per feature; beyond, those longest unused are let go. */

@@ -6,7 +6,7 @@
  * only until a margin before its end, counted on its own monotonic clock from before it asked; what it cannot renew by then it has lost.
  */
 import type { Logger } from '../observability/logger.ts'
-import type { LeaseStore } from '../store/lease-store.ts'
+import type { LeaseStore } from '../store/ports/lease-store.ts'
 
 const LEASE_MS = 30_000
 const MARGIN_MS = 2_000

@@ -7,8 +7,8 @@ import type { GuestFrame, LogLevel, Question } from './frames.ts'
 import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
 import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
 import type { RuntimeLog } from './runtime.ts'
-import { checkSilence, ping } from './silence.ts'
-import { createSuspects } from './suspects.ts'
+import { checkSilence, ping } from './watchdog.ts'
+import { createSuspects } from './quarantine.ts'
 import { fateOf, MAX_RUNS, sparedUntil } from './victims.ts'
 
 export interface PoolEvents {

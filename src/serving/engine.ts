@@ -13,12 +13,12 @@
  * has to be computed: the hot path allocates arrays, no object per value.
  */
 import type { Clock, Micros } from '../clock.ts'
-import type { Computations } from '../compute/computations.ts'
+import type { Computations } from '../compute/single-flight/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { OnlineStore, StoredRows, StoredValue } from '../store/online-store.ts'
-import { createCopies } from './copies.ts'
+import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
+import { createCopies } from './outage-values.ts'
 import { judge } from './freshness.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
 import { emptyResult, type Found, fill, fillFresh, type RowResult, type ServedFrom, type Status } from './row-result.ts'

@@ -1,7 +1,7 @@
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { HistoryRow, OfflineStore } from '../store/offline-store.ts'
+import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 
 /** Keys of one question to history. */
 const MAX_KEYS = 5_000

@@ -3,7 +3,7 @@ import { type EntityKey, entityKeyFromRow } from '../definition/entity-key.ts'
 import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
 import { encodeValue } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
-import { fieldOf } from '../store/recorder.ts'
+import { fieldOf } from '../store/recording/recorder.ts'
 import { type FreshnessRule, freshnessRule, type NextFiring } from './freshness.ts'
 
 /** One feature as a plan reads it. */

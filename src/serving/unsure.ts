@@ -7,9 +7,9 @@ import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { DoubtedRows } from '../store/doubts.ts'
-import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/online-store.ts'
-import type { Copies } from './copies.ts'
+import { DoubtedRows } from '../store/ports/doubts.ts'
+import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/ports/online-store.ts'
+import type { Copies } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
 
 /** What is known of the values of one such read. */

@@ -1,7 +1,7 @@
 import type { Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
-import type { TrainingDesk } from '../store/training-store.ts'
+import type { TrainingDesk } from '../store/ports/training-store.ts'
 import { methodOf, whyOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingParts } from './training-set.ts'

@@ -1,8 +1,8 @@
 /** What is settled before anything is computed: which features, by which methods, and what the labels must hold. */
 import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
-import type { RunOptions, TableColumn } from '../store/source-store.ts'
-import type { AsOfQuestion, Labels, TrainingDesk } from '../store/training-store.ts'
+import type { RunOptions, TableColumn } from '../store/ports/source-engine.ts'
+import type { AsOfQuestion, Labels, TrainingDesk } from '../store/ports/training-store.ts'
 import { checkColumnNames, outputColumns } from './columns.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'

@@ -2,10 +2,10 @@ import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
-import type { List } from '../long-list.ts'
-import type { RunOptions } from '../store/source-store.ts'
-import type { LabelRow, Reads, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
-import { versionOf } from './resuming.ts'
+import type { List } from '../collections/chunked-list.ts'
+import type { RunOptions } from '../store/ports/source-engine.ts'
+import type { LabelRow, Reads, TextRow, TrainingDesk, ValuesId } from '../store/ports/training-store.ts'
+import { versionOf } from './resume-identity.ts'
 
 /** Rows held in memory at a time. */
 export const SQL_ROWS = 50_000

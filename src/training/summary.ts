@@ -2,8 +2,8 @@
 import type { Micros } from '../clock.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
-import type { RunOptions, TableColumn } from '../store/source-store.ts'
-import type { AsOfQuestion, OutputColumn, OutputFeature, TrainingDesk } from '../store/training-store.ts'
+import type { RunOptions, TableColumn } from '../store/ports/source-engine.ts'
+import type { AsOfQuestion, OutputColumn, OutputFeature, TrainingDesk } from '../store/ports/training-store.ts'
 import type { Method } from './options.ts'
 
 /** One column of the set that comes from a feature. Its four counts make up the rows. */

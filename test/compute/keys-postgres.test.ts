@@ -1,8 +1,8 @@
 /** Keys and names on PostgreSQL: columns of other types than the key's, quoted names, schemas and the search path. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/sources/source-engine.ts'
 import { registryOf } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'

@@ -1,6 +1,6 @@
 /** Shapes whose answer for a key without rows is easily lost when many rows are computed at once. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import { type ComputeBench, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 
 const U = 'user_id = $user_id'

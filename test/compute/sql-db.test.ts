@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Db } from '../../src/compute/db.ts'
-import { placeParameters } from '../../src/compute/placeholders.ts'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { placeParameters } from '../../src/compute/sql/placeholders.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, openComputeBench, registryOf } from '../support/compute-bench.ts'
 

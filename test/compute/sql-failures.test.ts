@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Computed } from '../../src/compute/executor.ts'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { type SourceStore, SqlError } from '../../src/store/source-store.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import { type SourceStore, SqlError } from '../../src/store/ports/source-engine.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, registryOf, shortAnswer } from '../support/compute-bench.ts'
 
 let bench: ComputeBench

@@ -1,6 +1,6 @@
 /** Values of PostgreSQL, and what is asked of it through `db`. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { FabraError } from '../../src/errors.ts'
 import { type Defined, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
+import type { HistoryRow, OfflineStore } from '../../src/store/ports/offline-store.ts'
 
 /** What every offline store promises. `factory` gives an empty one each time. */
 export function offlineStoreSuite(name: string, factory: () => Promise<OfflineStore>): void {

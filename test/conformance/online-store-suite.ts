@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { OnlineStore, StoredValue } from '../../src/store/online-store.ts'
+import type { OnlineStore, StoredValue } from '../../src/store/ports/online-store.ts'
 
 /** What every online store promises. `factory` gives an empty one each time. */
 export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStore>): void {

@@ -8,7 +8,7 @@ import {
   SqlOther,
   SqlTimestamp,
   type SqlValue,
-} from '../../src/store/source-store.ts'
+} from '../../src/store/ports/source-engine.ts'
 import { source } from '../support/stored-definitions.ts'
 
 /** What every source store promises of users' SQL. Statements are in the common part of the dialects. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash, randomUUID } from 'node:crypto'
 import { FabraError } from '../../src/errors.ts'
-import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
-import type { ApiKey, Scope } from '../../src/store/admin-store.ts'
+import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
+import type { ApiKey, Scope } from '../../src/store/ports/admin-store.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex')

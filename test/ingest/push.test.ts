@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import type { HistoryRow } from '../../src/store/offline-store.ts'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { type Bench, type BenchStores, openBench, openBenchStores, type WrittenBench } from '../support/bench.ts'
 
 const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 40)

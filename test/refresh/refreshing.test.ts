@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import type { OnlineStore } from '../../src/store/online-store.ts'
+import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, failure, NO_ROW } from '../support/programmable-executor.ts'
 import { until } from '../support/until.ts'

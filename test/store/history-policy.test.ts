@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createHistoryPolicy, type JudgedValue } from '../../src/store/history-policy.ts'
+import { createHistoryPolicy, type JudgedValue } from '../../src/store/recording/history-policy.ts'
 import { feature } from '../support/stored-definitions.ts'
 
 const SECOND = 1e6

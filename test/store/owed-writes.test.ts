@@ -1,11 +1,11 @@
 import { afterAll, expect, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
-import type { OfflineStore } from '../../src/store/offline-store.ts'
-import type { OnlineStore, StoredWrite } from '../../src/store/online-store.ts'
-import { createOwedWrites } from '../../src/store/owed-writes.ts'
+import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { OnlineStore, StoredWrite } from '../../src/store/ports/online-store.ts'
+import { createOwedWrites } from '../../src/store/recording/pending-online-writes.ts'
 import { movableClock } from '../support/clock.ts'
 
 const opened: OfflineStore[] = []

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'bun:test'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/sources/source-engine.ts'
 import { sourceStoreSuite } from '../conformance/source-store-suite.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { createGate } from '../../src/store/redis/gate.ts'
+import { createGate } from '../../src/store/redis/socket/semaphore.ts'
 
 describe('work that goes through a gate', () => {
   test('is never more than its width at once, and all of it is done', async () => {

@@ -1,10 +1,10 @@
 /** How a process knows that Redis holds what it should, of every read, and how values come back. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { DoubtedRows } from '../../src/store/doubts.ts'
-import type { OnlineStore, StoredRows } from '../../src/store/online-store.ts'
-import { openRedis } from '../../src/store/redis/connection.ts'
+import { DoubtedRows } from '../../src/store/ports/doubts.ts'
+import type { OnlineStore, StoredRows } from '../../src/store/ports/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
-import { slotOf } from '../../src/store/redis/places.ts'
+import { slotOf } from '../../src/store/redis/socket/servers.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createReplies, type Reply } from '../../src/store/redis/replies.ts'
+import { createReplies, type Reply } from '../../src/store/redis/socket/resp-reader.ts'
 
 type Told = (string | null)[] | { readonly word: string } | { readonly error: string }
 

@@ -1,8 +1,8 @@
 import { SQL } from 'bun'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceStore } from '../../src/store/postgres/sources/source-engine.ts'
 import { defined, registryOf, type SqlBench } from './compute-bench.ts'
 import type { TestServer } from './servers.ts'
 

@@ -39,7 +39,7 @@ interface Findings {
 
 /** Loads the definitions and checks their types, both at once: each finds what the other cannot. */
 async function findProblems(files: readonly string[]): Promise<Findings> {
-  const { checkProject } = await import('../../app.ts')
+  const { checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
   const [project, types] = await Promise.all([checkProject(files), typeCheck(files.filter(isCode))])
   // What both found, the definitions say more plainly.

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
-import type { DeployFlags } from '../deploy-run.ts'
+import type { DeployFlags } from '../deploy/deploy-run.ts'
 import type { CliProcess } from '../run.ts'
 
 const HELP = `
@@ -34,7 +34,7 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .option('-f, --file <file...>', 'definition files (default: features.ts)')
     .addHelpText('after', HELP)
     .action(async (platform: string, flags: DeployFlags) => {
-      const { deploy } = await import('../deploy-run.ts')
+      const { deploy } = await import('../deploy/deploy-run.ts')
       await deploy(platform, flags, context, host)
     })
 }

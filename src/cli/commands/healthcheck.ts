@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
 import type { CliProcess } from '../run.ts'

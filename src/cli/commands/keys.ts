@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { createApiKey } from '../../api-key.ts'
-import { type Config, readConfig } from '../../config.ts'
-import { SCOPES } from '../../config-keys.ts'
+import { createApiKey } from '../../auth/api-key.ts'
+import { type Config, readConfig } from '../../config/config.ts'
+import { SCOPES } from '../../config/api-keys-variable.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import type { AdminStore, ApiKey, Scope } from '../../stores.ts'
+import type { AdminStore, ApiKey, Scope } from '../../app/open-stores.ts'
 import type { CliContext } from '../context.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
@@ -122,7 +122,7 @@ async function revoke(id: string, context: CliContext, host: CliProcess): Promis
 
 async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, config: Config) => Promise<T>): Promise<T> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const { openAdmin } = await import('../../stores.ts')
+  const { openAdmin } = await import('../../app/open-stores.ts')
   const admin = await openAdmin(config.postgresUrl)
   try {
     return await work(admin?.store ?? null, config)

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
 import { table } from '../output.ts'
 import type { CliProcess } from '../run.ts'
-import { randomSecret } from '../secret.ts'
+import { randomSecret } from '../deploy/secret.ts'
 
 const HELP = `
 Servers do the same when they start. Run it yourself where their role may not
@@ -43,7 +43,7 @@ async function migrate(
       hint: 'Set it: FABRA_POSTGRES_URL=postgres://user:password@host:5432/database. Without it everything is in a file, which needs no migration.',
     })
   }
-  const { makeSourceRole, migrateSchema } = await import('../../stores.ts')
+  const { makeSourceRole, migrateSchema } = await import('../../app/open-stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })

@@ -240,7 +240,7 @@ async function tableInput(
     name,
     isText: format === 'csv',
     async *rows({ key }) {
-      const { readTableFile } = await import('../../app.ts')
+      const { readTableFile } = await import('../../app/app.ts')
       yield* readTableFile({ path: file, name, format, keys: key, time })
     },
     progress: () => 0,

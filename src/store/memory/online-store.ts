@@ -1,7 +1,7 @@
-import { KeyRows, NumberColumns, ValueColumn } from '../../columns.ts'
-import { createDoubts } from '../doubts.ts'
-import { createFences, type Fence } from '../fences.ts'
-import type { OnlineStore, StoredValue } from '../online-store.ts'
+import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-store.ts'
+import { createDoubts } from '../ports/doubts.ts'
+import { createFences, type Fence } from '../recording/erasures.ts'
+import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
 
 /** One entity: a row per key, and columns for each field. */
 interface EntityTable {

@@ -1,7 +1,7 @@
-import type { AdminStore, ApiKey, RunRecord, Scope } from '../admin-store.ts'
-import type { Parameter, Postgres } from './connection.ts'
-import { microsOf, timeOf } from './history-sql.ts'
-import { storeErrors } from './store-errors.ts'
+import type { AdminStore, ApiKey, RunRecord, Scope } from '../ports/admin-store.ts'
+import type { Parameter, Postgres } from './connection/connection.ts'
+import { microsOf, timeOf } from './history/history-sql.ts'
+import { storeErrors } from './connection/store-errors.ts'
 
 const WORK_MS = 10_000
 /** Runs of a feature that are kept, for a week at most. */

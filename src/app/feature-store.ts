@@ -1,0 +1,380 @@
+/** The user's definitions over open stores: everything but HTTP. */
+import packageJson from '../../package.json'
+import type { Clock, Micros } from '../clock.ts'
+import { keysFaults } from '../compute/sql/keys-sql.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../compute/sql/sql-definitions.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature, Problem, Registry } from '../definition/model.ts'
+import { InvalidDefinitions } from '../definition/problems.ts'
+import { FabraError } from '../errors.ts'
+import { isOk } from '../http/readiness.ts'
+import { createIngest, type Ingest, type IngestKeys } from '../ingest/ingest.ts'
+import type { List } from '../collections/chunked-list.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Metric } from '../observability/metrics.ts'
+import type { WebhookEvent } from '../observability/webhook.ts'
+import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { projectMetrics } from './process-metrics.ts'
+import { loadSources } from './loaded-sources.ts'
+import { createActiveKeys } from '../refresh/active-keys.ts'
+import { createAlerts } from '../refresh/alerts.ts'
+import { createKeySample } from '../refresh/key-sample.ts'
+import { createLeaseKeeper } from '../refresh/lease-keeper.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs, unlistedRun } from '../refresh/runs.ts'
+import { createSchedule, cronProblem } from '../refresh/schedule.ts'
+import { createScheduler } from '../refresh/scheduler.ts'
+import { createSharedKeys, TOLD_WITHIN_MS } from '../refresh/active-key-sync.ts'
+import { createRefilling, rewarm, warmNewVersions } from './online-recovery.ts'
+import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
+import { judge } from '../serving/freshness.ts'
+import type { Serving } from '../serving/serving.ts'
+import type { AdminStore } from '../store/ports/admin-store.ts'
+import { openDatabase } from '../store/duckdb/connection/database.ts'
+import { createDuckdbSourceStore } from '../store/duckdb/sources/source-engine.ts'
+import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import { createRecorder, fieldOf } from '../store/recording/recorder.ts'
+import type { SourceStore } from '../store/ports/source-engine.ts'
+import { openStores, type StoreAddresses, type Stores, slowSourcesOf } from './open-stores.ts'
+import { createTraining, type TrainingJob, type TrainingReport } from '../training/training-set.ts'
+import { createVersion, type Parts, type Version } from './live-definitions.ts'
+
+/** How long a server may say that it is not ready because it computes values of new feature versions. */
+const LONGEST_WARMING_MS = 60_000
+
+export interface ProjectOptions {
+  readonly files: readonly string[]
+  readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
+  readonly clock: Clock
+  readonly clockOffset: Micros
+  /** Latest values are not brought back from history: nobody will ask for them. */
+  readonly cold: boolean
+  readonly log: Logger
+  /** Told of failing refreshes and values that are too old. */
+  readonly notify?: (event: WebhookEvent) => void
+  /** Made for these files and this clock, perhaps loading already. Closed by the project. */
+  readonly runtime?: Runtime
+}
+
+export interface Project {
+  readonly sourceStore: SourceStore
+  /** API keys and kept runs. */
+  readonly admin: AdminStore
+  /** The definitions being served; another object after each reload. */
+  serving(): Serving
+  /** Store → `ok`, or what is wrong with it. */
+  stores(): Readonly<Record<string, string>>
+  metrics(): readonly Metric[]
+  /** False while values of new feature versions are computed for the keys in use, a minute at most. */
+  warm(): boolean
+  /** What refreshes did, newest first. */
+  runs(filter: RunFilter): Promise<readonly Run[]>
+  /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
+  refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
+  /** Recorded values of one key, newest first, up to this moment. */
+  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  readonly training: ProjectTraining
+  /** Data that comes in. */
+  readonly ingest: Ingest
+  /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
+  start(refreshes: boolean): void
+  /** Every file the definitions and their sources were read from. */
+  files(): readonly string[]
+  /** Folders in which files of sources may appear. */
+  folders(): readonly string[]
+  /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
+  reload(): Promise<void>
+  /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
+  close(graceMs: number): Promise<void>
+}
+
+/** Training sets over the definitions being served when they are begun. */
+export interface ProjectTraining {
+  /** @throws FabraError overloaded */
+  begin(id: string): Promise<TrainingJob>
+  report(id: string): TrainingReport | undefined
+}
+
+/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
+export async function openProject(options: ProjectOptions): Promise<Project> {
+  const { files, clockOffset, log } = options
+  const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
+  const opening = openStores({
+    ...options.stores,
+    onProblem: (message, error) => log.warn(message, { error }),
+    onLoaded: (source, file, rows) => log.info('a file was loaded into PostgreSQL as the table of its source', { source, file, rows }),
+  })
+  opening.catch(() => undefined)
+  try {
+    const [loaded, stores] = await Promise.all([runtime.load(), opening])
+    try {
+      const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
+      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
+    } catch (error) {
+      await stores.close()
+      throw stores.damage() ?? error
+    }
+  } catch (error) {
+    await runtime.close()
+    throw error
+  }
+}
+
+async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stores, runs: Runs): Promise<Parts> {
+  const { clock, log } = options
+  const { sourceStore, offline, online } = stores
+  const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
+  const shared = { runtime, sourceStore, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
+  return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
+}
+
+interface Around {
+  readonly stores: Stores
+  readonly kept: KeptRuns
+  readonly options: Pick<ProjectOptions, 'notify' | 'cold'>
+}
+
+async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, options }: Around): Promise<Project> {
+  const { notify, cold } = options
+  const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule } = parts
+  let files = loaded.files
+  let warm = true
+  let closing = false
+  const training = createTraining()
+  let version = await take(loaded, undefined)
+  const leases = createLeaseKeeper({ leases: stores.leases, nowMs: () => performance.now(), log })
+  const scheduler = createScheduler({
+    features: () => version.serving.registry.features.values(),
+    refresh: (feature, keys, before, skipped) => refreshed(feature, keys, { reason: 'schedule', before, skipped }),
+    activeKeys,
+    mayRefresh: (feature) => leases.hold(leaseOf(feature)),
+    gather: async (feature) => shared?.gather(feature),
+    listedKeys: (entity) => version.listKeys(entity),
+    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(parts.runs, feature, error, clock.now())),
+    schedule,
+    clock,
+    log,
+  })
+
+  // Keys of pushed features are nobody's to refresh; some of them tell those who want to be told whether pushes still come.
+  const pushed = notify ? createKeySample() : undefined
+  const keysInUse: IngestKeys = {
+    of: (feature) => activeKeys.of(feature),
+    touch: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.touch(feature, key)),
+    drop(feature, key) {
+      if (feature.refresh === null) return pushed?.drop(feature, key)
+      activeKeys.drop(feature, key)
+      shared?.drop(feature, key)
+    },
+    gather: (feature) => shared?.gather(feature),
+  }
+  const shared =
+    stores.activeKeys &&
+    createSharedKeys({
+      store: stores.activeKeys,
+      online,
+      activeKeys,
+      fences: recorder.fences,
+      registry: () => version.serving.registry,
+      onForgotten: (entity, key, fence) => ingest.heed(entity, key, fence),
+      clock,
+      log,
+    })
+  const alerts =
+    notify &&
+    createAlerts({
+      features: () => version.serving.registry.features.values(),
+      keysInUse: (feature, count) => (feature.refresh === null ? (pushed?.of(feature) ?? []) : activeKeys.some(feature, count)),
+      online,
+      isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
+      send: notify,
+      clock,
+    })
+
+  async function refreshed(...args: Parameters<Version['refresher']['run']>): Promise<Run> {
+    const run = await version.refresher.run(...args)
+    alerts?.ran(run)
+    return run
+  }
+
+  const ingest = createIngest({
+    online,
+    offline,
+    recorder,
+    sourceRows: stores.sourceRows,
+    version: () => version.ingest,
+    keysInUse,
+    toldWithinMs: shared ? TOLD_WITHIN_MS : null,
+    clock,
+    log,
+  })
+
+  /** Check loaded definitions and put them into use, or leave everything as it is. */
+  async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
+    try {
+      const definitions = await checkedDefinitions(next, sourceStore)
+      const taken = createVersion(parts, definitions)
+      if (!cold) await rewarm(parts, definitions.registry, before?.serving.registry)
+      next.activate()
+      return taken
+    } catch (error) {
+      next.discard()
+      throw error
+    }
+  }
+
+  function storeStates(): Readonly<Record<string, string>> {
+    const health = stores.health()
+    const words = recorder.words()
+    if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
+    return { ...health, [stores.historyIn]: words }
+  }
+
+  const refilling = createRefilling(parts, () => version.serving.registry, ingest.changed)
+  async function reload(): Promise<void> {
+    const next = await runtime.load()
+    files = next.files
+    version = await take(next, version)
+  }
+
+  return {
+    sourceStore,
+    admin: stores.admin,
+    runs: (filter) => kept.list(filter),
+    serving: () => version.serving,
+    stores: storeStates,
+    metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
+    async refresh(feature, keys) {
+      refuseRefresh(feature)
+      const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)
+      const due = listed?.keys ?? (await activeKeys.of(feature))
+      return kept.keep(await refreshed(feature, due, { reason: 'request', before: null, skipped: listed?.skipped }))
+    },
+    async history(query) {
+      await recorder.flush()
+      return offline.history(query)
+    },
+    ingest,
+    training: {
+      begin(id) {
+        const { training: computing, serving } = version
+        const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
+        return training.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
+      },
+      report: training.report,
+    },
+    warm: () => warm,
+    start(refreshes) {
+      refilling.start()
+      warm = false
+      const done = () => {
+        warm = true
+      }
+      const timer = setTimeout(done, LONGEST_WARMING_MS)
+      timer.unref()
+      warmNewVersions(parts, version)
+        .catch((error) => log.warn('warming new feature versions failed', { error }))
+        .finally(() => {
+          clearTimeout(timer)
+          done()
+          if (closing) return
+          if (refreshes) scheduler.start()
+          shared?.start()
+          alerts?.start()
+          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+        })
+    },
+    files: () => [...files, ...sourceFiles(version.serving.registry)],
+    folders: () => sourceFolders(version.serving.registry),
+    reload,
+    async close(graceMs) {
+      closing = true
+      alerts?.stop()
+      const late = Promise.withResolvers<void>()
+      const timer = setTimeout(late.resolve, graceMs)
+      const ending = [scheduler.stop(), refilling.stop(), shared?.stop(), ingest.close(), version.serving.engine.idle()]
+      await Promise.race([Promise.all(ending), late.promise])
+      clearTimeout(timer)
+      // What still computes is given up here: its callers are answered, and none can start anew.
+      await runtime.close()
+      await recorder.close()
+      await kept.close()
+      await leases.close()
+      await stores.close()
+    },
+  }
+}
+
+function leaseOf(feature: Feature): string {
+  return `refresh:${fieldOf(feature)}`
+}
+
+/** Expired or, where nothing expires, stale. */
+function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Micros): boolean {
+  const rule = planned.get(feature.name)?.rule
+  return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
+}
+
+function refuseRefresh(feature: Feature): void {
+  const refuse = (why: string, hint: string) =>
+    new FabraError('not_refreshable', `"${feature.name}" cannot be refreshed: ${why}.`, { hint })
+  if (feature.refresh === null) throw refuse('its values are pushed', 'Push a value instead.')
+  if (feature.refresh.kind === 'realtime') throw refuse('it is computed in every request', 'Just read it.')
+  if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
+}
+
+/** What is wrong with definition files, found without serving and without touching the data folder. */
+export async function checkProject(
+  files: readonly string[],
+): Promise<{ readonly registry: Registry; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] }> {
+  const runtime = createRuntime({ files, log: () => undefined })
+  const database = await openDatabase({ file: ':memory:' })
+  try {
+    const loaded = await runtime.load()
+    try {
+      const definitions = await checkedDefinitions(loaded, createDuckdbSourceStore(database))
+      return { registry: definitions.registry, problems: [], warnings: definitions.warnings }
+    } catch (error) {
+      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
+      throw error
+    }
+  } finally {
+    await runtime.close()
+    await database.close()
+  }
+}
+
+/**
+ * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
+ * looked at: it would only be told of tables that are not there.
+ */
+async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
+  const { registry } = loaded
+  const problems: Problem[] = [...loaded.problems]
+  if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
+  const sources = await loadSources(registry, sourceStore)
+  problems.push(...sources.problems, ...cronProblems(registry))
+  if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
+  const definitions = await createSqlDefinitions(registry, sourceStore)
+  problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
+  if (problems.length > 0) throw new InvalidDefinitions(problems)
+  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
+}
+
+function cronProblems(registry: Registry): Problem[] {
+  const problems: Problem[] = []
+  for (const { name, place, refresh } of registry.features.values()) {
+    const wrong = refresh?.kind === 'cron' ? cronProblem(refresh.pattern) : undefined
+    if (refresh?.kind !== 'cron' || wrong === undefined) continue
+    const message = `refresh "${refresh.pattern}" is not a cron pattern: ${wrong}.`
+    problems.push({ place, subject: `feature "${name}"`, message, hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".' })
+  }
+  return problems
+}
+
+/** The queries that list an entity's keys must bind too. */
+async function keysProblems(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
+  return [...(await keysFaults(registry, sourceStore))].map(([name, { message, hint }]) => {
+    const place = registry.entities.get(name)?.place ?? null
+    return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
+  })
+}

@@ -1,0 +1,223 @@
+/** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
+import type { Clock } from '../clock.ts'
+import { createClientSql } from '../compute/sql/client-sql.ts'
+import { type Answered, createComputations } from '../compute/single-flight/computations.ts'
+import type { Executor } from '../compute/executor.ts'
+import { createKeyLister, type KeyLister } from '../compute/sql/key-lister.ts'
+import { hasAnyKey } from '../compute/sql/known-keys.ts'
+import { createPastReader, type PastReader } from '../compute/functions/as-of-reader.ts'
+import { createSeenSources, type SeenSources } from '../compute/functions/observed-sources.ts'
+import { createSharedFlights } from '../compute/single-flight/cross-process.ts'
+import { createDb } from '../compute/sql/user-queries.ts'
+import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../compute/sql/sql-executor.ts'
+import { createWorkerExecutor } from '../compute/functions/function-executor.ts'
+import type { Feature, Registry } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import type { RecomputeVersion } from '../ingest/recompute.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { ActiveKeys } from '../refresh/active-keys.ts'
+import { createRefresher, type Refresher } from '../refresh/refresher.ts'
+import type { Runs } from '../refresh/runs.ts'
+import type { Schedule } from '../refresh/schedule.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { createEngine, type Engine } from '../serving/engine.ts'
+import { createLastKnown } from '../serving/last-known.ts'
+import { createPartReader } from '../serving/feature-reader.ts'
+import { createServing, type Serving } from '../serving/serving.ts'
+import type { ClaimStore } from '../store/ports/claim-store.ts'
+import { fromHistoryText } from '../store/recording/history-text.ts'
+import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
+import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
+import type { RecordedWrite, Recorder } from '../store/recording/recorder.ts'
+import type { SeenSourceStore } from '../store/ports/observed-source-store.ts'
+import type { SourceStore } from '../store/ports/source-engine.ts'
+import type { TrainingParts } from '../training/training-set.ts'
+
+/** History rows in the queue from which on those who add to it wait until they are durable. */
+const DURABLE_FROM = 20_000
+
+/** What lives as long as the process. */
+export interface Parts {
+  readonly runtime: Runtime
+  readonly sourceStore: SourceStore
+  readonly offline: OfflineStore
+  readonly online: OnlineStore
+  readonly recorder: Recorder
+  readonly activeKeys: ActiveKeys
+  /** Who computes what, among many processes; null where there is only this one. */
+  readonly claims: ClaimStore | null
+  /** What functions read, among many processes; null where there is only this one. */
+  readonly seenSources: SeenSourceStore | null
+  readonly schedule: Schedule
+  readonly runs: Runs
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What training needs of one version of the definitions. */
+export type VersionTraining = Pick<
+  TrainingParts,
+  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql'
+>
+
+export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
+
+export interface Version {
+  readonly serving: Serving
+  readonly listKeys: KeyLister
+  readonly refresher: Refresher
+  readonly ingest: RecomputeVersion
+  readonly training: VersionTraining
+}
+
+/** @param executorOf Where features are computed; given another one by tests only. */
+export function createVersion(parts: Parts, definitions: SqlDefinitions, executorOf: ExecutorOf = createExecutor): Version {
+  const { online, recorder, clock, schedule, log, runs } = parts
+  const { registry } = definitions
+  const holder: { serving?: Serving } = {}
+  const serving = () => {
+    if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
+    return holder.serving
+  }
+  const seen = createSeenSources(parts.seenSources)
+  const executor = executorOf(parts, definitions, serving, seen)
+  const computations = createComputations({
+    executor,
+    clock,
+    random: Math.random,
+    shared: parts.claims && createSharedFlights({ claims: parts.claims, online, random: Math.random, nowMs: () => performance.now() }),
+    async onComputed(feature, answers) {
+      // Whoever computes faster than history takes it waits for history.
+      await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
+    },
+  })
+  const followers = [...registry.features.values()].filter(
+    ({ computation, refresh }) => computation.kind === 'function' && refresh?.kind !== 'realtime',
+  )
+  const lastKnown = createLastKnown(parts.offline)
+  const engine: Engine = createEngine({
+    online,
+    computations,
+    clock,
+    lastKnown: async (feature, key) => {
+      const row = await lastKnown(feature, key)
+      return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
+    },
+    hides: recorder.fences.hides,
+    onUnusable: parts.activeKeys.drop,
+    onRead(feature, key, at) {
+      if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
+    },
+  })
+  holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
+  const listKeys = createKeyLister({ registry, db: createDb({ sourceStore: parts.sourceStore, registry }), clock })
+  return {
+    serving: holder.serving,
+    listKeys,
+    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.fences.at, dropKey: parts.activeKeys.drop }),
+    ingest: {
+      registry,
+      computations,
+      listKeys,
+      sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? seen.of(feature),
+      learnSources: () => seen.learn(followers),
+    },
+    training: versionTraining(parts, definitions, executor),
+  }
+}
+
+/** Training learns by itself which way of running a query is quick for its many rows. */
+function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Executor): VersionTraining {
+  const sql = createSqlExecutor({ sourceStore: parts.sourceStore, definitions })
+  return {
+    executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
+    pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
+    pastMerges: (features, rowCount, fits) => {
+      const names = features.map((feature) => feature.name)
+      return sql.pastMerges(names, rowCount, fits)
+    },
+    explain: (feature) => sql.explain(feature.name),
+    pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
+    sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
+    clientSql: createClientSql({ sourceStore: parts.sourceStore, registry: definitions.registry, clock: parts.clock }),
+    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceStore, { source, column }, keys),
+  }
+}
+
+/** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
+export function createExecutor(
+  parts: Parts,
+  definitions: SqlDefinitions,
+  serving: () => Serving,
+  seen = createSeenSources(null),
+): Executor {
+  const { sourceStore, runtime, log } = parts
+  const sql = createSqlExecutor({ sourceStore, definitions })
+  const holder: { past?: PastReader } = {}
+  const past = () => {
+    if (!holder.past) throw new FabraError('internal', 'The past was asked for before the executors were ready.')
+    return holder.past
+  }
+  const functions = createWorkerExecutor({
+    runtime,
+    db: createDb({ sourceStore, registry: definitions.registry }),
+    reader: createPartReader(serving, past),
+    onRead: seen.note,
+    log: (level, message, fields) => log[level](message, fields),
+  })
+  const executor: Executor = {
+    compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : functions).compute(feature, rows, at),
+  }
+  holder.past = createPastReader({
+    executor,
+    recomputable: (feature) => (feature.computation.kind === 'sql' ? definitions.get(feature.name)?.past === null : replays(feature)),
+    async recordedAt(feature, key, asOf) {
+      const { name, fingerprint } = feature
+      const reach = feature.lookBack ?? feature.maxStaleness
+      const from = reach === null ? null : asOf - reach
+      const question = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
+      const [row] = await parts.offline.history(question)
+      return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
+    },
+  })
+  return executor
+}
+
+/** Functions that may run again for any past time: those whose every answer is made in the request anyway, and those that say so. */
+function replays(feature: Feature): boolean {
+  return feature.computation.kind === 'function' && (feature.refresh?.kind === 'realtime' || feature.replay)
+}
+
+/** Answers with inputs belong to one request and are not stored. */
+function writes(registry: Registry, feature: Feature, answers: readonly Answered[], clock: Clock): RecordedWrite[] {
+  const entity = registry.entities.get(feature.entity)
+  if (!entity) throw new FabraError('internal', `Entity ${feature.entity} is not in the registry.`)
+  const availableAt = clock.now()
+  return answers
+    .filter((answer) => answer.inputs === undefined)
+    .map(({ key, computed, asOf }) => ({
+      feature,
+      entity,
+      key,
+      value: {
+        texts: computed.kind === 'value' ? computed.texts : null,
+        eventAt: asOf,
+        availableAt,
+        origin: 'computed' as const,
+        oldestInputAt: computed.kind === 'value' ? computed.oldestInputAt : null,
+      },
+    }))
+}
+
+/** A line of history as it is served. */
+export function storedValue(feature: Feature, row: HistoryRow): StoredValue {
+  return {
+    texts: fromHistoryText(feature, row.value),
+    eventAt: row.eventAt,
+    availableAt: row.availableAt,
+    token: row.seq,
+    origin: row.origin,
+    oldestInputAt: null,
+  }
+}

@@ -1,0 +1,243 @@
+/** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
+import type { Micros } from '../clock.ts'
+import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
+import type { Entity, Feature, Registry } from '../definition/model.ts'
+import { keepWarm } from '../refresh/active-keys.ts'
+import type { Fence } from '../store/recording/erasures.ts'
+import { FENCES_FIELD } from '../store/ports/online-store.ts'
+import { isUnavailable } from '../store/recording/pending-online-writes.ts'
+import { fieldOf } from '../store/recording/recorder.ts'
+import { type Parts, storedValue, type Version } from './live-definitions.ts'
+
+/** Keys per feature that come back to memory, or into use. */
+const MAX_REWARMED = 1_000_000
+/** What another process has just recorded may be available a little later than this one's present. */
+const CLOCKS_DIFFER_BY: Micros = 300_000_000
+/** Whether the store is whole and lacks nothing is looked up so often: what is acknowledged elsewhere must be known here within a second. */
+const LOOK_EVERY_MS = 400
+/** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
+const RESTORE_PAUSE_MS = 2_000
+const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
+/** A process that owes says so every few seconds; one silent for longer is gone. */
+const SILENT_FOR: Micros = 30_000_000
+
+/**
+ * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
+ * store of its own after it lost its data. Keys come back into use. Features that `before` already had are there.
+ */
+export async function rewarm(parts: Parts, registry: Registry, before: Registry | undefined): Promise<void> {
+  const features = [...registry.features.values()].filter(
+    ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
+  )
+  if (!before) await unlessDown(() => restoreAtStart(parts, registry))
+  const filled = await unlessDown(() => parts.online.filled(features.map(fieldOf)))
+  // First the fences: what another process brings late is refused then.
+  if (filled && !before) await unlessDown(() => restoreFences(parts, parts.recorder.fences.since(Number.NEGATIVE_INFINITY)))
+  for (const [i, feature] of features.entries()) {
+    const entity = registry.entities.get(feature.entity)
+    if (!entity) continue
+    const isLost = parts.online.doubts.has('lost')
+    // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
+    if (filled?.[i] === false && !isLost) await (parts.online.isShared ? unlessDown : now)(() => refill(parts, feature, entity))
+    else await useAgain(parts, feature, entity)
+  }
+  if (before) await unlessDown(() => parts.online.look(fieldsOf(registry)))
+  else if (filled?.includes(true)) await unlessDown(() => payForOthers(parts, registry, Number.POSITIVE_INFINITY))
+}
+
+/** A start does not wait for a store that is down: what it lacks is brought when it is back. */
+async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isUnavailable(error)) return undefined
+    throw error
+  }
+}
+
+const now = <T>(work: () => Promise<T>): Promise<T> => work()
+
+async function restoreAtStart(parts: Parts, registry: Registry): Promise<void> {
+  const { online } = parts
+  await online.look(fieldsOf(registry))
+  if (online.doubts.has('lost')) await restoreLost(parts, registry)
+}
+
+export interface Refilling {
+  start(): void
+  stop(): Promise<void>
+}
+
+/** These keys of a feature, or all, have other values now. */
+type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all') => void
+
+/**
+ * Looks several times a second whether a shared online store has lost its data, refuses writes, or lacks what this process or another has
+ * recorded, and brings there what history knows.
+ * @param onPaid Told of values that were recorded while the store was down.
+ */
+export function createRefilling(parts: Parts, registry: () => Registry, onPaid: OnChange): Refilling {
+  const { online, log } = parts
+  const timers: Timer[] = []
+  const running = new Set<Promise<void>>()
+  /** Does it again and again, one at a time. */
+  const every = (ms: number, work: () => Promise<void>) => {
+    let isAtIt = false
+    const timer = setInterval(() => {
+      if (isAtIt) return
+      isAtIt = true
+      const attempt = work()
+        .catch((error: unknown) => {
+          if (!isUnavailable(error)) log.warn('values could not be brought back', { error })
+        })
+        .finally(() => {
+          isAtIt = false
+          running.delete(attempt)
+        })
+      running.add(attempt)
+    }, ms)
+    timer.unref()
+    timers.push(timer)
+  }
+  return {
+    start() {
+      if (!online.isShared || timers.length > 0) return
+      // Others may owe what was refused to them: that nobody does counts when it was asked after the last refusal.
+      let refusedAt = Number.NEGATIVE_INFINITY
+      every(LOOK_EVERY_MS, async () => {
+        await online.look().finally(() => {
+          if (!online.doubts.has('refused')) return
+          refusedAt = performance.now()
+          online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+        })
+      })
+      every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry(), () => refusedAt))
+      every(LOOK_EVERY_MS, () => payOwn(parts, registry(), onPaid))
+      let restoreAt = 0
+      every(LOOK_EVERY_MS, async () => {
+        if (!online.doubts.has('lost') || performance.now() < restoreAt) return
+        const names = await restoreLost(parts, registry()).finally(() => {
+          restoreAt = performance.now() + RESTORE_PAUSE_MS
+        })
+        if (names && names.length > 0) log.info('values came back from history', { features: names })
+      })
+    },
+    async stop() {
+      for (const timer of timers) clearInterval(timer)
+      await Promise.all(running)
+    },
+  }
+}
+
+function fieldsOf(registry: Registry): string[] {
+  return [...registry.features.values()].map(fieldOf)
+}
+
+/** @returns names of the features that the online store had lost; undefined where another process is at it. */
+async function restoreLost(parts: Parts, registry: Registry): Promise<readonly string[] | undefined> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const lost = await parts.online.restore(async (fields) => {
+    // First the fences: nothing that was forgotten comes back, be it from another process.
+    await restoreFences(parts, undefined)
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(parts, feature, entity)
+      else if (field !== FENCES_FIELD) await parts.online.markFilled(field)
+    }
+  })
+  return lost?.flatMap((field) => features.get(field)?.name ?? [])
+}
+
+/** Of forgotten keys only later events count, also in a store that has lost its data. @param known All of them, where they were just read. */
+async function restoreFences({ online, offline }: Parts, known: readonly Fence[] | undefined): Promise<void> {
+  const [isThere] = await online.filled([FENCES_FIELD])
+  if (isThere) return
+  await online.raise(known ?? (await offline.fences()))
+  await online.markFilled(FENCES_FIELD)
+}
+
+async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promise<void> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const paid = await parts.recorder.owed.pay(async (fields) => {
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(parts, feature, entity)
+    }
+  })
+  for (const [field, keys] of paid) {
+    const feature = features.get(field)
+    const entity = feature && registry.entities.get(feature.entity)
+    if (entity) onPaid(feature, keys === 'all' ? keys : new Map(keys.map((key) => [key, decodeKey(entity, key)])))
+  }
+  if (paid.size > 0) parts.log.info('values that came while the online store was down were brought there', { fields: [...paid.keys()] })
+}
+
+/** What other processes owe is asked of history until they have brought it. One that is gone cannot: it is brought for them. */
+async function lookAtDebts(parts: Parts, registry: Registry, refusedAt: () => number): Promise<void> {
+  const { offline, online, recorder, clock } = parts
+  const askedAt = performance.now()
+  const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
+  if (debts.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+  else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
+  if (debts.some(({ at }) => at < clock.now() - SILENT_FOR)) await payForOthers(parts, registry, clock.now() - SILENT_FOR)
+}
+
+/** @param silentSince Those that have not been heard of since then are paid for. */
+async function payForOthers(parts: Parts, registry: Registry, silentSince: Micros): Promise<void> {
+  const { offline, recorder, clock, log } = parts
+  const debts = (await offline.debts()).filter(({ writer, at }) => writer !== recorder.owed.writer && at <= silentSince)
+  if (debts.length === 0) return
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (entity) await refill(parts, feature, entity)
+  }
+  log.info('values that another process recorded while the online store was down came back from history')
+  await offline.forgetDebts(debts.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
+}
+
+async function refill(parts: Parts, feature: Feature, entity: Entity): Promise<void> {
+  const { name, fingerprint } = feature
+  // A store of its own takes all of them: a miss there must mean that history has nothing.
+  const isWhole = parts.online.isShared && feature.computation.kind === 'pushed'
+  const bounds = { before: parts.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
+  for await (const rows of parts.offline.latest(name, fingerprint, bounds)) {
+    await parts.online.write(
+      rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
+    )
+    // Keys of pushed features are nobody's to refresh.
+    if (feature.refresh === null) continue
+    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
+  }
+  await parts.online.markFilled(fieldOf(feature))
+}
+
+/** The values are there; which keys are in use is told by what was recorded of them. */
+async function useAgain(parts: Parts, feature: Feature, entity: Entity): Promise<void> {
+  if (feature.refresh === null || feature.refresh.kind === 'realtime') return
+  const now = parts.clock.now()
+  for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
+    const decoded = decodeKey(entity, key)
+    if (decoded.values.length === entity.key.length) parts.activeKeys.touch(feature, decoded, now)
+  }
+}
+
+/**
+ * Values that a new version of a feature lacks are computed for the keys that the old one had in use, before anyone is told that the
+ * server is ready.
+ */
+export async function warmNewVersions(parts: Parts, version: Version): Promise<void> {
+  const { registry } = version.serving
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
+    const now = parts.clock.now()
+    const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
+    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)])
+    const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
+    const fitting = keys.filter((key) => key.values.length === entity.key.length)
+    for (const key of fitting) parts.activeKeys.touch(feature, key, now)
+    if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
+  }
+}

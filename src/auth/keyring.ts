@@ -1,0 +1,92 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Logger } from '../observability/logger.ts'
+import type { AdminStore, Scope } from '../store/ports/admin-store.ts'
+
+/** Keys that requests may carry. */
+export interface Keyring {
+  /** What the key may do; undefined: no such key. A promise only when the store has to be asked. */
+  scopesOf(key: string): readonly Scope[] | undefined | Promise<readonly Scope[] | undefined>
+  close(): void
+}
+
+export interface KeyringOptions {
+  /** Given by the environment: SHA-256 in hexadecimal. */
+  readonly configured: readonly { readonly hash: string; readonly scopes: readonly Scope[] }[]
+  /** Keys made by `fabra keys`; null: there are none. */
+  readonly store: Pick<AdminStore, 'apiKeys'> | null
+  readonly log: Logger
+}
+
+/** A revoked key is refused after this time at the latest. */
+const RELOAD_MS = 5_000
+/** Unknown keys do not make the store busy: it is asked for all of them together, this long after it was asked last. */
+const PAUSE_MS = 100
+
+interface Known {
+  readonly digest: Buffer
+  readonly scopes: readonly Scope[]
+}
+
+/** While the store cannot be reached, the keys that were known last are good. @throws FabraError store_unavailable when it cannot be reached at first */
+export async function createKeyring({ configured, store, log }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
+  const fixed = configured.map(asKnown)
+  let made: readonly Known[] = store ? await read(store) : []
+  let asking: Promise<void> | undefined
+  let askingSoon: Promise<void> | undefined
+
+  const reload = (from: Pick<AdminStore, 'apiKeys'>) => {
+    asking ??= read(from)
+      .then(
+        (keys) => {
+          made = keys
+        },
+        (error: unknown) => log.warn('API keys could not be read again; those known go on being good', { error }),
+      )
+      .finally(() => {
+        asking = undefined
+      })
+    return asking
+  }
+  const reloadSoon = (from: Pick<AdminStore, 'apiKeys'>) => {
+    askingSoon ??= new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+      .then(() => {
+        askingSoon = undefined
+        return asking
+      })
+      .then(() => reload(from))
+    return askingSoon
+  }
+  const find = (digest: Buffer) => {
+    let scopes: readonly Scope[] | undefined
+    // Every key is compared, all of each, so that the time taken tells nothing.
+    for (const known of fixed) if (timingSafeEqual(known.digest, digest)) scopes = known.scopes
+    for (const known of made) if (timingSafeEqual(known.digest, digest)) scopes = known.scopes
+    return scopes
+  }
+  const timer = store && setInterval(() => void reload(store), RELOAD_MS)
+  timer?.unref()
+
+  return {
+    get size() {
+      return fixed.length + made.length
+    },
+    scopesOf(key) {
+      const digest = new Bun.CryptoHasher('sha256').update(key).digest()
+      const scopes = find(digest)
+      if (scopes || !store) return scopes
+      return reloadSoon(store).then(() => find(digest))
+    },
+    close() {
+      if (timer) clearInterval(timer)
+    },
+  }
+}
+
+async function read(store: Pick<AdminStore, 'apiKeys'>): Promise<Known[]> {
+  const keys = await store.apiKeys()
+  return keys.filter((key) => key.revokedAt === null).map(asKnown)
+}
+
+function asKnown({ hash, scopes }: { readonly hash: string; readonly scopes: readonly Scope[] }): Known {
+  return { digest: Buffer.from(hash, 'hex'), scopes }
+}

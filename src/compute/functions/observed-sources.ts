@@ -1,0 +1,72 @@
+/**
+ * Sources that functions were seen to read: nothing else tells that they follow a source's events. What is seen here for the first time is told
+ * to other processes at once, and all of it again when the store may have lost it.
+ */
+import type { Feature } from '../../definition/model.ts'
+import type { SeenSourceStore } from '../../store/ports/observed-source-store.ts'
+
+export interface SeenSources {
+  note(feature: Feature, sources: readonly string[]): void
+  /** Nothing is known of a function that has not run yet. */
+  of(feature: Feature): readonly string[]
+  /** Learn what others saw of these, asked after this call; undefined: there are no others. Never rejects: who cannot be asked has seen nothing. */
+  learn(features: readonly Feature[]): Promise<void> | undefined
+}
+
+/** @param store Null: there is only this process. */
+export function createSeenSources(store: SeenSourceStore | null): SeenSources {
+  const seen = new Map<string, Set<string>>()
+  let asking: Promise<void> | undefined
+  let next: Promise<void> | undefined
+
+  const fieldOf = ({ name, fingerprint }: Feature) => `${name}@${fingerprint}`
+  function add(feature: Feature, sources: readonly string[]): boolean {
+    let known = seen.get(fieldOf(feature))
+    if (!known) {
+      known = new Set()
+      seen.set(fieldOf(feature), known)
+    }
+    const before = known.size
+    for (const source of sources) known.add(source)
+    return known.size > before
+  }
+  const tell = (feature: Feature) => store?.tell(fieldOf(feature), [...(seen.get(fieldOf(feature)) ?? [])])
+
+  async function ask(asked: SeenSourceStore, features: readonly Feature[]): Promise<void> {
+    try {
+      const told = await asked.of(features.map(fieldOf))
+      for (const [i, feature] of features.entries()) {
+        const others = told[i] ?? []
+        add(feature, others)
+        if ((seen.get(fieldOf(feature))?.size ?? 0) > others.length) await tell(feature)
+      }
+    } catch {
+      // The store is away; what this process saw itself has to do.
+    }
+  }
+
+  return {
+    note(feature, sources) {
+      if (add(feature, sources)) tell(feature)?.catch(() => undefined)
+    },
+    of: (feature) => [...(seen.get(fieldOf(feature)) ?? [])],
+    learn(features) {
+      if (!store || features.length === 0) return undefined
+      // An answer that is on its way may be from before what the caller wants to know: all who come meanwhile share the next one.
+      if (!asking) {
+        asking = ask(store, features).finally(() => {
+          asking = undefined
+        })
+        return asking
+      }
+      next ??= asking.then(() => {
+        next = undefined
+        asking = ask(store, features).finally(() => {
+          asking = undefined
+        })
+        return asking
+      })
+      return next
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import type { Micros } from '../../clock.ts'
+import type { EntityKey } from '../../definition/entity-key.ts'
+import { stringifyExact } from '../../definition/exact-json.ts'
+import type { Feature } from '../../definition/model.ts'
+import { FabraError } from '../../errors.ts'
+import type { Computed, ComputeRow } from '../executor.ts'
+
+export interface Flown {
+  readonly computed: Computed
+  /** The start of the computation: the value's event timestamp. */
+  readonly asOf: Micros
+}
+
+export interface ComputeCall {
+  readonly feature: Feature
+  readonly key: EntityKey
+  readonly inputs?: Readonly<Record<string, unknown>>
+  readonly chain: readonly string[]
+  readonly timeoutMs: number
+}
+
+/**
+ * One computation of one key: waiting for its batch, or under way. It is the row that is computed and, once it has landed, its own answer: a
+ * refresh has hundreds of thousands of them at a time.
+ */
+export interface Flight extends ComputeRow {
+  readonly id: string
+  readonly inputs: ComputeRow['inputs']
+  readonly chain: readonly string[]
+  readonly timeoutMs: number
+  /** The start of its computation; set when it departs. */
+  asOf: Micros
+  /** Its answer, as soon as it has one. */
+  computed: Computed | undefined
+  /** Made for the first who waits: nobody does for most keys of a refresh. */
+  waiting: PromiseWithResolvers<Flown> | undefined
+  /** Set while it waits behind others: its callers are told at their deadline all the same. */
+  timer: Timer | undefined
+  /** Its key was forgotten meanwhile: its callers are answered, and nothing of it is kept. */
+  isForgotten: boolean
+}
+
+export function newFlight(id: string, call: ComputeCall): Flight {
+  return {
+    id,
+    key: call.key,
+    inputs: call.inputs,
+    chain: call.chain,
+    timeoutMs: call.timeoutMs,
+    asOf: 0,
+    computed: undefined,
+    waiting: undefined,
+    timer: undefined,
+    isForgotten: false,
+  }
+}
+
+/** Its answer, at once when it has landed. */
+export function flownOf(flight: Flight): Flown | Promise<Flown> {
+  if (hasLanded(flight)) return flight
+  flight.waiting ??= Promise.withResolvers()
+  return flight.waiting.promise
+}
+
+function hasLanded(flight: Flight): flight is Flight & Flown {
+  return flight.computed !== undefined
+}
+
+/** A flight with more time than this caller has. */
+export function inTime(flight: Flight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Flown> {
+  const { promise, resolve } = Promise.withResolvers<Flown>()
+  const timer = setTimeout(resolve, timeoutMs, { computed: { kind: 'error', error: timedOut(feature, timeoutMs) }, asOf })
+  void Promise.resolve(flownOf(flight)).then((flown) => {
+    clearTimeout(timer)
+    resolve(flown)
+  })
+  return promise
+}
+
+export function takeBatch(waiting: Map<string, Flight>, limit: number): Flight[] {
+  const flights: Flight[] = []
+  for (const [id, flight] of waiting) {
+    waiting.delete(id)
+    flights.push(flight)
+    if (flights.length >= limit) break
+  }
+  return flights
+}
+
+/** A part that was computed on the way is as old as the value derived from it, not younger. */
+export function noYoungerInputs(answer: Computed, asOf: Micros): Computed {
+  if (answer.kind !== 'value' || answer.oldestInputAt === null || answer.oldestInputAt <= asOf) return answer
+  return { ...answer, oldestInputAt: asOf }
+}
+
+/** Inputs are part of the question: two callers with different amounts do not share an answer. */
+export function flightId(key: EntityKey, inputs: ComputeRow['inputs']): string {
+  if (!inputs) return key.encoded
+  return `${key.encoded}\0${stringifyExact(Object.entries(inputs))}`
+}
+
+export function timedOut(feature: Feature, timeoutMs: number): FabraError {
+  return new FabraError('feature_timeout', `The feature "${feature.name}" did not finish within ${timeoutMs} ms.`, {
+    hint: 'Make it faster, give it a longer `timeout`, or let it be refreshed in the background with `refresh`.',
+  })
+}
+
+export function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {
+  const error = new FabraError('feature_failed', `The feature "${feature.name}" failed.`, {
+    cause,
+    hint: 'The server log has the details.',
+  })
+  return { kind: 'error', error }
+}

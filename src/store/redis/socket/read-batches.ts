@@ -1,0 +1,200 @@
+import type { RedisConnection } from './connection.ts'
+import type { HashAsk, Told } from './raw-socket.ts'
+import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from '../integrity/marks.ts'
+import type { Places } from './servers.ts'
+import type { Lines, Question, Socket } from './socket.ts'
+import { unavailable } from './unavailable.ts'
+
+/** Keys of one caller that go together; the rest follow them. */
+const MAX_KEYS_OF_ONE = 250
+/** A lot is full with so many keys. */
+const MAX_KEYS_A_LOT = 500
+/** Lots under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
+const MAX_LOTS = 2
+/** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one lot after the other. */
+const LONGEST_GATHERING_MS = 1
+
+/** Makes what was asked for of rows, of which those of the ask begin at `from`. `isSure`: none of them was lost. */
+type Take<Answer> = (rows: readonly Buffer[], from: number, isSure: boolean) => Answer
+
+interface Ask extends HashAsk {
+  readonly askedAt: number
+  readonly take: Take<unknown>
+  resolve(answer: unknown): void
+  reject(error: unknown): void
+}
+
+/** Asks that go together. */
+class Lot implements Question<readonly Buffer[]> {
+  readonly keys: number
+  private readonly asks: readonly Ask[]
+  private readonly options: ReadsOptions
+  private readonly over: (lot: Lot) => void
+  private belief: Belief | undefined
+  private isSure = true
+
+  constructor(asks: readonly Ask[], options: ReadsOptions, over: (lot: Lot) => void) {
+    let keys = 0
+    for (const ask of asks) keys += ask.keys.length
+    this.keys = keys
+    this.asks = asks
+    this.options = options
+    this.over = over
+  }
+
+  put({ client, line }: Lines, told: Told<readonly Buffer[]>): void {
+    if (!line) {
+      this.putToNodes(client, told)
+      return
+    }
+    this.belief = this.options.marks.of(MARK_KEY)
+    line.hashes(this.asks, told)
+  }
+
+  /** Each node gets its own pipeline, and its mark is the last in it: ioredis sorts the commands of one turn by node. */
+  private putToNodes(client: Lines['client'], told: Told<readonly Buffer[]>): void {
+    const { marks, places } = this.options
+    const rows = this.asks.flatMap(({ keys, fields }) => keys.map(async (key) => oneRow(await client.hmgetBuffer(key, ...fields))))
+    const asked = new Set(this.asks.flatMap(({ keys }) => keys.map((key) => places.of(key))))
+    const checks = [...asked].map(async (place) => {
+      const belief = place === undefined ? undefined : marks.of(place)
+      // Nothing is known of the node: its rows are not sure whatever the mark says.
+      if (place === undefined || belief === undefined) return false
+      return marks.check(place, belief, oneRow(await client.hmgetBuffer(place, ...MARK_FIELDS)))
+    })
+    Promise.all([Promise.all(rows), Promise.all(checks)]).then(
+      ([found, sure]) => {
+        this.isSure = sure.every(Boolean)
+        told.answered(found)
+      },
+      (error) => told.failed(error),
+    )
+  }
+
+  answered(rows: readonly Buffer[]): void {
+    const isSure = this.isSure && (this.options.places.isOne ? this.options.marks.check(MARK_KEY, this.belief, rows[this.keys]) : true)
+    let from = 0
+    for (const ask of this.asks) {
+      settle(ask, rows, from, isSure)
+      from += ask.keys.length
+    }
+    this.over(this)
+  }
+
+  failed(error: unknown): void {
+    for (const ask of this.asks) ask.reject(error)
+    this.over(this)
+  }
+}
+
+const LINE_END = Buffer.from('\r\n')
+
+function oneRow(fields: readonly (Buffer | null)[]): Buffer {
+  return Buffer.concat(fields.flatMap((bytes) => (bytes ? [bytes, LINE_END] : [])))
+}
+
+/** Rows that one of the asks cannot use are no reason to leave the others without. */
+function settle({ take, resolve, reject }: Ask, rows: readonly Buffer[], from: number, isSure: boolean): void {
+  try {
+    resolve(take(rows, from, isSure))
+  } catch (error) {
+    reject(error)
+  }
+}
+
+export interface ReadsOptions {
+  readonly timeoutMs: number
+  readonly marks: Marks
+  readonly places: Places
+}
+
+/**
+ * Reads of one turn of the event loop, and of the time that earlier ones are under way, go to Redis together. Never more than a few hundred
+ * keys at once, so that the deadline of a lot measures Redis and not how much there is to do here.
+ */
+export function createReads(socket: Pick<Socket, 'pose'>, options: ReadsOptions): RedisConnection['readHashes'] {
+  const { timeoutMs } = options
+  let waiting: Ask[] = []
+  let lots = 0
+  let keysUnderWay = 0
+  let sentAt = 0
+  let isLeaving = false
+  let isGathering = false
+
+  const mayLeave = (now: number) => lots < MAX_LOTS || (keysUnderWay < MAX_KEYS_A_LOT && now - sentAt >= LONGEST_GATHERING_MS)
+
+  function leave(): void {
+    isLeaving = false
+    while (waiting.length > 0 && mayLeave(performance.now())) {
+      const asks = takeAsks()
+      if (asks.length > 0) send(new Lot(asks, options, over))
+    }
+    if (waiting.length > 0) gather()
+  }
+
+  /** Redis may be far away: who waits does not wait for its answer to others. */
+  function gather(): void {
+    if (isGathering) return
+    isGathering = true
+    setTimeout(() => {
+      isGathering = false
+      leave()
+    }, LONGEST_GATHERING_MS)
+  }
+
+  function takeAsks(): Ask[] {
+    const oldest = performance.now() - timeoutMs
+    const asks: Ask[] = []
+    let keys = 0
+    let next = 0
+    for (; next < waiting.length && keys < MAX_KEYS_A_LOT; next++) {
+      const ask = waiting[next] as Ask
+      if (ask.askedAt < oldest) {
+        ask.reject(unavailable('Too many reads wait.'))
+        continue
+      }
+      asks.push(ask)
+      keys += ask.keys.length
+    }
+    waiting = next === waiting.length ? [] : waiting.slice(next)
+    return asks
+  }
+
+  function send(lot: Lot): void {
+    lots++
+    keysUnderWay += lot.keys
+    sentAt = performance.now()
+    socket.pose(lot)
+  }
+
+  function over(lot: Lot): void {
+    lots--
+    keysUnderWay -= lot.keys
+    if (waiting.length > 0) leave()
+  }
+
+  const ask = <Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>) =>
+    new Promise<Answer>((resolve, reject) => {
+      const askedAt = performance.now()
+      waiting.push({ keys, fields, askedAt, take, resolve: resolve as Ask['resolve'], reject })
+      if (isLeaving) return
+      if (!mayLeave(askedAt)) return gather()
+      isLeaving = true
+      setImmediate(leave)
+    })
+
+  return (keys, fields, take) => (keys.length <= MAX_KEYS_OF_ONE ? ask(keys, fields, take) : inTurns(keys, fields, take))
+
+  async function inTurns<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
+    const all: Buffer[] = []
+    let isSure = true
+    for (let first = 0; first < keys.length; first += MAX_KEYS_OF_ONE) {
+      const some = keys.slice(first, first + MAX_KEYS_OF_ONE)
+      await ask(some, fields, (rows, from, areSure) => {
+        isSure &&= areSure
+        for (let i = 0; i < some.length; i++) all.push(rows[from + i] as Buffer)
+      })
+    }
+    return take(all, 0, isSure)
+  }
+}
