@@ -1,5 +1,5 @@
-import { tuneCollector } from './cli/serve/gc-settings.ts'
 import { run } from './cli/run.ts'
+import { tuneCollector } from './cli/serve/gc-settings.ts'
 import type { ParentLink } from './cli/serve/worker-messages.ts'
 import { processEnv } from './config/config.ts'
 

@@ -2,21 +2,22 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
+import { createKeyring, type Keyring } from '../auth/keyring.ts'
+import { SCOPES } from '../auth/scopes.ts'
 import { type Micros, systemClock } from '../clock.ts'
 import { type Config, requireProduction } from '../config/config.ts'
-import { SCOPES } from '../config/api-keys-variable.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { createHttpApp, type HttpApp } from '../http/http-app.ts'
-import { createKeyring, type Keyring } from '../auth/keyring.ts'
-import { type HttpOptions, type HttpServer, startHttp } from '../http/server.ts'
+import type { HttpOptions } from '../http/options.ts'
+import { type HttpServer, startHttp } from '../http/server.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createWebhook } from '../observability/webhook.ts'
-import { openProject, type Project } from './feature-store.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
-import { sampleKey } from './sample-key.ts'
 import type { Serving } from '../serving/serving.ts'
+import { openProject, type Project } from './feature-store.ts'
+import { sampleKey } from './sample-key.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
 const LINGER_MS = 1_000
@@ -211,6 +212,6 @@ async function openKeyring(project: Project, { config, localKey, log }: KeyringP
 }
 
 export type { HttpServer } from '../http/server.ts'
-export { checkProject } from './feature-store.ts'
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
+export { checkProject } from './checked-definitions.ts'

@@ -1,9 +1,9 @@
 /** What the doctor says of the laptop's one file, and does to it when asked. */
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
-import type { Finding } from './doctor.ts'
 import { FabraError } from '../errors.ts'
 import { inspectFile, repairFile } from '../store/duckdb/damage/repair.ts'
+import type { Finding } from './doctor.ts'
 import { DATA_FILE } from './open-stores.ts'
 
 const SUBJECT = 'data file'

@@ -1,16 +1,16 @@
 /** What stands in the way of production, found by asking the stores. Nothing is changed, and no address or password is repeated. */
 import type { Config } from '../config/config.ts'
-import { examineFile } from './doctor-file.ts'
 import { FabraError } from '../errors.ts'
 import { createRuntime } from '../runtime/runtime.ts'
+import { SqlError } from '../store/ports/source-engine.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
 import { inspectPostgres, type PostgresFacts } from '../store/postgres/inspect/inspect.ts'
 import { inspectSources, type SourceFacts } from '../store/postgres/inspect/inspect-sources.ts'
 import { migrationState } from '../store/postgres/schema/migrate.ts'
-import { openRedis } from '../store/redis/socket/connection.ts'
 import { inspectRedis, type RedisFacts } from '../store/redis/inspect.ts'
-import { SqlError } from '../store/ports/source-engine.ts'
+import { openRedis } from '../store/redis/socket/connection.ts'
+import { examineFile } from './doctor-file.ts'
 
 export interface Finding {
   readonly subject: string

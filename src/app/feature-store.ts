@@ -1,42 +1,41 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
-import { keysFaults } from '../compute/sql/keys-sql.ts'
-import { createSqlDefinitions, type SqlDefinitions } from '../compute/sql/sql-definitions.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
-import type { Feature, Problem, Registry } from '../definition/model.ts'
-import { InvalidDefinitions } from '../definition/problems.ts'
+import { fieldOf } from '../definition/feature-version.ts'
+import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { isOk } from '../http/readiness.ts'
 import { createIngest, type Ingest, type IngestKeys } from '../ingest/ingest.ts'
-import type { List } from '../collections/chunked-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
-import { sourceFiles, sourceFolders } from './source-paths.ts'
-import { projectMetrics } from './process-metrics.ts'
-import { loadSources } from './loaded-sources.ts'
+import { createSharedKeys, TOLD_WITHIN_MS } from '../refresh/active-key-sync.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
 import { createAlerts } from '../refresh/alerts.ts'
 import { createKeySample } from '../refresh/key-sample.ts'
 import { createLeaseKeeper } from '../refresh/lease-keeper.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs, unlistedRun } from '../refresh/runs.ts'
-import { createSchedule, cronProblem } from '../refresh/schedule.ts'
+import { createSchedule } from '../refresh/schedule.ts'
 import { createScheduler } from '../refresh/scheduler.ts'
-import { createSharedKeys, TOLD_WITHIN_MS } from '../refresh/active-key-sync.ts'
-import { createRefilling, rewarm, warmNewVersions } from './online-recovery.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import { judge } from '../serving/freshness.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import { openDatabase } from '../store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../store/duckdb/sources/source-engine.ts'
 import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
-import { createRecorder, fieldOf } from '../store/recording/recorder.ts'
 import type { SourceStore } from '../store/ports/source-engine.ts'
-import { openStores, type StoreAddresses, type Stores, slowSourcesOf } from './open-stores.ts'
-import { createTraining, type TrainingJob, type TrainingReport } from '../training/training-set.ts'
+import { createRecorder } from '../store/recording/recorder.ts'
+import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import { createTraining } from '../training/training-set.ts'
+import { checkedDefinitions } from './checked-definitions.ts'
 import { createVersion, type Parts, type Version } from './live-definitions.ts'
+import { createRefilling, rewarm } from './online-recovery.ts'
+import { openStores, slowSourcesOf } from './open-stores.ts'
+import { projectMetrics } from './process-metrics.ts'
+import { sourceFiles, sourceFolders } from './source-paths.ts'
+import type { StoreAddresses, Stores } from './stores.ts'
+import { warmNewVersions } from './warm-up.ts'
 
 /** How long a server may say that it is not ready because it computes values of new feature versions. */
 const LONGEST_WARMING_MS = 60_000
@@ -320,61 +319,4 @@ function refuseRefresh(feature: Feature): void {
   if (feature.refresh === null) throw refuse('its values are pushed', 'Push a value instead.')
   if (feature.refresh.kind === 'realtime') throw refuse('it is computed in every request', 'Just read it.')
   if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
-}
-
-/** What is wrong with definition files, found without serving and without touching the data folder. */
-export async function checkProject(
-  files: readonly string[],
-): Promise<{ readonly registry: Registry; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] }> {
-  const runtime = createRuntime({ files, log: () => undefined })
-  const database = await openDatabase({ file: ':memory:' })
-  try {
-    const loaded = await runtime.load()
-    try {
-      const definitions = await checkedDefinitions(loaded, createDuckdbSourceStore(database))
-      return { registry: definitions.registry, problems: [], warnings: definitions.warnings }
-    } catch (error) {
-      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
-      throw error
-    }
-  } finally {
-    await runtime.close()
-    await database.close()
-  }
-}
-
-/**
- * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
- * looked at: it would only be told of tables that are not there.
- */
-async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
-  const { registry } = loaded
-  const problems: Problem[] = [...loaded.problems]
-  if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
-  const sources = await loadSources(registry, sourceStore)
-  problems.push(...sources.problems, ...cronProblems(registry))
-  if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
-  const definitions = await createSqlDefinitions(registry, sourceStore)
-  problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
-  if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
-}
-
-function cronProblems(registry: Registry): Problem[] {
-  const problems: Problem[] = []
-  for (const { name, place, refresh } of registry.features.values()) {
-    const wrong = refresh?.kind === 'cron' ? cronProblem(refresh.pattern) : undefined
-    if (refresh?.kind !== 'cron' || wrong === undefined) continue
-    const message = `refresh "${refresh.pattern}" is not a cron pattern: ${wrong}.`
-    problems.push({ place, subject: `feature "${name}"`, message, hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".' })
-  }
-  return problems
-}
-
-/** The queries that list an entity's keys must bind too. */
-async function keysProblems(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
-  return [...(await keysFaults(registry, sourceStore))].map(([name, { message, hint }]) => {
-    const place = registry.entities.get(name)?.place ?? null
-    return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
-  })
 }

@@ -1,16 +1,16 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
 import type { Micros } from '../clock.ts'
 import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
+import { isUnavailable } from '../errors.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
-import type { Fence } from '../store/recording/erasures.ts'
+import type { Fence } from '../store/ports/erasure.ts'
 import { FENCES_FIELD } from '../store/ports/online-store.ts'
-import { isUnavailable } from '../store/recording/pending-online-writes.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
-import { type Parts, storedValue, type Version } from './live-definitions.ts'
+import { type Parts, storedValue } from './live-definitions.ts'
 
 /** Keys per feature that come back to memory, or into use. */
-const MAX_REWARMED = 1_000_000
+export const MAX_REWARMED = 1_000_000
 /** What another process has just recorded may be available a little later than this one's present. */
 const CLOCKS_DIFFER_BY: Micros = 300_000_000
 /** Whether the store is whole and lacks nothing is looked up so often: what is acknowledged elsewhere must be known here within a second. */
@@ -55,7 +55,7 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-const now = <T>(work: () => Promise<T>): Promise<T> => work()
+export const now = <T>(work: () => Promise<T>): Promise<T> => work()
 
 async function restoreAtStart(parts: Parts, registry: Registry): Promise<void> {
   const { online } = parts
@@ -220,24 +220,5 @@ async function useAgain(parts: Parts, feature: Feature, entity: Entity): Promise
   for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
     const decoded = decodeKey(entity, key)
     if (decoded.values.length === entity.key.length) parts.activeKeys.touch(feature, decoded, now)
-  }
-}
-
-/**
- * Values that a new version of a feature lacks are computed for the keys that the old one had in use, before anyone is told that the
- * server is ready.
- */
-export async function warmNewVersions(parts: Parts, version: Version): Promise<void> {
-  const { registry } = version.serving
-  for (const feature of registry.features.values()) {
-    const entity = registry.entities.get(feature.entity)
-    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
-    const now = parts.clock.now()
-    const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
-    const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)])
-    const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
-    const fitting = keys.filter((key) => key.values.length === entity.key.length)
-    for (const key of fitting) parts.activeKeys.touch(feature, key, now)
-    if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
   }
 }

@@ -1,7 +1,7 @@
 import type { Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
-import type { Project } from './feature-store.ts'
 import { SqlTimestamp } from '../store/ports/source-engine.ts'
+import type { Project } from './feature-store.ts'
 
 const LATEST_ROWS = 1_000
 const LONGEST_MS = 2_000

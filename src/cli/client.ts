@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { type Config, readConfig } from '../config/config.ts'
 import { FabraError } from '../errors.ts'
+import type { CliProcess } from './context.ts'
 import { featureFiles } from './feature-files.ts'
-import type { CliProcess } from './run.ts'
 
 /** Answers requests of Fabra's HTTP API: a running server, or the definitions opened in this process. */
 export interface Client {

@@ -2,24 +2,8 @@ import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json'
 import { systemClock } from '../clock.ts'
 import { FabraError, suggest } from '../errors.ts'
-import type { CliContext } from './context.ts'
+import type { CliContext, CliProcess } from './context.ts'
 import { printError } from './output.ts'
-import type { WorkerHost } from './serve/worker-messages.ts'
-
-export interface CliProcess {
-  readonly stdout: (text: string) => void
-  readonly stderr: (text: string) => void
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdoutIsTerminal: boolean
-  readonly stderrIsTerminal: boolean
-  /** Of the terminal, where there is one that tells. */
-  readonly terminalColumns?: number | undefined
-  /** Called once with the reason when the process is asked to end. */
-  readonly onSignal: (stop: (signal: string) => void) => void
-  /** Left out where there is but one process. */
-  readonly workers?: WorkerHost
-}
 
 const EXAMPLES = `
 Examples:

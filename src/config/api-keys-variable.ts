@@ -1,3 +1,4 @@
+import { SCOPES } from '../auth/scopes.ts'
 import type { Scope } from '../store/ports/admin-store.ts'
 
 /** An API key given by the environment. */
@@ -6,8 +7,6 @@ export interface ConfiguredKey {
   readonly hash: string
   readonly scopes: readonly Scope[]
 }
-
-export const SCOPES: readonly Scope[] = ['read', 'train', 'write', 'admin']
 
 /** `sha256hex:read+write+admin`, with commas or line breaks between; `#` begins a comment. */
 export function parseApiKeys(text: string, variable: string, problems: string[]): ConfiguredKey[] {

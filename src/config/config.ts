@@ -1,10 +1,10 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { hostNames } from './hosts.ts'
-import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
-import { postgresProblem, redisProblem } from './store-urls.ts'
 import { FabraError } from '../errors.ts'
+import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
+import { hostNames } from './hosts.ts'
+import { postgresProblem, redisProblem } from './store-urls.ts'
 
 export interface Config {
   readonly env: 'development' | 'production'

@@ -10,8 +10,8 @@ import {
 } from './draft.ts'
 import type { Place, Problem } from './model.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
-import { formatPlace } from './source-location.ts'
 import { show } from './show.ts'
+import { formatPlace } from './source-location.ts'
 
 export interface Exported {
   readonly name: string

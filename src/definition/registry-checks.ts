@@ -3,9 +3,9 @@ import { FabraError } from '../errors.ts'
 import type { Named } from './collect.ts'
 import { draftOf, type FeatureDraft } from './draft.ts'
 import type { Feature, Problem } from './model.ts'
-import { formatPlace } from './source-location.ts'
 import { resolveRef } from './refs.ts'
 import { show } from './show.ts'
+import { formatPlace } from './source-location.ts'
 
 type Complain = (message: string, hint: string) => void
 

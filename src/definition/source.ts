@@ -1,8 +1,8 @@
 import { type Definition, define, type SourceDraft } from './draft.ts'
 import { TABLE_NAME } from './naming.ts'
 import { type OptionReader, readOptions } from './options.ts'
-import { callPlace } from './source-location.ts'
 import { show } from './show.ts'
+import { callPlace } from './source-location.ts'
 
 const OPTIONS = [
   'timestamp',

@@ -2,7 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
-import type { Fence } from '../store/recording/erasures.ts'
+import type { Fence } from '../store/ports/erasure.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 
 export interface ForgetReceipt {

@@ -14,21 +14,21 @@
  * nobody is refused for that: what cannot be looked up stays, and is all keys in use when it is too much.
  */
 import type { Clock, Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
 import type { KeyLister } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { List } from '../collections/chunked-list.ts'
 import type { Logger } from '../observability/logger.ts'
 import { DoubtedRows } from '../store/ports/doubts.ts'
 import type { OnlineStore, StoredRows } from '../store/ports/online-store.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
 import type { Arrival } from '../store/ports/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected-keys.ts'
 import type { AppendedRows } from './append.ts'
-import { hasWork, type Lane, laneOf, putBack, take, type Wanted } from './recompute-queue.ts'
 import { createLater, type Later } from './delayed-rows.ts'
+import { hasWork, type Lane, laneOf, putBack, take, type Wanted } from './recompute-queue.ts'
 
 /** Keys of all features that may wait; more and new rows are refused. */
 const MAX_WAITING_KEYS = 200_000

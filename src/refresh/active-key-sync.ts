@@ -9,8 +9,9 @@ import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
-import type { Fence, Fences } from '../store/recording/erasures.ts'
+import type { Fence } from '../store/ports/erasure.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { Fences } from '../store/recording/erasures.ts'
 import { type ActiveKeys, keepWarm } from './active-keys.ts'
 
 const SYNC_EVERY_MS = 400

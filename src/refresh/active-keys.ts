@@ -1,8 +1,8 @@
 import type { Clock, Micros } from '../clock.ts'
+import { type List, LongList } from '../collections/chunked-list.ts'
+import { LargeMap } from '../collections/sharded-map.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { LargeMap } from '../collections/sharded-map.ts'
-import { type List, LongList } from '../collections/chunked-list.ts'
 import type { KeyUse } from '../store/ports/active-key-store.ts'
 
 const DAY: Micros = 86_400_000_000

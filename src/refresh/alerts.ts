@@ -4,11 +4,11 @@
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
 import { hasFailed, type Run } from './runs.ts'
 
 const CHECK_EVERY_MS = 5_000

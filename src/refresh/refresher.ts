@@ -1,14 +1,14 @@
 import type { Clock, Micros } from '../clock.ts'
+import { type List, LongList, mapped } from '../collections/chunked-list.ts'
+import { createPace, inSteps } from '../collections/yielding.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
 import type { Skipped } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { type List, LongList, mapped } from '../collections/chunked-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import { createPace, inSteps } from '../collections/yielding.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
 import type { Run, Runs } from './runs.ts'
 
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */

@@ -8,13 +8,13 @@
  * a growing pause until the next window.
  */
 import type { Clock, Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
+import { inSteps } from '../collections/yielding.ts'
 import type { ListedKeys, Skipped } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import type { List } from '../collections/chunked-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import { inSteps } from '../collections/yielding.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
 import type { ActiveKeys } from './active-keys.ts'
 import { hasFailed, type Run } from './runs.ts'
 import type { Schedule } from './schedule.ts'

@@ -153,3 +153,5 @@ export function createOutbox<Frame>(
     if (queue.push(frame) === 1) atEndOfTurn(flush)
   }
 }
+
+export type RuntimeLog = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void

@@ -2,16 +2,10 @@ import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, isAbsolute } from 'node:path'
 import type { Problem, Registry } from '../definition/model.ts'
+import type { Definitions, Exported, GuestFunction } from './definitions-port.ts'
 import { createFunctionCode } from './function-code.ts'
-import type { Definitions, GuestFunction } from './guest.ts'
 import { fileProblem, loadProblems, missingFile } from './load-problem.ts'
 import { isPackagePath, readModules } from './module-graph.ts'
-
-export interface Exported {
-  readonly name: string
-  readonly value: unknown
-  readonly file: string
-}
 
 export interface LoadedFiles {
   readonly registry: Registry

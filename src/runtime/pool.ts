@@ -3,13 +3,12 @@ import type { DbResult } from '../compute/db.ts'
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
-import type { GuestFrame, LogLevel, Question } from './frames.ts'
+import type { GuestFrame, LogLevel, Question, RuntimeLog } from './frames.ts'
 import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
 import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
-import type { RuntimeLog } from './runtime.ts'
-import { checkSilence, ping } from './watchdog.ts'
 import { createSuspects } from './quarantine.ts'
 import { fateOf, MAX_RUNS, sparedUntil } from './victims.ts'
+import { checkSilence, ping } from './watchdog.ts'
 
 export interface PoolEvents {
   onOutcome(id: number, outcome: CallOutcome): void

@@ -1,4 +1,4 @@
-import type { RuntimeLog } from './runtime.ts'
+import type { RuntimeLog } from './frames.ts'
 
 /** Features that blocked a worker lately. They run in quarantine, on a worker for such features only. */
 export interface Suspects {

@@ -14,11 +14,9 @@ import type { CallFailure, CallHost, CallOutcome, FunctionCall, FunctionRunner }
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { LogLevel, Question } from './frames.ts'
+import type { Question, RuntimeLog } from './frames.ts'
 import { createPool, type Pool, type PoolEvents } from './pool.ts'
 import { workerUrl } from './worker-url.ts'
-
-export type RuntimeLog = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void
 
 export interface RuntimeOptions {
   /** Absolute paths of the files that define features. */

@@ -1,9 +1,9 @@
 import type { Micros } from '../clock.ts'
 import { type EntityKey, entityKeyFromRow } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
 import { encodeValue } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
-import { fieldOf } from '../store/recording/recorder.ts'
 import { type FreshnessRule, freshnessRule, type NextFiring } from './freshness.ts'
 
 /** One feature as a plan reads it. */

@@ -2,22 +2,12 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
 import type { TrainingDesk } from '../store/ports/training-store.ts'
+import type { FeatureExplanation, TrainingParts } from './job.ts'
 import { methodOf, whyOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
-import type { TrainingParts } from './training-set.ts'
 
 /** Rows that are assumed where there are no labels. */
 const ASSUMED_ROWS = 1_000_000
-
-export interface FeatureExplanation {
-  readonly feature: string
-  readonly fingerprint: string
-  /** Null: it cannot be trained. */
-  readonly method: Method | null
-  /** One line for people; null where there is no method. */
-  readonly how: string | null
-  readonly why: string
-}
 
 /** What would be done for these features, without doing it. Those that cannot be trained are among them, with the reason. */
 export async function explainTraining(

@@ -4,9 +4,9 @@ import { resolveRefs } from '../definition/refs.ts'
 import type { RunOptions, TableColumn } from '../store/ports/source-engine.ts'
 import type { AsOfQuestion, Labels, TrainingDesk } from '../store/ports/training-store.ts'
 import { checkColumnNames, outputColumns } from './columns.ts'
+import type { TrainingParts } from './job.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
-import type { TrainingParts } from './training-set.ts'
 
 /** Which features by which method; refused before anything runs. */
 export async function methodsOf(

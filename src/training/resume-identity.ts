@@ -1,9 +1,9 @@
 /** What decides the values of a training set, so that those of an interrupted run are taken over only where all of it is the same. */
 import type { Described, Feature, Registry } from '../definition/model.ts'
 import type { FeatureVersion, Reads } from '../store/ports/training-store.ts'
+import type { TrainingParts } from './job.ts'
 import { replays } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
-import type { TrainingParts } from './training-set.ts'
 
 /**
  * How the result is written and what is told beside the values does not count. The code does, also where a version stands for it: what is

@@ -5,13 +5,13 @@ import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
 import type { Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/ports/training-store.ts'
 import { outputColumns } from './columns.ts'
+import type { TrainingParts, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
 import { entitiesOf, freshFor, methodsOf, questionOf, readRows } from './preparing.ts'
 import { askedText, definitionsText, readsOf, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
-import type { TrainingParts, TrainingReport, TrainingSet } from './training-set.ts'
 
 type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash, randomUUID } from 'node:crypto'
-import { FabraError } from '../../src/errors.ts'
 import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
+import { FabraError } from '../../src/errors.ts'
 import type { ApiKey, Scope } from '../../src/store/ports/admin-store.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 

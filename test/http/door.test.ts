@@ -4,10 +4,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import { createDoor } from '../../src/http/door.ts'
 import { createHostRule } from '../../src/http/hosts.ts'
 import { createHttpApp } from '../../src/http/http-app.ts'
-import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import type { Route } from '../../src/http/route.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import type { Scope } from '../../src/store/ports/admin-store.ts'

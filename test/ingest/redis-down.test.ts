@@ -1,8 +1,8 @@
 /** Pushes and forgotten keys while Redis is down, and after it came back with old data or none. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
-import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { type Replica, startReplica } from '../support/replica.ts'
 import { askRedis, emptyRedis, startPostgres, startRedis, type TestServer } from '../support/servers.ts'

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { FabraError } from '../../src/errors.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
-import { createHistoryQueue, type HistoryQueueOptions, type Lot } from '../../src/store/recording/history-queue.ts'
 import { type HistoryRow, type OfflineStore, RefusedRows } from '../../src/store/ports/offline-store.ts'
+import { createHistoryQueue, type HistoryQueueOptions, type Lot } from '../../src/store/recording/history-queue.ts'
 import { until } from '../support/until.ts'
 
 const opened: OfflineStore[] = []

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection/connection.ts'
-import { readConnectionUrl } from '../../src/store/postgres/connection/url.ts'
-import { PostgresSqlError } from '../../src/store/postgres/connection/errors.ts'
 import { SqlError } from '../../src/store/ports/source-engine.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { PostgresSqlError } from '../../src/store/postgres/connection/errors.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { readConnectionUrl } from '../../src/store/postgres/connection/url.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 

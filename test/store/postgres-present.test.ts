@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { type SteeredClock, systemClock } from '../../src/clock.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection/connection.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
 import { followPresent } from '../../src/store/postgres/connection/server-clock.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 

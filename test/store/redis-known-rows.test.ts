@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { StoredValue } from '../../src/store/ports/online-store.ts'
+import { bucketOf, recordBody, recordHead } from '../../src/store/redis/format/record.ts'
 import { KnownRows } from '../../src/store/redis/format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from '../../src/store/redis/format/row-layout.ts'
-import { bucketOf, recordBody, recordHead } from '../../src/store/redis/format/record.ts'
 
 const FIELDS = ['a@1', 'b@1', 'c@1', 'd@1']
 const layout = layoutOf(FIELDS)

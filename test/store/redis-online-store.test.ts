@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { onlineStoreSuite } from '../conformance/online-store-suite.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, startTlsRedis } from '../support/servers.ts'
 

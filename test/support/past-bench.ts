@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { createExecutor, createVersion, type Parts } from '../../src/app/live-definitions.ts'
 import type { Micros } from '../../src/clock.ts'
 import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
 import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
@@ -16,7 +17,6 @@ import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline
 import { createDuckdbSourceStore } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import { createRecorder, type Recorder } from '../../src/store/recording/recorder.ts'
-import { createExecutor, createVersion, type Parts } from '../../src/app/live-definitions.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { projectFolder } from './project-folder.ts'
 

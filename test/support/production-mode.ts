@@ -4,11 +4,11 @@
  */
 import { RedisClient, SQL } from 'bun'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
-import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
-import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 
 export type Addresses = Readonly<Record<'FABRA_POSTGRES_URL' | 'FABRA_REDIS_URL', string>>
 

@@ -4,9 +4,9 @@
  */
 import * as fc from 'fast-check'
 import type { Computed } from '../../src/compute/executor.ts'
+import { sqlValueText } from '../../src/compute/sql/result-values.ts'
 import { createSqlDefinitions, type SqlDefinition } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
-import { sqlValueText } from '../../src/compute/sql/result-values.ts'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { formatTime } from '../../src/definition/time.ts'
 import type { SourceStore, SqlValue } from '../../src/store/ports/source-engine.ts'

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import type { DeployFlags } from '../deploy/deploy-run.ts'
-import type { CliProcess } from '../run.ts'
 
 const HELP = `
 Platforms: fly, cloudrun, ecs, render, railway, docker (compose), systemd.

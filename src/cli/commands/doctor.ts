@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config/config.ts'
 import type { Finding } from '../../app/doctor.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 
 const HELP = `
 Asks PostgreSQL and Redis whether they are fit for production, and the sources

@@ -2,8 +2,7 @@ import type { Command } from 'commander'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 
 interface Served {
   readonly value: unknown

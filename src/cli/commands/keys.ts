@@ -1,13 +1,12 @@
 import type { Command } from 'commander'
+import type { AdminStore, ApiKey, Scope } from '../../app/open-stores.ts'
 import { createApiKey } from '../../auth/api-key.ts'
+import { SCOPES } from '../../auth/scopes.ts'
 import { type Config, readConfig } from '../../config/config.ts'
-import { SCOPES } from '../../config/api-keys-variable.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import type { AdminStore, ApiKey, Scope } from '../../app/open-stores.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 interface CreateOptions {
   readonly name: string

@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
-import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { randomSecret } from '../deploy/secret.ts'
+import { table } from '../output.ts'
 
 const HELP = `
 Servers do the same when they start. Run it yourself where their role may not

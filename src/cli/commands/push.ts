@@ -6,11 +6,10 @@ import type { Command } from 'commander'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { counted } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { jsonRows, lineText, type PushTarget, pushedRow } from '../pushed-rows.ts'
-import type { CliProcess } from '../run.ts'
 
 /** Rows and characters of one request. */
 const BATCH_ROWS = 5_000

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 export interface RunJson {
   readonly feature: string

@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { InvalidDefinitions, problemText } from '../../definition/problems.ts'
 import type { Deployment } from '../../deploy/platform.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import type { Stray } from './project-imports.ts'
-import type { CliProcess } from '../run.ts'
 
 interface Failure {
   readonly subject: string

@@ -1,7 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { createWorkers } from './workers.ts'
 
 /** Beyond the time that workers have for running requests, for making history durable. */

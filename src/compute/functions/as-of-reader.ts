@@ -3,10 +3,10 @@
  * functions that replay); the rest is what was recorded and could have been served then. Questions of one turn about one part go as one batch.
  */
 import type { Micros } from '../../clock.ts'
+import type { List } from '../../collections/chunked-list.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature, FeatureRef } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import type { List } from '../../collections/chunked-list.ts'
 import type { Computed, Executor } from '../executor.ts'
 import type { ReadFrom, ReadPart } from '../reader.ts'
 

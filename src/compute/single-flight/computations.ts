@@ -9,13 +9,14 @@
  * that run, and not for a refresh that has more time.
  */
 import type { Clock, Micros } from '../../clock.ts'
+import { type List, LongList } from '../../collections/chunked-list.ts'
+import { createPace, inSteps } from '../../collections/yielding.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import { type List, LongList } from '../../collections/chunked-list.ts'
-import { createPace, inSteps } from '../../collections/yielding.ts'
-import { createAsks } from './call-graph.ts'
 import type { Computed, ComputeRow, ComputeRows, Executor } from '../executor.ts'
+import { createAsks } from './call-graph.ts'
+import type { SharedFlights, SharedFlying } from './cross-process.ts'
 import {
   type ComputeCall,
   type Flight,
@@ -29,7 +30,6 @@ import {
   takeBatch,
   timedOut,
 } from './flights.ts'
-import type { SharedFlights, SharedFlying } from './cross-process.ts'
 import { LOT, Sweep } from './refresh-batch.ts'
 
 /** Rows in one statement of a micro-batch. */

@@ -1,9 +1,9 @@
 import type { Micros } from '../../clock.ts'
+import { type List, LongList } from '../../collections/chunked-list.ts'
+import { KeyIndex } from '../../collections/key-index.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { FabraError } from '../../errors.ts'
-import { KeyIndex } from '../../collections/key-index.ts'
-import { type List, LongList } from '../../collections/chunked-list.ts'
 import type { Computed, ComputeRow, ComputeRows } from '../executor.ts'
 import { type Flight, type Flown, failed, newFlight, noYoungerInputs } from './flights.ts'
 

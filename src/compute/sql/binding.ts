@@ -1,7 +1,7 @@
 import { type SourceStore, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import type { AnalysedSql } from './rewrite/analysis.ts'
-import type { SqlFault } from './rewrite/forbidden.ts'
 import type { Edited } from './rewrite/edits.ts'
+import type { SqlFault } from './rewrite/forbidden.ts'
 import { type Parameters, standIns } from './rewrite/parameters.ts'
 import { aloneFor, bodyFor, type RowReference } from './rewrite/statement.ts'
 

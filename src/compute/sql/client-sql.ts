@@ -7,9 +7,9 @@ import type { Registry } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { createGatekeeper, writeSql } from './gate.ts'
 import type { AnalysedSql } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
-import { createGatekeeper, writeSql } from './gate.ts'
 import { aloneFor } from './rewrite/statement.ts'
 
 export interface ClientSqlParts {

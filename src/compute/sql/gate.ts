@@ -4,9 +4,9 @@
  */
 import type { Source } from '../../definition/model.ts'
 import type { SourceStore } from '../../store/ports/source-engine.ts'
+import { prove } from './proof.ts'
 import { type AnalysedSql, analyseSql, readWorld, type SqlOwner, type SqlWorld } from './rewrite/analysis.ts'
 import type { SqlFault } from './rewrite/forbidden.ts'
-import { prove } from './proof.ts'
 import { bodyFor, type RowReference } from './rewrite/statement.ts'
 
 /** A statement around a user's text. */

@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts'
+import { type List, LongList, mapped } from '../../collections/chunked-list.ts'
+import { KeyIndex } from '../../collections/key-index.ts'
 import { decodeKey, type EntityKey, entityKey } from '../../definition/entity-key.ts'
 import type { Entity, Registry } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import { KeyIndex } from '../../collections/key-index.ts'
-import { type List, LongList, mapped } from '../../collections/chunked-list.ts'
 import type { DbResult, RowReader } from '../db.ts'
 
 const TIMEOUT_MS = 30_000

@@ -5,16 +5,16 @@
  * belong there. No place in a text is believed, and nothing that the rewrite has counted. What cannot be proved is not run.
  */
 import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { remainsInDuckdb } from './duckdb/proof.ts'
+import type { PlainAggregate } from './duckdb/windowed-aggregate.ts'
+import { remainsInPostgres } from './postgres/proof.ts'
 import type { AnalysedSql, SqlWorld } from './rewrite/analysis.ts'
 import { TABLE_FUNCTIONS } from './rewrite/forbidden.ts'
-import type { PlainAggregate } from './duckdb/windowed-aggregate.ts'
-import { remainsInDuckdb } from './duckdb/proof.ts'
-import { remainsInPostgres } from './postgres/proof.ts'
 import { showsOnlyVisible, visibleWhere } from './rewrite/proof-shadow.ts'
 import { canonical, HOLE, type Ours, type Remains, withinFrame } from './rewrite/proof-tree.ts'
-import { shadowOf } from './rewrite/visibility.ts'
+import { asList, asObject, type Json, textOf } from './rewrite/sql-tree.ts'
 import { physicalName } from './rewrite/statement.ts'
-import { asList, asObject, type Json, textOf } from './duckdb/tree-reader.ts'
+import { shadowOf } from './rewrite/visibility.ts'
 
 export interface Rewritten {
   readonly text: string

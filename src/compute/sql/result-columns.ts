@@ -1,8 +1,8 @@
 import type { Feature, ValueType } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
 import type { TableColumn } from '../../store/ports/source-engine.ts'
-import type { SqlFault } from './rewrite/forbidden.ts'
 import { castHint, fitsType, inferType } from './result-values.ts'
+import type { SqlFault } from './rewrite/forbidden.ts'
 
 /** One column of a feature and where its values are found. */
 export interface SqlColumn {

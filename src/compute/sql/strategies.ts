@@ -1,6 +1,6 @@
 import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
-import type { SqlDefinition } from './sql-definitions.ts'
 import { joinedStatement, PAIRS_PER_EVENT } from './duckdb/windowed-aggregate-statement.ts'
+import type { SqlDefinition } from './sql-definitions.ts'
 
 /**
  * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time.

@@ -4,11 +4,12 @@
  *     const db = createDb({ sourceStore, registry })
  *     await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = ?', ['u1'], { asOf, mode, signal, timeoutMs })
  */
+
+import { inSteps } from '../../collections/yielding.ts'
 import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
 import type { Registry } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import { inSteps } from '../../collections/yielding.ts'
 import {
   type SourceStore,
   SqlDecimal,
@@ -21,9 +22,9 @@ import {
   type TakeRows,
 } from '../../store/ports/source-engine.ts'
 import type { Db, DbOptions, RowReader } from '../db.ts'
+import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
 import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
-import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
 
 export interface DbParts {
   readonly sourceStore: SourceStore

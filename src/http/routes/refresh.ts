@@ -8,9 +8,9 @@ import { queryOf } from '../address.ts'
 import { isObject, readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { refreshDoc, runsDoc } from '../openapi-docs.ts'
+import type { HttpOptions } from '../options.ts'
 import { parameters } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 const DEFAULT_RUNS = 50
 const MAX_RUNS = 1_000

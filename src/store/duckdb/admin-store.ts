@@ -1,5 +1,6 @@
 import { FabraError } from '../../errors.ts'
-import type { AdminStore, ApiKey, RunRecord, Scope } from '../ports/admin-store.ts'
+import type { AdminStore, ApiKey, Scope } from '../ports/admin-store.ts'
+import type { RunRecord } from '../ports/run-store.ts'
 import { SqlTimestamp, type SqlValue } from '../ports/source-engine.ts'
 import { type Database, ownDeadline } from './connection/database.ts'
 

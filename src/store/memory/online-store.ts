@@ -1,7 +1,8 @@
 import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-store.ts'
 import { createDoubts } from '../ports/doubts.ts'
-import { createFences, type Fence } from '../recording/erasures.ts'
+import type { Fence } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { createFences } from '../recording/erasures.ts'
 
 /** One entity: a row per key, and columns for each field. */
 interface EntityTable {

@@ -1,4 +1,5 @@
 import type { Micros } from '../../clock.ts'
+import type { RunRecord } from './run-store.ts'
 
 /** What a key may do; none implies another. `train`: make training sets from labels that a query gives. */
 export type Scope = 'read' | 'train' | 'write' | 'admin'
@@ -13,21 +14,6 @@ export interface ApiKey {
   readonly scopes: readonly Scope[]
   readonly createdAt: Micros
   readonly revokedAt: Micros | null
-}
-
-/** What one refresh of one feature did, as it is kept. */
-export interface RunRecord {
-  /** Unique among all processes: time-ordered text (UUIDv7). */
-  readonly id: string
-  readonly feature: string
-  readonly reason: string
-  readonly startedAt: Micros
-  readonly finishedAt: Micros
-  readonly keys: number
-  readonly changed: number
-  readonly failed: number
-  /** The first failure's words. */
-  readonly error: string | null
 }
 
 /** What operating needs besides values: keys of the API, and what refreshes did. Shared by all processes. */

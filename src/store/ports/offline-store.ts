@@ -1,5 +1,5 @@
 import type { Micros } from '../../clock.ts'
-import type { Fence } from '../recording/erasures.ts'
+import type { Fence } from './erasure.ts'
 
 export type Origin = 'computed' | 'pushed' | 'backfill'
 

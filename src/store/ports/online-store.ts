@@ -1,6 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import type { Doubts } from './doubts.ts'
-import type { Fence } from '../recording/erasures.ts'
+import type { Fence } from './erasure.ts'
 
 /** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
 export interface StoredKey {

@@ -1,6 +1,6 @@
 import type { Micros } from '../../clock.ts'
-import type { KeyColumn, Source } from '../../definition/model.ts'
 import type { List } from '../../collections/chunked-list.ts'
+import type { KeyColumn, Source } from '../../definition/model.ts'
 
 /**
  * A value as an engine gives it, exact: whole numbers are numbers when safe, else bigint; decimals and timestamps are texts of their own

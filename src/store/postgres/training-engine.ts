@@ -1,9 +1,9 @@
 import { type SourceStore, SqlError } from '../ports/source-engine.ts'
 import type { TrainingEngine } from '../ports/training-engine.ts'
-import type { Postgres } from './connection/connection.ts'
 import { readInBatches } from './connection/cursor.ts'
-import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history/history-sql.ts'
+import type { Postgres } from './connection/postgres.ts'
 import { asStoreError, storeErrors } from './connection/store-errors.ts'
+import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history/history-sql.ts'
 
 const BATCH_ROWS = 5_000
 /** Compiling a plan takes longer than it saves, and one look is for one row. */

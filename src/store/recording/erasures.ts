@@ -1,12 +1,5 @@
 import type { Micros } from '../../clock.ts'
-
-/** An entity key that was forgotten. Of it, only events later than `at` count from then on. */
-export interface Fence {
-  readonly entity: string
-  /** Encoded entity key. */
-  readonly entityKey: string
-  readonly at: Micros
-}
+import type { Fence } from '../ports/erasure.ts'
 
 /** The keys that were forgotten, in memory: asked for every value that is written, so asking must cost next to nothing. */
 export interface Fences {

@@ -6,8 +6,8 @@
  * owed, only the features are remembered, and filled from history likewise.
  */
 import type { Clock } from '../../clock.ts'
-import { FabraError } from '../../errors.ts'
-import type { Fence } from './erasures.ts'
+import { isUnavailable } from '../../errors.ts'
+import type { Fence } from '../ports/erasure.ts'
 import type { OfflineStore } from '../ports/offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 
@@ -117,10 +117,6 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       return paid
     },
   }
-}
-
-export function isUnavailable(error: unknown): boolean {
-  return error instanceof FabraError && error.code === 'store_unavailable'
 }
 
 function isNewer(value: StoredValue, known: StoredValue): boolean {

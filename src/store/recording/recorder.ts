@@ -6,15 +6,17 @@
  */
 import type { Clock, Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Entity, Feature } from '../../definition/model.ts'
-import { FabraError } from '../../errors.ts'
-import { createFences, type Fence, type Fences } from './erasures.ts'
+import { FabraError, isUnavailable } from '../../errors.ts'
+import type { Fence } from '../ports/erasure.ts'
+import type { HistoryRow, OfflineStore } from '../ports/offline-store.ts'
+import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from '../ports/online-store.ts'
+import { createFences, type Fences } from './erasures.ts'
 import { createHistoryPolicy, type FeaturePolicy, type JudgedValue, type Judgement } from './history-policy.ts'
 import { createHistoryQueue, type HistoryQueueCounters } from './history-queue.ts'
 import { toHistoryText } from './history-text.ts'
-import type { HistoryRow, OfflineStore } from '../ports/offline-store.ts'
-import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from '../ports/online-store.ts'
-import { createOwedWrites, isUnavailable, type OwedWrites } from './pending-online-writes.ts'
+import { createOwedWrites, type OwedWrites } from './pending-online-writes.ts'
 import { createSetAside } from './set-aside.ts'
 
 export interface RecordedWrite {
@@ -99,11 +101,6 @@ export interface RecorderOptions {
   readonly commitEveryMs?: number
   /** Default 100,000. */
   readonly maxQueuedRows?: number
-}
-
-/** `fieldOf(feature)` is the name of the feature's slot in the online store: versions side by side never mix. */
-export function fieldOf(feature: Feature): string {
-  return `${feature.name}@${feature.fingerprint}`
 }
 
 /**

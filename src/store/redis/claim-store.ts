@@ -1,6 +1,6 @@
 import type { Claim, ClaimStore } from '../ports/claim-store.ts'
-import type { RedisConnection } from './socket/connection.ts'
 import { CLAIM, CLAIMED, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './format/scripts.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** Claims in one script. */
 const STEP = 200

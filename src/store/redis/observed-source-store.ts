@@ -1,5 +1,5 @@
 import type { SeenSourceStore } from '../ports/observed-source-store.ts'
-import type { RedisConnection } from './socket/connection.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** One set a feature version, `fabra:reads:<name>@<fingerprint>`: names of sources. */
 export function createRedisSeenSourceStore(connection: RedisConnection): SeenSourceStore {

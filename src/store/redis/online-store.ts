@@ -1,13 +1,13 @@
 import type { Micros } from '../../clock.ts'
 import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
-import type { Fence } from '../recording/erasures.ts'
+import type { Fence } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
-import type { RedisConnection } from './socket/connection.ts'
-import { createIntegrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
+import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
 import { KnownRows } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
-import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
 import { FORGET, RAISE, WRITE } from './format/scripts.ts'
+import { createIntegrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
 const WRITES_A_SCRIPT = 100

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolders, type NativeFile, type NativeLibrary } from '../../../src/store/duckdb/native/native.ts'
+import type { NativeFile, NativeLibrary } from '../../../src/store/duckdb/native/library.ts'
+import { cacheFolders } from '../../../src/store/duckdb/native/native.ts'
 import { temporaryFolder } from '../../support/binary.ts'
 
 // Each test unpacks 70 MB.

@@ -1,7 +1,7 @@
 import type { SourceStore } from '../../../store/ports/source-engine.ts'
 import type { SqlDefinition } from '../sql-definitions.ts'
-import { joinedStatement, joinsWith, PAIRS_PER_EVENT } from './windowed-aggregate-statement.ts'
 import type { PlainAggregate } from './windowed-aggregate.ts'
+import { joinedStatement, joinsWith, PAIRS_PER_EVENT } from './windowed-aggregate-statement.ts'
 
 /** Features in one statement; more would hold more per row than they save in reading. */
 const MAX_MERGED = 16

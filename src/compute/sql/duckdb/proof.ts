@@ -1,6 +1,6 @@
 /** The walk of the proof over a tree of DuckDB's `json_serialize_sql`. */
 import { canonical, isOurs, NOW, nothingYet, type Ours, PRESENT, PRESENT_WORD, type Remains } from '../rewrite/proof-tree.ts'
-import { asList, asObject, type Json, textOf } from './tree-reader.ts'
+import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 
 const FROM_KINDS = new Set(['BASE_TABLE', 'SUBQUERY', 'JOIN', 'TABLE_FUNCTION', 'EXPRESSION_LIST', 'EMPTY', 'EMPTY_FROM', 'PIVOT'])
 /** Where one table expression holds others. */

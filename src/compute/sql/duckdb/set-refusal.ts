@@ -1,5 +1,5 @@
+import { asList, asObject, type Json } from '../rewrite/sql-tree.ts'
 import type { ParsedSql } from '../rewrite/statement.ts'
-import { asList, asObject, type Json } from './tree-reader.ts'
 
 /**
  * What a set-based statement would answer otherwise than the query alone, found by trying every aggregate and kind of grouping over nothing: the

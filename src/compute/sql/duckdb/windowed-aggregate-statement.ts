@@ -10,10 +10,10 @@
  * the engine as a RANGE of time mean the same, and take forty times as long.)
  */
 import type { SourceStore } from '../../../store/ports/source-engine.ts'
-import { quoteName } from '../rewrite/lexer.ts'
-import type { PlainAggregate } from './windowed-aggregate.ts'
 import { proveJoined } from '../proof.ts'
-import type { Json } from './tree-reader.ts'
+import { quoteName } from '../rewrite/lexer.ts'
+import type { Json } from '../rewrite/sql-tree.ts'
+import type { PlainAggregate } from './windowed-aggregate.ts'
 
 /** A pair of row and event in the join costs about this much less than a row or an event in order of time (15 ns against 2 µs). */
 export const PAIRS_PER_EVENT = 150

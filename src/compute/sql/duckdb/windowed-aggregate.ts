@@ -6,9 +6,9 @@
 import type { Entity } from '../../../definition/model.ts'
 import type { AnalysedSql } from '../rewrite/analysis.ts'
 import { presentFunction } from '../rewrite/now-functions.ts'
-import { columnOf } from '../rewrite/visibility.ts'
+import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import type { Shadow } from '../rewrite/statement.ts'
-import { asList, asObject, type Json, textOf } from './tree-reader.ts'
+import { columnOf } from '../rewrite/visibility.ts'
 
 export interface PlainAggregate {
   readonly shadow: Shadow

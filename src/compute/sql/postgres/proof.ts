@@ -1,6 +1,6 @@
 /** The walk of the proof over a tree of libpg_query: a node is an object with its kind as its only key, and kinds that are not known are strange. */
 import { canonical, isOurs, NOW, nothingYet, type Ours, PRESENT, type Remains } from '../rewrite/proof-tree.ts'
-import { asList, asObject, type Json, textOf } from '../duckdb/tree-reader.ts'
+import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import { isTime, KNOWN, nameOf, timeWord } from './tree-reader.ts'
 
 const TIME_CALL = /^(?:date|time|timetz|timestamp|timestamptz)$/

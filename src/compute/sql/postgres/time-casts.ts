@@ -6,8 +6,8 @@
 import { type SourceStore, SqlError } from '../../../store/ports/source-engine.ts'
 import { applyEdits, type Edit } from '../rewrite/edits.ts'
 import { isSymbol, isWord, type Token } from '../rewrite/lexer.ts'
+import type { TimeCast } from '../rewrite/sql-tree.ts'
 import type { ParsedSql } from '../rewrite/statement.ts'
-import type { TimeCast } from '../duckdb/tree-reader.ts'
 
 interface Span {
   readonly start: number

@@ -14,7 +14,7 @@ import {
   type TimeCast,
   type TimeWord,
   textOf,
-} from '../duckdb/tree-reader.ts'
+} from '../rewrite/sql-tree.ts'
 
 /** Expressions and parts of a SELECT that hold no names of their own, or whose names are looked at below. */
 export const KNOWN = new Set(

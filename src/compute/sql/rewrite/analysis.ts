@@ -1,15 +1,16 @@
 import type { Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
 import type { SourceStore, Table } from '../../../store/ports/source-engine.ts'
+import { readTree } from '../duckdb/tree-reader.ts'
+import { guardTimeCasts } from '../postgres/time-casts.ts'
+import { readPostgresTree } from '../postgres/tree-reader.ts'
 import { nameSubqueries } from '../postgres/unnamed-subqueries.ts'
-import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from './forbidden.ts'
 import { applyEdits } from './edits.ts'
+import { catalogueOf, checkText, type FunctionCatalogue, type SqlFault } from './forbidden.ts'
 import { type Token, tokenize } from './lexer.ts'
+import { asList, asObject, type TableRef } from './sql-tree.ts'
 import { type ParsedSql, type Shadow, withoutSemicolon } from './statement.ts'
 import { plainText } from './text.ts'
-import { guardTimeCasts } from '../postgres/time-casts.ts'
-import { asList, asObject, readTree, type TableRef } from '../duckdb/tree-reader.ts'
-import { readPostgresTree } from '../postgres/tree-reader.ts'
 
 /** What there is to read, taken once when definitions are loaded. */
 export interface SqlWorld {

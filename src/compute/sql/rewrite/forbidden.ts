@@ -2,8 +2,8 @@
 import type { SqlFunction } from '../../../store/ports/source-engine.ts'
 import { identifierOf } from './lexer.ts'
 import { isAgeFromToday, isBarePresent, presentFunction } from './now-functions.ts'
+import type { FunctionRef } from './sql-tree.ts'
 import { nameAt, type ParsedSql } from './statement.ts'
-import type { FunctionRef } from '../duckdb/tree-reader.ts'
 
 /** Something wrong with a text. `at`: character offset into it, null when unknown. */
 export interface SqlFault {

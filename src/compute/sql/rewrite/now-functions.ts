@@ -1,4 +1,4 @@
-import type { FunctionRef } from '../duckdb/tree-reader.ts'
+import type { FunctionRef } from './sql-tree.ts'
 
 /** What stands for the present, as SQL of the as-of time (a TIMESTAMPTZ; sessions run in UTC). */
 const PRESENT: Readonly<Record<string, (asOf: string) => string>> = {

@@ -1,9 +1,9 @@
 /** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
 import type { Entity, Feature, ValueType } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
+import { type Gate, writeSql } from '../gate.ts'
 import type { AnalysedSql } from './analysis.ts'
 import type { SqlFault } from './forbidden.ts'
-import { type Gate, writeSql } from '../gate.ts'
 import { type RowReference, rowStatement } from './statement.ts'
 
 /** Whose parameters a text may name. */

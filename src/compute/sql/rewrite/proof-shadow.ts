@@ -4,8 +4,8 @@
  */
 import type { SourceStore } from '../../../store/ports/source-engine.ts'
 import { canonical } from './proof-tree.ts'
+import { asList, asObject, type Json, textOf } from './sql-tree.ts'
 import type { Shadowed } from './visibility.ts'
-import { asList, asObject, type Json, textOf } from '../duckdb/tree-reader.ts'
 
 /** Conditions of PRODUCT's rule: timestamp + delay < t, available ≤ t, until null or ≥ t. */
 export function visibleWhere({ source, table }: Shadowed, asOf: string): string[] {

@@ -2,7 +2,7 @@
  * What the proof of a rewritten text is about: everything that a syntax tree holds besides our shadows. Found by one walk for each dialect, which
  * knows no places in a text and shares nothing with the reader whose findings the rewrite went by.
  */
-import { asObject, type Json } from '../duckdb/tree-reader.ts'
+import { asObject, type Json } from './sql-tree.ts'
 
 /** Tells our own constructs by their trees. */
 export interface Ours {

@@ -6,8 +6,8 @@
 import { applyEdits, type Edit, type Edited } from './edits.ts'
 import { identifierOf, isSymbol, isWord, quoteName, type Token, tokenize } from './lexer.ts'
 import { isAgeFromToday, isBarePresent, presentFunction } from './now-functions.ts'
+import type { SqlTree, TableRef } from './sql-tree.ts'
 import { type Shadowed, shadowOf } from './visibility.ts'
-import type { SqlTree, TableRef } from '../duckdb/tree-reader.ts'
 
 /** How a body speaks of the row it is computed for: columns of the row list, or bound parameters. */
 export interface RowReference {

@@ -7,9 +7,9 @@ import { damaged, damageIn, lockedError, openError } from '../damage/file-damage
 import { HEAD_BYTES, readHead } from '../damage/file-head.ts'
 import { cutZeros } from '../damage/log-file.ts'
 import { type Known, type Mark, markOf, readMark, refusal, toKnown, writeMark } from '../damage/mark.ts'
+import { unreadableTables } from '../damage/unreadable-tables.ts'
 import { CATALOG, quoteText, readMarkRow } from '../sql.ts'
 import { toSqlError } from './sql-errors.ts'
-import { unreadableTables } from '../damage/unreadable-tables.ts'
 
 export interface Attached {
   readonly mark: Mark | undefined

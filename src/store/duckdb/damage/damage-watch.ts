@@ -1,6 +1,6 @@
 import { FabraError } from '../../../errors.ts'
-import { damageMet } from './file-damage.ts'
 import type { SessionPool } from '../connection/session-pool.ts'
+import { damageMet } from './file-damage.ts'
 
 /** Nobody reads the whole file at the start: a damaged block is met by the statement that needs it. */
 export interface DamageWatch {

@@ -1,8 +1,8 @@
-import { fromKnown, type Known, type Mark, writeMark } from './mark.ts'
 import { ownDeadline } from '../connection/own-deadline.ts'
 import type { Session } from '../connection/session.ts'
 import type { SessionPool } from '../connection/session-pool.ts'
 import { CATALOG, FIRST_MARK, markRows, raiseMark } from '../sql.ts'
+import { fromKnown, type Known, type Mark, writeMark } from './mark.ts'
 
 /** The mark is written within a second of a write, and a start or a full machine may take some of that. */
 const MARK_AFTER_MS = 400

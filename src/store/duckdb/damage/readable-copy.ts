@@ -2,9 +2,9 @@
 import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeSync } from 'node:fs'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { FabraError } from '../../../errors.ts'
+import { quoteText } from '../sql.ts'
 import { checksum, HEAD_BYTES, PAGE } from './file-head.ts'
 import { walkLog } from './log-file.ts'
-import { quoteText } from '../sql.ts'
 
 export interface Readable {
   readonly path: string

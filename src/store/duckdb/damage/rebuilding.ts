@@ -1,7 +1,7 @@
 /** A new database out of the rows that can be read in one whose blocks are damaged. */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Readable } from './readable-copy.ts'
 import { LIST_ALL_TABLES, LIST_ALL_VIEWS, quoteName, quoteText } from '../sql.ts'
+import type { Readable } from './readable-copy.ts'
 import { unreadableTables } from './unreadable-tables.ts'
 
 const REBUILT = 'rebuilt'

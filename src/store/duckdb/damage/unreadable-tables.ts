@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { LIST_ALL_TABLES, readAll } from '../sql.ts'
 import { engineMessage } from '../connection/sql-errors.ts'
+import { LIST_ALL_TABLES, readAll } from '../sql.ts'
 
 export interface UnreadableTable {
   readonly schema: string

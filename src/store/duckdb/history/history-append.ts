@@ -3,8 +3,8 @@ import { createPace } from '../../../collections/yielding.ts'
 import type { HistoryRow } from '../../ports/offline-store.ts'
 import type { RunOptions, SqlValue } from '../../ports/source-engine.ts'
 import type { Session } from '../connection/session.ts'
-import { APPEND_WRITE, APPEND_WRITES, CATALOG } from '../sql.ts'
 import { inTransaction } from '../connection/transaction.ts'
+import { APPEND_WRITE, APPEND_WRITES, CATALOG } from '../sql.ts'
 
 /** Rows told without a look at the clock. */
 const STEP_ROWS = 500

@@ -1,10 +1,11 @@
 import { FabraError } from '../../../errors.ts'
-import type { Fence } from '../../recording/erasures.ts'
+import type { Fence } from '../../ports/erasure.ts'
 import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '../../ports/offline-store.ts'
 import { SqlError, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
-import { appendHistory } from './history-append.ts'
 import type { Session } from '../connection/session.ts'
+import { isValueError } from '../connection/sql-errors.ts'
+import { inTransaction } from '../connection/transaction.ts'
 import {
   FORGET_DEBTS,
   FORGET_KEY,
@@ -20,8 +21,7 @@ import {
   READ_HISTORY,
   ROWS_AT,
 } from '../sql.ts'
-import { isValueError } from '../connection/sql-errors.ts'
-import { inTransaction } from '../connection/transaction.ts'
+import { appendHistory } from './history-append.ts'
 
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
 const BATCH_CHUNKS = 8

@@ -1,6 +1,6 @@
 import { dlopen, FFIType } from 'bun:ffi'
 import { writeSync } from 'node:fs'
-import type { NativeFile, NativeLibrary } from './native.ts'
+import type { NativeFile, NativeLibrary } from './library.ts'
 
 const MFD_CLOEXEC = 1
 /** Resolve all symbols now, and let later libraries use them. */

@@ -11,25 +11,9 @@
  */
 import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { NativeFile, NativeLibrary } from './library.ts'
 import { holdUnpackLock, isDead } from './native-lock.ts'
 import { loadFromMemory } from './native-memory.ts'
-
-/** One embedded file. */
-export interface NativeFile {
-  readonly name: string
-  /** Where the compressed bytes are, in the virtual folder of the executable. */
-  readonly path: string
-  /** Bytes once unpacked. */
-  readonly size: number
-}
-
-export interface NativeLibrary {
-  /** Names the contents: other contents, other folder. */
-  readonly fingerprint: string
-  /** The addon that is opened; the others are what it links to, and lie beside it. */
-  readonly addon: NativeFile
-  readonly libraries: readonly NativeFile[]
-}
 
 /**
  * Where to unpack, best first.

@@ -1,9 +1,9 @@
 import type { KeyType, Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
 import type { TableColumn } from '../../ports/source-engine.ts'
+import { quoteName, quoteText } from '../sql.ts'
 import { keySqlType } from './row-table.ts'
 import { SourceProblem } from './source-problem.ts'
-import { quoteName, quoteText } from '../sql.ts'
 
 /** How one column of a file becomes a column of the table. */
 export interface ColumnPlan {

@@ -1,7 +1,11 @@
 import { dirname } from 'node:path'
 import type { Source } from '../../../definition/model.ts'
-import { type FileFormat, formatOfFile } from '../../ports/source-file-list.ts'
 import { SqlError, type TableColumn } from '../../ports/source-engine.ts'
+import { type FileFormat, formatOfFile } from '../../ports/source-file-list.ts'
+import { ownDeadline } from '../connection/database.ts'
+import type { Session } from '../connection/session.ts'
+import { engineMessage } from '../connection/sql-errors.ts'
+import { quoteName, quoteText } from '../sql.ts'
 import {
   BAD_VALUE,
   type ColumnPlan,
@@ -19,16 +23,12 @@ import {
 import type { CsvHeader } from './csv-header.ts'
 import { lineOfRecord } from './csv-scan.ts'
 import { type CsvText, csvProblem, openCsvText } from './csv-text.ts'
-import { ownDeadline } from '../connection/database.ts'
 import { dayMonthProblem } from './day-and-month.ts'
 import { exactTypes, type NumberTexts, wholeFloats } from './exact-numbers.ts'
 import { refuseForeign } from './foreign-file.ts'
 import { checkJsonNames, doubledField } from './json-names.ts'
 import { checkParquet, reading } from './parquet-schema.ts'
-import type { Session } from '../connection/session.ts'
 import { readProblem, SourceProblem } from './source-problem.ts'
-import { quoteName, quoteText } from '../sql.ts'
-import { engineMessage } from '../connection/sql-errors.ts'
 import { type TextColumns, textTypes } from './text-types.ts'
 
 const LOAD = ownDeadline(30 * 60_000)

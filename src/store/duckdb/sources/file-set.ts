@@ -1,12 +1,13 @@
 /** Several files as one table. Each is read by itself, so that what is wrong is told with its file and line, into a table beside. */
+
+import { ownDeadline } from '../connection/database.ts'
+import type { Session } from '../connection/session.ts'
+import { quoteName, quoteText } from '../sql.ts'
 import type { ColumnPlan, SourceColumns } from './column-plan.ts'
 import { checkColumns, checkTimes, columnValue } from './column-plan.ts'
-import { ownDeadline } from '../connection/database.ts'
 import { type FilePlan, type OpenedFile, openFile, planOpened, readingProblem, type SourceFile } from './file-reader.ts'
 import type { LentFile, LentFiles } from './lent-files.ts'
-import type { Session } from '../connection/session.ts'
 import { SourceProblem } from './source-problem.ts'
-import { quoteName, quoteText } from '../sql.ts'
 import { type TextColumns, textTypes } from './text-types.ts'
 
 const STAGE = '__fabra_stage'

@@ -1,8 +1,8 @@
 import { SqlError, type SqlFunction } from '../../ports/source-engine.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
-import { CONSISTENT } from './function-names.ts'
 import type { Session } from '../connection/session.ts'
 import { LIST_FUNCTIONS, LIST_SCHEMAS, probeFunction } from '../sql.ts'
+import { CONSISTENT } from './function-names.ts'
 
 /**
  * The engine's functions whose answer depends on more than their arguments, as its catalogue tells them (a test compares). Asking it takes a

@@ -1,10 +1,10 @@
 /** Names in files of JSON. The engine's columns and fields know no case: of `amount` and `Amount` it makes two columns with names of its own. */
 import type { RunOptions } from '../../ports/source-engine.ts'
-import { repeatedName } from './repeated-name.ts'
 import type { Session } from '../connection/session.ts'
-import { SourceProblem } from './source-problem.ts'
-import { quoteText } from '../sql.ts'
 import { engineMessage } from '../connection/sql-errors.ts'
+import { quoteText } from '../sql.ts'
+import { repeatedName } from './repeated-name.ts'
+import { SourceProblem } from './source-problem.ts'
 
 export interface JsonFile {
   readonly session: Session

@@ -5,8 +5,8 @@
 import type { TableColumn } from '../../ports/source-engine.ts'
 import { ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
-import { SourceProblem } from './source-problem.ts'
 import { quoteName, quoteText } from '../sql.ts'
+import { SourceProblem } from './source-problem.ts'
 
 const LOAD = ownDeadline(30 * 60_000)
 

@@ -1,8 +1,9 @@
 /** What a Parquet file's own schema says, and the engine does not tell: names it changes, and decimals it reads as other numbers. */
-import { repeatedName } from './repeated-name.ts'
+
 import type { Session } from '../connection/session.ts'
-import { SourceProblem } from './source-problem.ts'
 import { quoteText } from '../sql.ts'
+import { repeatedName } from './repeated-name.ts'
+import { SourceProblem } from './source-problem.ts'
 
 /** Digits of the longest decimal that the engine holds. Longer ones it reads wrongly (1.10 comes as 7.9e16), and says nothing. */
 const MAX_DECIMAL_DIGITS = 38

@@ -2,11 +2,11 @@ import type { SourceStore, Table } from '../../ports/source-engine.ts'
 import { SqlError } from '../../ports/source-engine.ts'
 import { offsetOfCodePoint } from '../../ports/text-offsets.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
+import type { Session } from '../connection/session.ts'
+import { DROP_ROW_TABLE, LIST_TABLES, SERIALIZE } from '../sql.ts'
 import { createFunctionLookup } from './functions.ts'
 import { fillRowTable } from './row-table.ts'
-import type { Session } from '../connection/session.ts'
 import { loadSources } from './source-loader.ts'
-import { DROP_ROW_TABLE, LIST_TABLES, SERIALIZE } from '../sql.ts'
 import { tableColumns } from './table-columns.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */

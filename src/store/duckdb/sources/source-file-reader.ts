@@ -1,11 +1,11 @@
 import { type AppendedRows, SourceFileProblem, type SourceFileReader, type TakeRows } from '../../ports/source-file-reader.ts'
 import { openDatabase, ownDeadline } from '../connection/database.ts'
+import type { Session } from '../connection/session.ts'
+import { quoteName } from '../sql.ts'
 import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
 import { lendFiles } from './lent-files.ts'
-import type { Session } from '../connection/session.ts'
 import { planSource, selectSorted } from './source-loader.ts'
 import { SourceProblem } from './source-problem.ts'
-import { quoteName } from '../sql.ts'
 
 const LOAD = ownDeadline(30 * 60_000)
 const KEEP_ROWS = "INSERT INTO fabra.source_rows (source, arrived_at, row) SELECT $1, TIMESTAMPTZ 'epoch', unnest($2::VARCHAR[])"

@@ -17,13 +17,13 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import type { Source } from '../../../definition/model.ts'
-import type { AppendOutcome, AppendRequest, SourceRows } from '../../ports/source-rows.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
+import type { AppendOutcome, AppendRequest, SourceRows } from '../../ports/source-rows.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
+import { inTransaction } from '../connection/transaction.ts'
 import { CATALOG, LIST_TABLES, quoteName, quoteTable } from '../sql.ts'
 import { tableColumns } from './table-columns.ts'
-import { inTransaction } from '../connection/transaction.ts'
 
 const CHUNK_ROWS = 2048
 /** Idempotency keys are remembered for a day, and so many of them. */

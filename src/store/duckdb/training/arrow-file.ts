@@ -7,8 +7,8 @@ import type { DuckDBDataChunk, DuckDBValue } from '@duckdb/node-api'
 import { AsyncByteQueue, Field, makeData, RecordBatch, RecordBatchFileWriter, Schema, Struct } from 'apache-arrow'
 import { createPace } from '../../../collections/yielding.ts'
 import type { RunOptions } from '../../ports/source-engine.ts'
-import { arrowData, arrowType } from './arrow-columns.ts'
 import type { ResultColumn, Session } from '../connection/session.ts'
+import { arrowData, arrowType } from './arrow-columns.ts'
 
 /** A batch ends with the chunk that brings it over one of these. */
 const BATCH_ROWS = 16_384

@@ -26,11 +26,11 @@ import {
 } from '@duckdb/node-api'
 import { CompressionType, compressionRegistry, type Data, DataType, RecordBatchReader, TimeUnit, Vector } from 'apache-arrow'
 import { decompress } from 'lz4js'
-import { stringifyExact } from '../../../definition/exact-json.ts'
 import { createPace } from '../../../collections/yielding.ts'
+import { stringifyExact } from '../../../definition/exact-json.ts'
 import type { RunOptions } from '../../ports/source-engine.ts'
-import { repeatedName } from '../sources/repeated-name.ts'
 import type { Session } from '../connection/session.ts'
+import { repeatedName } from '../sources/repeated-name.ts'
 import { SourceProblem } from '../sources/source-problem.ts'
 import { quoteName, quoteText } from '../sql.ts'
 

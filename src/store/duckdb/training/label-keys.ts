@@ -4,10 +4,10 @@ import type { Entity, KeyColumn } from '../../../definition/model.ts'
 import { FabraError, suggest } from '../../../errors.ts'
 import type { RunOptions, TableColumn } from '../../ports/source-engine.ts'
 import type { RowNeeds } from '../../ports/training-store.ts'
+import type { Session } from '../connection/session.ts'
 import { keyText } from '../sources/column-plan.ts'
 import { wholeFloats } from '../sources/exact-numbers.ts'
 import { keySqlType } from '../sources/row-table.ts'
-import type { Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 
 /** RFC 3339 with a zone, and the same without. */

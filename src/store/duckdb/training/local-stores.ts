@@ -6,8 +6,8 @@ import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from '../sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './as-of-join.ts'
-import type { Keeper, KeptStep, Step } from './resume/steps.ts'
 import type { HeldValues } from './result.ts'
+import type { Keeper, KeptStep, Step } from './resume/steps.ts'
 import { canType, parquetOptions, rowTableFrom, typedValues } from './typed-values.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */

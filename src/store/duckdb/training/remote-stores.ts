@@ -12,8 +12,8 @@ import { ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import type { RecordedSource } from './as-of-join.ts'
-import type { HeldValues } from './result.ts'
 import { asOfValues, type DeskState, groupsOf, type HistoryPlace, heldOf, type SourcesPlace } from './local-stores.ts'
+import type { HeldValues } from './result.ts'
 import { parquetOptions } from './typed-values.ts'
 
 const APPEND_ROWS = 2048

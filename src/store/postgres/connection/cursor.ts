@@ -1,4 +1,4 @@
-import type { Parameter, Postgres, PostgresRows, WorkOptions } from './connection.ts'
+import type { Parameter, Postgres, PostgresRows, WorkOptions } from './postgres.ts'
 
 /** The reader went away: the transaction ends, and nobody needs to know. */
 class Left extends Error {}

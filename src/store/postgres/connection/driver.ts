@@ -1,8 +1,8 @@
 /** The driver, and what is to be known of it: statements go out with their values at once, and come back as texts. */
 import postgres from 'postgres'
-import type { Parameter, PostgresColumn, PostgresRows } from './connection.ts'
-import type { ConnectionTarget } from './url.ts'
 import { PostgresSqlError, toSqlError } from './errors.ts'
+import type { Parameter, PostgresColumn, PostgresRows } from './postgres.ts'
+import type { ConnectionTarget } from './url.ts'
 
 /** Values come as the server wrote them. These are the types that the driver would parse. */
 const TEXTS: Record<string, postgres.PostgresType> = {

@@ -1,8 +1,9 @@
 /** One connection, made when it is needed and again after it was lost, used by one piece of work at a time. */
-import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './connection.ts'
-import type { ConnectionTarget } from './url.ts'
-import { asCommitError, PostgresSqlError, toSqlError } from './errors.ts'
+
 import { type Connection, control, copyIn, describe, openClient, send } from './driver.ts'
+import { asCommitError, PostgresSqlError, toSqlError } from './errors.ts'
+import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './postgres.ts'
+import type { ConnectionTarget } from './url.ts'
 
 export interface Lane {
   /** Connected, as far as is known: a dead server is found out by asking it. */

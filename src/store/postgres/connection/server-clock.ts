@@ -1,5 +1,5 @@
 import type { SteeredClock } from '../../../clock.ts'
-import type { Postgres } from './connection.ts'
+import type { Postgres } from './postgres.ts'
 
 const ASK = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8'
 const LIMIT = { timeoutMs: 2_000, readOnly: true } as const

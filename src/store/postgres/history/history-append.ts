@@ -1,6 +1,6 @@
 import { inSteps } from '../../../collections/yielding.ts'
 import type { HistoryRow } from '../../ports/offline-store.ts'
-import type { Parameter } from '../connection/connection.ts'
+import type { Parameter } from '../connection/postgres.ts'
 
 /** Rows of one statement: enough to be quick, few enough that writing them down does not hold this thread. */
 const STATEMENT_ROWS = 5_000

@@ -4,9 +4,9 @@
  */
 import type { Micros } from '../../../clock.ts'
 import type { HistoryRow } from '../../ports/offline-store.ts'
-import type { Postgres } from '../connection/connection.ts'
-import { LIST_PARTITIONS } from './history-sql.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres } from '../connection/postgres.ts'
+import { LIST_PARTITIONS } from './history-sql.ts'
 
 export interface HistoryPartitions {
   /** Makes the months of these rows, where there are none yet, and is waited for so long. Never throws. */

@@ -1,6 +1,8 @@
 import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
-import type { Parameter, Postgres } from '../connection/connection.ts'
 import { readInBatches } from '../connection/cursor.ts'
+import { PostgresSqlError } from '../connection/errors.ts'
+import type { Parameter, Postgres } from '../connection/postgres.ts'
+import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
 import { asArrays } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import {
@@ -22,8 +24,6 @@ import {
   readHistory,
   SHARE_FENCES,
 } from './history-sql.ts'
-import { PostgresSqlError } from '../connection/errors.ts'
-import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
 
 export interface PostgresOfflineStoreOptions {
   readonly postgres: Postgres

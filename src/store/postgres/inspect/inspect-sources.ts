@@ -1,8 +1,8 @@
 /** What is to be known of sources' tables before many rows and requests come. */
 import type { Source } from '../../../definition/model.ts'
 import { SqlError, type Table } from '../../ports/source-engine.ts'
+import type { Postgres } from '../connection/postgres.ts'
 import { listTables } from '../sources/catalogue.ts'
-import type { Postgres } from '../connection/connection.ts'
 import { FIND_INDEXES } from '../sources/source-sql.ts'
 import { findTable, quoteName } from '../sources/source-tables.ts'
 

@@ -1,5 +1,5 @@
 import type { Micros } from '../../../clock.ts'
-import type { Postgres } from '../connection/connection.ts'
+import type { Postgres } from '../connection/postgres.ts'
 
 /** What there is to know of a PostgreSQL server before trusting it with history and sources. */
 export interface PostgresFacts {

@@ -4,10 +4,10 @@
  */
 import { FabraError } from '../../../errors.ts'
 import type { SqlError } from '../../ports/source-engine.ts'
-import type { Postgres, Statements, Transaction } from '../connection/connection.ts'
-import { MIGRATIONS, type Migration } from './migrations/index.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres, Statements, Transaction } from '../connection/postgres.ts'
 import { asStoreError } from '../connection/store-errors.ts'
+import { MIGRATIONS, type Migration } from './migrations/index.ts'
 
 export interface MigrationState {
   readonly id: number

@@ -1,7 +1,7 @@
 /** A role that may read the tables of users and nothing of Fabra's own: for FABRA_SOURCE_URL, where SQL of features and clients runs. */
 import { FabraError } from '../../../errors.ts'
-import type { Postgres } from '../connection/connection.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres } from '../connection/postgres.ts'
 import { asStoreError } from '../connection/store-errors.ts'
 
 export interface SourceRole {

@@ -1,8 +1,8 @@
 /** What the server's catalogue says of tables, functions and types. */
 import type { SqlFunction, Table } from '../../ports/source-engine.ts'
-import type { Postgres } from '../connection/connection.ts'
-import { FIND_FUNCTIONS, FIND_TYPES, LIST_TABLES } from './source-sql.ts'
+import type { Postgres } from '../connection/postgres.ts'
 import type { TypeRow } from './result-types.ts'
+import { FIND_FUNCTIONS, FIND_TYPES, LIST_TABLES } from './source-sql.ts'
 
 /** For questions of Fabra's own. */
 export const CATALOGUE = { timeoutMs: 20_000, readOnly: true } as const

@@ -1,5 +1,5 @@
-import type { Postgres } from '../connection/connection.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres } from '../connection/postgres.ts'
 
 const LOOK = { timeoutMs: 10_000, readOnly: true } as const
 /** A server and its replicas have one identifier; addresses tell nothing, with poolers and names in between. */

@@ -9,11 +9,11 @@ import {
   type SqlValue,
   type TakeRows,
 } from '../../ports/source-engine.ts'
+import type { Parameter, Postgres, PostgresRows } from '../connection/postgres.ts'
 import { CATALOGUE, findFunctions, findTypes, listTables } from './catalogue.ts'
-import type { Parameter, Postgres, PostgresRows } from '../connection/connection.ts'
 import { createPostgresParser } from './parser.ts'
-import { type FileLoader, loadTables } from './source-tables.ts'
 import { createResultTypes, type ResultTypes } from './result-types.ts'
+import { type FileLoader, loadTables } from './source-tables.ts'
 import { createStatementCheck, readStatement } from './user-statement.ts'
 import { toParameter } from './values.ts'
 

@@ -2,10 +2,17 @@
  * A source with a file and no table in the database gets one, so that definitions made on a laptop serve as they are. A table that Fabra did not
  * make is never touched: where there is one, it is the source.
  */
-import { type AppendedRows, type SourceFileFacts, SourceFileProblem, type SourceFileReader, type SourceFiles } from '../../ports/source-file-reader.ts'
-import { fileName } from '../../ports/source-file-list.ts'
+
 import { SqlError, type TableColumn } from '../../ports/source-engine.ts'
-import type { Postgres, Transaction } from '../connection/connection.ts'
+import { fileName } from '../../ports/source-file-list.ts'
+import {
+  type AppendedRows,
+  type SourceFileFacts,
+  SourceFileProblem,
+  type SourceFileReader,
+  type SourceFiles,
+} from '../../ports/source-file-reader.ts'
+import type { Postgres, Transaction } from '../connection/postgres.ts'
 import { copyRows, copyText, HOLD_SOURCE, insertRows, quoteName } from './source-rows-sql.ts'
 import { type AppendColumn, type AppendTable, type Ask, asking, findAppendTable } from './source-rows-table.ts'
 import { type FileLoader, LoadProblem, postgresType, type SourceInput, splitName } from './source-tables.ts'

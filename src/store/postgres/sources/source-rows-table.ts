@@ -1,7 +1,7 @@
 /** The table behind a source, as rows are appended to it. */
 import type { Source } from '../../../definition/model.ts'
 import type { SourceTable } from '../../ports/source-rows.ts'
-import type { Parameter, Postgres, PostgresRows } from '../connection/connection.ts'
+import type { Parameter, Postgres, PostgresRows } from '../connection/postgres.ts'
 
 export interface AppendColumn {
   readonly name: string

@@ -4,10 +4,10 @@
  */
 import type { Source } from '../../../definition/model.ts'
 import { FabraError } from '../../../errors.ts'
-import type { AppendOutcome, AppendRequest, SourceRows } from '../../ports/source-rows.ts'
 import { SqlError, type SqlValue } from '../../ports/source-engine.ts'
-import type { Postgres, Statements } from '../connection/connection.ts'
+import type { AppendOutcome, AppendRequest, SourceRows } from '../../ports/source-rows.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres, Statements } from '../connection/postgres.ts'
 import {
   ADD_ARRIVALS,
   convertAll,

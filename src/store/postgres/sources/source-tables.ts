@@ -1,11 +1,11 @@
 /** Tables that sources stand for: found as they are, made from `columns`, or filled from a file. */
 import type { KeyType, Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
-import type { SourceFiles } from '../../ports/source-file-reader.ts'
 import { type SourceStore, SqlError, type Table } from '../../ports/source-engine.ts'
-import { listTables } from './catalogue.ts'
-import type { Postgres } from '../connection/connection.ts'
+import type { SourceFiles } from '../../ports/source-file-reader.ts'
+import type { Postgres } from '../connection/postgres.ts'
 import { asStoreError } from '../connection/store-errors.ts'
+import { listTables } from './catalogue.ts'
 
 export type SourceInput = Parameters<SourceStore['load']>[0][number]
 type Problem = Awaited<ReturnType<SourceStore['load']>>[number]

@@ -1,7 +1,7 @@
 /** What the server writes, as values: whole numbers, decimals and times exactly. */
 import { formatTime } from '../../../definition/time.ts'
 import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
-import type { Parameter } from '../connection/connection.ts'
+import type { Parameter } from '../connection/postgres.ts'
 
 export type Decoder = (text: string) => SqlValue
 

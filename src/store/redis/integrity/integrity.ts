@@ -1,13 +1,14 @@
 /** Whether Redis is whole and takes writes, and bringing it back to that. How a read knows is told in marks.ts. */
+
+import { isUnavailable } from '../../../errors.ts'
 import type { Doubts } from '../../ports/doubts.ts'
 import { FENCES_FIELD, type OnlineStore } from '../../ports/online-store.ts'
-import { isUnavailable } from '../../recording/pending-online-writes.ts'
-import type { RedisConnection } from '../socket/connection.ts'
-import { type Belief, MARK_FIELDS, readMark } from './marks.ts'
-import type { Place } from '../socket/servers.ts'
 import { filledKey } from '../format/record.ts'
 import { BEGIN_MARK, END_MARK, EXTEND_CLAIM, PROBE, RELEASE_CLAIM } from '../format/scripts.ts'
+import type { RedisConnection } from '../redis.ts'
+import type { Place } from '../socket/servers.ts'
 import { isRefusal, unavailable } from '../socket/unavailable.ts'
+import { type Belief, MARK_FIELDS, readMark } from './marks.ts'
 
 /** Who brings everything back. */
 const RESTORER = 'fabra:restorer'

@@ -1,6 +1,6 @@
-import type { RedisConnection } from './connection.ts'
-import type { HashAsk, Told } from './raw-socket.ts'
 import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from '../integrity/marks.ts'
+import type { RedisConnection } from '../redis.ts'
+import type { HashAsk, Told } from './raw-socket.ts'
 import type { Places } from './servers.ts'
 import type { Lines, Question, Socket } from './socket.ts'
 import { unavailable } from './unavailable.ts'

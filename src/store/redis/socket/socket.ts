@@ -1,10 +1,10 @@
 /** One connection to Redis, or one to each node of a cluster, with a deadline for all that is asked of it. */
 import { Cluster, Redis } from 'ioredis'
 import { FabraError } from '../../../errors.ts'
+import { identify } from '../integrity/marks.ts'
 import { createClient, LONGEST_PAUSE_MS, longestSilenceMs } from './client.ts'
 import { createDeadlines, Deadline } from './deadlines.ts'
 import { createLine, type Line, type Told } from './raw-socket.ts'
-import { identify } from '../integrity/marks.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
 import type { RedisAddress } from './url.ts'
 

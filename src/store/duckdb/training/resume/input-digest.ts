@@ -7,8 +7,8 @@ import type { RunOptions } from '../../../ports/source-engine.ts'
 import type { Reads } from '../../../ports/training-store.ts'
 import type { Database } from '../../connection/database.ts'
 import type { Session } from '../../connection/session.ts'
-import { CATALOG, quoteName, quoteTable, quoteText } from '../../sql.ts'
 import { tableColumns } from '../../sources/table-columns.ts'
+import { CATALOG, quoteName, quoteTable, quoteText } from '../../sql.ts'
 
 export interface TrainingState {
   /** Notes how things stand. @param look Look at the rows now; else it can be told later only if nothing was written meanwhile. */

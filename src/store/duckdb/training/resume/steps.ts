@@ -4,8 +4,8 @@ import type { Reads } from '../../../ports/training-store.ts'
 import { engineVersion } from '../../connection/engine-version.ts'
 import type { Session } from '../../connection/session.ts'
 import { quoteName } from '../../sql.ts'
-import type { KeptSet, RowRange, TrainingParts } from './kept-files.ts'
 import { digest, type TrainingState } from './input-digest.ts'
+import type { KeptSet, RowRange, TrainingParts } from './kept-files.ts'
 
 /** What takes no longer than this in all is quickly made again. */
 const KEEP_AFTER_MS = 3_000
