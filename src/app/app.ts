@@ -16,7 +16,7 @@ import { createWebhook } from '../observability/webhook.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
 import type { Serving } from '../serving/serving.ts'
-import { openProject, type Project } from './feature-store.ts'
+import { openFeatureStore, type FeatureStore } from './feature-store.ts'
 import { sampleKey } from './sample-key.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
@@ -73,7 +73,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
-  const project = await openProject({
+  const featureStore = await openFeatureStore({
     files: options.files,
     stores: {
       dataDir,
@@ -93,21 +93,21 @@ export async function openApp(options: AppOptions): Promise<App> {
   })
   // Commands of this machine's user reach the server of their folder without a key of their own.
   const localKey = options.shared?.localKey ?? crypto.randomUUID()
-  const keyring = await openKeyring(project, { config, localKey, log }).catch(async (error: unknown) => {
-    await project.close(0)
+  const keyring = await openKeyring(featureStore, { config, localKey, log }).catch(async (error: unknown) => {
+    await featureStore.close(0)
     throw error
   })
   let starting = false
   let stopping = false
   const http: HttpOptions = {
-    serving: () => project.serving(),
-    readiness: () => ({ ready: !starting && !stopping && project.warm(), stores: project.stores() }),
-    metrics: () => project.metrics(),
-    refresh: project.refresh,
-    runs: { list: project.runs },
-    history: project.history,
-    ingest: project.ingest,
-    training: project.training,
+    serving: () => featureStore.serving(),
+    readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
+    metrics: () => featureStore.metrics(),
+    refresh: featureStore.refresh,
+    runs: { list: featureStore.runs },
+    history: featureStore.history,
+    ingest: featureStore.ingest,
+    training: featureStore.training,
     keyring,
     isDevelopment: config.env === 'development',
     clock,
@@ -126,7 +126,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     await server?.stop(deadline - performance.now())
     keyring?.close()
     if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
-    await project.close(Math.max(0, deadline - performance.now()))
+    await featureStore.close(Math.max(0, deadline - performance.now()))
     await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
   }
 
@@ -148,23 +148,23 @@ export async function openApp(options: AppOptions): Promise<App> {
         if (config.env !== 'production') throw noFolder(dataDir, error)
         log.debug('no note left in the data folder', { error })
       })
-      project.start(config.role !== 'api')
+      featureStore.start(config.role !== 'api')
       starting = false
       if (server.metricsUrl !== null) log.info('metrics are served to everybody who reaches their port', { url: server.metricsUrl })
       return server
     },
     watch(onReload) {
       files = watchFiles(async () => {
-        const error = await project.reload().then(
+        const error = await featureStore.reload().then(
           () => undefined,
           (reason: unknown) => reason,
         )
-        files?.follow(project.files(), project.folders())
+        files?.follow(featureStore.files(), featureStore.folders())
         if (!stopping) onReload(error)
       })
-      files.follow(project.files(), project.folders())
+      files.follow(featureStore.files(), featureStore.folders())
     },
-    sampleKey: (feature) => sampleKey(project, feature, clock.now()),
+    sampleKey: (feature) => sampleKey(featureStore, feature, clock.now()),
     close() {
       closed ??= close()
       return closed
@@ -199,11 +199,11 @@ interface KeyringParts {
 }
 
 /** Keys are asked for in production, and wherever some are configured. @throws FabraError invalid_config when production has none. */
-async function openKeyring(project: Project, { config, localKey, log }: KeyringParts): Promise<Keyring | null> {
+async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringParts): Promise<Keyring | null> {
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
   const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
-  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: project.admin, log })
+  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: featureStore.admin, log })
   if (keyring.size > 1) return keyring
   keyring.close()
   throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {

@@ -5,8 +5,8 @@ import { InvalidDefinitions } from '../definition/problems.ts'
 import { cronProblem } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions } from '../runtime/runtime.ts'
 import { openDatabase } from '../store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../store/duckdb/sources/source-engine.ts'
-import type { SourceStore } from '../store/ports/source-engine.ts'
+import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { loadSources } from './loaded-sources.ts'
 
 /** What is wrong with definition files, found without serving and without touching the data folder. */
@@ -18,7 +18,7 @@ export async function checkProject(
   try {
     const loaded = await runtime.load()
     try {
-      const definitions = await checkedDefinitions(loaded, createDuckdbSourceStore(database))
+      const definitions = await checkedDefinitions(loaded, createDuckdbSourceEngine(database))
       return { registry: definitions.registry, problems: [], warnings: definitions.warnings }
     } catch (error) {
       if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
@@ -34,15 +34,15 @@ export async function checkProject(
  * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
  * looked at: it would only be told of tables that are not there.
  */
-export async function checkedDefinitions(loaded: LoadedDefinitions, sourceStore: SourceStore): Promise<SqlDefinitions> {
+export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine: SourceEngine): Promise<SqlDefinitions> {
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
-  const sources = await loadSources(registry, sourceStore)
+  const sources = await loadSources(registry, sourceEngine)
   problems.push(...sources.problems, ...cronProblems(registry))
   if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
-  const definitions = await createSqlDefinitions(registry, sourceStore)
-  problems.push(...definitions.problems, ...(await keysProblems(registry, sourceStore)))
+  const definitions = await createSqlDefinitions(registry, sourceEngine)
+  problems.push(...definitions.problems, ...(await keysProblems(registry, sourceEngine)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
   return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
 }
@@ -59,8 +59,8 @@ function cronProblems(registry: Registry): Problem[] {
 }
 
 /** The queries that list an entity's keys must bind too. */
-async function keysProblems(registry: Registry, sourceStore: SourceStore): Promise<Problem[]> {
-  return [...(await keysFaults(registry, sourceStore))].map(([name, { message, hint }]) => {
+async function keysProblems(registry: Registry, sourceEngine: SourceEngine): Promise<Problem[]> {
+  return [...(await keysFaults(registry, sourceEngine))].map(([name, { message, hint }]) => {
     const place = registry.entities.get(name)?.place ?? null
     return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
   })

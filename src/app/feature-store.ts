@@ -24,15 +24,15 @@ import { judge } from '../serving/freshness.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
-import type { SourceStore } from '../store/ports/source-engine.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { createRecorder } from '../store/recording/recorder.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import { createTraining } from '../training/training-set.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
-import { createVersion, type Parts, type Version } from './live-definitions.ts'
+import { createLiveDefinitions, type LiveDefinitionsDependencies, type LiveDefinitions } from './live-definitions.ts'
 import { createRefilling, rewarm } from './online-recovery.ts'
 import { openStores, slowSourcesOf } from './open-stores.ts'
-import { projectMetrics } from './process-metrics.ts'
+import { processMetrics } from './process-metrics.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
 import { warmNewVersions } from './warm-up.ts'
@@ -40,7 +40,7 @@ import { warmNewVersions } from './warm-up.ts'
 /** How long a server may say that it is not ready because it computes values of new feature versions. */
 const LONGEST_WARMING_MS = 60_000
 
-export interface ProjectOptions {
+export interface FeatureStoreOptions {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
@@ -54,8 +54,8 @@ export interface ProjectOptions {
   readonly runtime?: Runtime
 }
 
-export interface Project {
-  readonly sourceStore: SourceStore
+export interface FeatureStore {
+  readonly sourceEngine: SourceEngine
   /** API keys and kept runs. */
   readonly admin: AdminStore
   /** The definitions being served; another object after each reload. */
@@ -71,7 +71,7 @@ export interface Project {
   refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
-  readonly training: ProjectTraining
+  readonly training: FeatureStoreTraining
   /** Data that comes in. */
   readonly ingest: Ingest
   /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
@@ -87,14 +87,14 @@ export interface Project {
 }
 
 /** Training sets over the definitions being served when they are begun. */
-export interface ProjectTraining {
+export interface FeatureStoreTraining {
   /** @throws FabraError overloaded */
   begin(id: string): Promise<TrainingJob>
   report(id: string): TrainingReport | undefined
 }
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
-export async function openProject(options: ProjectOptions): Promise<Project> {
+export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
   const { files, clockOffset, log } = options
   const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
   const opening = openStores({
@@ -107,7 +107,7 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
-      return await assemble(await openParts(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
+      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
     } catch (error) {
       await stores.close()
       throw stores.damage() ?? error
@@ -118,23 +118,23 @@ export async function openProject(options: ProjectOptions): Promise<Project> {
   }
 }
 
-async function openParts(options: ProjectOptions, runtime: Runtime, stores: Stores, runs: Runs): Promise<Parts> {
+async function openDependencies(options: FeatureStoreOptions, runtime: Runtime, stores: Stores, runs: Runs): Promise<LiveDefinitionsDependencies> {
   const { clock, log } = options
-  const { sourceStore, offline, online } = stores
+  const { sourceEngine, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceStore, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
+  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
   return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
 }
 
 interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
-  readonly options: Pick<ProjectOptions, 'notify' | 'cold'>
+  readonly options: Pick<FeatureStoreOptions, 'notify' | 'cold'>
 }
 
-async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept, options }: Around): Promise<Project> {
+async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefinitions, { stores, kept, options }: Around): Promise<FeatureStore> {
   const { notify, cold } = options
-  const { runtime, sourceStore, offline, online, recorder, clock, log, activeKeys, schedule } = parts
+  const { runtime, sourceEngine, offline, online, recorder, clock, log, activeKeys, schedule } = parts
   let files = loaded.files
   let warm = true
   let closing = false
@@ -172,9 +172,9 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       store: stores.activeKeys,
       online,
       activeKeys,
-      fences: recorder.fences,
+      erasures: recorder.erasures,
       registry: () => version.serving.registry,
-      onForgotten: (entity, key, fence) => ingest.heed(entity, key, fence),
+      onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
       clock,
       log,
     })
@@ -189,7 +189,7 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
       clock,
     })
 
-  async function refreshed(...args: Parameters<Version['refresher']['run']>): Promise<Run> {
+  async function refreshed(...args: Parameters<LiveDefinitions['refresher']['run']>): Promise<Run> {
     const run = await version.refresher.run(...args)
     alerts?.ran(run)
     return run
@@ -208,10 +208,10 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   })
 
   /** Check loaded definitions and put them into use, or leave everything as it is. */
-  async function take(next: LoadedDefinitions, before: Version | undefined): Promise<Version> {
+  async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
-      const definitions = await checkedDefinitions(next, sourceStore)
-      const taken = createVersion(parts, definitions)
+      const definitions = await checkedDefinitions(next, sourceEngine)
+      const taken = createLiveDefinitions(parts, definitions)
       if (!cold) await rewarm(parts, definitions.registry, before?.serving.registry)
       next.activate()
       return taken
@@ -236,12 +236,12 @@ async function assemble(parts: Parts, loaded: LoadedDefinitions, { stores, kept,
   }
 
   return {
-    sourceStore,
+    sourceEngine,
     admin: stores.admin,
     runs: (filter) => kept.list(filter),
     serving: () => version.serving,
     stores: storeStates,
-    metrics: () => projectMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
+    metrics: () => processMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)

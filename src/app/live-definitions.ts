@@ -26,10 +26,10 @@ import { createPartReader } from '../serving/feature-reader.ts'
 import { createLastKnown } from '../serving/last-known.ts'
 import { createServing, type Serving } from '../serving/serving.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
-import type { SeenSourceStore } from '../store/ports/observed-source-store.ts'
+import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
-import type { SourceStore } from '../store/ports/source-engine.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite, Recorder } from '../store/recording/recorder.ts'
 import type { TrainingParts } from '../training/job.ts'
@@ -38,9 +38,9 @@ import type { TrainingParts } from '../training/job.ts'
 const DURABLE_FROM = 20_000
 
 /** What lives as long as the process. */
-export interface Parts {
+export interface LiveDefinitionsDependencies {
   readonly runtime: Runtime
-  readonly sourceStore: SourceStore
+  readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
   readonly online: OnlineStore
   readonly recorder: Recorder
@@ -48,7 +48,7 @@ export interface Parts {
   /** Who computes what, among many processes; null where there is only this one. */
   readonly claims: ClaimStore | null
   /** What functions read, among many processes; null where there is only this one. */
-  readonly seenSources: SeenSourceStore | null
+  readonly seenSources: ObservedSourceStore | null
   readonly schedule: Schedule
   readonly runs: Runs
   readonly clock: Clock
@@ -61,9 +61,9 @@ export type VersionTraining = Pick<
   'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql'
 >
 
-export type ExecutorOf = (parts: Parts, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
+export type ExecutorOf = (parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
 
-export interface Version {
+export interface LiveDefinitions {
   readonly serving: Serving
   readonly listKeys: KeyLister
   readonly refresher: Refresher
@@ -72,7 +72,7 @@ export interface Version {
 }
 
 /** @param executorOf Where features are computed; given another one by tests only. */
-export function createVersion(parts: Parts, definitions: SqlDefinitions, executorOf: ExecutorOf = createExecutor): Version {
+export function createLiveDefinitions(parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, executorOf: ExecutorOf = createExecutor): LiveDefinitions {
   const { online, recorder, clock, schedule, log, runs } = parts
   const { registry } = definitions
   const holder: { serving?: Serving } = {}
@@ -102,20 +102,20 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
     clock,
     lastKnown: async (feature, key) => {
       const row = await lastKnown(feature, key)
-      return row && !recorder.fences.hides(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
+      return row && !recorder.erasures.isErased(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
-    hides: recorder.fences.hides,
+    isErased: recorder.erasures.isErased,
     onUnusable: parts.activeKeys.drop,
     onRead(feature, key, at) {
       if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
     },
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
-  const listKeys = createKeyLister({ registry, db: createDb({ sourceStore: parts.sourceStore, registry }), clock })
+  const listKeys = createKeyLister({ registry, db: createDb({ sourceEngine: parts.sourceEngine, registry }), clock })
   return {
     serving: holder.serving,
     listKeys,
-    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.fences.at, dropKey: parts.activeKeys.drop }),
+    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.erasures.at, dropKey: parts.activeKeys.drop }),
     ingest: {
       registry,
       computations,
@@ -128,8 +128,8 @@ export function createVersion(parts: Parts, definitions: SqlDefinitions, executo
 }
 
 /** Training learns by itself which way of running a query is quick for its many rows. */
-function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Executor): VersionTraining {
-  const sql = createSqlExecutor({ sourceStore: parts.sourceStore, definitions })
+function versionTraining(parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, executor: Executor): VersionTraining {
+  const sql = createSqlExecutor({ sourceEngine: parts.sourceEngine, definitions })
   return {
     executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
     pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
@@ -140,20 +140,20 @@ function versionTraining(parts: Parts, definitions: SqlDefinitions, executor: Ex
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
-    clientSql: createClientSql({ sourceStore: parts.sourceStore, registry: definitions.registry, clock: parts.clock }),
-    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceStore, { source, column }, keys),
+    clientSql: createClientSql({ sourceEngine: parts.sourceEngine, registry: definitions.registry, clock: parts.clock }),
+    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceEngine, { source, column }, keys),
   }
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
 export function createExecutor(
-  parts: Parts,
+  parts: LiveDefinitionsDependencies,
   definitions: SqlDefinitions,
   serving: () => Serving,
   seen = createSeenSources(null),
 ): Executor {
-  const { sourceStore, runtime, log } = parts
-  const sql = createSqlExecutor({ sourceStore, definitions })
+  const { sourceEngine, runtime, log } = parts
+  const sql = createSqlExecutor({ sourceEngine, definitions })
   const holder: { past?: PastReader } = {}
   const past = () => {
     if (!holder.past) throw new FabraError('internal', 'The past was asked for before the executors were ready.')
@@ -161,7 +161,7 @@ export function createExecutor(
   }
   const functions = createWorkerExecutor({
     runtime,
-    db: createDb({ sourceStore, registry: definitions.registry }),
+    db: createDb({ sourceEngine, registry: definitions.registry }),
     reader: createPartReader(serving, past),
     onRead: seen.note,
     log: (level, message, fields) => log[level](message, fields),

@@ -1,11 +1,11 @@
 /** The sources of definitions, loaded. */
 import type { KeyType, Problem, Registry } from '../definition/model.ts'
-import type { LoadFinding, SourceStore } from '../store/ports/source-engine.ts'
+import type { LoadFinding, SourceEngine } from '../store/ports/source-engine.ts'
 
 /** @returns what is wrong with them, and what is to be known of how their files were read. */
-export async function loadSources(registry: Registry, sourceStore: SourceStore): Promise<{ problems: Problem[]; notes: Problem[] }> {
+export async function loadSources(registry: Registry, sourceEngine: SourceEngine): Promise<{ problems: Problem[]; notes: Problem[] }> {
   const keyTypes = keyColumnTypes(registry)
-  const findings = await sourceStore.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
+  const findings = await sourceEngine.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
   const asProblem = ({ source, message, hint }: LoadFinding): Problem => {
     const place = registry.sources.get(source)?.place ?? null
     return { place, subject: `source "${source}"`, message, hint }

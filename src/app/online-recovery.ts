@@ -5,9 +5,9 @@ import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
 import { isUnavailable } from '../errors.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
-import type { Fence } from '../store/ports/erasure.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
 import { FENCES_FIELD } from '../store/ports/online-store.ts'
-import { type Parts, storedValue } from './live-definitions.ts'
+import { type LiveDefinitionsDependencies, storedValue } from './live-definitions.ts'
 
 /** Keys per feature that come back to memory, or into use. */
 export const MAX_REWARMED = 1_000_000
@@ -25,14 +25,14 @@ const SILENT_FOR: Micros = 30_000_000
  * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
  * store of its own after it lost its data. Keys come back into use. Features that `before` already had are there.
  */
-export async function rewarm(parts: Parts, registry: Registry, before: Registry | undefined): Promise<void> {
+export async function rewarm(parts: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined): Promise<void> {
   const features = [...registry.features.values()].filter(
     ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
   )
   if (!before) await unlessDown(() => restoreAtStart(parts, registry))
   const filled = await unlessDown(() => parts.online.filled(features.map(fieldOf)))
   // First the fences: what another process brings late is refused then.
-  if (filled && !before) await unlessDown(() => restoreFences(parts, parts.recorder.fences.since(Number.NEGATIVE_INFINITY)))
+  if (filled && !before) await unlessDown(() => restoreErasures(parts, parts.recorder.erasures.since(Number.NEGATIVE_INFINITY)))
   for (const [i, feature] of features.entries()) {
     const entity = registry.entities.get(feature.entity)
     if (!entity) continue
@@ -57,7 +57,7 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
 
 export const now = <T>(work: () => Promise<T>): Promise<T> => work()
 
-async function restoreAtStart(parts: Parts, registry: Registry): Promise<void> {
+async function restoreAtStart(parts: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
   const { online } = parts
   await online.look(fieldsOf(registry))
   if (online.doubts.has('lost')) await restoreLost(parts, registry)
@@ -76,7 +76,7 @@ type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all')
  * recorded, and brings there what history knows.
  * @param onPaid Told of values that were recorded while the store was down.
  */
-export function createRefilling(parts: Parts, registry: () => Registry, onPaid: OnChange): Refilling {
+export function createRefilling(parts: LiveDefinitionsDependencies, registry: () => Registry, onPaid: OnChange): Refilling {
   const { online, log } = parts
   const timers: Timer[] = []
   const running = new Set<Promise<void>>()
@@ -134,11 +134,11 @@ function fieldsOf(registry: Registry): string[] {
 }
 
 /** @returns names of the features that the online store had lost; undefined where another process is at it. */
-async function restoreLost(parts: Parts, registry: Registry): Promise<readonly string[] | undefined> {
+async function restoreLost(parts: LiveDefinitionsDependencies, registry: Registry): Promise<readonly string[] | undefined> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
   const lost = await parts.online.restore(async (fields) => {
     // First the fences: nothing that was forgotten comes back, be it from another process.
-    await restoreFences(parts, undefined)
+    await restoreErasures(parts, undefined)
     for (const field of fields) {
       const feature = features.get(field)
       const entity = feature && registry.entities.get(feature.entity)
@@ -150,14 +150,14 @@ async function restoreLost(parts: Parts, registry: Registry): Promise<readonly s
 }
 
 /** Of forgotten keys only later events count, also in a store that has lost its data. @param known All of them, where they were just read. */
-async function restoreFences({ online, offline }: Parts, known: readonly Fence[] | undefined): Promise<void> {
+async function restoreErasures({ online, offline }: LiveDefinitionsDependencies, known: readonly Erasure[] | undefined): Promise<void> {
   const [isThere] = await online.filled([FENCES_FIELD])
   if (isThere) return
-  await online.raise(known ?? (await offline.fences()))
+  await online.addErasures(known ?? (await offline.erasures()))
   await online.markFilled(FENCES_FIELD)
 }
 
-async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promise<void> {
+async function payOwn(parts: LiveDefinitionsDependencies, registry: Registry, onPaid: OnChange): Promise<void> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
   const paid = await parts.recorder.owed.pay(async (fields) => {
     for (const field of fields) {
@@ -175,7 +175,7 @@ async function payOwn(parts: Parts, registry: Registry, onPaid: OnChange): Promi
 }
 
 /** What other processes owe is asked of history until they have brought it. One that is gone cannot: it is brought for them. */
-async function lookAtDebts(parts: Parts, registry: Registry, refusedAt: () => number): Promise<void> {
+async function lookAtDebts(parts: LiveDefinitionsDependencies, registry: Registry, refusedAt: () => number): Promise<void> {
   const { offline, online, recorder, clock } = parts
   const askedAt = performance.now()
   const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
@@ -185,7 +185,7 @@ async function lookAtDebts(parts: Parts, registry: Registry, refusedAt: () => nu
 }
 
 /** @param silentSince Those that have not been heard of since then are paid for. */
-async function payForOthers(parts: Parts, registry: Registry, silentSince: Micros): Promise<void> {
+async function payForOthers(parts: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
   const { offline, recorder, clock, log } = parts
   const debts = (await offline.debts()).filter(({ writer, at }) => writer !== recorder.owed.writer && at <= silentSince)
   if (debts.length === 0) return
@@ -197,7 +197,7 @@ async function payForOthers(parts: Parts, registry: Registry, silentSince: Micro
   await offline.forgetDebts(debts.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
 }
 
-async function refill(parts: Parts, feature: Feature, entity: Entity): Promise<void> {
+async function refill(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   const { name, fingerprint } = feature
   // A store of its own takes all of them: a miss there must mean that history has nothing.
   const isWhole = parts.online.isShared && feature.computation.kind === 'pushed'
@@ -214,7 +214,7 @@ async function refill(parts: Parts, feature: Feature, entity: Entity): Promise<v
 }
 
 /** The values are there; which keys are in use is told by what was recorded of them. */
-async function useAgain(parts: Parts, feature: Feature, entity: Entity): Promise<void> {
+async function useAgain(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   if (feature.refresh === null || feature.refresh.kind === 'realtime') return
   const now = parts.clock.now()
   for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {

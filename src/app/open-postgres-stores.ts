@@ -14,7 +14,7 @@ import { createPostgresOfflineStore } from '../store/postgres/history/offline-st
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
 import { isSameDatabase } from '../store/postgres/sources/same-database.ts'
-import { createPostgresSourceStore } from '../store/postgres/sources/source-engine.ts'
+import { createPostgresSourceEngine } from '../store/postgres/sources/source-engine.ts'
 import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
@@ -47,11 +47,11 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
   // Where both addresses name one database, only the role differs, and the one that may write makes tables and appends events.
   const owner = isTogether ? postgres : reader
   const loadFile = isTogether ? createSourceFiles({ owner, reader: createSourceFileReader(), onLoaded }) : null
-  const sourceStore = createPostgresSourceStore({ reader, owner, loadFile })
-  const training = createPostgresTrainingEngine({ postgres, reader, sourceStore })
+  const sourceEngine = createPostgresSourceEngine({ reader, owner, loadFile })
+  const training = createPostgresTrainingEngine({ postgres, reader, sourceEngine })
   const look = watch(postgres, onProblem)
   return {
-    sourceStore,
+    sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),

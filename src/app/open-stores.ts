@@ -4,7 +4,7 @@ import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
-import { createDuckdbSourceStore } from '../store/duckdb/sources/source-engine.ts'
+import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
 import { forgettingParts } from '../store/duckdb/training/resume/forgetting-parts.ts'
 import { createDuckdbTrainingStore, createLocalParts } from '../store/duckdb/training/training-store.ts'
@@ -70,7 +70,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
   const parts = createLocalParts(database)
   return {
     database,
-    sourceStore: createDuckdbSourceStore(database),
+    sourceEngine: createDuckdbSourceEngine(database),
     offline: forgettingParts(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
@@ -96,7 +96,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisClaimStore } = await import('../store/redis/claim-store.ts')
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
-  const { createRedisSeenSourceStore } = await import('../store/redis/observed-source-store.ts')
+  const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
   const online = createRedisOnlineStore(redis, onProblem)
   return {
@@ -104,7 +104,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
-    seenSources: createRedisSeenSourceStore(redis),
+    seenSources: createRedisObservedSourceStore(redis),
     health() {
       const doubts = online.doubts.why()
       return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }

@@ -5,7 +5,7 @@ import { DOUBT_KINDS, type Doubts } from '../store/ports/doubts.ts'
 import type { RecorderCounters } from '../store/recording/recorder.ts'
 
 /** @param doubts Of the online store; null: it is in this process. */
-export function projectMetrics(history: RecorderCounters, stores: Readonly<Record<string, string>>, doubts: Doubts | null): Metric[] {
+export function processMetrics(history: RecorderCounters, stores: Readonly<Record<string, string>>, doubts: Doubts | null): Metric[] {
   const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] })
   const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: isOk(state) ? 1 : 0 }))
   const doubted = DOUBT_KINDS.map((kind) => ({ labels: { reason: kind }, value: doubts?.has(kind) ? 1 : 0 }))

@@ -5,10 +5,10 @@ import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
-import type { SeenSourceStore } from '../store/ports/observed-source-store.ts'
+import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
-import type { SourceStore } from '../store/ports/source-engine.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
@@ -34,7 +34,7 @@ export interface StoreAddresses {
 }
 
 export interface Stores {
-  readonly sourceStore: SourceStore
+  readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
@@ -48,7 +48,7 @@ export interface Stores {
   /** What is being computed by which process; null where there is only this one. */
   readonly claims: ClaimStore | null
   /** What functions read, told to other processes; null where there are none. */
-  readonly seenSources: SeenSourceStore | null
+  readonly seenSources: ObservedSourceStore | null
   readonly admin: AdminStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
@@ -74,6 +74,6 @@ export interface Latest {
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
-  readonly seenSources: SeenSourceStore | null
+  readonly seenSources: ObservedSourceStore | null
   health(): Readonly<Record<string, string>>
 }

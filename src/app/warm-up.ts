@@ -1,14 +1,14 @@
 import { decodeKey } from '../definition/entity-key.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
-import type { Parts, Version } from './live-definitions.ts'
+import type { LiveDefinitionsDependencies, LiveDefinitions } from './live-definitions.ts'
 import { MAX_REWARMED } from './online-recovery.ts'
 
 /**
  * Values that a new version of a feature lacks are computed for the keys that the old one had in use, before anyone is told that the
  * server is ready.
  */
-export async function warmNewVersions(parts: Parts, version: Version): Promise<void> {
+export async function warmNewVersions(parts: LiveDefinitionsDependencies, version: LiveDefinitions): Promise<void> {
   const { registry } = version.serving
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)

@@ -5,14 +5,14 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { Fence } from '../store/ports/erasure.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { AffectedKeys } from './affected-keys.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
-import { type ForgetReceipt, forgetKey, heedForgotten } from './forget.ts'
+import { type ForgetReceipt, forgetKey, applyForgotten } from './forget.ts'
 import { createPusher, type PushReceipt } from './push.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
@@ -29,7 +29,7 @@ export interface Ingest {
   /** Durable when it resolves. @throws FabraError */
   forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
   /** Another process forgot a key: nothing that this one has of it stays. */
-  heed(entity: Entity, key: EntityKey, fence: Fence): void
+  applyErasure(entity: Entity, key: EntityKey, erasure: Erasure): void
   /** These keys of a feature have other values now, or all: what is built on it follows. */
   changed(feature: Feature, keys: AffectedKeys): void
   /** Takes up what an earlier process left undone. */
@@ -120,8 +120,8 @@ export function createIngest(options: IngestOptions): Ingest {
     changed: recomputer.changed,
     forget: (entity, key) =>
       forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
-    heed: (entity, key, fence) =>
-      heedForgotten(entity, key, fence, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
+    applyErasure: (entity, key, erasure) =>
+      applyForgotten(entity, key, erasure, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
     async start() {
       const arrivals = await sourceRows.arrivals()
       if (arrivals.length === 0) return

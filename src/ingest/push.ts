@@ -215,7 +215,7 @@ export function createPusher(options: PusherOptions): Pusher {
     for (const [place, row] of rows.entries()) {
       const value = toHistoryText(feature, row.texts)
       const repeated = state?.repeatOf(row, value)
-      if (recorder.fences.hides(entity.name, row.key.encoded, row.eventAt)) receipt.fenced++
+      if (recorder.erasures.isErased(entity.name, row.key.encoded, row.eventAt)) receipt.fenced++
       else if (repeated) {
         receipt.duplicates++
         if (repeated.of && repeated.of !== one) decision.repeated.add(repeated.of)

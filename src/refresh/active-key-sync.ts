@@ -9,9 +9,9 @@ import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
-import type { Fence } from '../store/ports/erasure.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
-import type { Fences } from '../store/recording/erasures.ts'
+import type { Erasures } from '../store/recording/erasures.ts'
 import { type ActiveKeys, keepWarm } from './active-keys.ts'
 
 const SYNC_EVERY_MS = 400
@@ -25,10 +25,10 @@ export interface SharedKeysOptions {
   readonly store: ActiveKeyStore
   readonly online: OnlineStore
   readonly activeKeys: ActiveKeys
-  readonly fences: Fences
+  readonly erasures: Erasures
   readonly registry: () => Registry
   /** Another process forgot a key: what this one has of it goes. */
-  readonly onForgotten: (entity: Entity, key: EntityKey, fence: Fence) => void
+  readonly onForgotten: (entity: Entity, key: EntityKey, erasure: Erasure) => void
   readonly clock: Clock
   readonly log: Logger
 }
@@ -46,12 +46,12 @@ export interface SharedKeys {
 }
 
 export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
-  const { store, online, activeKeys, fences, registry, onForgotten, clock, log } = options
+  const { store, online, activeKeys, erasures, registry, onForgotten, clock, log } = options
   const gathered = new Map<string, Micros>()
   let dropped = new Map<string, string[]>()
   /** Fences told of late that this process has heeded; undefined before the first look. */
-  let heeded: Map<string, Micros> | undefined
-  let fencesKnownTo = clock.now() - DAY
+  let applied: Map<string, Micros> | undefined
+  let erasuresReadUpTo = clock.now() - DAY
   let timer: Timer | undefined
   let running: Promise<void> | undefined
 
@@ -63,25 +63,25 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
       const entity = feature.entity
       await store.touch(
         feature.name,
-        uses.filter(({ key, at }) => !fences.hides(entity, key, at)),
+        uses.filter(({ key, at }) => !erasures.isErased(entity, key, at)),
       )
     }
   }
 
   async function learn(): Promise<void> {
     const now = clock.now()
-    const told = await online.fencesSince(fencesKnownTo - OVERLAP)
-    for (const fence of told) {
-      const id = `${fence.entity}:${fence.entityKey}`
+    const told = await online.erasuresSince(erasuresReadUpTo - OVERLAP)
+    for (const erasure of told) {
+      const id = `${erasure.entity}:${erasure.entityKey}`
       // A write may have met the fence already, and yet the key be in use here. What was known at the start was not.
-      const heededAt = heeded?.get(id) ?? (heeded ? undefined : fences.at(fence.entity, fence.entityKey))
-      if (heededAt !== undefined && heededAt >= fence.at) continue
-      const entity = registry().entities.get(fence.entity)
-      if (entity) onForgotten(entity, decodeKey(entity, fence.entityKey), fence)
-      else fences.raise(fence)
+      const appliedAt = applied?.get(id) ?? (applied ? undefined : erasures.at(erasure.entity, erasure.entityKey))
+      if (appliedAt !== undefined && appliedAt >= erasure.at) continue
+      const entity = registry().entities.get(erasure.entity)
+      if (entity) onForgotten(entity, decodeKey(entity, erasure.entityKey), erasure)
+      else erasures.add(erasure)
     }
-    heeded = new Map(told.map(({ entity, entityKey, at }) => [`${entity}:${entityKey}`, at]))
-    fencesKnownTo = now
+    applied = new Map(told.map(({ entity, entityKey, at }) => [`${entity}:${entityKey}`, at]))
+    erasuresReadUpTo = now
   }
 
   async function sync(): Promise<void> {
@@ -104,7 +104,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
       if (last === undefined) await store.dropBefore(feature.name, oldest)
       for await (const uses of store.since(feature.name, last === undefined ? oldest : Math.max(oldest, last - OVERLAP))) {
         for (const { key, at } of uses) {
-          if (fences.hides(entity.name, key, at)) continue
+          if (erasures.isErased(entity.name, key, at)) continue
           const decoded = decodeKey(entity, key)
           if (decoded.values.length === entity.key.length) activeKeys.learn(feature, decoded, at)
         }

@@ -38,7 +38,7 @@ export interface EngineOptions {
   /** What history has, when the online store is unreachable or holds nothing. Answers within a second, or rejects. */
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
   /** Whether something of that time was forgotten. */
-  readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
+  readonly isErased: (entity: string, encodedKey: string, eventAt: Micros) => boolean
   /** Called for every key read, so that refreshes know who is in use. Must be cheap. */
   readonly onRead: (feature: Feature, key: EntityKey, at: Micros) => void
   /** The key that was read is none to the feature's query: nobody is to compute it again unasked. */
@@ -59,9 +59,9 @@ const ROW_TIMEOUT_MS = 20
 const LONGEST_BATCH_MS = 10_000
 
 export function createEngine(options: EngineOptions): Engine {
-  const { online, computations, clock, lastKnown, hides, onRead, onUnusable } = options
+  const { online, computations, clock, lastKnown, isErased, onRead, onUnusable } = options
   const copies = createCopies()
-  const readUnsure = createUnsureReader({ online, copies, lastKnown, hides })
+  const readUnsure = createUnsureReader({ online, copies, lastKnown, isErased })
 
   /** Nearly all plans are of one entity: fewer arrays and a promise less for each read. */
   function read(plan: Plan, rows: readonly PlanRow[], read: ReadOptions): RowResult[] | Promise<RowResult[]> {

@@ -31,7 +31,7 @@ export interface UnsureOptions {
   readonly online: Pick<OnlineStore, 'lastRead'>
   readonly copies: Copies
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
-  readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
+  readonly isErased: (entity: string, encodedKey: string, eventAt: Micros) => boolean
 }
 
 /** @param groups What came of reading each group of the plan. */
@@ -41,7 +41,7 @@ export type UnsureReader = (
   groups: readonly PromiseSettledResult<StoredRows>[],
 ) => Promise<UnsureReads>
 
-export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureOptions): UnsureReader {
+export function createUnsureReader({ online, copies, lastKnown, isErased }: UnsureOptions): UnsureReader {
   return async (plan, rows, groups) => {
     const foreign = new Set<StoredValue>()
     const blind = new Set<string>()
@@ -51,7 +51,7 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
       const { entity, fields, features } = group
       const said = failure instanceof DoubtedRows ? failure.rows?.[r] : undefined
       let last: readonly (StoredValue | undefined)[] | undefined
-      const visible = (value: StoredValue | undefined) => (value && !hides(entity.name, key.encoded, value.eventAt) ? value : undefined)
+      const visible = (value: StoredValue | undefined) => (value && !isErased(entity.name, key.encoded, value.eventAt) ? value : undefined)
       const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
         const stored = visible(said?.[f])
         const own = visible(copies.find(key.encoded, fields[f] as string))

@@ -61,7 +61,7 @@ beforeAll(async () => {
     for (const strategy of ['set', 'rows'] as const) {
       sets.set(
         `${keyName} ${strategy}`,
-        defined(registry, definitions, createSqlExecutor({ sourceStore: postgres.store, definitions, strategy })),
+        defined(registry, definitions, createSqlExecutor({ sourceEngine: postgres.store, definitions, strategy })),
       )
     }
     const onDuckdb = mine.flatMap(({ id, duckdb: shape }) =>

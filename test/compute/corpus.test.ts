@@ -23,7 +23,7 @@ beforeAll(async () => {
     const features = Object.fromEntries(mine.map(([name, { sql, type, columns }]) => [idOf(name), { sql, type, columns }]))
     const { registry, definitions } = await bench.define({ key, sources: corpusSources, features })
     for (const strategy of strategies) {
-      const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+      const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
       setOf.set(`${keyName} ${strategy}`, defined(registry, definitions, executor))
     }
   }

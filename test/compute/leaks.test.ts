@@ -55,7 +55,7 @@ describe('refused when definitions are loaded', () => {
   })
 
   test('by db as well', async () => {
-    const db = createDb({ sourceStore: full.store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
     const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
     const answered: string[] = []
     for (const sql of refused) {

@@ -93,7 +93,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   })
 
   test('the same by db', async () => {
-    const db = createDb({ sourceStore: benchOf(engine).store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: benchOf(engine).store, registry: registryOf({ sources, features: {} }) })
     for (const odd of ODD_BLANKS) {
       for (const sql of [
         `SELECT COUNT(*)${odd}FROM ev WHERE user_id =${odd}$1`,

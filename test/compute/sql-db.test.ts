@@ -52,7 +52,7 @@ describe('db', () => {
       CREATE TABLE strangers (x INTEGER);
       INSERT INTO transactions VALUES ('a', 1.5, '2026-01-10 11:30:00+00', 1), ('a', 2.5, '2026-01-10 12:30:00.123456+00', 9007199254740993)`)
     db = createDb({
-      sourceStore: bench.store,
+      sourceEngine: bench.store,
       registry: registryOf({ sources: { transactions: { timestamp: 'created_at' } }, features: {} }),
     })
   })

@@ -143,7 +143,7 @@ describe('db', () => {
   const at = () =>
     ({ asOf: Date.parse('2026-01-10') * 1000, mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 }) as const
   const dbOf = () =>
-    createDb({ sourceStore: bench.store, registry: registryOf({ sources: { docs: { timestamp: 'made' } }, features: {} }) })
+    createDb({ sourceEngine: bench.store, registry: registryOf({ sources: { docs: { timestamp: 'made' } }, features: {} }) })
 
   test.each<[string, unknown[], unknown]>([
     ['SELECT COUNT(*) FROM docs WHERE id = ?', [1], 1],

@@ -128,11 +128,11 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('of a key forgotten several times the last fence counts', async () => {
-      expect(await store.fences()).toEqual([])
+      expect(await store.erasures()).toEqual([])
       await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 7 })
       await store.forget([], { entity: 'User', entityKey: 'u1', at: 9 })
       await store.forget([], { entity: 'Pair', entityKey: 'u1', at: 3 })
-      const fences = (await store.fences()).toSorted((a, b) => a.at - b.at)
+      const fences = (await store.erasures()).toSorted((a, b) => a.at - b.at)
       expect(fences).toEqual([
         { entity: 'Pair', entityKey: 'u1', at: 3 },
         { entity: 'User', entityKey: 'u1', at: 9 },

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   type RowList,
   type RunOptions,
-  type SourceStore,
+  type SourceEngine,
   SqlDecimal,
   SqlError,
   SqlOther,
@@ -12,9 +12,9 @@ import {
 import { source } from '../support/stored-definitions.ts'
 
 /** What every source store promises of users' SQL. Statements are in the common part of the dialects. */
-export function sourceStoreSuite(name: string, factory: () => Promise<SourceStore>): void {
+export function sourceStoreSuite(name: string, factory: () => Promise<SourceEngine>): void {
   describe(`source store: ${name}`, () => {
-    let store: SourceStore
+    let store: SourceEngine
     beforeAll(async () => {
       store = await factory()
       await store.load([

@@ -118,7 +118,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
     origin: 'pushed',
     oldestInputAt: null,
   } as const
-  const { refused, fences } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
+  const { refused, erasures: fences } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
   expect({ refused, keys: fences.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
   await online.close()
 })

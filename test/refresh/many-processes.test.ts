@@ -126,7 +126,7 @@ describe('of two processes', () => {
     await a.ingest().forget(user, entityKey(user, ['u1']))
     // Before it has heard: an event of before is refused by the store, and tells of the fence.
     await b.push('p', 'u1', 1, before)
-    expect(b.parts().recorder.fences.hides('User', 'u1', before)).toBe(true)
+    expect(b.parts().recorder.erasures.isErased('User', 'u1', before)).toBe(true)
     expect(await b.read('p')).toMatchObject({ status: 'missing' })
     await sync()
     advance('5m')

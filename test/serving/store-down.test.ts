@@ -236,7 +236,7 @@ describe('while redis is down', () => {
     await server.start()
     const { online } = bench.parts()
     await until('redis to be usable again', 5_000, () =>
-      Promise.all([online.read('User', ['u1'], ['f'], 'deciding'), online.fencesSince(0)]).catch(() => undefined),
+      Promise.all([online.read('User', ['u1'], ['f'], 'deciding'), online.erasuresSince(0)]).catch(() => undefined),
     )
   }
 

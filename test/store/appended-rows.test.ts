@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { KeyType, Registry, Source } from '../../src/definition/model.ts'
 import { createAppender } from '../../src/ingest/append.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/sources/source-engine.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/sources/source-rows.ts'
 import type { SourceRows } from '../../src/store/ports/source-rows.ts'
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 async function onDuckdb(dir: string): Promise<Engine> {
   const database = await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') })
-  const store = createDuckdbSourceStore(database)
+  const store = createDuckdbSourceEngine(database)
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     rows: createDuckdbSourceRows(database),

@@ -6,18 +6,18 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/sources/source-engine.ts'
-import type { SourceStore } from '../../src/store/ports/source-engine.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const FIXTURES = join(import.meta.dir, '../fixtures/exact')
 
 let dir: string
-let store: SourceStore
+let store: SourceEngine
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceStore(await openDatabase({ file: ':memory:' }))
+  store = createDuckdbSourceEngine(await openDatabase({ file: ':memory:' }))
 })
 afterEach(async () => {
   await store.close()

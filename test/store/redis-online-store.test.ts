@@ -73,7 +73,7 @@ describe('redis', () => {
     await emptyRedis(single)
     const write = (eventAt: number, token: number, after?: number) =>
       store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, token }, after }])
-    const none = { refused: [], fences: [], overOthers: [], standing: [] }
+    const none = { refused: [], erasures: [], overOthers: [], standing: [] }
     expect(await write(10, 1, 0)).toEqual(none)
     expect(await write(20, 2, 1)).toEqual(none)
     expect(await write(30, 3)).toEqual(none)

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/sources/source-engine.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
 import { foldersOf, listFiles } from '../../src/store/ports/source-file-list.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
@@ -47,7 +47,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 async function onDuckdb(): Promise<Engine> {
-  const store = createDuckdbSourceStore(await openDatabase({ file: join(dir, '.data', 'fabra.duckdb') }))
+  const store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, '.data', 'fabra.duckdb') }))
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     texts: async (query) =>

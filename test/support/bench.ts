@@ -1,4 +1,4 @@
-import { createVersion, type Parts, type Version } from '../../src/app/live-definitions.ts'
+import { createLiveDefinitions, type LiveDefinitionsDependencies, type LiveDefinitions } from '../../src/app/live-definitions.ts'
 import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
@@ -86,8 +86,8 @@ export interface Bench {
   readonly clock: MovableClock
   readonly programme: Programme
   readonly registry: Registry
-  readonly parts: () => Parts
-  readonly version: () => Version
+  readonly parts: () => LiveDefinitionsDependencies
+  readonly version: () => LiveDefinitions
   readonly scheduler: () => Scheduler
   readonly ingest: () => Ingest
   /** Keys told to other processes, when there are any. */
@@ -281,7 +281,7 @@ async function start(
     log,
   }
   // What only the executor needs; the programme takes its place.
-  const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
+  const parts = { ...shared, runtime: unused('runtime'), sourceEngine: unused('sourceStore') } as LiveDefinitionsDependencies
   const running = {
     parts,
     version: await versionOf(parts, registry, undefined, programme),
@@ -305,9 +305,9 @@ async function start(
       store: common.activeKeys,
       online,
       activeKeys,
-      fences: recorder.fences,
+      erasures: recorder.erasures,
       registry: () => running.version.serving.registry,
-      onForgotten: (entity, key, fence) => running.ingest.heed(entity, key, fence),
+      onForgotten: (entity, key, fence) => running.ingest.applyErasure(entity, key, fence),
       clock,
       log,
     })
@@ -348,9 +348,9 @@ async function start(
   return running
 }
 
-async function versionOf(parts: Parts, registry: Registry, before: Registry | undefined, programme: Programme): Promise<Version> {
+async function versionOf(parts: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined, programme: Programme): Promise<LiveDefinitions> {
   const definitions = { registry, problems: [], warnings: [], get: () => undefined }
-  const version = createVersion(parts, definitions, () => programme.executor)
+  const version = createLiveDefinitions(parts, definitions, () => programme.executor)
   await rewarm(parts, registry, before)
   return version
 }

@@ -7,13 +7,13 @@ import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Entity, Feature, KeyColumn, KeyType, Registry, Source, ValueType } from '../../src/definition/model.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/sources/source-engine.ts'
-import type { SourceStore } from '../../src/store/ports/source-engine.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { feature, source, User } from './stored-definitions.ts'
 
 /** An engine with the tables a test makes, and the compute primitive over them. */
 export interface SqlBench {
-  readonly store: SourceStore
+  readonly store: SourceEngine
   /** Statements of the test's own: CREATE TABLE, INSERT. */
   execute(sql: string): Promise<void>
   define(written: WrittenRegistry, strategy?: Strategy): Promise<Defined>
@@ -51,7 +51,7 @@ export interface WrittenRegistry {
 /** Close its store after the tests. */
 export async function openComputeBench(threads?: number): Promise<ComputeBench> {
   const database = await openDatabase({ file: ':memory:', threads })
-  const store = createDuckdbSourceStore(database)
+  const store = createDuckdbSourceEngine(database)
   return {
     database,
     store,
@@ -59,9 +59,9 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
     async define(written, strategy) {
       const registry = registryOf(written)
       // A store lists functions when it is made; tests make macros later.
-      const fresh = createDuckdbSourceStore(database)
+      const fresh = createDuckdbSourceEngine(database)
       const definitions = await createSqlDefinitions(registry, fresh)
-      return defined(registry, definitions, createSqlExecutor({ sourceStore: fresh, definitions, strategy }))
+      return defined(registry, definitions, createSqlExecutor({ sourceEngine: fresh, definitions, strategy }))
     },
   }
 }

@@ -10,7 +10,7 @@ import type { Labels, TrainingStore } from '../../src/store/ports/training-store
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/sources/source-engine.ts'
+import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { createPostgresTrainingEngine } from '../../src/store/postgres/training-engine.ts'
 import type { TrainingParts, TrainingReport } from '../../src/training/job.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
@@ -51,8 +51,8 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
 export async function openPostgresTrainingBench(server: TestServer, rowsPerLook: number): Promise<TrainingBench> {
   const postgres = openPostgres({ url: server.url })
   await migrate(postgres)
-  const sourceStore = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
-  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceStore }), { rowsPerLook })
+  const sourceStore = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceStore }), { rowsPerLook })
   const fail = (message: string, cause: unknown) => {
     throw new Error(message, { cause })
   }

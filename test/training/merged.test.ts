@@ -37,7 +37,7 @@ beforeAll(async () => {
     compute.store,
   )
   expect(definitions.problems).toEqual([])
-  executor = createSqlExecutor({ sourceStore: compute.store, definitions })
+  executor = createSqlExecutor({ sourceEngine: compute.store, definitions })
   bench = trainingBenchOver(compute.database)
 })
 afterAll(() => compute.store.close())

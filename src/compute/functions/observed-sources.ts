@@ -3,7 +3,7 @@
  * to other processes at once, and all of it again when the store may have lost it.
  */
 import type { Feature } from '../../definition/model.ts'
-import type { SeenSourceStore } from '../../store/ports/observed-source-store.ts'
+import type { ObservedSourceStore } from '../../store/ports/observed-source-store.ts'
 
 export interface SeenSources {
   note(feature: Feature, sources: readonly string[]): void
@@ -14,7 +14,7 @@ export interface SeenSources {
 }
 
 /** @param store Null: there is only this process. */
-export function createSeenSources(store: SeenSourceStore | null): SeenSources {
+export function createSeenSources(store: ObservedSourceStore | null): SeenSources {
   const seen = new Map<string, Set<string>>()
   let asking: Promise<void> | undefined
   let next: Promise<void> | undefined
@@ -32,7 +32,7 @@ export function createSeenSources(store: SeenSourceStore | null): SeenSources {
   }
   const tell = (feature: Feature) => store?.tell(fieldOf(feature), [...(seen.get(fieldOf(feature)) ?? [])])
 
-  async function ask(asked: SeenSourceStore, features: readonly Feature[]): Promise<void> {
+  async function ask(asked: ObservedSourceStore, features: readonly Feature[]): Promise<void> {
     try {
       const told = await asked.of(features.map(fieldOf))
       for (const [i, feature] of features.entries()) {

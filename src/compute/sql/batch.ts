@@ -7,7 +7,7 @@ import { FabraError } from '../../errors.ts'
 import {
   type RowList,
   type RunOptions,
-  type SourceStore,
+  type SourceEngine,
   SqlError,
   SqlTimestamp,
   type SqlValue,
@@ -45,7 +45,7 @@ const SMALL_SET = 8
 const MAX_PROBES = 256
 
 interface Work {
-  readonly store: SourceStore
+  readonly store: SourceEngine
   readonly strategies: Strategies
   readonly definition: SqlDefinition
 }
@@ -57,7 +57,7 @@ export class Batch {
   private readonly shared = new Map<SqlValue, Computed>()
   private probes = 0
 
-  private readonly store: SourceStore
+  private readonly store: SourceEngine
   private readonly strategies: Strategies
   private readonly definition: SqlDefinition
   private readonly rows: ComputeRows

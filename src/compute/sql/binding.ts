@@ -1,4 +1,4 @@
-import { type SourceStore, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import type { AnalysedSql } from './rewrite/analysis.ts'
 import type { Edited } from './rewrite/edits.ts'
 import type { SqlFault } from './rewrite/forbidden.ts'
@@ -6,7 +6,7 @@ import { type Parameters, standIns } from './rewrite/parameters.ts'
 import { aloneFor, bodyFor, type RowReference } from './rewrite/statement.ts'
 
 /** The statement without anything of ours: what does not bind here is the user's mistake, and its place is a place of the user's text. */
-export function bindAlone(sql: AnalysedSql, owner: Parameters, store: SourceStore): Promise<readonly TableColumn[]> {
+export function bindAlone(sql: AnalysedSql, owner: Parameters, store: SourceEngine): Promise<readonly TableColumn[]> {
   return describe(store, owner, (row) => aloneFor(sql, row.parameter))
 }
 
@@ -14,7 +14,7 @@ export function bindAlone(sql: AnalysedSql, owner: Parameters, store: SourceStor
 export async function bindShadowed(
   sql: AnalysedSql,
   owner: Parameters,
-  store: SourceStore,
+  store: SourceEngine,
   natural: readonly TableColumn[],
 ): Promise<SqlFault | null> {
   try {
@@ -31,7 +31,7 @@ export async function bindShadowed(
 }
 
 /** Why the engine takes a statement not over a list of rows; null when it does. */
-export async function refusalOf(store: SourceStore, text: string): Promise<string | null> {
+export async function refusalOf(store: SourceEngine, text: string): Promise<string | null> {
   try {
     await store.prepare(text)
     return null
@@ -42,7 +42,7 @@ export async function refusalOf(store: SourceStore, text: string): Promise<strin
 }
 
 /** Some places take constants only (a quantile, a format): there the stand-ins are constants too. */
-async function describe(store: SourceStore, owner: Parameters, build: (row: RowReference) => Edited): Promise<readonly TableColumn[]> {
+async function describe(store: SourceEngine, owner: Parameters, build: (row: RowReference) => Edited): Promise<readonly TableColumn[]> {
   try {
     return (await store.prepare(build(standIns(owner, false)).text)).columns
   } catch (error) {

@@ -6,14 +6,14 @@ import type { Clock } from '../../clock.ts'
 import type { Registry } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import { createGatekeeper, writeSql } from './gate.ts'
 import type { AnalysedSql } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
 import { aloneFor } from './rewrite/statement.ts'
 
 export interface ClientSqlParts {
-  readonly sourceStore: SourceStore
+  readonly sourceEngine: SourceEngine
   readonly registry: Pick<Registry, 'sources'>
   readonly clock: Clock
 }
@@ -22,15 +22,15 @@ export interface ClientSqlParts {
  * The statement that may be run for a client's text, without parameters.
  * @throws FabraError invalid_labels saying what is wrong and where; SqlError unavailable.
  */
-export function createClientSql({ sourceStore, registry, clock }: ClientSqlParts): (text: string) => Promise<string> {
-  const admit = createGatekeeper(sourceStore, registry.sources, 'client')
+export function createClientSql({ sourceEngine, registry, clock }: ClientSqlParts): (text: string) => Promise<string> {
+  const admit = createGatekeeper(sourceEngine, registry.sources, 'client')
   return async (text) => {
     try {
       const admitted = await admit(text)
       if ('fault' in admitted) throw refused(text, admitted.fault.message, admitted.fault.hint, admitted.fault.at)
       const { sql, gate } = admitted
       if (sql.parameterNames.size > 0) throw refused(text, 'it takes no parameters.', 'Write the values into the SQL.', null)
-      await bind(sql, sourceStore)
+      await bind(sql, sourceEngine)
       const row = { asOf: `CAST('${formatTime(clock.now())}' AS TIMESTAMPTZ)`, parameter: (written: string) => written }
       return await writeSql(sql, { row, frame: (body) => body }, gate)
     } catch (error) {
@@ -41,7 +41,7 @@ export function createClientSql({ sourceStore, registry, clock }: ClientSqlParts
 }
 
 /** Alone first: a place in what the engine says is then a place of the client's text. */
-async function bind(sql: AnalysedSql, store: SourceStore): Promise<void> {
+async function bind(sql: AnalysedSql, store: SourceEngine): Promise<void> {
   await store.prepare(aloneFor(sql, (written) => written).text)
 }
 

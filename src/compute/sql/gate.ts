@@ -3,7 +3,7 @@
  * once (`analyseSql`: parsed, allow-listed, its tables looked up), and what is run is written by `writeSql` alone, which proves it (`sql-proof.ts`).
  */
 import type { Source } from '../../definition/model.ts'
-import type { SourceStore } from '../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../store/ports/source-engine.ts'
 import { prove } from './proof.ts'
 import { type AnalysedSql, analyseSql, readWorld, type SqlOwner, type SqlWorld } from './rewrite/analysis.ts'
 import type { SqlFault } from './rewrite/forbidden.ts'
@@ -18,7 +18,7 @@ export interface Statement {
 }
 
 export interface Gate {
-  readonly store: SourceStore
+  readonly store: SourceEngine
   readonly world: SqlWorld
 }
 
@@ -38,7 +38,7 @@ export async function writeSql(sql: AnalysedSql, { row, frame, finish = (text) =
 
 /** For texts that come while serving: what there is to read is looked up once, and again when a text seems to be wrong about it. */
 export function createGatekeeper(
-  store: SourceStore,
+  store: SourceEngine,
   sources: ReadonlyMap<string, Source>,
   owner: SqlOwner,
 ): (text: string) => Promise<Admitted | { readonly fault: SqlFault }> {

@@ -6,7 +6,7 @@
 import { entityKey } from '../../definition/entity-key.ts'
 import type { Entity, KeyColumn, KeyType } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import type { AnalysedSql } from './rewrite/analysis.ts'
 import { type KeyTypes, keyIndex, type Owner, parameterType } from './rewrite/parameters.ts'
 import { aloneFor } from './rewrite/statement.ts'
@@ -18,7 +18,7 @@ const TEXT = /^(?:text|character varying)$/
 const INTEGER = /^(?:smallint|integer|bigint)$/
 
 /** @throws SqlError unavailable */
-export async function keyTypesOf(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes> {
+export async function keyTypesOf(sql: AnalysedSql, owner: Owner, store: SourceEngine): Promise<KeyTypes> {
   const declared = owner.entity.key.map(({ type }) => KEY_SQL[type])
   if (store.dialect === 'duckdb') return declared
   const inferred = await inferTypes(sql, owner, store)
@@ -97,7 +97,7 @@ function isNamed({ message }: SqlError, value: string): boolean {
 const STRICTER: Readonly<Record<string, KeyType>> = { uuid: 'uuid', BIGINT: 'int' }
 
 /** Undefined where the server cannot tell, or the text does not bind. */
-async function inferTypes(sql: AnalysedSql, owner: Owner, store: SourceStore): Promise<KeyTypes | undefined> {
+async function inferTypes(sql: AnalysedSql, owner: Owner, store: SourceEngine): Promise<KeyTypes | undefined> {
   const used: number[] = []
   const bare = aloneFor(sql, (written) => {
     const index = keyIndex(written, owner.entity)
@@ -115,12 +115,12 @@ function usable(inferred: string | undefined, declared: KeyType): string {
   return INTEGER.test(inferred) ? 'BIGINT' : inferred
 }
 
-async function binds(sql: AnalysedSql, owner: Owner & { readonly keyTypes: KeyTypes }, store: SourceStore): Promise<boolean> {
+async function binds(sql: AnalysedSql, owner: Owner & { readonly keyTypes: KeyTypes }, store: SourceEngine): Promise<boolean> {
   const typed = aloneFor(sql, (written) => `CAST(NULL AS ${parameterType(written, owner)})`)
   return (await prepareOrNot(typed.text, store)) !== undefined
 }
 
-async function prepareOrNot(text: string, store: SourceStore) {
+async function prepareOrNot(text: string, store: SourceEngine) {
   try {
     return await store.prepare(text)
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Registry } from '../../definition/model.ts'
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import { sentence } from './binding.ts'
 import { createGatekeeper, writeSql } from './gate.ts'
 import { aloneFor } from './rewrite/statement.ts'
@@ -7,7 +7,7 @@ import { aloneFor } from './rewrite/statement.ts'
 /** Why the queries that list entities' keys cannot be run, by the name of the entity. @throws SqlError unavailable */
 export async function keysFaults(
   registry: Registry,
-  store: SourceStore,
+  store: SourceEngine,
 ): Promise<ReadonlyMap<string, { readonly message: string; readonly hint: string }>> {
   const admit = createGatekeeper(store, registry.sources, 'definition')
   const faults = new Map<string, { readonly message: string; readonly hint: string }>()
@@ -18,7 +18,7 @@ export async function keysFaults(
   return faults
 }
 
-async function faultOf(keys: string, admit: ReturnType<typeof createGatekeeper>, store: SourceStore) {
+async function faultOf(keys: string, admit: ReturnType<typeof createGatekeeper>, store: SourceEngine) {
   const hint = 'Write a SELECT of the key columns over declared sources.'
   try {
     const admitted = await admit(keys)

@@ -1,4 +1,4 @@
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import { quoteName } from './rewrite/lexer.ts'
 
 /** Nobody waits long to be told of what may be a mistake. */
@@ -10,7 +10,7 @@ const LOOK_MS = 2_000
  * @returns null where the source has no such column, or it cannot be told soon.
  */
 export async function hasAnyKey(
-  store: SourceStore,
+  store: SourceEngine,
   { source, column }: { readonly source: string; readonly column: string },
   keys: readonly string[],
 ): Promise<boolean | null> {

@@ -4,7 +4,7 @@
  * calls for and made of the conditions of the visibility rule; and beside them no table, no function and no form of the present that does not
  * belong there. No place in a text is believed, and nothing that the rewrite has counted. What cannot be proved is not run.
  */
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import { remainsInDuckdb } from './duckdb/proof.ts'
 import type { PlainAggregate } from './duckdb/windowed-aggregate.ts'
 import { remainsInPostgres } from './postgres/proof.ts'
@@ -34,7 +34,7 @@ const JOINED_FUNCTIONS = [
 const MAX_KEPT = 2_000
 
 /** @throws SqlError binding where it cannot be proved. */
-export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: SourceStore, world: SqlWorld): Promise<void> {
+export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: SourceEngine, world: SqlWorld): Promise<void> {
   const grammar = grammarOf(store)
   const ours = await oursOf(sql, rewritten, grammar)
   const actual = grammar.statement(await store.parse(rewritten.text))
@@ -57,7 +57,7 @@ function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): reado
  * Of a plain aggregate's events as they stand in the table: a statement of our own with pieces of users' expressions in it, written by the
  * engine. Those pieces read nothing: the only tables are the list of rows and the source's.
  */
-export async function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceStore): Promise<void> {
+export async function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceEngine): Promise<void> {
   const grammar = grammarOf(store)
   const nothing: Ours = { isShadow: () => false, isAsOf: () => false, parameterOf: () => undefined }
   const { tables, functions, tableFunctions, presents, strange } = grammar.remains(grammar.statement(await store.parse(text)), nothing)
@@ -143,7 +143,7 @@ function unnamed(expression: Json): string {
 
 /** How to find one's way in the trees of an engine. */
 interface Grammar {
-  readonly dialect: SourceStore['dialect']
+  readonly dialect: SourceEngine['dialect']
   /** The tree of a text of ours, which are few. */
   own(text: string): Promise<unknown>
   /** The one statement of a parsed text. */
@@ -161,15 +161,15 @@ interface Grammar {
   remains(body: unknown, ours: Ours): Remains
 }
 
-const grammars = new WeakMap<SourceStore, Grammar>()
+const grammars = new WeakMap<SourceEngine, Grammar>()
 
-function grammarOf(store: SourceStore): Grammar {
+function grammarOf(store: SourceEngine): Grammar {
   const known = grammars.get(store) ?? (store.dialect === 'duckdb' ? duckdbGrammar(store) : postgresGrammar(store))
   grammars.set(store, known)
   return known
 }
 
-function duckdbGrammar(store: SourceStore): Grammar {
+function duckdbGrammar(store: SourceEngine): Grammar {
   const statement = (parsed: unknown) => only(asObject(parsed)?.['statements'])?.['node']
   return {
     dialect: 'duckdb',
@@ -185,7 +185,7 @@ function duckdbGrammar(store: SourceStore): Grammar {
   }
 }
 
-function postgresGrammar(store: SourceStore): Grammar {
+function postgresGrammar(store: SourceEngine): Grammar {
   const statement = (parsed: unknown) => only(asObject(parsed)?.['stmts'])?.['stmt']
   const select = (node: unknown) => asObject(asObject(node)?.['SelectStmt']) ?? {}
   const target = (node: Json) => asObject(asObject(asList(node['targetList'])[0])?.['ResTarget'])

@@ -9,7 +9,7 @@
  */
 import type { Entity, Feature, Problem, Registry, Source } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
-import { type SourceStore, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import { bindAlone, bindShadowed, refusalOf, sentence } from './binding.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggregate.ts'
@@ -52,7 +52,7 @@ export interface SqlDefinitions {
 }
 
 /** @throws SqlError unavailable when the engine cannot be reached. What is wrong with the definitions is in `problems`. */
-export async function createSqlDefinitions(registry: Registry, store: SourceStore): Promise<SqlDefinitions> {
+export async function createSqlDefinitions(registry: Registry, store: SourceEngine): Promise<SqlDefinitions> {
   const world = await readWorld(store, registry.sources)
   const problems = [...registry.sources.values()].flatMap((source) => checkSource(source, world))
   const warnings: Problem[] = []
@@ -78,7 +78,7 @@ export async function createSqlDefinitions(registry: Registry, store: SourceStor
 interface Checking {
   readonly feature: Feature
   readonly entity: Entity
-  readonly store: SourceStore
+  readonly store: SourceEngine
   readonly world: SqlWorld
 }
 
@@ -183,7 +183,7 @@ function placeIn(text: string, position: number): string {
   return ` (line ${line}, column ${column} of its SQL: ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown})`
 }
 
-function sqlTextOf(feature: Feature, dialect: SourceStore['dialect']): string {
+function sqlTextOf(feature: Feature, dialect: SourceEngine['dialect']): string {
   if (feature.computation.kind !== 'sql') return ''
   return typeof feature.computation.sql === 'string' ? feature.computation.sql : feature.computation.sql[dialect]
 }

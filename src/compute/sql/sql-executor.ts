@@ -1,5 +1,5 @@
 import type { ValueType } from '../../definition/model.ts'
-import type { SourceStore } from '../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../store/ports/source-engine.ts'
 import { type Computed, type ComputeOptions, type ComputeRow, type ComputeRows, type Executor, listOf } from '../executor.ts'
 import { asError, Batch, same } from './batch.ts'
 import { mergedStatements } from './duckdb/merged-statements.ts'
@@ -9,7 +9,7 @@ import type { SqlDefinitions } from './sql-definitions.ts'
 import { createStrategies, JOINED_FROM, type Strategy, TRIAL } from './strategies.ts'
 
 export interface SqlExecutorParts {
-  readonly sourceStore: SourceStore
+  readonly sourceEngine: SourceEngine
   /** Of one registry; a reload makes a new executor. */
   readonly definitions: Pick<SqlDefinitions, 'get'>
   /** Always this way where it is possible: for tests and measurements. */
@@ -59,7 +59,7 @@ export interface SqlExecutor extends Executor {
 const TRIAL_MS = 600_000
 
 export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
-  const strategies = createStrategies(parts.sourceStore, parts.strategy)
+  const strategies = createStrategies(parts.sourceEngine, parts.strategy)
   return {
     explain(name) {
       const definition = parts.definitions.get(name)
@@ -70,7 +70,7 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
       if (!definition || definition.past !== null) return null
       if (strategies.wantsTrial(definition, rowCount)) {
         const options: ComputeOptions = { signal: new AbortController().signal, timeoutMs: TRIAL_MS, mode: 'past', chain: [] }
-        await new Batch({ store: parts.sourceStore, strategies, definition }, await sample(TRIAL.from), options).run()
+        await new Batch({ store: parts.sourceEngine, strategies, definition }, await sample(TRIAL.from), options).run()
       }
       const plan = await strategies.plan(definition, Math.max(2, rowCount))
       if (plan.strategy === 'rows') return null
@@ -80,7 +80,7 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
     async pastMerges(names, rowCount, fits) {
       if (rowCount < JOINED_FROM) return []
       const definitions = names.flatMap((name) => parts.definitions.get(name) ?? []).filter(({ columns }) => fits(columns))
-      const merges = await mergedStatements(definitions, parts.sourceStore)
+      const merges = await mergedStatements(definitions, parts.sourceEngine)
       return merges.map((merge) => ({
         features: merge.definitions.map(({ feature }) => feature.name),
         text: merge.text,
@@ -95,7 +95,7 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
       if (options.mode === 'past' && definition.past !== null) {
         return same(rows, asError(refusedForPast(feature, definition.past)))
       }
-      const run = (some: ComputeRows) => new Batch({ store: parts.sourceStore, strategies, definition }, some, options).run()
+      const run = (some: ComputeRows) => new Batch({ store: parts.sourceEngine, strategies, definition }, some, options).run()
       const check = keyCheck(definition.entity, definition.keyTypes)
       if (!check) return run(rows)
       const all = listOf(rows)

@@ -1,4 +1,4 @@
-import { type SourceStore, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
 import { joinedStatement, PAIRS_PER_EVENT } from './duckdb/windowed-aggregate-statement.ts'
 import type { SqlDefinition } from './sql-definitions.ts'
 
@@ -37,7 +37,7 @@ interface Learned {
 }
 
 /** @param forced Always this one where it is possible: for tests and measurements. */
-export function createStrategies(store: SourceStore, forced?: Strategy): Strategies {
+export function createStrategies(store: SourceEngine, forced?: Strategy): Strategies {
   const known = new WeakMap<SqlDefinition, Learned>()
   const learnedOf = (definition: SqlDefinition): Learned => {
     const learned = known.get(definition) ?? { refused: new Map(), cost: null, joined: undefined }

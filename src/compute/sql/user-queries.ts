@@ -11,7 +11,7 @@ import type { Registry } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import {
-  type SourceStore,
+  type SourceEngine,
   SqlDecimal,
   SqlError,
   SqlOther,
@@ -27,7 +27,7 @@ import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
 
 export interface DbParts {
-  readonly sourceStore: SourceStore
+  readonly sourceEngine: SourceEngine
   readonly registry: Pick<Registry, 'sources'>
 }
 
@@ -60,7 +60,7 @@ export function createDb(parts: DbParts): Db & RowReader {
     async query(sql, params, at) {
       const { statement, bound } = await bind(sql, params, at)
       try {
-        const { columns, rows } = await parts.sourceStore.query(statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+        const { columns, rows } = await parts.sourceEngine.query(statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
         const plain: unknown[][] = []
         await inSteps(rows, (row) => {
           plain.push(plainRow(row, columns))
@@ -79,7 +79,7 @@ export function createDb(parts: DbParts): Db & RowReader {
           rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
         })
       try {
-        await parts.sourceStore.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+        await parts.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
       } catch (error) {
         throw asFabraError(error)
       }
@@ -97,7 +97,7 @@ class StatementCache {
   private readonly admit: ReturnType<typeof createGatekeeper>
 
   constructor(parts: DbParts) {
-    this.admit = createGatekeeper(parts.sourceStore, parts.registry.sources, 'definition')
+    this.admit = createGatekeeper(parts.sourceEngine, parts.registry.sources, 'definition')
   }
 
   get(sql: string, count: number): Promise<Compiled> {

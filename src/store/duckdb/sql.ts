@@ -296,9 +296,9 @@ export const READ_DEBTS = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY
 
 export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
 
-export const RAISE_FENCE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
+export const INSERT_ERASURE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
 
-export const READ_FENCES = `
+export const READ_ERASURES = `
 SELECT entity, entity_key, max(fenced_at)
 FROM fabra.fences
 GROUP BY entity, entity_key`

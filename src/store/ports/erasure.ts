@@ -1,7 +1,7 @@
 import type { Micros } from '../../clock.ts'
 
 /** An entity key that was forgotten. Of it, only events later than `at` count from then on. */
-export interface Fence {
+export interface Erasure {
   readonly entity: string
   /** Encoded entity key. */
   readonly entityKey: string

@@ -1,5 +1,5 @@
 import type { Micros } from '../../clock.ts'
-import type { Fence } from './erasure.ts'
+import type { Erasure } from './erasure.ts'
 
 export type Origin = 'computed' | 'pushed' | 'backfill'
 
@@ -83,9 +83,9 @@ export interface OfflineStore {
    * Delete everything about a key of an entity's features and remember the fence: both or neither. @returns how many rows went.
    * @throws FabraError store_unavailable: neither was done; outcome_unknown.
    */
-  forget(features: readonly string[], fence: Fence): Promise<number>
+  forget(features: readonly string[], erasure: Erasure): Promise<number>
   /** Every fence there is, the newest of each key. */
-  fences(): Promise<readonly Fence[]>
+  erasures(): Promise<readonly Erasure[]>
   /** Note that the online store may lack values which this process has recorded. Noted again, the time moves on. */
   owe(writer: string, at: Micros): Promise<void>
   /** Processes that noted so, and when they last did. */

@@ -1,6 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import type { Doubts } from './doubts.ts'
-import type { Fence } from './erasure.ts'
+import type { Erasure } from './erasure.ts'
 
 /** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
 export interface StoredKey {
@@ -39,7 +39,7 @@ export interface WriteOutcome {
   /** Indexes of the writes refused; what is stored there is unchanged. */
   readonly refused: readonly number[]
   /** Of those refused: the fences that did it. This process may not know them. */
-  readonly fences: readonly Fence[]
+  readonly erasures: readonly Erasure[]
   /** Indexes of the writes that replaced what another process had written. */
   readonly overOthers: readonly number[]
   /** What another process had written and is newer than the write refused. */
@@ -73,14 +73,14 @@ export interface OnlineStore {
    */
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
   /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
-  forget(fence: Fence): Promise<number>
+  forget(erasure: Erasure): Promise<number>
   /**
    * Put back fences that the store has lost: of their keys what is not later goes, and only later events are stored. One never moves back.
    * @throws StoreUnavailable; safe to repeat.
    */
-  raise(fences: readonly Fence[]): Promise<void>
+  addErasures(erasures: readonly Erasure[]): Promise<void>
   /** Fences at that time or later, by whichever process; those of the last day at least. */
-  fencesSince(at: Micros): Promise<readonly Fence[]>
+  erasuresSince(at: Micros): Promise<readonly Erasure[]>
   /**
    * For each field (or `FENCES_FIELD`), whether everything that history knows of it was brought here once. False after the store has lost its data, and at
    * each start of one in this process.

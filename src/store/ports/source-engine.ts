@@ -120,7 +120,7 @@ export interface LoadFinding {
 }
 
 /** Where user SQL runs: the engine that holds the sources. Read-only, in UTC, every statement with a deadline. */
-export interface SourceStore {
+export interface SourceEngine {
   readonly dialect: 'duckdb' | 'postgres'
   /**
    * Make these sources readable: load files (only when size, mtime or content changed), create tables from `columns`.

@@ -1,4 +1,4 @@
-import { type SourceStore, SqlError } from '../ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../ports/source-engine.ts'
 import type { TrainingEngine } from '../ports/training-engine.ts'
 import { readInBatches } from './connection/cursor.ts'
 import type { Postgres } from './connection/postgres.ts'
@@ -18,14 +18,14 @@ export interface PostgresTrainingParts {
   /** Where users' SQL runs. */
   readonly reader: Postgres
   /** Says what a statement is, and that it is one SELECT. */
-  readonly sourceStore: Pick<SourceStore, 'prepare'>
+  readonly sourceEngine: Pick<SourceEngine, 'prepare'>
 }
 
-export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: PostgresTrainingParts): TrainingEngine {
+export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingParts): TrainingEngine {
   return {
     name: 'PostgreSQL',
     async query(sql, options, begin) {
-      const take = begin((await sourceStore.prepare(sql)).columns)
+      const take = begin((await sourceEngine.prepare(sql)).columns)
       const text = sql.replace(/[\s;]+$/, '')
       await unlessGone(async () => {
         for await (const rows of readInBatches(reader, { text, parameters: [] }, { ...options, batchRows: BATCH_ROWS })) await take(rows)

@@ -1,40 +1,40 @@
 import type { Micros } from '../../clock.ts'
-import type { Fence } from '../ports/erasure.ts'
+import type { Erasure } from '../ports/erasure.ts'
 
 /** The keys that were forgotten, in memory: asked for every value that is written, so asking must cost next to nothing. */
-export interface Fences {
+export interface Erasures {
   /** When the key was last forgotten; undefined: never. */
   at(entity: string, entityKey: string): Micros | undefined
   /** Whether something that happened then is no longer to be known. */
-  hides(entity: string, entityKey: string, eventAt: Micros): boolean
+  isErased(entity: string, entityKey: string, eventAt: Micros): boolean
   /** A fence never moves back. */
-  raise(fence: Fence): void
+  add(erasure: Erasure): void
   /** Those at that time or later. */
-  since(at: Micros): readonly Fence[]
+  since(at: Micros): readonly Erasure[]
 }
 
-export function createFences(known: readonly Fence[]): Fences {
+export function createErasures(known: readonly Erasure[]): Erasures {
   const entities = new Map<string, Map<string, Micros>>()
   const at = (entity: string, entityKey: string) => (entities.size === 0 ? undefined : entities.get(entity)?.get(entityKey))
-  const raise = (fence: Fence) => {
-    let keys = entities.get(fence.entity)
+  const add = (erasure: Erasure) => {
+    let keys = entities.get(erasure.entity)
     if (!keys) {
       keys = new Map()
-      entities.set(fence.entity, keys)
+      entities.set(erasure.entity, keys)
     }
-    keys.set(fence.entityKey, Math.max(fence.at, keys.get(fence.entityKey) ?? fence.at))
+    keys.set(erasure.entityKey, Math.max(erasure.at, keys.get(erasure.entityKey) ?? erasure.at))
   }
-  for (const fence of known) raise(fence)
+  for (const erasure of known) add(erasure)
   return {
     at,
-    hides(entity, entityKey, eventAt) {
-      const fence = at(entity, entityKey)
-      return fence !== undefined && eventAt <= fence
+    isErased(entity, entityKey, eventAt) {
+      const erasure = at(entity, entityKey)
+      return erasure !== undefined && eventAt <= erasure
     },
-    raise,
+    add,
     since: (bound) =>
       [...entities].flatMap(([entity, keys]) =>
-        [...keys].filter(([, fence]) => fence >= bound).map(([entityKey, fence]) => ({ entity, entityKey, at: fence })),
+        [...keys].filter(([, erasure]) => erasure >= bound).map(([entityKey, erasure]) => ({ entity, entityKey, at: erasure })),
       ),
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isUnavailable } from '../../errors.ts'
-import type { Fence } from '../ports/erasure.ts'
+import type { Erasure } from '../ports/erasure.ts'
 import type { OfflineStore } from '../ports/offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 
@@ -17,7 +17,7 @@ export interface OwedWrites {
   /** Resolves when the debt is noted beside history. @throws FabraError store_unavailable */
   add(writes: readonly StoredWrite[]): Promise<void>
   /** History has forgotten the key, the online store has not. Resolves when the debt is noted. @throws FabraError store_unavailable */
-  addFence(fence: Fence): Promise<void>
+  addFence(erasure: Erasure): Promise<void>
   /**
    * Write what is owed.
    * @param fill Brings all of a feature's newest values from history to the online store.
@@ -42,7 +42,7 @@ export interface OwedWritesOptions {
 export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX_OWED }: OwedWritesOptions): OwedWrites {
   let owed = new Map<string, StoredWrite>()
   let fields = new Set<string>()
-  let fences: Fence[] = []
+  let erasures: Erasure[] = []
   let noted: Promise<void> | undefined
   /** The last note is being taken back: another one must not go with it. */
   let settling: Promise<unknown> = Promise.resolve()
@@ -79,31 +79,31 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       keep(writes)
       await note()
     },
-    async addFence(fence) {
+    async addFence(erasure) {
       doubt()
-      fences.push(fence)
+      erasures.push(erasure)
       await note()
     },
     async pay(fill) {
-      if (!noted && owed.size === 0 && fields.size === 0 && fences.length === 0) return new Map()
-      const [values, toFill, toForget] = [owed, fields, fences]
+      if (!noted && owed.size === 0 && fields.size === 0 && erasures.length === 0) return new Map()
+      const [values, toFill, toForget] = [owed, fields, erasures]
       owed = new Map()
       fields = new Set()
-      fences = []
+      erasures = []
       try {
-        for (const fence of toForget) await online.forget(fence)
+        for (const erasure of toForget) await online.forget(erasure)
         if (values.size > 0) await online.write([...values.values()].map(({ after: _, ...write }) => write))
         if (toFill.size > 0) await fill([...toFill])
       } catch (error) {
         for (const field of toFill) fields.add(field)
-        fences = [...toForget, ...fences]
+        erasures = [...toForget, ...erasures]
         keep(values.values())
         // Told again, so that nobody takes this process for dead.
         if (isUnavailable(error)) await offline.owe(writer, clock.now()).catch(() => undefined)
         throw error
       }
       // What came meanwhile is owed still.
-      if (owed.size === 0 && fields.size === 0 && fences.length === 0) {
+      if (owed.size === 0 && fields.size === 0 && erasures.length === 0) {
         noted = undefined
         online.doubts.set('owed', null)
         const forgetting = offline.forgetDebts([writer])

@@ -9,10 +9,10 @@ import type { EntityKey } from '../../definition/entity-key.ts'
 import { fieldOf } from '../../definition/feature-version.ts'
 import type { Entity, Feature } from '../../definition/model.ts'
 import { FabraError, isUnavailable } from '../../errors.ts'
-import type { Fence } from '../ports/erasure.ts'
+import type { Erasure } from '../ports/erasure.ts'
 import type { HistoryRow, OfflineStore } from '../ports/offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite, WriteOutcome } from '../ports/online-store.ts'
-import { createFences, type Fences } from './erasures.ts'
+import { createErasures, type Erasures } from './erasures.ts'
 import { createHistoryPolicy, type FeaturePolicy, type JudgedValue, type Judgement } from './history-policy.ts'
 import { createHistoryQueue, type HistoryQueueCounters } from './history-queue.ts'
 import { toHistoryText } from './history-text.ts'
@@ -66,14 +66,14 @@ export interface Recorder {
   /** Everything recorded before this is committed when it resolves. @throws FabraError store_unavailable */
   flush(): Promise<void>
   /** Keys that were forgotten. */
-  readonly fences: Fences
+  readonly erasures: Erasures
   /**
    * Forget one key of an entity: what is stored of it goes, and from now on only events later than this moment are recorded. Durable when it
    * resolves. @throws FabraError store_unavailable: nothing was done; outcome_unknown: some of it may be. Safe to repeat.
    */
   forget(entity: Entity, features: readonly string[], key: EntityKey): Promise<Forgotten>
   /** Another process forgot a key: from now on this one keeps to its fence too. */
-  heed(fence: Fence, features: readonly string[]): void
+  applyErasure(erasure: Erasure, features: readonly string[]): void
   /** Values that the online store lacks since it was down. */
   readonly owed: Pick<OwedWrites, 'pay' | 'writer'>
   counters(): RecorderCounters
@@ -119,8 +119,8 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       for (const row of rows) policy.forget([row.feature], row.entityKey)
     },
   })
-  const [lastSeq, raised] = await Promise.all([offline.lastSeq(), offline.fences()])
-  const fences = createFences(raised)
+  const [lastSeq, raised] = await Promise.all([offline.lastSeq(), offline.erasures()])
+  const erasures = createErasures(raised)
   let seq = lastSeq
   let suppressed = 0
   const nextSeq = (now: Micros) => {
@@ -130,9 +130,9 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
 
   const owed = createOwedWrites({ online, offline, clock, writer: crypto.randomUUID() })
 
-  const heed = (fence: Fence, features: readonly string[]) => {
-    fences.raise(fence)
-    policy.forget(features, fence.entityKey)
+  const applyErasure = (erasure: Erasure, features: readonly string[]) => {
+    erasures.add(erasure)
+    policy.forget(features, erasure.entityKey)
   }
 
   const historyRow = (feature: Feature, key: EntityKey, value: JudgedValue, at: { readonly createdAt: Micros; readonly seq: number }) => ({
@@ -148,9 +148,9 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   })
   /** What history does not show though it was served, and fences that another process raised. */
   const learn = (outcome: WriteOutcome, stored: readonly StoredWrite[], shown: readonly (RecordedWrite | undefined)[], leftOut: Places) => {
-    if (outcome.fences.length > 0) {
+    if (outcome.erasures.length > 0) {
       const features = [...new Set(shown.flatMap((write) => write?.feature.name ?? []))]
-      for (const fence of outcome.fences) heed(fence, features)
+      for (const erasure of outcome.erasures) applyErasure(erasure, features)
     }
     const createdAt = clock.now()
     return untoldByOthers(outcome, stored, leftOut).flatMap(({ index, value }) => {
@@ -185,7 +185,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
   }
 
   return {
-    fences,
+    erasures,
     async record(writes, { durable }) {
       queue.checkRoom()
       const createdAt = clock.now()
@@ -198,7 +198,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       let known: { readonly feature: Feature; readonly field: string; readonly policy: FeaturePolicy } | undefined
       for (const [w, write] of writes.entries()) {
         const { feature, entity, key, value } = write
-        if (fences.hides(entity.name, key.encoded, value.eventAt)) {
+        if (erasures.isErased(entity.name, key.encoded, value.eventAt)) {
           hidden.push(w)
           continue
         }
@@ -254,24 +254,24 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     owed,
     flush: () => queue.flush(),
     async forget(entity, features, key) {
-      const fence = { entity: entity.name, entityKey: key.encoded, at: clock.now() }
+      const erasure = { entity: entity.name, entityKey: key.encoded, at: clock.now() }
       // Counted among what goes.
       await queue.flush()
-      const history = await offline.forget(features, fence)
+      const history = await offline.forget(features, erasure)
       // In the same turn: what is computing now cannot bring the key back.
-      heed(fence, features)
+      applyErasure(erasure, features)
       try {
-        return { at: fence.at, online: await online.forget(fence), history }
+        return { at: erasure.at, online: await online.forget(erasure), history }
       } catch (error) {
         if (!isUnavailable(error)) throw error
-        await owed.addFence(fence).catch(() => undefined)
+        await owed.addFence(erasure).catch(() => undefined)
         throw new FabraError('outcome_unknown', 'History has forgotten the key; the online store did not answer.', {
           hint: 'Send it again in a few seconds. Until then other processes may serve what the online store has of the key.',
           cause: error,
         })
       }
     },
-    heed,
+    applyErasure,
     counters: () => ({ ...queue.counters(), suppressed, setAside: setAside.count }),
     words() {
       const { failing, queued } = queue.counters()

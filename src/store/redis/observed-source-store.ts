@@ -1,8 +1,8 @@
-import type { SeenSourceStore } from '../ports/observed-source-store.ts'
+import type { ObservedSourceStore } from '../ports/observed-source-store.ts'
 import type { RedisConnection } from './redis.ts'
 
 /** One set a feature version, `fabra:reads:<name>@<fingerprint>`: names of sources. */
-export function createRedisSeenSourceStore(connection: RedisConnection): SeenSourceStore {
+export function createRedisObservedSourceStore(connection: RedisConnection): ObservedSourceStore {
   const setOf = (field: string) => `fabra:reads:${field}`
   return {
     async tell(field, sources) {

@@ -1,6 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
-import type { Fence } from '../ports/erasure.ts'
+import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
 import { KnownRows } from './format/row-cache.ts'
@@ -12,13 +12,13 @@ import type { RedisConnection } from './redis.ts'
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
 const WRITES_A_SCRIPT = 100
 /** Keys in one script that puts fences back. */
-const FENCES_A_SCRIPT = 50
+const ERASURES_A_SCRIPT = 50
 /** Scripts under way for one caller. */
 const SCRIPTS_AT_ONCE = 4
 
 /** A sorted set of the keys forgotten of late, by the time of their fence: how processes hear of each other's. */
-const FENCES = 'fabra:fences'
-const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
+const ERASURES = 'fabra:fences'
+const ERASURES_KEPT_FOR: Micros = 2 * 86_400_000_000
 
 type OnProblem = (message: string, cause: unknown) => void
 
@@ -63,7 +63,7 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
     lastRead: (entity, key, fields) => known.find(layoutFor(fields), hashKey(entity, key)),
     async write(writes) {
       const refused: number[] = []
-      const fences: Fence[] = []
+      const erasures: Erasure[] = []
       const overOthers: number[] = []
       const standing: { index: number; value: StoredValue }[] = []
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
@@ -76,21 +76,21 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
           const index = indexOf(refusals[i])
           refused.push(index)
           const { entity, key, field } = writes[index] as StoredWrite
-          if (refusals[i + 1] !== '') fences.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
+          if (refusals[i + 1] !== '') erasures.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
           const value = refusals[i + 2] === '' ? undefined : readRecord(`${recordHead(field)}${refusals[i + 2]}`, recordHead(field))
           if (value) standing.push({ index, value })
         }
       })
-      return { refused: refused.sort((a, b) => a - b), fences, overOthers, standing }
+      return { refused: refused.sort((a, b) => a - b), erasures, overOthers, standing }
     },
     async forget({ entity, entityKey, at }) {
       // Told first: should the rest fail, whoever hears of it only lets go of what was to be forgotten anyway.
-      await connection.send('ZADD', FENCES, at, JSON.stringify([entity, entityKey]))
-      await connection.send('ZREMRANGEBYSCORE', FENCES, '-inf', at - FENCES_TOLD_FOR)
+      await connection.send('ZADD', ERASURES, at, JSON.stringify([entity, entityKey]))
+      await connection.send('ZREMRANGEBYSCORE', ERASURES, '-inf', at - ERASURES_KEPT_FOR)
       return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
     },
-    async raise(fences) {
-      await atOnce(SCRIPTS_AT_ONCE, inGroups(fences, connection.spansSlots ? FENCES_A_SCRIPT : 1), async (some) => {
+    async addErasures(erasures) {
+      await atOnce(SCRIPTS_AT_ONCE, inGroups(erasures, connection.spansSlots ? ERASURES_A_SCRIPT : 1), async (some) => {
         const keys = some.map(({ entity, entityKey }) => hashKey(entity, entityKey))
         await connection.run(
           RAISE,
@@ -99,8 +99,8 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
         )
       })
     },
-    async fencesSince(at) {
-      const told = (await connection.send('ZRANGEBYSCORE', FENCES, at, '+inf', 'WITHSCORES')) as string[]
+    async erasuresSince(at) {
+      const told = (await connection.send('ZRANGEBYSCORE', ERASURES, at, '+inf', 'WITHSCORES')) as string[]
       return Array.from({ length: told.length / 2 }, (_, i) => {
         const [entity, entityKey] = JSON.parse(told[2 * i] as string) as [string, string]
         return { entity, entityKey, at: Number(told[2 * i + 1]) }

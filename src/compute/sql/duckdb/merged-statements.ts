@@ -1,4 +1,4 @@
-import type { SourceStore } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import type { SqlDefinition } from '../sql-definitions.ts'
 import type { PlainAggregate } from './windowed-aggregate.ts'
 import { joinedStatement, joinsWith, PAIRS_PER_EVENT } from './windowed-aggregate-statement.ts'
@@ -15,7 +15,7 @@ export interface MergedStatement {
 }
 
 /** Those of the definitions that may share a statement; the others are left out. @throws SqlError where the engine refuses a piece of their text. */
-export function mergedStatements(definitions: readonly SqlDefinition[], store: SourceStore): Promise<MergedStatement[]> {
+export function mergedStatements(definitions: readonly SqlDefinition[], store: SourceEngine): Promise<MergedStatement[]> {
   const groups: { definition: SqlDefinition; plain: PlainAggregate }[][] = []
   for (const definition of definitions) {
     const { plain } = definition

@@ -9,7 +9,7 @@
  * grows with the number of rows and events, not with their product: a key that holds much of both does not hold up the rest. (Windows given to
  * the engine as a RANGE of time mean the same, and take forty times as long.)
  */
-import type { SourceStore } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import { proveJoined } from '../proof.ts'
 import { quoteName } from '../rewrite/lexer.ts'
 import type { Json } from '../rewrite/sql-tree.ts'
@@ -29,7 +29,7 @@ const SHIFT = '500000000000000000'
  * @param plans At least one; all of them `joinsWith` the first.
  * @param pairsPerEvent From which ratio of pairs to events and rows on a key is heavy; 0: every key with events.
  */
-export async function joinedStatement(plans: readonly PlainAggregate[], store: SourceStore, pairsPerEvent: number): Promise<string> {
+export async function joinedStatement(plans: readonly PlainAggregate[], store: SourceEngine, pairsPerEvent: number): Promise<string> {
   const joined = await joinedOf(plans, store)
   const text = statementOver(joined, pairsPerEvent)
   await proveJoined(text, plans, store)
@@ -86,7 +86,7 @@ interface Joined {
   readonly filters: readonly string[]
 }
 
-async function joinedOf(plans: readonly PlainAggregate[], store: SourceStore): Promise<Joined> {
+async function joinedOf(plans: readonly PlainAggregate[], store: SourceEngine): Promise<Joined> {
   const members: { readonly plan: PlainAggregate; readonly texts: Texts }[] = []
   for (const plan of plans) members.push({ plan, texts: await deparse(plan, store) })
   const [first] = members
@@ -213,7 +213,7 @@ function physical({ shadow: { ref, table } }: PlainAggregate): string {
 }
 
 /** Syntax back to text, by the engine itself. */
-async function deparse(plan: PlainAggregate, store: SourceStore): Promise<Texts> {
+async function deparse(plan: PlainAggregate, store: SourceEngine): Promise<Texts> {
   const aggregates = plan.aggregates.flatMap(({ argument, filter }) => [argument, filter])
   const expressions = [plan.lower?.expression ?? null, ...aggregates, ...plan.filters, ...plan.select]
   const present = expressions.filter((expression) => expression !== null)

@@ -3,7 +3,7 @@
  * of whoever runs the query. A literal that says so is refused; any other text that is cast to a time loses these words before, so that such a
  * cast fails instead. Casts of times stay as they are.
  */
-import { type SourceStore, SqlError } from '../../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError } from '../../../store/ports/source-engine.ts'
 import { applyEdits, type Edit } from '../rewrite/edits.ts'
 import { isSymbol, isWord, type Token } from '../rewrite/lexer.ts'
 import type { TimeCast } from '../rewrite/sql-tree.ts'
@@ -25,7 +25,7 @@ export interface TimeGuards {
 }
 
 /** @returns null when a place of a text that becomes a time is not found. */
-export async function guardTimeCasts(sql: ParsedSql, store: SourceStore): Promise<TimeGuards | null> {
+export async function guardTimeCasts(sql: ParsedSql, store: SourceEngine): Promise<TimeGuards | null> {
   const { timeCasts } = sql.tree
   if (timeCasts.length === 0) return { edits: [], guarded: 0, times: 0 }
   const spans = timeCasts.flatMap((cast) => spanOf(sql.tokens, cast) ?? [])
@@ -55,7 +55,7 @@ function around({ start, end }: Span, before: string, after: string): Edit[] {
   ]
 }
 
-async function binds(sql: ParsedSql, edits: readonly Edit[], store: SourceStore): Promise<boolean> {
+async function binds(sql: ParsedSql, edits: readonly Edit[], store: SourceEngine): Promise<boolean> {
   const names: string[] = []
   const parameters = sql.tokens
     .filter((token) => token.kind === 'parameter')

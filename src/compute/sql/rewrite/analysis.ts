@@ -1,6 +1,6 @@
 import type { Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
-import type { SourceStore, Table } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine, Table } from '../../../store/ports/source-engine.ts'
 import { readTree } from '../duckdb/tree-reader.ts'
 import { guardTimeCasts } from '../postgres/time-casts.ts'
 import { readPostgresTree } from '../postgres/tree-reader.ts'
@@ -14,7 +14,7 @@ import { plainText } from './text.ts'
 
 /** What there is to read, taken once when definitions are loaded. */
 export interface SqlWorld {
-  readonly dialect: SourceStore['dialect']
+  readonly dialect: SourceEngine['dialect']
   readonly sources: ReadonlyMap<string, Source>
   readonly tables: readonly Table[]
 }
@@ -32,7 +32,7 @@ export interface AnalysedSql extends ParsedSql {
   readonly faults: readonly SqlFault[]
 }
 
-export async function readWorld(store: SourceStore, sources: ReadonlyMap<string, Source>): Promise<SqlWorld> {
+export async function readWorld(store: SourceEngine, sources: ReadonlyMap<string, Source>): Promise<SqlWorld> {
   return { dialect: store.dialect, sources, tables: await store.tables() }
 }
 
@@ -42,7 +42,7 @@ export async function readWorld(store: SourceStore, sources: ReadonlyMap<string,
  */
 export async function analyseSql(
   written: string,
-  store: SourceStore,
+  store: SourceEngine,
   world: SqlWorld,
   owner: SqlOwner = 'definition',
 ): Promise<AnalysedSql> {
@@ -89,7 +89,7 @@ interface Parsed {
   readonly count: number
 }
 
-async function parseDuckdb(text: string, store: SourceStore): Promise<Parsed> {
+async function parseDuckdb(text: string, store: SourceEngine): Promise<Parsed> {
   const statements = asList(asObject(await store.parse(text))?.['statements'])
   const tree = readTree(text, asObject(statements[0])?.['node'])
   const tokens = tokenize(text)
@@ -103,7 +103,7 @@ function parametersIn(tokens: readonly Token[]): string[] {
 }
 
 /** Its grammar knows no `$name`, so the parser is shown numbers and blanks of the same length. A lone `?` is always an operator of jsonb. */
-async function parsePostgres(text: string, store: SourceStore): Promise<Parsed> {
+async function parsePostgres(text: string, store: SourceEngine): Promise<Parsed> {
   const tokens = tokenize(text).map((token): Token => (token.text === '?' ? { ...token, kind: 'symbol' } : token))
   const named = tokens.filter((token) => token.kind === 'parameter')
   const parameterNames = new Map(parametersIn(tokens).map((written, i) => [written, numberFor(written, i)]))

@@ -2,7 +2,7 @@
  * What a shadow must be, said a second time: the rows of one table that are visible at a time. A mistake in the making of shadows is found by
  * comparing what was made with this.
  */
-import type { SourceStore } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import { canonical } from './proof-tree.ts'
 import { asList, asObject, type Json, textOf } from './sql-tree.ts'
 import type { Shadowed } from './visibility.ts'
@@ -33,7 +33,7 @@ export function visibleWhere({ source, table }: Shadowed, asOf: string): string[
  * @param wanted The tree of `SELECT 1 WHERE …` with the conditions.
  */
 export function showsOnlyVisible(
-  dialect: SourceStore['dialect'],
+  dialect: SourceEngine['dialect'],
   trees: { readonly shadow: unknown; readonly wanted: unknown },
   { table }: Shadowed,
 ): boolean {
@@ -45,7 +45,7 @@ export function showsOnlyVisible(
 }
 
 /** What is true of every row: the outermost AND of a WHERE, taken apart. */
-function conditionsOf(dialect: SourceStore['dialect'], tree: unknown): readonly unknown[] {
+function conditionsOf(dialect: SourceEngine['dialect'], tree: unknown): readonly unknown[] {
   const node = asObject(tree) ?? {}
   if (dialect === 'duckdb') return conjuncts(asObject(node['node'])?.['where_clause'], duckdbAnd)
   return conjuncts(asObject(node['SelectStmt'])?.['whereClause'], postgresAnd)

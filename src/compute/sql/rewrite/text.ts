@@ -4,14 +4,14 @@
  * in a comment or after a backslash has misled it. PostgreSQL takes the same blanks for letters. Here they become spaces, one for one, except in
  * strings and quoted names, and comments of such a text go: what is left is counted and understood the same everywhere.
  */
-import type { SourceStore } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import type { SqlFault } from './forbidden.ts'
 import { ODD_BLANK, type Token, tokenize } from './lexer.ts'
 
 export type PlainText = { readonly text: string; readonly fault: null } | { readonly text: null; readonly fault: SqlFault }
 
 /** Places in the text stay what they are. */
-export function plainText(written: string, dialect: SourceStore['dialect']): PlainText {
+export function plainText(written: string, dialect: SourceEngine['dialect']): PlainText {
   const nul = written.indexOf('\0')
   // Engines end a text there, without a word.
   if (nul !== -1) return refuse('The SQL holds a NUL character.', 'Take it out.', nul)

@@ -1,5 +1,5 @@
 import type { Source } from '../../../definition/model.ts'
-import type { SourceStore, Table, TableColumn } from '../../../store/ports/source-engine.ts'
+import type { SourceEngine, Table, TableColumn } from '../../../store/ports/source-engine.ts'
 import { quoteName, quoteText } from './lexer.ts'
 
 /** Columns whose type has no zone: read in the source's `timezone`. */
@@ -10,7 +10,7 @@ const ZONED = /^TIMESTAMPTZ|^TIMESTAMP(?:\(\d\))? WITH TIME ZONE$/
 export interface Shadowed {
   readonly source: Source
   readonly table: Table
-  readonly dialect: SourceStore['dialect']
+  readonly dialect: SourceEngine['dialect']
 }
 
 /**

@@ -1,5 +1,5 @@
 import { FabraError } from '../../../errors.ts'
-import type { Fence } from '../../ports/erasure.ts'
+import type { Erasure } from '../../ports/erasure.ts'
 import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '../../ports/offline-store.ts'
 import { SqlError, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
@@ -15,9 +15,9 @@ import {
   LATEST_OF,
   LIST_RECORDED,
   OWE,
-  RAISE_FENCE,
+  INSERT_ERASURE,
   READ_DEBTS,
-  READ_FENCES,
+  READ_ERASURES,
   READ_HISTORY,
   ROWS_AT,
 } from '../sql.ts'
@@ -99,18 +99,18 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(LAST_SEQ, [])
       return Number(rows[0]?.[0] ?? 0)
     },
-    forget: (features, fence) =>
+    forget: (features, erasure) =>
       reported(() =>
         database.history.use(ownDeadline(), async (session) => {
-          const count = await forgetKey(session, features, fence)
+          const count = await forgetKey(session, features, erasure)
           // In turn with appends: those that wait see it.
           if (forgotten.size > MAX_FORGOTTEN) forgotten.clear()
-          for (const feature of features) forgotten.set(forgottenId(feature, fence.entityKey), fence.at)
+          for (const feature of features) forgotten.set(forgottenId(feature, erasure.entityKey), erasure.at)
           return count
         }),
       ),
-    async fences() {
-      const { rows } = await read(READ_FENCES, [])
+    async erasures() {
+      const { rows } = await read(READ_ERASURES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
     },
     async owe(writer, at) {
@@ -127,9 +127,9 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   }
 }
 
-async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Fence): Promise<number> {
+async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Erasure): Promise<number> {
   return inTransaction(session, async () => {
-    await session.read(RAISE_FENCE, [entity, entityKey, new SqlTimestamp(at)], ownDeadline())
+    await session.read(INSERT_ERASURE, [entity, entityKey, new SqlTimestamp(at)], ownDeadline())
     if (features.length === 0) return 0
     const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
     return Number(rows[0]?.[0] ?? 0)

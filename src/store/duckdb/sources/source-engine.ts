@@ -1,4 +1,4 @@
-import type { SourceStore, Table } from '../../ports/source-engine.ts'
+import type { SourceEngine, Table } from '../../ports/source-engine.ts'
 import { SqlError } from '../../ports/source-engine.ts'
 import { offsetOfCodePoint } from '../../ports/text-offsets.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
@@ -10,7 +10,7 @@ import { loadSources } from './source-loader.ts'
 import { tableColumns } from './table-columns.ts'
 
 /** User SQL on the embedded engine. Loaded files are plain tables of their source's name. */
-export function createDuckdbSourceStore(database: Database): SourceStore {
+export function createDuckdbSourceEngine(database: Database): SourceEngine {
   const { readers } = database
   return {
     dialect: 'duckdb',

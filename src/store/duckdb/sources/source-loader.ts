@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { suggest } from '../../../errors.ts'
-import type { LoadFinding, SourceStore, TableColumn } from '../../ports/source-engine.ts'
+import type { LoadFinding, SourceEngine, TableColumn } from '../../ports/source-engine.ts'
 import { fileName } from '../../ports/source-file-list.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
@@ -22,7 +22,7 @@ const FILE_ROW = '__fabra_file_row'
 const LOAD = ownDeadline(30 * 60_000)
 
 /** Sources one after another: each load already uses every core. */
-export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceStore['load']> {
+export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceEngine['load']> {
   const problems: LoadFinding[] = []
   for (const input of inputs) {
     try {

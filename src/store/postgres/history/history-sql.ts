@@ -28,8 +28,8 @@ function wire(table: string): string {
  * Appends see every fence that was raised before them: raising one waits for the appends that run, and those that come wait for it. A statement
  * of its own, so that the one after it looks at the data anew.
  */
-export const SHARE_FENCES = "SELECT pg_advisory_xact_lock_shared(hashtext('fabra.fences'))"
-export const HOLD_FENCES = "SELECT pg_advisory_xact_lock(hashtext('fabra.fences'))"
+export const SHARE_ERASURES = "SELECT pg_advisory_xact_lock_shared(hashtext('fabra.fences'))"
+export const LOCK_ERASURES = "SELECT pg_advisory_xact_lock(hashtext('fabra.fences'))"
 
 /**
  * What rows of one write have in common is told once ($6 on); $1 says per row which write it is of. A row that is there already was committed
@@ -146,11 +146,11 @@ WHERE h.value IS NOT NULL`
 
 export const FORGET_KEY = 'DELETE FROM fabra.feature_history WHERE feature = ANY($1::text[]) AND entity_key = $2'
 
-export const RAISE_FENCE = `
+export const INSERT_ERASURE = `
 INSERT INTO fabra.fences AS f (entity, entity_key, fenced_at) VALUES ($1, $2, ${timeOf('$3::bigint')})
 ON CONFLICT (entity, entity_key) DO UPDATE SET fenced_at = greatest(f.fenced_at, excluded.fenced_at)`
 
-export const RAISE_FEATURE_FENCES = `
+export const INSERT_FEATURE_ERASURES = `
 INSERT INTO fabra.feature_fences AS f (feature, entity_key, fenced_at)
 SELECT DISTINCT feature, $2, ${timeOf('$3::bigint')} FROM unnest($1::text[]) AS feature
 ON CONFLICT (feature, entity_key) DO UPDATE SET fenced_at = greatest(f.fenced_at, excluded.fenced_at)`
@@ -163,7 +163,7 @@ export const READ_DEBTS = `SELECT writer, ${microsOf('told_at')} FROM fabra.debt
 
 export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer = ANY ($1::text[])'
 
-export const READ_FENCES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
+export const READ_ERASURES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
 
 /** Names of the months there are. */
 export const LIST_PARTITIONS = `

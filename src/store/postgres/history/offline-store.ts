@@ -9,20 +9,20 @@ import {
   APPEND,
   FORGET_DEBTS,
   FORGET_KEY,
-  HOLD_FENCES,
+  LOCK_ERASURES,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
   LATEST_OF,
   MARK,
   OWE,
-  RAISE_FEATURE_FENCES,
-  RAISE_FENCE,
+  INSERT_FEATURE_ERASURES,
+  INSERT_ERASURE,
   READ_DEBTS,
-  READ_FENCES,
+  READ_ERASURES,
   ROWS_AT,
   readHistory,
-  SHARE_FENCES,
+  SHARE_ERASURES,
 } from './history-sql.ts'
 
 export interface PostgresOfflineStoreOptions {
@@ -64,7 +64,7 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
         await repeated(() =>
           postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
             const sent = [
-              statements.run(SHARE_FENCES),
+              statements.run(SHARE_ERASURES),
               ...pieces.map((piece) => statements.run(APPEND, piece)),
               statements.run(MARK, [writer, mark]),
             ]
@@ -121,16 +121,16 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       storeErrors(() =>
         repeated(() =>
           postgres.transaction({ timeoutMs: FORGET_MS }, async (statements) => {
-            await statements.run(HOLD_FENCES)
-            await statements.run(RAISE_FENCE, [entity, entityKey, at])
+            await statements.run(LOCK_ERASURES)
+            await statements.run(INSERT_ERASURE, [entity, entityKey, at])
             if (features.length === 0) return 0
-            await statements.run(RAISE_FEATURE_FENCES, [features, entityKey, at])
+            await statements.run(INSERT_FEATURE_ERASURES, [features, entityKey, at])
             return (await statements.run(FORGET_KEY, [features, entityKey])).count
           }),
         ),
       ),
-    async fences() {
-      const { rows } = await read(READ_FENCES, [])
+    async erasures() {
+      const { rows } = await read(READ_ERASURES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: Number(at) }))
     },
     async owe(writer, at) {

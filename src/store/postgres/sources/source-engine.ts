@@ -3,7 +3,7 @@ import {
   type ResultRows,
   type RowList,
   type RunOptions,
-  type SourceStore,
+  type SourceEngine,
   SqlError,
   SqlTimestamp,
   type SqlValue,
@@ -35,7 +35,7 @@ const LOT = 500
 const SETTINGS = { jit: 'off' } as const
 
 /** User SQL on PostgreSQL: read-only, in UTC, one transaction a statement. */
-export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresSourceParts): SourceStore {
+export function createPostgresSourceEngine({ reader, owner, loadFile }: PostgresSourceParts): SourceEngine {
   const parser = createPostgresParser()
   const check = createStatementCheck(parser)
   const types = createResultTypes((oids) => findTypes(reader, oids))
@@ -54,7 +54,7 @@ export function createPostgresSourceStore({ reader, owner, loadFile }: PostgresS
     if (!described.parameters.some((oid, i) => saysNow[i] && isTime(oid))) return
     throw new SqlError('runtime', 'A word such as "now" is no time here: give the time itself.', null)
   }
-  const queryInto: SourceStore['queryInto'] = async (take, text, parameters, options) => {
+  const queryInto: SourceEngine['queryInto'] = async (take, text, parameters, options) => {
     const { parameterCount } = await check(text)
     if (parameterCount !== parameters.length) {
       throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)

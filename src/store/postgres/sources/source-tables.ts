@@ -1,14 +1,14 @@
 /** Tables that sources stand for: found as they are, made from `columns`, or filled from a file. */
 import type { KeyType, Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
-import { type SourceStore, SqlError, type Table } from '../../ports/source-engine.ts'
+import { type SourceEngine, SqlError, type Table } from '../../ports/source-engine.ts'
 import type { SourceFiles } from '../../ports/source-file-reader.ts'
 import type { Postgres } from '../connection/postgres.ts'
 import { asStoreError } from '../connection/store-errors.ts'
 import { listTables } from './catalogue.ts'
 
-export type SourceInput = Parameters<SourceStore['load']>[0][number]
-type Problem = Awaited<ReturnType<SourceStore['load']>>[number]
+export type SourceInput = Parameters<SourceEngine['load']>[0][number]
+type Problem = Awaited<ReturnType<SourceEngine['load']>>[number]
 
 /** Fills a source's table from its file, once per content. @returns false where the table is its user's own, which stays as it is. @throws LoadProblem */
 export type FileLoader = (input: SourceInput, file: SourceFiles) => Promise<boolean>

@@ -16,9 +16,9 @@ export function forgettingParts(offline: OfflineStore, parts: TrainingParts): Of
   }
   return {
     ...offline,
-    async forget(features, fence) {
+    async forget(features, erasure) {
       await removeAll()
-      const count = await offline.forget(features, fence)
+      const count = await offline.forget(features, erasure)
       // Once more: a set that was begun meanwhile may have read the key.
       await removeAll()
       return count
