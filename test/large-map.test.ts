@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { LargeMap } from '../src/collections/sharded-map.ts'
+import { ShardedMap } from '../src/collections/sharded-map.ts'
 
 const KEYS = 20_000
 
@@ -9,7 +9,7 @@ test.each([
   ['uuids', (i: number) => `00000000-0000-4000-8000-${i.toString(16).padStart(12, '0')}`],
   ['odd', (i: number) => (i === 0 ? '' : `é\u{1f600}${i}`)],
 ])('holds many keys as a plain map does: %s', (_, keyOf) => {
-  const large = new LargeMap<number>()
+  const large = new ShardedMap<number>()
   const plain = new Map<string, number>()
   for (let i = 0; i < KEYS; i++) {
     large.set(keyOf(i), i)
@@ -26,13 +26,13 @@ test.each([
 })
 
 test('gives few keys in the order they came', () => {
-  const map = new LargeMap<number>()
+  const map = new ShardedMap<number>()
   for (const key of ['b', 'a', 'c']) map.set(key, 1)
   expect([...map.keys()]).toEqual(['b', 'a', 'c'])
 })
 
 test('every key can be taken out while all are looked at', () => {
-  const map = new LargeMap<number>()
+  const map = new ShardedMap<number>()
   for (let i = 0; i < KEYS; i++) map.set(`u${i}`, i)
   for (const [key, value] of map) if (value % 4 === 0) map.delete(key)
   map.forEach((value, key) => {

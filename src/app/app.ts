@@ -16,7 +16,7 @@ import { createWebhook } from '../observability/webhook.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
 import type { Serving } from '../serving/serving.ts'
-import { openFeatureStore, type FeatureStore } from './feature-store.ts'
+import { type FeatureStore, openFeatureStore } from './feature-store.ts'
 import { sampleKey } from './sample-key.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
@@ -192,14 +192,14 @@ function noFolder(dataDir: string, cause: unknown): FabraError {
   })
 }
 
-interface KeyringParts {
+interface KeyringDependencies {
   readonly config: Config
   readonly localKey: string
   readonly log: Logger
 }
 
 /** Keys are asked for in production, and wherever some are configured. @throws FabraError invalid_config when production has none. */
-async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringParts): Promise<Keyring | null> {
+async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringDependencies): Promise<Keyring | null> {
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
   const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }

@@ -49,11 +49,11 @@ export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine
 
 function cronProblems(registry: Registry): Problem[] {
   const problems: Problem[] = []
-  for (const { name, place, refresh } of registry.features.values()) {
+  for (const { name, location, refresh } of registry.features.values()) {
     const wrong = refresh?.kind === 'cron' ? cronProblem(refresh.pattern) : undefined
     if (refresh?.kind !== 'cron' || wrong === undefined) continue
     const message = `refresh "${refresh.pattern}" is not a cron pattern: ${wrong}.`
-    problems.push({ place, subject: `feature "${name}"`, message, hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".' })
+    problems.push({ location, subject: `feature "${name}"`, message, hint: 'Write minute, hour, day, month and weekday: "0 6 * * *".' })
   }
   return problems
 }
@@ -61,7 +61,7 @@ function cronProblems(registry: Registry): Problem[] {
 /** The queries that list an entity's keys must bind too. */
 async function keysProblems(registry: Registry, sourceEngine: SourceEngine): Promise<Problem[]> {
   return [...(await keysFaults(registry, sourceEngine))].map(([name, { message, hint }]) => {
-    const place = registry.entities.get(name)?.place ?? null
-    return { place, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
+    const location = registry.entities.get(name)?.location ?? null
+    return { location, subject: `entity "${name}"`, message: `its keys query is refused: ${message}`, hint }
   })
 }

@@ -11,7 +11,7 @@ import { createIngest, type Ingest, type IngestKeys } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
-import { createSharedKeys, TOLD_WITHIN_MS } from '../refresh/active-key-sync.ts'
+import { createSharedKeys, SHARED_WITHIN_MS } from '../refresh/active-key-sync.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
 import { createAlerts } from '../refresh/alerts.ts'
 import { createKeySample } from '../refresh/key-sample.ts'
@@ -29,7 +29,7 @@ import { createRecorder } from '../store/recording/recorder.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import { createTraining } from '../training/training-set.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
-import { createLiveDefinitions, type LiveDefinitionsDependencies, type LiveDefinitions } from './live-definitions.ts'
+import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from './live-definitions.ts'
 import { createRefilling, rewarm } from './online-recovery.ts'
 import { openStores, slowSourcesOf } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
@@ -118,7 +118,12 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   }
 }
 
-async function openDependencies(options: FeatureStoreOptions, runtime: Runtime, stores: Stores, runs: Runs): Promise<LiveDefinitionsDependencies> {
+async function openDependencies(
+  options: FeatureStoreOptions,
+  runtime: Runtime,
+  stores: Stores,
+  runs: Runs,
+): Promise<LiveDefinitionsDependencies> {
   const { clock, log } = options
   const { sourceEngine, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
@@ -132,9 +137,13 @@ interface Around {
   readonly options: Pick<FeatureStoreOptions, 'notify' | 'cold'>
 }
 
-async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefinitions, { stores, kept, options }: Around): Promise<FeatureStore> {
+async function assemble(
+  dependencies: LiveDefinitionsDependencies,
+  loaded: LoadedDefinitions,
+  { stores, kept, options }: Around,
+): Promise<FeatureStore> {
   const { notify, cold } = options
-  const { runtime, sourceEngine, offline, online, recorder, clock, log, activeKeys, schedule } = parts
+  const { runtime, sourceEngine, offline, online, recorder, clock, log, activeKeys, schedule } = dependencies
   let files = loaded.files
   let warm = true
   let closing = false
@@ -146,9 +155,9 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
     refresh: (feature, keys, before, skipped) => refreshed(feature, keys, { reason: 'schedule', before, skipped }),
     activeKeys,
     mayRefresh: (feature) => leases.hold(leaseOf(feature)),
-    gather: async (feature) => shared?.gather(feature),
+    pull: async (feature) => shared?.pull(feature),
     listedKeys: (entity) => version.listKeys(entity),
-    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(parts.runs, feature, error, clock.now())),
+    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(dependencies.runs, feature, error, clock.now())),
     schedule,
     clock,
     log,
@@ -158,13 +167,13 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
   const pushed = notify ? createKeySample() : undefined
   const keysInUse: IngestKeys = {
     of: (feature) => activeKeys.of(feature),
-    touch: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.touch(feature, key)),
+    markUsed: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.markUsed(feature, key)),
     drop(feature, key) {
       if (feature.refresh === null) return pushed?.drop(feature, key)
       activeKeys.drop(feature, key)
       shared?.drop(feature, key)
     },
-    gather: (feature) => shared?.gather(feature),
+    pull: (feature) => shared?.pull(feature),
   }
   const shared =
     stores.activeKeys &&
@@ -202,7 +211,7 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
     sourceRows: stores.sourceRows,
     version: () => version.ingest,
     keysInUse,
-    toldWithinMs: shared ? TOLD_WITHIN_MS : null,
+    sharedWithinMs: shared ? SHARED_WITHIN_MS : null,
     clock,
     log,
   })
@@ -211,8 +220,8 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
   async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
       const definitions = await checkedDefinitions(next, sourceEngine)
-      const taken = createLiveDefinitions(parts, definitions)
-      if (!cold) await rewarm(parts, definitions.registry, before?.serving.registry)
+      const taken = createLiveDefinitions(dependencies, definitions)
+      if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
       next.activate()
       return taken
     } catch (error) {
@@ -228,7 +237,7 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
     return { ...health, [stores.historyIn]: words }
   }
 
-  const refilling = createRefilling(parts, () => version.serving.registry, ingest.changed)
+  const refilling = createRefilling(dependencies, () => version.serving.registry, ingest.changed)
   async function reload(): Promise<void> {
     const next = await runtime.load()
     files = next.files
@@ -270,7 +279,7 @@ async function assemble(parts: LiveDefinitionsDependencies, loaded: LoadedDefini
       }
       const timer = setTimeout(done, LONGEST_WARMING_MS)
       timer.unref()
-      warmNewVersions(parts, version)
+      warmNewVersions(dependencies, version)
         .catch((error) => log.warn('warming new feature versions failed', { error }))
         .finally(() => {
           clearTimeout(timer)

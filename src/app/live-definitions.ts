@@ -5,7 +5,7 @@ import { createPastReader, type PastReader } from '../compute/functions/as-of-re
 import { createWorkerExecutor } from '../compute/functions/function-executor.ts'
 import { createSeenSources, type SeenSources } from '../compute/functions/observed-sources.ts'
 import { type Answered, createComputations } from '../compute/single-flight/computations.ts'
-import { createSharedFlights } from '../compute/single-flight/cross-process.ts'
+import { createCrossProcess } from '../compute/single-flight/cross-process.ts'
 import { createClientSql } from '../compute/sql/client-sql.ts'
 import { createKeyLister, type KeyLister } from '../compute/sql/key-lister.ts'
 import { hasAnyKey } from '../compute/sql/known-keys.ts'
@@ -32,7 +32,7 @@ import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite, Recorder } from '../store/recording/recorder.ts'
-import type { TrainingParts } from '../training/job.ts'
+import type { TrainingDependencies } from '../training/job.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
 const DURABLE_FROM = 20_000
@@ -57,11 +57,16 @@ export interface LiveDefinitionsDependencies {
 
 /** What training needs of one version of the definitions. */
 export type VersionTraining = Pick<
-  TrainingParts,
+  TrainingDependencies,
   'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql'
 >
 
-export type ExecutorOf = (parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, serving: () => Serving, seen?: SeenSources) => Executor
+export type ExecutorOf = (
+  dependencies: LiveDefinitionsDependencies,
+  definitions: SqlDefinitions,
+  serving: () => Serving,
+  seen?: SeenSources,
+) => Executor
 
 export interface LiveDefinitions {
   readonly serving: Serving
@@ -72,21 +77,27 @@ export interface LiveDefinitions {
 }
 
 /** @param executorOf Where features are computed; given another one by tests only. */
-export function createLiveDefinitions(parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, executorOf: ExecutorOf = createExecutor): LiveDefinitions {
-  const { online, recorder, clock, schedule, log, runs } = parts
+export function createLiveDefinitions(
+  dependencies: LiveDefinitionsDependencies,
+  definitions: SqlDefinitions,
+  executorOf: ExecutorOf = createExecutor,
+): LiveDefinitions {
+  const { online, recorder, clock, schedule, log, runs } = dependencies
   const { registry } = definitions
   const holder: { serving?: Serving } = {}
   const serving = () => {
     if (!holder.serving) throw new FabraError('internal', 'A feature was asked for before the definitions were ready.')
     return holder.serving
   }
-  const seen = createSeenSources(parts.seenSources)
-  const executor = executorOf(parts, definitions, serving, seen)
+  const seen = createSeenSources(dependencies.seenSources)
+  const executor = executorOf(dependencies, definitions, serving, seen)
   const computations = createComputations({
     executor,
     clock,
     random: Math.random,
-    shared: parts.claims && createSharedFlights({ claims: parts.claims, online, random: Math.random, nowMs: () => performance.now() }),
+    shared:
+      dependencies.claims &&
+      createCrossProcess({ claims: dependencies.claims, online, random: Math.random, nowMs: () => performance.now() }),
     async onComputed(feature, answers) {
       // Whoever computes faster than history takes it waits for history.
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
@@ -95,7 +106,7 @@ export function createLiveDefinitions(parts: LiveDefinitionsDependencies, defini
   const followers = [...registry.features.values()].filter(
     ({ computation, refresh }) => computation.kind === 'function' && refresh?.kind !== 'realtime',
   )
-  const lastKnown = createLastKnown(parts.offline)
+  const lastKnown = createLastKnown(dependencies.offline)
   const engine: Engine = createEngine({
     online,
     computations,
@@ -105,31 +116,39 @@ export function createLiveDefinitions(parts: LiveDefinitionsDependencies, defini
       return row && !recorder.erasures.isErased(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined
     },
     isErased: recorder.erasures.isErased,
-    onUnusable: parts.activeKeys.drop,
+    onUnusable: dependencies.activeKeys.drop,
     onRead(feature, key, at) {
-      if (feature.refresh !== null && feature.refresh.kind !== 'realtime') parts.activeKeys.touch(feature, key, at)
+      if (feature.refresh !== null && feature.refresh.kind !== 'realtime') dependencies.activeKeys.markUsed(feature, key, at)
     },
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
-  const listKeys = createKeyLister({ registry, db: createDb({ sourceEngine: parts.sourceEngine, registry }), clock })
+  const listKeys = createKeyLister({ registry, db: createDb({ sourceEngine: dependencies.sourceEngine, registry }), clock })
   return {
     serving: holder.serving,
     listKeys,
-    refresher: createRefresher({ computations, online, clock, runs, log, forgottenAt: recorder.erasures.at, dropKey: parts.activeKeys.drop }),
+    refresher: createRefresher({
+      computations,
+      online,
+      clock,
+      runs,
+      log,
+      forgottenAt: recorder.erasures.at,
+      dropKey: dependencies.activeKeys.drop,
+    }),
     ingest: {
       registry,
       computations,
       listKeys,
       sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? seen.of(feature),
-      learnSources: () => seen.learn(followers),
+      readObservedSources: () => seen.recordRemote(followers),
     },
-    training: versionTraining(parts, definitions, executor),
+    training: versionTraining(dependencies, definitions, executor),
   }
 }
 
 /** Training learns by itself which way of running a query is quick for its many rows. */
-function versionTraining(parts: LiveDefinitionsDependencies, definitions: SqlDefinitions, executor: Executor): VersionTraining {
-  const sql = createSqlExecutor({ sourceEngine: parts.sourceEngine, definitions })
+function versionTraining(dependencies: LiveDefinitionsDependencies, definitions: SqlDefinitions, executor: Executor): VersionTraining {
+  const sql = createSqlExecutor({ sourceEngine: dependencies.sourceEngine, definitions })
   return {
     executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
     pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
@@ -140,19 +159,19 @@ function versionTraining(parts: LiveDefinitionsDependencies, definitions: SqlDef
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
-    clientSql: createClientSql({ sourceEngine: parts.sourceEngine, registry: definitions.registry, clock: parts.clock }),
-    hasAnyKey: (source, column, keys) => hasAnyKey(parts.sourceEngine, { source, column }, keys),
+    clientSql: createClientSql({ sourceEngine: dependencies.sourceEngine, registry: definitions.registry, clock: dependencies.clock }),
+    hasAnyKey: (source, column, keys) => hasAnyKey(dependencies.sourceEngine, { source, column }, keys),
   }
 }
 
 /** SQL features run in the source's engine, functions in workers; a function's `get` comes back to the read path. */
 export function createExecutor(
-  parts: LiveDefinitionsDependencies,
+  dependencies: LiveDefinitionsDependencies,
   definitions: SqlDefinitions,
   serving: () => Serving,
   seen = createSeenSources(null),
 ): Executor {
-  const { sourceEngine, runtime, log } = parts
+  const { sourceEngine, runtime, log } = dependencies
   const sql = createSqlExecutor({ sourceEngine, definitions })
   const holder: { past?: PastReader } = {}
   const past = () => {
@@ -177,7 +196,7 @@ export function createExecutor(
       const reach = feature.lookBack ?? feature.maxStaleness
       const from = reach === null ? null : asOf - reach
       const question = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
-      const [row] = await parts.offline.history(question)
+      const [row] = await dependencies.offline.history(question)
       return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
     },
   })

@@ -7,8 +7,8 @@ export async function loadSources(registry: Registry, sourceEngine: SourceEngine
   const keyTypes = keyColumnTypes(registry)
   const findings = await sourceEngine.load([...registry.sources.values()].map((source) => ({ source, keyTypes })))
   const asProblem = ({ source, message, hint }: LoadFinding): Problem => {
-    const place = registry.sources.get(source)?.place ?? null
-    return { place, subject: `source "${source}"`, message, hint }
+    const location = registry.sources.get(source)?.location ?? null
+    return { location, subject: `source "${source}"`, message, hint }
   }
   return {
     problems: findings.filter(({ isNote }) => !isNote).map(asProblem),

@@ -42,7 +42,7 @@ export async function rewarm(parts: LiveDefinitionsDependencies, registry: Regis
     else await useAgain(parts, feature, entity)
   }
   if (before) await unlessDown(() => parts.online.look(fieldsOf(registry)))
-  else if (filled?.includes(true)) await unlessDown(() => payForOthers(parts, registry, Number.POSITIVE_INFINITY))
+  else if (filled?.includes(true)) await unlessDown(() => replayForOthers(parts, registry, Number.POSITIVE_INFINITY))
 }
 
 /** A start does not wait for a store that is down: what it lacks is brought when it is back. */
@@ -112,7 +112,7 @@ export function createRefilling(parts: LiveDefinitionsDependencies, registry: ()
         })
       })
       every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry(), () => refusedAt))
-      every(LOOK_EVERY_MS, () => payOwn(parts, registry(), onPaid))
+      every(LOOK_EVERY_MS, () => replayOwn(parts, registry(), onPaid))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
         if (!online.doubts.has('lost') || performance.now() < restoreAt) return
@@ -157,9 +157,9 @@ async function restoreErasures({ online, offline }: LiveDefinitionsDependencies,
   await online.markFilled(FENCES_FIELD)
 }
 
-async function payOwn(parts: LiveDefinitionsDependencies, registry: Registry, onPaid: OnChange): Promise<void> {
+async function replayOwn(parts: LiveDefinitionsDependencies, registry: Registry, onPaid: OnChange): Promise<void> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
-  const paid = await parts.recorder.owed.pay(async (fields) => {
+  const paid = await parts.recorder.pendingOnline.replay(async (fields) => {
     for (const field of fields) {
       const feature = features.get(field)
       const entity = feature && registry.entities.get(feature.entity)
@@ -178,23 +178,23 @@ async function payOwn(parts: LiveDefinitionsDependencies, registry: Registry, on
 async function lookAtDebts(parts: LiveDefinitionsDependencies, registry: Registry, refusedAt: () => number): Promise<void> {
   const { offline, online, recorder, clock } = parts
   const askedAt = performance.now()
-  const debts = (await offline.debts()).filter(({ writer }) => writer !== recorder.owed.writer)
-  if (debts.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+  const notes = (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer)
+  if (notes.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
   else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
-  if (debts.some(({ at }) => at < clock.now() - SILENT_FOR)) await payForOthers(parts, registry, clock.now() - SILENT_FOR)
+  if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(parts, registry, clock.now() - SILENT_FOR)
 }
 
 /** @param silentSince Those that have not been heard of since then are paid for. */
-async function payForOthers(parts: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
+async function replayForOthers(parts: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
   const { offline, recorder, clock, log } = parts
-  const debts = (await offline.debts()).filter(({ writer, at }) => writer !== recorder.owed.writer && at <= silentSince)
-  if (debts.length === 0) return
+  const notes = (await offline.pendingNotes()).filter(({ writer, at }) => writer !== recorder.pendingOnline.writer && at <= silentSince)
+  if (notes.length === 0) return
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)
     if (entity) await refill(parts, feature, entity)
   }
   log.info('values that another process recorded while the online store was down came back from history')
-  await offline.forgetDebts(debts.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
+  await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
 }
 
 async function refill(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
@@ -208,7 +208,7 @@ async function refill(parts: LiveDefinitionsDependencies, feature: Feature, enti
     )
     // Keys of pushed features are nobody's to refresh.
     if (feature.refresh === null) continue
-    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)
+    for (const row of rows) parts.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
   await parts.online.markFilled(fieldOf(feature))
 }
@@ -219,6 +219,6 @@ async function useAgain(parts: LiveDefinitionsDependencies, feature: Feature, en
   const now = parts.clock.now()
   for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
     const decoded = decodeKey(entity, key)
-    if (decoded.values.length === entity.key.length) parts.activeKeys.touch(feature, decoded, now)
+    if (decoded.values.length === entity.key.length) parts.activeKeys.markUsed(feature, decoded, now)
   }
 }

@@ -6,8 +6,8 @@ import { type Database, openDatabase } from '../store/duckdb/connection/database
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
-import { forgettingParts } from '../store/duckdb/training/resume/forgetting-parts.ts'
-import { createDuckdbTrainingStore, createLocalParts } from '../store/duckdb/training/training-store.ts'
+import { forgettingKeptFiles } from '../store/duckdb/training/resume/forgetting-parts.ts'
+import { createDuckdbTrainingStore, createLocalKeptFiles } from '../store/duckdb/training/training-store.ts'
 import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
@@ -67,11 +67,11 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
 
 async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses): Promise<Records & { readonly database: Database }> {
   const database = await openDatabase({ file: join(dataDir, DATA_FILE), onProblem })
-  const parts = createLocalParts(database)
+  const parts = createLocalKeptFiles(database)
   return {
     database,
     sourceEngine: createDuckdbSourceEngine(database),
-    offline: forgettingParts(createDuckdbOfflineStore(database), parts),
+    offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
     // Its engine reads whole columns in any case.

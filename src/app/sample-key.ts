@@ -20,7 +20,10 @@ export async function sampleKey(featureStore: FeatureStore, feature: Feature, no
     const text = `SELECT ${keys} FROM (SELECT ${columns.join(', ')} FROM ${quote(table.schema)}.${quote(table.name)} ${latest} LIMIT ${LATEST_ROWS}) AS latest GROUP BY ${columns.join(', ')} ORDER BY COUNT(*) DESC, 1 LIMIT 1`
     const parameters = source.timestamp === null ? [] : [new SqlTimestamp(now)]
     try {
-      const result = await featureStore.sourceEngine.query(text, parameters, { signal: AbortSignal.timeout(LONGEST_MS), timeoutMs: LONGEST_MS })
+      const result = await featureStore.sourceEngine.query(text, parameters, {
+        signal: AbortSignal.timeout(LONGEST_MS),
+        timeoutMs: LONGEST_MS,
+      })
       const [row] = result.rows
       if (row) return row.map(String)
     } catch {

@@ -1,7 +1,7 @@
 import { decodeKey } from '../definition/entity-key.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
-import type { LiveDefinitionsDependencies, LiveDefinitions } from './live-definitions.ts'
+import type { LiveDefinitions, LiveDefinitionsDependencies } from './live-definitions.ts'
 import { MAX_REWARMED } from './online-recovery.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function warmNewVersions(parts: LiveDefinitionsDependencies, versio
     const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)])
     const keys = encoded.filter((_, i) => stored[i]?.[0] === undefined).map((key) => decodeKey(entity, key))
     const fitting = keys.filter((key) => key.values.length === entity.key.length)
-    for (const key of fitting) parts.activeKeys.touch(feature, key, now)
+    for (const key of fitting) parts.activeKeys.markUsed(feature, key, now)
     if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
   }
 }

@@ -22,20 +22,20 @@ const RELOAD_MS = 5_000
 /** Unknown keys do not make the store busy: it is asked for all of them together, this long after it was asked last. */
 const PAUSE_MS = 100
 
-interface Known {
+interface KeyEntry {
   readonly digest: Buffer
   readonly scopes: readonly Scope[]
 }
 
 /** While the store cannot be reached, the keys that were known last are good. @throws FabraError store_unavailable when it cannot be reached at first */
 export async function createKeyring({ configured, store, log }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
-  const fixed = configured.map(asKnown)
-  let made: readonly Known[] = store ? await read(store) : []
-  let asking: Promise<void> | undefined
-  let askingSoon: Promise<void> | undefined
+  const fixed = configured.map(asEntry)
+  let made: readonly KeyEntry[] = store ? await read(store) : []
+  let loading: Promise<void> | undefined
+  let loadingSoon: Promise<void> | undefined
 
   const reload = (from: Pick<AdminStore, 'apiKeys'>) => {
-    asking ??= read(from)
+    loading ??= read(from)
       .then(
         (keys) => {
           made = keys
@@ -43,18 +43,18 @@ export async function createKeyring({ configured, store, log }: KeyringOptions):
         (error: unknown) => log.warn('API keys could not be read again; those known go on being good', { error }),
       )
       .finally(() => {
-        asking = undefined
+        loading = undefined
       })
-    return asking
+    return loading
   }
   const reloadSoon = (from: Pick<AdminStore, 'apiKeys'>) => {
-    askingSoon ??= new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    loadingSoon ??= new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
       .then(() => {
-        askingSoon = undefined
-        return asking
+        loadingSoon = undefined
+        return loading
       })
       .then(() => reload(from))
-    return askingSoon
+    return loadingSoon
   }
   const find = (digest: Buffer) => {
     let scopes: readonly Scope[] | undefined
@@ -82,11 +82,11 @@ export async function createKeyring({ configured, store, log }: KeyringOptions):
   }
 }
 
-async function read(store: Pick<AdminStore, 'apiKeys'>): Promise<Known[]> {
+async function read(store: Pick<AdminStore, 'apiKeys'>): Promise<KeyEntry[]> {
   const keys = await store.apiKeys()
-  return keys.filter((key) => key.revokedAt === null).map(asKnown)
+  return keys.filter((key) => key.revokedAt === null).map(asEntry)
 }
 
-function asKnown({ hash, scopes }: { readonly hash: string; readonly scopes: readonly Scope[] }): Known {
+function asEntry({ hash, scopes }: { readonly hash: string; readonly scopes: readonly Scope[] }): KeyEntry {
   return { digest: Buffer.from(hash, 'hex'), scopes }
 }

@@ -18,7 +18,7 @@ export interface ConnectOptions {
   readonly cold?: boolean
 }
 
-const ASK_SERVER_MS = 1_000
+const HEALTH_CHECK_MS = 1_000
 const ANSWER_MS = 60_000
 /** A refresh of many keys answers when it has ended. */
 const RUN_MS = 3_600_000
@@ -42,7 +42,7 @@ async function runningServer(config: Config): Promise<RunningServer | undefined>
   if (!(await note.exists())) return undefined
   try {
     const server = (await note.json()) as RunningServer
-    const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(ASK_SERVER_MS) })
+    const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(HEALTH_CHECK_MS) })
     return response.ok ? server : undefined
   } catch {
     return undefined

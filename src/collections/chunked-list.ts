@@ -23,12 +23,12 @@ export function mapped<From, To>(list: List<From>, make: (from: From) => To): Li
  * A list that may hold a million items. It lies in pieces: the collector looks at an array as a whole, which takes 60 ms for a million items
  * while requests wait, and one that grows is moved as a whole.
  */
-export class LongList<Item> implements List<Item> {
+export class ChunkedList<Item> implements List<Item> {
   private readonly pieces: Item[][] = []
   private count = 0
 
-  static filled<Item>(length: number, item: Item): LongList<Item> {
-    const list = new LongList<Item>()
+  static filled<Item>(length: number, item: Item): ChunkedList<Item> {
+    const list = new ChunkedList<Item>()
     for (let from = 0; from < length; from += PIECE) list.pieces.push(new Array<Item>(Math.min(PIECE, length - from)).fill(item))
     list.count = length
     return list

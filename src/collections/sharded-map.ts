@@ -11,7 +11,7 @@ const HASHED = 12
  * when it grows again, and that takes 90 ms at a time. Large ones are cut into many small maps, and their order is no longer the order in which
  * entries came.
  */
-export class LargeMap<Value> {
+export class ShardedMap<Value> {
   private readonly shards: Map<string, Value>[] = [new Map()]
   private count = 0
 

@@ -21,7 +21,7 @@ export function entity(name: unknown, given?: unknown): Definition<'entity'> {
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints satisfies readonly Complaint[],
   })
 }

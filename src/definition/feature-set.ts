@@ -23,7 +23,7 @@ export function featureSet(name: unknown, features: unknown, given?: unknown): D
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   })
 }

@@ -53,7 +53,7 @@ export function feature(given: unknown, compute?: unknown): Definition<'feature'
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   }
   return define(draft)

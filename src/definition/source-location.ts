@@ -1,4 +1,4 @@
-import type { Place } from './model.ts'
+import type { SourceLocation } from './model.ts'
 
 /** Folder of our own sources; in the compiled executable a virtual one. */
 const OWN_FOLDER = import.meta.dir.replace(/[\\/]definition$/, '')
@@ -8,7 +8,7 @@ const FRAME = /^\s*at (?:.*?\()?((?:file:\/\/)?(?:\/|[A-Za-z]:[\\/]).*?):(\d+):(
  * Where the code stands that called into Fabra: the first frame of the stack that is an absolute path and not ours. In the compiled
  * executable our own frames have relative names; run from the sources they lie in our folder.
  */
-export function callPlace(stack: string | undefined = new Error().stack): Place | null {
+export function callPlace(stack: string | undefined = new Error().stack): SourceLocation | null {
   for (const line of (stack ?? '').split('\n')) {
     const match = FRAME.exec(line)
     const file = match?.[1]?.replace(/^file:\/\//, '')
@@ -23,6 +23,6 @@ function isOurs(file: string): boolean {
 }
 
 /** `/home/ada/features.ts:12`. */
-export function formatPlace(place: Place): string {
-  return `${place.file}:${place.line}`
+export function formatPlace(location: SourceLocation): string {
+  return `${location.file}:${location.line}`
 }

@@ -45,7 +45,7 @@ export function source(name: unknown, given?: unknown): Definition<'source'> {
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   })
 }

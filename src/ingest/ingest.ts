@@ -12,7 +12,7 @@ import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { AffectedKeys } from './affected-keys.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
-import { type ForgetReceipt, forgetKey, applyForgotten } from './forget.ts'
+import { applyForgotten, type ForgetReceipt, forgetKey } from './forget.ts'
 import { createPusher, type PushReceipt } from './push.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
@@ -49,7 +49,7 @@ export interface IngestOptions {
   readonly version: () => RecomputeVersion
   readonly keysInUse: IngestKeys
   /** After which time other processes have told which keys they use now; null: there are none. */
-  readonly toldWithinMs: number | null
+  readonly sharedWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
@@ -57,10 +57,10 @@ export interface IngestOptions {
 /** Which keys are in use: refreshes and features of unknown keys ask. */
 export interface IngestKeys {
   of(feature: Feature): Promise<List<EntityKey>>
-  touch(feature: Feature, key: EntityKey): void
+  markUsed(feature: Feature, key: EntityKey): void
   drop(feature: Feature, key: EntityKey): void
   /** Learn which keys other processes use; undefined: there are none. @throws FabraError store_unavailable */
-  gather(feature: Feature): Promise<void> | undefined
+  pull(feature: Feature): Promise<void> | undefined
 }
 
 export function createIngest(options: IngestOptions): Ingest {
@@ -69,9 +69,9 @@ export function createIngest(options: IngestOptions): Ingest {
   const recomputer = createRecomputer({
     version,
     online,
-    toldWithinMs: options.toldWithinMs,
+    sharedWithinMs: options.sharedWithinMs,
     async keysInUse(feature) {
-      await keysInUse.gather(feature)
+      await keysInUse.pull(feature)
       return keysInUse.of(feature)
     },
     async recorded({ name, fingerprint }, encoded) {
@@ -102,7 +102,7 @@ export function createIngest(options: IngestOptions): Ingest {
       return entity
     },
     onPushed(feature, keys) {
-      for (const key of keys.values()) keysInUse.touch(feature, key)
+      for (const key of keys.values()) keysInUse.markUsed(feature, key)
       recomputer.changed(feature, keys)
     },
   })

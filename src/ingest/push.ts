@@ -183,7 +183,7 @@ export function createPusher(options: PusherOptions): Pusher {
   /** Decides on each row of one turn; answers come when all of them are durable, and the next turn does not wait for that. */
   async function decide(turn: readonly Waiting[]): Promise<void> {
     const deadlineAt = turn.reduce((least, one) => Math.min(least, one.deadlineAt), Number.POSITIVE_INFINITY)
-    const known = await inTime(Promise.all([...groupByField(turn).values()].map(knownOf)), deadlineAt)
+    const known = await inTime(Promise.all([...groupByField(turn).values()].map(readKnownRows)), deadlineAt)
     // From here to `recorder.push` nothing else can be accepted, and nobody gives up.
     const states = new Map(known.map((state) => [state.field, state]))
     const now = clock.now()
@@ -274,7 +274,7 @@ export function createPusher(options: PusherOptions): Pusher {
   }
 
   /** What the stores hold at the event times of these rows. */
-  async function knownOf({ feature, entity, rows }: Group): Promise<KnownRows> {
+  async function readKnownRows({ feature, entity, rows }: Group): Promise<KnownRows> {
     const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
     // What arrives while the stores are asked may be missed by both questions.
     const arriving = rows.map((row) => ({ row, known: underWay.get(idOf(feature, row)) }))

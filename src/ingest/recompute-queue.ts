@@ -17,7 +17,7 @@ export interface Wanted {
   readonly attempts: number
 }
 
-export interface Lane {
+export interface RecomputeQueue {
   readonly name: string
   /** Rows are refused when it cannot keep up. */
   mustFollow: boolean
@@ -30,42 +30,42 @@ export interface Lane {
   lastMs: number
 }
 
-export function laneOf(lanes: Map<string, Lane>, feature: Feature): Lane {
+export function queueOf(queues: Map<string, RecomputeQueue>, feature: Feature): RecomputeQueue {
   const { name } = feature
-  let lane = lanes.get(name)
-  if (!lane) {
-    lane = { name, mustFollow: true, keys: new Map(), all: null, since: 0, running: false, lastMs: 0 }
-    lanes.set(name, lane)
+  let queue = queues.get(name)
+  if (!queue) {
+    queue = { name, mustFollow: true, keys: new Map(), all: null, since: 0, running: false, lastMs: 0 }
+    queues.set(name, queue)
   }
-  lane.mustFollow = mustFollow(feature)
-  return lane
+  queue.mustFollow = mustFollow(feature)
+  return queue
 }
 
-export function hasWork(lane: Lane): boolean {
-  return lane.keys.size > 0 || lane.all !== null
+export function hasWork(queue: RecomputeQueue): boolean {
+  return queue.keys.size > 0 || queue.all !== null
 }
 
 /** Takes the next batch out of the lane. */
-export function take(lane: Lane): { wanted: Map<string, Wanted>; all: Micros | null } {
-  const { all } = lane
-  lane.all = null
-  if (lane.keys.size <= MAX_BATCH_KEYS) {
-    const wanted = lane.keys
-    lane.keys = new Map()
+export function take(queue: RecomputeQueue): { wanted: Map<string, Wanted>; all: Micros | null } {
+  const { all } = queue
+  queue.all = null
+  if (queue.keys.size <= MAX_BATCH_KEYS) {
+    const wanted = queue.keys
+    queue.keys = new Map()
     return { wanted, all }
   }
-  const wanted = new Map([...lane.keys].slice(0, MAX_BATCH_KEYS))
-  for (const encoded of wanted.keys()) lane.keys.delete(encoded)
+  const wanted = new Map([...queue.keys].slice(0, MAX_BATCH_KEYS))
+  for (const encoded of wanted.keys()) queue.keys.delete(encoded)
   return { wanted, all }
 }
 
 /** What was taken waits again, as nothing can be looked up. Nobody is late while a store is down. */
-export function putBack(lane: Lane, { wanted, all }: ReturnType<typeof take>): void {
-  for (const [encoded, one] of wanted) if (!lane.keys.has(encoded)) lane.keys.set(encoded, one)
-  if (all !== null) lane.all = Math.max(lane.all ?? all, all)
-  if (lane.keys.size > MAX_KEYS_WHILE_DOWN) {
-    lane.all = [...lane.keys.values()].reduce((latest, one) => Math.max(latest, one.from), lane.all ?? 0)
-    lane.keys.clear()
+export function putBack(queue: RecomputeQueue, { wanted, all }: ReturnType<typeof take>): void {
+  for (const [encoded, one] of wanted) if (!queue.keys.has(encoded)) queue.keys.set(encoded, one)
+  if (all !== null) queue.all = Math.max(queue.all ?? all, all)
+  if (queue.keys.size > MAX_KEYS_WHILE_DOWN) {
+    queue.all = [...queue.keys.values()].reduce((latest, one) => Math.max(latest, one.from), queue.all ?? 0)
+    queue.keys.clear()
   }
-  lane.since = performance.now()
+  queue.since = performance.now()
 }

@@ -28,7 +28,7 @@ import type { Arrival } from '../store/ports/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected-keys.ts'
 import type { AppendedRows } from './append.ts'
 import { createLater, type Later } from './delayed-rows.ts'
-import { hasWork, type Lane, laneOf, putBack, take, type Wanted } from './recompute-queue.ts'
+import { hasWork, putBack, queueOf, type RecomputeQueue, take, type Wanted } from './recompute-queue.ts'
 
 /** Keys of all features that may wait; more and new rows are refused. */
 const MAX_WAITING_KEYS = 200_000
@@ -57,7 +57,7 @@ export interface RecomputeVersion extends Dependencies {
   /** All keys of an entity that lists them. */
   readonly listKeys: KeyLister
   /** Learn what functions of other processes were seen to read; undefined: nobody is to be asked. Never rejects. */
-  readonly learnSources: () => Promise<void> | undefined
+  readonly readObservedSources: () => Promise<void> | undefined
 }
 
 export interface Recomputer {
@@ -87,19 +87,19 @@ export interface RecomputerOptions {
   /** Which of the keys history has a value of. @throws FabraError store_unavailable */
   readonly recorded: (feature: Feature, encodedKeys: readonly string[]) => Promise<readonly boolean[]>
   /** After which time other processes have told which keys they use now; null: there are none. */
-  readonly toldWithinMs: number | null
+  readonly sharedWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
 
 export function createRecomputer(options: RecomputerOptions): Recomputer {
   const { clock, log } = options
-  const lanes = new Map<string, Lane>()
+  const queues = new Map<string, RecomputeQueue>()
   const later: Later = createLater(clock, ({ feature, keys, at }) => {
     const current = registry().features.get(feature)
     if (current) enqueue(current, keys, at)
   })
-  const turns: Lane[] = []
+  const turns: RecomputeQueue[] = []
   let batches = 0
   /** One at a time, so that what must follow always finds a place. */
   let easyRuns = false
@@ -113,7 +113,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
 
   function follow(appended: AppendedRows): void {
     const now = clock.now()
-    const learnt = options.version().learnSources()
+    const learnt = options.version().readObservedSources()
     if (!learnt) followFrom(appended, now)
     else {
       learning++
@@ -145,12 +145,12 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       follows(feature, keys, from)
       return
     }
-    const lane = laneOf(lanes, feature)
-    if (!lane.mustFollow && (keys === 'all' || lane.keys.size + keys.size > MAX_EASY_KEYS)) return
-    if (lane.keys.size === 0 && lane.all === null) lane.since = performance.now()
-    if (keys === 'all') lane.all = Math.max(lane.all ?? from, from)
-    else for (const [encoded, key] of keys) lane.keys.set(encoded, { key, from, attempts: lane.keys.get(encoded)?.attempts ?? 0 })
-    schedule(lane)
+    const queue = queueOf(queues, feature)
+    if (!queue.mustFollow && (keys === 'all' || queue.keys.size + keys.size > MAX_EASY_KEYS)) return
+    if (queue.keys.size === 0 && queue.all === null) queue.since = performance.now()
+    if (keys === 'all') queue.all = Math.max(queue.all ?? from, from)
+    else for (const [encoded, key] of keys) queue.keys.set(encoded, { key, from, attempts: queue.keys.get(encoded)?.attempts ?? 0 })
+    schedule(queue)
   }
 
   /** What is built on a feature changes with it. */
@@ -158,55 +158,55 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     for (const dependent of dependentsOf(registry(), feature)) enqueue(dependent, keys, from)
   }
 
-  function schedule(lane: Lane, pauseMs?: number): void {
-    if (lane.running || closed || !hasWork(lane)) {
+  function schedule(queue: RecomputeQueue, pauseMs?: number): void {
+    if (queue.running || closed || !hasWork(queue)) {
       settle()
       return
     }
-    lane.running = true
+    queue.running = true
     timers++
     // What comes within a moment goes along; a feature that takes long leaves as long for others.
     setTimeout(
       () => {
         timers--
-        turns.push(lane)
+        turns.push(queue)
         void runNext()
       },
-      pauseMs ?? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, lane.lastMs)),
+      pauseMs ?? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, queue.lastMs)),
     )
   }
 
   async function runNext(): Promise<void> {
     if (batches >= MAX_BATCHES) return
     const at = turns.findIndex((turn) => turn.mustFollow || !easyRuns)
-    const [lane] = at < 0 ? [] : turns.splice(at, 1)
-    if (!lane) {
+    const [queue] = at < 0 ? [] : turns.splice(at, 1)
+    if (!queue) {
       settle()
       return
     }
     batches++
-    const isEasy = !lane.mustFollow
+    const isEasy = !queue.mustFollow
     if (isEasy) easyRuns = true
     const started = performance.now()
     let failed = false
     try {
-      failed = await runBatch(lane)
+      failed = await runBatch(queue)
     } catch (error) {
-      log.warn(`"${lane.name}" could not follow the events of its sources`, { error })
+      log.warn(`"${queue.name}" could not follow the events of its sources`, { error })
     }
     batches--
     if (isEasy) easyRuns = false
-    lane.lastMs = performance.now() - started
-    lane.running = false
-    schedule(lane, failed ? PAUSE_WHILE_DOWN_MS : undefined)
+    queue.lastMs = performance.now() - started
+    queue.running = false
+    schedule(queue, failed ? PAUSE_WHILE_DOWN_MS : undefined)
     void runNext()
   }
 
   /** @returns whether keys failed and are to be tried again. */
-  async function runBatch(lane: Lane): Promise<boolean> {
+  async function runBatch(queue: RecomputeQueue): Promise<boolean> {
     const version = options.version()
-    const feature = version.registry.features.get(lane.name)
-    const { wanted, all } = take(lane)
+    const feature = version.registry.features.get(queue.name)
+    const { wanted, all } = take(queue)
     if (closed || !feature || !isKept(feature)) return false
     let kept: Kept
     try {
@@ -215,13 +215,13 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       kept = await keptOf(version.computations, feature, [...wanted.values()])
     } catch (error) {
       if (!(error instanceof FabraError && error.code === 'store_unavailable')) throw error
-      putBack(lane, { wanted, all })
+      putBack(queue, { wanted, all })
       return true
     }
     if (all !== null) lookAgain(feature, all, wanted)
     const again = [...kept.underway, ...(await compute(version.computations, feature, kept.stored))]
-    for (const one of again) if (!lane.keys.has(one.key.encoded)) lane.keys.set(one.key.encoded, one)
-    if (again.length > 0) lane.since = performance.now()
+    for (const one of again) if (!queue.keys.has(one.key.encoded)) queue.keys.set(one.key.encoded, one)
+    if (again.length > 0) queue.since = performance.now()
     let from = all ?? 0
     for (const one of wanted.values()) from = Math.max(from, one.from)
     follows(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
@@ -255,8 +255,8 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
 
   /** Keys that were read elsewhere just before the rows came are told of a moment later. */
   function lookAgain(feature: Feature, from: Micros, done: ReadonlyMap<string, unknown>): void {
-    const { toldWithinMs } = options
-    if (toldWithinMs === null) return
+    const { sharedWithinMs } = options
+    if (sharedWithinMs === null) return
     const timer = setTimeout(async () => {
       secondLooks.delete(timer)
       try {
@@ -265,7 +265,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
       } catch {
         enqueue(feature, 'all', from)
       }
-    }, toldWithinMs)
+    }, sharedWithinMs)
     timer.unref()
     secondLooks.add(timer)
   }
@@ -274,14 +274,14 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
   async function compute(computations: Computations, feature: Feature, wanted: readonly Wanted[]): Promise<Wanted[]> {
     if (wanted.length === 0) return []
     const timeoutMs = Math.max(TIMEOUT_MS, Math.ceil((feature.timeout ?? 0) / 1000))
-    const flown = await computations.computeAll(
+    const outcome = await computations.computeAll(
       feature,
       wanted.map((one) => one.key),
       timeoutMs,
     )
     const again: Wanted[] = []
     for (const [place, one] of wanted.entries()) {
-      const { computed, asOf } = flown(place)
+      const { computed, asOf } = outcome(place)
       if (computed.kind !== 'error') {
         if (asOf < one.from) again.push(one)
       } else if (computed.error.code === 'store_unavailable') again.push({ ...one, attempts: Math.max(1, one.attempts) })
@@ -296,7 +296,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     idlers = []
   }
 
-  const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + (lane.mustFollow ? lane.keys.size : 0), 0)
+  const waiting = () => [...queues.values()].reduce((sum, queue) => sum + (queue.mustFollow ? queue.keys.size : 0), 0)
   const isIdle = () => timers === 0 && batches === 0 && turns.length === 0 && learning === 0
   const idle = () => (isIdle() ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve)))
 
@@ -306,7 +306,7 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     changed: (feature, keys) => follows(feature, keys, clock.now()),
     checkRoom() {
       const now = performance.now()
-      const behind = [...lanes.values()].find((lane) => lane.mustFollow && hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
+      const behind = [...queues.values()].find((queue) => queue.mustFollow && hasWork(queue) && now - queue.since > MAX_BEHIND_MS)
       if (behind || waiting() + later.size() > MAX_WAITING_KEYS) {
         throw new FabraError('overloaded', `Features are behind the events: ${waiting() + later.size()} keys wait to be computed.`, {
           hint: behind ? `"${behind.name}" takes longest. Send again in a second.` : 'Send again in a second.',

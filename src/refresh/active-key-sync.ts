@@ -16,7 +16,7 @@ import { type ActiveKeys, keepWarm } from './active-keys.ts'
 
 const SYNC_EVERY_MS = 400
 /** After which time a key that was read is nearly always told of. */
-export const TOLD_WITHIN_MS = 600
+export const SHARED_WITHIN_MS = 600
 /** Clocks of processes differ, and what is read now is told a little later. */
 const OVERLAP: Micros = 120_000_000
 const DAY: Micros = 86_400_000_000
@@ -35,7 +35,7 @@ export interface SharedKeysOptions {
 
 export interface SharedKeys {
   /** Learn which keys others use of a feature. @throws FabraError store_unavailable */
-  gather(feature: Feature): Promise<void>
+  pull(feature: Feature): Promise<void>
   /** The key is in use no longer, in any process. */
   drop(feature: Feature, key: EntityKey): void
   /** Tell and learn now; done by itself every 0.4 seconds. */
@@ -47,7 +47,7 @@ export interface SharedKeys {
 
 export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
   const { store, online, activeKeys, erasures, registry, onForgotten, clock, log } = options
-  const gathered = new Map<string, Micros>()
+  const pulledAt = new Map<string, Micros>()
   let dropped = new Map<string, string[]>()
   /** Fences told of late that this process has heeded; undefined before the first look. */
   let applied: Map<string, Micros> | undefined
@@ -59,7 +59,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
     const drops = dropped
     dropped = new Map()
     for (const [feature, keys] of drops) await store.drop(feature, keys)
-    for (const [feature, uses] of activeKeys.takeUntold()) {
+    for (const [feature, uses] of activeKeys.drain()) {
       const entity = feature.entity
       await store.touch(
         feature.name,
@@ -68,7 +68,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
     }
   }
 
-  async function learn(): Promise<void> {
+  async function applyRemote(): Promise<void> {
     const now = clock.now()
     const told = await online.erasuresSince(erasuresReadUpTo - OVERLAP)
     for (const erasure of told) {
@@ -87,7 +87,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
   async function sync(): Promise<void> {
     try {
       // First what was forgotten, so that nothing of it is told.
-      await learn()
+      await applyRemote()
       await tell()
     } catch (error) {
       log.debug('keys in use could not be shared', { error })
@@ -95,21 +95,21 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
   }
 
   return {
-    async gather(feature) {
+    async pull(feature) {
       const entity = registry().entities.get(feature.entity)
       if (!entity) return
       const now = clock.now()
       const oldest = now - keepWarm(feature)
-      const last = gathered.get(feature.name)
+      const last = pulledAt.get(feature.name)
       if (last === undefined) await store.dropBefore(feature.name, oldest)
       for await (const uses of store.since(feature.name, last === undefined ? oldest : Math.max(oldest, last - OVERLAP))) {
         for (const { key, at } of uses) {
           if (erasures.isErased(entity.name, key, at)) continue
           const decoded = decodeKey(entity, key)
-          if (decoded.values.length === entity.key.length) activeKeys.learn(feature, decoded, at)
+          if (decoded.values.length === entity.key.length) activeKeys.recordRemoteUse(feature, decoded, at)
         }
       }
-      gathered.set(feature.name, now)
+      pulledAt.set(feature.name, now)
     },
     drop({ name }, key) {
       const keys = dropped.get(name)

@@ -1,6 +1,6 @@
 import type { Clock, Micros } from '../clock.ts'
-import { type List, LongList } from '../collections/chunked-list.ts'
-import { LargeMap } from '../collections/sharded-map.ts'
+import { ChunkedList, type List } from '../collections/chunked-list.ts'
+import { ShardedMap } from '../collections/sharded-map.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { KeyUse } from '../store/ports/active-key-store.ts'
@@ -14,34 +14,34 @@ const TELL_EVERY: Micros = 60_000_000
 /** Which keys of which feature are in use: read or pushed within `keep_warm`. Only these are refreshed. */
 export interface ActiveKeys {
   /** Cheap: called for every value read. @param at Default: now. */
-  touch(feature: Feature, key: EntityKey, at?: Micros): void
+  markUsed(feature: Feature, key: EntityKey, at?: Micros): void
   /** Keys in use, those unused for longer than keep_warm dropped on the way. */
   of(feature: Feature): Promise<List<EntityKey>>
   /** So many of them, for a look. */
   some(feature: Feature, count: number): readonly EntityKey[]
   drop(feature: Feature, key: EntityKey): void
   /** Another process used the key: nobody needs to be told. */
-  learn(feature: Feature, key: EntityKey, at: Micros): void
+  recordRemoteUse(feature: Feature, key: EntityKey, at: Micros): void
   /** Uses to tell other processes, which are told of from then on. Empty unless they are collected. */
-  takeUntold(): ReadonlyMap<Feature, readonly KeyUse[]>
+  drain(): ReadonlyMap<Feature, readonly KeyUse[]>
 }
 
 interface Use {
   readonly key: EntityKey
   at: Micros
-  toldAt: Micros
+  sharedAt: Micros
 }
 
 /** @param options.collect Keep uses for `takeUntold`. Default false. @param options.limit Default a million. */
 export function createActiveKeys(clock: Clock, options: { readonly limit?: number; readonly collect?: boolean } = {}): ActiveKeys {
   const { limit = MAX_KEYS, collect = false } = options
-  let untold = new Map<Feature, KeyUse[]>()
-  const uses = new Map<string, LargeMap<Use>>()
+  let undrained = new Map<Feature, KeyUse[]>()
+  const uses = new Map<string, ShardedMap<Use>>()
 
-  function usesOf(feature: Feature): LargeMap<Use> {
+  function usesOf(feature: Feature): ShardedMap<Use> {
     let known = uses.get(feature.name)
     if (!known) {
-      known = new LargeMap()
+      known = new ShardedMap()
       uses.set(feature.name, known)
     }
     return known
@@ -54,35 +54,35 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
       if (at > use.at) use.at = at
       return use
     }
-    const added = { key, at, toldAt: Number.NEGATIVE_INFINITY }
+    const added = { key, at, sharedAt: Number.NEGATIVE_INFINITY }
     known.set(key.encoded, added)
     if (known.size > limit + limit / 10) dropOldest(known, limit)
     return added
   }
 
   return {
-    touch(feature, key, at = clock.now()) {
+    markUsed(feature, key, at = clock.now()) {
       const use = note(feature, key, at)
-      if (!collect || at - use.toldAt < TELL_EVERY) return
-      use.toldAt = at
-      const told = untold.get(feature)
+      if (!collect || at - use.sharedAt < TELL_EVERY) return
+      use.sharedAt = at
+      const told = undrained.get(feature)
       if (told) told.push({ key: key.encoded, at })
-      else untold.set(feature, [{ key: key.encoded, at }])
+      else undrained.set(feature, [{ key: key.encoded, at }])
     },
-    learn(feature, key, at) {
+    recordRemoteUse(feature, key, at) {
       const use = note(feature, key, at)
-      use.toldAt = Math.max(use.toldAt, at)
+      use.sharedAt = Math.max(use.sharedAt, at)
     },
-    takeUntold() {
-      const taken = untold
-      untold = new Map()
+    drain() {
+      const taken = undrained
+      undrained = new Map()
       return taken
     },
     async of(feature) {
       const known = usesOf(feature)
       const oldest = clock.now() - keepWarm(feature)
       if (known.size > limit) dropOldest(known, limit)
-      const keys = new LongList<EntityKey>()
+      const keys = new ChunkedList<EntityKey>()
       await known.inSteps((use, encoded) => {
         if (use.at < oldest) known.delete(encoded)
         else keys.push(use.key)
@@ -101,7 +101,7 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
     drop(feature, key) {
       usesOf(feature).delete(key.encoded)
       // Read just now, it stands at the end.
-      const told = untold.get(feature)
+      const told = undrained.get(feature)
       const at = told?.findLastIndex((use) => use.key === key.encoded) ?? -1
       if (at >= 0) told?.splice(at, 1)
     },
@@ -114,7 +114,7 @@ export function keepWarm(feature: Feature): Micros {
   return feature.refresh?.kind === 'interval' ? Math.max(DAY, 10 * feature.refresh.every) : DAY
 }
 
-function dropOldest(known: LargeMap<Use>, limit: number): void {
+function dropOldest(known: ShardedMap<Use>, limit: number): void {
   const times = new Float64Array(known.size)
   let count = 0
   known.forEach((use) => {

@@ -41,7 +41,7 @@ export interface AlertsOptions {
 
 interface Alarm {
   since: Micros
-  toldAt: Micros
+  notifiedAt: Micros
 }
 
 export function createAlerts(options: AlertsOptions): Alerts {
@@ -54,8 +54,8 @@ export function createAlerts(options: AlertsOptions): Alerts {
   /** @returns whether it is to be told now. */
   function raise(alarms: Map<string, Alarm>, feature: string, now: Micros): Alarm | undefined {
     const known = alarms.get(feature)
-    if (known && now - known.toldAt < REMIND_AFTER) return undefined
-    const alarm = { since: known?.since ?? now, toldAt: now }
+    if (known && now - known.notifiedAt < REMIND_AFTER) return undefined
+    const alarm = { since: known?.since ?? now, notifiedAt: now }
     alarms.set(feature, alarm)
     return alarm
   }

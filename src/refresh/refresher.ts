@@ -1,5 +1,5 @@
 import type { Clock, Micros } from '../clock.ts'
-import { type List, LongList, mapped } from '../collections/chunked-list.ts'
+import { ChunkedList, type List, mapped } from '../collections/chunked-list.ts'
 import { createPace, inSteps } from '../collections/yielding.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
 import type { Skipped } from '../compute/sql/key-lister.ts'
@@ -92,8 +92,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
     before: Micros | null,
   ): Promise<void> {
     /** Their places among all keys. */
-    const due = new LongList<number>()
-    const old = new LongList<StoredValue['texts'] | undefined>()
+    const due = new ChunkedList<number>()
+    const old = new ChunkedList<StoredValue['texts'] | undefined>()
     const fields = [fieldOf(feature)]
     const pace = createPace()
     for (let at = from; at < to; at += STEP) {
@@ -113,14 +113,14 @@ export function createRefresher(options: RefresherOptions): Refresher {
     }
     record.keys += due.length
     if (due.length === 0) return
-    const flown = await computations.computeAll(
+    const outcome = await computations.computeAll(
       feature,
       mapped(due, (place) => keys.at(place) as EntityKey),
       timeoutMs(feature),
     )
     let place = 0
     await inSteps(old, (before) => {
-      const { computed } = flown(place++)
+      const { computed } = outcome(place++)
       // Asked for by name, it is a failure; else it is not asked for again.
       if (computed.kind === 'error' && computed.error.code === 'invalid_key' && record.reason !== 'request') {
         leftOut.count++

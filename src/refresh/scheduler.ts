@@ -34,7 +34,7 @@ export interface SchedulerOptions {
   /** Whether this process refreshes the feature, and not another. Asked at every tick, until it does. */
   readonly mayRefresh: (feature: Feature) => Promise<boolean>
   /** Learn which keys other processes use. */
-  readonly gather: (feature: Feature) => Promise<void>
+  readonly pull: (feature: Feature) => Promise<void>
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
   readonly listedKeys: (entity: string) => Promise<ListedKeys | undefined>
   /** Keys could not be listed: there is no run, but it is to be seen that there should be one. */
@@ -113,7 +113,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (window === null) return
     state.window = window
     try {
-      await options.gather(feature)
+      await options.pull(feature)
       const { keys, skipped } = await keysOf(feature)
       if (keys.length === 0 && skipped.count === 0) return
       const run = await options.refresh(feature, keys, window, skipped)

@@ -74,16 +74,16 @@ export interface ResultFrame {
   readonly usedPresent?: boolean
 }
 
-export type Question =
+export type RuntimeRequest =
   | { readonly kind: 'query'; readonly sql: string; readonly params: readonly unknown[] }
   | { readonly kind: 'get'; readonly name: string }
 
-export interface AskFrame {
+export interface RequestFrame {
   readonly t: 'ask'
   /** The call that asks. */
   readonly id: number
   readonly ask: number
-  readonly question: Question
+  readonly question: RuntimeRequest
 }
 
 export interface LogFrame {
@@ -99,7 +99,7 @@ export type GuestFrame =
   | { readonly t: 'hello'; readonly version: number }
   | LoadedFrame
   | ResultFrame
-  | AskFrame
+  | RequestFrame
   | LogFrame
   | { readonly t: 'pong' }
 

@@ -4,7 +4,7 @@ import { createOutbox, fromMessage, PROTOCOL_VERSION, toMessage } from './frames
 import { createGates } from './gates.ts'
 
 /** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
-export interface Flight {
+export interface InFlightCall {
   readonly frame: Omit<CallFrame, 'slot'>
   /** On the clock of `performance.now()`. */
   readonly deadlineAt: number
@@ -17,7 +17,7 @@ export interface Flight {
 
 /** A worker thread as the pool sees it. */
 export interface GuestWorker {
-  readonly flights: Map<number, Flight>
+  readonly inFlight: Map<number, InFlightCall>
   /** When the last frame came, on the clock of `performance.now()`. */
   lastSeenAt: number
   /** When the unanswered ping was sent; 0 when there is none. */
@@ -32,14 +32,14 @@ export interface GuestWorker {
   definitions: LoadedFrame | null
   send(frame: HostFrame): void
   /** Sends a call, which may be taken back until it begins. */
-  give(flight: Flight): void
-  hasBegun(flight: Flight): boolean
+  give(call: InFlightCall): void
+  hasBegun(call: InFlightCall): boolean
   /** How long it had run when the last sign of life came. Milliseconds. */
-  ranMs(flight: Flight): number
+  ranMs(call: InFlightCall): number
   /** @returns whether the call never begins here. */
-  withdraw(flight: Flight): boolean
+  withdraw(call: InFlightCall): boolean
   /** Nobody waits for the call here any more. */
-  release(flight: Flight): void
+  release(call: InFlightCall): void
   /** A stalled worker lives on until then, for the sake of calls that it has begun; 0: it does not. On the clock of `performance.now()`. */
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
@@ -74,7 +74,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   let ended = false
   let reason = ''
   const worker: GuestWorker = {
-    flights: new Map(),
+    inFlight: new Map(),
     lastSeenAt: performance.now(),
     pingedAt: 0,
     stalled: false,
@@ -85,29 +85,29 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     send: createOutbox((frames: readonly HostFrame[]) => {
       if (!ended) thread.postMessage(toMessage(frames))
     }, unsendable),
-    give(flight) {
+    give(call) {
       const slot = gates.open()
-      sent.set(flight.frame.id, { slot, at: performance.now() })
-      worker.send({ ...flight.frame, slot })
+      sent.set(call.frame.id, { slot, at: performance.now() })
+      worker.send({ ...call.frame, slot })
     },
-    hasBegun(flight) {
-      const one = sent.get(flight.frame.id)
+    hasBegun(call) {
+      const one = sent.get(call.frame.id)
       return one !== undefined && gates.hasBegun(one.slot)
     },
-    ranMs(flight) {
-      const one = sent.get(flight.frame.id)
+    ranMs(call) {
+      const one = sent.get(call.frame.id)
       return one === undefined ? 0 : Math.max(0, worker.lastSeenAt - one.at)
     },
-    withdraw(flight) {
-      const one = sent.get(flight.frame.id)
+    withdraw(call) {
+      const one = sent.get(call.frame.id)
       if (one !== undefined && !gates.withdraw(one.slot)) return false
-      sent.delete(flight.frame.id)
+      sent.delete(call.frame.id)
       return true
     },
-    release(flight) {
-      const one = sent.get(flight.frame.id)
+    release(call) {
+      const one = sent.get(call.frame.id)
       if (one !== undefined) gates.release(one.slot)
-      sent.delete(flight.frame.id)
+      sent.delete(call.frame.id)
     },
     sparedUntil: 0,
     runningId: () => Atomics.load(running, 0),

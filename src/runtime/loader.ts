@@ -56,7 +56,7 @@ function checkFile(file: string): Problem | undefined {
   if (stat === undefined) return missingFile(file)
   if (stat.isDirectory()) {
     return {
-      place: null,
+      location: null,
       subject: `file ${JSON.stringify(basename(file))}`,
       message: 'it is a folder.',
       hint: 'Name the file in it that defines your features.',

@@ -3,8 +3,8 @@ import type { DbResult } from '../compute/db.ts'
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
-import type { GuestFrame, LogLevel, Question, RuntimeLog } from './frames.ts'
-import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
+import type { GuestFrame, LogLevel, RuntimeLog, RuntimeRequest } from './frames.ts'
+import { type GuestWorker, type InFlightCall, startGuestWorker } from './guest-worker.ts'
 import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
 import { createSuspects } from './quarantine.ts'
 import { fateOf, MAX_RUNS, sparedUntil } from './victims.ts'
@@ -12,7 +12,7 @@ import { checkSilence, ping } from './watchdog.ts'
 
 export interface PoolEvents {
   onOutcome(id: number, outcome: CallOutcome): void
-  onAsk(id: number, question: Question): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
+  onRequest(id: number, question: RuntimeRequest): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
   onLog(id: number, level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
 }
 
@@ -32,7 +32,7 @@ export interface Pool {
   /** Starts the workers beyond the first, a little later: the first answers should not share the cores with that. */
   fill(): void
   fingerprint(feature: string): string | undefined
-  start(flight: Flight): void
+  start(call: InFlightCall): void
   /** Closes when nothing runs any more, at the latest after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>
   close(): Promise<void>
@@ -57,9 +57,9 @@ const TWICE: CallFailure = {
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const workers = new Set<GuestWorker>()
-  const flights = new Map<number, Flight>()
+  const inFlight = new Map<number, InFlightCall>()
   /** Calls that no worker can take at the moment. */
-  const parked = new Set<Flight>()
+  const parked = new Set<InFlightCall>()
   const suspects = createSuspects(log)
   /** Features that have given an answer without blocking anybody. Others try their first calls on one worker. */
   const proven = new Set<string>()
@@ -76,47 +76,47 @@ export function createPool(options: PoolOptions): Pool {
 
   function onFrame(worker: GuestWorker, frame: GuestFrame): void {
     if (frame.t === 'result') {
-      const flight = flights.get(frame.id)
-      if (flight === undefined) return
+      const call = inFlight.get(frame.id)
+      if (call === undefined) return
       crashes = 0
-      proven.add(flight.frame.feature)
-      finish(flight, frame, worker)
+      proven.add(call.frame.feature)
+      finish(call, frame, worker)
     } else if (frame.t === 'ask') {
-      void events.onAsk(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
+      void events.onRequest(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
     } else if (frame.t === 'log') events.onLog(frame.id, frame.level, frame.message, frame.fields)
   }
 
-  function finish(flight: Flight, outcome: CallOutcome, by?: GuestWorker): void {
-    flights.delete(flight.frame.id)
-    for (const worker of flight.workers) {
-      worker.flights.delete(flight.frame.id)
-      worker.release(flight)
-      if (worker !== by) worker.send({ t: 'cancel', id: flight.frame.id })
+  function finish(call: InFlightCall, outcome: CallOutcome, by?: GuestWorker): void {
+    inFlight.delete(call.frame.id)
+    for (const worker of call.workers) {
+      worker.inFlight.delete(call.frame.id)
+      worker.release(call)
+      if (worker !== by) worker.send({ t: 'cancel', id: call.frame.id })
     }
-    events.onOutcome(flight.frame.id, outcome)
-    if (flights.size === 0) idle?.()
+    events.onOutcome(call.frame.id, outcome)
+    if (inFlight.size === 0) idle?.()
   }
 
-  function timeout(flight: Flight): void {
+  function timeout(call: InFlightCall): void {
     // It may be what blocks them, too short a time to have been noticed.
-    for (const worker of flight.workers) ping(worker, performance.now())
-    finish(flight, { texts: null, error: IN_TIME })
+    for (const worker of call.workers) ping(worker, performance.now())
+    finish(call, { texts: null, error: IN_TIME })
   }
 
   /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
-  function choose(flight: Flight): GuestWorker | null {
-    const { feature } = flight.frame
+  function choose(call: InFlightCall): GuestWorker | null {
+    const { feature } = call.frame
     if (suspects.has(feature)) {
       if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add(startWorker())
-      return quarantine !== null && !flight.workers.has(quarantine) ? quarantine : null
+      return quarantine !== null && !call.workers.has(quarantine) ? quarantine : null
     }
     let best: GuestWorker | null = null
     let usable = 0
     for (const worker of workers) {
       if (worker === quarantine) continue
       // It would block the next one too. Soon it is known whether it did.
-      if (worker.stalled && worker.flights.get(worker.blamed)?.frame.feature === feature) return null
-      if (worker.stalled || flight.workers.has(worker)) continue
+      if (worker.stalled && worker.inFlight.get(worker.blamed)?.frame.feature === feature) return null
+      if (worker.stalled || call.workers.has(worker)) continue
       usable += 1
       if (!proven.has(feature) && isTrying(worker, feature)) return worker
       if (best === null || load(worker) < load(best)) best = worker
@@ -126,12 +126,12 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function isTrying(worker: GuestWorker, feature: string): boolean {
-    for (const { frame } of worker.flights.values()) if (frame.feature === feature) return true
+    for (const { frame } of worker.inFlight.values()) if (frame.feature === feature) return true
     return false
   }
 
   /** One that is still loading its files waits for them before it works. */
-  const load = (worker: GuestWorker) => worker.flights.size + (worker.definitions === null ? 1000 : 0)
+  const load = (worker: GuestWorker) => worker.inFlight.size + (worker.definitions === null ? 1000 : 0)
 
   function add(worker: GuestWorker): GuestWorker {
     workers.add(worker)
@@ -145,7 +145,7 @@ export function createPool(options: PoolOptions): Pool {
       (loaded) => {
         if (loaded.problems.length === 0) return
         const first = loaded.problems[0]
-        log('error', 'A new worker could not load the definitions again.', { problem: first?.message, file: first?.place?.file })
+        log('error', 'A new worker could not load the definitions again.', { problem: first?.message, file: first?.location?.file })
       },
       () => {},
     )
@@ -153,33 +153,33 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   /** @returns whether a worker took it. */
-  function dispatch(flight: Flight): boolean {
-    const worker = choose(flight)
+  function dispatch(call: InFlightCall): boolean {
+    const worker = choose(call)
     if (worker === null) return false
-    flight.runs += 1
-    flight.workers.add(worker)
-    worker.flights.set(flight.frame.id, flight)
-    if (worker.definitions !== null) deliver(worker, flight)
+    call.runs += 1
+    call.workers.add(worker)
+    worker.inFlight.set(call.frame.id, call)
+    if (worker.definitions !== null) deliver(worker, call)
     else
       worker.loaded.then(
-        () => deliver(worker, flight),
+        () => deliver(worker, call),
         () => {},
       )
     return true
   }
 
-  function deliver(worker: GuestWorker, flight: Flight): void {
-    if (!flights.has(flight.frame.id) || !flight.workers.has(worker)) return
-    const found = worker.definitions?.registry.features.get(flight.frame.feature)
-    if (found?.fingerprint === flight.fingerprint) {
-      worker.give(flight)
+  function deliver(worker: GuestWorker, call: InFlightCall): void {
+    if (!inFlight.has(call.frame.id) || !call.workers.has(worker)) return
+    const found = worker.definitions?.registry.features.get(call.frame.feature)
+    if (found?.fingerprint === call.fingerprint) {
+      worker.give(call)
       return
     }
-    finish(flight, {
+    finish(call, {
       texts: null,
       error: {
         code: 'feature_failed',
-        message: `The file that defines "${flight.frame.feature}" has changed since it was loaded.`,
+        message: `The file that defines "${call.frame.feature}" has changed since it was loaded.`,
         hint: 'Restart the server, or run it with --watch.',
       },
     })
@@ -187,31 +187,31 @@ export function createPool(options: PoolOptions): Pool {
 
   /** Finds other places for the calls of a silent worker, but for the one that is to blame; see victims.ts. */
   function rescue(worker: GuestWorker, silentMs: number): void {
-    for (const flight of [...worker.flights.values()]) {
-      const fate = fateOf(flight, worker, silentMs)
-      if (fate === 'moves') move(flight, worker)
-      else if (fate === 'runs again') dispatch(flight)
+    for (const call of [...worker.inFlight.values()]) {
+      const fate = fateOf(call, worker, silentMs)
+      if (fate === 'moves') move(call, worker)
+      else if (fate === 'runs again') dispatch(call)
     }
   }
 
-  function move(flight: Flight, worker: GuestWorker): void {
-    if (!worker.withdraw(flight)) return
-    worker.flights.delete(flight.frame.id)
-    flight.workers.delete(worker)
-    flight.runs -= 1
-    if (flight.workers.size === 0 && !dispatch(flight)) parked.add(flight)
+  function move(call: InFlightCall, worker: GuestWorker): void {
+    if (!worker.withdraw(call)) return
+    worker.inFlight.delete(call.frame.id)
+    call.workers.delete(worker)
+    call.runs -= 1
+    if (call.workers.size === 0 && !dispatch(call)) parked.add(call)
   }
 
   /** The worker is gone: what had not begun goes elsewhere, what had is run once more. @param error Of those that are not. */
   function bury(worker: GuestWorker, error: CallFailure | null, again = true): void {
-    for (const flight of [...worker.flights.values()]) {
-      worker.flights.delete(flight.frame.id)
-      flight.workers.delete(worker)
-      if (worker.withdraw(flight)) flight.runs -= 1
-      if (flight.workers.size > 0) continue
-      const isOver = !again || flight.frame.id === worker.blamed
-      if (isOver || flight.runs >= MAX_RUNS) finish(flight, { texts: null, error: error ?? (isOver ? IN_TIME : TWICE) })
-      else if (!dispatch(flight)) parked.add(flight)
+    for (const call of [...worker.inFlight.values()]) {
+      worker.inFlight.delete(call.frame.id)
+      call.workers.delete(worker)
+      if (worker.withdraw(call)) call.runs -= 1
+      if (call.workers.size > 0) continue
+      const isOver = !again || call.frame.id === worker.blamed
+      if (isOver || call.runs >= MAX_RUNS) finish(call, { texts: null, error: error ?? (isOver ? IN_TIME : TWICE) })
+      else if (!dispatch(call)) parked.add(call)
     }
   }
 
@@ -222,21 +222,21 @@ export function createPool(options: PoolOptions): Pool {
     lastWatchAt = now
     for (const worker of [...workers]) {
       if (worker.definitions === null) continue
-      if (worker.stalled && (worker.flights.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
-      else if (worker.flights.size > 0 || worker.pingedAt !== 0) watchWorker(worker, now, late)
+      if (worker.stalled && (worker.inFlight.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
+      else if (worker.inFlight.size > 0 || worker.pingedAt !== 0) watchWorker(worker, now, late)
     }
-    for (const flight of parked) if (!flights.has(flight.frame.id) || dispatch(flight)) parked.delete(flight)
-    for (const flight of flights.values()) {
-      if (now < flight.deadlineAt && !flight.signal.aborted) continue
-      const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
-      timeout(flight)
+    for (const call of parked) if (!inFlight.has(call.frame.id) || dispatch(call)) parked.delete(call)
+    for (const call of inFlight.values()) {
+      if (now < call.deadlineAt && !call.signal.aborted) continue
+      const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
+      timeout(call)
       for (const worker of stalled) {
-        if (worker.blamed === 0 || worker.blamed === flight.frame.id) accuse(flight.frame.feature)
+        if (worker.blamed === 0 || worker.blamed === call.frame.id) accuse(call.frame.feature)
         if (worker.sparedUntil === 0 && worker !== quarantine) worker.sparedUntil = sparedUntil(worker, now)
         if (worker.sparedUntil <= now) replace(worker)
       }
     }
-    if (flights.size === 0 && timer !== null && ![...workers].some((worker) => worker.pingedAt !== 0)) {
+    if (inFlight.size === 0 && timer !== null && ![...workers].some((worker) => worker.pingedAt !== 0)) {
       clearInterval(timer)
       timer = null
     }
@@ -245,7 +245,7 @@ export function createPool(options: PoolOptions): Pool {
   function watchWorker(worker: GuestWorker, now: number, late: boolean): void {
     const silentMs = checkSilence(worker, now, late)
     if (!worker.stalled || worker === quarantine) return
-    const culprit = worker.flights.get(worker.blamed)
+    const culprit = worker.inFlight.get(worker.blamed)
     if (culprit && silentMs >= SUSPECT_AFTER_MS) accuse(culprit.frame.feature)
     rescue(worker, silentMs)
   }
@@ -284,7 +284,7 @@ export function createPool(options: PoolOptions): Pool {
     crashes += 1
     log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
-    const culprit = worker.flights.get(worker.blamed)
+    const culprit = worker.inFlight.get(worker.blamed)
     if (culprit) accuse(culprit.frame.feature)
     if (!closed && workers.size < options.workers && crashes <= 5) add(startWorker())
     const failure: CallFailure = { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }
@@ -310,16 +310,16 @@ export function createPool(options: PoolOptions): Pool {
       later.unref()
     },
     fingerprint: (feature) => registry.features.get(feature)?.fingerprint,
-    start(flight) {
-      flights.set(flight.frame.id, flight)
+    start(call) {
+      inFlight.set(call.frame.id, call)
       if (timer === null) {
         lastWatchAt = performance.now()
         timer = setInterval(watch, WATCH_MS)
       }
-      if (dispatch(flight)) return
-      if (!suspects.has(flight.frame.feature)) parked.add(flight)
+      if (dispatch(call)) return
+      if (!suspects.has(call.frame.feature)) parked.add(call)
       else {
-        finish(flight, {
+        finish(call, {
           texts: null,
           error: {
             code: 'overloaded',
@@ -330,7 +330,7 @@ export function createPool(options: PoolOptions): Pool {
       }
     },
     async drain(timeoutMs) {
-      if (flights.size > 0) {
+      if (inFlight.size > 0) {
         const empty = Promise.withResolvers<void>()
         idle = empty.resolve
         const deadline = setTimeout(empty.resolve, timeoutMs)
@@ -342,7 +342,7 @@ export function createPool(options: PoolOptions): Pool {
     async close() {
       closed = true
       if (timer !== null) clearInterval(timer)
-      for (const flight of [...flights.values()]) timeout(flight)
+      for (const call of [...inFlight.values()]) timeout(call)
       await Promise.all([...workers].map((worker) => worker.terminate()))
       workers.clear()
     },

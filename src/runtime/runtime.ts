@@ -14,7 +14,7 @@ import type { CallFailure, CallHost, CallOutcome, FunctionCall, FunctionRunner }
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { Question, RuntimeLog } from './frames.ts'
+import type { RuntimeLog, RuntimeRequest } from './frames.ts'
 import { createPool, type Pool, type PoolEvents } from './pool.ts'
 import { workerUrl } from './worker-url.ts'
 
@@ -66,7 +66,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       callers.get(id)?.resolve(outcome)
       callers.delete(id)
     },
-    async onAsk(id, question) {
+    async onRequest(id, question) {
       const caller = callers.get(id)
       if (caller === undefined) return { error: { code: 'feature_timeout', message: 'The computation has ended.' } }
       return answer(caller.call.host, question, options.log)
@@ -145,7 +145,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
 
 async function answer(
   host: CallHost,
-  question: Question,
+  question: RuntimeRequest,
   log: RuntimeLog,
 ): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }> {
   try {

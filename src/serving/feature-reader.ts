@@ -17,8 +17,8 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
       const plan = current.planOne(name)
       const part = plan.refs[0]?.feature
       if (part) refuseCycle(part, from.chain)
-      const asker = current.registry.entities.get(from.feature.entity)
-      const keys = plan.groups.map((group) => keyOfPart(asker, from, group.entity, name))
+      const caller = current.registry.entities.get(from.feature.entity)
+      const keys = plan.groups.map((group) => keyOfPart(caller, from, group.entity, name))
       refuseInputs(plan, name, from.feature)
       const [key] = keys
       if (from.mode === 'past' && key) return past().read(plan.refs, key, from, plan.asObject)
@@ -44,26 +44,26 @@ function refuseCycle(part: Feature, chain: readonly string[]): void {
 }
 
 /** A part may belong to another entity when the asking feature's key has all of its columns. */
-function keyOfPart(asker: Entity | undefined, from: ReadFrom, entity: Entity, name: string): EntityKey {
-  if (!asker || entity.name === asker.name) return from.key
-  const values = entity.key.map((column) => from.key.values[asker.key.findIndex((own) => own.name === column.name)])
+function keyOfPart(caller: Entity | undefined, from: ReadFrom, entity: Entity, name: string): EntityKey {
+  if (!caller || entity.name === caller.name) return from.key
+  const values = entity.key.map((column) => from.key.values[caller.key.findIndex((own) => own.name === column.name)])
   const absent = entity.key.find((_, i) => values[i] === undefined)
   if (!absent) return entityKey(entity, values)
   throw new FabraError(
     'feature_failed',
-    `get("${name}") in "${from.feature.name}": ${entity.name} is keyed by ${absent.name}, which ${asker.name} does not have.`,
+    `get("${name}") in "${from.feature.name}": ${entity.name} is keyed by ${absent.name}, which ${caller.name} does not have.`,
     {
-      hint: `Only features of entities whose key columns are among ${asker.key.map((column) => column.name).join(', ')} can be read here.`,
+      hint: `Only features of entities whose key columns are among ${caller.key.map((column) => column.name).join(', ')} can be read here.`,
     },
   )
 }
 
-function refuseInputs(plan: Plan, name: string, asker: Feature): void {
+function refuseInputs(plan: Plan, name: string, caller: Feature): void {
   if (plan.inputs.size === 0) return
   const inputs = [...plan.inputs.keys()].join(', ')
   throw new FabraError(
     'feature_failed',
-    `get("${name}") in "${asker.name}": that feature needs the input ${inputs}, which only a request has.`,
+    `get("${name}") in "${caller.name}": that feature needs the input ${inputs}, which only a request has.`,
     {
       hint: 'Declare the input on the asking feature and compute there.',
     },

@@ -38,18 +38,18 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
   let restsUntil = 0
   let restsFor: unknown
 
-  function askAll(): void {
+  function readAll(): void {
     isDue = false
     for (const [field, lot] of waiting) {
       if (questions >= MAX_QUESTIONS) return
       if (underWay.has(field)) continue
       waiting.delete(field)
       waitingKeys -= lot.keys.size
-      void ask(field, lot)
+      void readFeature(field, lot)
     }
   }
 
-  async function ask(field: string, lot: Lot): Promise<void> {
+  async function readFeature(field: string, lot: Lot): Promise<void> {
     const { feature, keys, since } = lot
     questions++
     underWay.set(field, keys)
@@ -67,13 +67,13 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
     }
     underWay.delete(field)
     questions--
-    askAll()
+    readAll()
   }
 
   return (feature, key) => {
     const field = `${feature.name}@${feature.fingerprint}`
-    const asked = underWay.get(field)?.get(key.encoded) ?? waiting.get(field)?.keys.get(key.encoded)
-    if (asked) return asked.promise
+    const historyRead = underWay.get(field)?.get(key.encoded) ?? waiting.get(field)?.keys.get(key.encoded)
+    if (historyRead) return historyRead.promise
     if (nowMs() < restsUntil) return Promise.reject(restsFor)
     if (waitingKeys >= MAX_WAITING) return Promise.reject(tooSlow())
     const lot = waiting.get(field) ?? { feature, keys: new Map(), since: nowMs() }
@@ -85,7 +85,7 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
     lot.keys.set(key.encoded, answer)
     if (!isDue) {
       isDue = true
-      setImmediate(askAll)
+      setImmediate(readAll)
     }
     return answer.promise
   }
@@ -97,12 +97,12 @@ function tooSlow(): FabraError {
 }
 
 /** @param limitMs At least a moment: a question that is asked is not given up before it can be answered. */
-async function inTime<T>(asked: Promise<T>, limitMs: number): Promise<T> {
-  asked.catch(() => undefined)
+async function inTime<T>(historyRead: Promise<T>, limitMs: number): Promise<T> {
+  historyRead.catch(() => undefined)
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => late.reject(tooSlow()), Math.max(50, limitMs))
   try {
-    return await Promise.race([asked, late.promise])
+    return await Promise.race([historyRead, late.promise])
   } finally {
     clearTimeout(timer)
   }

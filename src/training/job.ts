@@ -7,7 +7,7 @@ import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingPace } from './pace.ts'
 import type { ColumnSummary, Doubts, TrainingWarning } from './summary.ts'
 
-export interface TrainingParts {
+export interface TrainingDependencies {
   readonly store: TrainingStore
   readonly executor: Executor
   /** How SQL runs over many rows of the past at once; null where it goes row by row. */

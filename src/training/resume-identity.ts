@@ -1,7 +1,7 @@
 /** What decides the values of a training set, so that those of an interrupted run are taken over only where all of it is the same. */
 import type { Described, Feature, Registry } from '../definition/model.ts'
 import type { FeatureVersion, Reads } from '../store/ports/training-store.ts'
-import type { TrainingParts } from './job.ts'
+import type { TrainingDependencies } from './job.ts'
 import { replays } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
 
@@ -9,7 +9,7 @@ import type { Method, TrainingOptions } from './options.ts'
  * How the result is written and what is told beside the values does not count. The code does, also where a version stands for it: what is
  * recorded stays valid, but one training set is made by one code.
  */
-export function askedText(methods: ReadonlyMap<Feature, Method>, options: TrainingOptions, version: string): string {
+export function requestText(methods: ReadonlyMap<Feature, Method>, options: TrainingOptions, version: string): string {
   const { timezone, method, asServed, latestKnowledge, snapshot, deterministic } = options
   const features = [...methods].map(([feature, by]) => [feature.name, feature.fingerprint, feature.codeFingerprint, by])
   return JSON.stringify([version, features, timezone, method, asServed, latestKnowledge, snapshot, deterministic])
@@ -21,8 +21,8 @@ export function versionOf({ name, fingerprint }: Feature): FeatureVersion {
 
 export interface ReadableDefinitions {
   readonly registry: Registry
-  readonly sourcesOf: TrainingParts['sourcesOf']
-  readonly pastRefusal: TrainingParts['pastRefusal']
+  readonly sourcesOf: TrainingDependencies['sourcesOf']
+  readonly pastRefusal: TrainingDependencies['pastRefusal']
 }
 
 /** A function may ask for any source and any feature, and what of those cannot be computed for the past is read from history. */
@@ -41,6 +41,6 @@ export function definitionsText({ features, sources, entities }: Registry): stri
 }
 
 function withoutWords(definition: Described): object {
-  const { description: _description, owner: _owner, tags: _tags, place: _place, ...rest } = definition
+  const { description: _description, owner: _owner, tags: _tags, location: _location, ...rest } = definition
   return rest
 }

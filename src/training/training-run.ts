@@ -3,13 +3,13 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
-import type { Labels, OutputColumn, OutputFeature, Reads, TrainingDesk, ValuesId } from '../store/ports/training-store.ts'
+import type { Labels, OutputColumn, OutputFeature, Reads, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
 import { outputColumns } from './columns.ts'
-import type { TrainingParts, TrainingReport, TrainingSet } from './job.ts'
+import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
 import { entitiesOf, freshFor, methodsOf, questionOf, readRows } from './preparing.ts'
-import { askedText, definitionsText, readsOf, versionOf } from './resume-identity.ts'
+import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
 
@@ -18,8 +18,8 @@ type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
 /** One training set on its way. */
 export class Building {
   private readonly registry: Registry
-  private readonly parts: TrainingParts
-  private readonly desk: TrainingDesk
+  private readonly dependencies: TrainingDependencies
+  private readonly workspace: TrainingWorkspace
   private readonly options: TrainingOptions
   private readonly run_: RunOptions
   private readonly keep: (report: TrainingReport) => void
@@ -28,16 +28,16 @@ export class Building {
 
   constructor(
     registry: Registry,
-    parts: TrainingParts,
-    desk: TrainingDesk,
+    dependencies: TrainingDependencies,
+    workspace: TrainingWorkspace,
     options: TrainingOptions,
     run: RunOptions,
     id: string,
     keep: (report: TrainingReport) => void,
   ) {
     this.registry = registry
-    this.parts = parts
-    this.desk = desk
+    this.dependencies = dependencies
+    this.workspace = workspace
     this.options = options
     this.run_ = run
     this.keep = keep
@@ -47,7 +47,7 @@ export class Building {
 
   async run(labels: Labels): Promise<TrainingSet> {
     try {
-      return await (this.options.deterministic ? this.desk.deterministically(() => this.make(labels)) : this.make(labels))
+      return await (this.options.deterministic ? this.workspace.deterministically(() => this.make(labels)) : this.make(labels))
     } catch (error) {
       this.tell({ state: 'failed' })
       throw asTrainingError(error)
@@ -55,8 +55,8 @@ export class Building {
   }
 
   private async make(labels: Labels): Promise<TrainingSet> {
-    const { desk, options } = this
-    const { refs, methods } = await methodsOf(this.registry, this.parts, desk, options)
+    const { workspace, options } = this
+    const { refs, methods } = await methodsOf(this.registry, this.dependencies, workspace, options)
     const features = [...methods.keys()]
     this.tell({
       features: features.map((feature) => ({
@@ -69,10 +69,10 @@ export class Building {
     })
     const columns = outputColumns(refs, features, options)
     const entities = entitiesOf(this.registry, features)
-    const { rows, columns: labelColumns } = await readRows(this.registry, this.parts, desk, { labels, options }, this.run_)
+    const { rows, columns: labelColumns } = await readRows(this.registry, this.dependencies, workspace, { labels, options }, this.run_)
     this.tell({ rows, progress: 0.05, warnings: await this.slowSources(features, methods) })
     this.progress = new Progress(features.length, rows)
-    await desk.resume(askedText(methods, options, this.parts.version), options.fresh, this.run_)
+    await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const found = await this.together(recomputed, entityOf, rows)
@@ -84,7 +84,7 @@ export class Building {
       if (found.has(feature)) continue
       const started = performance.now()
       this.tell(this.progress.begin(feature.name))
-      const progress = (share: number, taken: number) => this.tell({ ...this.progress.share(share, taken), resumed: desk.resumed })
+      const progress = (share: number, taken: number) => this.tell({ ...this.progress.share(share, taken), resumed: workspace.resumed })
       const at = { entity: entityOf(feature), rows, progress }
       const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', at)
       found.set(feature, { values, firstColumn: 0 })
@@ -96,9 +96,9 @@ export class Building {
       const values = found.get(feature) ?? { values: 0, firstColumn: 0 }
       return { feature, ...values, freshFor: freshFor(feature, method), method, seconds: secondsOf.get(feature.name) ?? null }
     })
-    const work = { desk, features: made, columns, rows, run: this.run_ }
+    const work = { workspace, features: made, columns, rows, run: this.run_ }
     const summary = await summarize(work)
-    const { sourcesOf, hasAnyKey, now } = this.parts
+    const { sourcesOf, hasAnyKey, now } = this.dependencies
     const latest = (feature: Feature) =>
       options.latestKnowledge || options.asServed ? null : questionOf(feature, { ...options, latestKnowledge: true })
     const found_ = await doubts({ ...work, summary, labels: labelColumns, entities, now: now(), sourcesOf, hasAnyKey, latest })
@@ -110,7 +110,7 @@ export class Building {
   private async slowSources(features: readonly Feature[], methods: ReadonlyMap<Feature, Method>): Promise<TrainingReport['warnings']> {
     const read = features.filter((feature) => methods.get(feature) !== 'history')
     if (read.length === 0) return []
-    return this.parts.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
+    return this.dependencies.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
   }
 
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
@@ -122,7 +122,7 @@ export class Building {
       if (!first) continue
       const started = performance.now()
       this.tell(this.progress.begin(members.map(({ name }) => name).join(', ')))
-      const question = {
+      const request = {
         text: merge.text,
         entity: entityOf(first),
         columns: merge.columns.flat(),
@@ -130,7 +130,7 @@ export class Building {
         features: members.map(versionOf),
         reads: this.reads(members),
       }
-      const values = await this.desk.compute(question, this.run_).catch(giveUpUnlessSql)
+      const values = await this.workspace.compute(request, this.run_).catch(giveUpUnlessSql)
       if (values === null) continue
       let firstColumn = 0
       for (const [i, feature] of members.entries()) {
@@ -143,7 +143,9 @@ export class Building {
   }
 
   private async merges(features: readonly Feature[], rows: number): Promise<readonly MergedPast[]> {
-    return (await this.parts.pastMerges(features, rows, (columns) => this.desk.canCompute(columns)).catch(giveUpUnlessSql)) ?? []
+    return (
+      (await this.dependencies.pastMerges(features, rows, (columns) => this.workspace.canCompute(columns)).catch(giveUpUnlessSql)) ?? []
+    )
   }
 
   private done(features: readonly Feature[], how: string, started: number): void {
@@ -152,7 +154,7 @@ export class Building {
     this.tell({
       features: this.report.features.map((one) => (names.has(one.feature) ? { ...one, how, seconds } : one)),
       ...this.progress.done(features.length),
-      resumed: this.desk.resumed,
+      resumed: this.workspace.resumed,
     })
   }
 
@@ -162,16 +164,16 @@ export class Building {
       metadata = this.metadata(hash, rows)
       return { fabra: JSON.stringify(metadata) }
     }
-    const { path, hash } = await this.desk.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
+    const { path, hash } = await this.workspace.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
     this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
-    return { path, report: this.report, delivered: () => this.desk.delivered() }
+    return { path, report: this.report, delivered: () => this.workspace.delivered() }
   }
 
   /** Without times of the clock or anything else that would differ between two equal training sets. */
   private metadata(datasetHash: string, rows: number): Record<string, unknown> {
     const { timestamp, timezone, method, asServed, latestKnowledge, snapshot, deterministic } = this.options
     return {
-      fabra_version: this.parts.version,
+      fabra_version: this.dependencies.version,
       dataset_hash: datasetHash,
       rows,
       options: {
@@ -192,19 +194,26 @@ export class Building {
     method: Method,
     at: { readonly entity: number; readonly rows: number; readonly progress: (share: number, taken: number) => void },
   ): Promise<{ readonly values: ValuesId; readonly how: string }> {
-    const sample: Sample = (count) => this.desk.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
-    const statement = method === 'recompute' ? await this.parts.pastStatement(feature, at.rows, sample) : null
-    if (statement && this.desk.canCompute(statement.columns)) {
+    const sample: Sample = (count) => this.workspace.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
+    const statement = method === 'recompute' ? await this.dependencies.pastStatement(feature, at.rows, sample) : null
+    if (statement && this.workspace.canCompute(statement.columns)) {
       const { text, columns, alwaysOneRow, how } = statement
       // Row by row the same failure is told with its row; where it is none, the rows have their answers.
-      const question = { text, entity: at.entity, columns, alwaysOneRow, features: [versionOf(feature)], reads: this.reads([feature]) }
-      const values = await this.desk.compute(question, this.run_).catch(giveUpUnlessSql)
+      const request = { text, entity: at.entity, columns, alwaysOneRow, features: [versionOf(feature)], reads: this.reads([feature]) }
+      const values = await this.workspace.compute(request, this.run_).catch(giveUpUnlessSql)
       if (values !== null) return { values, how }
     }
     const hangsOn = feature.computation.kind === 'function' ? definitionsText(this.registry) : ''
-    const work = { feature, desk: this.desk, executor: this.parts.executor, run: this.run_, reads: this.reads([feature]), hangsOn }
+    const work = {
+      feature,
+      workspace: this.workspace,
+      executor: this.dependencies.executor,
+      run: this.run_,
+      reads: this.reads([feature]),
+      hangsOn,
+    }
     const values = await rowByRow(work, at)
-    const sets = `${this.parts.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time`
+    const sets = `${this.dependencies.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time`
     return { values, how: method === 'replay' ? 'the function, row by row' : sets }
   }
 
@@ -212,14 +221,14 @@ export class Building {
     if (features.length === 0) return
     const started = performance.now()
     this.tell(this.progress.begin(`recorded values of ${features.length === 1 ? features[0]?.name : `${features.length} features`}`))
-    const questions = features.map((feature) => questionOf(feature, this.options))
-    const ids = await this.desk.asOf(questions, entity, this.run_)
+    const requests = features.map((feature) => questionOf(feature, this.options))
+    const ids = await this.workspace.asOf(requests, entity, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
-    this.done(features, this.desk.historyHow, started)
+    this.done(features, this.workspace.historyHow, started)
   }
 
   private reads(features: readonly Feature[]): Reads {
-    const { sourcesOf, pastRefusal } = this.parts
+    const { sourcesOf, pastRefusal } = this.dependencies
     return readsOf(features, { registry: this.registry, sourcesOf, pastRefusal })
   }
 

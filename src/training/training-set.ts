@@ -1,9 +1,9 @@
 import type { Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
-import type { TrainingDesk } from '../store/ports/training-store.ts'
+import type { TrainingWorkspace } from '../store/ports/training-store.ts'
 import { explainTraining } from './explanation.ts'
-import type { TrainingJob, TrainingParts, TrainingReport } from './job.ts'
+import type { TrainingDependencies, TrainingJob, TrainingReport } from './job.ts'
 import { readRows } from './preparing.ts'
 import { Building } from './training-run.ts'
 
@@ -15,7 +15,7 @@ const LONGEST_MS = 24 * 3_600_000
 
 export interface Training {
   /** @throws FabraError overloaded when too many are being made. */
-  begin(registry: Registry, parts: TrainingParts, id: string): Promise<TrainingJob>
+  begin(registry: Registry, dependencies: TrainingDependencies, id: string): Promise<TrainingJob>
   report(id: string): TrainingReport | undefined
 }
 
@@ -30,37 +30,37 @@ export function createTraining(): Training {
   }
   return {
     report: (id) => reports.get(id),
-    async begin(registry, parts, id) {
+    async begin(registry, dependencies, id) {
       if (running >= MAX_RUNNING) {
         throw new FabraError('overloaded', `${MAX_RUNNING} training sets are being made already.`, {
           hint: 'Try again when one of them is done.',
         })
       }
       running++
-      let desk: TrainingDesk
+      let workspace: TrainingWorkspace
       try {
-        desk = await parts.store.open()
+        workspace = await dependencies.store.open()
       } catch (error) {
         running--
         throw error
       }
       return {
-        folder: desk.folder,
+        folder: workspace.folder,
         columnsFor: (features) =>
           resolveRefs(registry, features).flatMap(({ feature }) => [
             ...(registry.entities.get(feature.entity)?.key ?? []).map((column) => column.name),
             ...Object.keys(feature.inputs),
           ]),
         build: (labels, options, signal) =>
-          new Building(registry, parts, desk, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
+          new Building(registry, dependencies, workspace, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
         async explain(labels, options, signal) {
           const run = { signal, timeoutMs: LONGEST_MS }
-          const rows = labels === null ? null : (await readRows(registry, parts, desk, { labels, options }, run)).rows
-          return { rows, features: await explainTraining(registry, parts, desk, { options, rows }) }
+          const rows = labels === null ? null : (await readRows(registry, dependencies, workspace, { labels, options }, run)).rows
+          return { rows, features: await explainTraining(registry, dependencies, workspace, { options, rows }) }
         },
         async close() {
           running--
-          await desk.close()
+          await workspace.close()
         },
       }
     },

@@ -40,7 +40,7 @@ describe('type checking', () => {
       'console.log(x, nope, missing)',
     ])
     const problems = await typeCheck([file])
-    expect(problems.map(({ place }) => `${place?.file.slice(folder.length + 1)}:${place?.line}`)).toEqual([
+    expect(problems.map(({ location: place }) => `${place?.file.slice(folder.length + 1)}:${place?.line}`)).toEqual([
       'features.ts:1',
       'features.ts:3',
       'features.ts:5',
@@ -65,10 +65,10 @@ describe('type checking', () => {
 
   test('a syntax error and a broken tsconfig.json are told with their places', async () => {
     const file = write('features.ts', 'export const a = {\n')
-    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file, line: 2 })
+    expect((await typeCheck([file]))[0]?.location).toMatchObject({ file, line: 2 })
     write('features.ts', 'export const a = 1')
     const tsconfig = write('tsconfig.json', '{ "compilerOptions": { "strict": "perhaps" } }')
-    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file: tsconfig, line: 1 })
+    expect((await typeCheck([file]))[0]?.location).toMatchObject({ file: tsconfig, line: 1 })
   })
 
   test('problems of packages are not the problem', async () => {

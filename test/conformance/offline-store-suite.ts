@@ -140,17 +140,17 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('who owes values to the online store is told, with the last time they said so, until it is forgotten', async () => {
-      expect(await store.debts()).toEqual([])
-      await store.owe('a', 7)
-      await store.owe('b', 3)
-      await store.owe('a', 9)
-      expect(await store.debts()).toEqual([
+      expect(await store.pendingNotes()).toEqual([])
+      await store.notePending('a', 7)
+      await store.notePending('b', 3)
+      await store.notePending('a', 9)
+      expect(await store.pendingNotes()).toEqual([
         { writer: 'a', at: 9 },
         { writer: 'b', at: 3 },
       ])
-      await store.forgetDebts(['a', 'unknown'])
-      await store.forgetDebts([])
-      expect(await store.debts()).toEqual([{ writer: 'b', at: 3 }])
+      await store.forgetPendingNotes(['a', 'unknown'])
+      await store.forgetPendingNotes([])
+      expect(await store.pendingNotes()).toEqual([{ writer: 'b', at: 3 }])
     })
 
     test('at one event time the row accepted last is found, and none of a moment beside it', async () => {

@@ -60,7 +60,7 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
         { entity: 'User', key: 'u1', field: 'a', value: stored({ texts: ['"old"'], eventAt: 10, token: 99 }) },
         { entity: 'User', key: 'u2', field: 'a', value: stored({ texts: ['"other"'], eventAt: 10, token: 100 }) },
       ])
-      expect(outcome).toEqual({ refused: [0], erasures: [], overOthers: [], standing: [] })
+      expect(outcome).toEqual({ refused: [0], erasures: [], replacedForeign: [], winner: [] })
       expect((await read(['u1', 'u2'], ['a'])).map((row) => row[0]?.texts)).toEqual([['"new"'], ['"other"']])
     })
 
@@ -117,8 +117,8 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect(await store.write([row('u2', 10), row('u1', 1_700_000_000_123_456)])).toEqual({
         refused: [1],
         erasures: [{ entity: 'User', entityKey: 'u1', at: 1_700_000_000_123_456 }],
-        overOthers: [],
-        standing: [],
+        replacedForeign: [],
+        winner: [],
       })
       expect(await read(['u1'], ['a'])).toEqual([[undefined]])
       expect(await write('u1', 'a', stored({ texts: ['"later"'], eventAt: 1_700_000_000_123_457 }))).toEqual([])

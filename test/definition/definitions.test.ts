@@ -317,8 +317,8 @@ for (const [what, make, message, hint] of WRONG) {
     const problem = problemsOf(make()).find((one) => one.message.startsWith(message))
     expect(problem?.message ?? problemsOf(make())).toStartWith(message)
     expect(problem?.hint).toContain(hint)
-    expect(problem?.place?.file).toBe(import.meta.path)
-    expect(problem?.place?.line).toBeGreaterThan(25)
+    expect(problem?.location?.file).toBe(import.meta.path)
+    expect(problem?.location?.line).toBeGreaterThan(25)
   })
 }
 
@@ -397,7 +397,7 @@ test('a definition says where it stands, line and column', () => {
   const { registry } = buildRegistry([{ name: 'it', value: feature({ entity: User, type: 'int' }), file: 'x' }], String)
   const text = new Error().stack?.split('\n')[1] ?? ''
   const line = Number(/:(\d+):\d+/.exec(text)?.[1])
-  expect(registry.features.get('it')?.place).toEqual({ file: import.meta.path, line: line - 1, column: expect.any(Number) })
+  expect(registry.features.get('it')?.location).toEqual({ file: import.meta.path, line: line - 1, column: expect.any(Number) })
 })
 
 test.each([

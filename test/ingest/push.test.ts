@@ -321,7 +321,7 @@ describe('whatever way pushes come', () => {
         expect(stored.eventAt).toBe(newest?.at ?? 0)
       }
       const key = entityKey(
-        bench.registry.entities.get('User') ?? { name: '', key: [], keys: null, description: null, owner: null, tags: [], place: null },
+        bench.registry.entities.get('User') ?? { name: '', key: [], keys: null, description: null, owner: null, tags: [], location: null },
         ['u1'],
       )
       for (const one of steps) {

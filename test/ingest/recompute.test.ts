@@ -28,7 +28,7 @@ async function open(
     online,
     keysInUse: activeKeys.of,
     recorded: async (_, keys) => keys.map(() => false),
-    toldWithinMs: null,
+    sharedWithinMs: null,
     clock: bench.clock,
     log: silentLogger,
   })

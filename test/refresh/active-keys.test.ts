@@ -17,11 +17,11 @@ describe('keys in use', () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock, { limit: 100 })
     const [feature, other] = featuresOf(['5m', '5m']) as [Feature, Feature]
-    keys.touch(other, keyOf('x'))
+    keys.markUsed(other, keyOf('x'))
     for (let i = 0; i < 1_000; i++) {
       clock.advance('1s')
-      keys.touch(feature, keyOf(`u${i}`))
-      keys.touch(feature, keyOf('again'))
+      keys.markUsed(feature, keyOf(`u${i}`))
+      keys.markUsed(feature, keyOf('again'))
     }
     const kept = Array.from(await keys.of(feature), (key) => key.encoded)
     expect(kept.length).toBe(100)
@@ -36,13 +36,13 @@ describe('keys in use', () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock)
     const [feature] = featuresOf(['5m']) as [Feature]
-    keys.touch(feature, keyOf('a'))
-    keys.touch(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
+    keys.markUsed(feature, keyOf('a'))
+    keys.markUsed(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
     expect([...(await keys.of(feature))]).toEqual([keyOf('a')])
     clock.advance('2d')
     expect(keys.some(feature, 10)).toEqual([])
     expect([...(await keys.of(feature))]).toEqual([])
-    keys.touch(feature, keyOf('a'))
+    keys.markUsed(feature, keyOf('a'))
     expect(keys.some(feature, 10)).toEqual([keyOf('a')])
     keys.drop(feature, keyOf('a'))
     expect([...(await keys.of(feature))]).toEqual([])

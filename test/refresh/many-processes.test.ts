@@ -190,7 +190,7 @@ describe('of two processes', () => {
       online,
       keysInUse: async () => [],
       recorded: async (_, keys) => keys.map(() => false),
-      toldWithinMs: null,
+      sharedWithinMs: null,
       clock: b.clock,
       log: silentLogger,
     })

@@ -5,7 +5,7 @@ import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
 import type { OnlineStore, StoredWrite } from '../../src/store/ports/online-store.ts'
-import { createOwedWrites } from '../../src/store/recording/pending-online-writes.ts'
+import { createPendingOnlineWrites } from '../../src/store/recording/pending-online-writes.ts'
 import { movableClock } from '../support/clock.ts'
 
 const opened: OfflineStore[] = []
@@ -21,10 +21,10 @@ async function bench(maxOwed: number) {
   const offline = createDuckdbOfflineStore(await openDatabase({ file: ':memory:' }))
   opened.push(offline)
   const clock = movableClock(1_000_000)
-  const owed = createOwedWrites({ online, offline, clock, writer: 'me', maxOwed })
+  const owed = createPendingOnlineWrites({ online, offline, clock, writer: 'me', maxPending: maxOwed })
   const filled: string[][] = []
   const pay = () =>
-    owed.pay(async (fields) => {
+    owed.replay(async (fields) => {
       filled.push([...fields])
     })
   const read = async (key: string, field = 'f@1') => (await memory.read('User', [key], [field], undefined))[0]?.[0]?.texts
@@ -43,14 +43,14 @@ test('the newest value of each key is paid when the store is back, and the debt 
   expect(await pay()).toEqual(new Map())
   await owed.add([write('u1', '2', 20), write('u2', '1', 5)])
   await owed.add([write('u1', '1', 10)])
-  expect(await offline.debts()).toEqual([{ writer: 'me', at: clock.now() }])
+  expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
   clock.advance('1m')
   expect(await pay().catch((error) => error.code)).toBe('store_unavailable')
-  expect(await offline.debts()).toEqual([{ writer: 'me', at: clock.now() }])
+  expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
   down.is = false
   expect(await pay()).toEqual(new Map([['f@1', ['u1', 'u2']]]))
   expect([await read('u1'), await read('u2')]).toEqual([['2'], ['1']])
-  expect(await offline.debts()).toEqual([])
+  expect(await offline.pendingNotes()).toEqual([])
   expect(await pay()).toEqual(new Map())
   expect(filled).toEqual([])
 })
@@ -68,7 +68,7 @@ test('of too many the features are remembered, and filled from history', async (
     ]),
   )
   expect(filled).toEqual([['f@1']])
-  expect(await offline.debts()).toEqual([])
+  expect(await offline.pendingNotes()).toEqual([])
 })
 
 test('nothing is called recorded before the debt is noted', async () => {

@@ -73,16 +73,16 @@ describe('redis', () => {
     await emptyRedis(single)
     const write = (eventAt: number, token: number, after?: number) =>
       store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, token }, after }])
-    const none = { refused: [], erasures: [], overOthers: [], standing: [] }
+    const none = { refused: [], erasures: [], replacedForeign: [], winner: [] }
     expect(await write(10, 1, 0)).toEqual(none)
     expect(await write(20, 2, 1)).toEqual(none)
     expect(await write(30, 3)).toEqual(none)
-    expect(await write(40, 4, 2)).toEqual({ ...none, overOthers: [0] })
+    expect(await write(40, 4, 2)).toEqual({ ...none, replacedForeign: [0] })
     expect(await write(35, 5, 4)).toEqual({ ...none, refused: [0] })
     const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, token: 4 } }
-    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], standing: [standing] })
+    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], winner: [standing] })
     await store.write([{ entity: 'User', key: 'u1', field: 'f_0@1', value }])
-    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], standing: [standing] })
+    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], winner: [standing] })
     await store.close()
   })
 

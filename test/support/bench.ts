@@ -1,4 +1,4 @@
-import { createLiveDefinitions, type LiveDefinitionsDependencies, type LiveDefinitions } from '../../src/app/live-definitions.ts'
+import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
 import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
@@ -293,13 +293,13 @@ async function start(
   const version = () => running.version.ingest
   const keysInUse: IngestKeys = {
     ...activeKeys,
-    gather: (feature) => running.shared?.gather(feature),
+    pull: (feature) => running.shared?.pull(feature),
     drop(feature, key) {
       activeKeys.drop(feature, key)
       running.shared?.drop(feature, key)
     },
   }
-  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, toldWithinMs: null, clock, log })
+  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, sharedWithinMs: null, clock, log })
   if (common) {
     running.shared = createSharedKeys({
       store: common.activeKeys,
@@ -322,7 +322,7 @@ async function start(
     refresh: (feature, keys, before) => running.version.refresher.run(feature, keys, { reason: 'schedule', before }),
     activeKeys,
     mayRefresh: (feature) => leases.hold(fieldOf(feature)),
-    gather: async (feature) => running.shared?.gather(feature),
+    pull: async (feature) => running.shared?.pull(feature),
     async listedKeys(name) {
       const entity = registry.entities.get(name)
       const listed = written.listedKeys?.(name)
@@ -348,7 +348,12 @@ async function start(
   return running
 }
 
-async function versionOf(parts: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined, programme: Programme): Promise<LiveDefinitions> {
+async function versionOf(
+  parts: LiveDefinitionsDependencies,
+  registry: Registry,
+  before: Registry | undefined,
+  programme: Programme,
+): Promise<LiveDefinitions> {
   const definitions = { registry, problems: [], warnings: [], get: () => undefined }
   const version = createLiveDefinitions(parts, definitions, () => programme.executor)
   await rewarm(parts, registry, before)
@@ -363,7 +368,7 @@ function unusedFailure(name: string): never {
   throw new Error(`The bench has no ${name}.`)
 }
 
-const undescribed = { description: null, owner: null, tags: [], place: null } as const
+const undescribed = { description: null, owner: null, tags: [], location: null } as const
 
 export function registryOf(written: WrittenBench): Registry {
   const entities = Object.entries(written.entities ?? { User: { user_id: 'string' as const } }).map(([name, columns]): [string, Entity] => [

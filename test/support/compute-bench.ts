@@ -101,8 +101,10 @@ export function shortAnswer(answer: Computed): string {
 export function registryOf(written: WrittenRegistry): Registry {
   const columns: Readonly<Record<string, KeyType>> = written.key ?? { user_id: 'string' }
   const key = Object.entries(columns).map(([name, type]): KeyColumn => ({ name, type }))
-  const entity: Entity = { ...User, key, place }
-  const sources = Object.entries(written.sources ?? {}).map(([name, settings]) => [name, source(name, { place, ...settings })] as const)
+  const entity: Entity = { ...User, key, location: place }
+  const sources = Object.entries(written.sources ?? {}).map(
+    ([name, settings]) => [name, source(name, { location: place, ...settings })] as const,
+  )
   const features = Object.entries(written.features).map(([name, text]) => [name, featureOf(name, text)] as const)
   return { entities: new Map([['User', entity]]), sources: new Map(sources), features: new Map(features), featureSets: new Map() }
 }
@@ -113,7 +115,7 @@ function featureOf(name: string, written: string | WrittenFeature): Feature {
   const { sql, type, columns, ...rest } = typeof written === 'string' ? { sql: written, type: undefined, columns: undefined } : written
   const named = columns && Object.entries(columns).map(([column, columnType]) => ({ name: column, type: columnType }))
   return feature({
-    place,
+    location: place,
     name,
     computation: { kind: 'sql', sql },
     columns: named ?? [{ name: null, type: type ?? null }],

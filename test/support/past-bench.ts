@@ -46,7 +46,11 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
   const loaded = await runtime.load()
   if (loaded.problems.length > 0) throw new Error(JSON.stringify(loaded.problems))
   const database = await openDatabase({ file: ':memory:', threads: 1 })
-  const [sourceEngine, offline, online] = [createDuckdbSourceEngine(database), createDuckdbOfflineStore(database), createMemoryOnlineStore()]
+  const [sourceEngine, offline, online] = [
+    createDuckdbSourceEngine(database),
+    createDuckdbOfflineStore(database),
+    createMemoryOnlineStore(),
+  ]
   const failures = await sourceEngine.load([...loaded.registry.sources.values()].map((source) => ({ source, keyTypes: {} })))
   if (failures.length > 0) throw new Error(JSON.stringify(failures))
   const definitions = await createSqlDefinitions(loaded.registry, sourceEngine)

@@ -12,7 +12,7 @@ import { createPostgresOfflineStore } from '../../src/store/postgres/history/off
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { createPostgresTrainingEngine } from '../../src/store/postgres/training-engine.ts'
-import type { TrainingParts, TrainingReport } from '../../src/training/job.ts'
+import type { TrainingDependencies, TrainingReport } from '../../src/training/job.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
 import { createTraining } from '../../src/training/training-set.ts'
 import { registryOf } from './compute-bench.ts'
@@ -35,7 +35,7 @@ export interface Trained {
   readonly report: TrainingReport
 }
 
-export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingParts> }
+export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingDependencies> }
 
 /** Training sets over a history and a stand-in for computing. @param threads of the engine. */
 export async function openTrainingBench(threads?: number, pairsPerRow?: number): Promise<TrainingBench> {
@@ -52,7 +52,9 @@ export async function openPostgresTrainingBench(server: TestServer, rowsPerLook:
   const postgres = openPostgres({ url: server.url })
   await migrate(postgres)
   const sourceStore = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
-  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceStore }), { rowsPerLook })
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceStore }), {
+    rowsPerLook,
+  })
   const fail = (message: string, cause: unknown) => {
     throw new Error(message, { cause })
   }
@@ -64,7 +66,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
   return {
     offline,
     async train(registry, labels, { parts, ...asked }) {
-      const base: TrainingParts = {
+      const base: TrainingDependencies = {
         store,
         executor: { compute: (_feature, rows) => Promise.resolve(listOf(rows).map(() => ({ kind: 'missing' as const }))) },
         pastStatement: () => Promise.resolve(null),
@@ -152,7 +154,7 @@ export function pushedRegistry(
 }
 
 /** An executor whose answers a test writes by itself. */
-export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingParts['executor'] {
+export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingDependencies['executor'] {
   return { compute: (feature, rows) => Promise.resolve(listOf(rows).map((row) => answer(row, feature))) }
 }
 

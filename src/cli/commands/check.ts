@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { Problem, Registry } from '../../definition/model.ts'
-import { byPlace, problemText } from '../../definition/problems.ts'
+import { byLocation, problemText } from '../../definition/problems.ts'
 import type { CliContext } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
@@ -45,7 +45,7 @@ async function findProblems(files: readonly string[]): Promise<Findings> {
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
   const problems = [...project.problems, ...news]
-  return { ...project, problems: problems.sort(byPlace) }
+  return { ...project, problems: problems.sort(byLocation) }
 }
 
 /** What is no code at all is told by the definitions. */
@@ -55,12 +55,12 @@ function isCode(file: string): boolean {
 
 /** The same line, or the same wrong text further down in the same definition: `refresh "5 minuts"` and `Type '"5 minuts"' is not …`. */
 function tellsOf(problem: Problem, type: Problem): boolean {
-  if (problem.place === null || type.place === null || problem.place.file !== type.place.file) return false
+  if (problem.location === null || type.location === null || problem.location.file !== type.location.file) return false
   // TS1xxx: the file does not parse; each parser stumbles at its own place over the same slip.
   if (/^TS1\d{3}$/.test(type.subject) && problem.subject.startsWith('file ')) return true
   const wrongText = /'("[^"]+")'/.exec(type.message)?.[1]
-  const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.place.line < type.place.line
-  return problem.place.line === type.place.line || sameText
+  const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.location.line < type.location.line
+  return problem.location.line === type.location.line || sameText
 }
 
 function asText({ registry, problems, warnings }: Findings, cwd: string): string {
@@ -81,6 +81,6 @@ function asJson({ registry, problems, warnings }: Findings): string {
   return `${JSON.stringify({ ...sizes, problems: problems.map(flat), warnings: warnings.map(flat) })}\n`
 }
 
-function flat({ place, subject, message, hint }: Problem): object {
-  return { file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null, subject, message, hint }
+function flat({ location, subject, message, hint }: Problem): object {
+  return { file: location?.file ?? null, line: location?.line ?? null, column: location?.column ?? null, subject, message, hint }
 }

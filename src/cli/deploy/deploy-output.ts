@@ -26,10 +26,10 @@ export function deployAsText(report: DeployReport): string {
     const paths = files.filter((_, i) => states[i] === state).map((file) => `  ${file.path}`)
     return paths.length === 0 ? [] : [`${DONE[state].charAt(0).toUpperCase()}${DONE[state].slice(1)}:`, ...paths]
   })
-  const place = options.region === '' ? '' : ` in ${options.region}`
+  const location = options.region === '' ? '' : ` in ${options.region}`
   const where = relative(report.cwd, folder)
   const enter = where === '' ? [] : [`  cd ${where}`]
-  return `${options.name} on ${platform.title}${place}\n\n${changes.join('\n')}\n\n${notes(report)}Next:\n${[...enter, ...stepLines(report.plan)].join('\n')}\n`
+  return `${options.name} on ${platform.title}${location}\n\n${changes.join('\n')}\n\n${notes(report)}Next:\n${[...enter, ...stepLines(report.plan)].join('\n')}\n`
 }
 
 /** Each file under its name, then what to do. */

@@ -79,11 +79,11 @@ export function refuseDifferent(folder: string, files: readonly FileToWrite[], h
 
 /** For work that takes long: better known before it. @throws FabraError io_failed */
 export function refuseUnwritable(folder: string): void {
-  let place = resolve(folder)
-  while (!existsSync(place)) place = dirname(place)
+  let location = resolve(folder)
+  while (!existsSync(location)) location = dirname(location)
   try {
     // The dot tells a file from a folder.
-    accessSync(`${place}/.`, constants.W_OK | constants.X_OK)
+    accessSync(`${location}/.`, constants.W_OK | constants.X_OK)
   } catch (cause) {
     throw unwritable(folder, cause)
   }

@@ -26,7 +26,7 @@ export interface PastReaderOptions {
   readonly recordedAt: RecordedAt
 }
 
-interface Question {
+interface ReadRequest {
   readonly key: EntityKey
   readonly from: ReadFrom
   readonly resolve: (computed: Computed) => void
@@ -38,14 +38,14 @@ export interface PastReader {
 }
 
 export function createPastReader(options: PastReaderOptions): PastReader {
-  const waiting = new Map<string, Question[]>()
+  const waiting = new Map<string, ReadRequest[]>()
 
   function compute(part: Feature, key: EntityKey, from: ReadFrom): Promise<Computed> {
     return new Promise((resolve) => {
       const id = `${part.name}@${part.fingerprint}`
-      const questions = waiting.get(id)
-      if (questions) {
-        questions.push({ key, from, resolve })
+      const requests = waiting.get(id)
+      if (requests) {
+        requests.push({ key, from, resolve })
         return
       }
       waiting.set(id, [{ key, from, resolve }])
@@ -57,7 +57,7 @@ export function createPastReader(options: PastReaderOptions): PastReader {
     })
   }
 
-  async function ask(part: Feature, batch: readonly Question[]): Promise<void> {
+  async function ask(part: Feature, batch: readonly ReadRequest[]): Promise<void> {
     const rows = batch.map(({ key, from }) => ({ key, asOf: from.asOf }))
     // The batch goes on until none of those who asked waits any more.
     const signal = batch.length === 1 && batch[0] ? batch[0].from.signal : AbortSignal.timeout(TIMEOUT_MS)

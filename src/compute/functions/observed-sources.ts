@@ -10,7 +10,7 @@ export interface SeenSources {
   /** Nothing is known of a function that has not run yet. */
   of(feature: Feature): readonly string[]
   /** Learn what others saw of these, asked after this call; undefined: there are no others. Never rejects: who cannot be asked has seen nothing. */
-  learn(features: readonly Feature[]): Promise<void> | undefined
+  recordRemote(features: readonly Feature[]): Promise<void> | undefined
 }
 
 /** @param store Null: there is only this process. */
@@ -50,7 +50,7 @@ export function createSeenSources(store: ObservedSourceStore | null): SeenSource
       if (add(feature, sources)) tell(feature)?.catch(() => undefined)
     },
     of: (feature) => [...(seen.get(fieldOf(feature)) ?? [])],
-    learn(features) {
+    recordRemote(features) {
       if (!store || features.length === 0) return undefined
       // An answer that is on its way may be from before what the caller wants to know: all who come meanwhile share the next one.
       if (!asking) {

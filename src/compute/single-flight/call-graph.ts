@@ -1,5 +1,5 @@
 /** Which feature was seen asking for which with `get()`. */
-export interface Asks {
+export interface CallGraph {
   /**
    * Notes that the last feature of a chain asks for another one.
    * @returns whether that one leads back into the chain. Then it must not wait for a computation under way: that one may be waiting for the
@@ -8,7 +8,7 @@ export interface Asks {
   note(chain: readonly string[], asked: string): boolean
 }
 
-export function createAsks(): Asks {
+export function createCallGraph(): CallGraph {
   const asked = new Map<string, Set<string>>()
 
   function leadsTo(targets: readonly string[], from: string, seen: Set<string>): boolean {

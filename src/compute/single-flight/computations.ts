@@ -9,35 +9,35 @@
  * that run, and not for a refresh that has more time.
  */
 import type { Clock, Micros } from '../../clock.ts'
-import { type List, LongList } from '../../collections/chunked-list.ts'
+import { ChunkedList, type List } from '../../collections/chunked-list.ts'
 import { createPace, inSteps } from '../../collections/yielding.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Computed, ComputeRow, ComputeRows, Executor } from '../executor.ts'
-import { createAsks } from './call-graph.ts'
-import type { SharedFlights, SharedFlying } from './cross-process.ts'
+import { createCallGraph } from './call-graph.ts'
+import type { CrossProcess, CrossProcessCallbacks } from './cross-process.ts'
 import {
   type ComputeCall,
-  type Flight,
-  type Flown,
+  callId,
   failed,
-  flightId,
-  flownOf,
+  type InFlight,
   inTime,
-  newFlight,
+  newInFlight,
   noYoungerInputs,
+  type Outcome,
+  outcomeOf,
   takeBatch,
   timedOut,
 } from './flights.ts'
-import { LOT, Sweep } from './refresh-batch.ts'
+import { CHUNK, RefreshBatch } from './refresh-batch.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
 /** Statements of one SQL feature running at once. */
 const MAX_BATCHES = 2
 /** Flights of one feature that may wait or run; more are refused as overloaded. */
-const MAX_FLIGHTS = 100_000
+const MAX_IN_FLIGHT = 100_000
 /** Grace beyond a computation's own timeout before its callers are told without it. */
 const GRACE_MS = 250
 /** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
@@ -56,13 +56,13 @@ export interface Answered {
 }
 
 export interface Computations {
-  compute(call: ComputeCall): Flown | Promise<Flown>
+  compute(call: ComputeCall): Outcome | Promise<Outcome>
   /**
    * Compute many keys in one batch (a refresh): one question to the executor for all keys that are not in flight already.
    * Readers that miss one of these keys meanwhile join it.
    * @returns the answer of each key, by its place among those given.
    */
-  computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(place: number) => Flown>
+  computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(location: number) => Outcome>
   /** @returns for each key whether it is being computed right now, by this process or for a reader of another. */
   underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
   /** What is asked or computed of this key is not kept, and nobody joins it any more. */
@@ -79,15 +79,15 @@ export interface ComputationsOptions {
   /** 0 ≤ random < 1. */
   readonly random: () => number
   /** Computations that are shared with other processes; null: there are none. */
-  readonly shared: SharedFlights | null
+  readonly shared: CrossProcess | null
 }
 
-interface Lane {
+interface FeatureQueue {
   readonly feature: Feature
-  readonly waiting: Map<string, Flight>
-  readonly running: Map<string, Flight>
+  readonly waiting: Map<string, InFlight>
+  readonly running: Map<string, InFlight>
   /** Refreshes under way. */
-  readonly sweeps: Set<Sweep>
+  readonly refreshBatches: Set<RefreshBatch>
   readonly pauses: Map<string, { until: Micros; failures: number; error: FabraError }>
   batches: number
   scheduled: boolean
@@ -95,204 +95,213 @@ interface Lane {
 
 export function createComputations(options: ComputationsOptions): Computations {
   const { executor, clock, onComputed, random, shared } = options
-  const lanes = new Map<string, Lane>()
-  const asks = createAsks()
+  const queues = new Map<string, FeatureQueue>()
+  const callGraph = createCallGraph()
   let active = 0
   let idlers: (() => void)[] = []
 
-  function laneOf(feature: Feature): Lane {
+  function queueOf(feature: Feature): FeatureQueue {
     const id = `${feature.name}@${feature.fingerprint}`
-    let lane = lanes.get(id)
-    if (!lane) {
-      lane = { feature, waiting: new Map(), running: new Map(), sweeps: new Set(), pauses: new Map(), batches: 0, scheduled: false }
-      lanes.set(id, lane)
+    let queue = queues.get(id)
+    if (!queue) {
+      queue = {
+        feature,
+        waiting: new Map(),
+        running: new Map(),
+        refreshBatches: new Set(),
+        pauses: new Map(),
+        batches: 0,
+        scheduled: false,
+      }
+      queues.set(id, queue)
     }
-    return lane
+    return queue
   }
 
-  function compute(call: ComputeCall): Flown | Promise<Flown> {
+  function compute(call: ComputeCall): Outcome | Promise<Outcome> {
     const { feature, key } = call
-    const lane = laneOf(feature)
-    const inCycle = asks.note(call.chain, feature.name)
-    const id = inCycle ? `${flightId(key, call.inputs)}\0${call.chain.join('\0')}` : flightId(key, call.inputs)
-    const joined = lane.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))
-    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : flownOf(joined)
-    const pause = lane.pauses.get(id)
+    const queue = queueOf(feature)
+    const inCycle = callGraph.note(call.chain, feature.name)
+    const id = inCycle ? `${callId(key, call.inputs)}\0${call.chain.join('\0')}` : callId(key, call.inputs)
+    const joined = queue.waiting.get(id) ?? (feature.refresh?.kind === 'realtime' ? undefined : running(queue, id))
+    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : outcomeOf(joined)
+    const pause = queue.pauses.get(id)
     if (pause && clock.now() < pause.until) return { computed: { kind: 'error', error: pause.error }, asOf: clock.now() }
-    if (lane.waiting.size + lane.running.size >= MAX_FLIGHTS) {
+    if (queue.waiting.size + queue.running.size >= MAX_IN_FLIGHT) {
       const error = new FabraError('overloaded', `Too many computations of "${feature.name}" are waiting.`, {
         hint: 'Try again in a second.',
       })
       return { computed: { kind: 'error', error }, asOf: clock.now() }
     }
-    const flight = newFlight(id, call)
-    lane.waiting.set(id, flight)
+    const inFlight = newInFlight(id, call)
+    queue.waiting.set(id, inFlight)
     active++
-    if (isFull(lane)) limitWait(lane, flight)
-    else schedule(lane)
-    return flownOf(flight)
+    if (isFull(queue)) limitWait(queue, inFlight)
+    else schedule(queue)
+    return outcomeOf(inFlight)
   }
 
-  async function computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(place: number) => Flown> {
-    const lane = laneOf(feature)
-    const sweep = new Sweep(feature, keys, timeoutMs)
+  async function computeAll(feature: Feature, keys: List<EntityKey>, timeoutMs: number): Promise<(location: number) => Outcome> {
+    const queue = queueOf(feature)
+    const refreshBatch = new RefreshBatch(feature, keys, timeoutMs)
     /** Of the keys that are in flight already, by their places. */
-    const joined = new Map<number, Flight>()
+    const joined = new Map<number, InFlight>()
     /** Where the others are in the sweep. */
     const rows = new Int32Array(keys.length)
-    let place = 0
-    lane.sweeps.add(sweep)
+    let location = 0
+    queue.refreshBatches.add(refreshBatch)
     active++
     try {
       await inSteps(keys, (key) => {
-        const flight = flying(lane, key.encoded) ?? lane.waiting.get(key.encoded)
-        if (flight) joined.set(place, flight)
+        const inFlight = running(queue, key.encoded) ?? queue.waiting.get(key.encoded)
+        if (inFlight) joined.set(location, inFlight)
         else {
-          rows[place] = sweep.length
-          sweep.add(key, place)
+          rows[location] = refreshBatch.length
+          refreshBatch.add(key, location)
         }
-        place++
+        location++
       })
-      if (sweep.length > 0) await flySweep(lane, sweep)
+      if (refreshBatch.length > 0) await computeRefresh(queue, refreshBatch)
     } finally {
-      lane.sweeps.delete(sweep)
-      landOne()
+      queue.refreshBatches.delete(refreshBatch)
+      settleOne()
     }
-    const others = new Map<number, Flown>()
-    for (const [at, flight] of joined) others.set(at, await flownOf(flight))
-    return (at) => others.get(at) ?? sweep.flown(rows[at] ?? 0)
+    const others = new Map<number, Outcome>()
+    for (const [at, inFlight] of joined) others.set(at, await outcomeOf(inFlight))
+    return (at) => others.get(at) ?? refreshBatch.outcome(rows[at] ?? 0)
   }
 
   /** The flight under way. */
-  function flying(lane: Lane, id: string): Flight | undefined {
-    const alone = lane.running.size > 0 ? lane.running.get(id) : undefined
+  function running(queue: FeatureQueue, id: string): InFlight | undefined {
+    const alone = queue.running.size > 0 ? queue.running.get(id) : undefined
     if (alone) return alone
-    for (const sweep of lane.sweeps) {
-      const flight = sweep.flight(id)
-      if (flight && !flight.isForgotten) return flight
+    for (const refreshBatch of queue.refreshBatches) {
+      const inFlight = refreshBatch.inFlight(id)
+      if (inFlight && !inFlight.isForgotten) return inFlight
     }
     return undefined
   }
 
   /** Leaves at the end of the current turn, so that the rows of one request go together. */
-  function schedule(lane: Lane): void {
-    if (lane.scheduled || lane.waiting.size === 0 || isFull(lane)) return
-    lane.scheduled = true
+  function schedule(queue: FeatureQueue): void {
+    if (queue.scheduled || queue.waiting.size === 0 || isFull(queue)) return
+    queue.scheduled = true
     queueMicrotask(() => {
-      lane.scheduled = false
-      depart(lane)
+      queue.scheduled = false
+      start(queue)
     })
   }
 
-  function depart(lane: Lane): void {
-    const isSql = lane.feature.computation.kind === 'sql'
-    while (lane.waiting.size > 0 && !isFull(lane)) {
-      const flights = takeBatch(lane.waiting, isSql ? MAX_BATCH_ROWS : 1)
-      for (const flight of flights) lane.running.set(flight.id, flight)
-      lane.batches++
-      void leave(lane, flights).finally(() => {
-        lane.batches--
-        schedule(lane)
+  function start(queue: FeatureQueue): void {
+    const isSql = queue.feature.computation.kind === 'sql'
+    while (queue.waiting.size > 0 && !isFull(queue)) {
+      const batch = takeBatch(queue.waiting, isSql ? MAX_BATCH_ROWS : 1)
+      for (const inFlight of batch) queue.running.set(inFlight.id, inFlight)
+      queue.batches++
+      void leave(queue, batch).finally(() => {
+        queue.batches--
+        schedule(queue)
       })
     }
-    for (const flight of lane.waiting.values()) limitWait(lane, flight)
+    for (const inFlight of queue.waiting.values()) limitWait(queue, inFlight)
   }
 
   /** For readers. What only this process asks for (inputs, a realtime value, a cycle) is nobody else's to compute. */
-  async function leave(lane: Lane, flights: readonly Flight[]): Promise<void> {
-    if (!shared || lane.feature.refresh?.kind === 'realtime') return fly(lane, flights)
-    const common = flights.filter((flight) => flight.id === flight.key.encoded)
-    const alone = flights.filter((flight) => flight.id !== flight.key.encoded)
+  async function leave(queue: FeatureQueue, batch: readonly InFlight[]): Promise<void> {
+    if (!shared || queue.feature.refresh?.kind === 'realtime') return computeBatch(queue, batch)
+    const common = batch.filter((inFlight) => inFlight.id === inFlight.key.encoded)
+    const alone = batch.filter((inFlight) => inFlight.id !== inFlight.key.encoded)
     await Promise.all([
-      alone.length > 0 ? fly(lane, alone) : undefined,
-      common.length > 0 ? shared.fly(lane.feature, common, sharing(lane)) : undefined,
+      alone.length > 0 ? computeBatch(queue, alone) : undefined,
+      common.length > 0 ? shared.computeBatch(queue.feature, common, sharing(queue)) : undefined,
     ])
   }
 
-  function sharing(lane: Lane): SharedFlying {
+  function sharing(queue: FeatureQueue): CrossProcessCallbacks {
     return {
-      compute: (own) => fly(lane, own),
-      land(flight, { computed, asOf }) {
-        flight.asOf = asOf
-        land(lane, flight, computed)
+      compute: (own) => computeBatch(queue, own),
+      settle(inFlight, { computed, asOf }) {
+        inFlight.asOf = asOf
+        settle(queue, inFlight, computed)
       },
-      expire(flight) {
-        flight.asOf = clock.now()
-        land(lane, flight, { kind: 'error', error: timedOut(lane.feature, flight.timeoutMs) })
+      expire(inFlight) {
+        inFlight.asOf = clock.now()
+        settle(queue, inFlight, { kind: 'error', error: timedOut(queue.feature, inFlight.timeoutMs) })
       },
     }
   }
 
-  function limitWait(lane: Lane, flight: Flight): void {
-    flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)
+  function limitWait(queue: FeatureQueue, inFlight: InFlight): void {
+    inFlight.timer ??= setTimeout(() => expire(queue, inFlight), inFlight.timeoutMs)
   }
 
   /** The deadline of a flight that had to wait, or of the statement it is part of, has come. */
-  function expire(lane: Lane, flight: Flight): void {
-    const error = timedOut(lane.feature, flight.timeoutMs)
+  function expire(queue: FeatureQueue, inFlight: InFlight): void {
+    const error = timedOut(queue.feature, inFlight.timeoutMs)
     const computed: Computed = { kind: 'error', error }
-    if (lane.waiting.delete(flight.id)) {
-      flight.asOf = clock.now()
-      land(lane, flight, computed)
+    if (queue.waiting.delete(inFlight.id)) {
+      inFlight.asOf = clock.now()
+      settle(queue, inFlight, computed)
       return
     }
     // Its statement goes on, and what it finds is kept.
-    if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
-    pauseKey(lane, flight.id, error)
-    flight.waiting?.resolve({ computed, asOf: clock.now() })
+    if (queue.running.get(inFlight.id) === inFlight) queue.running.delete(inFlight.id)
+    pauseKey(queue, inFlight.id, error)
+    inFlight.waiting?.resolve({ computed, asOf: clock.now() })
   }
 
-  async function fly(lane: Lane, flights: readonly Flight[]): Promise<void> {
+  async function computeBatch(queue: FeatureQueue, batch: readonly InFlight[]): Promise<void> {
     const asOf = clock.now()
     const startedMs = performance.now()
-    for (const flight of flights) flight.asOf = asOf
-    const longest = flights.reduce((most, flight) => Math.max(most, flight.timeoutMs), 0)
-    const answers = await answersFor(lane.feature, flights, { timeoutMs: longest, chain: flights[0]?.chain ?? [] })
+    for (const inFlight of batch) inFlight.asOf = asOf
+    const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
+    const answers = await answersFor(queue.feature, batch, { timeoutMs: longest, chain: batch[0]?.chain ?? [] })
     const pace = createPace()
-    for (let from = 0; from < flights.length; from += LOT) {
+    for (let from = 0; from < batch.length; from += CHUNK) {
       const wait = pace()
       if (wait) await wait
-      const some = flights.slice(from, from + LOT)
-      const landing = some.map((_, i) => noYoungerInputs(answers.at(from + i) ?? failed(lane.feature), asOf))
+      const some = batch.slice(from, from + CHUNK)
+      const settling = some.map((_, i) => noYoungerInputs(answers.at(from + i) ?? failed(queue.feature), asOf))
       const kept: Answered[] = []
-      some.forEach((flight, i) => {
-        const computed = landing[i] as Computed
-        if (isKept(lane, flight.id, computed) && !flight.isForgotten) kept.push({ key: flight.key, inputs: flight.inputs, computed, asOf })
+      some.forEach((inFlight, i) => {
+        const computed = settling[i] as Computed
+        if (isKept(queue, inFlight.id, computed) && !inFlight.isForgotten)
+          kept.push({ key: inFlight.key, inputs: inFlight.inputs, computed, asOf })
       })
       // A reader is served what was computed for it, though it could not be kept.
-      await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))
-      some.forEach((flight, i) => {
-        land(lane, flight, landing[i] as Computed)
+      await store(queue.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))
+      some.forEach((inFlight, i) => {
+        settle(queue, inFlight, settling[i] as Computed)
       })
     }
   }
 
   /** A refresh has failed when its answers could not be kept. */
-  async function flySweep(lane: Lane, sweep: Sweep): Promise<void> {
+  async function computeRefresh(queue: FeatureQueue, refreshBatch: RefreshBatch): Promise<void> {
     const asOf = clock.now()
-    sweep.depart(asOf)
-    sweep.answer(await answersFor(lane.feature, sweep, { timeoutMs: sweep.timeoutMs, chain: [] }))
+    refreshBatch.start(asOf)
+    refreshBatch.answer(await answersFor(queue.feature, refreshBatch, { timeoutMs: refreshBatch.timeoutMs, chain: [] }))
     const pace = createPace()
-    for (let from = 0; from < sweep.length; from += LOT) {
+    for (let from = 0; from < refreshBatch.length; from += CHUNK) {
       const wait = pace()
       if (wait) await wait
       const kept: Answered[] = []
-      for (let row = from; row < Math.min(from + LOT, sweep.length); row++) {
-        const key = sweep.key(row)
-        const computed = sweep.computed(row)
-        if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })
+      for (let row = from; row < Math.min(from + CHUNK, refreshBatch.length); row++) {
+        const key = refreshBatch.key(row)
+        const computed = refreshBatch.computed(row)
+        if (isKept(queue, key.encoded, computed) && !refreshBatch.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })
       }
-      sweep.land(await store(lane.feature, kept, null))
+      refreshBatch.settle(await store(queue.feature, kept, null))
     }
   }
 
   /** Whether it is an answer; the key of one that is not rests for a while. */
-  function isKept(lane: Lane, id: string, computed: Computed): computed is Answered['computed'] {
+  function isKept(queue: FeatureQueue, id: string, computed: Computed): computed is Answered['computed'] {
     if (computed.kind === 'error') {
-      pauseKey(lane, id, computed.error)
+      pauseKey(queue, id, computed.error)
       return false
     }
-    if (lane.pauses.size > 0) lane.pauses.delete(id)
+    if (queue.pauses.size > 0) queue.pauses.delete(id)
     return true
   }
 
@@ -321,7 +330,7 @@ export function createComputations(options: ComputationsOptions): Computations {
     { timeoutMs, chain }: { readonly timeoutMs: number; readonly chain: readonly string[] },
   ): Promise<List<Computed>> {
     const controller = new AbortController()
-    const all = (error: FabraError) => LongList.filled<Computed>(rows.length, { kind: 'error', error })
+    const all = (error: FabraError) => ChunkedList.filled<Computed>(rows.length, { kind: 'error', error })
     const late = Promise.withResolvers<List<Computed>>()
     const timer = setTimeout(() => {
       controller.abort()
@@ -337,52 +346,53 @@ export function createComputations(options: ComputationsOptions): Computations {
     }
   }
 
-  function land(lane: Lane, flight: Flight, computed: Computed): void {
-    if (flight.timer) clearTimeout(flight.timer)
-    if (lane.running.get(flight.id) === flight) lane.running.delete(flight.id)
-    flight.computed = computed
-    flight.waiting?.resolve({ computed, asOf: flight.asOf })
-    landOne()
+  function settle(queue: FeatureQueue, inFlight: InFlight, computed: Computed): void {
+    if (inFlight.timer) clearTimeout(inFlight.timer)
+    if (queue.running.get(inFlight.id) === inFlight) queue.running.delete(inFlight.id)
+    inFlight.computed = computed
+    inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
+    settleOne()
   }
 
-  function landOne(): void {
+  function settleOne(): void {
     active--
     if (active > 0) return
     for (const idler of idlers) idler()
     idlers = []
   }
 
-  function pauseKey(lane: Lane, id: string, error: FabraError): void {
-    const failures = (lane.pauses.get(id)?.failures ?? 0) + 1
-    lane.pauses.delete(id)
+  function pauseKey(queue: FeatureQueue, id: string, error: FabraError): void {
+    const failures = (queue.pauses.get(id)?.failures ?? 0) + 1
+    queue.pauses.delete(id)
     const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10))
-    lane.pauses.set(id, { until: clock.now() + Math.floor(longest * (0.5 + random() / 2)) * 1000, failures, error })
-    const oldest = lane.pauses.size > MAX_PAUSES ? lane.pauses.keys().next().value : undefined
-    if (oldest !== undefined) lane.pauses.delete(oldest)
+    queue.pauses.set(id, { until: clock.now() + Math.floor(longest * (0.5 + random() / 2)) * 1000, failures, error })
+    const oldest = queue.pauses.size > MAX_PAUSES ? queue.pauses.keys().next().value : undefined
+    if (oldest !== undefined) queue.pauses.delete(oldest)
   }
 
   return {
     compute,
     computeAll,
     async underway(feature, keys) {
-      const lane = laneOf(feature)
+      const queue = queueOf(feature)
       const others = shared ? await shared.underway(feature, keys) : []
-      return keys.map((key, i) => lane.waiting.has(key.encoded) || flying(lane, key.encoded) !== undefined || others[i] === true)
+      return keys.map((key, i) => queue.waiting.has(key.encoded) || running(queue, key.encoded) !== undefined || others[i] === true)
     },
     forget(feature, key) {
-      const { running, waiting, sweeps } = laneOf(feature)
-      for (const sweep of sweeps) {
-        const flight = sweep.flight(key.encoded)
-        if (flight) flight.isForgotten = true
+      const { running, waiting, refreshBatches } = queueOf(feature)
+      for (const refreshBatch of refreshBatches) {
+        const inFlight = refreshBatch.inFlight(key.encoded)
+        if (inFlight) inFlight.isForgotten = true
       }
-      for (const flight of [...running.values(), ...waiting.values()]) if (flight.key.encoded === key.encoded) flight.isForgotten = true
-      for (const [id, flight] of running) if (flight.isForgotten) running.delete(id)
+      for (const inFlight of [...running.values(), ...waiting.values()])
+        if (inFlight.key.encoded === key.encoded) inFlight.isForgotten = true
+      for (const [id, inFlight] of running) if (inFlight.isForgotten) running.delete(id)
     },
     idle: () => (active === 0 ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }
 }
 
 /** Functions leave as they come: the runtime has its own limits. */
-function isFull(lane: Lane): boolean {
-  return lane.feature.computation.kind === 'sql' && lane.batches >= MAX_BATCHES
+function isFull(queue: FeatureQueue): boolean {
+  return queue.feature.computation.kind === 'sql' && queue.batches >= MAX_BATCHES
 }

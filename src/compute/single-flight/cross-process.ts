@@ -9,7 +9,7 @@ import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Claim, ClaimStore } from '../../store/ports/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../../store/ports/online-store.ts'
-import type { Flight, Flown } from './flights.ts'
+import type { InFlight, Outcome } from './flights.ts'
 
 const CLAIM_MS = 500
 const EXTEND_EVERY_MS = 150
@@ -17,50 +17,50 @@ const LOOK_EVERY_MS = 10
 /** A store that takes longer saves no work: readers have a deadline. A claim that it takes late ends by itself. */
 const PATIENCE_MS = 200
 
-export interface SharedFlights {
+export interface CrossProcess {
   /**
    * Compute those flights that no other process computes, and land the others with what it found.
    * @returns when its own are computed; the others land later. Never rejects, as long as `compute` does not.
    */
-  fly(feature: Feature, flights: readonly Flight[], options: SharedFlying): Promise<void>
+  computeBatch(feature: Feature, batch: readonly InFlight[], options: CrossProcessCallbacks): Promise<void>
   /** @returns for each key whether a process computes it for a reader right now; false where that cannot be known. */
   underway(feature: Feature, keys: readonly EntityKey[]): Promise<readonly boolean[]>
 }
 
-export interface SharedFlying {
-  readonly compute: (flights: readonly Flight[]) => Promise<void>
-  readonly land: (flight: Flight, flown: Flown) => void
+export interface CrossProcessCallbacks {
+  readonly compute: (batch: readonly InFlight[]) => Promise<void>
+  readonly settle: (inFlight: InFlight, outcome: Outcome) => void
   /** Lands a flight whose time is over. */
-  readonly expire: (flight: Flight) => void
+  readonly expire: (inFlight: InFlight) => void
 }
 
-export function createSharedFlights(options: {
+export function createCrossProcess(options: {
   readonly claims: ClaimStore
   readonly online: OnlineStore
   /** 0 ≤ random < 1. */
   readonly random: () => number
   /** Monotonic. */
   readonly nowMs: () => number
-}): SharedFlights {
+}): CrossProcess {
   const { claims, online, random, nowMs } = options
 
   /** @returns the flights that another process has. Its own are computed meanwhile. */
   async function split(
     feature: Feature,
-    flights: readonly Flight[],
-    { compute }: SharedFlying,
-  ): Promise<{ others: Flight[]; own: Promise<void> }> {
-    const wanted = flights.map(({ key }) => claimOf(feature, key))
+    batch: readonly InFlight[],
+    { compute }: CrossProcessCallbacks,
+  ): Promise<{ others: InFlight[]; own: Promise<void> }> {
+    const wanted = batch.map(({ key }) => claimOf(feature, key))
     let isOurs: readonly boolean[]
     try {
       isOurs = await inTime(claims.claim(wanted, CLAIM_MS))
     } catch {
-      return { others: [], own: compute(flights) }
+      return { others: [], own: compute(batch) }
     }
     const ours = wanted.filter((_, i) => isOurs[i])
-    const own = flights.filter((_, i) => isOurs[i])
+    const own = batch.filter((_, i) => isOurs[i])
     return {
-      others: flights.filter((_, i) => !isOurs[i]),
+      others: batch.filter((_, i) => !isOurs[i]),
       own: own.length === 0 ? Promise.resolve() : underClaim(ours, () => compute(own)),
     }
   }
@@ -77,47 +77,47 @@ export function createSharedFlights(options: {
   }
 
   /** @throws FabraError store_unavailable */
-  async function look(feature: Feature, flights: readonly Flight[]): Promise<(StoredValue | undefined)[]> {
-    const keys = flights.map((flight) => flight.key.encoded)
+  async function look(feature: Feature, batch: readonly InFlight[]): Promise<(StoredValue | undefined)[]> {
+    const keys = batch.map((inFlight) => inFlight.key.encoded)
     const rows = await online.read(feature.entity, keys, [`${feature.name}@${feature.fingerprint}`])
     return rows.map((row) => row[0])
   }
 
-  async function follow(feature: Feature, flights: readonly Flight[], flying: SharedFlying): Promise<void> {
+  async function follow(feature: Feature, batch: readonly InFlight[], running: CrossProcessCallbacks): Promise<void> {
     const startedAt = nowMs()
     const computing: Promise<void>[] = []
-    let waiting = flights
+    let waiting = batch
     try {
       const before = new Map((await look(feature, waiting)).map((value, i) => [waiting[i], value?.token]))
       while (waiting.length > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * (1 + random())))
         const values = await look(feature, waiting)
-        const unanswered = waiting.filter((flight, i) => {
+        const unanswered = waiting.filter((inFlight, i) => {
           const value = values[i]
-          if (!value || value.token === before.get(flight)) return true
-          flying.land(flight, flownOf(value))
+          if (!value || value.token === before.get(inFlight)) return true
+          running.settle(inFlight, outcomeOf(value))
           return false
         })
-        const late = unanswered.filter((flight) => nowMs() - startedAt >= flight.timeoutMs)
-        for (const flight of late) flying.expire(flight)
-        const rest = unanswered.filter((flight) => !late.includes(flight))
+        const late = unanswered.filter((inFlight) => nowMs() - startedAt >= inFlight.timeoutMs)
+        for (const inFlight of late) running.expire(inFlight)
+        const rest = unanswered.filter((inFlight) => !late.includes(inFlight))
         // Kept for the case that the next question fails.
         waiting = rest
         if (rest.length === 0) break
-        const { others, own } = await split(feature, rest, flying)
+        const { others, own } = await split(feature, rest, running)
         computing.push(own)
         waiting = others
       }
     } catch {
-      computing.push(flying.compute(waiting))
+      computing.push(running.compute(waiting))
     }
     await Promise.all(computing)
   }
 
   return {
-    async fly(feature, flights, flying) {
-      const { others, own } = await split(feature, flights, flying)
-      if (others.length > 0) void follow(feature, others, flying)
+    async computeBatch(feature, batch, running) {
+      const { others, own } = await split(feature, batch, running)
+      if (others.length > 0) void follow(feature, others, running)
       await own
     },
     underway: (feature, keys) => claims.taken(keys.map((key) => claimOf(feature, key))).catch(() => keys.map(() => false)),
@@ -139,6 +139,6 @@ function claimOf(feature: Feature, key: EntityKey): Claim {
   return { entity: feature.entity, key: key.encoded, field: `${feature.name}@${feature.fingerprint}` }
 }
 
-function flownOf({ texts, eventAt, oldestInputAt }: StoredValue): Flown {
+function outcomeOf({ texts, eventAt, oldestInputAt }: StoredValue): Outcome {
   return { computed: texts === null ? { kind: 'missing' } : { kind: 'value', texts, oldestInputAt }, asOf: eventAt }
 }

@@ -5,7 +5,7 @@ import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Computed, ComputeRow } from '../executor.ts'
 
-export interface Flown {
+export interface Outcome {
   readonly computed: Computed
   /** The start of the computation: the value's event timestamp. */
   readonly asOf: Micros
@@ -23,7 +23,7 @@ export interface ComputeCall {
  * One computation of one key: waiting for its batch, or under way. It is the row that is computed and, once it has landed, its own answer: a
  * refresh has hundreds of thousands of them at a time.
  */
-export interface Flight extends ComputeRow {
+export interface InFlight extends ComputeRow {
   readonly id: string
   readonly inputs: ComputeRow['inputs']
   readonly chain: readonly string[]
@@ -33,14 +33,14 @@ export interface Flight extends ComputeRow {
   /** Its answer, as soon as it has one. */
   computed: Computed | undefined
   /** Made for the first who waits: nobody does for most keys of a refresh. */
-  waiting: PromiseWithResolvers<Flown> | undefined
+  waiting: PromiseWithResolvers<Outcome> | undefined
   /** Set while it waits behind others: its callers are told at their deadline all the same. */
   timer: Timer | undefined
   /** Its key was forgotten meanwhile: its callers are answered, and nothing of it is kept. */
   isForgotten: boolean
 }
 
-export function newFlight(id: string, call: ComputeCall): Flight {
+export function newInFlight(id: string, call: ComputeCall): InFlight {
   return {
     id,
     key: call.key,
@@ -56,35 +56,35 @@ export function newFlight(id: string, call: ComputeCall): Flight {
 }
 
 /** Its answer, at once when it has landed. */
-export function flownOf(flight: Flight): Flown | Promise<Flown> {
-  if (hasLanded(flight)) return flight
-  flight.waiting ??= Promise.withResolvers()
-  return flight.waiting.promise
+export function outcomeOf(inFlight: InFlight): Outcome | Promise<Outcome> {
+  if (isSettled(inFlight)) return inFlight
+  inFlight.waiting ??= Promise.withResolvers()
+  return inFlight.waiting.promise
 }
 
-function hasLanded(flight: Flight): flight is Flight & Flown {
-  return flight.computed !== undefined
+function isSettled(inFlight: InFlight): inFlight is InFlight & Outcome {
+  return inFlight.computed !== undefined
 }
 
 /** A flight with more time than this caller has. */
-export function inTime(flight: Flight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Flown> {
-  const { promise, resolve } = Promise.withResolvers<Flown>()
+export function inTime(inFlight: InFlight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>()
   const timer = setTimeout(resolve, timeoutMs, { computed: { kind: 'error', error: timedOut(feature, timeoutMs) }, asOf })
-  void Promise.resolve(flownOf(flight)).then((flown) => {
+  void Promise.resolve(outcomeOf(inFlight)).then((outcome) => {
     clearTimeout(timer)
-    resolve(flown)
+    resolve(outcome)
   })
   return promise
 }
 
-export function takeBatch(waiting: Map<string, Flight>, limit: number): Flight[] {
-  const flights: Flight[] = []
-  for (const [id, flight] of waiting) {
+export function takeBatch(waiting: Map<string, InFlight>, limit: number): InFlight[] {
+  const batch: InFlight[] = []
+  for (const [id, inFlight] of waiting) {
     waiting.delete(id)
-    flights.push(flight)
-    if (flights.length >= limit) break
+    batch.push(inFlight)
+    if (batch.length >= limit) break
   }
-  return flights
+  return batch
 }
 
 /** A part that was computed on the way is as old as the value derived from it, not younger. */
@@ -94,7 +94,7 @@ export function noYoungerInputs(answer: Computed, asOf: Micros): Computed {
 }
 
 /** Inputs are part of the question: two callers with different amounts do not share an answer. */
-export function flightId(key: EntityKey, inputs: ComputeRow['inputs']): string {
+export function callId(key: EntityKey, inputs: ComputeRow['inputs']): string {
   if (!inputs) return key.encoded
   return `${key.encoded}\0${stringifyExact(Object.entries(inputs))}`
 }

@@ -1,14 +1,14 @@
 import type { Micros } from '../../clock.ts'
-import { type List, LongList } from '../../collections/chunked-list.ts'
+import { ChunkedList, type List } from '../../collections/chunked-list.ts'
 import { KeyIndex } from '../../collections/key-index.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { FabraError } from '../../errors.ts'
 import type { Computed, ComputeRow, ComputeRows } from '../executor.ts'
-import { type Flight, type Flown, failed, newFlight, noYoungerInputs } from './flights.ts'
+import { failed, type InFlight, newInFlight, noYoungerInputs, type Outcome } from './flights.ts'
 
 /** Keys that land together. */
-export const LOT = 500
+export const CHUNK = 500
 
 const NO_CHAIN: readonly string[] = []
 
@@ -16,20 +16,20 @@ const NO_CHAIN: readonly string[] = []
  * The keys of one refresh, computed together. An object per key costs the collector a look at each of half a million, and the requests that
  * wait meanwhile: only keys that somebody asks for on the way become flights.
  */
-export class Sweep implements ComputeRows {
+export class RefreshBatch implements ComputeRows {
   readonly feature: Feature
   readonly timeoutMs: number
   /** The start of the computation; set when it departs. */
   asOf: Micros = 0
   private readonly all: List<EntityKey>
   /** Of the rows, among all keys. */
-  private readonly places = new LongList<number>()
+  private readonly keyIndexes = new ChunkedList<number>()
   private readonly index = new KeyIndex((row) => this.key(row).encoded)
-  private readonly asked = new Map<number, Flight>()
+  private readonly asked = new Map<number, InFlight>()
   private answers: List<Computed> = []
   /** Why the answers of a lot could not be kept. */
   private readonly unstored: (FabraError | undefined)[] = []
-  private landed = 0
+  private settledCount = 0
 
   /** @param all Keys of which some are added. */
   constructor(feature: Feature, all: List<EntityKey>, timeoutMs: number) {
@@ -39,13 +39,13 @@ export class Sweep implements ComputeRows {
   }
 
   get length(): number {
-    return this.places.length
+    return this.keyIndexes.length
   }
 
   /** Each key once. */
-  add({ encoded }: EntityKey, place: number): void {
-    this.index.add(encoded, this.places.length)
-    this.places.push(place)
+  add({ encoded }: EntityKey, location: number): void {
+    this.index.add(encoded, this.keyIndexes.length)
+    this.keyIndexes.push(location)
   }
 
   at(row: number): ComputeRow | undefined {
@@ -53,24 +53,24 @@ export class Sweep implements ComputeRows {
   }
 
   key(row: number): EntityKey {
-    return this.all.at(this.places.at(row) as number) as EntityKey
+    return this.all.at(this.keyIndexes.at(row) as number) as EntityKey
   }
 
   /** What somebody joins; undefined for a key that has landed or is not part of it. */
-  flight(id: string): Flight | undefined {
+  inFlight(id: string): InFlight | undefined {
     const row = this.index.of(id)
-    if (row === undefined || row < this.landed) return undefined
+    if (row === undefined || row < this.settledCount) return undefined
     const known = this.asked.get(row)
     if (known) return known
-    const flight = newFlight(id, { feature: this.feature, key: this.key(row), chain: NO_CHAIN, timeoutMs: this.timeoutMs })
-    flight.asOf = this.asOf
-    this.asked.set(row, flight)
-    return flight
+    const inFlight = newInFlight(id, { feature: this.feature, key: this.key(row), chain: NO_CHAIN, timeoutMs: this.timeoutMs })
+    inFlight.asOf = this.asOf
+    this.asked.set(row, inFlight)
+    return inFlight
   }
 
-  depart(asOf: Micros): void {
+  start(asOf: Micros): void {
     this.asOf = asOf
-    for (const flight of this.asked.values()) flight.asOf = asOf
+    for (const inFlight of this.asked.values()) inFlight.asOf = asOf
   }
 
   answer(answers: List<Computed>): void {
@@ -82,29 +82,29 @@ export class Sweep implements ComputeRows {
   }
 
   /** The next lot has been kept, or not: those who asked are told. */
-  land(unstored: FabraError | undefined): void {
-    const until = Math.min(this.length, this.landed + LOT)
+  settle(unstored: FabraError | undefined): void {
+    const until = Math.min(this.length, this.settledCount + CHUNK)
     this.unstored.push(unstored)
-    if (this.asked.size > 0) for (let row = this.landed; row < until; row++) this.tell(row)
-    this.landed = until
+    if (this.asked.size > 0) for (let row = this.settledCount; row < until; row++) this.tell(row)
+    this.settledCount = until
   }
 
   private tell(row: number): void {
-    const flight = this.asked.get(row)
-    if (!flight) return
+    const inFlight = this.asked.get(row)
+    if (!inFlight) return
     const computed = this.computed(row)
-    flight.computed = computed
-    flight.waiting?.resolve({ computed, asOf: this.asOf })
+    inFlight.computed = computed
+    inFlight.waiting?.resolve({ computed, asOf: this.asOf })
   }
 
-  flown(row: number): Flown {
+  outcome(row: number): Outcome {
     return { computed: this.computed(row), asOf: this.asOf }
   }
 
   /** Of a row that has landed. */
   computed(row: number): Computed {
     const computed = noYoungerInputs(this.answers.at(row) ?? failed(this.feature), this.asOf)
-    const unstored = this.unstored[Math.floor(row / LOT)]
+    const unstored = this.unstored[Math.floor(row / CHUNK)]
     return unstored && computed.kind !== 'error' ? { kind: 'error', error: unstored } : computed
   }
 }

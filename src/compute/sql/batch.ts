@@ -1,5 +1,5 @@
 import type { Micros } from '../../clock.ts'
-import { LongList } from '../../collections/chunked-list.ts'
+import { ChunkedList } from '../../collections/chunked-list.ts'
 import { createPace } from '../../collections/yielding.ts'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import type { Feature } from '../../definition/model.ts'
@@ -52,7 +52,7 @@ interface Work {
 
 /** One call of compute: holds the deadline and the answers so far. */
 export class Batch {
-  private readonly answers: LongList<Computed | undefined>
+  private readonly answers: ChunkedList<Computed | undefined>
   private readonly deadline: number
   private readonly shared = new Map<SqlValue, Computed>()
   private probes = 0
@@ -69,17 +69,17 @@ export class Batch {
     this.definition = work.definition
     this.rows = rows
     this.options = options
-    this.answers = LongList.filled(rows.length, undefined)
+    this.answers = ChunkedList.filled(rows.length, undefined)
     this.deadline = performance.now() + options.timeoutMs
   }
 
-  async run(): Promise<LongList<Computed>> {
+  async run(): Promise<ChunkedList<Computed>> {
     let from = 0
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
     const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
     // Each piece has answered all of its rows, whatever came of it.
-    return this.answers as LongList<Computed>
+    return this.answers as ChunkedList<Computed>
   }
 
   private get feature(): Feature {
@@ -215,7 +215,7 @@ export class Batch {
   }
 
   private async rowList(from: number, to: number): Promise<RowList> {
-    const keys = this.definition.entity.key.map(() => new LongList<string>())
+    const keys = this.definition.entity.key.map(() => new ChunkedList<string>())
     const asOf: Micros[] = []
     const pace = createPace()
     for (let i = from; i < to; i++) {
@@ -229,8 +229,8 @@ export class Batch {
   }
 }
 
-export function same(rows: ComputeRows, answer: Computed): LongList<Computed> {
-  return LongList.filled(rows.length, answer)
+export function same(rows: ComputeRows, answer: Computed): ChunkedList<Computed> {
+  return ChunkedList.filled(rows.length, answer)
 }
 
 /** Minus zero is not zero, though a map takes it for the same. */

@@ -60,8 +60,8 @@ const REASONS: Readonly<Record<SqlError['kind'], string>> = {
 }
 
 function refused(text: string, why: string, hint: string, at: number | null, cause?: unknown): FabraError {
-  const place = at === null || at > text.length ? '' : placeIn(text, at)
-  return new FabraError('invalid_labels', `The SQL of the labels is refused: ${why}${place}`, { hint, cause })
+  const location = at === null || at > text.length ? '' : placeIn(text, at)
+  return new FabraError('invalid_labels', `The SQL of the labels is refused: ${why}${location}`, { hint, cause })
 }
 
 function placeIn(text: string, at: number): string {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts'
-import { type List, LongList, mapped } from '../../collections/chunked-list.ts'
+import { ChunkedList, type List, mapped } from '../../collections/chunked-list.ts'
 import { KeyIndex } from '../../collections/key-index.ts'
 import { decodeKey, type EntityKey, entityKey } from '../../definition/entity-key.ts'
 import type { Entity, Registry } from '../../definition/model.ts'
@@ -29,7 +29,7 @@ export function createKeyLister(options: { readonly registry: Registry; readonly
     const entity = options.registry.entities.get(name)
     if (!entity || entity.keys === null) return undefined
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const encoded = new LongList<string>()
+    const encoded = new ChunkedList<string>()
     const seen = new KeyIndex((row) => encoded.at(row))
     let rows = 0
     let skipped: Skipped = { count: 0, why: null }

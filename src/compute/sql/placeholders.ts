@@ -38,8 +38,8 @@ export function placeParameters(sql: string, count: number): Placed | Placeholde
   if (dollars.length > 0) return placeDollars(sql, dollars, count)
   const candidates = [percentPlaceholders(tokens), questionPlaceholders(tokens, false), questionPlaceholders(tokens, true)]
   const fitting = candidates.find((placeholders) => placeholders.length === count)
-  if (count === 0) return place(sql, [])
-  if (fitting) return place(sql, fitting, fitting === candidates[0] ? doubledPercents(tokens) : [])
+  if (count === 0) return location(sql, [])
+  if (fitting) return location(sql, fitting, fitting === candidates[0] ? doubledPercents(tokens) : [])
   const found = Math.max(...candidates.map((placeholders) => placeholders.length))
   return miscounted(found, count)
 }
@@ -53,7 +53,7 @@ function placeDollars(sql: string, dollars: readonly Placeholder[], count: numbe
   const highest = Math.max(...dollars.map((placeholder) => placeholder.parameter)) + 1
   if (dollars.some((placeholder) => placeholder.parameter < 0))
     return { message: 'The query uses $0.', hint: 'Placeholders count from $1.' }
-  return highest === count ? place(sql, dollars) : miscounted(highest, count)
+  return highest === count ? location(sql, dollars) : miscounted(highest, count)
 }
 
 /** `%s` outside of strings: the sign right before the word. */
@@ -90,7 +90,7 @@ function valueMayFollow(before: Token | undefined): boolean {
   return before.kind === 'word' && BEFORE_VALUE.has(before.text.toLowerCase())
 }
 
-function place(sql: string, placeholders: readonly Placeholder[], dropped: readonly { start: number; end: number }[] = []): Placed {
+function location(sql: string, placeholders: readonly Placeholder[], dropped: readonly { start: number; end: number }[] = []): Placed {
   const order: number[] = []
   let text = ''
   let cursor = 0

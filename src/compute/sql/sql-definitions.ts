@@ -139,15 +139,15 @@ function checkSource(source: Source, world: SqlWorld): Problem[] {
             world.tables.map((t) => t.name),
           )}`
         : 'Mend its file.'
-    return [{ place: source.place, subject, message: `There is no table "${source.name}".`, hint }]
+    return [{ location: source.location, subject, message: `There is no table "${source.name}".`, hint }]
   }
   const problem = timeColumnProblem(source, table)
-  return problem ? [{ place: source.place, subject, ...problem }] : []
+  return problem ? [{ location: source.location, subject, ...problem }] : []
 }
 
 /** What works, but not in every way, or hardly as it is meant. */
 function warningsOf({ feature, entity, past, row, alwaysOneRow }: SqlDefinition): Problem[] {
-  const warn = (message: string, hint: string) => ({ place: feature.place, subject: `feature "${feature.name}"`, message, hint })
+  const warn = (message: string, hint: string) => ({ location: feature.location, subject: `feature "${feature.name}"`, message, hint })
   const used = new Set(row.parameters.map((parameter) => (parameter.kind === 'key' ? parameter.index : -1)))
   const unused = entity.key.filter((_, i) => !used.has(i)).map(({ name }) => `$${name}`)
   return [
@@ -173,11 +173,11 @@ function warningsOf({ feature, entity, past, row, alwaysOneRow }: SqlDefinition)
 
 function asProblem(feature: Feature, world: SqlWorld, fault: SqlFault): Problem {
   const text = sqlTextOf(feature, world.dialect)
-  const at = fault.at === null ? '' : placeIn(text, fault.at)
-  return { place: feature.place, subject: `feature "${feature.name}"`, message: fault.message + at, hint: fault.hint }
+  const at = fault.at === null ? '' : locationIn(text, fault.at)
+  return { location: feature.location, subject: `feature "${feature.name}"`, message: fault.message + at, hint: fault.hint }
 }
 
-function placeIn(text: string, position: number): string {
+function locationIn(text: string, position: number): string {
   const { line, column } = lineAndColumn(text, position)
   const shown = (text.split('\n')[line - 1] ?? '').trim()
   return ` (line ${line}, column ${column} of its SQL: ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown})`

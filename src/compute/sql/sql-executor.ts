@@ -8,7 +8,7 @@ import { keyCheck } from './key-types.ts'
 import type { SqlDefinitions } from './sql-definitions.ts'
 import { createStrategies, JOINED_FROM, type Strategy, TRIAL } from './strategies.ts'
 
-export interface SqlExecutorParts {
+export interface SqlExecutorDependencies {
   readonly sourceEngine: SourceEngine
   /** Of one registry; a reload makes a new executor. */
   readonly definitions: Pick<SqlDefinitions, 'get'>
@@ -58,19 +58,19 @@ export interface SqlExecutor extends Executor {
 /** Both ways of running a query are tried on a few rows; a row may be slow. */
 const TRIAL_MS = 600_000
 
-export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
-  const strategies = createStrategies(parts.sourceEngine, parts.strategy)
+export function createSqlExecutor(dependencies: SqlExecutorDependencies): SqlExecutor {
+  const strategies = createStrategies(dependencies.sourceEngine, dependencies.strategy)
   return {
     explain(name) {
-      const definition = parts.definitions.get(name)
+      const definition = dependencies.definitions.get(name)
       return definition ? strategies.explain(definition) : null
     },
     async pastStatement(name, rowCount, sample) {
-      const definition = parts.definitions.get(name)
+      const definition = dependencies.definitions.get(name)
       if (!definition || definition.past !== null) return null
       if (strategies.wantsTrial(definition, rowCount)) {
         const options: ComputeOptions = { signal: new AbortController().signal, timeoutMs: TRIAL_MS, mode: 'past', chain: [] }
-        await new Batch({ store: parts.sourceEngine, strategies, definition }, await sample(TRIAL.from), options).run()
+        await new Batch({ store: dependencies.sourceEngine, strategies, definition }, await sample(TRIAL.from), options).run()
       }
       const plan = await strategies.plan(definition, Math.max(2, rowCount))
       if (plan.strategy === 'rows') return null
@@ -79,8 +79,8 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
     },
     async pastMerges(names, rowCount, fits) {
       if (rowCount < JOINED_FROM) return []
-      const definitions = names.flatMap((name) => parts.definitions.get(name) ?? []).filter(({ columns }) => fits(columns))
-      const merges = await mergedStatements(definitions, parts.sourceEngine)
+      const definitions = names.flatMap((name) => dependencies.definitions.get(name) ?? []).filter(({ columns }) => fits(columns))
+      const merges = await mergedStatements(definitions, dependencies.sourceEngine)
       return merges.map((merge) => ({
         features: merge.definitions.map(({ feature }) => feature.name),
         text: merge.text,
@@ -90,12 +90,12 @@ export function createSqlExecutor(parts: SqlExecutorParts): SqlExecutor {
       }))
     },
     async compute(feature, rows, options) {
-      const definition = parts.definitions.get(feature.name)
+      const definition = dependencies.definitions.get(feature.name)
       if (!definition) return same(rows, asError(unknownDefinition(feature)))
       if (options.mode === 'past' && definition.past !== null) {
         return same(rows, asError(refusedForPast(feature, definition.past)))
       }
-      const run = (some: ComputeRows) => new Batch({ store: parts.sourceEngine, strategies, definition }, some, options).run()
+      const run = (some: ComputeRows) => new Batch({ store: dependencies.sourceEngine, strategies, definition }, some, options).run()
       const check = keyCheck(definition.entity, definition.keyTypes)
       if (!check) return run(rows)
       const all = listOf(rows)

@@ -30,7 +30,7 @@ export interface Strategies {
   explain(definition: SqlDefinition): string
 }
 
-interface Learned {
+interface Measured {
   readonly refused: Map<Strategy, string>
   cost: { readonly rows: number; readonly set: number | null } | null
   joined: Promise<string> | undefined
@@ -38,53 +38,53 @@ interface Learned {
 
 /** @param forced Always this one where it is possible: for tests and measurements. */
 export function createStrategies(store: SourceEngine, forced?: Strategy): Strategies {
-  const known = new WeakMap<SqlDefinition, Learned>()
-  const learnedOf = (definition: SqlDefinition): Learned => {
-    const learned = known.get(definition) ?? { refused: new Map(), cost: null, joined: undefined }
-    known.set(definition, learned)
-    return learned
+  const known = new WeakMap<SqlDefinition, Measured>()
+  const measuredOf = (definition: SqlDefinition): Measured => {
+    const measured = known.get(definition) ?? { refused: new Map(), cost: null, joined: undefined }
+    known.set(definition, measured)
+    return measured
   }
-  const slowAsSet = ({ cost }: Learned) => cost !== null && (cost.set === null || cost.set > cost.rows)
-  const canJoin = (definition: SqlDefinition) => definition.plain !== null && !learnedOf(definition).refused.has('joined')
+  const slowAsSet = ({ cost }: Measured) => cost !== null && (cost.set === null || cost.set > cost.rows)
+  const canJoin = (definition: SqlDefinition) => definition.plain !== null && !measuredOf(definition).refused.has('joined')
 
   return {
     async plan(definition, count) {
-      const learned = learnedOf(definition)
+      const measured = measuredOf(definition)
       const { text } = definition.set
-      if (text === null || learned.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
+      if (text === null || measured.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
       const forcedPairs = forced && PAIRS[forced]
       const joins = forcedPairs !== undefined || (forced === undefined && count >= JOINED_FROM)
       if (joins && definition.plain && canJoin(definition)) {
-        learned.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
+        measured.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
         try {
-          return { strategy: 'joined', text: await learned.joined }
+          return { strategy: 'joined', text: await measured.joined }
         } catch (error) {
           if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
-          learned.refused.set('joined', error.message)
+          measured.refused.set('joined', error.message)
         }
       }
       if (count === 1 && forced === undefined) return { strategy: 'rows' }
-      return forced === undefined && slowAsSet(learned) ? { strategy: 'rows' } : { strategy: 'set', text }
+      return forced === undefined && slowAsSet(measured) ? { strategy: 'rows' } : { strategy: 'set', text }
     },
     wantsTrial(definition, count) {
-      const learned = learnedOf(definition)
-      const open = forced === undefined && learned.cost === null && definition.set.text !== null && !learned.refused.has('set')
+      const measured = measuredOf(definition)
+      const open = forced === undefined && measured.cost === null && definition.set.text !== null && !measured.refused.has('set')
       return open && count >= TRIAL.from && !canJoin(definition)
     },
     tried(definition, cost) {
-      learnedOf(definition).cost = cost
+      measuredOf(definition).cost = cost
     },
     refuse(definition, strategy, error) {
-      learnedOf(definition).refused.set(strategy, error.message)
+      measuredOf(definition).refused.set(strategy, error.message)
     },
     explain(definition) {
-      const learned = learnedOf(definition)
-      const refusal = definition.set.refusal ?? learned.refused.get('set')
+      const measured = measuredOf(definition)
+      const refusal = definition.set.refusal ?? measured.refused.get('set')
       if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
       if (canJoin(definition)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
-      if (!slowAsSet(learned)) return 'set-based'
-      const set = learned.cost?.set === null ? 'took too long' : `took ${learned.cost?.set.toFixed(1)} ms a row`
-      return `row by row: set-based ${set}, row by row ${learned.cost?.rows.toFixed(1)} ms`
+      if (!slowAsSet(measured)) return 'set-based'
+      const set = measured.cost?.set === null ? 'took too long' : `took ${measured.cost?.set.toFixed(1)} ms a row`
+      return `row by row: set-based ${set}, row by row ${measured.cost?.rows.toFixed(1)} ms`
     },
   }
 }

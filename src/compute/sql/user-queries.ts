@@ -26,7 +26,7 @@ import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
 import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
 
-export interface DbParts {
+export interface UserQueryDependencies {
   readonly sourceEngine: SourceEngine
   readonly registry: Pick<Registry, 'sources'>
 }
@@ -42,8 +42,8 @@ interface Compiled {
   readonly sources: readonly string[]
 }
 
-export function createDb(parts: DbParts): Db & RowReader {
-  const statements = new StatementCache(parts)
+export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
+  const statements = new StatementCache(dependencies)
   const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
     const statement = await statements.get(sql, params.length)
     if (at.mode === 'past' && statement.past !== null) {
@@ -60,7 +60,10 @@ export function createDb(parts: DbParts): Db & RowReader {
     async query(sql, params, at) {
       const { statement, bound } = await bind(sql, params, at)
       try {
-        const { columns, rows } = await parts.sourceEngine.query(statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+        const { columns, rows } = await dependencies.sourceEngine.query(statement.text, bound, {
+          signal: at.signal,
+          timeoutMs: at.timeoutMs,
+        })
         const plain: unknown[][] = []
         await inSteps(rows, (row) => {
           plain.push(plainRow(row, columns))
@@ -79,7 +82,7 @@ export function createDb(parts: DbParts): Db & RowReader {
           rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
         })
       try {
-        await parts.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+        await dependencies.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
       } catch (error) {
         throw asFabraError(error)
       }
@@ -96,8 +99,8 @@ class StatementCache {
   private readonly statements = new Map<string, Promise<Compiled>>()
   private readonly admit: ReturnType<typeof createGatekeeper>
 
-  constructor(parts: DbParts) {
-    this.admit = createGatekeeper(parts.sourceEngine, parts.registry.sources, 'definition')
+  constructor(dependencies: UserQueryDependencies) {
+    this.admit = createGatekeeper(dependencies.sourceEngine, dependencies.registry.sources, 'definition')
   }
 
   get(sql: string, count: number): Promise<Compiled> {

@@ -292,9 +292,9 @@ WHERE feature IN (SELECT unnest($1::VARCHAR[])) AND entity_key = $2`
 
 export const OWE = 'INSERT INTO fabra.debts (writer, told_at) VALUES ($1, $2)'
 
-export const READ_DEBTS = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY writer ORDER BY writer'
+export const READ_PENDING_NOTES = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY writer ORDER BY writer'
 
-export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
+export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
 
 export const INSERT_ERASURE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
 

@@ -75,7 +75,7 @@ export function createMemoryOnlineStore(): OnlineStore {
         else put(column, row, value)
       }
       // There is no other process.
-      return { refused, erasures, overOthers: [], standing: [] }
+      return { refused, erasures, replacedForeign: [], winner: [] }
     },
     async forget(erasure) {
       known.add(erasure)

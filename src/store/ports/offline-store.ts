@@ -87,14 +87,14 @@ export interface OfflineStore {
   /** Every fence there is, the newest of each key. */
   erasures(): Promise<readonly Erasure[]>
   /** Note that the online store may lack values which this process has recorded. Noted again, the time moves on. */
-  owe(writer: string, at: Micros): Promise<void>
+  notePending(writer: string, at: Micros): Promise<void>
   /** Processes that noted so, and when they last did. */
-  debts(): Promise<readonly Debt[]>
-  forgetDebts(writers: readonly string[]): Promise<void>
+  pendingNotes(): Promise<readonly PendingNote[]>
+  forgetPendingNotes(writers: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
-export interface Debt {
+export interface PendingNote {
   readonly writer: string
   readonly at: Micros
 }

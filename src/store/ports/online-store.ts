@@ -41,9 +41,9 @@ export interface WriteOutcome {
   /** Of those refused: the fences that did it. This process may not know them. */
   readonly erasures: readonly Erasure[]
   /** Indexes of the writes that replaced what another process had written. */
-  readonly overOthers: readonly number[]
+  readonly replacedForeign: readonly number[]
   /** What another process had written and is newer than the write refused. */
-  readonly standing: readonly { readonly index: number; readonly value: StoredValue }[]
+  readonly winner: readonly { readonly index: number; readonly value: StoredValue }[]
 }
 
 /** Stands for the fences where fields are asked for that were brought here from history. No field is called so. */

@@ -1,12 +1,12 @@
 import type { Micros } from '../../clock.ts'
 import type { RunOptions, TableColumn } from './source-engine.ts'
-import type { AsOfQuestion } from './training-store.ts'
+import type { AsOfRequest } from './training-store.ts'
 
 /** A row of texts, as the engine writes values. */
 export type TextValues = readonly (string | null)[]
 
 /** What is asked of recorded values: those of one version of a feature and of some keys. */
-export interface RecordedQuestion {
+export interface RecordedRequest {
   readonly feature: string
   readonly fingerprint: string
   readonly keys: readonly string[]
@@ -30,7 +30,7 @@ export interface TrainingEngine {
     begin: (columns: readonly TableColumn[]) => (rows: readonly TextValues[]) => Promise<void>,
   ): Promise<void>
   /** Recorded rows, in any order, in batches: entity key, value, event, available and created microseconds, seq, origin. @throws SqlError */
-  recorded(question: RecordedQuestion, options: RunOptions, take: (rows: readonly TextValues[]) => Promise<void>): Promise<void>
+  recorded(question: RecordedRequest, options: RunOptions, take: (rows: readonly TextValues[]) => Promise<void>): Promise<void>
   /** About how many rows are recorded of a version of a feature, as the engine guesses without counting. @throws SqlError */
   recordedCount(feature: string, fingerprint: string, options: RunOptions): Promise<number>
   /**
@@ -38,7 +38,7 @@ export interface TrainingEngine {
    * @returns per row that has a value: its index, event microseconds, value. @throws SqlError
    */
   asOf(
-    question: AsOfQuestion,
+    question: AsOfRequest,
     rows: { readonly keys: readonly string[]; readonly times: readonly Micros[] },
     options: RunOptions,
   ): Promise<readonly TextValues[]>

@@ -44,7 +44,7 @@ export interface TypedColumn {
   readonly sqlType: string
 }
 
-export interface AsOfQuestion {
+export interface AsOfRequest {
   readonly feature: string
   readonly fingerprint: string
   /** Oldest age that counts, in microseconds; null: any. */
@@ -113,7 +113,7 @@ export interface FeatureVersion {
 }
 
 /** A statement over the row list (`__fabra_row`, see SourceStore.queryOver). Columns: `__fabra_ord`, `__fabra_hit`, the features'. */
-export interface Question {
+export interface ComputeRequest {
   readonly text: string
   readonly entity: number
   readonly columns: readonly TypedColumn[]
@@ -124,7 +124,7 @@ export interface Question {
 }
 
 /** Values of one feature that are computed in this process. */
-export interface CollectedQuestion {
+export interface CollectRequest {
   readonly feature: FeatureVersion
   readonly columnCount: number
   readonly entity: number
@@ -148,14 +148,14 @@ export interface Collected {
 
 /** Opens a desk for one training set. */
 export interface TrainingStore {
-  open(): Promise<TrainingDesk>
+  open(): Promise<TrainingWorkspace>
 }
 
 /**
  * Where one training set is made: a folder of its own, in which an engine without access to anything else reads the labels and writes the
  * result, while the engines that hold sources and history read the rows and leave values there.
  */
-export interface TrainingDesk {
+export interface TrainingWorkspace {
   /** Label files are put here. */
   readonly folder: string
   /**
@@ -192,7 +192,7 @@ export interface TrainingDesk {
    * Runs a statement over the rows and holds its values.
    * @throws SqlError; also when a value does not fit its declared type, or a row has two answers: then nothing is kept, and computing row by row tells which.
    */
-  compute(question: Question, options: RunOptions): Promise<ValuesId>
+  compute(question: ComputeRequest, options: RunOptions): Promise<ValuesId>
   /** How `asOf` goes about it: one line for people. */
   readonly historyHow: string
   /**
@@ -200,8 +200,8 @@ export interface TrainingDesk {
    * @param questions About features of one entity, with the same knowledge and snapshot.
    * @returns values per question, in the order given.
    */
-  asOf(questions: readonly AsOfQuestion[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
-  collect(question: CollectedQuestion, options: RunOptions): Promise<Collected>
+  asOf(questions: readonly AsOfRequest[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
+  collect(question: CollectRequest, options: RunOptions): Promise<Collected>
   /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */
   deterministically<T>(work: () => Promise<T>): Promise<T>
   /** Whether anything at all was ever recorded for a version of a feature. */

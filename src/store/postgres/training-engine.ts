@@ -12,7 +12,7 @@ const READ_MS = 10_000
 /** The earliest time there is. */
 const EVER = -(2 ** 53) + 1
 
-export interface PostgresTrainingParts {
+export interface PostgresTrainingDependencies {
   /** Where history is. */
   readonly postgres: Postgres
   /** Where users' SQL runs. */
@@ -21,7 +21,7 @@ export interface PostgresTrainingParts {
   readonly sourceEngine: Pick<SourceEngine, 'prepare'>
 }
 
-export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingParts): TrainingEngine {
+export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingDependencies): TrainingEngine {
   return {
     name: 'PostgreSQL',
     async query(sql, options, begin) {
@@ -42,9 +42,9 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }:
       const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
       return plan['Plan Rows']
     },
-    async asOf(question, { keys, times }, options) {
-      const parameters = [question.feature, question.fingerprint, keys, times]
-      const asked = () => postgres.run(recordedAsOf(question), parameters, { ...options, readOnly: true, settings: SEEK })
+    async asOf(request, { keys, times }, options) {
+      const parameters = [request.feature, request.fingerprint, keys, times]
+      const asked = () => postgres.run(recordedAsOf(request), parameters, { ...options, readOnly: true, settings: SEEK })
       return (await unlessGone(asked)).rows
     },
     async hasHistory(feature, fingerprint) {

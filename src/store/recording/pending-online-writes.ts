@@ -11,9 +11,9 @@ import type { Erasure } from '../ports/erasure.ts'
 import type { OfflineStore } from '../ports/offline-store.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 
-const MAX_OWED = 100_000
+const MAX_PENDING = 100_000
 
-export interface OwedWrites {
+export interface PendingOnlineWrites {
   /** Resolves when the debt is noted beside history. @throws FabraError store_unavailable */
   add(writes: readonly StoredWrite[]): Promise<void>
   /** History has forgotten the key, the online store has not. Resolves when the debt is noted. @throws FabraError store_unavailable */
@@ -24,23 +24,29 @@ export interface OwedWrites {
    * @returns the keys that have another value now, by `name@fingerprint`; `all` where they were filled.
    * @throws FabraError store_unavailable: all of it is still owed.
    */
-  pay(fill: (fields: readonly string[]) => Promise<void>): Promise<ReadonlyMap<string, readonly string[] | 'all'>>
+  replay(fill: (fields: readonly string[]) => Promise<void>): Promise<ReadonlyMap<string, readonly string[] | 'all'>>
   /** Of this process, in the notes. */
   readonly writer: string
 }
 
-export interface OwedWritesOptions {
+export interface PendingOnlineWritesOptions {
   readonly online: OnlineStore
   readonly offline: OfflineStore
   readonly clock: Clock
   /** Of this process, among all. */
   readonly writer: string
   /** Default 100,000. */
-  readonly maxOwed?: number
+  readonly maxPending?: number
 }
 
-export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX_OWED }: OwedWritesOptions): OwedWrites {
-  let owed = new Map<string, StoredWrite>()
+export function createPendingOnlineWrites({
+  online,
+  offline,
+  clock,
+  writer,
+  maxPending = MAX_PENDING,
+}: PendingOnlineWritesOptions): PendingOnlineWrites {
+  let pending = new Map<string, StoredWrite>()
   let fields = new Set<string>()
   let erasures: Erasure[] = []
   let noted: Promise<void> | undefined
@@ -51,17 +57,17 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
   const keep = (writes: Iterable<StoredWrite>) => {
     for (const write of writes) {
       if (fields.has(write.field)) continue
-      const known = owed.get(idOf(write))
-      if (!known || isNewer(write.value, known.value)) owed.set(idOf(write), write)
+      const pendingWrite = pending.get(idOf(write))
+      if (!pendingWrite || isNewer(write.value, pendingWrite.value)) pending.set(idOf(write), write)
     }
-    if (owed.size <= maxOwed) return
-    for (const { field } of owed.values()) fields.add(field)
-    owed = new Map()
+    if (pending.size <= maxPending) return
+    for (const { field } of pending.values()) fields.add(field)
+    pending = new Map()
   }
 
   const note = () => {
     noted ??= settling
-      .then(() => offline.owe(writer, clock.now()))
+      .then(() => offline.notePending(writer, clock.now()))
       .catch((error: unknown) => {
         noted = undefined
         throw error
@@ -84,10 +90,10 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
       erasures.push(erasure)
       await note()
     },
-    async pay(fill) {
-      if (!noted && owed.size === 0 && fields.size === 0 && erasures.length === 0) return new Map()
-      const [values, toFill, toForget] = [owed, fields, erasures]
-      owed = new Map()
+    async replay(fill) {
+      if (!noted && pending.size === 0 && fields.size === 0 && erasures.length === 0) return new Map()
+      const [values, toFill, toForget] = [pending, fields, erasures]
+      pending = new Map()
       fields = new Set()
       erasures = []
       try {
@@ -99,28 +105,28 @@ export function createOwedWrites({ online, offline, clock, writer, maxOwed = MAX
         erasures = [...toForget, ...erasures]
         keep(values.values())
         // Told again, so that nobody takes this process for dead.
-        if (isUnavailable(error)) await offline.owe(writer, clock.now()).catch(() => undefined)
+        if (isUnavailable(error)) await offline.notePending(writer, clock.now()).catch(() => undefined)
         throw error
       }
       // What came meanwhile is owed still.
-      if (owed.size === 0 && fields.size === 0 && erasures.length === 0) {
+      if (pending.size === 0 && fields.size === 0 && erasures.length === 0) {
         noted = undefined
         online.doubts.set('owed', null)
-        const forgetting = offline.forgetDebts([writer])
+        const forgetting = offline.forgetPendingNotes([writer])
         settling = forgetting.catch(() => undefined)
         await forgetting
       }
-      const paid = new Map<string, string[] | 'all'>(
+      const replayed = new Map<string, string[] | 'all'>(
         [...Map.groupBy(values.values(), ({ field }) => field)].map(([field, of]) => [field, of.map(({ key }) => key)]),
       )
-      for (const field of toFill) paid.set(field, 'all')
-      return paid
+      for (const field of toFill) replayed.set(field, 'all')
+      return replayed
     },
   }
 }
 
-function isNewer(value: StoredValue, known: StoredValue): boolean {
-  if (value.eventAt !== known.eventAt) return value.eventAt > known.eventAt
-  if (value.availableAt !== known.availableAt) return value.availableAt > known.availableAt
-  return value.token >= known.token
+function isNewer(value: StoredValue, pendingWrite: StoredValue): boolean {
+  if (value.eventAt !== pendingWrite.eventAt) return value.eventAt > pendingWrite.eventAt
+  if (value.availableAt !== pendingWrite.availableAt) return value.availableAt > pendingWrite.availableAt
+  return value.token >= pendingWrite.token
 }

@@ -16,7 +16,7 @@ import { createErasures, type Erasures } from './erasures.ts'
 import { createHistoryPolicy, type FeaturePolicy, type JudgedValue, type Judgement } from './history-policy.ts'
 import { createHistoryQueue, type HistoryQueueCounters } from './history-queue.ts'
 import { toHistoryText } from './history-text.ts'
-import { createOwedWrites, type OwedWrites } from './pending-online-writes.ts'
+import { createPendingOnlineWrites, type PendingOnlineWrites } from './pending-online-writes.ts'
 import { createSetAside } from './set-aside.ts'
 
 export interface RecordedWrite {
@@ -75,7 +75,7 @@ export interface Recorder {
   /** Another process forgot a key: from now on this one keeps to its fence too. */
   applyErasure(erasure: Erasure, features: readonly string[]): void
   /** Values that the online store lacks since it was down. */
-  readonly owed: Pick<OwedWrites, 'pay' | 'writer'>
+  readonly pendingOnline: Pick<PendingOnlineWrites, 'replay' | 'writer'>
   counters(): RecorderCounters
   /** What is to be told of history's store to whoever operates it; null: nothing. */
   words(): string | null
@@ -128,7 +128,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     return seq
   }
 
-  const owed = createOwedWrites({ online, offline, clock, writer: crypto.randomUUID() })
+  const pendingOnline = createPendingOnlineWrites({ online, offline, clock, writer: crypto.randomUUID() })
 
   const applyErasure = (erasure: Erasure, features: readonly string[]) => {
     erasures.add(erasure)
@@ -147,13 +147,18 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
     origin: value.origin,
   })
   /** What history does not show though it was served, and fences that another process raised. */
-  const learn = (outcome: WriteOutcome, stored: readonly StoredWrite[], shown: readonly (RecordedWrite | undefined)[], leftOut: Places) => {
+  const learn = (
+    outcome: WriteOutcome,
+    stored: readonly StoredWrite[],
+    shown: readonly (RecordedWrite | undefined)[],
+    suppressedIndexes: Places,
+  ) => {
     if (outcome.erasures.length > 0) {
       const features = [...new Set(shown.flatMap((write) => write?.feature.name ?? []))]
       for (const erasure of outcome.erasures) applyErasure(erasure, features)
     }
     const createdAt = clock.now()
-    return untoldByOthers(outcome, stored, leftOut).flatMap(({ index, value }) => {
+    return notRecordedByOthers(outcome, stored, suppressedIndexes).flatMap(({ index, value }) => {
       const write = shown[index]
       if (!write) return []
       const judged = { ...value, text: toHistoryText(write.feature, value.texts) }
@@ -169,7 +174,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       queue.add(learn(outcome, stored, writes, NOWHERE))
     } catch (error) {
       if (!isUnavailable(error)) options.onProblem('What history has could not be written to the online store; it is owed to it.', error)
-      await owed.add(stored).catch(throwUnknown)
+      await pendingOnline.add(stored).catch(throwUnknown)
     }
   })
 
@@ -193,7 +198,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       const rows: HistoryRow[] = []
       const hidden: number[] = []
       /** What history did not take since it holds an equal value, by their places among the stored. */
-      const leftOut = new Set<number>()
+      const suppressedIndexes = new Set<number>()
       const shown: RecordedWrite[] = []
       let known: { readonly feature: Feature; readonly field: string; readonly policy: FeaturePolicy } | undefined
       for (const [w, write] of writes.entries()) {
@@ -216,21 +221,21 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
           value: { texts, eventAt, availableAt, token, origin, oldestInputAt },
           after: told.lastToken,
         })
-        if (told.rows.length === 0 && !isRefused) leftOut.add(stored.length - 1)
+        if (told.rows.length === 0 && !isRefused) suppressedIndexes.add(stored.length - 1)
         for (const [i, one] of told.rows.entries())
           rows.push(historyRow(feature, key, one, { createdAt, seq: i === 0 ? token : nextSeq(createdAt) }))
       }
-      suppressed += leftOut.size
+      suppressed += suppressedIndexes.size
       queue.add(rows)
       // Both are awaited before either may throw: a failure must not be an unhandled rejection.
       const [written, committed] = await Promise.allSettled([online.write(stored), durable ? queue.flush() : undefined])
       if (committed.status === 'rejected') throw committed.reason
       if (written.status === 'rejected') {
         if (!isUnavailable(written.reason)) throw written.reason
-        await owed.add(stored)
+        await pendingOnline.add(stored)
         return hidden
       }
-      const others = learn(written.value, stored, shown, leftOut)
+      const others = learn(written.value, stored, shown, suppressedIndexes)
       queue.add(others)
       if (durable && others.length > 0) await queue.flush()
       return hidden.length === 0 ? written.value.refused : withHidden(written.value.refused, hidden, writes.length)
@@ -251,7 +256,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       })
     },
     show: (writes) => makeVisible(writes.map((stored) => ({ stored, write: undefined }))),
-    owed,
+    pendingOnline,
     flush: () => queue.flush(),
     async forget(entity, features, key) {
       const erasure = { entity: entity.name, entityKey: key.encoded, at: clock.now() }
@@ -264,7 +269,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
         return { at: erasure.at, online: await online.forget(erasure), history }
       } catch (error) {
         if (!isUnavailable(error)) throw error
-        await owed.addFence(erasure).catch(() => undefined)
+        await pendingOnline.addFence(erasure).catch(() => undefined)
         throw new FabraError('outcome_unknown', 'History has forgotten the key; the online store did not answer.', {
           hint: 'Send it again in a few seconds. Until then other processes may serve what the online store has of the key.',
           cause: error,
@@ -320,13 +325,15 @@ function throwUnknown(error: unknown): never {
  * What history does not show though it was served, now that another process writes the same key: an equal value left out, where something
  * else had stood in between, and a value that may have been left out there, where one of this process came late.
  */
-function untoldByOthers(
-  { overOthers, standing }: WriteOutcome,
+function notRecordedByOthers(
+  { replacedForeign, winner }: WriteOutcome,
   stored: readonly StoredWrite[],
-  leftOut: Places,
+  suppressedIndexes: Places,
 ): { readonly index: number; readonly value: StoredValue }[] {
-  const over = overOthers.filter((index) => leftOut.has(index)).map((index) => ({ index, value: (stored[index] as StoredWrite).value }))
-  return [...over, ...standing.filter(({ value }) => value.origin === 'computed')]
+  const over = replacedForeign
+    .filter((index) => suppressedIndexes.has(index))
+    .map((index) => ({ index, value: (stored[index] as StoredWrite).value }))
+  return [...over, ...winner.filter(({ value }) => value.origin === 'computed')]
 }
 
 /** Indexes into the writes that went on, as indexes into all of them. */

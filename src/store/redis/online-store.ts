@@ -3,7 +3,7 @@ import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
-import { KnownRows } from './format/row-cache.ts'
+import { RowCache } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
 import { FORGET, RAISE, WRITE } from './format/scripts.ts'
 import { createIntegrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
@@ -29,7 +29,7 @@ type OnProblem = (message: string, cause: unknown) => void
 export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
-  const known = new KnownRows()
+  const known = new RowCache()
   const doubts = createDoubts(teller(onProblem))
   const integrity = createIntegrity(connection, doubts)
 
@@ -64,24 +64,24 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
     async write(writes) {
       const refused: number[] = []
       const erasures: Erasure[] = []
-      const overOthers: number[] = []
-      const standing: { index: number; value: StoredValue }[] = []
+      const replacedForeign: number[] = []
+      const winner: { index: number; value: StoredValue }[] = []
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
       await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
         const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
         const [refusals, over] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
         const indexOf = (place: number | string | undefined) => batch[Number(place) - 1] as number
-        for (const place of over) overOthers.push(indexOf(place))
+        for (const place of over) replacedForeign.push(indexOf(place))
         for (let i = 0; i < refusals.length; i += 3) {
           const index = indexOf(refusals[i])
           refused.push(index)
           const { entity, key, field } = writes[index] as StoredWrite
           if (refusals[i + 1] !== '') erasures.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
           const value = refusals[i + 2] === '' ? undefined : readRecord(`${recordHead(field)}${refusals[i + 2]}`, recordHead(field))
-          if (value) standing.push({ index, value })
+          if (value) winner.push({ index, value })
         }
       })
-      return { refused: refused.sort((a, b) => a - b), erasures, overOthers, standing }
+      return { refused: refused.sort((a, b) => a - b), erasures, replacedForeign, winner }
     },
     async forget({ entity, entityKey, at }) {
       // Told first: should the rest fail, whoever hears of it only lets go of what was to be forgotten anyway.

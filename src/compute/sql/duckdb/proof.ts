@@ -71,8 +71,8 @@ class Walk {
 
   private note(node: Json, names: ReadonlySet<string>): void {
     const { remains } = this
-    for (const place of ['from_table', ...(FROM_PLACES[textOf(node['type'])] ?? [])]) {
-      const from = asObject(node[place])
+    for (const location of ['from_table', ...(FROM_PLACES[textOf(node['type'])] ?? [])]) {
+      const from = asObject(node[location])
       if (from && !FROM_KINDS.has(textOf(from['type']))) remains.strange.push(textOf(from['type']))
     }
     if ('show_type' in node) remains.strange.push('SHOW')

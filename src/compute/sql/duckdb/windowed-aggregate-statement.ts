@@ -167,9 +167,9 @@ function sortedPart(joined: Joined): string {
   const { keys, looks } = joined
   const key = keys.join(', ')
   const calls = joined.aggregates.map(({ name, call }) => `${call} OVER __fabra_window AS ${name}`)
-  const placeOf = (happens: number) => `COALESCE(MAX(__fabra_place) FILTER (__fabra_happens = ${happens}), 0)`
+  const positionOf = (happens: number) => `COALESCE(MAX(__fabra_place) FILTER (__fabra_happens = ${happens}), 0)`
   const spans =
-    `SELECT __fabra_ord, ${key}, ${placeOf(HAPPENS.start)} AS __fabra_after, ${placeOf(HAPPENS.end)} AS __fabra_until\n` +
+    `SELECT __fabra_ord, ${key}, ${positionOf(HAPPENS.start)} AS __fabra_after, ${positionOf(HAPPENS.end)} AS __fabra_until\n` +
     `FROM __fabra_placed WHERE __fabra_happens <> ${HAPPENS.event} GROUP BY __fabra_ord, ${key}`
   return (
     `SELECT __fabra_ord, 1, ${joined.select.join(', ')} FROM (\n` +

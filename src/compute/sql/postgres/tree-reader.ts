@@ -175,9 +175,9 @@ class TreeReader {
     const parts = asList(node['funcname']).map(nameOf)
     const name = (parts.at(-1) ?? '').toLowerCase()
     const argumentList = asList(node['args'])
-    const place = node['funcformat'] === 'COERCE_EXPLICIT_CALL' ? at : null
+    const location = node['funcformat'] === 'COERCE_EXPLICIT_CALL' ? at : null
     if (this.functions.some((known) => known.table && known.at === at && known.name === name)) return
-    this.functions.push({ schema: parts.at(-2) ?? '', name, table: false, argumentCount: argumentList.length, at: place })
+    this.functions.push({ schema: parts.at(-2) ?? '', name, table: false, argumentCount: argumentList.length, at: location })
     // timestamptz('now') is a cast.
     if (TIME_TYPE.test(name) && argumentList.length === 1) this.noteCastOf(asObject(argumentList[0]) ?? {}, at)
   }
@@ -236,7 +236,7 @@ class TreeReader {
     if (constant && word) this.timeWords.push({ text: word, cast: true, at: this.locate(constant) ?? at })
     const inner = asObject(argument['TypeCast'])
     if (constant || (inner && isTime(inner['typeName']))) return
-    const first = firstPlace(argument)
+    const first = firstPosition(argument)
     if (at === null || first === undefined) this.refuse('A cast to a time whose place in the text is unknown', at)
     else this.timeCasts.push({ at, argumentAt: this.characterAt(first), isParameter: 'ParamRef' in child })
   }
@@ -254,12 +254,12 @@ class TreeReader {
 }
 
 /** The least place within a node. */
-function firstPlace(node: unknown): number | undefined {
+function firstPosition(node: unknown): number | undefined {
   if (typeof node !== 'object' || node === null) return undefined
   let first: number | undefined
   for (const [key, child] of Object.entries(node)) {
-    const place = key === 'location' && typeof child === 'number' && child >= 0 ? child : firstPlace(child)
-    if (place !== undefined && (first === undefined || place < first)) first = place
+    const location = key === 'location' && typeof child === 'number' && child >= 0 ? child : firstPosition(child)
+    if (location !== undefined && (first === undefined || location < first)) first = location
   }
   return first
 }

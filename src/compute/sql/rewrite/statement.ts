@@ -100,11 +100,11 @@ function qualifiedColumnEdits(sql: ParsedSql, shadows: readonly Shadow[]): Edit[
       const [catalog, schema, name] = [ref.catalog, ref.schema || table.schema, ref.name].map((part) => part.toLowerCase())
       return (schema === first && name === second) || (catalog === first && schema === second && name === third && column.names.length > 3)
     })
-    const place = shadow && nameAt(sql.tokens, column.at)
-    if (!place) continue
+    const location = shadow && nameAt(sql.tokens, column.at)
+    if (!location) continue
     const parts = shadow.ref.name.toLowerCase() === second ? 2 : 3
-    const end = sql.tokens[place.first + (parts - 1) * 2]?.end ?? place.end
-    edits.push({ start: place.start, end, text: quoteName(shadow.ref.name) })
+    const end = sql.tokens[location.first + (parts - 1) * 2]?.end ?? location.end
+    edits.push({ start: location.start, end, text: quoteName(shadow.ref.name) })
   }
   return edits
 }
@@ -144,7 +144,7 @@ function parameterEdits(sql: ParsedSql, row: RowReference): Edit[] {
   return parameters.map((token, index) => ({ start: token.start, end: token.end, text: row.parameter(token.text, index) }))
 }
 
-export interface NamePlace {
+export interface NameSpan {
   readonly start: number
   readonly end: number
   /** Token indexes of its first and last part. */
@@ -153,7 +153,7 @@ export interface NamePlace {
 }
 
 /** The possibly qualified name that starts at a character, spaces and comments between its parts included. */
-export function nameAt(tokens: readonly Token[], at: number): NamePlace | null {
+export function nameAt(tokens: readonly Token[], at: number): NameSpan | null {
   const first = tokens.findIndex((token) => token.start === at)
   const head = tokens[first]
   if (!head || identifierOf(head) === null) return null

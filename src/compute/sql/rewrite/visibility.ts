@@ -108,7 +108,7 @@ function selectList(source: Source, table: Table): string {
  */
 function notRepeated({ source, table, dialect }: Shadowed, physical: string, id: string): string {
   const column = (alias: string) => (name: string) => `"${alias}".${quoteName(name)}`
-  const place = (alias: string) => {
+  const location = (alias: string) => {
     const of = column(alias)
     // Rows that are equal to the last column: any of them will do. Partitions have rows of the same ctid.
     const last = [`md5(CAST("${alias}" AS TEXT))`, `"${alias}".tableoid`, `"${alias}".ctid`]
@@ -119,7 +119,7 @@ function notRepeated({ source, table, dialect }: Shadowed, physical: string, id:
   const other = column('__fabra_other')
   const timed = timesOf(source).map((name) => `${other(name)} IS NOT NULL AND `)
   const same = `${other(id)} = ${column('__fabra_one')(id)}`
-  return `NOT EXISTS (SELECT 1 FROM ${physical} AS "__fabra_other" WHERE ${same} AND ${timed.join('')}${place('__fabra_other')} < ${place('__fabra_one')})`
+  return `NOT EXISTS (SELECT 1 FROM ${physical} AS "__fabra_other" WHERE ${same} AND ${timed.join('')}${location('__fabra_other')} < ${location('__fabra_one')})`
 }
 
 /** The same for views, whose rows have no identity of their own. */

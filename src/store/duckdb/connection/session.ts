@@ -10,7 +10,7 @@ import { appendRows, toParameter, typeName } from './values.ts'
 const INTERRUPT_EVERY_MS = 10
 
 /** Rows converted without a look at the clock. */
-const LOT = 500
+const CHUNK = 500
 
 /** One connection with deadlines. Runs one statement at a time; the pool sees to that. */
 export interface Session {
@@ -180,14 +180,14 @@ function bind(prepared: DuckDBPreparedStatement, parameters: readonly SqlValue[]
 
 async function toRows(result: DuckDBMaterializedResult): Promise<ResultRows> {
   const rows: SqlValue[][] = []
-  await eachLot(result, (chunk, from, to) => appendRows(chunk, rows, from, to))
+  await eachChunk(result, (chunk, from, to) => appendRows(chunk, rows, from, to))
   return { columns: columnsOf(result), rows }
 }
 
 async function takeRows(result: DuckDBMaterializedResult, take: TakeRows): Promise<void> {
   const columns = columnsOf(result)
   if (result.chunkCount === 0) take([], columns)
-  await eachLot(result, (chunk, from, to) => {
+  await eachChunk(result, (chunk, from, to) => {
     const rows: SqlValue[][] = []
     appendRows(chunk, rows, from, to)
     take(rows, columns)
@@ -199,14 +199,17 @@ function columnsOf(result: DuckDBMaterializedResult): ResultRows['columns'] {
 }
 
 /** All rows, some at a time, and others get their turn in between. */
-async function eachLot(result: DuckDBMaterializedResult, look: (chunk: DuckDBDataChunk, from: number, to: number) => void): Promise<void> {
+async function eachChunk(
+  result: DuckDBMaterializedResult,
+  look: (chunk: DuckDBDataChunk, from: number, to: number) => void,
+): Promise<void> {
   const pace = createPace()
   for (let i = 0; i < result.chunkCount; i++) {
     const chunk = result.getChunk(i)
-    for (let from = 0; from < chunk.rowCount; from += LOT) {
+    for (let from = 0; from < chunk.rowCount; from += CHUNK) {
       const wait = pace()
       if (wait) await wait
-      look(chunk, from, Math.min(from + LOT, chunk.rowCount))
+      look(chunk, from, Math.min(from + CHUNK, chunk.rowCount))
     }
   }
 }

@@ -7,18 +7,18 @@ import type { Session } from '../connection/session.ts'
 import { isValueError } from '../connection/sql-errors.ts'
 import { inTransaction } from '../connection/transaction.ts'
 import {
-  FORGET_DEBTS,
   FORGET_KEY,
+  FORGET_PENDING_NOTES,
+  INSERT_ERASURE,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
   LATEST_OF,
   LIST_RECORDED,
   OWE,
-  INSERT_ERASURE,
-  READ_DEBTS,
   READ_ERASURES,
   READ_HISTORY,
+  READ_PENDING_NOTES,
   ROWS_AT,
 } from '../sql.ts'
 import { appendHistory } from './history-append.ts'
@@ -113,15 +113,15 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(READ_ERASURES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
     },
-    async owe(writer, at) {
+    async notePending(writer, at) {
       await write(OWE, [writer, new SqlTimestamp(at)])
     },
-    async debts() {
-      const { rows } = await read(READ_DEBTS, [])
+    async pendingNotes() {
+      const { rows } = await read(READ_PENDING_NOTES, [])
       return rows.map(([writer, at]) => ({ writer: String(writer), at: micros(at) }))
     },
-    async forgetDebts(writers) {
-      if (writers.length > 0) await write(FORGET_DEBTS, [writers])
+    async forgetPendingNotes(writers) {
+      if (writers.length > 0) await write(FORGET_PENDING_NOTES, [writers])
     },
     close: () => database.close(),
   }

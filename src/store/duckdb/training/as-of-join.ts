@@ -10,7 +10,7 @@
  * Keys and times are whole numbers on the way, which sort and join several times as fast as texts.
  */
 import type { RunOptions } from '../../ports/source-engine.ts'
-import type { AsOfQuestion } from '../../ports/training-store.ts'
+import type { AsOfRequest } from '../../ports/training-store.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteText } from '../sql.ts'
 import { decoded } from './typed-values.ts'
@@ -23,43 +23,43 @@ const NEVER = 'CAST(9223372036854775807 AS BIGINT)'
 /** What is recorded, of the features that are asked for. */
 export interface RecordedSource {
   /** SQL with columns f (the question's index), entity_key, value, event_timestamp, available_at, created_at, seq, origin. */
-  readonly from: (questions: readonly AsOfQuestion[]) => string
+  readonly from: (requests: readonly AsOfRequest[]) => string
 }
 
 /** History of the engine that is asked. */
 export const LOCAL_HISTORY: RecordedSource = {
-  from(questions) {
-    const asked = questions.map(
+  from(requests) {
+    const asked = requests.map(
       ({ feature, fingerprint }, f) => `(${quoteText(feature)}, ${quoteText(fingerprint)}, CAST(${f} AS SMALLINT))`,
     )
     return `fabra.feature_history JOIN (VALUES ${asked.join(', ')}) AS asked(feature, fingerprint, f) USING (feature, fingerprint)`
   },
 }
 
-export interface HistoryAsked {
+export interface HistoryRequest {
   /** File of the rows, quoted. */
   readonly rows: string
   readonly entity: number
-  readonly questions: readonly AsOfQuestion[]
+  readonly requests: readonly AsOfRequest[]
   readonly recorded: RecordedSource
   /** @param pairs of a row and a recorded value of its key. */
   readonly isLight: (pairs: number) => boolean
 }
 
 /** Makes the session's temporary tables that `stepsOfRows` reads. */
-export async function makeAllSteps(session: Session, asked: HistoryAsked, options: RunOptions): Promise<readonly SteppedFeature[]> {
-  const { rows, entity, questions, isLight } = asked
-  await session.execute(askedKeys(rows, entity), options)
-  await session.execute(askedRows(rows, entity), options)
-  await session.execute(knownRows(asked), options)
+export async function makeAllSteps(session: Session, asked: HistoryRequest, options: RunOptions): Promise<readonly SteppedFeature[]> {
+  const { rows, entity, requests, isLight } = asked
+  await session.execute(requestedKeys(rows, entity), options)
+  await session.execute(requestedRows(rows, entity), options)
+  await session.execute(visibleRows(asked), options)
   const counted = await session.read(COUNT_PAIRS, [], options)
   const pairs = new Map(counted.rows.map(([f, count, areSteps]) => [Number(f), { count: Number(count), areSteps }]))
-  const unordered = [...questions.keys()].filter((f) => pairs.get(f)?.areSteps === false)
+  const unordered = [...requests.keys()].filter((f) => pairs.get(f)?.areSteps === false)
   if (unordered.length > 0) await session.execute(unorderedRows(asked, unordered), options)
   for (const f of unordered) {
-    await session.execute(questions[f]?.knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f), options)
+    await session.execute(requests[f]?.knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f), options)
   }
-  return questions.map(({ lookBack, type }, f) => {
+  return requests.map(({ lookBack, type }, f) => {
     const { count = 0, areSteps = true } = pairs.get(f) ?? {}
     const from = areSteps === false ? `__fabra_steps${f}` : `(FROM __fabra_known WHERE f = ${f})`
     return { f, lookBack, type, isLight: isLight(count), from }
@@ -67,7 +67,7 @@ export async function makeAllSteps(session: Session, asked: HistoryAsked, option
 }
 
 /** Keys that are asked for, as numbers, each with the first and the last time it is asked about. */
-function askedKeys(rows: string, entity: number): string {
+function requestedKeys(rows: string, entity: number): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_keys AS
 SELECT *, CAST(row_number() OVER () AS INTEGER) AS k
 FROM (
@@ -76,7 +76,7 @@ FROM (
 )`
 }
 
-function askedRows(rows: string, entity: number): string {
+function requestedRows(rows: string, entity: number): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_asked AS
 SELECT __fabra_ord, k, epoch_us(__fabra_as_of) AS t
 FROM read_parquet(${rows}) JOIN __fabra_keys ON key = __fabra_e${entity}_key
@@ -84,8 +84,8 @@ ORDER BY k`
 }
 
 /** What is recorded of all the keys and features that are asked for, and can be seen by any row; `f` is the question's index. */
-function recordedRows({ questions, recorded }: HistoryAsked, only: string): string {
-  const { knowledge = 'serving', snapshot = null } = questions[0] ?? {}
+function recordedRows({ requests, recorded }: HistoryRequest, only: string): string {
+  const { knowledge = 'serving', snapshot = null } = requests[0] ?? {}
   const later = 'GREATEST(event_timestamp, available_at)'
   const seen = {
     serving: later,
@@ -98,7 +98,7 @@ function recordedRows({ questions, recorded }: HistoryAsked, only: string): stri
     ...(snapshot === null ? [] : [`created_at <= make_timestamptz(${bigint(snapshot)})`]),
   ]
   return `SELECT f, k, epoch_us(${seen}) AS seen, epoch_us(event_timestamp) AS event_at, epoch_us(available_at) AS available_at, seq, value, first_t
-FROM ${recorded.from(questions)}
+FROM ${recorded.from(requests)}
 JOIN __fabra_keys ON key = entity_key
 WHERE epoch_us(${seen}) <= last_t AND ${conditions.join(' AND ')}`
 }
@@ -109,9 +109,9 @@ WHERE epoch_us(${seen}) <= last_t AND ${conditions.join(' AND ')}`
  * lie together, as they are read later. Those seen at once stand in any order, and are no steps: with two short numbers to sort by, and few
  * columns to carry, the engine takes half the time.
  */
-function knownRows(asked: HistoryAsked): string {
+function visibleRows(asked: HistoryRequest): string {
   // Otherwise than as served, of one event what is seen later was available later.
-  const order = asked.questions[0]?.knowledge === 'served' ? ['event_at', 'available_at', 'seq'] : ['event_at']
+  const order = asked.requests[0]?.knowledge === 'served' ? ['event_at', 'available_at', 'seq'] : ['event_at']
   const next = order.map((column) => `lead(${column}) OVER inorder AS next_${column}`)
   const isGreater = `(${order.join(', ')}) ${order.length === 1 ? '<=' : '<'} (${order.map((column) => `next_${column}`).join(', ')})`
   return `CREATE OR REPLACE TEMP TABLE __fabra_known AS
@@ -134,7 +134,7 @@ FROM __fabra_known JOIN (SELECT k, COUNT(*) AS n FROM __fabra_asked GROUP BY k) 
 GROUP BY f`
 
 /** All that is needed to put rows in order that are no steps as they stand. They are few: read once more, the others carry less. */
-function unorderedRows(asked: HistoryAsked, features: readonly number[]): string {
+function unorderedRows(asked: HistoryRequest, features: readonly number[]): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_unordered AS ${recordedRows(asked, `f IN (${features.join(', ')})`)} ORDER BY f`
 }
 
@@ -174,7 +174,7 @@ ${steps}
 }
 
 /** One feature among those of one statement. */
-export interface SteppedFeature extends Pick<AsOfQuestion, 'lookBack' | 'type'> {
+export interface SteppedFeature extends Pick<AsOfRequest, 'lookBack' | 'type'> {
   readonly f: number
   /** Few steps per key: looking at each is quicker than sorting the rows. */
   readonly isLight: boolean

@@ -4,19 +4,19 @@ import type { TextRow } from '../../ports/training-store.ts'
 import { ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteText } from '../sql.ts'
-import type { KeptStep } from './resume/steps.ts'
+import type { ResumeStep } from './resume/steps.ts'
 import { parquetOptions } from './typed-values.ts'
 
 const APPEND_ROWS = 2048
 /** Fewer stay in the table: of thousands of features, more would be all that memory holds. */
 const TABLE_ROWS = 2048
 
-export interface CollectedPlace {
+export interface CollectedFile {
   readonly session: Session
   /** Name of a table that is not there yet. */
   readonly table: string
   readonly columnCount: number
-  readonly step: KeptStep
+  readonly step: ResumeStep
   /** Path of a new file. */
   readonly file: () => string
   readonly options: RunOptions
@@ -24,13 +24,13 @@ export interface CollectedPlace {
 
 /** Values that come row by row: the newest in a table, those before in files, each of which is kept. */
 export class CollectedValues {
-  private readonly place: CollectedPlace
+  private readonly place: CollectedFile
   private readonly files: string[] = []
   private readonly started = performance.now()
   private cut = { at: this.started, row: 0 }
   private next = 0
 
-  constructor(place: CollectedPlace) {
+  constructor(place: CollectedFile) {
     this.place = place
   }
 

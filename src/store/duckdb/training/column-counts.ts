@@ -1,7 +1,7 @@
 /** How many label rows have a value, counted over the values that were found and not over the finished set, which no longer tells null from missing. */
 import type { Micros } from '../../../clock.ts'
 import { type RunOptions, SqlTimestamp } from '../../ports/source-engine.ts'
-import type { ColumnCounts, OutputColumn, OutputFeature, TrainingDesk, ValuesId } from '../../ports/training-store.ts'
+import type { ColumnCounts, OutputColumn, OutputFeature, TrainingWorkspace, ValuesId } from '../../ports/training-store.ts'
 import type { Session } from '../connection/session.ts'
 import { type HeldValues, isRecorded } from './result.ts'
 import { memberText } from './typed-values.ts'
@@ -37,7 +37,7 @@ export async function rowsLaterThan(
   rows: string,
   time: Micros,
   options: RunOptions,
-): ReturnType<TrainingDesk['laterThan']> {
+): ReturnType<TrainingWorkspace['laterThan']> {
   const found = await session.read(
     `SELECT COUNT(*), max(__fabra_as_of) FROM read_parquet(${rows}) WHERE epoch_us(__fabra_as_of) > CAST(${Math.trunc(time)} AS BIGINT)`,
     [],
@@ -51,7 +51,7 @@ export async function rowsLaterThan(
 export async function keysOfRows(
   session: Session,
   rows: string,
-  { entity, column, limit }: Parameters<TrainingDesk['someKeys']>[0],
+  { entity, column, limit }: Parameters<TrainingWorkspace['someKeys']>[0],
   options: RunOptions,
 ): Promise<readonly string[]> {
   const found = await session.read(
@@ -73,16 +73,16 @@ function byPlace(
   columns: readonly OutputColumn[],
   held: (values: ValuesId) => HeldValues,
 ): Map<string, Placed[]> {
-  const places = new Map<string, Placed[]>()
+  const access = new Map<string, Placed[]>()
   for (const column of columns) {
     const given = features[column.feature]
     if (!given) continue
     const { from } = held(given.values)
-    const place = places.get(from) ?? []
-    if (place.length === 0) places.set(from, place)
+    const place = access.get(from) ?? []
+    if (place.length === 0) access.set(from, place)
     place.push({ column, given })
   }
-  return places
+  return access
 }
 
 /** SQL of how many rows have an answer, and of how many of those are not null. */

@@ -20,7 +20,7 @@ const EXACT_WHOLE = 'DECIMAL(38,0)'
 /** A line of JSON may be this long. */
 const MAX_OBJECT_BYTES = 64 * 1024 * 1024
 
-export interface LabelPlace {
+export interface LabelReading {
   readonly session: Session
   /** Rows of a query over the sources, as a Parquet file. @throws SqlError */
   readonly query: (labels: LabelsQuery, options: RunOptions) => Promise<string>
@@ -36,7 +36,7 @@ export interface ReadLabels {
   readonly file: string
 }
 
-export async function readLabels(labels: Labels, place: LabelPlace, options: RunOptions): Promise<ReadLabels> {
+export async function readLabels(labels: Labels, place: LabelReading, options: RunOptions): Promise<ReadLabels> {
   const file = 'sql' in labels ? await queried(labels.sql, place, options) : await converted(labels, place, options)
   await place.session.execute(
     `CREATE OR REPLACE VIEW ${LABELS_VIEW} AS SELECT file_row_number AS __fabra_ord, * EXCLUDE (file_row_number)
@@ -66,7 +66,7 @@ function refuseNames(names: readonly string[]): void {
 }
 
 /** The query runs where the sources are, as users' SQL does; only its result leaves. */
-async function queried(sql: string, { query }: LabelPlace, options: RunOptions): Promise<string> {
+async function queried(sql: string, { query }: LabelReading, options: RunOptions): Promise<string> {
   try {
     return await query({ sql, check: (columns) => refuseNames(columns.map((column) => column.name)) }, options)
   } catch (error) {
@@ -80,7 +80,7 @@ async function queried(sql: string, { query }: LabelPlace, options: RunOptions):
   }
 }
 
-async function converted(labels: { format: LabelFormat; path: string }, place: LabelPlace, options: RunOptions): Promise<string> {
+async function converted(labels: { format: LabelFormat; path: string }, place: LabelReading, options: RunOptions): Promise<string> {
   const { session, folder } = place
   let text: CsvText | undefined
   try {
@@ -133,7 +133,7 @@ function isWhole(text: string): string {
   return `regexp_full_match(${text}, '-?(0|[1-9][0-9]{0,37})')`
 }
 
-async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelPlace, options: RunOptions): Promise<FileSelect> {
+async function csvSelect(opened: CsvText | undefined, { session, asText }: LabelReading, options: RunOptions): Promise<FileSelect> {
   if (!opened) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
   const { header } = opened
   refuseNames(header.columns)

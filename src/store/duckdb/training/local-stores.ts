@@ -1,13 +1,13 @@
 /** Where sources and history are, as a desk sees them: the laptop's engine, which reads and writes the desk's folder itself. */
 import { join } from 'node:path'
 import { type RunOptions, SqlError, type TableColumn } from '../../ports/source-engine.ts'
-import type { AsOfQuestion, TrainingDesk, TypedColumn } from '../../ports/training-store.ts'
+import type { AsOfRequest, TrainingWorkspace, TypedColumn } from '../../ports/training-store.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from '../sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './as-of-join.ts'
 import type { HeldValues } from './result.ts'
-import type { Keeper, KeptStep, Step } from './resume/steps.ts'
+import type { ResumeLog, ResumeStep, Step } from './resume/steps.ts'
 import { canType, parquetOptions, rowTableFrom, typedValues } from './typed-values.ts'
 
 /** Rows in one statement. More only makes larger what the engine holds at once. */
@@ -20,10 +20,10 @@ const STEPPED_FEATURES = 10
 const GROUPS_AT_ONCE = 10
 
 /** The desk as far as it is made. */
-export interface DeskState {
+export interface WorkspaceState {
   readonly folder: string
   readonly session: Session
-  readonly keeper: Keeper
+  readonly resumeLog: ResumeLog
   /** Path of a new file in the folder. */
   file(name: string): string
   readonly rows: string
@@ -37,24 +37,24 @@ export interface LabelsQuery {
 }
 
 /** Where users' SQL runs. */
-export interface SourcesPlace {
+export interface SourcesAccess {
   /** @returns path of a Parquet file with the rows of a query. @throws SqlError, and what the check throws of its columns. */
-  query(labels: LabelsQuery, state: DeskState, options: RunOptions): Promise<string>
+  query(labels: LabelsQuery, state: WorkspaceState, options: RunOptions): Promise<string>
   canCompute(columns: readonly TypedColumn[]): boolean
-  compute(question: Parameters<TrainingDesk['compute']>[0], state: DeskState, options: RunOptions): Promise<HeldValues>
+  compute(request: Parameters<TrainingWorkspace['compute']>[0], state: WorkspaceState, options: RunOptions): Promise<HeldValues>
   deterministically<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** Where history is. */
-export interface HistoryPlace {
+export interface HistoryAccess {
   /** One line for people. */
   readonly how: string
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
-  asOf(questions: readonly AsOfQuestion[], entity: number, state: DeskState, options: RunOptions): Promise<readonly HeldValues[]>
+  asOf(requests: readonly AsOfRequest[], entity: number, state: WorkspaceState, options: RunOptions): Promise<readonly HeldValues[]>
 }
 
 /** @param database The desk's folder lies where it may read and write files. */
-export function localSources(database: Database): SourcesPlace {
+export function localSources(database: Database): SourcesAccess {
   return {
     async query({ sql, check }, { folder }, options) {
       const file = join(folder, 'queried.parquet')
@@ -70,8 +70,8 @@ export function localSources(database: Database): SourcesPlace {
     canCompute: (columns) => columns.every(({ type, sqlType }) => canType(type, sqlType)),
     async compute({ text, entity, columns, alwaysOneRow, features, reads }, state, options) {
       const files: string[] = []
-      const step = await state.keeper.begin(
-        { question: { text, columns, features }, entity, inputs: [], reads, features: features.length },
+      const step = await state.resumeLog.begin(
+        { request: { text, columns, features }, entity, inputs: [], reads, features: features.length },
         options,
       )
       for (let from = 0, to = 0; from < Math.max(1, state.rowCount); from = to) {
@@ -121,7 +121,7 @@ async function refuseRepeats(session: Session, from: string, options: RunOptions
 }
 
 /** @param pairsPerRow From how many recorded values per row on rows are put in order; another than the default by tests only. */
-export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): HistoryPlace {
+export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): HistoryAccess {
   return {
     how: 'as-of join over recorded values',
     async hasHistory(feature, fingerprint) {
@@ -129,11 +129,11 @@ export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): H
       const { rows } = await database.readers.use(ownDeadline(), (session, left) => session.read(text, [feature, fingerprint], left))
       return rows.length > 0
     },
-    async asOf(questions, entity, state, options) {
-      const groups = groupsOf(questions, state)
-      const steps: { readonly step: KeptStep; readonly group: AsOfGroup }[] = []
+    async asOf(requests, entity, state, options) {
+      const groups = groupsOf(requests, state)
+      const steps: { readonly step: ResumeStep; readonly group: AsOfGroup }[] = []
       for (const group of groups) {
-        const step = await state.keeper.begin(stepOf(group, questions, entity), options)
+        const step = await state.resumeLog.begin(stepOf(group, requests, entity), options)
         if ((await step.take(0, group.file, options)) === undefined) steps.push({ step, group })
       }
       if (steps.length > 0) {
@@ -148,35 +148,35 @@ export function localHistory(database: Database, pairsPerRow = PAIRS_PER_ROW): H
 
 /** Questions that are answered in one statement, and the file of the answers. */
 export interface AsOfGroup {
-  readonly questions: readonly AsOfQuestion[]
+  readonly requests: readonly AsOfRequest[]
   readonly file: string
 }
 
-export function groupsOf(questions: readonly AsOfQuestion[], state: Pick<DeskState, 'file'>): AsOfGroup[] {
-  const count = Math.ceil(questions.length / STEPPED_FEATURES)
+export function groupsOf(requests: readonly AsOfRequest[], state: Pick<WorkspaceState, 'file'>): AsOfGroup[] {
+  const count = Math.ceil(requests.length / STEPPED_FEATURES)
   return Array.from({ length: count }, (_, i) => ({
-    questions: questions.slice(i * STEPPED_FEATURES, (i + 1) * STEPPED_FEATURES),
+    requests: requests.slice(i * STEPPED_FEATURES, (i + 1) * STEPPED_FEATURES),
     file: state.file('recorded'),
   }))
 }
 
-export function heldOf({ questions, file }: AsOfGroup): HeldValues[] {
-  return questions.map((question, f) => ({
-    kind: question.type === null ? 'recorded' : 'decoded',
+export function heldOf({ requests, file }: AsOfGroup): HeldValues[] {
+  return requests.map((request, f) => ({
+    kind: request.type === null ? 'recorded' : 'decoded',
     from: `read_parquet(${quoteText(file)})`,
     f,
   }))
 }
 
 /** @param all Of all groups: history is looked at once, however many there are. */
-function stepOf({ questions }: AsOfGroup, all: readonly AsOfQuestion[], entity: number): Step {
-  return { question: questions, entity, inputs: [], reads: { sources: [], recorded: all }, features: questions.length }
+function stepOf({ requests }: AsOfGroup, all: readonly AsOfRequest[], entity: number): Step {
+  return { request: requests, entity, inputs: [], reads: { sources: [], recorded: all }, features: requests.length }
 }
 
 export interface AsOfWork {
   readonly groups: readonly AsOfGroup[]
   readonly entity: number
-  readonly state: DeskState
+  readonly state: WorkspaceState
   readonly recorded: RecordedSource
   readonly pairsPerRow: number | undefined
 }
@@ -189,16 +189,16 @@ export async function asOfValues(session: Session, work: AsOfWork, options: RunO
 
 async function valuesOfGroups(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
   const { groups, entity, state, recorded, pairsPerRow = PAIRS_PER_ROW } = work
-  const questions = groups.flatMap((group) => group.questions)
+  const requests = groups.flatMap((group) => group.requests)
   const isLight = (pairs: number) => pairs <= pairsPerRow * state.rowCount
   try {
-    const features = await makeAllSteps(session, { rows: state.rows, entity, questions, recorded, isLight }, options)
+    const features = await makeAllSteps(session, { rows: state.rows, entity, requests, recorded, isLight }, options)
     let from = 0
-    for (const { file, questions: own } of groups) {
+    for (const { file, requests: own } of groups) {
       await session.execute(copyTo(file, stepsOfRows(features.slice(from, from + own.length)), own.length), options)
       from += own.length
     }
   } finally {
-    await session.execute(dropHistoryTables(questions.length), ownDeadline())
+    await session.execute(dropHistoryTables(requests.length), ownDeadline())
   }
 }

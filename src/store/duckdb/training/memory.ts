@@ -4,7 +4,7 @@ import { SqlError } from '../../ports/source-engine.ts'
 import type { Session } from '../connection/session.ts'
 
 /** In bytes. What does not fit is spilled to disk, as far as it can be. */
-export const DESK_MEMORY = 1024 * 1024 * 1024
+export const WORKSPACE_MEMORY = 1024 * 1024 * 1024
 
 /** The same session, whose statements say which setting to raise where the engine has run out of memory. */
 export function tellingOfMemory(session: Session, limit: number): Session {

@@ -6,13 +6,13 @@
 import { join } from 'node:path'
 import { DuckDBDataChunk, type DuckDBType, type DuckDBValue, VARCHAR } from '@duckdb/node-api'
 import { type RunOptions, SqlError, SqlTimestamp, type TableColumn } from '../../ports/source-engine.ts'
-import type { RecordedQuestion, TextValues, TrainingEngine } from '../../ports/training-engine.ts'
-import type { AsOfQuestion } from '../../ports/training-store.ts'
+import type { RecordedRequest, TextValues, TrainingEngine } from '../../ports/training-engine.ts'
+import type { AsOfRequest } from '../../ports/training-store.ts'
 import { ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import type { RecordedSource } from './as-of-join.ts'
-import { asOfValues, type DeskState, groupsOf, type HistoryPlace, heldOf, type SourcesPlace } from './local-stores.ts'
+import { asOfValues, groupsOf, type HistoryAccess, heldOf, type SourcesAccess, type WorkspaceState } from './local-stores.ts'
 import type { HeldValues } from './result.ts'
 import { parquetOptions } from './typed-values.ts'
 
@@ -20,7 +20,7 @@ const APPEND_ROWS = 2048
 /** Keys whose recorded values are asked for at once, in chunks of the engine's results. */
 const KEY_CHUNKS = 5
 
-export function remoteSources(engine: TrainingEngine): SourcesPlace {
+export function remoteSources(engine: TrainingEngine): SourcesAccess {
   return {
     async query({ sql, check }, { session, folder }, options) {
       const file = join(folder, 'queried.parquet')
@@ -144,23 +144,23 @@ const BROUGHT_FEATURES = 100
 const LOOK_ROWS = 10_000
 
 /** @param rowsPerLook Another than the default by tests only. */
-export function remoteHistory(engine: TrainingEngine, { pairsPerRow, rowsPerLook = ROWS_PER_LOOK }: RemoteTuning = {}): HistoryPlace {
+export function remoteHistory(engine: TrainingEngine, { pairsPerRow, rowsPerLook = ROWS_PER_LOOK }: RemoteTuning = {}): HistoryAccess {
   return {
     how: `as-of join over recorded values: each row looked up in ${engine.name}, or all brought over where fewer are recorded than rows are asked for`,
     hasHistory: (feature, fingerprint) => engine.hasHistory(feature, fingerprint),
-    async asOf(questions, entity, state, options) {
+    async asOf(requests, entity, state, options) {
       const held: HeldValues[] = []
-      const brought: AsOfQuestion[] = []
-      for (const question of questions) {
-        const count = await engine.recordedCount(question.feature, question.fingerprint, options)
+      const brought: AsOfRequest[] = []
+      for (const request of requests) {
+        const count = await engine.recordedCount(request.feature, request.fingerprint, options)
         if (count >= rowsPerLook * state.rowCount)
-          held[questions.indexOf(question)] = await lookUp(engine, question, { entity, state }, options)
-        else brought.push(question)
+          held[requests.indexOf(request)] = await lookUp(engine, request, { entity, state }, options)
+        else brought.push(request)
       }
       for (let from = 0; from < brought.length; from += BROUGHT_FEATURES) {
         const some = brought.slice(from, from + BROUGHT_FEATURES)
         const joined = await bringOver(engine, some, { entity, state, pairsPerRow }, options)
-        for (const [i, values] of joined.entries()) held[questions.indexOf(some[i] as AsOfQuestion)] = values
+        for (const [i, values] of joined.entries()) held[requests.indexOf(some[i] as AsOfRequest)] = values
       }
       return held
     },
@@ -174,14 +174,14 @@ export interface RemoteTuning {
 
 interface RemoteWork {
   readonly entity: number
-  readonly state: DeskState
+  readonly state: WorkspaceState
   readonly pairsPerRow?: number | undefined
 }
 
 /** All that is recorded of the rows' keys comes here. */
 async function bringOver(
   engine: TrainingEngine,
-  questions: readonly AsOfQuestion[],
+  requests: readonly AsOfRequest[],
   { entity, state, pairsPerRow }: RemoteWork,
   options: RunOptions,
 ): Promise<readonly HeldValues[]> {
@@ -191,12 +191,12 @@ async function bringOver(
   try {
     const { from, to } = await bounds(state, options)
     await eachKeys(state, entity, options, async (keys) => {
-      for (const [f, { feature, fingerprint, lookBack }] of questions.entries()) {
-        const question: RecordedQuestion = { feature, fingerprint, keys, from: lookBack === null ? null : from - lookBack, to }
-        await engine.recorded(question, options, (rows) => table.add(rows.map((row) => [...row, String(f)])))
+      for (const [f, { feature, fingerprint, lookBack }] of requests.entries()) {
+        const request: RecordedRequest = { feature, fingerprint, keys, from: lookBack === null ? null : from - lookBack, to }
+        await engine.recorded(request, options, (rows) => table.add(rows.map((row) => [...row, String(f)])))
       }
     })
-    const groups = groupsOf(questions, state)
+    const groups = groupsOf(requests, state)
     await asOfValues(session, { groups, entity, state, recorded: RECORDED, pairsPerRow }, options)
     return groups.flatMap(heldOf)
   } finally {
@@ -207,7 +207,7 @@ async function bringOver(
 /** Each row is looked up there. */
 async function lookUp(
   engine: TrainingEngine,
-  question: AsOfQuestion,
+  request: AsOfRequest,
   { entity, state }: RemoteWork,
   options: RunOptions,
 ): Promise<HeldValues> {
@@ -223,7 +223,7 @@ async function lookUp(
     )
     const keys = rows.map(([key]) => String(key))
     const times = rows.map(([, at]) => (at instanceof SqlTimestamp ? at.micros : Number.NaN))
-    const found = await engine.asOf(question, { keys, times }, options)
+    const found = await engine.asOf(request, { keys, times }, options)
     await table.add(found.map(([i, ...values]) => [String(from + Number(i)), ...values]))
   }
   const columns = 'CAST(c0 AS BIGINT) AS __fabra_ord, make_timestamptz(CAST(c1 AS BIGINT)) AS e0, c2 AS v0'
@@ -234,14 +234,14 @@ async function lookUp(
 }
 
 /** First and last time of the rows. */
-async function bounds({ session, rows }: DeskState, options: RunOptions): Promise<{ from: number; to: number }> {
+async function bounds({ session, rows }: WorkspaceState, options: RunOptions): Promise<{ from: number; to: number }> {
   const found = await session.read(`SELECT min(__fabra_as_of), max(__fabra_as_of) FROM read_parquet(${rows})`, [], options)
   const [from, to] = found.rows[0] ?? []
   return { from: from instanceof SqlTimestamp ? from.micros : 0, to: to instanceof SqlTimestamp ? to.micros : 0 }
 }
 
 async function eachKeys(
-  { session, rows }: DeskState,
+  { session, rows }: WorkspaceState,
   entity: number,
   options: RunOptions,
   take: (keys: readonly string[]) => Promise<void>,

@@ -24,14 +24,14 @@ export function resultSelect(
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
   const used = columns.flatMap((column) => features[column.feature] ?? [])
-  const places = [...new Set(used.map((feature) => held(feature.values).from))]
+  const access = [...new Set(used.map((feature) => held(feature.values).from))]
   const added = columns.map((column) => {
     const feature = features[column.feature]
     if (!feature) return 'NULL'
     const values = held(feature.values)
-    return `${valueSql(column, feature, { ...values, at: `f${places.indexOf(values.from)}` })} AS ${quoteName(column.name)}`
+    return `${valueSql(column, feature, { ...values, at: `f${access.indexOf(values.from)}` })} AS ${quoteName(column.name)}`
   })
-  const joins = places.map((from, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
+  const joins = access.map((from, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
   const needsTime = columns.some(({ content }) => content !== 'value')
   return `SELECT ${['l.__fabra_ord', ...kept, ...added].join(', ')}
 FROM labels AS l

@@ -6,7 +6,15 @@ import type { Micros } from '../../../clock.ts'
 import { entityKey } from '../../../definition/entity-key.ts'
 import { type RunOptions, SqlTimestamp, type TableColumn } from '../../ports/source-engine.ts'
 import type { TrainingEngine } from '../../ports/training-engine.ts'
-import type { Collected, CollectedQuestion, LabelRow, RowNeeds, TrainingDesk, TrainingStore, ValuesId } from '../../ports/training-store.ts'
+import type {
+  Collected,
+  CollectRequest,
+  LabelRow,
+  RowNeeds,
+  TrainingStore,
+  TrainingWorkspace,
+  ValuesId,
+} from '../../ports/training-store.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import { createSession, type Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
@@ -16,31 +24,38 @@ import { clearTrainingFolders, makeTrainingFolder } from './folders.ts'
 import { inputOf } from './label-inputs.ts'
 import { writeRows } from './label-keys.ts'
 import { type ReadLabels, readLabels } from './labels.ts'
-import { type DeskState, type HistoryPlace, type LabelsQuery, localHistory, localSources, type SourcesPlace } from './local-stores.ts'
-import { DESK_MEMORY, tellingOfMemory } from './memory.ts'
+import {
+  type HistoryAccess,
+  type LabelsQuery,
+  localHistory,
+  localSources,
+  type SourcesAccess,
+  type WorkspaceState,
+} from './local-stores.ts'
+import { tellingOfMemory, WORKSPACE_MEMORY } from './memory.ts'
 import { type RemoteTuning, remoteHistory, remoteSources } from './remote-stores.ts'
 import { type HeldValues, resultSelect } from './result.ts'
 import { writeSet } from './result-file.ts'
 import { createTrainingState } from './resume/input-digest.ts'
-import { createTrainingParts, type TrainingParts } from './resume/kept-files.ts'
-import { createKeeper, KEEP_NOTHING, type Keeper, type PartsPlace } from './resume/steps.ts'
+import { createKeptFiles, type KeptFiles } from './resume/kept-files.ts'
+import { createResumeLog, KEEP_NOTHING, type KeptFilesOptions, type ResumeLog } from './resume/steps.ts'
 import { isWide, wideSelect } from './wide.ts'
 
 /** Where what training sets are made of is, and where they are made. */
-export interface TrainingPlaces {
-  readonly sources: SourcesPlace
-  readonly history: HistoryPlace
+export interface TrainingAccess {
+  readonly sources: SourcesAccess
+  readonly history: HistoryAccess
   /** The desks' folders are made in it. */
   readonly folder: string
   /** Null where it cannot be told whether sources and history are what they were. */
-  readonly kept: PartsPlace | null
+  readonly kept: KeptFilesOptions | null
   /** Bytes that the engine of a desk may hold before it spills to disk. */
   readonly memory: number | undefined
 }
 
 export interface LocalTuning {
   /** Default: in the data folder. */
-  readonly parts?: TrainingParts
+  readonly parts?: KeptFiles
   /** As of `localHistory`. */
   readonly pairsPerRow?: number | undefined
   /** As of `PartsPlace`. */
@@ -53,7 +68,7 @@ export interface LocalTuning {
  * Training sets on the laptop's engine: its folders lie where that engine may read and write files, and nowhere else.
  */
 export function createDuckdbTrainingStore(database: Database, tuning: LocalTuning = {}): TrainingStore {
-  const { parts = createLocalParts(database), pairsPerRow, keepAfterMs, memory } = tuning
+  const { parts = createLocalKeptFiles(database), pairsPerRow, keepAfterMs, memory } = tuning
   return createTrainingStore({
     sources: localSources(database),
     history: localHistory(database, pairsPerRow),
@@ -64,8 +79,8 @@ export function createDuckdbTrainingStore(database: Database, tuning: LocalTunin
 }
 
 /** What interrupted sets leave in the data folder. */
-export function createLocalParts(database: Database): TrainingParts {
-  return createTrainingParts(join(dirname(database.loadDir), 'training'))
+export function createLocalKeptFiles(database: Database): KeptFiles {
+  return createKeptFiles(join(dirname(database.loadDir), 'training'))
 }
 
 /** Training sets of what is on another machine. Their folders are temporary ones of this machine. */
@@ -93,14 +108,14 @@ export function createMixedTrainingStore(engine: TrainingEngine, database: Datab
   })
 }
 
-function createTrainingStore(places: TrainingPlaces): TrainingStore {
-  void clearTrainingFolders(places.folder)
+function createTrainingStore(access: TrainingAccess): TrainingStore {
+  void clearTrainingFolders(access.folder)
   return {
     async open() {
-      await clearTrainingFolders(places.folder)
-      const folder = await makeTrainingFolder(places.folder)
+      await clearTrainingFolders(access.folder)
+      const folder = await makeTrainingFolder(access.folder)
       try {
-        return new Desk(places, folder, await openEngine(folder, places.memory ?? DESK_MEMORY))
+        return new DuckdbTrainingWorkspace(access, folder, await openEngine(folder, access.memory ?? WORKSPACE_MEMORY))
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error
@@ -124,30 +139,30 @@ async function openEngine(folder: string, memory: number): Promise<Engine> {
   return { instance, session: tellingOfMemory(createSession(connection), memory) }
 }
 
-class Desk implements TrainingDesk {
+class DuckdbTrainingWorkspace implements TrainingWorkspace {
   readonly folder: string
-  private readonly places: TrainingPlaces
+  private readonly access: TrainingAccess
   private readonly engine: Engine
   private readonly held: HeldValues[] = []
-  private keeper: Keeper = KEEP_NOTHING
+  private resumeLog: ResumeLog = KEEP_NOTHING
   private labels: ReadLabels = { columns: [], file: '' }
   private areCsv = false
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
 
-  constructor(places: TrainingPlaces, folder: string, engine: Engine) {
-    this.places = places
+  constructor(access: TrainingAccess, folder: string, engine: Engine) {
+    this.access = access
     this.folder = folder
     this.engine = engine
   }
 
   async readLabels(
-    labels: Parameters<TrainingDesk['readLabels']>[0],
+    labels: Parameters<TrainingWorkspace['readLabels']>[0],
     asText: boolean,
     options: RunOptions,
   ): Promise<readonly TableColumn[]> {
     const { session } = this.engine
-    const query = (asked: LabelsQuery, left: RunOptions) => this.places.sources.query(asked, this.state, left)
+    const query = (asked: LabelsQuery, left: RunOptions) => this.access.sources.query(asked, this.state, left)
     const place = { session, folder: this.folder, asText, query }
     this.areCsv = 'format' in labels && labels.format === 'csv'
     this.labels = await readLabels(labels, place, options)
@@ -161,7 +176,7 @@ class Desk implements TrainingDesk {
     return this.rowCount
   }
 
-  async rows({ from, to, entity, inputs }: Parameters<TrainingDesk['rows']>[0]): Promise<LabelRow[]> {
+  async rows({ from, to, entity, inputs }: Parameters<TrainingWorkspace['rows']>[0]): Promise<LabelRow[]> {
     const asked = this.needs.entities[entity]
     if (!asked) return []
     const keys = asked.key.map((_, i) => `CAST(r.__fabra_e${entity}_k${i} AS VARCHAR)`)
@@ -184,26 +199,26 @@ class Desk implements TrainingDesk {
     })
   }
 
-  canCompute(columns: Parameters<TrainingDesk['canCompute']>[0]): boolean {
-    return this.places.sources.canCompute(columns)
+  canCompute(columns: Parameters<TrainingWorkspace['canCompute']>[0]): boolean {
+    return this.access.sources.canCompute(columns)
   }
 
-  async compute(question: Parameters<TrainingDesk['compute']>[0], options: RunOptions): Promise<ValuesId> {
-    return this.hold(await this.places.sources.compute(question, this.state, options))
+  async compute(request: Parameters<TrainingWorkspace['compute']>[0], options: RunOptions): Promise<ValuesId> {
+    return this.hold(await this.access.sources.compute(request, this.state, options))
   }
 
   get historyHow(): string {
-    return this.places.history.how
+    return this.access.history.how
   }
 
-  async asOf(questions: Parameters<TrainingDesk['asOf']>[0], entity: number, options: RunOptions): Promise<readonly ValuesId[]> {
-    const held = await this.places.history.asOf(questions, entity, this.state, options)
+  async asOf(requests: Parameters<TrainingWorkspace['asOf']>[0], entity: number, options: RunOptions): Promise<readonly ValuesId[]> {
+    const held = await this.access.history.asOf(requests, entity, this.state, options)
     return held.map((values) => this.hold(values))
   }
 
-  async collect(question: CollectedQuestion, options: RunOptions): Promise<Collected> {
-    const { entity, inputs, reads, columnCount } = question
-    const step = await this.keeper.begin({ question, entity, inputs, reads, features: 1 }, options)
+  async collect(request: CollectRequest, options: RunOptions): Promise<Collected> {
+    const { entity, inputs, reads, columnCount } = request
+    const step = await this.resumeLog.begin({ request, entity, inputs, reads, features: 1 }, options)
     const { session } = this.engine
     const file = () => this.file('collected')
     const values = new CollectedValues({ session, table: `values_${this.held.length}`, columnCount, step, file, options })
@@ -219,30 +234,30 @@ class Desk implements TrainingDesk {
   }
 
   async resume(asked: string, fresh: boolean, options: RunOptions): Promise<void> {
-    const { kept } = this.places
+    const { kept } = this.access
     if (kept === null) return
     const keyCounts = this.needs.entities.map((entity) => entity.key.length)
     const rows = { session: this.engine.session, rows: this.rowsPath, rowCount: this.rowCount, labels: this.labels.columns, keyCounts }
-    this.keeper = await createKeeper(kept, rows, { asked, fresh }, options)
+    this.resumeLog = await createResumeLog(kept, rows, { asked, fresh }, options)
   }
 
   get resumed(): number {
-    return this.keeper.taken
+    return this.resumeLog.taken
   }
 
   delivered(): Promise<void> {
-    return this.keeper.remove()
+    return this.resumeLog.remove()
   }
 
   deterministically<T>(work: () => Promise<T>): Promise<T> {
-    return this.places.sources.deterministically(work)
+    return this.access.sources.deterministically(work)
   }
 
   hasHistory(feature: string, fingerprint: string): Promise<boolean> {
-    return this.places.history.hasHistory(feature, fingerprint)
+    return this.access.history.hasHistory(feature, fingerprint)
   }
 
-  async write(output: Parameters<TrainingDesk['write']>[0], options: RunOptions): ReturnType<TrainingDesk['write']> {
+  async write(output: Parameters<TrainingWorkspace['write']>[0], options: RunOptions): ReturnType<TrainingWorkspace['write']> {
     const held = (values: ValuesId) => this.heldAs(values)
     const wide = { session: this.engine.session, rows: this.rowsPath, labels: this.labels, file: (name: string) => this.file(name), held }
     const rows = isWide(wide, output)
@@ -255,30 +270,30 @@ class Desk implements TrainingDesk {
     return { path, hash }
   }
 
-  counts(output: Counted, options: RunOptions): ReturnType<TrainingDesk['counts']> {
+  counts(output: Counted, options: RunOptions): ReturnType<TrainingWorkspace['counts']> {
     return countValues(this.engine.session, output, (values) => this.heldAs(values), options)
   }
 
-  laterThan(time: Micros, options: RunOptions): ReturnType<TrainingDesk['laterThan']> {
+  laterThan(time: Micros, options: RunOptions): ReturnType<TrainingWorkspace['laterThan']> {
     return rowsLaterThan(this.engine.session, this.rowsPath, time, options)
   }
 
-  someKeys(asked: Parameters<TrainingDesk['someKeys']>[0], options: RunOptions): Promise<readonly string[]> {
+  someKeys(asked: Parameters<TrainingWorkspace['someKeys']>[0], options: RunOptions): Promise<readonly string[]> {
     return keysOfRows(this.engine.session, this.rowsPath, asked, options)
   }
 
   async close(): Promise<void> {
-    this.keeper.close()
+    this.resumeLog.close()
     this.engine.session.close()
     this.engine.instance.closeSync()
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  private get state(): DeskState {
+  private get state(): WorkspaceState {
     return {
       folder: this.folder,
       session: this.engine.session,
-      keeper: this.keeper,
+      resumeLog: this.resumeLog,
       file: (name) => this.file(name),
       rows: this.rowsPath,
       rowCount: this.rowCount,

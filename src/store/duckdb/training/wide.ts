@@ -32,13 +32,13 @@ export interface WideOutput {
 }
 
 export function isWide({ labels, held }: WideDesk, { features, columns }: WideOutput): boolean {
-  const places = new Set(features.map((feature) => held(feature.values).from))
-  return labels.columns.length + columns.length > COLUMNS_AT_ONCE || places.size > MOST_PLACES
+  const access = new Set(features.map((feature) => held(feature.values).from))
+  return labels.columns.length + columns.length > COLUMNS_AT_ONCE || access.size > MOST_PLACES
 }
 
 /** @returns a SELECT of the columns of the labels, then those asked for, in the order of the labels. */
-export async function wideSelect(desk: WideDesk, output: WideOutput, options: RunOptions): Promise<string> {
-  const { session, labels, file } = desk
+export async function wideSelect(workspace: WideDesk, output: WideOutput, options: RunOptions): Promise<string> {
+  const { session, labels, file } = workspace
   const width = labels.columns.length + output.columns.length
   const parts: { readonly path: string; readonly columns: readonly { readonly name: string; readonly as: string }[] }[] = []
   const add = async (select: string, names: readonly string[]) => {
@@ -51,9 +51,9 @@ export async function wideSelect(desk: WideDesk, output: WideOutput, options: Ru
     const select = names.map((name, i) => `${quoteName(name)} AS c${i}`)
     await add(`SELECT ${select.join(', ')} FROM read_parquet(${quoteText(labels.file)})`, names)
   }
-  for (const columns of lotsOf(desk, output)) {
+  for (const columns of lotsOf(workspace, output)) {
     const renamed = columns.map((column, i) => ({ ...column, name: `c${i}` }))
-    const select = resultSelect(desk.rows, [], output.features, desk.held, renamed)
+    const select = resultSelect(workspace.rows, [], output.features, workspace.held, renamed)
     await add(
       `SELECT * EXCLUDE (__fabra_ord) FROM (${select})`,
       columns.map(({ name }) => name),
@@ -68,17 +68,17 @@ export async function wideSelect(desk: WideDesk, output: WideOutput, options: Ru
 function lotsOf({ held }: WideDesk, { features, columns }: WideOutput): OutputColumn[][] {
   const found: OutputColumn[][] = []
   let lot: OutputColumn[] = []
-  let places = new Set<string>()
+  let access = new Set<string>()
   for (const column of columns) {
     const feature = features[column.feature]
     const from = feature ? held(feature.values).from : ''
-    if (lot.length >= COLUMNS_AT_ONCE || (places.size >= PLACES_AT_ONCE && !places.has(from))) {
+    if (lot.length >= COLUMNS_AT_ONCE || (access.size >= PLACES_AT_ONCE && !access.has(from))) {
       found.push(lot)
       lot = []
-      places = new Set()
+      access = new Set()
     }
     lot.push(column)
-    places.add(from)
+    access.add(from)
   }
   return lot.length === 0 ? found : [...found, lot]
 }

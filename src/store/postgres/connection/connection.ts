@@ -7,7 +7,7 @@
  */
 import { SqlError } from '../../ports/source-engine.ts'
 import { PostgresSqlError, toSqlError } from './errors.ts'
-import { createLane, type Lane } from './pooled-connection.ts'
+import { createPooledConnection, type PooledConnection } from './pooled-connection.ts'
 import type { Deadline, Postgres, PostgresOptions, WorkOptions } from './postgres.ts'
 import { readConnectionUrl } from './url.ts'
 
@@ -17,43 +17,43 @@ const CLOSE_PATIENCE_MS = 2_000
 export function openPostgres(options: PostgresOptions): Postgres {
   const { maxConnections = 8, maxWaiting = 1_000 } = options
   const target = readConnectionUrl(options.url)
-  const lanes: Lane[] = []
-  const idle: Lane[] = []
+  const connections: PooledConnection[] = []
+  const idle: PooledConnection[] = []
   const waiting: Waiter[] = []
   let closed = false
 
-  const acquire = (deadline: Deadline): Promise<Lane> => {
+  const acquire = (deadline: Deadline): Promise<PooledConnection> => {
     if (closed) throw new PostgresSqlError('unavailable', null, 'The connections to PostgreSQL are closed: this process is stopping.', null)
     const free = idle.pop()
     if (free) return Promise.resolve(free)
-    if (lanes.length < maxConnections) {
-      const lane = createLane(target, options)
-      lanes.push(lane)
-      return Promise.resolve(lane)
+    if (connections.length < maxConnections) {
+      const connection = createPooledConnection(target, options)
+      connections.push(connection)
+      return Promise.resolve(connection)
     }
     if (waiting.length >= maxWaiting) {
       throw new PostgresSqlError('unavailable', null, `PostgreSQL is busy: ${waiting.length} statements wait already.`, null)
     }
     return wait(waiting, deadline, release)
   }
-  const release = (lane: Lane) => {
+  const release = (connection: PooledConnection) => {
     const next = waiting.shift()
-    if (next) next.resolve(lane)
-    else idle.push(lane)
+    if (next) next.resolve(connection)
+    else idle.push(connection)
   }
-  const onLane = async <T>(work: WorkOptions, use: (lane: Lane, deadline: Deadline) => Promise<T>): Promise<T> => {
+  const onConnection = async <T>(work: WorkOptions, use: (connection: PooledConnection, deadline: Deadline) => Promise<T>): Promise<T> => {
     const deadline = startDeadline(work)
     try {
       for (let attempt = 0; ; attempt++) {
-        const lane = await acquire(deadline)
-        const wasOpen = lane.isOpen
+        const connection = await acquire(deadline)
+        const wasOpen = connection.isOpen
         try {
-          return await lane.within(deadline, () => use(lane, deadline))
+          return await connection.within(deadline, () => use(connection, deadline))
         } catch (error) {
           // A connection that died while nobody used it is found out only by using it.
-          if (!(work.readOnly && wasOpen && attempt === 0 && isLost(error) && !lane.isOpen)) throw error
+          if (!(work.readOnly && wasOpen && attempt === 0 && isLost(error) && !connection.isOpen)) throw error
         } finally {
-          void lane.settled().then(() => release(lane))
+          void connection.settled().then(() => release(connection))
         }
       }
     } finally {
@@ -62,12 +62,13 @@ export function openPostgres(options: PostgresOptions): Postgres {
   }
 
   return {
-    run: (text, parameters, work) => onLane(work, (lane, deadline) => lane.single(text, parameters, work, deadline.leftMs())),
-    transaction: (work, body) => onLane(work, (lane, deadline) => lane.transaction(work, deadline.leftMs(), body)),
+    run: (text, parameters, work) =>
+      onConnection(work, (connection, deadline) => connection.single(text, parameters, work, deadline.leftMs())),
+    transaction: (work, body) => onConnection(work, (connection, deadline) => connection.transaction(work, deadline.leftMs(), body)),
     async close() {
       closed = true
       for (const waiter of waiting.splice(0)) waiter.reject(new PostgresSqlError('unavailable', null, 'This process is stopping.', null))
-      await Promise.all(lanes.map((lane) => lane.close(CLOSE_PATIENCE_MS)))
+      await Promise.all(connections.map((connection) => connection.close(CLOSE_PATIENCE_MS)))
     },
   }
 }
@@ -99,12 +100,12 @@ function startDeadline({ timeoutMs, signal }: WorkOptions): Deadline {
 }
 
 interface Waiter {
-  resolve(lane: Lane): void
+  resolve(connection: PooledConnection): void
   reject(error: unknown): void
 }
 
-async function wait(waiting: Waiter[], deadline: Deadline, release: (lane: Lane) => void): Promise<Lane> {
-  const { promise, resolve, reject } = Promise.withResolvers<Lane>()
+async function wait(waiting: Waiter[], deadline: Deadline, release: (connection: PooledConnection) => void): Promise<PooledConnection> {
+  const { promise, resolve, reject } = Promise.withResolvers<PooledConnection>()
   const waiter = { resolve, reject }
   waiting.push(waiter)
   try {

@@ -5,7 +5,7 @@ import { asCommitError, PostgresSqlError, toSqlError } from './errors.ts'
 import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './postgres.ts'
 import type { ConnectionTarget } from './url.ts'
 
-export interface Lane {
+export interface PooledConnection {
   /** Connected, as far as is known: a dead server is found out by asking it. */
   readonly isOpen: boolean
   /** Runs work until the deadline; then the connection is given up with it, and the server told to stop. */
@@ -26,7 +26,7 @@ const CANCEL_PATIENCE_MS = 3_000
 /** The server's limit comes first, so that the connection survives a slow statement. */
 const SERVER_AHEAD_MS = 20
 
-export function createLane(target: ConnectionTarget, options: PostgresOptions): Lane {
+export function createPooledConnection(target: ConnectionTarget, options: PostgresOptions): PooledConnection {
   let connection: Connection | undefined
   let last: Promise<unknown> = Promise.resolve()
   const connectMs = target.connectTimeoutMs ?? options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS

@@ -1,5 +1,5 @@
 import type { Micros } from '../../../clock.ts'
-import type { AsOfQuestion } from '../../ports/training-store.ts'
+import type { AsOfRequest } from '../../ports/training-store.ts'
 
 /** Every statement about history. Times cross as microseconds in bigint: neither side may round them. */
 
@@ -123,7 +123,7 @@ export const GUESS_RECORDED = 'EXPLAIN (FORMAT JSON) SELECT 1 FROM fabra.feature
  * Per row the greatest of what is recorded of its key, unless it is a tombstone. Must not give what came later than the row's time, by event or by
  * arrival. Each row is a look into the index, which holds a key's rows in this very order.
  */
-export function recordedAsOf({ knowledge, snapshot, lookBack }: Pick<AsOfQuestion, 'knowledge' | 'snapshot' | 'lookBack'>): string {
+export function recordedAsOf({ knowledge, snapshot, lookBack }: Pick<AsOfRequest, 'knowledge' | 'snapshot' | 'lookBack'>): string {
   const arrived = { serving: 'AND available_at <= r.t', latest: '', served: "AND (origin = 'computed' OR available_at <= r.t)" }[knowledge]
   return `
 SELECT r.ord, ${microsOf('h.event_timestamp')}, h.value
@@ -159,9 +159,9 @@ export const OWE = `
 INSERT INTO fabra.debts AS d (writer, told_at) VALUES ($1, ${timeOf('$2::bigint')})
 ON CONFLICT (writer) DO UPDATE SET told_at = greatest(d.told_at, excluded.told_at)`
 
-export const READ_DEBTS = `SELECT writer, ${microsOf('told_at')} FROM fabra.debts ORDER BY writer`
+export const READ_PENDING_NOTES = `SELECT writer, ${microsOf('told_at')} FROM fabra.debts ORDER BY writer`
 
-export const FORGET_DEBTS = 'DELETE FROM fabra.debts WHERE writer = ANY ($1::text[])'
+export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer = ANY ($1::text[])'
 
 export const READ_ERASURES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
 

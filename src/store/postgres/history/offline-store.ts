@@ -7,19 +7,19 @@ import { asArrays } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import {
   APPEND,
-  FORGET_DEBTS,
   FORGET_KEY,
-  LOCK_ERASURES,
+  FORGET_PENDING_NOTES,
+  INSERT_ERASURE,
+  INSERT_FEATURE_ERASURES,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
   LATEST_OF,
+  LOCK_ERASURES,
   MARK,
   OWE,
-  INSERT_FEATURE_ERASURES,
-  INSERT_ERASURE,
-  READ_DEBTS,
   READ_ERASURES,
+  READ_PENDING_NOTES,
   ROWS_AT,
   readHistory,
   SHARE_ERASURES,
@@ -133,15 +133,15 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const { rows } = await read(READ_ERASURES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: Number(at) }))
     },
-    async owe(writer, at) {
+    async notePending(writer, at) {
       await storeErrors(() => postgres.run(OWE, [writer, at], { timeoutMs: WRITE_MS }))
     },
-    async debts() {
-      const { rows } = await read(READ_DEBTS, [])
+    async pendingNotes() {
+      const { rows } = await read(READ_PENDING_NOTES, [])
       return rows.map(([writer, at]) => ({ writer: String(writer), at: Number(at) }))
     },
-    async forgetDebts(writers) {
-      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_DEBTS, [writers], { timeoutMs: WRITE_MS }))
+    async forgetPendingNotes(writers) {
+      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers], { timeoutMs: WRITE_MS }))
     },
     async close() {},
   }

@@ -17,7 +17,7 @@ import { type FileLoader, loadTables } from './source-tables.ts'
 import { createStatementCheck, readStatement } from './user-statement.ts'
 import { toParameter } from './values.ts'
 
-export interface PostgresSourceParts {
+export interface PostgresSourceDependencies {
   /** Where users' SQL runs; its role need not be able to write. Closed with the store. */
   readonly reader: Postgres
   /** Makes the tables of sources that name their columns or a file. Not closed with the store. */
@@ -29,13 +29,13 @@ export interface PostgresSourceParts {
 const TIME_WORD = /\b(?:now|today|yesterday|tomorrow)\b/i
 
 /** Rows decoded without a look at the clock. */
-const LOT = 500
+const CHUNK = 500
 
 /** For every statement of users, besides what the connection sets: compiling a plan takes longer than most of them run. */
 const SETTINGS = { jit: 'off' } as const
 
 /** User SQL on PostgreSQL: read-only, in UTC, one transaction a statement. */
-export function createPostgresSourceEngine({ reader, owner, loadFile }: PostgresSourceParts): SourceEngine {
+export function createPostgresSourceEngine({ reader, owner, loadFile }: PostgresSourceDependencies): SourceEngine {
   const parser = createPostgresParser()
   const check = createStatementCheck(parser)
   const types = createResultTypes((oids) => findTypes(reader, oids))
@@ -129,7 +129,7 @@ async function decode({ columns, rows }: PostgresRows, types: ResultTypes, take:
   do {
     const wait = pace()
     if (wait) await wait
-    take(rows.slice(from, from + LOT).map(decodeRow), named)
-    from += LOT
+    take(rows.slice(from, from + CHUNK).map(decodeRow), named)
+    from += CHUNK
   } while (from < rows.length)
 }

@@ -14,7 +14,7 @@ import {
 } from '../../ports/source-file-reader.ts'
 import type { Postgres, Transaction } from '../connection/postgres.ts'
 import { copyRows, copyText, HOLD_SOURCE, insertRows, quoteName } from './source-rows-sql.ts'
-import { type AppendColumn, type AppendTable, type Ask, asking, findAppendTable } from './source-rows-table.ts'
+import { type AppendColumn, type AppendTable, asking, findAppendTable, type TableLookup } from './source-rows-table.ts'
 import { type FileLoader, LoadProblem, postgresType, type SourceInput, splitName } from './source-tables.ts'
 
 export interface SourceFilesOptions {
@@ -56,7 +56,7 @@ export function createSourceFiles(options: SourceFilesOptions): FileLoader {
         owner.transaction({ timeoutMs: LOAD_MS }, async (statements) => {
           // Of several processes that start at once, one loads.
           await statements.run(HOLD_SOURCE, [input.source.name])
-          const ask: Ask = (text, parameters) => statements.run(text, parameters)
+          const ask: TableLookup = (text, parameters) => statements.run(text, parameters)
           const now = await findAppendTable(ask, input.source)
           if (now && (!isOurs(now) || (await isLoaded(ask, reader, one)))) return null
           if (now && holdsAppends) await statements.run(`LOCK TABLE ${now.name} IN SHARE ROW EXCLUSIVE MODE`)
@@ -81,7 +81,7 @@ function isOurs({ kind, comment }: AppendTable): boolean {
 }
 
 /** Machines have files of one content at other paths, written at other times. */
-async function isLoaded(ask: Ask, reader: SourceFileReader, { input, file, facts }: SourceFile): Promise<boolean> {
+async function isLoaded(ask: TableLookup, reader: SourceFileReader, { input, file, facts }: SourceFile): Promise<boolean> {
   const { rows } = await ask(READ_FILE, [input.source.name])
   const [path, size, modified, hash, settings] = rows[0] ?? []
   if (settings !== facts.settings || Number(size) !== facts.size) return false

@@ -45,13 +45,13 @@ JOIN pg_type AS t ON t.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype EL
 ORDER BY a.attnum`
 
 /** Asks, in a transaction of its own or in one that is under way. */
-export type Ask = (text: string, parameters: readonly Parameter[]) => Promise<PostgresRows>
+export type TableLookup = (text: string, parameters: readonly Parameter[]) => Promise<PostgresRows>
 
-export function asking(postgres: Postgres): Ask {
+export function asking(postgres: Postgres): TableLookup {
   return (text, parameters) => postgres.run(text, parameters, LOOK)
 }
 
-export async function findAppendTable(ask: Ask, source: Source): Promise<AppendTable | undefined> {
+export async function findAppendTable(ask: TableLookup, source: Source): Promise<AppendTable | undefined> {
   const dot = source.name.indexOf('.')
   const [schema, name] = dot < 0 ? [null, source.name] : [source.name.slice(0, dot), source.name.slice(dot + 1)]
   const { rows } = await ask(FIND_TABLE, [schema, name])

@@ -11,7 +11,7 @@ const MAX_DECODED = 50_000
 const MAX_LISTS = 4
 
 /** What Redis answered last for one key and one list of features. */
-interface Known {
+interface CachedRow {
   readonly layout: Layout
   text: string
   /** Where the key is read again and again: decoded, and the bytes that the text was. */
@@ -21,7 +21,7 @@ interface Known {
   /** The turn of decoded rows in which this one was last used. */
   usedIn: number
   /** Of another list of features. */
-  next: Known | undefined
+  next: CachedRow | undefined
 }
 
 /**
@@ -29,14 +29,14 @@ interface Known {
  * what Redis answers is the text that was decoded last time, and comparing costs a tenth of decoding. Nothing is answered from here that Redis
  * did not just say, as long as it says anything.
  */
-export class KnownRows {
+export class RowCache {
   private readonly limits: { readonly characters: number; readonly decoded: number }
-  private young = new Map<string, Known>()
-  private old = new Map<string, Known>()
+  private young = new Map<string, CachedRow>()
+  private old = new Map<string, CachedRow>()
   private characters = 0
   private readCount = 0
-  private decoded: Known[] = []
-  private decodedBefore: Known[] = []
+  private decoded: CachedRow[] = []
+  private decodedBefore: CachedRow[] = []
   private decodedCount = 0
   private turn = 0
 
@@ -46,24 +46,24 @@ export class KnownRows {
 
   /** @param bytes What Redis just answered. */
   take(layout: Layout, hash: string, bytes: Buffer): Row {
-    const known = this.of(layout, hash)
+    const cached = this.of(layout, hash)
     const size = layout.heads.length
     this.readCount += size
-    const isHot = this.readCount - known.readAt <= this.limits.decoded / 2
-    known.readAt = this.readCount
-    if (known.decoded?.bytes.equals(bytes)) {
-      if (known.usedIn !== this.turn) this.use(known)
-      return known.decoded.row
+    const isHot = this.readCount - cached.readAt <= this.limits.decoded / 2
+    cached.readAt = this.readCount
+    if (cached.decoded?.bytes.equals(bytes)) {
+      if (cached.usedIn !== this.turn) this.use(cached)
+      return cached.decoded.row
     }
     const text = bytes.toString()
     const row = readRow(layout, text)
-    known.decoded = undefined
-    if (known.text !== text) {
-      this.weigh(text.length - known.text.length)
-      known.text = text
+    cached.decoded = undefined
+    if (cached.text !== text) {
+      this.weigh(text.length - cached.text.length)
+      cached.text = text
     } else if (isHot) {
-      known.decoded = { bytes: Buffer.from(bytes), row }
-      this.use(known)
+      cached.decoded = { bytes: Buffer.from(bytes), row }
+      this.use(cached)
     }
     return row
   }
@@ -71,11 +71,11 @@ export class KnownRows {
   /** The newest values that this process was told of one key, whichever lists they came in. */
   find(layout: Layout, hash: string): Row {
     const newest: (StoredValue | undefined)[] = new Array(layout.heads.length).fill(undefined)
-    for (let known = this.young.get(hash) ?? this.old.get(hash); known; known = known.next) {
-      const { order, placesInOrder } = known.layout
-      const row = known.decoded?.row ?? readRow(known.layout, known.text)
+    for (let cached = this.young.get(hash) ?? this.old.get(hash); cached; cached = cached.next) {
+      const { order, indexesInOrder } = cached.layout
+      const row = cached.decoded?.row ?? readRow(cached.layout, cached.text)
       for (const [f, head] of layout.heads.entries()) {
-        const value = row[order[placesInOrder.get(head) ?? -1] ?? -1]
+        const value = row[order[indexesInOrder.get(head) ?? -1] ?? -1]
         const best = newest[f]
         if (value && (!best || value.eventAt > best.eventAt)) newest[f] = value
       }
@@ -83,9 +83,9 @@ export class KnownRows {
     return newest
   }
 
-  private of(layout: Layout, hash: string): Known {
+  private of(layout: Layout, hash: string): CachedRow {
     const first = this.young.get(hash) ?? this.moved(hash)
-    for (let known = first; known; known = known.next) if (known.layout === layout) return known
+    for (let cached = first; cached; cached = cached.next) if (cached.layout === layout) return cached
     const next = shortened(first, MAX_LISTS - 1)
     const added = { layout, text: '', decoded: undefined, readAt: Number.NEGATIVE_INFINITY, usedIn: -1, next }
     this.young.set(hash, added)
@@ -94,11 +94,11 @@ export class KnownRows {
   }
 
   /** What was known of a key is in use again. */
-  private moved(hash: string): Known | undefined {
+  private moved(hash: string): CachedRow | undefined {
     const first = this.old.get(hash)
     if (!first) return undefined
     this.young.set(hash, first)
-    for (let known: Known | undefined = first; known; known = known.next) this.weigh(known.text.length + BESIDES)
+    for (let cached: CachedRow | undefined = first; cached; cached = cached.next) this.weigh(cached.text.length + BESIDES)
     return first
   }
 
@@ -111,10 +111,10 @@ export class KnownRows {
   }
 
   /** A decoded row stays one turn longer than it is used. */
-  private use(known: Known): void {
-    known.usedIn = this.turn
-    this.decoded.push(known)
-    this.decodedCount += known.layout.heads.length
+  private use(cached: CachedRow): void {
+    cached.usedIn = this.turn
+    this.decoded.push(cached)
+    this.decodedCount += cached.layout.heads.length
     if (this.decodedCount < this.limits.decoded / 2) return
     for (const before of this.decodedBefore) if (before.usedIn !== this.turn) before.decoded = undefined
     this.decodedBefore = this.decoded
@@ -125,7 +125,7 @@ export class KnownRows {
 }
 
 /** The first so many. */
-function shortened(first: Known | undefined, count: number): Known | undefined {
+function shortened(first: CachedRow | undefined, count: number): CachedRow | undefined {
   let last = first
   for (let i = 1; last && i < count; i++) last = last.next
   if (last) last.next = undefined

@@ -9,7 +9,7 @@ export interface Layout {
   /** Indexes of the fields, those of one bucket after the other: mostly as their records lie. */
   readonly order: readonly number[]
   /** By head. */
-  readonly placesInOrder: ReadonlyMap<string, number>
+  readonly indexesInOrder: ReadonlyMap<string, number>
   /** Fields that are named a second time, with the index of the first. */
   readonly repeats: readonly (readonly [f: number, first: number])[]
 }
@@ -23,7 +23,7 @@ export function layoutOf(fields: readonly string[]): Layout {
     buckets,
     heads,
     order,
-    placesInOrder: new Map(order.map((f, place) => [heads[f] as string, place])),
+    indexesInOrder: new Map(order.map((f, place) => [heads[f] as string, place])),
     repeats: fields.flatMap((field, f) => (isFirst(field, f) ? [] : [[f, fields.indexOf(field)] as const])),
   }
 }
@@ -31,7 +31,7 @@ export function layoutOf(fields: readonly string[]): Layout {
 export type Row = readonly (StoredValue | undefined)[]
 
 /** @param text What Redis has in the buckets of the layout. @returns one value a field; undefined where there is none. */
-export function readRow({ heads, order, placesInOrder, repeats }: Layout, text: string): Row {
+export function readRow({ heads, order, indexesInOrder, repeats }: Layout, text: string): Row {
   if (heads.length === 1) return [readRecord(text, heads[0] as string)]
   const row: (StoredValue | undefined)[] = new Array(heads.length).fill(undefined)
   /** Of the one that is expected next. */
@@ -39,7 +39,7 @@ export function readRow({ heads, order, placesInOrder, repeats }: Layout, text: 
   for (let from = text.indexOf(RECORD); from >= 0; ) {
     const next = text.indexOf(RECORD, from + 1)
     const expected = heads[order[place] as number]
-    const found = expected !== undefined && text.startsWith(expected, from) ? place : placesInOrder.get(headAt(text, from))
+    const found = expected !== undefined && text.startsWith(expected, from) ? place : indexesInOrder.get(headAt(text, from))
     if (found !== undefined) {
       const f = order[found] as number
       row[f] = readBody(text, from + (heads[f] as string).length, endOfRecord(text, from, next))

@@ -13,7 +13,7 @@ import type { RedisScript } from '../format/scripts.ts'
 import { Marks } from '../integrity/marks.ts'
 import type { RedisConnection, RedisOpening } from '../redis.ts'
 import { createReads } from './read-batches.ts'
-import { createGate } from './semaphore.ts'
+import { createSemaphore } from './semaphore.ts'
 import { onePlace, placesOfCluster } from './servers.ts'
 import { createSocket, type Socket } from './socket.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
@@ -75,8 +75,8 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
     })
   }
   const reads = createReads(reader, { timeoutMs: readTimeoutMs, marks, places })
-  const scripts = createGate(SCRIPTS_AT_ONCE)
-  const write: Socket['ask'] = (question) => (reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : writer.ask(question))
+  const scripts = createSemaphore(SCRIPTS_AT_ONCE)
+  const write: Socket['ask'] = (command) => (reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : writer.ask(command))
 
   return {
     spansSlots: !address.isCluster,

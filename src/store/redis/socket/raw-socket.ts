@@ -3,30 +3,30 @@ import { identify, MARK_FIELDS, MARK_KEY } from '../integrity/marks.ts'
 import { createReplies, type Reply } from './resp-reader.ts'
 
 /** Some fields of some hashes. */
-export interface HashAsk {
+export interface HashRead {
   readonly keys: readonly string[]
   readonly fields: readonly string[]
 }
 
 /** Who asked. Told once: the first word counts. */
-export interface Told<Answer> {
+export interface Callbacks<Answer> {
   answered(answer: Answer): void
   failed(error: unknown): void
 }
 
 /** The socket of an ioredis client, for HMGET and PING alone: nothing else may be asked of that client. */
-export interface Line {
+export interface RawSocket {
   isOpen(): boolean
   /**
    * In one write. Tells of a row for each key, of all asks one after the other, and of the mark's last: what Redis answered. What Redis
    * refuses is told as failed first, and when all is answered as answered nonetheless.
    */
-  hashes(asks: readonly HashAsk[], told: Told<readonly Buffer[]>): void
+  hashes(reads: readonly HashRead[], callbacks: Callbacks<readonly Buffer[]>): void
   /** Tells of an answer, be it a refusal; of none where the connection is lost. */
   ping(answered: () => void): void
 }
 
-interface LineOptions {
+interface RawSocketOptions {
   /** A socket on which something was asked and nothing comes for so long is given up: a server that is gone does not always say so. */
   readonly silentMs: number
   readonly database: number
@@ -39,7 +39,7 @@ interface LineOptions {
 interface Pending {
   unanswered: number
   readonly rows: Buffer[]
-  readonly told: Told<readonly Buffer[]>
+  readonly callbacks: Callbacks<readonly Buffer[]>
 }
 
 const PING = '*1\r\n$4\r\nPING\r\n'
@@ -50,7 +50,7 @@ const LOOK_AGAIN_MS = 1_000
  * ioredis connects, logs in, and connects again; what is said over its socket after that is ours. A command of ioredis and what it makes of
  * the reply are some forty objects and closures, as many as all the rest of a read that goes alone.
  */
-export function createLine(client: Redis, { silentMs, database, onOpen, onRefused }: LineOptions): Line {
+export function createRawSocket(client: Redis, { silentMs, database, onOpen, onRefused }: RawSocketOptions): RawSocket {
   let stream: Redis['stream'] | undefined
   let pending: Pending[] = []
   let heardAt = 0
@@ -93,40 +93,40 @@ export function createLine(client: Redis, { silentMs, database, onOpen, onRefuse
     const lost = pending
     pending = []
     stream = undefined
-    for (const { told } of lost) told.failed(new Error('Connection is closed.'))
+    for (const { callbacks } of lost) callbacks.failed(new Error('Connection is closed.'))
   }
 
   function answer(reply: Reply): void {
     const [first] = pending
     if (!first) throw new Error('Redis answered though nothing was asked.')
-    if (reply instanceof Error) first.told.failed(reply)
+    if (reply instanceof Error) first.callbacks.failed(reply)
     else if (typeof reply !== 'string') first.rows.push(reply)
     if (--first.unanswered > 0) return
     pending.shift()
-    first.told.answered(first.rows)
+    first.callbacks.answered(first.rows)
   }
 
-  function send(text: string, unanswered: number, told: Pending['told']): void {
+  function send(text: string, unanswered: number, callbacks: Pending['callbacks']): void {
     if (!stream) {
-      told.failed(new Error('Connection is closed.'))
+      callbacks.failed(new Error('Connection is closed.'))
       return
     }
     if (pending.length === 0) heardAt = performance.now()
-    pending.push({ unanswered, rows: [], told })
+    pending.push({ unanswered, rows: [], callbacks })
     stream.write(text)
   }
 
   return {
     isOpen: () => stream !== undefined,
-    hashes(asks, told) {
+    hashes(reads, callbacks) {
       let text = ''
       let unanswered = 0
-      for (const { keys, fields } of asks) {
+      for (const { keys, fields } of reads) {
         const { head, tail } = wireOf(fields)
         for (const key of keys) text += `${head}$${Buffer.byteLength(key)}\r\n${key}\r\n${tail}`
         unanswered += keys.length
       }
-      send(text + MARK, unanswered + 1, told)
+      send(text + MARK, unanswered + 1, callbacks)
     },
     ping(answered) {
       if (stream && pending.length > 0 && performance.now() - heardAt > silentMs) {

@@ -5,7 +5,7 @@ const LONGEST_WAIT_MS = 10_000
 /** More may not wait. */
 const MAX_WAITING = 10_000
 
-export interface Gate {
+export interface Semaphore {
   /** @throws FabraError store_unavailable when its turn does not come */
   pass<T>(work: () => Promise<T>): Promise<T>
 }
@@ -14,7 +14,7 @@ export interface Gate {
  * Lets only so much work be under way. The deadline of each piece then measures Redis, and not how much there is to do here: fifty batches
  * that are pushed at once are written one after the other instead of failing together.
  */
-export function createGate(width: number): Gate {
+export function createSemaphore(width: number): Semaphore {
   const waiting: (() => void)[] = []
   let running = 0
 

@@ -4,7 +4,7 @@ import { FabraError } from '../../../errors.ts'
 import { identify } from '../integrity/marks.ts'
 import { createClient, LONGEST_PAUSE_MS, longestSilenceMs } from './client.ts'
 import { createDeadlines, Deadline } from './deadlines.ts'
-import { createLine, type Line, type Told } from './raw-socket.ts'
+import { type Callbacks, createRawSocket, type RawSocket } from './raw-socket.ts'
 import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
 import type { RedisAddress } from './url.ts'
 
@@ -13,15 +13,15 @@ const TIMEOUTS_UNTIL_CLUSTER_STALLED = 3
 const PROBE_EVERY_MS = 250
 
 /** What a socket is asked through. */
-export interface Lines {
+export interface Connections {
   readonly client: Redis | Cluster
   /** All that may be used, where it is there. */
-  readonly line: Line | undefined
+  readonly rawSocket: RawSocket | undefined
 }
 
 /** Told of the answer, or of a FabraError store_unavailable. */
-export interface Question<Answer> extends Told<Answer> {
-  put(lines: Lines, told: Told<Answer>): void
+export interface Command<Answer> extends Callbacks<Answer> {
+  put(connections: Connections, callbacks: Callbacks<Answer>): void
 }
 
 /** One connection, or one to each node of a cluster. */
@@ -30,9 +30,9 @@ export interface Socket {
   /** Resolves with the first connection, or when it takes too long. */
   ready(): Promise<void>
   /** @throws FabraError store_unavailable */
-  ask<Answer>(question: (lines: Lines) => Promise<Answer>): Promise<Answer>
+  ask<Answer>(command: (connections: Connections) => Promise<Answer>): Promise<Answer>
   /** The same without a promise. */
-  pose<Answer>(question: Question<Answer>): void
+  issue<Answer>(command: Command<Answer>): void
   /** What is wrong; undefined: nothing. */
   problem(): string | undefined
   /** It has not answered for longer than its timeout. */
@@ -55,50 +55,50 @@ export interface SocketOptions {
 }
 
 /** A socket of which something was asked. */
-interface Asked {
+interface AnswerWatch {
   heard(): void
   /** @returns what those who asked are told. */
   failureFor(error: unknown): unknown
 }
 
 /** A question until it is answered, refused or late: then it is let go, though it may be looked at as a deadline still. */
-class Posed<Answer> extends Deadline implements Told<Answer> {
-  private question: Question<Answer> | undefined
-  private readonly asked: Asked
+class PendingCommand<Answer> extends Deadline implements Callbacks<Answer> {
+  private command: Command<Answer> | undefined
+  private readonly answerWatch: AnswerWatch
 
-  constructor(question: Question<Answer>, asked: Asked) {
+  constructor(command: Command<Answer>, answerWatch: AnswerWatch) {
     super()
-    this.question = question
-    this.asked = asked
+    this.command = command
+    this.answerWatch = answerWatch
   }
 
   isOpen(): boolean {
-    return this.question !== undefined
+    return this.command !== undefined
   }
 
   answered(answer: Answer): void {
-    const { question } = this
-    if (!question) return
-    this.question = undefined
-    this.asked.heard()
-    question.answered(answer)
+    const { command } = this
+    if (!command) return
+    this.command = undefined
+    this.answerWatch.heard()
+    command.answered(answer)
   }
 
   failed(error: unknown): void {
-    const { question } = this
-    this.question = undefined
-    question?.failed(this.asked.failureFor(error))
+    const { command } = this
+    this.command = undefined
+    command?.failed(this.answerWatch.failureFor(error))
   }
 }
 
 export function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
   const silentMs = longestSilenceMs(options)
-  const line =
+  const rawSocket =
     options.onlyReads && client instanceof Redis
-      ? createLine(client, { silentMs, database: address.db, onOpen: met, onRefused: refuseDatabase })
+      ? createRawSocket(client, { silentMs, database: address.db, onOpen: met, onRefused: refuseDatabase })
       : undefined
-  const lines: Lines = { client, line }
+  const connections: Connections = { client, rawSocket }
   const watch = createDeadlines(options.timeoutMs)
   const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
   let failure: string | undefined
@@ -107,7 +107,7 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
   let timeouts = 0
   let probe: Timer | undefined
   let closed = false
-  let isTold = false
+  let isNotified = false
   const firstNews = Promise.withResolvers<void>()
 
   // Of the database itself is told where it is selected anew.
@@ -120,7 +120,7 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
     fail('The connection was closed.')
   })
   if (client instanceof Cluster) client.on('ready', recover)
-  else if (!line) client.on('ready', () => meet(client))
+  else if (!rawSocket) client.on('ready', () => meet(client))
 
   function meet(one: Redis): void {
     const { stream } = one
@@ -155,8 +155,8 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
     // Of a series of failures the first says why; what follows is only that there is no connection.
     failure ??= message
     firstNews.resolve()
-    if (isTold) return
-    isTold = true
+    if (isNotified) return
+    isNotified = true
     options.onProblem('Redis cannot be reached; trying again.', new Error(message))
   }
 
@@ -166,21 +166,21 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
     probe = undefined
     timeouts = 0
     failure = undefined
-    if (isTold) options.onProblem('Redis is back.', undefined)
-    isTold = false
+    if (isNotified) options.onProblem('Redis is back.', undefined)
+    isNotified = false
   }
 
   function stall(): void {
     fail(NO_ANSWER)
     if (probe !== undefined) return
     const isAnswer = (error: unknown) => error instanceof Error && error.name === 'ReplyError'
-    const ping = () => (line ? line.ping(recover) : void client.ping().then(recover, (error) => isAnswer(error) && recover()))
+    const ping = () => (rawSocket ? rawSocket.ping(recover) : void client.ping().then(recover, (error) => isAnswer(error) && recover()))
     ping()
     probe = setInterval(ping, PROBE_EVERY_MS)
     probe.unref()
   }
 
-  const asked: Asked = {
+  const answerWatch: AnswerWatch = {
     heard() {
       timeouts = 0
     },
@@ -191,17 +191,17 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
     },
   }
 
-  function pose<Answer>(question: Question<Answer>): void {
+  function issue<Answer>(command: Command<Answer>): void {
     if (closed || probe !== undefined || !isMet) {
-      question.failed(unavailable(failure ?? 'The connection is closed.'))
+      command.failed(unavailable(failure ?? 'The connection is closed.'))
       return
     }
-    const posed = new Posed(question, asked)
-    watch(posed)
+    const pending = new PendingCommand(command, answerWatch)
+    watch(pending)
     try {
-      question.put(lines, posed)
+      command.put(connections, pending)
     } catch (error) {
-      posed.failed(error)
+      pending.failed(error)
     }
   }
 
@@ -211,22 +211,22 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
       const timer = setTimeout(firstNews.resolve, options.connectTimeoutMs)
       return firstNews.promise.finally(() => clearTimeout(timer))
     },
-    ask: (question) =>
+    ask: (command) =>
       new Promise((resolve, reject) =>
-        pose({
-          put: (all, told) =>
-            void question(all).then(
-              (answer) => told.answered(answer),
-              (error) => told.failed(error),
+        issue({
+          put: (all, callbacks) =>
+            void command(all).then(
+              (answer) => callbacks.answered(answer),
+              (error) => callbacks.failed(error),
             ),
           answered: resolve,
           failed: reject,
         }),
       ),
-    pose,
+    issue,
     problem() {
       if (failure !== undefined) return failure
-      return isMet && (line ? line.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
+      return isMet && (rawSocket ? rawSocket.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
     },
     isStalled: () => probe !== undefined,
     refusal: () => refusal,

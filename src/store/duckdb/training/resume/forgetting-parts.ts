@@ -1,9 +1,9 @@
 import { FabraError } from '../../../../errors.ts'
 import type { OfflineStore } from '../../../ports/offline-store.ts'
-import type { TrainingParts } from './kept-files.ts'
+import type { KeptFiles } from './kept-files.ts'
 
 /** What interrupted training sets left holds values of every key: it goes with the first key that is forgotten. */
-export function forgettingParts(offline: OfflineStore, parts: TrainingParts): OfflineStore {
+export function forgettingKeptFiles(offline: OfflineStore, parts: KeptFiles): OfflineStore {
   const removeAll = async () => {
     try {
       await parts.removeAll()

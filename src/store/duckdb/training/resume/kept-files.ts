@@ -32,7 +32,7 @@ export interface KeptSet {
   remove(): Promise<void>
 }
 
-export interface TrainingParts {
+export interface KeptFiles {
   /** @param fresh What is there is removed first. */
   open(set: string, fresh: boolean): Promise<KeptSet>
   /** Nothing that was kept is there any more, and sets that are being made keep nothing from then on. @throws Error when it cannot be removed. */
@@ -40,7 +40,7 @@ export interface TrainingParts {
 }
 
 /** @param folder Nothing else is in it. Made when there is something to keep. */
-export function createTrainingParts(folder: string): TrainingParts {
+export function createKeptFiles(folder: string): KeptFiles {
   const inUse = new Map<string, number>()
   let generation = 0
   prune(folder, inUse).catch(() => undefined)

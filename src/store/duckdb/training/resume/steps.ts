@@ -5,7 +5,7 @@ import { engineVersion } from '../../connection/engine-version.ts'
 import type { Session } from '../../connection/session.ts'
 import { quoteName } from '../../sql.ts'
 import { digest, type TrainingState } from './input-digest.ts'
-import type { KeptSet, RowRange, TrainingParts } from './kept-files.ts'
+import type { KeptFiles, KeptSet, RowRange } from './kept-files.ts'
 
 /** What takes no longer than this in all is quickly made again. */
 const KEEP_AFTER_MS = 3_000
@@ -18,7 +18,7 @@ const MANY_ROWS = 200_000
 /** One question about all label rows, which may be answered in parts. */
 export interface Step {
   /** Everything that decides its values, besides the label rows and what it reads; as JSON. */
-  readonly question: unknown
+  readonly request: unknown
   readonly entity: number
   /** Columns of the labels that it looks at. */
   readonly inputs: readonly string[]
@@ -27,7 +27,7 @@ export interface Step {
   readonly features: number
 }
 
-export interface KeptStep {
+export interface ResumeStep {
   /** Whether what was made since the last part is worth one. Both in milliseconds. */
   isDue(sinceLast: number, sinceBegin: number): boolean
   /** Puts the rows from this one on at `target`, as far as they are there. @returns the first row that is not; undefined: none is there. */
@@ -36,8 +36,8 @@ export interface KeptStep {
   keep(range: RowRange, file: string, options: RunOptions): Promise<void>
 }
 
-export interface Keeper {
-  begin(step: Step, options: RunOptions): Promise<KeptStep>
+export interface ResumeLog {
+  begin(step: Step, options: RunOptions): Promise<ResumeStep>
   /** Values taken over so far: one for each feature and row. */
   readonly taken: number
   /** Nothing more is kept. */
@@ -46,7 +46,7 @@ export interface Keeper {
   remove(): Promise<void>
 }
 
-export const KEEP_NOTHING: Keeper = {
+export const KEEP_NOTHING: ResumeLog = {
   begin: () => Promise.resolve({ isDue: () => false, take: () => Promise.resolve(undefined), keep: () => Promise.resolve() }),
   taken: 0,
   close: () => undefined,
@@ -54,8 +54,8 @@ export const KEEP_NOTHING: Keeper = {
 }
 
 /** Where parts are kept, and how it is told that they still hold. */
-export interface PartsPlace {
-  readonly parts: TrainingParts
+export interface KeptFilesOptions {
+  readonly parts: KeptFiles
   readonly state: TrainingState
   /** Another than the default by tests only. */
   readonly keepAfterMs?: number | undefined
@@ -77,7 +77,12 @@ export interface SetIdentity {
   readonly fresh: boolean
 }
 
-export async function createKeeper(place: PartsPlace, rows: KeptRows, { asked, fresh }: SetIdentity, options: RunOptions): Promise<Keeper> {
+export async function createResumeLog(
+  place: KeptFilesOptions,
+  rows: KeptRows,
+  { asked, fresh }: SetIdentity,
+  options: RunOptions,
+): Promise<ResumeLog> {
   const { keepAfterMs = KEEP_AFTER_MS } = place
   const started = performance.now()
   const digests = new Map<string, Promise<string>>()
@@ -93,7 +98,7 @@ export async function createKeeper(place: PartsPlace, rows: KeptRows, { asked, f
   let taken = 0
   return {
     async begin(step, run) {
-      const own = [step.question, step.features, await rowsDigest(step.entity, step.inputs)]
+      const own = [step.request, step.features, await rowsDigest(step.entity, step.inputs)]
       const nameOf = (state: string) => sha256([identity, own, state])
       const isLong = () => performance.now() - started >= keepAfterMs
       let note = await place.state.note(step.reads, set.wasInterrupted || rows.rowCount >= MANY_ROWS || isLong(), run)
