@@ -157,7 +157,10 @@ async function assemble(
     mayRefresh: (feature) => leases.hold(leaseOf(feature)),
     pull: async (feature) => shared?.pull(feature),
     listedKeys: (entity) => version.listKeys(entity),
-    onUnlisted: (feature, error) => alerts?.ran(unlistedRun(dependencies.runs, feature, error, clock.now())),
+    onUnlisted(feature, error) {
+      const run = unlistedRun(dependencies.runs, feature, error, clock.now())
+      alerts?.ran(run)
+    },
     schedule,
     clock,
     log,

@@ -12,8 +12,8 @@ const FEATURES = `
 import { entity, feature } from "fabra";
 export const User = entity("User", { key: "user_id" });
 export const score = feature({ entity: User, type: "string" });
-export const name_of = feature({ entity: User, refresh: "1h", type: "string" }, async (id) => "name of " + id);
-export const smile = feature({ entity: User, refresh: "1h", type: "string" }, async () => "☺");
+export const name_of = feature({ entity: User, refresh: "1h", type: "string", timeout: "20s" }, async (id) => "name of " + id);
+export const smile = feature({ entity: User, refresh: "1h", type: "string", timeout: "20s" }, async () => "☺");
 `
 const EMOJI = '😀'
 
