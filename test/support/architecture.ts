@@ -72,6 +72,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
+  [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^swagger-ui-dist\//, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],

@@ -177,7 +177,8 @@ function asProblem(feature: Feature, world: SqlWorld, fault: SqlFault): Problem 
   return { location: feature.location, subject: `feature "${feature.name}"`, message: fault.message + at, hint: fault.hint }
 }
 
-function locationIn(text: string, position: number): string {
+/** Where in its SQL, and the line itself. */
+export function locationIn(text: string, position: number): string {
   const { line, column } = lineAndColumn(text, position)
   const shown = (text.split('\n')[line - 1] ?? '').trim()
   return ` (line ${line}, column ${column} of its SQL: ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown})`
