@@ -7,8 +7,10 @@ const HELP = `
 Platforms: fly, cloudrun, ecs, render, railway, docker (compose), systemd.
 A region may be written in the words of any platform: iad, us-east-1, virginia.
 All files are written or none; --force replaces files that are there.
-Into the image go the definitions, what they import, files of their sources, files that their code names, package.json and lock files, and what
---include names; never what .dockerignore names, hidden files or secrets.
+Into the image go the definitions, what they import, files of their sources,
+files that their code names, package.json and lock files, and what --include
+names (it may be given several times); never what .dockerignore names, hidden
+files or secrets.
 
 Examples:
   $ fabra deploy render
@@ -30,7 +32,10 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .option('--account <id>', 'AWS account (ecs)')
     .option('--executable <path>', 'the Linux executable (default: this one)')
     .option('--release <address>', "take it from a release, by checksum (default: package.json's fabra.release)")
-    .option('--include <path...>', 'files, folders and patterns that go into the image besides')
+    .option('--include <path>', 'a file, folder or pattern that goes into the image besides', (path, before: string[] | undefined) => [
+      ...(before ?? []),
+      path,
+    ])
     .option('--dry-run', 'print the files, write nothing')
     .option('--diff', 'print what would change, write nothing')
     .option('--check', 'say what would fail, write nothing')
