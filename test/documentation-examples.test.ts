@@ -1,11 +1,15 @@
-/** The requests that README and docs show, sent to a project as `fabra init` makes it. */
+/** What README and docs show is what comes: requests are sent to a project as `fabra init` makes it, commands are run. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { run } from '../src/cli/run.ts'
+import { welcome } from '../src/cli/serve/welcome.ts'
 import templateFeatures from '../src/cli/templates/features.ts.txt' with { type: 'text' }
 import { sampleTransactions } from '../src/cli/templates/sample-data.ts'
 import { systemClock } from '../src/clock.ts'
-import { pages, shownCommands, words } from './support/documentation.ts'
+import { temporaryFolder } from './support/binary.ts'
+import { page, pages, shownCommands, words } from './support/documentation.ts'
+import { projectFolder } from './support/project-folder.ts'
 import { type RealApp, realApp } from './support/real-app.ts'
 
 /** In the order in which a reader would give them: README's, then those of each page. */
@@ -75,3 +79,66 @@ function shapeOf(value: unknown, name = ''): unknown {
   if (value === null || typeof value !== 'object') return name === 'code' || name === 'message' || name === 'hint' ? value : typeof value
   return Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, shapeOf(inner, field)]))
 }
+
+describe('the commands that are shown say what is shown:', () => {
+  test('fabra init', async () => {
+    const cwd = temporaryFolder()
+    const said = await fabra(['init', 'shop'], cwd)
+    rmSync(cwd, { recursive: true })
+    expect(said.replace(` in ${cwd}/`, ' in ')).toStartWith(outputOf('README.md', 'fabra init'))
+  })
+
+  test('fabra serve', async () => {
+    await using app = await realApp({ 'features.ts': templateFeatures, 'data/transactions.csv': sampleTransactions(systemClock().now()) })
+    const server = { url: 'http://127.0.0.1:8000', host: '127.0.0.1', port: 8000, metricsUrl: null, stop: async () => undefined }
+    const context = {
+      stdout: print,
+      stderr: print,
+      json: false,
+      color: false,
+      cwd: app.folder.path,
+      clock: systemClock(),
+      setExitCode: () => undefined,
+    }
+    const said = await welcome(app.app, server, [join(app.folder.path, 'features.ts')], context)
+    expect(said.trim()).toBe(outputOf('README.md', 'fabra serve'))
+  })
+
+  test('fabra check', async () => {
+    const definitions = [
+      'import { entity, feature, source } from "fabra";',
+      'export const User = entity("User", { key: "user_id" });',
+      'export const transactions = source("transactions", { timestamp: "created_at", file: "./data/transactions.csv" });',
+      ...Array(9).fill(''),
+      'export const visits = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM visit WHERE user = $user" });',
+    ]
+    using folder = projectFolder({ 'features.ts': definitions.join('\n'), 'data/transactions.csv': sampleTransactions(0) })
+    expect((await fabra(['check'], folder.path)).trim()).toBe(outputOf('docs/defining.md', 'fabra check'))
+  })
+})
+
+function outputOf(path: string, command: string): string {
+  const found = shownCommands(page(path)).find(({ line }) => line.startsWith(command))
+  if (!found) throw new Error(`${path} shows no ${command}.`)
+  return found.output
+}
+
+/** @returns what it prints, wherever. */
+async function fabra(args: readonly string[], cwd: string): Promise<string> {
+  let said = ''
+  const print = (text: string) => {
+    said += text
+  }
+  await run(args, {
+    stdout: print,
+    stderr: print,
+    cwd,
+    env: {},
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    onSignal: () => undefined,
+  })
+  return said
+}
+
+function print(): void {}
