@@ -151,7 +151,7 @@ function warningsOf({ feature, entity, past, row, alwaysOneRow }: SqlDefinition)
   const used = new Set(row.parameters.map((parameter) => (parameter.kind === 'key' ? parameter.index : -1)))
   const unused = entity.key.filter((_, i) => !used.has(i)).map(({ name }) => `$${name}`)
   return [
-    ...(past === null ? [] : [warn(`It is served, but not for training: ${past}`, 'See "sources" in the documentation.')]),
+    ...(past === null ? [] : [warn(`It is served, but not for training: ${past}`, 'docs/sources.md says what a feature can see.')]),
     ...(unused.length === 0
       ? []
       : [
