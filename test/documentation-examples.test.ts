@@ -100,7 +100,7 @@ describe('the commands that are shown say what is shown:', () => {
       clock: systemClock(),
       setExitCode: () => undefined,
     }
-    const said = await welcome(app.app, server, [join(app.folder.path, 'features.ts')], context)
+    const said = await welcome(app.app, server, { files: [join(app.folder.path, 'features.ts')], clockOffset: null }, context)
     expect(said.trim()).toBe(outputOf('README.md', 'fabra serve'))
   })
 

@@ -130,7 +130,7 @@ test('docs/http-api.md names every route, and no other', () => {
 test('docs/training-sets.md names every option of training sets, in both doors', () => {
   const rows = table(page('docs/training-sets.md'), 'option')
   const train = program.commands.find((command) => command.name() === 'train')
-  const elsewhere = ['--features', '--output', '--labels-sql', '--file']
+  const elsewhere = ['--features', '--output', '--labels-sql', '--file', '--yes']
   const flags = (train?.options ?? []).map(({ long }) => long ?? '').filter((long) => !elsewhere.includes(long))
   expect(rows.map(([flag = '']) => /--[a-z-]+/.exec(flag)?.[0]).sort()).toEqual(flags.sort())
   for (const [flag = '', field = ''] of rows) expect(field).toBe(`\`${/--([a-z-]+)/.exec(flag)?.[1]?.replaceAll('-', '_')}\``)
