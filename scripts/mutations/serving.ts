@@ -6,6 +6,8 @@ const SHARING = 'test/serving/sharing.test.ts'
 const PARTS = 'test/serving/parts.test.ts'
 const STORE_DOWN = 'test/serving/store-down.test.ts'
 const MEMORY = 'test/store/memory-online-store.test.ts'
+const TRAINED_STATUS = 'test/training/status.test.ts'
+const RULE = 'src/definition/feature-traits.ts'
 const JUDGING = 'src/serving/freshness.ts'
 const ENGINE = 'src/serving/engine.ts'
 const COMPUTATIONS = 'src/compute/single-flight/computations.ts'
@@ -13,13 +15,35 @@ const COMPUTATIONS = 'src/compute/single-flight/computations.ts'
 /** What is served, how old it is said to be, and how often it is computed. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite: FRESHNESS, file: JUDGING },
+    { suite: FRESHNESS, file: RULE },
     {
       'no lag is allowed': ['refresh.every + allowedLag(refresh.every)', 'refresh.every'],
       'the lag is a fifth': ['Math.floor(interval / 10)', 'Math.floor(interval / 5)'],
       'the lag may be less than a second': ['Math.max(SECOND, Math.floor(interval / 10))', 'Math.floor(interval / 10)'],
-      'no lag is allowed after a firing': ['until: firing + allowedLag(interval)', 'until: firing'],
+      'no lag is allowed after a firing': ['firing + allowedLag(nextFiring(pattern, firing) - firing)', 'firing'],
       'the answer of one firing is used for the next': ['eventAt >= known.from && eventAt < known.firing', 'eventAt >= known.from'],
+      'pushed values without max staleness grow stale': ['maxStaleness ?? Number.POSITIVE_INFINITY', 'maxStaleness ?? 0'],
+      'pushed values are never fresh': ['return maxStaleness ?? Number.POSITIVE_INFINITY', 'return 0'],
+    },
+  ),
+  ...mistakes(
+    { suite: TRAINED_STATUS, file: 'src/store/duckdb/training/result.ts' },
+    {
+      'a cron value is fresh at any age in a training set': ['if (freshness?.freshFor === null) isFresh.push', 'if (false) isFresh.push'],
+      'the last fresh moment is stale in a training set': ['<= ${until}', '< ${until}'],
+      'max staleness is ignored in a training set': ['freshness?.maxStaleness ?? Number.POSITIVE_INFINITY', 'Number.POSITIVE_INFINITY'],
+    },
+  ),
+  ...mistakes(
+    { suite: TRAINED_STATUS, file: 'src/store/duckdb/training/fresh-until.ts' },
+    {
+      'the first firing counts for all values': ['e.event_at >= s.since', 'e.event_at < s.since'],
+      'a new firing is not seen': ['if (until === last) continue', 'if (last !== undefined) continue'],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: JUDGING },
+    {
       'max staleness is ignored': ['rule.maxStaleness !== null && age > rule.maxStaleness', 'false'],
       'a value of exactly max staleness has expired': ['age > rule.maxStaleness', 'age >= rule.maxStaleness'],
       'max_age is ignored': ['maxAge !== null && age > maxAge', 'false'],
@@ -30,8 +54,6 @@ export const mutations: readonly Mutation[] = [
       'the last fresh moment is stale': ['now <= rule.freshUntil', 'now < rule.freshUntil'],
       'an age may be negative': ['Math.max(0, Math.floor((now - eventAt) / 1000))', 'Math.floor((now - eventAt) / 1000)'],
       'ages are rounded up': ['Math.floor((now - eventAt) / 1000)', 'Math.ceil((now - eventAt) / 1000)'],
-      'pushed values without max staleness grow stale': ['Number.POSITIVE_INFINITY : eventAt', 'eventAt : eventAt'],
-      'pushed values are never fresh': [': eventAt + maxStaleness)', ': eventAt)'],
     },
   ),
   ...mistakes(
