@@ -53,28 +53,28 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/compute/single-flight/computations.ts' },
+    { suite: REFRESHING, file: 'src/compute/single-flight/feature-queue.ts' },
     {
       'a failure overwrites a good value': [
-        'if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
+        'if (this.isAnswer(key.encoded, computed) && !refreshBatch.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
         "kept.push({ key, inputs: undefined, computed: computed.kind === 'error' ? { kind: 'missing' } : computed, asOf })",
       ],
       'readers do not join a refresh': [
-        '      const flight = sweep.flight(id)\n',
-        '      const flight = undefined as Flight | undefined\n',
+        'const inFlight = refreshBatch.inFlight(id)\n',
+        'const inFlight = undefined as InFlight | undefined\n',
       ],
       'a refresh whose answers are lost has not failed': [
-        'sweep.land(await store(lane.feature, kept, null))',
-        'await store(lane.feature, kept, null)\n      sweep.land(undefined)',
+        'refreshBatch.settle(await this.runner.keep(this.feature, kept, null))',
+        'await this.runner.keep(this.feature, kept, null)\n      refreshBatch.settle(undefined)',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/single-flight/computations.ts' },
+    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/single-flight/feature-queue.ts' },
     {
       'a computed value that cannot be kept is not served': [
-        'await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
-        'if (await store(lane.feature, kept, 1_000)) landing.fill(failed(lane.feature))',
+        'await this.runner.keep(this.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
+        'if (await this.runner.keep(this.feature, kept, 1_000)) settling.fill(failed(this.feature))',
       ],
     },
   ),
@@ -99,28 +99,25 @@ export const mutations: readonly Mutation[] = [
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/serving/engine.ts' },
-    { 'nobody hears that a key was read': ['          onRead(planned.feature, key, now)\n', ''] },
+    { 'nobody hears that a key was read': ['          this.onRead(planned.feature, key, now)\n', ''] },
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/app/live-definitions.ts' },
     {
-      'realtime keys are held in use': [
-        "feature.refresh !== null && feature.refresh.kind !== 'realtime') parts",
-        'feature.refresh !== null) parts',
-      ],
+      'realtime keys are held in use': ['if (isScheduled(feature)) dependencies', 'if (feature.refresh !== null) dependencies'],
     },
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
       'keys in use are forgotten at a restart': [
-        '    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
+        '    for (const row of rows) parts.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
         '',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/online-recovery.ts' },
+    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/warm-up.ts' },
     { 'a new version is not warmed': ['if (fitting.length > 0) await version', 'if (fitting.length < 0) await version'] },
   ),
   ...mistakes(

@@ -1,8 +1,10 @@
 /** The user's definitions over open stores: everything but HTTP. */
+
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { isPushed, isRealtime, takesInputs } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
@@ -170,9 +172,9 @@ async function assemble(
   const pushed = notify ? createKeySample() : undefined
   const keysInUse: IngestKeys = {
     of: (feature) => activeKeys.of(feature),
-    markUsed: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.markUsed(feature, key)),
+    markUsed: (feature, key) => (isPushed(feature) ? pushed?.note(feature, key) : activeKeys.markUsed(feature, key)),
     drop(feature, key) {
-      if (feature.refresh === null) return pushed?.drop(feature, key)
+      if (isPushed(feature)) return pushed?.drop(feature, key)
       activeKeys.drop(feature, key)
       shared?.drop(feature, key)
     },
@@ -194,7 +196,7 @@ async function assemble(
     notify &&
     createAlerts({
       features: () => version.serving.registry.features.values(),
-      keysInUse: (feature, count) => (feature.refresh === null ? (pushed?.of(feature) ?? []) : activeKeys.some(feature, count)),
+      keysInUse: (feature, count) => (isPushed(feature) ? (pushed?.of(feature) ?? []) : activeKeys.some(feature, count)),
       online,
       isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
       send: notify,
@@ -328,7 +330,7 @@ function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Mi
 function refuseRefresh(feature: Feature): void {
   const refuse = (why: string, hint: string) =>
     new FabraError('not_refreshable', `"${feature.name}" cannot be refreshed: ${why}.`, { hint })
-  if (feature.refresh === null) throw refuse('its values are pushed', 'Push a value instead.')
-  if (feature.refresh.kind === 'realtime') throw refuse('it is computed in every request', 'Just read it.')
-  if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
+  if (isPushed(feature)) throw refuse('its values are pushed', 'Push a value instead.')
+  if (isRealtime(feature)) throw refuse('it is computed in every request', 'Just read it.')
+  if (takesInputs(feature)) throw refuse('it needs inputs that only a request has', 'Just read it.')
 }

@@ -1,4 +1,5 @@
 import { decodeKey } from '../definition/entity-key.ts'
+import { isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
 import type { LiveDefinitions, LiveDefinitionsDependencies } from './live-definitions.ts'
@@ -12,7 +13,7 @@ export async function warmNewVersions(parts: LiveDefinitionsDependencies, versio
   const { registry } = version.serving
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)
-    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
+    if (!entity || !isScheduled(feature)) continue
     const now = parts.clock.now()
     const encoded = await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
     const stored = await parts.online.read(entity.name, encoded, [fieldOf(feature)])

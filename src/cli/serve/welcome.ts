@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { App, HttpServer } from '../../app/app.ts'
 import { formatDuration } from '../../definition/duration.ts'
+import { isPushed, isRealtime, takesInputs } from '../../definition/feature-traits.ts'
 import type { Feature, KeyType } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import type { CliContext } from '../context.ts'
@@ -49,10 +50,10 @@ const STAND_INS: Readonly<Record<KeyType, string>> = { string: '1', int: '1', uu
 
 /** A computed feature without inputs, for a key that is in the data. */
 async function curlLine(app: App, server: HttpServer, features: readonly Feature[]): Promise<string> {
-  const plain = features.filter((feature) => Object.keys(feature.inputs).length === 0)
+  const plain = features.filter((feature) => !takesInputs(feature))
   const shown =
-    plain.find((feature) => feature.computation.kind === 'sql' && feature.refresh?.kind !== 'realtime') ??
-    plain.find((feature) => feature.computation.kind !== 'pushed') ??
+    plain.find((feature) => feature.computation.kind === 'sql' && !isRealtime(feature)) ??
+    plain.find((feature) => !isPushed(feature)) ??
     features[0]
   const header = app.asksForKeys ? ' -H "Authorization: Bearer $FABRA_API_KEY"' : ''
   if (!shown) return `curl${header} '${server.url}/v1/features'`

@@ -7,6 +7,7 @@
  *     definitions.registry    // the registry with the types of SQL features filled in
  *     definitions.get('spend')?.past   // null, or why it cannot be computed for the past
  */
+import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Entity, Feature, Problem, Registry, Source } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
@@ -109,7 +110,7 @@ async function compile(
   if (fault) return [fault]
   const gate = { store, world }
   const row = await rowSqlOf(sql, checking, gate)
-  const inputs = Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : null
+  const inputs = takesInputs(feature) ? 'inputs differ from row to row' : null
   const setText = inputs === null ? await writeSql(sql, { row: lateralRow(checking), frame: setStatement }, gate) : ''
   const refusal =
     inputs ?? (world.dialect === 'duckdb' ? setRefusal(sql) : null) ?? (await refusalOf(store, setPrelude(keyTypes) + setText))
