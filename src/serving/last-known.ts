@@ -1,4 +1,5 @@
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
@@ -71,7 +72,7 @@ export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: 
   }
 
   return (feature, key) => {
-    const field = `${feature.name}@${feature.fingerprint}`
+    const field = fieldOf(feature)
     const historyRead = underWay.get(field)?.get(key.encoded) ?? waiting.get(field)?.keys.get(key.encoded)
     if (historyRead) return historyRead.promise
     if (nowMs() < restsUntil) return Promise.reject(restsFor)

@@ -2,6 +2,7 @@
  * Sources that functions were seen to read: nothing else tells that they follow a source's events. What is seen here for the first time is told
  * to other processes at once, and all of it again when the store may have lost it.
  */
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { ObservedSourceStore } from '../../store/ports/observed-source-store.ts'
 
@@ -19,7 +20,6 @@ export function createSeenSources(store: ObservedSourceStore | null): SeenSource
   let asking: Promise<void> | undefined
   let next: Promise<void> | undefined
 
-  const fieldOf = ({ name, fingerprint }: Feature) => `${name}@${fingerprint}`
   function add(feature: Feature, sources: readonly string[]): boolean {
     let known = seen.get(fieldOf(feature))
     if (!known) {

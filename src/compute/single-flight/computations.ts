@@ -12,6 +12,7 @@ import type { Clock, Micros } from '../../clock.ts'
 import { ChunkedList, type List } from '../../collections/chunked-list.ts'
 import { createPace, inSteps } from '../../collections/yielding.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Computed, ComputeRow, ComputeRows, Executor } from '../executor.ts'
@@ -101,7 +102,7 @@ export function createComputations(options: ComputationsOptions): Computations {
   let idlers: (() => void)[] = []
 
   function queueOf(feature: Feature): FeatureQueue {
-    const id = `${feature.name}@${feature.fingerprint}`
+    const id = fieldOf(feature)
     let queue = queues.get(id)
     if (!queue) {
       queue = {

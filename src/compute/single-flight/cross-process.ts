@@ -6,6 +6,7 @@
  * while the computation runs, so that a process that dies costs the others half a second. Where the store cannot be asked, each computes for itself.
  */
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Claim, ClaimStore } from '../../store/ports/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../../store/ports/online-store.ts'
@@ -79,7 +80,7 @@ export function createCrossProcess(options: {
   /** @throws FabraError store_unavailable */
   async function look(feature: Feature, batch: readonly InFlight[]): Promise<(StoredValue | undefined)[]> {
     const keys = batch.map((inFlight) => inFlight.key.encoded)
-    const rows = await online.read(feature.entity, keys, [`${feature.name}@${feature.fingerprint}`])
+    const rows = await online.read(feature.entity, keys, [fieldOf(feature)])
     return rows.map((row) => row[0])
   }
 
@@ -136,7 +137,7 @@ async function inTime<T>(asked: Promise<T>): Promise<T> {
 }
 
 function claimOf(feature: Feature, key: EntityKey): Claim {
-  return { entity: feature.entity, key: key.encoded, field: `${feature.name}@${feature.fingerprint}` }
+  return { entity: feature.entity, key: key.encoded, field: fieldOf(feature) }
 }
 
 function outcomeOf({ texts, eventAt, oldestInputAt }: StoredValue): Outcome {
