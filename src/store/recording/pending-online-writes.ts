@@ -15,10 +15,10 @@ import { replaces } from '../ports/value-order.ts'
 const MAX_PENDING = 100_000
 
 export interface PendingOnlineWrites {
-  /** Resolves when the debt is noted beside history. @throws FabraError store_unavailable */
+  /** Resolves when that is noted beside history. @throws FabraError store_unavailable */
   add(writes: readonly StoredWrite[]): Promise<void>
-  /** History has forgotten the key, the online store has not. Resolves when the debt is noted. @throws FabraError store_unavailable */
-  addFence(erasure: Erasure): Promise<void>
+  /** History has forgotten the key, the online store has not. Resolves when that is noted. @throws FabraError store_unavailable */
+  addErasure(erasure: Erasure): Promise<void>
   /**
    * Write what is owed.
    * @param fill Brings all of a feature's newest values from history to the online store.
@@ -86,7 +86,7 @@ export function createPendingOnlineWrites({
       keep(writes)
       await note()
     },
-    async addFence(erasure) {
+    async addErasure(erasure) {
       doubt()
       erasures.push(erasure)
       await note()
