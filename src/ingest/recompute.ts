@@ -26,7 +26,7 @@ import { DoubtedRows } from '../store/ports/doubts.ts'
 import type { OnlineStore, StoredRows } from '../store/ports/online-store.ts'
 import type { Arrival } from '../store/ports/source-rows.ts'
 import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected-keys.ts'
-import type { AppendedRows } from './append.ts'
+import type { AppendedRows } from './appended-rows.ts'
 import { createLater, type Later } from './delayed-rows.ts'
 import { hasWork, putBack, queueOf, type RecomputeQueue, take, type Wanted } from './recompute-queue.ts'
 
