@@ -33,7 +33,8 @@ import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
-import type { RecordedWrite, Recorder } from '../store/recording/recorder.ts'
+import type { RecordedWrite } from '../store/recording/recorded-write.ts'
+import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */

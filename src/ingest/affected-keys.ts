@@ -4,7 +4,7 @@ import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import { isScheduled, takesInputs } from '../definition/feature-traits.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
-import type { AppendedRows } from './append.ts'
+import type { AppendedRows } from './appended-rows.ts'
 import { keyOfRow, keyPositions } from './row-values.ts'
 
 /** Keys by their encoded form; `all`: every key in use, where rows do not tell. */

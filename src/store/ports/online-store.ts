@@ -22,13 +22,6 @@ export interface StoredValue {
   readonly oldestInputAt: Micros | null
 }
 
-/** By event time, then by when it became available, then by who was accepted last. Of equals none is. */
-export function isNewer(value: StoredValue, than: StoredValue): boolean {
-  if (value.eventAt !== than.eventAt) return value.eventAt > than.eventAt
-  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt
-  return value.token > than.token
-}
-
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
   /** Token of the value that this process last wrote there, 0 for none; then it is told what other processes wrote. Default: not asked. */
@@ -68,7 +61,7 @@ export interface OnlineStore {
    */
   lastRead(entity: string, key: string, fields: readonly string[]): readonly (StoredValue | undefined)[]
   /**
-   * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
+   * Write values, except where a newer one is stored (compare-and-set by value-order.ts) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.
    */
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
