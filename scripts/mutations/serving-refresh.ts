@@ -35,7 +35,7 @@ export const mutations: readonly Mutation[] = [
       'all features start at once': ['Math.min(every / 20, LONGEST_SHIFT)', '0'],
       'a firing is seen late': ['return next <= now ?', 'return next < now ?'],
       'stopping does not wait': ['await Promise.all([...progress.values()].map((state) => state.running))', ''],
-      'a stopped scheduler starts runs': ['if (!stopped) await run()', 'await run()'],
+      'a stopped scheduler starts runs': ['if (stopped || !(await options', 'if (!(await options'],
     },
   ),
   ...mistakes(

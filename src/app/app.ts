@@ -213,7 +213,11 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
   const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
-  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: featureStore.admin, log })
+  const keyring = await createKeyring({
+    configured: [...config.apiKeys, local],
+    store: featureStore.admin,
+    onProblem: (message, error) => log.warn(message, { error }),
+  })
   if (keyring.size > 1) return keyring
   keyring.close()
   throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {

@@ -14,15 +14,7 @@ import { inspectRedis, type RedisFacts } from '../store/redis/inspect.ts'
 import { openRedis } from '../store/redis/socket/connection.ts'
 import { checkPlace, checkProject } from './checked-definitions.ts'
 import { examineFile } from './doctor-file.ts'
-
-export interface Finding {
-  readonly subject: string
-  /** `problem`: Fabra will not work, or answers will be wrong. `warning`: it works, but not as production should. */
-  readonly state: 'ok' | 'warning' | 'problem'
-  readonly message: string
-  /** What to do about it; null where nothing needs doing. */
-  readonly fix: string | null
-}
+import type { Finding } from './finding.ts'
 
 type Judge = (subject: string, state: Finding['state'], message: string, fix?: string) => void
 

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json'
+import { unpackInto } from '../app/native-library.ts'
 import { systemClock } from '../clock.ts'
+import { cacheFolders } from '../config/cache-folders.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { CliContext, CliProcess } from './context.ts'
 import { type Settings, withEnvFile } from './env-file.ts'
@@ -132,6 +134,7 @@ async function createProgram(context: CliContext, host: CliProcess, args: readon
     program.action(() => context.stdout(`${packageJson.version}\n`))
     return program
   }
+  unpackInto(cacheFolders(host.env))
   const { registerCommands } = await import('./commands/index.ts')
   registerCommands(program, context, host)
   for (const command of program.commands) {

@@ -1,8 +1,6 @@
 /** What /openapi.json says about data that comes in. */
-import { failures, list, object, ok, ref } from './openapi-docs.ts'
-import type { RouteDocs } from './route.ts'
-
-type Json = Record<string, unknown>
+import type { RouteDocs } from '../route.ts'
+import { failures, type Json, list, object, ok, ref } from './schema.ts'
 
 const body = (schema: Json): Json => ({ required: true, content: { 'application/json': { schema } } })
 const count = (description: string): Json => ({ type: 'integer', description })

@@ -1,6 +1,22 @@
-import { ingestSchemas } from './ingest-docs.ts'
-import { failures, schemas } from './openapi-docs.ts'
-import type { Route } from './route.ts'
+import type { Route } from '../route.ts'
+import { catalogueSchemas } from './catalogue.ts'
+import { historySchemas } from './history.ts'
+import { ingestSchemas } from './ingest.ts'
+import { operationSchemas } from './operations.ts'
+import { readSchemas } from './reads.ts'
+import { refreshSchemas } from './refresh.ts'
+import { failures } from './schema.ts'
+import { trainingSchemas } from './training.ts'
+
+const SCHEMAS = {
+  ...operationSchemas,
+  ...readSchemas,
+  ...trainingSchemas,
+  ...catalogueSchemas,
+  ...refreshSchemas,
+  ...historySchemas,
+  ...ingestSchemas,
+}
 
 const SECURITY_SCHEMES = {
   bearer: { type: 'http', scheme: 'bearer', description: 'An API key (`fabra keys create`). Not asked for in development.' },
@@ -62,6 +78,6 @@ export function openApi(table: readonly Route[], version: string): object {
     },
     tags: TAGS.map((name) => ({ name })),
     paths,
-    components: { schemas: { ...schemas, ...ingestSchemas }, securitySchemes: SECURITY_SCHEMES },
+    components: { schemas: SCHEMAS, securitySchemes: SECURITY_SCHEMES },
   }
 }
