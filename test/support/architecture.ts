@@ -141,7 +141,7 @@ function longFunctions(file: string, text: string): string[] {
     const indent = /^ */.exec(line)?.[0] ?? ''
     const end = new RegExp(`^${indent}}[,;)]*$`)
     const length = lines.slice(from).findIndex((other, i) => i > 0 && end.test(other)) + 1
-    const isFactory = lines.slice(from, from + length).some((other) => /^(return (\w+ )?\{|return Object\.freeze\(\{)$/.test(other.trim()))
+    const isFactory = lines.slice(from, from + length).some((other) => RETURNS_METHODS.test(other.trim()))
     const limit = isFactory ? FACTORY_LIMIT : FUNCTION_LIMIT
     return length > limit ? [`${file}:${from + 1} is a function of ${length} lines; the limit is ${limit}.`] : []
   })
@@ -150,6 +150,8 @@ function longFunctions(file: string, text: string): string[] {
 /** Its last line before the body: `function f(…): T {`, `name(…) {`, `const f = (…) => {`, or `}): T {` behind parameters of several lines. */
 const BEGINS_FUNCTION =
   /^\s*(?:export )?(?:default )?(?:async )?function\b|^\s*(?:(?:static|private|protected|async|get|set) )*[\w#]+\([^=]*\{$|=> \{$/
+/** An object of methods, written out or by their names alone. */
+const RETURNS_METHODS = /^(return (\w+ )?\{|return Object\.freeze\(\{|return \{ (\w+, )*\w+ \})$/
 const STATEMENT = /^\s*(?:if|for|while|switch|catch|with|else)\b/
 
 /** Declaration files are left out: they are text for the user's editor. */

@@ -23,62 +23,83 @@ const SYSTEM = /^\/(bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)\//
  * @param imported Texts that are known to be imports.
  */
 export function namedFiles(file: string, project: string, imported: ReadonlySet<string>): NamedFiles {
-  const { patterns, ...literals } = pathLiterals(codeOf(file))
-  const paths = literals.paths.filter((text) => !imported.has(text))
-  const roots = [...new Set([dirname(file), project])]
-  const files = new Set<string>()
-  const foreign = new Set<string>()
-  const beside = new Set<string>()
+  return new NameSearch(file, project, imported).run()
+}
+
+class NameSearch {
+  private readonly file: string
+  private readonly project: string
+  private readonly paths: readonly string[]
+  private readonly patterns: readonly string[]
+  private readonly roots: readonly string[]
+  private readonly files = new Set<string>()
+  private readonly foreign = new Set<string>()
+  private readonly beside = new Set<string>()
   /** Perhaps the first of several words that are joined to a path. */
-  const parts = new Set<string>()
+  private readonly parts = new Set<string>()
 
-  for (const text of paths) {
-    if (isAbsolute(text) && isFile(text) && inside(project, text) === null && !SYSTEM.test(text)) foreign.add(text)
-    // '/model.json' may be added to the path of a folder.
-    for (const root of roots) for (const path of new Set([resolve(root, text), resolve(root, text.replace(/^\/+/, ''))])) look(text, path)
+  constructor(file: string, project: string, imported: ReadonlySet<string>) {
+    const { patterns, paths } = pathLiterals(codeOf(file))
+    this.file = file
+    this.project = project
+    this.paths = paths.filter((text) => !imported.has(text))
+    this.patterns = patterns
+    this.roots = [...new Set([dirname(file), project])]
   }
-  for (const text of patterns) {
-    // It begins with a folder's name: else it may be anything.
-    if (!/[\w-]\//.test(text.replace(/[*?[{].*/, ''))) continue
-    for (const root of roots) if (inside(project, resolve(root, text)) !== null) addAll(filesOfPattern(resolve(root, text)))
-  }
-  const folders: string[] = []
-  for (const part of parts) if (!isJoined(part)) folders.push(part)
-  const unused = folders.flatMap((part) => (filesBelow(part).length > 0 ? (inside(project, part) ?? []) : []))
-  return { files: [...files], foreign: [...foreign], beside: [...beside], folders: unused }
 
-  function look(text: string, path: string): void {
-    const isWithin = inside(project, path) !== null
+  run(): NamedFiles {
+    const { file, project, roots } = this
+    for (const text of this.paths) {
+      if (isAbsolute(text) && isFile(text) && inside(project, text) === null && !SYSTEM.test(text)) this.foreign.add(text)
+      // '/model.json' may be added to the path of a folder.
+      for (const root of roots) {
+        for (const path of new Set([resolve(root, text), resolve(root, text.replace(/^\/+/, ''))])) this.look(text, path)
+      }
+    }
+    for (const text of this.patterns) {
+      // It begins with a folder's name: else it may be anything.
+      if (!/[\w-]\//.test(text.replace(/[*?[{].*/, ''))) continue
+      for (const root of roots) if (inside(project, resolve(root, text)) !== null) this.addAll(filesOfPattern(resolve(root, text)))
+    }
+    const folders: string[] = []
+    for (const part of this.parts) if (!this.isJoined(part) && !file.startsWith(part + sep)) folders.push(part)
+    const unused = folders.flatMap((part) => (filesBelow(part).length > 0 ? (inside(project, part) ?? []) : []))
+    return { files: [...this.files], foreign: [...this.foreign], beside: [...this.beside], folders: unused }
+  }
+
+  private look(text: string, path: string): void {
+    const isWithin = inside(this.project, path) !== null
     if (isFile(path)) {
-      if (isWithin) files.add(path)
-      else if (text.startsWith('../')) beside.add(path)
-    } else if (isFolder(path) && (isWithin || path === project)) {
+      if (isWithin) this.files.add(path)
+      else if (text.startsWith('../')) this.beside.add(path)
+    } else if (isFolder(path) && (isWithin || path === this.project)) {
       // Two words, or a slash beside one, are a path.
-      if (isWithin && /[^./].*\/|\/.*[^./]/.test(text.replace(/^\/+/, '')) && !file.startsWith(path + sep)) addAll(filesBelow(path))
-      else if (!roots.includes(path)) parts.add(path)
+      const isPath = isWithin && /[^./].*\/|\/.*[^./]/.test(text.replace(/^\/+/, ''))
+      if (isPath && !this.file.startsWith(path + sep)) this.addAll(filesBelow(path))
+      else if (!this.roots.includes(path)) this.parts.add(path)
     }
   }
 
-  function addAll(found: readonly string[]): void {
-    for (const path of found) files.add(path)
+  private addAll(found: readonly string[]): void {
+    for (const path of found) this.files.add(path)
   }
 
-  /** @returns whether other texts name something in the folder, or the code itself lies there. */
-  function isJoined(part: string): boolean {
-    let isUsed = file.startsWith(part + sep)
-    for (const text of paths) {
+  /** @returns whether other texts name something in the folder. */
+  private isJoined(part: string): boolean {
+    let isUsed = false
+    for (const text of this.paths) {
       if (/^(\/|\.{1,2}(\/|$))/.test(text)) continue
       const path = resolve(part, text)
-      if (path === part || inside(project, path) === null) continue
-      if (isFile(path)) files.add(path)
+      if (path === part || inside(this.project, path) === null) continue
+      if (isFile(path)) this.files.add(path)
       // The set grows while it is gone through: the words of a long path follow each other.
-      else if (isFolder(path)) parts.add(path)
+      else if (isFolder(path)) this.parts.add(path)
       else continue
       isUsed = true
     }
-    for (const text of patterns) {
+    for (const text of this.patterns) {
       const found = text.includes('/') || !/[\w-]/.test(text) ? [] : filesOfPattern(join(part, text))
-      addAll(found)
+      this.addAll(found)
       isUsed ||= found.length > 0
     }
     return isUsed
