@@ -4,13 +4,13 @@ import type { StoredValue } from '../store/ports/online-store.ts'
 const MAX_VALUES = 100_000
 
 /** What this process computed while the online store was away: nobody else has it. */
-export interface Copies {
+export interface OutageValues {
   keep(key: string, field: string, value: StoredValue): void
   find(key: string, field: string): StoredValue | undefined
 }
 
 /** Two generations: when the young one is full the old one goes as a whole. */
-export function createCopies(maxValues = MAX_VALUES): Copies {
+export function createOutageValues(maxValues = MAX_VALUES): OutageValues {
   let young = new Map<string, StoredValue>()
   let old = new Map<string, StoredValue>()
   const idOf = (key: string, field: string) => `${field}\0${key}`
