@@ -9,7 +9,7 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
 import { judge } from './freshness.ts'
-import { createCopies } from './outage-values.ts'
+import { createOutageValues } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
 import { emptyResult, type Found, fill, fillFresh, type RowResult } from './row-result.ts'
 import { createUnsureReader, type Unsure, type UnsureReader } from './unsure.ts'
@@ -44,13 +44,13 @@ class ReadPath implements Engine {
 
   constructor(options: EngineOptions) {
     const { online, computations, clock, lastKnown, isErased, onRead } = options
-    const copies = createCopies()
+    const outageValues = createOutageValues()
     this.online = online
     this.computations = computations
     this.clock = clock
     this.onRead = onRead
-    this.finder = new ValueFinder(options, copies)
-    this.readUnsure = createUnsureReader({ online, copies, lastKnown, isErased })
+    this.finder = new ValueFinder(options, outageValues)
+    this.readUnsure = createUnsureReader({ online, outageValues, lastKnown, isErased })
   }
 
   /** Nearly all plans are of one entity: fewer arrays and a promise less for each read. */

@@ -5,14 +5,14 @@ import { isNewer } from '../store/ports/value-order.ts'
 const MAX_VALUES = 100_000
 
 /** What this process computed while the online store was away: nobody else has it. */
-export interface Copies {
+export interface OutageValues {
   /** A computation that began earlier may end later: its value does not take the place of a newer one. */
   keep(key: string, field: string, value: StoredValue): void
   find(key: string, field: string): StoredValue | undefined
 }
 
 /** Two generations: when the young one is full the old one goes as a whole. */
-export function createCopies(maxValues = MAX_VALUES): Copies {
+export function createOutageValues(maxValues = MAX_VALUES): OutageValues {
   let young = new Map<string, StoredValue>()
   let old = new Map<string, StoredValue>()
   const idOf = (key: string, field: string) => `${field}\0${key}`

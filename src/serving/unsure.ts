@@ -11,13 +11,13 @@ import { FabraError } from '../errors.ts'
 import { DoubtedRows } from '../store/ports/doubts.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
 import { isNewer } from '../store/ports/value-order.ts'
-import type { Copies } from './outage-values.ts'
+import type { OutageValues } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
 
 /** What is known of the values of one such read. */
 export interface Unsure {
   /** Values that are not the store's, or that nobody could compare with history. */
-  readonly copies: ReadonlySet<StoredValue>
+  readonly foreign: ReadonlySet<StoredValue>
   /** Whether there may be a value that nobody could be asked for. */
   isBlind(planned: PlannedFeature, key: EntityKey): boolean
   /** Whether history did not answer in time: anything that is served might contradict what it has. */
@@ -31,7 +31,7 @@ export interface UnsureReads {
 
 export interface UnsureOptions {
   readonly online: Pick<OnlineStore, 'lastRead'>
-  readonly copies: Copies
+  readonly outageValues: OutageValues
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
   readonly isErased: (entity: string, encodedKey: string, eventAt: Micros) => boolean
 }
@@ -43,7 +43,7 @@ export type UnsureReader = (
   groups: readonly PromiseSettledResult<StoredRows>[],
 ) => Promise<UnsureReads>
 
-export function createUnsureReader({ online, copies, lastKnown, isErased }: UnsureOptions): UnsureReader {
+export function createUnsureReader({ online, outageValues, lastKnown, isErased }: UnsureOptions): UnsureReader {
   return async (plan, rows, groups) => {
     const foreign = new Set<StoredValue>()
     const blind = new Set<string>()
@@ -56,7 +56,7 @@ export function createUnsureReader({ online, copies, lastKnown, isErased }: Unsu
       const visible = (value: StoredValue | undefined) => (value && !isErased(entity.name, key.encoded, value.eventAt) ? value : undefined)
       const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
         const stored = visible(said?.[f])
-        const own = visible(copies.find(key.encoded, fields[f] as string))
+        const own = visible(outageValues.find(key.encoded, fields[f] as string))
         // What is computed for each request anyway needs something only should that fail.
         const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
         if (answered === 'late' && planned.pushed) {
@@ -86,7 +86,7 @@ export function createUnsureReader({ online, copies, lastKnown, isErased }: Unsu
       }),
     )
     const unsure: Unsure = {
-      copies: foreign,
+      foreign,
       isBlind: (planned, key) => blind.has(idOf(planned, key)),
       isLate: (planned, key) => late.has(idOf(planned, key)),
     }

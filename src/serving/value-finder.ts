@@ -17,7 +17,7 @@ import type { FabraError } from '../errors.ts'
 import type { StoredValue } from '../store/ports/online-store.ts'
 import { foundDefault, foundError, foundStored, foundUnavailable } from './found.ts'
 import { judge } from './freshness.ts'
-import type { Copies } from './outage-values.ts'
+import type { OutageValues } from './outage-values.ts'
 import type { PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
 import type { Found } from './row-result.ts'
 import type { Unsure } from './unsure.ts'
@@ -49,14 +49,14 @@ export class ValueFinder {
   private readonly clock: Clock
   private readonly lastKnown: ValueFinderOptions['lastKnown']
   private readonly onUnusable: ValueFinderOptions['onUnusable']
-  private readonly copies: Copies
+  private readonly outageValues: OutageValues
 
-  constructor({ computations, clock, lastKnown, onUnusable }: ValueFinderOptions, copies: Copies) {
+  constructor({ computations, clock, lastKnown, onUnusable }: ValueFinderOptions, outageValues: OutageValues) {
     this.computations = computations
     this.clock = clock
     this.lastKnown = lastKnown
     this.onUnusable = onUnusable
-    this.copies = copies
+    this.outageValues = outageValues
   }
 
   /** @param stored What the store has of it. @returns without a promise where nothing has to be computed or asked. */
@@ -68,7 +68,7 @@ export class ValueFinder {
     context: ReadContext,
   ): Found | Promise<Found> {
     if (planned.realtime) return this.computeNow(planned, key, row, stored, context)
-    if (stored && context.unsure?.copies.has(stored)) return this.findCopy(planned, key, row, stored, context)
+    if (stored && context.unsure?.foreign.has(stored)) return this.findForeign(planned, key, row, stored, context)
     const judgement = stored ? judge(planned.rule, stored.eventAt, context.now, context.read.maxAge) : 'expired'
     if (stored && judgement === 'fresh') return foundStored(planned, stored, 'fresh', 'online')
     if (planned.pushed) {
@@ -86,12 +86,18 @@ export class ValueFinder {
   }
 
   /** While the store is not sure, what is known is served as long as it may be: computing for every request would bring the source down too. */
-  private findCopy(planned: PlannedFeature, key: EntityKey, row: PlanRow, copy: StoredValue, context: ReadContext): Found | Promise<Found> {
-    const judgement = judge(planned.rule, copy.eventAt, context.now, context.read.maxAge)
+  private findForeign(
+    planned: PlannedFeature,
+    key: EntityKey,
+    row: PlanRow,
+    value: StoredValue,
+    context: ReadContext,
+  ): Found | Promise<Found> {
+    const judgement = judge(planned.rule, value.eventAt, context.now, context.read.maxAge)
     if (judgement === 'expired')
-      return planned.pushed ? this.fallBack(planned, key, copy, undefined, context) : this.computeNow(planned, key, row, copy, context)
-    if (judgement === 'stale' && !planned.pushed) void this.computeNow(planned, key, row, copy, context)
-    return foundStored(planned, copy, 'stale', 'last_good')
+      return planned.pushed ? this.fallBack(planned, key, value, undefined, context) : this.computeNow(planned, key, row, value, context)
+    if (judgement === 'stale' && !planned.pushed) void this.computeNow(planned, key, row, value, context)
+    return foundStored(planned, value, 'stale', 'last_good')
   }
 
   /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
@@ -122,7 +128,14 @@ export class ValueFinder {
     if (context.unsure && !planned.takesInputs) {
       const texts = computed.kind === 'value' ? computed.texts : null
       const oldestInputAt = computed.kind === 'value' ? computed.oldestInputAt : null
-      this.copies.keep(key.encoded, planned.field, { texts, eventAt: asOf, availableAt: asOf, token: 0, origin: 'computed', oldestInputAt })
+      this.outageValues.keep(key.encoded, planned.field, {
+        texts,
+        eventAt: asOf,
+        availableAt: asOf,
+        token: 0,
+        origin: 'computed',
+        oldestInputAt,
+      })
     }
     if (computed.kind === 'missing') return foundDefault(planned)
     return { texts: computed.texts, status: 'fresh', servedFrom: 'computed', eventAt: asOf, oldestInputAt: computed.oldestInputAt }
