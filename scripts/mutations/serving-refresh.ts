@@ -106,8 +106,8 @@ export const mutations: readonly Mutation[] = [
     { suite: REFRESHING, file: 'src/app/live-definitions.ts' },
     {
       'realtime keys are held in use': [
-        "feature.refresh !== null && feature.refresh.kind !== 'realtime') parts",
-        'feature.refresh !== null) parts',
+        "feature.refresh !== null && feature.refresh.kind !== 'realtime') dependencies",
+        'feature.refresh !== null) dependencies',
       ],
     },
   ),
@@ -115,13 +115,13 @@ export const mutations: readonly Mutation[] = [
     { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
       'keys in use are forgotten at a restart': [
-        '    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
+        '    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
         '',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/online-recovery.ts' },
+    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/warm-up.ts' },
     { 'a new version is not warmed': ['if (fitting.length > 0) await version', 'if (fitting.length < 0) await version'] },
   ),
   ...mistakes(
