@@ -1,6 +1,8 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
+
 import type { Micros } from '../clock.ts'
 import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
+import { isPushed, isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
 import { isUnavailable } from '../errors.ts'
@@ -207,14 +209,14 @@ async function replayForOthers(dependencies: LiveDefinitionsDependencies, regist
 async function refill(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   const { name, fingerprint } = feature
   // A store of its own takes all of them: a miss there must mean that history has nothing.
-  const isWhole = dependencies.online.isShared && feature.computation.kind === 'pushed'
+  const isWhole = dependencies.online.isShared && isPushed(feature)
   const bounds = { before: dependencies.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
   for await (const rows of dependencies.offline.latest(name, fingerprint, bounds)) {
     await dependencies.online.write(
       rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
     )
     // Keys of pushed features are nobody's to refresh.
-    if (feature.refresh === null) continue
+    if (isPushed(feature)) continue
     for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
   await dependencies.online.markFilled(fieldOf(feature))
@@ -222,7 +224,7 @@ async function refill(dependencies: LiveDefinitionsDependencies, feature: Featur
 
 /** The values are there; which keys are in use is told by what was recorded of them. */
 async function useAgain(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
-  if (feature.refresh === null || feature.refresh.kind === 'realtime') return
+  if (!isScheduled(feature)) return
   const now = dependencies.clock.now()
   for (const key of await dependencies.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
     const decoded = decodeKey(entity, key)

@@ -1,4 +1,5 @@
 import { decodeKey } from '../definition/entity-key.ts'
+import { isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
 import type { LiveDefinitions, LiveDefinitionsDependencies } from './live-definitions.ts'
@@ -45,7 +46,7 @@ async function warmNewVersions(dependencies: LiveDefinitionsDependencies, versio
   const { registry } = version.serving
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)
-    if (!entity || feature.refresh === null || feature.refresh.kind === 'realtime') continue
+    if (!entity || !isScheduled(feature)) continue
     const now = dependencies.clock.now()
     const encoded = await dependencies.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)
     const stored = await dependencies.online.read(entity.name, encoded, [fieldOf(feature)])

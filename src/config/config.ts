@@ -44,7 +44,7 @@ interface Variable {
   readonly help: string
 }
 
-/** Every variable Fabra reads, as `--help` and the README tell them. */
+/** Every variable Fabra reads, as `--help` and docs/environment.md tell them. */
 export const variables: readonly Variable[] = [
   { name: 'FABRA_ENV', default: 'development', help: 'development, or production: needs PostgreSQL, Redis and an API key' },
   { name: 'FABRA_POSTGRES_URL', default: 'none; in production DATABASE_URL', help: 'history and sources; none: the DuckDB file' },

@@ -5,7 +5,7 @@
  * serves the newer of the two. `lost`: what is stored may be gone or old, so it does not count at all. The others: it may lack what came of late.
  */
 import { FabraError } from '../../errors.ts'
-import type { StoredRows } from './online-store.ts'
+import type { StoredRows } from './stored-value.ts'
 
 export type DoubtKind = 'lost' | 'refused' | 'owed' | 'owed_by_others'
 

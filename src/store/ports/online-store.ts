@@ -1,33 +1,9 @@
 import type { Micros } from '../../clock.ts'
 import type { Doubts } from './doubts.ts'
 import type { Erasure } from './erasure.ts'
+import type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
 
-/** Where one feature's latest value for one key lives. `field` is `name@fingerprint`, so versions side by side never mix. */
-export interface StoredKey {
-  readonly entity: string
-  /** Encoded entity key. */
-  readonly key: string
-  readonly field: string
-}
-
-/** Latest value of a feature (all its columns, computed together) for one entity key. */
-export interface StoredValue {
-  /** JSON text per column, ready to go out; null: known to be missing (no row, or a tombstone). */
-  readonly texts: readonly string[] | null
-  readonly eventAt: Micros
-  readonly availableAt: Micros
-  /** Decides between writes of equal event and available times: the last accepted wins. */
-  readonly token: number
-  readonly origin: 'computed' | 'pushed' | 'backfill'
-  readonly oldestInputAt: Micros | null
-}
-
-/** By event time, then by when it became available, then by who was accepted last. Of equals none is. */
-export function isNewer(value: StoredValue, than: StoredValue): boolean {
-  if (value.eventAt !== than.eventAt) return value.eventAt > than.eventAt
-  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt
-  return value.token > than.token
-}
+export type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
 
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
@@ -49,9 +25,6 @@ export interface WriteOutcome {
 /** Stands for the fences where fields are asked for that were brought here from history. No field is called so. */
 export const FENCES_FIELD = 'fences'
 
-/** By key and field. Whoever reads the same again may be given the same lists. */
-export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]
-
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */
 export interface OnlineStore {
   /**
@@ -68,7 +41,7 @@ export interface OnlineStore {
    */
   lastRead(entity: string, key: string, fields: readonly string[]): readonly (StoredValue | undefined)[]
   /**
-   * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
+   * Write values, except where a newer one is stored (compare-and-set by value-order.ts) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.
    */
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>

@@ -6,7 +6,7 @@ import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/
 import { RowCache } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
 import { FORGET, RAISE, WRITE } from './format/scripts.ts'
-import { createIntegrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
+import { Integrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
 import type { RedisConnection } from './redis.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
@@ -29,9 +29,9 @@ type OnProblem = (message: string, cause: unknown) => void
 export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
-  const known = new RowCache()
+  const rowCache = new RowCache()
   const doubts = createDoubts(teller(onProblem))
-  const integrity = createIntegrity(connection, doubts)
+  const integrity = new Integrity(connection, doubts)
 
   function layoutFor(fields: readonly string[]): Layout {
     let layout = layouts.get(fields)
@@ -54,13 +54,13 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
         const rows: Row[] = new Array(hashes.length)
         for (let k = 0; k < rows.length; k++) {
           const answer = answers[from + k] as Buffer
-          rows[k] = isKept ? known.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
+          rows[k] = isKept ? rowCache.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
         }
         if (isDoubted) throw new DoubtedRows(isSure && !doubts.has('lost') ? rows : undefined)
         return rows
       })
     },
-    lastRead: (entity, key, fields) => known.find(layoutFor(fields), hashKey(entity, key)),
+    lastRead: (entity, key, fields) => rowCache.find(layoutFor(fields), hashKey(entity, key)),
     async write(writes) {
       const refused: number[] = []
       const erasures: Erasure[] = []
@@ -69,9 +69,9 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
       await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
         const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
-        const [refusals, over] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
-        const indexOf = (place: number | string | undefined) => batch[Number(place) - 1] as number
-        for (const place of over) replacedForeign.push(indexOf(place))
+        const [refusals, foreign] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
+        const indexOf = (position: number | string | undefined) => batch[Number(position) - 1] as number
+        for (const position of foreign) replacedForeign.push(indexOf(position))
         for (let i = 0; i < refusals.length; i += 3) {
           const index = indexOf(refusals[i])
           refused.push(index)
@@ -106,12 +106,12 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
         return { entity, entityKey, at: Number(told[2 * i + 1]) }
       })
     },
-    filled: integrity.filled,
-    markFilled: integrity.markFilled,
+    filled: (fields) => integrity.filled(fields),
+    markFilled: (field) => integrity.markFilled(field),
     doubts,
     isShared: true,
-    look: integrity.look,
-    restore: integrity.restore,
+    look: (fields) => integrity.look(fields),
+    restore: (fill) => integrity.restore(fill),
     async close() {
       await connection.close()
     },

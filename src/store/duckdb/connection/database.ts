@@ -8,7 +8,8 @@ import { createDamageWatch } from '../damage/damage-watch.ts'
 import { openError } from '../damage/file-damage.ts'
 import type { Known } from '../damage/mark.ts'
 import { createMarking, firstMark, type Marking } from '../damage/marking.ts'
-import { CATALOG, CREATE_SCHEMA, quoteText } from '../sql.ts'
+import { migrateFile } from '../schema/migrate.ts'
+import { CATALOG, quoteText } from '../sql.ts'
 import { createChanges } from '../training/resume/changes.ts'
 import { type Attached, attachFile } from './attach.ts'
 import { createCheckpoints } from './checkpoints.ts'
@@ -187,9 +188,7 @@ async function connectAll(
   for (const connection of connections) {
     await connection.run(`USE ${CATALOG}; SET TimeZone = 'UTC'; SET errors_as_json = true`)
   }
-  await first.run(CREATE_SCHEMA).catch((error: unknown) => {
-    throw openError(error, options.file)
-  })
+  await migrateFile(first, options.file)
   await first.run("SET allowed_configs = ['threads']; SET enable_external_access = false; SET lock_configuration = true")
   return { mark: attached?.mark, known: attached?.known, connections }
 }

@@ -8,6 +8,7 @@ import { FabraError } from '../../../errors.ts'
 import { attachFile } from '../connection/attach.ts'
 import { openDatabase } from '../connection/database.ts'
 import { toSqlError } from '../connection/sql-errors.ts'
+import { checkSchema } from '../schema/migrate.ts'
 import { CATALOG, markRows, newestRecorded, raiseMark } from '../sql.ts'
 import { damaged } from './file-damage.ts'
 import { fromKnown, type Mark, type MarkedRows, readMark } from './mark.ts'
@@ -48,7 +49,7 @@ export async function inspectFile(file: string): Promise<Inspection> {
   }
 }
 
-/** @param file A damaged one. No process may have it open. @throws FabraError io_failed */
+/** @param file A damaged one. No process may have it open. @throws FabraError io_failed, schema_mismatch */
 export async function repairFile(file: string, now: Date): Promise<Repair> {
   const mark = readMark(file)
   const lost: string[] = []
@@ -57,6 +58,7 @@ export async function repairFile(file: string, now: Date): Promise<Repair> {
     const made = await withEngine(async (connection) => {
       const readable = await openReadable(connection, file)
       if (!readable) return undefined
+      await checkSchema(connection, file, readable.catalog).catch(unlessNewer)
       lost.push(...readable.lost)
       return finished(connection, await rebuild(connection, readable, file, lost))
     })
@@ -86,6 +88,11 @@ async function finished(
   await connection.run(`CHECKPOINT ${catalog}`)
   await connection.run(`DETACH ${catalog}`)
   return { path, recorded }
+}
+
+/** Which steps were done cannot be read where that is what is damaged; they are done again. */
+function unlessNewer(error: unknown): void {
+  if (error instanceof FabraError && error.code === 'schema_mismatch') throw error
 }
 
 /** A database of an earlier version lacks tables. */

@@ -4,7 +4,8 @@ import type { HistoryRow } from '../../ports/offline-store.ts'
 import type { RunOptions, SqlValue } from '../../ports/source-engine.ts'
 import type { Session } from '../connection/session.ts'
 import { inTransaction } from '../connection/transaction.ts'
-import { APPEND_WRITE, APPEND_WRITES, CATALOG } from '../sql.ts'
+import { CATALOG } from '../sql.ts'
+import { APPEND_WRITE, APPEND_WRITES } from './history-sql.ts'
 
 /** Rows told without a look at the clock. */
 const STEP_ROWS = 500

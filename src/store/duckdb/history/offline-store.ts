@@ -6,6 +6,7 @@ import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { isValueError } from '../connection/sql-errors.ts'
 import { inTransaction } from '../connection/transaction.ts'
+import { appendHistory } from './history-append.ts'
 import {
   FORGET_KEY,
   FORGET_PENDING_NOTES,
@@ -20,8 +21,7 @@ import {
   READ_HISTORY,
   READ_PENDING_NOTES,
   ROWS_AT,
-} from '../sql.ts'
-import { appendHistory } from './history-append.ts'
+} from './history-sql.ts'
 
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
 const BATCH_CHUNKS = 8

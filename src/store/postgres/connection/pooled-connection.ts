@@ -1,6 +1,7 @@
 /** One connection, made when it is needed and again after it was lost, used by one piece of work at a time. */
 
-import { type Connection, control, copyIn, describe, openClient, send } from './driver.ts'
+import { CurrentConnection } from './current-connection.ts'
+import { type Connection, control, copyIn, describe, send } from './driver.ts'
 import { asCommitError, PostgresSqlError, toSqlError } from './errors.ts'
 import type { Deadline, Parameter, PostgresOptions, PostgresRows, Transaction, WorkOptions } from './postgres.ts'
 import type { ConnectionTarget } from './url.ts'
@@ -17,77 +18,16 @@ export interface PooledConnection {
   close(patienceMs: number): Promise<void>
 }
 
-const CONNECT_TIMEOUT_MS = 5_000
-/** Firewalls forget connections that are silent for longer; an older one may know a server's former address. */
-const MAX_IDLE_MS = 240_000
-const MAX_AGE_MS = 1_800_000
-/** To tell a server that a statement is to be stopped takes a connection of its own. */
-const CANCEL_PATIENCE_MS = 3_000
 /** The server's limit comes first, so that the connection survives a slow statement. */
 const SERVER_AHEAD_MS = 20
 
 export function createPooledConnection(target: ConnectionTarget, options: PostgresOptions): PooledConnection {
-  let connection: Connection | undefined
+  const current = new CurrentConnection(target, options)
   let last: Promise<unknown> = Promise.resolve()
-  const connectMs = target.connectTimeoutMs ?? options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS
-
-  const connect = (): Connection => {
-    const now = performance.now()
-    const old = connection
-    if (old && !old.isLost && now - old.usedAt < MAX_IDLE_MS && now - old.madeAt < MAX_AGE_MS) {
-      old.usedAt = now
-      return old
-    }
-    if (old) discard(old)
-    const made: Connection = {
-      client: openClient(target, { applicationName: options.applicationName, connectMs }, () => lost(made)),
-      madeAt: now,
-      usedAt: now,
-      isOpen: false,
-      isLost: false,
-      readOnly: false,
-      isCommitting: false,
-      searchPath: null,
-      running: new Set(),
-    }
-    connection = made
-    return made
-  }
-  const lost = (which: Connection) => {
-    which.isOpen = false
-    which.isLost = true
-  }
-  const discard = (which: Connection) => {
-    lost(which)
-    if (connection === which) connection = undefined
-    which.client.end({ timeout: 0 }).catch(() => undefined)
-  }
-  /**
-   * The server is told to stop, and the connection is not used again, as the word may reach it too late. It is kept until then: a pooler forgets
-   * what belongs to a connection that is gone.
-   */
-  const abandon = async (which: Connection) => {
-    lost(which)
-    const words = [...which.running].map((query) => (query.active ? query.canceller?.(query) : undefined))
-    const patience = new Promise((resolve) => setTimeout(resolve, CANCEL_PATIENCE_MS).unref())
-    await Promise.race([Promise.allSettled(words), patience])
-    discard(which)
-  }
-
-  /** The driver knocks for ever at a server that opens the door and shuts it without a word. */
-  const opened = async (began: Promise<unknown>) => {
-    const { promise, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(() => reject(new PostgresSqlError('unavailable', null, 'PostgreSQL cannot be reached.', null)), connectMs)
-    try {
-      await Promise.race([began, promise])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
 
   return {
     get isOpen() {
-      return connection?.isOpen === true
+      return current.isOpen
     },
     async within(deadline, work) {
       let isSettled = false
@@ -98,18 +38,19 @@ export function createPooledConnection(target: ConnectionTarget, options: Postgr
       try {
         return await Promise.race([running, deadline.over])
       } catch (error) {
+        const { connection } = current
         if (isSettled || !connection) throw error
         const { isCommitting } = connection
-        // A body that waits for something else sees its next statement fail; it no longer holds the lane.
-        last = abandon(connection)
+        // A body that waits for something else sees its next statement fail; it no longer holds the connection.
+        last = current.abandon(connection)
         throw isCommitting ? asCommitError(error) : error
       }
     },
     async single(text, parameters, work, leftMs) {
-      const at = connect()
+      const at = current.get()
       try {
         const began = begin(at, work, leftMs)
-        if (!at.isOpen) await opened(began)
+        if (!at.isOpen) await current.opened(began)
         const answer = send(at, text, parameters)
         const committed = control(at, 'COMMIT')
         const [first, second, third] = await Promise.allSettled([began, answer, committed])
@@ -119,21 +60,21 @@ export function createPooledConnection(target: ConnectionTarget, options: Postgr
         checkCommitted(at, third.value)
         return second.value
       } catch (error) {
-        throw dropIfUnsure(at, toSqlError(error, text))
+        throw current.dropIfUnsure(at, toSqlError(error, text))
       }
     },
     async transaction(work, leftMs, body) {
-      const at = connect()
+      const at = current.get()
       try {
         const began = begin(at, work, leftMs)
-        if (!at.isOpen) await opened(began)
+        if (!at.isOpen) await current.opened(began)
         const result = await body(statementsOn(at))
         await began
         await commit(at)
         return result
       } catch (error) {
         if (at.isOpen) await control(at, 'ROLLBACK').catch(() => undefined)
-        throw error instanceof PostgresSqlError ? dropIfUnsure(at, error) : error
+        throw error instanceof PostgresSqlError ? current.dropIfUnsure(at, error) : error
       }
     },
     settled: async () => {
@@ -142,14 +83,8 @@ export function createPooledConnection(target: ConnectionTarget, options: Postgr
     async close(patienceMs) {
       const over = new Promise((resolve) => setTimeout(resolve, patienceMs).unref())
       await Promise.race([last, over])
-      if (connection) discard(connection)
+      current.close()
     },
-  }
-
-  /** After an error of the connection, whatever was in flight on it is unknown. */
-  function dropIfUnsure<E extends Error & { readonly kind?: string }>(at: Connection, error: E): E {
-    if (error.kind === 'unavailable' || !at.isOpen) discard(at)
-    return error
   }
 }
 

@@ -4,7 +4,7 @@
  * Each place (the server; in a cluster every master) has a hash whose field `mark` says in which epoch all that history knows was brought there,
  * and the run id of the server that held it then. It goes with everything else, and a server that starts again, with what it had on disk or with
  * nothing, has another run id, as has a replica that takes over. Beside it the field `probes` counts up several times a second, and goes back when
- * a server takes over the older data of another one. Every lot of reads asks for both last, on the same connection: rows count where the mark says
+ * a server takes over the older data of another one. Every batch of reads asks for both last, on the same connection: rows count where the mark says
  * what this process has seen to be true of this very connection, and the count is no smaller than before. Redis answers in order, so it cannot
  * have been emptied before.
  */

@@ -12,7 +12,7 @@ import { FabraError } from '../../../errors.ts'
 import type { RedisScript } from '../format/scripts.ts'
 import { Marks } from '../integrity/marks.ts'
 import type { RedisConnection, RedisOpening } from '../redis.ts'
-import { createReads } from './read-batches.ts'
+import { ReadBatches } from './read-batches.ts'
 import { createSemaphore } from './semaphore.ts'
 import { onePlace, placesOfCluster } from './servers.ts'
 import { createSocket, type Socket } from './socket.ts'
@@ -74,13 +74,13 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
       hint: 'Name a database that this Redis has and its user may select, or none: redis://host:port.',
     })
   }
-  const reads = createReads(reader, { timeoutMs: readTimeoutMs, marks, places })
+  const reads = new ReadBatches(reader, { timeoutMs: readTimeoutMs, marks, places })
   const scripts = createSemaphore(SCRIPTS_AT_ONCE)
   const write: Socket['ask'] = (command) => (reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : writer.ask(command))
 
   return {
     spansSlots: !address.isCluster,
-    readHashes: reads,
+    readHashes: (keys, fields, take) => reads.readHashes(keys, fields, take),
     run: (script, keys, args) => scripts.pass(() => write(({ client }) => runScript(client, script, keys, args))),
     runAtOnce: (script, keys, args) => write(({ client }) => runScript(client, script, keys, args)),
     send: (command, key, ...args) => write(({ client }) => client.call(command, key, ...args)),

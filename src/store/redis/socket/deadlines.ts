@@ -1,6 +1,6 @@
 const LATE_LOOK_MS = 20
 
-/** Something asked, until its answer or its deadline is there. */
+/** A command, until its answer or its deadline is there. */
 export abstract class Deadline {
   dueAt = 0
 
@@ -11,7 +11,7 @@ export abstract class Deadline {
 
 /**
  * A cluster asks again by itself, each time with a timeout of its own: here the whole has one. All that is asked has the same time, so one
- * timer watches the oldest: one for each is a tenth of what a lot of few reads costs.
+ * timer watches the oldest: one for each is a tenth of what a batch of few reads costs.
  */
 export function createDeadlines(timeoutMs: number): (one: Deadline) => void {
   const waiting: Deadline[] = []
@@ -40,7 +40,7 @@ export function createDeadlines(timeoutMs: number): (one: Deadline) => void {
     if (oldest) watch(oldest)
   }
 
-  /** What is answered goes with the next question: kept for as long as it could have taken, it would be much for the collector to look at. */
+  /** What is answered goes with the next command: kept for as long as it could have taken, it would be much for the collector to look at. */
   function letGo(): void {
     while (waiting[0]?.isOpen() === false) waiting.shift()
   }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { identify, MARK_FIELDS, MARK_KEY } from '../integrity/marks.ts'
-import { createReplies, type Reply } from './resp-reader.ts'
+import { type Reply, RespReader } from './resp-reader.ts'
 
 /** Some fields of some hashes. */
 export interface HashRead {
@@ -8,7 +8,7 @@ export interface HashRead {
   readonly fields: readonly string[]
 }
 
-/** Who asked. Told once: the first word counts. */
+/** Of whoever sent a command. Called once: the first call counts. */
 export interface Callbacks<Answer> {
   answered(answer: Answer): void
   failed(error: unknown): void
@@ -18,7 +18,7 @@ export interface Callbacks<Answer> {
 export interface RawSocket {
   isOpen(): boolean
   /**
-   * In one write. Tells of a row for each key, of all asks one after the other, and of the mark's last: what Redis answered. What Redis
+   * In one write. Tells of a row for each key, of all reads one after the other, and of the mark's last: what Redis answered. What Redis
    * refuses is told as failed first, and when all is answered as answered nonetheless.
    */
   hashes(reads: readonly HashRead[], callbacks: Callbacks<readonly Buffer[]>): void
@@ -75,12 +75,12 @@ export function createRawSocket(client: Redis, { silentMs, database, onOpen, onR
   }
 
   function take(ready: Redis['stream'], server: string): void {
-    const replies = createReplies(answer)
+    const reader = new RespReader(answer)
     ready.removeAllListeners('data')
     ready.on('data', (chunk: Buffer) => {
       heardAt = performance.now()
       try {
-        replies(chunk)
+        reader.take(chunk)
       } catch (error) {
         ready.destroy(error as Error)
       }

@@ -7,14 +7,14 @@ import { unavailable } from './unavailable.ts'
 
 /** Keys of one caller that go together; the rest follow them. */
 const MAX_KEYS_OF_ONE = 250
-/** A lot is full with so many keys. */
+/** A batch is full with so many keys. */
 const MAX_KEYS_A_BATCH = 500
-/** Lots under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
+/** Batches under way. While they are, the next one gathers: what many requests cost is the number of times that the socket is used. */
 const MAX_BATCHES = 2
-/** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one lot after the other. */
+/** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one batch after the other. */
 const LONGEST_COLLECTING_MS = 1
 
-/** Makes what was asked for of rows, of which those of the ask begin at `from`. `isSure`: none of them was lost. */
+/** Makes what was asked for of rows, of which those of the request begin at `from`. `isSure`: none of them was lost. */
 type Take<Answer> = (rows: readonly Buffer[], from: number, isSure: boolean) => Answer
 
 interface ReadRequest extends HashRead {
@@ -24,22 +24,22 @@ interface ReadRequest extends HashRead {
   reject(error: unknown): void
 }
 
-/** Asks that go together. */
+/** Requests that go together. */
 class ReadBatch implements Command<readonly Buffer[]> {
   readonly keys: number
   private readonly requests: readonly ReadRequest[]
-  private readonly options: ReadsOptions
-  private readonly over: (batch: ReadBatch) => void
+  private readonly options: ReadBatchesOptions
+  private readonly queue: Pick<ReadBatches, 'over'>
   private belief: Belief | undefined
   private isSure = true
 
-  constructor(requests: readonly ReadRequest[], options: ReadsOptions, over: (batch: ReadBatch) => void) {
+  constructor(requests: readonly ReadRequest[], options: ReadBatchesOptions, queue: Pick<ReadBatches, 'over'>) {
     let keys = 0
     for (const request of requests) keys += request.keys.length
     this.keys = keys
     this.requests = requests
     this.options = options
-    this.over = over
+    this.queue = queue
   }
 
   put({ client, rawSocket }: Connections, callbacks: Callbacks<readonly Buffer[]>): void {
@@ -78,12 +78,12 @@ class ReadBatch implements Command<readonly Buffer[]> {
       settle(request, rows, from, isSure)
       from += request.keys.length
     }
-    this.over(this)
+    this.queue.over(this)
   }
 
   failed(error: unknown): void {
     for (const request of this.requests) request.reject(error)
-    this.over(this)
+    this.queue.over(this)
   }
 }
 
@@ -93,7 +93,7 @@ function oneRow(fields: readonly (Buffer | null)[]): Buffer {
   return Buffer.concat(fields.flatMap((bytes) => (bytes ? [bytes, LINE_END] : [])))
 }
 
-/** Rows that one of the asks cannot use are no reason to leave the others without. */
+/** Rows that one of the requests cannot use are no reason to leave the others without. */
 function settle({ take, resolve, reject }: ReadRequest, rows: readonly Buffer[], from: number, isSure: boolean): void {
   try {
     resolve(take(rows, from, isSure))
@@ -102,7 +102,7 @@ function settle({ take, resolve, reject }: ReadRequest, rows: readonly Buffer[],
   }
 }
 
-export interface ReadsOptions {
+export interface ReadBatchesOptions {
   readonly timeoutMs: number
   readonly marks: Marks
   readonly places: Places
@@ -110,40 +110,90 @@ export interface ReadsOptions {
 
 /**
  * Reads of one turn of the event loop, and of the time that earlier ones are under way, go to Redis together. Never more than a few hundred
- * keys at once, so that the deadline of a lot measures Redis and not how much there is to do here.
+ * keys at once, so that the deadline of a batch measures Redis and not how much there is to do here.
  */
-export function createReads(socket: Pick<Socket, 'issue'>, options: ReadsOptions): RedisConnection['readHashes'] {
-  const { timeoutMs } = options
-  let waiting: ReadRequest[] = []
-  let batches = 0
-  let keysUnderWay = 0
-  let sentAt = 0
-  let isLeaving = false
-  let isCollecting = false
+export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
+  private readonly socket: Pick<Socket, 'issue'>
+  private readonly options: ReadBatchesOptions
+  private waiting: ReadRequest[] = []
+  private batches = 0
+  private keysUnderWay = 0
+  private sentAt = 0
+  private isLeaving = false
+  private isCollecting = false
 
-  const mayLeave = (now: number) => batches < MAX_BATCHES || (keysUnderWay < MAX_KEYS_A_BATCH && now - sentAt >= LONGEST_COLLECTING_MS)
+  constructor(socket: Pick<Socket, 'issue'>, options: ReadBatchesOptions) {
+    this.socket = socket
+    this.options = options
+  }
 
-  function leave(): void {
-    isLeaving = false
-    while (waiting.length > 0 && mayLeave(performance.now())) {
-      const requests = takeRequests()
-      if (requests.length > 0) send(new ReadBatch(requests, options, over))
+  readHashes<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
+    return keys.length <= MAX_KEYS_OF_ONE ? this.request(keys, fields, take) : this.inTurns(keys, fields, take)
+  }
+
+  /** A batch was answered, or has failed. */
+  over(batch: ReadBatch): void {
+    this.batches--
+    this.keysUnderWay -= batch.keys
+    if (this.waiting.length > 0) this.leave()
+  }
+
+  private request<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
+      const requestedAt = performance.now()
+      this.waiting.push({ keys, fields, requestedAt, take, resolve: resolve as ReadRequest['resolve'], reject })
+      if (this.isLeaving) return
+      if (!this.mayLeave(requestedAt)) {
+        this.collect()
+        return
+      }
+      this.isLeaving = true
+      setImmediate(this.leave)
+    })
+  }
+
+  private async inTurns<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
+    const all: Buffer[] = []
+    let isSure = true
+    for (let first = 0; first < keys.length; first += MAX_KEYS_OF_ONE) {
+      const some = keys.slice(first, first + MAX_KEYS_OF_ONE)
+      await this.request(some, fields, (rows, from, areSure) => {
+        isSure &&= areSure
+        for (let i = 0; i < some.length; i++) all.push(rows[from + i] as Buffer)
+      })
     }
-    if (waiting.length > 0) collect()
+    return take(all, 0, isSure)
+  }
+
+  private mayLeave(now: number): boolean {
+    return this.batches < MAX_BATCHES || (this.keysUnderWay < MAX_KEYS_A_BATCH && now - this.sentAt >= LONGEST_COLLECTING_MS)
+  }
+
+  /** Made once: it is handed to the event loop again and again. */
+  private readonly leave = (): void => {
+    this.isLeaving = false
+    while (this.waiting.length > 0 && this.mayLeave(performance.now())) {
+      const requests = this.takeRequests()
+      if (requests.length > 0) this.send(new ReadBatch(requests, this.options, this))
+    }
+    if (this.waiting.length > 0) this.collect()
   }
 
   /** Redis may be far away: who waits does not wait for its answer to others. */
-  function collect(): void {
-    if (isCollecting) return
-    isCollecting = true
-    setTimeout(() => {
-      isCollecting = false
-      leave()
-    }, LONGEST_COLLECTING_MS)
+  private collect(): void {
+    if (this.isCollecting) return
+    this.isCollecting = true
+    setTimeout(this.collected, LONGEST_COLLECTING_MS)
   }
 
-  function takeRequests(): ReadRequest[] {
-    const oldest = performance.now() - timeoutMs
+  private readonly collected = (): void => {
+    this.isCollecting = false
+    this.leave()
+  }
+
+  private takeRequests(): ReadRequest[] {
+    const { waiting } = this
+    const oldest = performance.now() - this.options.timeoutMs
     const requests: ReadRequest[] = []
     let keys = 0
     let next = 0
@@ -156,45 +206,14 @@ export function createReads(socket: Pick<Socket, 'issue'>, options: ReadsOptions
       requests.push(request)
       keys += request.keys.length
     }
-    waiting = next === waiting.length ? [] : waiting.slice(next)
+    this.waiting = next === waiting.length ? [] : waiting.slice(next)
     return requests
   }
 
-  function send(batch: ReadBatch): void {
-    batches++
-    keysUnderWay += batch.keys
-    sentAt = performance.now()
-    socket.issue(batch)
-  }
-
-  function over(batch: ReadBatch): void {
-    batches--
-    keysUnderWay -= batch.keys
-    if (waiting.length > 0) leave()
-  }
-
-  const request = <Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>) =>
-    new Promise<Answer>((resolve, reject) => {
-      const requestedAt = performance.now()
-      waiting.push({ keys, fields, requestedAt, take, resolve: resolve as ReadRequest['resolve'], reject })
-      if (isLeaving) return
-      if (!mayLeave(requestedAt)) return collect()
-      isLeaving = true
-      setImmediate(leave)
-    })
-
-  return (keys, fields, take) => (keys.length <= MAX_KEYS_OF_ONE ? request(keys, fields, take) : inTurns(keys, fields, take))
-
-  async function inTurns<Answer>(keys: readonly string[], fields: readonly string[], take: Take<Answer>): Promise<Answer> {
-    const all: Buffer[] = []
-    let isSure = true
-    for (let first = 0; first < keys.length; first += MAX_KEYS_OF_ONE) {
-      const some = keys.slice(first, first + MAX_KEYS_OF_ONE)
-      await request(some, fields, (rows, from, areSure) => {
-        isSure &&= areSure
-        for (let i = 0; i < some.length; i++) all.push(rows[from + i] as Buffer)
-      })
-    }
-    return take(all, 0, isSure)
+  private send(batch: ReadBatch): void {
+    this.batches++
+    this.keysUnderWay += batch.keys
+    this.sentAt = performance.now()
+    this.socket.issue(batch)
   }
 }

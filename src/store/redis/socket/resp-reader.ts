@@ -9,78 +9,89 @@ const INCOMPLETE = -2
 /**
  * Reads RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec) as it comes from a socket, cut anywhere. A row is a part of the bytes
  * that came.
- * @returns takes the next bytes. Throws an Error at anything but the answers to HMGET and PING: what follows cannot be told apart then.
  */
-export function createReplies(onReply: (reply: Reply) => void): (chunk: Buffer) => void {
+export class RespReader {
+  private readonly onReply: (reply: Reply) => void
   /** Of a reply that is not whole: put together once, when so many bytes are there as it is known to have. */
-  let pieces: Buffer[] = []
-  let piecesLength = 0
-  let needed = 0
-  let bytes: Buffer = Buffer.alloc(0)
-  let at = 0
+  private pieces: Buffer[] = []
+  private piecesLength = 0
+  private needed = 0
+  private bytes: Buffer = Buffer.alloc(0)
+  private at = 0
 
-  function readReply(): Reply | undefined {
-    const kind = bytes[at++]
-    if (kind === STAR) return readRow()
+  constructor(onReply: (reply: Reply) => void) {
+    this.onReply = onReply
+  }
+
+  /**
+   * Takes the next bytes, and tells of each reply that is whole with them.
+   * @throws Error at anything but the answers to HMGET and PING: what follows cannot be told apart then.
+   */
+  take(chunk: Buffer): void {
+    this.bytes = chunk
+    if (this.piecesLength > 0) {
+      this.pieces.push(chunk)
+      this.piecesLength += chunk.length
+      if (this.piecesLength < this.needed) return
+      this.bytes = Buffer.concat(this.pieces, this.piecesLength)
+    }
+    const { bytes } = this
+    this.at = 0
+    let begin = 0
+    while (begin < bytes.length) {
+      this.needed = 0
+      const reply = this.readReply()
+      if (reply === undefined) break
+      begin = this.at
+      this.onReply(reply)
+    }
+    this.pieces = begin < bytes.length ? [bytes.subarray(begin)] : []
+    this.piecesLength = bytes.length - begin
+    this.needed -= begin
+  }
+
+  private readReply(): Reply | undefined {
+    const kind = this.bytes[this.at++]
+    if (kind === STAR) return this.readRow()
     if (kind !== PLUS && kind !== MINUS) throw new Error('Redis answered what was not asked.')
-    const end = bytes.indexOf('\r\n', at)
+    const end = this.bytes.indexOf('\r\n', this.at)
     if (end < 0) return undefined
-    const text = bytes.toString('utf8', at, end)
-    at = end + END
+    const text = this.bytes.toString('utf8', this.at, end)
+    this.at = end + END
     return kind === PLUS ? text : new Error(text)
   }
 
-  function readRow(): Buffer | undefined {
-    const length = readNumber()
+  private readRow(): Buffer | undefined {
+    const length = this.readNumber()
     if (length === INCOMPLETE) return undefined
-    const begin = at
+    const { bytes } = this
+    const begin = this.at
     for (let i = 0; i < length; i++) {
-      if (at >= bytes.length) return undefined
-      if (bytes[at++] !== DOLLAR) throw new Error('Redis answered something else than text.')
-      const size = readNumber()
+      if (this.at >= bytes.length) return undefined
+      if (bytes[this.at++] !== DOLLAR) throw new Error('Redis answered something else than text.')
+      const size = this.readNumber()
       if (size === INCOMPLETE) return undefined
       if (size < 0) continue
-      needed = at + size + END
-      if (needed > bytes.length) return undefined
-      at = needed
+      this.needed = this.at + size + END
+      if (this.needed > bytes.length) return undefined
+      this.at = this.needed
     }
-    return bytes.subarray(begin, at)
+    return bytes.subarray(begin, this.at)
   }
 
   /** With its line end. */
-  function readNumber(): number {
-    const sign = bytes[at] === MINUS ? -1 : 1
+  private readNumber(): number {
+    const { bytes } = this
+    const sign = bytes[this.at] === MINUS ? -1 : 1
     let value = 0
-    for (let i = sign < 0 ? at + 1 : at; i + 1 < bytes.length; i++) {
+    for (let i = sign < 0 ? this.at + 1 : this.at; i + 1 < bytes.length; i++) {
       const digit = bytes[i] as number
       if (digit === CR) {
-        at = i + END
+        this.at = i + END
         return sign * value
       }
       value = value * 10 + digit - ZERO
     }
     return INCOMPLETE
-  }
-
-  return (chunk) => {
-    bytes = chunk
-    if (piecesLength > 0) {
-      pieces.push(chunk)
-      piecesLength += chunk.length
-      if (piecesLength < needed) return
-      bytes = Buffer.concat(pieces, piecesLength)
-    }
-    at = 0
-    let begin = 0
-    while (begin < bytes.length) {
-      needed = 0
-      const reply = readReply()
-      if (reply === undefined) break
-      begin = at
-      onReply(reply)
-    }
-    pieces = begin < bytes.length ? [bytes.subarray(begin)] : []
-    piecesLength = bytes.length - begin
-    needed -= begin
   }
 }

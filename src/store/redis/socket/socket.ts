@@ -1,16 +1,15 @@
 /** One connection to Redis, or one to each node of a cluster, with a deadline for all that is asked of it. */
 import { Cluster, Redis } from 'ioredis'
-import { FabraError } from '../../../errors.ts'
 import { identify } from '../integrity/marks.ts'
 import { createClient, LONGEST_PAUSE_MS, longestSilenceMs } from './client.ts'
 import { createDeadlines, Deadline } from './deadlines.ts'
 import { type Callbacks, createRawSocket, type RawSocket } from './raw-socket.ts'
-import { failureOf, NO_ANSWER, unavailable } from './unavailable.ts'
+import { SocketHealth } from './socket-health.ts'
+import { failureOf, unavailable } from './unavailable.ts'
 import type { RedisAddress } from './url.ts'
 
 /** In a cluster one timeout says only that one node does not answer: so many in a row, without an answer from another. */
 const TIMEOUTS_UNTIL_CLUSTER_STALLED = 3
-const PROBE_EVERY_MS = 250
 
 /** What a socket is asked through. */
 export interface Connections {
@@ -54,22 +53,15 @@ export interface SocketOptions {
   readonly onServer: (server: string | undefined) => void
 }
 
-/** A socket of which something was asked. */
-interface AnswerWatch {
-  heard(): void
-  /** @returns what those who asked are told. */
-  failureFor(error: unknown): unknown
-}
-
-/** A question until it is answered, refused or late: then it is let go, though it may be looked at as a deadline still. */
+/** A command until it is answered, refused or late: then it is let go, though it may be looked at as a deadline still. */
 class PendingCommand<Answer> extends Deadline implements Callbacks<Answer> {
   private command: Command<Answer> | undefined
-  private readonly answerWatch: AnswerWatch
+  private readonly health: SocketHealth
 
-  constructor(command: Command<Answer>, answerWatch: AnswerWatch) {
+  constructor(command: Command<Answer>, health: SocketHealth) {
     super()
     this.command = command
-    this.answerWatch = answerWatch
+    this.health = health
   }
 
   isOpen(): boolean {
@@ -80,123 +72,71 @@ class PendingCommand<Answer> extends Deadline implements Callbacks<Answer> {
     const { command } = this
     if (!command) return
     this.command = undefined
-    this.answerWatch.heard()
+    this.health.heard()
     command.answered(answer)
   }
 
   failed(error: unknown): void {
     const { command } = this
     this.command = undefined
-    command?.failed(this.answerWatch.failureFor(error))
+    command?.failed(this.health.failureFor(error))
   }
 }
 
 export function createSocket(address: RedisAddress, options: SocketOptions): Socket {
   const client = createClient(address, options)
-  const silentMs = longestSilenceMs(options)
+  const health = new SocketHealth({
+    isMet: address.isCluster,
+    patience: address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1,
+    onProblem: options.onProblem,
+    ping: (answered) => (rawSocket ? rawSocket.ping(answered) : pingClient(client, answered)),
+  })
+  const met = (server: string) => {
+    health.met()
+    options.onServer(server)
+  }
+  const refused = (error: unknown) => health.refuse(`The database ${address.db} of Redis cannot be selected: ${failureOf(error)}.`)
   const rawSocket =
     options.onlyReads && client instanceof Redis
-      ? createRawSocket(client, { silentMs, database: address.db, onOpen: met, onRefused: refuseDatabase })
+      ? createRawSocket(client, { silentMs: longestSilenceMs(options), database: address.db, onOpen: met, onRefused: refused })
       : undefined
   const connections: Connections = { client, rawSocket }
   const watch = createDeadlines(options.timeoutMs)
-  const patience = address.isCluster ? TIMEOUTS_UNTIL_CLUSTER_STALLED : 1
-  let failure: string | undefined
-  let refusal: string | undefined
-  let isMet = address.isCluster
-  let timeouts = 0
-  let probe: Timer | undefined
-  let closed = false
-  let isNotified = false
-  const firstNews = Promise.withResolvers<void>()
 
   // Of the database itself is told where it is selected anew.
-  client.on('error', (error: unknown) => isOfSelect(error) || fail(failureOf(error)))
+  client.on('error', (error: unknown) => isOfSelect(error) || health.fail(failureOf(error)))
   client.on('close', () => {
     if (!address.isCluster) {
-      isMet = false
+      health.left()
       options.onServer(undefined)
     }
-    fail('The connection was closed.')
+    health.fail('The connection was closed.')
   })
-  if (client instanceof Cluster) client.on('ready', recover)
+  if (client instanceof Cluster) client.on('ready', () => health.recover())
   else if (!rawSocket) client.on('ready', () => meet(client))
 
   function meet(one: Redis): void {
     const { stream } = one
-    const isGone = () => closed || stream.destroyed || stream !== one.stream
+    const isGone = () => health.isClosed || stream.destroyed || stream !== one.stream
     identify(one, address.db).then(
       (server) => {
         if (!isGone()) met(server)
       },
       (error) => {
         if (isGone()) return
-        refuseDatabase(error)
+        refused(error)
         setTimeout(() => isGone() || meet(one), LONGEST_PAUSE_MS).unref()
       },
     )
   }
 
-  function met(server: string): void {
-    isMet = true
-    refusal = undefined
-    recover()
-    options.onServer(server)
-  }
-
-  function refuseDatabase(error: unknown): void {
-    refusal = `The database ${address.db} of Redis cannot be selected: ${failureOf(error)}.`
-    failure = refusal
-    fail(refusal)
-  }
-
-  function fail(message: string): void {
-    if (closed) return
-    // Of a series of failures the first says why; what follows is only that there is no connection.
-    failure ??= message
-    firstNews.resolve()
-    if (isNotified) return
-    isNotified = true
-    options.onProblem('Redis cannot be reached; trying again.', new Error(message))
-  }
-
-  function recover(): void {
-    firstNews.resolve()
-    clearInterval(probe)
-    probe = undefined
-    timeouts = 0
-    failure = undefined
-    if (isNotified) options.onProblem('Redis is back.', undefined)
-    isNotified = false
-  }
-
-  function stall(): void {
-    fail(NO_ANSWER)
-    if (probe !== undefined) return
-    const isAnswer = (error: unknown) => error instanceof Error && error.name === 'ReplyError'
-    const ping = () => (rawSocket ? rawSocket.ping(recover) : void client.ping().then(recover, (error) => isAnswer(error) && recover()))
-    ping()
-    probe = setInterval(ping, PROBE_EVERY_MS)
-    probe.unref()
-  }
-
-  const answerWatch: AnswerWatch = {
-    heard() {
-      timeouts = 0
-    },
-    failureFor(error) {
-      const message = failureOf(error)
-      if (message === NO_ANSWER && ++timeouts >= patience) stall()
-      return error instanceof FabraError ? error : unavailable(message)
-    },
-  }
-
   function issue<Answer>(command: Command<Answer>): void {
-    if (closed || probe !== undefined || !isMet) {
-      command.failed(unavailable(failure ?? 'The connection is closed.'))
+    const why = health.unusable()
+    if (why !== undefined) {
+      command.failed(unavailable(why))
       return
     }
-    const pending = new PendingCommand(command, answerWatch)
+    const pending = new PendingCommand(command, health)
     watch(pending)
     try {
       command.put(connections, pending)
@@ -207,38 +147,45 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
 
   return {
     client,
-    ready() {
-      const timer = setTimeout(firstNews.resolve, options.connectTimeoutMs)
-      return firstNews.promise.finally(() => clearTimeout(timer))
-    },
-    ask: (command) =>
-      new Promise((resolve, reject) =>
-        issue({
-          put: (all, callbacks) =>
-            void command(all).then(
-              (answer) => callbacks.answered(answer),
-              (error) => callbacks.failed(error),
-            ),
-          answered: resolve,
-          failed: reject,
-        }),
-      ),
+    ready: () => health.firstNews(options.connectTimeoutMs),
+    ask: (command) => new Promise((resolve, reject) => issue(asCommand(command, resolve, reject))),
     issue,
     problem() {
-      if (failure !== undefined) return failure
-      return isMet && (rawSocket ? rawSocket.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
+      if (health.failure !== undefined) return health.failure
+      return health.isMet && (rawSocket ? rawSocket.isOpen() : client.status === 'ready') ? undefined : 'There is no connection yet.'
     },
-    isStalled: () => probe !== undefined,
-    refusal: () => refusal,
+    isStalled: () => health.isStalled,
+    refusal: () => health.refusal,
     connectAnew() {
-      if (client instanceof Redis && !closed) client.disconnect(true)
+      if (client instanceof Redis && !health.isClosed) client.disconnect(true)
     },
     close() {
-      closed = true
-      clearInterval(probe)
+      health.close()
       client.disconnect()
     },
   }
+}
+
+function asCommand<Answer>(
+  work: (connections: Connections) => Promise<Answer>,
+  answered: (answer: Answer) => void,
+  failed: (error: unknown) => void,
+): Command<Answer> {
+  return {
+    put: (connections, callbacks) =>
+      void work(connections).then(
+        (answer) => callbacks.answered(answer),
+        (error) => callbacks.failed(error),
+      ),
+    answered,
+    failed,
+  }
+}
+
+/** An answer is one though it be a refusal. */
+function pingClient(client: Redis | Cluster, answered: () => void): void {
+  const isAnswer = (error: unknown) => error instanceof Error && error.name === 'ReplyError'
+  void client.ping().then(answered, (error) => isAnswer(error) && answered())
 }
 
 function isOfSelect(error: unknown): boolean {

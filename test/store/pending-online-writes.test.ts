@@ -11,7 +11,7 @@ import { movableClock } from '../support/clock.ts'
 const opened: OfflineStore[] = []
 afterAll(() => Promise.all(opened.map((store) => store.close())))
 
-async function bench(maxOwed: number) {
+async function bench(maxPending: number) {
   const memory = createMemoryOnlineStore()
   const down = { is: true }
   const online: OnlineStore = {
@@ -21,14 +21,14 @@ async function bench(maxOwed: number) {
   const offline = createDuckdbOfflineStore(await openDatabase({ file: ':memory:' }))
   opened.push(offline)
   const clock = movableClock(1_000_000)
-  const owed = createPendingOnlineWrites({ online, offline, clock, writer: 'me', maxPending: maxOwed })
+  const pending = createPendingOnlineWrites({ online, offline, clock, writer: 'me', maxPending })
   const filled: string[][] = []
-  const pay = () =>
-    owed.replay(async (fields) => {
+  const replay = () =>
+    pending.replay(async (fields) => {
       filled.push([...fields])
     })
   const read = async (key: string, field = 'f@1') => (await memory.read('User', [key], [field], undefined))[0]?.[0]?.texts
-  return { owed, offline, clock, down, filled, pay, read }
+  return { pending, offline, clock, down, filled, replay, read }
 }
 
 const write = (key: string, value: string, eventAt: number, field = 'f@1'): StoredWrite => ({
@@ -38,30 +38,30 @@ const write = (key: string, value: string, eventAt: number, field = 'f@1'): Stor
   value: { texts: [value], eventAt, availableAt: eventAt, token: eventAt, origin: 'pushed', oldestInputAt: null },
 })
 
-test('the newest value of each key is paid when the store is back, and the debt is noted until then', async () => {
-  const { owed, offline, clock, down, filled, pay, read } = await bench(10)
-  expect(await pay()).toEqual(new Map())
-  await owed.add([write('u1', '2', 20), write('u2', '1', 5)])
-  await owed.add([write('u1', '1', 10)])
+test('the newest value of each key is written when the store is back, and that it is pending is noted until then', async () => {
+  const { pending, offline, clock, down, filled, replay, read } = await bench(10)
+  expect(await replay()).toEqual(new Map())
+  await pending.add([write('u1', '2', 20), write('u2', '1', 5)])
+  await pending.add([write('u1', '1', 10)])
   expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
   clock.advance('1m')
-  expect(await pay().catch((error) => error.code)).toBe('store_unavailable')
+  expect(await replay().catch((error) => error.code)).toBe('store_unavailable')
   expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
   down.is = false
-  expect(await pay()).toEqual(new Map([['f@1', ['u1', 'u2']]]))
+  expect(await replay()).toEqual(new Map([['f@1', ['u1', 'u2']]]))
   expect([await read('u1'), await read('u2')]).toEqual([['2'], ['1']])
   expect(await offline.pendingNotes()).toEqual([])
-  expect(await pay()).toEqual(new Map())
+  expect(await replay()).toEqual(new Map())
   expect(filled).toEqual([])
 })
 
 test('of too many the features are remembered, and filled from history', async () => {
-  const { owed, offline, down, filled, pay } = await bench(3)
-  await owed.add(Array.from({ length: 5 }, (_, i) => write(`u${i}`, '1', i)))
-  await owed.add([write('u9', '1', 1), write('u9', '1', 1, 'g@1')])
-  expect(await pay().catch((error) => error.code)).toBe('store_unavailable')
+  const { pending, offline, down, filled, replay } = await bench(3)
+  await pending.add(Array.from({ length: 5 }, (_, i) => write(`u${i}`, '1', i)))
+  await pending.add([write('u9', '1', 1), write('u9', '1', 1, 'g@1')])
+  expect(await replay().catch((error) => error.code)).toBe('store_unavailable')
   down.is = false
-  expect(await pay()).toEqual(
+  expect(await replay()).toEqual(
     new Map<string, string[] | 'all'>([
       ['g@1', ['u9']],
       ['f@1', 'all'],
@@ -71,8 +71,8 @@ test('of too many the features are remembered, and filled from history', async (
   expect(await offline.pendingNotes()).toEqual([])
 })
 
-test('nothing is called recorded before the debt is noted', async () => {
-  const { owed, offline } = await bench(3)
+test('nothing is called recorded before it is noted that it is pending', async () => {
+  const { pending, offline } = await bench(3)
   await offline.close()
-  expect(await owed.add([write('u1', '1', 1)]).catch((error) => error.code)).toBe('store_unavailable')
+  expect(await pending.add([write('u1', '1', 1)]).catch((error) => error.code)).toBe('store_unavailable')
 })

@@ -20,7 +20,7 @@ export interface ComputeCall {
 }
 
 /**
- * One computation of one key: waiting for its batch, or under way. It is the row that is computed and, once it has landed, its own answer: a
+ * One computation of one key: waiting for its batch, or under way. It is the row that is computed and, once it is settled, its own outcome: a
  * refresh has hundreds of thousands of them at a time.
  */
 export interface InFlight extends ComputeRow {
@@ -28,7 +28,7 @@ export interface InFlight extends ComputeRow {
   readonly inputs: ComputeRow['inputs']
   readonly chain: readonly string[]
   readonly timeoutMs: number
-  /** The start of its computation; set when it departs. */
+  /** Set when its computation starts: it is the value's event time. */
   asOf: Micros
   /** Its answer, as soon as it has one. */
   computed: Computed | undefined
@@ -55,7 +55,7 @@ export function newInFlight(id: string, call: ComputeCall): InFlight {
   }
 }
 
-/** Its answer, at once when it has landed. */
+/** Without a promise when it is settled. */
 export function outcomeOf(inFlight: InFlight): Outcome | Promise<Outcome> {
   if (isSettled(inFlight)) return inFlight
   inFlight.waiting ??= Promise.withResolvers()
@@ -66,7 +66,7 @@ function isSettled(inFlight: InFlight): inFlight is InFlight & Outcome {
   return inFlight.computed !== undefined
 }
 
-/** A flight with more time than this caller has. */
+/** Of a computation that has more time than this caller. */
 export function inTime(inFlight: InFlight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const timer = setTimeout(resolve, timeoutMs, { computed: { kind: 'error', error: timedOut(feature, timeoutMs) }, asOf })

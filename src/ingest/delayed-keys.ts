@@ -8,23 +8,23 @@ const BUCKET: Micros = 100_000
 const LONGEST_SLEEP_MS = 10_000
 
 /** Keys of a feature that change at a time to come. */
-export interface LaterKeys {
+export interface DelayedBatch {
   readonly feature: string
   readonly keys: AffectedKeys
   readonly at: Micros
 }
 
-/** What becomes visible later, until then. */
-export interface Later {
+/** Keys of rows that become visible later, until then. */
+export interface DelayedKeys {
   /** The time at which a row that is visible from then on is looked at: a tenth of a second later at most. */
   bucketOf(time: Micros): Micros
-  add(keys: LaterKeys): void
+  add(keys: DelayedBatch): void
   /** Keys that wait. */
   size(): number
   close(): void
 }
 
-export function createLater(clock: Clock, onDue: (due: LaterKeys) => void): Later {
+export function createDelayedKeys(clock: Clock, onDue: (due: DelayedBatch) => void): DelayedKeys {
   const buckets = new Map<Micros, Map<string, Map<string, EntityKey> | 'all'>>()
   let timer: Timer | undefined
   let wakeAt = Number.POSITIVE_INFINITY
