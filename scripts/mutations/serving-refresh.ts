@@ -84,16 +84,17 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: REFRESHING, file: 'src/refresh/active-keys.ts' },
     {
-      'keep_warm is ignored': ['const oldest = clock.now() - keepWarm(feature)', 'const oldest = 0'],
+      'keep_warm is ignored': ['known.usedSince(clock.now() - keepWarm(feature))', 'known.usedSince(0)'],
       'keep_warm is never longer than a day': ['Math.max(DAY, 10 * feature.refresh.every)', 'DAY'],
       'a declared keep_warm is not heard': ['if (feature.keepWarm !== null) return feature.keepWarm\n', ''],
     },
   ),
   ...mistakes(
-    { suite: ACTIVE_KEYS, file: 'src/refresh/active-keys.ts' },
+    { suite: ACTIVE_KEYS, file: 'src/refresh/key-uses.ts' },
     {
-      'keys in use grow without limit': ['    if (use.at <= bound) known.delete(encoded)\n', ''],
-      'an older use shortens a newer one': ['if (at > use.at) use.at = at', 'use.at = at'],
+      'keys in use grow without limit': ['if (key !== undefined && this.times.get(row, USED) <= bound) this.drop(key.encoded)', ''],
+      'an older use shortens a newer one': ['if (at > this.times.get(known, USED)) this.times', 'this.times'],
+      'of keys that go, the wrong ones stay': ['this.size - limit - 1', 'this.size - limit'],
     },
   ),
   ...mistakes(
@@ -114,7 +115,7 @@ export const mutations: readonly Mutation[] = [
     { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
       'keys in use are forgotten at a restart': [
-        '    for (const row of rows) parts.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
+        '    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
         '',
       ],
     },

@@ -19,32 +19,34 @@ const CLOCKS_DIFFER_BY: Micros = 300_000_000
 const LOOK_EVERY_MS = 400
 /** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
 const RESTORE_PAUSE_MS = 2_000
-const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
-/** A process that owes says so every few seconds; one silent for longer is gone. */
+const PENDING_ELSEWHERE = 'lacks what another process has recorded: history is asked until it is there'
+/** A process that has something to bring says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
 
 /**
  * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
  * store of its own after it lost its data. Keys come back into use. Features that `before` already had are there.
  */
-export async function rewarm(parts: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined): Promise<void> {
+export async function rewarm(dependencies: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined): Promise<void> {
   const features = [...registry.features.values()].filter(
     ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
   )
-  if (!before) await unlessDown(() => restoreAtStart(parts, registry))
-  const filled = await unlessDown(() => parts.online.filled(features.map(fieldOf)))
-  // First the fences: what another process brings late is refused then.
-  if (filled && !before) await unlessDown(() => restoreErasures(parts, parts.recorder.erasures.since(Number.NEGATIVE_INFINITY)))
+  if (!before) await unlessDown(() => restoreAtStart(dependencies, registry))
+  const filled = await unlessDown(() => dependencies.online.filled(features.map(fieldOf)))
+  // First the erasures: what another process brings late is refused then.
+  if (filled && !before)
+    await unlessDown(() => restoreErasures(dependencies, dependencies.recorder.erasures.since(Number.NEGATIVE_INFINITY)))
   for (const [i, feature] of features.entries()) {
     const entity = registry.entities.get(feature.entity)
     if (!entity) continue
-    const isLost = parts.online.doubts.has('lost')
+    const isLost = dependencies.online.doubts.has('lost')
     // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
-    if (filled?.[i] === false && !isLost) await (parts.online.isShared ? unlessDown : now)(() => refill(parts, feature, entity))
-    else await useAgain(parts, feature, entity)
+    if (filled?.[i] === false && !isLost)
+      await (dependencies.online.isShared ? unlessDown : now)(() => refill(dependencies, feature, entity))
+    else await useAgain(dependencies, feature, entity)
   }
-  if (before) await unlessDown(() => parts.online.look(fieldsOf(registry)))
-  else if (filled?.includes(true)) await unlessDown(() => replayForOthers(parts, registry, Number.POSITIVE_INFINITY))
+  if (before) await unlessDown(() => dependencies.online.look(fieldsOf(registry)))
+  else if (filled?.includes(true)) await unlessDown(() => replayForOthers(dependencies, registry, Number.POSITIVE_INFINITY))
 }
 
 /** A start does not wait for a store that is down: what it lacks is brought when it is back. */
@@ -59,10 +61,10 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
 
 export const now = <T>(work: () => Promise<T>): Promise<T> => work()
 
-async function restoreAtStart(parts: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
-  const { online } = parts
+async function restoreAtStart(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
+  const { online } = dependencies
   await online.look(fieldsOf(registry))
-  if (online.doubts.has('lost')) await restoreLost(parts, registry)
+  if (online.doubts.has('lost')) await restoreLost(dependencies, registry)
 }
 
 export interface Refilling {
@@ -76,10 +78,10 @@ type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all')
 /**
  * Looks several times a second whether a shared online store has lost its data, refuses writes, or lacks what this process or another has
  * recorded, and brings there what history knows.
- * @param onPaid Told of values that were recorded while the store was down.
+ * @param onReplayed Told of values that were recorded while the store was down.
  */
-export function createRefilling(parts: LiveDefinitionsDependencies, registry: () => Registry, onPaid: OnChange): Refilling {
-  const { online, log } = parts
+export function createRefilling(dependencies: LiveDefinitionsDependencies, registry: () => Registry, onReplayed: OnChange): Refilling {
+  const { online, log } = dependencies
   const timers: Timer[] = []
   const running = new Set<Promise<void>>()
   /** Does it again and again, one at a time. */
@@ -104,21 +106,21 @@ export function createRefilling(parts: LiveDefinitionsDependencies, registry: ()
   return {
     start() {
       if (!online.isShared || timers.length > 0) return
-      // Others may owe what was refused to them: that nobody does counts when it was asked after the last refusal.
+      // Others may have yet to bring what was refused to them: that nobody has counts when it was asked after the last refusal.
       let refusedAt = Number.NEGATIVE_INFINITY
       every(LOOK_EVERY_MS, async () => {
         await online.look().finally(() => {
           if (!online.doubts.has('refused')) return
           refusedAt = performance.now()
-          online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+          online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
         })
       })
-      every(LOOK_EVERY_MS, () => lookAtDebts(parts, registry(), () => refusedAt))
-      every(LOOK_EVERY_MS, () => replayOwn(parts, registry(), onPaid))
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), () => refusedAt))
+      every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
         if (!online.doubts.has('lost') || performance.now() < restoreAt) return
-        const names = await restoreLost(parts, registry()).finally(() => {
+        const names = await restoreLost(dependencies, registry()).finally(() => {
           restoreAt = performance.now() + RESTORE_PAUSE_MS
         })
         if (names && names.length > 0) log.info('values came back from history', { features: names })
@@ -136,16 +138,16 @@ function fieldsOf(registry: Registry): string[] {
 }
 
 /** @returns names of the features that the online store had lost; undefined where another process is at it. */
-async function restoreLost(parts: LiveDefinitionsDependencies, registry: Registry): Promise<readonly string[] | undefined> {
+async function restoreLost(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<readonly string[] | undefined> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
-  const lost = await parts.online.restore(async (fields) => {
-    // First the fences: nothing that was forgotten comes back, be it from another process.
-    await restoreErasures(parts, undefined)
+  const lost = await dependencies.online.restore(async (fields) => {
+    // First the erasures: nothing that was forgotten comes back, be it from another process.
+    await restoreErasures(dependencies, undefined)
     for (const field of fields) {
       const feature = features.get(field)
       const entity = feature && registry.entities.get(feature.entity)
-      if (entity) await refill(parts, feature, entity)
-      else if (field !== FENCES_FIELD) await parts.online.markFilled(field)
+      if (entity) await refill(dependencies, feature, entity)
+      else if (field !== FENCES_FIELD) await dependencies.online.markFilled(field)
     }
   })
   return lost?.flatMap((field) => features.get(field)?.name ?? [])
@@ -159,68 +161,73 @@ async function restoreErasures({ online, offline }: LiveDefinitionsDependencies,
   await online.markFilled(FENCES_FIELD)
 }
 
-async function replayOwn(parts: LiveDefinitionsDependencies, registry: Registry, onPaid: OnChange): Promise<void> {
+async function replayOwn(dependencies: LiveDefinitionsDependencies, registry: Registry, onReplayed: OnChange): Promise<void> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
-  const paid = await parts.recorder.pendingOnline.replay(async (fields) => {
+  const replayed = await dependencies.recorder.pendingOnline.replay(async (fields) => {
     for (const field of fields) {
       const feature = features.get(field)
       const entity = feature && registry.entities.get(feature.entity)
-      if (entity) await refill(parts, feature, entity)
+      if (entity) await refill(dependencies, feature, entity)
     }
   })
-  for (const [field, keys] of paid) {
+  for (const [field, keys] of replayed) {
     const feature = features.get(field)
     const entity = feature && registry.entities.get(feature.entity)
-    if (entity) onPaid(feature, keys === 'all' ? keys : new Map(keys.map((key) => [key, decodeKey(entity, key)])))
+    if (entity) onReplayed(feature, keys === 'all' ? keys : new Map(keys.map((key) => [key, decodeKey(entity, key)])))
   }
-  if (paid.size > 0) parts.log.info('values that came while the online store was down were brought there', { fields: [...paid.keys()] })
+  if (replayed.size > 0)
+    dependencies.log.info('values that came while the online store was down were brought there', { fields: [...replayed.keys()] })
 }
 
-/** What other processes owe is asked of history until they have brought it. One that is gone cannot: it is brought for them. */
-async function lookAtDebts(parts: LiveDefinitionsDependencies, registry: Registry, refusedAt: () => number): Promise<void> {
-  const { offline, online, recorder, clock } = parts
+/** What other processes have yet to bring is asked of history until it is there. One that is gone cannot: it is brought in its place. */
+async function lookForPendingElsewhere(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  refusedAt: () => number,
+): Promise<void> {
+  const { offline, online, recorder, clock } = dependencies
   const askedAt = performance.now()
   const notes = (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer)
-  if (notes.length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+  if (notes.length > 0) online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
   else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
-  if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(parts, registry, clock.now() - SILENT_FOR)
+  if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(dependencies, registry, clock.now() - SILENT_FOR)
 }
 
-/** @param silentSince Those that have not been heard of since then are paid for. */
-async function replayForOthers(parts: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
-  const { offline, recorder, clock, log } = parts
+/** @param silentSince For those that have not been heard of since then. */
+async function replayForOthers(dependencies: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
+  const { offline, recorder, clock, log } = dependencies
   const notes = (await offline.pendingNotes()).filter(({ writer, at }) => writer !== recorder.pendingOnline.writer && at <= silentSince)
   if (notes.length === 0) return
   for (const feature of registry.features.values()) {
     const entity = registry.entities.get(feature.entity)
-    if (entity) await refill(parts, feature, entity)
+    if (entity) await refill(dependencies, feature, entity)
   }
   log.info('values that another process recorded while the online store was down came back from history')
   await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
 }
 
-async function refill(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
+async function refill(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   const { name, fingerprint } = feature
   // A store of its own takes all of them: a miss there must mean that history has nothing.
-  const isWhole = parts.online.isShared && isPushed(feature)
-  const bounds = { before: parts.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
-  for await (const rows of parts.offline.latest(name, fingerprint, bounds)) {
-    await parts.online.write(
+  const isWhole = dependencies.online.isShared && isPushed(feature)
+  const bounds = { before: dependencies.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
+  for await (const rows of dependencies.offline.latest(name, fingerprint, bounds)) {
+    await dependencies.online.write(
       rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
     )
     // Keys of pushed features are nobody's to refresh.
     if (isPushed(feature)) continue
-    for (const row of rows) parts.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
+    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
-  await parts.online.markFilled(fieldOf(feature))
+  await dependencies.online.markFilled(fieldOf(feature))
 }
 
 /** The values are there; which keys are in use is told by what was recorded of them. */
-async function useAgain(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
+async function useAgain(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   if (!isScheduled(feature)) return
-  const now = parts.clock.now()
-  for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
+  const now = dependencies.clock.now()
+  for (const key of await dependencies.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
     const decoded = decodeKey(entity, key)
-    if (decoded.values.length === entity.key.length) parts.activeKeys.markUsed(feature, decoded, now)
+    if (decoded.values.length === entity.key.length) dependencies.activeKeys.markUsed(feature, decoded, now)
   }
 }

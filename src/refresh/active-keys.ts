@@ -1,9 +1,9 @@
 import type { Clock, Micros } from '../clock.ts'
-import { ChunkedList, type List } from '../collections/chunked-list.ts'
-import { ShardedMap } from '../collections/sharded-map.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { KeyUse } from '../store/ports/active-key-store.ts'
+import { KeyUses } from './key-uses.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys kept warm per feature; beyond, those longest unused are let go. */
@@ -26,52 +26,42 @@ export interface ActiveKeys {
   drain(): ReadonlyMap<Feature, readonly KeyUse[]>
 }
 
-interface Use {
-  readonly key: EntityKey
-  at: Micros
-  sharedAt: Micros
-}
-
-/** @param options.collect Keep uses for `takeUntold`. Default false. @param options.limit Default a million. */
+/** @param options.collect Keep uses for `drain`. Default false. @param options.limit Default a million. */
 export function createActiveKeys(clock: Clock, options: { readonly limit?: number; readonly collect?: boolean } = {}): ActiveKeys {
   const { limit = MAX_KEYS, collect = false } = options
   let undrained = new Map<Feature, KeyUse[]>()
-  const uses = new Map<string, ShardedMap<Use>>()
+  const uses = new Map<string, KeyUses>()
 
-  function usesOf(feature: Feature): ShardedMap<Use> {
+  function usesOf(feature: Feature): KeyUses {
     let known = uses.get(feature.name)
     if (!known) {
-      known = new ShardedMap()
+      known = new KeyUses()
       uses.set(feature.name, known)
     }
     return known
   }
 
-  function note(feature: Feature, key: EntityKey, at: Micros): Use {
-    const known = usesOf(feature)
-    const use = known.get(key.encoded)
-    if (use) {
-      if (at > use.at) use.at = at
-      return use
-    }
-    const added = { key, at, sharedAt: Number.NEGATIVE_INFINITY }
-    known.set(key.encoded, added)
-    if (known.size > limit + limit / 10) dropOldest(known, limit)
-    return added
+  function note(known: KeyUses, key: EntityKey, at: Micros): number {
+    const row = known.note(key, at)
+    if (known.size <= limit + limit / 10) return row
+    known.keepLatest(limit)
+    return row
   }
 
   return {
     markUsed(feature, key, at = clock.now()) {
-      const use = note(feature, key, at)
-      if (!collect || at - use.sharedAt < TELL_EVERY) return
-      use.sharedAt = at
+      const known = usesOf(feature)
+      const row = note(known, key, at)
+      if (!collect || at - known.sharedAt(row) < TELL_EVERY) return
+      known.share(row, at)
       const told = undrained.get(feature)
       if (told) told.push({ key: key.encoded, at })
       else undrained.set(feature, [{ key: key.encoded, at }])
     },
     recordRemoteUse(feature, key, at) {
-      const use = note(feature, key, at)
-      use.sharedAt = Math.max(use.sharedAt, at)
+      const known = usesOf(feature)
+      const row = note(known, key, at)
+      known.share(row, Math.max(known.sharedAt(row), at))
     },
     drain() {
       const taken = undrained
@@ -80,26 +70,12 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
     },
     async of(feature) {
       const known = usesOf(feature)
-      const oldest = clock.now() - keepWarm(feature)
-      if (known.size > limit) dropOldest(known, limit)
-      const keys = new ChunkedList<EntityKey>()
-      await known.inSteps((use, encoded) => {
-        if (use.at < oldest) known.delete(encoded)
-        else keys.push(use.key)
-      })
-      return keys
+      known.keepLatest(limit)
+      return known.usedSince(clock.now() - keepWarm(feature))
     },
-    some(feature, count) {
-      const oldest = clock.now() - keepWarm(feature)
-      const keys: EntityKey[] = []
-      for (const use of usesOf(feature).values()) {
-        if (keys.length >= count) break
-        if (use.at >= oldest) keys.push(use.key)
-      }
-      return keys
-    },
+    some: (feature, count) => usesOf(feature).someSince(clock.now() - keepWarm(feature), count),
     drop(feature, key) {
-      usesOf(feature).delete(key.encoded)
+      usesOf(feature).drop(key.encoded)
       // Read just now, it stands at the end.
       const told = undrained.get(feature)
       const at = told?.findLastIndex((use) => use.key === key.encoded) ?? -1
@@ -112,17 +88,4 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
 export function keepWarm(feature: Feature): Micros {
   if (feature.keepWarm !== null) return feature.keepWarm
   return feature.refresh?.kind === 'interval' ? Math.max(DAY, 10 * feature.refresh.every) : DAY
-}
-
-function dropOldest(known: ShardedMap<Use>, limit: number): void {
-  const times = new Float64Array(known.size)
-  let count = 0
-  known.forEach((use) => {
-    times[count++] = use.at
-  })
-  const bound = times.sort()[known.size - limit] ?? 0
-  for (const [encoded, use] of known) {
-    if (known.size <= limit) return
-    if (use.at <= bound) known.delete(encoded)
-  }
 }
