@@ -3,17 +3,20 @@
  * PostgreSQL and Redis, and stopped under load. Where a base cannot be fetched a stand-in is made of the Debian packages that it consists of.
  * The container is a mount namespace with a changed root: no engine is needed, the network is the machine's.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SQL } from 'bun'
 import packageJson from '../package.json'
+import { tarGz } from '../src/cli/deploy/tar.ts'
+import type { DeployOptions } from '../src/deploy/platform.ts'
+import { platformNamed } from '../src/deploy/platforms.ts'
 import { BINARY, temporaryFolder } from '../test/support/binary.ts'
 import { keepAliveLoad } from '../test/support/keep-alive-load.ts'
 import { freePort } from '../test/support/ports.ts'
 import { startPostgres, startRedis } from '../test/support/servers.ts'
 import { until } from '../test/support/until.ts'
-import { distroless, provideBase, python } from './image-parts/stand-in.ts'
+import { type Base, debian, distroless, provideBase, python } from './image-parts/stand-in.ts'
 
 const NOBODY = 65_532
 const FEATURES = `import { entity, feature, source } from 'fabra'
@@ -35,11 +38,13 @@ const work = temporaryFolder()
 const storage = storageIn(work)
 const place = { buildah, work, offline: flags.offline }
 const startedAt = performance.now()
+const provided = new Set<Base>()
 await using redis = await startRedis()
 await using postgres = await startPostgres()
 try {
   if (isWanted('typescript')) await check()
   if (isWanted('python')) checkPython()
+  if (isWanted('release')) await checkRelease()
   console.log('The image works.')
 } finally {
   Bun.spawnSync(['buildah', ...storage, 'umount', '--all'])
@@ -57,7 +62,7 @@ async function check(): Promise<void> {
   const project = writeProject()
   const environment = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url }
   command([BINARY, 'deploy', 'docker', '--name', 'checked'], { cwd: project })
-  say(provideBase(distroless, place))
+  provide(distroless)
   build('checked', project)
   say('built the image')
   const root = buildah('mount', buildah('from', '--pull-never', 'checked'))
@@ -98,15 +103,99 @@ async function check(): Promise<void> {
 function checkPython(): void {
   const project = join(work, 'python')
   mkdirSync(project)
-  writeFileSync(join(project, 'features.py'), '')
+  writeFileSync(
+    join(project, 'features.ts'),
+    FEATURES.replace("import { twice } from './lib/twice.ts'", 'const twice = (n: number) => n * 2'),
+  )
   command([BINARY, 'deploy', 'docker', '--name', 'python'], { cwd: project })
-  say(provideBase(python, place))
+  // The command refuses Python until it can be served; its image is built all the same, beside the same archive.
+  writeFileSync(join(project, 'features.py'), '')
+  rmSync(join(project, 'features.ts'))
+  const docker = platformNamed('docker')
+  const options: DeployOptions = {
+    name: 'python',
+    region: '',
+    replicas: 1,
+    definitions: ['features.py'],
+    project: { files: ['features.py'], folders: [] },
+    repositoryPath: '',
+    packages: null,
+    manager: 'npm',
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    release: null,
+    googleProject: null,
+    awsAccount: null,
+    version: packageJson.version,
+    secret: () => 'unused',
+  }
+  for (const file of docker.plan(options).files) writeFileSync(join(project, file.path), file.text)
+  provide(python)
   build('python', project)
   const container = buildah('from', '--pull-never', 'python')
   const inside = (...words: string[]) => buildah('run', '--isolation', 'chroot', container, '--', ...words)
   const told = [inside('/usr/local/bin/fabra', 'version'), inside('python3', '-c', 'import os; print(os.getuid(), os.listdir("/app"))')]
   if (told.join() !== `${packageJson.version},${NOBODY} ['features.py']`) throw new Error(`The image for Python says ${told}.`)
   say(`built the image for Python; inside, fabra is ${told[0]}, and python3 runs as ${NOBODY}`)
+}
+
+/** The executable that the image takes from a release itself, in a stage of its own. */
+async function checkRelease(): Promise<void> {
+  const project = join(work, 'release')
+  mkdirSync(project)
+  writeFileSync(join(project, 'features.ts'), "export { one } from './one.ts'\n")
+  writeFileSync(
+    join(project, 'one.ts'),
+    "import { entity, feature } from 'fabra'\nexport const one = feature({ entity: entity('User', { key: 'id' }), refresh: 0 }, () => 1)\n",
+  )
+  const archive = tarGz([{ name: 'fabra', data: readFileSync(BINARY), mode: 0o755 }])
+  let sum = new Bun.CryptoHasher('sha256').update(archive).digest('hex')
+  const name = `fabra-v${packageJson.version}-linux-${process.arch}.tar.gz`
+  using server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: (request) => new Response(request.url.endsWith('SHA256SUMS') ? `${sum}  ${name}\n` : Buffer.from(archive)),
+  })
+  const deploy = async (...more: string[]) => {
+    const words = [BINARY, 'deploy', 'docker', '--name', 'released', '--release', `http://127.0.0.1:${server.port}`, ...more]
+    const child = Bun.spawn(words, { cwd: project, stdio: ['ignore', 'ignore', 'pipe'] })
+    if ((await child.exited) !== 0) throw new Error(await child.stderr.text())
+  }
+  const builds = async (tag: string) => {
+    const words = [
+      'buildah',
+      ...storage,
+      'bud',
+      '--isolation',
+      'chroot',
+      '--format',
+      'docker',
+      '--pull-never',
+      '--quiet',
+      '--tag',
+      tag,
+      project,
+    ]
+    const child = Bun.spawn(words, { stdio: ['ignore', 'ignore', 'pipe'] })
+    return { exitCode: await child.exited, stderr: await child.stderr.text() }
+  }
+  await deploy()
+  for (const base of [distroless, debian]) provide(base)
+  const built = await builds('released')
+  if (built.exitCode !== 0) throw new Error(built.stderr)
+  const container = buildah('from', '--pull-never', 'released')
+  const told = buildah('run', '--isolation', 'chroot', container, '--', '/usr/local/bin/fabra', 'version')
+  if (told !== packageJson.version) throw new Error(`The image of the release says ${told}.`)
+  sum = '0'.repeat(64)
+  await deploy('--force')
+  const refused = await builds('refused')
+  if (refused.exitCode === 0 || !/checksum/i.test(refused.stderr))
+    throw new Error(`An archive of another checksum was taken: ${refused.stderr}`)
+  say(`built the image with the executable of a release, version ${told}; one with another checksum is refused`)
+}
+
+function provide(base: Base): void {
+  if (!provided.has(base)) say(provideBase(base, place))
+  provided.add(base)
 }
 
 function build(tag: string, project: string): void {

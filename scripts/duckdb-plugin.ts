@@ -53,17 +53,18 @@ function virtualModule(files: readonly NativeFile[]): string {
   const libraries = files.filter((file) => file !== addon)
   return [
     ...files.map(({ name }, index) => `import file${index} from ${JSON.stringify(`embedded:${name}`)} with { type: 'file' }`),
-    "import { cacheFolders, loadNative } from 'embedded:native.ts'",
+    "import { loadNative } from 'embedded:native.ts'",
+    "import { unpackFolders } from 'embedded:unpack-folders.ts'",
     'export default loadNative(',
     `  { fingerprint: '${fingerprint.digest('hex').slice(0, 16)}', addon: ${entryOf(addon)}, libraries: [${libraries.map(entryOf)}] },`,
-    '  cacheFolders(process.env),',
+    '  unpackFolders(),',
     ')',
   ].join('\n')
 }
 
 function placeOf(specifier: string, files: readonly NativeFile[]): string {
   const name = specifier.slice('embedded:'.length)
-  return files.find((file) => file.name === name)?.path ?? join(PROJECT, 'src/store/duckdb', name)
+  return files.find((file) => file.name === name)?.path ?? join(PROJECT, 'src/store/duckdb/native', name)
 }
 
 /** @returns the path of the compressed file, whose name says what is in it: building again takes it from there. */

@@ -10,6 +10,7 @@ import { type TarEntry, tarGz } from '../src/cli/deploy/tar.ts'
 import { variables } from '../src/config/config.ts'
 import { buildExecutable } from './executable.ts'
 import { billOfMaterials, bundledDependencies, noticesText } from './release-parts/dependencies.ts'
+import { documentation } from './release-parts/documentation.ts'
 import { type Archive, formula } from './release-parts/formula.ts'
 import { signAdHoc } from './release-parts/mach-o.ts'
 import { writeNpmPackages } from './release-parts/npm.ts'
@@ -72,7 +73,7 @@ function sharedEntries(): TarEntry[] {
   const texts = {
     LICENSE: readFileSync(join(PROJECT, 'LICENSE'), 'utf8'),
     'THIRD-PARTY-NOTICES': noticesText(dependencies),
-    'README.md': readFileSync(join(PROJECT, 'README.md'), 'utf8'),
+    ...documentation(PROJECT),
     'completions/fabra.bash': completionScript('bash', program),
     'completions/_fabra': completionScript('zsh', program),
     'completions/fabra.fish': completionScript('fish', program),

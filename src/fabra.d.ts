@@ -106,6 +106,9 @@ interface ReturnedValues {
 /** Any object or array but a promise: else `async () => {}` would pass for an object. */
 type NoPromise = object & { readonly then?: never }
 
+/** What a default may be, written out: an object of any fields where the type takes one. */
+type DefaultOf<T> = T extends 'dict' ? object | null : T extends 'json' ? Returned<'json'> | object : Returned<T>
+
 // ---------------------------------------------------------------------------------------------------------------- entities
 
 declare const keyValue: unique symbol
@@ -143,6 +146,7 @@ export type KeyValue<K> = K extends string
 
 /** Words for people. All of them are optional and shown in the catalogue. */
 export interface Described {
+  /** Default: the doc comment before the definition. */
   readonly description?: string
   /** Who to ask about it: a person or a team. */
   readonly owner?: string
@@ -273,7 +277,7 @@ interface ManyValues<C extends Columns> {
   /** Column → type. The query (or the function's answer) has a column of each name; each is a feature of its own: `spend.avg_30d`. */
   readonly columns: C
   /** Served when there is nothing better; it names every column. */
-  readonly default?: { readonly [N in keyof C]: Returned<C[N]> } | null
+  readonly default?: { readonly [N in keyof C]: DefaultOf<C[N]> } | null
 }
 
 interface SqlOptions extends ComputedOptions<Entity> {
@@ -312,7 +316,7 @@ export function feature<const C extends Columns>(options: PushedOptions & ManyVa
  * @example
  * export const churn_score = feature({ entity: User, type: 'float', max_staleness: '7d' })
  */
-export function feature<T extends ValueType>(options: PushedOptions & OneValue<T, Returned<T>> & { readonly type: T }): Feature<ValueOf<T>>
+export function feature<T extends ValueType>(options: PushedOptions & OneValue<T, DefaultOf<T>> & { readonly type: T }): Feature<ValueOf<T>>
 
 /**
  * Several columns of one query are several features: `spend.total_30d`, `spend.avg_30d`.
@@ -339,7 +343,7 @@ export function feature<const C extends Columns>(options: SqlOptions & ManyValue
  * })
  */
 // biome-ignore lint/suspicious/noExplicitAny: without `type` the query decides.
-export function feature<T extends ValueType = any>(options: SqlOptions & OneValue<T, Returned<T>>): Feature<ValueOf<T>>
+export function feature<T extends ValueType = any>(options: SqlOptions & OneValue<T, DefaultOf<T>>): Feature<ValueOf<T>>
 
 /** Several columns of one function: it returns an object with all of them. */
 export function feature<K, const C extends Columns, const I extends Inputs = NoInputs>(
@@ -359,7 +363,7 @@ export function feature<K, const C extends Columns, const I extends Inputs = NoI
  *     "SELECT COUNT(*) FROM transactions WHERE user_id = $1 AND created_at > NOW() - INTERVAL '1 hour'", userId))
  */
 export function feature<K, T extends ValueType = 'json', const I extends Inputs = NoInputs>(
-  options: FunctionOptions<K, I> & OneValue<T, Returned<T>>,
+  options: FunctionOptions<K, I> & OneValue<T, DefaultOf<T>>,
   compute: (key: K, context: Context<InputValues<I>>) => Returned<T> | PromiseLike<Returned<T>>,
 ): Feature<ValueOf<T>>
 

@@ -1,3 +1,4 @@
+import { namedDefinitions, withEnvFile } from './cli/env-file.ts'
 import { run } from './cli/run.ts'
 import { tuneCollector } from './cli/serve/gc-settings.ts'
 import type { ParentLink } from './cli/serve/worker-messages.ts'
@@ -7,7 +8,8 @@ import { processEnv } from './config/config.ts'
 const isExecutable = Bun.main.startsWith('/$bunfs/')
 if (isExecutable) {
   const again = (env: NodeJS.ProcessEnv) => process.execve?.(process.execPath, [process.execPath, ...process.argv.slice(2)], env)
-  tuneCollector({ args: process.argv.slice(2), env: processEnv(), again })
+  const args = process.argv.slice(2)
+  tuneCollector({ args, env: processEnv(), settings: settingsFor(args), again })
 }
 
 // A reader that went away (`fabra serve | head -1`) must not take the server with it; a full disk must not look like success.
@@ -37,11 +39,34 @@ const code = await run(process.argv.slice(2), {
       })
     }
   },
+  ...(process.stdin.isTTY === true && process.stderr.isTTY === true ? { ask } : {}),
   workers: {
     command: isExecutable ? [process.execPath] : [process.execPath, Bun.main],
     parent: process.send === undefined ? null : parentLink(),
   },
 })
+
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline')
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const { promise, resolve } = Promise.withResolvers<string>()
+  terminal.question(question, resolve)
+  // Ctrl-C and Ctrl-D are a no.
+  terminal.once('SIGINT', () => terminal.close())
+  terminal.once('close', () => resolve(''))
+  const answer = await promise
+  terminal.close()
+  return answer
+}
+
+function settingsFor(args: readonly string[]): ReturnType<typeof processEnv> {
+  try {
+    return withEnvFile(processEnv(), { cwd: process.cwd(), files: namedDefinitions(args) }).env
+  } catch {
+    // The command itself says what is wrong.
+    return processEnv()
+  }
+}
 
 function parentLink(): ParentLink {
   return {

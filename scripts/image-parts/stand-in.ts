@@ -18,6 +18,11 @@ export interface Base {
 const COMMON = ['libc6', 'libstdc++6', 'libgcc-s1', 'ca-certificates', 'tzdata', 'netbase']
 
 export const distroless: Base = { image: 'gcr.io/distroless/cc-debian12:nonroot', packages: COMMON, user: 65_532 }
+/** Where the archive of a release is checked and unpacked. */
+export const debian: Base = {
+  image: 'docker.io/library/debian:bookworm-slim',
+  packages: [...COMMON, 'dash', 'coreutils', 'tar', 'gzip', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
+}
 export const python: Base = {
   image: 'docker.io/library/python:3.13-slim-bookworm',
   packages: [

@@ -143,11 +143,13 @@ export async function openApp(options: AppOptions): Promise<App> {
       const { host, port, hosts, metricsPort } = config
       starting = true
       server = await startHttp(http, { host, port, hosts, metricsPort, sharing: sharing ?? 'alone', lingerMs })
-      await leaveNote(dataDir, server, localKey).catch((error: unknown) => {
-        // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
-        if (config.env !== 'production') throw noFolder(dataDir, error)
-        log.debug('no note left in the data folder', { error })
-      })
+      await leaveNote(dataDir, server, { localKey, clockOffset: options.apart === true ? options.clockOffset : null }).catch(
+        (error: unknown) => {
+          // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
+          if (config.env !== 'production') throw noFolder(dataDir, error)
+          log.debug('no note left in the data folder', { error })
+        },
+      )
       featureStore.start(config.role !== 'api')
       starting = false
       if (server.metricsUrl !== null) log.info('metrics are served to everybody who reaches their port', { url: server.metricsUrl })
@@ -177,11 +179,19 @@ function noteOf(dataDir: string): string {
   return join(dataDir, 'server.json')
 }
 
-async function leaveNote(dataDir: string, server: HttpServer, key: string): Promise<void> {
+interface Note {
+  readonly localKey: string
+  /** Of a server with another present. */
+  readonly clockOffset: Micros | null
+}
+
+async function leaveNote(dataDir: string, server: HttpServer, { localKey, clockOffset }: Note): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   // A file that is there already would keep its mode.
   await rm(noteOf(dataDir), { force: true })
-  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key })}\n`, { mode: 0o600 })
+  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key: localKey, clock_offset: clockOffset })}\n`, {
+    mode: 0o600,
+  })
 }
 
 function noFolder(dataDir: string, cause: unknown): FabraError {
@@ -203,7 +213,11 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
   const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
-  const keyring = await createKeyring({ configured: [...config.apiKeys, local], store: featureStore.admin, log })
+  const keyring = await createKeyring({
+    configured: [...config.apiKeys, local],
+    store: featureStore.admin,
+    onProblem: (message, error) => log.warn(message, { error }),
+  })
   if (keyring.size > 1) return keyring
   keyring.close()
   throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {
@@ -214,4 +228,5 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
 export type { HttpServer } from '../http/server.ts'
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
-export { checkProject } from './checked-definitions.ts'
+export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'
+export { declaredSources, missingFiles } from './trial.ts'

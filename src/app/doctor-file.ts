@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { FabraError } from '../errors.ts'
 import { inspectFile, repairFile } from '../store/duckdb/damage/repair.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 import { DATA_FILE } from './open-stores.ts'
 
 const SUBJECT = 'data file'

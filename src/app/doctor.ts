@@ -1,7 +1,9 @@
 /** What stands in the way of production, found by asking the stores. Nothing is changed, and no address or password is repeated. */
+import { dirname } from 'node:path'
 import type { Config } from '../config/config.ts'
+import type { Registry } from '../definition/model.ts'
+import { problemText } from '../definition/problems.ts'
 import { FabraError } from '../errors.ts'
-import { createRuntime } from '../runtime/runtime.ts'
 import { SqlError } from '../store/ports/source-engine.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
@@ -10,16 +12,9 @@ import { inspectSources, type SourceFacts } from '../store/postgres/inspect/insp
 import { migrationState } from '../store/postgres/schema/migrate.ts'
 import { inspectRedis, type RedisFacts } from '../store/redis/inspect.ts'
 import { openRedis } from '../store/redis/socket/connection.ts'
+import { checkPlace, checkProject } from './checked-definitions.ts'
 import { examineFile } from './doctor-file.ts'
-
-export interface Finding {
-  readonly subject: string
-  /** `problem`: Fabra will not work, or answers will be wrong. `warning`: it works, but not as production should. */
-  readonly state: 'ok' | 'warning' | 'problem'
-  readonly message: string
-  /** What to do about it; null where nothing needs doing. */
-  readonly fix: string | null
-}
+import type { Finding } from './finding.ts'
 
 type Judge = (subject: string, state: Finding['state'], message: string, fix?: string) => void
 
@@ -35,8 +30,7 @@ export async function examine(config: Config, files: readonly string[]): Promise
   if (config.postgresUrl === null) findings.push(...(await examineFile(config)))
   if (config.postgresUrl !== null) await examinePostgres('PostgreSQL', config.postgresUrl, config, judge)
   if (config.sourceUrl !== null) await examinePostgres('source database', config.sourceUrl, config, judge)
-  const sourceUrl = config.sourceUrl ?? config.postgresUrl
-  if (sourceUrl !== null && files.length > 0) await examineSources(sourceUrl, files, judge)
+  if (files.length > 0) await examineDefinitions(config, files, judge)
   if (config.redisUrl !== null) await examineRedis(config.redisUrl, judge)
   return findings
 }
@@ -153,20 +147,30 @@ async function judgeKeys(config: Config, made: Promise<readonly { readonly revok
   else judge('API keys', config.env === 'production' ? 'problem' : 'warning', 'there is none', 'fabra keys create')
 }
 
-/** Tables of the sources that the definitions name. What is wrong with the definitions themselves, `fabra check` says. */
-async function examineSources(url: string, files: readonly string[], judge: Judge): Promise<void> {
-  const runtime = createRuntime({ files, log: () => undefined })
+/** The definitions in the database that serving would use, and the tables of their sources. */
+async function examineDefinitions(config: Config, files: readonly string[], judge: Judge): Promise<void> {
+  const location = checkPlace(config, null)
+  const { registry, problems, warnings } = await checkProject(files, location)
+  for (const problem of problems) judge('definitions', 'problem', problemText(problem, dirname(files[0] ?? '')), 'fabra check')
+  for (const warning of warnings) judge('definitions', 'warning', problemText(warning, dirname(files[0] ?? '')), 'fabra check')
+  if (problems.length === 0 && location.kind !== 'unprepared')
+    judge(
+      'definitions',
+      'ok',
+      `${registry.features.size} ${registry.features.size === 1 ? 'feature' : 'features'}, prepared in ${location.kind === 'duckdb' ? 'DuckDB' : 'PostgreSQL'}`,
+    )
+  if (location.kind === 'postgres') await examineSources(location.sourceUrl ?? location.postgresUrl, registry, judge)
+}
+
+async function examineSources(url: string, { sources, entities }: Registry, judge: Judge): Promise<void> {
   const postgres = openPostgres({ url, applicationName: 'fabra doctor', maxConnections: 1 })
   try {
-    const { registry, problems } = await runtime.load()
-    if (problems.length > 0) judge('definitions', 'problem', `${problems.length} of them cannot be used`, 'fabra check')
-    const keys = [...registry.entities.values()].map(({ key }) => key.map(({ name }) => name))
-    for (const facts of await inspectSources(postgres, [...registry.sources.values()], keys)) judgeSource(facts, judge)
+    const keys = [...entities.values()].map(({ key }) => key.map(({ name }) => name))
+    for (const facts of await inspectSources(postgres, [...sources.values()], keys)) judgeSource(facts, judge)
   } catch (error) {
     judge('sources', 'problem', `cannot be looked at: ${reasonOf(error)}`, hintOf(error) ?? 'Check the address of the database.')
   } finally {
     await postgres.close()
-    await runtime.close()
   }
 }
 

@@ -1,44 +1,33 @@
 /** The user's definitions over open stores: everything but HTTP. */
-import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
-import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import { FabraError } from '../errors.ts'
 import { isOk } from '../http/readiness.ts'
-import { createIngest, type Ingest, type IngestKeys } from '../ingest/ingest.ts'
+import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
-import { createSharedKeys, SHARED_WITHIN_MS } from '../refresh/active-key-sync.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
-import { createAlerts } from '../refresh/alerts.ts'
-import { createKeySample } from '../refresh/key-sample.ts'
-import { createLeaseKeeper } from '../refresh/lease-keeper.ts'
-import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs, unlistedRun } from '../refresh/runs.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
 import { createSchedule } from '../refresh/schedule.ts'
-import { createScheduler } from '../refresh/scheduler.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
-import { judge } from '../serving/freshness.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
-import { createRecorder } from '../store/recording/recorder.ts'
-import type { TrainingJob, TrainingReport } from '../training/job.ts'
-import { createTraining } from '../training/training-set.ts'
-import { checkedDefinitions } from './checked-definitions.ts'
-import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from './live-definitions.ts'
-import { createRefilling, rewarm } from './online-recovery.ts'
-import { openStores, slowSourcesOf } from './open-stores.ts'
+import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
+import { openCurrentDefinitions } from './current-definitions.ts'
+import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
+import { createKeysInUse } from './keys-in-use.ts'
+import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { createRefilling } from './online-recovery.ts'
+import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
+import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
-import { warmNewVersions } from './warm-up.ts'
-
-/** How long a server may say that it is not ready because it computes values of new feature versions. */
-const LONGEST_WARMING_MS = 60_000
+import { createWarmUp } from './warm-up.ts'
 
 export interface FeatureStoreOptions {
   readonly files: readonly string[]
@@ -84,13 +73,6 @@ export interface FeatureStore {
   reload(): Promise<void>
   /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
   close(graceMs: number): Promise<void>
-}
-
-/** Training sets over the definitions being served when they are begun. */
-export interface FeatureStoreTraining {
-  /** @throws FabraError overloaded */
-  begin(id: string): Promise<TrainingJob>
-  report(id: string): TrainingReport | undefined
 }
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
@@ -142,193 +124,85 @@ async function assemble(
   loaded: LoadedDefinitions,
   { stores, kept, options }: Around,
 ): Promise<FeatureStore> {
+  const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
-  const { runtime, sourceEngine, offline, online, recorder, clock, log, activeKeys, schedule } = dependencies
-  let files = loaded.files
-  let warm = true
-  let closing = false
-  const training = createTraining()
-  let version = await take(loaded, undefined)
-  const leases = createLeaseKeeper({ leases: stores.leases, nowMs: () => performance.now(), log })
-  const scheduler = createScheduler({
-    features: () => version.serving.registry.features.values(),
-    refresh: (feature, keys, before, skipped) => refreshed(feature, keys, { reason: 'schedule', before, skipped }),
-    activeKeys,
-    mayRefresh: (feature) => leases.hold(leaseOf(feature)),
-    pull: async (feature) => shared?.pull(feature),
-    listedKeys: (entity) => version.listKeys(entity),
-    onUnlisted(feature, error) {
-      const run = unlistedRun(dependencies.runs, feature, error, clock.now())
-      alerts?.ran(run)
-    },
-    schedule,
-    clock,
-    log,
+  const definitions = await openCurrentDefinitions(dependencies, loaded, cold)
+  const keysInUse = createKeysInUse(dependencies, {
+    store: stores.activeKeys,
+    samplePushed: notify !== undefined,
+    registry: definitions.registry,
+    onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
   })
-
-  // Keys of pushed features are nobody's to refresh; some of them tell those who want to be told whether pushes still come.
-  const pushed = notify ? createKeySample() : undefined
-  const keysInUse: IngestKeys = {
-    of: (feature) => activeKeys.of(feature),
-    markUsed: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.markUsed(feature, key)),
-    drop(feature, key) {
-      if (feature.refresh === null) return pushed?.drop(feature, key)
-      activeKeys.drop(feature, key)
-      shared?.drop(feature, key)
-    },
-    pull: (feature) => shared?.pull(feature),
-  }
-  const shared =
-    stores.activeKeys &&
-    createSharedKeys({
-      store: stores.activeKeys,
-      online,
-      activeKeys,
-      erasures: recorder.erasures,
-      registry: () => version.serving.registry,
-      onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
-      clock,
-      log,
-    })
-  const alerts =
-    notify &&
-    createAlerts({
-      features: () => version.serving.registry.features.values(),
-      keysInUse: (feature, count) => (feature.refresh === null ? (pushed?.of(feature) ?? []) : activeKeys.some(feature, count)),
-      online,
-      isLate: (feature, eventAt) => isLate(version.serving, feature, eventAt, clock.now()),
-      send: notify,
-      clock,
-    })
-
-  async function refreshed(...args: Parameters<LiveDefinitions['refresher']['run']>): Promise<Run> {
-    const run = await version.refresher.run(...args)
-    alerts?.ran(run)
-    return run
-  }
-
   const ingest = createIngest({
     online,
     offline,
     recorder,
     sourceRows: stores.sourceRows,
-    version: () => version.ingest,
+    version: () => definitions.live().ingest,
     keysInUse,
-    sharedWithinMs: shared ? SHARED_WITHIN_MS : null,
+    sharedWithinMs: keysInUse.sharedWithinMs,
     clock,
     log,
   })
-
-  /** Check loaded definitions and put them into use, or leave everything as it is. */
-  async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
-    try {
-      const definitions = await checkedDefinitions(next, sourceEngine)
-      const taken = createLiveDefinitions(dependencies, definitions)
-      if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
-      next.activate()
-      return taken
-    } catch (error) {
-      next.discard()
-      throw error
-    }
-  }
-
-  function storeStates(): Readonly<Record<string, string>> {
-    const health = stores.health()
-    const words = recorder.words()
-    if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
-    return { ...health, [stores.historyIn]: words }
-  }
-
-  const refilling = createRefilling(dependencies, () => version.serving.registry, ingest.changed)
-  async function reload(): Promise<void> {
-    const next = await runtime.load()
-    files = next.files
-    version = await take(next, version)
-  }
+  const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
+  const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
+  const warmUp = createWarmUp(dependencies)
+  const health = () => healthOf(stores, recorder)
+  let closing = false
 
   return {
     sourceEngine,
     admin: stores.admin,
     runs: (filter) => kept.list(filter),
-    serving: () => version.serving,
-    stores: storeStates,
-    metrics: () => processMetrics(recorder.counters(), storeStates(), online.isShared ? online.doubts : null),
-    async refresh(feature, keys) {
-      refuseRefresh(feature)
-      const listed = keys ? { keys, skipped: undefined } : await version.listKeys(feature.entity)
-      const due = listed?.keys ?? (await activeKeys.of(feature))
-      return kept.keep(await refreshed(feature, due, { reason: 'request', before: null, skipped: listed?.skipped }))
-    },
+    serving: () => definitions.live().serving,
+    stores: health,
+    metrics: () => processMetrics(recorder.counters(), health(), online.isShared ? online.doubts : null),
+    refresh: refreshing.refresh,
     async history(query) {
       await recorder.flush()
       return offline.history(query)
     },
     ingest,
-    training: {
-      begin(id) {
-        const { training: computing, serving } = version
-        const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
-        return training.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
-      },
-      report: training.report,
-    },
-    warm: () => warm,
+    training: createFeatureStoreTraining(dependencies, definitions, stores),
+    warm: warmUp.isOver,
     start(refreshes) {
       refilling.start()
-      warm = false
-      const done = () => {
-        warm = true
-      }
-      const timer = setTimeout(done, LONGEST_WARMING_MS)
-      timer.unref()
-      warmNewVersions(dependencies, version)
-        .catch((error) => log.warn('warming new feature versions failed', { error }))
-        .finally(() => {
-          clearTimeout(timer)
-          done()
-          if (closing) return
-          if (refreshes) scheduler.start()
-          shared?.start()
-          alerts?.start()
-          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
-        })
+      void warmUp.run(definitions.live()).then(() => {
+        if (closing) return
+        keysInUse.start()
+        refreshing.start(refreshes)
+        ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+      })
     },
-    files: () => [...files, ...sourceFiles(version.serving.registry)],
-    folders: () => sourceFolders(version.serving.registry),
-    reload,
+    files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
+    folders: () => sourceFolders(definitions.registry()),
+    reload: definitions.reload,
     async close(graceMs) {
       closing = true
-      alerts?.stop()
-      const late = Promise.withResolvers<void>()
-      const timer = setTimeout(late.resolve, graceMs)
-      const ending = [scheduler.stop(), refilling.stop(), shared?.stop(), ingest.close(), version.serving.engine.idle()]
-      await Promise.race([Promise.all(ending), late.promise])
-      clearTimeout(timer)
+      const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
+      await within(graceMs, Promise.all(ending))
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
       await recorder.close()
       await kept.close()
-      await leases.close()
+      await refreshing.close()
       await stores.close()
     },
   }
 }
 
-function leaseOf(feature: Feature): string {
-  return `refresh:${fieldOf(feature)}`
+/** Resolves when the work has, at the latest after `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([work, late.promise])
+  clearTimeout(timer)
 }
 
-/** Expired or, where nothing expires, stale. */
-function isLate({ planned }: Serving, feature: Feature, eventAt: Micros, now: Micros): boolean {
-  const rule = planned.get(feature.name)?.rule
-  return rule !== undefined && judge(rule, eventAt, now, null) === (rule.maxStaleness === null ? 'stale' : 'expired')
-}
-
-function refuseRefresh(feature: Feature): void {
-  const refuse = (why: string, hint: string) =>
-    new FabraError('not_refreshable', `"${feature.name}" cannot be refreshed: ${why}.`, { hint })
-  if (feature.refresh === null) throw refuse('its values are pushed', 'Push a value instead.')
-  if (feature.refresh.kind === 'realtime') throw refuse('it is computed in every request', 'Just read it.')
-  if (Object.keys(feature.inputs).length > 0) throw refuse('it needs inputs that only a request has', 'Just read it.')
+/** Of history the recorder knows more than the store itself, but that it takes rows does not mean that the store is well. */
+function healthOf(stores: Stores, recorder: Recorder): Readonly<Record<string, string>> {
+  const health = stores.health()
+  const words = recorder.words()
+  if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
+  return { ...health, [stores.historyIn]: words }
 }

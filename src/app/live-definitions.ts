@@ -1,4 +1,5 @@
 /** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
+
 import type { Clock } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
 import { createPastReader, type PastReader } from '../compute/functions/as-of-reader.ts'
@@ -12,6 +13,7 @@ import { hasAnyKey } from '../compute/sql/known-keys.ts'
 import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../compute/sql/sql-executor.ts'
 import { createDb } from '../compute/sql/user-queries.ts'
+import { isRealtime, isScheduled, replays } from '../definition/feature-traits.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { RecomputeVersion } from '../ingest/recompute.ts'
@@ -31,7 +33,8 @@ import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
-import type { RecordedWrite, Recorder } from '../store/recording/recorder.ts'
+import type { RecordedWrite } from '../store/recording/recorded-write.ts'
+import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
@@ -58,7 +61,7 @@ export interface LiveDefinitionsDependencies {
 /** What training needs of one version of the definitions. */
 export type VersionTraining = Pick<
   TrainingDependencies,
-  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql'
+  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql' | 'nextFiring'
 >
 
 export type ExecutorOf = (
@@ -103,9 +106,7 @@ export function createLiveDefinitions(
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
     },
   })
-  const followers = [...registry.features.values()].filter(
-    ({ computation, refresh }) => computation.kind === 'function' && refresh?.kind !== 'realtime',
-  )
+  const followers = [...registry.features.values()].filter((feature) => feature.computation.kind === 'function' && !isRealtime(feature))
   const lastKnown = createLastKnown(dependencies.offline)
   const engine: Engine = createEngine({
     online,
@@ -118,7 +119,7 @@ export function createLiveDefinitions(
     isErased: recorder.erasures.isErased,
     onUnusable: dependencies.activeKeys.drop,
     onRead(feature, key, at) {
-      if (feature.refresh !== null && feature.refresh.kind !== 'realtime') dependencies.activeKeys.markUsed(feature, key, at)
+      if (isScheduled(feature)) dependencies.activeKeys.markUsed(feature, key, at)
     },
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
@@ -160,6 +161,7 @@ function versionTraining(dependencies: LiveDefinitionsDependencies, definitions:
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
     clientSql: createClientSql({ sourceEngine: dependencies.sourceEngine, registry: definitions.registry, clock: dependencies.clock }),
+    nextFiring: dependencies.schedule.nextFiring,
     hasAnyKey: (source, column, keys) => hasAnyKey(dependencies.sourceEngine, { source, column }, keys),
   }
 }
@@ -201,11 +203,6 @@ export function createExecutor(
     },
   })
   return executor
-}
-
-/** Functions that may run again for any past time: those whose every answer is made in the request anyway, and those that say so. */
-function replays(feature: Feature): boolean {
-  return feature.computation.kind === 'function' && (feature.refresh?.kind === 'realtime' || feature.replay)
 }
 
 /** Answers with inputs belong to one request and are not stored. */

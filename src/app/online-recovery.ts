@@ -1,6 +1,8 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
+
 import type { Micros } from '../clock.ts'
 import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
+import { isPushed, isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
 import { isUnavailable } from '../errors.ts'
@@ -200,14 +202,14 @@ async function replayForOthers(parts: LiveDefinitionsDependencies, registry: Reg
 async function refill(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
   const { name, fingerprint } = feature
   // A store of its own takes all of them: a miss there must mean that history has nothing.
-  const isWhole = parts.online.isShared && feature.computation.kind === 'pushed'
+  const isWhole = parts.online.isShared && isPushed(feature)
   const bounds = { before: parts.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
   for await (const rows of parts.offline.latest(name, fingerprint, bounds)) {
     await parts.online.write(
       rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
     )
     // Keys of pushed features are nobody's to refresh.
-    if (feature.refresh === null) continue
+    if (isPushed(feature)) continue
     for (const row of rows) parts.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
   await parts.online.markFilled(fieldOf(feature))
@@ -215,7 +217,7 @@ async function refill(parts: LiveDefinitionsDependencies, feature: Feature, enti
 
 /** The values are there; which keys are in use is told by what was recorded of them. */
 async function useAgain(parts: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
-  if (feature.refresh === null || feature.refresh.kind === 'realtime') return
+  if (!isScheduled(feature)) return
   const now = parts.clock.now()
   for (const key of await parts.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
     const decoded = decodeKey(entity, key)

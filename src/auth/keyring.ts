@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Logger } from '../observability/logger.ts'
 import type { AdminStore, Scope } from '../store/ports/admin-store.ts'
 
 /** Keys that requests may carry. */
@@ -14,7 +13,8 @@ export interface KeyringOptions {
   readonly configured: readonly { readonly hash: string; readonly scopes: readonly Scope[] }[]
   /** Keys made by `fabra keys`; null: there are none. */
   readonly store: Pick<AdminStore, 'apiKeys'> | null
-  readonly log: Logger
+  /** Told when the store cannot be read again. */
+  readonly onProblem: (message: string, error: unknown) => void
 }
 
 /** A revoked key is refused after this time at the latest. */
@@ -28,7 +28,7 @@ interface KeyEntry {
 }
 
 /** While the store cannot be reached, the keys that were known last are good. @throws FabraError store_unavailable when it cannot be reached at first */
-export async function createKeyring({ configured, store, log }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
+export async function createKeyring({ configured, store, onProblem }: KeyringOptions): Promise<Keyring & { readonly size: number }> {
   const fixed = configured.map(asEntry)
   let made: readonly KeyEntry[] = store ? await read(store) : []
   let loading: Promise<void> | undefined
@@ -40,7 +40,7 @@ export async function createKeyring({ configured, store, log }: KeyringOptions):
         (keys) => {
           made = keys
         },
-        (error: unknown) => log.warn('API keys could not be read again; those known go on being good', { error }),
+        (error: unknown) => onProblem('API keys could not be read again; those known go on being good', error),
       )
       .finally(() => {
         loading = undefined

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
 import { type Config, readConfig } from '../config/config.ts'
+import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import type { CliProcess } from './context.ts'
 import { featureFiles } from './feature-files.ts'
@@ -26,7 +28,10 @@ const RUN_MS = 3_600_000
 /** While a server holds the data folder, commands talk to it; otherwise they open the folder themselves. */
 export async function connect(files: readonly string[], host: CliProcess, how: ConnectOptions = {}): Promise<Client> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const server = files.length === 0 ? await runningServer(config) : undefined
+  const server = files.length === 0 ? await runningServer(config.dataDir) : undefined
+  // Its state lies apart, so it is never the one that answers.
+  const other = await runningServer(join(config.dataDir, 'clock'))
+  if (other) host.stderr(otherWorld(other, systemClock()))
   return server === undefined ? openHere(config, files, host, how) : remote(server)
 }
 
@@ -34,11 +39,19 @@ interface RunningServer {
   readonly url: string
   /** The API key of this machine's user. */
   readonly key: string
+  /** Microseconds; of a server with another present. */
+  readonly clock_offset?: number | null
+}
+
+/** Says which world answers, where there are two. */
+function otherWorld({ url, clock_offset }: RunningServer, clock: Clock): string {
+  const present = formatTime(clock.now() + (clock_offset ?? 0)).replace(/\.\d+Z$/, 'Z')
+  return `This is answered for the real present. The server at ${url} takes ${present} for the present (--clock): ask it over HTTP.\n`
 }
 
 /** What a server left in the data folder, if it answers. */
-async function runningServer(config: Config): Promise<RunningServer | undefined> {
-  const note = Bun.file(join(config.dataDir, 'server.json'))
+async function runningServer(dataDir: string): Promise<RunningServer | undefined> {
+  const note = Bun.file(join(dataDir, 'server.json'))
   if (!(await note.exists())) return undefined
   try {
     const server = (await note.json()) as RunningServer
@@ -66,6 +79,8 @@ function remote({ url, key }: RunningServer): Client {
 }
 
 async function openHere(config: Config, files: readonly string[], host: CliProcess, { cold = false }: ConnectOptions): Promise<Client> {
+  // The schema is brought up to date and what is computed is recorded, whatever the command is for.
+  await host.mayWrite?.()
   const { openApp } = await import('../app/app.ts')
   const { commandLogger } = await import('./logging.ts')
   // What a server would tell of its doings is not what was asked for.

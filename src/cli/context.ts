@@ -29,4 +29,8 @@ export interface CliProcess {
   readonly onSignal: (stop: (signal: string) => void) => void
   /** Left out where there is but one process. */
   readonly workers?: WorkerHost
+  /** Asks on the terminal; left out where there is none. */
+  readonly ask?: (question: string) => Promise<string>
+  /** Before anything is written to stores. @throws FabraError where .env alone named a distant one, and nobody agrees. */
+  readonly mayWrite?: () => Promise<void>
 }

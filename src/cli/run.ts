@@ -1,8 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json'
+import { unpackInto } from '../app/native-library.ts'
 import { systemClock } from '../clock.ts'
+import { cacheFolders } from '../config/cache-folders.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { CliContext, CliProcess } from './context.ts'
+import { type Settings, withEnvFile } from './env-file.ts'
+import { spreadFiles } from './file-option.ts'
+import { mayWrite } from './may-write.ts'
 import { printError } from './output.ts'
 
 const EXAMPLES = `
@@ -31,17 +36,36 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
     },
   }
   try {
-    const program = await createProgram(context, host, args)
+    let settings: Settings = { env: host.env, taken: [], told: null }
+    let yes = false
+    const { ask } = host
+    const program = await createProgram(
+      context,
+      {
+        ...host,
+        get env() {
+          return settings.env
+        },
+        mayWrite: () => mayWrite({ ...settings, yes, ...(ask ? { ask } : {}) }),
+      },
+      args,
+    )
     commands = program.commands.map((command) => command.name())
     program.hook('preAction', (_, action) => {
-      json = action.optsWithGlobals()['json'] === true
+      const options = action.optsWithGlobals()
+      json = options['json'] === true
+      yes = options['yes'] === true
+      // Processes of --workers have been given them.
+      if (!READS_SETTINGS.has(commandOf(action)) || options['worker'] === true) return
+      settings = withEnvFile(host.env, { cwd: host.cwd, files: definitionsOf(action) })
+      if (settings.told !== null) host.stderr(settings.told)
     })
     if (args.length === 0) {
       host.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
       return 0
     }
     if (args[0] === 'help') refuseUnknown(args[1], commands)
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(spreadFiles(args), { from: 'user' })
     return exitCode
   } catch (error) {
     // It has shown its help, asked for or not.
@@ -50,6 +74,24 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
     printError(told, context)
     return told instanceof FabraError ? told.exitCode : 1
   }
+}
+
+/** All that are about a project. */
+const READS_SETTINGS: ReadonlySet<string> = new Set([
+  ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
+])
+/** Their arguments are definition files. */
+const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor'])
+
+/** `keys` of `fabra keys create`. */
+function commandOf(action: Command): string {
+  const { parent } = action
+  return parent?.parent ? commandOf(parent) : action.name()
+}
+
+function definitionsOf(action: Command): string[] {
+  const named = (action.opts()['file'] ?? []) as readonly string[]
+  return TAKES_FILES.has(action.name()) ? [...action.args, ...named] : [...named]
 }
 
 /** What commander says of wrong arguments, as every other error is said. */
@@ -92,6 +134,7 @@ async function createProgram(context: CliContext, host: CliProcess, args: readon
     program.action(() => context.stdout(`${packageJson.version}\n`))
     return program
   }
+  unpackInto(cacheFolders(host.env))
   const { registerCommands } = await import('./commands/index.ts')
   registerCommands(program, context, host)
   for (const command of program.commands) {

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Problem } from '../definition/model.ts'
+import { importsJsonAsText, isImportOfData } from './data-imports.ts'
 import { editorTypesText, nearestTsconfig } from './editor-types.ts'
 
 /**
@@ -39,6 +40,12 @@ function projectFor(files: readonly string[], tsconfig: string | undefined, type
     typeRoots,
     noEmit: true,
     allowImportingTsExtensions: true,
+    // Files are run as these say, whatever is made of them elsewhere.
+    module: 'Preserve',
+    moduleResolution: 'bundler',
+    allowJs: true,
+    // A JSON file that is imported as a text is no object.
+    resolveJsonModule: !importsJsonAsText(files),
     composite: false,
     incremental: false,
     skipLibCheck: true,
@@ -51,11 +58,7 @@ function projectFor(files: readonly string[], tsconfig: string | undefined, type
     target: 'ESNext',
     lib: ['ESNext', 'DOM'],
     types: ['bun', 'node'].filter((name) => typeRoots.some((root) => root.endsWith('@types') && existsSync(join(root, name)))).slice(0, 1),
-    module: 'Preserve',
-    moduleResolution: 'bundler',
     moduleDetection: 'force',
-    resolveJsonModule: true,
-    allowJs: true,
     strict: true,
   }
   return { compilerOptions: { ...alone, ...shared }, files }
@@ -125,7 +128,7 @@ function readReport(report: string, cwd: string): Problem[] {
     }
   }
   return problems
-    .filter((problem) => !isOnlyUntyped(problem))
+    .filter((problem) => !isOnlyUntyped(problem) && !isImportOfData(problem))
     .map(condensed)
     .filter(({ location }) => location === null || !(location.file.includes('/node_modules/') || location.file.startsWith(cwd)))
 }
@@ -136,7 +139,8 @@ function readReport(report: string, cwd: string): Problem[] {
  */
 function isOnlyUntyped({ subject, message }: Problem): boolean {
   return (
-    ['TS7016', 'TS2591', 'TS2580', 'TS2584', 'TS2867', 'TS2868'].includes(subject) || /Cannot find module '(node:|bun[:'])/.test(message)
+    ['TS7016', 'TS2591', 'TS2580', 'TS2584', 'TS2867', 'TS2868'].includes(subject) ||
+    /Cannot find module '(node:|bun[:'])|does not exist on type 'ImportMeta'/.test(message)
   )
 }
 

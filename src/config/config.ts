@@ -30,8 +30,6 @@ export interface Config {
   readonly drainSeconds: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
-  /** Folder for the unpacked native library; null: the user's cache folder. */
-  readonly cacheDir: string | null
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -46,7 +44,7 @@ interface Variable {
   readonly help: string
 }
 
-/** Every variable Fabra reads, as `--help` and the README tell them. */
+/** Every variable Fabra reads, as `--help` and docs/environment.md tell them. */
 export const variables: readonly Variable[] = [
   { name: 'FABRA_ENV', default: 'development', help: 'development, or production: needs PostgreSQL, Redis and an API key' },
   { name: 'FABRA_POSTGRES_URL', default: 'none; in production DATABASE_URL', help: 'history and sources; none: the DuckDB file' },
@@ -121,7 +119,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
-    cacheDir: text('FABRA_CACHE_DIR') ?? null,
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),

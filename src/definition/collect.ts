@@ -18,6 +18,8 @@ export interface Exported {
   readonly value: unknown
   /** Absolute path. */
   readonly file: string
+  /** The doc comment before it: the description of a definition that gives none. */
+  readonly doc?: string | null
 }
 
 /** A definition with the name it goes by. */
@@ -30,6 +32,7 @@ export interface Named<D extends Draft> {
   /** `feature "spend"`. */
   readonly subject: string
   readonly location: SourceLocation
+  readonly description: string | null
 }
 
 export interface Collected {
@@ -44,15 +47,15 @@ export function collect(exported: readonly Exported[], problems: Problem[]): Col
   const byObject = new Map<unknown, Named<Draft>>()
   // An object exported as default and under a name goes by the name.
   const ordered = [...exported.filter((one) => one.name !== 'default'), ...exported.filter((one) => one.name === 'default')]
-  for (const { name, value, file } of ordered) {
-    const draft = draftOf(value)
-    if (draft && !byObject.has(value)) byObject.set(value, named(draft, value, name, file))
+  for (const one of ordered) {
+    const draft = draftOf(one.value)
+    if (draft && !byObject.has(one.value)) byObject.set(one.value, named(draft, one))
   }
   for (const one of [...byObject.values()]) {
     if (one.draft.kind !== 'feature') continue
     const draft = draftOf(one.draft.entity)
     if (draft?.kind === 'entity' && !byObject.has(one.draft.entity)) {
-      byObject.set(one.draft.entity, named(draft, one.draft.entity, draft.name ?? '', one.file))
+      byObject.set(one.draft.entity, named(draft, { value: one.draft.entity, name: draft.name ?? '', file: one.file }))
     }
   }
   // Namespaces list their exports by the alphabet; problems and listings read as the author wrote.
@@ -77,11 +80,12 @@ export function collect(exported: readonly Exported[], problems: Problem[]): Col
   return collected
 }
 
-function named(draft: Draft, object: unknown, exportName: string, file: string): Named<Draft> {
+function named(draft: Draft, { value: object, name: exportName, file, doc }: Exported): Named<Draft> {
   const name = draft.name ?? exportName
   const location = draft.location ?? { file, line: 1, column: 1 }
   const kind = draft.kind.replace('_', ' ')
-  return { name, draft, object, file, location, subject: name === '' ? kind : `${kind} ${show(name)}` }
+  const description = draft.description ?? doc ?? null
+  return { name, draft, object, file, location, description, subject: name === '' ? kind : `${kind} ${show(name)}` }
 }
 
 function ownProblems(one: Named<Draft>): Problem[] {

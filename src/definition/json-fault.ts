@@ -71,6 +71,7 @@ class Reader {
       this.#match(SPACE)
       const begin = this.#at
       const name = this.#match(STRING)
+      if (name === undefined && this.#at === this.#text.length) return this.#stop('The JSON ends too early')
       if (name === undefined) return this.#stop(`${this.#shown()} stands where a name in double quotes must`)
       this.#match(SPACE)
       if (this.#text[this.#at] !== ':') return this.#stop(`A colon is missing after ${this.#text.slice(begin, this.#at).slice(0, SHOWN)}`)

@@ -57,8 +57,8 @@ function byName<D extends Draft, T>(all: readonly Named<D>[], name: (one: Named<
 }
 
 function described(one: Named<Draft>) {
-  const { description, owner, tags } = one.draft
-  return { description, owner, tags, location: one.location }
+  const { owner, tags } = one.draft
+  return { description: one.description, owner, tags, location: one.location }
 }
 
 function entityOf(one: Named<EntityDraft>): Entity {

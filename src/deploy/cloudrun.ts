@@ -2,11 +2,15 @@ import { imageFiles } from './dockerfile.ts'
 import { type Deployment, type DeployOptions, keyStep, nameRule, type Platform, SETTINGS } from './platform.ts'
 import { regionsOf } from './regions.ts'
 import { type Data, yamlText } from './text.ts'
+import { uploadList } from './upload-list.ts'
 
 /** What Cloud Run gives a container by itself, and tells it as PORT. */
 const CLOUD_RUN_PORT = 8080
 /** Stands in service.yaml for a project that gcloud fills in. */
 const PROJECT = '$PROJECT_ID'
+
+/** Named to the command: a .gcloudignore that is there is about something else. */
+const UPLOADED = 'service.yaml.gcloudignore'
 
 export const cloudrun: Platform = {
   name: 'cloudrun',
@@ -17,7 +21,11 @@ export const cloudrun: Platform = {
   maxReplicas: 100,
   needsImage: true,
   plan: (options) => ({
-    files: [...imageFiles(options), { path: 'service.yaml', text: yamlText(header(options), service(options)) }],
+    files: [
+      ...imageFiles(options),
+      { path: 'service.yaml', text: yamlText(header(options), service(options)) },
+      { path: UPLOADED, text: uploadList(options) },
+    ],
     next: next(options),
     secrets: SETTINGS,
   }),
@@ -130,7 +138,7 @@ function next(options: DeployOptions): Deployment['next'] {
       why: 'a place for the image',
       command: `gcloud artifacts repositories create ${name} --repository-format docker --location ${region}${flags}`,
     },
-    { why: 'the image', command: `gcloud builds submit --tag "${image(options)}"${flags} .` },
+    { why: 'the image', command: `gcloud builds submit --ignore-file ${UPLOADED} --tag "${image(options)}"${flags} .` },
     { why: 'the account that it runs as', command: `gcloud iam service-accounts create ${accountId(name)}${flags}` },
     keyStep(options),
     ...SETTINGS.flatMap((setting) => [

@@ -1,4 +1,14 @@
-import { type Arch, type DeployFile, type DeployOptions, EXECUTABLE, type PackageManager, PORT, serveArguments } from './platform.ts'
+import {
+  type Arch,
+  type DeployFile,
+  type DeployOptions,
+  EXECUTABLE,
+  type PackageManager,
+  PORT,
+  type ProjectEntries,
+  type ReleaseArchive,
+  serveArguments,
+} from './platform.ts'
 import { comment } from './text.ts'
 
 /** Not root, in every base: the number is what distroless calls "nonroot". */
@@ -67,19 +77,19 @@ export function imageFiles(options: DeployOptions, needs: ImageNeeds = { tempora
 
 function dockerfile(options: DeployOptions, isPython: boolean, needs: ImageNeeds): string {
   const installer = options.packages === null ? null : INSTALLERS[options.packages]
-  const { files, folders } = options.project
   const lines = [
     ...(isPython ? pythonBase() : ['FROM gcr.io/distroless/cc-debian12:nonroot']),
     `LABEL org.opencontainers.image.title=${JSON.stringify(options.name)} org.opencontainers.image.version=${JSON.stringify(options.version)}`,
-    `ADD ${exec([archiveName(options.arch), '/usr/local/bin/'])}`,
+    options.release === null
+      ? `ADD ${exec([archiveName(options.arch), '/usr/local/bin/'])}`
+      : `COPY --from=executable ${exec([EXECUTABLE, EXECUTABLE])}`,
     `ENV FABRA_ENV=production FABRA_CACHE_DIR=${HOME}/.cache/fabra FABRA_DATA_DIR=/tmp/fabra`,
     `USER ${USER}`,
     '# Unpacks the native library now, so that the root file system can be read-only.',
     `RUN ${exec([EXECUTABLE, 'version', '--unpack'])}`,
     'WORKDIR /app',
     ...(installer === null ? [] : [`COPY --from=packages ${exec(['/app/node_modules', './node_modules'])}`]),
-    ...(files.length === 0 ? [] : [`COPY --chown=${USER} ${exec([...files, './'])}`]),
-    ...folders.map((folder) => `COPY --chown=${USER} ${exec([folder, `./${folder}/`])}`),
+    ...copies(options.project).map((words) => `COPY --chown=${USER} ${exec(words)}`),
     ...(needs.temporaryVolume ? ['VOLUME /tmp'] : []),
     `EXPOSE ${PORT}`,
     `HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ${exec([EXECUTABLE, 'healthcheck'])}`,
@@ -87,7 +97,11 @@ function dockerfile(options: DeployOptions, isPython: boolean, needs: ImageNeeds
     `ENTRYPOINT ${exec([EXECUTABLE])}`,
     `CMD ${exec(serveArguments(options))}`,
   ]
-  const stages = [...(installer === null ? [] : [packagesStage(installer)]), lines]
+  const stages = [
+    ...(options.release === null ? [] : [executableStage(options.release)]),
+    ...(installer === null ? [] : [packagesStage(installer)]),
+    lines,
+  ]
   return `${comment(header(options))}${stages.map((lines) => `\n${lines.join('\n')}\n`).join('')}`
 }
 
@@ -96,8 +110,34 @@ function header(options: DeployOptions): string[] {
   return [
     'The image of these features, written by "fabra deploy". Build it in this folder:',
     `  docker build --platform ${platform} --tag ${options.name}:${options.version} .`,
-    `${archiveName(options.arch)} holds the executable. The server needs FABRA_POSTGRES_URL, FABRA_REDIS_URL and FABRA_API_KEYS.`,
+    `${options.release === null ? `${archiveName(options.arch)} holds the executable` : 'The executable is that of a release, by its checksum'}. The server needs`,
+    'FABRA_POSTGRES_URL, FABRA_REDIS_URL and FABRA_API_KEYS.',
   ]
+}
+
+/** One line for each folder: what is copied together lands in one. */
+function copies({ files, folders }: ProjectEntries): string[][] {
+  const byFolder = new Map<string, string[]>()
+  for (const file of files) {
+    const folder = file.split('/').slice(0, -1).join('/')
+    byFolder.set(folder, [...(byFolder.get(folder) ?? []), file])
+  }
+  return [
+    ...[...byFolder].map(([folder, paths]) => [...paths, folder === '' ? './' : `./${folder}/`].map(literally)),
+    ...folders.map((folder) => [folder, `./${folder}/`].map(literally)),
+  ]
+}
+
+/** Signs of a pattern in a name, for which the Dockerfile has patterns, too. */
+function literally(path: string, index: number, all: readonly string[]): string {
+  return index === all.length - 1 ? path : path.replaceAll(/[[*?\\]/g, (sign) => (sign === '\\' ? '\\\\' : `[${sign}]`))
+}
+
+/** Where there are a shell and tar: the image itself has neither. Builders of every age can do this. */
+function executableStage({ url, sha256 }: ReleaseArchive): string[] {
+  const archive = '/tmp/fabra.tar.gz'
+  const unpack = `echo '${sha256}  ${archive}' | sha256sum --check --quiet - && tar -xzf ${archive} -C /usr/local/bin fabra`
+  return ['FROM docker.io/library/debian:bookworm-slim AS executable', `ADD ${exec([url, archive])}`, `RUN ${exec(['sh', '-c', unpack])}`]
 }
 
 function packagesStage(installer: Installer): string[] {

@@ -8,7 +8,7 @@ export interface DeployOptions {
   readonly replicas: number
   /** Definition files, relative to the folder that the image is built from, with forward slashes. */
   readonly definitions: readonly string[]
-  /** What else of that folder goes into the image: file names, and folders with all that is in them. */
+  /** What of that folder goes into the image, with forward slashes: files, and folders with all that is in them. */
   readonly project: ProjectEntries
   /** Where that folder is in its git repository, with forward slashes; empty for the top of it. */
   readonly repositoryPath: string
@@ -18,6 +18,8 @@ export interface DeployOptions {
   readonly manager: PackageManager
   /** Of the Linux executable. */
   readonly arch: Arch
+  /** Where the image takes the executable from; null: from an archive beside the Dockerfile. */
+  readonly release: ReleaseArchive | null
   /** Google Cloud project; null: taken from gcloud when the commands run. */
   readonly googleProject: string | null
   /** AWS account; null: taken from the AWS command line when the commands run. */
@@ -31,6 +33,12 @@ export interface DeployOptions {
 export interface ProjectEntries {
   readonly files: readonly string[]
   readonly folders: readonly string[]
+}
+
+export interface ReleaseArchive {
+  readonly url: string
+  /** Hex. */
+  readonly sha256: string
 }
 
 export type Arch = 'x64' | 'arm64'

@@ -1,6 +1,7 @@
 import { imageFiles } from './dockerfile.ts'
 import { type Deployment, type DeployOptions, keyStep, nameRule, type PackageManager, type Platform, STOP_SECONDS } from './platform.ts'
 import { regionsOf } from './regions.ts'
+import { uploadList } from './upload-list.ts'
 
 export const railway: Platform = {
   name: 'railway',
@@ -11,7 +12,12 @@ export const railway: Platform = {
   maxReplicas: 50,
   needsImage: true,
   plan: (options) => ({
-    files: [...imageFiles(options), { path: '.railway/railway.ts', text: programText(options) }],
+    files: [
+      ...imageFiles(options),
+      { path: '.railway/railway.ts', text: programText(options) },
+      // It goes before what .gitignore says.
+      { path: '.railwayignore', text: uploadList(options) },
+    ],
     next: next(options),
     secrets: ['FABRA_API_KEYS'],
   }),

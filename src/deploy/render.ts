@@ -63,14 +63,23 @@ function header({ name }: DeployOptions): string[] {
 
 function next(options: DeployOptions): Deployment['next'] {
   const { repositoryPath, project } = options
-  const written = `render.yaml Dockerfile .dockerignore ${archiveName(options.arch)}`
+  const archive = archiveName(options.arch)
+  const written = 'render.yaml Dockerfile .dockerignore'
   const own = [...project.files, ...project.folders].map(shellWord).join(' ')
   const place = repositoryPath === '' ? '' : `; its Blueprint Path is ${repositoryPath}/render.yaml`
   return [
     keyStep(options),
+    ...(options.release === null
+      ? [
+          {
+            why: 'Render builds what is in the repository, and an executable is too large for git itself: Git LFS keeps it, or deploy with --release and it need not be there',
+            command: `git lfs install --local && git lfs track ${archive} && git add --force .gitattributes ${archive}`,
+          },
+        ]
+      : []),
     {
-      why: 'Render builds what is in the repository, the executable too',
-      command: `git add --force ${written} && git add ${own} && git commit --message "Deploy to Render" && git push`,
+      why: 'the rest, and what goes into the image',
+      command: `git add --force ${written} ${own} && git commit --message "Deploy to Render" && git push`,
     },
     {
       why: `create the Blueprint${place}; for FABRA_API_KEYS paste what stands behind FABRA_API_KEYS=`,

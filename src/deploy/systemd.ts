@@ -112,7 +112,7 @@ function next(options: DeployOptions): Deployment['next'] {
       why: 'the executable',
       command: `[ "$(command -v fabra)" = ${EXECUTABLE} ] || sudo install -m 755 "$(command -v fabra)" ${EXECUTABLE}`,
     },
-    { why: 'the features', command: `sudo install -d /opt/${name} && sudo cp -R ${entries} /opt/${name}/` },
+    { why: 'the features', command: `sudo install -d /opt/${name} && sudo cp -R --parents ${entries} /opt/${name}/` },
     ...(packages === null
       ? []
       : [{ why: 'the packages that they import', command: `(cd /opt/${name} && sudo ${installCommand(packages)})` }]),

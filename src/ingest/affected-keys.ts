@@ -1,8 +1,10 @@
 /** Which features follow when rows come to a source, and for which keys. Pure. */
+
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { isScheduled, takesInputs } from '../definition/feature-traits.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
-import type { AppendedRows } from './append.ts'
+import type { AppendedRows } from './appended-rows.ts'
 import { keyOfRow, keyPositions } from './row-values.ts'
 
 /** Keys by their encoded form; `all`: every key in use, where rows do not tell. */
@@ -35,7 +37,7 @@ export function mustFollow(feature: Feature): boolean {
 
 /** Whether values of the feature are kept, so that they can be out of date. */
 export function isKept(feature: Feature): boolean {
-  return feature.refresh !== null && feature.refresh.kind !== 'realtime' && Object.keys(feature.inputs).length === 0
+  return isScheduled(feature) && !takesInputs(feature)
 }
 
 /** The keys that rows are about, by when that can be seen. @param lookAt When to look at what is seen from a time on. */

@@ -33,7 +33,7 @@ export interface ForgetOptions {
 export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetOptions): Promise<ForgetReceipt> {
   const { registry, recorder, computations } = options
   const features = featuresOf(registry, entity)
-  // In one turn with the fence, which recorder.forget raises first of all.
+  // In one turn with the erasure, which recorder.forget notes first of all.
   for (const feature of features) {
     computations.forget(feature, key)
     options.drop(feature, key)

@@ -13,7 +13,8 @@ import type { Recorder } from '../store/recording/recorder.ts'
 import type { AffectedKeys } from './affected-keys.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
 import { applyForgotten, type ForgetReceipt, forgetKey } from './forget.ts'
-import { createPusher, type PushReceipt } from './push.ts'
+import { createPusher } from './push.ts'
+import type { PushReceipt } from './push-request.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
 /** Requests after which it is noted how far values are up with the events. */

@@ -3,7 +3,7 @@ import type { Micros } from '../clock.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import type { HistoryRow } from '../store/ports/offline-store.ts'
-import type { RecordedLot } from '../store/recording/recorder.ts'
+import type { RecordedLot } from '../store/recording/recorded-write.ts'
 import type { PushedRow } from './push-rows.ts'
 
 /** A request under way. */

@@ -2,10 +2,13 @@
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { mustFollow } from './affected-keys.ts'
+import { type AffectedKeys, mustFollow } from './affected-keys.ts'
 
 /** Keys of one batch. */
 const MAX_BATCH_KEYS = 50_000
+
+/** Keys that wait of a function that follows as well as it can; more are left to its schedule. */
+const MAX_EASY_KEYS = 10_000
 
 /** Keys of a feature that are remembered one by one while a store is down. */
 const MAX_KEYS_WHILE_DOWN = 20_000
@@ -45,7 +48,16 @@ export function hasWork(queue: RecomputeQueue): boolean {
   return queue.keys.size > 0 || queue.all !== null
 }
 
-/** Takes the next batch out of the lane. */
+/** Keys wait, as of this time or later. @returns false: they are left to the feature's schedule. */
+export function enqueueKeys(queue: RecomputeQueue, keys: AffectedKeys, from: Micros): boolean {
+  if (!queue.mustFollow && (keys === 'all' || queue.keys.size + keys.size > MAX_EASY_KEYS)) return false
+  if (!hasWork(queue)) queue.since = performance.now()
+  if (keys === 'all') queue.all = Math.max(queue.all ?? from, from)
+  else for (const [encoded, key] of keys) queue.keys.set(encoded, { key, from, attempts: queue.keys.get(encoded)?.attempts ?? 0 })
+  return true
+}
+
+/** Takes the next batch out of the queue. */
 export function take(queue: RecomputeQueue): { wanted: Map<string, Wanted>; all: Micros | null } {
   const { all } = queue
   queue.all = null

@@ -1,7 +1,7 @@
 /**
  * What processes tell one another: which keys they read, and which were forgotten.
  *
- * Twice a second the keys read since are written down, each at most once a minute, and fences that others raised are learnt. The process
+ * Twice a second the keys read since are written down, each at most once a minute, and what others forgot is applied. The process
  * that refreshes a feature gathers the keys that others read before it begins.
  */
 import type { Clock, Micros } from '../clock.ts'
@@ -49,7 +49,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
   const { store, online, activeKeys, erasures, registry, onForgotten, clock, log } = options
   const pulledAt = new Map<string, Micros>()
   let dropped = new Map<string, string[]>()
-  /** Fences told of late that this process has heeded; undefined before the first look. */
+  /** Erasures told of late that this process has applied; undefined before the first look. */
   let applied: Map<string, Micros> | undefined
   let erasuresReadUpTo = clock.now() - DAY
   let timer: Timer | undefined
@@ -73,7 +73,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
     const told = await online.erasuresSince(erasuresReadUpTo - OVERLAP)
     for (const erasure of told) {
       const id = `${erasure.entity}:${erasure.entityKey}`
-      // A write may have met the fence already, and yet the key be in use here. What was known at the start was not.
+      // A write may have met the erasure already, and yet the key be in use here. What was known at the start was not.
       const appliedAt = applied?.get(id) ?? (applied ? undefined : erasures.at(erasure.entity, erasure.entityKey))
       if (appliedAt !== undefined && appliedAt >= erasure.at) continue
       const entity = registry().entities.get(erasure.entity)

@@ -2,8 +2,10 @@
  * What is worth waking somebody for: a feature whose refreshes fail, and one whose values in use are older than they may be. Each is told when
  * it begins, now and then while it lasts, and when it is over.
  */
+
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { isRealtime } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
@@ -76,7 +78,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
 
   async function check(): Promise<void> {
     for (const feature of options.features()) {
-      if (feature.refresh?.kind === 'realtime') continue
+      if (isRealtime(feature)) continue
       const keys = options.keysInUse(feature, MAX_KEYS)
       const encoded = keys.map((key) => key.encoded)
       const stored = keys.length === 0 ? [] : await online.read(feature.entity, encoded, [fieldOf(feature)])

@@ -8,7 +8,7 @@ export interface Definitions {
   /** Exports of "fabra" besides `db`. */
   readonly exports: Readonly<Record<string, unknown>>
   build(
-    exported: { name: string; value: unknown; file: string }[],
+    exported: { name: string; value: unknown; file: string; doc: string | null }[],
     code: (fn: (...args: never[]) => unknown) => string,
   ): { registry: Registry; problems: Problem[]; functions: ReadonlyMap<string, GuestFunction> }
   /** @throws FabraError wrong_type or value_too_large, in the words of the type. */

@@ -6,7 +6,7 @@
 import { draftOf } from '../definition/draft.ts'
 import type { Exported } from './definitions-port.ts'
 import { type LocalModule, readModules } from './module-graph.ts'
-import { type Binding, isNode, type Node, nameOf, nodes, type Reading, readCode, readScript, type Script } from './script.ts'
+import { type Binding, isNode, type Node, nameOf, nodes, type Reading, readCode, type Script, tryRead } from './script.ts'
 
 type UserFunction = (...args: never[]) => unknown
 
@@ -43,14 +43,6 @@ export function createFunctionCode(exported: readonly Exported[], files: readonl
       for (const file of files) pieces.addModule(file)
     }
     return pieces.text()
-  }
-}
-
-function tryRead(module: LocalModule | undefined): Script | null {
-  try {
-    return module && /\.(?:[cm]?[jt]s|[jt]sx)$/.test(module.path) ? readScript(module) : null
-  } catch {
-    return null
   }
 }
 

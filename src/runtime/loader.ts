@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, isAbsolute } from 'node:path'
+import { draftOf } from '../definition/draft.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import type { Definitions, Exported, GuestFunction } from './definitions-port.ts'
+import { createDocReader } from './doc-comments.ts'
 import { createFunctionCode } from './function-code.ts'
 import { fileProblem, loadProblems, missingFile } from './load-problem.ts'
 import { isPackagePath, readModules } from './module-graph.ts'
@@ -37,18 +39,25 @@ export async function loadFiles(paths: readonly string[], definitions: Definitio
     }
   }
   const imported = Object.keys(cache).filter((path) => !before.has(path) && isAbsolute(path) && !isPackagePath(path))
-  const files = [...new Set([...paths, ...readModules(paths).keys(), ...imported])]
+  const modules = readModules(paths)
+  const files = [...new Set([...paths, ...modules.keys(), ...imported])]
   const failed = { registry: NOTHING, functions: new Map(), files, exported }
   if (problems.length > 0) return { ...failed, problems }
   if (exported.length === 0) return { ...failed, problems: paths.slice(0, 1).map(exportsNothing) }
   try {
-    const built = definitions.build([...exported], createFunctionCode(exported, files))
+    const docOf = createDocReader(modules)
+    const documented = exported.map((one) => ({ ...one, doc: lacksDescription(one.value) ? docOf(one.file, one.name) : null }))
+    const built = definitions.build(documented, createFunctionCode(exported, files))
     if (built.problems.length === 0 && built.registry.features.size === 0)
       return { ...failed, problems: paths.slice(0, 1).map(definesNothing) }
     return { ...built, files, exported }
   } catch (error) {
     return { ...failed, problems: paths.slice(0, 1).flatMap((file) => loadProblems(error, file, fabraExports)) }
   }
+}
+
+function lacksDescription(value: unknown): boolean {
+  return draftOf(value)?.description === null
 }
 
 function checkFile(file: string): Problem | undefined {

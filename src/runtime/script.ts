@@ -38,6 +38,15 @@ export function readScript(module: LocalModule): Script {
   return script
 }
 
+/** Null for what is no code, or none that can be read. */
+export function tryRead(module: LocalModule | undefined): Script | null {
+  try {
+    return module && /\.(?:[cm]?[jt]s|[jt]sx)$/.test(module.path) ? readScript(module) : null
+  } catch {
+    return null
+  }
+}
+
 type Exports = Map<string, Binding | { readonly kind: 'name'; readonly local: string }>
 type Loose = { exportAll: string[]; effects: Node[]; bareImports: string[] }
 

@@ -1,10 +1,12 @@
 import type { StoredValue } from '../store/ports/online-store.ts'
+import { isNewer } from '../store/ports/value-order.ts'
 
 /** Values kept; beyond, the older half goes. */
 const MAX_VALUES = 100_000
 
 /** What this process computed while the online store was away: nobody else has it. */
 export interface Copies {
+  /** A computation that began earlier may end later: its value does not take the place of a newer one. */
   keep(key: string, field: string, value: StoredValue): void
   find(key: string, field: string): StoredValue | undefined
 }
@@ -17,7 +19,9 @@ export function createCopies(maxValues = MAX_VALUES): Copies {
 
   return {
     keep(key, field, value) {
-      young.set(idOf(key, field), value)
+      const id = idOf(key, field)
+      const kept = young.get(id) ?? old.get(id)
+      young.set(id, kept && isNewer(kept, value) ? kept : value)
       if (young.size < maxValues / 2) return
       old = young
       young = new Map()

@@ -3,12 +3,14 @@
  * writes. What is acknowledged is in history, so history is asked for every value, and the newest counts of what it has, what this process
  * computed meanwhile, and what the store has where that counts. Where history cannot be asked either, what this process read last has to do.
  */
+
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { DoubtedRows } from '../store/ports/doubts.ts'
-import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/ports/online-store.ts'
+import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
+import { isNewer } from '../store/ports/value-order.ts'
 import type { Copies } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
 
@@ -57,8 +59,7 @@ export function createUnsureReader({ online, copies, lastKnown, isErased }: Unsu
         const own = visible(copies.find(key.encoded, fields[f] as string))
         // What is computed for each request anyway needs something only should that fail.
         const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
-        const isPushed = planned.feature.computation.kind === 'pushed'
-        if (answered === 'late' && isPushed) {
+        if (answered === 'late' && planned.pushed) {
           late.add(idOf(planned, key))
           return undefined
         }
@@ -66,7 +67,7 @@ export function createUnsureReader({ online, copies, lastKnown, isErased }: Unsu
         // Of equals the store's own: it is served as ever.
         let newest = newer(newer(own, asked?.value), stored)
         // Every push is in history; what is computed gets there a moment later, or not at all.
-        if (!asked || !isPushed) {
+        if (!asked || !planned.pushed) {
           last ??= online.lastRead(entity.name, key.encoded, fields)
           newest = newer(visible(last[f]), newest)
         }

@@ -1,6 +1,7 @@
 import type { Micros } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
 import type { MergedPast, PastStatement, Sample } from '../compute/sql/sql-executor.ts'
+import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { Labels, TrainingStore } from '../store/ports/training-store.ts'
 import type { Method, TrainingOptions } from './options.ts'
@@ -29,6 +30,7 @@ export interface TrainingDependencies {
   readonly slowSources: (sources: readonly string[], entities: readonly Entity[]) => Promise<readonly TrainingWarning[]>
   readonly hasAnyKey: Doubts['hasAnyKey']
   readonly now: () => Micros
+  readonly nextFiring: NextFiring
   /** Everything recorded so far is in history when it resolves. */
   readonly flush: () => Promise<void>
   readonly version: string

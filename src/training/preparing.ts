@@ -75,11 +75,3 @@ function plainType(columns: Feature['columns']): AsOfRequest['type'] {
   if (columns.length !== 1 || !only || only.name !== null) return null
   return only.type === 'list' || only.type === 'dict' || only.type === 'json' ? null : only.type
 }
-
-/** Until which age a value counts as fresh, as serving judges it; null: at any. */
-export function freshFor(feature: Feature, method: Method): number | null {
-  if (method !== 'history') return null
-  if (feature.refresh === null) return feature.maxStaleness
-  if (feature.refresh.kind === 'realtime') return 0
-  return feature.refresh.kind === 'interval' ? feature.refresh.every + Math.max(feature.refresh.every / 10, 1_000_000) : null
-}

@@ -1,8 +1,8 @@
 /** What decides the values of a training set, so that those of an interrupted run are taken over only where all of it is the same. */
+import { replays, takesInputs } from '../definition/feature-traits.ts'
 import type { Described, Feature, Registry } from '../definition/model.ts'
 import type { FeatureVersion, Reads } from '../store/ports/training-store.ts'
 import type { TrainingDependencies } from './job.ts'
-import { replays } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
 
 /**
@@ -30,7 +30,7 @@ export function readsOf(features: readonly Feature[], { registry, sourcesOf, pas
   if (features.every((feature) => feature.computation.kind === 'sql'))
     return { sources: features.flatMap((feature) => sourcesOf(feature) ?? [...registry.sources.keys()]), recorded: [] }
   const recorded = [...registry.features.values()].filter((other) =>
-    other.computation.kind === 'sql' ? pastRefusal(other) !== null : !replays(other) || Object.keys(other.inputs).length > 0,
+    other.computation.kind === 'sql' ? pastRefusal(other) !== null : !replays(other) || takesInputs(other),
   )
   return { sources: [...registry.sources.keys()], recorded: recorded.map(versionOf) }
 }

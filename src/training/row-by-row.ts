@@ -1,5 +1,6 @@
 import type { List } from '../collections/chunked-list.ts'
 import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
+import { takesInputs } from '../definition/feature-traits.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
@@ -69,7 +70,7 @@ function nextSize(size: number, tookMs: number, isFunction: boolean): number {
 }
 
 function requestOf(feature: Feature, row: LabelRow): ComputeRow {
-  if (Object.keys(feature.inputs).length === 0) return { key: row.key, asOf: row.asOf }
+  if (!takesInputs(feature)) return { key: row.key, asOf: row.asOf }
   const inputs = Object.entries(feature.inputs).map(([name, type]) => [name, checkedInput(name, type, row)] as const)
   return { key: row.key, asOf: row.asOf, inputs: Object.fromEntries(inputs) }
 }

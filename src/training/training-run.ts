@@ -1,4 +1,5 @@
 import type { MergedPast, Sample } from '../compute/sql/sql-executor.ts'
+import { freshnessRule } from '../definition/feature-traits.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
@@ -8,7 +9,7 @@ import { outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
-import { entitiesOf, freshFor, methodsOf, questionOf, readRows } from './preparing.ts'
+import { entitiesOf, methodsOf, questionOf, readRows } from './preparing.ts'
 import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
@@ -94,7 +95,9 @@ export class Building {
     const made = features.map((feature) => {
       const method = methods.get(feature) ?? 'history'
       const values = found.get(feature) ?? { values: 0, firstColumn: 0 }
-      return { feature, ...values, freshFor: freshFor(feature, method), method, seconds: secondsOf.get(feature.name) ?? null }
+      // What is computed for the row's own time is fresh.
+      const freshness = method === 'history' ? freshnessRule(feature, this.dependencies.nextFiring) : null
+      return { feature, ...values, freshness, method, seconds: secondsOf.get(feature.name) ?? null }
     })
     const work = { workspace, features: made, columns, rows, run: this.run_ }
     const summary = await summarize(work)

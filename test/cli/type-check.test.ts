@@ -71,6 +71,58 @@ describe('type checking', () => {
     expect((await typeCheck([file]))[0]?.location).toMatchObject({ file: tsconfig, line: 1 })
   })
 
+  test('defaults of objects and lists are what they are', async () => {
+    const file = write('features.ts', [
+      'import { entity, feature } from "fabra"',
+      'interface Profile { readonly a: number }',
+      'const profile: Profile = { a: 1 }',
+      'export const User = entity("User", { key: "user_id" })',
+      'export const a = feature({ entity: User, type: "json", default: { a: 1 } })',
+      'export const b = feature({ entity: User, type: "dict", default: { a: { b: [1] } } })',
+      'export const c = feature({ entity: User, type: "list", default: [{ a: 1 }] })',
+      'export const d = feature({ entity: User, refresh: "5m", type: "dict", default: { a: 1 }, sql: "SELECT 1" })',
+      'export const e = feature({ entity: User, refresh: "5m", default: { a: 1 }, sql: "SELECT 1" })',
+      'export const f = feature({ entity: User, refresh: 0, default: { a: 1 } }, async () => ({ b: 2 }))',
+      'export const g = feature({ entity: User, refresh: 0, columns: { x: "json", y: "dict" }, default: { x: { a: 1 }, y: profile } }, () => ({ x: 1, y: {} }))',
+      'export const h = feature({ entity: User, type: "json", default: "text" })',
+      'export const i = feature({ entity: User, type: "json", default: null })',
+      'export const wrong = feature({ entity: User, type: "dict", default: 5 })',
+      'export const wrong_too = feature({ entity: User, type: "int", default: { a: 1 } })',
+      'export const lost = feature({ entity: User, refresh: 0, type: "dict" }, async () => async () => ({}))',
+    ])
+    expect((await typeCheck([file])).map(({ location: place }) => place?.line)).toEqual([14, 15])
+  })
+
+  test('whatever the runtime reads may be imported, and a file that is not there may not', async () => {
+    write('q.sql', 'SELECT 1')
+    write('q.json', '{"a":1}')
+    write('lib/d.yaml', 'a: 1')
+    for (const name of ['t.txt', 'c.toml', 'j.jsonc', 'odd.extension']) write(name, '')
+    write('text.ts', 'import t from "./q.json" with { type: "text" }; export const shared = t.trim()')
+    const lines = [
+      'import sql from "./q.sql" with { type: "text" }',
+      'import yaml from "./lib/d.yaml"',
+      'import txt from "./t.txt"',
+      'import toml from "./c.toml"',
+      'import jsonc from "./j.jsonc"',
+      'import odd from "./odd.extension" with { type: "text" }',
+      'export const here: string = import.meta.dirname + import.meta.filename + import.meta.dir + import.meta.path',
+      'export const all = [sql.trim(), yaml.a, txt.length, toml, jsonc, odd]',
+    ]
+    const file = write('features.ts', ['import { shared } from "./text.ts"', ...lines, 'export const n: string = shared'])
+    expect(await typeCheck([file])).toEqual([])
+    // Elsewhere JSON has its own types, and what is missing is told.
+    const other = write('other.ts', [
+      'import data from "./q.json"',
+      'import gone from "./gone.sql" with { type: "text" }',
+      'export const s: string = data.a',
+      'gone',
+    ])
+    expect((await typeCheck([other])).map(({ location: place }) => place?.line)).toEqual([2, 3])
+    write('tsconfig.json', '{ "compilerOptions": { "module": "CommonJS", "target": "ES2022", "lib": ["ES2022"], "types": [] } }')
+    expect(await typeCheck([file])).toEqual([])
+  })
+
   test('problems of packages are not the problem', async () => {
     write('node_modules/sloppy/package.json', '{"name":"sloppy","main":"index.ts"}')
     write('node_modules/sloppy/index.ts', 'export const a: number = "x"')

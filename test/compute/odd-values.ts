@@ -145,7 +145,7 @@ export const failures: Readonly<Record<string, OddValue>> = {
   'a text beyond 64 KiB': { sql: `SELECT repeat('x', ${LONGEST + 1}) AS v`, text: 'value_too_large', status: 500 },
   'two rows': { sql: 'SELECT UNNEST([1, 2]) AS v', text: 'not_one_row', status: 502 },
   'a division by zero is null, a cast that fails is not': {
-    sql: 'SELECT CAST($user_id AS INTEGER) AS v',
+    sql: "SELECT CAST('n' || $user_id AS INTEGER) AS v",
     text: 'feature_failed',
     status: 502,
   },

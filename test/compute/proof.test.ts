@@ -62,14 +62,21 @@ function ownerOf(key: Readonly<Record<string, KeyType>>, sql: string) {
   }
 }
 
+/** Characters of several bytes, and blanks and comments that mislead, before what is rewritten. */
+const ODD: [string, Shape][] = [
+  "SELECT 'é😀' || COUNT(*) /* ü */ FROM transactions é WHERE é.user_id = $user_id AND created_at > NOW() - INTERVAL '1 hour'",
+  "SELECT COUNT(*)\u3000/* 取引\u3000件数 */FROM\u00a0transactions -- it's\rWHERE\u200buser_id = $user_id AND '\u3000' <> NOW()::VARCHAR",
+  "SELECT COUNT(*) FROM transactions WHERE E'a\\'b' <> $q$ FROM transactions $q$ AND user_id = $user_id /* a /* NOW() */ ' */ AND created_at < NOW()",
+].map((sql, i) => [`odd text ${i}`, { sql }])
+
 function textsOf(engine: string): [string, Shape][] {
   const shapes = Object.entries(corpus).map(([name, shape]): [string, Shape] => [name, typeof shape === 'string' ? { sql: shape } : shape])
-  if (engine === 'duckdb') return shapes
+  if (engine === 'duckdb') return [...shapes, ...ODD]
   const written = shapes.flatMap(([name, shape]): [string, Shape][] => {
     const text = postgresTexts[name]
     return text === null ? [] : [[name, text === undefined ? shape : { ...shape, sql: text }]]
   })
-  return [...written, ...Object.entries(postgresOnly)]
+  return [...written, ...Object.entries(postgresOnly), ...ODD]
 }
 
 async function admitted(engine: string, text: string): Promise<AnalysedSql> {

@@ -121,25 +121,30 @@ describe('fabra deploy', () => {
   test('makes the output folder a whole one to build in', async () => {
     mkdirSync(join(folder, 'lib'))
     writeFileSync(join(folder, 'lib/money.ts'), 'export {}')
+    writeFileSync(join(folder, 'lib/notebook.ipynb'), '{}')
+    const features = `import './lib/money.ts'\n${FEATURES}`
+    writeFileSync(join(folder, 'features.ts'), features)
     writeFileSync(join(folder, 'lib/.env'), 'SECRET=1')
     writeFileSync(join(folder, 'server.key'), 'secret')
     await deploy('fly', '--name', 'a', '--output', 'out/fly')
-    expect(readFileSync(join(folder, 'out/fly/features.ts'), 'utf8')).toBe(FEATURES)
+    expect(readFileSync(join(folder, 'out/fly/features.ts'), 'utf8')).toBe(features)
     expect(existsSync(join(folder, 'out/fly/lib/money.ts'))).toBe(true)
-    expect(existsSync(join(folder, 'out/fly/lib/.env')) || existsSync(join(folder, 'out/fly/server.key'))).toBe(false)
+    for (const path of ['lib/.env', 'lib/notebook.ipynb', 'server.key', 'linux'])
+      expect(existsSync(join(folder, 'out/fly', path))).toBe(false)
     expect(readFileSync(join(folder, 'out/fly/Dockerfile'), 'utf8')).not.toContain('server.key')
     await deploy('fly', '--name', 'a', '--output', 'other')
     await deploy('fly', '--name', 'a')
-    expect(read('Dockerfile')).not.toContain('"other"')
+    expect(read('Dockerfile')).not.toContain('other')
   })
 
-  test('keeps a .dockerignore and a requirements.txt of your own', async () => {
+  test('keeps a .dockerignore of your own', async () => {
     writeFileSync(join(folder, '.dockerignore'), 'mine')
-    writeFileSync(join(folder, 'features.py'), '')
-    writeFileSync(join(folder, 'requirements.txt'), 'numpy==2.1.0\n')
-    const { stdout } = await deploy('fly', '--name', 'a', '-f', 'features.py')
+    const { stdout } = await deploy('fly', '--name', 'a')
     expect(stdout).toContain('Kept:')
-    expect([read('.dockerignore'), read('requirements.txt')]).toEqual(['mine', 'numpy==2.1.0\n'])
+    expect(stdout).not.toContain('Your .dockerignore keeps')
+    expect(read('.dockerignore')).toBe('mine')
+    writeFileSync(join(folder, '.dockerignore'), '*.gz')
+    expect((await deploy('fly', '--name', 'a')).stdout).toContain('Your .dockerignore keeps fabra-linux-x64.tar.gz')
   })
 
   test('knows its place in a git repository, and what installs packages there', async () => {
@@ -148,19 +153,15 @@ describe('fabra deploy', () => {
     writeFileSync(join(folder, 'sub/features.ts'), FEATURES)
     writeFileSync(join(folder, 'sub/bun.lock'), '')
     const inside = { cwd: join(folder, 'sub') }
+    const note = 'fabra-linux-x64.tar.gz is too large for git: add it to .gitignore.'
+    const fly = () => fabra(['deploy', 'fly', '--name', 'a', '--executable', '../linux'], {}, inside)
+    expect((await fly()).stdout).toContain(note)
+    writeFileSync(join(folder, '.gitignore'), '*.gz\n')
+    expect((await fly()).stdout).not.toContain(note)
     const { stdout } = await fabra(['deploy', 'render', '--name', 'a', '--dry-run'], {}, inside)
     expect(stdout).toContain('dockerContext: ./sub\n')
     expect(stdout).toContain('its Blueprint Path is sub/render.yaml')
     expect((await fabra(['deploy', 'railway', '--name', 'a', '--dry-run'], {}, inside)).stdout).toContain('bun add --dev railway@3')
-  })
-
-  test('changes nothing the second time for Python either, and takes requirements.txt along to another folder', async () => {
-    rmSync(join(folder, 'features.ts'))
-    writeFileSync(join(folder, 'features.py'), '')
-    for (const state of ['Written:', 'Unchanged:']) expect((await deploy('fly', '--name', 'a')).stdout).toContain(`${state}\n  Dockerfile`)
-    writeFileSync(join(folder, 'requirements.txt'), 'numpy==2.1.0\n')
-    await deploy('fly', '--name', 'a', '--output', 'out')
-    expect(read('out/requirements.txt')).toBe('numpy==2.1.0\n')
   })
 
   test('takes a region in the words of any platform', async () => {
@@ -224,6 +225,8 @@ describe('fabra deploy writes nothing and says why for', () => {
     ['a wrong account', ['ecs', '--name', 'ab', '--account', '12'], '--account "12" is no id of that kind.'],
     ['a project where none is known', ['fly', '--name', 'a', '--project', 'acme-prod'], '--project is for cloudrun, not fly.'],
     ['a features file that is not there', ['fly', '--name', 'a', '-f', 'x.ts'], 'The file x.ts does not exist.'],
+    ['an unknown path to include', ['fly', '--name', 'a', '--include', 'nowhere'], '--include names nowhere, which is no file'],
+    ['a path to include from elsewhere', ['fly', '--name', 'a', '--include', '../x'], '--include names ../x, which is not below'],
     ['a features file outside of the folder', ['fly', '--name', 'a', '-f', '/etc/hostname'], '/etc/hostname is not in'],
   ]
   test.each(refusals)('%s', async (_what, args, says) => {
@@ -240,6 +243,19 @@ describe('fabra deploy writes nothing and says why for', () => {
     expect(exitCode).toBe(1)
     expect(stderr).toContain('already has Dockerfile, fly.toml with other contents. Nothing was written.')
     expect(names()).toEqual(['Dockerfile', 'features.ts', 'fly.toml', 'linux'])
+  })
+
+  test('definitions in Python, which nothing could serve', async () => {
+    writeFileSync(join(folder, 'features.py'), '')
+    const word = 'features.py is written in Python, which Fabra cannot serve yet'
+    for (const more of [[], ['--check'], ['--dry-run']]) {
+      const given = await deploy('fly', '--name', 'a', '-f', 'features.ts', 'features.py', ...more)
+      expect(given).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining(word) })
+    }
+    rmSync(join(folder, 'features.ts'))
+    for (const { name } of platforms)
+      expect(await deploy(name, '--name', 'ab')).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining(word) })
+    expect(names()).toEqual(['features.py', 'linux'])
   })
 
   test('a link that points nowhere', async () => {
@@ -315,43 +331,89 @@ describe('fabra deploy writes nothing and says why for', () => {
 })
 
 describe('fabra deploy --release', () => {
-  test('takes the archive that SHA256SUMS names, and no other', async () => {
-    const archive = Bun.gzipSync(new Uint8Array(await new Bun.Archive({ fabra: elf(62), LICENSE: 'text' }).bytes()))
-    const sum = new Bun.CryptoHasher('sha256').update(archive).digest('hex')
-    let sums = `${sum}  fabra-v1.2.3-linux-x64.tar.gz\n`
-    using server = Bun.serve({
+  const SUM = 'ab'.repeat(32)
+  const SUMS = `${SUM}  fabra-v1.2.3-linux-x64.tar.gz\n${'cd'.repeat(32)}  fabra-v1.2.3-linux-arm64.tar.gz\n`
+
+  /** Of a release, what is asked here: the checksums, and whether the archive is there. */
+  function publish(sums: () => string, archive: () => number = () => 200) {
+    const asked: string[] = []
+    const server = Bun.serve({
       port: 0,
       hostname: '127.0.0.1',
-      fetch: (request) => (request.url.endsWith('SHA256SUMS') ? new Response(sums) : new Response(archive)),
+      fetch(request) {
+        asked.push(`${request.method} ${new URL(request.url).pathname}`)
+        return request.url.endsWith('SHA256SUMS') ? new Response(sums()) : new Response(null, { status: archive() })
+      },
     })
-    const from = (...more: string[]) => fabra(['deploy', 'fly', '--name', 'a', '--release', `http://127.0.0.1:${server.port}/v1/`, ...more])
-    expect(await from()).toMatchObject({ exitCode: 0 })
+    return { url: `http://127.0.0.1:${server.port}/v1`, asked, [Symbol.dispose]: () => void server.stop(true) }
+  }
+
+  test('leaves the executable where it is: the image takes it by its checksum, and nothing of it is written here', async () => {
+    using release = publish(() => SUMS)
+    const { exitCode, stdout } = await fabra(['deploy', 'render', '--name', 'a', '--release', `${release.url}/`])
+    expect(exitCode).toBe(0)
+    expect(names()).toEqual(['.dockerignore', 'Dockerfile', 'features.ts', 'linux', 'render.yaml'])
+    expect(read('Dockerfile')).toContain(`ADD ["${release.url}/fabra-v1.2.3-linux-x64.tar.gz", "/tmp/fabra.tar.gz"]`)
+    expect(read('Dockerfile')).toContain(`echo '${SUM}  /tmp/fabra.tar.gz' | sha256sum --check`)
+    expect(release.asked).toEqual(['GET /v1/SHA256SUMS', 'HEAD /v1/fabra-v1.2.3-linux-x64.tar.gz'])
+    expect(stdout).toContain('git add --force render.yaml Dockerfile .dockerignore features.ts && git commit')
+    expect(stdout).not.toMatch(/lfs|fabra-linux/)
+  })
+
+  test('needs no flag where package.json tells the address; --executable goes before it', async () => {
+    using release = publish(() => SUMS)
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ fabra: { release: release.url } }))
+    for (const platform of ['fly', 'ecs', 'docker']) await fabra(['deploy', platform, '--name', 'ab', '--dry-run'])
+    expect(release.asked).toHaveLength(6)
+    expect(await fabra(['deploy', 'fly', '--name', 'a'])).toMatchObject({ exitCode: 0 })
+    expect(names()).not.toContain('fabra-linux-x64.tar.gz')
+    await deploy('fly', '--name', 'a', '--force')
     expect(names()).toContain('fabra-linux-x64.tar.gz')
-    sums = sums.replace(/^..../, '0000')
-    expect(await from('--output', 'other')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is not what SHA256SUMS says') })
+    writeFileSync(join(folder, 'package.json'), '{"fabra":{"release":7}}')
+    expect(await fabra(['deploy', 'fly', '--name', 'a'])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('"fabra.release"') })
+  })
+
+  test('writes nothing where the release is not there, or not whole', async () => {
+    let sums = SUMS
+    let status = 404
+    using release = publish(
+      () => sums,
+      () => status,
+    )
+    const from = (address = release.url) => fabra(['deploy', 'fly', '--name', 'a', '--release', address])
+    expect(await from()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('linux-x64.tar.gz answered 404') })
+    status = 200
     sums = ''
-    expect(await from('--output', 'other')).toMatchObject({
-      exitCode: 1,
-      stderr: expect.stringContaining('names no archive for linux-x64'),
-    })
-    expect(existsSync(join(folder, 'other'))).toBe(false)
+    expect(await from()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('names no archive for linux-x64') })
+    sums = SUMS.replace('ab', 'xy')
+    expect(await from()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('names no archive for linux-x64') })
+    expect(await from('ftp://x')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no address of a release') })
+    expect(await from('http://127.0.0.1:1')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('cannot be reached') })
+    expect(names()).toEqual(['features.ts', 'linux'])
+  })
+
+  test('without one, Render is given the executable by Git LFS and not by git', async () => {
+    const { stdout } = await deploy('render', '--name', 'a')
+    expect(stdout).toContain('git lfs track fabra-linux-x64.tar.gz')
+    expect(stdout).toContain('git add --force render.yaml Dockerfile .dockerignore features.ts && git commit')
   })
 })
 
 describe('fabra deploy --check', () => {
-  const ENV = { FABRA_POSTGRES_URL: 'postgres://x', FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: 'x' }
+  const KEYS = `${'0'.repeat(64)}:read`
+  const ENV = { FABRA_POSTGRES_URL: 'postgres://127.0.0.1:1/x', FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: KEYS }
 
-  test('finds nothing where all is well', async () => {
+  test('a database that is named and cannot be reached fails, and nothing is written', async () => {
     expect(await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).toMatchObject({
-      exitCode: 0,
-      stdout: 'Nothing was found that would fail on Fly.io.\n',
+      exitCode: 1,
+      stdout: expect.stringMatching(/^definitions: PostgreSQL: The database cannot be used.*\n.*\n\n1 problem\n$/),
     })
     expect(names()).toEqual(['features.ts', 'linux'])
   })
 
-  test('finds missing secrets, a broken file and a source that is only here', async () => {
-    writeFileSync(join(folder, '.env'), 'FABRA_API_KEYS=x\n')
-    writeFileSync(join(folder, 'rows.csv'), 'user_id,created_at\nu1,2026-01-01T00:00:00Z\n')
+  test('finds missing secrets, settings that no server starts with, a broken file and a source that cannot be read', async () => {
+    writeFileSync(join(folder, '.env'), `FABRA_API_KEYS=${KEYS}\n`)
+    writeFileSync(join(folder, 'rows.csv'), 'user_id,made_at\nu1,2026-01-01T00:00:00Z\n')
     writeFileSync(
       join(folder, 'features.ts'),
       `${FEATURES}import { source } from 'fabra'\nexport const rows = source('rows', { timestamp: 'created_at', file: './rows.csv' })\n`,
@@ -360,7 +422,8 @@ describe('fabra deploy --check', () => {
     expect(exitCode).toBe(1)
     expect(stdout).toContain('FABRA_POSTGRES_URL: is set neither here nor in .env')
     expect(stdout).not.toContain('FABRA_API_KEYS:')
-    expect(stdout).toContain('source "rows": its rows are in a file of this machine')
+    expect(stdout).toContain('features.ts:5:21  source "rows": ')
+    expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], { FABRA_PORT: 'x' })).stdout).toContain('environment: FABRA_PORT="x"')
     writeFileSync(join(folder, 'features.ts'), `${FEATURES}export const x = \n`)
     expect((await fabra(['deploy', 'fly', '--name', 'a', '--check'], ENV)).stdout).toContain('features.ts')
   })

@@ -28,11 +28,26 @@ describe('the Dockerfile', () => {
   })
 
   test('copies what it is told to and nothing else', () => {
-    const options = deployOptions(fly, { project: { files: ['features.ts', 'a b.ts'], folders: ['lib'] } })
+    const options = deployOptions(fly, {
+      project: { files: ['features.ts', 'a b.ts', 'lib/x.ts', 'lib/y.ts', 'lib/[z].ts'], folders: ['data/events'] },
+    })
     const copies = fileOf(fly, options, 'Dockerfile')
       .split('\n')
       .filter((line) => line.startsWith('COPY'))
-    expect(copies).toEqual(['COPY --chown=65532:65532 ["features.ts", "a b.ts", "./"]', 'COPY --chown=65532:65532 ["lib", "./lib/"]'])
+    expect(copies).toEqual([
+      'COPY --chown=65532:65532 ["features.ts", "a b.ts", "./"]',
+      'COPY --chown=65532:65532 ["lib/x.ts", "lib/y.ts", "lib/[[]z].ts", "./lib/"]',
+      'COPY --chown=65532:65532 ["data/events", "./data/events/"]',
+    ])
+  })
+
+  test('takes the executable of a release only by its checksum, and no archive then', () => {
+    const release = { url: 'https://releases.example/v1/fabra-v1.2.3-linux-x64.tar.gz', sha256: 'ab'.repeat(32) }
+    const text = fileOf(fly, deployOptions(fly, { release }), 'Dockerfile')
+    expect(text).toContain(`ADD ["${release.url}", "/tmp/fabra.tar.gz"]`)
+    expect(text).toContain(`echo '${release.sha256}  /tmp/fabra.tar.gz' | sha256sum --check`)
+    expect(text).toContain('COPY --from=executable ["/usr/local/bin/fabra", "/usr/local/bin/fabra"]')
+    expect(text).not.toContain('fabra-linux-x64')
   })
 
   test('has Python where a definition is written in it, with the packages of requirements.txt', () => {

@@ -8,11 +8,12 @@ export function deployOptions(platform: Platform, other: Partial<DeployOptions> 
     region: platform.regions?.fallback ?? '',
     replicas: 1,
     definitions: ['features.ts'],
-    project: { files: ['features.ts', 'package.json'], folders: ['lib'] },
+    project: { files: ['features.ts', 'lib/money.ts', 'package.json'], folders: ['data/events'] },
     repositoryPath: '',
     packages: null,
     manager: 'npm',
     arch: 'x64',
+    release: null,
     googleProject: null,
     awsAccount: null,
     version: '1.2.3',
@@ -38,11 +39,16 @@ export function optionsToTry(platform: Platform): DeployOptions[] {
     { ...base, name: 'null' },
     { ...base, name: `a${'-1'.repeat(15)}` },
     { ...base, replicas: platform.maxReplicas },
-    { ...base, definitions: ['fraud "team".ts', 'lib/ümlaut: {x}.ts'], project: { files: ['fraud "team".ts'], folders: ["it's $HOME"] } },
+    {
+      ...base,
+      definitions: ['fraud "team".ts', 'lib/ümlaut: {x}.ts'],
+      project: { files: ['fraud "team".ts', 'a [b]*/c d.ts'], folders: ["it's $HOME"] },
+    },
     { ...base, googleProject: 'acme-prod-1', awsAccount: '123456789012' },
     ...(['npm', 'yarn', 'pnpm', 'bun'] as const).map((packages) => ({ ...base, packages, manager: packages })),
     { ...base, definitions: ['features.py'] },
     { ...base, repositoryPath: 'services/my features' },
+    { ...base, release: { url: 'https://releases.example/v1/fabra-v1.2.3-linux-x64.tar.gz', sha256: 'ab'.repeat(32) } },
   ]
 }
 

@@ -22,7 +22,7 @@ let http: HttpBench
 let keyring: Keyring
 beforeAll(async () => {
   const configured = SCOPES.map((scope) => ({ hash: sha256(`fab_${scope}`), scopes: [scope] }))
-  keyring = await createKeyring({ configured, store: null, log: silentLogger })
+  keyring = await createKeyring({ configured, store: null, onProblem() {} })
   const features = { count: { type: 'int' as const }, score: { kind: 'pushed' as const, type: 'float' as const } }
   http = await openHttpBench({ features }, keyring, { key: 'fab_read', isDevelopment: false })
 })

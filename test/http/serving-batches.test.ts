@@ -107,8 +107,8 @@ describe('POST /v1/features', () => {
 
   test.each([
     ['', 'invalid_body', 'The body is empty.'],
-    ['{', 'invalid_body', 'The body is not JSON.'],
-    ['{"features":["count"],"rows":[}', 'invalid_body', 'The body is not JSON.'],
+    ['{', 'invalid_body', 'The body is not JSON: The JSON ends too early, at line 1, column 2.'],
+    ['{"features":["count"],"rows":[}', 'invalid_body', 'The body is not JSON: "}" is no JSON, at line 1, column 31 (rows[0]).'],
     ['[]', 'invalid_body', 'The body is not a JSON object.'],
     ['null', 'invalid_body', 'The body is not a JSON object.'],
     ['"features"', 'invalid_body', 'The body is not a JSON object.'],

@@ -14,7 +14,7 @@ export const events = source("events", { timestamp: "created_at", id: "id", file
 export const total = feature({ entity: User, refresh: "1h", type: "float", sql: "SELECT COALESCE(SUM(amount), 0) FROM events WHERE user_id = $user_id" });
 export const here = feature({ entity: Pair, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM events WHERE user_id = $user_id AND shop_id = $shop_id" });
 export const everywhere = feature({ entity: City, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM events WHERE $city > 0" });
-export const now_count = feature({ entity: User, refresh: 0, type: "int" }, async (id, { db }) => db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = $1", id));
+export const now_count = feature({ entity: User, refresh: 0, type: "int", timeout: "20s" }, async (id, { db }) => db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = $1", id));
 export const asked = feature({ entity: User, refresh: "1h", type: "int" }, async (id, { db }) => db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = $1", id));
 export const twice = feature({ entity: User, refresh: "1h", type: "float", uses: [total] }, async (id, { get }) => 2 * (await get(total)));
 export const through = feature({ entity: User, refresh: 0, type: "float", uses: [twice] }, async (id, { get }) => await get(twice));

@@ -150,6 +150,8 @@ test('a key whose forgetting is not answered is forgotten, or is when it is sent
 
 describe('the answer of a commit', () => {
   test('that is lost is asked for again: the push is accepted, once', async () => {
+    // The month's partition is there: the COMMIT that is lost is that of the row.
+    await push('u0', 1)
     proxy.set('lose answers of commits')
     const pushed = push('u1', 1)
     await until('a COMMIT', 10_000, async () => (proxy.commits() > 0 ? true : undefined))

@@ -350,7 +350,7 @@ describe('whatever way pushes come', () => {
   }, 600_000)
 })
 
-/** Fences are kept by entity, so they would reach into other tests. */
+/** Erasures are kept by entity, so they would reach into other tests. */
 const openAlone = async (features?: WrittenBench['features']) => {
   const own = await openBenchStores()
   const pushed = await open(features, own)

@@ -104,7 +104,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
   expect((await a.send('DELETE', '/v1/entities/User/gone')).status).toBe(200)
   await push(a, 3, new Date().toISOString(), 'gone')
   await emptyRedis(redis)
-  await until('the fence', LIMIT_MS, async () => (await askRedis(redis, 'HGET', 'fabra:{User:gone}', 'fence')) ?? undefined)
+  await until('the erasure', LIMIT_MS, async () => (await askRedis(redis, 'HGET', 'fabra:{User:gone}', 'fence')) ?? undefined)
   await until('the values', LIMIT_MS, async () =>
     (await a.read('score', 'kept')) === 2 && (await a.read('score', 'gone')) === 3 ? true : undefined,
   )
@@ -118,7 +118,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
     origin: 'pushed',
     oldestInputAt: null,
   } as const
-  const { refused, erasures: fences } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
-  expect({ refused, keys: fences.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
+  const { refused, erasures } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
+  expect({ refused, keys: erasures.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
   await online.close()
 })

@@ -121,6 +121,21 @@ describe('known rows', () => {
     ])
   })
 
+  test.each([
+    ['available later', { availableAt: 9 }],
+    ['accepted later', { token: 10 }],
+  ])('of two values with one event time the one %s is found, whichever list it came in', (_, later) => {
+    const single = layoutOf(['b@1'])
+    const first = valued('first')
+    const corrected = { ...valued('corrected'), ...later }
+    for (const list of [layout, single]) {
+      const known = new RowCache()
+      for (const one of [layout, single]) known.take(one, 'k', answer(one, [['b@1', first]]))
+      known.take(list, 'k', answer(list, [['b@1', corrected]]))
+      expect(found(known, 'k', 'b@1')).toEqual(corrected)
+    }
+  })
+
   test('texts of keys that nobody reads are let go, those in use stay', () => {
     const known = new RowCache({ characters: 20_000, decoded: 1e9 })
     const isKnown = (hash: string) => found(known, hash, 'a@1') !== undefined

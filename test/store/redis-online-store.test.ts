@@ -4,7 +4,7 @@ import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { onlineStoreSuite } from '../conformance/online-store-suite.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, startTlsRedis } from '../support/servers.ts'
 
-/** What the README gives the user. */
+/** What docs/redis.md gives the user. */
 const ACL = ['~fabra:*', 'resetchannels', '+@read', '+@write', '+@scripting', '+@connection', '-@dangerous', '+info', '+time']
 
 const servers = await Promise.all([startRedis(), startRedisCluster(), startTlsRedis(ACL)])

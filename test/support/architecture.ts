@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
-const ROOMS: readonly [room: string, files: RegExp][] = [
+export const ROOMS: readonly [room: string, files: RegExp][] = [
   ['foundation', /^(errors|clock)\.ts$|^collections\//],
   ['definition', /^definition\//],
   ['ports', /^(store\/ports\/|compute\/(executor|reader|db|function-runner)\.ts$)/],
@@ -34,7 +34,7 @@ const STORE_NEEDS = ['ports', 'recording', 'definition']
 const JOB_NEEDS = ['compute', 'ports', 'recording', 'definition', 'observability']
 
 /** Besides its own room and the foundation. `docs/architecture.md` shows the same table. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   foundation: [],
   definition: [],
   ports: ['definition'],
@@ -62,7 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Each package outside of Fabra has one room. */
-const PACKAGES: readonly [name: RegExp, room: string][] = [
+export const PACKAGES: readonly [name: RegExp, room: string][] = [
   // Reads functions for their fingerprints.
   [/^acorn$/, 'runtime'],
   [/^@duckdb\//, 'store/duckdb'],
@@ -72,6 +72,7 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
+  [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^swagger-ui-dist\//, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
@@ -152,7 +153,7 @@ const BEGINS_FUNCTION =
 const STATEMENT = /^\s*(?:if|for|while|switch|catch|with|else)\b/
 
 /** Declaration files are left out: they are text for the user's editor. */
-function sourceFiles(root: string): string[] {
+export function sourceFiles(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))
     .sort()
@@ -186,7 +187,7 @@ function refusePackage(room: string, specifier: string): string | undefined {
   return owner === room ? undefined : `only ${owner} may import it`
 }
 
-function roomOf(file: string): string | undefined {
+export function roomOf(file: string): string | undefined {
   return ROOMS.find(([, files]) => files.test(file))?.[0]
 }
 

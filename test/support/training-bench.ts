@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type Computed, type ComputeRow, listOf } from '../../src/compute/executor.ts'
 import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
 import { parseExact } from '../../src/definition/value.ts'
+import { createSchedule } from '../../src/refresh/schedule.ts'
 import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { createDuckdbTrainingStore, createRemoteTrainingStore } from '../../src/store/duckdb/training/training-store.ts'
@@ -76,6 +77,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         slowSources: () => Promise.resolve([]),
         hasAnyKey: () => Promise.resolve(null),
         now: () => Date.now() * 1000,
+        nextFiring: createSchedule().nextFiring,
         explain: () => null,
         clientSql: (text) => Promise.resolve(text),
         flush: () => Promise.resolve(),

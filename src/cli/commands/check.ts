@@ -1,30 +1,40 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
+import { readConfig } from '../../config/config.ts'
 import type { Problem, Registry } from '../../definition/model.ts'
 import { byLocation, problemText } from '../../definition/problems.ts'
-import type { CliContext } from '../context.ts'
+import { againstUrl } from '../against.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
+import { fileOption } from '../file-option.ts'
 import { counted } from '../output.ts'
 
 const HELP = `
+SQL is prepared in the database that serving would use: PostgreSQL where
+FABRA_POSTGRES_URL or --against names one, DuckDB otherwise. Nothing is left
+behind: tables that serving would make are made and taken back.
+
 Examples:
   $ fabra check                          features.ts of this folder
   $ fabra check a.ts b.ts --json         for machines
+  $ fabra check --against postgres://user:password@host:5432/database
 
 Exit codes: 0 no problems, 1 problems, 2 misused.`
 
-export function checkCommand(program: Command, context: CliContext): void {
+export function checkCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
     .command('check')
     .description('find what is wrong with definitions, without serving')
     .argument('[files...]', 'definition files (default: features.ts)')
-    .option('-f, --file <file...>', 'definition files, as with other commands')
+    .addOption(fileOption('definition files, as with other commands'))
+    .option('--against <url>', 'prepare SQL in this PostgreSQL')
     .addHelpText('after', HELP)
-    .action(async (given: readonly string[], options: { file?: string[] }) => {
+    .action(async (given: readonly string[], options: { file?: string[]; against?: string }) => {
+      const against = againstUrl(options.against)
       const files = featureFiles([...given, ...(options.file ?? [])], context.cwd)
       for (const file of files) restoreEditorTypes(file)
-      const found = await findProblems(files)
+      const found = await findProblems(files, against, host)
       context.stdout(context.json ? asJson(found) : asText(found, context.cwd))
       if (found.problems.length > 0) context.setExitCode(1)
     })
@@ -38,10 +48,11 @@ interface Findings {
 }
 
 /** Loads the definitions and checks their types, both at once: each finds what the other cannot. */
-async function findProblems(files: readonly string[]): Promise<Findings> {
-  const { checkProject } = await import('../../app/app.ts')
+async function findProblems(files: readonly string[], against: string | null, host: CliProcess): Promise<Findings> {
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
-  const [project, types] = await Promise.all([checkProject(files), typeCheck(files.filter(isCode))])
+  const [project, types] = await Promise.all([checkProject(files, checkPlace(config, against)), typeCheck(files.filter(isCode))])
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
   const problems = [...project.problems, ...news]

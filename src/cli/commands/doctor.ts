@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Finding } from '../../app/doctor.ts'
+import type { Finding } from '../../app/finding.ts'
 import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'

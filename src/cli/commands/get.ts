@@ -3,6 +3,8 @@ import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 
 interface Served {
   readonly value: unknown
@@ -24,7 +26,8 @@ export function getCommand(program: Command, context: CliContext, host: CliProce
     .argument('<feature>', 'name of the feature, or feature.column')
     .argument('<key...>', 'the id, or column=value for several key columns and for inputs')
     .option('--max-age <duration>', 'oldest age to accept, such as 30s')
-    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action(async (feature: string, key: readonly string[], options: { maxAge?: string; file?: string[] }) => {
       const { query, ids } = keyQuery(key)

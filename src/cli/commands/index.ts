@@ -21,7 +21,7 @@ import { versionCommand } from './version.ts'
 export function registerCommands(program: Command, context: CliContext, host: CliProcess): void {
   initCommand(program, context)
   serveCommand(program, context, host)
-  checkCommand(program, context)
+  checkCommand(program, context, host)
   listCommand(program, context, host)
   getCommand(program, context, host)
   pushCommand(program, context, host)

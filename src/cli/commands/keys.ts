@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../../config/config.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 
 interface CreateOptions {
@@ -38,15 +39,18 @@ export function keysCommand(program: Command, context: CliContext, host: CliProc
     .option('--name <name>', 'who uses it', 'default')
     .option('--scopes <scopes>', 'read, train, write, admin, with commas between', 'read')
     .option('--operator', 'make a second key, with all scopes: for you, not for the app')
+    .addOption(yesOption())
     .action((options: CreateOptions) => create(options, context, host))
   keys
     .command('list')
     .description('every key that was made, revoked ones too')
+    .addOption(yesOption())
     .action(() => list(context, host))
   keys
     .command('revoke')
     .description('refuse a key from now on')
     .argument('<id>', 'as `fabra keys list` shows it')
+    .addOption(yesOption())
     .action((id: string) => revoke(id, context, host))
 }
 
@@ -121,6 +125,8 @@ async function revoke(id: string, context: CliContext, host: CliProcess): Promis
 
 async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, config: Config) => Promise<T>): Promise<T> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  // It brings the schema up to date, so looking writes, too.
+  if (config.postgresUrl !== null) await host.mayWrite?.()
   const { openAdmin } = await import('../../app/open-stores.ts')
   const admin = await openAdmin(config.postgresUrl)
   try {

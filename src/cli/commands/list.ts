@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 import { table, tableWidth } from '../output.ts'
 
 interface Listed {
@@ -17,7 +19,8 @@ export function listCommand(program: Command, context: CliContext, host: CliProc
   program
     .command('list')
     .description('list the features')
-    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(yesOption())
     .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list --json -f examples/flights.ts')
     .action(async (options: { file?: string[] }) => {
       const client = await connect(options.file ?? [], host)

@@ -3,6 +3,7 @@ import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
 import { randomSecret } from '../deploy/secret.ts'
+import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 
 const HELP = `
@@ -11,8 +12,8 @@ change the schema: with the URL of one that may. All steps happen or none;
 several may run it at once.
 
 --source-role makes a role that may read your tables and nothing of Fabra's own,
-and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then runs
-as that role.
+and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then
+runs as that role.
 
 Examples:
   $ fabra migrate
@@ -26,6 +27,7 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .description('bring the schema "fabra" in PostgreSQL up to this executable')
     .option('--dry-run', 'tell what would be done, and do nothing')
     .option('--source-role <name>', 'make a role for FABRA_SOURCE_URL that may only read your tables')
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((options: { dryRun?: boolean; sourceRole?: string }) => migrate(options, context, host))
 }
@@ -42,6 +44,7 @@ async function migrate(
       hint: 'Set it: FABRA_POSTGRES_URL=postgres://user:password@host:5432/database. Without it everything is in a file, which needs no migration.',
     })
   }
+  if (!dryRun) await host.mayWrite?.()
   const { makeSourceRole, migrateSchema } = await import('../../app/open-stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
   const { sourceRole: name } = options

@@ -7,6 +7,8 @@ import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 import { counted } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { jsonRows, lineText, type PushTarget, pushedRow } from '../pushed-rows.ts'
@@ -50,7 +52,8 @@ export function pushCommand(program: Command, context: CliContext, host: CliProc
     .argument('<data>', 'the file, or - for what comes on stdin')
     .option('--format <format>', 'csv, parquet or jsonl (default: by the name of the file; jsonl on stdin)')
     .option('--timezone <zone>', 'zone of event timestamps that carry none, such as UTC')
-    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((feature: string, data: string, options: PushOptions) => push(feature, data, { options, context, host }))
 }

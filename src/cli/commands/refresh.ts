@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 import { type RunJson, runsTable } from './runs.ts'
 
 export function refreshCommand(program: Command, context: CliContext, host: CliProcess): void {
@@ -8,7 +10,8 @@ export function refreshCommand(program: Command, context: CliContext, host: CliP
     .command('refresh')
     .description('compute a feature again now, for all keys in use')
     .argument('<feature>', 'name of the feature')
-    .option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)')
+    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(yesOption())
     .addHelpText('after', '\nExample:\n  $ fabra refresh spend')
     .action(async (feature: string, options: { file?: string[] }) => {
       const client = await connect(options.file ?? [], host)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 
 export interface RunJson {
@@ -21,6 +22,7 @@ export function runsCommand(program: Command, context: CliContext, host: CliProc
     .description('what refreshes did, newest first')
     .argument('[feature]', 'only runs of this feature')
     .option('-n, --limit <count>', 'at most this many', '20')
+    .addOption(yesOption())
     .addHelpText('after', '\nExamples:\n  $ fabra runs\n  $ fabra runs spend --limit 5')
     .action(async (feature: string | undefined, options: { limit: string }) => {
       const query = new URLSearchParams({ limit: options.limit, ...(feature === undefined ? {} : { feature }) })

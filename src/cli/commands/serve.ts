@@ -5,6 +5,8 @@ import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 import { printError } from '../output.ts'
 import { requireShared, serveWorkers, workerCount } from '../serve/serve-workers.ts'
 import { welcome } from '../serve/welcome.ts'
@@ -39,7 +41,8 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
     .option('-w, --watch', 'reload the definitions when a file changes')
     .option('--workers <count>', 'processes that share the port (default: 1); more than one need PostgreSQL and Redis')
     .addOption(new Option('--worker').hideHelp())
-    .option('-f, --file <file...>', 'definition files, as with other commands')
+    .addOption(fileOption('definition files, as with other commands'))
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((files: readonly string[], options: ServeOptions) => serve([...files, ...(options.file ?? [])], options, context, host))
 }
@@ -54,6 +57,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const config = readConfig(withFlags(host.env, options), { cwd: host.cwd, terminal: host.stderrIsTerminal })
   requireProduction(config)
   const files = featureFiles(given, host.cwd)
+  await host.mayWrite?.()
   const log = commandLogger(config, host)
   if (count > 1) {
     if (clockOffset !== null) throw new FabraError('bad_usage', '--clock is for one process.', { hint: 'Leave --workers out.' })
@@ -83,7 +87,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   if (app === null) return
   try {
     const server = await app.listen()
-    const said = await welcome(app, server, files, context, begun?.processes)
+    const said = await welcome(app, server, { files, processes: begun?.processes, clockOffset }, context)
     if (begun) parent?.send(listening({ port: server.port, welcome: said }))
     else context.stdout(said)
     if (options.watch) app.watch((error) => tellReload(error, app, context))

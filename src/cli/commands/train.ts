@@ -3,10 +3,12 @@ import { access, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { FabraError } from '../../errors.ts'
 import { connect } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { fileOption } from '../file-option.ts'
+import { yesOption } from '../may-write.ts'
 import { counted, table, tableWidth } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { createWarner, number, type Pace, paceText, type Report, summaryText } from '../training-talk.ts'
@@ -81,7 +83,8 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
     .option('--fresh', 'compute all of it, also what an interrupted run has left')
     .option('--explain', 'tell how each feature was computed; without an output, how it would be')
-    .addOption(new Option('-f, --file <file...>', 'definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((labels: string | undefined, options: TrainOptions) => train(labels, options, context, host))
 }

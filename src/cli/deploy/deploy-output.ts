@@ -2,7 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { createTwoFilesPatch } from 'diff'
+import { archiveName } from '../../deploy/dockerfile.ts'
 import type { Deployment, DeployOptions, Platform } from '../../deploy/platform.ts'
+import { imageAsJson, imageAsText } from './image-output.ts'
+import type { ProjectContents } from './project-contents.ts'
+import { isInRepository } from './project-packages.ts'
 import type { FileState, FileToWrite } from './write-files.ts'
 
 export interface DeployReport {
@@ -11,6 +15,7 @@ export interface DeployReport {
   readonly cwd: string
   readonly plan: Deployment
   readonly options: DeployOptions
+  readonly contents: ProjectContents
   /** As the user wrote it. */
   readonly region: string | undefined
   readonly files: readonly FileToWrite[]
@@ -29,15 +34,15 @@ export function deployAsText(report: DeployReport): string {
   const location = options.region === '' ? '' : ` in ${options.region}`
   const where = relative(report.cwd, folder)
   const enter = where === '' ? [] : [`  cd ${where}`]
-  return `${options.name} on ${platform.title}${location}\n\n${changes.join('\n')}\n\n${notes(report)}Next:\n${[...enter, ...stepLines(report.plan)].join('\n')}\n`
+  return `${options.name} on ${platform.title}${location}\n\n${changes.join('\n')}\n\n${platform.needsImage ? `${imageAsText(report.contents)}\n` : ''}${notes(report)}Next:\n${[...enter, ...stepLines(report.plan)].join('\n')}\n`
 }
 
 /** Each file under its name, then what to do. */
 export function dryRunText(report: DeployReport): string {
   const shown = report.files.filter((file) => report.plan.files.some((planned) => planned.path === file.path))
+  const image = report.platform.needsImage ? `\n==> image <==\n${imageAsText(report.contents)}` : ''
   const files = shown.map((file) => `==> ${file.path} <==\n${hidden(file)}`)
-  const copied = report.files.length - shown.length
-  return `${files.join('\n')}${copied === 0 ? '' : `\n(and ${copied} files of your project)\n`}\n==> next <==\n${stepLines(report.plan).join('\n')}\n`
+  return `${files.join('\n')}${image}\n==> next <==\n${stepLines(report.plan).join('\n')}\n`
 }
 
 export function diffText({ folder, files, states }: DeployReport): string {
@@ -50,13 +55,13 @@ export function diffText({ folder, files, states }: DeployReport): string {
 }
 
 export function deployAsJson(report: DeployReport, { written }: { readonly written: boolean }): string {
-  const { platform, options, folder, plan, files, states } = report
+  const { platform, options, folder, plan, files, states, contents } = report
   const listed = files.map((file, i) => ({
     path: file.path,
     state: written ? DONE[states[i] ?? 'new'] : (states[i] ?? 'new'),
     ...(written ? {} : { text: hidden(file) }),
   }))
-  return `${JSON.stringify({ platform: platform.name, name: options.name, region: options.region || null, replicas: options.replicas, directory: folder, files: listed, next: plan.next })}\n`
+  return `${JSON.stringify({ platform: platform.name, name: options.name, region: options.region || null, replicas: options.replicas, directory: folder, files: listed, image: platform.needsImage ? imageAsJson(contents) : null, next: plan.next })}\n`
 }
 
 /** Generated passwords are written, never printed. */
@@ -69,12 +74,22 @@ function stepLines(plan: Deployment): string[] {
   return plan.next.flatMap(({ why, command }) => [`  # ${why}`, `  ${command}`])
 }
 
-function notes({ platform, options, region, files, states }: DeployReport): string {
+function notes({ platform, options, region, folder, files, states, contents }: DeployReport): string {
   const told: string[] = []
   if (region !== undefined && region.trim().toLowerCase() !== options.region)
     told.push(`"${region}" is ${options.region} on ${platform.title}.`)
   const kept = files.filter((_, i) => states[i] === 'kept').map((file) => file.path)
-  if (kept.includes('.dockerignore')) told.push('Your .dockerignore was kept. It must let the archive of the executable through.')
+  const archive = archiveName(options.arch)
+  if (kept.includes('.dockerignore') && options.release === null && contents.reason(archive) === '.dockerignore')
+    told.push(`Your .dockerignore keeps ${archive} out of the image, which cannot be built then: add the line !${archive} to it.`)
+  if (
+    options.release === null &&
+    platform.name !== 'render' &&
+    isInRepository(folder) &&
+    contents.reason(archive) === null &&
+    platform.needsImage
+  )
+    told.push(`${archive} is too large for git: add it to .gitignore. With --release there is no such file.`)
   if (kept.includes('.env')) told.push('Your .env was kept. It must set POSTGRES_PASSWORD and REDIS_PASSWORD.')
   return told.length === 0 ? '' : `${told.join('\n')}\n\n`
 }

@@ -1,31 +1,24 @@
 /** The Linux executable that goes into an image: the running one, one on disk, or one of a release. */
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import type { Arch, ReleaseArchive } from '../../deploy/platform.ts'
 import { FabraError } from '../../errors.ts'
 import { tarGz } from './tar.ts'
 import { reasonOf } from './write-files.ts'
 
-export interface ExecutableSource {
-  /** A path: `--executable`. */
-  readonly executable?: string
-  /** An address: `--release`. */
-  readonly release?: string
-}
-
 export interface LinuxExecutable {
-  readonly arch: 'x64' | 'arm64'
+  readonly arch: Arch
   /** A tar.gz that holds "fabra" and nothing else. */
   archive(): Uint8Array
 }
 
 const HOW = 'Give it with --executable <path>, or --release <address> of a folder with SHA256SUMS and the archives of a release.'
-const DOWNLOAD_MS = 300_000
-const ARCH_OF_MACHINE: Readonly<Record<number, 'x64' | 'arm64'>> = { 62: 'x64', 183: 'arm64' }
+const ANSWER_MS = 30_000
+const ARCH_OF_MACHINE: Readonly<Record<number, Arch>> = { 62: 'x64', 183: 'arm64' }
 
-/** @throws FabraError bad_usage, io_failed */
-export async function linuxExecutable(source: ExecutableSource, cwd: string, archs: readonly string[]): Promise<LinuxExecutable> {
-  if (source.release !== undefined) return fromRelease(source.release, archs)
-  if (source.executable !== undefined) return fromFile(resolve(cwd, source.executable))
+/** @param given A path: `--executable`. @throws FabraError bad_usage, io_failed */
+export function linuxExecutable(given: string | undefined, cwd: string): LinuxExecutable {
+  if (given !== undefined) return fromFile(resolve(cwd, given))
   if (process.platform !== 'linux')
     throw new FabraError('bad_usage', 'The image needs a Linux executable, and this one is for another system.', { hint: HOW })
   if (!Bun.main.startsWith('/$bunfs/')) {
@@ -57,33 +50,29 @@ function packed(bytes: Uint8Array, name: string): LinuxExecutable {
   return { arch, archive: () => tarGz([{ name: 'fabra', data: bytes, mode: 0o755 }]) }
 }
 
-/** Takes an archive only if it is the one that SHA256SUMS names. */
-async function fromRelease(address: string, archs: readonly string[]): Promise<LinuxExecutable> {
+/**
+ * Of the release at the address, the archive that runs on the first of the processors for which there is one. It is not downloaded here: whoever
+ * builds the image does that, and takes it only if it is the one that SHA256SUMS names.
+ * @throws FabraError io_failed
+ */
+export async function releasedExecutable(address: string, archs: readonly Arch[]): Promise<{ release: ReleaseArchive; arch: Arch }> {
   const base = address.replace(/\/+$/, '')
-  const sums = new TextDecoder().decode(await download(`${base}/SHA256SUMS`))
-  const wanted = archs
-    .map((arch) => new RegExp(`^([0-9a-f]{64})[ *]+(fabra-\\S*linux-${arch}\\.tar\\.gz)$`, 'm').exec(sums))
-    .find((line) => line !== null)
-  const [, sum, name] = wanted ?? []
-  if (!sum || !name)
-    throw new FabraError('io_failed', `${base}/SHA256SUMS names no archive for linux-${archs.join(' or linux-')}.`, { hint: HOW })
-  const archive = await download(`${base}/${name}`)
-  const actual = new Bun.CryptoHasher('sha256').update(archive).digest('hex')
-  if (actual !== sum) {
-    throw new FabraError('io_failed', `${name} is not what SHA256SUMS says: its checksum is ${actual}, not ${sum}.`, {
-      hint: 'Nothing was written. Download it again, or ask whoever publishes the release.',
-    })
+  if (!/^https?:\/\/[^\s'"]+$/.test(base)) throw new FabraError('bad_usage', `"${address}" is no address of a release.`, { hint: HOW })
+  const sums = await (await ask(`${base}/SHA256SUMS`, 'GET')).text()
+  for (const arch of archs) {
+    const [, sha256, name] = new RegExp(`^([0-9a-f]{64})[ *]+(fabra-[\\w.+-]*linux-${arch}\\.tar\\.gz)$`, 'm').exec(sums) ?? []
+    if (sha256 === undefined || name === undefined) continue
+    const url = `${base}/${name}`
+    await ask(url, 'HEAD')
+    return { release: { url, sha256 }, arch }
   }
-  const files = await new Bun.Archive(archive).files()
-  const executable = [...files].find(([path]) => basename(path) === 'fabra')?.[1]
-  if (!executable) throw new FabraError('io_failed', `${name} holds no "fabra".`, { hint: HOW })
-  return packed(new Uint8Array(await executable.arrayBuffer()), name)
+  throw new FabraError('io_failed', `${base}/SHA256SUMS names no archive for linux-${archs.join(' or linux-')}.`, { hint: HOW })
 }
 
-async function download(url: string): Promise<Uint8Array> {
+async function ask(url: string, method: 'GET' | 'HEAD'): Promise<Response> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(DOWNLOAD_MS) })
-    if (response.ok) return new Uint8Array(await response.arrayBuffer())
+    const response = await fetch(url, { method, signal: AbortSignal.timeout(ANSWER_MS) })
+    if (response.ok) return response
     throw new FabraError('io_failed', `${url} answered ${response.status}.`, { hint: HOW })
   } catch (cause) {
     if (cause instanceof FabraError) throw cause

@@ -13,13 +13,7 @@ export interface SetupFlags {
   readonly force?: boolean
 }
 
-const NEXT = [
-  'docker compose up --detach --wait',
-  'set -a; . ./.env; set +a',
-  'fabra migrate',
-  'fabra keys create --operator',
-  'fabra serve',
-]
+const NEXT = ['docker compose up --detach --wait', 'fabra migrate', 'fabra keys create --operator', 'fabra serve']
 
 /** `fabra setup`, by itself because of what it loads. */
 export function setup(dir: string, flags: SetupFlags, context: CliContext): void {

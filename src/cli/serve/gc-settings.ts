@@ -23,14 +23,16 @@ type Env = Readonly<Record<string, string | undefined>>
 export interface Beginning {
   readonly args: readonly string[]
   readonly env: Env
+  /** With those of `.env`. Default: the environment alone. */
+  readonly settings?: Env
   /** Ends this program and begins the same one anew, in the same process. @throws Error when the system refuses. */
   readonly again: (env: Env) => void
 }
 
 /** For `fabra serve` with Redis; a laptop's server starts sooner without. What the user has set stays. */
-export function tuneCollector({ args, env, again }: Beginning): void {
+export function tuneCollector({ args, env, settings = env, again }: Beginning): void {
   const isServer = args.find((arg) => !arg.startsWith('-')) === 'serve'
-  const isProduction = Boolean(env['FABRA_REDIS_URL']) || env['FABRA_ENV'] === 'production'
+  const isProduction = Boolean(settings['FABRA_REDIS_URL']) || settings['FABRA_ENV'] === 'production'
   const isTuned = Object.keys(SETTINGS).every((name) => env[name] !== undefined)
   if (!isServer || !isProduction || isTuned) return
   try {

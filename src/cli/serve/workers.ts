@@ -8,11 +8,11 @@
  *     Ctrl-C reaches them all by itself, and a second signal would mean "at once".
  *   - When this process is gone without a word, workers stop by themselves: nobody could stop them later.
  */
+import { backoff } from '../../collections/backoff.ts'
 import type { Logger } from '../../observability/logger.ts'
 import { begin, isFromWorker, type Listening, stop } from './worker-messages.ts'
 
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 10_000
+const PAUSE_MS = { first: 100, longest: 10_000 }
 /** A worker that listened for so long was well: the next pause is short again. */
 const WELL_AFTER_MS = 30_000
 
@@ -81,7 +81,7 @@ export function createWorkers(options: WorkersOptions): Workers {
   function startAgain(slot: Slot, reason: string | number): void {
     const wasWell = slot.listeningSince !== null && performance.now() - slot.listeningSince >= WELL_AFTER_MS
     slot.ends = wasWell ? 1 : slot.ends + 1
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(slot.ends - 1, 10))
+    const pauseMs = backoff(slot.ends, PAUSE_MS)
     log.warn(`worker ${slot.number} of ${options.count} ended (${reason}) and is started again in ${pauseMs} ms`)
     slot.restart = setTimeout(() => void run(slot), pauseMs)
   }

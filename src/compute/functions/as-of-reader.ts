@@ -5,6 +5,7 @@
 import type { Micros } from '../../clock.ts'
 import type { List } from '../../collections/chunked-list.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature, FeatureRef } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Computed, Executor } from '../executor.ts'
@@ -42,7 +43,7 @@ export function createPastReader(options: PastReaderOptions): PastReader {
 
   function compute(part: Feature, key: EntityKey, from: ReadFrom): Promise<Computed> {
     return new Promise((resolve) => {
-      const id = `${part.name}@${part.fingerprint}`
+      const id = fieldOf(part)
       const requests = waiting.get(id)
       if (requests) {
         requests.push({ key, from, resolve })
@@ -52,12 +53,12 @@ export function createPastReader(options: PastReaderOptions): PastReader {
       queueMicrotask(() => {
         const batch = waiting.get(id) ?? []
         waiting.delete(id)
-        void ask(part, batch)
+        void computeBatch(part, batch)
       })
     })
   }
 
-  async function ask(part: Feature, batch: readonly ReadRequest[]): Promise<void> {
+  async function computeBatch(part: Feature, batch: readonly ReadRequest[]): Promise<void> {
     const rows = batch.map(({ key, from }) => ({ key, asOf: from.asOf }))
     // The batch goes on until none of those who asked waits any more.
     const signal = batch.length === 1 && batch[0] ? batch[0].from.signal : AbortSignal.timeout(TIMEOUT_MS)

@@ -2,6 +2,7 @@
  * Sources that functions were seen to read: nothing else tells that they follow a source's events. What is seen here for the first time is told
  * to other processes at once, and all of it again when the store may have lost it.
  */
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { ObservedSourceStore } from '../../store/ports/observed-source-store.ts'
 
@@ -16,10 +17,9 @@ export interface SeenSources {
 /** @param store Null: there is only this process. */
 export function createSeenSources(store: ObservedSourceStore | null): SeenSources {
   const seen = new Map<string, Set<string>>()
-  let asking: Promise<void> | undefined
+  let pulling: Promise<void> | undefined
   let next: Promise<void> | undefined
 
-  const fieldOf = ({ name, fingerprint }: Feature) => `${name}@${fingerprint}`
   function add(feature: Feature, sources: readonly string[]): boolean {
     let known = seen.get(fieldOf(feature))
     if (!known) {
@@ -32,17 +32,24 @@ export function createSeenSources(store: ObservedSourceStore | null): SeenSource
   }
   const tell = (feature: Feature) => store?.tell(fieldOf(feature), [...(seen.get(fieldOf(feature)) ?? [])])
 
-  async function ask(asked: ObservedSourceStore, features: readonly Feature[]): Promise<void> {
+  async function pull(from: ObservedSourceStore, features: readonly Feature[]): Promise<void> {
     try {
-      const told = await asked.of(features.map(fieldOf))
+      const remote = await from.of(features.map(fieldOf))
       for (const [i, feature] of features.entries()) {
-        const others = told[i] ?? []
+        const others = remote[i] ?? []
         add(feature, others)
         if ((seen.get(fieldOf(feature))?.size ?? 0) > others.length) await tell(feature)
       }
     } catch {
       // The store is away; what this process saw itself has to do.
     }
+  }
+
+  function begin(from: ObservedSourceStore, features: readonly Feature[]): Promise<void> {
+    pulling = pull(from, features).finally(() => {
+      pulling = undefined
+    })
+    return pulling
   }
 
   return {
@@ -53,18 +60,10 @@ export function createSeenSources(store: ObservedSourceStore | null): SeenSource
     recordRemote(features) {
       if (!store || features.length === 0) return undefined
       // An answer that is on its way may be from before what the caller wants to know: all who come meanwhile share the next one.
-      if (!asking) {
-        asking = ask(store, features).finally(() => {
-          asking = undefined
-        })
-        return asking
-      }
-      next ??= asking.then(() => {
+      if (!pulling) return begin(store, features)
+      next ??= pulling.then(() => {
         next = undefined
-        asking = ask(store, features).finally(() => {
-          asking = undefined
-        })
-        return asking
+        return begin(store, features)
       })
       return next
     },

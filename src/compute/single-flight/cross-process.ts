@@ -6,10 +6,11 @@
  * while the computation runs, so that a process that dies costs the others half a second. Where the store cannot be asked, each computes for itself.
  */
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Claim, ClaimStore } from '../../store/ports/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../../store/ports/online-store.ts'
-import type { InFlight, Outcome } from './flights.ts'
+import type { InFlight, Outcome } from './in-flight.ts'
 
 const CLAIM_MS = 500
 const EXTEND_EVERY_MS = 150
@@ -19,8 +20,8 @@ const PATIENCE_MS = 200
 
 export interface CrossProcess {
   /**
-   * Compute those flights that no other process computes, and land the others with what it found.
-   * @returns when its own are computed; the others land later. Never rejects, as long as `compute` does not.
+   * Computes what no other process computes, and settles the others with what that one found.
+   * @returns when its own are computed; the others are settled later. Never rejects, as long as `compute` does not.
    */
   computeBatch(feature: Feature, batch: readonly InFlight[], options: CrossProcessCallbacks): Promise<void>
   /** @returns for each key whether a process computes it for a reader right now; false where that cannot be known. */
@@ -30,7 +31,7 @@ export interface CrossProcess {
 export interface CrossProcessCallbacks {
   readonly compute: (batch: readonly InFlight[]) => Promise<void>
   readonly settle: (inFlight: InFlight, outcome: Outcome) => void
-  /** Lands a flight whose time is over. */
+  /** Settles one whose time is over. */
   readonly expire: (inFlight: InFlight) => void
 }
 
@@ -44,7 +45,7 @@ export function createCrossProcess(options: {
 }): CrossProcess {
   const { claims, online, random, nowMs } = options
 
-  /** @returns the flights that another process has. Its own are computed meanwhile. */
+  /** @returns those that another process has. Its own are computed meanwhile. */
   async function split(
     feature: Feature,
     batch: readonly InFlight[],
@@ -79,7 +80,7 @@ export function createCrossProcess(options: {
   /** @throws FabraError store_unavailable */
   async function look(feature: Feature, batch: readonly InFlight[]): Promise<(StoredValue | undefined)[]> {
     const keys = batch.map((inFlight) => inFlight.key.encoded)
-    const rows = await online.read(feature.entity, keys, [`${feature.name}@${feature.fingerprint}`])
+    const rows = await online.read(feature.entity, keys, [fieldOf(feature)])
     return rows.map((row) => row[0])
   }
 
@@ -101,7 +102,7 @@ export function createCrossProcess(options: {
         const late = unanswered.filter((inFlight) => nowMs() - startedAt >= inFlight.timeoutMs)
         for (const inFlight of late) running.expire(inFlight)
         const rest = unanswered.filter((inFlight) => !late.includes(inFlight))
-        // Kept for the case that the next question fails.
+        // Kept for the case that the next look fails.
         waiting = rest
         if (rest.length === 0) break
         const { others, own } = await split(feature, rest, running)
@@ -124,19 +125,19 @@ export function createCrossProcess(options: {
   }
 }
 
-async function inTime<T>(asked: Promise<T>): Promise<T> {
-  asked.catch(() => undefined)
+async function inTime<T>(claiming: Promise<T>): Promise<T> {
+  claiming.catch(() => undefined)
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(reject, PATIENCE_MS, new Error('The store of claims takes too long.'))
   try {
-    return await Promise.race([asked, promise])
+    return await Promise.race([claiming, promise])
   } finally {
     clearTimeout(timer)
   }
 }
 
 function claimOf(feature: Feature, key: EntityKey): Claim {
-  return { entity: feature.entity, key: key.encoded, field: `${feature.name}@${feature.fingerprint}` }
+  return { entity: feature.entity, key: key.encoded, field: fieldOf(feature) }
 }
 
 function outcomeOf({ texts, eventAt, oldestInputAt }: StoredValue): Outcome {

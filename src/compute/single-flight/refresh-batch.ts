@@ -5,29 +5,30 @@ import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { FabraError } from '../../errors.ts'
 import type { Computed, ComputeRow, ComputeRows } from '../executor.ts'
-import { failed, type InFlight, newInFlight, noYoungerInputs, type Outcome } from './flights.ts'
+import { failed, type InFlight, newInFlight, noYoungerInputs, type Outcome } from './in-flight.ts'
 
-/** Keys that land together. */
+/** Keys that are settled together. */
 export const CHUNK = 500
 
 const NO_CHAIN: readonly string[] = []
 
 /**
  * The keys of one refresh, computed together. An object per key costs the collector a look at each of half a million, and the requests that
- * wait meanwhile: only keys that somebody asks for on the way become flights.
+ * wait meanwhile: only keys that somebody asks for on the way get one.
  */
 export class RefreshBatch implements ComputeRows {
   readonly feature: Feature
   readonly timeoutMs: number
-  /** The start of the computation; set when it departs. */
+  /** Set when the computation starts. */
   asOf: Micros = 0
   private readonly all: List<EntityKey>
   /** Of the rows, among all keys. */
   private readonly keyIndexes = new ChunkedList<number>()
   private readonly index = new KeyIndex((row) => this.key(row).encoded)
-  private readonly asked = new Map<number, InFlight>()
+  /** Rows that somebody asked for on the way. */
+  private readonly joined = new Map<number, InFlight>()
   private answers: List<Computed> = []
-  /** Why the answers of a lot could not be kept. */
+  /** Why the answers of a chunk could not be kept. */
   private readonly unstored: (FabraError | undefined)[] = []
   private settledCount = 0
 
@@ -42,10 +43,10 @@ export class RefreshBatch implements ComputeRows {
     return this.keyIndexes.length
   }
 
-  /** Each key once. */
-  add({ encoded }: EntityKey, location: number): void {
+  /** Each key once. @param index Among all keys. */
+  add({ encoded }: EntityKey, index: number): void {
     this.index.add(encoded, this.keyIndexes.length)
-    this.keyIndexes.push(location)
+    this.keyIndexes.push(index)
   }
 
   at(row: number): ComputeRow | undefined {
@@ -56,21 +57,21 @@ export class RefreshBatch implements ComputeRows {
     return this.all.at(this.keyIndexes.at(row) as number) as EntityKey
   }
 
-  /** What somebody joins; undefined for a key that has landed or is not part of it. */
+  /** What somebody joins; undefined for a key that is settled or is not part of it. */
   inFlight(id: string): InFlight | undefined {
     const row = this.index.of(id)
     if (row === undefined || row < this.settledCount) return undefined
-    const known = this.asked.get(row)
+    const known = this.joined.get(row)
     if (known) return known
     const inFlight = newInFlight(id, { feature: this.feature, key: this.key(row), chain: NO_CHAIN, timeoutMs: this.timeoutMs })
     inFlight.asOf = this.asOf
-    this.asked.set(row, inFlight)
+    this.joined.set(row, inFlight)
     return inFlight
   }
 
   start(asOf: Micros): void {
     this.asOf = asOf
-    for (const inFlight of this.asked.values()) inFlight.asOf = asOf
+    for (const inFlight of this.joined.values()) inFlight.asOf = asOf
   }
 
   answer(answers: List<Computed>): void {
@@ -78,19 +79,19 @@ export class RefreshBatch implements ComputeRows {
   }
 
   isForgotten(row: number): boolean {
-    return this.asked.size > 0 && this.asked.get(row)?.isForgotten === true
+    return this.joined.size > 0 && this.joined.get(row)?.isForgotten === true
   }
 
-  /** The next lot has been kept, or not: those who asked are told. */
+  /** The next chunk has been kept, or not: those who joined get their outcomes. */
   settle(unstored: FabraError | undefined): void {
     const until = Math.min(this.length, this.settledCount + CHUNK)
     this.unstored.push(unstored)
-    if (this.asked.size > 0) for (let row = this.settledCount; row < until; row++) this.tell(row)
+    if (this.joined.size > 0) for (let row = this.settledCount; row < until; row++) this.resolve(row)
     this.settledCount = until
   }
 
-  private tell(row: number): void {
-    const inFlight = this.asked.get(row)
+  private resolve(row: number): void {
+    const inFlight = this.joined.get(row)
     if (!inFlight) return
     const computed = this.computed(row)
     inFlight.computed = computed
@@ -101,7 +102,7 @@ export class RefreshBatch implements ComputeRows {
     return { computed: this.computed(row), asOf: this.asOf }
   }
 
-  /** Of a row that has landed. */
+  /** Of a row that is settled. */
   computed(row: number): Computed {
     const computed = noYoungerInputs(this.answers.at(row) ?? failed(this.feature), this.asOf)
     const unstored = this.unstored[Math.floor(row / CHUNK)]

@@ -26,6 +26,8 @@ export interface Rewritten {
   readonly parameter: (written: string) => string
 }
 
+/** For trees in which nothing is put for anything. */
+const NOTHING: Ours = { isShadow: () => false, isAsOf: () => false, parameterOf: () => undefined }
 const JOINED_FUNCTIONS = [
   ...['count', 'count_star', 'max', 'min', 'row_number', 'range', 'unnest', 'greatest', 'least', 'epoch_us', 'isfinite'],
   ...['+', '-', '*', '/', '//'],
@@ -38,8 +40,11 @@ export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: Sourc
   const grammar = grammarOf(store)
   const ours = await oursOf(sql, rewritten, grammar)
   const actual = grammar.statement(await store.parse(rewritten.text))
-  const body = withinFrame(await grammar.own(rewritten.frame(`SELECT 1 AS "${HOLE}"`)), actual, grammar.isHole)
-  if (body === undefined) throw new UnprovenSql('it is not what was to be put around it')
+  const frame = await grammar.own(rewritten.frame(`SELECT 1 AS "${HOLE}"`))
+  const around = grammar.remains(frame, NOTHING)
+  const reads = around.tables.some(({ catalog, schema, name }) => catalog !== '' || schema !== '' || name !== '__fabra_row')
+  const body = withinFrame(frame, actual, grammar.isHole)
+  if (reads || around.functions.size > 0 || body === undefined) throw new UnprovenSql('it is not what was to be put around it')
   const remains = grammar.remains(body, ours)
   const why = whyNot(remains, sql, world)
   if (why !== null) throw new UnprovenSql(why)
@@ -50,7 +55,7 @@ export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: Sourc
 function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): readonly string[] {
   const names = new Map([...parameterNames].map(([written, name]) => [name, written]))
   const parameterOf = (node: Json) => names.get(grammar.parameter(node) ?? '')
-  return grammar.remains(tree.root, { isShadow: () => false, isAsOf: () => false, parameterOf }).words
+  return grammar.remains(tree.root, { ...NOTHING, parameterOf }).words
 }
 
 /**
@@ -59,8 +64,7 @@ function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): reado
  */
 export async function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceEngine): Promise<void> {
   const grammar = grammarOf(store)
-  const nothing: Ours = { isShadow: () => false, isAsOf: () => false, parameterOf: () => undefined }
-  const { tables, functions, tableFunctions, presents, strange } = grammar.remains(grammar.statement(await store.parse(text)), nothing)
+  const { tables, functions, tableFunctions, presents, strange } = grammar.remains(grammar.statement(await store.parse(text)), NOTHING)
   const known = new Set([...JOINED_FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])])
   const isOurs = ({ catalog, schema, name }: Remains['tables'][number]) =>
     catalog === '' &&

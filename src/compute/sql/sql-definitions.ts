@@ -7,6 +7,7 @@
  *     definitions.registry    // the registry with the types of SQL features filled in
  *     definitions.get('spend')?.past   // null, or why it cannot be computed for the past
  */
+import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Entity, Feature, Problem, Registry, Source } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
@@ -109,7 +110,7 @@ async function compile(
   if (fault) return [fault]
   const gate = { store, world }
   const row = await rowSqlOf(sql, checking, gate)
-  const inputs = Object.keys(feature.inputs).length > 0 ? 'inputs differ from row to row' : null
+  const inputs = takesInputs(feature) ? 'inputs differ from row to row' : null
   const setText = inputs === null ? await writeSql(sql, { row: lateralRow(checking), frame: setStatement }, gate) : ''
   const refusal =
     inputs ?? (world.dialect === 'duckdb' ? setRefusal(sql) : null) ?? (await refusalOf(store, setPrelude(keyTypes) + setText))
@@ -151,7 +152,7 @@ function warningsOf({ feature, entity, past, row, alwaysOneRow }: SqlDefinition)
   const used = new Set(row.parameters.map((parameter) => (parameter.kind === 'key' ? parameter.index : -1)))
   const unused = entity.key.filter((_, i) => !used.has(i)).map(({ name }) => `$${name}`)
   return [
-    ...(past === null ? [] : [warn(`It is served, but not for training: ${past}`, 'See "sources" in the documentation.')]),
+    ...(past === null ? [] : [warn(`It is served, but not for training: ${past}`, 'docs/sources.md says what a feature can see.')]),
     ...(unused.length === 0
       ? []
       : [
@@ -177,7 +178,8 @@ function asProblem(feature: Feature, world: SqlWorld, fault: SqlFault): Problem 
   return { location: feature.location, subject: `feature "${feature.name}"`, message: fault.message + at, hint: fault.hint }
 }
 
-function locationIn(text: string, position: number): string {
+/** Where in its SQL, and the line itself. */
+export function locationIn(text: string, position: number): string {
   const { line, column } = lineAndColumn(text, position)
   const shown = (text.split('\n')[line - 1] ?? '').trim()
   return ` (line ${line}, column ${column} of its SQL: ${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown})`

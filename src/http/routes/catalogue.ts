@@ -1,6 +1,6 @@
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi-docs.ts'
+import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi/catalogue.ts'
 import type { HttpOptions } from '../options.ts'
 import type { Route } from '../route.ts'
 import { refreshText } from '../value-json.ts'

@@ -3,7 +3,7 @@ import { FabraError } from '../../errors.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { pushDoc } from '../ingest-docs.ts'
+import { pushDoc } from '../openapi/ingest.ts'
 import type { HttpOptions } from '../options.ts'
 import type { Route } from '../route.ts'
 

@@ -2,6 +2,7 @@ import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-st
 import { createDoubts } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { replaces, type ValueOrder } from '../ports/value-order.ts'
 import { createErasures } from '../recording/erasures.ts'
 
 /** One entity: a row per key, and columns for each field. */
@@ -71,7 +72,7 @@ export function createMemoryOnlineStore(): OnlineStore {
         const table = tableOf(entity)
         const column = fieldOf(table, field)
         const row = table.rows.of(key) ?? table.rows.add(key)
-        if (column.texts.get(row) !== undefined && !replaces(value, column.numbers, row)) refused.push(i)
+        if (column.texts.get(row) !== undefined && !replaces(value, orderAt(column.numbers, row))) refused.push(i)
         else put(column, row, value)
       }
       // There is no other process.
@@ -138,13 +139,8 @@ function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
   numbers.set(row, ORIGIN, ORIGINS.indexOf(value.origin))
 }
 
-/** By event time, then by when it became available, then by who was accepted last. */
-function replaces(value: StoredValue, stored: NumberColumns, row: number): boolean {
-  const eventAt = stored.get(row, EVENT_AT)
-  if (value.eventAt !== eventAt) return value.eventAt > eventAt
-  const availableAt = stored.get(row, AVAILABLE_AT)
-  if (value.availableAt !== availableAt) return value.availableAt > availableAt
-  return value.token >= stored.get(row, TOKEN)
+function orderAt(numbers: NumberColumns, row: number): ValueOrder {
+  return { eventAt: numbers.get(row, EVENT_AT), availableAt: numbers.get(row, AVAILABLE_AT), token: numbers.get(row, TOKEN) }
 }
 
 function fieldOf(table: EntityTable, name: string): Field {

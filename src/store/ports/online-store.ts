@@ -3,7 +3,7 @@ import type { Doubts } from './doubts.ts'
 import type { Erasure } from './erasure.ts'
 import type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
 
-export { isNewer, type StoredKey, type StoredRows, type StoredValue } from './stored-value.ts'
+export type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
 
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
@@ -41,7 +41,7 @@ export interface OnlineStore {
    */
   lastRead(entity: string, key: string, fields: readonly string[]): readonly (StoredValue | undefined)[]
   /**
-   * Write values, except where a newer one is stored (compare-and-set on eventAt, availableAt, token) and of keys forgotten later than the event.
+   * Write values, except where a newer one is stored (compare-and-set by value-order.ts) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.
    */
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>

@@ -20,12 +20,5 @@ export interface StoredValue {
   readonly oldestInputAt: Micros | null
 }
 
-/** By event time, then by when it became available, then by who was accepted last. Of equals none is. */
-export function isNewer(value: StoredValue, than: StoredValue): boolean {
-  if (value.eventAt !== than.eventAt) return value.eventAt > than.eventAt
-  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt
-  return value.token > than.token
-}
-
 /** By key and field. Whoever reads the same again may be given the same lists. */
 export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]

@@ -1,5 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
+import type { FreshnessRule } from '../../definition/feature-traits.ts'
 import type { Entity, Feature, ValueType } from '../../definition/model.ts'
 import type { RunOptions, TableColumn } from './source-engine.ts'
 
@@ -76,8 +77,8 @@ export interface OutputFeature {
   readonly values: ValuesId
   /** Which of those values' columns is the feature's first; 0 unless several features were computed together. */
   readonly firstColumn: number
-  /** A value older than this is stale, in microseconds; null: none is. */
-  readonly freshFor: Micros | null
+  /** Which of its values are stale; null: none is. */
+  readonly freshness: FreshnessRule | null
 }
 
 /** Of one column. */

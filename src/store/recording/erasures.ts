@@ -7,7 +7,7 @@ export interface Erasures {
   at(entity: string, entityKey: string): Micros | undefined
   /** Whether something that happened then is no longer to be known. */
   isErased(entity: string, entityKey: string, eventAt: Micros): boolean
-  /** A fence never moves back. */
+  /** An erasure never moves back. */
   add(erasure: Erasure): void
   /** Those at that time or later. */
   since(at: Micros): readonly Erasure[]
@@ -28,13 +28,13 @@ export function createErasures(known: readonly Erasure[]): Erasures {
   return {
     at,
     isErased(entity, entityKey, eventAt) {
-      const erasure = at(entity, entityKey)
-      return erasure !== undefined && eventAt <= erasure
+      const erasedAt = at(entity, entityKey)
+      return erasedAt !== undefined && eventAt <= erasedAt
     },
     add,
     since: (bound) =>
       [...entities].flatMap(([entity, keys]) =>
-        [...keys].filter(([, erasure]) => erasure >= bound).map(([entityKey, erasure]) => ({ entity, entityKey, at: erasure })),
+        [...keys].filter(([, erasedAt]) => erasedAt >= bound).map(([entityKey, erasedAt]) => ({ entity, entityKey, at: erasedAt })),
       ),
   }
 }

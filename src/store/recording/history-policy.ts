@@ -1,7 +1,9 @@
 import type { Micros } from '../../clock.ts'
 import { JsonColumn, KeyRows, NumberColumns } from '../../collections/column-store.ts'
+import { featureOfField, fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Origin } from '../ports/offline-store.ts'
+import { isNewer } from '../ports/value-order.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys per feature whose newest row is remembered. Beyond, others are forgotten: their next value is written though it may be equal. */
@@ -58,7 +60,7 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
   const entities = new Map<string, EntityKeys>()
 
   const newestOf = (feature: Feature): NewestRows => {
-    const field = `${feature.name}@${feature.fingerprint}`
+    const field = fieldOf(feature)
     let newest = fields.get(field)
     if (!newest) {
       const keys = entities.get(feature.entity) ?? new EntityKeys()
@@ -90,7 +92,7 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
       }
     },
     forget(features, key) {
-      for (const [field, newest] of fields) if (features.includes(field.slice(0, field.lastIndexOf('@')))) newest.drop(key)
+      for (const [field, newest] of fields) if (features.includes(featureOfField(field))) newest.drop(key)
     },
   }
 }
@@ -212,9 +214,8 @@ function rowsOfAll(feature: Feature, value: JudgedValue): HistoryRows {
 function judgeNext(newest: Newest, value: JudgedValue, every: Micros): HistoryRows {
   if (value.eventAt < newest.eventAt || isOvertaken(value, newest)) return [value]
   if (value.text === newest.text) return judgeEqual(newest, value, every) ? [value] : []
-  const { seenAt: eventAt, seenAvailableAt: availableAt, text, token } = newest
-  const seen = { eventAt, availableAt, origin: 'computed' as const, text, token }
-  if (newest.seenAt > newest.eventAt && isBefore(value, seen)) {
+  const seen = seenOf(newest)
+  if (newest.seenAt > newest.eventAt && isNewer(seen, value)) {
     newest.eventAt = newest.seenAt
     return [value, seen]
   }
@@ -223,8 +224,13 @@ function judgeNext(newest: Newest, value: JudgedValue, every: Micros): HistoryRo
 }
 
 /** Pushed values are judged when they are committed: one of the same time may have been accepted later and judged before. */
-function isOvertaken({ eventAt, token }: JudgedValue, newest: Newest): boolean {
-  return eventAt === newest.eventAt && eventAt === newest.seenAt && token < newest.token
+function isOvertaken(value: JudgedValue, newest: Newest): boolean {
+  return value.eventAt === newest.eventAt && value.eventAt === newest.seenAt && isNewer(seenOf(newest), value)
+}
+
+/** The last equal value, as a value of its own. */
+function seenOf({ seenAt, seenAvailableAt, text, token }: Newest): JudgedValue {
+  return { eventAt: seenAt, availableAt: seenAvailableAt, origin: 'computed', text, token }
 }
 
 /** @returns whether an equal value is written. */
@@ -243,10 +249,6 @@ function judgeEqual(newest: Newest, value: JudgedValue, every: Micros): boolean 
 
 function asNewest({ eventAt, availableAt, text, token }: JudgedValue): Newest {
   return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt, token }
-}
-
-function isBefore(a: JudgedValue, b: JudgedValue): boolean {
-  return a.eventAt !== b.eventAt ? a.eventAt < b.eventAt : a.availableAt < b.availableAt
 }
 
 function confirmEvery(feature: Feature): Micros {

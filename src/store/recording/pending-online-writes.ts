@@ -9,15 +9,16 @@ import type { Clock } from '../../clock.ts'
 import { isUnavailable } from '../../errors.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OfflineStore } from '../ports/offline-store.ts'
-import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
+import type { OnlineStore, StoredWrite } from '../ports/online-store.ts'
+import { replaces } from '../ports/value-order.ts'
 
 const MAX_PENDING = 100_000
 
 export interface PendingOnlineWrites {
-  /** Resolves when the debt is noted beside history. @throws FabraError store_unavailable */
+  /** Resolves when that is noted beside history. @throws FabraError store_unavailable */
   add(writes: readonly StoredWrite[]): Promise<void>
-  /** History has forgotten the key, the online store has not. Resolves when the debt is noted. @throws FabraError store_unavailable */
-  addFence(erasure: Erasure): Promise<void>
+  /** History has forgotten the key, the online store has not. Resolves when that is noted. @throws FabraError store_unavailable */
+  addErasure(erasure: Erasure): Promise<void>
   /**
    * Write what is owed.
    * @param fill Brings all of a feature's newest values from history to the online store.
@@ -58,7 +59,7 @@ export function createPendingOnlineWrites({
     for (const write of writes) {
       if (fields.has(write.field)) continue
       const pendingWrite = pending.get(idOf(write))
-      if (!pendingWrite || isNewer(write.value, pendingWrite.value)) pending.set(idOf(write), write)
+      if (!pendingWrite || replaces(write.value, pendingWrite.value)) pending.set(idOf(write), write)
     }
     if (pending.size <= maxPending) return
     for (const { field } of pending.values()) fields.add(field)
@@ -85,7 +86,7 @@ export function createPendingOnlineWrites({
       keep(writes)
       await note()
     },
-    async addFence(erasure) {
+    async addErasure(erasure) {
       doubt()
       erasures.push(erasure)
       await note()
@@ -123,10 +124,4 @@ export function createPendingOnlineWrites({
       return replayed
     },
   }
-}
-
-function isNewer(value: StoredValue, pendingWrite: StoredValue): boolean {
-  if (value.eventAt !== pendingWrite.eventAt) return value.eventAt > pendingWrite.eventAt
-  if (value.availableAt !== pendingWrite.availableAt) return value.availableAt > pendingWrite.availableAt
-  return value.token >= pendingWrite.token
 }

@@ -1,4 +1,5 @@
 import type { Clock, Micros } from '../../clock.ts'
+import { fieldOf } from '../../definition/feature-version.ts'
 import type { HistoryRow, RefusedRows } from '../ports/offline-store.ts'
 
 /** For so long no row of the same feature and key is tried again. */
@@ -36,7 +37,7 @@ export function createSetAside({
       count += rows.length
       untold += rows.length
       for (const { feature, fingerprint, entityKey } of rows) {
-        const id = `${feature}@${fingerprint}\0${entityKey}`
+        const id = `${fieldOf({ name: feature, fingerprint })}\0${entityKey}`
         known.delete(id)
         known.set(id, now)
         last = { feature, why: refusal.why }

@@ -15,12 +15,14 @@ const ODD = '\\u0085\\u00a0\\u1680\\u180e\\u2000-\\u200b\\u2028\\u2029\\u202f\\u
 /** Blanks beyond ASCII: to DuckDB most of them are spaces, to PostgreSQL parts of names. `plainText` makes them spaces before anything is read. */
 export const ODD_BLANK = new RegExp(`[${ODD}]`)
 
-const LETTER = `[[\\p{L}_\\u0080-\\u{10ffff}]--[${ODD}]]`
-const LETTER_OR_DIGIT = `[[\\p{L}\\p{N}_\\u0080-\\u{10ffff}]--[${ODD}]]`
-const WORD_START = new RegExp(LETTER, 'v')
-const WORD_PART = new RegExp(`${LETTER_OR_DIGIT}|\\$`, 'v')
-const DOLLAR_TAG = new RegExp(`^\\$(?:${LETTER}${LETTER_OR_DIGIT}*)?\\$`, 'v')
-const PARAMETER = new RegExp(`^\\$(?:[0-9]+|${LETTER}${LETTER_OR_DIGIT}*)`, 'v')
+/** To both engines every other character beyond ASCII is a letter. */
+const LETTER = `(?![${ODD}])[A-Za-z_\\u0080-\\uffff]`
+const LETTER_OR_DIGIT = `(?![${ODD}])[A-Za-z0-9_\\u0080-\\uffff]`
+const WORD_START = new RegExp(LETTER)
+const WORD_PART = new RegExp(`${LETTER_OR_DIGIT}|\\$`)
+const NAME = `${LETTER}(?:${LETTER_OR_DIGIT})*`
+const DOLLAR_TAG = new RegExp(`^\\$(?:${NAME})?\\$`)
+const PARAMETER = new RegExp(`^\\$(?:[0-9]+|${NAME})`)
 /** Between the pieces of one string there is a line break: what comes after it is read as the first piece is. */
 const CONTINUATION = /(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*[\r\n])*'/y
 const SYMBOL_PART = /[-+*/<>=~!@#%^&|`?:]/

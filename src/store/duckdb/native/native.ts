@@ -16,21 +16,6 @@ import { holdUnpackLock, isDead } from './native-lock.ts'
 import { loadFromMemory } from './native-memory.ts'
 
 /**
- * Where to unpack, best first.
- * @param env the variables of the process: FABRA_CACHE_DIR, else the user's own cache folder, else the temporary one.
- */
-export function cacheFolders(env: Readonly<Record<string, string | undefined>>): string[] {
-  const own = process.getuid?.() ?? 0
-  const folders = [
-    env['FABRA_CACHE_DIR'],
-    env['XDG_CACHE_HOME'] && join(env['XDG_CACHE_HOME'], 'fabra'),
-    env['HOME'] && join(env['HOME'], '.cache', 'fabra'),
-    join(env['TMPDIR'] || '/tmp', `fabra-${own}`),
-  ]
-  return folders.filter((folder): folder is string => Boolean(folder))
-}
-
-/**
  * The exports of the addon. Several processes may call this at once for one folder.
  * @throws Error with a line for each place that was tried, if none would do.
  */

@@ -2,6 +2,7 @@ import type { KeyType, Source } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
 import type { TableColumn } from '../../ports/source-engine.ts'
 import { quoteName, quoteText } from '../sql.ts'
+import { duckdbType } from './column-types.ts'
 import { keySqlType } from './row-table.ts'
 import { SourceProblem } from './source-problem.ts'
 
@@ -100,7 +101,7 @@ export function planColumns(
     const override = input.source.columns?.[column.name]
     const isFolder = partition.includes(column.name)
     const readAs = isFolder ? 'VARCHAR' : (textsAs ?? column.type)
-    if (override !== undefined) return overridePlan(column, override, readAs, isFolder)
+    if (override !== undefined) return overridePlan(column, duckdbType(override), readAs, isFolder)
     const key = keyTypeOf(input, column.name)
     if (key) return keyPlan(column, key, readAs)
     const type = textTypes.get(column.name) ?? 'VARCHAR'

@@ -8,6 +8,7 @@ import { engineMessage } from '../connection/sql-errors.ts'
 import { fullDisk } from '../damage/file-damage.ts'
 import { FORGET_FILE, LIST_TABLES, quoteName, quoteTable, READ_FILE, REMEMBER_FILE } from '../sql.ts'
 import { checkColumns, type SourceColumns, timeColumns } from './column-plan.ts'
+import { duckdbType } from './column-types.ts'
 import { fileFacts, hashFiles, settingsHash } from './file-facts.ts'
 import { type FilePlan, planFile, readingProblem, selectRows } from './file-reader.ts'
 import { dropStage, stageFiles } from './file-set.ts'
@@ -81,7 +82,7 @@ async function createTable(
   const times = new Set(timeColumns(source).map(({ name }) => name))
   const typed = Object.entries(columns).map(([name, type]) => {
     const key = keyTypes[name]
-    return `${quoteName(name)} ${times.has(name) ? 'TIMESTAMPTZ' : key && !type ? keySqlType(key) : type}`
+    return `${quoteName(name)} ${times.has(name) ? 'TIMESTAMPTZ' : key && !type ? keySqlType(key) : duckdbType(type)}`
   })
   try {
     await session.execute(`${createSchema(source.name)} CREATE TABLE IF NOT EXISTS ${quoteTable(source.name)} (${typed.join(', ')})`, LOAD)

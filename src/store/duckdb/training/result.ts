@@ -14,6 +14,14 @@ export interface HeldValues {
   readonly f: number
 }
 
+/** Name of a table with the columns `event_at` and `fresh_until`, in microseconds; none for a feature whose values' ages alone decide. */
+export type FreshUntilTables = ReadonlyMap<OutputFeature, string>
+
+interface JoinedValues extends HeldValues {
+  /** Their name in the statement. */
+  readonly at: string
+}
+
 /** `__fabra_ord`, the columns of the labels, then those asked for. */
 export function resultSelect(
   rows: string,
@@ -21,6 +29,7 @@ export function resultSelect(
   features: readonly OutputFeature[],
   held: (values: ValuesId) => HeldValues,
   columns: readonly OutputColumn[],
+  freshUntil: FreshUntilTables,
 ): string {
   const kept = labels.map(({ name }) => `l.${quoteName(name)}`)
   const used = columns.flatMap((column) => features[column.feature] ?? [])
@@ -29,9 +38,22 @@ export function resultSelect(
     const feature = features[column.feature]
     if (!feature) return 'NULL'
     const values = held(feature.values)
-    return `${valueSql(column, feature, { ...values, at: `f${access.indexOf(values.from)}` })} AS ${quoteName(column.name)}`
+    const at = `f${access.indexOf(values.from)}`
+    const sql =
+      column.content === 'status'
+        ? statusSql(feature, { ...values, at }, `u${column.feature}.fresh_until`)
+        : valueSql(column, feature, { ...values, at })
+    return `${sql} AS ${quoteName(column.name)}`
   })
   const joins = access.map((from, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
+  for (const column of columns) {
+    const feature = features[column.feature]
+    const table = column.content === 'status' && feature ? freshUntil.get(feature) : undefined
+    if (!feature || table === undefined) continue
+    const { from, f } = held(feature.values)
+    const until = `u${column.feature}`
+    joins.push(`LEFT JOIN ${table} AS ${until} ON ${until}.event_at = epoch_us(f${access.indexOf(from)}.e${f})`)
+  }
   const needsTime = columns.some(({ content }) => content !== 'value')
   return `SELECT ${['l.__fabra_ord', ...kept, ...added].join(', ')}
 FROM labels AS l
@@ -39,19 +61,11 @@ ${needsTime ? `JOIN read_parquet(${rows}) AS r ON r.__fabra_ord = l.__fabra_ord\
 ORDER BY l.__fabra_ord`
 }
 
-function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues & { readonly at: string }): string {
-  const { feature, freshFor, firstColumn } = given
+function valueSql(column: OutputColumn, given: OutputFeature, values: JoinedValues): string {
+  const { feature, firstColumn } = given
   const { at, kind, f } = values
-  const found = isRecorded(kind) ? `${at}.e${f} IS NOT NULL` : `${at}.__fabra_ord IS NOT NULL`
-  const eventAt = isRecorded(kind) ? `${at}.e${f}` : `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)`
+  const { found, eventAt } = foundSql(values)
   if (column.content === 'event_timestamp') return `CASE WHEN ${found} THEN ${eventAt} END`
-  if (column.content === 'status') {
-    const fresh =
-      freshFor === null
-        ? "'fresh'"
-        : `CASE WHEN epoch_us(r.__fabra_as_of) - epoch_us(${eventAt}) <= CAST(${freshFor} AS BIGINT) THEN 'fresh' ELSE 'stale' END`
-    return `CASE WHEN ${found} THEN ${fresh} ELSE '${feature.defaults ? 'default' : 'missing'}' END`
-  }
   const declared = feature.columns[column.column]
   const type = declared?.type ?? 'json'
   const whole = `${at}.${kind === 'texts' ? `c${column.column}` : `v${f}`}`
@@ -59,6 +73,23 @@ function valueSql(column: OutputColumn, given: OutputFeature, values: HeldValues
   const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : kind === 'decoded' ? whole : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
+}
+
+/** @param until Where the time is, until which a value is fresh, if its age alone does not decide. */
+function statusSql({ feature, freshness }: OutputFeature, values: JoinedValues, until: string): string {
+  const { found, eventAt } = foundSql(values)
+  const isFresh: string[] = []
+  const longest = Math.min(freshness?.freshFor ?? Number.POSITIVE_INFINITY, freshness?.maxStaleness ?? Number.POSITIVE_INFINITY)
+  if (freshness && Number.isFinite(longest)) isFresh.push(`epoch_us(r.__fabra_as_of) - epoch_us(${eventAt}) <= CAST(${longest} AS BIGINT)`)
+  if (freshness?.freshFor === null) isFresh.push(`epoch_us(r.__fabra_as_of) <= ${until}`)
+  const fresh = isFresh.length === 0 ? "'fresh'" : `CASE WHEN ${isFresh.join(' AND ')} THEN 'fresh' ELSE 'stale' END`
+  return `CASE WHEN ${found} THEN ${fresh} ELSE '${feature.defaults ? 'default' : 'missing'}' END`
+}
+
+function foundSql({ at, kind, f }: JoinedValues): { readonly found: string; readonly eventAt: string } {
+  return isRecorded(kind)
+    ? { found: `${at}.e${f} IS NOT NULL`, eventAt: `${at}.e${f}` }
+    : { found: `${at}.__fabra_ord IS NOT NULL`, eventAt: `COALESCE(${at}.__fabra_event_at, r.__fabra_as_of)` }
 }
 
 /** Whether values come with their events' times, which tell that there is one. */

@@ -7,7 +7,7 @@ import type { RunOptions, TableColumn } from '../../ports/source-engine.ts'
 import type { OutputColumn, OutputFeature, ValuesId } from '../../ports/training-store.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
-import { type HeldValues, resultSelect } from './result.ts'
+import { type FreshUntilTables, type HeldValues, resultSelect } from './result.ts'
 import { parquetOptions } from './typed-values.ts'
 
 /** Columns of one file, and of a set that is no wide one. */
@@ -24,6 +24,7 @@ export interface WideDesk {
   /** Path of a new file. */
   readonly file: (name: string) => string
   readonly held: (values: ValuesId) => HeldValues
+  readonly freshUntil: FreshUntilTables
 }
 
 export interface WideOutput {
@@ -31,9 +32,9 @@ export interface WideOutput {
   readonly columns: readonly OutputColumn[]
 }
 
-export function isWide({ labels, held }: WideDesk, { features, columns }: WideOutput): boolean {
+export function isWide({ labels, held, freshUntil }: WideDesk, { features, columns }: WideOutput): boolean {
   const access = new Set(features.map((feature) => held(feature.values).from))
-  return labels.columns.length + columns.length > COLUMNS_AT_ONCE || access.size > MOST_PLACES
+  return labels.columns.length + columns.length > COLUMNS_AT_ONCE || access.size + freshUntil.size > MOST_PLACES
 }
 
 /** @returns a SELECT of the columns of the labels, then those asked for, in the order of the labels. */
@@ -51,9 +52,9 @@ export async function wideSelect(workspace: WideDesk, output: WideOutput, option
     const select = names.map((name, i) => `${quoteName(name)} AS c${i}`)
     await add(`SELECT ${select.join(', ')} FROM read_parquet(${quoteText(labels.file)})`, names)
   }
-  for (const columns of lotsOf(workspace, output)) {
+  for (const columns of groupsOf(workspace, output)) {
     const renamed = columns.map((column, i) => ({ ...column, name: `c${i}` }))
-    const select = resultSelect(workspace.rows, [], output.features, workspace.held, renamed)
+    const select = resultSelect(workspace.rows, [], output.features, workspace.held, renamed, workspace.freshUntil)
     await add(
       `SELECT * EXCLUDE (__fabra_ord) FROM (${select})`,
       columns.map(({ name }) => name),
@@ -65,20 +66,22 @@ export async function wideSelect(workspace: WideDesk, output: WideOutput, option
 }
 
 /** Columns in their order, few enough of them and from few enough places. */
-function lotsOf({ held }: WideDesk, { features, columns }: WideOutput): OutputColumn[][] {
+function groupsOf({ held, freshUntil }: WideDesk, { features, columns }: WideOutput): OutputColumn[][] {
   const found: OutputColumn[][] = []
   let group: OutputColumn[] = []
   let access = new Set<string>()
   for (const column of columns) {
     const feature = features[column.feature]
-    const from = feature ? held(feature.values).from : ''
-    if (group.length >= COLUMNS_AT_ONCE || (access.size >= PLACES_AT_ONCE && !access.has(from))) {
+    const from = feature ? [held(feature.values).from] : []
+    const until = feature && column.content === 'status' ? freshUntil.get(feature) : undefined
+    if (until !== undefined) from.push(until)
+    if (group.length >= COLUMNS_AT_ONCE || (access.size >= PLACES_AT_ONCE && !from.every((table) => access.has(table)))) {
       found.push(group)
       group = []
       access = new Set()
     }
     group.push(column)
-    access.add(from)
+    for (const table of from) access.add(table)
   }
   return group.length === 0 ? found : [...found, group]
 }

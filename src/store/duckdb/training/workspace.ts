@@ -11,6 +11,7 @@ import { createSession, type Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import { CollectedValues } from './collected-values.ts'
 import { type Counted, countValues, keysOfRows, rowsLaterThan } from './column-counts.ts'
+import { makeFreshUntilTables } from './fresh-until.ts'
 import { inputOf } from './label-inputs.ts'
 import { writeRows } from './label-keys.ts'
 import { type ReadLabels, readLabels } from './labels.ts'
@@ -158,13 +159,15 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
 
   async write(output: Parameters<TrainingWorkspace['write']>[0], options: RunOptions): ReturnType<TrainingWorkspace['write']> {
     const held = (values: ValuesId) => this.heldAs(values)
-    const wide = { session: this.engine.session, rows: this.rowsPath, labels: this.labels, file: (name: string) => this.file(name), held }
+    const { session } = this.engine
+    const freshUntil = await makeFreshUntilTables(session, output, held, options)
+    const wide = { session, rows: this.rowsPath, labels: this.labels, file: (name: string) => this.file(name), held, freshUntil }
     const rows = isWide(wide, output)
       ? `(${await wideSelect(wide, output, options)})`
-      : `(SELECT * EXCLUDE (__fabra_ord) FROM (${resultSelect(this.rowsPath, this.labels.columns, output.features, held, output.columns)}))`
+      : `(SELECT * EXCLUDE (__fabra_ord) FROM (${resultSelect(this.rowsPath, this.labels.columns, output.features, held, output.columns, freshUntil)}))`
     const { format, metadata } = output
     const path = join(this.folder, `result.${format}`)
-    const hash = await writeSet(this.engine.session, rows, { path, format, metadata }, options)
+    const hash = await writeSet(session, rows, { path, format, metadata }, options)
     await chmod(path, 0o600)
     return { path, hash }
   }

@@ -76,7 +76,8 @@ export function createSourceFiles(options: SourceFilesOptions): FileLoader {
 /** Rows came while the file was read; they wait the next time. */
 class AppendedMeanwhile extends Error {}
 
-function isOurs({ kind, comment }: AppendTable): boolean {
+/** Fabra made it, and makes it anew when the file changes. */
+export function isOurs({ kind, comment }: AppendTable): boolean {
   return kind !== 'view' && comment?.startsWith(MADE_BY) === true
 }
 

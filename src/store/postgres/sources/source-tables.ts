@@ -184,25 +184,50 @@ const KEY_SQL: Readonly<Record<KeyType, string>> = { string: 'varchar', int: 'bi
 /** DuckDB's names of types that PostgreSQL calls otherwise, or takes for another. */
 const TYPES: Readonly<Record<string, string>> = {
   STRING: 'text',
+  NVARCHAR: 'varchar',
   DOUBLE: 'double precision',
+  'DOUBLE PRECISION': 'double precision',
   FLOAT: 'real',
   TINYINT: 'smallint',
-  UTINYINT: 'smallint',
-  USMALLINT: 'integer',
-  UINTEGER: 'bigint',
-  UBIGINT: 'numeric(20, 0)',
-  HUGEINT: 'numeric(38, 0)',
-  DATETIME: 'timestamp',
-  BLOB: 'bytea',
+  INT1: 'smallint',
+  SHORT: 'smallint',
+  INT16: 'smallint',
+  SIGNED: 'integer',
+  INT32: 'integer',
+  INT64: 'bigint',
   LONG: 'bigint',
+  INT128: 'numeric(38, 0)',
+  UTINYINT: 'smallint',
+  UINT8: 'smallint',
+  USMALLINT: 'integer',
+  UINT16: 'integer',
+  UINTEGER: 'bigint',
+  UINT32: 'bigint',
+  UBIGINT: 'numeric(20, 0)',
+  UINT64: 'numeric(20, 0)',
+  HUGEINT: 'numeric(38, 0)',
+  UHUGEINT: 'numeric(39, 0)',
+  LOGICAL: 'boolean',
+  DATETIME: 'timestamp',
   TIMESTAMP_S: 'timestamp',
   TIMESTAMP_MS: 'timestamp',
+  TIMESTAMP_US: 'timestamp',
   TIMESTAMP_NS: 'timestamp',
+  BLOB: 'bytea',
+  BINARY: 'bytea',
+  VARBINARY: 'bytea',
+  BITSTRING: 'bit varying',
 }
+
+/** Types whose digits say how exact they are: PostgreSQL has two floats, and takes digits for no other name of them. */
+const FLOAT_OF_DIGITS = /^\s*float\s*\(\s*(\d+)\s*\)/i
+const SINGLE_DIGITS = 24
 
 /** An SQL type of either engine, as PostgreSQL writes it. */
 export function postgresType(type: string): string {
-  return type.replace(/^\s*\w+/, (word) => TYPES[word.trim().toUpperCase()] ?? word)
+  return type
+    .replace(FLOAT_OF_DIGITS, (_, digits: string) => (Number(digits) > SINGLE_DIGITS ? 'double precision' : 'real'))
+    .replace(/^\s*(?:double\s+precision|\w+)/i, (words) => TYPES[words.trim().replace(/\s+/g, ' ').toUpperCase()] ?? words)
 }
 
 export function splitName(name: string): { readonly schema: string | null; readonly name: string } {

@@ -1,4 +1,5 @@
 import type { StoredValue } from '../../ports/online-store.ts'
+import { isNewer } from '../../ports/value-order.ts'
 import { type Layout, type Row, readRow } from './row-layout.ts'
 
 /** Characters kept; beyond, the half that was not read of late goes. */
@@ -77,7 +78,7 @@ export class RowCache {
       for (const [f, head] of layout.heads.entries()) {
         const value = row[order[indexesInOrder.get(head) ?? -1] ?? -1]
         const best = newest[f]
-        if (value && (!best || value.eventAt > best.eventAt)) newest[f] = value
+        if (value && (!best || isNewer(value, best))) newest[f] = value
       }
     }
     return newest

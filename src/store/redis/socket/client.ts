@@ -1,9 +1,11 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { backoff } from '../../../collections/backoff.ts'
 import { endpoint } from './endpoint.ts'
 import type { RedisAddress } from './url.ts'
 
 /** Between attempts to connect. */
 export const LONGEST_PAUSE_MS = 1_000
+const PAUSE_MS = { first: 50, longest: LONGEST_PAUSE_MS }
 
 interface Times {
   readonly timeoutMs: number
@@ -14,7 +16,7 @@ export const longestSilenceMs = ({ timeoutMs, connectTimeoutMs }: Times) => 2 * 
 
 export function createClient(address: RedisAddress, options: Times): Redis | Cluster {
   const { username, password, db, nodes, tls, isCluster } = address
-  const pause = (times: number) => Math.min(LONGEST_PAUSE_MS, 50 * 2 ** Math.min(times - 1, 5)) * (0.75 + Math.random() / 4)
+  const pause = (times: number) => backoff(times, PAUSE_MS) * (0.75 + Math.random() / 4)
   const common = {
     username,
     password,

@@ -57,7 +57,7 @@ const HINTS: readonly [word: string, hint: string][] = [
   ['OOM', 'Redis has no memory left: raise its maxmemory.'],
   ['NOAUTH', 'Redis wants a user and password.'],
   ['WRONGPASS', 'Redis refuses the user or password.'],
-  ['NOPERM', 'The Redis user lacks a permission: see "Redis" in the README.'],
+  ['NOPERM', 'The Redis user lacks a permission: see docs/redis.md.'],
   ['MISCONF', 'Redis cannot write its snapshot and takes no writes until it can: look at its disk and its log.'],
   ['NOREPLICAS', 'Redis has fewer replicas than its min-replicas-to-write.'],
   ['READONLY', 'This Redis is a replica: only its master takes writes.'],
