@@ -53,7 +53,7 @@ export class RefusedRows extends Error {
 /** Append-only history of feature values. One owner per file or schema. */
 export interface OfflineStore {
   /**
-   * Durable when it resolves. All rows or none, but for those behind the fence of a forgotten key: they are left out. Rows that are there already
+   * Durable when it resolves. All rows or none, but for those behind the erasure of a forgotten key: they are left out. Rows that are there already
    * (of the same times and seq) are not written twice.
    * @param options.timeoutMs Default: as long as a large batch may take.
    * @throws FabraError store_unavailable: nothing was written; outcome_unknown: perhaps all of it was. Trying again is safe after both.
@@ -80,11 +80,11 @@ export interface OfflineStore {
   /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
   lastSeq(): Promise<number>
   /**
-   * Delete everything about a key of an entity's features and remember the fence: both or neither. @returns how many rows went.
+   * Delete everything about a key of an entity's features and remember the erasure: both or neither. @returns how many rows went.
    * @throws FabraError store_unavailable: neither was done; outcome_unknown.
    */
   forget(features: readonly string[], erasure: Erasure): Promise<number>
-  /** Every fence there is, the newest of each key. */
+  /** Every erasure there is, the newest of each key. */
   erasures(): Promise<readonly Erasure[]>
   /** Note that the online store may lack values which this process has recorded. Noted again, the time moves on. */
   notePending(writer: string, at: Micros): Promise<void>

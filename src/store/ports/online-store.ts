@@ -14,7 +14,7 @@ export interface StoredWrite extends StoredKey {
 export interface WriteOutcome {
   /** Indexes of the writes refused; what is stored there is unchanged. */
   readonly refused: readonly number[]
-  /** Of those refused: the fences that did it. This process may not know them. */
+  /** Of those refused: the erasures that did it. This process may not know them. */
   readonly erasures: readonly Erasure[]
   /** Indexes of the writes that replaced what another process had written. */
   readonly replacedForeign: readonly number[]
@@ -22,7 +22,7 @@ export interface WriteOutcome {
   readonly winner: readonly { readonly index: number; readonly value: StoredValue }[]
 }
 
-/** Stands for the fences where fields are asked for that were brought here from history. No field is called so. */
+/** Stands for the erasures where fields are asked for that were brought here from history. No field is called so. */
 export const FENCES_FIELD = 'fences'
 
 /** Latest value per feature and entity key. Holds no history; see OfflineStore. */
@@ -45,14 +45,14 @@ export interface OnlineStore {
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.
    */
   write(rows: readonly StoredWrite[]): Promise<WriteOutcome>
-  /** Drop everything about a key, whatever its time; from then on only events later than the fence are stored. @returns how many values went. */
+  /** Drop everything about a key, whatever its time; from then on only events later than the erasure are stored. @returns how many values went. */
   forget(erasure: Erasure): Promise<number>
   /**
-   * Put back fences that the store has lost: of their keys what is not later goes, and only later events are stored. One never moves back.
+   * Put back erasures that the store has lost: of their keys what is not later goes, and only later events are stored. One never moves back.
    * @throws StoreUnavailable; safe to repeat.
    */
   addErasures(erasures: readonly Erasure[]): Promise<void>
-  /** Fences at that time or later, by whichever process; those of the last day at least. */
+  /** Erasures at that time or later, by whichever process; those of the last day at least. */
   erasuresSince(at: Micros): Promise<readonly Erasure[]>
   /**
    * For each field (or `FENCES_FIELD`), whether everything that history knows of it was brought here once. False after the store has lost its data, and at

@@ -30,15 +30,15 @@ export interface TrainingEngine {
     begin: (columns: readonly TableColumn[]) => (rows: readonly TextValues[]) => Promise<void>,
   ): Promise<void>
   /** Recorded rows, in any order, in batches: entity key, value, event, available and created microseconds, seq, origin. @throws SqlError */
-  recorded(question: RecordedRequest, options: RunOptions, take: (rows: readonly TextValues[]) => Promise<void>): Promise<void>
+  recorded(request: RecordedRequest, options: RunOptions, take: (rows: readonly TextValues[]) => Promise<void>): Promise<void>
   /** About how many rows are recorded of a version of a feature, as the engine guesses without counting. @throws SqlError */
   recordedCount(feature: string, fingerprint: string, options: RunOptions): Promise<number>
   /**
-   * What `TrainingDesk.asOf` asks, answered there.
+   * What `TrainingWorkspace.asOf` is asked, answered there.
    * @returns per row that has a value: its index, event microseconds, value. @throws SqlError
    */
   asOf(
-    question: AsOfRequest,
+    request: AsOfRequest,
     rows: { readonly keys: readonly string[]; readonly times: readonly Micros[] },
     options: RunOptions,
   ): Promise<readonly TextValues[]>

@@ -7,7 +7,7 @@ import type { RunOptions, TableColumn } from './source-engine.ts'
 export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
 export type OutputFormat = LabelFormat
 
-/** Where label rows come from: a file in the desk's folder, or a query over the sources, as the gate for clients' SQL wrote it. */
+/** Where label rows come from: a file in the workspace's folder, or a query over the sources, as the gate for clients' SQL wrote it. */
 export type Labels = { readonly format: LabelFormat; readonly path: string } | { readonly sql: string }
 
 /** What the label rows must hold for the features asked for. */
@@ -73,7 +73,7 @@ export interface OutputColumn {
 
 export interface OutputFeature {
   readonly feature: Feature
-  /** What the desk gave when its values were made. */
+  /** What the workspace gave when its values were made. */
   readonly values: ValuesId
   /** Which of those values' columns is the feature's first; 0 unless several features were computed together. */
   readonly firstColumn: number
@@ -89,7 +89,7 @@ export interface ColumnCounts {
   readonly given: number
 }
 
-/** Names values of one feature that the desk holds. */
+/** Names values of one feature that the workspace holds. */
 export type ValuesId = number
 
 export interface Output {
@@ -147,7 +147,7 @@ export interface Collected {
   end(): Promise<void>
 }
 
-/** Opens a desk for one training set. */
+/** Opens a workspace for one training set. */
 export interface TrainingStore {
   open(): Promise<TrainingWorkspace>
 }
@@ -193,21 +193,21 @@ export interface TrainingWorkspace {
    * Runs a statement over the rows and holds its values.
    * @throws SqlError; also when a value does not fit its declared type, or a row has two answers: then nothing is kept, and computing row by row tells which.
    */
-  compute(question: ComputeRequest, options: RunOptions): Promise<ValuesId>
+  compute(request: ComputeRequest, options: RunOptions): Promise<ValuesId>
   /** How `asOf` goes about it: one line for people. */
   readonly historyHow: string
   /**
    * Recorded values as of each row's time. One total order (event time, available at, seq), so the same question has the same answer.
-   * @param questions About features of one entity, with the same knowledge and snapshot.
-   * @returns values per question, in the order given.
+   * @param requests About features of one entity, with the same knowledge and snapshot.
+   * @returns values per request, in the order given.
    */
-  asOf(questions: readonly AsOfRequest[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
-  collect(question: CollectRequest, options: RunOptions): Promise<Collected>
+  asOf(requests: readonly AsOfRequest[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
+  collect(request: CollectRequest, options: RunOptions): Promise<Collected>
   /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */
   deterministically<T>(work: () => Promise<T>): Promise<T>
   /** Whether anything at all was ever recorded for a version of a feature. */
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
-  /** @returns path of the finished file in the desk's folder, and the hash of its rows. */
+  /** @returns path of the finished file in the workspace's folder, and the hash of its rows. */
   write(output: Output, options: RunOptions): Promise<{ readonly path: string; readonly hash: string }>
   /** Counts what is held. @param columns Of values. */
   counts(

@@ -11,12 +11,12 @@ import type { RedisConnection } from './redis.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
 const WRITES_A_SCRIPT = 100
-/** Keys in one script that puts fences back. */
+/** Keys in one script that puts erasures back. */
 const ERASURES_A_SCRIPT = 50
 /** Scripts under way for one caller. */
 const SCRIPTS_AT_ONCE = 4
 
-/** A sorted set of the keys forgotten of late, by the time of their fence: how processes hear of each other's. */
+/** A sorted set of the keys forgotten of late, by the time of their erasure: how processes hear of each other's. */
 const ERASURES = 'fabra:fences'
 const ERASURES_KEPT_FOR: Micros = 2 * 86_400_000_000
 
@@ -24,7 +24,7 @@ type OnProblem = (message: string, cause: unknown) => void
 
 /**
  * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
- * the only one there ever is, and a fence must outlast every late write.
+ * the only one there ever is, and an erasure must outlast every late write.
  */
 export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.

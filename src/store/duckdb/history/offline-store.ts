@@ -44,7 +44,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     })
     return listed
   }
-  // Fences from before are kept to by whoever records: these matter for what was recorded just before the fence was raised.
+  // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
   const forgotten = new Map<string, number>()
   const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
     forgotten.size === 0 || eventAt > (forgotten.get(forgottenId(feature, entityKey)) ?? Number.NEGATIVE_INFINITY)

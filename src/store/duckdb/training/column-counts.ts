@@ -5,7 +5,7 @@ import type { ColumnCounts, OutputColumn, OutputFeature, TrainingWorkspace, Valu
 import type { Session } from '../connection/session.ts'
 import { type HeldValues, isRecorded } from './result.ts'
 import { memberText } from './typed-values.ts'
-import { lots } from './wide.ts'
+import { inGroups } from './wide.ts'
 
 export interface Counted {
   readonly features: readonly OutputFeature[]
@@ -21,7 +21,7 @@ export async function countValues(
 ): Promise<readonly ColumnCounts[]> {
   const found = new Map<OutputColumn, ColumnCounts>()
   for (const [from, own] of byPlace(features, columns, held)) {
-    for (const some of lots(own)) {
+    for (const some of inGroups(own)) {
       const select = some.flatMap(({ column, given }) => countsOf(column, given, held(given.values)))
       const { rows } = await session.read(`SELECT ${select.join(', ')} FROM ${from} AS t`, [], options)
       const counts = (rows[0] ?? []).map(Number)

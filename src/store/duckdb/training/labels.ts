@@ -13,7 +13,7 @@ import { quoteName, quoteText } from '../sql.ts'
 import type { LabelsQuery } from './local-stores.ts'
 import { parquetOptions } from './typed-values.ts'
 
-/** Whatever the labels were, they are now this view of the desk's engine: all columns, and `__fabra_ord`, the row's number from 0. */
+/** Whatever the labels were, they are now this view of the workspace's engine: all columns, and `__fabra_ord`, the row's number from 0. */
 const LABELS_VIEW = 'labels'
 /** The longest whole numbers that Parquet holds. */
 const EXACT_WHOLE = 'DECIMAL(38,0)'
@@ -29,7 +29,7 @@ export interface LabelReading {
   readonly asText: boolean
 }
 
-/** The label rows as they lie in the desk. */
+/** The label rows as they lie in the workspace. */
 export interface ReadLabels {
   readonly columns: readonly TableColumn[]
   /** A Parquet file with these columns, its rows in the order of the labels. */

@@ -1,4 +1,4 @@
-/** Where sources and history are, as a desk sees them: the laptop's engine, which reads and writes the desk's folder itself. */
+/** Where sources and history are, as a workspace sees them: the laptop's engine, which reads and writes the workspace's folder itself. */
 import { join } from 'node:path'
 import { type RunOptions, SqlError, type TableColumn } from '../../ports/source-engine.ts'
 import type { AsOfRequest, TrainingWorkspace, TypedColumn } from '../../ports/training-store.ts'
@@ -19,7 +19,7 @@ const STEPPED_FEATURES = 10
 /** Statements whose features' recorded values are put in order at once: history is read once for all of them, and held. */
 const GROUPS_AT_ONCE = 10
 
-/** The desk as far as it is made. */
+/** The workspace as far as it is made. */
 export interface WorkspaceState {
   readonly folder: string
   readonly session: Session
@@ -53,7 +53,7 @@ export interface HistoryAccess {
   asOf(requests: readonly AsOfRequest[], entity: number, state: WorkspaceState, options: RunOptions): Promise<readonly HeldValues[]>
 }
 
-/** @param database The desk's folder lies where it may read and write files. */
+/** @param database The workspace's folder lies where it may read and write files. */
 export function localSources(database: Database): SourcesAccess {
   return {
     async query({ sql, check }, { folder }, options) {
@@ -181,7 +181,7 @@ export interface AsOfWork {
   readonly pairsPerRow: number | undefined
 }
 
-/** Writes each group's file, on a session that reads and writes the desk's folder. */
+/** Writes each group's file, on a session that reads and writes the workspace's folder. */
 export async function asOfValues(session: Session, work: AsOfWork, options: RunOptions): Promise<void> {
   for (let from = 0; from < work.groups.length; from += GROUPS_AT_ONCE)
     await valuesOfGroups(session, { ...work, groups: work.groups.slice(from, from + GROUPS_AT_ONCE) }, options)

@@ -1,6 +1,6 @@
 /**
- * Sources and history on another machine, for a desk here. What is asked of it are rows: labels, and the recorded values of the labels' keys.
- * They are joined in the desk's own engine, by the very statements of the laptop. Where there is much more recorded than asked for, the rows
+ * Sources and history on another machine, for a workspace here. What is asked of it are rows: labels, and the recorded values of the labels' keys.
+ * They are joined in the workspace's own engine, by the very statements of the laptop. Where there is much more recorded than asked for, the rows
  * are looked up over there instead. Features' SQL runs where the sources are, some rows at a time.
  */
 import { join } from 'node:path'

@@ -7,7 +7,7 @@ import { quoteText } from '../sql.ts'
 import { replaceInFooter } from './parquet-footer.ts'
 import { hashSelect, type WrittenFile, writeStatement, writtenSelect } from './result.ts'
 import { parquetOptions } from './typed-values.ts'
-import { lots } from './wide.ts'
+import { inGroups } from './wide.ts'
 
 type Target = Pick<Output, 'format' | 'metadata'> & { readonly path: string }
 
@@ -57,7 +57,7 @@ async function columnsOf(session: Session, from: string, options: RunOptions): P
 async function hashOf(session: Session, file: string, columns: readonly TableColumn[], options: RunOptions): Promise<string> {
   const hashes: string[] = []
   // Of thousands of columns the texts of one row alone are a lot to hold.
-  for (const some of lots(columns)) hashes.push(String((await session.read(hashSelect(file, some), [], options)).rows[0]?.[0]))
+  for (const some of inGroups(columns)) hashes.push(String((await session.read(hashSelect(file, some), [], options)).rows[0]?.[0]))
   const [only = ''] = hashes
   return hashes.length === 1 ? only : new Bun.CryptoHasher('sha256').update(hashes.join(' ')).digest('hex')
 }

@@ -5,7 +5,7 @@ import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../../
 import { quoteName, quoteText } from '../sql.ts'
 import { decoded, literal, memberText, parquetOptions } from './typed-values.ts'
 
-/** How values lie in the desk: in their types, as texts per column, or as `stepsOfRows` has them of several features, texts or in their types. */
+/** How values lie in the workspace: in their types, as texts per column, or as `stepsOfRows` has them of several features, texts or in their types. */
 export interface HeldValues {
   readonly kind: 'typed' | 'texts' | 'recorded' | 'decoded'
   /** What to read: a table, or a call of read_parquet. */

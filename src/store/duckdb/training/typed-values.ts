@@ -1,4 +1,4 @@
-/** Statements by which training sets are made. Rows and values are Parquet files of the desk's folder; `rows` is a quoted path. */
+/** Statements by which training sets are made. Rows and values are Parquet files of the workspace's folder; `rows` is a quoted path. */
 import type { ValueType } from '../../../definition/model.ts'
 import type { TypedColumn } from '../../ports/training-store.ts'
 import { quoteText } from '../sql.ts'
@@ -12,12 +12,12 @@ FROM read_parquet(${rows})
 WHERE __fabra_ord >= ${range.from} AND __fabra_ord < ${range.to}`
 }
 
-/** Values in one row group of the desk's files: it is held at once by who writes it, and its pages by who reads it. */
+/** Values in one row group of the workspace's files: it is held at once by who writes it, and its pages by who reads it. */
 const GROUP_VALUES = 8_388_608
 /** As the engine makes them, and what it rounds them to. */
 const [MOST_GROUP_ROWS, FEWEST_GROUP_ROWS] = [122_880, 2_048]
 
-/** How a file of the desk's own is written. @param columnCount Of all columns that are held at once with these. */
+/** How a file of the workspace's own is written. @param columnCount Of all columns that are held at once with these. */
 export function parquetOptions(columnCount: number, compression: 'snappy' | 'zstd' = 'snappy'): string {
   return `FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${groupRows(columnCount)}`
 }

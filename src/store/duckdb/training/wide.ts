@@ -1,7 +1,7 @@
 /**
  * Training sets of many columns. One statement that joins all of them would take the engine's planner a time that grows much faster than their
  * number, and hold a hash table for every feature at once. Instead the columns are brought into the order of the labels some at a time, each
- * lot in a file of its own, and the files are read side by side at the end: the n-th row of each is the n-th row of the set.
+ * group in a file of its own, and the files are read side by side at the end: the n-th row of each is the n-th row of the set.
  */
 import type { RunOptions, TableColumn } from '../../ports/source-engine.ts'
 import type { OutputColumn, OutputFeature, ValuesId } from '../../ports/training-store.ts'
@@ -48,11 +48,11 @@ export async function wideSelect(workspace: WideDesk, output: WideOutput, option
     parts.push({ path, columns: names.map((as, i) => ({ name: `c${i}`, as })) })
   }
   // Files of others may hold columns in pieces so large that those of thousands do not fit into memory together.
-  for (const names of lots(labels.columns.map(({ name }) => name))) {
+  for (const names of inGroups(labels.columns.map(({ name }) => name))) {
     const select = names.map((name, i) => `${quoteName(name)} AS c${i}`)
     await add(`SELECT ${select.join(', ')} FROM read_parquet(${quoteText(labels.file)})`, names)
   }
-  for (const columns of lotsOf(workspace, output)) {
+  for (const columns of groupsOf(workspace, output)) {
     const renamed = columns.map((column, i) => ({ ...column, name: `c${i}` }))
     const select = resultSelect(workspace.rows, [], output.features, workspace.held, renamed, workspace.freshUntil)
     await add(
@@ -66,28 +66,28 @@ export async function wideSelect(workspace: WideDesk, output: WideOutput, option
 }
 
 /** Columns in their order, few enough of them and from few enough places. */
-function lotsOf({ held, freshUntil }: WideDesk, { features, columns }: WideOutput): OutputColumn[][] {
+function groupsOf({ held, freshUntil }: WideDesk, { features, columns }: WideOutput): OutputColumn[][] {
   const found: OutputColumn[][] = []
-  let lot: OutputColumn[] = []
+  let group: OutputColumn[] = []
   let access = new Set<string>()
   for (const column of columns) {
     const feature = features[column.feature]
     const from = feature ? [held(feature.values).from] : []
     const until = feature && column.content === 'status' ? freshUntil.get(feature) : undefined
     if (until !== undefined) from.push(until)
-    if (lot.length >= COLUMNS_AT_ONCE || (access.size >= PLACES_AT_ONCE && !from.every((table) => access.has(table)))) {
-      found.push(lot)
-      lot = []
+    if (group.length >= COLUMNS_AT_ONCE || (access.size >= PLACES_AT_ONCE && !from.every((table) => access.has(table)))) {
+      found.push(group)
+      group = []
       access = new Set()
     }
-    lot.push(column)
+    group.push(column)
     for (const table of from) access.add(table)
   }
-  return lot.length === 0 ? found : [...found, lot]
+  return group.length === 0 ? found : [...found, group]
 }
 
 /** Some at a time. */
-export function lots<T>(items: readonly T[]): T[][] {
+export function inGroups<T>(items: readonly T[]): T[][] {
   const count = Math.ceil(items.length / COLUMNS_AT_ONCE)
   return Array.from({ length: count }, (_, i) => items.slice(i * COLUMNS_AT_ONCE, (i + 1) * COLUMNS_AT_ONCE))
 }

@@ -3,7 +3,7 @@
  * is kept in a session and nothing is prepared by name, so a pooler that gives every transaction another connection changes nothing.
  *
  * The driver's own pool is not used: it keeps statements waiting for ever while it reconnects, and cannot give up a single connection that
- * has stopped answering. Here a lane is one connection, used by one piece of work at a time, and thrown away when it misses a deadline.
+ * has stopped answering. Here a connection is used by one piece of work at a time, and thrown away when it misses a deadline.
  */
 import { SqlError } from '../../ports/source-engine.ts'
 import { PostgresSqlError, toSqlError } from './errors.ts'
@@ -113,7 +113,7 @@ async function wait(waiting: Waiter[], deadline: Deadline, release: (connection:
   } catch (error) {
     const at = waiting.indexOf(waiter)
     if (at >= 0) waiting.splice(at, 1)
-    // It was given a lane in the very moment that it gave up.
+    // It was given a connection in the very moment that it gave up.
     else promise.then(release, () => undefined)
     throw toSqlError(error)
   }

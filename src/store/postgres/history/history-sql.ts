@@ -25,7 +25,7 @@ function wire(table: string): string {
 }
 
 /**
- * Appends see every fence that was raised before them: raising one waits for the appends that run, and those that come wait for it. A statement
+ * Appends see every erasure that was raised before them: raising one waits for the appends that run, and those that come wait for it. A statement
  * of its own, so that the one after it looks at the data anew.
  */
 export const SHARE_ERASURES = "SELECT pg_advisory_xact_lock_shared(hashtext('fabra.fences'))"

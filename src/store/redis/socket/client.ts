@@ -22,7 +22,7 @@ export function createClient(address: RedisAddress, options: Times): Redis | Clu
     password,
     ...(tls ? { tls: tls.ca === undefined ? {} : { ca: tls.ca } } : {}),
     protocol: 2,
-    // Commands have their deadline in ask(): ioredis's commandTimeout costs a timer for each of a lot, and fires when this process was busy.
+    // Commands have their deadline in ask(): ioredis's commandTimeout costs a timer for each of a batch, and fires when this process was busy.
     connectTimeout: options.connectTimeoutMs,
     // A socket on which something was asked and nothing comes is given up: a server that is gone does not always say so.
     socketTimeout: longestSilenceMs(options),
