@@ -9,6 +9,7 @@
  * Rows that the store refuses for good must not hold up the others: they are searched for (refusal-search.ts) while new rows go on. A lot that has
  * some is told, an added row is set aside. A full queue refuses new rows, so memory is bounded.
  */
+import { backoff } from '../../collections/backoff.ts'
 import { FabraError } from '../../errors.ts'
 import type { HistoryRow, OfflineStore, RefusedRows } from '../ports/offline-store.ts'
 import { HistoryBacklog } from './history-backlog.ts'
@@ -72,7 +73,7 @@ export interface HistoryQueueOptions {
 export const PATIENCE_MS = 5_000
 
 const COMMIT_AT_ROWS = 1000
-const RETRY_FIRST_MS = 50
+const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5000
 /** While somebody waits. */
 const RETRY_WAITED_FOR_MS = 200
@@ -112,7 +113,8 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
   const scheduleNext = () => {
     if (isDone()) return
     const { failuresInARow } = committer
-    if (failuresInARow > 0) schedule(Math.min(retryDelay(failuresInARow), backlog.waiting > 0 ? RETRY_WAITED_FOR_MS : RETRY_LAST_MS))
+    const longest = backlog.waiting > 0 ? RETRY_WAITED_FOR_MS : RETRY_LAST_MS
+    if (failuresInARow > 0) schedule(backoff(failuresInARow, { first: RETRY_FIRST_MS, longest }))
     else schedule(!search.isOver || backlog.waiting > 0 ? 0 : commitEveryMs)
   }
 
@@ -183,8 +185,4 @@ async function inTime({ committed, giveUp }: Lot): Promise<void> {
 
 function unavailable(): FabraError {
   return new FabraError('store_unavailable', 'The offline store did not answer in time.')
-}
-
-function retryDelay(failuresInARow: number): number {
-  return Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(failuresInARow, 10))
 }
