@@ -126,9 +126,9 @@ test('entities, sources and feature sets cannot share a name either, tables in n
 })
 
 test('a file that exports nothing of ours is a problem', () => {
-  expect(build({}).problems[0]).toMatchObject({ place: null, message: 'nothing is exported.' })
+  expect(build({}).problems[0]).toMatchObject({ location: null, message: 'nothing is exported.' })
   expect(build({ limit: 3 }).problems[0]).toMatchObject({
-    place: { file, line: 1, column: 1 },
+    location: { file, line: 1, column: 1 },
     message: 'nothing that is exported is a feature.',
   })
 })
