@@ -95,7 +95,7 @@ async function writeAll(a: Replica, b: Replica): Promise<readonly [feature: stri
   await until('the event', 2 * SECOND_MS, async () => ((await b.read('spent')) === 5 ? true : undefined))
   // What is computed is in history a moment later; until then only its own process knows of it.
   await until('the event in history', 2 * SECOND_MS, async () => {
-    const { json } = await b.send('GET', '/v1/features/spent/history?entity_id=u1')
+    const { json } = await b.get('/v1/features/spent/history?entity_id=u1')
     return (json['history'] as { value: unknown }[])[0]?.value === 5 ? true : undefined
   })
   return [
