@@ -9,7 +9,7 @@ const NATIVE_FILE = /\.(node|so|dylib|dll)$/
 
 /**
  * Replaces "@duckdb/node-bindings", which looks for its native files on disk, by a module that carries them compressed inside the
- * executable and unpacks them at the first start (src/store/duckdb/native.ts).
+ * executable and unpacks them at the first start (src/store/duckdb/native/native.ts).
  * @param options.folder of DuckDB's package for the system that the executable is for.
  * @param options.level of zstd: 9 takes two seconds, 19 forty and saves a tenth of the size. The result is kept for the next build.
  */
@@ -53,17 +53,18 @@ function virtualModule(files: readonly NativeFile[]): string {
   const libraries = files.filter((file) => file !== addon)
   return [
     ...files.map(({ name }, index) => `import file${index} from ${JSON.stringify(`embedded:${name}`)} with { type: 'file' }`),
-    "import { cacheFolders, loadNative } from 'embedded:native.ts'",
+    "import { loadNative } from 'embedded:native.ts'",
+    "import { unpackFolders } from 'embedded:unpack-folders.ts'",
     'export default loadNative(',
     `  { fingerprint: '${fingerprint.digest('hex').slice(0, 16)}', addon: ${entryOf(addon)}, libraries: [${libraries.map(entryOf)}] },`,
-    '  cacheFolders(process.env),',
+    '  unpackFolders(),',
     ')',
   ].join('\n')
 }
 
 function placeOf(specifier: string, files: readonly NativeFile[]): string {
   const name = specifier.slice('embedded:'.length)
-  return files.find((file) => file.name === name)?.path ?? join(PROJECT, 'src/store/duckdb', name)
+  return files.find((file) => file.name === name)?.path ?? join(PROJECT, 'src/store/duckdb/native', name)
 }
 
 /** @returns the path of the compressed file, whose name says what is in it: building again takes it from there. */

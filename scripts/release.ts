@@ -6,10 +6,11 @@ import { Command } from 'commander'
 import packageJson from '../package.json'
 import { registerCommands } from '../src/cli/commands/index.ts'
 import { completionScript, manualPage } from '../src/cli/completion.ts'
-import { type TarEntry, tarGz } from '../src/cli/tar.ts'
-import { variables } from '../src/config.ts'
+import { type TarEntry, tarGz } from '../src/cli/deploy/tar.ts'
+import { variables } from '../src/config/config.ts'
 import { buildExecutable } from './executable.ts'
 import { billOfMaterials, bundledDependencies, noticesText } from './release-parts/dependencies.ts'
+import { documentation } from './release-parts/documentation.ts'
 import { type Archive, formula } from './release-parts/formula.ts'
 import { signAdHoc } from './release-parts/mach-o.ts'
 import { writeNpmPackages } from './release-parts/npm.ts'
@@ -72,7 +73,7 @@ function sharedEntries(): TarEntry[] {
   const texts = {
     LICENSE: readFileSync(join(PROJECT, 'LICENSE'), 'utf8'),
     'THIRD-PARTY-NOTICES': noticesText(dependencies),
-    'README.md': readFileSync(join(PROJECT, 'README.md'), 'utf8'),
+    ...documentation(PROJECT),
     'completions/fabra.bash': completionScript('bash', program),
     'completions/_fabra': completionScript('zsh', program),
     'completions/fabra.fish': completionScript('fish', program),

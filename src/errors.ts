@@ -116,3 +116,7 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return previous[b.length] ?? limit
 }
+
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof FabraError && error.code === 'store_unavailable'
+}

@@ -1,8 +1,8 @@
-import { tuneCollector } from './cli/collector.ts'
 import { namedDefinitions, withEnvFile } from './cli/env-file.ts'
 import { run } from './cli/run.ts'
-import type { ParentLink } from './cli/worker-messages.ts'
-import { processEnv } from './config.ts'
+import { tuneCollector } from './cli/serve/gc-settings.ts'
+import type { ParentLink } from './cli/serve/worker-messages.ts'
+import { processEnv } from './config/config.ts'
 
 // From the sources it is the runtime that is executed, with this file as its first argument.
 const isExecutable = Bun.main.startsWith('/$bunfs/')

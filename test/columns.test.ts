@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { JsonColumn, KeyRows, NumberColumns, ValueColumn } from '../src/columns.ts'
+import { JsonColumn, KeyRows, NumberColumns, ValueColumn } from '../src/collections/column-store.ts'
 
 const KEYS = 20_000
 

@@ -2,8 +2,11 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig, requireProduction } from '../src/config.ts'
+import { run } from '../src/cli/run.ts'
+import { cacheFolders } from '../src/config/cache-folders.ts'
+import { readConfig, requireProduction } from '../src/config/config.ts'
 import { FabraError } from '../src/errors.ts'
+import { unpackFolders } from '../src/store/duckdb/native/unpack-folders.ts'
 
 const HASH = 'ab'.repeat(32)
 const read = (env: Record<string, string>) => readConfig(env, { cwd: '/srv', terminal: false })
@@ -121,5 +124,21 @@ describe('API keys of the environment', () => {
 
   test('a file that cannot be read is named', () => {
     expect(refusal(() => read({ FABRA_API_KEYS_FILE: '/nowhere/keys' })).message).toContain('/nowhere/keys')
+  })
+})
+
+describe('the native library is unpacked', () => {
+  test('into the folder that FABRA_CACHE_DIR names, else the cache folder of the user, else the temporary one', () => {
+    const env = { FABRA_CACHE_DIR: '/a', XDG_CACHE_HOME: '/b', HOME: '/c', TMPDIR: '/d' }
+    expect(cacheFolders(env)).toEqual(['/a', '/b/fabra', '/c/.cache/fabra', `/d/fabra-${process.getuid?.()}`])
+    expect(cacheFolders({})).toEqual([`/tmp/fabra-${process.getuid?.()}`])
+  })
+
+  test('where the environment of the command says, which need not be that of the process', async () => {
+    const env = { FABRA_CACHE_DIR: '/elsewhere' }
+    const host = { stdout() {}, stderr() {}, cwd: '/srv', env, stdoutIsTerminal: false, stderrIsTerminal: false, onSignal() {} }
+    expect(await run(['version'], host)).toBe(0)
+    expect(unpackFolders()).toEqual(cacheFolders(env))
+    expect(unpackFolders()[0]).toBe('/elsewhere')
   })
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { KeyIndex } from '../src/key-index.ts'
+import { KeyIndex } from '../src/collections/key-index.ts'
 
 test('finds what a map would find, whatever was added and dropped before', () => {
   const step = fc.record({ key: fc.string({ maxLength: 3 }), drop: fc.boolean() })

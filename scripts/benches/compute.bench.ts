@@ -1,7 +1,7 @@
 import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import type { Strategy } from '../../src/compute/sql-strategies.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import type { Feature } from '../../src/definition/model.ts'
 import { openComputeBench, registryOf } from '../../test/support/compute-bench.ts'
 import { type Bench, type Measurement, repeat } from './bench.ts'
@@ -55,7 +55,7 @@ async function measure(shape: Shape, wanted: readonly Wanted[]): Promise<Measure
     make_timestamptz(CAST(${START_US} + hash(i + 7) % ${MONTH_US} AS BIGINT)) AS created_at FROM range(${shape.events}) r(i)`)
   const registry = registryOf({ sources: { transactions: { timestamp: 'created_at' } }, features: { n: COUNT } })
   const definitions = await createSqlDefinitions(registry, bench.store)
-  const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy: shape.strategy })
+  const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy: shape.strategy })
   const feature = registry.features.get('n') as Feature
   const measurements: Measurement[] = []
   for (const { what, rows, runs, unit = 's', atMost, refresh } of wanted) {

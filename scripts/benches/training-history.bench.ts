@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { copyFile, rename } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
+import { openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
 import type { Bench, Measurement } from './bench.ts'
 import { fabra, keyOf, timed, timeOf, trained, type Wanted, withProject } from './training-run.ts'
 

@@ -7,7 +7,7 @@ const suite = 'test/compute/proof.test.ts'
 /** A mistake in each step from a user's text to the text that runs. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite, file: 'src/compute/sql-statement.ts' },
+    { suite, file: 'src/compute/sql/rewrite/statement.ts' },
     {
       'no table is held back': ['...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row)),', ''],
       'one table is held back': ['...shadows.flatMap(', '...shadows.slice(0, 1).flatMap('],
@@ -34,7 +34,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-edits.ts' },
+    { suite, file: 'src/compute/sql/rewrite/edits.ts' },
     {
       'the cursor is a character behind': ['cursor = edit.end', 'cursor = edit.end - 1'],
       'the first edit is lost': ['for (const [i, edit] of sorted.entries()) {', 'for (const [i, edit] of sorted.slice(1).entries()) {'],
@@ -43,7 +43,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-shadow.ts' },
+    { suite, file: 'src/compute/sql/rewrite/visibility.ts' },
     {
       'a row is seen at its own time': ["'<', limit", "'<=', limit"],
       'a delay is forgotten': ['const limit = source.delay === 0 ? asOf :', 'const limit = source.delay >= 0 ? asOf :'],
@@ -55,7 +55,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-tree.ts' },
+    { suite, file: 'src/compute/sql/duckdb/tree-reader.ts' },
     {
       'tables in subqueries are not seen': [
         "if (key === 'cte_map' || typeof child !== 'object') continue",
@@ -69,7 +69,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-tree-postgres.ts' },
+    { suite, file: 'src/compute/sql/postgres/tree-reader.ts' },
     {
       'every name counts as one of a WITH': [
         "if (catalog === '' && schema === '' && hidden.has(name)) return",
@@ -86,7 +86,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-lexer.ts' },
+    { suite, file: 'src/compute/sql/rewrite/lexer.ts' },
     {
       'comments in comments end the first': ['depth--\n', 'depth = 0\n'],
       'a dollar quote is a parameter': ['if (tag !== undefined) {', 'if (tag === null) {'],
@@ -94,7 +94,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-analysis.ts' },
+    { suite, file: 'src/compute/sql/rewrite/analysis.ts' },
     {
       'a declared table counts as nobody’s': [
         'if (source && table) shadows.push',
@@ -104,7 +104,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite, file: 'src/compute/sql-parameters.ts' },
+    { suite, file: 'src/compute/sql/rewrite/parameters.ts' },
     {
       'every parameter is the first key': [
         'parameter: (written) => `__fabra_row.__fabra_k${keyIndex(written, entity)}`',

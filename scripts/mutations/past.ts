@@ -1,19 +1,19 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
 import type { Mutation } from './mutation.ts'
 
-const SHADOW = 'src/compute/sql-shadow.ts'
-const JOINED = 'src/compute/sql-joined.ts'
-const CHECKS = 'src/compute/sql-checks.ts'
+const SHADOW = 'src/compute/sql/rewrite/visibility.ts'
+const JOINED = 'src/compute/sql/duckdb/windowed-aggregate-statement.ts'
+const CHECKS = 'src/compute/sql/rewrite/forbidden.ts'
 const LEAKS = 'test/compute/leaks.test.ts'
-const PARAMETERS = 'src/compute/sql-parameters.ts'
+const PARAMETERS = 'src/compute/sql/rewrite/parameters.ts'
 const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
 const AS_OF = 'test/training/as-of-oracle.test.ts'
-const POSTGRES_SQL = 'src/store/postgres/history-sql.ts'
+const POSTGRES_SQL = 'src/store/postgres/history/history-sql.ts'
 const RESUMING = 'test/training/resuming.test.ts'
-const KEEPER = 'src/store/duckdb/training-keeper.ts'
-const PARTS = 'src/store/duckdb/training-parts.ts'
-const HISTORY_SQL = 'src/store/duckdb/training-history.ts'
+const KEEPER = 'src/store/duckdb/training/resume/steps.ts'
+const PARTS = 'src/store/duckdb/training/resume/kept-files.ts'
+const HISTORY_SQL = 'src/store/duckdb/training/as-of-join.ts'
 
 /** What may be seen of the past. */
 export const mutations: readonly Mutation[] = [
@@ -102,18 +102,18 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: what stands for the hash stays in the file',
     suite: 'test/training/training-sets.test.ts',
-    changes: [{ file: 'src/store/duckdb/training-writing.ts', from: '  await replaceInFooter(path, standIn, hash)\n', to: '' }],
+    changes: [{ file: 'src/store/duckdb/training/result-file.ts', from: '  await replaceInFooter(path, standIn, hash)\n', to: '' }],
   },
   {
     name: 'training: the order of the rows does not count for the hash',
     suite: 'test/training/training-sets.test.ts',
-    changes: [{ file: 'src/store/duckdb/training-output.ts', from: "['file_row_number', ...texts]", to: '[...texts]' }],
+    changes: [{ file: 'src/store/duckdb/training/result.ts', from: "['file_row_number', ...texts]", to: '[...texts]' }],
   },
   {
     name: 'training: what an interrupted run has left is used for other code of the same version',
     suite: RESUMING,
     changes: [
-      { file: 'src/training/resuming.ts', from: 'feature.fingerprint, feature.codeFingerprint, by', to: 'feature.fingerprint, by' },
+      { file: 'src/training/resume-identity.ts', from: 'feature.fingerprint, feature.codeFingerprint, by', to: 'feature.fingerprint, by' },
     ],
   },
   {
@@ -129,7 +129,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: the order of events does not count for what an interrupted run has left',
     suite: RESUMING,
-    changes: [{ file: 'src/store/duckdb/training-state.ts', from: "['rowid']", to: '[]' }],
+    changes: [{ file: 'src/store/duckdb/training/resume/input-digest.ts', from: "['rowid']", to: '[]' }],
   },
   {
     name: 'training: a damaged part is used',
@@ -144,7 +144,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: the default is forgotten',
     suite: 'test/training/point-in-time.test.ts',
-    changes: [{ file: 'src/store/duckdb/training-output.ts', from: 'return fallback === undefined ?', to: 'return true ?' }],
+    changes: [{ file: 'src/store/duckdb/training/result.ts', from: 'return fallback === undefined ?', to: 'return true ?' }],
   },
   { name: 'a row is seen at its own time', changes: [{ file: SHADOW, from: "'<', limit", to: "'<=', limit" }] },
   {
@@ -173,7 +173,7 @@ export const mutations: readonly Mutation[] = [
     name: 'a shadow is forgotten in a subquery',
     changes: [
       {
-        file: 'src/compute/sql-statement.ts',
+        file: 'src/compute/sql/rewrite/statement.ts',
         from: '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row))',
         to: '...shadows.slice(0, 1).flatMap((shadow) => shadowEdits(sql, shadow, row))',
       },
@@ -191,7 +191,7 @@ export const mutations: readonly Mutation[] = [
         to: "`__fabra_row.${['user_id', 'merchant_id'][keyIndex(written, entity)]}`",
       },
       {
-        file: 'src/compute/sql-binding.ts',
+        file: 'src/compute/sql/binding.ts',
         from: 'store.prepare(build(standIns(owner, false)).text)',
         to: 'store.prepare(`SELECT q.* FROM (SELECT CAST(NULL AS VARCHAR) AS user_id) AS o, LATERAL (${build(standIns(owner, false)).text}\\n) AS q`)',
       },
@@ -233,14 +233,14 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the present is the real one',
-    changes: [{ file: 'src/compute/sql-present.ts', from: 'now: (asOf) => asOf', to: 'now: () => "now()"' }],
+    changes: [{ file: 'src/compute/sql/rewrite/now-functions.ts', from: 'now: (asOf) => asOf', to: 'now: () => "now()"' }],
   },
   {
     name: 'undeclared tables are read in the past',
     suite: LEAKS,
     changes: [
       {
-        file: 'src/compute/sql-analysis.ts',
+        file: 'src/compute/sql/rewrite/analysis.ts',
         from: 'const [stranger] = sql.undeclared',
         to: 'const [stranger] = sql.undeclared.slice(0, 0)',
       },
@@ -265,6 +265,6 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'sets lose what is counted of nothing',
     suite: 'test/compute/sets.test.ts',
-    changes: [{ file: 'src/compute/sql-definitions.ts', from: "(world.dialect === 'duckdb' ? setRefusal(sql) : null)", to: 'null' }],
+    changes: [{ file: 'src/compute/sql/sql-definitions.ts', from: "(world.dialect === 'duckdb' ? setRefusal(sql) : null)", to: 'null' }],
   },
 ]

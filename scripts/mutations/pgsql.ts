@@ -9,7 +9,7 @@ const ORACLE = 'test/compute/oracle-postgres.test.ts'
 /** Users' SQL on PostgreSQL. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite: LEAKS, file: 'src/compute/sql-tree-postgres.ts' },
+    { suite: LEAKS, file: 'src/compute/sql/postgres/tree-reader.ts' },
     {
       'a CTE hides a table from itself': ['let scope = recursive ? new Set', 'let scope = true ? new Set'],
       'FOR UPDATE is taken': ["this.refuse('FOR UPDATE or FOR SHARE', at)", 'undefined'],
@@ -22,25 +22,25 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: LEAKS, file: 'src/compute/sql-time-casts.ts' },
+    { suite: LEAKS, file: 'src/compute/sql/postgres/time-casts.ts' },
     {
       'texts put together may say now': ['return texts.flatMap(withoutWords)', 'return []'],
       'a key may say now': ['const texts: Span[] = spans.filter(({ isParameter }) => isParameter)', 'const texts: Span[] = []'],
     },
   ),
   ...mistakes(
-    { suite: LEAKS, file: 'src/store/postgres/source-store.ts' },
+    { suite: LEAKS, file: 'src/store/postgres/sources/source-engine.ts' },
     {
       'a parameter of db may say now': ['    await refuseTimeWords(text, parameters)\n', ''],
       'anything is run': ['      readStatement(tree)\n      return tree', '      return tree'],
     },
   ),
   ...mistakes(
-    { suite: LEAKS, file: 'src/store/postgres/source-sql.ts' },
+    { suite: LEAKS, file: 'src/store/postgres/sources/source-sql.ts' },
     { 'every function counts as the server’s own': ['`(${oid} < 16384 OR', '`(true OR'] },
   ),
   ...mistakes(
-    { suite: KEYS, file: 'src/compute/sql-key-types.ts' },
+    { suite: KEYS, file: 'src/compute/sql/key-types.ts' },
     {
       'a key has the type it was declared': ["if (store.dialect === 'duckdb') return declared", 'return declared'],
       'a key may be 32 bits': ["return INTEGER.test(inferred) ? 'BIGINT' : inferred", 'return inferred'],
@@ -51,11 +51,11 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: KEYS, file: 'src/store/postgres/source-store.ts' },
+    { suite: KEYS, file: 'src/store/postgres/sources/source-engine.ts' },
     { 'the list of rows is unfolded anew for each': ['__fabra_row AS MATERIALIZED', '__fabra_row AS NOT MATERIALIZED'] },
   ),
   ...mistakes(
-    { suite: KEYS, file: 'src/compute/sql-analysis.ts' },
+    { suite: KEYS, file: 'src/compute/sql/rewrite/analysis.ts' },
     {
       'a bare name is any table of the name': [
         "(schema === '' ? table.isOnPath : table.schema === schema)",
@@ -64,7 +64,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: VALUES, file: 'src/store/postgres/values.ts' },
+    { suite: VALUES, file: 'src/store/postgres/sources/values.ts' },
     {
       'whole numbers are doubles': ['return Number.isSafeInteger(number) ? number : BigInt(text)', 'return number'],
       'single precision is as written': ['Math.fround(Number(text))', 'Number(text)'],
@@ -75,11 +75,11 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: VALUES, file: 'src/compute/sql-analysis.ts' },
+    { suite: VALUES, file: 'src/compute/sql/rewrite/analysis.ts' },
     { 'a question mark is a parameter': ["token.text === '?' ? { ...token, kind: 'symbol' } : token", 'token'] },
   ),
   ...mistakes(
-    { suite: ORACLE, file: 'src/compute/sql-shadow.ts' },
+    { suite: ORACLE, file: 'src/compute/sql/rewrite/visibility.ts' },
     {
       'of repeats any stays': ['...arrival(source, table, of), ...sortable(table, of), ...last', '...last'],
       'what came with the label is seen': [

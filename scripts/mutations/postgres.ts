@@ -10,36 +10,41 @@ const FOLDER = 'src/store/postgres'
 /** What several processes, poolers and servers that go away bring to light. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite: CONNECTION, file: `${FOLDER}/lane.ts` },
+    { suite: CONNECTION, file: `${FOLDER}/connection/pooled-connection.ts` },
+    {
+      'postgres: read-only work may write': ["${readOnly ? ' READ ONLY' : ''}", ''],
+      'postgres: times are in the zone of the server': ["    DateStyle: 'ISO, YMD',\n", "    DateStyle: 'SQL, DMY',\n"],
+      "postgres: users' tables are made in Fabra's schema": ['if (first) await findSearchPath(at)', ''],
+      'postgres: a failed transaction counts as committed': ["if (command === 'COMMIT') return", 'if (command) return'],
+      'postgres: a stalled connection is used again': ['        last = current.abandon(connection)\n', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: CONNECTION, file: `${FOLDER}/connection/current-connection.ts` },
     {
       'postgres: nobody is told to stop': ['query.active ? query.canceller?.(query) : undefined', 'undefined'],
       'postgres: a pooler is left before it was told to stop': [
         'await Promise.race([Promise.allSettled(words), patience])',
         'Promise.race([Promise.allSettled(words), patience])',
       ],
-      'postgres: read-only work may write': ["${readOnly ? ' READ ONLY' : ''}", ''],
-      'postgres: times are in the zone of the server': ["    DateStyle: 'ISO, YMD',\n", "    DateStyle: 'SQL, DMY',\n"],
-      "postgres: users' tables are made in Fabra's schema": ['if (first) await findSearchPath(at)', ''],
-      'postgres: a failed transaction counts as committed': ["if (command === 'COMMIT') return", 'if (command) return'],
-      'postgres: a stalled connection is used again': ['          last = abandon(connection)\n', ''],
     },
   ),
   ...mistakes(
-    { suite: CONNECTION, file: `${FOLDER}/connection.ts` },
+    { suite: CONNECTION, file: `${FOLDER}/connection/connection.ts` },
     {
       'postgres: any number may wait': ['if (waiting.length >= maxWaiting)', 'if (waiting.length >= 1e9)'],
       'postgres: the wait for a connection does not count': ['Promise.race([promise, deadline.over])', 'promise'],
     },
   ),
   ...mistakes(
-    { suite: CONNECTION, file: `${FOLDER}/wire.ts` },
+    { suite: CONNECTION, file: `${FOLDER}/connection/driver.ts` },
     {
       'postgres: numbers pass through floats': ['from: [16, 17, 21, 23, 26, 114, 700, 701, 1082, 1114, 1184, 3802]', 'from: [16, 17]'],
       'postgres: quotes in lists are not escaped': ["value.replace(NEEDS_ESCAPE, '\\\\$&')", 'value'],
     },
   ),
   ...mistakes(
-    { suite: 'test/store/postgres-migrate.test.ts', file: `${FOLDER}/migrate.ts` },
+    { suite: 'test/store/postgres-migrate.test.ts', file: `${FOLDER}/schema/migrate.ts` },
     {
       'postgres: migrations run without the lock': ["  await statements.run('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK])\n", ''],
       'postgres: a newer schema is taken': ['  if (unknown) {', '  if (unknown && migrations.length === 0) {'],
@@ -47,7 +52,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: HISTORY, file: `${FOLDER}/history-sql.ts` },
+    { suite: HISTORY, file: `${FOLDER}/history/history-sql.ts` },
     {
       'postgres: forgetting does not wait for those who write': [
         '"SELECT pg_advisory_xact_lock(hashtext(\'fabra.fences\'))"',
@@ -63,7 +68,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: HISTORY, file: `${FOLDER}/history-partitions.ts` },
+    { suite: HISTORY, file: `${FOLDER}/history/history-partitions.ts` },
     {
       'postgres: rows stay behind when their month is made': [
         'DELETE FROM fabra.feature_history_default WHERE',
@@ -74,19 +79,24 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: ROWS, file: `${FOLDER}/source-rows.ts` },
+    { suite: ROWS, file: `${FOLDER}/sources/source-rows.ts` },
     {
-      'postgres: two processes append one id': ['  await statements.run(HOLD_SOURCE, [source.name])\n', ''],
       'postgres: one bad request fails its neighbours': [
         'if (requests.length === 1) return',
         'if (requests.length > 0) throw error\n      if (requests.length === 1) return',
       ],
-      'postgres: a default is written over': ['hasDefault && (row[c] ?? null) === null', 'hasDefault && row[c] === undefined'],
       'postgres: settles what others appended': ['[before, writer, inherited]', "[before, 'living', inherited]"],
     },
   ),
   ...mistakes(
-    { suite: ROWS, file: `${FOLDER}/source-rows-sql.ts` },
+    { suite: ROWS, file: `${FOLDER}/sources/source-rows-append.ts` },
+    {
+      'postgres: two processes append one id': ['  await statements.run(HOLD_SOURCE, [source.name])\n', ''],
+      'postgres: a default is written over': ['hasDefault && (row[c] ?? null) === null', 'hasDefault && row[c] === undefined'],
+    },
+  ),
+  ...mistakes(
+    { suite: ROWS, file: `${FOLDER}/sources/source-rows-sql.ts` },
     {
       'postgres: naive times are in no zone': [
         "if (zone !== null) return `timezone('${zone.replaceAll(\"'\", \"''\")}', ${text}::timestamptz)`",
@@ -96,7 +106,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: FILES, file: `${FOLDER}/source-files.ts` },
+    { suite: FILES, file: `${FOLDER}/sources/source-files.ts` },
     {
       "postgres: a file goes over a user's table": ["kind !== 'view' && comment?.startsWith(MADE_BY) === true", "kind !== 'view'"],
       'postgres: a file is loaded at every start': [
@@ -104,7 +114,10 @@ export const mutations: readonly Mutation[] = [
         'return (await reader.hash(file)) === null',
       ],
       'postgres: a changed file is not loaded': ['if (settings !== facts.settings || Number(size) !== facts.size) return false', ''],
-      'postgres: rows that came by request go with the file': ['    await statements.run(restoreRows(table), [source.name])\n', ''],
+      'postgres: rows that came by request go with the file': [
+        'SELECT row FROM fabra.source_rows WHERE source = $1',
+        'SELECT row FROM fabra.source_rows WHERE source = $1 AND false',
+      ],
     },
   ),
 ]

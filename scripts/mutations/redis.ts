@@ -2,6 +2,7 @@
 import { type Mutation, mistakes } from './mutation.ts'
 
 const REPLIES = 'test/store/redis-replies.test.ts'
+const INTEGRITY = 'test/store/redis-integrity.test.ts'
 const FAULTS = 'test/store/redis-faults.test.ts'
 const STORE = 'test/store/redis-online-store.test.ts'
 const LEASES = 'test/store/lease-store.test.ts'
@@ -14,29 +15,29 @@ const FOLDER = 'src/store/redis'
 /** What is said to Redis, what is made of its answers, and what happens when there are none. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite: REPLIES, file: `${FOLDER}/replies.ts` },
+    { suite: REPLIES, file: `${FOLDER}/socket/resp-reader.ts` },
     {
-      'redis: a reply is taken for whole when its bytes are not there': ['if (needed > bytes.length) return undefined', ''],
+      'redis: a reply is taken for whole when its bytes are not there': ['if (this.needed > bytes.length) return undefined', ''],
       'redis: a line end that is cut in two is none': ['i + 1 < bytes.length; i++', 'i < bytes.length; i++'],
       'redis: null is an empty text': ['if (size < 0) continue', ''],
       'redis: what is left of a piece is lost': ['begin < bytes.length ? [bytes.subarray(begin)] : []', '[]'],
-      'redis: pieces are never known to be enough': ['needed -= begin', 'needed = 1e9'],
+      'redis: pieces are never known to be enough': ['this.needed -= begin', 'this.needed = 1e9'],
       'redis: a refusal is an answer': ['return kind === PLUS ? text : new Error(text)', 'return text'],
       'redis: whatever is in a row is text': [
-        "if (bytes[at++] !== DOLLAR) throw new Error('Redis answered something else than text.')",
-        'at++',
+        "if (bytes[this.at++] !== DOLLAR) throw new Error('Redis answered something else than text.')",
+        'this.at++',
       ],
       'redis: whatever is answered is a row': [
-        'if (kind === STAR) return readRow()',
-        'if (kind !== PLUS && kind !== MINUS) return readRow()',
+        'if (kind === STAR) return this.readRow()',
+        'if (kind !== PLUS && kind !== MINUS) return this.readRow()',
       ],
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/line.ts` },
+    { suite: FAULTS, file: `${FOLDER}/socket/raw-socket.ts` },
     {
       'redis: reads under way are forgotten when the connection is lost': [
-        "for (const { told } of lost) told.failed(new Error('Connection is closed.'))",
+        "for (const { callbacks } of lost) callbacks.failed(new Error('Connection is closed.'))",
         'lost.length = 0',
       ],
       'redis: the old socket is still written to': ['    stream = undefined\n', ''],
@@ -47,52 +48,76 @@ export const mutations: readonly Mutation[] = [
         'if (!first) return',
       ],
       'redis: the library still reads the socket': ["    ready.removeAllListeners('data')\n", ''],
-      'redis: a user that may not PING gets no connection': ['client.ping().then(last, last)', 'client.ping().then(last, () => undefined)'],
-      'redis: a refused PING is no answer': ['first.told.failed(reply)', 'return first.told.failed(reply)'],
+      'redis: a refused PING is no answer': ['first.callbacks.failed(reply)', 'return first.callbacks.failed(reply)'],
     },
   ),
   ...mistakes(
-    { suite: STORE, file: `${FOLDER}/line.ts` },
+    { suite: STORE, file: `${FOLDER}/socket/raw-socket.ts` },
     {
       'redis: keys are measured in characters': ['$${Buffer.byteLength(key)}', '$${key.length}'],
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/reads.ts` },
+    { suite: FAULTS, file: `${FOLDER}/socket/read-batches.ts` },
     {
-      'redis: reads wait for the answer to others': ['if (!mayLeave(askedAt)) return gather()', 'if (!mayLeave(askedAt)) return'],
-      'redis: a failed lot keeps its place': [
-        '    for (const ask of this.asks) ask.reject(error)\n    this.over(this)',
-        '    for (const ask of this.asks) ask.reject(error)',
+      'redis: reads wait for the answer to others': ['        this.collect()\n        return\n', '        return\n'],
+      'redis: a failed batch keeps its place': [
+        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this)',
+        '    for (const request of this.requests) request.reject(error)',
       ],
     },
   ),
   ...mistakes(
-    { suite: STORE, file: `${FOLDER}/reads.ts` },
+    { suite: STORE, file: `${FOLDER}/socket/read-batches.ts` },
     {
-      'redis: every ask of a lot gets the first one’s rows': ['settle(ask, rows, from)', 'settle(ask, rows, 0)'],
+      'redis: every request of a batch gets the first one’s rows': [
+        'settle(request, rows, from, isSure)',
+        'settle(request, rows, 0, isSure)',
+      ],
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/connection.ts` },
+    { suite: FAULTS, file: `${FOLDER}/socket/connection.ts` },
     {
-      'redis: a stalled server is asked on and on': ['if (closed || probe !== undefined) {', 'if (closed) {'],
       'redis: writes wait while reads are stalled': ['reader.isStalled() ? Promise.reject(unavailable(NO_ANSWER)) : ', ''],
-      'redis: nobody looks whether it is back': [
-        '    probe = setInterval(ping, PROBE_EVERY_MS)\n',
-        '    probe = setInterval(() => undefined, PROBE_EVERY_MS)\n',
-      ],
       'redis: scripts that are lost stay lost': ["if (!failureOf(error).startsWith('NOSCRIPT')) throw error", 'throw error'],
-      'redis: what is wrong is told again and again': ['    if (isTold) return\n', ''],
-      'redis: nobody is told that it is back': ["if (isTold) options.onProblem('Redis is back.', undefined)", ''],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/socket/socket-health.ts` },
+    {
+      'redis: a stalled server is asked on and on': [
+        'this.isClosed || this.probe !== undefined || !this.isMet',
+        'this.isClosed || !this.isMet',
+      ],
+      'redis: nobody looks whether it is back': [
+        '    this.probe = setInterval(ping, PROBE_EVERY_MS)\n',
+        '    this.probe = setInterval(() => undefined, PROBE_EVERY_MS)\n',
+      ],
+      'redis: what is wrong is told again and again': ['    if (this.isNotified) return\n', ''],
+      'redis: nobody is told that it is back': ["if (this.isNotified) this.options.onProblem('Redis is back.', undefined)", ''],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/socket/client.ts` },
+    {
       'redis: a replica stays the one that is written to': [
-        "reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),",
+        "reconnectOnError: (error: Error) => error.message.includes('READONLY You can'),",
         '',
       ],
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/deadlines.ts` },
+    { suite: INTEGRITY, file: `${FOLDER}/integrity/marks.ts` },
+    {
+      'redis: a user that may not ask which server it is gets no connection': [
+        "  return info.status === 'fulfilled' ?",
+        "  if (info.status === 'rejected') throw info.reason\n  return info.status === 'fulfilled' ?",
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: FAULTS, file: `${FOLDER}/socket/deadlines.ts` },
     {
       'redis: nothing has a deadline': ['if (timer === undefined) watch(one)', ''],
       'redis: what was answered is over as well': [
@@ -102,7 +127,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: STORE, file: `${FOLDER}/scripts.ts` },
+    { suite: STORE, file: `${FOLDER}/format/scripts.ts` },
     {
       'redis: an older event replaces a newer one': ['isNewer = eventAt > oldEvent', 'isNewer = true'],
       'redis: the later available does not win': ['isNewer = availableAt > oldAvailable', 'isNewer = false'],
@@ -119,7 +144,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: STORE, file: `${FOLDER}/record.ts` },
+    { suite: STORE, file: `${FOLDER}/format/record.ts` },
     {
       'redis: negative times lose their sign': ['return negative ? -value : value', 'return value'],
       'redis: a name that another begins with is taken for it': ['return `${RECORD}${field}${UNIT}`', 'return `${RECORD}${field}`'],
@@ -129,7 +154,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: LEASES, file: `${FOLDER}/scripts.ts` },
+    { suite: LEASES, file: `${FOLDER}/format/scripts.ts` },
     {
       'redis: a lease has any number of holders': ["if redis.call('EXISTS', KEYS[1]) == 1 then return false end\nlocal time", 'local time'],
       'redis: terms are counted from nothing after a loss': ['math.max(now, last + 1)', 'last + 1'],
@@ -144,26 +169,26 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: KNOWN, file: `${FOLDER}/known-rows.ts` },
+    { suite: KNOWN, file: `${FOLDER}/format/row-cache.ts` },
     {
-      'redis: a row that changed is served as it was': ['if (known.decoded?.bytes.equals(bytes)) {', 'if (known.decoded) {'],
-      'redis: rows are decoded every time': ['if (known.decoded?.bytes.equals(bytes)) {', 'if (false) {'],
+      'redis: a row that changed is served as it was': ['if (cached.decoded?.bytes.equals(bytes)) {', 'if (cached.decoded) {'],
+      'redis: rows are decoded every time': ['if (cached.decoded?.bytes.equals(bytes)) {', 'if (false) {'],
       'redis: keys are kept decoded when read once': ['} else if (isHot) {', '} else {'],
       'redis: decoded rows stay for ever': ['if (before.usedIn !== this.turn) before.decoded = undefined', ''],
       'redis: texts stay for ever': ['if (this.characters < this.limits.characters / 2) return', 'return'],
-      'redis: the older of two lists counts': ['value.eventAt > best.eventAt', 'value.eventAt < best.eventAt'],
+      'redis: the older of two lists counts': ['isNewer(value, best)', 'isNewer(best, value)'],
       'redis: any number of lists is kept': ['if (last) last.next = undefined', ''],
     },
   ),
   ...mistakes(
-    { suite: KNOWN, file: `${FOLDER}/layout.ts` },
+    { suite: KNOWN, file: `${FOLDER}/format/row-layout.ts` },
     {
-      'redis: a row is read in one order only': ['placesInOrder.get(headAt(text, from))', 'undefined'],
+      'redis: a row is read in one order only': ['indexesInOrder.get(headAt(text, from))', 'undefined'],
       'redis: a field that is named twice is read once': ['for (const [f, first] of repeats) row[f] = row[first]', ''],
     },
   ),
   ...mistakes(
-    { suite: KNOWN, file: `${FOLDER}/record.ts` },
+    { suite: KNOWN, file: `${FOLDER}/format/record.ts` },
     {
       'redis: the last record of a bucket takes its line end along': ['text.charCodeAt(end - 1) === LINE_FEED_CODE ?', 'false ?'],
     },
@@ -171,18 +196,18 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: DOWN, file: `${FOLDER}/online-store.ts` },
     {
-      'redis: what was read is not kept for an outage': ["use === 'serving' ? known.take", "use !== 'serving' ? known.take"],
+      'redis: what was read is not kept for an outage': ['isKept ? rowCache.take', '!isKept ? rowCache.take'],
     },
   ),
   ...mistakes(
-    { suite: GATE, file: `${FOLDER}/gate.ts` },
+    { suite: GATE, file: `${FOLDER}/socket/semaphore.ts` },
     {
-      'redis: any number of scripts at once': ['if (running >= width) await turn()', 'if (running >= 1e9) await turn()'],
-      'redis: any number of writes may wait': ['waiting.length >= MAX_WAITING', 'false'],
+      'redis: any number of scripts at once': ['createLimited(width, {', 'createLimited(1e9, {'],
+      'redis: any number of writes may wait': ['most: MAX_WAITING', 'most: 1e9'],
     },
   ),
   ...mistakes(
-    { suite: PROCESSES, file: `${FOLDER}/scripts.ts` },
+    { suite: PROCESSES, file: `${FOLDER}/format/scripts.ts` },
     {
       'redis: whoever claims a key has it': ["ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0", "ARGV[1], 'PX', ARGV[2]) and 1 or 0"],
     },

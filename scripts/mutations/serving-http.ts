@@ -88,24 +88,24 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/pool.ts' },
-    { 'a function has no deadline': ['now < flight.deadlineAt && !flight.signal.aborted', '!flight.signal.aborted'] },
+    { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/pool-watch.ts' },
+    { 'a function has no deadline': ['now >= call.deadlineAt || call.signal.aborted', 'call.signal.aborted'] },
   ),
   ...mistakes(
     { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/frames.ts' },
     { 'inputs beyond 2^53 do not reach the function': ["(frame.t === 'call' && frame.inputs === null)", "frame.t === 'call'"] },
   ),
   ...mistakes(
-    { suite: 'test/runtime/blocking.test.ts', file: 'src/runtime/pool.ts' },
+    { suite: 'test/runtime/blocking.test.ts', file: 'src/runtime/pool-watch.ts' },
     {
       'calls stay with a blocked thread': [
-        '    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)\n    resend(worker)\n',
+        '    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)\n    rescue.fromStalled(worker, silentMs)\n',
         '',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/cli/collector.test.ts', file: 'src/cli/collector.ts' },
+    { suite: 'test/cli/collector.test.ts', file: 'src/cli/serve/gc-settings.ts' },
     {
       'a server begins again and again': ['!isProduction || isTuned', '!isProduction'],
       'a laptop begins twice': ['!isServer || !isProduction', '!isServer'],

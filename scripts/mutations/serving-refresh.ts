@@ -5,7 +5,7 @@ const ACTIVE_KEYS = 'test/refresh/active-keys.test.ts'
 const RECORDER = 'test/store/recorder.test.ts'
 const SCHEDULER = 'src/refresh/scheduler.ts'
 const REFRESHER = 'src/refresh/refresher.ts'
-const POLICY = 'src/store/history-policy.ts'
+const POLICY = 'src/store/recording/history-policy.ts'
 
 /** When values are computed again, for which keys, and what of it becomes history. */
 export const mutations: readonly Mutation[] = [
@@ -35,15 +35,18 @@ export const mutations: readonly Mutation[] = [
       'all features start at once': ['Math.min(every / 20, LONGEST_SHIFT)', '0'],
       'a firing is seen late': ['return next <= now ?', 'return next < now ?'],
       'stopping does not wait': ['await Promise.all([...progress.values()].map((state) => state.running))', ''],
-      'a stopped scheduler starts runs': ['if (!stopped) await run()', 'await run()'],
+      'a stopped scheduler starts runs': ['if (stopped || !(await options', 'if (!(await options'],
     },
+  ),
+  ...mistakes(
+    { suite: REFRESHING, file: 'src/refresh/due-keys.ts' },
+    { 'what this window has is computed again': ['before !== null && value && value.eventAt >= before', 'false'] },
   ),
   ...mistakes(
     { suite: REFRESHING, file: REFRESHER },
     {
-      'what this window has is computed again': ['before !== null && value && value.eventAt >= before', 'false'],
       'an unchanged value counts as changed': [
-        "} else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, before)) record.changed++",
+        "} else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, old)) record.changed++",
         '} else record.changed++',
       ],
       'failures are not counted': ['        record.failed++\n', ''],
@@ -53,44 +56,45 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/compute/computations.ts' },
+    { suite: REFRESHING, file: 'src/compute/single-flight/feature-queue.ts' },
     {
       'a failure overwrites a good value': [
-        'if (isKept(lane, key.encoded, computed) && !sweep.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
+        'if (this.isAnswer(key.encoded, computed) && !refreshBatch.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })',
         "kept.push({ key, inputs: undefined, computed: computed.kind === 'error' ? { kind: 'missing' } : computed, asOf })",
       ],
       'readers do not join a refresh': [
-        '      const flight = sweep.flight(id)\n',
-        '      const flight = undefined as Flight | undefined\n',
+        'const inFlight = refreshBatch.inFlight(id)\n',
+        'const inFlight = undefined as InFlight | undefined\n',
       ],
       'a refresh whose answers are lost has not failed': [
-        'sweep.land(await store(lane.feature, kept, null))',
-        'await store(lane.feature, kept, null)\n      sweep.land(undefined)',
+        'refreshBatch.settle(await this.runner.keep(this.feature, kept, null))',
+        'await this.runner.keep(this.feature, kept, null)\n      refreshBatch.settle(undefined)',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/computations.ts' },
+    { suite: 'test/serving/store-down.test.ts', file: 'src/compute/single-flight/feature-queue.ts' },
     {
       'a computed value that cannot be kept is not served': [
-        'await store(lane.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
-        'if (await store(lane.feature, kept, 1_000)) landing.fill(failed(lane.feature))',
+        'await this.runner.keep(this.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
+        'if (await this.runner.keep(this.feature, kept, 1_000)) settling.fill(failed(this.feature))',
       ],
     },
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/refresh/active-keys.ts' },
     {
-      'keep_warm is ignored': ['const oldest = clock.now() - keepWarm(feature)', 'const oldest = 0'],
+      'keep_warm is ignored': ['known.usedSince(clock.now() - keepWarm(feature))', 'known.usedSince(0)'],
       'keep_warm is never longer than a day': ['Math.max(DAY, 10 * feature.refresh.every)', 'DAY'],
       'a declared keep_warm is not heard': ['if (feature.keepWarm !== null) return feature.keepWarm\n', ''],
     },
   ),
   ...mistakes(
-    { suite: ACTIVE_KEYS, file: 'src/refresh/active-keys.ts' },
+    { suite: ACTIVE_KEYS, file: 'src/refresh/key-uses.ts' },
     {
-      'keys in use grow without limit': ['    if (use.at <= bound) known.delete(encoded)\n', ''],
-      'an older use shortens a newer one': ['if (at > use.at) use.at = at', 'use.at = at'],
+      'keys in use grow without limit': ['if (key !== undefined && this.times.get(row, USED) <= bound) this.drop(key.encoded)', ''],
+      'an older use shortens a newer one': ['if (at > this.times.get(known, USED)) this.times', 'this.times'],
+      'of keys that go, the wrong ones stay': ['this.size - limit - 1', 'this.size - limit'],
     },
   ),
   ...mistakes(
@@ -99,28 +103,25 @@ export const mutations: readonly Mutation[] = [
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/serving/engine.ts' },
-    { 'nobody hears that a key was read': ['          onRead(planned.feature, key, now)\n', ''] },
+    { 'nobody hears that a key was read': ['          this.onRead(planned.feature, key, now)\n', ''] },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/version.ts' },
+    { suite: REFRESHING, file: 'src/app/live-definitions.ts' },
     {
-      'realtime keys are held in use': [
-        "feature.refresh !== null && feature.refresh.kind !== 'realtime') parts",
-        'feature.refresh !== null) parts',
-      ],
+      'realtime keys are held in use': ['if (isScheduled(feature)) dependencies', 'if (feature.refresh !== null) dependencies'],
     },
   ),
   ...mistakes(
-    { suite: REFRESHING, file: 'src/rewarm.ts' },
+    { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
       'keys in use are forgotten at a restart': [
-        '    for (const row of rows) parts.activeKeys.touch(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
+        '    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
         '',
       ],
     },
   ),
   ...mistakes(
-    { suite: 'test/refresh/new-version.test.ts', file: 'src/rewarm.ts' },
+    { suite: 'test/refresh/new-version.test.ts', file: 'src/app/warm-up.ts' },
     { 'a new version is not warmed': ['if (fitting.length > 0) await version', 'if (fitting.length < 0) await version'] },
   ),
   ...mistakes(
@@ -147,15 +148,48 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: RECORDER, file: 'src/store/recorder.ts' },
+    { suite: RECORDER, file: 'src/store/recording/recorder.ts' },
     {
-      'durable does not wait': ['if (durable && added > written) return committed()\n', ''],
-      'a full queue takes more': ['if (pending.length < maxQueuedRows) return', 'if (pending.length >= 0) return'],
-      'rows of a failed commit are lost': ['      failures++\n', '      failures++\n      pending = pending.slice(batch.length)\n'],
-      'whoever waits for a dead history waits for ever': ['for (const waiter of tired) waiter.reject(error)', 'void tired'],
-      'closing leaves rows behind': ['attempt < ATTEMPTS_FOR_WAITERS; attempt +=', 'attempt < 0; attempt +='],
-      'counting begins anew after a restart': ['let seq = lastSeq', 'let seq = 0'],
-      'each row is a commit': ['const MAX_COMMIT_ROWS = 20_000', 'const MAX_COMMIT_ROWS = 1'],
+      'durable does not wait': ['durable ? queue.flush() : undefined', 'undefined'],
+      'counting begins anew after a restart': ['createSequence(lastSeq)', 'createSequence(0)'],
     },
+  ),
+  ...mistakes(
+    { suite: RECORDER, file: 'src/store/recording/history-queue.ts' },
+    {
+      'a full queue takes more': ['if (backlog.queued < maxQueuedRows) return', 'if (backlog.queued >= 0) return'],
+      'closing leaves rows behind': ['!isDone() && attempt < ATTEMPTS', '!isDone() && attempt < 0'],
+    },
+  ),
+  ...mistakes(
+    { suite: RECORDER, file: 'src/store/recording/history-committer.ts' },
+    { 'rows of a failed commit are lost': ['    backlog.putBack(kept)\n', ''] },
+  ),
+  ...mistakes(
+    { suite: 'test/store/history-queue.test.ts', file: 'src/store/recording/history-committer.ts' },
+    { 'whoever waits for a dead history waits for ever': ['      backlog.refuse(entry, error)\n', ''] },
+  ),
+  ...mistakes(
+    { suite: RECORDER, file: 'src/store/recording/history-backlog.ts' },
+    { 'each row is a commit': ['const MAX_COMMIT_ROWS = 20_000', 'const MAX_COMMIT_ROWS = 1'] },
+  ),
+  ...mistakes(
+    { suite: 'test/store/value-order.test.ts', file: 'src/store/ports/value-order.ts' },
+    {
+      'a correction of the same event time is no newer': [
+        '  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt\n',
+        '',
+      ],
+      'what was accepted last is no newer': ['return value.token > than.token', 'return false'],
+      'writing the same again is refused': ['return !isNewer(kept, value)', 'return isNewer(value, kept)'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/store/redis-known-rows.test.ts', file: 'src/store/redis/format/row-cache.ts' },
+    { 'what was read last goes by event time alone': ['isNewer(value, best)', 'value.eventAt > best.eventAt'] },
+  ),
+  ...mistakes(
+    { suite: 'test/serving/outage-values.test.ts', file: 'src/serving/outage-values.ts' },
+    { 'of values computed in an outage the last to end counts': ['kept && isNewer(kept, value) ? kept : value', 'value'] },
   ),
 ]

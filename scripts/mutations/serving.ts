@@ -6,20 +6,45 @@ const SHARING = 'test/serving/sharing.test.ts'
 const PARTS = 'test/serving/parts.test.ts'
 const STORE_DOWN = 'test/serving/store-down.test.ts'
 const MEMORY = 'test/store/memory-online-store.test.ts'
+const TRAINED_STATUS = 'test/training/status.test.ts'
+const RULE = 'src/definition/feature-traits.ts'
 const JUDGING = 'src/serving/freshness.ts'
-const ENGINE = 'src/serving/engine.ts'
-const COMPUTATIONS = 'src/compute/computations.ts'
+const FINDER = 'src/serving/value-finder.ts'
+const FOUND = 'src/serving/found.ts'
+const QUEUE = 'src/compute/single-flight/feature-queue.ts'
 
 /** What is served, how old it is said to be, and how often it is computed. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
-    { suite: FRESHNESS, file: JUDGING },
+    { suite: FRESHNESS, file: RULE },
     {
       'no lag is allowed': ['refresh.every + allowedLag(refresh.every)', 'refresh.every'],
       'the lag is a fifth': ['Math.floor(interval / 10)', 'Math.floor(interval / 5)'],
       'the lag may be less than a second': ['Math.max(SECOND, Math.floor(interval / 10))', 'Math.floor(interval / 10)'],
-      'no lag is allowed after a firing': ['until: firing + allowedLag(interval)', 'until: firing'],
+      'no lag is allowed after a firing': ['firing + allowedLag(nextFiring(pattern, firing) - firing)', 'firing'],
       'the answer of one firing is used for the next': ['eventAt >= known.from && eventAt < known.firing', 'eventAt >= known.from'],
+      'pushed values without max staleness grow stale': ['maxStaleness ?? Number.POSITIVE_INFINITY', 'maxStaleness ?? 0'],
+      'pushed values are never fresh': ['return maxStaleness ?? Number.POSITIVE_INFINITY', 'return 0'],
+    },
+  ),
+  ...mistakes(
+    { suite: TRAINED_STATUS, file: 'src/store/duckdb/training/result.ts' },
+    {
+      'a cron value is fresh at any age in a training set': ['if (freshness?.freshFor === null) isFresh.push', 'if (false) isFresh.push'],
+      'the last fresh moment is stale in a training set': ['<= ${until}', '< ${until}'],
+      'max staleness is ignored in a training set': ['freshness?.maxStaleness ?? Number.POSITIVE_INFINITY', 'Number.POSITIVE_INFINITY'],
+    },
+  ),
+  ...mistakes(
+    { suite: TRAINED_STATUS, file: 'src/store/duckdb/training/fresh-until.ts' },
+    {
+      'the first firing counts for all values': ['e.event_at >= s.since', 'e.event_at < s.since'],
+      'a new firing is not seen': ['if (until === last) continue', 'if (last !== undefined) continue'],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: JUDGING },
+    {
       'max staleness is ignored': ['rule.maxStaleness !== null && age > rule.maxStaleness', 'false'],
       'a value of exactly max staleness has expired': ['age > rule.maxStaleness', 'age >= rule.maxStaleness'],
       'max_age is ignored': ['maxAge !== null && age > maxAge', 'false'],
@@ -30,39 +55,42 @@ export const mutations: readonly Mutation[] = [
       'the last fresh moment is stale': ['now <= rule.freshUntil', 'now < rule.freshUntil'],
       'an age may be negative': ['Math.max(0, Math.floor((now - eventAt) / 1000))', 'Math.floor((now - eventAt) / 1000)'],
       'ages are rounded up': ['Math.floor((now - eventAt) / 1000)', 'Math.ceil((now - eventAt) / 1000)'],
-      'pushed values without max staleness grow stale': ['Number.POSITIVE_INFINITY : eventAt', 'eventAt : eventAt'],
-      'pushed values are never fresh': [': eventAt + maxStaleness)', ': eventAt)'],
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: ENGINE },
+    { suite: FRESHNESS, file: FINDER },
     {
-      'realtime is read from the store': ['if (planned.realtime) return computeNow(planned, key, row, stored, at)\n', ''],
-      'stale is not recomputed': ['      revalidate(planned, key, at)\n', ''],
+      'realtime is read from the store': ['if (planned.realtime) return this.computeNow(planned, key, row, stored, context)\n', ''],
+      'stale is not recomputed': ['      else this.revalidate(planned, key, context)\n', ''],
       'stale waits for its recomputation': [
-        "revalidate(planned, key, at)\n      return serveStored(planned, stored, 'stale', 'online')",
-        'return computeNow(planned, key, row, stored, at)',
+        "else this.revalidate(planned, key, context)\n      return foundStored(planned, stored, 'stale', 'online')",
+        'return this.computeNow(planned, key, row, stored, context)',
       ],
-      'an expired value is served': ["if (stored && judgement === 'stale') {\n      revalidate", 'if (stored) {\n      revalidate'],
-      'an expired pushed value is served': ["if (stored && judgement === 'stale') return serveStored", 'if (stored) return serveStored'],
+      'an expired value is served': ["if (stored && judgement === 'stale') {\n", 'if (stored) {\n'],
+      'an expired pushed value is served': ["if (stored && judgement === 'stale') return foundStored", 'if (stored) return foundStored'],
       'last good is unbounded': [
-        "value.texts !== null && judge(planned.rule, value.eventAt, clock.now(), at.read.maxAge) !== 'expired'",
+        "value.texts !== null && judge(planned.rule, value.eventAt, this.clock.now(), context.read.maxAge) !== 'expired'",
         'true',
       ],
-      'last good ignores max_age': ['clock.now(), at.read.maxAge)', 'clock.now(), null)'],
+      'last good ignores max_age': ['clock.now(), context.read.maxAge)', 'clock.now(), null)'],
       'last good is called fresh': [
-        "serveStored(planned, stored, 'stale', 'last_good')",
-        "serveStored(planned, stored, 'fresh', 'last_good')",
+        "foundStored(planned, stored, 'stale', 'last_good')",
+        "foundStored(planned, stored, 'fresh', 'last_good')",
       ],
       'last good is called online': [
-        "serveStored(planned, stored, 'stale', 'last_good')",
-        "serveStored(planned, stored, 'stale', 'online')",
+        "foundStored(planned, stored, 'stale', 'last_good')",
+        "foundStored(planned, stored, 'stale', 'online')",
       ],
-      'last good is not served': ["if (stored && usable(stored)) return serveStored(planned, stored, 'stale', 'last_good')\n", ''],
-      'a tombstone is served as a value': ['if (stored.texts === null) return serveDefault(planned)\n', ''],
+      'last good is not served': ["if (stored && usable(stored)) return foundStored(planned, stored, 'stale', 'last_good')\n", ''],
+      'a value is as old as its end': ["servedFrom: 'computed', eventAt: asOf", "servedFrom: 'computed', eventAt: this.clock.now()"],
+    },
+  ),
+  ...mistakes(
+    { suite: FRESHNESS, file: FOUND },
+    {
+      'a tombstone is served as a value': ['if (stored.texts === null) return foundDefault(planned)\n', ''],
       'the default stands in for null': ['if (stored.texts === null)', "if (stored.texts === null || stored.texts[0] === 'null')"],
       'the default is not told to be one': ["texts: defaults, status: 'default'", "texts: defaults, status: 'fresh'"],
-      'a value is as old as its end': ["servedFrom: 'computed', eventAt: asOf", "servedFrom: 'computed', eventAt: clock.now()"],
     },
   ),
   ...mistakes(
@@ -73,29 +101,31 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: STORE_DOWN, file: ENGINE },
+    { suite: STORE_DOWN, file: FINDER },
     {
       'history is not asked for the last good value': ['if (!planned.takesInputs && !stored)', 'if (!planned.takesInputs && stored)'],
       'last good of history is unbounded': ['if (known && usable(known))', 'if (known)'],
-      'every waiting caller asks history': ['      asking.set(id, asked)\n', ''],
       'a store that is down is a missing value': [
-        'if (!at.storeDown) return serveDefault(planned)',
-        'if (planned) return serveDefault(planned)',
+        "return context.unsure?.isBlind(planned, key) ? foundUnavailable('The online store cannot be reached.') : foundDefault(planned)",
+        'return foundDefault(planned)',
       ],
       'a store that is down is an expired value': [
-        'at.storeDown ? fallBack(planned, key, stored, undefined, at) : serveDefault(planned)',
-        'serveDefault(planned)',
+        'context.unsure?.isBlind(planned, key) ? this.fallBack(planned, key, stored, undefined, context) : foundDefault(planned)',
+        'foundDefault(planned)',
       ],
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: ENGINE },
+    { suite: STORE_DOWN, file: 'src/serving/last-known.ts' },
     {
-      'a failure skips the default': ['if (planned.feature.defaults) return serveDefault(planned)\n    if (error)', 'if (error)'],
-      'a failure fails the whole batch': [
-        "if (error) return { texts: null, status: 'error'",
-        "if (error) throw error\n    if (error) return { texts: null, status: 'error'",
-      ],
+      'every waiting caller asks history': ['    if (joined) return joined.promise\n', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: FINDER },
+    {
+      'a failure skips the default': ['if (planned.feature.defaults) return foundDefault(planned)\n    if (error)', 'if (error)'],
+      'a failure fails the whole batch': ['if (error) return foundError(error)', 'if (error) throw error'],
     },
   ),
   ...mistakes(
@@ -108,52 +138,75 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: PARTS, file: ENGINE },
+    { suite: PARTS, file: FINDER },
     {
       'the age of the oldest part is not told': [
         'eventAt: asOf, oldestInputAt: computed.oldestInputAt',
         'eventAt: asOf, oldestInputAt: null',
       ],
+    },
+  ),
+  ...mistakes(
+    { suite: PARTS, file: 'src/serving/engine.ts' },
+    {
       'features are read with the first entity’s key': ['rows[r]?.keys[g]?.encoded', 'rows[r]?.keys[0]?.encoded'],
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: COMPUTATIONS },
+    { suite: SHARING, file: 'src/compute/single-flight/computations.ts' },
     {
-      'every caller computes': [': flightId(key, call.inputs)', ': `${flightId(key, call.inputs)}${Math.random()}`'],
-      'late callers compute again': ["(feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))", 'undefined'],
-      'a failing key is hammered': ['if (pause && clock.now() < pause.until)', 'if (pause && clock.now() < 0)'],
+      'every caller computes': [
+        'const id = callId(call.key, call.inputs)',
+        'const id = `${callId(call.key, call.inputs)}${Math.random()}`',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: 'src/compute/single-flight/failure-pauses.ts' },
+    {
+      'a failing key is hammered': ['return pause && this.clock.now() < pause.until', 'return pause && this.clock.now() < 0'],
       'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
       'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
-      'pauses have no jitter': ['(0.5 + random() / 2)', '1'],
-      'a success does not end the pause': ['    if (lane.pauses.size > 0) lane.pauses.delete(id)\n', ''],
-      'one failing key makes all rest': ['const pause = lane.pauses.get(id)', 'const pause = lane.pauses.values().next().value'],
-      'each row is a question of its own': ['isSql ? MAX_BATCH_ROWS : 1', '1'],
-      'statements of one feature run without limit': ['lane.batches >= MAX_BATCHES', 'lane.batches >= 1_000'],
-      'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
-      'a large refresh refuses readers of other keys': [
-        'lane.waiting.size + lane.running.size >= MAX_FLIGHTS',
-        'lane.waiting.size + lane.running.size + [...lane.sweeps].reduce((sum, { length }) => sum + length, 0) >= MAX_FLIGHTS',
-      ],
-      'any number may wait': ['lane.waiting.size + lane.running.size >= MAX_FLIGHTS', 'lane.waiting.size < 0'],
-      'who waits behind others has no deadline': ['flight.timer ??= setTimeout(() => expire(lane, flight), flight.timeoutMs)', ''],
-      'who joins a refresh waits as long as it': [
-        'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : flownOf(joined)',
-        'flownOf(joined)',
-      ],
+      'pauses have no jitter': ['(0.5 + this.random() / 2)', '1'],
+      'a success does not end the pause': ['    if (this.pauses.size > 0) this.pauses.delete(id)\n', ''],
+      'one failing key makes all rest': ['const pause = this.pauses.get(id)', 'const pause = this.pauses.values().next().value'],
+    },
+  ),
+  ...mistakes(
+    { suite: SHARING, file: 'src/compute/single-flight/batch-runner.ts' },
+    {
       'a computation that hangs is waited for': ['}, timeoutMs + GRACE_MS)', '}, timeoutMs + 600_000)'],
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/compute/sweep.ts' },
+    { suite: SHARING, file: QUEUE },
     {
-      'readers join what a refresh has computed already': ['|| row < this.landed', ''],
-      'a refresh keeps what was forgotten meanwhile': ['this.asked.get(row)?.isForgotten === true', 'this.asked.size < 0'],
-      'who joins a refresh is never told': ['    flight.waiting?.resolve({ computed, asOf: this.asOf })\n', ''],
+      'late callers compute again': ['(this.isRealtime ? undefined : this.underway(id))', 'undefined'],
+      'each row is a question of its own': ['this.isSql ? MAX_BATCH_ROWS : 1', '1'],
+      'statements of one feature run without limit': ['this.batches >= MAX_BATCHES', 'this.batches >= 1_000'],
+      'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
+      'a large refresh refuses readers of other keys': [
+        'this.waiting.size + this.running.size >= MAX_IN_FLIGHT',
+        'this.waiting.size + this.running.size + [...this.refreshBatches].reduce((sum, { length }) => sum + length, 0) >= MAX_IN_FLIGHT',
+      ],
+      'any number may wait': ['this.waiting.size + this.running.size >= MAX_IN_FLIGHT', 'this.waiting.size < 0'],
+      'who waits behind others has no deadline': ['inFlight.timer ??= setTimeout(() => this.expire(inFlight), inFlight.timeoutMs)', ''],
+      'who joins a refresh waits as long as it': [
+        'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)',
+        'outcomeOf(joined)',
+      ],
     },
   ),
   ...mistakes(
-    { suite: 'test/key-index.test.ts', file: 'src/key-index.ts' },
+    { suite: SHARING, file: 'src/compute/single-flight/refresh-batch.ts' },
+    {
+      'readers join what a refresh has computed already': ['|| row < this.settledCount', ''],
+      'a refresh keeps what was forgotten meanwhile': ['this.joined.get(row)?.isForgotten === true', 'this.joined.size < 0'],
+      'who joins a refresh is never told': ['    inFlight.waiting?.resolve({ computed, asOf: this.asOf })\n', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/key-index.test.ts', file: 'src/collections/key-index.ts' },
     {
       'a dropped key hides those behind it': ['if (row === FREE) return undefined', 'if (row <= FREE) return undefined'],
       'equal hashes are equal keys': [' && this.textOf(row - 1) === text', ''],
@@ -161,7 +214,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/compute/flights.ts' },
+    { suite: SHARING, file: 'src/compute/single-flight/in-flight.ts' },
     {
       'different inputs share an answer': ['if (!inputs) return key.encoded', 'if (key) return key.encoded'],
       'inputs beyond 2^53 share an answer': [
@@ -171,37 +224,34 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: SHARING, file: 'src/version.ts' },
+    { suite: SHARING, file: 'src/app/live-definitions.ts' },
     { 'answers to inputs are stored': ['.filter((answer) => answer.inputs === undefined)', '.filter(() => true)'] },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: COMPUTATIONS },
+    { suite: FRESHNESS, file: QUEUE },
     {
-      'a realtime read joins a running batch': [
-        "(feature.refresh?.kind === 'realtime' ? undefined : flying(lane, id))",
-        'flying(lane, id)',
-      ],
-      'the as-of time is the end of the computation': ['asOf: flight.asOf })', 'asOf: clock.now() })'],
+      'a realtime read joins a running batch': ['(this.isRealtime ? undefined : this.underway(id))', 'this.underway(id)'],
+      'the as-of time is the end of the computation': ['asOf: inFlight.asOf })', 'asOf: this.clock.now() })'],
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: 'src/rewarm.ts' },
+    { suite: FRESHNESS, file: 'src/app/online-recovery.ts' },
     {
-      'nothing comes back after a restart': ['before: parts.clock.now(), limit: MAX_REWARMED', 'before: parts.clock.now(), limit: 0'],
+      'nothing comes back after a restart': ['limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED', 'limit: 0'],
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: 'src/version.ts' },
+    { suite: FRESHNESS, file: 'src/app/live-definitions.ts' },
     {
       'values come back as new': ['eventAt: row.eventAt,\n    availableAt', 'eventAt: row.eventAt + 600e6,\n    availableAt'],
     },
   ),
   ...mistakes(
-    { suite: PARTS, file: 'src/compute/asks.ts' },
+    { suite: PARTS, file: 'src/compute/single-flight/call-graph.ts' },
     { 'features that ask for each other wait for ever': ['return leadsTo(chain, name, new Set())', 'return false'] },
   ),
   ...mistakes(
-    { suite: PARTS, file: 'src/serving/part-reader.ts' },
+    { suite: PARTS, file: 'src/serving/feature-reader.ts' },
     {
       'a cycle is not told': ['      if (part) refuseCycle(part, from.chain)\n', ''],
       'a part that fails is a missing one': ['      if (error) throw error\n', ''],

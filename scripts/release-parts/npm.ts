@@ -1,7 +1,8 @@
 /** The npm packages: one a system with its executable, and a launcher that depends on the one that fits. None runs anything when it is installed. */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import packageJson from '../../package.json'
+import { documentation } from './documentation.ts'
 import type { Target } from './targets.ts'
 
 const PROJECT = join(import.meta.dir, '../..')
@@ -68,7 +69,11 @@ export function writeNpmPackages(
   write(join(launcher, 'bin/fabra.js'), LAUNCHER, 0o755)
   write(join(launcher, 'index.js'), MODULE)
   copy(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
-  for (const name of ['LICENSE', 'README.md']) copy(join(PROJECT, name), join(launcher, name))
+  copy(join(PROJECT, 'LICENSE'), join(launcher, 'LICENSE'))
+  for (const [name, text] of Object.entries(documentation(PROJECT))) {
+    mkdirSync(dirname(join(launcher, name)), { recursive: true })
+    write(join(launcher, name), text)
+  }
   writeJson(join(launcher, 'package.json'), {
     name: packageJson.name,
     description: packageJson.description,
@@ -76,7 +81,7 @@ export function writeNpmPackages(
     bin: { fabra: 'bin/fabra.js' },
     types: 'index.d.ts',
     exports: { '.': { types: './index.d.ts', default: './index.js' }, './package.json': './package.json' },
-    files: ['bin/fabra.js', 'index.js', 'index.d.ts'],
+    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'CHANGELOG.md', 'docs'],
     optionalDependencies: Object.fromEntries(built.map(({ target }) => [`@fabra/${target.name}`, packageJson.version])),
   })
   return [...platforms, launcher]

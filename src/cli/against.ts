@@ -1,4 +1,4 @@
-import { postgresProblem } from '../config-urls.ts'
+import { postgresProblem } from '../config/store-urls.ts'
 import { FabraError } from '../errors.ts'
 
 /** The address behind `--against`. @throws FabraError bad_usage, which never repeats it: it holds a password. */

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
-import { type Config, readConfig } from '../config.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
+import type { CliProcess } from './context.ts'
 import { featureFiles } from './feature-files.ts'
-import type { CliProcess } from './run.ts'
 
 /** Answers requests of Fabra's HTTP API: a running server, or the definitions opened in this process. */
 export interface Client {
@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly cold?: boolean
 }
 
-const ASK_SERVER_MS = 1_000
+const HEALTH_CHECK_MS = 1_000
 const ANSWER_MS = 60_000
 /** A refresh of many keys answers when it has ended. */
 const RUN_MS = 3_600_000
@@ -55,7 +55,7 @@ async function runningServer(dataDir: string): Promise<RunningServer | undefined
   if (!(await note.exists())) return undefined
   try {
     const server = (await note.json()) as RunningServer
-    const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(ASK_SERVER_MS) })
+    const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(HEALTH_CHECK_MS) })
     return response.ok ? server : undefined
   } catch {
     return undefined
@@ -81,7 +81,7 @@ function remote({ url, key }: RunningServer): Client {
 async function openHere(config: Config, files: readonly string[], host: CliProcess, { cold = false }: ConnectOptions): Promise<Client> {
   // The schema is brought up to date and what is computed is recorded, whatever the command is for.
   await host.mayWrite?.()
-  const { openApp } = await import('../app.ts')
+  const { openApp } = await import('../app/app.ts')
   const { commandLogger } = await import('./logging.ts')
   // What a server would tell of its doings is not what was asked for.
   const log = commandLogger(config.logLevel === 'info' ? { ...config, logLevel: 'warn' } : config, host)

@@ -7,10 +7,10 @@ const CODE = /\.(?:[cm]?[jt]s|[jt]sx)$/
 const JSON_AS_TEXT = /\.json["']\s*(?:,\s*\{\s*)?(?:with|assert)\s*:?\s*\{\s*["']?type["']?\s*:\s*["'](?:text|file)["']/
 
 /** A module that the checker does not find, and that is a file all the same. */
-export function isImportOfData({ place, message }: Problem): boolean {
+export function isImportOfData({ location, message }: Problem): boolean {
   const specifier = /^Cannot find module '([^']+)'/.exec(message)?.[1]
-  if (specifier === undefined || place === null) return false
-  const path = resolved(specifier, place.file)
+  if (specifier === undefined || location === null) return false
+  const path = resolved(specifier, location.file)
   return path !== undefined && !CODE.test(path)
 }
 

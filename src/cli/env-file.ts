@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { variables } from '../config.ts'
+import { variables } from '../config/config.ts'
 import { FabraError, suggest } from '../errors.ts'
 
 type Env = Readonly<Record<string, string | undefined>>

@@ -1,6 +1,6 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { createLogger, type Logger } from '../observability/logger.ts'
-import type { CliProcess } from './run.ts'
+import type { CliProcess } from './context.ts'
 
 export function commandLogger(config: Config, host: CliProcess): Logger {
   return createLogger({

@@ -1,4 +1,4 @@
-import type { CliProcess } from './run.ts'
+import type { CliProcess } from './context.ts'
 
 const EVERY_MS = 250
 const WIDTH = 30

@@ -1,32 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json'
+import { unpackInto } from '../app/native-library.ts'
 import { systemClock } from '../clock.ts'
+import { cacheFolders } from '../config/cache-folders.ts'
 import { FabraError, suggest } from '../errors.ts'
-import type { CliContext } from './context.ts'
+import type { CliContext, CliProcess } from './context.ts'
 import { type Settings, withEnvFile } from './env-file.ts'
 import { spreadFiles } from './file-option.ts'
 import { mayWrite } from './may-write.ts'
 import { printError } from './output.ts'
-import type { WorkerHost } from './worker-messages.ts'
-
-export interface CliProcess {
-  readonly stdout: (text: string) => void
-  readonly stderr: (text: string) => void
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdoutIsTerminal: boolean
-  readonly stderrIsTerminal: boolean
-  /** Of the terminal, where there is one that tells. */
-  readonly terminalColumns?: number | undefined
-  /** Called once with the reason when the process is asked to end. */
-  readonly onSignal: (stop: (signal: string) => void) => void
-  /** Left out where there is but one process. */
-  readonly workers?: WorkerHost
-  /** Asks on the terminal; left out where there is none. */
-  readonly ask?: (question: string) => Promise<string>
-  /** Before anything is written to stores. @throws FabraError where .env alone named a distant one, and nobody agrees. */
-  readonly mayWrite?: () => Promise<void>
-}
 
 const EXAMPLES = `
 Examples:
@@ -152,6 +134,7 @@ async function createProgram(context: CliContext, host: CliProcess, args: readon
     program.action(() => context.stdout(`${packageJson.version}\n`))
     return program
   }
+  unpackInto(cacheFolders(host.env))
   const { registerCommands } = await import('./commands/index.ts')
   registerCommands(program, context, host)
   for (const command of program.commands) {

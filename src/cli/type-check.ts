@@ -99,7 +99,7 @@ async function runChecker(project: string, cwd: string): Promise<Problem[]> {
   const problems = readReport(report, cwd)
   if (code !== 0 && problems.length === 0 && !/Found \d+ error/.test(talk)) {
     const reason = [...report.split('\n'), ...talk.split('\n')].find((line) => line.trim() !== '') ?? `exit code ${code}`
-    problems.push({ place: null, subject: 'types', message: `The type checker failed: ${reason}`, hint: 'Run fabra check again.' })
+    problems.push({ location: null, subject: 'types', message: `The type checker failed: ${reason}`, hint: 'Run fabra check again.' })
   }
   return problems
 }
@@ -113,7 +113,7 @@ function readReport(report: string, cwd: string): Problem[] {
     if (file !== undefined && code !== undefined && message !== undefined) {
       const path = isAbsolute(file) ? file : resolve(cwd, file)
       problems.push({
-        place: { file: path, line: Number(row), column: Number(column) },
+        location: { file: path, line: Number(row), column: Number(column) },
         subject: code,
         message,
         hint: hintFor(code, message),
@@ -124,13 +124,13 @@ function readReport(report: string, cwd: string): Problem[] {
       // A problem without a file, of a compiler option for example.
       const [, bareCode, text] = /^error (TS\d+): (.*)$/.exec(line) ?? []
       if (bareCode !== undefined && text !== undefined)
-        problems.push({ place: null, subject: bareCode, message: text, hint: hintFor(bareCode, text) })
+        problems.push({ location: null, subject: bareCode, message: text, hint: hintFor(bareCode, text) })
     }
   }
   return problems
     .filter((problem) => !isOnlyUntyped(problem) && !isImportOfData(problem))
     .map(condensed)
-    .filter(({ place }) => place === null || !(place.file.includes('/node_modules/') || place.file.startsWith(cwd)))
+    .filter(({ location }) => location === null || !(location.file.includes('/node_modules/') || location.file.startsWith(cwd)))
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
-import type { List } from '../long-list.ts'
 
 /** One question: what is this feature for this key, seen from this time? */
 export interface ComputeRow {

@@ -8,10 +8,10 @@ import {
   type FeatureSetDraft,
   type SourceDraft,
 } from './draft.ts'
-import type { Place, Problem } from './model.ts'
+import type { Problem, SourceLocation } from './model.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
-import { formatPlace } from './place.ts'
 import { show } from './show.ts'
+import { formatPlace } from './source-location.ts'
 
 export interface Exported {
   readonly name: string
@@ -31,7 +31,7 @@ export interface Named<D extends Draft> {
   readonly file: string
   /** `feature "spend"`. */
   readonly subject: string
-  readonly place: Place
+  readonly location: SourceLocation
   readonly description: string | null
 }
 
@@ -59,9 +59,11 @@ export function collect(exported: readonly Exported[], problems: Problem[]): Col
     }
   }
   // Namespaces list their exports by the alphabet; problems and listings read as the author wrote.
-  const files = [...new Set(exported.map((one) => one.file).concat([...byObject.values()].map((one) => one.place.file)))]
-  const rank = (one: Named<Draft>) => files.indexOf(one.place.file)
-  const all = [...byObject.values()].sort((a, b) => rank(a) - rank(b) || a.place.line - b.place.line || a.place.column - b.place.column)
+  const files = [...new Set(exported.map((one) => one.file).concat([...byObject.values()].map((one) => one.location.file)))]
+  const rank = (one: Named<Draft>) => files.indexOf(one.location.file)
+  const all = [...byObject.values()].sort(
+    (a, b) => rank(a) - rank(b) || a.location.line - b.location.line || a.location.column - b.location.column,
+  )
   for (const one of all) problems.push(...ownProblems(one))
   const collected: Collected = {
     entities: all.filter((one): one is Named<EntityDraft> => one.draft.kind === 'entity'),
@@ -80,16 +82,16 @@ export function collect(exported: readonly Exported[], problems: Problem[]): Col
 
 function named(draft: Draft, { value: object, name: exportName, file, doc }: Exported): Named<Draft> {
   const name = draft.name ?? exportName
-  const place = draft.place ?? { file, line: 1, column: 1 }
+  const location = draft.location ?? { file, line: 1, column: 1 }
   const kind = draft.kind.replace('_', ' ')
   const description = draft.description ?? doc ?? null
-  return { name, draft, object, file, place, description, subject: name === '' ? kind : `${kind} ${show(name)}` }
+  return { name, draft, object, file, location, description, subject: name === '' ? kind : `${kind} ${show(name)}` }
 }
 
 function ownProblems(one: Named<Draft>): Problem[] {
-  const { place, subject, draft, name } = one
-  const problems = draft.complaints.map((complaint) => ({ place, subject, ...complaint }))
-  const add = (message: string, hint: string) => void problems.push({ place, subject, message, hint })
+  const { location, subject, draft, name } = one
+  const problems = draft.complaints.map((complaint) => ({ location, subject, ...complaint }))
+  const add = (message: string, hint: string) => void problems.push({ location, subject, message, hint })
   if ((draft.kind === 'feature' || draft.kind === 'entity') && name.length > MAX_NAME_LENGTH)
     add(`its name has ${name.length} characters.`, `A name has at most ${MAX_NAME_LENGTH}.`)
   // Names given by the author were checked where they were given.
@@ -114,9 +116,9 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
     else if (key !== '') {
       const which = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
       problems.push({
-        place: one.place,
+        location: one.location,
         subject: one.subject,
-        message: `the name is taken: it is defined${which} at ${formatPlace(other.place)} too.`,
+        message: `the name is taken: it is defined${which} at ${formatPlace(other.location)} too.`,
         hint:
           one.draft.kind === 'feature'
             ? 'Names are unique. Rename one, or give it a name: "…".'
@@ -130,7 +132,7 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
 function nothingDefined(exported: readonly Exported[]): Problem {
   const file = exported[0]?.file
   return {
-    place: file === undefined ? null : { file, line: 1, column: 1 },
+    location: file === undefined ? null : { file, line: 1, column: 1 },
     subject: 'definitions',
     message: exported.length === 0 ? 'nothing is exported.' : 'nothing that is exported is a feature.',
     hint: 'Export what Fabra is to serve: export const my_feature = feature({ … }).',

@@ -2,7 +2,7 @@
  * What the user's calls of entity(), source(), feature() and featureSet() leave behind. They never throw: a draft carries what is wrong with
  * it, and the registry reports the problems of all drafts at once. References to other definitions are still objects here.
  */
-import type { KeyColumn, Place, Refresh, Source, SqlText, ValueType } from './model.ts'
+import type { KeyColumn, Refresh, Source, SourceLocation, SqlText, ValueType } from './model.ts'
 
 /** Part of a Problem: the registry adds whose it is. */
 export interface Complaint {
@@ -16,7 +16,7 @@ export interface DraftBase {
   readonly description: string | null
   readonly owner: string | null
   readonly tags: readonly string[]
-  readonly place: Place | null
+  readonly location: SourceLocation | null
   readonly complaints: readonly Complaint[]
 }
 

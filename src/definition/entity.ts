@@ -2,8 +2,8 @@ import { type Complaint, type Definition, define } from './draft.ts'
 import type { KeyColumn, KeyType } from './model.ts'
 import { COLUMN_NAME, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
-import { callPlace } from './place.ts'
 import { show } from './show.ts'
+import { callPlace } from './source-location.ts'
 
 const OPTIONS = ['key', 'keys', 'description', 'owner', 'tags']
 const EXAMPLE = 'entity("User", { key: "user_id" })'
@@ -21,7 +21,7 @@ export function entity(name: unknown, given?: unknown): Definition<'entity'> {
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints satisfies readonly Complaint[],
   })
 }

@@ -1,8 +1,8 @@
 import { type Definition, define } from './draft.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName } from './naming.ts'
 import { readOptions } from './options.ts'
-import { callPlace } from './place.ts'
 import { show } from './show.ts'
+import { callPlace } from './source-location.ts'
 
 const OPTIONS = ['description', 'owner', 'tags']
 const EXAMPLE = 'featureSet("fraud_v1", [transaction_count_1h, "spend.avg_30d"])'
@@ -23,7 +23,7 @@ export function featureSet(name: unknown, features: unknown, given?: unknown): D
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   })
 }

@@ -4,8 +4,8 @@ import { readDefaults } from './feature-default.ts'
 import type { Refresh, SqlText, ValueType } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
-import { callPlace } from './place.ts'
 import { show } from './show.ts'
+import { callPlace } from './source-location.ts'
 
 const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'version', 'same_as']
 const FOR_COMPUTED = ['refresh', 'sql', 'timeout', 'keep_warm', 'uses']
@@ -53,7 +53,7 @@ export function feature(given: unknown, compute?: unknown): Definition<'feature'
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   }
   return define(draft)

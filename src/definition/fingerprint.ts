@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Entity, FeatureColumn, Source, SqlText, ValueType } from './model.ts'
 
-export interface FingerprintParts {
+export interface FingerprintInput {
   readonly columns: readonly FeatureColumn[]
   readonly inputs: Readonly<Record<string, ValueType>>
   readonly entity: Pick<Entity, 'name' | 'key'>
@@ -19,20 +19,20 @@ export interface FingerprintParts {
  * Sixteen hex digits that change when the meaning of a feature's values may have changed. What does not change them: comments, layout and
  * the letter case of SQL outside quotes, words for people, how often and how long values are kept.
  */
-export function fingerprint(parts: FingerprintParts): string {
-  const code = parts.code === null ? [] : codeTexts(parts.code)
+export function fingerprint(input: FingerprintInput): string {
+  const code = input.code === null ? [] : codeTexts(input.code)
   const texts = code.map((text) => text.toLowerCase())
-  const mentioned = [...parts.sources].filter((source) => {
+  const mentioned = [...input.sources].filter((source) => {
     const name = source.name.split('.').at(-1)?.toLowerCase() ?? ''
     return WORD.test(name) && texts.some((text) => mentions(text, name))
   })
   const said = [
-    parts.columns.map((column) => [column.name, column.type]),
-    sorted(Object.entries(parts.inputs)),
-    [parts.entity.name, parts.entity.key.map((column) => [column.name, column.type])],
-    parts.version === null ? code : { version: parts.version },
+    input.columns.map((column) => [column.name, column.type]),
+    sorted(Object.entries(input.inputs)),
+    [input.entity.name, input.entity.key.map((column) => [column.name, column.type])],
+    input.version === null ? code : { version: input.version },
     sorted(mentioned.map(timeSettings)),
-    [...parts.uses].sort(),
+    [...input.uses].sort(),
   ]
   return createHash('sha256').update(JSON.stringify(said)).digest('hex').slice(0, 16)
 }

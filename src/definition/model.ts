@@ -8,7 +8,7 @@ export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'lis
 export type KeyType = 'string' | 'int' | 'uuid'
 
 /** Where a definition stands in the user's file. Lines and columns from 1. */
-export interface Place {
+export interface SourceLocation {
   readonly file: string
   readonly line: number
   readonly column: number
@@ -16,7 +16,7 @@ export interface Place {
 
 /** Something wrong with the definitions. All of them are reported at once. */
 export interface Problem {
-  readonly place: Place | null
+  readonly location: SourceLocation | null
   /** `feature "spend"`, `source "transactions"`, … */
   readonly subject: string
   readonly message: string
@@ -27,7 +27,7 @@ export interface Described {
   readonly description: string | null
   readonly owner: string | null
   readonly tags: readonly string[]
-  readonly place: Place | null
+  readonly location: SourceLocation | null
 }
 
 export interface KeyColumn {

@@ -8,14 +8,14 @@ export class InvalidDefinitions extends FabraError {
   constructor(problems: readonly Problem[]) {
     const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
     super('invalid_definition', `The definitions have ${count}.`, { hint: 'Mend what is listed and try again.' })
-    this.problems = [...problems].sort(byPlace)
+    this.problems = [...problems].sort(byLocation)
   }
 }
 
 /** In the order of the file; what has no place comes first. */
-export function byPlace(a: Problem, b: Problem): number {
-  if (a.place === null || b.place === null) return Number(a.place !== null) - Number(b.place !== null)
-  return a.place.file.localeCompare(b.place.file) || a.place.line - b.place.line || a.place.column - b.place.column
+export function byLocation(a: Problem, b: Problem): number {
+  if (a.location === null || b.location === null) return Number(a.location !== null) - Number(b.location !== null)
+  return a.location.file.localeCompare(b.location.file) || a.location.line - b.location.line || a.location.column - b.location.column
 }
 
 /**
@@ -23,8 +23,8 @@ export function byPlace(a: Problem, b: Problem): number {
  * @param cwd Paths below it are shown relative to it.
  */
 export function problemText(problem: Problem, cwd: string): string {
-  const { place } = problem
-  const below = place?.file.startsWith(`${cwd}/`) ? place.file.slice(cwd.length + 1) : place?.file
-  const where = place === null ? '' : `${below}:${place.line}:${place.column}  `
+  const { location } = problem
+  const below = location?.file.startsWith(`${cwd}/`) ? location.file.slice(cwd.length + 1) : location?.file
+  const where = location === null ? '' : `${below}:${location.line}:${location.column}  `
   return `${where}${problem.subject}: ${problem.message}${problem.hint ? `\n    ${problem.hint}` : ''}`
 }

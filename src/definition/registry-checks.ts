@@ -3,9 +3,9 @@ import { FabraError } from '../errors.ts'
 import type { Named } from './collect.ts'
 import { draftOf, type FeatureDraft } from './draft.ts'
 import type { Feature, Problem } from './model.ts'
-import { formatPlace } from './place.ts'
 import { resolveRef } from './refs.ts'
 import { show } from './show.ts'
+import { formatPlace } from './source-location.ts'
 
 type Complain = (message: string, hint: string) => void
 
@@ -16,7 +16,7 @@ export function memberName(given: unknown, names: ReadonlyMap<unknown, string>, 
   if (name !== undefined) return name
   const draft = draftOf(given)
   if (draft?.kind === 'feature') {
-    const where = draft.place === null ? '' : ` (${formatPlace(draft.place)})`
+    const where = draft.location === null ? '' : ` (${formatPlace(draft.location)})`
     complain(`it names a feature${where} that is not exported.`, 'Write "export" before that feature.')
   } else if (draft !== undefined)
     complain(`it names the ${draft.kind.replace('_', ' ')} ${show(draft.name)}, which is no feature.`, 'Name features.')
@@ -38,7 +38,8 @@ export function resolves(features: ReadonlyMap<string, Feature>, name: string, c
 
 /** Names as given, of features and columns. */
 export function usesOf(one: Named<FeatureDraft>, names: ReadonlyMap<unknown, string>, problems: Problem[]): readonly string[] {
-  const add: Complain = (message, hint) => void problems.push({ place: one.place, subject: one.subject, message: `uses: ${message}`, hint })
+  const add: Complain = (message, hint) =>
+    void problems.push({ location: one.location, subject: one.subject, message: `uses: ${message}`, hint })
   return [...new Set(one.draft.uses.map((given) => memberName(given, names, add)).filter((name) => name !== null))]
 }
 
@@ -50,7 +51,7 @@ export function checkUses(
 ): void {
   for (const one of all) {
     const add: Complain = (message, hint) =>
-      void problems.push({ place: one.place, subject: one.subject, message: `uses: ${message}`, hint })
+      void problems.push({ location: one.location, subject: one.subject, message: `uses: ${message}`, hint })
     for (const name of uses.get(one.name) ?? []) {
       if (!resolves(features, name, add)) continue
       const [own, other] = [features.get(one.name)?.entity, features.get(partOf(name))?.entity]
@@ -66,7 +67,7 @@ export function partOf(name: string): string {
 }
 
 export function checkFeature(one: Named<FeatureDraft>, problems: Problem[]): void {
-  const add: Complain = (message, hint) => void problems.push({ place: one.place, subject: one.subject, message, hint })
+  const add: Complain = (message, hint) => void problems.push({ location: one.location, subject: one.subject, message, hint })
   const { entity } = one.draft
   const draft = draftOf(entity)
   if (draft?.kind !== 'entity') return
@@ -94,7 +95,7 @@ export function checkCycles(all: readonly Named<FeatureDraft>[], uses: ReadonlyM
       const circle = [...path.slice(start), name].join(' → ')
       if (one)
         problems.push({
-          place: one.place,
+          location: one.location,
           subject: one.subject,
           message: `uses goes round in a circle: ${circle}.`,
           hint: 'Break it: take one of them out of uses.',

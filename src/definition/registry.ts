@@ -58,7 +58,7 @@ function byName<D extends Draft, T>(all: readonly Named<D>[], name: (one: Named<
 
 function described(one: Named<Draft>) {
   const { owner, tags } = one.draft
-  return { description: one.description, owner, tags, place: one.place }
+  return { description: one.description, owner, tags, location: one.location }
 }
 
 function entityOf(one: Named<EntityDraft>): Entity {
@@ -67,7 +67,7 @@ function entityOf(one: Named<EntityDraft>): Entity {
 
 function sourceOf(one: Named<SourceDraft>): Source {
   const { file } = one.draft.options
-  const absolute = (path: string) => resolve(dirname(one.place.file), path)
+  const absolute = (path: string) => resolve(dirname(one.location.file), path)
   const files = file === null ? null : typeof file === 'string' ? absolute(file) : file.map(absolute)
   return { name: one.name, ...one.draft.options, file: files, ...described(one) }
 }
@@ -79,7 +79,7 @@ function featureSetOf(
   problems: Problem[],
 ): FeatureSet {
   const members: string[] = []
-  const add = (message: string, hint: string) => void problems.push({ place: one.place, subject: one.subject, message, hint })
+  const add = (message: string, hint: string) => void problems.push({ location: one.location, subject: one.subject, message, hint })
   for (const given of one.draft.features) {
     const name = memberName(given, names, add)
     if (name === null) continue
@@ -189,6 +189,6 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
 /** Files in the order given, then down each file. */
 function inOrder(problems: readonly Problem[], exported: readonly Exported[]): Problem[] {
   const files = [...new Set(exported.map((one) => one.file))]
-  const rank = (problem: Problem) => (problem.place === null ? -1 : files.indexOf(problem.place.file) + 1 || files.length + 1)
-  return problems.toSorted((a, b) => rank(a) - rank(b) || (a.place?.line ?? 0) - (b.place?.line ?? 0))
+  const rank = (problem: Problem) => (problem.location === null ? -1 : files.indexOf(problem.location.file) + 1 || files.length + 1)
+  return problems.toSorted((a, b) => rank(a) - rank(b) || (a.location?.line ?? 0) - (b.location?.line ?? 0))
 }

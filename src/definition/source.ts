@@ -1,8 +1,8 @@
 import { type Definition, define, type SourceDraft } from './draft.ts'
 import { TABLE_NAME } from './naming.ts'
 import { type OptionReader, readOptions } from './options.ts'
-import { callPlace } from './place.ts'
 import { show } from './show.ts'
+import { callPlace } from './source-location.ts'
 
 const OPTIONS = [
   'timestamp',
@@ -45,7 +45,7 @@ export function source(name: unknown, given?: unknown): Definition<'source'> {
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    place: callPlace(),
+    location: callPlace(),
     complaints: options.complaints,
   })
 }

@@ -1,6 +1,6 @@
+import type { Keyring } from '../auth/keyring.ts'
 import { FabraError } from '../errors.ts'
-import type { Scope } from '../store/admin-store.ts'
-import type { Keyring } from './keyring.ts'
+import type { Scope } from '../store/ports/admin-store.ts'
 import { lacks } from './route.ts'
 
 const HOW = 'Send the header "Authorization: Bearer fab_…" or "X-API-Key: fab_…". "fabra keys create" makes a key.'

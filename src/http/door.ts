@@ -3,12 +3,12 @@
  * address can come to another answer. What a route does not say it needs, it does not get: a route without a scope lets nobody in.
  */
 import type { Server } from 'bun'
+import type { Keyring } from '../auth/keyring.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { Scope } from '../store/admin-store.ts'
+import type { Scope } from '../store/ports/admin-store.ts'
 import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
 import type { HostRule } from './hosts.ts'
-import type { Keyring } from './keyring.ts'
 import { Call, type Route } from './route.ts'
 
 export interface DoorOptions {

@@ -3,9 +3,9 @@ import type { BunRequest, Server } from 'bun'
 import { Elysia } from 'elysia'
 import { createDoor, type Entrance } from './door.ts'
 import type { HostRule } from './hosts.ts'
+import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
-import type { HttpOptions } from './server.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
 

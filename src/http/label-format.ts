@@ -1,5 +1,5 @@
 import { FabraError } from '../errors.ts'
-import type { LabelFormat } from '../store/training-store.ts'
+import type { LabelFormat } from '../store/ports/training-store.ts'
 
 const LOOKED_AT_BYTES = 4096
 

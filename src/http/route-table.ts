@@ -4,6 +4,7 @@ import type { Logger } from '../observability/logger.ts'
 import { pathOf } from './address.ts'
 import type { Guarded } from './door.ts'
 import { errorResponse } from './error-response.ts'
+import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -16,7 +17,6 @@ import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
 import { trainingRoutes } from './routes/training.ts'
 import { valueRoutes } from './routes/values.ts'
-import type { HttpOptions } from './server.ts'
 
 export function routeTable(options: HttpOptions): readonly Route[] {
   const table: readonly Route[] = [

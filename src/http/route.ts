@@ -1,7 +1,7 @@
 /** One route: where it is, what it needs, what it does and how it is described. The table of them makes the server, its checks and /openapi.json. */
 import type { Server } from 'bun'
 import { FabraError } from '../errors.ts'
-import type { Scope } from '../store/admin-store.ts'
+import type { Scope } from '../store/ports/admin-store.ts'
 
 /** An operation of OpenAPI, without what the table knows of it. */
 export interface RouteDocs {

@@ -1,49 +1,9 @@
-import type { Clock } from '../clock.ts'
-import type { EntityKey } from '../definition/entity-key.ts'
-import type { Feature } from '../definition/model.ts'
-import type { Ingest } from '../ingest/ingest.ts'
-import type { List } from '../long-list.ts'
-import type { Logger } from '../observability/logger.ts'
-import type { Metric } from '../observability/metrics.ts'
-import type { Run, RunFilter } from '../refresh/runs.ts'
-import type { Serving } from '../serving/serving.ts'
-import type { HistoryQuery, HistoryRow } from '../store/offline-store.ts'
-import type { TrainingJob, TrainingReport } from '../training/training-set.ts'
 import { drain } from './drain.ts'
 import { createHostRule } from './hosts.ts'
 import { createHttpApp } from './http-app.ts'
-import type { Keyring } from './keyring.ts'
 import { type ListenOptions, listen } from './listen.ts'
 import { createMetricsApp } from './metrics-app.ts'
-import type { Readiness } from './readiness.ts'
-
-export interface HttpOptions {
-  /** The definitions being served; another object after each reload. */
-  readonly serving: () => Serving
-  readonly readiness: () => Readiness
-  readonly metrics: () => readonly Metric[]
-  /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
-  readonly refresh: (feature: Feature, keys: List<EntityKey> | null) => Promise<Run>
-  /** What refreshes did, newest first. */
-  readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
-  /** Recorded values of one key, newest first. */
-  readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
-  /** Data that comes in. */
-  readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
-  /** Training sets over the definitions being served. */
-  readonly training: {
-    /** @throws FabraError overloaded */
-    begin(id: string): Promise<TrainingJob>
-    report(id: string): TrainingReport | undefined
-  }
-  /** Who may ask; null: everybody who reaches the address. */
-  readonly keyring: Keyring | null
-  /** Details are told to everybody. */
-  readonly isDevelopment: boolean
-  readonly clock: Clock
-  readonly log: Logger
-  readonly version: string
-}
+import type { HttpOptions } from './options.ts'
 
 export interface ServeOptions extends Omit<ListenOptions, 'another'> {
   /** Names by which the server may be called, besides those of this machine. */

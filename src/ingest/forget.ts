@@ -1,9 +1,9 @@
 import type { Micros } from '../clock.ts'
-import type { Computations } from '../compute/computations.ts'
+import type { Computations } from '../compute/single-flight/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../definition/model.ts'
-import type { Fence } from '../store/fences.ts'
-import type { Recorder } from '../store/recorder.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
+import type { Recorder } from '../store/recording/recorder.ts'
 
 export interface ForgetReceipt {
   /** Only later events count from then on. */
@@ -33,7 +33,7 @@ export interface ForgetOptions {
 export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetOptions): Promise<ForgetReceipt> {
   const { registry, recorder, computations } = options
   const features = featuresOf(registry, entity)
-  // In one turn with the fence, which recorder.forget raises first of all.
+  // In one turn with the erasure, which recorder.forget notes first of all.
   for (const feature of features) {
     computations.forget(feature, key)
     options.drop(feature, key)
@@ -47,14 +47,14 @@ export async function forgetKey(entity: Entity, key: EntityKey, options: ForgetO
 }
 
 /** Another process forgot the key: what this one computes and remembers of it goes too. */
-export function heedForgotten(entity: Entity, key: EntityKey, fence: Fence, options: Omit<ForgetOptions, 'sourcesOf'>): void {
+export function applyForgotten(entity: Entity, key: EntityKey, erasure: Erasure, options: Omit<ForgetOptions, 'sourcesOf'>): void {
   const features = featuresOf(options.registry, entity)
   for (const feature of features) {
     options.computations.forget(feature, key)
     options.drop(feature, key)
   }
   const names = features.map((feature) => feature.name)
-  options.recorder.heed(fence, names)
+  options.recorder.applyErasure(erasure, names)
 }
 
 function featuresOf(registry: Registry, entity: Entity): Feature[] {

@@ -1,19 +1,20 @@
 /** Data that comes in: pushed values, events of sources, keys to forget. */
 import type { Clock, Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { Fence } from '../store/fences.ts'
-import type { OfflineStore } from '../store/offline-store.ts'
-import type { OnlineStore } from '../store/online-store.ts'
-import type { Recorder } from '../store/recorder.ts'
-import type { SourceRows } from '../store/source-rows.ts'
-import type { AffectedKeys } from './affected.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
+import type { OfflineStore } from '../store/ports/offline-store.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { SourceRows } from '../store/ports/source-rows.ts'
+import type { Recorder } from '../store/recording/recorder.ts'
+import type { AffectedKeys } from './affected-keys.ts'
 import { type AppendReceipt, createAppender } from './append.ts'
-import { type ForgetReceipt, forgetKey, heedForgotten } from './forget.ts'
-import { createPusher, type PushReceipt } from './push.ts'
+import { applyForgotten, type ForgetReceipt, forgetKey } from './forget.ts'
+import { createPusher } from './push.ts'
+import type { PushReceipt } from './push-request.ts'
 import { createRecomputer, type RecomputeVersion } from './recompute.ts'
 
 /** Requests after which it is noted how far values are up with the events. */
@@ -29,7 +30,7 @@ export interface Ingest {
   /** Durable when it resolves. @throws FabraError */
   forget(entity: Entity, key: EntityKey): Promise<ForgetReceipt>
   /** Another process forgot a key: nothing that this one has of it stays. */
-  heed(entity: Entity, key: EntityKey, fence: Fence): void
+  applyErasure(entity: Entity, key: EntityKey, erasure: Erasure): void
   /** These keys of a feature have other values now, or all: what is built on it follows. */
   changed(feature: Feature, keys: AffectedKeys): void
   /** Takes up what an earlier process left undone. */
@@ -49,7 +50,7 @@ export interface IngestOptions {
   readonly version: () => RecomputeVersion
   readonly keysInUse: IngestKeys
   /** After which time other processes have told which keys they use now; null: there are none. */
-  readonly toldWithinMs: number | null
+  readonly sharedWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
@@ -57,10 +58,10 @@ export interface IngestOptions {
 /** Which keys are in use: refreshes and features of unknown keys ask. */
 export interface IngestKeys {
   of(feature: Feature): Promise<List<EntityKey>>
-  touch(feature: Feature, key: EntityKey): void
+  markUsed(feature: Feature, key: EntityKey): void
   drop(feature: Feature, key: EntityKey): void
   /** Learn which keys other processes use; undefined: there are none. @throws FabraError store_unavailable */
-  gather(feature: Feature): Promise<void> | undefined
+  pull(feature: Feature): Promise<void> | undefined
 }
 
 export function createIngest(options: IngestOptions): Ingest {
@@ -69,9 +70,9 @@ export function createIngest(options: IngestOptions): Ingest {
   const recomputer = createRecomputer({
     version,
     online,
-    toldWithinMs: options.toldWithinMs,
+    sharedWithinMs: options.sharedWithinMs,
     async keysInUse(feature) {
-      await keysInUse.gather(feature)
+      await keysInUse.pull(feature)
       return keysInUse.of(feature)
     },
     async recorded({ name, fingerprint }, encoded) {
@@ -102,7 +103,7 @@ export function createIngest(options: IngestOptions): Ingest {
       return entity
     },
     onPushed(feature, keys) {
-      for (const key of keys.values()) keysInUse.touch(feature, key)
+      for (const key of keys.values()) keysInUse.markUsed(feature, key)
       recomputer.changed(feature, keys)
     },
   })
@@ -120,8 +121,8 @@ export function createIngest(options: IngestOptions): Ingest {
     changed: recomputer.changed,
     forget: (entity, key) =>
       forgetKey(entity, key, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
-    heed: (entity, key, fence) =>
-      heedForgotten(entity, key, fence, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
+    applyErasure: (entity, key, erasure) =>
+      applyForgotten(entity, key, erasure, { recorder, ...version(), drop: (feature, dropped) => keysInUse.drop(feature, dropped) }),
     async start() {
       const arrivals = await sourceRows.arrivals()
       if (arrivals.length === 0) return

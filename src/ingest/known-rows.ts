@@ -1,8 +1,9 @@
 /** What is known of the rows that a push may repeat or correct. */
 import type { Micros } from '../clock.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import type { HistoryRow } from '../store/offline-store.ts'
-import { fieldOf, type RecordedLot } from '../store/recorder.ts'
+import type { HistoryRow } from '../store/ports/offline-store.ts'
+import type { RecordedLot } from '../store/recording/recorded-write.ts'
 import type { PushedRow } from './push-rows.ts'
 
 /** A request under way. */

@@ -1,6 +1,5 @@
-import { FabraError } from '../errors.ts'
-import { RefusedRows } from '../store/offline-store.ts'
-import { isUnavailable } from '../store/owed-writes.ts'
+import { FabraError, isUnavailable } from '../errors.ts'
+import { RefusedRows } from '../store/ports/offline-store.ts'
 
 /** What a sender is told of a push of which nothing is recorded, and never will be. @param places Of the rows that were sent to the store. */
 export function asRefusal(error: unknown, places: readonly number[] = []): unknown {

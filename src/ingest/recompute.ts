@@ -14,42 +14,27 @@
  * nobody is refused for that: what cannot be looked up stays, and is all keys in use when it is too much.
  */
 import type { Clock, Micros } from '../clock.ts'
-import type { Computations } from '../compute/computations.ts'
-import type { KeyLister } from '../compute/key-lister.ts'
+import type { List } from '../collections/chunked-list.ts'
+import type { Computations } from '../compute/single-flight/computations.ts'
+import type { KeyLister } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature, Registry } from '../definition/model.ts'
-import { FabraError } from '../errors.ts'
-import type { List } from '../long-list.ts'
+import { FabraError, isUnavailable } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import { DoubtedRows } from '../store/doubts.ts'
-import type { OnlineStore, StoredRows } from '../store/online-store.ts'
-import { fieldOf } from '../store/recorder.ts'
-import type { Arrival } from '../store/source-rows.ts'
-import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected.ts'
-import type { AppendedRows } from './append.ts'
-import { hasWork, type Lane, laneOf, putBack, take, type Wanted } from './lanes.ts'
-import { createLater, type Later } from './later.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { Arrival } from '../store/ports/source-rows.ts'
+import { type AffectedKeys, type Dependencies, dependentsOf, isKept, keysByTime, readersOf } from './affected-keys.ts'
+import type { AppendedRows } from './appended-rows.ts'
+import { createDelayedKeys } from './delayed-keys.ts'
+import { computeWanted, type KeptKeys, keptKeys } from './recompute-batch.ts'
+import { enqueueKeys, hasWork, putBack, queueOf, type RecomputeQueue, take } from './recompute-queue.ts'
+import { RecomputeTurns } from './recompute-turns.ts'
+import { SecondLooks } from './second-looks.ts'
 
 /** Keys of all features that may wait; more and new rows are refused. */
 const MAX_WAITING_KEYS = 200_000
 /** The longest that a key may have waited while new rows are taken. */
 const MAX_BEHIND_MS = 30_000
-/** The same of one function that follows as well as it can; more are left to its schedule. */
-const MAX_EASY_KEYS = 10_000
-/** Batches of different features at once: requests need the engine too. */
-const MAX_BATCHES = 2
-const FIRST_PAUSE_MS = 10
-const LONGEST_PAUSE_MS = 50
-const TIMEOUT_MS = 30_000
-/** What cannot be looked up is tried again after this time. */
-const PAUSE_WHILE_DOWN_MS = 1_000
-/** A key that fails so often in a row is left to the schedule. */
-const MAX_ATTEMPTS = 4
-
-interface Kept {
-  readonly stored: readonly Wanted[]
-  readonly underway: readonly Wanted[]
-}
 
 /** What the definitions in use say. */
 export interface RecomputeVersion extends Dependencies {
@@ -57,7 +42,7 @@ export interface RecomputeVersion extends Dependencies {
   /** All keys of an entity that lists them. */
   readonly listKeys: KeyLister
   /** Learn what functions of other processes were seen to read; undefined: nobody is to be asked. Never rejects. */
-  readonly learnSources: () => Promise<void> | undefined
+  readonly readObservedSources: () => Promise<void> | undefined
 }
 
 export interface Recomputer {
@@ -87,207 +72,79 @@ export interface RecomputerOptions {
   /** Which of the keys history has a value of. @throws FabraError store_unavailable */
   readonly recorded: (feature: Feature, encodedKeys: readonly string[]) => Promise<readonly boolean[]>
   /** After which time other processes have told which keys they use now; null: there are none. */
-  readonly toldWithinMs: number | null
+  readonly sharedWithinMs: number | null
   readonly clock: Clock
   readonly log: Logger
 }
 
 export function createRecomputer(options: RecomputerOptions): Recomputer {
   const { clock, log } = options
-  const lanes = new Map<string, Lane>()
-  const later: Later = createLater(clock, ({ feature, keys, at }) => {
+  const queues = new Map<string, RecomputeQueue>()
+  const registry = (): Registry => options.version().registry
+  const delayed = createDelayedKeys(clock, ({ feature, keys, at }) => {
     const current = registry().features.get(feature)
     if (current) enqueue(current, keys, at)
   })
-  const turns: Lane[] = []
-  let batches = 0
-  /** One at a time, so that what must follow always finds a place. */
-  let easyRuns = false
-  let timers = 0
-  let learning = 0
-  const secondLooks = new Set<Timer>()
+  const turns = new RecomputeTurns({ runBatch, onPause: settle, log })
+  const secondLooks = new SecondLooks({ ...options, onLate: enqueue })
+  /** Appended rows whose readers are being asked for. */
+  let lookups = 0
   let closed = false
   let idlers: (() => void)[] = []
-
-  const registry = (): Registry => options.version().registry
-
-  function follow(appended: AppendedRows): void {
-    const now = clock.now()
-    const learnt = options.version().learnSources()
-    if (!learnt) followFrom(appended, now)
-    else {
-      learning++
-      void learnt.then(() => {
-        learning--
-        followFrom(appended, now)
-        settle()
-      })
-    }
-  }
 
   function followFrom(appended: AppendedRows, now: Micros): void {
     const version = options.version()
     const readers = readersOf(version, appended.source.name)
     for (const entity of new Set(readers.map((feature) => feature.entity))) {
-      const byTime = keysByTime(version.registry.entities.get(entity), appended, (time) => (time <= now ? now : later.bucketOf(time)))
+      const byTime = keysByTime(version.registry.entities.get(entity), appended, (time) => (time <= now ? now : delayed.bucketOf(time)))
       for (const feature of readers) if (feature.entity === entity) for (const [at, keys] of byTime) add(feature, keys, at)
     }
   }
 
   function add(feature: Feature, keys: AffectedKeys, visibleAt: Micros): void {
     if (visibleAt <= clock.now()) enqueue(feature, keys, visibleAt)
-    else later.add({ feature: feature.name, keys, at: visibleAt })
+    else delayed.add({ feature: feature.name, keys, at: visibleAt })
   }
 
   function enqueue(feature: Feature, keys: AffectedKeys, from: Micros): void {
     if (closed || (keys !== 'all' && keys.size === 0)) return
     if (!isKept(feature)) {
-      follows(feature, keys, from)
+      followDependents(feature, keys, from)
       return
     }
-    const lane = laneOf(lanes, feature)
-    if (!lane.mustFollow && (keys === 'all' || lane.keys.size + keys.size > MAX_EASY_KEYS)) return
-    if (lane.keys.size === 0 && lane.all === null) lane.since = performance.now()
-    if (keys === 'all') lane.all = Math.max(lane.all ?? from, from)
-    else for (const [encoded, key] of keys) lane.keys.set(encoded, { key, from, attempts: lane.keys.get(encoded)?.attempts ?? 0 })
-    schedule(lane)
+    const queue = queueOf(queues, feature)
+    if (enqueueKeys(queue, keys, from)) turns.schedule(queue)
   }
 
   /** What is built on a feature changes with it. */
-  function follows(feature: Feature, keys: AffectedKeys, from: Micros): void {
+  function followDependents(feature: Feature, keys: AffectedKeys, from: Micros): void {
     for (const dependent of dependentsOf(registry(), feature)) enqueue(dependent, keys, from)
   }
 
-  function schedule(lane: Lane, pauseMs?: number): void {
-    if (lane.running || closed || !hasWork(lane)) {
-      settle()
-      return
-    }
-    lane.running = true
-    timers++
-    // What comes within a moment goes along; a feature that takes long leaves as long for others.
-    setTimeout(
-      () => {
-        timers--
-        turns.push(lane)
-        void runNext()
-      },
-      pauseMs ?? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, lane.lastMs)),
-    )
-  }
-
-  async function runNext(): Promise<void> {
-    if (batches >= MAX_BATCHES) return
-    const at = turns.findIndex((turn) => turn.mustFollow || !easyRuns)
-    const [lane] = at < 0 ? [] : turns.splice(at, 1)
-    if (!lane) {
-      settle()
-      return
-    }
-    batches++
-    const isEasy = !lane.mustFollow
-    if (isEasy) easyRuns = true
-    const started = performance.now()
-    let failed = false
-    try {
-      failed = await runBatch(lane)
-    } catch (error) {
-      log.warn(`"${lane.name}" could not follow the events of its sources`, { error })
-    }
-    batches--
-    if (isEasy) easyRuns = false
-    lane.lastMs = performance.now() - started
-    lane.running = false
-    schedule(lane, failed ? PAUSE_WHILE_DOWN_MS : undefined)
-    void runNext()
-  }
-
   /** @returns whether keys failed and are to be tried again. */
-  async function runBatch(lane: Lane): Promise<boolean> {
+  async function runBatch(queue: RecomputeQueue): Promise<boolean> {
     const version = options.version()
-    const feature = version.registry.features.get(lane.name)
-    const { wanted, all } = take(lane)
+    const feature = version.registry.features.get(queue.name)
+    const { wanted, all } = take(queue)
     if (closed || !feature || !isKept(feature)) return false
-    let kept: Kept
+    let kept: KeptKeys
     try {
       const inUse = all === null ? [] : ((await version.listKeys(feature.entity))?.keys ?? (await options.keysInUse(feature)))
       for (const key of inUse) wanted.set(key.encoded, { key, from: all ?? 0, attempts: 0 })
-      kept = await keptOf(version.computations, feature, [...wanted.values()])
+      kept = await keptKeys(version.computations, feature, [...wanted.values()], options)
     } catch (error) {
-      if (!(error instanceof FabraError && error.code === 'store_unavailable')) throw error
-      putBack(lane, { wanted, all })
+      if (!isUnavailable(error)) throw error
+      putBack(queue, { wanted, all })
       return true
     }
-    if (all !== null) lookAgain(feature, all, wanted)
-    const again = [...kept.underway, ...(await compute(version.computations, feature, kept.stored))]
-    for (const one of again) if (!lane.keys.has(one.key.encoded)) lane.keys.set(one.key.encoded, one)
-    if (again.length > 0) lane.since = performance.now()
+    if (all !== null) secondLooks.plan(feature, all, wanted)
+    const again = [...kept.underway, ...(await computeWanted(version.computations, feature, kept.stored))]
+    for (const one of again) if (!queue.keys.has(one.key.encoded)) queue.keys.set(one.key.encoded, one)
+    if (again.length > 0) queue.since = performance.now()
     let from = all ?? 0
     for (const one of wanted.values()) from = Math.max(from, one.from)
-    follows(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
+    followDependents(feature, all === null ? new Map([...wanted].map(([encoded, { key }]) => [encoded, key])) : 'all', from)
     return again.some((one) => one.attempts > 0)
-  }
-
-  /** Those that have a value, which may be out of date; and those that are getting their first. */
-  async function keptOf(computations: Computations, feature: Feature, wanted: readonly Wanted[]): Promise<Kept> {
-    const keys = wanted.map((one) => one.key)
-    // In this order: what is underway no longer has been stored.
-    const underway = await computations.underway(feature, keys)
-    const isStored = await storedOf(
-      feature,
-      keys.map((key) => key.encoded),
-    )
-    const hasValue = (i: number) => isStored[i] === true
-    return { stored: wanted.filter((_, i) => hasValue(i)), underway: wanted.filter((_, i) => !hasValue(i) && underway[i]) }
-  }
-
-  /** While the store may lack values, those of history are served, and go out of date like any other. */
-  async function storedOf(feature: Feature, encoded: readonly string[]): Promise<readonly boolean[]> {
-    const areThere = (rows: StoredRows | undefined) => encoded.map((_, i) => rows?.[i]?.[0] !== undefined)
-    try {
-      return areThere(await options.online.read(feature.entity, encoded, [fieldOf(feature)], 'deciding'))
-    } catch (error) {
-      if (!(error instanceof DoubtedRows)) throw error
-      const recorded = await options.recorded(feature, encoded)
-      return areThere(error.rows).map((isThere, i) => isThere || recorded[i] === true)
-    }
-  }
-
-  /** Keys that were read elsewhere just before the rows came are told of a moment later. */
-  function lookAgain(feature: Feature, from: Micros, done: ReadonlyMap<string, unknown>): void {
-    const { toldWithinMs } = options
-    if (toldWithinMs === null) return
-    const timer = setTimeout(async () => {
-      secondLooks.delete(timer)
-      try {
-        const late = [...(await options.keysInUse(feature))].filter((key) => !done.has(key.encoded))
-        enqueue(feature, new Map(late.map((key) => [key.encoded, key])), from)
-      } catch {
-        enqueue(feature, 'all', from)
-      }
-    }, toldWithinMs)
-    timer.unref()
-    secondLooks.add(timer)
-  }
-
-  /** @returns those to compute once more. */
-  async function compute(computations: Computations, feature: Feature, wanted: readonly Wanted[]): Promise<Wanted[]> {
-    if (wanted.length === 0) return []
-    const timeoutMs = Math.max(TIMEOUT_MS, Math.ceil((feature.timeout ?? 0) / 1000))
-    const flown = await computations.computeAll(
-      feature,
-      wanted.map((one) => one.key),
-      timeoutMs,
-    )
-    const again: Wanted[] = []
-    for (const [place, one] of wanted.entries()) {
-      const { computed, asOf } = flown(place)
-      if (computed.kind !== 'error') {
-        if (asOf < one.from) again.push(one)
-      } else if (computed.error.code === 'store_unavailable') again.push({ ...one, attempts: Math.max(1, one.attempts) })
-      else if (one.attempts + 1 < MAX_ATTEMPTS) again.push({ ...one, attempts: one.attempts + 1 })
-    }
-    return again
   }
 
   function settle(): void {
@@ -296,23 +153,24 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     idlers = []
   }
 
-  const waiting = () => [...lanes.values()].reduce((sum, lane) => sum + (lane.mustFollow ? lane.keys.size : 0), 0)
-  const isIdle = () => timers === 0 && batches === 0 && turns.length === 0 && learning === 0
+  const isIdle = () => turns.isIdle && lookups === 0
   const idle = () => (isIdle() ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve)))
 
   return {
-    follow,
-    add,
-    changed: (feature, keys) => follows(feature, keys, clock.now()),
-    checkRoom() {
-      const now = performance.now()
-      const behind = [...lanes.values()].find((lane) => lane.mustFollow && hasWork(lane) && now - lane.since > MAX_BEHIND_MS)
-      if (behind || waiting() + later.size() > MAX_WAITING_KEYS) {
-        throw new FabraError('overloaded', `Features are behind the events: ${waiting() + later.size()} keys wait to be computed.`, {
-          hint: behind ? `"${behind.name}" takes longest. Send again in a second.` : 'Send again in a second.',
-        })
-      }
+    follow(appended) {
+      const now = clock.now()
+      const lookup = options.version().readObservedSources()
+      if (!lookup) return followFrom(appended, now)
+      lookups++
+      void lookup.then(() => {
+        lookups--
+        followFrom(appended, now)
+        settle()
+      })
     },
+    add,
+    changed: (feature, keys) => followDependents(feature, keys, clock.now()),
+    checkRoom: () => checkRoom([...queues.values()], delayed.size()),
     recover(arrivals) {
       for (const { source, visibleAt } of arrivals) {
         for (const feature of readersOf(options.version(), source)) add(feature, 'all', Math.max(visibleAt, clock.now()))
@@ -322,9 +180,21 @@ export function createRecomputer(options: RecomputerOptions): Recomputer {
     idle,
     close() {
       closed = true
-      later.close()
-      for (const timer of secondLooks) clearTimeout(timer)
+      turns.close()
+      delayed.close()
+      secondLooks.close()
       return idle()
     },
   }
+}
+
+/** @param delayed Keys that wait for their time. @throws FabraError overloaded */
+function checkRoom(queues: readonly RecomputeQueue[], delayed: number): void {
+  const now = performance.now()
+  const behind = queues.find((queue) => queue.mustFollow && hasWork(queue) && now - queue.since > MAX_BEHIND_MS)
+  const waiting = queues.reduce((sum, queue) => sum + (queue.mustFollow ? queue.keys.size : 0), delayed)
+  if (!behind && waiting <= MAX_WAITING_KEYS) return
+  throw new FabraError('overloaded', `Features are behind the events: ${waiting} keys wait to be computed.`, {
+    hint: behind ? `"${behind.name}" takes longest. Send again in a second.` : 'Send again in a second.',
+  })
 }

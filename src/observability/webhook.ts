@@ -2,6 +2,7 @@
  * Tells an address of the user's what went wrong, without ever being in the way: events wait in a bounded queue and are sent one after the
  * other, again with growing pauses while the address does not answer, until their time is over. What is given up is logged.
  */
+import { backoff, jittered } from '../collections/backoff.ts'
 import type { Logger } from './logger.ts'
 
 /** Events that wait; the oldest is given up for a new one. */
@@ -74,11 +75,11 @@ export function createWebhook(options: WebhookOptions): Webhook {
 
   /** @returns why it was given up. */
   async function deliver(delivery: Delivery): Promise<string | undefined> {
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 1; ; attempt++) {
       const answer = await post(delivery)
       if (answer === 'delivered') return undefined
       if (answer.final) return answer.problem
-      const pauseMs = Math.min(LONGEST_PAUSE_MS, firstPauseMs * 2 ** Math.min(attempt, 10)) * (0.5 + random() / 2)
+      const pauseMs = jittered(backoff(attempt, { first: firstPauseMs, longest: LONGEST_PAUSE_MS }), random)
       if (stop.signal.aborted || performance.now() + pauseMs > delivery.deadline) return answer.problem
       await pause(pauseMs)
     }

@@ -1,9 +1,9 @@
 import type { Clock, Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { LargeMap } from '../large-map.ts'
-import { type List, LongList } from '../long-list.ts'
-import type { KeyUse } from '../store/active-key-store.ts'
+import type { KeyUse } from '../store/ports/active-key-store.ts'
+import { KeyUses } from './key-uses.ts'
 
 const DAY: Micros = 86_400_000_000
 /** Keys kept warm per feature; beyond, those longest unused are let go. */
@@ -14,94 +14,70 @@ const TELL_EVERY: Micros = 60_000_000
 /** Which keys of which feature are in use: read or pushed within `keep_warm`. Only these are refreshed. */
 export interface ActiveKeys {
   /** Cheap: called for every value read. @param at Default: now. */
-  touch(feature: Feature, key: EntityKey, at?: Micros): void
+  markUsed(feature: Feature, key: EntityKey, at?: Micros): void
   /** Keys in use, those unused for longer than keep_warm dropped on the way. */
   of(feature: Feature): Promise<List<EntityKey>>
   /** So many of them, for a look. */
   some(feature: Feature, count: number): readonly EntityKey[]
   drop(feature: Feature, key: EntityKey): void
   /** Another process used the key: nobody needs to be told. */
-  learn(feature: Feature, key: EntityKey, at: Micros): void
+  recordRemoteUse(feature: Feature, key: EntityKey, at: Micros): void
   /** Uses to tell other processes, which are told of from then on. Empty unless they are collected. */
-  takeUntold(): ReadonlyMap<Feature, readonly KeyUse[]>
+  drain(): ReadonlyMap<Feature, readonly KeyUse[]>
 }
 
-interface Use {
-  readonly key: EntityKey
-  at: Micros
-  toldAt: Micros
-}
-
-/** @param options.collect Keep uses for `takeUntold`. Default false. @param options.limit Default a million. */
+/** @param options.collect Keep uses for `drain`. Default false. @param options.limit Default a million. */
 export function createActiveKeys(clock: Clock, options: { readonly limit?: number; readonly collect?: boolean } = {}): ActiveKeys {
   const { limit = MAX_KEYS, collect = false } = options
-  let untold = new Map<Feature, KeyUse[]>()
-  const uses = new Map<string, LargeMap<Use>>()
+  let undrained = new Map<Feature, KeyUse[]>()
+  const uses = new Map<string, KeyUses>()
 
-  function usesOf(feature: Feature): LargeMap<Use> {
+  function usesOf(feature: Feature): KeyUses {
     let known = uses.get(feature.name)
     if (!known) {
-      known = new LargeMap()
+      known = new KeyUses()
       uses.set(feature.name, known)
     }
     return known
   }
 
-  function note(feature: Feature, key: EntityKey, at: Micros): Use {
-    const known = usesOf(feature)
-    const use = known.get(key.encoded)
-    if (use) {
-      if (at > use.at) use.at = at
-      return use
-    }
-    const added = { key, at, toldAt: Number.NEGATIVE_INFINITY }
-    known.set(key.encoded, added)
-    if (known.size > limit + limit / 10) dropOldest(known, limit)
-    return added
+  function note(known: KeyUses, key: EntityKey, at: Micros): number {
+    const row = known.note(key, at)
+    if (known.size <= limit + limit / 10) return row
+    known.keepLatest(limit)
+    return row
   }
 
   return {
-    touch(feature, key, at = clock.now()) {
-      const use = note(feature, key, at)
-      if (!collect || at - use.toldAt < TELL_EVERY) return
-      use.toldAt = at
-      const told = untold.get(feature)
+    markUsed(feature, key, at = clock.now()) {
+      const known = usesOf(feature)
+      const row = note(known, key, at)
+      if (!collect || at - known.sharedAt(row) < TELL_EVERY) return
+      known.share(row, at)
+      const told = undrained.get(feature)
       if (told) told.push({ key: key.encoded, at })
-      else untold.set(feature, [{ key: key.encoded, at }])
+      else undrained.set(feature, [{ key: key.encoded, at }])
     },
-    learn(feature, key, at) {
-      const use = note(feature, key, at)
-      use.toldAt = Math.max(use.toldAt, at)
+    recordRemoteUse(feature, key, at) {
+      const known = usesOf(feature)
+      const row = note(known, key, at)
+      known.share(row, Math.max(known.sharedAt(row), at))
     },
-    takeUntold() {
-      const taken = untold
-      untold = new Map()
+    drain() {
+      const taken = undrained
+      undrained = new Map()
       return taken
     },
     async of(feature) {
       const known = usesOf(feature)
-      const oldest = clock.now() - keepWarm(feature)
-      if (known.size > limit) dropOldest(known, limit)
-      const keys = new LongList<EntityKey>()
-      await known.inSteps((use, encoded) => {
-        if (use.at < oldest) known.delete(encoded)
-        else keys.push(use.key)
-      })
-      return keys
+      known.keepLatest(limit)
+      return known.usedSince(clock.now() - keepWarm(feature))
     },
-    some(feature, count) {
-      const oldest = clock.now() - keepWarm(feature)
-      const keys: EntityKey[] = []
-      for (const use of usesOf(feature).values()) {
-        if (keys.length >= count) break
-        if (use.at >= oldest) keys.push(use.key)
-      }
-      return keys
-    },
+    some: (feature, count) => usesOf(feature).someSince(clock.now() - keepWarm(feature), count),
     drop(feature, key) {
-      usesOf(feature).delete(key.encoded)
+      usesOf(feature).drop(key.encoded)
       // Read just now, it stands at the end.
-      const told = untold.get(feature)
+      const told = undrained.get(feature)
       const at = told?.findLastIndex((use) => use.key === key.encoded) ?? -1
       if (at >= 0) told?.splice(at, 1)
     },
@@ -112,17 +88,4 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
 export function keepWarm(feature: Feature): Micros {
   if (feature.keepWarm !== null) return feature.keepWarm
   return feature.refresh?.kind === 'interval' ? Math.max(DAY, 10 * feature.refresh.every) : DAY
-}
-
-function dropOldest(known: LargeMap<Use>, limit: number): void {
-  const times = new Float64Array(known.size)
-  let count = 0
-  known.forEach((use) => {
-    times[count++] = use.at
-  })
-  const bound = times.sort()[known.size - limit] ?? 0
-  for (const [encoded, use] of known) {
-    if (known.size <= limit) return
-    if (use.at <= bound) known.delete(encoded)
-  }
 }

@@ -2,13 +2,15 @@
  * What is worth waking somebody for: a feature whose refreshes fail, and one whose values in use are older than they may be. Each is told when
  * it begins, now and then while it lasts, and when it is over.
  */
+
 import type { Clock, Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { isRealtime } from '../definition/feature-traits.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import type { WebhookEvent } from '../observability/webhook.ts'
-import type { OnlineStore } from '../store/online-store.ts'
-import { fieldOf } from '../store/recorder.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
 import { hasFailed, type Run } from './runs.ts'
 
 const CHECK_EVERY_MS = 5_000
@@ -41,7 +43,7 @@ export interface AlertsOptions {
 
 interface Alarm {
   since: Micros
-  toldAt: Micros
+  notifiedAt: Micros
 }
 
 export function createAlerts(options: AlertsOptions): Alerts {
@@ -54,8 +56,8 @@ export function createAlerts(options: AlertsOptions): Alerts {
   /** @returns whether it is to be told now. */
   function raise(alarms: Map<string, Alarm>, feature: string, now: Micros): Alarm | undefined {
     const known = alarms.get(feature)
-    if (known && now - known.toldAt < REMIND_AFTER) return undefined
-    const alarm = { since: known?.since ?? now, toldAt: now }
+    if (known && now - known.notifiedAt < REMIND_AFTER) return undefined
+    const alarm = { since: known?.since ?? now, notifiedAt: now }
     alarms.set(feature, alarm)
     return alarm
   }
@@ -76,7 +78,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
 
   async function check(): Promise<void> {
     for (const feature of options.features()) {
-      if (feature.refresh?.kind === 'realtime') continue
+      if (isRealtime(feature)) continue
       const keys = options.keysInUse(feature, MAX_KEYS)
       const encoded = keys.map((key) => key.encoded)
       const stored = keys.length === 0 ? [] : await online.read(feature.entity, encoded, [fieldOf(feature)])

@@ -6,7 +6,7 @@
  * only until a margin before its end, counted on its own monotonic clock from before it asked; what it cannot renew by then it has lost.
  */
 import type { Logger } from '../observability/logger.ts'
-import type { LeaseStore } from '../store/lease-store.ts'
+import type { LeaseStore } from '../store/ports/lease-store.ts'
 
 const LEASE_MS = 30_000
 const MARGIN_MS = 2_000
@@ -40,10 +40,10 @@ export function createLeaseKeeper({ leases, nowMs, log }: LeaseKeeperOptions): L
   const timer = setInterval(() => void renew(), RENEW_EVERY_MS)
   timer.unref()
 
-  const trustedFrom = (askedAt: number) => askedAt + LEASE_MS - MARGIN_MS
+  const trustedFrom = (requestedAt: number) => requestedAt + LEASE_MS - MARGIN_MS
 
   async function acquire(name: string): Promise<boolean> {
-    const askedAt = nowMs()
+    const requestedAt = nowMs()
     try {
       const token = await leases.acquire(name, LEASE_MS)
       if (token === undefined) return false
@@ -51,7 +51,7 @@ export function createLeaseKeeper({ leases, nowMs, log }: LeaseKeeperOptions): L
         await leases.release(name, token)
         return false
       }
-      terms.set(name, { token, trustedUntil: trustedFrom(askedAt) })
+      terms.set(name, { token, trustedUntil: trustedFrom(requestedAt) })
       return true
     } catch (error) {
       log.debug('a lease could not be asked for', { name, error })
@@ -60,9 +60,9 @@ export function createLeaseKeeper({ leases, nowMs, log }: LeaseKeeperOptions): L
   }
 
   async function renewOne(name: string, term: Term): Promise<void> {
-    const askedAt = nowMs()
+    const requestedAt = nowMs()
     try {
-      if (await leases.renew(name, term.token, LEASE_MS)) term.trustedUntil = trustedFrom(askedAt)
+      if (await leases.renew(name, term.token, LEASE_MS)) term.trustedUntil = trustedFrom(requestedAt)
       else if (terms.get(name) === term) terms.delete(name)
     } catch (error) {
       // It may still be ours; it is trusted until its time is over.

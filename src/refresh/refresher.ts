@@ -1,19 +1,17 @@
 import type { Clock, Micros } from '../clock.ts'
-import type { Computations } from '../compute/computations.ts'
-import type { Skipped } from '../compute/key-lister.ts'
+import { type List, mapped } from '../collections/chunked-list.ts'
+import { inSteps } from '../collections/yielding.ts'
+import type { Computations } from '../compute/single-flight/computations.ts'
+import type { Skipped } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { type List, LongList, mapped } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import { createPace, inSteps } from '../pace.ts'
-import type { OnlineStore, StoredValue } from '../store/online-store.ts'
-import { fieldOf } from '../store/recorder.ts'
+import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
+import { type DueKeys, findDueKeys, type KeyRange } from './due-keys.ts'
 import type { Run, Runs } from './runs.ts'
 
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
-/** Keys looked up without a look at the clock. */
-const STEP = 500
 const SQL_BATCH = 500_000
 const FUNCTION_BATCH = 64
 const DEFAULT_TIMEOUT_MS = 30_000
@@ -28,18 +26,6 @@ export interface RefresherOptions {
   readonly forgottenAt: (entity: string, encodedKey: string) => Micros | undefined
   /** The key cannot be: it is in use no longer. */
   readonly dropKey: (feature: Feature, key: EntityKey) => void
-}
-
-const NONE: Skipped = { count: 0, why: null }
-
-interface LeftOut {
-  count: number
-  why: string | null
-}
-
-interface Progress {
-  readonly record: Run
-  readonly leftOut: LeftOut
 }
 
 export interface Refresher {
@@ -57,11 +43,19 @@ export interface RunOptions {
   readonly skipped?: Skipped | undefined
 }
 
-/** Some of the keys. */
-interface Batch {
-  readonly keys: List<EntityKey>
-  readonly from: number
-  readonly to: number
+const NONE: Skipped = { count: 0, why: null }
+
+/** Keys that are none to the feature's query. */
+interface LeftOut {
+  count: number
+  why: string | null
+}
+
+/** What a run has done so far. */
+interface Progress {
+  readonly feature: Feature
+  readonly record: Run
+  readonly leftOut: LeftOut
 }
 
 export function createRefresher(options: RefresherOptions): Refresher {
@@ -73,7 +67,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
     const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
     try {
       for (let from = 0; from < keys.length; from += size)
-        await runBatch({ record, leftOut }, feature, { keys, from, to: Math.min(from + size, keys.length) }, before)
+        await runBatch({ feature, record, leftOut }, { keys, from, to: Math.min(from + size, keys.length) }, before)
       record.skipped = leftOut.count
       if (leftOut.count > 0) record.error ??= `${leftOut.count} keys were left out. The first, ${leftOut.why}`
     } catch (error) {
@@ -85,51 +79,35 @@ export function createRefresher(options: RefresherOptions): Refresher {
     return record
   }
 
-  async function runBatch(
-    { record, leftOut }: Progress,
-    feature: Feature,
-    { keys, from, to }: Batch,
-    before: Micros | null,
+  async function runBatch(progress: Progress, range: KeyRange, before: Micros | null): Promise<void> {
+    const { feature, record } = progress
+    const due = await findDueKeys(feature, range, { online, before, forgottenAt, startedAt: record.startedAt })
+    record.keys += due.indexes.length
+    if (due.indexes.length === 0) return
+    const keyAt = (index: number) => range.keys.at(index) as EntityKey
+    const outcome = await computations.computeAll(feature, mapped(due.indexes, keyAt), timeoutMs(feature))
+    await count(progress, due, outcome, keyAt)
+  }
+
+  async function count(
+    { feature, record, leftOut }: Progress,
+    due: DueKeys,
+    outcome: Awaited<ReturnType<Computations['computeAll']>>,
+    keyAt: (index: number) => EntityKey,
   ): Promise<void> {
-    /** Their places among all keys. */
-    const due = new LongList<number>()
-    const old = new LongList<StoredValue['texts'] | undefined>()
-    const fields = [fieldOf(feature)]
-    const pace = createPace()
-    for (let at = from; at < to; at += STEP) {
-      const wait = pace()
-      if (wait) await wait
-      const some = Array.from({ length: Math.min(STEP, to - at) }, (_, i) => keys.at(at + i) as EntityKey)
-      const encoded = some.map((key) => key.encoded)
-      const stored = await online.read(feature.entity, encoded, fields)
-      some.forEach((key, i) => {
-        const value = stored[i]?.[0]
-        if (before !== null && value && value.eventAt >= before) return
-        // Forgotten since the run began: nobody has asked for it again.
-        if ((forgottenAt(feature.entity, key.encoded) ?? Number.NEGATIVE_INFINITY) >= record.startedAt) return
-        due.push(at + i)
-        old.push(value?.texts)
-      })
-    }
-    record.keys += due.length
-    if (due.length === 0) return
-    const flown = await computations.computeAll(
-      feature,
-      mapped(due, (place) => keys.at(place) as EntityKey),
-      timeoutMs(feature),
-    )
-    let place = 0
-    await inSteps(old, (before) => {
-      const { computed } = flown(place++)
+    let next = 0
+    await inSteps(due.texts, (old) => {
+      const place = next++
+      const { computed } = outcome(place)
       // Asked for by name, it is a failure; else it is not asked for again.
       if (computed.kind === 'error' && computed.error.code === 'invalid_key' && record.reason !== 'request') {
         leftOut.count++
         leftOut.why ??= computed.error.message
-        dropKey(feature, keys.at(due.at(place - 1) as number) as EntityKey)
+        dropKey(feature, keyAt(due.indexes.at(place) as number))
       } else if (computed.kind === 'error') {
         record.failed++
         record.error ??= computed.error.message
-      } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, before)) record.changed++
+      } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, old)) record.changed++
     })
   }
 

@@ -1,7 +1,7 @@
 import type { Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { AdminStore } from '../store/admin-store.ts'
+import type { AdminStore } from '../store/ports/admin-store.ts'
 
 /** What one refresh of one feature did. */
 export interface Run {

@@ -8,13 +8,15 @@
  * a growing pause until the next window.
  */
 import type { Clock, Micros } from '../clock.ts'
-import type { ListedKeys, Skipped } from '../compute/key-lister.ts'
+import { backoff } from '../collections/backoff.ts'
+import type { List } from '../collections/chunked-list.ts'
+import { createSemaphore } from '../collections/semaphore.ts'
+import { inSteps } from '../collections/yielding.ts'
+import type { ListedKeys, Skipped } from '../compute/sql/key-lister.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import type { List } from '../long-list.ts'
 import type { Logger } from '../observability/logger.ts'
-import { inSteps } from '../pace.ts'
-import { fieldOf } from '../store/recorder.ts'
 import type { ActiveKeys } from './active-keys.ts'
 import { hasFailed, type Run } from './runs.ts'
 import type { Schedule } from './schedule.ts'
@@ -34,7 +36,7 @@ export interface SchedulerOptions {
   /** Whether this process refreshes the feature, and not another. Asked at every tick, until it does. */
   readonly mayRefresh: (feature: Feature) => Promise<boolean>
   /** Learn which keys other processes use. */
-  readonly gather: (feature: Feature) => Promise<void>
+  readonly pull: (feature: Feature) => Promise<void>
   /** All keys of an entity that lists them (`keys: "SELECT …"`); undefined when it does not. */
   readonly listedKeys: (entity: string) => Promise<ListedKeys | undefined>
   /** Keys could not be listed: there is no run, but it is to be seen that there should be one. */
@@ -65,8 +67,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const progress = new Map<string, Progress>()
   let timer: Timer | undefined
   let stopped = false
-  let runningCount = 0
-  const turns: (() => void)[] = []
+  const turns = createSemaphore(MAX_RUNS_AT_ONCE)
 
   function progressOf(feature: Feature): Progress {
     const id = fieldOf(feature)
@@ -87,33 +88,24 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (stopped || window === null || state.running) continue
       const retry = state.failures > 0 && now >= state.retryAt
       if (window <= state.window && !retry) continue
-      state.running = inTurn(() => refresh(feature, state)).finally(() => {
-        state.running = null
-      })
+      state.running = turns
+        .pass(() => refresh(feature, state))
+        .finally(() => {
+          state.running = null
+        })
       started.push(state.running)
     }
     await Promise.all(started)
   }
 
-  async function inTurn(run: () => Promise<void>): Promise<void> {
-    if (runningCount < MAX_RUNS_AT_ONCE) runningCount++
-    else await new Promise<void>((resolve) => turns.push(resolve))
-    try {
-      if (!stopped) await run()
-    } finally {
-      const next = turns.shift()
-      if (next) next()
-      else runningCount--
-    }
-  }
-
   async function refresh(feature: Feature, state: Progress): Promise<void> {
-    if (!(await options.mayRefresh(feature))) return
+    // Its turn may come after the end.
+    if (stopped || !(await options.mayRefresh(feature))) return
     const window = windowStart(feature, clock.now(), state.window, schedule)
     if (window === null) return
     state.window = window
     try {
-      await options.gather(feature)
+      await options.pull(feature)
       const { keys, skipped } = await keysOf(feature)
       if (keys.length === 0 && skipped.count === 0) return
       const run = await options.refresh(feature, keys, window, skipped)
@@ -127,8 +119,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   function pause(feature: Feature, state: Progress): void {
     const longest = feature.refresh?.kind === 'interval' ? feature.refresh.every : 3_600_000_000
-    state.retryAt = clock.now() + Math.min(longest, FIRST_RETRY * 2 ** Math.min(state.failures, 20))
     state.failures++
+    state.retryAt = clock.now() + backoff(state.failures, { first: FIRST_RETRY, longest })
   }
 
   /** Keys in use, and all that the entity lists; keys gone from the list are let go. */

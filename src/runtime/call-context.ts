@@ -4,7 +4,7 @@ import type { ReadPart } from '../compute/reader.ts'
 import { nameOf } from '../definition/draft.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
-import type { CallFrame, LogLevel, Question } from './frames.ts'
+import type { CallFrame, LogLevel, RuntimeRequest } from './frames.ts'
 
 /** One running call of a user's function, and the way back to the host. */
 export interface Call {
@@ -13,7 +13,7 @@ export interface Call {
   controller: AbortController | null
   ended: boolean
   usedPresent: boolean
-  ask(question: Question): Promise<DbResult | ReadPart>
+  ask(question: RuntimeRequest): Promise<DbResult | ReadPart>
   log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
 }
 
@@ -121,7 +121,7 @@ async function getPart(call: Call, part: unknown): Promise<unknown> {
   return text === undefined ? null : parseExact(text)
 }
 
-async function ask(call: Call, question: Question): Promise<DbResult | ReadPart> {
+async function ask(call: Call, question: RuntimeRequest): Promise<DbResult | ReadPart> {
   if (call.ended) {
     throw new FabraError('feature_failed', `The computation of "${call.frame.feature}" has ended; db and get cannot be used any more.`, {
       hint: 'Await every promise the function starts.',

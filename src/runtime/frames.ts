@@ -74,16 +74,16 @@ export interface ResultFrame {
   readonly usedPresent?: boolean
 }
 
-export type Question =
+export type RuntimeRequest =
   | { readonly kind: 'query'; readonly sql: string; readonly params: readonly unknown[] }
   | { readonly kind: 'get'; readonly name: string }
 
-export interface AskFrame {
+export interface RequestFrame {
   readonly t: 'ask'
   /** The call that asks. */
   readonly id: number
   readonly ask: number
-  readonly question: Question
+  readonly question: RuntimeRequest
 }
 
 export interface LogFrame {
@@ -99,7 +99,7 @@ export type GuestFrame =
   | { readonly t: 'hello'; readonly version: number }
   | LoadedFrame
   | ResultFrame
-  | AskFrame
+  | RequestFrame
   | LogFrame
   | { readonly t: 'pong' }
 
@@ -153,3 +153,5 @@ export function createOutbox<Frame>(
     if (queue.push(frame) === 1) atEndOfTurn(flush)
   }
 }
+
+export type RuntimeLog = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void

@@ -4,7 +4,7 @@
  * functions of other features. Packages count by name only: their versions are in the lock file, not in a feature.
  */
 import { draftOf } from '../definition/draft.ts'
-import type { Exported } from './loader.ts'
+import type { Exported } from './definitions-port.ts'
 import { type LocalModule, readModules } from './module-graph.ts'
 import { type Binding, isNode, type Node, nameOf, nodes, type Reading, readCode, type Script, tryRead } from './script.ts'
 

@@ -1,10 +1,10 @@
 import type { Micros } from '../clock.ts'
-import type { CallFrame, GuestFrame, HostFrame, LoadedFrame, Message } from './frames.ts'
-import { createOutbox, fromMessage, PROTOCOL_VERSION, toMessage } from './frames.ts'
-import { createGates } from './gates.ts'
+import { type CallFrame, createOutbox, type GuestFrame, type HostFrame, type LoadedFrame, PROTOCOL_VERSION } from './frames.ts'
+import { startGuestThread } from './guest-thread.ts'
+import { createSentCalls } from './sent-calls.ts'
 
 /** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
-export interface Flight {
+export interface InFlightCall {
   readonly frame: Omit<CallFrame, 'slot'>
   /** On the clock of `performance.now()`. */
   readonly deadlineAt: number
@@ -17,7 +17,7 @@ export interface Flight {
 
 /** A worker thread as the pool sees it. */
 export interface GuestWorker {
-  readonly flights: Map<number, Flight>
+  readonly inFlight: Map<number, InFlightCall>
   /** When the last frame came, on the clock of `performance.now()`. */
   lastSeenAt: number
   /** When the unanswered ping was sent; 0 when there is none. */
@@ -32,14 +32,14 @@ export interface GuestWorker {
   definitions: LoadedFrame | null
   send(frame: HostFrame): void
   /** Sends a call, which may be taken back until it begins. */
-  give(flight: Flight): void
-  hasBegun(flight: Flight): boolean
+  give(call: InFlightCall): void
+  hasBegun(call: InFlightCall): boolean
   /** How long it had run when the last sign of life came. Milliseconds. */
-  ranMs(flight: Flight): number
+  ranMs(call: InFlightCall): number
   /** @returns whether the call never begins here. */
-  withdraw(flight: Flight): boolean
+  withdraw(call: InFlightCall): boolean
   /** Nobody waits for the call here any more. */
-  release(flight: Flight): void
+  release(call: InFlightCall): void
   /** A stalled worker lives on until then, for the sake of calls that it has begun; 0: it does not. On the clock of `performance.now()`. */
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
@@ -59,111 +59,61 @@ export interface GuestWorkerOptions {
   onCrash(worker: GuestWorker, reason: string): void
 }
 
-/** How long a terminated thread may take to end before it is written off. */
-const TERMINATE_MS = 2000
-
 export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
-  const thread = new Worker(options.url)
-  thread.unref()
   const running = new Int32Array(new SharedArrayBuffer(4))
-  const gates = createGates()
-  const sent = new Map<number, { readonly slot: number; readonly at: number }>()
+  const sent = createSentCalls()
   const loaded = Promise.withResolvers<LoadedFrame>()
-  const closed = Promise.withResolvers<void>()
   loaded.promise.catch(() => {})
-  let ended = false
-  let reason = ''
+  const thread = startGuestThread(options.url, {
+    onFrames(frames) {
+      noteSignOfLife(worker)
+      for (const frame of frames) {
+        if (frame.t === 'loaded') {
+          worker.definitions = frame
+          loaded.resolve(frame)
+        } else if (frame.t === 'hello' && frame.version !== PROTOCOL_VERSION) {
+          loaded.reject(new Error(`The worker speaks version ${frame.version} of the protocol; ${PROTOCOL_VERSION} is needed.`))
+        } else options.onFrame(worker, frame)
+      }
+    },
+    onCrash(reason) {
+      loaded.reject(new Error(reason))
+      options.onCrash(worker, reason)
+    },
+  })
   const worker: GuestWorker = {
-    flights: new Map(),
+    inFlight: new Map(),
     lastSeenAt: performance.now(),
     pingedAt: 0,
     stalled: false,
     blamed: 0,
-    loaded: loaded.promise,
-    ended: closed.promise,
-    definitions: null,
-    send: createOutbox((frames: readonly HostFrame[]) => {
-      if (!ended) thread.postMessage(toMessage(frames))
-    }, unsendable),
-    give(flight) {
-      const slot = gates.open()
-      sent.set(flight.frame.id, { slot, at: performance.now() })
-      worker.send({ ...flight.frame, slot })
-    },
-    hasBegun(flight) {
-      const one = sent.get(flight.frame.id)
-      return one !== undefined && gates.hasBegun(one.slot)
-    },
-    ranMs(flight) {
-      const one = sent.get(flight.frame.id)
-      return one === undefined ? 0 : Math.max(0, worker.lastSeenAt - one.at)
-    },
-    withdraw(flight) {
-      const one = sent.get(flight.frame.id)
-      if (one !== undefined && !gates.withdraw(one.slot)) return false
-      sent.delete(flight.frame.id)
-      return true
-    },
-    release(flight) {
-      const one = sent.get(flight.frame.id)
-      if (one !== undefined) gates.release(one.slot)
-      sent.delete(flight.frame.id)
-    },
     sparedUntil: 0,
+    loaded: loaded.promise,
+    ended: thread.ended,
+    definitions: null,
+    send: createOutbox(thread.post, unsendable),
+    give(call) {
+      worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
+    },
+    hasBegun: (call) => sent.hasBegun(call.frame.id),
+    ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
+    withdraw: (call) => sent.withdraw(call.frame.id),
+    release: (call) => sent.release(call.frame.id),
     runningId: () => Atomics.load(running, 0),
-    async terminate() {
-      if (!ended) {
-        ended = true
-        loaded.reject(new Error('The worker was terminated while it loaded.'))
-        thread.terminate()
-      }
-      const late = Promise.withResolvers<boolean>()
-      const deadline = setTimeout(late.resolve, TERMINATE_MS, false)
-      const done = await Promise.race([closed.promise.then(() => true), late.promise])
-      clearTimeout(deadline)
-      return done
+    terminate() {
+      loaded.reject(new Error('The worker was terminated while it loaded.'))
+      return thread.terminate()
     },
   }
-  thread.onmessage = (event: MessageEvent<Message<GuestFrame>>) => {
-    if (ended) return
-    worker.lastSeenAt = performance.now()
-    worker.pingedAt = 0
-    worker.stalled = false
-    worker.sparedUntil = 0
-    for (const frame of framesOf(event.data)) {
-      if (frame.t === 'loaded') {
-        worker.definitions = frame
-        loaded.resolve(frame)
-      } else if (frame.t === 'hello' && frame.version !== PROTOCOL_VERSION) {
-        loaded.reject(new Error(`The worker speaks version ${frame.version} of the protocol; ${PROTOCOL_VERSION} is needed.`))
-      } else options.onFrame(worker, frame)
-    }
-  }
-  thread.onerror = (event) => {
-    event.preventDefault()
-    reason = event.message
-  }
-  thread.addEventListener('close', (event) => {
-    closed.resolve()
-    if (ended) return
-    ended = true
-    const code: unknown = (event as { code?: unknown }).code
-    const why = reason !== '' ? reason : `it ended with exit code ${String(code ?? 0)}`
-    loaded.reject(new Error(why))
-    options.onCrash(worker, why)
-  })
-  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running, gates: gates.shared })
+  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running, gates: sent.gates })
   return worker
 }
 
-/** User code can reach the port, and may send what is none of ours. */
-function framesOf(message: Message<GuestFrame>): readonly GuestFrame[] {
-  try {
-    const frames = fromMessage(message)
-    return Array.isArray(frames) ? frames.filter((frame) => typeof frame?.t === 'string') : []
-  } catch {
-    return []
-  }
+function noteSignOfLife(worker: GuestWorker): void {
+  worker.lastSeenAt = performance.now()
+  worker.pingedAt = 0
+  worker.stalled = false
+  worker.sparedUntil = 0
 }
 
 function unsendable(frame: HostFrame, error: unknown): HostFrame | null {

@@ -6,9 +6,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import type { Feature, KeyType, Problem, Registry, ValueType } from '../definition/model.ts'
+import type { Feature, KeyType, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { type Call, type CallStorage, createAmbientDb, createCallContext, type DbHandle } from './call-context.ts'
+import type { Definitions, GuestFunction } from './definitions-port.ts'
 import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, LogLevel, ResultFrame } from './frames.ts'
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
 import { enter } from './gates.ts'
@@ -17,21 +18,6 @@ import { limitProcess, RefusedEffect } from './guest-limits.ts'
 import { redirectOutput } from './guest-process.ts'
 import { loadFiles } from './loader.ts'
 import { createRunningCall, type RunningCall, watchTimers } from './running-call.ts'
-
-/** A user's function: the key value (an object when the key has several columns), then its context. */
-export type GuestFunction = (key: never, context: never) => unknown
-
-/** What the definitions give: the module users import, how exports become a registry, how values become text. */
-export interface Definitions {
-  /** Exports of "fabra" besides `db`. */
-  readonly exports: Readonly<Record<string, unknown>>
-  build(
-    exported: { name: string; value: unknown; file: string; doc: string | null }[],
-    code: (fn: (...args: never[]) => unknown) => string,
-  ): { registry: Registry; problems: Problem[]; functions: ReadonlyMap<string, GuestFunction> }
-  /** @throws FabraError wrong_type or value_too_large, in the words of the type. */
-  encode(type: ValueType, value: unknown): string
-}
 
 interface GuestState {
   readonly send: (frame: GuestFrame) => void

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path'
-import type { Place, Problem } from '../definition/model.ts'
+import type { Problem, SourceLocation } from '../definition/model.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { isPackagePath, type LocalModule, loaderOf, readModules } from './module-graph.ts'
 
@@ -36,8 +36,8 @@ export function loadProblems(error: unknown, file: string, fabraExports: readonl
 /** One slip makes the parser stumble several times; the first time is the one that helps. */
 function firstPerLine(problems: readonly Problem[]): Problem[] {
   const seen = new Set<string>()
-  return problems.filter(({ place }) => {
-    const line = `${place?.file}:${place?.line}`
+  return problems.filter(({ location }) => {
+    const line = `${location?.file}:${location?.line}`
     return !seen.has(line) && seen.add(line)
   })
 }
@@ -47,7 +47,7 @@ export function missingFile(file: string): Problem {
   const others = listFolder(folder)
   const close = others?.filter((name) => /\.(?:[cm]?[jt]s|[jt]sx|py)$/.test(name)) ?? []
   return {
-    place: null,
+    location: null,
     subject: `file ${JSON.stringify(basename(file))}`,
     message: others === undefined ? `the folder ${folder} does not exist.` : `it does not exist in ${folder}.`,
     hint:
@@ -58,11 +58,11 @@ export function missingFile(file: string): Problem {
 }
 
 export function fileProblem(file: string, message: string, hint: string): Problem {
-  return { place: { file, line: 1, column: 1 }, subject: subjectOf(file), message, hint }
+  return { location: { file, line: 1, column: 1 }, subject: subjectOf(file), message, hint }
 }
 
 /** First place in the user's own files that a stack names. */
-export function placeFromStack(stack: string | undefined, known: (path: string) => boolean): Place | null {
+export function locationFromStack(stack: string | undefined, known: (path: string) => boolean): SourceLocation | null {
   for (const match of (stack ?? '').matchAll(/(?:\(|at (?:async )?|@)((?:\/|[A-Za-z]:[\\/])[^()\n]*?):(\d+):(\d+)\)?/g)) {
     const path = match[1] ?? ''
     if (known(path)) return { file: path, line: Number(match[2]), column: Number(match[3]) }
@@ -82,10 +82,12 @@ function isBuildFailure(error: unknown): error is BuildFailure {
 
 function syntax(error: BuildFailure, file: string): Problem {
   const at = error.position
-  const place: Place = at ? { file: at.file || file, line: at.line, column: Math.max(1, at.column) } : { file, line: 1, column: 1 }
+  const location: SourceLocation = at
+    ? { file: at.file || file, line: at.line, column: Math.max(1, at.column) }
+    : { file, line: 1, column: 1 }
   return {
-    place,
-    subject: subjectOf(place.file),
+    location,
+    subject: subjectOf(location.file),
     message: `the file cannot be read as code: ${error.message}.`.replace(/\.\.$/, '.'),
     hint: 'Correct the syntax there.',
   }
@@ -100,24 +102,24 @@ function unresolvedImports(error: BuildFailure, file: string): Problem[] {
     all.push({ specifier: error.specifier ?? /["'](.+?)["']/.exec(error.message)?.[1] ?? '', importer })
   }
   return all.map(({ specifier, importer }) => {
-    const place = placeOfText([importer], modules, importOf(specifier)) ?? { file: importer, line: 1, column: 1 }
-    return unresolved(specifier, place, file)
+    const location = locationOfText([importer], modules, importOf(specifier)) ?? { file: importer, line: 1, column: 1 }
+    return unresolved(specifier, location, file)
   })
 }
 
-function unresolved(specifier: string, place: Place, file: string): Problem {
-  const subject = subjectOf(place.file)
+function unresolved(specifier: string, location: SourceLocation, file: string): Problem {
+  const subject = subjectOf(location.file)
   if (specifier.startsWith('.') || isAbsolute(specifier)) {
-    const target = resolve(dirname(place.file), specifier)
+    const target = resolve(dirname(location.file), specifier)
     const names = listFolder(dirname(target))
     const wanted = basename(target)
     // What nobody means to import, such as .git and the data, would only stand in the way of the hint.
     const importable = names?.filter(
-      (name) => /^[^.].*\.(?:[cm]?[jt]s|[jt]sx|json)$/.test(name) && join(dirname(target), name) !== place.file,
+      (name) => /^[^.].*\.(?:[cm]?[jt]s|[jt]sx|json)$/.test(name) && join(dirname(target), name) !== location.file,
     )
     const near = importable?.map((name) => (extname(wanted) === '' ? name.replace(/\.[^.]+$/, '') : name)) ?? []
     return {
-      place,
+      location,
       subject,
       message: `it imports ${JSON.stringify(specifier)}, and there is no such file.`,
       hint:
@@ -131,14 +133,14 @@ function unresolved(specifier: string, place: Place, file: string): Problem {
   const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : (specifier.split('/')[0] ?? specifier)
   if (specifier.startsWith('fabra/')) {
     return {
-      place,
+      location,
       subject,
       message: `it imports ${JSON.stringify(specifier)}, which Fabra does not have.`,
       hint: 'Import everything from "fabra".',
     }
   }
   return {
-    place,
+    location,
     subject,
     message: `it imports the package ${JSON.stringify(name)}, which is not installed.`,
     hint: `Run "npm install ${name}" (or "bun add ${name}") in ${dirname(file)}.`,
@@ -157,20 +159,20 @@ function missingExport(name: string, module: string, file: string, fabraExports:
     if (module === 'fabra' || module.startsWith('fabra:')) return ['fabra']
     return [...importer.imports].filter(([, path]) => path === module).map(([specifier]) => specifier)
   }
-  let place: Place = { file, line: 1, column: 1 }
+  let location: SourceLocation = { file, line: 1, column: 1 }
   for (const importer of modules.values()) {
     const specifiers = [...specifierOf(importer), ...(isPackagePath(module) ? packageNames(module) : [])]
     const found = specifiers
-      .map((specifier) => placeOfText([importer.path], modules, importOf(specifier, name)))
+      .map((specifier) => locationOfText([importer.path], modules, importOf(specifier, name)))
       .find((at) => at !== undefined)
-    if (found) place = found
+    if (found) location = found
     if (found) break
   }
   const fromFabra = module === 'fabra' || module.startsWith('fabra:')
   const known = fromFabra ? fabraExports : exportsOf(modules.get(module))
   return {
-    place,
-    subject: subjectOf(place.file),
+    location,
+    subject: subjectOf(location.file),
     message: `it imports ${JSON.stringify(name)} from ${JSON.stringify(fromFabra ? 'fabra' : basename(module))}, which has no such export.`,
     hint: known.length > 0 ? suggest(name, known) : `Look at what ${basename(module)} exports.`,
   }
@@ -197,7 +199,7 @@ function importOf(specifier: string, name?: string): RegExp {
   return new RegExp(`\\b${RegExp.escape(name)}\\b(?=[^;"']*\\bfrom\\s*${from})`)
 }
 
-function placeOfText(paths: readonly string[], modules: ReadonlyMap<string, LocalModule>, pattern: RegExp): Place | undefined {
+function locationOfText(paths: readonly string[], modules: ReadonlyMap<string, LocalModule>, pattern: RegExp): SourceLocation | undefined {
   for (const path of paths) {
     const text = modules.get(path)?.text
     const index = text === undefined ? -1 : text.search(pattern)
@@ -211,13 +213,13 @@ function placeOfText(paths: readonly string[], modules: ReadonlyMap<string, Loca
 function thrown(error: unknown, file: string): Problem {
   const modules = readModules([file])
   const stack = error instanceof Error ? error.stack : undefined
-  const place = placeFromStack(stack, (path) => modules.has(path)) ?? { file, line: 1, column: 1 }
+  const location = locationFromStack(stack, (path) => modules.has(path)) ?? { file, line: 1, column: 1 }
   if (error instanceof FabraError)
-    return { place, subject: subjectOf(place.file), message: error.message, hint: error.hint ?? 'Correct it there.' }
+    return { location, subject: subjectOf(location.file), message: error.message, hint: error.hint ?? 'Correct it there.' }
   const what = error instanceof Error ? `${error.name}: ${error.message}` : Bun.inspect(error)
   return {
-    place,
-    subject: subjectOf(place.file),
+    location,
+    subject: subjectOf(location.file),
     message: `its top-level code threw ${what}`,
     hint: 'Code outside functions runs once when the file is loaded; it must not fail.',
   }

@@ -3,17 +3,11 @@ import { createRequire } from 'node:module'
 import { basename, isAbsolute } from 'node:path'
 import { draftOf } from '../definition/draft.ts'
 import type { Problem, Registry } from '../definition/model.ts'
+import type { Definitions, Exported, GuestFunction } from './definitions-port.ts'
 import { createDocReader } from './doc-comments.ts'
 import { createFunctionCode } from './function-code.ts'
-import type { Definitions, GuestFunction } from './guest.ts'
 import { fileProblem, loadProblems, missingFile } from './load-problem.ts'
 import { isPackagePath, readModules } from './module-graph.ts'
-
-export interface Exported {
-  readonly name: string
-  readonly value: unknown
-  readonly file: string
-}
 
 export interface LoadedFiles {
   readonly registry: Registry
@@ -71,7 +65,7 @@ function checkFile(file: string): Problem | undefined {
   if (stat === undefined) return missingFile(file)
   if (stat.isDirectory()) {
     return {
-      place: null,
+      location: null,
       subject: `file ${JSON.stringify(basename(file))}`,
       message: 'it is a folder.',
       hint: 'Name the file in it that defines your features.',

@@ -2,18 +2,19 @@ import type { Micros } from '../clock.ts'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import type { Problem, Registry } from '../definition/model.ts'
-import type { GuestFrame, LogLevel, Question } from './frames.ts'
-import { type Flight, type GuestWorker, startGuestWorker } from './guest-worker.ts'
-import { loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
-import type { RuntimeLog } from './runtime.ts'
-import { checkSilence, ping } from './silence.ts'
-import { createSuspects } from './suspects.ts'
-import { fateOf, MAX_RUNS, sparedUntil } from './victims.ts'
+import { createCallsInFlight } from './calls-in-flight.ts'
+import { createDispatcher } from './dispatcher.ts'
+import type { GuestFrame, LogLevel, RuntimeLog, RuntimeRequest } from './frames.ts'
+import type { GuestWorker, InFlightCall } from './guest-worker.ts'
+import { type LoadResult, loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
+import { createPoolWatch } from './pool-watch.ts'
+import { createSuspects } from './quarantine.ts'
+import { createRescue } from './rescue.ts'
+import { createWorkerSet } from './worker-set.ts'
 
 export interface PoolEvents {
   onOutcome(id: number, outcome: CallOutcome): void
-  onAsk(id: number, question: Question): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
+  onRequest(id: number, question: RuntimeRequest): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
   onLog(id: number, level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
 }
 
@@ -29,323 +30,91 @@ export interface PoolOptions {
 
 /** Workers that hold one state of the definitions. */
 export interface Pool {
-  load(): Promise<{ registry: Registry; problems: readonly Problem[]; files: readonly string[] }>
+  load(): Promise<LoadResult>
   /** Starts the workers beyond the first, a little later: the first answers should not share the cores with that. */
   fill(): void
   fingerprint(feature: string): string | undefined
-  start(flight: Flight): void
+  start(call: InFlightCall): void
   /** Closes when nothing runs any more, at the latest after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>
   close(): Promise<void>
 }
 
-const WATCH_MS = 10
 const FILL_AFTER_MS = 300
-/** Silence with the same function running the whole time, after which that feature goes into quarantine. */
-const SUSPECT_AFTER_MS = 100
-/** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
-const MAX_WRITTEN_OFF = 8
-/** Workers beyond the configured number, while stalled ones wait for their deadline. */
-const MAX_EXTRA = 4
+/** Threads that ended by themselves one after the other, without an answer in between: more of them are not replaced. */
+const MAX_CRASHES = 5
 
-const IN_TIME: CallFailure = { code: 'feature_timeout', message: 'The function did not answer in time.' }
-const TWICE: CallFailure = {
-  code: 'feature_failed',
-  message: 'Other functions blocked the threads that it ran on, twice; it is not run a third time.',
-  hint: 'The log names the functions that block.',
+const NO_THREAD: CallFailure = {
+  code: 'overloaded',
+  message: 'No worker thread is free to run the function.',
+  hint: 'A function blocks its thread; the log names it.',
 }
 
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
-  const workers = new Set<GuestWorker>()
-  const flights = new Map<number, Flight>()
-  /** Calls that no worker can take at the moment. */
-  const parked = new Set<Flight>()
+  const calls = createCallsInFlight(events.onOutcome)
   const suspects = createSuspects(log)
-  /** Features that have given an answer without blocking anybody. Others try their first calls on one worker. */
-  const proven = new Set<string>()
-  let quarantine: GuestWorker | null = null
+  const workers = createWorkerSet({ ...options, onFrame, onCrash, onLate: (worker) => watch.replace(worker) })
+  const dispatcher = createDispatcher({ workers, calls, suspects })
+  const rescue = createRescue(calls, dispatcher)
+  const watch = createPoolWatch({ workers, calls, dispatcher, suspects, rescue })
   let registry = NO_DEFINITIONS
-  let writtenOff = 0
   let crashes = 0
-  let timer: ReturnType<typeof setInterval> | null = null
-  let lastWatchAt = 0
-  let idle: (() => void) | null = null
-  let closed = false
-
-  const startWorker = () => startGuestWorker({ ...options, onFrame, onCrash })
 
   function onFrame(worker: GuestWorker, frame: GuestFrame): void {
     if (frame.t === 'result') {
-      const flight = flights.get(frame.id)
-      if (flight === undefined) return
+      const call = calls.get(frame.id)
+      if (call === undefined) return
       crashes = 0
-      proven.add(flight.frame.feature)
-      finish(flight, frame, worker)
+      suspects.clear(call.frame.feature)
+      calls.finish(call, frame, worker)
     } else if (frame.t === 'ask') {
-      void events.onAsk(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
+      void events.onRequest(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
     } else if (frame.t === 'log') events.onLog(frame.id, frame.level, frame.message, frame.fields)
-  }
-
-  function finish(flight: Flight, outcome: CallOutcome, by?: GuestWorker): void {
-    flights.delete(flight.frame.id)
-    for (const worker of flight.workers) {
-      worker.flights.delete(flight.frame.id)
-      worker.release(flight)
-      if (worker !== by) worker.send({ t: 'cancel', id: flight.frame.id })
-    }
-    events.onOutcome(flight.frame.id, outcome)
-    if (flights.size === 0) idle?.()
-  }
-
-  function timeout(flight: Flight): void {
-    // It may be what blocks them, too short a time to have been noticed.
-    for (const worker of flight.workers) ping(worker, performance.now())
-    finish(flight, { texts: null, error: IN_TIME })
-  }
-
-  /** A worker that can take the call now, preferably the least busy; a new one when all are stalled. */
-  function choose(flight: Flight): GuestWorker | null {
-    const { feature } = flight.frame
-    if (suspects.has(feature)) {
-      if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add(startWorker())
-      return quarantine !== null && !flight.workers.has(quarantine) ? quarantine : null
-    }
-    let best: GuestWorker | null = null
-    let usable = 0
-    for (const worker of workers) {
-      if (worker === quarantine) continue
-      // It would block the next one too. Soon it is known whether it did.
-      if (worker.stalled && worker.flights.get(worker.blamed)?.frame.feature === feature) return null
-      if (worker.stalled || flight.workers.has(worker)) continue
-      usable += 1
-      if (!proven.has(feature) && isTrying(worker, feature)) return worker
-      if (best === null || load(worker) < load(best)) best = worker
-    }
-    if (usable === 0 && workers.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0)) return add(startWorker())
-    return best
-  }
-
-  function isTrying(worker: GuestWorker, feature: string): boolean {
-    for (const { frame } of worker.flights.values()) if (frame.feature === feature) return true
-    return false
-  }
-
-  /** One that is still loading its files waits for them before it works. */
-  const load = (worker: GuestWorker) => worker.flights.size + (worker.definitions === null ? 1000 : 0)
-
-  function add(worker: GuestWorker): GuestWorker {
-    workers.add(worker)
-    const deadline = setTimeout(() => {
-      log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: options.loadTimeoutMs })
-      replace(worker)
-    }, options.loadTimeoutMs)
-    deadline.unref()
-    worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
-    worker.loaded.then(
-      (loaded) => {
-        if (loaded.problems.length === 0) return
-        const first = loaded.problems[0]
-        log('error', 'A new worker could not load the definitions again.', { problem: first?.message, file: first?.place?.file })
-      },
-      () => {},
-    )
-    return worker
-  }
-
-  /** @returns whether a worker took it. */
-  function dispatch(flight: Flight): boolean {
-    const worker = choose(flight)
-    if (worker === null) return false
-    flight.runs += 1
-    flight.workers.add(worker)
-    worker.flights.set(flight.frame.id, flight)
-    if (worker.definitions !== null) deliver(worker, flight)
-    else
-      worker.loaded.then(
-        () => deliver(worker, flight),
-        () => {},
-      )
-    return true
-  }
-
-  function deliver(worker: GuestWorker, flight: Flight): void {
-    if (!flights.has(flight.frame.id) || !flight.workers.has(worker)) return
-    const found = worker.definitions?.registry.features.get(flight.frame.feature)
-    if (found?.fingerprint === flight.fingerprint) {
-      worker.give(flight)
-      return
-    }
-    finish(flight, {
-      texts: null,
-      error: {
-        code: 'feature_failed',
-        message: `The file that defines "${flight.frame.feature}" has changed since it was loaded.`,
-        hint: 'Restart the server, or run it with --watch.',
-      },
-    })
-  }
-
-  /** Finds other places for the calls of a silent worker, but for the one that is to blame; see victims.ts. */
-  function rescue(worker: GuestWorker, silentMs: number): void {
-    for (const flight of [...worker.flights.values()]) {
-      const fate = fateOf(flight, worker, silentMs)
-      if (fate === 'moves') move(flight, worker)
-      else if (fate === 'runs again') dispatch(flight)
-    }
-  }
-
-  function move(flight: Flight, worker: GuestWorker): void {
-    if (!worker.withdraw(flight)) return
-    worker.flights.delete(flight.frame.id)
-    flight.workers.delete(worker)
-    flight.runs -= 1
-    if (flight.workers.size === 0 && !dispatch(flight)) parked.add(flight)
-  }
-
-  /** The worker is gone: what had not begun goes elsewhere, what had is run once more. @param error Of those that are not. */
-  function bury(worker: GuestWorker, error: CallFailure | null, again = true): void {
-    for (const flight of [...worker.flights.values()]) {
-      worker.flights.delete(flight.frame.id)
-      flight.workers.delete(worker)
-      if (worker.withdraw(flight)) flight.runs -= 1
-      if (flight.workers.size > 0) continue
-      const isOver = !again || flight.frame.id === worker.blamed
-      if (isOver || flight.runs >= MAX_RUNS) finish(flight, { texts: null, error: error ?? (isOver ? IN_TIME : TWICE) })
-      else if (!dispatch(flight)) parked.add(flight)
-    }
-  }
-
-  function watch(): void {
-    const now = performance.now()
-    // When this thread itself was held up, answers may be waiting in its queue: judge nobody by that.
-    const late = now - lastWatchAt > 3 * WATCH_MS
-    lastWatchAt = now
-    for (const worker of [...workers]) {
-      if (worker.definitions === null) continue
-      if (worker.stalled && (worker.flights.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
-      else if (worker.flights.size > 0 || worker.pingedAt !== 0) watchWorker(worker, now, late)
-    }
-    for (const flight of parked) if (!flights.has(flight.frame.id) || dispatch(flight)) parked.delete(flight)
-    for (const flight of flights.values()) {
-      if (now < flight.deadlineAt && !flight.signal.aborted) continue
-      const stalled = [...flight.workers].filter((worker) => worker.stalled && worker.definitions !== null)
-      timeout(flight)
-      for (const worker of stalled) {
-        if (worker.blamed === 0 || worker.blamed === flight.frame.id) accuse(flight.frame.feature)
-        if (worker.sparedUntil === 0 && worker !== quarantine) worker.sparedUntil = sparedUntil(worker, now)
-        if (worker.sparedUntil <= now) replace(worker)
-      }
-    }
-    if (flights.size === 0 && timer !== null && ![...workers].some((worker) => worker.pingedAt !== 0)) {
-      clearInterval(timer)
-      timer = null
-    }
-  }
-
-  function watchWorker(worker: GuestWorker, now: number, late: boolean): void {
-    const silentMs = checkSilence(worker, now, late)
-    if (!worker.stalled || worker === quarantine) return
-    const culprit = worker.flights.get(worker.blamed)
-    if (culprit && silentMs >= SUSPECT_AFTER_MS) accuse(culprit.frame.feature)
-    rescue(worker, silentMs)
-  }
-
-  function accuse(feature: string): void {
-    proven.delete(feature)
-    suspects.accuse(feature)
-  }
-
-  function replace(worker: GuestWorker): void {
-    if (!workers.delete(worker)) return
-    if (worker === quarantine) quarantine = null
-    dismiss(worker)
-    if (!closed && workers.size < options.workers) add(startWorker())
-    bury(worker, null)
-  }
-
-  function dismiss(worker: GuestWorker): void {
-    void worker.terminate().then((ended) => {
-      if (ended) return
-      writtenOff += 1
-      void worker.ended.then(() => {
-        writtenOff -= 1
-      })
-      log('error', 'A worker thread could not be ended; it sits in a call that nothing can interrupt.', {
-        writtenOff,
-        limit: MAX_WRITTEN_OFF,
-      })
-    })
   }
 
   function onCrash(worker: GuestWorker, reason: string): void {
     // While the first one loads, that is the load's own failure.
-    if (!workers.delete(worker) || registry === NO_DEFINITIONS) return
-    if (worker === quarantine) quarantine = null
+    if (!workers.forget(worker) || registry === NO_DEFINITIONS) return
     crashes += 1
     log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
-    const culprit = worker.flights.get(worker.blamed)
-    if (culprit) accuse(culprit.frame.feature)
-    if (!closed && workers.size < options.workers && crashes <= 5) add(startWorker())
-    const failure: CallFailure = { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }
-    bury(worker, failure, crashes <= 5)
+    const culprit = worker.inFlight.get(worker.blamed)
+    if (culprit) suspects.accuse(culprit.frame.feature)
+    const goesOn = crashes <= MAX_CRASHES
+    if (goesOn) workers.fill(1)
+    rescue.fromCrashed(worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }, goesOn)
+  }
+
+  async function close(): Promise<void> {
+    watch.stop()
+    for (const call of [...calls.all()]) calls.timeOut(call)
+    await workers.close()
   }
 
   return {
     async load() {
-      const first = startWorker()
-      workers.add(first)
+      const first = workers.startFirst()
       const loaded = await loadOrFail(first, options)
-      if (first.definitions === null) {
-        workers.delete(first)
-        dismiss(first)
-      }
+      if (first.definitions === null) workers.end(first)
       registry = loaded.registry
       return loaded
     },
     fill() {
-      const later = setTimeout(() => {
-        while (!closed && workers.size < options.workers) add(startWorker())
-      }, FILL_AFTER_MS)
+      const later = setTimeout(() => workers.fill(options.workers), FILL_AFTER_MS)
       later.unref()
     },
     fingerprint: (feature) => registry.features.get(feature)?.fingerprint,
-    start(flight) {
-      flights.set(flight.frame.id, flight)
-      if (timer === null) {
-        lastWatchAt = performance.now()
-        timer = setInterval(watch, WATCH_MS)
-      }
-      if (dispatch(flight)) return
-      if (!suspects.has(flight.frame.feature)) parked.add(flight)
-      else {
-        finish(flight, {
-          texts: null,
-          error: {
-            code: 'overloaded',
-            message: 'No worker thread is free to run the function.',
-            hint: 'A function blocks its thread; the log names it.',
-          },
-        })
-      }
+    start(call) {
+      calls.add(call)
+      watch.wake()
+      if (!suspects.has(call.frame.feature)) dispatcher.dispatchOrPark(call)
+      else if (!dispatcher.dispatch(call)) calls.fail(call, NO_THREAD)
     },
     async drain(timeoutMs) {
-      if (flights.size > 0) {
-        const empty = Promise.withResolvers<void>()
-        idle = empty.resolve
-        const deadline = setTimeout(empty.resolve, timeoutMs)
-        await empty.promise
-        clearTimeout(deadline)
-      }
-      await this.close()
+      await calls.whenNone(timeoutMs)
+      await close()
     },
-    async close() {
-      closed = true
-      if (timer !== null) clearInterval(timer)
-      for (const flight of [...flights.values()]) timeout(flight)
-      await Promise.all([...workers].map((worker) => worker.terminate()))
-      workers.clear()
-    },
+    close,
   }
 }

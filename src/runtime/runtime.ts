@@ -14,11 +14,9 @@ import type { CallFailure, CallHost, CallOutcome, FunctionCall, FunctionRunner }
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { LogLevel, Question } from './frames.ts'
+import type { RuntimeLog, RuntimeRequest } from './frames.ts'
 import { createPool, type Pool, type PoolEvents } from './pool.ts'
 import { workerUrl } from './worker-url.ts'
-
-export type RuntimeLog = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void
 
 export interface RuntimeOptions {
   /** Absolute paths of the files that define features. */
@@ -68,7 +66,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       callers.get(id)?.resolve(outcome)
       callers.delete(id)
     },
-    async onAsk(id, question) {
+    async onRequest(id, question) {
       const caller = callers.get(id)
       if (caller === undefined) return { error: { code: 'feature_timeout', message: 'The computation has ended.' } }
       return answer(caller.call.host, question, options.log)
@@ -147,7 +145,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
 
 async function answer(
   host: CallHost,
-  question: Question,
+  question: RuntimeRequest,
   log: RuntimeLog,
 ): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }> {
   try {

@@ -8,7 +8,7 @@
  *   what it has left. Only then is its worker given up, and the call run once more;
  * - no call is run a third time.
  */
-import type { Flight, GuestWorker } from './guest-worker.ts'
+import type { GuestWorker, InFlightCall } from './guest-worker.ts'
 
 /** Silence after which a call that has begun is run elsewhere as well. */
 const HEDGE_AFTER_MS = 100
@@ -19,21 +19,21 @@ export const MAX_RUNS = 2
 export type Fate = 'stays' | 'moves' | 'runs again'
 
 /** @param silentMs How long the worker has not answered. */
-export function fateOf(flight: Flight, worker: GuestWorker, silentMs: number): Fate {
-  if (flight.frame.id === worker.blamed) return 'stays'
-  if ([...flight.workers].some((other) => other !== worker && !other.stalled)) return 'stays'
-  if (!worker.hasBegun(flight)) return 'moves'
-  if (silentMs < HEDGE_AFTER_MS || flight.runs >= MAX_RUNS || worker.ranMs(flight) > LONG_MS) return 'stays'
+export function fateOf(call: InFlightCall, worker: GuestWorker, silentMs: number): Fate {
+  if (call.frame.id === worker.blamed) return 'stays'
+  if ([...call.workers].some((other) => other !== worker && !other.stalled)) return 'stays'
+  if (!worker.hasBegun(call)) return 'moves'
+  if (silentMs < HEDGE_AFTER_MS || call.runs >= MAX_RUNS || worker.ranMs(call) > LONG_MS) return 'stays'
   return 'runs again'
 }
 
 /** Until when a blocked worker is left alone for the calls on it that have run for long; 0: nothing speaks for it. */
 export function sparedUntil(worker: GuestWorker, now: number): number {
   let until = 0
-  for (const flight of worker.flights.values()) {
-    if (flight.frame.id === worker.blamed || flight.workers.size > 1 || !worker.hasBegun(flight)) continue
-    if (worker.ranMs(flight) <= LONG_MS || now >= flight.deadlineAt) continue
-    const half = now + (flight.deadlineAt - now) / 2
+  for (const call of worker.inFlight.values()) {
+    if (call.frame.id === worker.blamed || call.workers.size > 1 || !worker.hasBegun(call)) continue
+    if (worker.ranMs(call) <= LONG_MS || now >= call.deadlineAt) continue
+    const half = now + (call.deadlineAt - now) / 2
     until = until === 0 ? half : Math.min(until, half)
   }
   return until

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
-import { maybeData } from '../store/source-file-list.ts'
+import { maybeData } from '../store/ports/source-file-list.ts'
 
 /** Editors save in several steps; what comes within this time is one change. */
 const SETTLE_MS = 100

@@ -1,10 +1,7 @@
 /** Entry point of a worker thread: the guest, wired to this thread's message port and to Fabra's definitions. */
-import { entity } from '../definition/entity.ts'
-import { feature } from '../definition/feature.ts'
-import { featureSet } from '../definition/feature-set.ts'
 import { buildRegistry } from '../definition/registry.ts'
-import { source } from '../definition/source.ts'
 import { encodeValue } from '../definition/value.ts'
+import { fabraExports } from './fabra-module.ts'
 import type { GuestFrame, HostFrame, Message } from './frames.ts'
 import { fromMessage, toMessage } from './frames.ts'
 import { startGuest, userStack } from './guest.ts'
@@ -12,7 +9,7 @@ import { startGuest, userStack } from './guest.ts'
 /** Kept, because user code may put something else in its place. */
 const send: (message: Message<GuestFrame>) => void = postMessage
 const post = (frames: readonly GuestFrame[]) => send(toMessage(frames))
-const receive = startGuest({ exports: { entity, feature, featureSet, source }, build: buildRegistry, encode: encodeValue }, post)
+const receive = startGuest({ exports: fabraExports, build: buildRegistry, encode: encodeValue }, post)
 
 // A promise that nobody awaits must not take down the other calls of the thread.
 const stray = (error: unknown) => {

@@ -1,10 +1,10 @@
 import type { Micros } from '../clock.ts'
 import { type EntityKey, entityKeyFromRow } from '../definition/entity-key.ts'
+import { type FreshnessRule, freshnessRule, isPushed, isRealtime, type NextFiring, takesInputs } from '../definition/feature-traits.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
 import { encodeValue } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
-import { fieldOf } from '../store/recorder.ts'
-import { type FreshnessRule, freshnessRule, type NextFiring } from './freshness.ts'
 
 /** One feature as a plan reads it. */
 export interface PlannedFeature {
@@ -12,6 +12,7 @@ export interface PlannedFeature {
   readonly entity: Entity
   readonly field: string
   readonly rule: FreshnessRule
+  readonly pushed: boolean
   readonly realtime: boolean
   readonly takesInputs: boolean
 }
@@ -59,8 +60,9 @@ export function planFeature(registry: Registry, feature: Feature, nextFiring: Ne
     entity,
     field: fieldOf(feature),
     rule: freshnessRule(feature, nextFiring),
-    realtime: feature.refresh?.kind === 'realtime',
-    takesInputs: Object.keys(feature.inputs).length > 0,
+    pushed: isPushed(feature),
+    realtime: isRealtime(feature),
+    takesInputs: takesInputs(feature),
   }
 }
 

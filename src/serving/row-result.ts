@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { FabraError } from '../errors.ts'
-import type { StoredValue } from '../store/online-store.ts'
+import type { StoredValue } from '../store/ports/online-store.ts'
 import { ageMs } from './freshness.ts'
 import type { PlanGroup, PlanTarget } from './plan.ts'
 

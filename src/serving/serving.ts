@@ -1,9 +1,9 @@
 import { keyColumnJson, keyColumnsJson } from '../definition/entity-key.ts'
+import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Registry } from '../definition/model.ts'
 import { resolveRef, resolveRefs } from '../definition/refs.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { Engine } from './engine.ts'
-import type { NextFiring } from './freshness.ts'
 import { compilePlan, type Plan, type PlannedFeature, type PlanRow, planFeature } from './plan.ts'
 
 /** Plans kept; a client that invents new feature lists all the time pays for its own compiling. */

@@ -3,19 +3,21 @@
  * writes. What is acknowledged is in history, so history is asked for every value, and the newest counts of what it has, what this process
  * computed meanwhile, and what the store has where that counts. Where history cannot be asked either, what this process read last has to do.
  */
+
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import { DoubtedRows } from '../store/doubts.ts'
-import { isNewer, type OnlineStore, type StoredRows, type StoredValue } from '../store/online-store.ts'
-import type { Copies } from './copies.ts'
+import { DoubtedRows } from '../store/ports/doubts.ts'
+import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
+import { isNewer } from '../store/ports/value-order.ts'
+import type { OutageValues } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
 
 /** What is known of the values of one such read. */
 export interface Unsure {
   /** Values that are not the store's, or that nobody could compare with history. */
-  readonly copies: ReadonlySet<StoredValue>
+  readonly foreign: ReadonlySet<StoredValue>
   /** Whether there may be a value that nobody could be asked for. */
   isBlind(planned: PlannedFeature, key: EntityKey): boolean
   /** Whether history did not answer in time: anything that is served might contradict what it has. */
@@ -29,9 +31,9 @@ export interface UnsureReads {
 
 export interface UnsureOptions {
   readonly online: Pick<OnlineStore, 'lastRead'>
-  readonly copies: Copies
+  readonly outageValues: OutageValues
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
-  readonly hides: (entity: string, encodedKey: string, eventAt: Micros) => boolean
+  readonly isErased: (entity: string, encodedKey: string, eventAt: Micros) => boolean
 }
 
 /** @param groups What came of reading each group of the plan. */
@@ -41,7 +43,7 @@ export type UnsureReader = (
   groups: readonly PromiseSettledResult<StoredRows>[],
 ) => Promise<UnsureReads>
 
-export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureOptions): UnsureReader {
+export function createUnsureReader({ online, outageValues, lastKnown, isErased }: UnsureOptions): UnsureReader {
   return async (plan, rows, groups) => {
     const foreign = new Set<StoredValue>()
     const blind = new Set<string>()
@@ -51,14 +53,13 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
       const { entity, fields, features } = group
       const said = failure instanceof DoubtedRows ? failure.rows?.[r] : undefined
       let last: readonly (StoredValue | undefined)[] | undefined
-      const visible = (value: StoredValue | undefined) => (value && !hides(entity.name, key.encoded, value.eventAt) ? value : undefined)
+      const visible = (value: StoredValue | undefined) => (value && !isErased(entity.name, key.encoded, value.eventAt) ? value : undefined)
       const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
         const stored = visible(said?.[f])
-        const own = visible(copies.find(key.encoded, fields[f] as string))
+        const own = visible(outageValues.find(key.encoded, fields[f] as string))
         // What is computed for each request anyway needs something only should that fail.
         const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
-        const isPushed = planned.feature.computation.kind === 'pushed'
-        if (answered === 'late' && isPushed) {
+        if (answered === 'late' && planned.pushed) {
           late.add(idOf(planned, key))
           return undefined
         }
@@ -66,7 +67,7 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
         // Of equals the store's own: it is served as ever.
         let newest = newer(newer(own, asked?.value), stored)
         // Every push is in history; what is computed gets there a moment later, or not at all.
-        if (!asked || !isPushed) {
+        if (!asked || !planned.pushed) {
           last ??= online.lastRead(entity.name, key.encoded, fields)
           newest = newer(visible(last[f]), newest)
         }
@@ -85,7 +86,7 @@ export function createUnsureReader({ online, copies, lastKnown, hides }: UnsureO
       }),
     )
     const unsure: Unsure = {
-      copies: foreign,
+      foreign,
       isBlind: (planned, key) => blind.has(idOf(planned, key)),
       isLate: (planned, key) => late.has(idOf(planned, key)),
     }

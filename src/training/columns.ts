@@ -1,7 +1,7 @@
 import type { Feature, FeatureRef } from '../definition/model.ts'
 import { FabraError, suggest } from '../errors.ts'
-import type { TableColumn } from '../store/source-store.ts'
-import type { OutputColumn } from '../store/training-store.ts'
+import type { TableColumn } from '../store/ports/source-engine.ts'
+import type { OutputColumn } from '../store/ports/training-store.ts'
 import type { TrainingOptions } from './options.ts'
 
 /** Features by their names, each followed by what else is told of it. */

@@ -1,39 +1,32 @@
 import type { Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
-import type { TrainingDesk } from '../store/training-store.ts'
+import type { TrainingWorkspace } from '../store/ports/training-store.ts'
+import type { FeatureExplanation, TrainingDependencies } from './job.ts'
 import { methodOf, whyOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
-import type { TrainingParts } from './training-set.ts'
 
 /** Rows that are assumed where there are no labels. */
 const ASSUMED_ROWS = 1_000_000
 
-export interface FeatureExplanation {
-  readonly feature: string
-  readonly fingerprint: string
-  /** Null: it cannot be trained. */
-  readonly method: Method | null
-  /** One line for people; null where there is no method. */
-  readonly how: string | null
-  readonly why: string
-}
-
 /** What would be done for these features, without doing it. Those that cannot be trained are among them, with the reason. */
 export async function explainTraining(
   registry: Registry,
-  parts: TrainingParts,
-  desk: Pick<TrainingDesk, 'hasHistory' | 'canCompute' | 'historyHow'>,
+  dependencies: TrainingDependencies,
+  workspace: Pick<TrainingWorkspace, 'hasHistory' | 'canCompute' | 'historyHow'>,
   asked: { readonly options: TrainingOptions; readonly rows: number | null },
 ): Promise<readonly FeatureExplanation[]> {
   const { options, rows } = asked
   const features = [...new Set(resolveRefs(registry, options.features).map((ref) => ref.feature))]
-  const facts = { pastRefusal: parts.pastRefusal, hasHistory: (feature: Feature) => desk.hasHistory(feature.name, feature.fingerprint) }
-  await parts.flush()
+  const facts = {
+    pastRefusal: dependencies.pastRefusal,
+    hasHistory: (feature: Feature) => workspace.hasHistory(feature.name, feature.fingerprint),
+  }
+  await dependencies.flush()
   const methods = new Map<Feature, Method | FabraError>()
   for (const feature of features) methods.set(feature, await methodOf(feature, options, facts).catch(refusalOf))
   const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
-  const merges = await parts.pastMerges(recomputed, rows ?? ASSUMED_ROWS, (columns) => desk.canCompute(columns))
+  const merges = await dependencies.pastMerges(recomputed, rows ?? ASSUMED_ROWS, (columns) => workspace.canCompute(columns))
   return features.map((feature) => {
     const { name, fingerprint } = feature
     const method = methods.get(feature)
@@ -44,15 +37,15 @@ export async function explainTraining(
       feature: name,
       fingerprint,
       method,
-      how: method === 'history' ? desk.historyHow : howOf(feature, method, together, parts),
+      how: method === 'history' ? workspace.historyHow : howOf(feature, method, together, dependencies),
       why: whyOf(feature, method, options),
     }
   })
 }
 
-function howOf(feature: Feature, method: Method, together: number | undefined, parts: TrainingParts): string {
+function howOf(feature: Feature, method: Method, together: number | undefined, dependencies: TrainingDependencies): string {
   if (method === 'replay') return 'the function, row by row'
-  return together === undefined ? (parts.explain(feature) ?? 'set-based') : `rows and events joined, ${together} features together`
+  return together === undefined ? (dependencies.explain(feature) ?? 'set-based') : `rows and events joined, ${together} features together`
 }
 
 function refusalOf(error: unknown): FabraError {

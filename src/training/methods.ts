@@ -1,3 +1,4 @@
+import { isPushed, isRealtime, replays, takesInputs } from '../definition/feature-traits.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Method, TrainingOptions } from './options.ts'
@@ -31,15 +32,9 @@ export function whyOf(feature: Feature, method: Method, options: TrainingOptions
   if (options.asServed) return 'asked for as it was served'
   if (options.method !== null) return `asked for by ${method}`
   if (method === 'recompute') return 'SQL over sources that say when their rows came to be'
-  if (method === 'history') return feature.computation.kind === 'pushed' ? 'its values are pushed' : 'a function that does not replay'
-  if (Object.keys(feature.inputs).length > 0) return 'a function with inputs'
-  return feature.refresh?.kind === 'realtime' ? 'a realtime function' : 'a function that says it replays'
-}
-
-/** A function that may run for any time: its every answer is made in a request anyway, or it says so. */
-export function replays(feature: Feature): boolean {
-  if (feature.computation.kind !== 'function') return false
-  return feature.refresh?.kind === 'realtime' || feature.replay || Object.keys(feature.inputs).length > 0
+  if (method === 'history') return isPushed(feature) ? 'its values are pushed' : 'a function that does not replay'
+  if (takesInputs(feature)) return 'a function with inputs'
+  return isRealtime(feature) ? 'a realtime function' : 'a function that says it replays'
 }
 
 interface Refusal {
@@ -66,7 +61,7 @@ function refusal(feature: Feature, method: 'recompute' | 'replay', facts: PastFa
 }
 
 async function historyRefusal(feature: Feature, wanted: boolean, facts: PastFacts): Promise<Refusal | null> {
-  if (Object.keys(feature.inputs).length > 0) {
+  if (takesInputs(feature)) {
     return {
       reason: 'values computed from inputs are never recorded.',
       hint: 'Leave the method out: its function runs again for each row.',
@@ -78,7 +73,7 @@ async function historyRefusal(feature: Feature, wanted: boolean, facts: PastFact
       hint: 'Remove history: "off", or add replay: true to a function that uses only db, get and asOf.',
     }
   }
-  if (wanted || feature.computation.kind === 'pushed' || (await facts.hasHistory(feature))) return null
+  if (wanted || isPushed(feature) || (await facts.hasHistory(feature))) return null
   return {
     reason: 'its function is neither realtime nor said to replay, and nothing has been recorded yet.',
     hint: 'If it uses only db, get, inputs and asOf, add replay: true; else serve it for a while, and its values are recorded.',

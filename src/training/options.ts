@@ -1,5 +1,5 @@
 import type { Micros } from '../clock.ts'
-import type { OutputFormat } from '../store/training-store.ts'
+import type { OutputFormat } from '../store/ports/training-store.ts'
 
 /**
  * How a feature's past is told. `recompute`: its SQL runs as of the row's time. `replay`: its function does. `history`: what was recorded.

@@ -1,11 +1,12 @@
+import type { List } from '../collections/chunked-list.ts'
 import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
+import { takesInputs } from '../definition/feature-traits.ts'
 import type { Feature, ValueType } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
-import type { List } from '../long-list.ts'
-import type { RunOptions } from '../store/source-store.ts'
-import type { LabelRow, Reads, TextRow, TrainingDesk, ValuesId } from '../store/training-store.ts'
-import { versionOf } from './resuming.ts'
+import type { RunOptions } from '../store/ports/source-engine.ts'
+import type { LabelRow, Reads, TextRow, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
+import { versionOf } from './resume-identity.ts'
 
 /** Rows held in memory at a time. */
 export const SQL_ROWS = 50_000
@@ -22,7 +23,7 @@ const BATCH_MS = 6 * 3_600_000
 
 export interface RowByRow {
   readonly feature: Feature
-  readonly desk: TrainingDesk
+  readonly workspace: TrainingWorkspace
   readonly executor: Executor
   readonly run: RunOptions
   readonly reads: Reads
@@ -32,7 +33,7 @@ export interface RowByRow {
 
 /** The compute primitive for every row as of its own time, in batches. The first row that fails fails them all, and is named. */
 export async function rowByRow(
-  { feature, desk, executor, run, reads, hangsOn }: RowByRow,
+  { feature, workspace, executor, run, reads, hangsOn }: RowByRow,
   at: { readonly entity: number; readonly rows: number; readonly progress: (share: number, taken: number) => void },
 ): Promise<ValuesId> {
   const inputs = Object.keys(feature.inputs)
@@ -41,7 +42,7 @@ export async function rowByRow(
   const patient = isFunction && feature.timeout === null ? { ...feature, timeout: CALL_MICROS } : feature
   const { entity } = at
   const asked = { feature: versionOf(feature), columnCount: feature.columns.length, entity, inputs, hangsOn, reads }
-  const collected = await desk.collect(asked, run)
+  const collected = await workspace.collect(asked, run)
   let taken = 0
   const goOn = async (from: number) => {
     const next = await collected.goOn(from)
@@ -50,9 +51,9 @@ export async function rowByRow(
   }
   for (let from = await goOn(0); from < at.rows; from = await goOn(from)) {
     const started = performance.now()
-    const rows = await desk.rows({ from, to: from + size, entity, inputs })
-    const questions = rows.map((row) => questionOf(feature, row))
-    const answers = await executor.compute(patient, questions, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
+    const rows = await workspace.rows({ from, to: from + size, entity, inputs })
+    const requests = rows.map((row) => requestOf(feature, row))
+    const answers = await executor.compute(patient, requests, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
     from = Math.min(at.rows, from + size)
     await collected.add(valuesOf(rows, answers), from)
     at.progress(from / at.rows, taken / at.rows)
@@ -68,8 +69,8 @@ function nextSize(size: number, tookMs: number, isFunction: boolean): number {
   return tookMs > LONG_BATCH_MS ? Math.max(FEWEST_ROWS, Math.floor(size / 2)) : size
 }
 
-function questionOf(feature: Feature, row: LabelRow): ComputeRow {
-  if (Object.keys(feature.inputs).length === 0) return { key: row.key, asOf: row.asOf }
+function requestOf(feature: Feature, row: LabelRow): ComputeRow {
+  if (!takesInputs(feature)) return { key: row.key, asOf: row.asOf }
   const inputs = Object.entries(feature.inputs).map(([name, type]) => [name, checkedInput(name, type, row)] as const)
   return { key: row.key, asOf: row.asOf, inputs: Object.fromEntries(inputs) }
 }

@@ -2,8 +2,8 @@
 import type { Micros } from '../clock.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
-import type { RunOptions, TableColumn } from '../store/source-store.ts'
-import type { AsOfQuestion, OutputColumn, OutputFeature, TrainingDesk } from '../store/training-store.ts'
+import type { RunOptions, TableColumn } from '../store/ports/source-engine.ts'
+import type { AsOfRequest, OutputColumn, OutputFeature, TrainingWorkspace } from '../store/ports/training-store.ts'
 import type { Method } from './options.ts'
 
 /** One column of the set that comes from a feature. Its four counts make up the rows. */
@@ -33,16 +33,16 @@ export interface TrainingWarning {
 const KEYS_LOOKED_FOR = 1_000
 
 export interface Summarized {
-  readonly desk: TrainingDesk
+  readonly workspace: TrainingWorkspace
   readonly features: readonly (OutputFeature & { readonly method: Method; readonly seconds: number | null })[]
   readonly columns: readonly OutputColumn[]
   readonly rows: number
   readonly run: RunOptions
 }
 
-export async function summarize({ desk, features, columns, rows, run }: Summarized): Promise<readonly ColumnSummary[]> {
+export async function summarize({ workspace, features, columns, rows, run }: Summarized): Promise<readonly ColumnSummary[]> {
   const told = columns.filter(({ content }) => content === 'value')
-  const counts = await desk.counts({ features, columns: told }, run)
+  const counts = await workspace.counts({ features, columns: told }, run)
   return told.flatMap((column, i) => {
     const given = features[column.feature]
     if (!given) return []
@@ -72,7 +72,7 @@ export interface Doubts extends Summarized {
   /** Whether a source has any of these keys in its column of that name; null where it has no such column, or it cannot be told soon. */
   readonly hasAnyKey: (source: string, column: string, keys: readonly string[]) => Promise<boolean | null>
   /** The question that was asked of history, with what was known later; null where that was asked already. */
-  readonly latest: (feature: Feature) => AsOfQuestion | null
+  readonly latest: (feature: Feature) => AsOfRequest | null
 }
 
 /** What is legal in a set and its labels, but seldom meant. */
@@ -81,8 +81,8 @@ export async function doubts(asked: Doubts): Promise<readonly TrainingWarning[]>
   return [...(await futureLabels(asked)), ...(await strangeKeys(asked)), ...(await emptyColumns(asked))]
 }
 
-async function futureLabels({ desk, rows, now, run }: Doubts): Promise<TrainingWarning[]> {
-  const { count, latest } = await desk.laterThan(now, run)
+async function futureLabels({ workspace, rows, now, run }: Doubts): Promise<TrainingWarning[]> {
+  const { count, latest } = await workspace.laterThan(now, run)
   if (count === 0 || latest === null) return []
   return [
     {
@@ -94,13 +94,13 @@ async function futureLabels({ desk, rows, now, run }: Doubts): Promise<TrainingW
 }
 
 /** Of each entity, key columns whose values none of the sources has. */
-async function strangeKeys({ desk, features, entities, labels, sourcesOf, hasAnyKey, run }: Doubts): Promise<TrainingWarning[]> {
+async function strangeKeys({ workspace, features, entities, labels, sourcesOf, hasAnyKey, run }: Doubts): Promise<TrainingWarning[]> {
   const warnings: TrainingWarning[] = []
   for (const [e, entity] of entities.entries()) {
     const own = features.filter(({ feature }) => feature.entity === entity.name)
     const sources = [...new Set(own.flatMap(({ feature, method }) => (method === 'recompute' ? (sourcesOf(feature) ?? []) : [])))]
     for (const [i, { name, type }] of entity.key.entries()) {
-      const keys = await desk.someKeys({ entity: e, column: i, limit: KEYS_LOOKED_FOR }, run)
+      const keys = await workspace.someKeys({ entity: e, column: i, limit: KEYS_LOOKED_FOR }, run)
       const without: string[] = []
       let isFound = false
       for (const source of sources) {
@@ -154,13 +154,13 @@ async function emptyColumns(asked: Doubts): Promise<TrainingWarning[]> {
 }
 
 /** In how many rows there would be a value, if what arrived later were known. */
-async function knownLater({ desk, entities, columns, latest, run }: Doubts, given: OutputFeature): Promise<number> {
-  const question = latest(given.feature)
-  if (question === null) return 0
+async function knownLater({ workspace, entities, columns, latest, run }: Doubts, given: OutputFeature): Promise<number> {
+  const request = latest(given.feature)
+  if (request === null) return 0
   const entity = entities.findIndex(({ name }) => name === given.feature.entity)
-  const [values] = await desk.asOf([question], entity, run)
+  const [values] = await workspace.asOf([request], entity, run)
   if (values === undefined) return 0
-  const [counted] = await desk.counts(
+  const [counted] = await workspace.counts(
     {
       features: [{ ...given, values }],
       columns: columns.slice(0, 1).map((column) => ({ ...column, feature: 0, column: 0, content: 'value' })),

@@ -1,6 +1,6 @@
 /** Who begins once more with the collector's settings; that the executable does is shown in test/e2e/production.test.ts. */
 import { expect, test } from 'bun:test'
-import { type Beginning, tuneCollector } from '../../src/cli/collector.ts'
+import { type Beginning, tuneCollector } from '../../src/cli/serve/gc-settings.ts'
 
 const EDEN = 'BUN_JSC_percentCPUPerMBForEdenTimer'
 const SHARE = 'BUN_JSC_collectionTimerMaxPercentCPU'

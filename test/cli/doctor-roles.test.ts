@@ -1,8 +1,8 @@
 /** What `fabra doctor` says of the roles that Fabra connects as. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { SQL } from 'bun'
-import { readConfig } from '../../src/config.ts'
-import { examine } from '../../src/doctor.ts'
+import { examine } from '../../src/app/doctor.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 let server: TestServer

@@ -40,7 +40,7 @@ describe('type checking', () => {
       'console.log(x, nope, missing)',
     ])
     const problems = await typeCheck([file])
-    expect(problems.map(({ place }) => `${place?.file.slice(folder.length + 1)}:${place?.line}`)).toEqual([
+    expect(problems.map(({ location: place }) => `${place?.file.slice(folder.length + 1)}:${place?.line}`)).toEqual([
       'features.ts:1',
       'features.ts:3',
       'features.ts:5',
@@ -65,10 +65,10 @@ describe('type checking', () => {
 
   test('a syntax error and a broken tsconfig.json are told with their places', async () => {
     const file = write('features.ts', 'export const a = {\n')
-    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file, line: 2 })
+    expect((await typeCheck([file]))[0]?.location).toMatchObject({ file, line: 2 })
     write('features.ts', 'export const a = 1')
     const tsconfig = write('tsconfig.json', '{ "compilerOptions": { "strict": "perhaps" } }')
-    expect((await typeCheck([file]))[0]?.place).toMatchObject({ file: tsconfig, line: 1 })
+    expect((await typeCheck([file]))[0]?.location).toMatchObject({ file: tsconfig, line: 1 })
   })
 
   test('defaults of objects and lists are what they are', async () => {
@@ -90,7 +90,7 @@ describe('type checking', () => {
       'export const wrong_too = feature({ entity: User, type: "int", default: { a: 1 } })',
       'export const lost = feature({ entity: User, refresh: 0, type: "dict" }, async () => async () => ({}))',
     ])
-    expect((await typeCheck([file])).map(({ place }) => place?.line)).toEqual([14, 15])
+    expect((await typeCheck([file])).map(({ location: place }) => place?.line)).toEqual([14, 15])
   })
 
   test('whatever the runtime reads may be imported, and a file that is not there may not', async () => {
@@ -118,7 +118,7 @@ describe('type checking', () => {
       'export const s: string = data.a',
       'gone',
     ])
-    expect((await typeCheck([other])).map(({ place }) => place?.line)).toEqual([2, 3])
+    expect((await typeCheck([other])).map(({ location: place }) => place?.line)).toEqual([2, 3])
     write('tsconfig.json', '{ "compilerOptions": { "module": "CommonJS", "target": "ES2022", "lib": ["ES2022"], "types": [] } }')
     expect(await typeCheck([file])).toEqual([])
   })

@@ -1,7 +1,7 @@
 /** The corpus on PostgreSQL: set-based, row by row and over truncated copies, with the answers that DuckDB gives. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { ownDeadline } from '../../src/store/duckdb/database.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import { ownDeadline } from '../../src/store/duckdb/connection/database.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
@@ -61,7 +61,7 @@ beforeAll(async () => {
     for (const strategy of ['set', 'rows'] as const) {
       sets.set(
         `${keyName} ${strategy}`,
-        defined(registry, definitions, createSqlExecutor({ sourceStore: postgres.store, definitions, strategy })),
+        defined(registry, definitions, createSqlExecutor({ sourceEngine: postgres.store, definitions, strategy })),
       )
     }
     const onDuckdb = mine.flatMap(({ id, duckdb: shape }) =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import type { Strategy } from '../../src/compute/sql-strategies.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
 import { comparable, keepDigits, normalise } from './corpus-answers.ts'
@@ -23,7 +23,7 @@ beforeAll(async () => {
     const features = Object.fromEntries(mine.map(([name, { sql, type, columns }]) => [idOf(name), { sql, type, columns }]))
     const { registry, definitions } = await bench.define({ key, sources: corpusSources, features })
     for (const strategy of strategies) {
-      const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+      const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
       setOf.set(`${keyName} ${strategy}`, defined(registry, definitions, executor))
     }
   }

@@ -1,8 +1,8 @@
 /** Keys and names on PostgreSQL: columns of other types than the key's, quoted names, schemas and the search path. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { registryOf } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
@@ -120,8 +120,8 @@ describe('names', () => {
     await fresh.store.close()
     // Connections take the path when they are made.
     const postgres = openPostgres({ url: fresh.url })
-    const store = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
-    const db = createDb({ sourceStore: store, registry: registryOf({ sources: { orders: { timestamp: 'at' } }, features: {} }) })
+    const store = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
+    const db = createDb({ sourceEngine: store, registry: registryOf({ sources: { orders: { timestamp: 'at' } }, features: {} }) })
     const at = { asOf: Date.parse(AT) * 1000, mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
     expect((await db.query('SELECT COUNT(*) FROM orders', [], at)).rows).toEqual([[1]])
     expect((await db.query('SELECT COUNT(*) FROM shop.orders', [], at)).rows).toEqual([[1]])

@@ -1,6 +1,6 @@
 /** Queries that list an entity's keys pass the gate that features pass, when definitions are loaded. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { keysFaults } from '../../src/compute/keys-sql.ts'
+import { keysFaults } from '../../src/compute/sql/keys-sql.ts'
 import type { Entity } from '../../src/definition/model.ts'
 import { type ComputeBench, openComputeBench, registryOf } from '../support/compute-bench.ts'
 

@@ -1,6 +1,6 @@
 /** Every way we know to look past the as-of time on PostgreSQL. Each is refused, or sees of a table full of later rows what it sees of an empty one. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { FabraError } from '../../src/errors.ts'
 import { registryOf, type WrittenRegistry } from '../support/compute-bench.ts'
@@ -209,7 +209,7 @@ describe('refused when definitions are loaded', () => {
   })
 
   test('by db as well', async () => {
-    const db = createDb({ sourceStore: full.store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
     const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
     const answered: string[] = []
     for (const sql of refused) {
@@ -318,7 +318,7 @@ describe('the present is the time asked for', () => {
   })
 
   test('nor by a parameter of db', async () => {
-    const db = createDb({ sourceStore: full.store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
     const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
     const leaking = [`SELECT COUNT(*) FROM ${T} WHERE created_at < $1`, 'SELECT $1::timestamptz', 'SELECT CAST($1 AS date)']
     for (const sql of leaking) {

@@ -1,6 +1,6 @@
 /** Every way we know to look past the as-of time. Each is refused, or sees of a table full of later rows what it sees of an empty one. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { FabraError } from '../../src/errors.ts'
 import { type ComputeBench, openComputeBench, registryOf, type WrittenRegistry } from '../support/compute-bench.ts'
@@ -55,7 +55,7 @@ describe('refused when definitions are loaded', () => {
   })
 
   test('by db as well', async () => {
-    const db = createDb({ sourceStore: full.store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
     const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
     const answered: string[] = []
     for (const sql of refused) {

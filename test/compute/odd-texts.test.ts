@@ -1,6 +1,6 @@
 /** Texts in which an engine counts characters otherwise than whoever wrote them. What is later than the time asked for must not be seen. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, openComputeBench, registryOf, type SqlBench } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
@@ -93,7 +93,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   })
 
   test('the same by db', async () => {
-    const db = createDb({ sourceStore: benchOf(engine).store, registry: registryOf({ sources, features: {} }) })
+    const db = createDb({ sourceEngine: benchOf(engine).store, registry: registryOf({ sources, features: {} }) })
     for (const odd of ODD_BLANKS) {
       for (const sql of [
         `SELECT COUNT(*)${odd}FROM ev WHERE user_id =${odd}$1`,

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Computed } from '../../src/compute/executor.ts'
-import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { formatTime } from '../../src/definition/time.ts'
 import { defined, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
@@ -83,7 +83,7 @@ async function check(world: Case, strategies: readonly ('set' | 'rows' | undefin
 }
 
 async function checkFeature(world: Case, index: number, definitions: SqlDefinitions, strategy: 'set' | 'rows' | undefined): Promise<void> {
-  const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+  const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
   const { questions: asked } = world
   const many = Array.from({ length: 300 }, (_, i) => asked[i % asked.length] ?? { key: [], t: 0 })
   const questions = strategy === 'rows' ? asked.slice(0, 3) : strategy === 'set' ? [...asked, ...asked.slice(0, 1)] : many

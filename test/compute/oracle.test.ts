@@ -4,11 +4,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Computed } from '../../src/compute/executor.ts'
-import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql-executor.ts'
-import type { Strategy } from '../../src/compute/sql-strategies.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import type { SourceStore, Table } from '../../src/store/source-store.ts'
+import type { SourceEngine, Table } from '../../src/store/ports/source-engine.ts'
 import { type ComputeBench, defined, openComputeBench, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
 import { disagreement, type Expected, type OracleRow, type OracleSource, type SeenRow, visibleRows } from '../support/oracle.ts'
 import { type Case, cases, KEYS, type KeyKind, largeCases, plainCases } from '../support/oracle-cases.ts'
@@ -90,7 +90,7 @@ async function check(world: Case): Promise<void> {
   const definitions = await definitionsOf(world)
   const names = world.shapes.map((_, i) => `f${i}`)
   const checks = (['set', 'rows', 'joined', 'sorted'] as const).flatMap((strategy) => {
-    const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy })
+    const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
     // One row at a time takes the longest: a few of them there, and a repeated row where they go together.
     const questions = strategy === 'rows' ? world.questions.slice(0, 3) : [...world.questions, ...world.questions.slice(0, 1)]
     const possible = strategy === 'joined' || strategy === 'sorted' ? names.filter((name) => definitions.get(name)?.plain) : names
@@ -116,7 +116,7 @@ async function checkPlain(world: Case): Promise<void> {
 }
 
 function largeChecks(world: Case, definitions: SqlDefinitions, strategy: 'by itself' | 'mixed'): Promise<void>[] {
-  const executor = createSqlExecutor({ sourceStore: bench.store, definitions, strategy: strategy === 'mixed' ? strategy : undefined })
+  const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy: strategy === 'mixed' ? strategy : undefined })
   const questions = Array.from({ length: 2_100 }, (_, i) => world.questions[i % world.questions.length] ?? { key: [], t: 0 })
   return world.shapes.map((_, i) => checkFeature(world, `f${i}`, { strategy, definitions, executor, questions }))
 }
@@ -135,7 +135,7 @@ async function definitionsOf(world: Case): Promise<SqlDefinitions> {
 }
 
 /** Listing the engine's tables takes longer than the rest of a case: these are known. */
-function storeOf(world: Case): SourceStore {
+function storeOf(world: Case): SourceEngine {
   return { ...bench.store, tables: async () => [tableOf('events', world), tableOf('facts', world)] }
 }
 

@@ -3,11 +3,11 @@
  * does not. (scripts/mutations/gate.ts puts mistakes into the rewrite; this file must notice each.)
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type AnalysedSql, analyseSql, readWorld, type SqlWorld } from '../../src/compute/sql-analysis.ts'
-import { writeSql } from '../../src/compute/sql-gate.ts'
-import { lateralRow, rowSqlOf } from '../../src/compute/sql-parameters.ts'
-import { prove, UnprovenSql } from '../../src/compute/sql-proof.ts'
-import { bodyFor, setStatement } from '../../src/compute/sql-statement.ts'
+import { writeSql } from '../../src/compute/sql/gate.ts'
+import { prove, UnprovenSql } from '../../src/compute/sql/proof.ts'
+import { type AnalysedSql, analyseSql, readWorld, type SqlWorld } from '../../src/compute/sql/rewrite/analysis.ts'
+import { lateralRow, rowSqlOf } from '../../src/compute/sql/rewrite/parameters.ts'
+import { bodyFor, setStatement } from '../../src/compute/sql/rewrite/statement.ts'
 import type { Entity, Feature, KeyType, Registry } from '../../src/definition/model.ts'
 import { openComputeBench, registryOf } from '../support/compute-bench.ts'
 import { openPostgresBench } from '../support/postgres-bench.ts'

@@ -1,6 +1,6 @@
 /** Shapes whose answer for a key without rows is easily lost when many rows are computed at once. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import { type ComputeBench, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 
 const U = 'user_id = $user_id'
@@ -102,7 +102,7 @@ test.each(shapes)('a set answers as each row alone: %s', async (sql) => {
   })
   expect(definitions.problems).toEqual([])
   const answers = (strategy: 'rows' | 'set' | 'joined' | 'sorted') =>
-    defined(registry, definitions, createSqlExecutor({ sourceStore: bench.store, definitions, strategy })).ask('f', questions)
+    defined(registry, definitions, createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })).ask('f', questions)
   const alone = await answers('rows')
   expect(alone.filter((answer) => /^[a-z_]+$/.test(answer) && answer !== 'missing' && answer !== 'not_one_row')).toEqual([])
   for (const strategy of ['set', 'joined', 'sorted'] as const) expect(await answers(strategy)).toEqual(alone)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Db } from '../../src/compute/db.ts'
-import { placeParameters } from '../../src/compute/placeholders.ts'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { placeParameters } from '../../src/compute/sql/placeholders.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, openComputeBench, registryOf } from '../support/compute-bench.ts'
 
@@ -52,7 +52,7 @@ describe('db', () => {
       CREATE TABLE strangers (x INTEGER);
       INSERT INTO transactions VALUES ('a', 1.5, '2026-01-10 11:30:00+00', 1), ('a', 2.5, '2026-01-10 12:30:00.123456+00', 9007199254740993)`)
     db = createDb({
-      sourceStore: bench.store,
+      sourceEngine: bench.store,
       registry: registryOf({ sources: { transactions: { timestamp: 'created_at' } }, features: {} }),
     })
   })

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Computed } from '../../src/compute/executor.ts'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { type SourceStore, SqlError } from '../../src/store/source-store.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import { type SourceEngine, SqlError } from '../../src/store/ports/source-engine.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, registryOf, shortAnswer } from '../support/compute-bench.ts'
 
 let bench: ComputeBench
@@ -19,13 +19,13 @@ afterAll(() => bench.store.close())
 
 /** The real store, with one of its ways of running a statement put out of order. */
 async function benchWith(
-  change: (store: SourceStore) => Partial<SourceStore>,
+  change: (store: SourceEngine) => Partial<SourceEngine>,
   sql: string,
 ): Promise<Defined & { explain(): string | null }> {
   const registry = registryOf({ sources: { transactions: { timestamp: 'created_at' } }, features: { f: sql } })
   const definitions = await createSqlDefinitions(registry, bench.store)
   expect(definitions.problems).toEqual([])
-  const executor = createSqlExecutor({ sourceStore: { ...bench.store, ...change(bench.store) }, definitions })
+  const executor = createSqlExecutor({ sourceEngine: { ...bench.store, ...change(bench.store) }, definitions })
   return { ...defined(registry, definitions, executor), explain: () => executor.explain('f') }
 }
 
@@ -84,7 +84,7 @@ test('what an engine says stays out of what clients read', async () => {
 
 test('one poisoned row of thousands is found without running them all alone', async () => {
   let statements = 0
-  const counted = (store: SourceStore): Partial<SourceStore> => ({
+  const counted = (store: SourceEngine): Partial<SourceEngine> => ({
     query: (...call) => {
       statements++
       return store.query(...call)
@@ -118,7 +118,7 @@ test('rows that all fail are told so in bounded time', async () => {
 
 test('a query that is slow as a set is run row by row after a trial, with the same answers', async () => {
   let sets = 0
-  const slow = (store: SourceStore): Partial<SourceStore> => ({
+  const slow = (store: SourceEngine): Partial<SourceEngine> => ({
     queryOver: async () => {
       sets++
       throw new SqlError('timeout', 'took too long', null)

@@ -1,6 +1,6 @@
 /** Values of PostgreSQL, and what is asked of it through `db`. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql-db.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { FabraError } from '../../src/errors.ts'
 import { type Defined, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
@@ -143,7 +143,7 @@ describe('db', () => {
   const at = () =>
     ({ asOf: Date.parse('2026-01-10') * 1000, mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 }) as const
   const dbOf = () =>
-    createDb({ sourceStore: bench.store, registry: registryOf({ sources: { docs: { timestamp: 'made' } }, features: {} }) })
+    createDb({ sourceEngine: bench.store, registry: registryOf({ sources: { docs: { timestamp: 'made' } }, features: {} }) })
 
   test.each<[string, unknown[], unknown]>([
     ['SELECT COUNT(*) FROM docs WHERE id = ?', [1], 1],

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import type { AdminStore, ApiKey, RunRecord } from '../../src/store/admin-store.ts'
+import type { AdminStore, ApiKey } from '../../src/store/ports/admin-store.ts'
+import type { RunRecord } from '../../src/store/ports/run-store.ts'
 
 /** Recent, as old runs are forgotten. */
 const NOW = Date.now() * 1000

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { LeaseStore } from '../../src/store/lease-store.ts'
+import type { LeaseStore } from '../../src/store/ports/lease-store.ts'
 import { until } from '../support/until.ts'
 
 const LONG_MS = 60_000

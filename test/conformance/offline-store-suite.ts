@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
+import type { HistoryRow, OfflineStore } from '../../src/store/ports/offline-store.ts'
 
 /** What every offline store promises. `factory` gives an empty one each time. */
 export function offlineStoreSuite(name: string, factory: () => Promise<OfflineStore>): void {
@@ -128,11 +128,11 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('of a key forgotten several times the last fence counts', async () => {
-      expect(await store.fences()).toEqual([])
+      expect(await store.erasures()).toEqual([])
       await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 7 })
       await store.forget([], { entity: 'User', entityKey: 'u1', at: 9 })
       await store.forget([], { entity: 'Pair', entityKey: 'u1', at: 3 })
-      const fences = (await store.fences()).toSorted((a, b) => a.at - b.at)
+      const fences = (await store.erasures()).toSorted((a, b) => a.at - b.at)
       expect(fences).toEqual([
         { entity: 'Pair', entityKey: 'u1', at: 3 },
         { entity: 'User', entityKey: 'u1', at: 9 },
@@ -140,17 +140,17 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('who owes values to the online store is told, with the last time they said so, until it is forgotten', async () => {
-      expect(await store.debts()).toEqual([])
-      await store.owe('a', 7)
-      await store.owe('b', 3)
-      await store.owe('a', 9)
-      expect(await store.debts()).toEqual([
+      expect(await store.pendingNotes()).toEqual([])
+      await store.notePending('a', 7)
+      await store.notePending('b', 3)
+      await store.notePending('a', 9)
+      expect(await store.pendingNotes()).toEqual([
         { writer: 'a', at: 9 },
         { writer: 'b', at: 3 },
       ])
-      await store.forgetDebts(['a', 'unknown'])
-      await store.forgetDebts([])
-      expect(await store.debts()).toEqual([{ writer: 'b', at: 3 }])
+      await store.forgetPendingNotes(['a', 'unknown'])
+      await store.forgetPendingNotes([])
+      expect(await store.pendingNotes()).toEqual([{ writer: 'b', at: 3 }])
     })
 
     test('at one event time the row accepted last is found, and none of a moment beside it', async () => {

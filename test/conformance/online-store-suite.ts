@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { OnlineStore, StoredValue } from '../../src/store/online-store.ts'
+import type { OnlineStore, StoredValue } from '../../src/store/ports/online-store.ts'
 
 /** What every online store promises. `factory` gives an empty one each time. */
 export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStore>): void {
@@ -60,7 +60,7 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
         { entity: 'User', key: 'u1', field: 'a', value: stored({ texts: ['"old"'], eventAt: 10, token: 99 }) },
         { entity: 'User', key: 'u2', field: 'a', value: stored({ texts: ['"other"'], eventAt: 10, token: 100 }) },
       ])
-      expect(outcome).toEqual({ refused: [0], fences: [], overOthers: [], standing: [] })
+      expect(outcome).toEqual({ refused: [0], erasures: [], replacedForeign: [], winner: [] })
       expect((await read(['u1', 'u2'], ['a'])).map((row) => row[0]?.texts)).toEqual([['"new"'], ['"other"']])
     })
 
@@ -116,9 +116,9 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       })
       expect(await store.write([row('u2', 10), row('u1', 1_700_000_000_123_456)])).toEqual({
         refused: [1],
-        fences: [{ entity: 'User', entityKey: 'u1', at: 1_700_000_000_123_456 }],
-        overOthers: [],
-        standing: [],
+        erasures: [{ entity: 'User', entityKey: 'u1', at: 1_700_000_000_123_456 }],
+        replacedForeign: [],
+        winner: [],
       })
       expect(await read(['u1'], ['a'])).toEqual([[undefined]])
       expect(await write('u1', 'a', stored({ texts: ['"later"'], eventAt: 1_700_000_000_123_457 }))).toEqual([])
@@ -132,8 +132,8 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       await write('u1', 'c', stored({ texts: ['"later"', 'null'], eventAt: 31 }))
       await write('u2', 'a', stored({ texts: ['2'], eventAt: 10 }))
       const fences = Array.from({ length: 120 }, (_, i) => ({ entity: 'User', entityKey: `v${i}`, at: 1_700_000_000_123_456 }))
-      await store.raise([{ entity: 'User', entityKey: 'u1', at: 30 }, ...fences])
-      await store.raise([{ entity: 'User', entityKey: 'u1', at: 20 }])
+      await store.addErasures([{ entity: 'User', entityKey: 'u1', at: 30 }, ...fences])
+      await store.addErasures([{ entity: 'User', entityKey: 'u1', at: 20 }])
       expect((await read(['u1', 'u2'], ['a', 'b', 'c'])).map((row) => row.map((value) => value?.texts))).toEqual([
         [undefined, undefined, ['"later"', 'null']],
         [['2'], undefined, undefined],
@@ -141,7 +141,7 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       expect(await write('u1', 'a', stored({ eventAt: 30 }))).toEqual([0])
       expect(await write('u1', 'a', stored({ eventAt: 31 }))).toEqual([])
       expect(await write('v119', 'a', stored({ eventAt: 1_700_000_000_123_456 }))).toEqual([0])
-      await store.raise([])
+      await store.addErasures([])
     })
 
     test('many writes at once are each judged alone, and of many keys each is found', async () => {

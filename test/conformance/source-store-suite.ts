@@ -2,19 +2,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import {
   type RowList,
   type RunOptions,
-  type SourceStore,
+  type SourceEngine,
   SqlDecimal,
   SqlError,
   SqlOther,
   SqlTimestamp,
   type SqlValue,
-} from '../../src/store/source-store.ts'
+} from '../../src/store/ports/source-engine.ts'
 import { source } from '../support/stored-definitions.ts'
 
 /** What every source store promises of users' SQL. Statements are in the common part of the dialects. */
-export function sourceStoreSuite(name: string, factory: () => Promise<SourceStore>): void {
+export function sourceStoreSuite(name: string, factory: () => Promise<SourceEngine>): void {
   describe(`source store: ${name}`, () => {
-    let store: SourceStore
+    let store: SourceEngine
     beforeAll(async () => {
       store = await factory()
       await store.load([

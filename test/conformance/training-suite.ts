@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 
 /** Training sets through the HTTP API, over definitions of every kind; the truth is counted in plain TypeScript. */
@@ -33,6 +33,7 @@ export const scheduled = feature({ entity: User, refresh: "1h", type: "int" }, a
 export const unrecorded = feature({ entity: User, refresh: "1h", type: "int", history: "off" }, async () => 1);
 export const served = feature({ entity: User, refresh: 0, type: "json" }, async (user, { asOf }) => [user, String(asOf)]);
 export const refreshed = feature({ entity: User, refresh: "1s", type: "json" }, async (user, { asOf }) => [user, String(asOf)]);
+export const hourly = feature({ entity: User, refresh: "0 * * * *", type: "int" }, async () => 1);
 export const score = feature({ entity: User, type: "float" });
 export const fails = feature({ entity: User, refresh: 0, type: "int" }, async (user) => { if (user === "u2") throw new Error("secret"); return 1; });
 export const bundle = featureSet("bundle", [count_1h, spend]);
@@ -92,6 +93,19 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
     }
 
     describe('a training set', () => {
+      test('calls a cron value fresh as long as serving does', async () => {
+        const served = await app.fetch(new Request('http://localhost/v1/features/hourly?user_id=u1'))
+        expect(await served.json()).toMatchObject({ value: 1, status: 'fresh' })
+        // Later than all of it was recorded, to the microsecond.
+        const now = Date.now() + 1000
+        const labels = [now, now + 3_600_000 * 2.5].map((at) => ({ user: 'u1', at }))
+        const rows = await rowsOf(await train('?features=hourly&format=jsonl&with_status=true', csv(labels)))
+        expect(rows.map(({ hourly, hourly__status }) => [hourly, hourly__status])).toEqual([
+          [1, 'fresh'],
+          [1, 'stale'],
+        ])
+      })
+
       test('has one row per label, in order, each with what could be known at its own time', async () => {
         const rows = await rowsOf(await train('?features=bundle,last_amount,seen,spend&format=jsonl&with_status=true', csv()))
         expect(rows.map((row) => row['label'])).toEqual(LABELS.map((_, i) => i))

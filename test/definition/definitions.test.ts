@@ -6,7 +6,7 @@ import { featureSet } from '../../src/definition/feature-set.ts'
 import type { Feature, Problem } from '../../src/definition/model.ts'
 import { buildRegistry } from '../../src/definition/registry.ts'
 import { source } from '../../src/definition/source.ts'
-import { fabraModule } from '../../src/index.ts'
+import { fabraExports } from '../../src/runtime/fabra-module.ts'
 
 const User = entity('User', { key: 'user_id' })
 const sql = 'SELECT 1'
@@ -317,8 +317,8 @@ for (const [what, make, message, hint] of WRONG) {
     const problem = problemsOf(make()).find((one) => one.message.startsWith(message))
     expect(problem?.message ?? problemsOf(make())).toStartWith(message)
     expect(problem?.hint).toContain(hint)
-    expect(problem?.place?.file).toBe(import.meta.path)
-    expect(problem?.place?.line).toBeGreaterThan(25)
+    expect(problem?.location?.file).toBe(import.meta.path)
+    expect(problem?.location?.line).toBeGreaterThan(25)
   })
 }
 
@@ -389,15 +389,14 @@ test('any value at all for any option is told, never thrown', () => {
 })
 
 test('what a feature file may import is what the declarations say', () => {
-  const db = { query: async () => [], fetchval: async () => null as never, fetchrow: async () => null }
-  expect(fabraModule(db)).toEqual({ entity, source, feature, featureSet, db })
+  expect(fabraExports).toEqual({ entity, source, feature, featureSet })
 })
 
 test('a definition says where it stands, line and column', () => {
   const { registry } = buildRegistry([{ name: 'it', value: feature({ entity: User, type: 'int' }), file: 'x' }], String)
   const text = new Error().stack?.split('\n')[1] ?? ''
   const line = Number(/:(\d+):\d+/.exec(text)?.[1])
-  expect(registry.features.get('it')?.place).toEqual({ file: import.meta.path, line: line - 1, column: expect.any(Number) })
+  expect(registry.features.get('it')?.location).toEqual({ file: import.meta.path, line: line - 1, column: expect.any(Number) })
 })
 
 test.each([

@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test'
-import { type FingerprintParts, fingerprint, normalizeSql } from '../../src/definition/fingerprint.ts'
+import { type FingerprintInput, fingerprint, normalizeSql } from '../../src/definition/fingerprint.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const SQL = 'SELECT COUNT(*) FROM transactions WHERE user_id = $user_id'
 
 const transactions = source('shop.transactions', { timestamp: 'created_at', file: '/data/transactions.csv' })
 
-const base: FingerprintParts = {
+const base: FingerprintInput = {
   columns: [{ name: null, type: 'int' }],
   inputs: {},
   entity: { name: 'User', key: [{ name: 'user_id', type: 'string' }] },
@@ -23,7 +23,7 @@ test('a fingerprint is sixteen hex digits and the same in every run', () => {
   expect(fingerprint(base)).toBe('206fa61227b3c887')
 })
 
-const SAME: [string, Partial<FingerprintParts>][] = [
+const SAME: [string, Partial<FingerprintInput>][] = [
   ['layout', { code: { sql: 'select count( * )\n  from transactions\twhere user_id=$user_id ;' } }],
   ['letter case of keywords', { code: { sql: SQL.toLowerCase() } }],
   ['comments', { code: { sql: `-- how many\n${SQL.replace('FROM', '/* a /* b */ c */ FROM')} -- end` } }],
@@ -31,7 +31,7 @@ const SAME: [string, Partial<FingerprintParts>][] = [
   ['a source that the query does not mention', { sources: [transactions, { ...transactions, name: 'clicks', delay: 5 }] }],
 ]
 
-const OTHER: [string, Partial<FingerprintParts>][] = [
+const OTHER: [string, Partial<FingerprintInput>][] = [
   ['the query', { code: { sql: `${SQL} AND amount > 1` } }],
   ['letter case in a string', { code: { sql: `${SQL} AND kind = 'A'` } }],
   ['the same string in the other case', { code: { sql: `${SQL} AND kind = 'a'` } }],

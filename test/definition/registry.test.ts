@@ -109,7 +109,7 @@ test('a name that is taken is told with both places', () => {
   expect(problems).toHaveLength(1)
   expect(problems[0]?.subject).toBe('feature "count"')
   expect(problems[0]?.message).toMatch(/^the name is taken: it is defined at .*registry\.test\.ts:\d+ too\.$/)
-  expect(problems[0]?.message).not.toContain(`:${problems[0]?.place?.line} `)
+  expect(problems[0]?.message).not.toContain(`:${problems[0]?.location?.line} `)
 })
 
 test('entities, sources and feature sets cannot share a name either, tables in no letter case', () => {
@@ -126,9 +126,9 @@ test('entities, sources and feature sets cannot share a name either, tables in n
 })
 
 test('a file that exports nothing of ours is a problem', () => {
-  expect(build({}).problems[0]).toMatchObject({ place: null, message: 'nothing is exported.' })
+  expect(build({}).problems[0]).toMatchObject({ location: null, message: 'nothing is exported.' })
   expect(build({ limit: 3 }).problems[0]).toMatchObject({
-    place: { file, line: 1, column: 1 },
+    location: { file, line: 1, column: 1 },
     message: 'nothing that is exported is a feature.',
   })
 })

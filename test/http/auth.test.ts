@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash, randomUUID } from 'node:crypto'
+import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import { FabraError } from '../../src/errors.ts'
-import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
-import type { ApiKey, Scope } from '../../src/store/admin-store.ts'
+import type { ApiKey, Scope } from '../../src/store/ports/admin-store.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex')
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const kept: ApiKey[] = []
 let storeFails = false
 let asked = 0
@@ -30,7 +29,7 @@ beforeAll(async () => {
     { hash: sha256('fab_writer'), scopes: ['write' as const] },
     { hash: sha256('fab_owner'), scopes: ['read' as const, 'write' as const, 'admin' as const] },
   ]
-  keyring = await createKeyring({ configured, store, log: silent })
+  keyring = await createKeyring({ configured, store, onProblem() {} })
   http = await openHttpBench({ features: { score: { kind: 'pushed', type: 'float', refresh: '1m' } } }, keyring, { key: 'fab_reader' })
 })
 afterAll(async () => {

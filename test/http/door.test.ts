@@ -4,13 +4,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import { createDoor } from '../../src/http/door.ts'
 import { createHostRule } from '../../src/http/hosts.ts'
 import { createHttpApp } from '../../src/http/http-app.ts'
-import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
 import type { Route } from '../../src/http/route.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
-import type { Scope } from '../../src/store/admin-store.ts'
+import type { Scope } from '../../src/store/ports/admin-store.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 import { rawRequest } from '../support/raw-http.ts'
 
@@ -22,7 +22,7 @@ let http: HttpBench
 let keyring: Keyring
 beforeAll(async () => {
   const configured = SCOPES.map((scope) => ({ hash: sha256(`fab_${scope}`), scopes: [scope] }))
-  keyring = await createKeyring({ configured, store: null, log: silentLogger })
+  keyring = await createKeyring({ configured, store: null, onProblem() {} })
   const features = { count: { type: 'int' as const }, score: { kind: 'pushed' as const, type: 'float' as const } }
   http = await openHttpBench({ features }, keyring, { key: 'fab_read', isDevelopment: false })
 })

@@ -2,10 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
+import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import { createHostRule } from '../../src/http/hosts.ts'
-import { createKeyring, type Keyring } from '../../src/http/keyring.ts'
 import type { Readiness } from '../../src/http/readiness.ts'
-import { silentLogger } from '../../src/observability/logger.ts'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 import { rawRequest } from '../support/raw-http.ts'
 
@@ -18,7 +17,7 @@ let named: HttpBench
 let production: HttpBench
 let productionNamed: HttpBench
 beforeAll(async () => {
-  keyring = await createKeyring({ configured: [{ hash, scopes: ['read', 'write', 'admin'] }], store: null, log: silentLogger })
+  keyring = await createKeyring({ configured: [{ hash, scopes: ['read', 'write', 'admin'] }], store: null, onProblem() {} })
   const hosts = ['features.example', '10.9.8.7']
   const readiness = () => stores
   laptop = await openHttpBench({ features: FEATURES }, null, { readiness })

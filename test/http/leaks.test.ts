@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { HEAD, type Project, project } from '../runtime/project.ts'
 

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import type { HistoryRow } from '../../src/store/offline-store.ts'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { type Bench, type BenchStores, openBench, openBenchStores, type WrittenBench } from '../support/bench.ts'
 
 const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 40)
@@ -321,7 +321,7 @@ describe('whatever way pushes come', () => {
         expect(stored.eventAt).toBe(newest?.at ?? 0)
       }
       const key = entityKey(
-        bench.registry.entities.get('User') ?? { name: '', key: [], keys: null, description: null, owner: null, tags: [], place: null },
+        bench.registry.entities.get('User') ?? { name: '', key: [], keys: null, description: null, owner: null, tags: [], location: null },
         ['u1'],
       )
       for (const one of steps) {
@@ -350,7 +350,7 @@ describe('whatever way pushes come', () => {
   }, 600_000)
 })
 
-/** Fences are kept by entity, so they would reach into other tests. */
+/** Erasures are kept by entity, so they would reach into other tests. */
 const openAlone = async (features?: WrittenBench['features']) => {
   const own = await openBenchStores()
   const pushed = await open(features, own)

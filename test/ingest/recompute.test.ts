@@ -4,7 +4,7 @@ import type { Feature } from '../../src/definition/model.ts'
 import { FabraError } from '../../src/errors.ts'
 import { createRecomputer, type Recomputer } from '../../src/ingest/recompute.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
-import type { OnlineStore } from '../../src/store/online-store.ts'
+import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { until } from '../support/until.ts'
 
@@ -28,7 +28,7 @@ async function open(
     online,
     keysInUse: activeKeys.of,
     recorded: async (_, keys) => keys.map(() => false),
-    toldWithinMs: null,
+    sharedWithinMs: null,
     clock: bench.clock,
     log: silentLogger,
   })

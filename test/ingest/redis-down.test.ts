@@ -1,8 +1,8 @@
 /** Pushes and forgotten keys while Redis is down, and after it came back with old data or none. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
-import { openRedis } from '../../src/store/redis/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { type Replica, startReplica } from '../support/replica.ts'
 import { askRedis, emptyRedis, startPostgres, startRedis, type TestServer } from '../support/servers.ts'
@@ -104,7 +104,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
   expect((await a.send('DELETE', '/v1/entities/User/gone')).status).toBe(200)
   await push(a, 3, new Date().toISOString(), 'gone')
   await emptyRedis(redis)
-  await until('the fence', LIMIT_MS, async () => (await askRedis(redis, 'HGET', 'fabra:{User:gone}', 'fence')) ?? undefined)
+  await until('the erasure', LIMIT_MS, async () => (await askRedis(redis, 'HGET', 'fabra:{User:gone}', 'fence')) ?? undefined)
   await until('the values', LIMIT_MS, async () =>
     (await a.read('score', 'kept')) === 2 && (await a.read('score', 'gone')) === 3 ? true : undefined,
   )
@@ -118,7 +118,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
     origin: 'pushed',
     oldestInputAt: null,
   } as const
-  const { refused, fences } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
-  expect({ refused, keys: fences.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
+  const { refused, erasures } = await online.write([{ entity: 'User', key: 'gone', field: 'other@1', value }])
+  expect({ refused, keys: erasures.map(({ entityKey }) => entityKey) }).toEqual({ refused: [0], keys: ['gone'] })
   await online.close()
 })

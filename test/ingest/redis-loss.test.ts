@@ -93,6 +93,11 @@ async function writeAll(a: Replica, b: Replica): Promise<readonly [feature: stri
   expect((await b.send('DELETE', '/v1/entities/User/forgotten')).status).toBe(200)
   await a.append('orders', { user_id: 'u1', amount: 5, ordered_at: at(1) })
   await until('the event', 2 * SECOND_MS, async () => ((await b.read('spent')) === 5 ? true : undefined))
+  // What is computed is in history a moment later; until then only its own process knows of it.
+  await until('the event in history', 2 * SECOND_MS, async () => {
+    const { json } = await b.get('/v1/features/spent/history?entity_id=u1')
+    return (json['history'] as { value: unknown }[])[0]?.value === 5 ? true : undefined
+  })
   return [
     ['score', 'u1', 2],
     ['score', 'corrected', 3],

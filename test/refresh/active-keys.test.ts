@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import type { Feature } from '../../src/definition/model.ts'
 import { createActiveKeys } from '../../src/refresh/active-keys.ts'
+import { KeyUses } from '../../src/refresh/key-uses.ts'
 import { createSchedule, cronProblem } from '../../src/refresh/schedule.ts'
 import { tickMs } from '../../src/refresh/scheduler.ts'
 import { type Bench, openBench, registryOf } from '../support/bench.ts'
@@ -17,11 +18,11 @@ describe('keys in use', () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock, { limit: 100 })
     const [feature, other] = featuresOf(['5m', '5m']) as [Feature, Feature]
-    keys.touch(other, keyOf('x'))
+    keys.markUsed(other, keyOf('x'))
     for (let i = 0; i < 1_000; i++) {
       clock.advance('1s')
-      keys.touch(feature, keyOf(`u${i}`))
-      keys.touch(feature, keyOf('again'))
+      keys.markUsed(feature, keyOf(`u${i}`))
+      keys.markUsed(feature, keyOf('again'))
     }
     const kept = Array.from(await keys.of(feature), (key) => key.encoded)
     expect(kept.length).toBe(100)
@@ -36,16 +37,63 @@ describe('keys in use', () => {
     const clock = movableClock()
     const keys = createActiveKeys(clock)
     const [feature] = featuresOf(['5m']) as [Feature]
-    keys.touch(feature, keyOf('a'))
-    keys.touch(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
+    keys.markUsed(feature, keyOf('a'))
+    keys.markUsed(feature, keyOf('a'), clock.now() - 86_400e6 * 3)
     expect([...(await keys.of(feature))]).toEqual([keyOf('a')])
     clock.advance('2d')
     expect(keys.some(feature, 10)).toEqual([])
     expect([...(await keys.of(feature))]).toEqual([])
-    keys.touch(feature, keyOf('a'))
+    keys.markUsed(feature, keyOf('a'))
     expect(keys.some(feature, 10)).toEqual([keyOf('a')])
     keys.drop(feature, keyOf('a'))
     expect([...(await keys.of(feature))]).toEqual([])
+  })
+})
+
+describe('many keys in use', () => {
+  const KEYS = 20_000
+
+  test.each([
+    ['numbered', (i: number) => `u${i}`],
+    ['numbered with an end in common', (i: number) => `user-${i}-eu`],
+    ['uuids', (i: number) => `00000000-0000-4000-8000-${i.toString(16).padStart(12, '0')}`],
+    ['odd', (i: number) => (i === 0 ? '' : `é\u{1f600}${i}`)],
+  ])('are those that a plain map would hold, whatever is dropped and used again on the way: %s', async (_, textOf) => {
+    const uses = new KeyUses()
+    const plain = new Map<string, number>()
+    const note = (i: number, at: number) => {
+      uses.note(keyOf(textOf(i)), at)
+      plain.set(textOf(i), Math.max(at, plain.get(textOf(i)) ?? 0))
+    }
+    const drop = (i: number) => {
+      uses.drop(textOf(i))
+      plain.delete(textOf(i))
+    }
+    for (let i = 0; i < KEYS; i++) {
+      note(i, i)
+      if (i % 3 === 0) drop(i - 1)
+      if (i % 5 === 0) note(i, KEYS + i)
+      if (i % 7 === 0) note(i - 1, i + 0.5)
+    }
+    const used = (since: number) => [...plain].filter(([, at]) => at >= since).map(([text]) => text)
+    expect(uses.size).toBe(plain.size)
+    expect(Array.from(uses.someSince(KEYS, KEYS), ({ encoded }) => encoded).sort()).toEqual(used(KEYS).sort())
+    expect(Array.from(await uses.usedSince(1_000), ({ encoded }) => encoded).sort()).toEqual(used(1_000).sort())
+    expect(uses.size).toBe(used(1_000).length)
+    uses.keepLatest(100)
+    const latest = [...plain].sort((a, b) => b[1] - a[1]).slice(0, 100)
+    expect(Array.from(await uses.usedSince(0), ({ encoded }) => encoded).sort()).toEqual(latest.map(([text]) => text).sort())
+  })
+
+  test('let others have their turn while they are listed', async () => {
+    const uses = new KeyUses()
+    for (let i = 0; i < 300_000; i++) uses.note(keyOf(`u${i}`), i)
+    let turns = 0
+    const other = setInterval(() => turns++, 0)
+    const keys = await uses.usedSince(150_000)
+    clearInterval(other)
+    expect(keys.length).toBe(150_000)
+    expect(turns).toBeGreaterThan(1)
   })
 })
 

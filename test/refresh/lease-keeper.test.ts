@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { createLeaseKeeper } from '../../src/refresh/lease-keeper.ts'
-import type { LeaseStore } from '../../src/store/lease-store.ts'
 import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
+import type { LeaseStore } from '../../src/store/ports/lease-store.ts'
 
 /** Several processes with one clock and one lease store that can be away. */
 function processes() {

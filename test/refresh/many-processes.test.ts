@@ -124,9 +124,9 @@ describe('of two processes', () => {
     const before = b.clock.now()
     advance('1m')
     await a.ingest().forget(user, entityKey(user, ['u1']))
-    // Before it has heard: an event of before is refused by the store, and tells of the fence.
+    // Before it has heard: an event of before is refused by the store, and tells of the erasure.
     await b.push('p', 'u1', 1, before)
-    expect(b.parts().recorder.fences.hides('User', 'u1', before)).toBe(true)
+    expect(b.parts().recorder.erasures.isErased('User', 'u1', before)).toBe(true)
     expect(await b.read('p')).toMatchObject({ status: 'missing' })
     await sync()
     advance('5m')
@@ -190,7 +190,7 @@ describe('of two processes', () => {
       online,
       keysInUse: async () => [],
       recorded: async (_, keys) => keys.map(() => false),
-      toldWithinMs: null,
+      sharedWithinMs: null,
       clock: b.clock,
       log: silentLogger,
     })

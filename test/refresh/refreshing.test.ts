@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import type { OnlineStore } from '../../src/store/online-store.ts'
+import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, failure, NO_ROW } from '../support/programmable-executor.ts'
 import { until } from '../support/until.ts'
@@ -265,7 +265,7 @@ describe('a refresh that fails', () => {
     await bench.scheduler().tick()
     expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 1, failed: 0, error: null }])
     down = false
-    await bench.parts().recorder.owed.pay(() => Promise.reject(new Error('All that is owed is known.')))
+    await bench.parts().recorder.pendingOnline.replay(() => Promise.reject(new Error('All that is owed is known.')))
     expect(await read('f')).toMatchObject({ value: 2, status: 'fresh', servedFrom: 'online' })
   })
 

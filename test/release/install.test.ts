@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tarGz } from '../../src/cli/tar.ts'
+import { tarGz } from '../../src/cli/deploy/tar.ts'
 import { temporaryFolder } from '../support/binary.ts'
 
 const SCRIPT = join(import.meta.dir, '../../install.sh')

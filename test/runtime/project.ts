@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Db, DbOptions, DbResult } from '../../src/compute/db.ts'
 import type { Computed, ComputeRow } from '../../src/compute/executor.ts'
+import { createWorkerExecutor, type WorkerExecutorOptions } from '../../src/compute/functions/function-executor.ts'
 import type { Reader, ReadFrom, ReadPart } from '../../src/compute/reader.ts'
-import { createWorkerExecutor, type WorkerExecutorOptions } from '../../src/compute/worker-executor.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Feature, Problem, Registry } from '../../src/definition/model.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime, type RuntimeOptions } from '../../src/runtime/runtime.ts'
@@ -49,7 +49,7 @@ export async function loadOnce(files: Files, options: { entry?: string[]; loadTi
     registry: loaded.registry,
     files: loaded.files.map(strip).sort(),
     problems: loaded.problems.map((one: Problem) => ({
-      at: one.place === null ? null : strip(`${one.place.file}:${one.place.line}`),
+      at: one.location === null ? null : strip(`${one.location.file}:${one.location.line}`),
       says: strip(`${one.message} ${one.hint}`),
     })),
   }
@@ -123,7 +123,7 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
   })
   const loaded = await runtime.load()
   if (loaded.problems.length > 0)
-    throw new Error(loaded.problems.map((one) => `${one.place?.line}: ${one.subject}: ${one.message}`).join('\n'))
+    throw new Error(loaded.problems.map((one) => `${one.location?.line}: ${one.subject}: ${one.message}`).join('\n'))
   loaded.activate()
   const bench: Bench = {
     project: on,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { createComputations } from '../../src/compute/computations.ts'
+import { createComputations } from '../../src/compute/single-flight/computations.ts'
 import type { EntityKey } from '../../src/definition/entity-key.ts'
 import type { Feature } from '../../src/definition/model.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { FabraError } from '../../src/errors.ts'
-import { DoubtedRows } from '../../src/store/doubts.ts'
-import type { OfflineStore } from '../../src/store/offline-store.ts'
-import type { OnlineStore } from '../../src/store/online-store.ts'
+import { DoubtedRows } from '../../src/store/ports/doubts.ts'
+import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail } from '../support/programmable-executor.ts'
 import { startRedis, type TestServer } from '../support/servers.ts'
@@ -236,7 +236,7 @@ describe('while redis is down', () => {
     await server.start()
     const { online } = bench.parts()
     await until('redis to be usable again', 5_000, () =>
-      Promise.all([online.read('User', ['u1'], ['f'], 'deciding'), online.fencesSince(0)]).catch(() => undefined),
+      Promise.all([online.read('User', ['u1'], ['f'], 'deciding'), online.erasuresSince(0)]).catch(() => undefined),
     )
   }
 

@@ -4,16 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KeyType, Registry, Source } from '../../src/definition/model.ts'
 import { createAppender } from '../../src/ingest/append.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createSourceFileReader } from '../../src/store/duckdb/source-file-reader.ts'
-import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
-import { createSourceFiles } from '../../src/store/postgres/source-files.ts'
-import { createPostgresSourceRows } from '../../src/store/postgres/source-rows.ts'
-import { loadTables } from '../../src/store/postgres/source-tables.ts'
-import type { SourceRows } from '../../src/store/source-rows.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
+import { createDuckdbSourceRows } from '../../src/store/duckdb/sources/source-rows.ts'
+import type { SourceRows } from '../../src/store/ports/source-rows.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { createSourceFiles } from '../../src/store/postgres/sources/source-files.ts'
+import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
+import { loadTables } from '../../src/store/postgres/sources/source-tables.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
@@ -43,7 +44,7 @@ afterAll(async () => {
 
 async function onDuckdb(dir: string): Promise<Engine> {
   const database = await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') })
-  const store = createDuckdbSourceStore(database)
+  const store = createDuckdbSourceEngine(database)
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     rows: createDuckdbSourceRows(database),

@@ -3,9 +3,9 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FabraError } from '../../src/errors.ts'
-import { openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
+import { openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { startWriter } from '../support/data-files.ts'
@@ -55,7 +55,7 @@ test('the data folder and its file are the owner’s alone', async () => {
 
 test.each(['main.db', 'fabra.db', 'temp.db', 'it’s "odd".duckdb'])('the file may be called %p', async (name) => {
   const database = await openDatabase({ file: join(dir, name) })
-  const store = createDuckdbSourceStore(database)
+  const store = createDuckdbSourceEngine(database)
   await store.load([{ source: source('events', { columns: { id: 'VARCHAR' } }), keyTypes: {} }])
   expect((await store.query('SELECT COUNT(*) FROM main."events"', [], soon())).rows).toEqual([[0]])
   expect(await createDuckdbOfflineStore(database).lastSeq()).toBe(0)
@@ -65,7 +65,7 @@ test.each(['main.db', 'fabra.db', 'temp.db', 'it’s "odd".duckdb'])('the file m
 test('users’ SQL reads no file, writes none, and changes no setting', async () => {
   const secret = join(dir, 'secret.csv')
   await writeFile(secret, 'a,b\n1,2\n')
-  const store = createDuckdbSourceStore(await openDatabase({ file: join(dir, 'fabra.duckdb') }))
+  const store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, 'fabra.duckdb') }))
   for (const text of [
     `SELECT * FROM '${secret}'`,
     `SELECT * FROM read_csv('${secret}')`,

@@ -4,19 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import { type SourceStore, SqlDecimal, SqlTimestamp } from '../../src/store/source-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { type SourceEngine, SqlDecimal, SqlTimestamp } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const FLIGHTS = join(import.meta.dir, '../../node_modules/vega-datasets/data/flights-3m.parquet')
 
 let dir: string
-let store: SourceStore
+let store: SourceEngine
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceStore(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
+  store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
 })
 afterEach(async () => {
   await store.close()

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
-import { CONSISTENT } from '../../src/store/duckdb/function-names.ts'
-import { createFunctionLookup, VOLATILE, WITHIN_QUERY } from '../../src/store/duckdb/functions.ts'
+import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
+import { CONSISTENT } from '../../src/store/duckdb/sources/function-names.ts'
+import { createFunctionLookup, VOLATILE, WITHIN_QUERY } from '../../src/store/duckdb/sources/functions.ts'
 import { LIST_FUNCTIONS } from '../../src/store/duckdb/sql.ts'
 
 let database: Database

@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { offlineStoreSuite, row } from '../conformance/offline-store-suite.ts'
 
 offlineStoreSuite('duckdb', async () => createDuckdbOfflineStore(await openDatabase({ file: ':memory:' })))

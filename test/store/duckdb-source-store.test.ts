@@ -1,5 +1,5 @@
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { sourceStoreSuite } from '../conformance/source-store-suite.ts'
 
-sourceStoreSuite('duckdb', async () => createDuckdbSourceStore(await openDatabase({ file: ':memory:' })))
+sourceStoreSuite('duckdb', async () => createDuckdbSourceEngine(await openDatabase({ file: ':memory:' })))

@@ -5,19 +5,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import type { SourceStore } from '../../src/store/source-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const FIXTURES = join(import.meta.dir, '../fixtures/exact')
 
 let dir: string
-let store: SourceStore
+let store: SourceEngine
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceStore(await openDatabase({ file: ':memory:' }))
+  store = createDuckdbSourceEngine(await openDatabase({ file: ':memory:' }))
 })
 afterEach(async () => {
   await store.close()

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createHistoryPolicy, type JudgedValue } from '../../src/store/history-policy.ts'
+import { createHistoryPolicy, type JudgedValue } from '../../src/store/recording/history-policy.ts'
 import { feature } from '../support/stored-definitions.ts'
 
 const SECOND = 1e6
@@ -45,4 +45,22 @@ test('remembers so many keys of each feature, and of the rest what was remembere
   expect(['a', 'b'].map((key) => isRemembered(few, key))).toEqual([true, true])
   expect(isRemembered(many, 'a')).toBe(false)
   expect(['c', 'd', 'e'].map((key) => isRemembered(many, key)).filter((kept) => kept).length).toBeLessThan(3)
+})
+
+test('of a value left out and a late one of the same moments, history tells the one accepted last last', () => {
+  const policy = createHistoryPolicy().of(feature({ name: 'score' }))
+  policy.judge('u1', value('1', SECOND))
+  const leftOut = { ...value('1', 2 * SECOND), token: 9 }
+  expect(policy.judge('u1', leftOut).rows).toEqual([])
+  const late = { ...value('2', 2 * SECOND), token: 8 }
+  expect(policy.judge('u1', late).rows).toEqual([late, leftOut])
+})
+
+test('a value that is overtaken by one available later at the same event time does not become the newest', () => {
+  const policy = createHistoryPolicy().of(feature({ name: 'score' }))
+  const corrected = { ...value('2', SECOND), availableAt: 3 * SECOND, token: 1 }
+  policy.judge('u1', corrected)
+  const older = { ...value('1', SECOND), availableAt: 2 * SECOND, token: 2 }
+  expect(policy.judge('u1', older).rows).toEqual([older])
+  expect(policy.judge('u1', value('2', 4 * SECOND)).rows).toEqual([])
 })

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { FabraError } from '../../src/errors.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createHistoryQueue, type HistoryQueueOptions, type Lot } from '../../src/store/history-queue.ts'
-import { type HistoryRow, type OfflineStore, RefusedRows } from '../../src/store/offline-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { type HistoryRow, type OfflineStore, RefusedRows } from '../../src/store/ports/offline-store.ts'
+import { createHistoryQueue, type HistoryQueueOptions, type Lot } from '../../src/store/recording/history-queue.ts'
 import { until } from '../support/until.ts'
 
 const opened: OfflineStore[] = []

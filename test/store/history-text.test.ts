@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { fromHistoryText, toHistoryText } from '../../src/store/history-text.ts'
+import { fromHistoryText, toHistoryText } from '../../src/store/recording/history-text.ts'
 import { feature } from '../support/stored-definitions.ts'
 
 const spend = feature({

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test'
 import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
-import { openRedis } from '../../src/store/redis/connection.ts'
 import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { leaseStoreSuite } from '../conformance/lease-store-suite.ts'
 import { emptyRedis, startRedis, startRedisCluster } from '../support/servers.ts'
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, setDefaultTimeout } from 'bun:test'
 import { createPostgresAdminStore } from '../../src/store/postgres/admin-store.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { adminStoreSuite } from '../conformance/admin-store-suite.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 

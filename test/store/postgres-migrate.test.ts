@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
-import { migrate, migrationState } from '../../src/store/postgres/migrate.ts'
-import { MIGRATIONS } from '../../src/store/postgres/migrations/index.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { migrate, migrationState } from '../../src/store/postgres/schema/migrate.ts'
+import { MIGRATIONS } from '../../src/store/postgres/schema/migrations/index.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.

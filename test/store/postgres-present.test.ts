@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { type SteeredClock, systemClock } from '../../src/clock.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
-import { followPresent } from '../../src/store/postgres/present.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { followPresent } from '../../src/store/postgres/connection/server-clock.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 const HOUR = 3_600_000_000

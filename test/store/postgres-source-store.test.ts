@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'bun:test'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { sourceStoreSuite } from '../conformance/source-store-suite.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
@@ -12,5 +12,5 @@ afterAll(() => server[Symbol.asyncDispose]())
 
 sourceStoreSuite('postgres', async () => {
   const postgres = openPostgres({ url: server.url })
-  return createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
+  return createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
 })

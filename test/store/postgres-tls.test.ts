@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { SqlError } from '../../src/store/source-store.ts'
+import { SqlError } from '../../src/store/ports/source-engine.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { startTlsPostgres, type TestTlsPostgres } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.

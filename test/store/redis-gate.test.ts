@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { createGate } from '../../src/store/redis/gate.ts'
+import { createSemaphore } from '../../src/store/redis/socket/semaphore.ts'
 
 describe('work that goes through a gate', () => {
   test('is never more than its width at once, and all of it is done', async () => {
-    const gate = createGate(3)
+    const gate = createSemaphore(3)
     let running = 0
     let most = 0
     const done = await Promise.all(
@@ -21,14 +21,14 @@ describe('work that goes through a gate', () => {
   })
 
   test('that fails gives its place on', async () => {
-    const gate = createGate(1)
+    const gate = createSemaphore(1)
     const fails = Array.from({ length: 5 }, () => gate.pass(() => Promise.reject(new Error('no'))).catch(() => 'failed'))
     expect(await Promise.all(fails)).toEqual(Array.from({ length: 5 }, () => 'failed'))
     expect(await gate.pass(async () => 'passed')).toBe('passed')
   })
 
   test('waits in a queue with an end', async () => {
-    const gate = createGate(1)
+    const gate = createSemaphore(1)
     const { promise, resolve } = Promise.withResolvers<void>()
     const first = gate.pass(() => promise)
     const waiting = Array.from({ length: 10_000 }, () => gate.pass(async () => 'ok'))

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { StoredValue } from '../../src/store/online-store.ts'
-import { KnownRows } from '../../src/store/redis/known-rows.ts'
-import { type Layout, layoutOf, type Row, readRow } from '../../src/store/redis/layout.ts'
-import { bucketOf, recordBody, recordHead } from '../../src/store/redis/record.ts'
+import type { StoredValue } from '../../src/store/ports/online-store.ts'
+import { bucketOf, recordBody, recordHead } from '../../src/store/redis/format/record.ts'
+import { RowCache } from '../../src/store/redis/format/row-cache.ts'
+import { type Layout, layoutOf, type Row, readRow } from '../../src/store/redis/format/row-layout.ts'
 
 const FIELDS = ['a@1', 'b@1', 'c@1', 'd@1']
 const layout = layoutOf(FIELDS)
@@ -30,12 +30,12 @@ const texts = (value: string, of = layout) =>
   )
 const served = (row: Row) => row.map((value) => value?.texts?.[0])
 /** A key is kept decoded when it is read again. */
-const readTwice = (known: KnownRows, hash: string) => {
+const readTwice = (known: RowCache, hash: string) => {
   known.take(layout, hash, texts('1'))
   return known.take(layout, hash, texts('1'))
 }
 
-const found = (known: KnownRows, hash: string, field: string) => known.find(layoutOf([field]), hash)[0]
+const found = (known: RowCache, hash: string, field: string) => known.find(layoutOf([field]), hash)[0]
 
 describe('a row', () => {
   const micros = fc.integer({ min: -(2 ** 50), max: 2 ** 50 })
@@ -66,7 +66,7 @@ describe('a row', () => {
 
 describe('known rows', () => {
   test('a key that has not changed since it was read twice is not decoded again, one that has is decoded anew', () => {
-    const known = new KnownRows()
+    const known = new RowCache()
     const first = readTwice(known, 'k')
     expect(served(first)).toEqual(['1', '1', '1', '1'])
     expect(known.take(layout, 'k', texts('1'))).toBe(first)
@@ -78,7 +78,7 @@ describe('known rows', () => {
   })
 
   test('keys and feature lists are not taken for each other', () => {
-    const known = new KnownRows()
+    const known = new RowCache()
     const other = layoutOf([...FIELDS].reverse())
     expect(readTwice(known, 'l')).not.toBe(readTwice(known, 'k'))
     known.take(other, 'k', texts('1', other))
@@ -86,7 +86,7 @@ describe('known rows', () => {
   })
 
   test('rows that nobody reads are let go, those in use stay', () => {
-    const known = new KnownRows({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const known = new RowCache({ characters: 1e9, decoded: 8 * FIELDS.length })
     const used = readTwice(known, 'used')
     const unused = readTwice(known, 'unused')
     for (let i = 0; i < 20; i++) {
@@ -97,7 +97,7 @@ describe('known rows', () => {
   })
 
   test('more keys than can be kept are decoded each time, and take no place', () => {
-    const known = new KnownRows({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const known = new RowCache({ characters: 1e9, decoded: 8 * FIELDS.length })
     const used = readTwice(known, 'used')
     for (let round = 0; round < 3; round++)
       for (let i = 0; i < 100; i++) expect(served(known.take(layout, `k${i}`, texts('1')))).toEqual(['1', '1', '1', '1'])
@@ -105,7 +105,7 @@ describe('known rows', () => {
   })
 
   test('the newest value that was told of is found, whichever list it came in', () => {
-    const known = new KnownRows()
+    const known = new RowCache()
     const single = layoutOf(['b@1'])
     expect(found(known, 'k', 'b@1')).toBeUndefined()
     known.take(layout, 'k', answer(layout, [['b@1', valued('old', 5)]]))
@@ -121,8 +121,23 @@ describe('known rows', () => {
     ])
   })
 
+  test.each([
+    ['available later', { availableAt: 9 }],
+    ['accepted later', { token: 10 }],
+  ])('of two values with one event time the one %s is found, whichever list it came in', (_, later) => {
+    const single = layoutOf(['b@1'])
+    const first = valued('first')
+    const corrected = { ...valued('corrected'), ...later }
+    for (const list of [layout, single]) {
+      const known = new RowCache()
+      for (const one of [layout, single]) known.take(one, 'k', answer(one, [['b@1', first]]))
+      known.take(list, 'k', answer(list, [['b@1', corrected]]))
+      expect(found(known, 'k', 'b@1')).toEqual(corrected)
+    }
+  })
+
   test('texts of keys that nobody reads are let go, those in use stay', () => {
-    const known = new KnownRows({ characters: 20_000, decoded: 1e9 })
+    const known = new RowCache({ characters: 20_000, decoded: 1e9 })
     const isKnown = (hash: string) => found(known, hash, 'a@1') !== undefined
     known.take(layout, 'unused', texts('1'))
     for (let i = 0; i < 200; i++) {
@@ -133,7 +148,7 @@ describe('known rows', () => {
   })
 
   test('few lists of one key are kept: those that came last', () => {
-    const known = new KnownRows()
+    const known = new RowCache()
     const lists = FIELDS.concat('e@1').map((field) => [field])
     for (const list of lists) known.take(layoutOf(list), 'k', answer(layoutOf(list), [[list[0] as string, valued('1')]]))
     expect(lists.map(([field]) => found(known, 'k', field as string) !== undefined)).toEqual([false, true, true, true, true])

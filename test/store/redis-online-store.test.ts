@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { openRedis } from '../../src/store/redis/connection.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { onlineStoreSuite } from '../conformance/online-store-suite.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, startTlsRedis } from '../support/servers.ts'
 
-/** What the README gives the user. */
+/** What docs/redis.md gives the user. */
 const ACL = ['~fabra:*', 'resetchannels', '+@read', '+@write', '+@scripting', '+@connection', '-@dangerous', '+info', '+time']
 
 const servers = await Promise.all([startRedis(), startRedisCluster(), startTlsRedis(ACL)])
@@ -73,16 +73,16 @@ describe('redis', () => {
     await emptyRedis(single)
     const write = (eventAt: number, token: number, after?: number) =>
       store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, token }, after }])
-    const none = { refused: [], fences: [], overOthers: [], standing: [] }
+    const none = { refused: [], erasures: [], replacedForeign: [], winner: [] }
     expect(await write(10, 1, 0)).toEqual(none)
     expect(await write(20, 2, 1)).toEqual(none)
     expect(await write(30, 3)).toEqual(none)
-    expect(await write(40, 4, 2)).toEqual({ ...none, overOthers: [0] })
+    expect(await write(40, 4, 2)).toEqual({ ...none, replacedForeign: [0] })
     expect(await write(35, 5, 4)).toEqual({ ...none, refused: [0] })
     const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, token: 4 } }
-    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], standing: [standing] })
+    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], winner: [standing] })
     await store.write([{ entity: 'User', key: 'u1', field: 'f_0@1', value }])
-    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], standing: [standing] })
+    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], winner: [standing] })
     await store.close()
   })
 

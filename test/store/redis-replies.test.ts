@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createReplies, type Reply } from '../../src/store/redis/replies.ts'
+import { type Reply, RespReader } from '../../src/store/redis/socket/resp-reader.ts'
 
 type Told = (string | null)[] | { readonly word: string } | { readonly error: string }
 
@@ -17,10 +17,10 @@ const handedOn = (one: Told) => {
 /** Read from bytes that come in pieces of the given sizes, again and again. */
 function read(bytes: Buffer, sizes: readonly number[]): Reply[] {
   const found: Reply[] = []
-  const take = createReplies((reply) => found.push(reply))
+  const reader = new RespReader((reply) => found.push(reply))
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const size = sizes[i % sizes.length] as number
-    take(bytes.subarray(at, at + size))
+    reader.take(bytes.subarray(at, at + size))
     at += size
   }
   return found

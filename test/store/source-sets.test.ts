@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createSourceFileReader } from '../../src/store/duckdb/source-file-reader.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import { openPostgres, type Postgres } from '../../src/store/postgres/connection.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
-import { createSourceFiles } from '../../src/store/postgres/source-files.ts'
-import { loadTables } from '../../src/store/postgres/source-tables.ts'
-import { foldersOf, listFiles } from '../../src/store/source-file-list.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
+import { foldersOf, listFiles } from '../../src/store/ports/source-file-list.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { createSourceFiles } from '../../src/store/postgres/sources/source-files.ts'
+import { loadTables } from '../../src/store/postgres/sources/source-tables.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
@@ -46,7 +47,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 async function onDuckdb(): Promise<Engine> {
-  const store = createDuckdbSourceStore(await openDatabase({ file: join(dir, '.data', 'fabra.duckdb') }))
+  const store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, '.data', 'fabra.duckdb') }))
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     texts: async (query) =>

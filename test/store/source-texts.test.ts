@@ -3,18 +3,18 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import { readTableFile } from '../../src/store/duckdb/table-file.ts'
-import { type SourceStore, SqlTimestamp } from '../../src/store/source-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { readTableFile } from '../../src/store/duckdb/sources/table-file.ts'
+import { type SourceEngine, SqlTimestamp } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
 import { source } from '../support/stored-definitions.ts'
 
 let dir: string
-let store: SourceStore
+let store: SourceEngine
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceStore(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
+  store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
 })
 afterEach(async () => {
   await store.close()

@@ -2,14 +2,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
-const ROOMS: readonly [room: string, files: RegExp][] = [
-  ['foundation', /^(errors|clock|pace|large-map|key-index|long-list|columns)\.ts$/],
+export const ROOMS: readonly [room: string, files: RegExp][] = [
+  ['foundation', /^(errors|clock)\.ts$|^collections\//],
   ['definition', /^definition\//],
-  ['ports', /^(store\/[\w-]+\.ts|compute\/(executor|reader|db|function-runner)\.ts)$/],
+  ['ports', /^(store\/ports\/|compute\/(executor|reader|db|function-runner)\.ts$)/],
+  ['recording', /^store\/recording\//],
   ['store/memory', /^store\/memory\//],
   ['store/redis', /^store\/redis\//],
   ['store/duckdb', /^store\/duckdb\//],
   ['store/postgres', /^store\/postgres\//],
+  ['auth', /^auth\//],
+  ['config', /^config\//],
   ['compute', /^compute\//],
   ['runtime', /^runtime\//],
   ['serving', /^serving\//],
@@ -19,47 +22,47 @@ const ROOMS: readonly [room: string, files: RegExp][] = [
   ['http', /^http\//],
   ['observability', /^observability\//],
   ['deploy', /^deploy\//],
-  ['ui', /^ui\//],
   ['cli', /^cli\//],
-  ['config', /^config(-\w+)?\.ts$/],
-  ['app', /^(api-key|app|doctor(-\w+)?|early-runtime|project(-\w+)?|rewarm|sample-key|stores(-\w+)?|version)\.ts$/],
-  ['public', /^(index|fabra\.d)\.ts$/],
+  ['app', /^app\//],
+  ['public', /^fabra\.d\.ts$/],
   ['main', /^main\.ts$/],
 ]
 
 const STORES = ['store/memory', 'store/redis', 'store/duckdb', 'store/postgres']
 const JOBS = ['serving', 'refresh', 'training', 'ingest']
-const JOB_NEEDS = ['compute', 'ports', 'definition', 'observability']
+const STORE_NEEDS = ['ports', 'recording', 'definition']
+const JOB_NEEDS = ['compute', 'ports', 'recording', 'definition', 'observability']
 
-/** Besides its own room and the foundation. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+/** Besides its own room and the foundation. `docs/architecture.md` shows the same table. */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   foundation: [],
   definition: [],
   ports: ['definition'],
-  'store/memory': ['ports', 'definition'],
-  'store/redis': ['ports', 'definition'],
-  'store/duckdb': ['ports', 'definition'],
-  'store/postgres': ['ports', 'definition'],
+  recording: ['ports', 'definition'],
+  'store/memory': STORE_NEEDS,
+  'store/redis': STORE_NEEDS,
+  'store/duckdb': STORE_NEEDS,
+  'store/postgres': STORE_NEEDS,
+  auth: ['ports'],
+  config: ['auth', 'ports'],
   compute: ['definition', 'ports'],
-  runtime: ['definition', 'ports'],
+  runtime: ['definition', 'ports', 'public'],
   serving: JOB_NEEDS,
   refresh: JOB_NEEDS,
   training: JOB_NEEDS,
   ingest: JOB_NEEDS,
   // History is read from its port: there is no job in between.
-  http: [...JOBS, 'ports', 'definition', 'observability'],
+  http: [...JOBS, 'ports', 'definition', 'auth', 'observability'],
   observability: [],
   deploy: [],
-  ui: [],
-  config: ['definition', 'ports'],
-  app: [...STORES, ...JOBS, 'definition', 'ports', 'compute', 'runtime', 'http', 'observability', 'config', 'ui'],
-  cli: ['app', 'config', 'deploy', 'definition', 'observability'],
-  public: ['definition', 'runtime'],
+  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'auth', 'observability', 'config'],
+  cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
+  public: [],
   main: ['cli', 'config'],
 }
 
 /** Each package outside of Fabra has one room. */
-const PACKAGES: readonly [name: RegExp, room: string][] = [
+export const PACKAGES: readonly [name: RegExp, room: string][] = [
   // Reads functions for their fingerprints.
   [/^acorn$/, 'runtime'],
   [/^@duckdb\//, 'store/duckdb'],
@@ -69,39 +72,90 @@ const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
+  [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^swagger-ui-dist\//, 'http'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],
   [/^diff$/, 'cli'],
-  [/^(ignore|@balena\/dockerignore)$/, 'cli'],
 ]
 
 /** Words in code (not in comments) that only one file may use. */
 const OWNED_WORDS: readonly [word: string, pattern: RegExp, owner: string][] = [
-  ['process.env', /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\bBun\s*\.\s*env\b|\{[^{}=]*\benv\b[^{}=]*\}\s*=\s*(process|Bun)\b/, 'config.ts'],
+  [
+    'process.env',
+    /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\bBun\s*\.\s*env\b|\{[^{}=]*\benv\b[^{}=]*\}\s*=\s*(process|Bun)\b/,
+    'config/config.ts',
+  ],
   ['process.exit', /\bprocess\s*\.\s*exit\b(?!Code)/, 'main.ts'],
 ]
 
 const PURE_ROOMS = ['foundation', 'definition']
 const INPUT_AND_OUTPUT = /^(bun$|bun:|node:(fs|net|http|https|child_process|worker_threads|dgram|tls|dns|process)\b)/
-const LINE_LIMIT = 400
+const LINE_LIMIT = 300
+const FUNCTION_LIMIT = 60
+/** A factory that returns an object of methods is measured by its methods; it may be so long itself. */
+const FACTORY_LIMIT = 120
 
 /** @returns a sentence for each breach of the table under `root`, a folder laid out as src; none is the good answer. */
 export function architectureViolations(root: string): string[] {
-  return sourceFiles(root).flatMap((file) => {
-    const text = readFileSync(join(root, file), 'utf8')
+  const texts = new Map(sourceFiles(root).map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+  const single = [...texts].flatMap(([file, text]) => {
     const lines = text.split('\n').length - 1
     return [
       ...(lines > LINE_LIMIT ? [`${file} has ${lines} lines; the limit is ${LINE_LIMIT}. Is there a wall missing?`] : []),
+      ...longFunctions(file, text),
       ...importViolations(file, text),
       ...wordViolations(file, text),
     ]
   })
+  return [...single, ...circles(texts)]
 }
 
+/** Types count too: a file that needs another one for a type alone cannot be read without it. */
+function circles(texts: ReadonlyMap<string, string>): string[] {
+  const needs = new Map(
+    [...texts].map(([file, text]) => {
+      const targets = importsOf(file, text).filter((specifier) => specifier.startsWith('.'))
+      return [file, targets.map((specifier) => normalize(join(dirname(file), specifier)))]
+    }),
+  )
+  const found: string[] = []
+  const done = new Set<string>()
+  const walk = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file)
+    if (start >= 0) found.push(`A circle of imports: ${[...path.slice(start), file].join(' → ')}`)
+    if (start >= 0 || done.has(file)) return
+    for (const target of needs.get(file) ?? []) walk(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of texts.keys()) walk(file, [])
+  return found
+}
+
+/** The formatter puts the end of a function where its first line begins, so that indentation alone tells where it ends. */
+function longFunctions(file: string, text: string): string[] {
+  const lines = text.split('\n')
+  return lines.flatMap((line, from) => {
+    if (!BEGINS_FUNCTION.test(line) || STATEMENT.test(line)) return []
+    const indent = /^ */.exec(line)?.[0] ?? ''
+    const end = new RegExp(`^${indent}}[,;)]*$`)
+    const length = lines.slice(from).findIndex((other, i) => i > 0 && end.test(other)) + 1
+    const isFactory = lines.slice(from, from + length).some((other) => RETURNS_METHODS.test(other.trim()))
+    const limit = isFactory ? FACTORY_LIMIT : FUNCTION_LIMIT
+    return length > limit ? [`${file}:${from + 1} is a function of ${length} lines; the limit is ${limit}.`] : []
+  })
+}
+
+/** Its last line before the body: `function f(…): T {`, `name(…) {`, `const f = (…) => {`, or `}): T {` behind parameters of several lines. */
+const BEGINS_FUNCTION =
+  /^\s*(?:export )?(?:default )?(?:async )?function\b|^\s*(?:(?:static|private|protected|async|get|set) )*[\w#]+\([^=]*\{$|=> \{$/
+/** An object of methods, written out or by their names alone. */
+const RETURNS_METHODS = /^(return (\w+ )?\{|return Object\.freeze\(\{|return \{ (\w+, )*\w+ \})$/
+const STATEMENT = /^\s*(?:if|for|while|switch|catch|with|else)\b/
+
 /** Declaration files are left out: they are text for the user's editor. */
-function sourceFiles(root: string): string[] {
+export function sourceFiles(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))
     .sort()
@@ -135,7 +189,7 @@ function refusePackage(room: string, specifier: string): string | undefined {
   return owner === room ? undefined : `only ${owner} may import it`
 }
 
-function roomOf(file: string): string | undefined {
+export function roomOf(file: string): string | undefined {
   return ROOMS.find(([, files]) => files.test(file))?.[0]
 }
 

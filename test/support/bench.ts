@@ -1,31 +1,32 @@
+import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
+import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
+import { fieldOf } from '../../src/definition/feature-version.ts'
 import type { Computation, Entity, Feature, FeatureSet, KeyType, Refresh, Registry, ValueType } from '../../src/definition/model.ts'
 import type { FabraError } from '../../src/errors.ts'
 import { createIngest, type Ingest, type IngestKeys } from '../../src/ingest/ingest.ts'
 import type { Logger } from '../../src/observability/logger.ts'
+import { createSharedKeys, type SharedKeys } from '../../src/refresh/active-key-sync.ts'
 import { createActiveKeys } from '../../src/refresh/active-keys.ts'
 import { createLeaseKeeper } from '../../src/refresh/lease-keeper.ts'
 import { createRuns } from '../../src/refresh/runs.ts'
 import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createScheduler, type Scheduler } from '../../src/refresh/scheduler.ts'
-import { createSharedKeys, type SharedKeys } from '../../src/refresh/shared-keys.ts'
-import { createRefilling, rewarm } from '../../src/rewarm.ts'
-import { createPartReader } from '../../src/serving/part-reader.ts'
+import { createPartReader } from '../../src/serving/feature-reader.ts'
 import { planRow } from '../../src/serving/plan.ts'
-import type { ActiveKeyStore } from '../../src/store/active-key-store.ts'
-import type { ClaimStore } from '../../src/store/claim-store.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbSourceRows } from '../../src/store/duckdb/source-rows.ts'
-import type { LeaseStore } from '../../src/store/lease-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbSourceRows } from '../../src/store/duckdb/sources/source-rows.ts'
 import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
-import type { OfflineStore } from '../../src/store/offline-store.ts'
-import type { OnlineStore } from '../../src/store/online-store.ts'
-import { createRecorder, fieldOf } from '../../src/store/recorder.ts'
-import type { SourceRows } from '../../src/store/source-rows.ts'
-import { createVersion, type Parts, type Version } from '../../src/version.ts'
+import type { ActiveKeyStore } from '../../src/store/ports/active-key-store.ts'
+import type { ClaimStore } from '../../src/store/ports/claim-store.ts'
+import type { LeaseStore } from '../../src/store/ports/lease-store.ts'
+import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { OnlineStore } from '../../src/store/ports/online-store.ts'
+import type { SourceRows } from '../../src/store/ports/source-rows.ts'
+import { createRecorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
@@ -85,8 +86,8 @@ export interface Bench {
   readonly clock: MovableClock
   readonly programme: Programme
   readonly registry: Registry
-  readonly parts: () => Parts
-  readonly version: () => Version
+  readonly parts: () => LiveDefinitionsDependencies
+  readonly version: () => LiveDefinitions
   readonly scheduler: () => Scheduler
   readonly ingest: () => Ingest
   /** Keys told to other processes, when there are any. */
@@ -280,7 +281,7 @@ async function start(
     log,
   }
   // What only the executor needs; the programme takes its place.
-  const parts = { ...shared, runtime: unused('runtime'), sourceStore: unused('sourceStore') } as Parts
+  const parts = { ...shared, runtime: unused('runtime'), sourceEngine: unused('sourceStore') } as LiveDefinitionsDependencies
   const running = {
     parts,
     version: await versionOf(parts, registry, undefined, programme),
@@ -292,21 +293,21 @@ async function start(
   const version = () => running.version.ingest
   const keysInUse: IngestKeys = {
     ...activeKeys,
-    gather: (feature) => running.shared?.gather(feature),
+    pull: (feature) => running.shared?.pull(feature),
     drop(feature, key) {
       activeKeys.drop(feature, key)
       running.shared?.drop(feature, key)
     },
   }
-  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, toldWithinMs: null, clock, log })
+  running.ingest = createIngest({ online, offline, recorder, sourceRows, version, keysInUse, sharedWithinMs: null, clock, log })
   if (common) {
     running.shared = createSharedKeys({
       store: common.activeKeys,
       online,
       activeKeys,
-      fences: recorder.fences,
+      erasures: recorder.erasures,
       registry: () => running.version.serving.registry,
-      onForgotten: (entity, key, fence) => running.ingest.heed(entity, key, fence),
+      onForgotten: (entity, key, fence) => running.ingest.applyErasure(entity, key, fence),
       clock,
       log,
     })
@@ -321,7 +322,7 @@ async function start(
     refresh: (feature, keys, before) => running.version.refresher.run(feature, keys, { reason: 'schedule', before }),
     activeKeys,
     mayRefresh: (feature) => leases.hold(fieldOf(feature)),
-    gather: async (feature) => running.shared?.gather(feature),
+    pull: async (feature) => running.shared?.pull(feature),
     async listedKeys(name) {
       const entity = registry.entities.get(name)
       const listed = written.listedKeys?.(name)
@@ -347,9 +348,14 @@ async function start(
   return running
 }
 
-async function versionOf(parts: Parts, registry: Registry, before: Registry | undefined, programme: Programme): Promise<Version> {
+async function versionOf(
+  parts: LiveDefinitionsDependencies,
+  registry: Registry,
+  before: Registry | undefined,
+  programme: Programme,
+): Promise<LiveDefinitions> {
   const definitions = { registry, problems: [], warnings: [], get: () => undefined }
-  const version = createVersion(parts, definitions, () => programme.executor)
+  const version = createLiveDefinitions(parts, definitions, () => programme.executor)
   await rewarm(parts, registry, before)
   return version
 }
@@ -362,7 +368,7 @@ function unusedFailure(name: string): never {
   throw new Error(`The bench has no ${name}.`)
 }
 
-const undescribed = { description: null, owner: null, tags: [], place: null } as const
+const undescribed = { description: null, owner: null, tags: [], location: null } as const
 
 export function registryOf(written: WrittenBench): Registry {
   const entities = Object.entries(written.entities ?? { User: { user_id: 'string' as const } }).map(([name, columns]): [string, Entity] => [

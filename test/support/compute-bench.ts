@@ -1,19 +1,19 @@
 import type { Micros } from '../../src/clock.ts'
 import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
-import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import type { Strategy } from '../../src/compute/sql-strategies.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Entity, Feature, KeyColumn, KeyType, Registry, Source, ValueType } from '../../src/definition/model.ts'
 import { parseTime } from '../../src/definition/time.ts'
-import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
-import type { SourceStore } from '../../src/store/source-store.ts'
+import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { feature, source, User } from './stored-definitions.ts'
 
 /** An engine with the tables a test makes, and the compute primitive over them. */
 export interface SqlBench {
-  readonly store: SourceStore
+  readonly store: SourceEngine
   /** Statements of the test's own: CREATE TABLE, INSERT. */
   execute(sql: string): Promise<void>
   define(written: WrittenRegistry, strategy?: Strategy): Promise<Defined>
@@ -51,7 +51,7 @@ export interface WrittenRegistry {
 /** Close its store after the tests. */
 export async function openComputeBench(threads?: number): Promise<ComputeBench> {
   const database = await openDatabase({ file: ':memory:', threads })
-  const store = createDuckdbSourceStore(database)
+  const store = createDuckdbSourceEngine(database)
   return {
     database,
     store,
@@ -59,9 +59,9 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
     async define(written, strategy) {
       const registry = registryOf(written)
       // A store lists functions when it is made; tests make macros later.
-      const fresh = createDuckdbSourceStore(database)
+      const fresh = createDuckdbSourceEngine(database)
       const definitions = await createSqlDefinitions(registry, fresh)
-      return defined(registry, definitions, createSqlExecutor({ sourceStore: fresh, definitions, strategy }))
+      return defined(registry, definitions, createSqlExecutor({ sourceEngine: fresh, definitions, strategy }))
     },
   }
 }
@@ -101,8 +101,10 @@ export function shortAnswer(answer: Computed): string {
 export function registryOf(written: WrittenRegistry): Registry {
   const columns: Readonly<Record<string, KeyType>> = written.key ?? { user_id: 'string' }
   const key = Object.entries(columns).map(([name, type]): KeyColumn => ({ name, type }))
-  const entity: Entity = { ...User, key, place }
-  const sources = Object.entries(written.sources ?? {}).map(([name, settings]) => [name, source(name, { place, ...settings })] as const)
+  const entity: Entity = { ...User, key, location: place }
+  const sources = Object.entries(written.sources ?? {}).map(
+    ([name, settings]) => [name, source(name, { location: place, ...settings })] as const,
+  )
   const features = Object.entries(written.features).map(([name, text]) => [name, featureOf(name, text)] as const)
   return { entities: new Map([['User', entity]]), sources: new Map(sources), features: new Map(features), featureSets: new Map() }
 }
@@ -113,7 +115,7 @@ function featureOf(name: string, written: string | WrittenFeature): Feature {
   const { sql, type, columns, ...rest } = typeof written === 'string' ? { sql: written, type: undefined, columns: undefined } : written
   const named = columns && Object.entries(columns).map(([column, columnType]) => ({ name: column, type: columnType }))
   return feature({
-    place,
+    location: place,
     name,
     computation: { kind: 'sql', sql },
     columns: named ?? [{ name: null, type: type ?? null }],

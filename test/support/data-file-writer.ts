@@ -3,9 +3,9 @@
  * they are marked, how many to append behind the mark (or "on": until it is killed). Each acknowledged row's seq is printed.
  */
 import { copyFileSync } from 'node:fs'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { markOf, readMark } from '../../src/store/duckdb/mark.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { markOf, readMark } from '../../src/store/duckdb/damage/mark.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { until } from './until.ts'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import type { HttpServer } from '../../src/http/server.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { createExecutor, createLiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
 import type { Micros } from '../../src/clock.ts'
 import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import type { Entity, Feature, Registry } from '../../src/definition/model.ts'
 import { parseTime } from '../../src/definition/time.ts'
@@ -11,12 +12,11 @@ import { createRuns } from '../../src/refresh/runs.ts'
 import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createRuntime } from '../../src/runtime/runtime.ts'
 import type { Serving } from '../../src/serving/serving.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbSourceStore } from '../../src/store/duckdb/source-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
-import { createRecorder, type Recorder } from '../../src/store/recorder.ts'
-import { createExecutor, createVersion, type Parts } from '../../src/version.ts'
+import { createRecorder, type Recorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { projectFolder } from './project-folder.ts'
 
@@ -46,14 +46,18 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
   const loaded = await runtime.load()
   if (loaded.problems.length > 0) throw new Error(JSON.stringify(loaded.problems))
   const database = await openDatabase({ file: ':memory:', threads: 1 })
-  const [sourceStore, offline, online] = [createDuckdbSourceStore(database), createDuckdbOfflineStore(database), createMemoryOnlineStore()]
-  const failures = await sourceStore.load([...loaded.registry.sources.values()].map((source) => ({ source, keyTypes: {} })))
+  const [sourceEngine, offline, online] = [
+    createDuckdbSourceEngine(database),
+    createDuckdbOfflineStore(database),
+    createMemoryOnlineStore(),
+  ]
+  const failures = await sourceEngine.load([...loaded.registry.sources.values()].map((source) => ({ source, keyTypes: {} })))
   if (failures.length > 0) throw new Error(JSON.stringify(failures))
-  const definitions = await createSqlDefinitions(loaded.registry, sourceStore)
+  const definitions = await createSqlDefinitions(loaded.registry, sourceEngine)
   if (definitions.problems.length > 0) throw new Error(JSON.stringify(definitions.problems))
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const stores = { runtime, sourceStore, offline, online, recorder, clock, log }
-  const parts: Parts = {
+  const stores = { runtime, sourceEngine, offline, online, recorder, clock, log }
+  const parts: LiveDefinitionsDependencies = {
     ...stores,
     activeKeys: createActiveKeys(clock),
     claims: null,
@@ -62,7 +66,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     runs: createRuns(),
   }
   const made: { executor?: Executor } = {}
-  const { serving } = createVersion(parts, definitions, (...given) => {
+  const { serving } = createLiveDefinitions(parts, definitions, (...given) => {
     made.executor = createExecutor(...given)
     return made.executor
   })

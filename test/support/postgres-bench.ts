@@ -1,8 +1,8 @@
 import { SQL } from 'bun'
-import { createSqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { defined, registryOf, type SqlBench } from './compute-bench.ts'
 import type { TestServer } from './servers.ts'
 
@@ -20,7 +20,7 @@ export async function openPostgresBench(server: TestServer, name: string, option
   await admin.close()
   const url = server.url.replace(/\/[^/]*$/, `/${name}`)
   const postgres = openPostgres({ url, maxConnections: 4 })
-  const store = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
+  const store = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
   const client = new SQL(url, { max: 1 })
   const direct = (sql: string) => client.unsafe(sql).simple()
   return {
@@ -37,7 +37,7 @@ export async function openPostgresBench(server: TestServer, name: string, option
     async define(written, strategy) {
       const registry = registryOf(written)
       const definitions = await createSqlDefinitions(registry, store)
-      return defined(registry, definitions, createSqlExecutor({ sourceStore: store, definitions, strategy }))
+      return defined(registry, definitions, createSqlExecutor({ sourceEngine: store, definitions, strategy }))
     },
   }
 }

@@ -3,12 +3,12 @@
  * FABRA_TEST_POSTGRES and FABRA_TEST_REDIS. What a test opens in one folder shares a database and a keyspace, as it would share a data folder.
  */
 import { RedisClient, SQL } from 'bun'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
-import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
-import { createPostgresSourceRows } from '../../src/store/postgres/source-rows.ts'
-import { openRedis } from '../../src/store/redis/connection.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 
 export type Addresses = Readonly<Record<'FABRA_POSTGRES_URL' | 'FABRA_REDIS_URL', string>>
 

@@ -1,7 +1,7 @@
 import { expect } from 'bun:test'
 import { join } from 'node:path'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import type { ProjectFolder } from './project-folder.ts'
 

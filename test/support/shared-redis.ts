@@ -1,8 +1,8 @@
 import { createRedisActiveKeyStore } from '../../src/store/redis/active-key-store.ts'
 import { createRedisClaimStore } from '../../src/store/redis/claim-store.ts'
-import { openRedis } from '../../src/store/redis/connection.ts'
 import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import type { BenchShared } from './bench.ts'
 
 /** What one process has of a Redis, on connections of its own; closed with its online store. */

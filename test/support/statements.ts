@@ -4,12 +4,12 @@
  */
 import * as fc from 'fast-check'
 import type { Computed } from '../../src/compute/executor.ts'
-import { createSqlDefinitions, type SqlDefinition } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor } from '../../src/compute/sql-executor.ts'
-import { sqlValueText } from '../../src/compute/sql-values.ts'
+import { sqlValueText } from '../../src/compute/sql/result-values.ts'
+import { createSqlDefinitions, type SqlDefinition } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { KeyType, Source } from '../../src/definition/model.ts'
 import { formatTime } from '../../src/definition/time.ts'
-import type { SourceStore, SqlValue } from '../../src/store/source-store.ts'
+import type { SourceEngine, SqlValue } from '../../src/store/ports/source-engine.ts'
 import { defined, registryOf } from './compute-bench.ts'
 import { type OracleRow, type OracleSource, type SeenRow, visibleRows } from './oracle.ts'
 import { type Case, cases, type KeyKind } from './oracle-cases.ts'
@@ -17,9 +17,9 @@ import { written } from './oracle-shapes.ts'
 import { diceOf, strewn } from './strewn.ts'
 
 export interface StatementEngine {
-  readonly store: SourceStore
+  readonly store: SourceEngine
   /** Where the plain texts run. */
-  readonly plain: SourceStore
+  readonly plain: SourceEngine
   /** Makes the tables anew. */
   fill(world: Case): Promise<void>
   /** The same with rows as a query may see them. */
@@ -82,7 +82,7 @@ async function tryWorld(engine: StatementEngine, world: Case, tally: Tally, seed
       tally.refused.push(`${problem.message}\n${JSON.stringify(text.strewn)}`)
       continue
     }
-    const executor = createSqlExecutor({ sourceStore: engine.store, definitions, strategy: i % 2 === 0 ? 'set' : 'rows' })
+    const executor = createSqlExecutor({ sourceEngine: engine.store, definitions, strategy: i % 2 === 0 ? 'set' : 'rows' })
     const questions = asked.map(({ key, t }) => [key, t] as const)
     answers.set(i, await defined(definitions.registry, definitions, executor).compute(`f${i}`, questions))
   }
@@ -124,7 +124,7 @@ function plainText(world: Case, sql: string, key: readonly string[], t: number):
   )
 }
 
-async function plainAnswer(store: SourceStore, text: string, { columns }: SqlDefinition): Promise<string> {
+async function plainAnswer(store: SourceEngine, text: string, { columns }: SqlDefinition): Promise<string> {
   const { rows } = await store.query(text, [], { signal: new AbortController().signal, timeoutMs: 30_000 })
   const [row] = rows
   if (rows.length > 1) return 'not_one_row'

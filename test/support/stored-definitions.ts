@@ -1,6 +1,6 @@
 import type { Entity, Feature, Source } from '../../src/definition/model.ts'
 
-const described = { description: null, owner: null, tags: [], place: null }
+const described = { description: null, owner: null, tags: [], location: null }
 export const User: Entity = { ...described, name: 'User', key: [{ name: 'user_id', type: 'string' }], keys: null }
 
 /** A feature refreshed every five minutes, with one int. */

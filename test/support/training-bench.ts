@@ -2,18 +2,20 @@ import { join } from 'node:path'
 import { type Computed, type ComputeRow, listOf } from '../../src/compute/executor.ts'
 import type { Feature, Registry, ValueType } from '../../src/definition/model.ts'
 import { parseExact } from '../../src/definition/value.ts'
-import { type Database, openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbTrainingStore, createRemoteTrainingStore } from '../../src/store/duckdb/training-store.ts'
-import type { HistoryRow, OfflineStore } from '../../src/store/offline-store.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
-import { createPostgresOfflineStore } from '../../src/store/postgres/offline-store.ts'
-import { createPostgresSourceStore } from '../../src/store/postgres/source-store.ts'
+import { createSchedule } from '../../src/refresh/schedule.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbTrainingStore, createRemoteTrainingStore } from '../../src/store/duckdb/training/training-store.ts'
+import type { HistoryRow, OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { Labels, TrainingStore } from '../../src/store/ports/training-store.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
 import { createPostgresTrainingEngine } from '../../src/store/postgres/training-engine.ts'
-import type { Labels, TrainingStore } from '../../src/store/training-store.ts'
+import type { TrainingDependencies, TrainingReport } from '../../src/training/job.ts'
 import type { TrainingOptions } from '../../src/training/options.ts'
-import { createTraining, type TrainingParts, type TrainingReport } from '../../src/training/training-set.ts'
+import { createTraining } from '../../src/training/training-set.ts'
 import { registryOf } from './compute-bench.ts'
 import type { TestServer } from './servers.ts'
 
@@ -34,7 +36,7 @@ export interface Trained {
   readonly report: TrainingReport
 }
 
-export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingParts> }
+export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingDependencies> }
 
 /** Training sets over a history and a stand-in for computing. @param threads of the engine. */
 export async function openTrainingBench(threads?: number, pairsPerRow?: number): Promise<TrainingBench> {
@@ -50,8 +52,10 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
 export async function openPostgresTrainingBench(server: TestServer, rowsPerLook: number): Promise<TrainingBench> {
   const postgres = openPostgres({ url: server.url })
   await migrate(postgres)
-  const sourceStore = createPostgresSourceStore({ reader: postgres, owner: postgres, loadFile: null })
-  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceStore }), { rowsPerLook })
+  const sourceStore = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceStore }), {
+    rowsPerLook,
+  })
   const fail = (message: string, cause: unknown) => {
     throw new Error(message, { cause })
   }
@@ -63,7 +67,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
   return {
     offline,
     async train(registry, labels, { parts, ...asked }) {
-      const base: TrainingParts = {
+      const base: TrainingDependencies = {
         store,
         executor: { compute: (_feature, rows) => Promise.resolve(listOf(rows).map(() => ({ kind: 'missing' as const }))) },
         pastStatement: () => Promise.resolve(null),
@@ -73,6 +77,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         slowSources: () => Promise.resolve([]),
         hasAnyKey: () => Promise.resolve(null),
         now: () => Date.now() * 1000,
+        nextFiring: createSchedule().nextFiring,
         explain: () => null,
         clientSql: (text) => Promise.resolve(text),
         flush: () => Promise.resolve(),
@@ -151,7 +156,7 @@ export function pushedRegistry(
 }
 
 /** An executor whose answers a test writes by itself. */
-export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingParts['executor'] {
+export function executorOf(answer: (row: ComputeRow, feature: Feature) => Computed): TrainingDependencies['executor'] {
   return { compute: (feature, rows) => Promise.resolve(listOf(rows).map((row) => answer(row, feature))) }
 }
 

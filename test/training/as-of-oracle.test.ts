@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { formatTime } from '../../src/definition/time.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
-import type { HistoryRow } from '../../src/store/offline-store.ts'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 

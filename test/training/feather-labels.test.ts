@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { parseExact } from '../../src/definition/value.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { clearTrainingFolders, makeTrainingFolder } from '../../src/store/duckdb/training-folders.ts'
+import { clearTrainingFolders, makeTrainingFolder } from '../../src/store/duckdb/training/folders.ts'
 import { temporaryFolder } from '../support/binary.ts'
 
 test('folders that killed processes have left are removed; those of running ones, of other machines and of others stay', async () => {

@@ -1,8 +1,8 @@
 /** Labels by SQL that comes with a request: it sees what is declared, as of now, and nothing else; and no engine's word comes back. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { SQL } from 'bun'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { HEAD, type Project, project } from '../runtime/project.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'

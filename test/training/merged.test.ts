@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql-definitions.ts'
-import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql-executor.ts'
+import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import { formatTime } from '../../src/definition/time.ts'
 import { type ComputeBench, openComputeBench, registryOf } from '../support/compute-bench.ts'
 import { type TrainingBench, trainingBenchOver } from '../support/training-bench.ts'
@@ -37,7 +37,7 @@ beforeAll(async () => {
     compute.store,
   )
   expect(definitions.problems).toEqual([])
-  executor = createSqlExecutor({ sourceStore: compute.store, definitions })
+  executor = createSqlExecutor({ sourceEngine: compute.store, definitions })
   bench = trainingBenchOver(compute.database)
 })
 afterAll(() => compute.store.close())

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { formatTime } from '../../src/definition/time.ts'
-import type { HistoryRow } from '../../src/store/offline-store.ts'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 

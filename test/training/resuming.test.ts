@@ -5,13 +5,13 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ComputeRow, listOf } from '../../src/compute/executor.ts'
 import type { Registry } from '../../src/definition/model.ts'
-import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/database.ts'
-import { forgettingParts } from '../../src/store/duckdb/forgetting-parts.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbTrainingStore, createLocalParts } from '../../src/store/duckdb/training-store.ts'
-import type { OfflineStore } from '../../src/store/offline-store.ts'
-import type { TrainingStore } from '../../src/store/training-store.ts'
-import type { TrainingParts } from '../../src/training/training-set.ts'
+import { type Database, openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { forgettingKeptFiles } from '../../src/store/duckdb/training/resume/forgetting-parts.ts'
+import { createDuckdbTrainingStore, createLocalKeptFiles } from '../../src/store/duckdb/training/training-store.ts'
+import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { TrainingStore } from '../../src/store/ports/training-store.ts'
+import type { TrainingDependencies } from '../../src/training/job.ts'
 import { temporaryFolder } from '../support/binary.ts'
 import { type Asked, executorOf, pushedRegistry, recorded, type Trained, trainingBenchOf } from '../support/training-bench.ts'
 
@@ -48,8 +48,8 @@ afterEach(async () => {
 /** As after the start of a process. */
 async function open(): Promise<void> {
   database = await openDatabase({ file: join(folder, 'fabra.duckdb') })
-  const parts = createLocalParts(database)
-  offline = forgettingParts(createDuckdbOfflineStore(database), parts)
+  const parts = createLocalKeptFiles(database)
+  offline = forgettingKeptFiles(createDuckdbOfflineStore(database), parts)
   store = createDuckdbTrainingStore(database, { parts, keepAfterMs: 0 })
 }
 
@@ -93,7 +93,7 @@ async function train(
 }
 
 /** A statement for the SQL feature; it is not tried any other way. */
-const SQL_PARTS: Partial<TrainingParts> = {
+const SQL_PARTS: Partial<TrainingDependencies> = {
   sourcesOf: () => ['events'],
   pastStatement: async () => ({
     text: 'SELECT __fabra_ord, 1, (SELECT COUNT(*) FROM main.events AS e WHERE e.user_id = __fabra_k0 AND e.at < __fabra_as_of) FROM __fabra_row',
@@ -264,7 +264,7 @@ test('forgetting a key removes everything that was kept', async () => {
 
 test('a set that is being made while a key is forgotten keeps nothing from then on', async () => {
   let calls = 0
-  const executor: TrainingParts['executor'] = {
+  const executor: TrainingDependencies['executor'] = {
     async compute(_feature, rows) {
       calls += rows.length
       if (calls > 300 && calls - rows.length <= 300) await offline.forget(['score'], { entity: 'User', entityKey: 'u1', at: START * 1000 })

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { type App, openApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
-import { openPostgres } from '../../src/store/postgres/connection.ts'
+import { type App, openApp } from '../../src/app/app.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { parseTime } from '../../src/definition/time.ts'
-import { openDatabase } from '../../src/store/duckdb/database.ts'
-import { createDuckdbOfflineStore } from '../../src/store/duckdb/offline-store.ts'
-import { createDuckdbTrainingStore } from '../../src/store/duckdb/training-store.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbTrainingStore } from '../../src/store/duckdb/training/training-store.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import {
   executorOf,

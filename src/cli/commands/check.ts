@@ -1,15 +1,14 @@
 import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
+import { readConfig } from '../../config/config.ts'
 import type { Problem, Registry } from '../../definition/model.ts'
-import { byPlace, problemText } from '../../definition/problems.ts'
+import { byLocation, problemText } from '../../definition/problems.ts'
 import { againstUrl } from '../against.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
 import { fileOption } from '../file-option.ts'
 import { counted } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 const HELP = `
 SQL is prepared in the database that serving would use: PostgreSQL where
@@ -51,13 +50,13 @@ interface Findings {
 /** Loads the definitions and checks their types, both at once: each finds what the other cannot. */
 async function findProblems(files: readonly string[], against: string | null, host: CliProcess): Promise<Findings> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const { checkPlace, checkProject } = await import('../../app.ts')
+  const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
   const [project, types] = await Promise.all([checkProject(files, checkPlace(config, against)), typeCheck(files.filter(isCode))])
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
   const problems = [...project.problems, ...news]
-  return { ...project, problems: problems.sort(byPlace) }
+  return { ...project, problems: problems.sort(byLocation) }
 }
 
 /** What is no code at all is told by the definitions. */
@@ -67,12 +66,12 @@ function isCode(file: string): boolean {
 
 /** The same line, or the same wrong text further down in the same definition: `refresh "5 minuts"` and `Type '"5 minuts"' is not …`. */
 function tellsOf(problem: Problem, type: Problem): boolean {
-  if (problem.place === null || type.place === null || problem.place.file !== type.place.file) return false
+  if (problem.location === null || type.location === null || problem.location.file !== type.location.file) return false
   // TS1xxx: the file does not parse; each parser stumbles at its own place over the same slip.
   if (/^TS1\d{3}$/.test(type.subject) && problem.subject.startsWith('file ')) return true
   const wrongText = /'("[^"]+")'/.exec(type.message)?.[1]
-  const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.place.line < type.place.line
-  return problem.place.line === type.place.line || sameText
+  const sameText = wrongText !== undefined && problem.message.includes(wrongText) && problem.location.line < type.location.line
+  return problem.location.line === type.location.line || sameText
 }
 
 function asText({ registry, problems, warnings }: Findings, cwd: string): string {
@@ -93,6 +92,6 @@ function asJson({ registry, problems, warnings }: Findings): string {
   return `${JSON.stringify({ ...sizes, problems: problems.map(flat), warnings: warnings.map(flat) })}\n`
 }
 
-function flat({ place, subject, message, hint }: Problem): object {
-  return { file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null, subject, message, hint }
+function flat({ location, subject, message, hint }: Problem): object {
+  return { file: location?.file ?? null, line: location?.line ?? null, column: location?.column ?? null, subject, message, hint }
 }

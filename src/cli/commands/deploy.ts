@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import type { CliContext } from '../context.ts'
-import type { DeployFlags } from '../deploy-run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
+import type { DeployFlags } from '../deploy/deploy-run.ts'
 import { fileOption } from '../file-option.ts'
-import type { CliProcess } from '../run.ts'
 
 const HELP = `
 Platforms: fly, cloudrun, ecs, render, railway, docker (compose), systemd.
@@ -45,7 +44,7 @@ export function deployCommand(program: Command, context: CliContext, host: CliPr
     .addOption(fileOption('definition files (default: features.ts)'))
     .addHelpText('after', HELP)
     .action(async (platform: string, flags: DeployFlags) => {
-      const { deploy } = await import('../deploy-run.ts')
+      const { deploy } = await import('../deploy/deploy-run.ts')
       await deploy(platform, flags, context, host)
     })
 }

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
-import type { Finding } from '../../doctor.ts'
+import type { Finding } from '../../app/finding.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 
 const HELP = `
 Asks PostgreSQL and Redis whether they are fit for production, and the sources
@@ -41,7 +40,7 @@ async function doctor(given: readonly string[], context: CliContext, host: CliPr
   const { join } = await import('node:path')
   const { featureFiles } = await import('../feature-files.ts')
   const hasFiles = given.length > 0 || existsSync(join(host.cwd, 'features.ts'))
-  const { examine } = await import('../../doctor.ts')
+  const { examine } = await import('../../app/doctor.ts')
   show(await examine(config, hasFiles ? featureFiles(given, host.cwd) : []), context, host)
 }
 
@@ -52,7 +51,7 @@ async function repairFile(given: readonly string[], context: CliContext, host: C
     })
   }
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const { repair } = await import('../../doctor-file.ts')
+  const { repair } = await import('../../app/doctor-file.ts')
   show(await repair(config, new Date()), context, host)
 }
 

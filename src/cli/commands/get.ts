@@ -2,10 +2,9 @@ import type { Command } from 'commander'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
-import type { CliProcess } from '../run.ts'
 
 interface Served {
   readonly value: unknown

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 
 const HELP = `
 For images, which have no curl: HEALTHCHECK CMD ["fabra", "healthcheck"].

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import type { CliContext } from '../context.ts'
-import type { CliProcess } from '../run.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { checkCommand } from './check.ts'
 import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'

@@ -1,14 +1,13 @@
 import type { Command } from 'commander'
-import { createApiKey } from '../../api-key.ts'
-import { type Config, readConfig } from '../../config.ts'
-import { SCOPES } from '../../config-keys.ts'
+import type { AdminStore, ApiKey, Scope } from '../../app/open-stores.ts'
+import { createApiKey } from '../../auth/api-key.ts'
+import { SCOPES } from '../../auth/scopes.ts'
+import { type Config, readConfig } from '../../config/config.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import type { AdminStore, ApiKey, Scope } from '../../stores.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 interface CreateOptions {
   readonly name: string
@@ -128,7 +127,7 @@ async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, c
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   // It brings the schema up to date, so looking writes, too.
   if (config.postgresUrl !== null) await host.mayWrite?.()
-  const { openAdmin } = await import('../../stores.ts')
+  const { openAdmin } = await import('../../app/open-stores.ts')
   const admin = await openAdmin(config.postgresUrl)
   try {
     return await work(admin?.store ?? null, config)

@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { table, tableWidth } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 interface Listed {
   readonly name: string

@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
-import { readConfig } from '../../config.ts'
+import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
+import { randomSecret } from '../deploy/secret.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
-import { randomSecret } from '../secret.ts'
 
 const HELP = `
 Servers do the same when they start. Run it yourself where their role may not
@@ -46,7 +45,7 @@ async function migrate(
     })
   }
   if (!dryRun) await host.mayWrite?.()
-  const { makeSourceRole, migrateSchema } = await import('../../stores.ts')
+  const { makeSourceRole, migrateSchema } = await import('../../app/open-stores.ts')
   const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })

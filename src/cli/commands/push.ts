@@ -6,13 +6,12 @@ import type { Command } from 'commander'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { type Client, connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { counted } from '../output.ts'
 import { progressBar } from '../progress.ts'
 import { jsonRows, lineText, type PushTarget, pushedRow } from '../pushed-rows.ts'
-import type { CliProcess } from '../run.ts'
 
 /** Rows and characters of one request. */
 const BATCH_ROWS = 5_000
@@ -243,7 +242,7 @@ async function tableInput(
     name,
     isText: format === 'csv',
     async *rows({ key }) {
-      const { readTableFile } = await import('../../app.ts')
+      const { readTableFile } = await import('../../app/app.ts')
       yield* readTableFile({ path: file, name, format, keys: key, time })
     },
     progress: () => 0,

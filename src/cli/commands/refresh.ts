@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
-import type { CliProcess } from '../run.ts'
 import { type RunJson, runsTable } from './runs.ts'
 
 export function refreshCommand(program: Command, context: CliContext, host: CliProcess): void {

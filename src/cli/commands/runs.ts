@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
-import type { CliProcess } from '../run.ts'
 
 export interface RunJson {
   readonly feature: string

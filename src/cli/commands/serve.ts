@@ -1,17 +1,16 @@
 import { type Command, Option } from 'commander'
-import type { App } from '../../app.ts'
-import { readConfig, requireProduction } from '../../config.ts'
+import type { App } from '../../app/app.ts'
+import { readConfig, requireProduction } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { printError } from '../output.ts'
-import type { CliProcess } from '../run.ts'
-import { requireShared, serveWorkers, workerCount } from '../serve-workers.ts'
-import { welcome } from '../welcome.ts'
-import { type Begin, hello, isFromParent, listening, type ParentLink } from '../worker-messages.ts'
+import { requireShared, serveWorkers, workerCount } from '../serve/serve-workers.ts'
+import { welcome } from '../serve/welcome.ts'
+import { type Begin, hello, isFromParent, listening, type ParentLink } from '../serve/worker-messages.ts'
 
 interface ServeOptions {
   readonly host?: string
@@ -71,9 +70,9 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const begun = parent && (await beginWorker(parent, () => stop('the process that watches over this one')))
   if (options.worker && !begun) return
   if (!begun) for (const file of files) restoreEditorTypes(file)
-  const { beginRuntime } = await import('../../early-runtime.ts')
+  const { beginRuntime } = await import('../../app/preloaded-runtime.ts')
   const runtime = beginRuntime({ files, clockOffset: clockOffset ?? 0, log: (level, message, fields) => log[level](message, fields) })
-  const { openApp } = await import('../../app.ts')
+  const { openApp } = await import('../../app/app.ts')
   const opening = openApp({
     files,
     config,

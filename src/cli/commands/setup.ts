@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
-import type { SetupFlags } from '../setup-run.ts'
+import type { SetupFlags } from '../deploy/setup-run.ts'
 
 const HELP = `
 Writes compose.yaml with PostgreSQL and Redis, reachable from this machine only,
@@ -20,7 +20,7 @@ export function setupCommand(program: Command, context: CliContext): void {
     .option('--force', 'replace files that are there; passwords stay')
     .addHelpText('after', HELP)
     .action(async (dir: string, flags: SetupFlags) => {
-      const { setup } = await import('../setup-run.ts')
+      const { setup } = await import('../deploy/setup-run.ts')
       setup(dir, flags, context)
     })
 }

@@ -6,12 +6,11 @@ import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { FabraError } from '../../errors.ts'
 import { connect } from '../client.ts'
-import type { CliContext } from '../context.ts'
+import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { counted, table, tableWidth } from '../output.ts'
 import { progressBar } from '../progress.ts'
-import type { CliProcess } from '../run.ts'
 import { createWarner, number, type Pace, paceText, type Report, summaryText } from '../training-talk.ts'
 
 interface TrainOptions {

@@ -9,7 +9,7 @@ export function versionCommand(program: Command, context: CliContext): void {
     .option('--unpack', 'load the native library, which unpacks it: for images')
     .action(async ({ unpack }: { unpack?: boolean }) => {
       const facts = { version: packageJson.version, bun: Bun.version, duckdb: packageJson.dependencies['@duckdb/node-api'] }
-      if (unpack) (await import('../../app.ts')).engineVersion()
+      if (unpack) (await import('../../app/app.ts')).engineVersion()
       context.stdout(context.json ? `${JSON.stringify(facts)}\n` : `${facts.version}\n`)
     })
 }

@@ -1,9 +1,9 @@
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi-docs.ts'
+import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi/catalogue.ts'
+import type { HttpOptions } from '../options.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
-import { refreshText } from './features.ts'
+import { refreshText } from '../value-json.ts'
 
 /** The catalogue: what is defined, in the order of definition. Paths and SQL stay inside. */
 export function catalogueRoutes(options: HttpOptions): readonly Route[] {

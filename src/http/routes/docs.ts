@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { FabraError } from '../../errors.ts'
 import { pathOf } from '../address.ts'
-import { docsDoc } from '../openapi-docs.ts'
+import { docsDoc } from '../openapi/operations.ts'
 import type { Route } from '../route.ts'
 
 const POLICY = [

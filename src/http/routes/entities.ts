@@ -4,11 +4,11 @@ import type { Plan } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
-import { entityFeaturesDoc } from '../openapi-docs.ts'
+import { entityFeaturesDoc } from '../openapi/reads.ts'
+import type { HttpOptions } from '../options.ts'
 import { checkEncoding, parameters, rowFromQuery } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
-import { valueFieldsJson } from './features.ts'
+import { valueFieldsJson } from '../value-json.ts'
 
 export function entityRoutes(options: HttpOptions): readonly Route[] {
   return [

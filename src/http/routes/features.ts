@@ -1,22 +1,18 @@
-import { formatDuration } from '../../definition/duration.ts'
-import type { Feature } from '../../definition/model.ts'
-import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
-import type { RowResult, ServedFrom, Status } from '../../serving/row-result.ts'
-import { rowEntityJson, type Serving, wholeValue } from '../../serving/serving.ts'
+import type { RowResult } from '../../serving/row-result.ts'
+import { rowEntityJson, type Serving } from '../../serving/serving.ts'
 import { isObject, readBody, textList } from '../body.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import { createListReader, type ListReader } from '../feature-lists.ts'
-import { featuresBatchDoc, featureValueDoc } from '../openapi-docs.ts'
+import { featuresBatchDoc, featureValueDoc } from '../openapi/reads.ts'
+import type { HttpOptions } from '../options.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
+import { valueFieldsJson } from '../value-json.ts'
 
 const MAX_ROWS = 10_000
 const MAX_FEATURES = 1_000
-/** What nearly every answer says, written once. */
-const FRESH_ONLINE = howJson('fresh', 'online')
 const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
 export function featureRoutes(options: HttpOptions): readonly Route[] {
@@ -56,24 +52,6 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
   return new Response(`{"feature":"${name}","entity":${rowEntityJson(plan, row)},${valueFieldsJson(plan, result)}}\n`, {
     headers: JSON_HEADERS,
   })
-}
-
-/** `"value":…,"status":…` and the rest: what every answer about one feature says. */
-export function valueFieldsJson(plan: Plan, result: RowResult): string {
-  const { statuses, servedFrom } = result
-  const source = result.sources[0]
-  const status = statuses?.[0]
-  const value = wholeValue(plan, result.values, status === 'missing' || status === 'error')
-  const eventAt = source?.eventAt ?? null
-  const oldest = source?.oldestInputAt ?? null
-  const how = statuses && servedFrom ? howJson(statuses[0], servedFrom[0] ?? null) : FRESH_ONLINE
-  const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
-  const derived = oldest === null ? '' : `,"oldest_input_timestamp":"${formatTime(oldest)}"`
-  return `"value":${value},${how},"freshness_ms":${result.freshnessMs[0] ?? null},"event_timestamp":${time}${derived}`
-}
-
-function howJson(status: Status | undefined, servedFrom: ServedFrom): string {
-  return `"status":"${status}","served_from":${servedFrom === null ? 'null' : `"${servedFrom}"`}`
 }
 
 async function postFeatures(serving: Serving, request: Request, lists: ListReader): Promise<Response> {
@@ -146,11 +124,4 @@ function batchJson(plan: Plan, rows: readonly PlanRow[], results: readonly RowRe
 function howAllJson({ freshJson }: Plan, { statuses, servedFrom, freshnessMs }: RowResult): string {
   if (!statuses || !servedFrom) return `${freshJson},"freshness_ms":[${freshnessMs.join(',')}]`
   return `"statuses":${JSON.stringify(statuses)},"served_from":${JSON.stringify(servedFrom)},"freshness_ms":${JSON.stringify(freshnessMs)}`
-}
-
-/** How a feature's refresh reads in the catalogue. */
-export function refreshText(feature: Feature): string | null {
-  if (feature.refresh === null) return null
-  if (feature.refresh.kind === 'realtime') return 'realtime'
-  return feature.refresh.kind === 'cron' ? feature.refresh.pattern : formatDuration(feature.refresh.every)
 }

@@ -2,10 +2,10 @@ import { keyColumnsJson } from '../../definition/entity-key.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { forgetDoc } from '../ingest-docs.ts'
+import { forgetDoc } from '../openapi/ingest.ts'
+import type { HttpOptions } from '../options.ts'
 import { entityKeyFromPath } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 export function forgetRoutes(options: HttpOptions): readonly Route[] {
   return [

@@ -2,12 +2,12 @@ import type { Micros } from '../../clock.ts'
 import { keyColumnsJson } from '../../definition/entity-key.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import type { HistoryRow } from '../../store/offline-store.ts'
+import type { HistoryRow } from '../../store/ports/offline-store.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { historyDoc } from '../openapi-docs.ts'
+import { historyDoc } from '../openapi/history.ts'
+import type { HttpOptions } from '../options.ts'
 import { keyFromQuery } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 const DEFAULT_ROWS = 100
 const MAX_ROWS = 10_000

@@ -1,11 +1,11 @@
 import { metricsText } from '../../observability/metrics.ts'
 import { hasKey } from '../auth.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { openApi } from '../openapi.ts'
-import { healthDoc, metricsDoc, openApiDoc, readyDoc } from '../openapi-docs.ts'
+import { openApi } from '../openapi/openapi.ts'
+import { healthDoc, metricsDoc, openApiDoc, readyDoc } from '../openapi/operations.ts'
+import type { HttpOptions } from '../options.ts'
 import { isOk, type Readiness } from '../readiness.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 

@@ -7,10 +7,10 @@ import type { Run } from '../../refresh/runs.ts'
 import { queryOf } from '../address.ts'
 import { isObject, readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { refreshDoc, runsDoc } from '../openapi-docs.ts'
+import { refreshDoc, runsDoc } from '../openapi/refresh.ts'
+import type { HttpOptions } from '../options.ts'
 import { parameters } from '../query.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 const DEFAULT_RUNS = 50
 const MAX_RUNS = 1_000

@@ -1,9 +1,9 @@
 import { FabraError, suggest } from '../../errors.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { appendDoc } from '../ingest-docs.ts'
+import { appendDoc } from '../openapi/ingest.ts'
+import type { HttpOptions } from '../options.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 import { bodyRows } from './values.ts'
 
 /** Longest Idempotency-Key that is remembered. */

@@ -3,9 +3,9 @@ import { FabraError } from '../../errors.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
-import { pushDoc } from '../ingest-docs.ts'
+import { pushDoc } from '../openapi/ingest.ts'
+import type { HttpOptions } from '../options.ts'
 import type { Route } from '../route.ts'
-import type { HttpOptions } from '../server.ts'
 
 /** Rows of one push or append. */
 const MAX_ROWS = 10_000

@@ -1,7 +1,8 @@
 import { FabraError } from '../../errors.ts'
-import type { AdminStore, ApiKey, RunRecord, Scope } from '../admin-store.ts'
-import { SqlTimestamp, type SqlValue } from '../source-store.ts'
-import { type Database, ownDeadline } from './database.ts'
+import type { AdminStore, ApiKey, Scope } from '../ports/admin-store.ts'
+import type { RunRecord } from '../ports/run-store.ts'
+import { SqlTimestamp, type SqlValue } from '../ports/source-engine.ts'
+import { type Database, ownDeadline } from './connection/database.ts'
 
 /** Runs of a feature that are kept, for a week at most. */
 const MAX_RUNS = 1_000

@@ -1,4 +1,4 @@
-import type { LeaseStore } from '../lease-store.ts'
+import type { LeaseStore } from '../ports/lease-store.ts'
 
 /** Leases among those who share this object: one process. @param nowMs Monotonic. */
 export function createMemoryLeaseStore(nowMs: () => number): LeaseStore {

@@ -1,7 +1,9 @@
-import { KeyRows, NumberColumns, ValueColumn } from '../../columns.ts'
-import { createDoubts } from '../doubts.ts'
-import { createFences, type Fence } from '../fences.ts'
-import type { OnlineStore, StoredValue } from '../online-store.ts'
+import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-store.ts'
+import { createDoubts } from '../ports/doubts.ts'
+import type { Erasure } from '../ports/erasure.ts'
+import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { replaces, type ValueOrder } from '../ports/value-order.ts'
+import { createErasures } from '../recording/erasures.ts'
 
 /** One entity: a row per key, and columns for each field. */
 interface EntityTable {
@@ -30,7 +32,7 @@ const ORIGINS = ['computed', 'pushed', 'backfill'] as const
 /** Latest values in this process. Gone at exit; rewarmed from history at start. */
 export function createMemoryOnlineStore(): OnlineStore {
   const tables = new Map<string, EntityTable>()
-  const known = createFences([])
+  const known = createErasures([])
   const filled = new Set<string>()
 
   const tableOf = (entity: string): EntityTable => {
@@ -58,28 +60,28 @@ export function createMemoryOnlineStore(): OnlineStore {
     lastRead: (_entity, _key, fields) => fields.map(() => undefined),
     async write(writes) {
       const refused: number[] = []
-      const fences: Fence[] = []
+      const erasures: Erasure[] = []
       for (let i = 0; i < writes.length; i++) {
         const { entity, key, field, value } = writes[i] as (typeof writes)[number]
-        const fence = known.at(entity, key)
-        if (fence !== undefined && value.eventAt <= fence) {
+        const erasure = known.at(entity, key)
+        if (erasure !== undefined && value.eventAt <= erasure) {
           refused.push(i)
-          fences.push({ entity, entityKey: key, at: fence })
+          erasures.push({ entity, entityKey: key, at: erasure })
           continue
         }
         const table = tableOf(entity)
         const column = fieldOf(table, field)
         const row = table.rows.of(key) ?? table.rows.add(key)
-        if (column.texts.get(row) !== undefined && !replaces(value, column.numbers, row)) refused.push(i)
+        if (column.texts.get(row) !== undefined && !replaces(value, orderAt(column.numbers, row))) refused.push(i)
         else put(column, row, value)
       }
       // There is no other process.
-      return { refused, fences, overOthers: [], standing: [] }
+      return { refused, erasures, replacedForeign: [], winner: [] }
     },
-    async forget(fence) {
-      known.raise(fence)
-      const table = tables.get(fence.entity)
-      const row = table?.rows.drop(fence.entityKey)
+    async forget(erasure) {
+      known.add(erasure)
+      const table = tables.get(erasure.entity)
+      const row = table?.rows.drop(erasure.entityKey)
       if (!table || row === undefined) return 0
       let count = 0
       for (const { texts } of table.fields.values()) {
@@ -89,16 +91,16 @@ export function createMemoryOnlineStore(): OnlineStore {
       }
       return count
     },
-    async raise(fences) {
-      for (const fence of fences) {
-        known.raise(fence)
-        const table = tables.get(fence.entity)
-        const row = table?.rows.of(fence.entityKey)
+    async addErasures(erasures) {
+      for (const erasure of erasures) {
+        known.add(erasure)
+        const table = tables.get(erasure.entity)
+        const row = table?.rows.of(erasure.entityKey)
         if (!table || row === undefined) continue
-        for (const { texts, numbers } of table.fields.values()) if (numbers.get(row, EVENT_AT) <= fence.at) texts.set(row, undefined)
+        for (const { texts, numbers } of table.fields.values()) if (numbers.get(row, EVENT_AT) <= erasure.at) texts.set(row, undefined)
       }
     },
-    fencesSince: async (at) => known.since(at),
+    erasuresSince: async (at) => known.since(at),
     filled: async (fields) => fields.map((field) => filled.has(field)),
     async markFilled(field) {
       filled.add(field)
@@ -137,13 +139,8 @@ function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
   numbers.set(row, ORIGIN, ORIGINS.indexOf(value.origin))
 }
 
-/** By event time, then by when it became available, then by who was accepted last. */
-function replaces(value: StoredValue, stored: NumberColumns, row: number): boolean {
-  const eventAt = stored.get(row, EVENT_AT)
-  if (value.eventAt !== eventAt) return value.eventAt > eventAt
-  const availableAt = stored.get(row, AVAILABLE_AT)
-  if (value.availableAt !== availableAt) return value.availableAt > availableAt
-  return value.token >= stored.get(row, TOKEN)
+function orderAt(numbers: NumberColumns, row: number): ValueOrder {
+  return { eventAt: numbers.get(row, EVENT_AT), availableAt: numbers.get(row, AVAILABLE_AT), token: numbers.get(row, TOKEN) }
 }
 
 function fieldOf(table: EntityTable, name: string): Field {

@@ -1,9 +1,9 @@
-import { type SourceStore, SqlError } from '../source-store.ts'
-import type { TrainingEngine } from '../training-engine.ts'
-import type { Postgres } from './connection.ts'
-import { readInBatches } from './cursor.ts'
-import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history-sql.ts'
-import { asStoreError, storeErrors } from './store-errors.ts'
+import { type SourceEngine, SqlError } from '../ports/source-engine.ts'
+import type { TrainingEngine } from '../ports/training-engine.ts'
+import { readInBatches } from './connection/cursor.ts'
+import type { Postgres } from './connection/postgres.ts'
+import { asStoreError, storeErrors } from './connection/store-errors.ts'
+import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history/history-sql.ts'
 
 const BATCH_ROWS = 5_000
 /** Compiling a plan takes longer than it saves, and one look is for one row. */
@@ -12,20 +12,20 @@ const READ_MS = 10_000
 /** The earliest time there is. */
 const EVER = -(2 ** 53) + 1
 
-export interface PostgresTrainingParts {
+export interface PostgresTrainingDependencies {
   /** Where history is. */
   readonly postgres: Postgres
   /** Where users' SQL runs. */
   readonly reader: Postgres
   /** Says what a statement is, and that it is one SELECT. */
-  readonly sourceStore: Pick<SourceStore, 'prepare'>
+  readonly sourceEngine: Pick<SourceEngine, 'prepare'>
 }
 
-export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: PostgresTrainingParts): TrainingEngine {
+export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingDependencies): TrainingEngine {
   return {
     name: 'PostgreSQL',
     async query(sql, options, begin) {
-      const take = begin((await sourceStore.prepare(sql)).columns)
+      const take = begin((await sourceEngine.prepare(sql)).columns)
       const text = sql.replace(/[\s;]+$/, '')
       await unlessGone(async () => {
         for await (const rows of readInBatches(reader, { text, parameters: [] }, { ...options, batchRows: BATCH_ROWS })) await take(rows)
@@ -42,9 +42,9 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceStore }: 
       const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
       return plan['Plan Rows']
     },
-    async asOf(question, { keys, times }, options) {
-      const parameters = [question.feature, question.fingerprint, keys, times]
-      const asked = () => postgres.run(recordedAsOf(question), parameters, { ...options, readOnly: true, settings: SEEK })
+    async asOf(request, { keys, times }, options) {
+      const parameters = [request.feature, request.fingerprint, keys, times]
+      const asked = () => postgres.run(recordedAsOf(request), parameters, { ...options, readOnly: true, settings: SEEK })
       return (await unlessGone(asked)).rows
     },
     async hasHistory(feature, fingerprint) {

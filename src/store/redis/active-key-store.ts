@@ -1,5 +1,5 @@
-import type { ActiveKeyStore } from '../active-key-store.ts'
-import type { RedisConnection } from './connection.ts'
+import type { ActiveKeyStore } from '../ports/active-key-store.ts'
+import type { RedisConnection } from './redis.ts'
 
 const MAX_KEYS = 1_000_000
 /** Members in one command: Redis answers nobody else meanwhile. */

@@ -1,6 +1,6 @@
-import type { Claim, ClaimStore } from '../claim-store.ts'
-import type { RedisConnection } from './connection.ts'
-import { CLAIM, CLAIMED, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './scripts.ts'
+import type { Claim, ClaimStore } from '../ports/claim-store.ts'
+import { CLAIM, CLAIMED, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './format/scripts.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** Claims in one script. */
 const STEP = 200

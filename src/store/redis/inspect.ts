@@ -1,6 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import { FabraError } from '../../errors.ts'
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** What there is to know of a Redis before trusting it with latest values and leases. */
 export interface RedisFacts {

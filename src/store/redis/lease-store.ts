@@ -1,6 +1,6 @@
-import type { LeaseStore } from '../lease-store.ts'
-import type { RedisConnection } from './connection.ts'
-import { ACQUIRE_LEASE, RELEASE_LEASE, RENEW_LEASE } from './scripts.ts'
+import type { LeaseStore } from '../ports/lease-store.ts'
+import { ACQUIRE_LEASE, RELEASE_LEASE, RENEW_LEASE } from './format/scripts.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** Leases among all processes: `fabra:lease:{name}` holds the token of the term under way, `fabra:lease-term:{name}` that of the last one. */
 export function createRedisLeaseStore(connection: RedisConnection): LeaseStore {

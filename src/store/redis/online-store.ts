@@ -1,37 +1,37 @@
 import type { Micros } from '../../clock.ts'
-import { createDoubts, DoubtedRows, type DoubtKind } from '../doubts.ts'
-import type { Fence } from '../fences.ts'
-import type { OnlineStore, StoredValue, StoredWrite } from '../online-store.ts'
-import type { RedisConnection } from './connection.ts'
-import { createIntegrity, NOT_LOOKED_AT } from './integrity.ts'
-import { KnownRows } from './known-rows.ts'
-import { type Layout, layoutOf, type Row, readRow } from './layout.ts'
-import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './record.ts'
-import { FORGET, RAISE, WRITE } from './scripts.ts'
+import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
+import type { Erasure } from '../ports/erasure.ts'
+import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
+import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
+import { RowCache } from './format/row-cache.ts'
+import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
+import { FORGET, RAISE, WRITE } from './format/scripts.ts'
+import { Integrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
+import type { RedisConnection } from './redis.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
 const WRITES_A_SCRIPT = 100
-/** Keys in one script that puts fences back. */
-const FENCES_A_SCRIPT = 50
+/** Keys in one script that puts erasures back. */
+const ERASURES_A_SCRIPT = 50
 /** Scripts under way for one caller. */
 const SCRIPTS_AT_ONCE = 4
 
-/** A sorted set of the keys forgotten of late, by the time of their fence: how processes hear of each other's. */
-const FENCES = 'fabra:fences'
-const FENCES_TOLD_FOR: Micros = 2 * 86_400_000_000
+/** A sorted set of the keys forgotten of late, by the time of their erasure: how processes hear of each other's. */
+const ERASURES = 'fabra:fences'
+const ERASURES_KEPT_FOR: Micros = 2 * 86_400_000_000
 
 type OnProblem = (message: string, cause: unknown) => void
 
 /**
  * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
- * the only one there ever is, and a fence must outlast every late write.
+ * the only one there ever is, and an erasure must outlast every late write.
  */
 export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.
   const layouts = new WeakMap<readonly string[], Layout>()
-  const known = new KnownRows()
+  const rowCache = new RowCache()
   const doubts = createDoubts(teller(onProblem))
-  const integrity = createIntegrity(connection, doubts)
+  const integrity = new Integrity(connection, doubts)
 
   function layoutFor(fields: readonly string[]): Layout {
     let layout = layouts.get(fields)
@@ -54,43 +54,43 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
         const rows: Row[] = new Array(hashes.length)
         for (let k = 0; k < rows.length; k++) {
           const answer = answers[from + k] as Buffer
-          rows[k] = isKept ? known.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
+          rows[k] = isKept ? rowCache.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
         }
         if (isDoubted) throw new DoubtedRows(isSure && !doubts.has('lost') ? rows : undefined)
         return rows
       })
     },
-    lastRead: (entity, key, fields) => known.find(layoutFor(fields), hashKey(entity, key)),
+    lastRead: (entity, key, fields) => rowCache.find(layoutFor(fields), hashKey(entity, key)),
     async write(writes) {
       const refused: number[] = []
-      const fences: Fence[] = []
-      const overOthers: number[] = []
-      const standing: { index: number; value: StoredValue }[] = []
+      const erasures: Erasure[] = []
+      const replacedForeign: number[] = []
+      const winner: { index: number; value: StoredValue }[] = []
       const batches = connection.spansSlots ? inBatches(writes) : byHash(writes)
       await atOnce(connection.spansSlots ? SCRIPTS_AT_ONCE : WRITES_A_SCRIPT, batches, async (batch) => {
         const { keys, args } = scriptInput(batch.map((index) => writes[index] as StoredWrite))
-        const [refusals, over] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
-        const indexOf = (place: number | string | undefined) => batch[Number(place) - 1] as number
-        for (const place of over) overOthers.push(indexOf(place))
+        const [refusals, foreign] = (await integrity.written(connection.run(WRITE, keys, args))) as [(number | string)[], number[]]
+        const indexOf = (position: number | string | undefined) => batch[Number(position) - 1] as number
+        for (const position of foreign) replacedForeign.push(indexOf(position))
         for (let i = 0; i < refusals.length; i += 3) {
           const index = indexOf(refusals[i])
           refused.push(index)
           const { entity, key, field } = writes[index] as StoredWrite
-          if (refusals[i + 1] !== '') fences.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
+          if (refusals[i + 1] !== '') erasures.push({ entity, entityKey: key, at: Number(refusals[i + 1]) })
           const value = refusals[i + 2] === '' ? undefined : readRecord(`${recordHead(field)}${refusals[i + 2]}`, recordHead(field))
-          if (value) standing.push({ index, value })
+          if (value) winner.push({ index, value })
         }
       })
-      return { refused: refused.sort((a, b) => a - b), fences, overOthers, standing }
+      return { refused: refused.sort((a, b) => a - b), erasures, replacedForeign, winner }
     },
     async forget({ entity, entityKey, at }) {
       // Told first: should the rest fail, whoever hears of it only lets go of what was to be forgotten anyway.
-      await connection.send('ZADD', FENCES, at, JSON.stringify([entity, entityKey]))
-      await connection.send('ZREMRANGEBYSCORE', FENCES, '-inf', at - FENCES_TOLD_FOR)
+      await connection.send('ZADD', ERASURES, at, JSON.stringify([entity, entityKey]))
+      await connection.send('ZREMRANGEBYSCORE', ERASURES, '-inf', at - ERASURES_KEPT_FOR)
       return Number(await connection.run(FORGET, [hashKey(entity, entityKey)], [at]))
     },
-    async raise(fences) {
-      await atOnce(SCRIPTS_AT_ONCE, inGroups(fences, connection.spansSlots ? FENCES_A_SCRIPT : 1), async (some) => {
+    async addErasures(erasures) {
+      await atOnce(SCRIPTS_AT_ONCE, inGroups(erasures, connection.spansSlots ? ERASURES_A_SCRIPT : 1), async (some) => {
         const keys = some.map(({ entity, entityKey }) => hashKey(entity, entityKey))
         await connection.run(
           RAISE,
@@ -99,19 +99,19 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
         )
       })
     },
-    async fencesSince(at) {
-      const told = (await connection.send('ZRANGEBYSCORE', FENCES, at, '+inf', 'WITHSCORES')) as string[]
+    async erasuresSince(at) {
+      const told = (await connection.send('ZRANGEBYSCORE', ERASURES, at, '+inf', 'WITHSCORES')) as string[]
       return Array.from({ length: told.length / 2 }, (_, i) => {
         const [entity, entityKey] = JSON.parse(told[2 * i] as string) as [string, string]
         return { entity, entityKey, at: Number(told[2 * i + 1]) }
       })
     },
-    filled: integrity.filled,
-    markFilled: integrity.markFilled,
+    filled: (fields) => integrity.filled(fields),
+    markFilled: (field) => integrity.markFilled(field),
     doubts,
     isShared: true,
-    look: integrity.look,
-    restore: integrity.restore,
+    look: (fields) => integrity.look(fields),
+    restore: (fill) => integrity.restore(fill),
     async close() {
       await connection.close()
     },

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolders, type NativeFile, type NativeLibrary } from '../../../src/store/duckdb/native.ts'
+import type { PluginBuilder } from 'bun'
+import { embedDuckdb } from '../../../scripts/duckdb-plugin.ts'
+import type { NativeFile, NativeLibrary } from '../../../src/store/duckdb/native/library.ts'
 import { temporaryFolder } from '../../support/binary.ts'
 
 // Each test unpacks 70 MB.
@@ -99,8 +101,12 @@ test('a process killed while it unpacked does not stop the next one, and its dra
   expect(readdirSync(unpacked).sort()).toEqual(UNPACKED)
 })
 
-test('the folder that FABRA_CACHE_DIR names comes first, then the cache folder of the user, then the temporary one', () => {
-  const env = { FABRA_CACHE_DIR: '/a', XDG_CACHE_HOME: '/b', HOME: '/c', TMPDIR: '/d' }
-  expect(cacheFolders(env)).toEqual(['/a', '/b/fabra', '/c/.cache/fabra', `/d/fabra-${process.getuid?.()}`])
-  expect(cacheFolders({})).toEqual([`/tmp/fabra-${process.getuid?.()}`])
+test('the executable asks nobody but the configuration where to unpack', () => {
+  const loaders: (() => { readonly contents: string })[] = []
+  const build = { onResolve() {}, onLoad: (_: unknown, load: () => { readonly contents: string }) => void loaders.push(load) }
+  const bindings = join(PROJECT, 'node_modules/@duckdb', `node-bindings-${process.platform}-${process.arch}`)
+  void embedDuckdb({ folder: bindings, level: 9 }).setup(build as unknown as PluginBuilder)
+  const contents = loaders.map((load) => load().contents).join('')
+  expect(contents).toContain('unpackFolders()')
+  expect(contents).not.toMatch(/\benv\b/)
 })

@@ -1,0 +1,232 @@
+/** The composition root: Config → stores → executors → jobs → http. Started and stopped in order. */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import packageJson from '../../package.json'
+import { createKeyring, type Keyring } from '../auth/keyring.ts'
+import { SCOPES } from '../auth/scopes.ts'
+import { type Micros, systemClock } from '../clock.ts'
+import { type Config, requireProduction } from '../config/config.ts'
+import type { Feature } from '../definition/model.ts'
+import { FabraError } from '../errors.ts'
+import { createHttpApp, type HttpApp } from '../http/http-app.ts'
+import type { HttpOptions } from '../http/options.ts'
+import { type HttpServer, startHttp } from '../http/server.ts'
+import type { Logger } from '../observability/logger.ts'
+import { createWebhook } from '../observability/webhook.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { type FileWatch, watchFiles } from '../runtime/watch.ts'
+import type { Serving } from '../serving/serving.ts'
+import { type FeatureStore, openFeatureStore } from './feature-store.ts'
+import { sampleKey } from './sample-key.ts'
+
+/** In production: load balancers go on sending for a moment after they have been told. */
+const LINGER_MS = 1_000
+
+export interface AppOptions {
+  /** Absolute paths of the definition files. */
+  readonly files: readonly string[]
+  readonly config: Config
+  readonly log: Logger
+  /** Added to the machine's clock (`--clock`). */
+  readonly clockOffset: Micros
+  /** Keep state in a folder of its own, emptied at start (`--clock`). */
+  readonly apart?: boolean
+  /** Other processes of the same command share the port. */
+  readonly shared?: SharedPort
+  /** Latest values are not brought back from history: nobody will ask for them. */
+  readonly cold?: boolean
+  /** Made for these files and this clock, perhaps loading already. Closed by the app. */
+  readonly runtime?: Runtime
+}
+
+export interface SharedPort {
+  /** What local commands show: the same in all of them. */
+  readonly localKey: string
+  /** Nobody of them listens yet, so the port must be free. */
+  readonly isFirst: boolean
+}
+
+export interface App {
+  /** Requests must carry an API key. */
+  readonly asksForKeys: boolean
+  serving(): Serving
+  /** The HTTP API without a socket. */
+  fetch(request: Request): Promise<Response>
+  /** @throws FabraError port_in_use */
+  listen(): Promise<HttpServer>
+  /** A key of the feature's entity that its data knows, its columns in order. */
+  sampleKey(feature: Feature): Promise<readonly string[] | undefined>
+  /**
+   * Reload the definitions whenever one of their files or sources changes.
+   * @param onReload Told of every attempt: undefined when the new definitions serve, else why the old ones still do.
+   */
+  watch(onReload: (error: unknown) => void): void
+  /** Stops taking requests, lets running ones finish, makes history durable and lets go of the data folder. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
+export async function openApp(options: AppOptions): Promise<App> {
+  const { config, log } = options
+  requireProduction(config)
+  const clock = systemClock(options.clockOffset)
+  const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
+  if (options.apart) await rm(dataDir, { recursive: true, force: true })
+  const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
+  const featureStore = await openFeatureStore({
+    files: options.files,
+    stores: {
+      dataDir,
+      postgresUrl: config.postgresUrl,
+      sourceUrl: config.sourceUrl,
+      redisUrl: config.redisUrl,
+      apart: options.apart === true,
+      trainingMemory: config.trainingMemory,
+      clock,
+    },
+    clock,
+    clockOffset: options.clockOffset,
+    cold: options.cold === true,
+    log,
+    runtime: options.runtime,
+    ...(webhook ? { notify: webhook.send } : {}),
+  })
+  // Commands of this machine's user reach the server of their folder without a key of their own.
+  const localKey = options.shared?.localKey ?? crypto.randomUUID()
+  const keyring = await openKeyring(featureStore, { config, localKey, log }).catch(async (error: unknown) => {
+    await featureStore.close(0)
+    throw error
+  })
+  let starting = false
+  let stopping = false
+  const http: HttpOptions = {
+    serving: () => featureStore.serving(),
+    readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
+    metrics: () => featureStore.metrics(),
+    refresh: featureStore.refresh,
+    runs: { list: featureStore.runs },
+    history: featureStore.history,
+    ingest: featureStore.ingest,
+    training: featureStore.training,
+    keyring,
+    isDevelopment: config.env === 'development',
+    clock,
+    log,
+    version: packageJson.version,
+  }
+  let web: HttpApp | undefined
+  let server: HttpServer | undefined
+  let files: FileWatch | undefined
+  let closed: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    stopping = true
+    const deadline = performance.now() + config.drainSeconds * 1000
+    files?.stop()
+    await server?.stop(deadline - performance.now())
+    keyring?.close()
+    if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
+    await featureStore.close(Math.max(0, deadline - performance.now()))
+    await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
+  }
+
+  return {
+    asksForKeys: keyring !== null,
+    serving: http.serving,
+    async fetch(request) {
+      web ??= createHttpApp({ ...http, keyring: null }, null)
+      return web.fetch(request)
+    },
+    async listen() {
+      const sharing = options.shared && (options.shared.isFirst ? 'first' : 'further')
+      const lingerMs = config.env === 'production' ? LINGER_MS : 0
+      const { host, port, hosts, metricsPort } = config
+      starting = true
+      server = await startHttp(http, { host, port, hosts, metricsPort, sharing: sharing ?? 'alone', lingerMs })
+      await leaveNote(dataDir, server, { localKey, clockOffset: options.apart === true ? options.clockOffset : null }).catch(
+        (error: unknown) => {
+          // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
+          if (config.env !== 'production') throw noFolder(dataDir, error)
+          log.debug('no note left in the data folder', { error })
+        },
+      )
+      featureStore.start(config.role !== 'api')
+      starting = false
+      if (server.metricsUrl !== null) log.info('metrics are served to everybody who reaches their port', { url: server.metricsUrl })
+      return server
+    },
+    watch(onReload) {
+      files = watchFiles(async () => {
+        const error = await featureStore.reload().then(
+          () => undefined,
+          (reason: unknown) => reason,
+        )
+        files?.follow(featureStore.files(), featureStore.folders())
+        if (!stopping) onReload(error)
+      })
+      files.follow(featureStore.files(), featureStore.folders())
+    },
+    sampleKey: (feature) => sampleKey(featureStore, feature, clock.now()),
+    close() {
+      closed ??= close()
+      return closed
+    },
+  }
+}
+
+/** Where other commands find the server that holds the data folder. */
+function noteOf(dataDir: string): string {
+  return join(dataDir, 'server.json')
+}
+
+interface Note {
+  readonly localKey: string
+  /** Of a server with another present. */
+  readonly clockOffset: Micros | null
+}
+
+async function leaveNote(dataDir: string, server: HttpServer, { localKey, clockOffset }: Note): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  // A file that is there already would keep its mode.
+  await rm(noteOf(dataDir), { force: true })
+  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key: localKey, clock_offset: clockOffset })}\n`, {
+    mode: 0o600,
+  })
+}
+
+function noFolder(dataDir: string, cause: unknown): FabraError {
+  const why = cause instanceof Error ? cause.message.replace(/^E[A-Z]+: |, \w+ '.*$/g, '') : 'it cannot be written'
+  return new FabraError('io_failed', `The data folder ${dataDir} cannot be used: ${why}.`, {
+    hint: 'Set FABRA_DATA_DIR to a folder that this user may write to.',
+    cause,
+  })
+}
+
+interface KeyringDependencies {
+  readonly config: Config
+  readonly localKey: string
+  readonly log: Logger
+}
+
+/** Keys are asked for in production, and wherever some are configured. @throws FabraError invalid_config when production has none. */
+async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringDependencies): Promise<Keyring | null> {
+  const isProduction = config.env === 'production'
+  if (!isProduction && config.apiKeys.length === 0) return null
+  const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
+  const keyring = await createKeyring({
+    configured: [...config.apiKeys, local],
+    store: featureStore.admin,
+    onProblem: (message, error) => log.warn(message, { error }),
+  })
+  if (keyring.size > 1) return keyring
+  keyring.close()
+  throw new FabraError('invalid_config', 'FABRA_ENV=production needs an API key, and there is none.', {
+    hint: 'Make one: fabra keys create. Or set FABRA_API_KEYS.',
+  })
+}
+
+export type { HttpServer } from '../http/server.ts'
+export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
+export { readTableFile } from '../store/duckdb/sources/table-file.ts'
+export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'
+export { declaredSources, missingFiles } from './trial.ts'

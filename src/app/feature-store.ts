@@ -1,0 +1,208 @@
+/** The user's definitions over open stores: everything but HTTP. */
+import type { Clock, Micros } from '../clock.ts'
+import type { List } from '../collections/chunked-list.ts'
+import type { EntityKey } from '../definition/entity-key.ts'
+import type { Feature } from '../definition/model.ts'
+import { isOk } from '../http/readiness.ts'
+import { createIngest, type Ingest } from '../ingest/ingest.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Metric } from '../observability/metrics.ts'
+import type { WebhookEvent } from '../observability/webhook.ts'
+import { createActiveKeys } from '../refresh/active-keys.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
+import { createSchedule } from '../refresh/schedule.ts'
+import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
+import type { Serving } from '../serving/serving.ts'
+import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
+import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
+import { openCurrentDefinitions } from './current-definitions.ts'
+import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
+import { createKeysInUse } from './keys-in-use.ts'
+import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { createRefilling } from './online-recovery.ts'
+import { openStores } from './open-stores.ts'
+import { processMetrics } from './process-metrics.ts'
+import { createRefreshing } from './refreshing.ts'
+import { sourceFiles, sourceFolders } from './source-paths.ts'
+import type { StoreAddresses, Stores } from './stores.ts'
+import { createWarmUp } from './warm-up.ts'
+
+export interface FeatureStoreOptions {
+  readonly files: readonly string[]
+  readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
+  readonly clock: Clock
+  readonly clockOffset: Micros
+  /** Latest values are not brought back from history: nobody will ask for them. */
+  readonly cold: boolean
+  readonly log: Logger
+  /** Told of failing refreshes and values that are too old. */
+  readonly notify?: (event: WebhookEvent) => void
+  /** Made for these files and this clock, perhaps loading already. Closed by the project. */
+  readonly runtime?: Runtime
+}
+
+export interface FeatureStore {
+  readonly sourceEngine: SourceEngine
+  /** API keys and kept runs. */
+  readonly admin: AdminStore
+  /** The definitions being served; another object after each reload. */
+  serving(): Serving
+  /** Store → `ok`, or what is wrong with it. */
+  stores(): Readonly<Record<string, string>>
+  metrics(): readonly Metric[]
+  /** False while values of new feature versions are computed for the keys in use, a minute at most. */
+  warm(): boolean
+  /** What refreshes did, newest first. */
+  runs(filter: RunFilter): Promise<readonly Run[]>
+  /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
+  refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
+  /** Recorded values of one key, newest first, up to this moment. */
+  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  readonly training: FeatureStoreTraining
+  /** Data that comes in. */
+  readonly ingest: Ingest
+  /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
+  start(refreshes: boolean): void
+  /** Every file the definitions and their sources were read from. */
+  files(): readonly string[]
+  /** Folders in which files of sources may appear. */
+  folders(): readonly string[]
+  /** Take the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
+  reload(): Promise<void>
+  /** Waits at most this long for what still computes, makes history durable and lets go of the data folder. */
+  close(graceMs: number): Promise<void>
+}
+
+/** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
+export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
+  const { files, clockOffset, log } = options
+  const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
+  const opening = openStores({
+    ...options.stores,
+    onProblem: (message, error) => log.warn(message, { error }),
+    onLoaded: (source, file, rows) => log.info('a file was loaded into PostgreSQL as the table of its source', { source, file, rows }),
+  })
+  opening.catch(() => undefined)
+  try {
+    const [loaded, stores] = await Promise.all([runtime.load(), opening])
+    try {
+      const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
+      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
+    } catch (error) {
+      await stores.close()
+      throw stores.damage() ?? error
+    }
+  } catch (error) {
+    await runtime.close()
+    throw error
+  }
+}
+
+async function openDependencies(
+  options: FeatureStoreOptions,
+  runtime: Runtime,
+  stores: Stores,
+  runs: Runs,
+): Promise<LiveDefinitionsDependencies> {
+  const { clock, log } = options
+  const { sourceEngine, offline, online } = stores
+  const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
+  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
+  return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
+}
+
+interface Around {
+  readonly stores: Stores
+  readonly kept: KeptRuns
+  readonly options: Pick<FeatureStoreOptions, 'notify' | 'cold'>
+}
+
+async function assemble(
+  dependencies: LiveDefinitionsDependencies,
+  loaded: LoadedDefinitions,
+  { stores, kept, options }: Around,
+): Promise<FeatureStore> {
+  const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
+  const { notify, cold } = options
+  const definitions = await openCurrentDefinitions(dependencies, loaded, cold)
+  const keysInUse = createKeysInUse(dependencies, {
+    store: stores.activeKeys,
+    samplePushed: notify !== undefined,
+    registry: definitions.registry,
+    onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
+  })
+  const ingest = createIngest({
+    online,
+    offline,
+    recorder,
+    sourceRows: stores.sourceRows,
+    version: () => definitions.live().ingest,
+    keysInUse,
+    sharedWithinMs: keysInUse.sharedWithinMs,
+    clock,
+    log,
+  })
+  const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
+  const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
+  const warmUp = createWarmUp(dependencies)
+  const health = () => healthOf(stores, recorder)
+  let closing = false
+
+  return {
+    sourceEngine,
+    admin: stores.admin,
+    runs: (filter) => kept.list(filter),
+    serving: () => definitions.live().serving,
+    stores: health,
+    metrics: () => processMetrics(recorder.counters(), health(), online.isShared ? online.doubts : null),
+    refresh: refreshing.refresh,
+    async history(query) {
+      await recorder.flush()
+      return offline.history(query)
+    },
+    ingest,
+    training: createFeatureStoreTraining(dependencies, definitions, stores),
+    warm: warmUp.isOver,
+    start(refreshes) {
+      refilling.start()
+      void warmUp.run(definitions.live()).then(() => {
+        if (closing) return
+        keysInUse.start()
+        refreshing.start(refreshes)
+        ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+      })
+    },
+    files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
+    folders: () => sourceFolders(definitions.registry()),
+    reload: definitions.reload,
+    async close(graceMs) {
+      closing = true
+      const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
+      await within(graceMs, Promise.all(ending))
+      // What still computes is given up here: its callers are answered, and none can start anew.
+      await runtime.close()
+      await recorder.close()
+      await kept.close()
+      await refreshing.close()
+      await stores.close()
+    },
+  }
+}
+
+/** Resolves when the work has, at the latest after `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([work, late.promise])
+  clearTimeout(timer)
+}
+
+/** Of history the recorder knows more than the store itself, but that it takes rows does not mean that the store is well. */
+function healthOf(stores: Stores, recorder: Recorder): Readonly<Record<string, string>> {
+  const health = stores.health()
+  const words = recorder.words()
+  if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
+  return { ...health, [stores.historyIn]: words }
+}

@@ -1,0 +1,233 @@
+/** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
+
+import type { Micros } from '../clock.ts'
+import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
+import { isPushed, isScheduled } from '../definition/feature-traits.ts'
+import { fieldOf } from '../definition/feature-version.ts'
+import type { Entity, Feature, Registry } from '../definition/model.ts'
+import { isUnavailable } from '../errors.ts'
+import { keepWarm } from '../refresh/active-keys.ts'
+import type { Erasure } from '../store/ports/erasure.ts'
+import { FENCES_FIELD } from '../store/ports/online-store.ts'
+import { type LiveDefinitionsDependencies, storedValue } from './live-definitions.ts'
+
+/** Keys per feature that come back to memory, or into use. */
+export const MAX_REWARMED = 1_000_000
+/** What another process has just recorded may be available a little later than this one's present. */
+const CLOCKS_DIFFER_BY: Micros = 300_000_000
+/** Whether the store is whole and lacks nothing is looked up so often: what is acknowledged elsewhere must be known here within a second. */
+const LOOK_EVERY_MS = 400
+/** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
+const RESTORE_PAUSE_MS = 2_000
+const PENDING_ELSEWHERE = 'lacks what another process has recorded: history is asked until it is there'
+/** A process that has something to bring says so every few seconds; one silent for longer is gone. */
+const SILENT_FOR: Micros = 30_000_000
+
+/**
+ * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
+ * store of its own after it lost its data. Keys come back into use. Features that `before` already had are there.
+ */
+export async function rewarm(dependencies: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined): Promise<void> {
+  const features = [...registry.features.values()].filter(
+    ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
+  )
+  if (!before) await unlessDown(() => restoreAtStart(dependencies, registry))
+  const filled = await unlessDown(() => dependencies.online.filled(features.map(fieldOf)))
+  // First the erasures: what another process brings late is refused then.
+  if (filled && !before)
+    await unlessDown(() => restoreErasures(dependencies, dependencies.recorder.erasures.since(Number.NEGATIVE_INFINITY)))
+  for (const [i, feature] of features.entries()) {
+    const entity = registry.entities.get(feature.entity)
+    if (!entity) continue
+    const isLost = dependencies.online.doubts.has('lost')
+    // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
+    if (filled?.[i] === false && !isLost)
+      await (dependencies.online.isShared ? unlessDown : now)(() => refill(dependencies, feature, entity))
+    else await useAgain(dependencies, feature, entity)
+  }
+  if (before) await unlessDown(() => dependencies.online.look(fieldsOf(registry)))
+  else if (filled?.includes(true)) await unlessDown(() => replayForOthers(dependencies, registry, Number.POSITIVE_INFINITY))
+}
+
+/** A start does not wait for a store that is down: what it lacks is brought when it is back. */
+async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isUnavailable(error)) return undefined
+    throw error
+  }
+}
+
+export const now = <T>(work: () => Promise<T>): Promise<T> => work()
+
+async function restoreAtStart(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
+  const { online } = dependencies
+  await online.look(fieldsOf(registry))
+  if (online.doubts.has('lost')) await restoreLost(dependencies, registry)
+}
+
+export interface Refilling {
+  start(): void
+  stop(): Promise<void>
+}
+
+/** These keys of a feature, or all, have other values now. */
+type OnChange = (feature: Feature, keys: ReadonlyMap<string, EntityKey> | 'all') => void
+
+/**
+ * Looks several times a second whether a shared online store has lost its data, refuses writes, or lacks what this process or another has
+ * recorded, and brings there what history knows.
+ * @param onReplayed Told of values that were recorded while the store was down.
+ */
+export function createRefilling(dependencies: LiveDefinitionsDependencies, registry: () => Registry, onReplayed: OnChange): Refilling {
+  const { online, log } = dependencies
+  const timers: Timer[] = []
+  const running = new Set<Promise<void>>()
+  /** Does it again and again, one at a time. */
+  const every = (ms: number, work: () => Promise<void>) => {
+    let isAtIt = false
+    const timer = setInterval(() => {
+      if (isAtIt) return
+      isAtIt = true
+      const attempt = work()
+        .catch((error: unknown) => {
+          if (!isUnavailable(error)) log.warn('values could not be brought back', { error })
+        })
+        .finally(() => {
+          isAtIt = false
+          running.delete(attempt)
+        })
+      running.add(attempt)
+    }, ms)
+    timer.unref()
+    timers.push(timer)
+  }
+  return {
+    start() {
+      if (!online.isShared || timers.length > 0) return
+      // Others may have yet to bring what was refused to them: that nobody has counts when it was asked after the last refusal.
+      let refusedAt = Number.NEGATIVE_INFINITY
+      every(LOOK_EVERY_MS, async () => {
+        await online.look().finally(() => {
+          if (!online.doubts.has('refused')) return
+          refusedAt = performance.now()
+          online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
+        })
+      })
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), () => refusedAt))
+      every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
+      let restoreAt = 0
+      every(LOOK_EVERY_MS, async () => {
+        if (!online.doubts.has('lost') || performance.now() < restoreAt) return
+        const names = await restoreLost(dependencies, registry()).finally(() => {
+          restoreAt = performance.now() + RESTORE_PAUSE_MS
+        })
+        if (names && names.length > 0) log.info('values came back from history', { features: names })
+      })
+    },
+    async stop() {
+      for (const timer of timers) clearInterval(timer)
+      await Promise.all(running)
+    },
+  }
+}
+
+function fieldsOf(registry: Registry): string[] {
+  return [...registry.features.values()].map(fieldOf)
+}
+
+/** @returns names of the features that the online store had lost; undefined where another process is at it. */
+async function restoreLost(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<readonly string[] | undefined> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const lost = await dependencies.online.restore(async (fields) => {
+    // First the erasures: nothing that was forgotten comes back, be it from another process.
+    await restoreErasures(dependencies, undefined)
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(dependencies, feature, entity)
+      else if (field !== FENCES_FIELD) await dependencies.online.markFilled(field)
+    }
+  })
+  return lost?.flatMap((field) => features.get(field)?.name ?? [])
+}
+
+/** Of forgotten keys only later events count, also in a store that has lost its data. @param known All of them, where they were just read. */
+async function restoreErasures({ online, offline }: LiveDefinitionsDependencies, known: readonly Erasure[] | undefined): Promise<void> {
+  const [isThere] = await online.filled([FENCES_FIELD])
+  if (isThere) return
+  await online.addErasures(known ?? (await offline.erasures()))
+  await online.markFilled(FENCES_FIELD)
+}
+
+async function replayOwn(dependencies: LiveDefinitionsDependencies, registry: Registry, onReplayed: OnChange): Promise<void> {
+  const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
+  const replayed = await dependencies.recorder.pendingOnline.replay(async (fields) => {
+    for (const field of fields) {
+      const feature = features.get(field)
+      const entity = feature && registry.entities.get(feature.entity)
+      if (entity) await refill(dependencies, feature, entity)
+    }
+  })
+  for (const [field, keys] of replayed) {
+    const feature = features.get(field)
+    const entity = feature && registry.entities.get(feature.entity)
+    if (entity) onReplayed(feature, keys === 'all' ? keys : new Map(keys.map((key) => [key, decodeKey(entity, key)])))
+  }
+  if (replayed.size > 0)
+    dependencies.log.info('values that came while the online store was down were brought there', { fields: [...replayed.keys()] })
+}
+
+/** What other processes have yet to bring is asked of history until it is there. One that is gone cannot: it is brought in its place. */
+async function lookForPendingElsewhere(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  refusedAt: () => number,
+): Promise<void> {
+  const { offline, online, recorder, clock } = dependencies
+  const askedAt = performance.now()
+  const notes = (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer)
+  if (notes.length > 0) online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
+  else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
+  if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(dependencies, registry, clock.now() - SILENT_FOR)
+}
+
+/** @param silentSince For those that have not been heard of since then. */
+async function replayForOthers(dependencies: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
+  const { offline, recorder, clock, log } = dependencies
+  const notes = (await offline.pendingNotes()).filter(({ writer, at }) => writer !== recorder.pendingOnline.writer && at <= silentSince)
+  if (notes.length === 0) return
+  for (const feature of registry.features.values()) {
+    const entity = registry.entities.get(feature.entity)
+    if (entity) await refill(dependencies, feature, entity)
+  }
+  log.info('values that another process recorded while the online store was down came back from history')
+  await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
+}
+
+async function refill(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
+  const { name, fingerprint } = feature
+  // A store of its own takes all of them: a miss there must mean that history has nothing.
+  const isWhole = dependencies.online.isShared && isPushed(feature)
+  const bounds = { before: dependencies.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
+  for await (const rows of dependencies.offline.latest(name, fingerprint, bounds)) {
+    await dependencies.online.write(
+      rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
+    )
+    // Keys of pushed features are nobody's to refresh.
+    if (isPushed(feature)) continue
+    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
+  }
+  await dependencies.online.markFilled(fieldOf(feature))
+}
+
+/** The values are there; which keys are in use is told by what was recorded of them. */
+async function useAgain(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
+  if (!isScheduled(feature)) return
+  const now = dependencies.clock.now()
+  for (const key of await dependencies.offline.keysSince(feature.name, now - keepWarm(feature), MAX_REWARMED)) {
+    const decoded = decodeKey(entity, key)
+    if (decoded.values.length === entity.key.length) dependencies.activeKeys.markUsed(feature, decoded, now)
+  }
+}

@@ -1,0 +1,79 @@
+import type { SteeredClock } from '../clock.ts'
+import type { Source } from '../definition/model.ts'
+import type { FabraError } from '../errors.ts'
+import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
+import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { LeaseStore } from '../store/ports/lease-store.ts'
+import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
+import type { OfflineStore } from '../store/ports/offline-store.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
+import type { SourceRows } from '../store/ports/source-rows.ts'
+import type { TrainingStore } from '../store/ports/training-store.ts'
+
+export interface StoreAddresses {
+  /** Absolute folder of the DuckDB file. */
+  readonly dataDir: string
+  /** History and sources; null: the DuckDB file. */
+  readonly postgresUrl: string | null
+  /** Where SQL of features runs; null: where history is. */
+  readonly sourceUrl: string | null
+  /** Null: latest values are in memory. */
+  readonly redisUrl: string | null
+  /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
+  readonly apart: boolean
+  /** Bytes that putting one training set together may take. */
+  readonly trainingMemory?: number | undefined
+  /** Kept with the clock of the database that holds the rows, where there is one. */
+  readonly clock: SteeredClock
+  /** Told of what nobody else is told of: that a store is gone, and that it is back. */
+  readonly onProblem: (message: string, cause: unknown) => void
+  /** Told when a file of a source was made a table of PostgreSQL. */
+  readonly onLoaded: (source: string, file: string, rows: number) => void
+}
+
+export interface Stores {
+  readonly sourceEngine: SourceEngine
+  readonly offline: OfflineStore
+  readonly online: OnlineStore
+  readonly sourceRows: SourceRows
+  readonly trainingStore: TrainingStore
+  /** What is known of sources whose tables are slow to read by these key columns; nothing where it cannot be told soon. */
+  readonly slowSources: (sources: readonly Source[], keys: readonly (readonly string[])[]) => Promise<readonly SlowSource[]>
+  /** Who of many processes refreshes a feature. */
+  readonly leases: LeaseStore
+  /** Keys in use, told to other processes; null where there are none. */
+  readonly activeKeys: ActiveKeyStore | null
+  /** What is being computed by which process; null where there is only this one. */
+  readonly claims: ClaimStore | null
+  /** What functions read, told to other processes; null where there are none. */
+  readonly seenSources: ObservedSourceStore | null
+  readonly admin: AdminStore
+  /** The technology that keeps history, by its name in `health`. */
+  readonly historyIn: string
+  /** Technology → `ok`, or what is wrong with it. */
+  health(): Readonly<Record<string, string>>
+  /** The data file was found to be damaged; null where it was not, or where there is none. */
+  damage(): FabraError | null
+  close(): Promise<void>
+}
+
+export interface SlowSource {
+  readonly subject: string
+  readonly message: string
+  readonly hint: string
+}
+
+/** What is recorded, and what it is computed from. */
+export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
+
+/** Latest values. */
+export interface Latest {
+  readonly online: OnlineStore
+  readonly leases: LeaseStore
+  readonly activeKeys: ActiveKeyStore | null
+  readonly claims: ClaimStore | null
+  readonly seenSources: ObservedSourceStore | null
+  health(): Readonly<Record<string, string>>
+}

@@ -1,0 +1,68 @@
+import type { Feature } from '../../definition/model.ts'
+import { FabraError } from '../../errors.ts'
+import type { Db } from '../db.ts'
+import type { ComputeOptions, ComputeRow } from '../executor.ts'
+import type { CallHost } from '../function-runner.ts'
+import type { Reader } from '../reader.ts'
+
+export interface RowHostOptions {
+  readonly db: Db
+  readonly reader: Reader
+  /** Called with the declared sources that a function has read through `db`, each time. */
+  readonly onRead: (feature: Feature, sources: readonly string[]) => void
+}
+
+/** `db` and `get` of one call: as of its row's time, within its deadline. */
+export interface RowHost extends CallHost {
+  /** Oldest event timestamp among the parts that were read. */
+  oldest(): number | null
+  /** Whether a part's own failure said this; such words may be shown. */
+  saidByPart(message: string): boolean
+  /** Aborts what is still being asked. */
+  end(): void
+}
+
+export function createRowHost(
+  options: RowHostOptions,
+  feature: Feature,
+  row: ComputeRow,
+  batch: ComputeOptions,
+  deadlineAt: number,
+): RowHost {
+  let oldest: number | null = null
+  let ended: AbortController | null = null
+  const said: string[] = []
+  const signal = () => {
+    ended ??= new AbortController()
+    return AbortSignal.any([batch.signal, ended.signal])
+  }
+  return {
+    async query(sql, params) {
+      const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
+      const { columns, rows, sources } = await options.db.query(sql, params, {
+        asOf: row.asOf,
+        mode: batch.mode,
+        signal: signal(),
+        timeoutMs,
+      })
+      options.onRead(feature, sources)
+      return { columns, rows }
+    },
+    async get(name) {
+      try {
+        const chain = [...batch.chain, feature.name]
+        const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
+        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, signal: signal(), timeoutMs }
+        const part = await options.reader.read(name, from)
+        if (part.eventAt !== null) oldest = Math.min(oldest ?? part.eventAt, part.eventAt)
+        return part
+      } catch (error) {
+        if (error instanceof FabraError) said.push(error.message)
+        throw error
+      }
+    },
+    oldest: () => oldest,
+    saidByPart: (message) => said.includes(message),
+    end: () => ended?.abort(),
+  }
+}

@@ -1,0 +1,282 @@
+import type { Clock } from '../../clock.ts'
+import type { List } from '../../collections/chunked-list.ts'
+import { createPace, inSteps } from '../../collections/yielding.ts'
+import type { EntityKey } from '../../definition/entity-key.ts'
+import { isRealtime } from '../../definition/feature-traits.ts'
+import type { Feature } from '../../definition/model.ts'
+import { FabraError } from '../../errors.ts'
+import type { Computed } from '../executor.ts'
+import type { Activity } from './activity.ts'
+import type { Answered, BatchRunner } from './batch-runner.ts'
+import type { CrossProcess, CrossProcessCallbacks } from './cross-process.ts'
+import { FailurePauses } from './failure-pauses.ts'
+import {
+  type ComputeCall,
+  failed,
+  type InFlight,
+  inTime,
+  newInFlight,
+  noYoungerInputs,
+  type Outcome,
+  outcomeOf,
+  takeBatch,
+  timedOut,
+} from './in-flight.ts'
+import { CHUNK, RefreshBatch } from './refresh-batch.ts'
+
+/** Rows in one statement of a micro-batch. */
+const MAX_BATCH_ROWS = 1_000
+/** Statements of one SQL feature running at once. */
+const MAX_BATCHES = 2
+/** Computations of one feature that may wait or run; more are refused as overloaded. */
+const MAX_IN_FLIGHT = 100_000
+/** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
+const STORE_GRACE_MS = 50
+
+/** What the queues of all features have in common. */
+export interface QueueDependencies {
+  readonly runner: BatchRunner
+  readonly clock: Clock
+  /** 0 ≤ random < 1. */
+  readonly random: () => number
+  /** Computations that are shared with other processes; null: there are none. */
+  readonly shared: CrossProcess | null
+  readonly activity: Activity
+}
+
+/** The computations of one feature: those that wait, those that run, and the refreshes under way. */
+export class FeatureQueue {
+  private readonly feature: Feature
+  private readonly isRealtime: boolean
+  private readonly isSql: boolean
+  private readonly runner: BatchRunner
+  private readonly clock: Clock
+  private readonly shared: CrossProcess | null
+  private readonly activity: Activity
+  private readonly pauses: FailurePauses
+  private readonly callbacks: CrossProcessCallbacks
+  private readonly waiting = new Map<string, InFlight>()
+  private readonly running = new Map<string, InFlight>()
+  private readonly refreshBatches = new Set<RefreshBatch>()
+  private batches = 0
+  private isScheduled = false
+
+  constructor(feature: Feature, { runner, clock, random, shared, activity }: QueueDependencies) {
+    this.feature = feature
+    this.isRealtime = isRealtime(feature)
+    this.isSql = feature.computation.kind === 'sql'
+    this.runner = runner
+    this.clock = clock
+    this.shared = shared
+    this.activity = activity
+    this.pauses = new FailurePauses(clock, random)
+    this.callbacks = {
+      compute: (own) => this.computeBatch(own),
+      settle: (inFlight, { computed, asOf }) => {
+        inFlight.asOf = asOf
+        this.settle(inFlight, computed)
+      },
+      expire: (inFlight) => this.settleLate(inFlight),
+    }
+  }
+
+  /** @param id What the call shares its answer with; of one that may be shared with refreshes and other processes, its key. */
+  compute(id: string, call: ComputeCall): Outcome | Promise<Outcome> {
+    const joined = this.waiting.get(id) ?? (this.isRealtime ? undefined : this.underway(id))
+    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)
+    const resting = this.pauses.reason(id)
+    if (resting) return { computed: { kind: 'error', error: resting }, asOf: this.clock.now() }
+    if (this.waiting.size + this.running.size >= MAX_IN_FLIGHT) {
+      const error = new FabraError('overloaded', `Too many computations of "${this.feature.name}" are waiting.`, {
+        hint: 'Try again in a second.',
+      })
+      return { computed: { kind: 'error', error }, asOf: this.clock.now() }
+    }
+    const inFlight = newInFlight(id, call)
+    this.waiting.set(id, inFlight)
+    this.activity.begin()
+    if (this.isFull()) this.limitWait(inFlight)
+    else this.schedule()
+    return outcomeOf(inFlight)
+  }
+
+  /** One question to the executor for all keys that are not in flight already. */
+  async computeAll(keys: List<EntityKey>, timeoutMs: number): Promise<(index: number) => Outcome> {
+    const refreshBatch = new RefreshBatch(this.feature, keys, timeoutMs)
+    /** Of the keys that are in flight already, by their index. */
+    const joined = new Map<number, InFlight>()
+    /** Where the others are in the batch. */
+    const rows = new Int32Array(keys.length)
+    let index = 0
+    this.refreshBatches.add(refreshBatch)
+    this.activity.begin()
+    try {
+      await inSteps(keys, (key) => {
+        const inFlight = this.underway(key.encoded) ?? this.waiting.get(key.encoded)
+        if (inFlight) joined.set(index, inFlight)
+        else {
+          rows[index] = refreshBatch.length
+          refreshBatch.add(key, index)
+        }
+        index++
+      })
+      if (refreshBatch.length > 0) await this.computeRefresh(refreshBatch)
+    } finally {
+      this.refreshBatches.delete(refreshBatch)
+      this.activity.end()
+    }
+    const others = new Map<number, Outcome>()
+    for (const [at, inFlight] of joined) others.set(at, await outcomeOf(inFlight))
+    return (at) => others.get(at) ?? refreshBatch.outcome(rows[at] ?? 0)
+  }
+
+  has(key: EntityKey): boolean {
+    return this.waiting.has(key.encoded) || this.underway(key.encoded) !== undefined
+  }
+
+  forget({ encoded }: EntityKey): void {
+    for (const refreshBatch of this.refreshBatches) {
+      const inFlight = refreshBatch.inFlight(encoded)
+      if (inFlight) inFlight.isForgotten = true
+    }
+    for (const inFlight of [...this.running.values(), ...this.waiting.values()])
+      if (inFlight.key.encoded === encoded) inFlight.isForgotten = true
+    for (const [id, inFlight] of this.running) if (inFlight.isForgotten) this.running.delete(id)
+  }
+
+  /** The computation that runs, be it part of a refresh. */
+  private underway(id: string): InFlight | undefined {
+    const alone = this.running.size > 0 ? this.running.get(id) : undefined
+    if (alone) return alone
+    for (const refreshBatch of this.refreshBatches) {
+      const inFlight = refreshBatch.inFlight(id)
+      if (inFlight && !inFlight.isForgotten) return inFlight
+    }
+    return undefined
+  }
+
+  /** Functions start as they come: the runtime has its own limits. */
+  private isFull(): boolean {
+    return this.isSql && this.batches >= MAX_BATCHES
+  }
+
+  /** Starts at the end of the current turn, so that the rows of one request go together. */
+  private schedule(): void {
+    if (this.isScheduled || this.waiting.size === 0 || this.isFull()) return
+    this.isScheduled = true
+    queueMicrotask(() => {
+      this.isScheduled = false
+      this.start()
+    })
+  }
+
+  private start(): void {
+    while (this.waiting.size > 0 && !this.isFull()) {
+      const batch = takeBatch(this.waiting, this.isSql ? MAX_BATCH_ROWS : 1)
+      for (const inFlight of batch) this.running.set(inFlight.id, inFlight)
+      this.batches++
+      void this.run(batch).finally(() => {
+        this.batches--
+        this.schedule()
+      })
+    }
+    for (const inFlight of this.waiting.values()) this.limitWait(inFlight)
+  }
+
+  /** For readers. What only this process asks for (inputs, a realtime value, a cycle) is nobody else's to compute. */
+  private async run(batch: readonly InFlight[]): Promise<void> {
+    const { shared, feature } = this
+    if (!shared || this.isRealtime) return this.computeBatch(batch)
+    const common = batch.filter((inFlight) => inFlight.id === inFlight.key.encoded)
+    const alone = batch.filter((inFlight) => inFlight.id !== inFlight.key.encoded)
+    await Promise.all([
+      alone.length > 0 ? this.computeBatch(alone) : undefined,
+      common.length > 0 ? shared.computeBatch(feature, common, this.callbacks) : undefined,
+    ])
+  }
+
+  private async computeBatch(batch: readonly InFlight[]): Promise<void> {
+    const asOf = this.clock.now()
+    const startedMs = performance.now()
+    for (const inFlight of batch) inFlight.asOf = asOf
+    const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
+    const answers = await this.runner.compute(this.feature, batch, { timeoutMs: longest, chain: batch[0]?.chain ?? [] })
+    const pace = createPace()
+    for (let from = 0; from < batch.length; from += CHUNK) {
+      const wait = pace()
+      if (wait) await wait
+      const some = batch.slice(from, from + CHUNK)
+      const settling = some.map((_, i) => noYoungerInputs(answers.at(from + i) ?? failed(this.feature), asOf))
+      const kept: Answered[] = []
+      some.forEach((inFlight, i) => {
+        const computed = settling[i] as Computed
+        if (this.isAnswer(inFlight.id, computed) && !inFlight.isForgotten)
+          kept.push({ key: inFlight.key, inputs: inFlight.inputs, computed, asOf })
+      })
+      // A reader is served what was computed for it, though it could not be kept.
+      await this.runner.keep(this.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))
+      some.forEach((inFlight, i) => {
+        this.settle(inFlight, settling[i] as Computed)
+      })
+    }
+  }
+
+  /** A refresh has failed when its answers could not be kept. */
+  private async computeRefresh(refreshBatch: RefreshBatch): Promise<void> {
+    const asOf = this.clock.now()
+    refreshBatch.start(asOf)
+    refreshBatch.answer(await this.runner.compute(this.feature, refreshBatch, { timeoutMs: refreshBatch.timeoutMs, chain: [] }))
+    const pace = createPace()
+    for (let from = 0; from < refreshBatch.length; from += CHUNK) {
+      const wait = pace()
+      if (wait) await wait
+      const kept: Answered[] = []
+      for (let row = from; row < Math.min(from + CHUNK, refreshBatch.length); row++) {
+        const key = refreshBatch.key(row)
+        const computed = refreshBatch.computed(row)
+        if (this.isAnswer(key.encoded, computed) && !refreshBatch.isForgotten(row)) kept.push({ key, inputs: undefined, computed, asOf })
+      }
+      refreshBatch.settle(await this.runner.keep(this.feature, kept, null))
+    }
+  }
+
+  /** The key of one that is none rests for a while. */
+  private isAnswer(id: string, computed: Computed): computed is Answered['computed'] {
+    if (computed.kind === 'error') {
+      this.pauses.failed(id, computed.error)
+      return false
+    }
+    this.pauses.succeeded(id)
+    return true
+  }
+
+  private limitWait(inFlight: InFlight): void {
+    inFlight.timer ??= setTimeout(() => this.expire(inFlight), inFlight.timeoutMs)
+  }
+
+  /** The deadline of one that had to wait, or of the statement it is part of, has come. */
+  private expire(inFlight: InFlight): void {
+    if (this.waiting.delete(inFlight.id)) {
+      this.settleLate(inFlight)
+      return
+    }
+    // Its statement goes on, and what it finds is kept.
+    if (this.running.get(inFlight.id) === inFlight) this.running.delete(inFlight.id)
+    const error = timedOut(this.feature, inFlight.timeoutMs)
+    this.pauses.failed(inFlight.id, error)
+    inFlight.waiting?.resolve({ computed: { kind: 'error', error }, asOf: this.clock.now() })
+  }
+
+  private settleLate(inFlight: InFlight): void {
+    inFlight.asOf = this.clock.now()
+    this.settle(inFlight, { kind: 'error', error: timedOut(this.feature, inFlight.timeoutMs) })
+  }
+
+  private settle(inFlight: InFlight, computed: Computed): void {
+    if (inFlight.timer) clearTimeout(inFlight.timer)
+    if (this.running.get(inFlight.id) === inFlight) this.running.delete(inFlight.id)
+    inFlight.computed = computed
+    inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
+    this.activity.end()
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * `db` inside a user's function: the same rewrite as SQL features, with bound parameters.
+ *
+ *     const db = createDb({ sourceStore, registry })
+ *     await db.query('SELECT COUNT(*) FROM transactions WHERE user_id = ?', ['u1'], { asOf, mode, signal, timeoutMs })
+ */
+
+import { inSteps } from '../../collections/yielding.ts'
+import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
+import type { Registry } from '../../definition/model.ts'
+import { formatTime } from '../../definition/time.ts'
+import { FabraError } from '../../errors.ts'
+import {
+  type SourceEngine,
+  SqlDecimal,
+  SqlError,
+  SqlOther,
+  SqlStruct,
+  SqlTimestamp,
+  type SqlValue,
+  type TableColumn,
+  type TakeRows,
+} from '../../store/ports/source-engine.ts'
+import type { Db, DbOptions, RowReader } from '../db.ts'
+import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
+import { placeParameters } from './placeholders.ts'
+import { pastRefusal } from './rewrite/analysis.ts'
+
+export interface UserQueryDependencies {
+  readonly sourceEngine: SourceEngine
+  readonly registry: Pick<Registry, 'sources'>
+}
+
+/** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
+const MAX_STATEMENTS = 1000
+
+interface Compiled {
+  readonly text: string
+  /** Per `$n`: the index of the parameter given, or the as-of time. */
+  readonly parameters: readonly (number | 'asOf')[]
+  readonly past: string | null
+  readonly sources: readonly string[]
+}
+
+export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
+  const statements = new StatementCache(dependencies)
+  const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
+    const statement = await statements.get(sql, params.length)
+    if (at.mode === 'past' && statement.past !== null) {
+      throw new FabraError('feature_failed', `The query cannot be run for the past: ${statement.past}`, {
+        hint: 'Read declared sources only.',
+      })
+    }
+    const bound = statement.parameters.map((parameter) =>
+      parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
+    )
+    return { statement, bound }
+  }
+  return {
+    async query(sql, params, at) {
+      const { statement, bound } = await bind(sql, params, at)
+      try {
+        const { columns, rows } = await dependencies.sourceEngine.query(statement.text, bound, {
+          signal: at.signal,
+          timeoutMs: at.timeoutMs,
+        })
+        const plain: unknown[][] = []
+        await inSteps(rows, (row) => {
+          plain.push(plainRow(row, columns))
+        })
+        return { columns: columns.map((column) => column.name), rows: plain, sources: statement.sources }
+      } catch (error) {
+        throw asFabraError(error)
+      }
+    },
+    async read(sql, at, take) {
+      const { statement, bound } = await bind(sql, [], at)
+      const takeRows: TakeRows = (rows, columns) =>
+        // Texts are what they are: the keys of an entity may be millions.
+        take({
+          columns: columns.map((column) => column.name),
+          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
+        })
+      try {
+        await dependencies.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
+      } catch (error) {
+        throw asFabraError(error)
+      }
+    },
+  }
+}
+
+function plainRow(row: readonly SqlValue[], columns: readonly TableColumn[]): unknown[] {
+  return row.map((value, i) => fromSqlValue(value, columns[i]))
+}
+
+/** Most recently used last. Callers of one text share its analysis, also while it is under way. */
+class StatementCache {
+  private readonly statements = new Map<string, Promise<Compiled>>()
+  private readonly admit: ReturnType<typeof createGatekeeper>
+
+  constructor(dependencies: UserQueryDependencies) {
+    this.admit = createGatekeeper(dependencies.sourceEngine, dependencies.registry.sources, 'definition')
+  }
+
+  get(sql: string, count: number): Promise<Compiled> {
+    const id = `${count} ${sql}`
+    const known = this.statements.get(id)
+    const statement = known ?? this.compile(sql, count)
+    this.statements.delete(id)
+    this.statements.set(id, statement)
+    // A table may be there the next time: failures are not kept.
+    if (!known) statement.catch(() => this.statements.delete(id))
+    if (this.statements.size > MAX_STATEMENTS) {
+      for (const oldest of this.statements.keys()) {
+        this.statements.delete(oldest)
+        break
+      }
+    }
+    return statement
+  }
+
+  private async compile(sql: string, count: number): Promise<Compiled> {
+    const placed = placeParameters(sql, count)
+    if ('message' in placed) throw new FabraError('feature_failed', placed.message, { hint: placed.hint })
+    try {
+      const admitted = await this.admit(placed.text)
+      if ('fault' in admitted)
+        throw new FabraError('feature_failed', `The query cannot be run: ${admitted.fault.message}`, { hint: admitted.fault.hint })
+      return await compiled(admitted, placed.order)
+    } catch (error) {
+      throw asFabraError(error)
+    }
+  }
+}
+
+async function compiled({ sql, gate }: Admitted, order: readonly number[]): Promise<Compiled> {
+  const asOf = `$${order.length + 1}`
+  const row = { asOf: `CAST(${asOf} AS TIMESTAMPTZ)`, parameter: (written: string) => written }
+  const text = await writeSql(sql, { row, frame: (body) => body }, gate)
+  const usesAsOf = text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
+  const sources = [...new Set(sql.shadows.map((shadow) => shadow.source.name))]
+  return { text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
+}
+
+function toSqlValue(value: unknown): SqlValue {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
+  if (Array.isArray(value)) return value.map(toSqlValue)
+  if (typeof value === 'object') return stringifyExact(value)
+  throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
+    hint: 'Give strings, numbers, booleans, dates or null.',
+  })
+}
+
+function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
+  const json = column && /^JSONB?(?:\[\d*\])*$/.test(column.type)
+  return json ? jsonValue(value) : plainValue(value)
+}
+
+/** JSON, and lists of it. */
+function jsonValue(value: SqlValue): unknown {
+  if (typeof value === 'string') return parseExact(value)
+  return Array.isArray(value) ? value.map(jsonValue) : plainValue(value)
+}
+
+function plainValue(value: SqlValue): unknown {
+  if (value instanceof SqlDecimal) return value.toNumber()
+  if (value instanceof SqlTimestamp) return formatTime(value.micros)
+  if (value instanceof SqlOther) return value.text
+  if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))
+  return Array.isArray(value) ? value.map(plainValue) : value
+}
+
+/** Unlike a client, the feature's author may read what the engine says. */
+function asFabraError(error: unknown): unknown {
+  if (!(error instanceof SqlError)) return error
+  if (error.kind === 'unavailable') {
+    return new FabraError('store_unavailable', 'The database that holds the sources cannot be reached.', {
+      hint: 'Try again in a moment.',
+      cause: error,
+    })
+  }
+  if (error.kind === 'timeout' || error.kind === 'interrupted') {
+    return new FabraError('feature_timeout', 'The query was not done in time.', {
+      hint: 'Give the feature more time with timeout:.',
+      cause: error,
+    })
+  }
+  const [message = ''] = error.message.split('\n\nLINE ')
+  return new FabraError('feature_failed', `The query failed: ${message.replaceAll('\n', ' ')}`, {
+    hint: 'Mend the SQL given to db.',
+    cause: error,
+  })
+}

@@ -1,0 +1,209 @@
+/** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { FabraError } from '../errors.ts'
+import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
+import { hostNames } from './hosts.ts'
+import { postgresProblem, redisProblem } from './store-urls.ts'
+
+export interface Config {
+  readonly env: 'development' | 'production'
+  /** History and, unless `sourceUrl` is given, sources; null: the DuckDB file. */
+  readonly postgresUrl: string | null
+  /** Latest values and leases; null: this process's memory. */
+  readonly redisUrl: string | null
+  /** Where SQL of features runs, when it is not where history is. */
+  readonly sourceUrl: string | null
+  /** `api` serves and leaves refreshing to others, `worker` refreshes and is not asked for features. */
+  readonly role: 'all' | 'api' | 'worker'
+  /** Keys that requests may carry besides those made by `fabra keys`. */
+  readonly apiKeys: readonly ConfiguredKey[]
+  /** Absolute folder of laptop mode's DuckDB file. */
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+  /** Names by which requests may call the server, besides those of its machine. */
+  readonly hosts: readonly string[]
+  /** Port that serves metrics alone, to everybody who reaches it; null: none. */
+  readonly metricsPort: number | null
+  /** Longest wait for running requests at SIGTERM. */
+  readonly drainSeconds: number
+  /** Bytes that putting one training set together may take before it spills to disk. */
+  readonly trainingMemory: number
+  /** Where failures are told; null: nowhere. */
+  readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly logFormat: 'pretty' | 'json'
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+interface Variable {
+  readonly name: string
+  readonly default: string
+  readonly help: string
+}
+
+/** Every variable Fabra reads, as `--help` and docs/environment.md tell them. */
+export const variables: readonly Variable[] = [
+  { name: 'FABRA_ENV', default: 'development', help: 'development, or production: needs PostgreSQL, Redis and an API key' },
+  { name: 'FABRA_POSTGRES_URL', default: 'none; in production DATABASE_URL', help: 'history and sources; none: the DuckDB file' },
+  { name: 'FABRA_REDIS_URL', default: 'none; in production REDIS_URL', help: 'latest values and leases; none: memory' },
+  {
+    name: 'FABRA_SOURCE_URL',
+    default: 'FABRA_POSTGRES_URL',
+    help: 'PostgreSQL that SQL of features reads, best with a role that only reads',
+  },
+  { name: 'FABRA_DATA_DIR', default: './.fabra', help: "folder of laptop mode's DuckDB file" },
+  { name: 'FABRA_HOST', default: '127.0.0.1; in production 0.0.0.0', help: 'address to listen on' },
+  { name: 'FABRA_PORT', default: '8000; in production PORT', help: 'port to listen on' },
+  {
+    name: 'FABRA_HOSTS',
+    default: 'localhost and the bound address; with API keys any',
+    help: 'names by which requests may call this server, with commas between',
+  },
+  {
+    name: 'FABRA_METRICS_PORT',
+    default: 'none',
+    help: 'port that serves /metrics alone, without a key, for scrapers in a private network',
+  },
+  { name: 'FABRA_ROLE', default: 'all', help: 'api serves only, worker refreshes only, all does both' },
+  { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+train+write+admin, with commas between' },
+  { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
+  { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
+  {
+    name: 'FABRA_TRAINING_MEMORY',
+    default: '1GiB',
+    help: 'memory that putting one training set together may take, such as 512MiB or 4GiB; the rest is spilled to disk',
+  },
+  { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
+  { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
+  { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
+  { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
+  { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
+]
+
+/** The process's environment as a plain object, for readConfig and nothing else. */
+export function processEnv(): Env {
+  return process.env
+}
+
+/**
+ * @throws FabraError invalid_config that names every variable that is wrong, not only the first.
+ */
+export function readConfig(env: Env, facts: { readonly cwd: string; readonly terminal: boolean }): Config {
+  const problems: string[] = []
+  const { text, choice, whole } = reader(env, problems)
+  const mode = choice('FABRA_ENV', ['development', 'production'], 'development')
+  const isProduction = mode === 'production'
+  // Names that platforms set count in production only: a laptop's shell may hold those of another project.
+  const nameOf = (name: string, platformName: string) => (isProduction && text(name) === undefined ? platformName : name)
+  const url = (name: string, problemOf: (url: string) => string | null) => {
+    const value = text(name)
+    const problem = value === undefined ? null : problemOf(value)
+    if (problem !== null) problems.push(`${name} ${problem}`)
+    return value ?? null
+  }
+  const dataDir = text('FABRA_DATA_DIR') ?? './.fabra'
+  const config: Config = Object.freeze({
+    env: mode,
+    postgresUrl: url(nameOf('FABRA_POSTGRES_URL', 'DATABASE_URL'), postgresProblem),
+    redisUrl: url(nameOf('FABRA_REDIS_URL', 'REDIS_URL'), redisProblem),
+    sourceUrl: url('FABRA_SOURCE_URL', postgresProblem),
+    role: choice('FABRA_ROLE', ['all', 'api', 'worker'], 'all'),
+    apiKeys: apiKeys(text('FABRA_API_KEYS'), text('FABRA_API_KEYS_FILE'), problems),
+    dataDir: isAbsolute(dataDir) ? dataDir : join(facts.cwd, dataDir),
+    host: text('FABRA_HOST') ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
+    port: whole(nameOf('FABRA_PORT', 'PORT'), 8000, 65_535),
+    hosts: hostNames(text('FABRA_HOSTS'), problems),
+    metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
+    drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
+    trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
+    webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
+  })
+  if (config.sourceUrl !== null && config.postgresUrl === null)
+    problems.push('FABRA_SOURCE_URL needs FABRA_POSTGRES_URL, where history is kept.')
+  if (config.metricsPort === config.port && config.port !== 0)
+    problems.push(`FABRA_METRICS_PORT=${config.port} is the port of the server itself.`)
+  if (problems.length > 0) {
+    throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
+  }
+  return config
+}
+
+function reader(env: Env, problems: string[]) {
+  const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
+  return {
+    text,
+    choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
+      const value = text(name)
+      if (value === undefined) return fallback
+      const found = allowed.find((candidate) => candidate === value)
+      if (found === undefined) problems.push(`${name}="${value}" is not one of ${allowed.join(', ')}.`)
+      return found ?? fallback
+    },
+    whole(name: string, fallback: number, highest: number): number {
+      const value = text(name)
+      if (value === undefined) return fallback
+      const number = Number(value)
+      if (/^\d+$/.test(value) && number <= highest) return number
+      problems.push(`${name}="${value}" is not a whole number from 0 to ${highest}.`)
+      return fallback
+    },
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
+/** With less an engine cannot begin, and more no machine has. */
+const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
+
+function bytes(value: string, name: string, problems: string[]): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
+  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
+  if (found < FEWEST_BYTES || found > MOST_BYTES)
+    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
+  return found
+}
+
+function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {
+  const keys = parseApiKeys(list ?? '', 'FABRA_API_KEYS', problems)
+  if (file === undefined) return keys
+  try {
+    return [...keys, ...parseApiKeys(readFileSync(file, 'utf8'), 'FABRA_API_KEYS_FILE', problems)]
+  } catch {
+    problems.push(`FABRA_API_KEYS_FILE="${file}" cannot be read.`)
+    return keys
+  }
+}
+
+function webhook(url: string | undefined, secret: string | undefined, problems: string[]): Config['webhook'] {
+  if (url === undefined) {
+    if (secret !== undefined) problems.push('FABRA_WEBHOOK_SECRET is set without FABRA_WEBHOOK_URL.')
+    return null
+  }
+  const protocol = URL.parse(url)?.protocol
+  if (protocol !== 'http:' && protocol !== 'https:') problems.push('FABRA_WEBHOOK_URL is not an http:// or https:// address.')
+  return { url, secret: secret ?? null }
+}
+
+/** What a server in production cannot do without. API keys made by `fabra keys` are looked for when the stores are open. @throws FabraError invalid_config */
+export function requireProduction(config: Config): void {
+  if (config.env !== 'production') return
+  const missing = [
+    ...(config.postgresUrl === null ? ['FABRA_POSTGRES_URL'] : []),
+    ...(config.redisUrl === null ? ['FABRA_REDIS_URL'] : []),
+    ...(config.postgresUrl === null && config.apiKeys.length === 0 ? ['an API key'] : []),
+  ]
+  if (missing.length === 0) return
+  throw new FabraError('invalid_config', `FABRA_ENV=production needs PostgreSQL, Redis and an API key. Missing: ${missing.join(', ')}.`, {
+    hint: missing.map((one) => MEND[one]).join(' '),
+  })
+}
+
+const MEND: Readonly<Record<string, string>> = {
+  FABRA_POSTGRES_URL: 'Set FABRA_POSTGRES_URL=postgres://user:password@host:5432/database.',
+  FABRA_REDIS_URL: 'Set FABRA_REDIS_URL=redis://host:6379.',
+  'an API key': 'With PostgreSQL set, make a key: fabra keys create.',
+}

@@ -1,0 +1,83 @@
+import type { Route } from '../route.ts'
+import { catalogueSchemas } from './catalogue.ts'
+import { historySchemas } from './history.ts'
+import { ingestSchemas } from './ingest.ts'
+import { operationSchemas } from './operations.ts'
+import { readSchemas } from './reads.ts'
+import { refreshSchemas } from './refresh.ts'
+import { failures } from './schema.ts'
+import { trainingSchemas } from './training.ts'
+
+const SCHEMAS = {
+  ...operationSchemas,
+  ...readSchemas,
+  ...trainingSchemas,
+  ...catalogueSchemas,
+  ...refreshSchemas,
+  ...historySchemas,
+  ...ingestSchemas,
+}
+
+const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'An API key (`fabra keys create`). Not asked for in development.' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+}
+
+/** What a route answers besides, because of what stands before it. */
+function guardOf({ scope, further, anyHost, method }: Route) {
+  const foreign = 'The request names another Host than this server has, or comes from a page of another Origin.'
+  const lacking = `The key lacks the scope "${scope}"${further ? `, or "${further.scope}" where ${further.where}` : ''}. Or: ${foreign}`
+  return {
+    responses: failures(
+      ...(scope === 'open' ? [] : [['401', 'No API key, or one that is unknown or revoked.'] as const]),
+      ...(anyHost ? [] : [['403', scope === 'open' ? foreign : lacking] as const]),
+      ...(method === 'GET' ? [] : [['415', 'A web page sent a body whose type any page may send.'] as const]),
+    ),
+    security: scope === 'open' ? [] : [{ bearer: [scope] }, { apiKey: [scope] }],
+  }
+}
+
+const TAGS = ['features', 'entities', 'sources', 'feature-sets', 'runs', 'training-sets', 'operations'] as const
+
+function tagOf(path: string): string {
+  return TAGS.find((tag) => path === `/v1/${tag}` || path.startsWith(`/v1/${tag}/`)) ?? 'operations'
+}
+
+/** OpenAPI 3.1 of every route the server has. */
+export function openApi(table: readonly Route[], version: string): object {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of table) {
+    if (route.docs === null) continue
+    const path = route.path.replace(/:(\w+)/g, '{$1}')
+    const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    }))
+    const { parameters: query = [], responses = {}, ...rest } = route.docs
+    const guard = guardOf(route)
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: {
+        ...rest,
+        tags: [tagOf(path)],
+        parameters: [...parameters, ...query],
+        responses: { ...responses, ...guard.responses },
+        security: guard.security,
+      },
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Fabra',
+      version,
+      description: 'The feature store for startups.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    tags: TAGS.map((name) => ({ name })),
+    paths,
+    components: { schemas: SCHEMAS, securitySchemes: SECURITY_SCHEMES },
+  }
+}

@@ -1,0 +1,51 @@
+/** What /openapi.json says about the server itself, and about every failure. */
+import { errorCodes } from '../../errors.ts'
+import type { RouteDocs } from '../route.ts'
+import { type Json, object, ok } from './schema.ts'
+
+export const operationSchemas: Json = {
+  Error: object({
+    error: object(
+      { code: { type: 'string', enum: errorCodes }, message: { type: 'string' }, hint: { type: 'string' }, request_id: { type: 'string' } },
+      ['hint'],
+    ),
+  }),
+}
+
+export const healthDoc: RouteDocs = {
+  operationId: 'health',
+  summary: 'The process is up.',
+  responses: { 200: ok('Up.', object({ status: { const: 'ok' } })) },
+}
+const ready = object(
+  {
+    status: { type: 'string', enum: ['ready', 'degraded', 'not_ready'] },
+    stores: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Each store: `ok`, or what is wrong with it. In development, and for every valid key.',
+    },
+  },
+  ['stores'],
+)
+export const readyDoc: RouteDocs = {
+  operationId: 'ready',
+  summary: 'The definitions are loaded, and requests are served. Where a store is sick, `degraded`.',
+  responses: { 200: ok('Ready, or degraded.', ready), 503: ok('The definitions are not ready yet, or the server stops.', ready) },
+}
+export const metricsDoc: RouteDocs = {
+  operationId: 'metrics',
+  summary: 'Figures of this process, for Prometheus.',
+  responses: { 200: { description: "Prometheus' text format.", content: { 'text/plain': { schema: { type: 'string' } } } } },
+}
+export const openApiDoc: RouteDocs = {
+  operationId: 'openapi',
+  summary: 'This description.',
+  responses: { 200: ok('OpenAPI 3.1.', { type: 'object' }) },
+}
+
+export const docsDoc: RouteDocs = {
+  operationId: 'docs',
+  summary: 'This description, to read and to try.',
+  responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } } },
+}

@@ -1,0 +1,110 @@
+/** What /openapi.json says about reading features. */
+import type { RouteDocs } from '../route.ts'
+import { failures, type Json, list, nullable, object, ok, query, ref } from './schema.ts'
+
+const status: Json = { type: 'string', enum: ['fresh', 'stale', 'default', 'missing', 'error'] }
+const servedFrom: Json = { type: ['string', 'null'], enum: ['online', 'computed', 'last_good', 'default', null] }
+const valueFields: Json = {
+  value: {},
+  status,
+  served_from: servedFrom,
+  freshness_ms: { ...nullable('integer'), description: 'Age in milliseconds; null when unknown.' },
+  event_timestamp: { ...nullable('string'), format: 'date-time' },
+  oldest_input_timestamp: {
+    type: 'string',
+    format: 'date-time',
+    description: 'Derived features: the oldest value they were computed from.',
+  },
+}
+
+export const readSchemas: Json = {
+  EntityKey: { type: 'object', description: 'Key columns by name.', additionalProperties: { type: ['string', 'integer'] } },
+  FeatureValue: object({ feature: { type: 'string' }, entity: ref('EntityKey'), ...valueFields }, ['oldest_input_timestamp']),
+  EntityFeatures: object({
+    entity: ref('EntityKey'),
+    features: list(object({ feature: { type: 'string' }, ...valueFields, error: { type: 'object' } }, ['oldest_input_timestamp', 'error'])),
+  }),
+  BatchRequest: object(
+    {
+      features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
+      feature_set: { type: 'string' },
+      rows: {
+        ...list({ type: 'object' }),
+        description:
+          "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else 1 s, and 20 ms more for each further row, up to 10 s.",
+      },
+      max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
+    },
+    ['features', 'feature_set', 'max_age'],
+  ),
+  BatchResponse: object(
+    {
+      features: list({ type: 'string' }),
+      results: list(
+        object({
+          entity: ref('EntityKey'),
+          values: list({}),
+          statuses: list(status),
+          served_from: list(servedFrom),
+          freshness_ms: list(nullable('integer')),
+        }),
+      ),
+      errors: list(
+        object(
+          {
+            row: { type: 'integer' },
+            feature: { type: 'string' },
+            code: { type: 'string' },
+            message: { type: 'string' },
+            hint: { type: 'string' },
+          },
+          ['hint'],
+        ),
+      ),
+    },
+    ['errors'],
+  ),
+}
+
+const keyQuery = [
+  query(
+    'entity_id',
+    "The key, for entities with one key column; or use the key columns' own names. Inputs of the feature go beside it by name.",
+  ),
+  query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.'),
+]
+
+export const featureValueDoc: RouteDocs = {
+  operationId: 'getFeature',
+  summary: 'One feature of one entity key, with its age and where it came from.',
+  parameters: keyQuery,
+  responses: {
+    200: ok('The value, fresh, stale, default or missing.', ref('FeatureValue')),
+    ...failures(
+      ['404', 'No such feature.'],
+      ['422', 'The key or an input is wrong.'],
+      ['500', 'The feature gave a value of the wrong type.'],
+      ['502', 'The feature failed.'],
+      ['503', 'A store cannot be reached.'],
+      ['504', 'The feature did not finish in time.'],
+    ),
+  },
+}
+export const featuresBatchDoc: RouteDocs = {
+  operationId: 'getFeatures',
+  summary: 'Many features of many entity keys: one result per row, in order.',
+  requestBody: { required: true, content: { 'application/json': { schema: ref('BatchRequest') } } },
+  responses: {
+    200: ok('One result per row. A feature that fails has status error and an entry in errors.', ref('BatchResponse')),
+    ...failures(['404', 'A name is unknown.'], ['413', 'The body is too large.'], ['422', 'The body or a row is wrong.']),
+  },
+}
+export const entityFeaturesDoc: RouteDocs = {
+  operationId: 'getEntityFeatures',
+  summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
+  parameters: [query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.')],
+  responses: {
+    200: ok('All features of the key.', ref('EntityFeatures')),
+    ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
+  },
+}

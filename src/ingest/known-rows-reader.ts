@@ -1,0 +1,109 @@
+import { fieldOf } from '../definition/feature-version.ts'
+import type { Entity, Feature } from '../definition/model.ts'
+import { isUnavailable } from '../errors.ts'
+import type { OfflineStore } from '../store/ports/offline-store.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
+import { fromHistoryText, toHistoryText } from '../store/recording/history-text.ts'
+import type { Recorder } from '../store/recording/recorder.ts'
+import { createKnownRows, type KnownRows, type Newest } from './known-rows.ts'
+import type { PushRequest } from './push-request.ts'
+import type { PushedRow } from './push-rows.ts'
+import type { RowsUnderWay } from './rows-under-way.ts'
+
+export interface KnownRowsReaderOptions {
+  readonly online: Pick<OnlineStore, 'read'>
+  readonly offline: Pick<OfflineStore, 'latestOf' | 'rowsAt'>
+  readonly recorder: Pick<Recorder, 'show'>
+  readonly underWay: RowsUnderWay
+}
+
+/** Rows of one turn that concern one version of a feature. */
+interface Group {
+  readonly feature: Feature
+  readonly entity: Entity
+  readonly rows: PushedRow[]
+}
+
+/**
+ * Looks up what the stores hold at the event times of the rows of some requests. Nearly always the online store alone tells that a row is new: it
+ * holds the newest event of its key. That a row is there already only history can tell, so rows that are no newer are looked up there; it also
+ * stands in while the online store is down. Where history has a row of a key that the online store does not know, a process died between the
+ * two, and the key is shown again.
+ */
+export class KnownRowsReader {
+  private readonly options: KnownRowsReaderOptions
+
+  constructor(options: KnownRowsReaderOptions) {
+    this.options = options
+  }
+
+  /** @returns by field. @throws FabraError store_unavailable */
+  async read(requests: readonly PushRequest[]): Promise<ReadonlyMap<string, KnownRows>> {
+    const known = await Promise.all([...groupByField(requests).values()].map((group) => this.readGroup(group)))
+    return new Map(known.map((rows) => [rows.field, rows]))
+  }
+
+  private async readGroup({ feature, entity, rows }: Group): Promise<KnownRows> {
+    const { offline, underWay } = this.options
+    const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
+    // What arrives while the stores are asked may be missed by both questions.
+    const arriving = rows.map((row) => ({ row, known: underWay.find(feature, row) }))
+    const newest = await this.newestOf(feature, entity, keys)
+    const late = rows.filter((row) => row.dated && isLate(row, newest.get(row.key.encoded)))
+    const known = createKnownRows(feature, newest, (row) => underWay.find(feature, row))
+    for (const { row, known: one } of arriving) if (one) known.add(row.key.encoded, one)
+    if (late.length === 0) return known
+    const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
+    const found = (await offline.rowsAt(feature.name, feature.fingerprint, points)).filter((row) => row !== undefined)
+    for (const row of found) known.add(row.entityKey, row)
+    await this.showAgain(feature, entity, [...new Set(found.map((row) => row.entityKey).filter((key) => newest.get(key) === undefined))])
+    return known
+  }
+
+  private async newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<Map<string, Newest | undefined>> {
+    const { online, offline } = this.options
+    try {
+      const values = await online.read(entity.name, keys, [fieldOf(feature)], 'deciding')
+      return new Map(
+        keys.map((key, i) => {
+          const value = values[i]?.[0]
+          return [key, value && { ...value, value: toHistoryText(feature, value.texts) }]
+        }),
+      )
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+    }
+    const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
+    return new Map(keys.map((key, i) => [key, rows[i]]))
+  }
+
+  /** What history has of these keys and the online store does not: whoever recorded it died before it was shown. */
+  private async showAgain(feature: Feature, entity: Entity, keys: readonly string[]): Promise<void> {
+    const { offline, recorder } = this.options
+    if (keys.length === 0) return
+    const rows = (await offline.latestOf(feature.name, feature.fingerprint, keys)).filter((row) => row !== undefined)
+    await recorder.show(
+      rows.map(({ entityKey, value, eventAt, availableAt, seq, origin }) => ({
+        entity: entity.name,
+        key: entityKey,
+        field: fieldOf(feature),
+        value: { texts: fromHistoryText(feature, value), eventAt, availableAt, token: seq, origin, oldestInputAt: null },
+      })),
+    )
+  }
+}
+
+function groupByField(requests: readonly PushRequest[]): Map<string, Group> {
+  const groups = new Map<string, Group>()
+  for (const { feature, entity, rows } of requests) {
+    const group = groups.get(fieldOf(feature))
+    if (!group) groups.set(fieldOf(feature), { feature, entity, rows: [...rows] })
+    else for (const row of rows) group.rows.push(row)
+  }
+  return groups
+}
+
+/** Not newer than what the online store holds, so history may have it. What the online store lacks may have been evicted there. */
+function isLate(row: PushedRow, newest: Newest | undefined): boolean {
+  return newest === undefined || row.eventAt <= newest.eventAt
+}

@@ -1,0 +1,91 @@
+import type { CallsInFlight } from './calls-in-flight.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { GuestWorker, InFlightCall } from './guest-worker.ts'
+import type { Suspects } from './quarantine.ts'
+import type { Rescue } from './rescue.ts'
+import { sparedUntil } from './victims.ts'
+import { checkSilence } from './watchdog.ts'
+import type { WorkerSet } from './worker-set.ts'
+
+/** Looks every few milliseconds, while calls are running, for workers that are blocked and calls whose time is over. */
+export interface PoolWatch {
+  /** A call has been started. */
+  wake(): void
+  /** Ends the worker, starts another in its place and finds others for its calls. */
+  replace(worker: GuestWorker): void
+  stop(): void
+}
+
+export interface PoolWatchDependencies {
+  readonly workers: WorkerSet
+  readonly calls: CallsInFlight
+  readonly dispatcher: Dispatcher
+  readonly suspects: Suspects
+  readonly rescue: Rescue
+}
+
+const WATCH_MS = 10
+/** Silence with the same function running the whole time, after which that feature goes into quarantine. */
+const SUSPECT_AFTER_MS = 100
+
+export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
+  let timer: ReturnType<typeof setInterval> | null = null
+  let lastLookAt = 0
+
+  function look(): void {
+    const now = performance.now()
+    // When this thread itself was held up, answers may be waiting in its queue: judge nobody by that.
+    const late = now - lastLookAt > 3 * WATCH_MS
+    lastLookAt = now
+    for (const worker of [...workers.all]) lookAtWorker(worker, now, late)
+    dispatcher.retryParked()
+    for (const call of calls.all()) if (now >= call.deadlineAt || call.signal.aborted) giveUp(call, now)
+    if (calls.count() === 0 && ![...workers.all].some((worker) => worker.pingedAt !== 0)) stop()
+  }
+
+  function lookAtWorker(worker: GuestWorker, now: number, late: boolean): void {
+    if (worker.definitions === null) return
+    if (worker.stalled && (worker.inFlight.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
+    else if (worker.inFlight.size > 0 || worker.pingedAt !== 0) listenTo(worker, now, late)
+  }
+
+  function listenTo(worker: GuestWorker, now: number, late: boolean): void {
+    const silentMs = checkSilence(worker, now, late)
+    if (!worker.stalled || worker === workers.quarantine()) return
+    const culprit = worker.inFlight.get(worker.blamed)
+    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
+    rescue.fromStalled(worker, silentMs)
+  }
+
+  /** The call's time is over. A stalled worker goes with it, at once or when those that it spares are through. */
+  function giveUp(call: InFlightCall, now: number): void {
+    const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
+    calls.timeOut(call)
+    for (const worker of stalled) {
+      if (worker.blamed === 0 || worker.blamed === call.frame.id) suspects.accuse(call.frame.feature)
+      if (worker.sparedUntil === 0 && worker !== workers.quarantine()) worker.sparedUntil = sparedUntil(worker, now)
+      if (worker.sparedUntil <= now) replace(worker)
+    }
+  }
+
+  function replace(worker: GuestWorker): void {
+    if (!workers.end(worker)) return
+    workers.fill(1)
+    rescue.fromEnded(worker)
+  }
+
+  function stop(): void {
+    if (timer !== null) clearInterval(timer)
+    timer = null
+  }
+
+  return {
+    wake() {
+      if (timer !== null) return
+      lastLookAt = performance.now()
+      timer = setInterval(look, WATCH_MS)
+    },
+    replace,
+    stop,
+  }
+}

@@ -1,0 +1,32 @@
+import type { RuntimeLog } from './frames.ts'
+
+/** Features that blocked a worker lately. They run in quarantine, on a worker for such features only. */
+export interface Suspects {
+  accuse(feature: string): void
+  has(feature: string): boolean
+  /** It has given an answer. */
+  clear(feature: string): void
+  /** It has given an answer since it last blocked anybody. Others try their first calls on one worker. */
+  isProven(feature: string): boolean
+}
+
+/** How long a feature stays in quarantine after it last blocked a worker. */
+const QUARANTINE_MS = 60_000
+
+export function createSuspects(log: RuntimeLog): Suspects {
+  const until = new Map<string, number>()
+  const proven = new Set<string>()
+  const has = (feature: string) => (until.get(feature) ?? 0) > performance.now()
+  return {
+    has,
+    accuse(feature) {
+      proven.delete(feature)
+      if (!has(feature)) log('warn', `"${feature}" blocks its worker thread; it now runs apart from the others.`, { feature })
+      until.set(feature, performance.now() + QUARANTINE_MS)
+    },
+    clear(feature) {
+      proven.add(feature)
+    },
+    isProven: (feature) => proven.has(feature),
+  }
+}

@@ -1,0 +1,110 @@
+import type { RuntimeLog } from './frames.ts'
+import { type GuestWorker, type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
+
+/** The threads that run functions: as many as configured, a few more while some are stalled, and one for features in quarantine. */
+export interface WorkerSet {
+  readonly all: ReadonlySet<GuestWorker>
+  /** Runs features in quarantine only; null while there is none. */
+  quarantine(): GuestWorker | null
+  /** The same, started where it may be. */
+  openQuarantine(): GuestWorker | null
+  /** The one whose loading decides whether the definitions are used: nobody but the caller watches it. */
+  startFirst(): GuestWorker
+  /** One more while the others are stalled; null when there are too many. */
+  addExtra(): GuestWorker | null
+  /** Starts what lacks of the configured number. @param most So many of them. */
+  fill(most: number): void
+  /** Ends the worker. @returns false when it was no longer one of the set. */
+  end(worker: GuestWorker): boolean
+  /** The worker has ended by itself. @returns false when it was no longer one of the set. */
+  forget(worker: GuestWorker): boolean
+  close(): Promise<void>
+}
+
+export interface WorkerSetOptions extends GuestWorkerOptions {
+  readonly workers: number
+  readonly loadTimeoutMs: number
+  readonly log: RuntimeLog
+  /** A worker that is no longer the first did not load the definitions in time. */
+  onLate(worker: GuestWorker): void
+}
+
+/** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
+const MAX_WRITTEN_OFF = 8
+/** Workers beyond the configured number, while stalled ones wait for their deadline. */
+const MAX_EXTRA = 4
+
+export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
+  const { log, loadTimeoutMs } = options
+  const all = new Set<GuestWorker>()
+  let quarantine: GuestWorker | null = null
+  let writtenOff = 0
+  let closed = false
+
+  function add(): GuestWorker {
+    const worker = startGuestWorker(options)
+    all.add(worker)
+    const deadline = setTimeout(() => {
+      log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: loadTimeoutMs })
+      options.onLate(worker)
+    }, loadTimeoutMs)
+    deadline.unref()
+    worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
+    worker.loaded.then(
+      ({ problems: [first] }) => {
+        if (first === undefined) return
+        log('error', 'A new worker could not load the definitions again.', { problem: first.message, file: first.location?.file })
+      },
+      () => {},
+    )
+    return worker
+  }
+
+  function forget(worker: GuestWorker): boolean {
+    if (worker === quarantine) quarantine = null
+    return all.delete(worker)
+  }
+
+  function terminate(worker: GuestWorker): void {
+    void worker.terminate().then((ended) => {
+      if (ended) return
+      writtenOff += 1
+      void worker.ended.then(() => {
+        writtenOff -= 1
+      })
+      log('error', 'A worker thread could not be ended; it sits in a call that nothing can interrupt.', {
+        writtenOff,
+        limit: MAX_WRITTEN_OFF,
+      })
+    })
+  }
+
+  return {
+    all,
+    quarantine: () => quarantine,
+    openQuarantine() {
+      if (quarantine === null && writtenOff < MAX_WRITTEN_OFF) quarantine = add()
+      return quarantine
+    },
+    startFirst() {
+      const first = startGuestWorker(options)
+      all.add(first)
+      return first
+    },
+    addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
+    fill(most) {
+      for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
+    },
+    end(worker) {
+      const isKnown = forget(worker)
+      if (isKnown) terminate(worker)
+      return isKnown
+    },
+    forget,
+    async close() {
+      closed = true
+      await Promise.all([...all].map((worker) => worker.terminate()))
+      all.clear()
+    },
+  }
+}

@@ -1,0 +1,105 @@
+/** What is recorded, and what is told of it to other processes. */
+
+const HISTORY_COLUMNS = 'feature, fingerprint, entity_key, value, event_timestamp, available_at, created_at, seq, origin'
+
+/** Total: no two rows tie, so the same question has the same answer on any number of threads. ASOF JOIN is not total. */
+const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'
+
+/** What there is history of. */
+export const LIST_RECORDED = 'SELECT DISTINCT feature, fingerprint FROM fabra.feature_history'
+
+/** Newest row per key. Must not return rows that became available later than $3. */
+export const LATEST = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3
+QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
+ORDER BY ${NEWEST_FIRST}, entity_key
+LIMIT $4`
+
+/** Keys in use lately, whatever version of the feature computed them. */
+export const KEYS_SINCE = `
+SELECT entity_key
+FROM fabra.feature_history
+WHERE feature = $1 AND event_timestamp >= $2
+GROUP BY entity_key
+ORDER BY max(event_timestamp) DESC, entity_key
+LIMIT $3`
+
+export const LATEST_OF = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND entity_key IN (SELECT unnest($3::VARCHAR[]))
+QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
+
+/**
+ * Rows of one write in one statement. What they have in common ($1 … $5), then per row, as texts whose items are apart by NUL (which none of
+ * them holds): its key, value (empty: a tombstone), event time and seq. The engine takes such texts apart on its own threads.
+ */
+export const APPEND_WRITE = `
+INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
+SELECT $1, $2, entity_key, NULLIF(value, ''), make_timestamptz(CAST(event_us AS BIGINT)),
+  make_timestamptz(CAST($3 AS BIGINT)), make_timestamptz(CAST($4 AS BIGINT)), CAST(seq AS BIGINT), $5
+FROM (
+  SELECT
+    UNNEST(string_split($6, chr(0))) AS entity_key,
+    UNNEST(string_split($7, chr(0))) AS value,
+    UNNEST(string_split($8, chr(0))) AS event_us,
+    UNNEST(string_split($9, chr(0))) AS seq
+)`
+
+/** Rows of several writes. $1: as JSON, what rows of one write have in common; then as above, with each row's write before its key. Takes twice as long. */
+export const APPEND_WRITES = `
+INSERT INTO fabra.feature_history (${HISTORY_COLUMNS})
+SELECT w.feature, w.fingerprint, r.entity_key, NULLIF(r.value, ''), make_timestamptz(CAST(r.event_us AS BIGINT)),
+  make_timestamptz(w.available_us), make_timestamptz(w.created_us), CAST(r.seq AS BIGINT), w.origin
+FROM (
+  SELECT
+    UNNEST(string_split($2, chr(0))) AS write,
+    UNNEST(string_split($3, chr(0))) AS entity_key,
+    UNNEST(string_split($4, chr(0))) AS value,
+    UNNEST(string_split($5, chr(0))) AS event_us,
+    UNNEST(string_split($6, chr(0))) AS seq
+) AS r
+JOIN (
+  SELECT UNNEST(from_json(CAST($1 AS VARCHAR),
+    '[{"write":"VARCHAR","feature":"VARCHAR","fingerprint":"VARCHAR","origin":"VARCHAR","available_us":"BIGINT","created_us":"BIGINT"}]'),
+    recursive := true)
+) AS w ON w.write = r.write`
+
+/** Of the rows with exactly these times ($3 keys, $4 microseconds, side by side) the one accepted last. The bounds ($5, $6) let the engine skip blocks. */
+export const ROWS_AT = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND event_timestamp BETWEEN $5 AND $6
+  AND (entity_key, epoch_us(event_timestamp)) IN (SELECT (unnest($3::VARCHAR[]), unnest($4::BIGINT[])))
+QUALIFY row_number() OVER (PARTITION BY entity_key, event_timestamp ORDER BY available_at DESC, seq DESC) = 1`
+
+export const READ_HISTORY = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3
+  AND ($4::TIMESTAMPTZ IS NULL OR event_timestamp >= $4::TIMESTAMPTZ)
+  AND ($5::TIMESTAMPTZ IS NULL OR event_timestamp <= $5::TIMESTAMPTZ)
+  AND ($6::TIMESTAMPTZ IS NULL OR available_at <= $6::TIMESTAMPTZ)
+ORDER BY ${NEWEST_FIRST}
+LIMIT $7`
+
+export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
+
+export const FORGET_KEY = `
+DELETE FROM fabra.feature_history
+WHERE feature IN (SELECT unnest($1::VARCHAR[])) AND entity_key = $2`
+
+export const OWE = 'INSERT INTO fabra.debts (writer, told_at) VALUES ($1, $2)'
+
+export const READ_PENDING_NOTES = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY writer ORDER BY writer'
+
+export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
+
+export const INSERT_ERASURE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
+
+export const READ_ERASURES = `
+SELECT entity, entity_key, max(fenced_at)
+FROM fabra.fences
+GROUP BY entity, entity_key`

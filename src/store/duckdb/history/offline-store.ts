@@ -1,0 +1,185 @@
+import { FabraError } from '../../../errors.ts'
+import type { Erasure } from '../../ports/erasure.ts'
+import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '../../ports/offline-store.ts'
+import { SqlError, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
+import { type Database, ownDeadline } from '../connection/database.ts'
+import type { Session } from '../connection/session.ts'
+import { isValueError } from '../connection/sql-errors.ts'
+import { inTransaction } from '../connection/transaction.ts'
+import { appendHistory } from './history-append.ts'
+import {
+  FORGET_KEY,
+  FORGET_PENDING_NOTES,
+  INSERT_ERASURE,
+  KEYS_SINCE,
+  LAST_SEQ,
+  LATEST,
+  LATEST_OF,
+  LIST_RECORDED,
+  OWE,
+  READ_ERASURES,
+  READ_HISTORY,
+  READ_PENDING_NOTES,
+  ROWS_AT,
+} from './history-sql.ts'
+
+/** Rows a batch of `latest` has, about: what the engine gives at a time. */
+const BATCH_CHUNKS = 8
+
+const MAX_FORGOTTEN = 10_000
+
+/** History in the laptop's one file. Closing it closes the file. */
+export function createDuckdbOfflineStore(database: Database): OfflineStore {
+  const read = (text: string, parameters: readonly SqlValue[]) =>
+    reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
+  const write = (text: string, parameters: readonly SqlValue[]) =>
+    reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
+  // To find nothing takes the engine 5 ms, for each feature at every start.
+  let recorded: Promise<ReadonlySet<string>> | undefined
+  const pairOf = (row: readonly unknown[]) => JSON.stringify(row)
+  const listRecorded = () => {
+    const listed = read(LIST_RECORDED, []).then(({ rows }) => new Set(rows.map(pairOf)))
+    listed.catch(() => {
+      recorded = undefined
+    })
+    return listed
+  }
+  // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
+  const forgotten = new Map<string, number>()
+  const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
+    forgotten.size === 0 || eventAt > (forgotten.get(forgottenId(feature, entityKey)) ?? Number.NEGATIVE_INFINITY)
+  return {
+    async append(rows, { timeoutMs } = {}) {
+      if (rows.length === 0) return
+      recorded = undefined
+      try {
+        await database.history.use(ownDeadline(timeoutMs), (session, left) => appendHistory(session, rows.filter(isOpen), left))
+      } catch (error) {
+        throw asAppendError(error)
+      } finally {
+        recorded = undefined
+      }
+    },
+    async *latest(feature, fingerprint, { before, limit }) {
+      recorded ??= listRecorded()
+      if (!(await recorded).has(pairOf([feature, fingerprint]))) return
+      const result = await reported(() =>
+        database.readers.use(ownDeadline(), (session, left) =>
+          session.open(LATEST, [feature, fingerprint, new SqlTimestamp(before), limit], left),
+        ),
+      )
+      for (let chunk = 0; chunk < result.chunkCount; chunk += BATCH_CHUNKS) {
+        yield result.rows(chunk, Math.min(chunk + BATCH_CHUNKS, result.chunkCount)).map(toHistoryRow)
+      }
+    },
+    async keysSince(feature, since, limit) {
+      const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])
+      return rows.map((row) => String(row[0]))
+    },
+    async latestOf(feature, fingerprint, keys) {
+      if (keys.length === 0) return []
+      const { rows } = await read(LATEST_OF, [feature, fingerprint, [...new Set(keys)]])
+      const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
+      return keys.map((key) => found.get(key))
+    },
+    async rowsAt(feature, fingerprint, points) {
+      if (points.length === 0) return []
+      const times = points.map((point) => point.eventAt)
+      const bounds = [Math.min(...times), Math.max(...times)].map((micros) => new SqlTimestamp(micros))
+      const { rows } = await read(ROWS_AT, [feature, fingerprint, points.map((point) => point.entityKey), times, ...bounds])
+      const found = new Map(rows.map(toHistoryRow).map((row) => [`${row.eventAt} ${row.entityKey}`, row]))
+      return points.map((point) => found.get(`${point.eventAt} ${point.entityKey}`))
+    },
+    async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
+      const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
+      const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), time(availableBy), limit])
+      return rows.map(toHistoryRow)
+    },
+    async lastSeq() {
+      const { rows } = await read(LAST_SEQ, [])
+      return Number(rows[0]?.[0] ?? 0)
+    },
+    forget: (features, erasure) =>
+      reported(() =>
+        database.history.use(ownDeadline(), async (session) => {
+          const count = await forgetKey(session, features, erasure)
+          // In turn with appends: those that wait see it.
+          if (forgotten.size > MAX_FORGOTTEN) forgotten.clear()
+          for (const feature of features) forgotten.set(forgottenId(feature, erasure.entityKey), erasure.at)
+          return count
+        }),
+      ),
+    async erasures() {
+      const { rows } = await read(READ_ERASURES, [])
+      return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
+    },
+    async notePending(writer, at) {
+      await write(OWE, [writer, new SqlTimestamp(at)])
+    },
+    async pendingNotes() {
+      const { rows } = await read(READ_PENDING_NOTES, [])
+      return rows.map(([writer, at]) => ({ writer: String(writer), at: micros(at) }))
+    },
+    async forgetPendingNotes(writers) {
+      if (writers.length > 0) await write(FORGET_PENDING_NOTES, [writers])
+    },
+    close: () => database.close(),
+  }
+}
+
+async function forgetKey(session: Session, features: readonly string[], { entity, entityKey, at }: Erasure): Promise<number> {
+  return inTransaction(session, async () => {
+    await session.read(INSERT_ERASURE, [entity, entityKey, new SqlTimestamp(at)], ownDeadline())
+    if (features.length === 0) return 0
+    const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
+    return Number(rows[0]?.[0] ?? 0)
+  })
+}
+
+function forgottenId(feature: string, entityKey: string): string {
+  return `${feature}\0${entityKey}`
+}
+
+/**
+ * Each append is a transaction of its own, and an error of the engine says that it was taken back. Only after a fatal one the file decides, when
+ * it is opened again.
+ */
+function asAppendError(error: unknown): unknown {
+  const isRefused = error instanceof SqlError && error.kind === 'runtime' && isValueError(error.cause)
+  return isRefused ? new RefusedRows('DuckDB has no such value', null, error) : asStoreError(error)
+}
+
+function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
+  const [feature, fingerprint, entityKey, value, eventAt, availableAt, createdAt, seq, origin] = row
+  return {
+    feature: String(feature),
+    fingerprint: String(fingerprint),
+    entityKey: String(entityKey),
+    value: value === null || value === undefined ? null : String(value),
+    eventAt: micros(eventAt),
+    availableAt: micros(availableAt),
+    createdAt: micros(createdAt),
+    seq: Number(seq),
+    origin: String(origin) as Origin,
+  }
+}
+
+function micros(time: SqlValue | undefined): number {
+  return time instanceof SqlTimestamp ? time.micros : Number.NaN
+}
+
+async function reported<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asStoreError(error)
+  }
+}
+
+function asStoreError(error: unknown): unknown {
+  if (error instanceof FabraError) return error
+  return new FabraError('store_unavailable', 'The offline store did not answer.', {
+    hint: 'Check that the disk of the data folder is not full and can be written.',
+    cause: error,
+  })
+}

@@ -1,6 +1,0 @@
-import type { RunOptions } from '../source-store.ts'
-
-/** For Fabra's own statements, which nobody waits for with a deadline of their own. */
-export function ownDeadline(timeoutMs = 60_000): RunOptions {
-  return { signal: new AbortController().signal, timeoutMs }
-}

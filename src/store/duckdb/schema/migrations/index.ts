@@ -1,0 +1,17 @@
+import first from './001_first.sql' with { type: 'text' }
+import mark from './002_mark.sql' with { type: 'text' }
+
+/**
+ * One step of the file's schema. Never changed once released: a change is another step. It can be done twice: a repair keeps the tables and may
+ * lose the list of steps.
+ */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  readonly text: string
+}
+
+export const MIGRATIONS: readonly Migration[] = [
+  { id: 1, name: 'first', text: first },
+  { id: 2, name: 'mark', text: mark },
+]

@@ -1,0 +1,31 @@
+import type { Micros } from '../../clock.ts'
+import type { RunRecord } from './run-store.ts'
+
+/** What a key may do; none implies another. `train`: make training sets from labels that a query gives. */
+export type Scope = 'read' | 'train' | 'write' | 'admin'
+
+/** An API key. The key itself is known to its holder alone. */
+export interface ApiKey {
+  /** Short, for people: shown in lists, given to revoke. */
+  readonly id: string
+  readonly name: string
+  /** SHA-256 of the key, 64 hexadecimal digits in lower case. */
+  readonly hash: string
+  readonly scopes: readonly Scope[]
+  readonly createdAt: Micros
+  readonly revokedAt: Micros | null
+}
+
+/** What operating needs besides values: keys of the API, and what refreshes did. Shared by all processes. */
+export interface AdminStore {
+  /** Every key, revoked ones too, oldest first. @throws FabraError store_unavailable */
+  apiKeys(): Promise<readonly ApiKey[]>
+  /** Durable when it resolves. */
+  addApiKey(key: ApiKey): Promise<void>
+  /** @returns false where there is no such key. Revoking twice changes nothing. */
+  revokeApiKey(id: string, at: Micros): Promise<boolean>
+  /** Keeps ended runs; old ones are forgotten. */
+  addRuns(runs: readonly RunRecord[]): Promise<void>
+  /** Newest first. */
+  runs(filter: { readonly feature?: string; readonly limit: number }): Promise<readonly RunRecord[]>
+}

@@ -1,0 +1,50 @@
+/**
+ * Why the online store may not be taken at its word, though it answers.
+ *
+ * What is acknowledged is in history; what the online store says is a copy of it. While there is a doubt, whoever serves asks history too and
+ * serves the newer of the two. `lost`: what is stored may be gone or old, so it does not count at all. The others: it may lack what came of late.
+ */
+import { FabraError } from '../../errors.ts'
+import type { StoredRows } from './stored-value.ts'
+
+export type DoubtKind = 'lost' | 'refused' | 'owed' | 'owed_by_others'
+
+export interface Doubts {
+  /** @param why Null: there is no such doubt. Without hosts and passwords. */
+  set(kind: DoubtKind, why: string | null): void
+  has(kind: DoubtKind): boolean
+  readonly isAny: boolean
+  /** Of each doubt, in words. */
+  why(): ReadonlyMap<DoubtKind, string>
+}
+
+export const DOUBT_KINDS: readonly DoubtKind[] = ['lost', 'refused', 'owed', 'owed_by_others']
+
+/** @param onChange Told when a doubt arises, when its reason is another, and with null when it is over. */
+export function createDoubts(onChange: (kind: DoubtKind, why: string | null) => void = () => undefined): Doubts {
+  const doubts = new Map<DoubtKind, string>()
+  return {
+    set(kind, why) {
+      if ((doubts.get(kind) ?? null) === why) return
+      if (why === null) doubts.delete(kind)
+      else doubts.set(kind, why)
+      onChange(kind, why)
+    },
+    has: (kind) => doubts.has(kind),
+    get isAny() {
+      return doubts.size > 0
+    },
+    why: () => doubts,
+  }
+}
+
+/** What was read may not be served as it is. */
+export class DoubtedRows extends FabraError {
+  /** They may lack what came of late; undefined: they do not count. */
+  readonly rows: StoredRows | undefined
+
+  constructor(rows: StoredRows | undefined) {
+    super('store_unavailable', 'The online store may lack values that are recorded.', { hint: 'Try again in a few seconds.' })
+    this.rows = rows
+  }
+}

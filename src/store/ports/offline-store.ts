@@ -1,0 +1,100 @@
+import type { Micros } from '../../clock.ts'
+import type { Erasure } from './erasure.ts'
+
+export type Origin = 'computed' | 'pushed' | 'backfill'
+
+/** One line of `fabra.feature_history`. */
+export interface HistoryRow {
+  readonly feature: string
+  readonly fingerprint: string
+  /** Encoded entity key. */
+  readonly entityKey: string
+  /**
+   * JSON text: the value, or an object of all columns. `null` text is a value ("known to be nothing");
+   * null here is a tombstone: known to be missing.
+   */
+  readonly value: string | null
+  readonly eventAt: Micros
+  /** When serving could first have returned it. */
+  readonly availableAt: Micros
+  readonly createdAt: Micros
+  /** Given where the write is accepted; breaks ties of equal times. Rises within a feature and key. */
+  readonly seq: number
+  readonly origin: Origin
+}
+
+export interface HistoryQuery {
+  readonly feature: string
+  readonly fingerprint: string
+  readonly entityKey: string
+  /** Inclusive bounds of the event timestamp. */
+  readonly from: Micros | null
+  readonly to: Micros | null
+  /** Rows of a later `availableAt` are not seen. Default: all are. */
+  readonly availableBy?: Micros
+  readonly limit: number
+}
+
+/** Rows that the store does not take, however often they are sent. Nothing of their append was written. */
+export class RefusedRows extends Error {
+  override readonly name = 'RefusedRows'
+  /** Which rows; null: some or other. */
+  readonly indexes: readonly number[] | null
+  /** Half a sentence that may be shown to clients: what is wrong with them. */
+  readonly why: string
+
+  constructor(why: string, indexes: readonly number[] | null, cause: unknown) {
+    super(`History does not take a row: ${why}.`, { cause })
+    this.indexes = indexes
+    this.why = why
+  }
+}
+
+/** Append-only history of feature values. One owner per file or schema. */
+export interface OfflineStore {
+  /**
+   * Durable when it resolves. All rows or none, but for those behind the erasure of a forgotten key: they are left out. Rows that are there already
+   * (of the same times and seq) are not written twice.
+   * @param options.timeoutMs Default: as long as a large batch may take.
+   * @throws FabraError store_unavailable: nothing was written; outcome_unknown: perhaps all of it was. Trying again is safe after both.
+   * @throws RefusedRows nothing was written, and it would be refused again.
+   */
+  append(rows: readonly HistoryRow[], options?: { readonly timeoutMs?: number }): Promise<void>
+  /**
+   * The newest row of every key of one feature version, by (eventAt, availableAt, seq), in batches, newest keys first, at most `limit` keys.
+   * Rows of `availableAt` later than `before` are not seen.
+   */
+  latest(feature: string, fingerprint: string, options: { before: Micros; limit: number }): AsyncIterable<readonly HistoryRow[]>
+  /** Encoded keys that have a row of this feature, of any version, with an event timestamp since then; at most `limit`, newest first. */
+  keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
+  /** Newest row of each of these keys, in the order given; undefined where there is none. */
+  latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
+  /** The last accepted row of each of these keys with exactly this event timestamp, in the order given; undefined where there is none. */
+  rowsAt(
+    feature: string,
+    fingerprint: string,
+    points: readonly { readonly entityKey: string; readonly eventAt: Micros }[],
+  ): Promise<readonly (HistoryRow | undefined)[]>
+  /** Rows of one key, newest first. */
+  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
+  lastSeq(): Promise<number>
+  /**
+   * Delete everything about a key of an entity's features and remember the erasure: both or neither. @returns how many rows went.
+   * @throws FabraError store_unavailable: neither was done; outcome_unknown.
+   */
+  forget(features: readonly string[], erasure: Erasure): Promise<number>
+  /** Every erasure there is, the newest of each key. */
+  erasures(): Promise<readonly Erasure[]>
+  /** Note that the online store may lack values which this process has recorded. Noted again, the time moves on. */
+  notePending(writer: string, at: Micros): Promise<void>
+  /** Processes that noted so, and when they last did. */
+  pendingNotes(): Promise<readonly PendingNote[]>
+  forgetPendingNotes(writers: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface PendingNote {
+  readonly writer: string
+  readonly at: Micros
+}

@@ -1,0 +1,181 @@
+import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
+import { readInBatches } from '../connection/cursor.ts'
+import { PostgresSqlError } from '../connection/errors.ts'
+import type { Parameter, Postgres } from '../connection/postgres.ts'
+import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
+import { asArrays } from './history-append.ts'
+import { createHistoryPartitions } from './history-partitions.ts'
+import {
+  APPEND,
+  FORGET_KEY,
+  FORGET_PENDING_NOTES,
+  INSERT_ERASURE,
+  INSERT_FEATURE_ERASURES,
+  KEYS_SINCE,
+  LAST_SEQ,
+  LATEST,
+  LATEST_OF,
+  LOCK_ERASURES,
+  MARK,
+  OWE,
+  READ_ERASURES,
+  READ_PENDING_NOTES,
+  ROWS_AT,
+  readHistory,
+  SHARE_ERASURES,
+} from './history-sql.ts'
+
+export interface PostgresOfflineStoreOptions {
+  readonly postgres: Postgres
+  /** Picks this writer's mark among a few: writers that share one wait for each other. */
+  readonly random: () => number
+  /** Told of what nobody else is told of. */
+  readonly onProblem: (message: string, cause: unknown) => void
+}
+
+const READ_MS = 10_000
+const WRITE_MS = 15_000
+/** Somebody waits. */
+const FORGET_MS = 5_000
+/** All newest rows at a start: many. */
+const LATEST_MS = 300_000
+const BATCH_ROWS = 5_000
+const WRITERS = 64
+/** Two writers in each other's way, or a month of history that came to be in this moment. */
+const TRY_AGAIN = ['40P01', '40001', '23514']
+const ATTEMPTS = 3
+
+/** History in PostgreSQL, for any number of processes. The schema must be up to date. Does not close the connections. */
+export function createPostgresOfflineStore({ postgres, random, onProblem }: PostgresOfflineStoreOptions): OfflineStore {
+  const partitions = createHistoryPartitions(postgres, onProblem)
+  const writer = Math.floor(random() * WRITERS)
+  const read = (text: string, parameters: readonly Parameter[]) =>
+    storeErrors(() => postgres.run(text, parameters, { timeoutMs: READ_MS, readOnly: true }))
+
+  return {
+    async append(rows, { timeoutMs = WRITE_MS } = {}) {
+      if (rows.length === 0) return
+      const endsAt = performance.now() + timeoutMs
+      const leftMs = () => Math.max(1, endsAt - performance.now())
+      await partitions.make(rows, timeoutMs / 2)
+      const pieces = await asArrays(rows)
+      const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
+      try {
+        await repeated(() =>
+          postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
+            const sent = [
+              statements.run(SHARE_ERASURES),
+              ...pieces.map((piece) => statements.run(APPEND, piece)),
+              statements.run(MARK, [writer, mark]),
+            ]
+            await allOf(sent)
+          }),
+        )
+      } catch (error) {
+        const textsOf = (i: number) => [rows[i]?.feature ?? null, rows[i]?.entityKey ?? null, rows[i]?.value ?? null]
+        throw asAppendError(error, textsOf, rows.length)
+      }
+    },
+    async *latest(feature, fingerprint, { before, limit }) {
+      const statement = { text: LATEST, parameters: [feature, fingerprint, before, limit] }
+      const batches = readInBatches(postgres, statement, { timeoutMs: LATEST_MS, batchRows: BATCH_ROWS })
+      try {
+        for await (const rows of batches) yield rows.map(toHistoryRow)
+      } catch (error) {
+        throw asStoreError(error)
+      }
+    },
+    async keysSince(feature, since, limit) {
+      const { rows } = await read(KEYS_SINCE, [feature, since, limit])
+      return rows.map(([key]) => String(key))
+    },
+    async latestOf(feature, fingerprint, keys) {
+      if (keys.length === 0) return []
+      const { rows } = await read(LATEST_OF, [feature, fingerprint, [...new Set(keys)]])
+      const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
+      return keys.map((key) => found.get(key))
+    },
+    async rowsAt(feature, fingerprint, points) {
+      if (points.length === 0) return []
+      const unique = [...new Map(points.map((point) => [`${point.eventAt} ${point.entityKey}`, point])).values()]
+      const { rows } = await read(ROWS_AT, [
+        feature,
+        fingerprint,
+        unique.map(({ entityKey }) => entityKey),
+        unique.map(({ eventAt }) => eventAt),
+      ])
+      const found = new Map(rows.map(toHistoryRow).map((row) => [`${row.eventAt} ${row.entityKey}`, row]))
+      return points.map((point) => found.get(`${point.eventAt} ${point.entityKey}`))
+    },
+    async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
+      const bounds = { from, to, availableBy }
+      const given = [from, to, availableBy].filter((bound) => bound !== null)
+      const { rows } = await read(readHistory(bounds), [feature, fingerprint, entityKey, limit, ...given])
+      return rows.map(toHistoryRow)
+    },
+    async lastSeq() {
+      const { rows } = await read(LAST_SEQ, [])
+      return Number(rows[0]?.[0] ?? 0)
+    },
+    forget: (features, { entity, entityKey, at }) =>
+      storeErrors(() =>
+        repeated(() =>
+          postgres.transaction({ timeoutMs: FORGET_MS }, async (statements) => {
+            await statements.run(LOCK_ERASURES)
+            await statements.run(INSERT_ERASURE, [entity, entityKey, at])
+            if (features.length === 0) return 0
+            await statements.run(INSERT_FEATURE_ERASURES, [features, entityKey, at])
+            return (await statements.run(FORGET_KEY, [features, entityKey])).count
+          }),
+        ),
+      ),
+    async erasures() {
+      const { rows } = await read(READ_ERASURES, [])
+      return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: Number(at) }))
+    },
+    async notePending(writer, at) {
+      await storeErrors(() => postgres.run(OWE, [writer, at], { timeoutMs: WRITE_MS }))
+    },
+    async pendingNotes() {
+      const { rows } = await read(READ_PENDING_NOTES, [])
+      return rows.map(([writer, at]) => ({ writer: String(writer), at: Number(at) }))
+    },
+    async forgetPendingNotes(writers) {
+      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers], { timeoutMs: WRITE_MS }))
+    },
+    async close() {},
+  }
+}
+
+/** All are answered before any may throw: they share a connection. */
+async function allOf(running: readonly Promise<unknown>[]): Promise<void> {
+  const answers = await Promise.allSettled(running)
+  for (const answer of answers) if (answer.status === 'rejected') throw answer.reason
+}
+
+/** Once more when another transaction was in the way: this one was taken back whole. */
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const again = error instanceof PostgresSqlError && error.state !== null && TRY_AGAIN.includes(error.state)
+      if (!again || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+function toHistoryRow(row: readonly (string | null)[]): HistoryRow {
+  const [feature, fingerprint, entityKey, value = null, eventAt, availableAt, createdAt, seq, origin] = row
+  return {
+    feature: String(feature),
+    fingerprint: String(fingerprint),
+    entityKey: String(entityKey),
+    value,
+    eventAt: Number(eventAt),
+    availableAt: Number(availableAt),
+    createdAt: Number(createdAt),
+    seq: Number(seq),
+    origin: origin as Origin,
+  }
+}

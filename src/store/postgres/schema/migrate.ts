@@ -1,0 +1,140 @@
+/**
+ * Brings the schema `fabra` up to this executable. Any number of processes may do it at once: one works under a lock of its transaction, the
+ * others wait and find it done. All steps happen or none.
+ */
+import { FabraError } from '../../../errors.ts'
+import type { SqlError } from '../../ports/source-engine.ts'
+import { PostgresSqlError } from '../connection/errors.ts'
+import type { Postgres, Statements, Transaction } from '../connection/postgres.ts'
+import { asStoreError } from '../connection/store-errors.ts'
+import { MIGRATIONS, type Migration } from './migrations/index.ts'
+
+export interface MigrationState {
+  readonly id: number
+  readonly name: string
+  readonly applied: boolean
+}
+
+export interface Migrating {
+  readonly migrations: readonly MigrationState[]
+  /** Names of those that were applied now. */
+  readonly applied: readonly string[]
+}
+
+/** Long: a step may have to rewrite a large table, and another process may be at it. */
+const WORK_MS = 600_000
+const LOOK_MS = 10_000
+/** Any number of ours; the lock is one of the database's. */
+const LOCK = 4_210_721_988
+const OLDEST_SERVER = 140_000
+
+/** Which steps there are and which are done; changes nothing. @throws FabraError store_unavailable, schema_mismatch */
+export async function migrationState(postgres: Postgres, migrations = MIGRATIONS): Promise<readonly MigrationState[]> {
+  return reported(async () => {
+    const done = await postgres.transaction({ timeoutMs: LOOK_MS, readOnly: true }, appliedIn)
+    checkApplied(done, migrations)
+    return migrations.map(({ id, name }) => ({ id, name, applied: done.some((one) => one.id === id) }))
+  })
+}
+
+/** @throws FabraError store_unavailable, schema_mismatch; forbidden where the role may not change the schema */
+export async function migrate(postgres: Postgres, migrations = MIGRATIONS): Promise<Migrating> {
+  const before = await migrationState(postgres, migrations)
+  // Where all is done no right to change anything is needed.
+  if (before.every(({ applied }) => applied)) return { migrations: before, applied: [] }
+  const applied = await reported(() => postgres.transaction({ timeoutMs: WORK_MS }, (statements) => applyPending(statements, migrations)))
+  return { migrations: migrations.map(({ id, name }) => ({ id, name, applied: true })), applied }
+}
+
+async function applyPending(statements: Transaction, migrations: readonly Migration[]): Promise<string[]> {
+  await statements.run('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK])
+  await checkServer(statements)
+  const done = await appliedIn(statements)
+  checkApplied(done, migrations)
+  await statements.script(`
+CREATE SCHEMA IF NOT EXISTS fabra;
+CREATE TABLE IF NOT EXISTS fabra.migrations (
+  id integer PRIMARY KEY,
+  name text NOT NULL,
+  checksum text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)`)
+  const applied: string[] = []
+  for (const migration of migrations) {
+    if (done.some(({ id }) => id === migration.id)) continue
+    await statements.script(migration.text)
+    await statements.run('INSERT INTO fabra.migrations (id, name, checksum) VALUES ($1::integer, $2, $3)', [
+      migration.id,
+      migration.name,
+      checksumOf(migration),
+    ])
+    applied.push(migration.name)
+  }
+  return applied
+}
+
+interface Applied {
+  readonly id: number
+  readonly name: string
+  readonly checksum: string
+}
+
+async function appliedIn(statements: Statements): Promise<Applied[]> {
+  const there = await statements.run("SELECT to_regclass('fabra.migrations') IS NOT NULL")
+  if (there.rows[0]?.[0] !== 't') return []
+  const { rows } = await statements.run('SELECT id, name, checksum FROM fabra.migrations ORDER BY id')
+  return rows.map(([id, name, checksum]) => ({ id: Number(id), name: String(name), checksum: String(checksum) }))
+}
+
+async function checkServer(statements: Statements): Promise<void> {
+  const { rows } = await statements.run("SELECT current_setting('server_version_num')::integer, current_setting('server_version')")
+  if (Number(rows[0]?.[0]) >= OLDEST_SERVER) return
+  throw new FabraError('schema_mismatch', `PostgreSQL ${rows[0]?.[1]} is too old.`, { hint: 'Fabra needs PostgreSQL 14 or newer.' })
+}
+
+function checkApplied(done: readonly Applied[], migrations: readonly Migration[]): void {
+  const unknown = done.find(({ id }) => !migrations.some((migration) => migration.id === id))
+  if (unknown) {
+    throw new FabraError(
+      'schema_mismatch',
+      `The schema "fabra" of the database is newer than this executable: it has step ${unknown.id} (${unknown.name}).`,
+      { hint: 'Run the version of Fabra that made it, or a newer one.' },
+    )
+  }
+  const changed = migrations.find((migration) => done.some(({ id, checksum }) => id === migration.id && checksum !== checksumOf(migration)))
+  if (!changed) return
+  throw new FabraError(
+    'schema_mismatch',
+    `Step ${changed.id} (${changed.name}) of the schema "fabra" was made by another build of Fabra.`,
+    {
+      hint: 'Run the version of Fabra that made it. To begin anew, and lose what is recorded: DROP SCHEMA fabra CASCADE.',
+    },
+  )
+}
+
+/** Of what is done, not of how it is laid out: comments and blanks may change. */
+function checksumOf({ text }: Migration): string {
+  const meaning = text
+    .replace(/--[^\n]*/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  return new Bun.CryptoHasher('sha256').update(meaning).digest('hex')
+}
+
+async function reported<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isForbidden(error)) {
+      throw new FabraError('forbidden', 'The schema "fabra" is not up to date, and the role of FABRA_POSTGRES_URL may not change it.', {
+        hint: 'Run "fabra migrate" with a role that may create schemas and tables in this database.',
+        cause: error,
+      })
+    }
+    throw asStoreError(error)
+  }
+}
+
+function isForbidden(error: unknown): error is SqlError {
+  return error instanceof PostgresSqlError && error.state === '42501'
+}
