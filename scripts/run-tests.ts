@@ -15,6 +15,7 @@ const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples'
 /** Of these, what another mode says nothing about, and why. */
 const ONLY_ON_LAPTOPS: Readonly<Record<string, string>> = {
   'test/e2e/data-folder.test.ts': "the folder of the DuckDB file is laptop mode's own",
+  'test/e2e/data-damage.test.ts': "damages the DuckDB file, laptop mode's own",
   'test/e2e/binary.test.ts': 'the executable as it is downloaded: its data folder, its start and its size without any server',
   'test/examples/flights.test.ts':
     'loads three million rows into PostgreSQL, a minute; parity.test.ts asks this example in both modes over ten days of them',
