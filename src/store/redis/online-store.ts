@@ -6,7 +6,7 @@ import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/
 import { RowCache } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
 import { FORGET, RAISE, WRITE } from './format/scripts.ts'
-import { Integrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
+import { INCOMPLETE, Integrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
 import type { RedisConnection } from './redis.ts'
 
 /** Writes in one script: Redis answers nobody else meanwhile, so it takes less than a millisecond. */
@@ -134,7 +134,11 @@ const TOLD: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> =
 /** Bad news once, and good news where there was bad. */
 function teller(onProblem: OnProblem): (kind: DoubtKind, why: string | null) => void {
   const told = new Set<DoubtKind>()
+  let wasWhole = false
   return (kind, why) => {
+    if (kind === 'lost' && why === null) wasWhole = true
+    // A process that starts, a command too, fills what is not there yet: that is no news.
+    if (why === INCOMPLETE && !wasWhole) return
     if (why === NOT_LOOKED_AT || (why === null ? !told.delete(kind) : told.has(kind))) return
     const [begin, end] = TOLD[kind]
     if (why === null) return onProblem(end, undefined)

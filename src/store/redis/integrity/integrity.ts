@@ -16,7 +16,7 @@ const PROBE_MS = 450
 
 /** Nobody needs to be told of it: it is over in a moment, or there is more to tell. */
 export const NOT_LOOKED_AT = 'may have lost values: history is asked until that is known'
-const INCOMPLETE = 'lacks values: history is asked until they are brought back'
+export const INCOMPLETE = 'lacks values: history is asked until they are brought back'
 const LATE = 'does not take writes in time'
 
 export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled' | 'markFilled'> {
