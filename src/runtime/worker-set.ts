@@ -1,5 +1,5 @@
-import type { RuntimeLog } from './frames.ts'
-import { type GuestWorker, type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
+import type { LoadedFrame, RuntimeLog } from './frames.ts'
+import type { GuestWorker, GuestWorkerOptions, StartWorker } from './guest-worker.ts'
 
 /** The threads that run functions: as many as configured, a few more while some are stalled, and one for features in quarantine. */
 export interface WorkerSet {
@@ -22,11 +22,14 @@ export interface WorkerSet {
 }
 
 export interface WorkerSetOptions extends GuestWorkerOptions {
+  readonly startWorker: StartWorker
   readonly workers: number
   readonly loadTimeoutMs: number
   readonly log: RuntimeLog
   /** A worker that is no longer the first did not load the definitions in time. */
   onLate(worker: GuestWorker): void
+  /** One that is not the first has loaded the files. */
+  onLoaded(worker: GuestWorker, loaded: LoadedFrame): void
 }
 
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
@@ -42,7 +45,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   let closed = false
 
   function add(): GuestWorker {
-    const worker = startGuestWorker(options)
+    const worker = options.startWorker(options)
     all.add(worker)
     const deadline = setTimeout(() => {
       log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: loadTimeoutMs })
@@ -51,7 +54,9 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     deadline.unref()
     worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
     worker.loaded.then(
-      ({ problems: [first] }) => {
+      (loaded) => {
+        options.onLoaded(worker, loaded)
+        const [first] = loaded.problems
         if (first === undefined) return
         log('error', 'A new worker could not load the definitions again.', { problem: first.message, file: first.location?.file })
       },
@@ -87,7 +92,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
       return quarantine
     },
     startFirst() {
-      const first = startGuestWorker(options)
+      const first = options.startWorker(options)
       all.add(first)
       return first
     },
