@@ -2,7 +2,7 @@ import type { Micros } from '../clock.ts'
 
 /**
  * `plain`: decimals and times as TypeScript has them. `tagged`: what JSON has nothing for says what it is: `{ $ts: microseconds }`,
- * `{ $dec: "1.10" }`, `{ $uuid: "…" }`; an object of the data whose first key begins with "$" is `{ $obj: … }`. Parameters may be tagged in both.
+ * `{ $dec: "1.10" }`, `{ $uuid: "…" }`, `{ $float: "3" }` (a float that looks like a whole number, or is not finite), `{ $json: "…" }`; an object of the data whose first key begins with "$" is `{ $obj: … }`. Parameters may be tagged in both.
  */
 export type CellForm = 'plain' | 'tagged'
 

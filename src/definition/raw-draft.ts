@@ -31,13 +31,7 @@ export function readRawDraft(
   )
   const args = sent.args.map(revive)
   const draft = readByKind(sent, args, options, compute)
-  const nameless = draft.kind === 'feature' && draft.name === null && sent.name === null ? [NAMELESS] : []
-  return { ...draft, complaints: [...(sent.complaints ?? []), ...draft.complaints, ...nameless] }
-}
-
-const NAMELESS = {
-  message: 'it has no name.',
-  hint: 'Assign it to a variable at the top level of the file, or give it a name: name="my_feature".',
+  return { ...draft, complaints: [...(sent.complaints ?? []), ...draft.complaints] }
 }
 
 function readByKind(sent: SentRawDraft, args: readonly unknown[], options: object, compute: unknown): Draft {
