@@ -111,7 +111,7 @@ async function unprepared(loaded: LoadedDefinitions, local: SourceEngine): Promi
   const files = new Map([...registry.sources].filter(([, { file }]) => file !== null))
   const found = await loadSources({ ...registry, sources: files }, local)
   const problems = [...own, ...found.problems, ...cronProblems(registry), ...(await unpreparedProblems(registry, parse))]
-  return { registry, problems, warnings: [NOT_PREPARED, ...found.notes] }
+  return { registry, problems, warnings: [NOT_PREPARED, ...loaded.warnings, ...found.notes] }
 }
 
 async function localColumns({ name }: Source, local: SourceEngine): Promise<readonly TableColumn[]> {
@@ -140,7 +140,7 @@ export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine
   const definitions = await createSqlDefinitions(registry, sourceEngine)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceEngine)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
+  return { ...definitions, warnings: [...loaded.warnings, ...sources.notes, ...definitions.warnings] }
 }
 
 export function cronProblems(registry: Registry): Problem[] {

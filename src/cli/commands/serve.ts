@@ -25,7 +25,7 @@ interface ServeOptions {
 
 const HELP = `
 Examples:
-  $ fabra serve                                  features.ts of this folder
+  $ fabra serve                                  features.ts, features.py of this folder
   $ fabra serve features.ts --port 9000 --watch
   $ fabra serve --workers 4                      with PostgreSQL and Redis
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
@@ -34,7 +34,7 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('serve')
     .description('serve features over HTTP')
-    .argument('[files...]', 'definition files (default: features.ts)')
+    .argument('[files...]', 'definition files (default: features.ts and features.py)')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
     .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
