@@ -4,6 +4,7 @@ import { keysFaults } from '../compute/sql/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { unpreparedProblems } from '../compute/sql/unprepared.ts'
 import type { Config } from '../config/config.ts'
+import type { PythonSettings } from '../config/python-settings.ts'
 import type { Problem, Registry, Source } from '../definition/model.ts'
 import { InvalidDefinitions } from '../definition/problems.ts'
 import { FabraError } from '../errors.ts'
@@ -44,8 +45,8 @@ const NOT_PREPARED: Problem = {
   hint: 'Set FABRA_POSTGRES_URL, or use --against postgres://user:password@host:5432/database.',
 }
 
-export async function checkProject(files: readonly string[], location: CheckPlace): Promise<CheckedProject> {
-  const runtime = createRuntime({ files, log: () => undefined })
+export async function checkProject(files: readonly string[], location: CheckPlace, python?: PythonSettings): Promise<CheckedProject> {
+  const runtime = createRuntime({ files, python, log: () => undefined })
   const database = await openDatabase({ file: ':memory:' })
   const local = createDuckdbSourceEngine(database)
   try {

@@ -71,7 +71,12 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   if (options.worker && !begun) return
   if (!begun) for (const file of files) restoreEditorTypes(file)
   const { beginRuntime } = await import('../../app/preloaded-runtime.ts')
-  const runtime = beginRuntime({ files, clockOffset: clockOffset ?? 0, log: (level, message, fields) => log[level](message, fields) })
+  const runtime = beginRuntime({
+    files,
+    clockOffset: clockOffset ?? 0,
+    python: config.python,
+    log: (level, message, fields) => log[level](message, fields),
+  })
   const { openApp } = await import('../../app/app.ts')
   const opening = openApp({
     files,
