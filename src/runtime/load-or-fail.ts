@@ -1,4 +1,5 @@
 import type { Problem, Registry } from '../definition/model.ts'
+import { CannotStart } from './cannot-start.ts'
 import type { GuestWorker } from './guest-worker.ts'
 import { fileProblem } from './load-problem.ts'
 
@@ -22,13 +23,15 @@ export async function loadOrFail(
     const loaded = await Promise.race([worker.loaded, late.promise])
     return loaded ?? failed(options.files, `its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
   } catch (error) {
+    if (error instanceof CannotStart) return failed(options.files, error.message, error.hint)
     return failed(options.files, `loading it ended the thread: ${error instanceof Error ? error.message : String(error)}.`)
   } finally {
     clearTimeout(deadline)
   }
 }
 
-function failed(files: readonly string[], message: string): LoadResult {
-  const hint = 'Move slow, endless or process-ending work out of the top level, into a function.'
+const MOVE = 'Move slow, endless or process-ending work out of the top level, into a function.'
+
+function failed(files: readonly string[], message: string, hint = MOVE): LoadResult {
   return { registry: NO_DEFINITIONS, problems: files.slice(0, 1).map((file) => fileProblem(file, message, hint)), files }
 }
