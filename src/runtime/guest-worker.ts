@@ -45,6 +45,8 @@ export interface GuestWorker {
   readonly loaded: Promise<LoadedFrame>
   /** What it loaded; null until then. */
   definitions: LoadedFrame | null
+  /** Feature → fingerprint of what it was told that it has; null until then, and no call comes before. */
+  fingerprints: ReadonlyMap<string, string> | null
   send(frame: HostFrame): void
   /** Sends a call, which may be taken back until it begins. */
   give(call: InFlightCall): void
@@ -66,7 +68,6 @@ export interface GuestWorker {
 }
 
 export interface GuestWorkerOptions {
-  readonly url: string
   readonly files: readonly string[]
   readonly clockOffset: Micros
   onFrame(worker: GuestWorker, frame: GuestFrame): void
@@ -76,17 +77,19 @@ export interface GuestWorkerOptions {
   onSpent(worker: GuestWorker, culprits: readonly string[]): void
 }
 
+/** Starts a place that runs the functions of one language. */
 export type StartWorker = (options: GuestWorkerOptions) => GuestWorker
 
 /** A thread answers as soon as no function runs: it is silent only while one does. */
 const THREAD: Watchfulness = { pingAfterMs: 15, stalledAfterMs: 20, suspectAfterMs: 100, hedgeAfterMs: 100, afterCrash: 'all' }
 
-export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
+/** A thread for TypeScript. @param url Where its code is. */
+export function startGuestWorker(url: string, options: GuestWorkerOptions): GuestWorker {
   const running = new Int32Array(new SharedArrayBuffer(4))
   const sent = createSentCalls()
   const loaded = Promise.withResolvers<LoadedFrame>()
   loaded.promise.catch(() => {})
-  const thread = startGuestThread(options.url, {
+  const thread = startGuestThread(url, {
     onFrames(frames) {
       noteSignOfLife(worker)
       for (const frame of frames) {
@@ -114,6 +117,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     loaded: loaded.promise,
     ended: thread.ended,
     definitions: null,
+    fingerprints: null,
     send: createOutbox(thread.post, unsendable),
     give(call) {
       worker.send({ ...call.frame, slot: sent.add(call.frame.id) })

@@ -1,5 +1,5 @@
-import type { RuntimeLog } from './frames.ts'
-import { type GuestWorker, type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
+import type { LoadedFrame, RuntimeLog } from './frames.ts'
+import type { GuestWorker, GuestWorkerOptions, StartWorker } from './guest-worker.ts'
 
 /** The threads that run functions: as many as configured, a few more while some are stalled, and one for features in quarantine. */
 export interface WorkerSet {
@@ -24,11 +24,14 @@ export interface WorkerSet {
 }
 
 export interface WorkerSetOptions extends GuestWorkerOptions {
+  readonly startWorker: StartWorker
   readonly workers: number
   readonly loadTimeoutMs: number
   readonly log: RuntimeLog
   /** A worker that is no longer the first did not load the definitions in time. */
   onLate(worker: GuestWorker): void
+  /** One that is not the first has loaded the files. */
+  onLoaded(worker: GuestWorker, loaded: LoadedFrame): void
 }
 
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
@@ -41,14 +44,14 @@ const IDLE_LOOK_MS = 50
 export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   const { log, loadTimeoutMs } = options
   const all = new Set<GuestWorker>()
-  /** Their successors are being started. */
-  const leaving = new WeakSet<GuestWorker>()
+  /** Those whose successors are being started, and that still answer what they have begun. */
+  const leaving = new Set<GuestWorker>()
   let quarantine: GuestWorker | null = null
   let writtenOff = 0
   let closed = false
 
   function add(): GuestWorker {
-    const worker = startGuestWorker(options)
+    const worker = options.startWorker(options)
     all.add(worker)
     const deadline = setTimeout(() => {
       log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: loadTimeoutMs })
@@ -57,7 +60,9 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     deadline.unref()
     worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
     worker.loaded.then(
-      ({ problems: [first] }) => {
+      (loaded) => {
+        options.onLoaded(worker, loaded)
+        const [first] = loaded.problems
         if (first === undefined) return
         log('error', 'A new worker could not load the definitions again.', { problem: first.message, file: first.location?.file })
       },
@@ -91,6 +96,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     if (worker !== quarantine) await add().loaded.catch(() => undefined)
     forget(worker)
     await whenIdle(worker)
+    leaving.delete(worker)
     terminate(worker)
   }
 
@@ -102,7 +108,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
       return quarantine
     },
     startFirst() {
-      const first = startGuestWorker(options)
+      const first = options.startWorker(options)
       all.add(first)
       return first
     },
@@ -119,7 +125,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     forget,
     async close() {
       closed = true
-      await Promise.all([...all].map((worker) => worker.terminate()))
+      await Promise.all([...all, ...leaving].map((worker) => worker.terminate()))
       all.clear()
     },
   }

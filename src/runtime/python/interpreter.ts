@@ -1,6 +1,6 @@
 /** Finds the interpreter that runs a project's Python files, and makes sure that it can. */
 import { existsSync, lstatSync } from 'node:fs'
-import { CannotStart } from '../cannot-start.ts'
+import { FabraError } from '../../errors.ts'
 import { type Candidate, candidates, homeOf, type Surroundings } from './candidates.ts'
 
 export interface Interpreter {
@@ -33,7 +33,7 @@ const HINT = 'Install Python 3.9 or newer, make an environment in the project ("
 
 /**
  * @param folder That holds our package.
- * @throws CannotStart that names everything that was tried
+ * @throws FabraError invalid_definition that names everything that was tried
  */
 export async function findInterpreter(surroundings: Surroundings, folder: string): Promise<Interpreter> {
   const tried: string[] = []
@@ -41,13 +41,18 @@ export async function findInterpreter(surroundings: Surroundings, folder: string
     const found = await probe(candidate, surroundings.env, folder)
     if (typeof found !== 'string') return found
     tried.push(`${candidate.path} (${candidate.from}) ${found}`)
-    if (candidate.isMeant) throw new CannotStart(`the Python interpreter cannot be used: ${tried.join('; ')}.`, hintFor(candidate))
+    if (candidate.isMeant)
+      throw new FabraError('invalid_definition', `the Python interpreter cannot be used: ${tried.join('; ')}.`, {
+        hint: hintFor(candidate),
+      })
   }
   if (tried.length === 0) {
     const places = 'FABRA_PYTHON, VIRTUAL_ENV, .venv beside the file and above, CONDA_PREFIX, python3 and python on PATH'
-    throw new CannotStart(`no Python interpreter was found. Tried: ${places}.`, HINT)
+    throw new FabraError('invalid_definition', `no Python interpreter was found. Tried: ${places}.`, { hint: HINT })
   }
-  throw new CannotStart(`no Python interpreter that can be used was found. Tried: ${tried.join('; ')}.`, HINT)
+  throw new FabraError('invalid_definition', `no Python interpreter that can be used was found. Tried: ${tried.join('; ')}.`, {
+    hint: HINT,
+  })
 }
 
 function hintFor(candidate: Candidate): string {

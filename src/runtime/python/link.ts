@@ -1,4 +1,4 @@
-import { CannotStart } from '../cannot-start.ts'
+import { FabraError } from '../../errors.ts'
 import { type Prepared, type PythonGuest, type PythonGuestOptions, startPythonGuest } from './python-guest.ts'
 
 /** The way to a process that may not have started yet: what is sent before waits for it. */
@@ -13,7 +13,7 @@ export interface PythonLink {
 export interface PythonLinkOptions extends Omit<PythonGuestOptions, keyof Prepared> {
   /** Sent before all else. */
   readonly first: string
-  onCannotStart(reason: CannotStart): void
+  onCannotStart(reason: FabraError): void
 }
 
 const FOLDER = 'Set FABRA_CACHE_DIR to a folder you own.'
@@ -30,7 +30,8 @@ export function openPythonLink(prepared: Promise<Prepared>, options: PythonLinkO
     },
     (error: unknown) => {
       const message = error instanceof Error ? error.message : String(error)
-      if (!isEnding) options.onCannotStart(error instanceof CannotStart ? error : new CannotStart(message, FOLDER))
+      if (!isEnding)
+        options.onCannotStart(error instanceof FabraError ? error : new FabraError('invalid_definition', message, { hint: FOLDER }))
     },
   )
   return {

@@ -5,7 +5,7 @@
  */
 import type { CallFailure } from '../../compute/function-runner.ts'
 import { MAX_VALUE_BYTES } from '../../definition/json-writer.ts'
-import { CannotStart } from '../cannot-start.ts'
+import { FabraError } from '../../errors.ts'
 import { type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
 import { type GuestWorker, type GuestWorkerOptions, noteSignOfLife, type StartWorker, type Watchfulness } from '../guest-worker.ts'
 import { createPythonCalls, type PythonCalls } from './calls.ts'
@@ -34,7 +34,6 @@ export interface PythonSettings {
 
 const PROCESS: Watchfulness = { pingAfterMs: 100, stalledAfterMs: 300, suspectAfterMs: 500, hedgeAfterMs: 500, afterCrash: 'waiting' }
 const THREADS = { threads: 32, maxThreads: 256 }
-const LOADING = 'Move slow, endless or process-ending work out of the top level, into a function.'
 const ENDED = 'Others go on in a new process. The log has what it printed last.'
 
 /** @returns what starts workers of these settings. The interpreter is looked for once, and again as long as there is none. */
@@ -75,7 +74,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   }
   function onEnd(how: string): void {
     slots.unlink()
-    loading.reject(new CannotStart(`loading it ended the Python process: ${how}.`, LOADING))
+    loading.reject(new Error(how))
     ended.resolve()
     if (!isEnding) options.onCrash(worker, failure(how))
   }
@@ -116,6 +115,7 @@ function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended
     blamed: 0,
     sparedUntil: 0,
     definitions: null,
+    fingerprints: null,
     ranMs: (call) => calls.ranMs(call, worker.lastSeenAt),
   }
   return worker
@@ -128,7 +128,8 @@ function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: Python
 
 function refuseOtherVersion(version: number, reject: (reason: Error) => void): void {
   if (version === PROTOCOL_VERSION) return
-  reject(new CannotStart(`the worker speaks version ${version} of the protocol; ${PROTOCOL_VERSION} is needed.`, 'Unset PYTHONPATH.'))
+  const message = `the package "fabra" that Python found speaks version ${version} of the protocol; ${PROTOCOL_VERSION} is needed.`
+  reject(new FabraError('invalid_definition', message, { hint: 'Remove it from PYTHONPATH.' }))
 }
 
 function failure(how: string): CallFailure {
