@@ -62,7 +62,7 @@ export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const calls = createCallsInFlight(events.onOutcome)
   const suspects = createSuspects(log)
-  const workers = createWorkerSet({ ...options, onFrame, onCrash, onLate: (worker) => watch.replace(worker), onLoaded })
+  const workers = createWorkerSet({ ...options, onFrame, onCrash, onSpent, onLate: (worker) => watch.replace(worker), onLoaded })
   const dispatcher = createDispatcher({ workers, calls, suspects })
   const rescue = createRescue(calls, dispatcher)
   const watch = createPoolWatch({ workers, calls, dispatcher, suspects, rescue })
@@ -85,17 +85,22 @@ export function createPool(options: PoolOptions): Pool {
     if (definitions !== null) tell(worker, definitions.forWorker(loaded))
   }
 
-  function onCrash(worker: GuestWorker, reason: string): void {
+  function onCrash(worker: GuestWorker, failure: CallFailure): void {
     // While the first one loads, that is the load's own failure.
     if (!workers.forget(worker) || definitions === null) return
     crashes += 1
-    log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
+    log('error', 'A worker ended by itself and is replaced.', { reason: failure.thrown ?? failure.message, crashes })
     worker.blamed = worker.runningId()
     const culprit = worker.inFlight.get(worker.blamed)
     if (culprit) suspects.accuse(culprit.frame.feature)
     const goesOn = crashes <= MAX_CRASHES
     if (goesOn) workers.fill(1)
-    rescue.fromCrashed(worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }, goesOn)
+    rescue.fromCrashed(worker, failure, goesOn ? worker.watched.afterCrash : 'none')
+  }
+
+  function onSpent(worker: GuestWorker, culprits: readonly string[]): void {
+    for (const feature of culprits) suspects.accuse(feature)
+    workers.renew(worker)
   }
 
   async function close(): Promise<void> {

@@ -14,6 +14,8 @@ export interface WorkerSet {
   addExtra(): GuestWorker | null
   /** Starts what lacks of the configured number. @param most So many of them. */
   fill(most: number): void
+  /** Starts one in its place, and ends it when that one is ready and its own calls are through. */
+  renew(worker: GuestWorker): void
   /** Ends the worker. @returns false when it was no longer one of the set. */
   end(worker: GuestWorker): boolean
   /** The worker has ended by itself. @returns false when it was no longer one of the set. */
@@ -36,10 +38,14 @@ export interface WorkerSetOptions extends GuestWorkerOptions {
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
+/** How often a worker that is to be ended is looked at. */
+const IDLE_LOOK_MS = 50
 
 export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   const { log, loadTimeoutMs } = options
   const all = new Set<GuestWorker>()
+  /** Those whose successors are being started, and that still answer what they have begun. */
+  const leaving = new Set<GuestWorker>()
   let quarantine: GuestWorker | null = null
   let writtenOff = 0
   let closed = false
@@ -84,6 +90,16 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     })
   }
 
+  async function renew(worker: GuestWorker): Promise<void> {
+    if (closed || !all.has(worker) || leaving.has(worker)) return
+    leaving.add(worker)
+    if (worker !== quarantine) await add().loaded.catch(() => undefined)
+    forget(worker)
+    await whenIdle(worker)
+    leaving.delete(worker)
+    terminate(worker)
+  }
+
   return {
     all,
     quarantine: () => quarantine,
@@ -100,6 +116,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     fill(most) {
       for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
     },
+    renew: (worker) => void renew(worker),
     end(worker) {
       const isKnown = forget(worker)
       if (isKnown) terminate(worker)
@@ -108,8 +125,13 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     forget,
     async close() {
       closed = true
-      await Promise.all([...all].map((worker) => worker.terminate()))
+      await Promise.all([...all, ...leaving].map((worker) => worker.terminate()))
       all.clear()
     },
   }
+}
+
+/** Calls that it has begun come to their end there, or to their deadline. */
+async function whenIdle(worker: GuestWorker): Promise<void> {
+  while (worker.inFlight.size > 0) await Bun.sleep(IDLE_LOOK_MS)
 }
