@@ -54,7 +54,7 @@ def _part(node: ast.AST, field: str) -> Any:
     if field == "body" and isinstance(node, _WITH_DOCSTRING):
         return body_without_docstring(node)
     if field == "values" and isinstance(node, ast.JoinedStr):
-        return _joined(node.values)
+        return joined_parts(node.values)
     return part
 
 
@@ -65,7 +65,8 @@ def body_without_docstring(node: Any) -> List[ast.stmt]:
     return body[1:] if is_docstring else body
 
 
-def _joined(values: List[ast.expr]) -> List[ast.expr]:
+def joined_parts(values: List[ast.expr]) -> List[ast.expr]:
+    """Some versions split a constant, or put empty ones between."""
     joined: List[ast.expr] = []
     for value in values:
         if isinstance(value, ast.Constant) and isinstance(value.value, str):

@@ -5,8 +5,8 @@ import ast
 import builtins
 import os
 import sys
-import sysconfig
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Union
+import warnings
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Set, Union
 
 
 class Import(NamedTuple):
@@ -40,13 +40,16 @@ class Defined(NamedTuple):
 Origin = Union[Package, Whole, Defined]
 
 _COMPOUND = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While)
-_NEW_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Module:
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
-        self.tree = ast.parse(data, path)
+        with warnings.catch_warnings():
+            # The import of the file has shown them.
+            warnings.simplefilter("ignore")
+            self.tree = ast.parse(data, path)
         self.lines = data.splitlines()
         self.imports: Dict[str, Import] = {}
         self.stars: List[Import] = []
@@ -68,7 +71,7 @@ class Module:
                         self.imports.setdefault(name, origin)
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             return
-        bound = bound_names(statement)
+        bound = bound_in(statement).names
         for name in bound:
             self.bindings.setdefault(name, []).append(statement)
         if not bound and not _is_inert(statement):
@@ -115,38 +118,55 @@ def imports_of(statement: Union[ast.Import, ast.ImportFrom]) -> Iterator["tuple[
             yield alias.asname or alias.name, Import(statement.module or "", alias.name, statement.level)
 
 
-def bound_names(node: ast.AST) -> List[str]:
-    """The names that a statement or a body binds in its own scope, in order, imports included."""
-    found: Dict[str, None] = {}
-    _collect(node, found)
-    return list(found)
+class Bound(NamedTuple):
+    """What a statement or a body does to the names of its own scope."""
+
+    # In order, imports included.
+    names: Dict[str, None]
+    imports: Dict[str, Import]
+    # Said to be of a scope around.
+    outer: Set[str]
 
 
-def _collect(node: ast.AST, found: Dict[str, None]) -> None:
+def bound_in(*nodes: ast.AST) -> Bound:
+    bound = Bound({}, {}, set())
+    for node in nodes:
+        _collect(node, bound)
+    return bound
+
+
+def _collect(node: ast.AST, bound: Bound) -> None:
     if isinstance(node, ast.Name):
         if not isinstance(node.ctx, ast.Load):
-            found[node.id] = None
+            bound.names[node.id] = None
         return
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        found[node.name] = None
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        for name, _ in imports_of(node):
-            found[name] = None
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        found[node.name] = None
-    elif type(node).__name__ in ("MatchAs", "MatchStar") and getattr(node, "name", None):
-        found[getattr(node, "name")] = None
-    elif type(node).__name__ == "MatchMapping" and getattr(node, "rest", None):
-        found[getattr(node, "rest")] = None
-    if isinstance(node, _NEW_SCOPE):
-        # A walrus in a comprehension binds outside of it.
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.NamedExpr):
-                    found[inner.target.id] = None
+        bound.names[node.name] = None
         return
-    for child in ast.iter_child_nodes(node):
-        _collect(child, found)
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        for name, origin in imports_of(node):
+            bound.names[name] = None
+            bound.imports.setdefault(name, origin)
+        return
+    if isinstance(node, (ast.Global, ast.Nonlocal)):
+        bound.outer.update(node.names)
+    elif isinstance(node, (ast.Constant, ast.Lambda)):
+        return
+    elif isinstance(node, _COMPREHENSION):
+        # A walrus in a comprehension binds outside of it.
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.NamedExpr):
+                bound.names[inner.target.id] = None
+        return
+    elif isinstance(node, ast.ExceptHandler) or type(node).__name__ in ("MatchAs", "MatchStar", "MatchMapping"):
+        name = getattr(node, "name", None) or getattr(node, "rest", None)
+        if name:
+            bound.names[name] = None
+    for field in node._fields:
+        part = getattr(node, field, None)
+        for child in part if isinstance(part, list) else (part,):
+            if isinstance(child, ast.AST):
+                _collect(child, bound)
 
 
 class Modules:
@@ -154,9 +174,7 @@ class Modules:
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._roots = [os.path.realpath(root) for root in roots]
-        own = os.path.dirname(os.path.abspath(__file__))
-        paths = sysconfig.get_paths()
-        self._outside = [os.path.realpath(path) for path in {own, paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]}]
+        self._outside = [os.path.dirname(os.path.realpath(path)) for path in (__file__, os.__file__)]
         self._modules: Dict[str, Optional[Module]] = {}
         self._found: Dict[str, Optional[Whole]] = {}
         self._is_own: Dict[str, bool] = {}

@@ -4,12 +4,12 @@ imports, however far. Packages count by name only; what other definitions say is
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set
 
 from ._clock import clock_of
 from ._fingerprint import dump
 from ._modules import Defined, Module, Modules, Origin, Package, Whole, alias_of, chain_of
-from ._scopes import Mention, Reading, read_code
+from ._scopes import AnyFunction, Mention, Reading, read_code
 
 DEFINERS = frozenset(["entity", "source", "feature", "feature_set", "pushed", "FeatureStore"])
 
@@ -36,7 +36,7 @@ class Pieces:
     def add_text(self, text: str) -> None:
         self._texts.append(text)
 
-    def add_node(self, module: Module, node: ast.AST, around: Iterable[ast.AST] = (), is_kept: bool = False) -> None:
+    def add_node(self, module: Module, node: ast.AST, around: Iterable[AnyFunction] = (), is_kept: bool = False) -> None:
         if id(node) in self._seen:
             return
         self._seen.add(id(node))
@@ -50,9 +50,9 @@ class Pieces:
             if what is not None:
                 self.clock[(module.path, mention.node.lineno, what)] = None
             self._add_mention(mention)
-        self._add_effects(module, {mention.name for mention in seen.reading.mentions if mention.name is not None})
+        self._add_effects(module, seen.reading.names)
 
-    def _read(self, module: Module, node: ast.AST, around: Iterable[ast.AST] = ()) -> Seen:
+    def _read(self, module: Module, node: ast.AST, around: Iterable[AnyFunction] = ()) -> Seen:
         key = (module.path, id(node))
         if key not in self._readings:
             left_out = {
@@ -133,13 +133,12 @@ class Pieces:
         for effect in module.effects:
             self._add_effect(module, effect)
 
-    def _add_effects(self, module: Module, names: Set[str]) -> None:
+    def _add_effects(self, module: Module, names: FrozenSet[str]) -> None:
         """Statements that may change what the code sees: those about the same names, and those about no name of the module."""
         for effect in module.effects:
             if id(effect) in self._seen:
                 continue
-            own = {mention.name for mention in self._read(module, effect).reading.mentions if mention.name is not None}
-            own = {name for name in own if name in module.bindings or name in module.imports}
+            own = {name for name in self._read(module, effect).reading.names if name in module.bindings or name in module.imports}
             if not own or own & names:
                 self._add_effect(module, effect)
 

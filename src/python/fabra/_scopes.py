@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import ast
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Union
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Union
 
-from ._fingerprint import body_without_docstring
-from ._modules import Module, Modules, Origin, Package, alias_of, bound_names, chain_of, imports_of
+from ._fingerprint import body_without_docstring, joined_parts
+from ._modules import Module, Modules, Origin, Package, alias_of, bound_in, chain_of
 
 
 class Mention(NamedTuple):
@@ -22,23 +22,27 @@ class Mention(NamedTuple):
 class Reading(NamedTuple):
     mentions: List[Mention]
     strings: List[str]
+    # Of the module, as far as they are mentioned.
+    names: FrozenSet[str]
 
 
 # What a local name stands for; None: a value of its own.
 _Locals = Dict[str, "Optional[Union[Origin, ast.expr]]"]
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+AnyFunction = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 _COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _UNEVALUATED = frozenset({"annotation", "returns", "type_params"})
 
 
 def read_code(
-    modules: Modules, module: Module, node: ast.AST, leave_out: Callable[[ast.AST], bool], around: Iterable[ast.AST] = ()
+    modules: Modules, module: Module, node: ast.AST, leave_out: Callable[[ast.AST], bool], around: Iterable[AnyFunction] = ()
 ) -> Reading:
     """`around`: the functions that the code stands in, outermost first."""
     reader = _Reader(modules, module, leave_out)
     scopes = [reader.locals_of(function) for function in around]
     reader.visit(node, scopes)
-    return Reading(reader.mentions, reader.strings)
+    names = frozenset(mention.name for mention in reader.mentions if mention.name is not None)
+    return Reading(reader.mentions, reader.strings, names)
 
 
 class _Reader:
@@ -57,8 +61,8 @@ class _Reader:
         elif isinstance(node, ast.ClassDef):
             self._class(node, scopes)
         elif isinstance(node, _COMPREHENSION):
-            names = [name for generator in node.generators for name in bound_names(generator.target)]
-            self._children(node, [*scopes, dict.fromkeys(names)])
+            names = bound_in(*[generator.target for generator in node.generators]).names
+            self._children(node, [*scopes, dict(names)])
         elif isinstance(node, ast.Call):
             self._call(node, scopes)
         elif isinstance(node, (ast.Name, ast.Attribute)):
@@ -67,6 +71,9 @@ class _Reader:
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str):
                 self.strings.append(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            for value in joined_parts(node.values):
+                self.visit(value, scopes)
         else:
             self._children(node, scopes)
 
@@ -80,7 +87,7 @@ class _Reader:
                 if isinstance(child, ast.AST):
                     self.visit(child, scopes)
 
-    def _function(self, node: Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda], scopes: List[_Locals]) -> None:
+    def _function(self, node: AnyFunction, scopes: List[_Locals]) -> None:
         outside: List[ast.AST] = [*node.args.defaults, *[default for default in node.args.kw_defaults if default is not None]]
         if not isinstance(node, ast.Lambda):
             outside = [*node.decorator_list, *outside]
@@ -95,8 +102,7 @@ class _Reader:
             self.visit(part, scopes)
         body = body_without_docstring(node)
         own: _Locals = {}
-        for statement in body:
-            _bind(own, statement)
+        self._bind(own, list(body))
         for statement in body:
             # Names of a class are not seen in its methods.
             self.visit(statement, scopes if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) else [*scopes, own])
@@ -154,33 +160,39 @@ class _Reader:
                     return Package(".".join([said, *rest])), []
         return None
 
-    def locals_of(self, node: ast.AST) -> _Locals:
+    def locals_of(self, node: AnyFunction) -> _Locals:
         found: _Locals = {}
-        if isinstance(node, _COMPREHENSION) or not isinstance(node, _FUNCTION):
-            return found
         for argument in parameters_of(node.args):
             found[argument.arg] = None
         body: List[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
-        outer = set()
-        for statement in body:
-            _bind(found, statement)
-            outer |= {name for inner in ast.walk(statement) if isinstance(inner, (ast.Global, ast.Nonlocal)) for name in inner.names}
-        for statement in body:
-            for inner in ast.walk(statement):
-                if isinstance(inner, (ast.Import, ast.ImportFrom)):
-                    for name, origin in imports_of(inner):
-                        if found.get(name, self) is None:
-                            found[name] = self._modules.imported(self._module, origin)
-        for name in outer:
-            found.pop(name, None)
+        self._bind(found, body)
         return found
 
+    def _bind(self, found: _Locals, body: List[ast.AST]) -> None:
+        bound = bound_in(*body)
+        aliases: Dict[str, Optional[ast.expr]] = {}
+        for statement in body:
+            name = _target(statement)
+            if name is not None:
+                # Bound twice, it may be either: then it stands for a value.
+                aliases[name] = alias_of(statement, name) if name not in aliases else None
+        for name in bound.names:
+            if name in bound.outer:
+                continue
+            alias = aliases.get(name)
+            if name in found:
+                found[name] = None
+            elif name in bound.imports:
+                found[name] = self._modules.imported(self._module, bound.imports[name])
+            elif isinstance(alias, (ast.Name, ast.Attribute, ast.Call)) and not _names(alias, name):
+                found[name] = alias
+            else:
+                found[name] = None
 
-def _bind(found: _Locals, statement: ast.AST) -> None:
-    for name in bound_names(statement):
-        # Bound twice, it may be either: then it stands for a value.
-        alias = alias_of(statement, name) if name not in found else None
-        found[name] = alias if isinstance(alias, (ast.Name, ast.Attribute, ast.Call)) and not _names(alias, name) else None
+
+def _target(statement: ast.AST) -> Optional[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
 def _names(node: ast.AST, name: str) -> bool:

@@ -15,12 +15,11 @@ from ._annotations import Annotations, NoType, TypeSpec
 from ._modules import Defined, Module, Modules
 from ._reach import Pieces, Seen
 from ._fingerprint import constant_text
-from ._scopes import parameters_of
+from ._scopes import AnyFunction, parameters_of
 
 __all__ = ["ClassTree", "FunctionTree", "ProjectTree", "TypeSpec", "hint_for_load_error"]
 
 Problem = Dict[str, Any]
-_AnyFunction = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 
 
 class FunctionTree(NamedTuple):
@@ -143,7 +142,7 @@ class ProjectTree:
         clock = [{"file": file, "line": line, "what": what} for file, line, what in pieces.clock]
         return FunctionTree(returns, parameters, is_async, pieces.text(), clock, problems)
 
-    def _add_function(self, pieces: Pieces, function: Any, found: "Tuple[Module, _AnyFunction, List[_AnyFunction]]", depth: int) -> None:
+    def _add_function(self, pieces: Pieces, function: Any, found: "Tuple[Module, AnyFunction, List[AnyFunction]]", depth: int) -> None:
         module, node, around = found
         pieces.add_node(module, node, around)
         if not isinstance(function, types.FunctionType) or depth > 10:
@@ -200,7 +199,7 @@ class ProjectTree:
                 if callable(held):
                     self._add_held(pieces, name, held, depth + 1)
 
-    def _find(self, function: Any) -> "Optional[Tuple[Module, _AnyFunction, List[_AnyFunction]]]":
+    def _find(self, function: Any) -> "Optional[Tuple[Module, AnyFunction, List[AnyFunction]]]":
         code = getattr(function, "__code__", None)
         if not isinstance(code, types.CodeType):
             call = getattr(type(function), "__call__", None)
@@ -248,7 +247,7 @@ def _unwrapped(fn: Any) -> Any:
     return fn
 
 
-def _functions(node: ast.AST, around: List[_AnyFunction]) -> "Iterator[Tuple[_AnyFunction, List[_AnyFunction]]]":
+def _functions(node: ast.AST, around: List[AnyFunction]) -> "Iterator[Tuple[AnyFunction, List[AnyFunction]]]":
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child, around
@@ -257,7 +256,7 @@ def _functions(node: ast.AST, around: List[_AnyFunction]) -> "Iterator[Tuple[_An
             yield from _functions(child, around)
 
 
-def _first_lines(node: _AnyFunction) -> List[int]:
+def _first_lines(node: AnyFunction) -> List[int]:
     decorators = [] if isinstance(node, ast.Lambda) else [decorator.lineno for decorator in node.decorator_list]
     return [node.lineno, *decorators]
 
