@@ -80,7 +80,11 @@ export const variables: readonly Variable[] = [
   },
   { name: 'FABRA_PYTHON', default: "the project's environment, else python3", help: 'interpreter that runs definitions in Python' },
   { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that a process which runs Python may hold' },
-  { name: 'FABRA_WORKER_ENV', default: 'none', help: 'secrets of the server that functions in Python see all the same, with commas between' },
+  {
+    name: 'FABRA_WORKER_ENV',
+    default: 'none',
+    help: 'secrets of the server that functions in Python see all the same, with commas between',
+  },
   { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
