@@ -10,6 +10,7 @@ import {
 } from './draft.ts'
 import type { Problem, SourceLocation } from './model.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
+import { isPython } from './python-words.ts'
 import { show } from './show.ts'
 import { formatPlace } from './source-location.ts'
 
@@ -96,6 +97,8 @@ function ownProblems(one: Named<Draft>): Problem[] {
     add(`its name has ${name.length} characters.`, `A name has at most ${MAX_NAME_LENGTH}.`)
   // Names given by the author were checked where they were given.
   if (draft.kind !== 'feature') return problems
+  // One that has no name at all has said so itself.
+  if (draft.name === null && name === '') return problems
   if (draft.name === null && name === 'default') {
     add('a default export has no name.', 'Write export const my_feature = feature({ … }), or give it a name: "my_feature".')
   } else if (draft.name === null && !FEATURE_NAME.test(name)) {
@@ -113,7 +116,7 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
     const key = one.draft.kind === 'source' ? one.name.toLowerCase() : one.name
     const other = first.get(key)
     if (other === undefined) first.set(key, one)
-    else if (key !== '') {
+    else if (key !== '' && !isTwin(one, other)) {
       const which = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
       problems.push({
         location: one.location,
@@ -127,6 +130,12 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
     }
   }
   return problems
+}
+
+/** An entity is an object of its language, so each language has one of its own. */
+function isTwin(one: Named<Draft>, other: Named<Draft>): boolean {
+  if (one.draft.kind !== 'entity' || other.draft.kind !== 'entity' || isPython(one.file) === isPython(other.file)) return false
+  return JSON.stringify(one.draft.key) === JSON.stringify(other.draft.key)
 }
 
 function nothingDefined(exported: readonly Exported[]): Problem {

@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import type { CallFailure } from '../compute/function-runner.ts'
 import { type CallFrame, createOutbox, type GuestFrame, type HostFrame, type LoadedFrame, PROTOCOL_VERSION } from './frames.ts'
 import { startGuestThread } from './guest-thread.ts'
 import { createSentCalls } from './sent-calls.ts'
@@ -15,8 +16,22 @@ export interface InFlightCall {
   readonly workers: Set<GuestWorker>
 }
 
-/** A worker thread as the pool sees it. */
+/** How the pool watches workers of a kind, whose silence means different things. Milliseconds. */
+export interface Watchfulness {
+  /** Silence after which a worker is asked for a sign of life, and then declared stalled. */
+  readonly pingAfterMs: number
+  readonly stalledAfterMs: number
+  /** Silence with the same function running the whole time, after which that feature goes into quarantine. */
+  readonly suspectAfterMs: number
+  /** Silence after which a call that has begun is run elsewhere as well. */
+  readonly hedgeAfterMs: number
+  /** Which of its calls are sent to another worker when it ends by itself; `waiting`: those that had not begun. */
+  readonly afterCrash: 'all' | 'waiting'
+}
+
+/** A worker as the pool sees it: a thread, or a process. */
 export interface GuestWorker {
+  readonly watched: Watchfulness
   readonly inFlight: Map<number, InFlightCall>
   /** When the last frame came, on the clock of `performance.now()`. */
   lastSeenAt: number
@@ -30,6 +45,8 @@ export interface GuestWorker {
   readonly loaded: Promise<LoadedFrame>
   /** What it loaded; null until then. */
   definitions: LoadedFrame | null
+  /** Feature → fingerprint of what it was told that it has; null until then, and no call comes before. */
+  fingerprints: ReadonlyMap<string, string> | null
   send(frame: HostFrame): void
   /** Sends a call, which may be taken back until it begins. */
   give(call: InFlightCall): void
@@ -44,27 +61,35 @@ export interface GuestWorker {
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
   runningId(): number
-  /** Resolves when the thread has ended. */
+  /** Resolves when the worker has ended. */
   readonly ended: Promise<void>
-  /** @returns whether the thread really ended; false when it sits in a call that cannot be interrupted. */
+  /** @returns whether it really ended; false when it sits in a call that cannot be interrupted. */
   terminate(): Promise<boolean>
 }
 
 export interface GuestWorkerOptions {
-  readonly url: string
   readonly files: readonly string[]
   readonly clockOffset: Micros
   onFrame(worker: GuestWorker, frame: GuestFrame): void
-  /** The thread ended though nobody asked for it. */
-  onCrash(worker: GuestWorker, reason: string): void
+  /** The worker ended though nobody asked for it. @param failure Of the calls that it took along. */
+  onCrash(worker: GuestWorker, failure: CallFailure): void
+  /** The worker should be replaced: calls that nobody waits for any more tie it up. @param culprits Names of their features. */
+  onSpent(worker: GuestWorker, culprits: readonly string[]): void
 }
 
-export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
+/** Starts a place that runs the functions of one language. */
+export type StartWorker = (options: GuestWorkerOptions) => GuestWorker
+
+/** A thread answers as soon as no function runs: it is silent only while one does. */
+const THREAD: Watchfulness = { pingAfterMs: 15, stalledAfterMs: 20, suspectAfterMs: 100, hedgeAfterMs: 100, afterCrash: 'all' }
+
+/** A thread for TypeScript. @param url Where its code is. */
+export function startGuestWorker(url: string, options: GuestWorkerOptions): GuestWorker {
   const running = new Int32Array(new SharedArrayBuffer(4))
   const sent = createSentCalls()
   const loaded = Promise.withResolvers<LoadedFrame>()
   loaded.promise.catch(() => {})
-  const thread = startGuestThread(options.url, {
+  const thread = startGuestThread(url, {
     onFrames(frames) {
       noteSignOfLife(worker)
       for (const frame of frames) {
@@ -78,10 +103,11 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     },
     onCrash(reason) {
       loaded.reject(new Error(reason))
-      options.onCrash(worker, reason)
+      options.onCrash(worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
     },
   })
   const worker: GuestWorker = {
+    watched: THREAD,
     inFlight: new Map(),
     lastSeenAt: performance.now(),
     pingedAt: 0,
@@ -91,6 +117,7 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     loaded: loaded.promise,
     ended: thread.ended,
     definitions: null,
+    fingerprints: null,
     send: createOutbox(thread.post, unsendable),
     give(call) {
       worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
@@ -109,14 +136,14 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   return worker
 }
 
-function noteSignOfLife(worker: GuestWorker): void {
+export function noteSignOfLife(worker: GuestWorker): void {
   worker.lastSeenAt = performance.now()
   worker.pingedAt = 0
   worker.stalled = false
   worker.sparedUntil = 0
 }
 
-function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
+export function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
   if (frame.t !== 'answer') return null
   const message = `The answer holds a value that cannot be handed to a function: ${error instanceof Error ? error.message : String(error)}`
   return { t: 'answer', ask: frame.ask, error: { code: 'feature_failed', message } }

@@ -25,8 +25,6 @@ export interface PoolWatchDependencies {
 }
 
 const WATCH_MS = 10
-/** Silence with the same function running the whole time, after which that feature goes into quarantine. */
-const SUSPECT_AFTER_MS = 100
 
 export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
   let timer: ReturnType<typeof setInterval> | null = null
@@ -53,7 +51,7 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
     const silentMs = checkSilence(worker, now, late)
     if (!worker.stalled || worker === workers.quarantine()) return
     const culprit = worker.inFlight.get(worker.blamed)
-    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
+    if (culprit && silentMs >= worker.watched.suspectAfterMs) suspects.accuse(culprit.frame.feature)
     rescue.fromStalled(worker, silentMs)
   }
 

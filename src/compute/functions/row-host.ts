@@ -37,11 +37,12 @@ export function createRowHost(
     return AbortSignal.any([batch.signal, ended.signal])
   }
   return {
-    async query(sql, params) {
+    async query(sql, params, form) {
       const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
       const { columns, rows, sources } = await options.db.query(sql, params, {
         asOf: row.asOf,
         mode: batch.mode,
+        form,
         signal: signal(),
         timeoutMs,
       })

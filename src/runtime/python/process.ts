@@ -1,0 +1,65 @@
+import { constants } from 'node:os'
+import type { LogLevel } from '../frames.ts'
+import type { Interpreter } from './interpreter.ts'
+import { forwardOutput } from './output.ts'
+import { type FrameSocket, type FrameSocketEvents, openFrameSocket } from './socket.ts'
+
+export interface PythonProcess {
+  readonly pid: number
+  readonly socket: FrameSocket
+  /** Resolves when the process has ended, with what ended it: `os._exit(7)`, `killed by signal 9 (SIGKILL)`, … The only sign of death. */
+  readonly ended: Promise<string>
+  /** Ends it and what it has started, now. */
+  kill(): void
+}
+
+export interface PythonProcessOptions {
+  readonly interpreter: Interpreter
+  /** That holds our package. */
+  readonly folder: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly events: FrameSocketEvents
+  /** What the process printed. */
+  onOutput(level: LogLevel, text: string): void
+}
+
+const SOCKET = 3
+
+export function startPythonProcess({ interpreter, folder, environment, events, onOutput }: PythonProcessOptions): PythonProcess {
+  const main = `import sys; sys.path.insert(0, ${pythonText(folder)}); from fabra._worker import main; main()`
+  const child = Bun.spawn([interpreter.path, '-c', main], {
+    stdio: ['ignore', 'pipe', 'pipe', 'socket-fd'],
+    env: { ...environment, FABRA_WORKER: '1' },
+    // A session of its own: Ctrl-C reaches the server alone, and its end takes along what it has started.
+    detached: true,
+  })
+  child.unref()
+  const fd = child.stdio[SOCKET]
+  if (typeof fd !== 'number') throw new Error('The socket to the Python process could not be made.')
+  void forwardOutput(child.stdout, (text) => onOutput('info', text))
+  void forwardOutput(child.stderr, (text) => onOutput('error', text))
+  const kill = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // It has ended, and so has everything in its group.
+    }
+  }
+  const ended = child.exited.then(() => {
+    kill()
+    return howItEnded(child.exitCode, child.signalCode === null ? null : String(child.signalCode))
+  })
+  return { pid: child.pid, socket: openFrameSocket(fd, events), ended, kill }
+}
+
+function howItEnded(code: number | null, signal: string | null): string {
+  if (signal === null) return code === 0 ? 'it ended by itself (exit code 0)' : `os._exit(${code})`
+  return `killed by signal ${SIGNAL_NUMBERS[signal] ?? '?'} (${signal})`
+}
+
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = constants.signals
+
+/** A text as Python writes it: JSON's escapes are Python's. */
+function pythonText(text: string): string {
+  return JSON.stringify(text)
+}

@@ -1,0 +1,100 @@
+import type { GuestFrame, LogLevel } from '../frames.ts'
+import { type Blame, createBlame } from './blame.ts'
+import type { Interpreter } from './interpreter.ts'
+import { createLostCalls, type LostCalls } from './lost-calls.ts'
+import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
+import { startPythonProcess } from './process.ts'
+import type { Slots } from './slots.ts'
+
+export interface Prepared {
+  readonly interpreter: Interpreter
+  /** That holds our package. */
+  readonly folder: string
+}
+
+/** `beat`: the event loop's own answer to a ping. */
+export type FromPython = GuestFrame | { readonly t: 'beat' }
+
+/** A process that runs, with everything that looks after it. */
+export interface PythonGuest {
+  post(frames: readonly string[]): void
+  readonly blame: Blame
+  readonly lost: LostCalls
+  readonly memory: MemoryWatch
+  /** Resolves when it has ended. @param now Without the time for what it does at its end. */
+  end(now: boolean): Promise<void>
+}
+
+export interface PythonGuestOptions extends Prepared {
+  readonly workerEnv: Readonly<Record<string, string | undefined>>
+  readonly memory: number
+  readonly slots: Slots
+  isBusy(): boolean
+  onFrame(frame: FromPython): void
+  onLog(level: LogLevel, message: string): void
+  onSpent(features: readonly string[]): void
+  /** @param how In words that follow "ended: ". */
+  onEnd(how: string): void
+}
+
+/** Between two pings of a process that has nothing to do: one that hears none for a minute ends itself. */
+const HEARTBEAT_MS = 10_000
+/** How long a process may take for what it does at its end. */
+const GRACE_MS = 1000
+const PING = '{"t":"ping"}'
+
+export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
+  const { slots, onEnd } = options
+  /** Why we killed it; null when we did not. */
+  let reason: string | null = null
+  const kill = (why: string) => {
+    reason ??= why
+    child.kill()
+  }
+  const child = startPythonProcess({
+    interpreter: options.interpreter,
+    folder: options.folder,
+    environment: options.workerEnv,
+    onOutput: options.onLog,
+    events: {
+      onFrames: (frames) => {
+        for (const frame of frames) if (isFrame(frame)) options.onFrame(frame)
+      },
+      onBroken: (why) => kill(`its messages could not be understood any more (${why})`),
+    },
+  })
+  const blame = createBlame(child.pid, slots)
+  const lost = createLostCalls({ slots, blame, onTooMany: options.onSpent })
+  const memory = watchMemory({
+    pid: child.pid,
+    limit: options.memory,
+    isBusy: options.isBusy,
+    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(options.memory)}`),
+  })
+  const heart = setInterval(() => child.socket.post([PING]), HEARTBEAT_MS)
+  heart.unref()
+  const over = child.ended.then((how) => {
+    clearInterval(heart)
+    lost.stop()
+    memory.stop()
+    child.socket.close()
+    onEnd(reason ?? how)
+  })
+  return {
+    post: child.socket.post,
+    blame,
+    lost,
+    memory,
+    async end(now) {
+      child.socket.close()
+      const grace = setTimeout(child.kill, now ? 0 : GRACE_MS)
+      await over
+      clearTimeout(grace)
+    },
+  }
+}
+
+/** User code can reach the socket, and may send what is none of ours. */
+function isFrame(frame: unknown): frame is FromPython {
+  return typeof frame === 'object' && frame !== null && 't' in frame && typeof frame.t === 'string'
+}
