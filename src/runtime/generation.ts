@@ -3,6 +3,7 @@ import { readForeign } from './foreign-values.ts'
 import { type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
 import { buildDefinitions, type HostDefinitions } from './host-definitions.ts'
 import { createPool, type Pool, type PoolEvents, type PoolOptions } from './pool.ts'
+import { pythonWorkers } from './python/worker.ts'
 import type { RuntimeOptions } from './runtime-options.ts'
 import { workerUrl } from './worker-url.ts'
 
@@ -47,14 +48,10 @@ type OfLanguage = Pick<PoolOptions, 'startWorker' | 'form' | 'read'>
 
 const LANGUAGES: Readonly<Record<'python' | 'typescript', (options: RuntimeOptions) => OfLanguage>> = {
   typescript: () => ({ form: 'plain', startWorker: (worker: GuestWorkerOptions) => startGuestWorker(workerUrl(), worker) }),
-  python: ({ startPython }) => ({
-    form: 'tagged',
-    read: readForeign,
-    startWorker: (worker) => {
-      if (startPython === undefined) throw new Error('Python cannot be started yet.')
-      return startPython(worker)
-    },
-  }),
+  python: ({ python }) => {
+    if (!python) throw new Error('Python files cannot be run here: no settings were given.')
+    return { form: 'tagged', read: readForeign, startWorker: pythonWorkers(python) }
+  },
 }
 
 function poolOptions(options: RuntimeOptions, events: PoolEvents) {

@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { RuntimeLog } from './frames.ts'
-import type { StartWorker } from './guest-worker.ts'
+import type { PythonSettings } from './python/worker.ts'
 
 export interface RuntimeOptions {
   /** Absolute paths of the files that define features. */
@@ -12,6 +12,6 @@ export interface RuntimeOptions {
   /** Longest time the files' top-level code may take. Milliseconds, default 30,000. */
   readonly loadTimeoutMs?: number
   readonly log: RuntimeLog
-  /** Starts what runs Python. Default: the interpreter of the user's project. */
-  readonly startPython?: StartWorker
+  /** Where Python is and what its processes may have; null: Python files cannot be run. Default null. */
+  readonly python?: PythonSettings | null
 }
