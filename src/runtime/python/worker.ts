@@ -13,7 +13,7 @@ import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
 import type { FromPython, Prepared } from './python-guest.ts'
-import { createSlots } from './slots.ts'
+import { createSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
 import { frameText } from './wire.ts'
 
@@ -32,7 +32,14 @@ export interface PythonSettings {
   readonly files?: Readonly<Record<string, string>>
 }
 
-const PROCESS: Watchfulness = { pingAfterMs: 100, stalledAfterMs: 300, suspectAfterMs: 500, hedgeAfterMs: 500, afterCrash: 'waiting' }
+const PROCESS: Watchfulness = {
+  pingAfterMs: 100,
+  stalledAfterMs: 300,
+  suspectAfterMs: 500,
+  hedgeAfterMs: 500,
+  blamesUnknown: false,
+  afterCrash: 'waiting',
+}
 const THREADS = { threads: 32, maxThreads: 256 }
 const ENDED = 'Others go on in a new process. The log has what it printed last.'
 
@@ -57,6 +64,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   loading.promise.catch(() => {})
   const ended = Promise.withResolvers<void>()
   const slots = createSlots()
+  let ownFiles: ReadonlySet<string> = new Set()
   let isEnding = false
 
   function onFrame(frame: FromPython): void {
@@ -65,6 +73,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
       slots.unlink()
       noteSignOfLife(worker)
       worker.definitions = frame
+      ownFiles = new Set(frame.files)
       loading.resolve(frame)
     } else if (frame.t === 'hello') refuseOtherVersion(frame.version, loading.reject)
     else {
@@ -81,8 +90,9 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   const link = openPythonLink(prepared, {
     ...settings,
     slots,
-    first: loadText(options, settings, slots.path),
+    first: loadText(options, settings, slots),
     isBusy: () => worker.inFlight.size > 0,
+    isOwn: (file) => ownFiles.has(file),
     onFrame,
     onEnd,
     onLog: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
@@ -121,9 +131,9 @@ function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended
   return worker
 }
 
-function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: PythonSettings, slots: string): string {
+function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: PythonSettings, slots: Slots): string {
   const limits = { memory, ...THREADS, valueBytes: MAX_VALUE_BYTES }
-  return frameText({ t: 'load', version: PROTOCOL_VERSION, files, clockOffset, limits, slots, dump: null }, true)
+  return frameText({ t: 'load', version: PROTOCOL_VERSION, files, clockOffset, limits, slots: slots.path, dump: slots.stacksPath }, true)
 }
 
 function refuseOtherVersion(version: number, reject: (reason: Error) => void): void {
