@@ -86,10 +86,12 @@ export interface Bench {
 }
 
 export interface BenchOptions
-  extends Pick<RuntimeOptions, 'workers' | 'clockOffset'>,
+  extends Pick<RuntimeOptions, 'workers' | 'clockOffset' | 'python'>,
     Pick<WorkerExecutorOptions, 'maxRunning' | 'maxWaiting'> {
   readonly query?: (sql: string, params: readonly unknown[], at: DbOptions) => Promise<DbResult>
   readonly read?: (name: string, from: ReadFrom) => Promise<ReadPart>
+  /** Files that define features. Default: features.ts alone. */
+  readonly entry?: readonly string[]
 }
 
 /** 2026-01-02T03:04:05.123456Z */
@@ -101,7 +103,8 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
   const queries: Bench['queries'] = []
   const reads: Bench['reads'] = []
   const log = (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void lines.push({ level, message, fields })
-  const runtime = createRuntime({ files: [on.path('features.ts')], workers: options.workers, clockOffset: options.clockOffset, log })
+  const entry = (options.entry ?? ['features.ts']).map((name) => on.path(name))
+  const runtime = createRuntime({ ...options, files: entry, log })
   const db: Db = {
     async query(sql, params, at) {
       queries.push({ sql, params, at })
