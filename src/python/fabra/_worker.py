@@ -384,7 +384,7 @@ class Worker:
 
     def _refuse(self, call: Call) -> None:
         message = "All threads of the worker wait for other features."
-        hint = "Let features depend on fewer others, or start more workers (FABRA_WORKERS)."
+        hint = "Let features ask for fewer others, or ask for them at once."
         self._finish(call, failed(call.id, {"code": "overloaded", "message": message, "hint": hint}))
 
     # What calls ask for.
