@@ -86,6 +86,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     },
     clock,
     clockOffset: options.clockOffset,
+    python: config.python,
     cold: options.cold === true,
     log,
     runtime: options.runtime,

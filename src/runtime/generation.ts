@@ -48,11 +48,11 @@ type OfLanguage = Pick<PoolOptions, 'startWorker' | 'form' | 'read'>
 
 const LANGUAGES: Readonly<Record<'python' | 'typescript', (options: RuntimeOptions) => OfLanguage>> = {
   typescript: () => ({ form: 'plain', startWorker: (worker: GuestWorkerOptions) => startGuestWorker(workerUrl(), worker) }),
-  python: ({ python }) => {
-    if (!python) throw new Error('Python files cannot be run here: no settings were given.')
-    return { form: 'tagged', read: readForeign, startWorker: pythonWorkers(python) }
-  },
+  python: ({ python }) => ({ form: 'tagged', read: readForeign, startWorker: pythonWorkers(python ?? NOWHERE) }),
 }
+
+/** Where nothing says where Python is, none is found. */
+const NOWHERE = { env: {}, workerEnv: {}, cacheFolders: [], executable: '', memory: 2 ** 30 }
 
 function poolOptions(options: RuntimeOptions, events: PoolEvents) {
   return {

@@ -72,7 +72,13 @@ function checkFile(file: string): Problem | undefined {
     }
   }
   if (/\.(?:[cm]?[jt]s|[jt]sx)$/.test(file)) return undefined
-  return fileProblem(file, 'it is not a TypeScript or JavaScript file.', 'Definitions are written in a .ts, .mts, .js or .mjs file.')
+  if (file.endsWith('.ipynb'))
+    return fileProblem(file, 'it is a notebook.', `Make a file of it: jupyter nbconvert --to script ${basename(file)}`)
+  return fileProblem(
+    file,
+    'it is not a TypeScript, JavaScript or Python file.',
+    'Definitions are written in a .ts, .mts, .js, .mjs or .py file.',
+  )
 }
 
 function exportsNothing(file: string): Problem {

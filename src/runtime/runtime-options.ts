@@ -12,6 +12,6 @@ export interface RuntimeOptions {
   /** Longest time the files' top-level code may take. Milliseconds, default 30,000. */
   readonly loadTimeoutMs?: number
   readonly log: RuntimeLog
-  /** Where Python is and what its processes may have; null: Python files cannot be run. Default null. */
-  readonly python?: PythonSettings | null
+  /** What starts the processes that run Python; left out where there is none. */
+  readonly python?: PythonSettings | undefined
 }

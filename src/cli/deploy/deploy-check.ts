@@ -114,7 +114,7 @@ async function checkDefinitions(files: readonly string[], against: string | null
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   try {
     const config = readConfig({ ...host.env, FABRA_ENV: 'production' }, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-    return await checkProject(files, checkPlace(config, against))
+    return await checkProject(files, checkPlace(config, against), config.python)
   } catch (error) {
     if (!(error instanceof FabraError) || error.code !== 'invalid_config') throw error
     // No server starts with such settings; of the definitions is said what can be said without.
