@@ -63,6 +63,8 @@ export interface LogLine {
 
 export interface AskOptions {
   readonly asOf?: number
+  /** Of each key, in place of `asOf`. */
+  readonly asOfs?: readonly number[]
   readonly mode?: 'present' | 'past'
   readonly timeoutMs?: number
   readonly inputs?: Readonly<Record<string, unknown>>
@@ -145,7 +147,11 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
       const feature = bench.feature(name)
       const entity = bench.loaded.registry.entities.get(feature.entity)
       if (entity === undefined) throw new Error(`No entity of "${name}".`)
-      const rows: ComputeRow[] = keys.map((values) => ({ key: entityKey(entity, values), asOf: how.asOf ?? AS_OF, inputs: how.inputs }))
+      const rows: ComputeRow[] = keys.map((values, i) => ({
+        key: entityKey(entity, values),
+        asOf: how.asOfs?.[i] ?? how.asOf ?? AS_OF,
+        inputs: how.inputs,
+      }))
       const signal = how.signal ?? new AbortController().signal
       const answers = await executor.compute(feature, rows, {
         signal,

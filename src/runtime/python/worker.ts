@@ -9,6 +9,7 @@ import { FabraError } from '../../errors.ts'
 import { type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
 import { type GuestWorker, type GuestWorkerOptions, noteSignOfLife, type StartWorker, type Watchfulness } from '../guest-worker.ts'
 import { createPythonCalls, type PythonCalls } from './calls.ts'
+import { hideProcess } from './hide-process.ts'
 import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
@@ -28,6 +29,8 @@ export interface PythonSettings {
   readonly executable: string
   /** Bytes that a worker may hold. */
   readonly memory: number
+  /** Whether the system keeps from workers what this process holds. */
+  readonly hidesServer?: boolean
   /** Another package than the embedded one, by the names of its files. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -45,6 +48,7 @@ const ENDED = 'Others go on in a new process. The log has what it printed last.'
 
 /** @returns what starts workers of these settings. The interpreter is looked for once, and again as long as there is none. */
 export function pythonWorkers(settings: PythonSettings): StartWorker {
+  if (settings.hidesServer) hideProcess()
   let preparing: Promise<Prepared> | null = null
   const prepare = async (file: string): Promise<Prepared> => {
     const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
