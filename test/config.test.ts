@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { run } from '../src/cli/run.ts'
 import { cacheFolders } from '../src/config/cache-folders.ts'
 import { readConfig, requireProduction } from '../src/config/config.ts'
+import { workerEnvironment } from '../src/config/worker-environment.ts'
 import { FabraError } from '../src/errors.ts'
 import { unpackFolders } from '../src/store/duckdb/native/unpack-folders.ts'
 
@@ -140,5 +141,43 @@ describe('the native library is unpacked', () => {
     expect(await run(['version'], host)).toBe(0)
     expect(unpackFolders()).toEqual(cacheFolders(env))
     expect(unpackFolders()[0]).toBe('/elsewhere')
+  })
+})
+
+describe('user code in worker processes', () => {
+  const env = {
+    PATH: '/bin',
+    MODEL_URL: 'http://model',
+    FABRA_POSTGRES_URL: 'postgres://u:secret@h/x',
+    FABRA_API_KEYS: 'secret',
+    FABRA_API_KEYS_FILE: '/secret',
+    FABRA_WEBHOOK_SECRET: 'secret',
+    FABRA_PORT: '8000',
+    DATABASE_URL: 'postgres://platform',
+  }
+
+  test('has all of the environment but what is the server’s own', () => {
+    expect(workerEnvironment(env)).toEqual({
+      PATH: '/bin',
+      MODEL_URL: 'http://model',
+      FABRA_PORT: '8000',
+      DATABASE_URL: 'postgres://platform',
+    })
+    expect(workerEnvironment({ ...env, FABRA_ENV: 'production' })).not.toHaveProperty('DATABASE_URL')
+  })
+
+  test('is given what FABRA_WORKER_ENV names all the same', () => {
+    const given = workerEnvironment({ ...env, FABRA_ENV: 'production', FABRA_WORKER_ENV: 'DATABASE_URL, FABRA_API_KEYS' })
+    expect([given['DATABASE_URL'], given['FABRA_API_KEYS'], given['FABRA_POSTGRES_URL']]).toEqual([
+      'postgres://platform',
+      'secret',
+      undefined,
+    ])
+  })
+
+  test('may hold 1 GiB unless FABRA_WORKER_MEMORY says otherwise', () => {
+    expect(read({}).python.memory).toBe(2 ** 30)
+    expect(read({ FABRA_WORKER_MEMORY: '512MiB' }).python.memory).toBe(2 ** 29)
+    expect(refusal(() => read({ FABRA_WORKER_MEMORY: 'much' })).message).toContain('FABRA_WORKER_MEMORY="much"')
   })
 })

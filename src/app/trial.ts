@@ -7,7 +7,10 @@ import { createRuntime } from '../runtime/runtime.ts'
 import { listFiles } from '../store/ports/source-file-list.ts'
 
 /** @returns each source with its files, absolute; none where the definitions do not load: checking them tells why. */
-export async function declaredSources(files: readonly string[], python?: PythonSettings): Promise<{ name: string; files: readonly string[] }[]> {
+export async function declaredSources(
+  files: readonly string[],
+  python?: PythonSettings,
+): Promise<{ name: string; files: readonly string[] }[]> {
   const runtime = createRuntime({ files, workers: 1, python, log: () => undefined })
   try {
     const loaded = await runtime.load()

@@ -31,6 +31,7 @@ export interface Config {
   readonly drainSeconds: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
+  /** How the processes are started that run Python. */
   readonly python: PythonSettings
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
@@ -78,10 +79,23 @@ export const variables: readonly Variable[] = [
     default: '1GiB',
     help: 'memory that putting one training set together may take, such as 512MiB or 4GiB; the rest is spilled to disk',
   },
-  { name: 'FABRA_PYTHON', default: "the project's environment, else python3", help: 'interpreter that runs definitions in Python' },
-  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that a process which runs Python may hold' },
-  { name: 'FABRA_WORKER_ENV', default: 'none', help: 'secrets of the server that functions in Python see all the same, with commas between' },
-  { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
+  {
+    name: 'FABRA_CACHE_DIR',
+    default: "the user's cache folder",
+    help: 'where the native library and the Python package are unpacked, once',
+  },
+  {
+    name: 'FABRA_PYTHON',
+    default: "the project's environment, else python3",
+    help: 'interpreter that runs .py files: Python 3.9 or newer',
+  },
+  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs Python functions may take' },
+  {
+    name: 'FABRA_WORKER_ENV',
+    default: 'none',
+    help: "variables that such processes are given although they are the server's own, with commas between",
+  },
+  { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
@@ -103,7 +117,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
   const isProduction = mode === 'production'
   // Names that platforms set count in production only: a laptop's shell may hold those of another project.
   const nameOf = (name: string, platformName: string) => (isProduction && text(name) === undefined ? platformName : name)
-  const urlNames = [nameOf('FABRA_POSTGRES_URL', 'DATABASE_URL'), nameOf('FABRA_REDIS_URL', 'REDIS_URL')] as const
   const url = (name: string, problemOf: (url: string) => string | null) => {
     const value = text(name)
     const problem = value === undefined ? null : problemOf(value)
@@ -113,8 +126,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
   const dataDir = text('FABRA_DATA_DIR') ?? './.fabra'
   const config: Config = Object.freeze({
     env: mode,
-    postgresUrl: url(urlNames[0], postgresProblem),
-    redisUrl: url(urlNames[1], redisProblem),
+    postgresUrl: url(nameOf('FABRA_POSTGRES_URL', 'DATABASE_URL'), postgresProblem),
+    redisUrl: url(nameOf('FABRA_REDIS_URL', 'REDIS_URL'), redisProblem),
     sourceUrl: url('FABRA_SOURCE_URL', postgresProblem),
     role: choice('FABRA_ROLE', ['all', 'api', 'worker'], 'all'),
     apiKeys: apiKeys(text('FABRA_API_KEYS'), text('FABRA_API_KEYS_FILE'), problems),
@@ -125,7 +138,10 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
-    python: pythonSettings(env, urlNames, bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems)),
+    python: pythonSettings(env, {
+      memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
+      hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
+    }),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),

@@ -1,4 +1,5 @@
 import { cacheFolders } from './cache-folders.ts'
+import { workerEnvironment } from './worker-environment.ts'
 
 /** What starts the processes that run Python. */
 export interface PythonSettings {
@@ -12,15 +13,10 @@ export interface PythonSettings {
   readonly executable: string
   /** Bytes that a worker may hold. */
   readonly memory: number
+  /** Whether the system keeps from them what the server holds; not while somebody looks for a fault. */
+  readonly hidesServer: boolean
 }
 
-/** Of the server alone. Features read what they need by `db`; who wants to give them more, names it in FABRA_WORKER_ENV. */
-const SECRET = /^FABRA_(?:.*_URL|API_KEYS?|API_KEYS_FILE|WEBHOOK_SECRET)$/
-
-/** @param used Names that platforms set and that this server takes its stores from. */
-export function pythonSettings(env: PythonSettings['env'], used: readonly string[], memory: number): PythonSettings {
-  const given = (env['FABRA_WORKER_ENV'] ?? '').split(',').map((name) => name.trim())
-  const hidden = (name: string) => (SECRET.test(name) || used.includes(name)) && !given.includes(name)
-  const workerEnv = Object.fromEntries(Object.entries(env).filter(([name]) => !hidden(name)))
-  return { env, workerEnv, cacheFolders: cacheFolders(env), executable: process.execPath, memory }
+export function pythonSettings(env: PythonSettings['env'], own: Pick<PythonSettings, 'memory' | 'hidesServer'>): PythonSettings {
+  return { env, workerEnv: workerEnvironment(env), cacheFolders: cacheFolders(env), executable: process.execPath, ...own }
 }

@@ -50,7 +50,9 @@ export function createCallsInFlight(onOutcome: (id: number, outcome: Outcome) =>
     timeOut(call) {
       // It may be what blocks them, too short a time to have been noticed.
       for (const worker of call.workers) ping(worker, performance.now())
-      finish(call, { texts: null, error: IN_TIME })
+      const place = [...call.workers].map((worker) => worker.placeOf(call)).find((one) => one !== null)
+      const error = place === undefined ? IN_TIME : { ...IN_TIME, message: `The function did not answer in time; it was at ${place}.` }
+      finish(call, { texts: null, error })
     },
     async whenNone(timeoutMs) {
       if (calls.size === 0) return

@@ -25,6 +25,8 @@ export interface Watchfulness {
   readonly suspectAfterMs: number
   /** Silence after which a call that has begun is run elsewhere as well. */
   readonly hedgeAfterMs: number
+  /** Whether a call that times out on a stalled worker is held to blame when nobody knows better. */
+  readonly blamesUnknown: boolean
   /** Which of its calls are sent to another worker when it ends by itself; `waiting`: those that had not begun. */
   readonly afterCrash: 'all' | 'waiting'
 }
@@ -57,6 +59,10 @@ export interface GuestWorker {
   withdraw(call: InFlightCall): boolean
   /** Nobody waits for the call here any more. */
   release(call: InFlightCall): void
+  /** The call's time is nearly over: finds out where it is, for `placeOf`. */
+  locate(call: InFlightCall): void
+  /** Line of the user's code that it was at, as `features.py:42 in slow`; null when nobody knows. */
+  placeOf(call: InFlightCall): string | null
   /** A stalled worker lives on until then, for the sake of calls that it has begun; 0: it does not. On the clock of `performance.now()`. */
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
@@ -81,7 +87,14 @@ export interface GuestWorkerOptions {
 export type StartWorker = (options: GuestWorkerOptions) => GuestWorker
 
 /** A thread answers as soon as no function runs: it is silent only while one does. */
-const THREAD: Watchfulness = { pingAfterMs: 15, stalledAfterMs: 20, suspectAfterMs: 100, hedgeAfterMs: 100, afterCrash: 'all' }
+const THREAD: Watchfulness = {
+  pingAfterMs: 15,
+  stalledAfterMs: 20,
+  suspectAfterMs: 100,
+  hedgeAfterMs: 100,
+  blamesUnknown: true,
+  afterCrash: 'all',
+}
 
 /** A thread for TypeScript. @param url Where its code is. */
 export function startGuestWorker(url: string, options: GuestWorkerOptions): GuestWorker {
@@ -126,6 +139,9 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
     withdraw: (call) => sent.withdraw(call.frame.id),
     release: (call) => sent.release(call.frame.id),
+    // The interpreter does not tell where another thread is.
+    locate: () => {},
+    placeOf: () => null,
     runningId: () => Atomics.load(running, 0),
     terminate() {
       loaded.reject(new Error('The worker was terminated while it loaded.'))

@@ -74,7 +74,11 @@ function checkFile(file: string): Problem | undefined {
   if (/\.(?:[cm]?[jt]s|[jt]sx)$/.test(file)) return undefined
   if (file.endsWith('.ipynb'))
     return fileProblem(file, 'it is a notebook.', `Make a file of it: jupyter nbconvert --to script ${basename(file)}`)
-  return fileProblem(file, 'it is not a TypeScript, JavaScript or Python file.', 'Definitions are written in a .ts, .mts, .js, .mjs or .py file.')
+  return fileProblem(
+    file,
+    'it is not a TypeScript, JavaScript or Python file.',
+    'Definitions are written in a .ts, .mts, .js, .mjs or .py file.',
+  )
 }
 
 function exportsNothing(file: string): Problem {

@@ -49,13 +49,13 @@ export interface Pool {
 }
 
 const FILL_AFTER_MS = 300
-/** Threads that ended by themselves one after the other, without an answer in between: more of them are not replaced. */
+/** Workers that ended by themselves one after the other, without an answer in between: more of them are not replaced. */
 const MAX_CRASHES = 5
 
 const NO_THREAD: CallFailure = {
   code: 'overloaded',
-  message: 'No worker thread is free to run the function.',
-  hint: 'A function blocks its thread; the log names it.',
+  message: 'No worker is free to run the function.',
+  hint: 'A function blocks its worker; the log names it.',
 }
 
 export function createPool(options: PoolOptions): Pool {
@@ -92,14 +92,14 @@ export function createPool(options: PoolOptions): Pool {
     log('error', 'A worker ended by itself and is replaced.', { reason: failure.thrown ?? failure.message, crashes })
     worker.blamed = worker.runningId()
     const culprit = worker.inFlight.get(worker.blamed)
-    if (culprit) suspects.accuse(culprit.frame.feature)
+    if (culprit) suspects.accuse(culprit.frame.feature, 'ends')
     const goesOn = crashes <= MAX_CRASHES
     if (goesOn) workers.fill(1)
     rescue.fromCrashed(worker, failure, goesOn ? worker.watched.afterCrash : 'none')
   }
 
   function onSpent(worker: GuestWorker, culprits: readonly string[]): void {
-    for (const feature of culprits) suspects.accuse(feature)
+    for (const feature of culprits) suspects.accuse(feature, 'ties up')
     workers.renew(worker)
   }
 

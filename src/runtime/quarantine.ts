@@ -2,7 +2,8 @@ import type { RuntimeLog } from './frames.ts'
 
 /** Features that blocked a worker lately. They run in quarantine, on a worker for such features only. */
 export interface Suspects {
-  accuse(feature: string): void
+  /** @param deed What it did to its worker, for the log. */
+  accuse(feature: string, deed: 'blocks' | 'ends' | 'ties up'): void
   has(feature: string): boolean
   /** It has given an answer. */
   clear(feature: string): void
@@ -19,9 +20,9 @@ export function createSuspects(log: RuntimeLog): Suspects {
   const has = (feature: string) => (until.get(feature) ?? 0) > performance.now()
   return {
     has,
-    accuse(feature) {
+    accuse(feature, deed) {
       proven.delete(feature)
-      if (!has(feature)) log('warn', `"${feature}" blocks its worker thread; it now runs apart from the others.`, { feature })
+      if (!has(feature)) log('warn', `"${feature}" ${deed} its worker; it now runs apart from the others.`, { feature })
       until.set(feature, performance.now() + QUARANTINE_MS)
     },
     clear(feature) {

@@ -52,7 +52,10 @@ async function findProblems(files: readonly string[], against: string | null, ho
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
-  const [project, types] = await Promise.all([checkProject(files, checkPlace(config, against), config.python), typeCheck(files.filter(isCode))])
+  const [project, types] = await Promise.all([
+    checkProject(files, checkPlace(config, against), config.python),
+    typeCheck(files.filter(isCode)),
+  ])
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
   const problems = [...project.problems, ...news]

@@ -67,3 +67,19 @@ export function createRowHost(
     end: () => ended?.abort(),
   }
 }
+
+/** Of a call for many keys: a part is one key's. */
+export function withoutParts(host: RowHost): RowHost {
+  return {
+    ...host,
+    async get(name) {
+      throw new FabraError(
+        'feature_failed',
+        `get("${name}") cannot be used by a function that takes many keys: nobody knows which is meant.`,
+        {
+          hint: 'Read what all keys need with one query by db, or leave batch out.',
+        },
+      )
+    },
+  }
+}

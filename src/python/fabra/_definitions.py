@@ -29,13 +29,13 @@ def caller() -> Place:
 class Definition:
     """An entity, a source, a feature or a feature set, as the file wrote it."""
 
-    def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None) -> None:
+    def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
         self._kind = kind
         self._args = tuple(one for one in args if not isinstance(one, FeatureStore))
         self._options: Dict[str, Any] = {name: value for name, value in options.items() if not isinstance(value, FeatureStore)}
         #: The function or the class that it decorates.
         self._target = target
-        self._place = caller()
+        self._place = place or caller()
         self._id = len(_made) + 1
         #: Given when the files are loaded.
         self._name: Optional[str] = None
@@ -91,8 +91,8 @@ def stores() -> List[FeatureStore]:
 class Entity(Definition):
     """What features are about."""
 
-    def __init__(self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None) -> None:
-        super().__init__("entity", args, options, target)
+    def __init__(self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
+        super().__init__("entity", args, options, target, place)
 
 
 class EntityDecorator:
@@ -103,7 +103,8 @@ class EntityDecorator:
         self._place = place
 
     def __call__(self, cls: C) -> C:
-        Entity((), self._options, cls)
+        # Where it was written: not every version tells the decorator's line when it is applied.
+        Entity((), self._options, cls, self._place)
         return cls
 
 
@@ -160,8 +161,10 @@ class Column:
 class Feature(Definition):
     """A feature that is computed by SQL, that is pushed, or that a function with columns computes; before a function, its decorator."""
 
-    def __init__(self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, pushed: bool = False) -> None:
-        super().__init__("feature", args, options, target)
+    def __init__(
+        self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None, pushed: bool = False
+    ) -> None:
+        super().__init__("feature", args, options, target, place)
         self._pushed = pushed
         #: It stood before functions, which are features of their own.
         self._decorated = 0
@@ -181,12 +184,12 @@ class Feature(Definition):
             return self._target(*args, **inputs)
         if len(args) == 1 and not inputs and not self._pushed and _is_function(args[0]):
             self._decorated += 1
-            return _computed_by(args[0], self._args, self._options)
+            return _computed_by(args[0], self._args, self._options, self._place)
         raise TypeError(f"{self!r} is no function. Read it by get(…) while a feature is computed.")
 
 
-def _computed_by(fn: Callable[..., Any], args: Tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    made = Feature(args, options, fn)
+def _computed_by(fn: Callable[..., Any], args: Tuple[Any, ...], options: Mapping[str, Any], place: Optional[Place] = None) -> Any:
+    made = Feature(args, options, fn, place)
     return made if "columns" in options else fn
 
 

@@ -15,6 +15,8 @@ export interface PythonCalls {
   ranMs(call: InFlightCall, at: number): number
   withdraw(call: InFlightCall): boolean
   release(call: InFlightCall): void
+  locate(call: InFlightCall): void
+  placeOf(call: InFlightCall): string | null
   /** A result has come. */
   answered(id: number): void
   runningId(): number
@@ -63,6 +65,8 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
       return isOurs
     },
     release: ({ frame }) => sent.release(frame.id),
+    locate: () => link.guest()?.stacks.look(),
+    placeOf: ({ frame }) => link.guest()?.stacks.placeOf(frame.id) ?? null,
     answered: (id) => void features.delete(id),
     runningId: () => link.guest()?.blame.culprit(life.loopIsSilent()) ?? 0,
     seen: life.seen,

@@ -5,6 +5,7 @@ import { createLostCalls, type LostCalls } from './lost-calls.ts'
 import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
 import { startPythonProcess } from './process.ts'
 import type { Slots } from './slots.ts'
+import { createStacks, type Stacks } from './stacks.ts'
 
 export interface Prepared {
   readonly interpreter: Interpreter
@@ -21,6 +22,7 @@ export interface PythonGuest {
   readonly blame: Blame
   readonly lost: LostCalls
   readonly memory: MemoryWatch
+  readonly stacks: Stacks
   /** Resolves when it has ended. @param now Without the time for what it does at its end. */
   end(now: boolean): Promise<void>
 }
@@ -30,6 +32,8 @@ export interface PythonGuestOptions extends Prepared {
   readonly memory: number
   readonly slots: Slots
   isBusy(): boolean
+  /** Whether a file is the user's own. */
+  isOwn(file: string): boolean
   onFrame(frame: FromPython): void
   onLog(level: LogLevel, message: string): void
   onSpent(features: readonly string[]): void
@@ -71,12 +75,14 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
     isBusy: options.isBusy,
     onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(options.memory)}`),
   })
+  const stacks = createStacks({ pid: child.pid, slots, isOwn: options.isOwn })
   const heart = setInterval(() => child.socket.post([PING]), HEARTBEAT_MS)
   heart.unref()
   const over = child.ended.then((how) => {
     clearInterval(heart)
     lost.stop()
     memory.stop()
+    stacks.close()
     child.socket.close()
     onEnd(reason ?? how)
   })
@@ -85,6 +91,7 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
     blame,
     lost,
     memory,
+    stacks,
     async end(now) {
       child.socket.close()
       const grace = setTimeout(child.kill, now ? 0 : GRACE_MS)

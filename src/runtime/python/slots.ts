@@ -25,22 +25,25 @@ export interface RunningThread {
 
 export interface Slots {
   readonly path: string
+  /** An empty file beside it, for what stacks.ts reads. */
+  readonly stacksPath: string
   readonly gates: Int32Array
   /** Threads in which a call's code runs at this instant. */
   running(): RunningThread[]
-  /** The process has it too, or is gone: its name is not needed any more. */
+  /** The process has both files open too, or is gone: their names are not needed any more. */
   unlink(): void
 }
 
 export function createSlots(): Slots {
   const path = join(existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir(), `fabra-${process.pid}-${crypto.randomUUID()}`)
-  const descriptor = openSync(path, 'wx', 0o600)
-  ftruncateSync(descriptor, 4 * WORDS)
-  closeSync(descriptor)
+  const stacksPath = `${path}-stacks`
+  makeFile(path, 4 * WORDS)
+  makeFile(stacksPath, 0)
   const bytes = Bun.mmap(path, { shared: true })
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, WORDS)
   return {
     path,
+    stacksPath,
     gates: words.subarray(0, GATES),
     running() {
       const found: RunningThread[] = []
@@ -53,8 +56,17 @@ export function createSlots(): Slots {
       }
       return found
     },
-    unlink: () => rmSync(path, { force: true }),
+    unlink() {
+      rmSync(path, { force: true })
+      rmSync(stacksPath, { force: true })
+    },
   }
+}
+
+function makeFile(path: string, size: number): void {
+  const descriptor = openSync(path, 'wx', 0o600)
+  ftruncateSync(descriptor, size)
+  closeSync(descriptor)
 }
 
 function word(words: Int32Array, at: number): number {

@@ -9,11 +9,12 @@ import { FabraError } from '../../errors.ts'
 import { type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
 import { type GuestWorker, type GuestWorkerOptions, noteSignOfLife, type StartWorker, type Watchfulness } from '../guest-worker.ts'
 import { createPythonCalls, type PythonCalls } from './calls.ts'
+import { hideProcess } from './hide-process.ts'
 import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
 import type { FromPython, Prepared } from './python-guest.ts'
-import { createSlots } from './slots.ts'
+import { createSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
 import { frameText } from './wire.ts'
 
@@ -28,16 +29,26 @@ export interface PythonSettings {
   readonly executable: string
   /** Bytes that a worker may hold. */
   readonly memory: number
+  /** Whether the system keeps from workers what this process holds. */
+  readonly hidesServer?: boolean
   /** Another package than the embedded one, by the names of its files. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-const PROCESS: Watchfulness = { pingAfterMs: 100, stalledAfterMs: 300, suspectAfterMs: 500, hedgeAfterMs: 500, afterCrash: 'waiting' }
+const PROCESS: Watchfulness = {
+  pingAfterMs: 100,
+  stalledAfterMs: 300,
+  suspectAfterMs: 500,
+  hedgeAfterMs: 500,
+  blamesUnknown: false,
+  afterCrash: 'waiting',
+}
 const THREADS = { threads: 32, maxThreads: 256 }
 const ENDED = 'Others go on in a new process. The log has what it printed last.'
 
 /** @returns what starts workers of these settings. The interpreter is looked for once, and again as long as there is none. */
 export function pythonWorkers(settings: PythonSettings): StartWorker {
+  if (settings.hidesServer) hideProcess()
   let preparing: Promise<Prepared> | null = null
   const prepare = async (file: string): Promise<Prepared> => {
     const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
@@ -57,6 +68,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   loading.promise.catch(() => {})
   const ended = Promise.withResolvers<void>()
   const slots = createSlots()
+  let ownFiles: ReadonlySet<string> = new Set()
   let isEnding = false
 
   function onFrame(frame: FromPython): void {
@@ -65,6 +77,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
       slots.unlink()
       noteSignOfLife(worker)
       worker.definitions = frame
+      ownFiles = new Set(frame.files)
       loading.resolve(frame)
     } else if (frame.t === 'hello') refuseOtherVersion(frame.version, loading.reject)
     else {
@@ -81,8 +94,9 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   const link = openPythonLink(prepared, {
     ...settings,
     slots,
-    first: loadText(options, settings, slots.path),
+    first: loadText(options, settings, slots),
     isBusy: () => worker.inFlight.size > 0,
+    isOwn: (file) => ownFiles.has(file),
     onFrame,
     onEnd,
     onLog: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
@@ -121,9 +135,9 @@ function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended
   return worker
 }
 
-function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: PythonSettings, slots: string): string {
+function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: PythonSettings, slots: Slots): string {
   const limits = { memory, ...THREADS, valueBytes: MAX_VALUE_BYTES }
-  return frameText({ t: 'load', version: PROTOCOL_VERSION, files, clockOffset, limits, slots, dump: null }, true)
+  return frameText({ t: 'load', version: PROTOCOL_VERSION, files, clockOffset, limits, slots: slots.path, dump: slots.stacksPath }, true)
 }
 
 function refuseOtherVersion(version: number, reject: (reason: Error) => void): void {
