@@ -4,7 +4,14 @@ Fabra: features as plain functions, served and trained by one engine.
     from fabra import FeatureStore, entity, feature, source, db
 """
 
-from . import _boot  # noqa: F401  (first: it finds the standard library before a project's files can hide it)
+import os
+
+if os.environ.get("FABRA_WORKER"):
+    # Before anything else: a project's files must not hide the standard library from us.
+    from ._boot import take_over
+
+    take_over()
+
 from typing import TYPE_CHECKING, Any
 
 from ._call import as_of, db, get, log

@@ -7,12 +7,14 @@ import math
 import os
 import sys
 import uuid
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ._definitions import Column, Definition, Feature, definition_of, definitions
 from ._times import time_text
+from ._tree import ProjectTree, TypeSpec
 
 Json = Any
+Complaint = Dict[str, str]
 #: Deeper options are nobody's intention, and may contain themselves.
 _MAX_DEPTH = 20
 
@@ -32,40 +34,50 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _FOR_TYPES = ("type", "columns", "inputs", "key")
 
 
-def drafts(tree: Any, is_project_file: Any) -> List[Dict[str, Json]]:
+class Drafts(NamedTuple):
+    drafts: List[Dict[str, Json]]
+    #: Annotations that are no types, each where it stands.
+    problems: List[Dict[str, Json]]
+
+
+def read_drafts(tree: ProjectTree, is_project_file: Callable[[str], bool]) -> Drafts:
     """Of every definition that was made while the files were loaded."""
     counted = [one for one in definitions() if not (isinstance(one, Feature) and one._decorated > 0)]
     _name_all(counted, is_project_file)
-    return [_draft(one, tree) for one in counted]
+    problems: List[Dict[str, Json]] = []
+    return Drafts([_draft(one, tree, problems) for one in counted], problems)
 
 
-def _draft(one: Definition, tree: Any) -> Dict[str, Json]:
+def _draft(one: Definition, tree: ProjectTree, problems: List[Dict[str, Json]]) -> Dict[str, Json]:
     options = {name: _option(name, value) for name, value in one._options.items()}
-    complaints: List[Dict[str, str]] = []
+    complaints: List[Complaint] = []
     target = one._target
     function: Optional[Dict[str, Json]] = None
     doc: Optional[str] = None
     args = [raw(value) for value in one._args]
     if one._kind == "entity" and target is not None:
-        doc = _doc_of_class(target)
+        doc = _paragraph(target.__dict__.get("__doc__"))
         args = [target.__name__, *args]
         if "key" not in options:
-            options["key"] = {name: spec.type for name, spec in tree.class_columns(target)}
+            read = tree.class_tree(target)
+            options["key"] = {name: _key_type(target, name, spec) for name, spec in read.columns}
+            _report(one, read.problems, problems)
     elif one._kind == "feature" and target is not None:
         doc = _paragraph(getattr(target, "__doc__", None))
-        function = _function(one, tree, options, complaints)
-    if one._kind == "feature" and one._name is None and "name" not in options:
+        function = _function(one, tree, options, complaints, problems)
+    elif one._name is not None:
+        doc = tree.docs(one._place.file).get(_variable_of(one))
+    if one._kind == "feature" and one._name is None and one._options.get("name") is None:
         complaints.append(
             {
                 "message": "no variable of its file holds it, so it has no name.",
                 "hint": 'Assign it to a variable of the module, or give it a name: name="my_feature".',
             }
         )
-    name = one._name
     return {
         "id": one._id,
         "kind": one._kind,
-        "name": name,
+        "name": one._name,
         "file": one._place.file,
         "location": {"file": one._place.file, "line": one._place.line, "column": 1},
         "doc": doc,
@@ -76,29 +88,146 @@ def _draft(one: Definition, tree: Any) -> Dict[str, Json]:
     }
 
 
-def _function(one: Definition, tree: Any, options: Dict[str, Json], complaints: List[Dict[str, str]]) -> Dict[str, Json]:
-    target = one._target
-    found = tree.function(target)
-    for problem in found.problems:
-        complaints.append({"message": str(problem["message"]), "hint": str(problem["hint"])})
-    returns = found.returns
-    if returns is not None and "type" not in options and "columns" not in options:
+def _report(one: Definition, found: Iterable[Mapping[str, Any]], problems: List[Dict[str, Json]]) -> None:
+    subject = f'{one._kind.replace("_", " ")} "{one._name}"' if one._name else one._kind.replace("_", " ")
+    for problem in found:
+        location = problem.get("location") or {"file": one._place.file, "line": one._place.line, "column": 1}
+        problems.append({"location": location, "subject": subject, "message": problem["message"], "hint": problem["hint"]})
+
+
+def _key_type(cls: type, name: str, spec: TypeSpec) -> str:
+    """Where the tree says text, the class may say UUID, which keys alone know."""
+    if spec.type == "string":
+        try:
+            given = cls.__annotations__.get(name)
+        except Exception:
+            given = None
+        if given is uuid.UUID or (isinstance(given, str) and given.strip("\"'") in ("UUID", "uuid.UUID")):
+            return "uuid"
+    return spec.type
+
+
+def _function(
+    one: Definition, tree: ProjectTree, options: Dict[str, Json], complaints: List[Complaint], problems: List[Dict[str, Json]]
+) -> Dict[str, Json]:
+    found = tree.function(one._target)
+    _report(one, found.problems, problems)
+    if found.returns is not None and "type" not in options and "columns" not in options:
         if options.get("batch"):
-            # A batch gives one value a key.
-            element = returns.element if returns.type == "list" else None
-            options["type"] = element.split("[")[0] if element else "json"
-            if options["type"] == "str":
-                options["type"] = "string"
+            _type_of_batch(found.returns, options, complaints)
         else:
-            options["type"] = returns.type
-            if returns.element is not None:
-                options["element"] = returns.element
+            options["type"] = found.returns.type
+            if found.returns.element is not None:
+                options["element"] = found.returns.element
+    complaints.extend(parameter_complaints(one))
     return {
         "code": found.code,
-        "isAsync": is_async(target),
+        "isAsync": is_async(one._target),
         "parameters": [{"name": name, "type": spec.type if spec is not None else None} for name, spec in found.parameters],
         "clock": list(found.clock),
     }
+
+
+def _type_of_batch(returns: TypeSpec, options: Dict[str, Json], complaints: List[Complaint]) -> None:
+    """One value a key: the annotation says the list of them."""
+    if returns.type not in ("list", "json"):
+        shown_type = "str" if returns.type == "string" else "datetime" if returns.type == "timestamp" else returns.type
+        message = f"with batch it returns a list with one value per key, but its annotation says {shown_type}."
+        complaints.append({"message": message, "hint": f"Write -> list[{shown_type}]."})
+        return
+    inner = returns.element[returns.element.index("[") + 1 : -1] if returns.element and returns.type == "list" else "Any"
+    options["type"] = {"str": "string", "datetime": "timestamp", "Any": "json"}.get(inner, inner.split("[")[0])
+    if options["type"] not in _TYPES.values():
+        options["type"] = "json"
+    elif "[" in inner:
+        options["element"] = inner
+
+
+def parameter_complaints(one: Definition) -> List[Complaint]:
+    """A function that cannot take what it will be given fails now, not in a request."""
+    parameters = list(parameters_of(one._target).values())
+    key = _key_names(one._options.get("entity"))
+    inputs = one._options.get("inputs")
+    names = [name for name in inputs if isinstance(name, str)] if isinstance(inputs, Mapping) else []
+    kinds = inspect.Parameter
+    if not _has_signature(one._target) or any(parameter.kind is kinds.VAR_POSITIONAL for parameter in parameters) or key is None:
+        return []
+    complaints: List[Complaint] = []
+    takes_any = any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters)
+    by_name = {parameter.name for parameter in parameters if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
+    missing = [name for name in names if name not in by_name]
+    if missing and not takes_any:
+        shown_name = missing[0]
+        message = f'it has the input "{shown_name}", and the function has no parameter of that name.'
+        complaints.append({"message": message, "hint": f"Add it: def {_name_of_target(one)}(…, {shown_name})."})
+    wanted = len(key)
+    rest = [p for p in parameters if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL) and p.name not in names]
+    named = len(key) > 1 and (takes_any or all(name in by_name for name in key))
+    if named:
+        needed = [p for p in rest if p.default is kinds.empty and p.name not in key]
+        if needed:
+            complaints.append(_unexpected(needed[0].name, key))
+        return complaints
+    positional = [p for p in rest if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    only_by_name = [p for p in rest if p.kind is kinds.KEYWORD_ONLY and p.default is kinds.empty and not (wanted == 1 and p.name == key[0])]
+    required = [p for p in positional if p.default is kinds.empty]
+    whole = 1 if one._options.get("batch") and wanted > 1 and len(required) == 1 else wanted
+    takes_key = len(positional) >= whole or (wanted == 1 and key[0] in by_name)
+    if not takes_key and not takes_any:
+        message = f"the function does not take the key ({', '.join(key)})."
+        complaints.append({"message": message, "hint": f"Write def {_name_of_target(one)}({', '.join([*key, *names])})."})
+    elif len(required) > whole:
+        complaints.append(_unexpected(required[whole].name, key))
+    elif only_by_name:
+        complaints.append(_unexpected(only_by_name[0].name, key))
+    return complaints
+
+
+def parameters_of(fn: Any) -> Mapping[str, inspect.Parameter]:
+    """Empty where nobody knows: some functions of C have none to tell."""
+    try:
+        if sys.version_info >= (3, 14):
+            from annotationlib import Format
+
+            # What annotations name need not exist.
+            return inspect.signature(fn, annotation_format=Format.STRING).parameters
+        return inspect.signature(fn).parameters
+    except Exception:
+        return {}
+
+
+def _has_signature(fn: Any) -> bool:
+    return bool(parameters_of(fn)) or isinstance(fn, type(_has_signature))
+
+
+def _unexpected(name: str, key: Sequence[str]) -> Complaint:
+    message = f'its parameter "{name}" is neither of the key ({", ".join(key)}) nor an input.'
+    return {"message": message, "hint": f'Declare it: inputs={{"{name}": float}}, or give it a default.'}
+
+
+def _name_of_target(one: Definition) -> str:
+    return str(getattr(one._target, "__name__", one._name or "feature"))
+
+
+def _key_names(entity: Any) -> Optional[List[str]]:
+    definition = definition_of(entity)
+    if definition is None or definition._kind != "entity":
+        return None
+    key = definition._options.get("key")
+    if isinstance(key, str):
+        return [key]
+    if isinstance(key, (list, tuple, dict)) and key and all(isinstance(name, str) for name in key):
+        return list(key)
+    if key is None and definition._target is not None:
+        names: Dict[str, None] = {}
+        for cls in reversed(definition._target.__mro__):
+            try:
+                annotations = cls.__dict__.get("__annotations__") or (getattr(cls, "__annotations__", {}) if cls is definition._target else {})
+            except Exception:
+                return None
+            names.update(dict.fromkeys(name for name, kind in annotations.items() if "ClassVar" not in str(kind)))
+        return list(names) or None
+    return None
 
 
 def is_async(fn: Any) -> bool:
@@ -114,7 +243,15 @@ def is_async(fn: Any) -> bool:
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
 
 
-def _name_all(counted: List[Definition], is_project_file: Any) -> None:
+def _variable_of(one: Definition) -> str:
+    return _variables.get(one._id, "")
+
+
+#: The variable that holds a definition, by its id.
+_variables: Dict[int, str] = {}
+
+
+def _name_all(counted: List[Definition], is_project_file: Callable[[str], bool]) -> None:
     """By the module's variable that holds it, in the module where it was made or else in any other of the project."""
     modules: Dict[str, Mapping[str, Any]] = {}
     for module in list(sys.modules.values()):
@@ -126,9 +263,11 @@ def _name_all(counted: List[Definition], is_project_file: Any) -> None:
     for file, variables in modules.items():
         for name, value in list(variables.items()):
             definition = definition_of(value)
-            if definition is None or definition._kind != "feature":
+            if definition is None or name.startswith("__"):
                 continue
-            if name.startswith("__"):
+            if file == definition._place.file:
+                _variables.setdefault(definition._id, name)
+            if definition._kind != "feature":
                 continue
             at_home.setdefault((file, definition._id), name)
             anywhere.setdefault(definition._id, name)
@@ -220,10 +359,6 @@ def shown(value: Any) -> str:
 
 def _text(value: str) -> str:
     return str(value) if type(value) is str else str.__str__(value)
-
-
-def _doc_of_class(cls: type) -> Optional[str]:
-    return _paragraph(cls.__dict__.get("__doc__"))
 
 
 def _paragraph(doc: Any) -> Optional[str]:

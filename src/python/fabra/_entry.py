@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ._call import Call, _SCALARS, _read_time
 from ._definitions import _PACKAGE, Definition
-from ._drafts import is_async
+from ._drafts import is_async, parameters_of
 from ._errors import FabraError
 from ._values import decode, encode_columns, sequence_items, shown, wrong, _hint_for
 from ._wire import frame_text
@@ -33,7 +33,7 @@ class Entry:
         self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in _SCALARS
         self._key: List[Tuple[str, str]] = [(column["name"], column["type"]) for column in row["key"]]
         self._inputs: Dict[str, str] = dict(row.get("inputs") or {})
-        parameters = _parameters(self.fn)
+        parameters = parameters_of(self.fn)
         self._by_name = _takes_by_name([name for name, _ in self._key], parameters)
         self._plain_key = len(self._key) == 1 and not self._by_name and not self.batch and self._key[0][1] == "string" and not self._inputs
         self._as_dicts = self.batch and len(self._key) > 1 and not self._by_name and _positional_count(parameters) == 1
@@ -111,13 +111,6 @@ class Entry:
             except FabraError as error:
                 elements.append({"texts": None, "error": plain_failure(error)})
         return f'{{"t":"result","id":{call.id},"elements":{frame_text(elements)}}}'
-
-
-def _parameters(fn: Any) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(fn).parameters
-    except (TypeError, ValueError):
-        return {}
 
 
 def _positional_count(parameters: Mapping[str, inspect.Parameter]) -> int:

@@ -11,13 +11,9 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ._boot import _STANDARD
 from ._definitions import _PACKAGE, stores
-from ._drafts import drafts
+from ._drafts import read_drafts
 from ._errors import FabraError
-
-try:
-    from ._tree import ProjectTree
-except ImportError:
-    from ._tree_stub import ProjectTree  # type: ignore[assignment]
+from ._tree import ProjectTree
 
 Problem = Dict[str, Any]
 
@@ -62,12 +58,12 @@ def load(paths: Iterable[str]) -> Loaded:
         return Loaded([], problems, warnings, seen)
     try:
         tree = ProjectTree(project.roots)
-        made = drafts(tree, project.has)
+        made = read_drafts(tree, project.has)
         seen = list(dict.fromkeys([*seen, *tree.files()]))
     except BaseException as error:
         first = files[0] if files else ""
         return Loaded([], import_problems(error, first, project), warnings, seen)
-    return Loaded(made, problems, warnings + _stores_without_effect(), seen)
+    return Loaded(made.drafts, made.problems, warnings + _stores_without_effect(), seen)
 
 
 class _Project:

@@ -157,6 +157,8 @@ class _Plain:
         """Takes one value out of what wraps it: a numpy scalar, an Enum, a pyarrow scalar. Containers stay what they are."""
         for _ in range(4):
             kind = type(value)
+            if kind.__name__ == "Pending":
+                raise _wrong_type("a value", value, None, path)
             if kind in (int, str, bool) or value is None:
                 return value
             if isinstance(value, enum.Enum):
@@ -398,6 +400,8 @@ def encode_columns(columns: List[Dict[str, Any]], value: Any, nan: str, max_byte
     if len(columns) == 1 and columns[0]["name"] is None:
         return [encode(columns[0]["type"] or "json", value, nan, max_bytes)]
     names = ", ".join(column["name"] for column in columns)
+    if type(value).__name__ == "Pending":
+        raise _wrong_type(f"a dict with {names}", value)
     pairs = mapping_pairs(value)
     if pairs is None:
         if getattr(value, "ndim", None) == 1 and hasattr(value, "index") and callable(getattr(value, "to_dict", None)):
@@ -432,6 +436,10 @@ def decode(cell: Any) -> Any:
                 return decimal.Decimal(inner)
             if tag == "$uuid":
                 return uuid.UUID(inner)
+            if tag == "$float":
+                return float(inner)
+            if tag == "$json":
+                return json.loads(inner)
             if tag == "$obj":
                 return {name: decode(one) for name, one in inner.items()}
         return {name: decode(one) for name, one in cell.items()}
