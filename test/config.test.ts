@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { run } from '../src/cli/run.ts'
 import { cacheFolders } from '../src/config/cache-folders.ts'
 import { readConfig, requireProduction } from '../src/config/config.ts'
-import { workerEnvironment } from '../src/config/worker-environment.ts'
 import { FabraError } from '../src/errors.ts'
 import { unpackFolders } from '../src/store/duckdb/native/unpack-folders.ts'
 
@@ -149,26 +148,29 @@ describe('user code in worker processes', () => {
     PATH: '/bin',
     MODEL_URL: 'http://model',
     FABRA_POSTGRES_URL: 'postgres://u:secret@h/x',
-    FABRA_API_KEYS: 'secret',
-    FABRA_API_KEYS_FILE: '/secret',
+    FABRA_API_KEYS: `${HASH}:read`,
+    FABRA_WEBHOOK_URL: 'https://hooks/secret',
     FABRA_WEBHOOK_SECRET: 'secret',
     FABRA_PORT: '8000',
     DATABASE_URL: 'postgres://platform',
   }
 
   test('has all of the environment but what is the server’s own', () => {
-    expect(workerEnvironment(env)).toEqual({
+    expect(read(env).python.workerEnv).toEqual({
       PATH: '/bin',
       MODEL_URL: 'http://model',
       FABRA_PORT: '8000',
       DATABASE_URL: 'postgres://platform',
     })
-    expect(workerEnvironment({ ...env, FABRA_ENV: 'production' })).not.toHaveProperty('DATABASE_URL')
+    const { FABRA_POSTGRES_URL: _, ...without } = env
+    expect(read({ ...without, FABRA_ENV: 'production' }).python.workerEnv).not.toHaveProperty('DATABASE_URL')
   })
 
   test('is given what FABRA_WORKER_ENV names all the same', () => {
-    const given = workerEnvironment({ ...env, FABRA_ENV: 'production', FABRA_WORKER_ENV: 'DATABASE_URL, FABRA_API_KEYS' })
-    expect([given['DATABASE_URL'], given['FABRA_API_KEYS'], given['FABRA_POSTGRES_URL']]).toEqual([
+    const names = 'DATABASE_URL, FABRA_WEBHOOK_SECRET'
+    const { FABRA_POSTGRES_URL: _, ...without } = env
+    const given = read({ ...without, FABRA_ENV: 'production', FABRA_WORKER_ENV: names }).python.workerEnv
+    expect([given['DATABASE_URL'], given['FABRA_WEBHOOK_SECRET'], given['FABRA_WEBHOOK_URL']]).toEqual([
       'postgres://platform',
       'secret',
       undefined,

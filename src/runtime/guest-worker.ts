@@ -77,8 +77,8 @@ export interface GuestWorkerOptions {
   readonly files: readonly string[]
   readonly clockOffset: Micros
   onFrame(worker: GuestWorker, frame: GuestFrame): void
-  /** The worker ended though nobody asked for it. @param failure Of the calls that it took along. */
-  onCrash(worker: GuestWorker, failure: CallFailure): void
+  /** The worker ended though nobody asked for it. @param reason For the log. @param failure Of the calls that it took along. */
+  onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void
   /** The worker should be replaced: calls that nobody waits for any more tie it up. @param culprits Names of their features. */
   onSpent(worker: GuestWorker, culprits: readonly string[]): void
 }
@@ -116,7 +116,7 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     },
     onCrash(reason) {
       loaded.reject(new Error(reason))
-      options.onCrash(worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
+      options.onCrash(worker, reason, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
     },
   })
   const worker: GuestWorker = {

@@ -85,11 +85,11 @@ export function createPool(options: PoolOptions): Pool {
     if (definitions !== null) tell(worker, definitions.forWorker(loaded))
   }
 
-  function onCrash(worker: GuestWorker, failure: CallFailure): void {
+  function onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void {
     // While the first one loads, that is the load's own failure.
     if (!workers.forget(worker) || definitions === null) return
     crashes += 1
-    log('error', 'A worker ended by itself and is replaced.', { reason: failure.thrown ?? failure.message, crashes })
+    log('error', 'A worker ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
     const culprit = worker.inFlight.get(worker.blamed)
     if (culprit) suspects.accuse(culprit.frame.feature, 'ends')

@@ -53,8 +53,15 @@ export function startPythonProcess({ interpreter, folder, environment, events, o
 }
 
 function howItEnded(code: number | null, signal: string | null): string {
-  if (signal === null) return code === 0 ? 'it ended by itself (exit code 0)' : `os._exit(${code})`
+  if (signal === null) return OWN_CODES[code ?? 0] ?? `os._exit(${code})`
   return `killed by signal ${SIGNAL_NUMBERS[signal] ?? '?'} (${signal})`
+}
+
+/** With which our package ends the process. */
+const OWN_CODES: Readonly<Record<number, string>> = {
+  70: 'it could not go on; the log has why',
+  71: 'it ran out of memory',
+  74: 'its connection to the server was closed from inside, as os.closerange() does',
 }
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = constants.signals

@@ -89,7 +89,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     slots.unlink()
     loading.reject(new Error(how))
     ended.resolve()
-    if (!isEnding) options.onCrash(worker, failure(how))
+    if (!isEnding) options.onCrash(worker, how, failure(how))
   }
   const link = openPythonLink(prepared, {
     ...settings,
