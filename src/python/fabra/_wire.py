@@ -1,12 +1,16 @@
 """The socket to the server: frames as JSON arrays with their length before them."""
 
+import errno
 import json
 import os
+import socket
 import threading
 from collections import deque
 from typing import Any, Deque, Iterator, List, Optional
 
 _write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
+#: Exit code that the server has words for.
+CLOSED_INSIDE = 74
 _read_json = json.JSONDecoder().decode
 _READ = 256 * 1024
 #: One message does not grow beyond this while there are several frames to send.
@@ -22,6 +26,8 @@ class Outbox:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        # Not os.write: a file of the user's that got the number of a closed wire must not be written to.
+        self._socket = socket.socket(fileno=descriptor)
         self._queue: Deque[str] = deque()
         self._lock = threading.Lock()
         self.closed = False
@@ -54,13 +60,14 @@ class Outbox:
         data = memoryview(len(body).to_bytes(4, "big") + body)
         while data:
             try:
-                written = os.write(self._descriptor, data)
+                written = self._socket.send(data)
             except BlockingIOError:
                 import select
 
                 select.select([], [self._descriptor], [])
                 continue
-            except OSError:
+            except OSError as error:
+                end_if_closed_inside(error)
                 # The server has gone; the reader ends the process.
                 self.closed = True
                 return
@@ -101,5 +108,12 @@ def _read(descriptor: int, size: int) -> Optional[bytes]:
             import select
 
             select.select([descriptor], [], [])
-        except OSError:
+        except OSError as error:
+            end_if_closed_inside(error)
             return None
+
+
+def end_if_closed_inside(error: OSError) -> None:
+    """User code closed every descriptor, as libraries that make daemons do: nothing that this process computes reaches anybody."""
+    if error.errno in (errno.EBADF, errno.ENOTSOCK):
+        os._exit(CLOSED_INSIDE)
