@@ -37,8 +37,8 @@ export interface PythonGuestOptions extends Prepared {
   onFrame(frame: FromPython): void
   onLog(level: LogLevel, message: string): void
   onSpent(features: readonly string[]): void
-  /** @param how In words that follow "ended: ". */
-  onEnd(how: string): void
+  /** @param how In words that follow "ended: ". @param lastWords The last line that it wrote to its standard error. */
+  onEnd(how: string, lastWords: string): void
 }
 
 /** Between two pings of a process that has nothing to do: one that hears none for a minute ends itself. */
@@ -75,16 +75,18 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
     isBusy: options.isBusy,
     onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(options.memory)}`),
   })
+  // What the files hold once they are loaded counts, too.
+  memory.wake()
   const stacks = createStacks({ pid: child.pid, slots, isOwn: options.isOwn })
   const heart = setInterval(() => child.socket.post([PING]), HEARTBEAT_MS)
   heart.unref()
-  const over = child.ended.then((how) => {
+  const over = child.ended.then(({ how, lastWords }) => {
     clearInterval(heart)
     lost.stop()
     memory.stop()
     stacks.close()
     child.socket.close()
-    onEnd(reason ?? how)
+    onEnd(reason ?? how, lastWords)
   })
   return {
     post: child.socket.post,

@@ -37,9 +37,9 @@ export interface PythonSettings {
 
 const PROCESS: Watchfulness = {
   pingAfterMs: 100,
-  stalledAfterMs: 300,
+  stalledAfterMs: 400,
   suspectAfterMs: 500,
-  hedgeAfterMs: 500,
+  hedgeAfterMs: 750,
   blamesUnknown: false,
   afterCrash: 'waiting',
 }
@@ -85,9 +85,9 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
       options.onFrame(worker, frame)
     }
   }
-  function onEnd(how: string): void {
+  function onEnd(how: string, lastWords = ''): void {
     slots.unlink()
-    loading.reject(new Error(how))
+    loading.reject(new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`))
     ended.resolve()
     if (!isEnding) options.onCrash(worker, how, failure(how))
   }
@@ -95,7 +95,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     ...settings,
     slots,
     first: loadText(options, settings, slots),
-    isBusy: () => worker.inFlight.size > 0,
+    isBusy: () => worker.inFlight.size > 0 || worker.definitions === null,
     isOwn: (file) => ownFiles.has(file),
     onFrame,
     onEnd,
