@@ -365,9 +365,13 @@ def _hint_for(value: Any) -> Optional[str]:
         (lambda: isinstance(value, complex) or type(value).__name__.startswith("complex"), "Return its parts as two floats."),
         (lambda: "longdouble" in type(value).__name__ or "float128" in type(value).__name__, "Write float(value)."),
         (lambda: callable(value), "Return its result, not the function."),
-        (lambda: isinstance(value, collections.abc.Iterable), "Return a list: list(…)."),
+        (lambda: _is_other_iterable(value), "Return a list: list(…)."),
     )
     return next((hint for applies, hint in checks if applies()), None)
+
+
+def _is_other_iterable(value: Any) -> bool:
+    return isinstance(value, collections.abc.Iterable) and not isinstance(value, (str, list, tuple, Mapping))
 
 
 def _wrong_type(type_name: str, value: Any, hint: Optional[str] = None, path: str = "") -> FabraError:
