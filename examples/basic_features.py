@@ -17,7 +17,6 @@ source("transactions", timestamp="created_at", file="data/transactions.csv")
 
 @feature(entity=User, refresh=timedelta(minutes=5))
 def transaction_count_1h(user_id: str) -> int:
-    """Number of transactions in the last hour."""
     return db.query(
         "SELECT COUNT(*) FROM transactions "
         "WHERE user_id = %s AND created_at > NOW() - INTERVAL '1 hour'",

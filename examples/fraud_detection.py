@@ -8,7 +8,6 @@ Fraud detection: is this card payment like the others of its owner?
       -d "{\"rows\":[{\"id\":900001,\"user_id\":\"u1\",\"amount\":900,\"created_at\":\"$(date -u +%FT%TZ)\"}]}"
 """
 from datetime import timedelta
-from typing import Optional
 
 from fabra import db, entity, feature, feature_set, get, source
 
@@ -42,16 +41,11 @@ transaction_count_1h = feature(entity=User, refresh="5m", type=int, sql="""
     WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '1 hour'""")
 
 
-@feature(entity=User, refresh=timedelta(hours=1), max_staleness=timedelta(days=1), default=0, replay=True)
-def avg_transaction_amount(user_id: str) -> Optional[float]:
-    """What the user usually pays. Changes slowly, so a value up to an hour old will do."""
-    return db.query(
-        "SELECT AVG(amount) FROM transactions "
-        "WHERE user_id = %s AND created_at > NOW() - INTERVAL '30 days' "
-        "HAVING COUNT(*) > 0",
-        user_id
-    )
-
+#: What the user usually pays. Changes slowly, so a value up to an hour old will do.
+avg_transaction_amount = feature(entity=User, refresh="1h", max_staleness="1d", type=float, default=0, sql="""
+    SELECT AVG(amount) FROM transactions
+    WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '30 days'
+    HAVING COUNT(*) > 0""")
 
 #: Different merchants in the last day: a stolen card is tried in many places.
 distinct_merchants_24h = feature(entity=User, refresh="5m", type=int, sql="""

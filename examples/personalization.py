@@ -4,7 +4,7 @@ Personalization: is this visitor here right now, and what kind of visitor is it?
     fabra serve examples/personalization.py
     curl 'http://127.0.0.1:8000/v1/features/active_session?entity_id=u1'
 """
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fabra import db, entity, feature, feature_set, get, pushed, source
 
@@ -28,7 +28,7 @@ def active_session(user_id: str) -> bool:
 
 
 #: Pages of the last week: how many, how many different ones, and the last of them.
-visits = feature(entity=User, refresh="5m", columns={"views_7d": int, "pages_7d": int, "last_seen": "timestamp"}, sql="""
+visits = feature(entity=User, refresh="5m", columns={"views_7d": int, "pages_7d": int, "last_seen": datetime}, sql="""
     SELECT COUNT(*) AS views_7d, COUNT(DISTINCT page) AS pages_7d, MAX(viewed_at) AS last_seen FROM page_views
     WHERE user_id = $user_id AND viewed_at > NOW() - INTERVAL '7 days'""")
 

@@ -14,9 +14,16 @@ export interface PythonSettings {
   /** Bytes that a worker may hold. */
   readonly memory: number
   /** Whether the system keeps from them what the server holds; not while somebody looks for a fault. */
-  readonly hidesServer: boolean
+  readonly hidesServer?: boolean
 }
 
 export function pythonSettings(env: PythonSettings['env'], own: Pick<PythonSettings, 'memory' | 'hidesServer'>): PythonSettings {
   return { env, workerEnv: workerEnvironment(env), cacheFolders: cacheFolders(env), executable: process.execPath, ...own }
+}
+
+const MEMORY = 2 ** 30
+
+/** For commands that serve nothing, and hold no secrets of a server. */
+export function pythonSettingsOf(env: PythonSettings['env']): PythonSettings {
+  return pythonSettings(env, { memory: MEMORY, hidesServer: false })
 }

@@ -158,8 +158,13 @@ def guard_forks(descriptor: int, in_child: Callable[[], None]) -> None:
         except OSError:
             pass
 
+    def in_parent() -> None:
+        if _nowhere is not None:
+            end_when_orphaned()
+
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after)
+        # In a child the thread that watches is gone, and cancelling it there would wait for its end for ever.
+        os.register_at_fork(before=faulthandler.cancel_dump_traceback_later, after_in_parent=in_parent, after_in_child=after)
 
 
 def follow_into_threads() -> None:

@@ -20,6 +20,7 @@ export interface PythonCalls {
   /** A result has come. */
   answered(id: number): void
   runningId(): number
+  lastFeatures(): readonly string[]
   /** An answer to a ping. */
   seen(sign: 'pong' | 'beat'): void
 }
@@ -69,6 +70,7 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
     placeOf: ({ frame }) => link.guest()?.stacks.placeOf(frame.id) ?? null,
     answered: (id) => void features.delete(id),
     runningId: () => link.guest()?.blame.culprit(life.loopIsSilent()) ?? 0,
+    lastFeatures: () => slots.running().flatMap(({ call }) => features.get(call) ?? []),
     seen: life.seen,
   }
 }
