@@ -154,6 +154,8 @@ class Worker:
         if loop is None:
             self._closed.wait()
             return
+        # The file may have run a loop of its own meanwhile, which then sets none.
+        sys.modules["asyncio"].set_event_loop(loop)
         loop.call_soon(self._beat)
         while not self._closed.is_set():
             try:
@@ -452,6 +454,8 @@ def _remember_types(loaded: Loaded) -> None:
 
 def main() -> None:
     sys.setswitchinterval(0.001)
+    # What user code starts is no worker.
+    os.environ.pop("FABRA_WORKER", None)
     os.set_inheritable(_WIRE, False)
     wire = socket.socket(fileno=_WIRE)
     wire.setblocking(True)
