@@ -5,7 +5,6 @@ threads, coroutines on the loop of the main thread.
 
 import itertools
 import os
-import platform
 import socket
 import sys
 import threading
@@ -99,7 +98,7 @@ class Worker:
     # What the main thread does.
 
     def run(self) -> None:
-        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": platform.python_version(), "executable": sys.executable, "pid": os.getpid()})
+        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": ".".join(str(part) for part in sys.version_info[:3]), "executable": sys.executable, "pid": os.getpid()})
         thread_start(threading.Thread(target=self._read, daemon=True, name="fabra reader"))
         self._may_load.wait()
         if self._load_frame is not None:
