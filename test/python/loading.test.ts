@@ -41,8 +41,18 @@ describe.each(someInterpreters())('%s', (python) => {
     const file = `${guest.folder}/features.py`
     expect(drafts).toMatchObject([
       { kind: 'entity', args: ['User'], options: { key: { user_id: 'string' } }, location: { file, line: 6 } },
-      { kind: 'source', args: ['transactions'], options: { timestamp: 'created_at', file: 'data/transactions.csv' }, location: { line: 10 } },
-      { kind: 'feature', name: 'transaction_count_1h', options: { refresh: { $micros: 300_000_000 }, type: 'int' }, location: { line: 12 } },
+      {
+        kind: 'source',
+        args: ['transactions'],
+        options: { timestamp: 'created_at', file: 'data/transactions.csv' },
+        location: { line: 10 },
+      },
+      {
+        kind: 'feature',
+        name: 'transaction_count_1h',
+        options: { refresh: { $micros: 300_000_000 }, type: 'int' },
+        location: { line: 12 },
+      },
       { kind: 'feature', name: 'user_velocity_1h', options: { refresh: { $micros: 0 } }, doc: 'Number of transactions in last hour.' },
     ])
     expect(drafts[2].options.entity).toEqual({ $ref: drafts[0].id })

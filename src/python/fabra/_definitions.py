@@ -61,10 +61,17 @@ _by_target: Dict[int, Definition] = {}
 
 def definition_of(value: Any) -> Optional[Definition]:
     """The definition that a value of the user's code stands for."""
-    if isinstance(value, Definition):
-        return value
-    found = _by_target.get(id(value))
-    return found if found is not None and found._target is value else None
+    for _ in range(20):
+        if isinstance(value, Definition):
+            return value
+        found = _by_target.get(id(value))
+        if found is not None and found._target is value:
+            return found
+        # Another decorator above ours.
+        value = getattr(value, "__dict__", {}).get("__wrapped__") if callable(value) else None
+        if value is None:
+            return None
+    return None
 
 
 def definitions() -> List[Definition]:
