@@ -32,14 +32,3 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
     })
   })
 }
-
-/** As featureFiles, for an image: it would be written and could not start. @throws FabraError definition_not_found, bad_usage */
-export function deployFeatureFiles(given: readonly string[], cwd: string): readonly string[] {
-  const isPython = given.length === 0 && !existsSync(join(cwd, 'features.ts')) && existsSync(join(cwd, 'features.py'))
-  const files = isPython ? [join(cwd, 'features.py')] : featureFiles(given, cwd)
-  const python = files.find((file) => file.endsWith('.py'))
-  if (python === undefined) return files
-  throw new FabraError('bad_usage', `${basename(python)} is written in Python, which Fabra cannot serve yet: the image would not start.`, {
-    hint: 'Define the features in TypeScript: "fabra init" shows how.',
-  })
-}

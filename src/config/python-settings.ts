@@ -20,3 +20,10 @@ export interface PythonSettings {
 export function pythonSettings(env: PythonSettings['env'], own: Pick<PythonSettings, 'memory' | 'hidesServer'>): PythonSettings {
   return { env, workerEnv: workerEnvironment(env), cacheFolders: cacheFolders(env), executable: process.execPath, ...own }
 }
+
+const MEMORY = 2 ** 30
+
+/** For commands that serve nothing, and hold no secrets of a server. */
+export function pythonSettingsOf(env: PythonSettings['env']): PythonSettings {
+  return pythonSettings(env, { memory: MEMORY, hidesServer: false })
+}

@@ -7,8 +7,8 @@ import { Command } from 'commander'
 import { checkProject } from '../../src/app/checked-definitions.ts'
 import { initCommand } from '../../src/cli/commands/init.ts'
 import { editorTypesText, restoreEditorTypes, writeEditorTypes } from '../../src/cli/editor-types.ts'
+import { pythonSettingsOf } from '../../src/config/python-settings.ts'
 import { FabraError } from '../../src/errors.ts'
-import { pythonSettings } from '../support/python.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 3, 4, 5) * 1000
 let cwd = ''
@@ -31,7 +31,7 @@ describe('fabra init', () => {
     expect(readFileSync(join(cwd, 'shop/.gitignore'), 'utf8')).toContain('__pycache__/')
     expect(stdout).toContain('cd shop\n  fabra serve features.py')
     const place = { kind: 'duckdb', dataFile: join(cwd, 'none.duckdb') } as const
-    const { registry, problems, warnings } = await checkProject([join(cwd, 'shop/features.py')], place, pythonSettings())
+    const { registry, problems, warnings } = await checkProject([join(cwd, 'shop/features.py')], place, pythonSettingsOf(process.env))
     expect({ problems, warnings }).toEqual({ problems: [], warnings: [] })
     expect([...registry.features.values()].map(({ description }) => description?.split('.')[0])).toEqual([
       'Number of transactions in the last hour',

@@ -114,6 +114,10 @@ def rated(user_id: str) -> float:
     print("computing", user_id)
     return transaction_rate(user_id) * RATE
 
+@feature(entity=User, refresh=0, batch=True)
+def crowd(user_ids: list[str]) -> list[int]:
+    return [len(user_ids)] * len(user_ids)
+
 def transaction_rate(user_id):
     return db.fetchval("SELECT AVG(amount) FROM transactions WHERE user_id = ?", user_id)
 `,
@@ -129,6 +133,16 @@ def transaction_rate(user_id):
     expect(later.value).toBe(24)
     // What it prints goes to the log, with its name.
     expect(server.stderr()).toContain('computing u1')
+
+    // Who asks for several keys at once, and label rows of one time, call a function for many keys once.
+    const asked = { features: ['crowd'], rows: ['u1', 'u2', 'u3'].map((user_id) => ({ user_id })) }
+    const many = await fetch(`${server.url}/v1/features`, { method: 'POST', body: JSON.stringify(asked) })
+    const { results } = (await many.json()) as { results: readonly { readonly values: readonly unknown[] }[] }
+    expect(results.map(({ values }) => values)).toEqual([[3], [3], [3]])
+    const time = new Date().toISOString()
+    write('crowd.csv', `user_id,event_timestamp\nu1,${time}\nu2,${time}\nu3,${minutesAgo(5)}\n`)
+    await runFabra(['train', 'crowd.csv', '--features', 'crowd', '-o', 'crowd-set.csv'], { cwd: folder })
+    expect((await Bun.file(join(folder, 'crowd-set.csv')).text()).match(/\d+$/gm)).toEqual(['2', '2', '1'])
 
     write('rates.py', 'RATE = 3\n')
     await rated(36)

@@ -255,7 +255,7 @@ class Modules:
     def imported(
         self, module: Module, what: Import, seen: FrozenSet["tuple[str, str]"] = frozenset(), must_exist: bool = False
     ) -> Optional[Origin]:
-        whole = self._find(module, what)
+        whole = self.find(module, what)
         if whole is None:
             name = what.module if what.name is None else what.module + "." + what.name
             if must_exist and (what.name is None or not hasattr(sys.modules.get(what.module), what.name)):
@@ -275,7 +275,7 @@ class Modules:
         folder = whole.folder
         return self._in_folder(os.path.join(folder, name)) if folder is not None else None
 
-    def _find(self, module: Module, what: Import) -> Optional[Whole]:
+    def find(self, module: Module, what: Import) -> Optional[Whole]:
         parts = what.module.split(".") if what.module else []
         if what.level > 0:
             folder = os.path.dirname(module.path)
