@@ -140,6 +140,10 @@ def works(user_id: str) -> int:
   const others = Promise.all(Array.from({ length: 8 }, () => on.ask('seen', ['HOME'], { timeoutMs: 60_000 })))
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })).code).toBe('feature_failed')
   expect((await others).map((one) => one.kind)).toEqual(Array.from({ length: 8 }, () => 'value'))
+  // Its new process is still loading when the time is over: it is not asked where it is, which would end it.
+  expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 50 })).code).toBe('feature_timeout')
+  expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
+  expect(JSON.stringify(on.lines)).not.toContain('SIGUSR1')
 })
 
 test('a server that hides itself is closed to debuggers and leaves no core', () => {
