@@ -63,7 +63,7 @@ def load(paths: Iterable[str]) -> Loaded:
     except BaseException as error:
         first = files[0] if files else ""
         return Loaded([], import_problems(error, first, project), warnings, seen)
-    return Loaded(made.drafts, made.problems, warnings + _stores_without_effect(), seen)
+    return Loaded(made, [], warnings + _stores_without_effect(), seen)
 
 
 class _Project:
