@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from contextvars import Context, copy_context
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Generator, Iterator, List, Optional, Tuple
 
 from . import _guards
 from ._boot import standard_library_only
@@ -44,8 +44,8 @@ class _Steps:
         self._id = id
         self._slots = slots
 
-    def __await__(self) -> Iterator[Any]:
-        return self
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # type: ignore[return-value]  # It has all that the loop calls.
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -114,7 +114,7 @@ class Worker:
         self._pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
         self.slots = Slots(frame.get("slots"))
         self._outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
-        sys.stdout, sys.stderr = self._outputs  # type: ignore[assignment]
+        sys.stdout, sys.stderr = self._outputs
         _guards.follow_into_threads()
         if any(_mentions_async(file) for file in frame["files"]):
             # Clients that are made at the top level of a file bind to the loop that is set then.
