@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { Problem, Registry, Source } from '../definition/model.ts'
 import { InvalidDefinitions } from '../definition/problems.ts'
+import { inItsLanguage } from '../definition/python-words.ts'
 import { FabraError } from '../errors.ts'
 import { cronProblem } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions } from '../runtime/runtime.ts'
@@ -52,7 +53,8 @@ export async function checkProject(files: readonly string[], location: CheckPlac
   try {
     const loaded = await runtime.load()
     try {
-      return await checkedIn(location, loaded, { database, store: local })
+      const found = await checkedIn(location, loaded, { database, store: local })
+      return { ...found, problems: found.problems.map(inItsLanguage), warnings: found.warnings.map(inItsLanguage) }
     } catch (error) {
       if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
       if (error instanceof FabraError) return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [] }

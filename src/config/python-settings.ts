@@ -14,7 +14,7 @@ export interface PythonSettings {
   /** Bytes that a worker may hold. */
   readonly memory: number
   /** Whether the system keeps from them what the server holds; not while somebody looks for a fault. */
-  readonly hidesServer: boolean
+  readonly hidesServer?: boolean
 }
 
 export function pythonSettings(env: PythonSettings['env'], own: Pick<PythonSettings, 'memory' | 'hidesServer'>): PythonSettings {

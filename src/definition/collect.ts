@@ -117,13 +117,16 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
     const other = first.get(key)
     if (other === undefined) first.set(key, one)
     else if (key !== '' && !isTwin(one, other)) {
-      const which = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
+      const isOtherKey = one.draft.kind === 'entity' && isPython(one.file) !== isPython(other.file)
+      const kind = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
+      const which = isOtherKey ? ' with another key' : kind
       problems.push({
         location: one.location,
         subject: one.subject,
         message: `the name is taken: it is defined${which} at ${formatPlace(other.location)} too.`,
-        hint:
-          one.draft.kind === 'feature'
+        hint: isOtherKey
+          ? 'An entity of both languages has the same key columns, of the same types, in both.'
+          : one.draft.kind === 'feature'
             ? 'Names are unique. Rename one, or give it a name: "…".'
             : 'Names are unique. Rename one, or export it once and import it elsewhere.',
       })

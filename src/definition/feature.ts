@@ -156,6 +156,12 @@ function readRefresh(how: Computed, options: OptionReader): Refresh | null {
   return { kind: 'interval', every: duration.micros }
 }
 
+const SQL_HINTS: Readonly<Record<string, string>> = {
+  replay: 'Leave it out: training runs the sql itself at each time.',
+  batch: 'Leave it out: sql is run for many keys at once anyway.',
+  nan: "Leave it out: write NULLIF(…, 'NaN') in the sql.",
+}
+
 /** Options that mean nothing for this way of computing are refused, not ignored. */
 function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader): void {
   const unfit = how === 'pushed' ? ['timeout', 'keep_warm', 'uses', ...FOR_FUNCTIONS] : how === 'sql' ? FOR_FUNCTIONS : []
@@ -168,7 +174,7 @@ function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader)
         'inputs are for functions; sql cannot use them.',
         'Compute it with a function: feature({ … }, async (key, { db, inputs }) => …).',
       )
-    else options.complain(`${name} is for functions.`, 'Leave it out: training runs the sql itself at each time.')
+    else options.complain(`${name} is for functions.`, SQL_HINTS[name] ?? 'Leave it out.')
   }
   if (how === 'function' && options.has('inputs') && refresh !== null && refresh.kind !== 'realtime') {
     options.complain('it has inputs, so it can only be computed in a request.', 'Write refresh: 0.')

@@ -48,6 +48,18 @@ const PIECES: readonly (readonly [written: string, python: string])[] = [
   ['{ created_at: "%d/%m/%Y" }', '{"created_at": "%d/%m/%Y"}'],
   ['{ user_id: "VARCHAR", created_at: "TIMESTAMPTZ" }', '{"user_id": "VARCHAR", "created_at": "TIMESTAMPTZ"}'],
   ['got undefined', 'got nothing'],
+  [
+    'Known: int, float, string, bool, timestamp, list, dict, json.',
+    'Known: int, float, str, bool, datetime, list, dict, and Any for json.',
+  ],
+  [
+    'one of int, float, string, bool, timestamp, list, dict, json.',
+    'one of int, float, str, bool, datetime, list, dict, and Any for json.',
+  ],
+  ['Known: string, int, uuid.', 'Known: str, int, UUID.'],
+  ['Did you mean "string"?', 'Did you mean str?'],
+  ['Did you mean "timestamp"?', 'Did you mean datetime?'],
+  ['Did you mean "json"?', 'Did you mean Any?'],
   ['something undefined', 'nothing'],
 ]
 

@@ -67,6 +67,8 @@ export interface GuestWorker {
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
   runningId(): number
+  /** Features of the calls whose code was running when it ended by itself: one of them did it. */
+  lastFeatures(): readonly string[]
   /** Resolves when the worker has ended. */
   readonly ended: Promise<void>
   /** @returns whether it really ended; false when it sits in a call that cannot be interrupted. */
@@ -143,6 +145,8 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     locate: () => {},
     placeOf: () => null,
     runningId: () => Atomics.load(running, 0),
+    lastFeatures: () =>
+      [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
     terminate() {
       loaded.reject(new Error('The worker was terminated while it loaded.'))
       return thread.terminate()

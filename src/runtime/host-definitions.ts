@@ -37,7 +37,9 @@ export function buildDefinitions(paths: readonly string[], loads: readonly Loade
   const warnings = loads.flatMap((load) => load.warnings ?? [])
   const failed = loads.flatMap((load) => load.problems)
   const built = failed.length > 0 ? empty(loads, failed) : buildFromGuests(loads)
-  const definesNothing = built.problems.length === 0 && built.registry.features.size === 0
+  // A module of Python exports nothing by name, so that there is nothing else to say of one without definitions.
+  const isEmpty = failed.length === 0 && loads.every((load) => (load.exported ?? null) === null && load.drafts.length === 0)
+  const definesNothing = isEmpty || (built.problems.length === 0 && built.registry.features.size === 0)
   const problems = definesNothing ? paths.slice(0, 1).map(noFeature) : built.problems
   return { registry: built.registry, problems, warnings, files, pools: loads.map((_, i) => poolDefinitions(loads, built, i)) }
 }

@@ -38,6 +38,7 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
     const late = now - lastLookAt > 3 * WATCH_MS
     lastLookAt = now
     for (const worker of [...workers.all]) lookAtWorker(worker, now, late)
+    workers.shrink(now, suspects.any())
     dispatcher.retryParked()
     for (const call of calls.all()) {
       if (now >= call.deadlineAt || call.signal.aborted) giveUp(call, now)

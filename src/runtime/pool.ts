@@ -91,8 +91,7 @@ export function createPool(options: PoolOptions): Pool {
     crashes += 1
     log('error', 'A worker ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
-    const culprit = worker.inFlight.get(worker.blamed)
-    if (culprit) suspects.accuse(culprit.frame.feature, 'ends')
+    suspects.accuseAmong(worker.lastFeatures())
     const goesOn = crashes <= MAX_CRASHES
     if (goesOn) workers.fill(1)
     rescue.fromCrashed(worker, failure, goesOn ? worker.watched.afterCrash : 'none')

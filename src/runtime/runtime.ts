@@ -51,6 +51,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   /** Loading, or loaded and not yet taken or discarded. */
   const pending = new Set<Generation>()
   const callers = new Map<number, { readonly call: FunctionCall | BatchCall; readonly resolve: (outcome: Outcome) => void }>()
+  const warned = new Set<string>()
   let lastId = 0
 
   const events: PoolEvents = {
@@ -67,6 +68,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       const call = callers.get(id)?.call
       options.log(level, message, call === undefined ? fields : { feature: call.feature, ...keyOf(call), ...fields })
     },
+  }
+
+  /** Every reload finds them again. */
+  const warnOnce = ({ subject, message, hint, location }: Problem) => {
+    const text = `${subject}: ${message}`
+    if (warned.has(text)) return
+    warned.add(text)
+    options.log('warn', text, { hint, ...(location === null ? {} : { file: `${location.file}:${location.line}` }) })
   }
 
   const retire = async (generation: Generation) => {
@@ -101,6 +110,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       const generation = createGeneration(options, events)
       pending.add(generation)
       const { registry, problems, warnings, files } = await generation.load()
+      for (const warning of warnings) warnOnce(warning)
       return {
         registry,
         problems,

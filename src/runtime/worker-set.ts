@@ -14,6 +14,8 @@ export interface WorkerSet {
   addExtra(): GuestWorker | null
   /** Starts what lacks of the configured number. @param most So many of them. */
   fill(most: number): void
+  /** Ends one that was started in need and has had nothing to do since. @param hasSuspects Whether any feature is in quarantine. */
+  shrink(now: number, hasSuspects: boolean): void
   /** Starts one in its place, and ends it when that one is ready and its own calls are through. */
   renew(worker: GuestWorker): void
   /** Ends the worker. @returns false when it was no longer one of the set. */
@@ -38,6 +40,8 @@ export interface WorkerSetOptions extends GuestWorkerOptions {
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
+/** How long one of them is kept with nothing to do. */
+const SPARE_MS = 5_000
 /** How often a worker that is to be ended is looked at. */
 const IDLE_LOOK_MS = 50
 
@@ -90,6 +94,12 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     })
   }
 
+  function end(worker: GuestWorker): boolean {
+    const isKnown = forget(worker)
+    if (isKnown) terminate(worker)
+    return isKnown
+  }
+
   async function renew(worker: GuestWorker): Promise<void> {
     if (closed || !all.has(worker) || leaving.has(worker)) return
     leaving.add(worker)
@@ -117,11 +127,14 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
       for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
     },
     renew: (worker) => void renew(worker),
-    end(worker) {
-      const isKnown = forget(worker)
-      if (isKnown) terminate(worker)
-      return isKnown
+    shrink(now, hasSuspects) {
+      const isIdle = (worker: GuestWorker) => worker.inFlight.size === 0 && !worker.stalled && now - worker.lastSeenAt > SPARE_MS
+      const own = [...all].filter((worker) => worker !== quarantine)
+      const spare = own.length > options.workers && !own.some((worker) => worker.stalled) ? own.find(isIdle) : undefined
+      if (spare !== undefined) end(spare)
+      if (quarantine !== null && !hasSuspects && isIdle(quarantine)) end(quarantine)
     },
+    end,
     forget,
     async close() {
       closed = true

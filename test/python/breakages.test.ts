@@ -18,6 +18,7 @@ import asyncio, ctypes, os, re, sys, threading, time
 from fabra import db, entity, feature
 
 User = entity("User", key="user_id")
+kept = []
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 def note(name, text):
@@ -30,7 +31,7 @@ ${fn('quits', 'os._exit(7)')}
 ${fn('leaves', 'sys.exit(3)')}
 ${fn('kills', 'os.kill(os.getpid(), 9)')}
 ${fn('crashes', 'ctypes.string_at(0)')}
-${fn('closes', 'note("closes.txt", user_id)\nos.closerange(3, 4096)\nreturn 1')}
+${fn('closes', 'note("closes.txt", user_id)\nos.closerange(3, 4096)\nkept.append(open(os.path.join(HERE, "own.txt"), "w"))\nreturn 1')}
 ${fn('forks', 'os.fork()\nnote("forks.txt", "1")\nreturn 1')}
 ${fn('prints', 'for _ in range(100_000):\n    print("x" * 99)\nreturn 1')}
 ${fn('shouts', 'os.write(1, b"from below\\n")\nos.write(1, b"y" * 10_000_000)\nreturn 1')}
@@ -107,8 +108,9 @@ describe('a function that', () => {
     expect(answered(await on.ask('quick', ['abc'], { timeoutMs: 60_000 }))).toBe(3)
   })
 
-  test('closes its descriptors is run once', () => {
+  test('closes its descriptors is run once, and nothing of ours gets into the file that has their number now', () => {
     expect(linesOf('closes.txt')).toEqual(['u1'])
+    expect(readFileSync(on.project.path('own.txt'), 'utf8')).toBe('')
   })
 
   test('leaves by sys.exit, or wants 8 GB, fails alone: its process lives', async () => {
@@ -119,8 +121,9 @@ describe('a function that', () => {
     expect(logged('SystemExit: 3').length).toBe(1)
   })
 
-  test('forks is answered once, and its child is gone', async () => {
+  test('forks is answered, and its child ends in silence', async () => {
     expect(answered(await on.ask('forks', ['u1']))).toBe(1)
+    await until('both to have run', 60_000, async () => (linesOf('forks.txt').length === 2 ? true : undefined))
     expect(answered(await on.ask('quick', ['abcd']))).toBe(4)
   })
 

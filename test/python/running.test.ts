@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from '../support/binary.ts'
 import { until } from '../support/until.ts'
-import { type CallOptions, type Frame, type Guest, interpreters, startGuest } from './guest.ts'
+import { type CallOptions, type Frame, type Guest, type Json, someInterpreters, startGuest } from './guest.ts'
 
 setDefaultTimeout(120_000)
 
@@ -189,14 +189,14 @@ def eats(user_id):
 
 @realtime
 def holds(user_id):
-    return sum(range(300_000_000))
+    return sum(range(50_000_000))
 `
 
 /** Answers like a database with one row of one column. */
-const one = (value: unknown): CallOptions => ({ answer: () => ({ rows: { columns: ['n'], rows: [[value as never]] } }) })
+const one = (value: Json): CallOptions => ({ answer: () => ({ rows: { columns: ['n'], rows: [[value]] } }) })
 const wrong = (message: string) => ({ texts: null, error: { code: 'wrong_type', message: expect.stringContaining(message) } })
 
-describe.each(interpreters())('%s', (python) => {
+describe.each(someInterpreters())('%s', (python) => {
   let guest: Guest
   let slots = ''
   let dump = ''
@@ -223,8 +223,16 @@ describe.each(interpreters())('%s', (python) => {
 
   test('values are exact, or refused with what they are', async () => {
     const refused = {
-      nan: 'expected a number, got nan', lambda: 'the function <lambda>', generator: 'a generator', set: 'a set', coroutine: 'not awaited',
-      bytes: 'a bytes', surrogate: 'lone surrogate', naive: 'without a time zone', keys: 'the whole number 1 as a key', deep: '32 levels',
+      nan: 'expected a number, got nan',
+      lambda: 'the function <lambda>',
+      generator: 'a generator',
+      set: 'a set',
+      coroutine: 'not awaited',
+      bytes: 'a bytes',
+      surrogate: 'lone surrogate',
+      naive: 'without a time zone',
+      keys: 'the whole number 1 as a key',
+      deep: '32 levels',
     }
     for (const [name, message] of Object.entries(refused)) {
       const answer = await guest.call('value', [name])
@@ -232,10 +240,21 @@ describe.each(interpreters())('%s', (python) => {
       expect(answer['error'].hint).toBeString()
     }
     expect(await guest.call('value', ['large'])).toMatchObject({ error: { code: 'value_too_large' } })
-    const given = { aware: '"2024-01-01T00:00:00Z"', none: 'null', dataclass: '{"a":1,"b":["x"]}', decimal: '{"d":1.1}', tuple: '[1,"a"]', long: '[1180591620717411303424,1e+16]' }
+    const given = {
+      aware: '"2024-01-01T00:00:00Z"',
+      none: 'null',
+      dataclass: '{"a":1,"b":["x"]}',
+      decimal: '{"d":1.1}',
+      tuple: '[1,"a"]',
+      long: '[1180591620717411303424,1e+16]',
+    }
     for (const [name, text] of Object.entries(given)) expect([name, (await guest.call('value', [name]))['texts']]).toEqual([name, [text]])
-    for (const name of ['bool', 'float', 'text', 'long']) expect(await guest.call('whole', [name])).toMatchObject(wrong('expected int, got'))
-    for (const [name, text] of [['fine', '9223372036854775807'], ['decimal', '5']] as const)
+    for (const name of ['bool', 'float', 'text', 'long'])
+      expect(await guest.call('whole', [name])).toMatchObject(wrong('expected int, got'))
+    for (const [name, text] of [
+      ['fine', '9223372036854775807'],
+      ['decimal', '5'],
+    ] as const)
       expect(await guest.call('whole', [name])).toMatchObject({ texts: [text] })
     expect(await guest.call('lenient', ['u'])).toMatchObject({ texts: ['null'] })
   })
@@ -243,7 +262,15 @@ describe.each(interpreters())('%s', (python) => {
   test('what the database gives and takes', async () => {
     const questions: Frame[] = []
     const columns = ['t', 'd', 'u', 'f', 'o', 'l', 'j']
-    const row = [{ $ts: 1 }, { $dec: '1.10' }, { $uuid: '12345678-1234-5678-1234-567812345678' }, { $float: '3' }, { $obj: { $ts: 1 } }, [{ $ts: 1 }], { $json: '{"a":1}' }]
+    const row = [
+      { $ts: 1 },
+      { $dec: '1.10' },
+      { $uuid: '12345678-1234-5678-1234-567812345678' },
+      { $float: '3' },
+      { $obj: { $ts: 1 } },
+      [{ $ts: 1 }],
+      { $json: '{"a":1}' },
+    ]
     const answer = (question: Frame) => {
       questions.push(question)
       return { rows: { columns, rows: [row] } }
@@ -255,10 +282,17 @@ describe.each(interpreters())('%s', (python) => {
       question['kind'] === 'get'
         ? { part: { text: question['name'] === 'other' ? undefined : '5', eventAt: null } }
         : { rows: { columns: ['n'], rows: [[1], [2]] } }
-    const rows = (await guest.call('rows', ['u'], { answer: reply as never, asOf: 1_500_000 }))['texts'][0]
+    const rows = (await guest.call('rows', ['u'], { answer: reply, asOf: 1_500_000 }))['texts'][0]
     expect(rows).toBe('[1,2,1,5.0,5.0,null,"1970-01-01T00:00:01.500000Z"]')
     const failing = { answer: () => ({ error: { code: 'store_unavailable', message: 'Gone.', hint: 'Wait.' } }) }
-    expect(await guest.call('rows', ['u'], failing)).toMatchObject({ error: { code: 'store_unavailable', message: 'Gone.', hint: 'Wait.', thrown: expect.stringContaining('features.py") , line'.slice(0, 11)) } })
+    expect(await guest.call('rows', ['u'], failing)).toMatchObject({
+      error: {
+        code: 'store_unavailable',
+        message: 'Gone.',
+        hint: 'Wait.',
+        thrown: expect.stringContaining('features.py") , line'.slice(0, 11)),
+      },
+    })
   })
 
   test('db follows the call into threads, executors and tasks', async () => {
@@ -272,7 +306,9 @@ describe.each(interpreters())('%s', (python) => {
 
   test('what is not awaited says so', async () => {
     for (const way of ['len', 'index', 'sum'])
-      expect(await guest.call('unawaited', [way])).toMatchObject({ error: { code: 'feature_failed', message: expect.stringContaining('used without await') } })
+      expect(await guest.call('unawaited', [way])).toMatchObject({
+        error: { code: 'feature_failed', message: expect.stringContaining('used without await') },
+      })
     expect(await guest.call('unawaited', ['self'])).toMatchObject(wrong('an answer that was not awaited'))
   })
 
@@ -291,15 +327,18 @@ describe.each(interpreters())('%s', (python) => {
   test('a call that is cancelled ends, and is not answered', async () => {
     const words = new Int32Array(readFileSync(slots).buffer)
     expect(words[1024]).toBe(guest.pid)
-    const running = () => until('it runs', 60_000, async () => {
-      const now = new Int32Array(new Uint8Array(readFileSync(slots)).buffer)
-      const slot = Array.from({ length: 319 }, (_, i) => 1028 + 4 * i).find((at) => now[at + 1] === 20_000)
-      return slot
-    })
+    const running = () =>
+      until('it runs', 60_000, async () => {
+        const now = new Int32Array(new Uint8Array(readFileSync(slots)).buffer)
+        const slot = Array.from({ length: 319 }, (_, i) => 1028 + 4 * i).find((at) => now[at + 1] === 20_000)
+        return slot
+      })
     guest.send({ t: 'call', id: 20_000, feature: 'burns', key: ['u'], inputs: null, asOf: 0, mode: 'present' })
     await running()
     guest.send({ t: 'cancel', id: 20_000 })
-    await until('it has ended', 60_000, async () => (new Int32Array(new Uint8Array(readFileSync(slots)).buffer).subarray(1024).includes(20_000) ? undefined : true))
+    await until('it has ended', 60_000, async () =>
+      new Int32Array(new Uint8Array(readFileSync(slots)).buffer).subarray(1024).includes(20_000) ? undefined : true,
+    )
     guest.send({ t: 'call', id: 20_001, feature: 'sleeps', key: ['u'], inputs: null, asOf: 0, mode: 'present' })
     guest.send({ t: 'ping' })
     await guest.frame('the loop beats', (frame) => frame.t === 'beat')
@@ -327,7 +366,9 @@ describe.each(interpreters())('%s', (python) => {
     expect(await guest.call('leaves', ['fork'])).toMatchObject({ texts: ['true'] })
     expect(await guest.call('plain', ['after'])).toMatchObject({ texts: ['"after"'] })
     expect(guest.frames.filter((frame) => frame.t === 'result' && frame['texts']?.[0] === 'false')).toEqual([])
-    expect(await guest.call('eats', ['u'])).toMatchObject({ error: { code: 'feature_failed', message: expect.stringContaining('memory'), shown: true } })
+    expect(await guest.call('eats', ['u'])).toMatchObject({
+      error: { code: 'feature_failed', message: expect.stringContaining('memory'), shown: true },
+    })
   })
 
   test('what it prints goes to the log, up to a limit', async () => {
@@ -350,17 +391,31 @@ describe.each(interpreters())('%s', (python) => {
 
   test('batches', async () => {
     const answer = await guest.call('many', [['a'], ['bad'], ['nan'], ['bcd']])
-    expect(answer['elements']).toMatchObject([{ texts: ['1.5'] }, { error: { code: 'feature_failed', thrown: 'ValueError: not this one' } }, { error: { code: 'wrong_type' } }, { texts: ['3.5'] }])
+    expect(answer['elements']).toMatchObject([
+      { texts: ['1.5'] },
+      { error: { code: 'feature_failed', thrown: 'ValueError: not this one' } },
+      { error: { code: 'wrong_type' } },
+      { texts: ['3.5'] },
+    ])
     expect(await guest.call('many', [['few'], ['x']])).toMatchObject(wrong('expected 2 values, one per key, got 1'))
     expect(await guest.call('many', [['none'], ['x']])).toMatchObject(wrong('expected a list of 2 values'))
     expect(await guest.call('many', [['lazy'], ['x']])).toMatchObject(wrong('a generator'))
-    expect(await guest.call('pairs', [['1', 'a'], ['2', 'b']])).toMatchObject({ elements: [{ texts: ['"2a"'] }, { texts: ['"3b"'] }] })
+    expect(
+      await guest.call('pairs', [
+        ['1', 'a'],
+        ['2', 'b'],
+      ]),
+    ).toMatchObject({ elements: [{ texts: ['"2a"'] }, { texts: ['"3b"'] }] })
   })
 
   test('the past is not shown the present', async () => {
     const past = { mode: 'past' } as const
     expect(await guest.call('looks', ['file'])).toMatchObject({ texts: ['"x"'] })
-    for (const [way, what] of [['file', 'opens'], ['net', 'connects'], ['program', 'starts a program']] as const) {
+    for (const [way, what] of [
+      ['file', 'opens'],
+      ['net', 'connects'],
+      ['program', 'starts a program'],
+    ] as const) {
       const refused = await guest.call('looks', [way], past)
       expect(refused['error'].message).toMatch(new RegExp(`${what}.* at features\\.py:\\d+`))
       expect(refused).toMatchObject({ error: { code: 'feature_failed', shown: true } })
@@ -372,7 +427,9 @@ describe.each(interpreters())('%s', (python) => {
 
   test('its stacks can be seen while C code runs, and it ends as it should', async () => {
     guest.send({ t: 'call', id: 30_000, feature: 'holds', key: ['u'], inputs: null, asOf: 0, mode: 'present' })
-    await until('it runs', 60_000, async () => (new Int32Array(new Uint8Array(readFileSync(slots)).buffer).subarray(1024).includes(30_000) ? true : undefined))
+    await until('it runs', 60_000, async () =>
+      new Int32Array(new Uint8Array(readFileSync(slots)).buffer).subarray(1024).includes(30_000) ? true : undefined,
+    )
     process.kill(guest.pid, 'SIGUSR1')
     await until('its stacks', 60_000, async () => (readFileSync(dump, 'utf8').includes('in holds') ? true : undefined))
     expect(await guest.call('leaves', ['os']).catch((error: Error) => error.message)).toContain('ended before')

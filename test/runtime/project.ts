@@ -37,10 +37,10 @@ export function project(files: Files): Project {
 }
 
 /** Loads `features.ts` (or the files named) once and tells what came of it. */
-export async function loadOnce(files: Files, options: { entry?: string[]; loadTimeoutMs?: number } = {}) {
+export async function loadOnce(files: Files, options: { entry?: string[] } & Pick<RuntimeOptions, 'loadTimeoutMs' | 'python'> = {}) {
   using on = project(files)
   const entry = (options.entry ?? ['features.ts']).map((name) => on.path(name))
-  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs: options.loadTimeoutMs ?? 20_000 })
+  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs: options.loadTimeoutMs ?? 20_000, python: options.python })
   const loaded = await runtime.load()
   loaded.discard()
   await runtime.close()

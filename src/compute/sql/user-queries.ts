@@ -146,7 +146,7 @@ function asFabraError(error: unknown): unknown {
   }
   if (error.kind === 'timeout' || error.kind === 'interrupted') {
     return new FabraError('feature_timeout', 'The query was not done in time.', {
-      hint: 'Give the feature more time with timeout:.',
+      hint: 'Give the feature more time with "timeout".',
       cause: error,
     })
   }

@@ -136,6 +136,8 @@ def _type_of_batch(returns: TypeSpec, options: Dict[str, Json], complaints: List
         complaints.append({"message": message, "hint": f"Write -> list[{shown_type}]."})
         return
     inner = returns.element[returns.element.index("[") + 1 : -1] if returns.element and returns.type == "list" else "Any"
+    if inner.startswith("Optional["):
+        inner = inner[len("Optional[") : -1]
     options["type"] = {"str": "string", "datetime": "timestamp", "Any": "json"}.get(inner, inner.split("[")[0])
     if options["type"] not in _TYPES.values():
         options["type"] = "json"

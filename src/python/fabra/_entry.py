@@ -40,6 +40,13 @@ class Entry:
         first = next(iter(parameters.values()), None)
         self._uuid_as_text = first is not None and first.annotation in (str, "str")
 
+    def keys_of(self, frame: Mapping[str, Any]) -> Any:
+        """Texts of one key, or of all keys of a batch."""
+        if not self.batch:
+            return frame["key"]
+        keys = frame.get("keys")
+        return keys if keys is not None else [frame["key"]]
+
     def invoke(self, call: Call) -> Any:
         if self._plain_key:
             return self.fn(call.keys[0])

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from types import ModuleType
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ._boot import _STANDARD
 from ._definitions import _PACKAGE, stores
@@ -77,6 +77,8 @@ class _Project:
             if here not in sys.path:
                 sys.path.append(here)
         self.roots = roots
+        #: Files of the project that could not be imported.
+        self.failed: Dict[str, None] = {}
         self._known: Dict[str, bool] = {}
 
     def has(self, file: str) -> bool:
@@ -99,7 +101,7 @@ class _Project:
         return False
 
     def files(self) -> List[str]:
-        found: List[str] = []
+        found = list(self.failed)
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and file.endswith(".py") and self.has(file):
@@ -212,10 +214,12 @@ def _is_file_of(module: Any, file: str) -> bool:
 
 def import_problems(error: BaseException, file: str, project: "_Project") -> List[Problem]:
     """What an exception at the top level of a file means to its author."""
-    where = _place_of(error, project.has) or (file, 1)
+    where = _place_of(error, project) or (file, 1)
     location = _at(*where)
     subject = f'file "{os.path.basename(where[0])}"'
     if isinstance(error, SyntaxError):
+        if error.filename and project.has(error.filename):
+            project.failed[os.path.abspath(error.filename)] = None
         return [_syntax(error, location, subject)]
     if isinstance(error, FabraError):
         return [_problem(location, subject, error.message, error.hint or "Correct it there.")]
@@ -280,14 +284,15 @@ def _missing_name(error: ImportError, location: Dict[str, Any], subject: str) ->
     return _problem(location, subject, f'it imports "{name}" from "fabra", which has no such name.', hint)
 
 
-def _place_of(error: BaseException, is_users: Callable[[str], bool]) -> Optional[Tuple[str, int]]:
+def _place_of(error: BaseException, project: "_Project") -> Optional[Tuple[str, int]]:
     """The innermost line of the user's files."""
     found: Optional[Tuple[str, int]] = None
     step = error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if is_users(file):
+        if project.has(file):
             found = (os.path.abspath(file), step.tb_lineno)
+            project.failed[found[0]] = None
         step = step.tb_next
     return found
 

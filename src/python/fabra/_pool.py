@@ -16,11 +16,20 @@ _STACK = 4 * 1024 * 1024
 class Pool:
     """`run(item)` must not raise. What cannot be run because every thread waits is given to `refuse`."""
 
-    def __init__(self, run: Callable[[Any], None], refuse: Callable[[Any], None], running: int = 32, most: int = 256,
-                 begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        run: Callable[[Any], None],
+        refuse: Callable[[Any], None],
+        begin: Callable[[], None] = lambda: None,
+        end: Callable[[], None] = lambda: None,
+        running: int = 32,
+        most: int = 256,
+    ) -> None:
         self._run = run
         self._refuse = refuse
+        #: What a new thread does first, and one that is not needed any more at last.
         self._begin = begin
+        self._end = end
         self._limit = running
         self._most = most
         self._lock = threading.Lock()
@@ -118,20 +127,25 @@ class Pool:
             with self._lock:
                 # This thread counts as running already.
                 item = self._queue.popleft() if self._queue else None
-                if item is None:
-                    self._running -= 1
-                    self._idle.append(baton)
-                    start = None
-                elif self._running > self._limit:
+                if item is not None and self._running > self._limit:
                     # Others came back from waiting meanwhile.
                     self._queue.appendleft(item)
                     item = None
+                if item is None:
                     self._running -= 1
-                    self._idle.append(baton)
                     start = None
+                    retires = len(self._idle) >= self._limit
+                    if retires:
+                        self._threads -= 1
+                    else:
+                        self._idle.append(baton)
                 else:
                     start = self._may_start()
             if item is None:
+                if retires:
+                    # Of a rush that is over: with many threads nobody finds the one that is stuck.
+                    self._end()
+                    return
                 baton.acquire()
                 continue
             self._start(start)

@@ -11,7 +11,8 @@ import inspect
 import json
 import math
 import uuid
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ._errors import FabraError
 from ._times import EPOCH, UTC, micros_text, time_text, to_micros
@@ -61,10 +62,42 @@ def encode(type_name: str, value: Any, nan: str = "error", max_bytes: int = DEFA
         return "true" if value else "false"
     if value is None:
         return "null"
-    text = _encode(type_name, value, _Plain(nan))
+    if kind is str and type_name == "string" and value.isascii():
+        text = _write(value)
+    elif _holds(type_name, kind) and _is_plain(value, 0, [_MAX_PARTS]):
+        text = _write(value)
+    else:
+        text = _encode(type_name, value, _Plain(nan, type_name))
     if len(text) > max_bytes and _utf8_length(text) > max_bytes:
         raise _too_large(str(_utf8_length(text)), max_bytes)
     return text
+
+
+def _holds(type_name: str, kind: type) -> bool:
+    return (kind is dict and type_name in ("dict", "json")) or (kind is list and type_name in ("list", "json"))
+
+
+def _is_plain(value: Any, depth: int, room: List[int]) -> bool:
+    """Whether JSON can say the value as it is; nearly always, and quicker to see than to make a copy. `room` is for so many parts more."""
+    kind = type(value)
+    if kind is str:
+        return value.isascii()  # type: ignore[no-any-return]
+    if kind is float:
+        return value - value == 0.0  # type: ignore[no-any-return]
+    if value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_INT64 <= value < _INT64  # type: ignore[no-any-return]
+    if depth >= MAX_DEPTH:
+        return False
+    if kind is not list and kind is not dict:
+        return False
+    room[0] -= len(value)
+    if room[0] < 0:
+        return False
+    if kind is list:
+        return all(_is_plain(item, depth + 1, room) for item in value)
+    return all(type(key) is str and key.isascii() and _is_plain(item, depth + 1, room) for key, item in value.items())
 
 
 def _encode(type_name: str, value: Any, plain: "_Plain") -> str:
@@ -148,8 +181,9 @@ def _time_text(value: Any) -> str:
 class _Plain:
     """Makes what JSON can say of what Python's libraries hold."""
 
-    def __init__(self, nan: str) -> None:
+    def __init__(self, nan: str, type_name: str = "json") -> None:
         self._nan_is_null = nan == "null"
+        self._expected = type_name if type_name in ("list", "dict") else "JSON"
         self._parts = 0
         self._above: List[int] = []
 
@@ -232,7 +266,7 @@ class _Plain:
         items = sequence_items(value)
         pairs = None if items is not None else mapping_pairs(value)
         if items is None and pairs is None:
-            raise _wrong_type("JSON", value, None, path)
+            raise _wrong_type(self._expected if path == "" else "JSON", value, None, path)
         self._above.append(id(value))
         try:
             if items is not None:
@@ -365,9 +399,15 @@ def _hint_for(value: Any) -> Optional[str]:
         (lambda: isinstance(value, complex) or type(value).__name__.startswith("complex"), "Return its parts as two floats."),
         (lambda: "longdouble" in type(value).__name__ or "float128" in type(value).__name__, "Write float(value)."),
         (lambda: callable(value), "Return its result, not the function."),
-        (lambda: isinstance(value, collections.abc.Iterable), "Return a list: list(…)."),
+        (lambda: callable(getattr(type(value), "to_dict", None)), "Return a list of its values, or value.to_dict()."),
+        (lambda: not isinstance(value, (list, tuple)) and sequence_items(value) is not None, "Return one of its values, or declare the type list."),
+        (lambda: _is_other_iterable(value), "Return a list: list(…)."),
     )
     return next((hint for applies, hint in checks if applies()), None)
+
+
+def _is_other_iterable(value: Any) -> bool:
+    return isinstance(value, collections.abc.Iterable) and not isinstance(value, (str, Mapping))
 
 
 def _wrong_type(type_name: str, value: Any, hint: Optional[str] = None, path: str = "") -> FabraError:
@@ -449,7 +489,7 @@ def decode(cell: Any) -> Any:
 def parameter(value: Any, index: int) -> Any:
     """A bound value of a query as a cell."""
     kind = type(value)
-    if value is None or kind in (str, bool, int):
+    if value is None or kind in (bool, int) or (kind is str and value.isascii()):
         return value
     plain = _Plain("null")
     try:

@@ -6,11 +6,12 @@ threads, coroutines on the loop of the main thread.
 import itertools
 import os
 import platform
+import socket
 import sys
 import threading
 import time
 from contextvars import Context, copy_context
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Generator, Iterator, List, Optional, Tuple
 
 from . import _guards
 from ._boot import standard_library_only
@@ -43,8 +44,8 @@ class _Steps:
         self._id = id
         self._slots = slots
 
-    def __await__(self) -> Iterator[Any]:
-        return self
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self  # type: ignore[return-value]  # It has all that the loop calls.
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -73,9 +74,9 @@ class _Steps:
 class Worker:
     """One end of the wire. Other files know it as the host of a call: `ask`, `log`, `slots`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._outbox = Outbox(descriptor)
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
+        self._outbox = Outbox(wire)
         self.slots = Slots(None)
         self._calls: Dict[int, Call] = {}
         self._entries: Dict[str, Entry] = {}
@@ -84,7 +85,7 @@ class Worker:
         self._next_ask = itertools.count(1)
         #: Held while a call begins to end, so that it is cancelled or answered, not both.
         self._ending = threading.Lock()
-        self._pool = Pool(self._run_plain, self._refuse, begin=self._thread_begins)
+        self._pool = Pool(self._run_plain, self._refuse, self._thread_begins, self._thread_ends)
         self._base: Context = copy_context()
         self._loop: Any = None
         self._load_frame: Any = None
@@ -113,7 +114,7 @@ class Worker:
         self._pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
         self.slots = Slots(frame.get("slots"))
         self._outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
-        sys.stdout, sys.stderr = self._outputs  # type: ignore[assignment]
+        sys.stdout, sys.stderr = self._outputs
         _guards.follow_into_threads()
         if any(_mentions_async(file) for file in frame["files"]):
             # Clients that are made at the top level of a file bind to the loop that is set then.
@@ -168,7 +169,7 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            for message in messages(self._descriptor):
+            for message in messages(self._wire):
                 self._receive(message)
             self._end()
         except MemoryError:
@@ -199,15 +200,8 @@ class Worker:
                     (coroutines if call.entry.is_async else plain).append(call)
             elif kind == "answer":
                 self._answer(frame, answers)
-            elif kind == "cancel":
-                self._cancel(frame["id"])
-            elif kind == "ping":
-                self._pong()
-            elif kind == "define":
-                self._define(frame)
-            elif kind == "load":
-                self._load_frame = frame
-                self._may_load.set()
+            else:
+                self._obey(kind, frame)
         if plain:
             self._pool.submit(plain)
         if coroutines:
@@ -217,6 +211,17 @@ class Worker:
                 loop.call_soon_threadsafe(_give_all, given)
             except RuntimeError:
                 pass  # A loop of the user's that has ended.
+
+    def _obey(self, kind: str, frame: Dict[str, Any]) -> None:
+        if kind == "cancel":
+            self._cancel(frame["id"])
+        elif kind == "ping":
+            self._pong()
+        elif kind == "define":
+            self._define(frame)
+        elif kind == "load":
+            self._load_frame = frame
+            self._may_load.set()
 
     def _pong(self) -> None:
         self._outbox.send('{"t":"pong"}')
@@ -248,7 +253,11 @@ class Worker:
         call = Call(id, entry.feature, frame["asOf"], frame["mode"] == "past", self)
         call.entry = entry
         call.scalar = entry.scalar
-        call.keys = frame["keys"] if entry.batch else frame["key"]
+        try:
+            call.keys = entry.keys_of(frame)
+        except Exception as error:
+            self._outbox.send(failed(id, {"code": "internal", "message": f"The call cannot be read: {error!r}"}))
+            return None
         call.inputs = frame.get("inputs")
         call.gate = frame.get("slot", -1)
         if call.past and self._guard is not None and not entry.replay:
@@ -291,6 +300,9 @@ class Worker:
 
     def _thread_begins(self) -> None:
         thread_state.slot = self.slots.add_thread()
+
+    def _thread_ends(self) -> None:
+        self.slots.remove_thread(thread_state.slot)
 
     def _run_plain(self, call: Call) -> None:
         if call.ended:
@@ -372,7 +384,7 @@ class Worker:
 
     def _refuse(self, call: Call) -> None:
         message = "All threads of the worker wait for other features."
-        hint = "Let features depend on fewer others, or start more workers (FABRA_WORKERS)."
+        hint = "Let features ask for fewer others, or ask for them at once."
         self._finish(call, failed(call.id, {"code": "overloaded", "message": message, "hint": hint}))
 
     # What calls ask for.
@@ -441,9 +453,10 @@ def _remember_types(loaded: Loaded) -> None:
 def main() -> None:
     sys.setswitchinterval(0.001)
     os.set_inheritable(_WIRE, False)
-    os.set_blocking(_WIRE, True)
+    wire = socket.socket(fileno=_WIRE)
+    wire.setblocking(True)
     _guards.be_first_to_go()
-    worker = Worker(_WIRE)
+    worker = Worker(wire)
     _guards.guard_forks(_WIRE, worker.after_fork)
     worker.run()
 

@@ -20,6 +20,7 @@ export interface PythonCalls {
   /** A result has come. */
   answered(id: number): void
   runningId(): number
+  lastFeatures(): readonly string[]
   /** An answer to a ping. */
   seen(sign: 'pong' | 'beat'): void
 }
@@ -65,10 +66,14 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
       return isOurs
     },
     release: ({ frame }) => sent.release(frame.id),
-    locate: () => link.guest()?.stacks.look(),
+    locate({ frame }) {
+      // One that has not begun is nowhere; its process may still be loading, and would not know the signal.
+      if (sent.hasBegun(frame.id)) link.guest()?.stacks.look()
+    },
     placeOf: ({ frame }) => link.guest()?.stacks.placeOf(frame.id) ?? null,
     answered: (id) => void features.delete(id),
     runningId: () => link.guest()?.blame.culprit(life.loopIsSilent()) ?? 0,
+    lastFeatures: () => slots.running().flatMap(({ call }) => features.get(call) ?? []),
     seen: life.seen,
   }
 }

@@ -7,10 +7,17 @@ import { type FrameSocket, type FrameSocketEvents, openFrameSocket } from './soc
 export interface PythonProcess {
   readonly pid: number
   readonly socket: FrameSocket
-  /** Resolves when the process has ended, with what ended it: `os._exit(7)`, `killed by signal 9 (SIGKILL)`, … The only sign of death. */
-  readonly ended: Promise<string>
+  /** Resolves when the process has ended: the only sign of death. */
+  readonly ended: Promise<EndOfProcess>
   /** Ends it and what it has started, now. */
   kill(): void
+}
+
+export interface EndOfProcess {
+  /** `os._exit(7)`, `killed by signal 9 (SIGKILL)`, … */
+  readonly how: string
+  /** The last line that it wrote to its standard error. */
+  readonly lastWords: string
 }
 
 export interface PythonProcessOptions {
@@ -24,6 +31,8 @@ export interface PythonProcessOptions {
 }
 
 const SOCKET = 3
+/** How long its last words are waited for: somebody else may hold their end of the pipe. */
+const LAST_WORDS_MS = 50
 
 export function startPythonProcess({ interpreter, folder, environment, events, onOutput }: PythonProcessOptions): PythonProcess {
   const main = `import sys; sys.path.insert(0, ${pythonText(folder)}); from fabra._worker import main; main()`
@@ -37,7 +46,11 @@ export function startPythonProcess({ interpreter, folder, environment, events, o
   const fd = child.stdio[SOCKET]
   if (typeof fd !== 'number') throw new Error('The socket to the Python process could not be made.')
   void forwardOutput(child.stdout, (text) => onOutput('info', text))
-  void forwardOutput(child.stderr, (text) => onOutput('error', text))
+  let lastWords = ''
+  const errors = forwardOutput(child.stderr, (text) => {
+    lastWords = text.slice(text.lastIndexOf('\n') + 1)
+    onOutput('error', text)
+  })
   const kill = () => {
     try {
       process.kill(-child.pid, 'SIGKILL')
@@ -45,9 +58,10 @@ export function startPythonProcess({ interpreter, folder, environment, events, o
       // It has ended, and so has everything in its group.
     }
   }
-  const ended = child.exited.then(() => {
+  const ended = child.exited.then(async () => {
     kill()
-    return howItEnded(child.exitCode, child.signalCode === null ? null : String(child.signalCode))
+    await Promise.race([errors, Bun.sleep(LAST_WORDS_MS)])
+    return { how: howItEnded(child.exitCode, child.signalCode === null ? null : String(child.signalCode)), lastWords }
   })
   return { pid: child.pid, socket: openFrameSocket(fd, events), ended, kill }
 }

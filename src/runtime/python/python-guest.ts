@@ -3,7 +3,7 @@ import { type Blame, createBlame } from './blame.ts'
 import type { Interpreter } from './interpreter.ts'
 import { createLostCalls, type LostCalls } from './lost-calls.ts'
 import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
-import { startPythonProcess } from './process.ts'
+import { type EndOfProcess, startPythonProcess } from './process.ts'
 import type { Slots } from './slots.ts'
 import { createStacks, type Stacks } from './stacks.ts'
 
@@ -15,6 +15,11 @@ export interface Prepared {
 
 /** `beat`: the event loop's own answer to a ping. */
 export type FromPython = GuestFrame | { readonly t: 'beat' }
+
+export interface EndOfGuest extends EndOfProcess {
+  /** What to do about it; null where that is for the reader to know. */
+  readonly hint: string | null
+}
 
 /** A process that runs, with everything that looks after it. */
 export interface PythonGuest {
@@ -37,22 +42,22 @@ export interface PythonGuestOptions extends Prepared {
   onFrame(frame: FromPython): void
   onLog(level: LogLevel, message: string): void
   onSpent(features: readonly string[]): void
-  /** @param how In words that follow "ended: ". */
-  onEnd(how: string): void
+  onEnd(end: EndOfGuest): void
 }
 
 /** Between two pings of a process that has nothing to do: one that hears none for a minute ends itself. */
 const HEARTBEAT_MS = 10_000
 /** How long a process may take for what it does at its end. */
 const GRACE_MS = 1000
+const LESS_MEMORY = 'Raise FABRA_WORKER_MEMORY, or let it hold less at a time.'
 const PING = '{"t":"ping"}'
 
 export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
   const { slots, onEnd } = options
   /** Why we killed it; null when we did not. */
-  let reason: string | null = null
-  const kill = (why: string) => {
-    reason ??= why
+  let reason: Pick<EndOfGuest, 'how' | 'hint'> | null = null
+  const kill = (how: string, hint: string | null) => {
+    reason ??= { how, hint }
     child.kill()
   }
   const child = startPythonProcess({
@@ -64,7 +69,7 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
       onFrames: (frames) => {
         for (const frame of frames) if (isFrame(frame)) options.onFrame(frame)
       },
-      onBroken: (why) => kill(`its messages could not be understood any more (${why})`),
+      onBroken: (why) => kill(`its messages could not be understood any more (${why})`, null),
     },
   })
   const blame = createBlame(child.pid, slots)
@@ -73,18 +78,20 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
     pid: child.pid,
     limit: options.memory,
     isBusy: options.isBusy,
-    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(options.memory)}`),
+    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(options.memory)}`, LESS_MEMORY),
   })
+  // What the files hold once they are loaded counts, too.
+  memory.wake()
   const stacks = createStacks({ pid: child.pid, slots, isOwn: options.isOwn })
   const heart = setInterval(() => child.socket.post([PING]), HEARTBEAT_MS)
   heart.unref()
-  const over = child.ended.then((how) => {
+  const over = child.ended.then((end) => {
     clearInterval(heart)
     lost.stop()
     memory.stop()
     stacks.close()
     child.socket.close()
-    onEnd(reason ?? how)
+    onEnd({ ...end, hint: null, ...reason })
   })
   return {
     post: child.socket.post,

@@ -13,7 +13,7 @@ import { hideProcess } from './hide-process.ts'
 import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
-import type { FromPython, Prepared } from './python-guest.ts'
+import type { EndOfGuest, FromPython, Prepared } from './python-guest.ts'
 import { createSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
 import { frameText } from './wire.ts'
@@ -37,9 +37,9 @@ export interface PythonSettings {
 
 const PROCESS: Watchfulness = {
   pingAfterMs: 100,
-  stalledAfterMs: 300,
+  stalledAfterMs: 400,
   suspectAfterMs: 500,
-  hedgeAfterMs: 500,
+  hedgeAfterMs: 750,
   blamesUnknown: false,
   afterCrash: 'waiting',
 }
@@ -85,17 +85,17 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
       options.onFrame(worker, frame)
     }
   }
-  function onEnd(how: string): void {
+  function onEnd(end: EndOfGuest): void {
     slots.unlink()
-    loading.reject(new Error(how))
+    loading.reject(loadFailure(end))
     ended.resolve()
-    if (!isEnding) options.onCrash(worker, how, failure(how))
+    if (!isEnding) options.onCrash(worker, end.how, callFailure(end))
   }
   const link = openPythonLink(prepared, {
     ...settings,
     slots,
     first: loadText(options, settings, slots),
-    isBusy: () => worker.inFlight.size > 0,
+    isBusy: () => worker.inFlight.size > 0 || worker.definitions === null,
     isOwn: (file) => ownFiles.has(file),
     onFrame,
     onEnd,
@@ -103,7 +103,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     onSpent: (features) => options.onSpent(worker, features),
     onCannotStart(reason) {
       loading.reject(reason)
-      onEnd('it could not be started')
+      onEnd({ how: 'it could not be started', lastWords: '', hint: null })
     },
   })
   const calls = createPythonCalls({ link, slots, onAlive: () => noteSignOfLife(worker) })
@@ -146,6 +146,12 @@ function refuseOtherVersion(version: number, reject: (reason: Error) => void): v
   reject(new FabraError('invalid_definition', message, { hint: 'Remove it from PYTHONPATH.' }))
 }
 
-function failure(how: string): CallFailure {
-  return { code: 'feature_failed', message: `The Python process that it ran in ended: ${how}.`, hint: ENDED }
+function callFailure({ how, hint }: EndOfGuest): CallFailure {
+  return { code: 'feature_failed', message: `The Python process that it ran in ended: ${how}.`, hint: hint ?? ENDED }
+}
+
+/** Without a hint of its own it gets the one of all that end while they are loaded. */
+function loadFailure({ how, lastWords, hint }: EndOfGuest): Error {
+  if (hint !== null) return new FabraError('invalid_definition', `loading it ended the process: ${how}.`, { hint })
+  return new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`)
 }
