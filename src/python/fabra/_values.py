@@ -21,8 +21,8 @@ from ._times import EPOCH, UTC, micros_text, time_text, to_micros
 MAX_DEPTH = 32
 #: Bytes of a value's JSON text; the server's own limit comes with `load`.
 DEFAULT_MAX_BYTES = 64 * 1024
-#: A value of so many parts is too long in any case, and must not take seconds to find that out.
-_MAX_PARTS = 100_000
+#: Each part takes two bytes at least, so a value of more is too long; it must not take seconds to find that out.
+_MAX_PARTS = 33_000
 _INT64 = 2**63
 _NULL_TYPES = ("NAType", "NaTType", "MaskedConstant")
 
