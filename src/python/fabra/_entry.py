@@ -5,6 +5,7 @@ import sys
 import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ._boot import _STANDARD
 from ._call import Call, _SCALARS, _read_time
 from ._definitions import _PACKAGE, Definition
 from ._drafts import is_async, parameters_of
@@ -203,6 +204,9 @@ def _message_and_stack(error: BaseException) -> List[str]:
         if not code.co_filename.startswith(_PACKAGE):
             frames.append((code.co_filename, step.tb_lineno, code.co_name))
         step = step.tb_next
+    first = next((index for index, frame in enumerate(frames) if not frame[0].startswith(_STANDARD)), 0)
+    # How a thread or a task comes to run the user's code tells nothing.
+    del frames[:first]
     left_out = len(frames) - _FIRST_FRAMES - _LAST_FRAMES
     if left_out > 0:
         frames[_FIRST_FRAMES : len(frames) - _LAST_FRAMES] = [("", left_out, "")]
