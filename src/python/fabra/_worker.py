@@ -119,7 +119,7 @@ class Worker:
         if any(_mentions_async(file) for file in frame["files"]):
             # Clients that are made at the top level of a file bind to the loop that is set then.
             self._make_loop()
-        loaded = load(frame["files"])
+        loaded = load(frame["files"], frame.get("fabra"))
         self._definitions = {one._id: one for one in definitions()}
         self._guard = PastGuard(loaded.files)
         _remember_types(loaded)
