@@ -10,7 +10,10 @@ from ._call import Call, _SCALARS, _read_time
 from ._definitions import _PACKAGE, Definition
 from ._drafts import is_async, parameters_of
 from ._errors import FabraError
-from ._values import decode, encode_columns, sequence_items, shown, wrong, _hint_for
+from ._cells import decode
+from ._containers import sequence_items
+from ._refusals import hint_for, shown, wrong
+from ._values import encode_columns
 from ._wire import frame_text
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -103,7 +106,7 @@ class Entry:
         items = sequence_items(value)
         count = len(call.keys)
         if items is None:
-            hint = _hint_for(value) or "Return a list with one value per key, in the order of the keys."
+            hint = hint_for(value) or "Return a list with one value per key, in the order of the keys."
             error = wrong(f"expected a list of {count} values, one per key, got {shown(value)}.", hint)
             if inspect.iscoroutine(value):
                 value.close()
