@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { embedDuckdb } from './duckdb-plugin.ts'
+import { embedPythonPackage } from './python-plugin.ts'
 
 const PROJECT = join(import.meta.dir, '..')
 
@@ -56,6 +57,7 @@ export async function buildExecutable({ outfile, level, target }: ExecutableOpti
         folder: target?.duckdb ?? join(PROJECT, 'node_modules', '@duckdb', `node-bindings-${process.platform}-${process.arch}`),
         level,
       }),
+      embedPythonPackage(),
     ],
     throw: false,
   })

@@ -163,7 +163,16 @@ describe('options of definitions are all told:', () => {
 
   test('docs/defining.md, those of features', () => {
     const rows = table(page('docs/defining.md'), 'option').flatMap(([name = '']) => inTicks(name))
-    const options = optionsOf('FeatureOptions', 'ComputedOptions', 'OneValue', 'ManyValues', 'SqlOptions', 'FunctionOptions', 'Described')
+    const options = optionsOf(
+      'FeatureOptions',
+      'ComputedOptions',
+      'OneValue',
+      'ManyValues',
+      'SqlOptions',
+      'FunctionOptions',
+      'BatchOptions',
+      'Described',
+    )
     expect(rows.toSorted()).toEqual([...new Set(options)].sort())
   })
 })

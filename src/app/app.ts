@@ -86,6 +86,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     },
     clock,
     clockOffset: options.clockOffset,
+    python: config.python,
     cold: options.cold === true,
     log,
     runtime: options.runtime,
@@ -226,6 +227,7 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
 }
 
 export type { HttpServer } from '../http/server.ts'
+export { type InstalledPackage, inspectPython, type PythonProject, prepareForImage } from '../runtime/python/project.ts'
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
 export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'

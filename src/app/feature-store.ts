@@ -1,6 +1,7 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
+import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import { isOk } from '../http/readiness.ts'
@@ -34,6 +35,7 @@ export interface FeatureStoreOptions {
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
   readonly clockOffset: Micros
+  readonly python?: PythonSettings
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
@@ -77,8 +79,9 @@ export interface FeatureStore {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { files, clockOffset, log } = options
-  const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
+  const { files, clockOffset, python, log } = options
+  const runtime =
+    options.runtime ?? createRuntime({ files, clockOffset, python, log: (level, message, fields) => log[level](message, fields) })
   const opening = openStores({
     ...options.stores,
     onProblem: (message, error) => log.warn(message, { error }),

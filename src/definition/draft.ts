@@ -55,6 +55,8 @@ export interface FeatureDraft extends DraftBase {
   /** Features or names. */
   readonly uses: readonly unknown[]
   readonly replay: boolean
+  readonly batch: number | null
+  readonly nan: 'error' | 'null'
   readonly version: string | null
   readonly sameAs: string | null
 }

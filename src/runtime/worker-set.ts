@@ -1,5 +1,5 @@
-import type { RuntimeLog } from './frames.ts'
-import { type GuestWorker, type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
+import type { LoadedFrame, RuntimeLog } from './frames.ts'
+import type { GuestWorker, GuestWorkerOptions, StartWorker } from './guest-worker.ts'
 
 /** The threads that run functions: as many as configured, a few more while some are stalled, and one for features in quarantine. */
 export interface WorkerSet {
@@ -14,6 +14,10 @@ export interface WorkerSet {
   addExtra(): GuestWorker | null
   /** Starts what lacks of the configured number. @param most So many of them. */
   fill(most: number): void
+  /** Ends one that was started in need and has had nothing to do since. @param hasSuspects Whether any feature is in quarantine. */
+  shrink(now: number, hasSuspects: boolean): void
+  /** Starts one in its place, and ends it when that one is ready and its own calls are through. */
+  renew(worker: GuestWorker): void
   /** Ends the worker. @returns false when it was no longer one of the set. */
   end(worker: GuestWorker): boolean
   /** The worker has ended by itself. @returns false when it was no longer one of the set. */
@@ -22,27 +26,36 @@ export interface WorkerSet {
 }
 
 export interface WorkerSetOptions extends GuestWorkerOptions {
+  readonly startWorker: StartWorker
   readonly workers: number
   readonly loadTimeoutMs: number
   readonly log: RuntimeLog
   /** A worker that is no longer the first did not load the definitions in time. */
   onLate(worker: GuestWorker): void
+  /** One that is not the first has loaded the files. */
+  onLoaded(worker: GuestWorker, loaded: LoadedFrame): void
 }
 
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
+/** How long one of them is kept with nothing to do. */
+const SPARE_MS = 5_000
+/** How often a worker that is to be ended is looked at. */
+const IDLE_LOOK_MS = 50
 
 export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   const { log, loadTimeoutMs } = options
   const all = new Set<GuestWorker>()
+  /** Those whose successors are being started, and that still answer what they have begun. */
+  const leaving = new Set<GuestWorker>()
   let quarantine: GuestWorker | null = null
   let writtenOff = 0
   let closed = false
 
   function add(): GuestWorker {
-    const worker = startGuestWorker(options)
+    const worker = options.startWorker(options)
     all.add(worker)
     const deadline = setTimeout(() => {
       log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: loadTimeoutMs })
@@ -51,7 +64,9 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     deadline.unref()
     worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
     worker.loaded.then(
-      ({ problems: [first] }) => {
+      (loaded) => {
+        options.onLoaded(worker, loaded)
+        const [first] = loaded.problems
         if (first === undefined) return
         log('error', 'A new worker could not load the definitions again.', { problem: first.message, file: first.location?.file })
       },
@@ -79,6 +94,22 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     })
   }
 
+  function end(worker: GuestWorker): boolean {
+    const isKnown = forget(worker)
+    if (isKnown) terminate(worker)
+    return isKnown
+  }
+
+  async function renew(worker: GuestWorker): Promise<void> {
+    if (closed || !all.has(worker) || leaving.has(worker)) return
+    leaving.add(worker)
+    if (worker !== quarantine) await add().loaded.catch(() => undefined)
+    forget(worker)
+    await whenIdle(worker)
+    leaving.delete(worker)
+    terminate(worker)
+  }
+
   return {
     all,
     quarantine: () => quarantine,
@@ -87,7 +118,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
       return quarantine
     },
     startFirst() {
-      const first = startGuestWorker(options)
+      const first = options.startWorker(options)
       all.add(first)
       return first
     },
@@ -95,16 +126,25 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     fill(most) {
       for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
     },
-    end(worker) {
-      const isKnown = forget(worker)
-      if (isKnown) terminate(worker)
-      return isKnown
+    renew: (worker) => void renew(worker),
+    shrink(now, hasSuspects) {
+      const isIdle = (worker: GuestWorker) => worker.inFlight.size === 0 && !worker.stalled && now - worker.lastSeenAt > SPARE_MS
+      const own = [...all].filter((worker) => worker !== quarantine)
+      const spare = own.length > options.workers && !own.some((worker) => worker.stalled) ? own.find(isIdle) : undefined
+      if (spare !== undefined) end(spare)
+      if (quarantine !== null && !hasSuspects && isIdle(quarantine)) end(quarantine)
     },
+    end,
     forget,
     async close() {
       closed = true
-      await Promise.all([...all].map((worker) => worker.terminate()))
+      await Promise.all([...all, ...leaving].map((worker) => worker.terminate()))
       all.clear()
     },
   }
+}
+
+/** Calls that it has begun come to their end there, or to their deadline. */
+async function whenIdle(worker: GuestWorker): Promise<void> {
+  while (worker.inFlight.size > 0) await Bun.sleep(IDLE_LOOK_MS)
 }

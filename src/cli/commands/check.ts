@@ -16,8 +16,8 @@ FABRA_POSTGRES_URL or --against names one, DuckDB otherwise. Nothing is left
 behind: tables that serving would make are made and taken back.
 
 Examples:
-  $ fabra check                          features.ts of this folder
-  $ fabra check a.ts b.ts --json         for machines
+  $ fabra check                          features.ts, features.py of this folder
+  $ fabra check a.ts b.py --json         for machines
   $ fabra check --against postgres://user:password@host:5432/database
 
 Exit codes: 0 no problems, 1 problems, 2 misused.`
@@ -26,7 +26,7 @@ export function checkCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('check')
     .description('find what is wrong with definitions, without serving')
-    .argument('[files...]', 'definition files (default: features.ts)')
+    .argument('[files...]', 'definition files (default: features.ts and features.py)')
     .addOption(fileOption('definition files, as with other commands'))
     .option('--against <url>', 'prepare SQL in this PostgreSQL')
     .addHelpText('after', HELP)
@@ -52,7 +52,10 @@ async function findProblems(files: readonly string[], against: string | null, ho
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
-  const [project, types] = await Promise.all([checkProject(files, checkPlace(config, against)), typeCheck(files.filter(isCode))])
+  const [project, types] = await Promise.all([
+    checkProject(files, checkPlace(config, against), config.python),
+    typeCheck(files.filter(isCode)),
+  ])
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
   const problems = [...project.problems, ...news]

@@ -35,5 +35,5 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   setupCommand(program, context)
   healthcheckCommand(program, context, host)
   completionCommand(program, context)
-  versionCommand(program, context)
+  versionCommand(program, context, host)
 }

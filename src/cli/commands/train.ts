@@ -83,7 +83,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
     .option('--fresh', 'compute all of it, also what an interrupted run has left')
     .option('--explain', 'tell how each feature was computed; without an output, how it would be')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((labels: string | undefined, options: TrainOptions) => train(labels, options, context, host))

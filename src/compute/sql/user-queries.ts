@@ -6,22 +6,11 @@
  */
 
 import { inSteps } from '../../collections/yielding.ts'
-import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
 import type { Registry } from '../../definition/model.ts'
-import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import {
-  type SourceEngine,
-  SqlDecimal,
-  SqlError,
-  SqlOther,
-  SqlStruct,
-  SqlTimestamp,
-  type SqlValue,
-  type TableColumn,
-  type TakeRows,
-} from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError, SqlTimestamp, type SqlValue, type TakeRows } from '../../store/ports/source-engine.ts'
 import type { Db, DbOptions, RowReader } from '../db.ts'
+import { cellsOf, toSqlValue } from './cells.ts'
 import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
 import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
@@ -64,23 +53,26 @@ export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
           signal: at.signal,
           timeoutMs: at.timeoutMs,
         })
-        const plain: unknown[][] = []
+        const cells = cellsOf(columns, at.form ?? 'plain')
+        const given: unknown[][] = []
         await inSteps(rows, (row) => {
-          plain.push(plainRow(row, columns))
+          given.push(rowOf(row, cells))
         })
-        return { columns: columns.map((column) => column.name), rows: plain, sources: statement.sources }
+        return { columns: columns.map((column) => column.name), rows: given, sources: statement.sources }
       } catch (error) {
         throw asFabraError(error)
       }
     },
     async read(sql, at, take) {
       const { statement, bound } = await bind(sql, [], at)
-      const takeRows: TakeRows = (rows, columns) =>
+      const takeRows: TakeRows = (rows, columns) => {
+        const cells = cellsOf(columns, 'plain')
         // Texts are what they are: the keys of an entity may be millions.
         take({
           columns: columns.map((column) => column.name),
-          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
+          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => rowOf(row, cells)),
         })
+      }
       try {
         await dependencies.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
       } catch (error) {
@@ -90,8 +82,8 @@ export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
   }
 }
 
-function plainRow(row: readonly SqlValue[], columns: readonly TableColumn[]): unknown[] {
-  return row.map((value, i) => fromSqlValue(value, columns[i]))
+function rowOf(row: readonly SqlValue[], cells: ReturnType<typeof cellsOf>): unknown[] {
+  return row.map((value, i) => cells[i]?.(value))
 }
 
 /** Most recently used last. Callers of one text share its analysis, also while it is under way. */
@@ -143,36 +135,6 @@ async function compiled({ sql, gate }: Admitted, order: readonly number[]): Prom
   return { text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
 }
 
-function toSqlValue(value: unknown): SqlValue {
-  if (value === undefined || value === null) return null
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
-  if (Array.isArray(value)) return value.map(toSqlValue)
-  if (typeof value === 'object') return stringifyExact(value)
-  throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
-    hint: 'Give strings, numbers, booleans, dates or null.',
-  })
-}
-
-function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
-  const json = column && /^JSONB?(?:\[\d*\])*$/.test(column.type)
-  return json ? jsonValue(value) : plainValue(value)
-}
-
-/** JSON, and lists of it. */
-function jsonValue(value: SqlValue): unknown {
-  if (typeof value === 'string') return parseExact(value)
-  return Array.isArray(value) ? value.map(jsonValue) : plainValue(value)
-}
-
-function plainValue(value: SqlValue): unknown {
-  if (value instanceof SqlDecimal) return value.toNumber()
-  if (value instanceof SqlTimestamp) return formatTime(value.micros)
-  if (value instanceof SqlOther) return value.text
-  if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))
-  return Array.isArray(value) ? value.map(plainValue) : value
-}
-
 /** Unlike a client, the feature's author may read what the engine says. */
 function asFabraError(error: unknown): unknown {
   if (!(error instanceof SqlError)) return error
@@ -184,7 +146,7 @@ function asFabraError(error: unknown): unknown {
   }
   if (error.kind === 'timeout' || error.kind === 'interrupted') {
     return new FabraError('feature_timeout', 'The query was not done in time.', {
-      hint: 'Give the feature more time with timeout:.',
+      hint: 'Give the feature more time with "timeout".',
       cause: error,
     })
   }
