@@ -50,10 +50,11 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     forgotten.size === 0 || eventAt > (forgotten.get(forgottenId(feature, entityKey)) ?? Number.NEGATIVE_INFINITY)
   return {
     async append(rows, { timeoutMs } = {}) {
-      if (rows.length === 0) return
+      if (rows.length === 0) return []
       recorded = undefined
       try {
         await database.history.use(ownDeadline(timeoutMs), (session, left) => appendHistory(session, rows.filter(isOpen), left))
+        return []
       } catch (error) {
         throw asAppendError(error)
       } finally {
