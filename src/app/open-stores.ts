@@ -78,10 +78,16 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     historyIn: 'duckdb',
-    health: () => ({ duckdb: database.damage() ? 'the data file is damaged; see the log, and run: fabra doctor --repair' : 'ok' }),
+    health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,
     close: () => database.close(),
   }
+}
+
+function fileHealth(database: Database): string {
+  if (database.damage()) return 'the data file is damaged; see the log, and run: fabra doctor --repair'
+  const lost = database.lost()
+  return lost === null ? 'ok' : `the data file could not be written and is opened again: ${lost}`
 }
 
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {

@@ -75,6 +75,9 @@ WHERE feature = $1 AND fingerprint = $2 AND event_timestamp BETWEEN $5 AND $6
   AND (entity_key, epoch_us(event_timestamp)) IN (SELECT (unnest($3::VARCHAR[]), unnest($4::BIGINT[])))
 QUALIFY row_number() OVER (PARTITION BY entity_key, event_timestamp ORDER BY available_at DESC, seq DESC) = 1`
 
+/** Which of some rows are there. */
+export const STORED_SEQS = 'SELECT seq FROM fabra.feature_history WHERE seq IN (SELECT unnest($1::BIGINT[]))'
+
 export const READ_HISTORY = `
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
