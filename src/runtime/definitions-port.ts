@@ -1,4 +1,4 @@
-import type { Problem, Registry, ValueType } from '../definition/model.ts'
+import type { DeclaredType, Problem, Registry } from '../definition/model.ts'
 
 /** A user's function: the key value (an object when the key has several columns), then its context. */
 export type GuestFunction = (key: never, context: never) => unknown
@@ -12,7 +12,7 @@ export interface Definitions {
     code: (fn: (...args: never[]) => unknown) => string,
   ): { registry: Registry; problems: Problem[]; functions: ReadonlyMap<string, GuestFunction> }
   /** @throws FabraError wrong_type or value_too_large, in the words of the type. */
-  encode(type: ValueType, value: unknown): string
+  encode(type: DeclaredType, value: unknown): string
 }
 
 export interface Exported {

@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
+import { declaredType } from '../definition/declared-type.ts'
 import type { Feature, KeyType, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { type Call, type CallStorage, createAmbientDb, createCallContext, type DbHandle } from './call-context.ts'
@@ -199,7 +200,7 @@ function outcome(state: GuestState, call: Call, feature: Feature, value: unknown
       })
     }
     const first = feature.columns[0]
-    if (first?.name === null) return { t: 'result', id, texts: [state.definitions.encode(first.type ?? 'json', value)] }
+    if (first?.name === null) return { t: 'result', id, texts: [state.definitions.encode(declaredType(first) ?? 'json', value)] }
     return { t: 'result', id, texts: encodeColumns(state, feature, value) }
   } catch (error) {
     if (error instanceof FabraError) return { t: 'result', id, texts: null, error: callFailure(error) }
@@ -222,7 +223,7 @@ function encodeColumns(state: GuestState, feature: Feature, value: unknown): str
       })
     }
     try {
-      return state.definitions.encode(column.type ?? 'json', part)
+      return state.definitions.encode(declaredType(column) ?? 'json', part)
     } catch (error) {
       if (!(error instanceof FabraError)) throw error
       throw new FabraError(error.code, `column "${column.name}": ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
