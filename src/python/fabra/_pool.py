@@ -1,0 +1,144 @@
+"""
+Threads that run plain functions. A thread that waits for an answer of the server does not count as running: in a fixed pool functions that
+wait for other functions of the same worker would wait forever.
+"""
+
+import threading
+from collections import deque
+from typing import Any, Callable, Deque, List
+
+from ._call import thread_state
+
+#: Python's own default reserves 8 MB a thread, which counts as used memory under RLIMIT_DATA.
+_STACK = 4 * 1024 * 1024
+
+
+class Pool:
+    """`run(item)` must not raise. What cannot be run because every thread waits is given to `refuse`."""
+
+    def __init__(self, run: Callable[[Any], None], refuse: Callable[[Any], None], running: int = 32, most: int = 256,
+                 begin: Callable[[], None] = lambda: None) -> None:
+        self._run = run
+        self._refuse = refuse
+        self._begin = begin
+        self._limit = running
+        self._most = most
+        self._lock = threading.Lock()
+        self._queue: Deque[Any] = deque()
+        #: Each idle thread waits for its own lock; the last to become idle is the first to be woken, so that the others stay asleep.
+        self._idle: List[Any] = []
+        self._running = 0
+        self._threads = 0
+
+    def resize(self, running: int, most: int) -> None:
+        with self._lock:
+            self._limit = running
+            self._most = most
+
+    def submit(self, items: List[Any]) -> None:
+        with self._lock:
+            self._queue.extend(items)
+            start = self._may_start()
+        self._start(start)
+
+    def begin_wait(self) -> None:
+        """The calling thread of the pool is about to wait for an answer."""
+        with self._lock:
+            self._running -= 1
+            start = self._may_start()
+        self._start(start)
+
+    def end_wait(self) -> None:
+        with self._lock:
+            self._running += 1
+
+    def lost(self) -> None:
+        """A thread runs something that nobody waits for and that cannot be ended."""
+        self.begin_wait()
+
+    def found(self) -> None:
+        self.end_wait()
+
+    def _may_start(self) -> Any:
+        """With the lock: what to wake for what is queued. None: nothing; a lock: that thread; True: a new thread; False: there can be none."""
+        if not self._queue or self._running >= self._limit:
+            return None
+        if self._idle:
+            self._running += 1
+            return self._idle.pop()
+        if self._threads < self._most:
+            self._running += 1
+            self._threads += 1
+            return True
+        return None if self._running > 0 else False
+
+    def _start(self, start: Any) -> None:
+        if start is None:
+            return
+        if start is False:
+            self._refuse_all()
+        elif start is True:
+            self._new_thread()
+        else:
+            start.release()
+
+    def _refuse_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue or self._running > 0:
+                    return
+                item = self._queue.popleft()
+            self._refuse(item)
+
+    def _new_thread(self) -> None:
+        thread = threading.Thread(target=self._work, daemon=True, name="fabra")
+        before = threading.stack_size()
+        try:
+            if before == 0:
+                threading.stack_size(_STACK)
+            # Not start(), which follows the call of who starts it.
+            thread_start(thread)
+        except (RuntimeError, MemoryError):
+            with self._lock:
+                self._running -= 1
+                self._threads -= 1
+                alone = self._running <= 0
+            if alone:
+                self._refuse_all()
+        finally:
+            if before == 0:
+                threading.stack_size(0)
+
+    def _work(self) -> None:
+        thread_state.pool = self
+        self._begin()
+        baton = threading.Lock()
+        baton.acquire()
+        while True:
+            with self._lock:
+                # This thread counts as running already.
+                item = self._queue.popleft() if self._queue else None
+                if item is None:
+                    self._running -= 1
+                    self._idle.append(baton)
+                    start = None
+                elif self._running > self._limit:
+                    # Others came back from waiting meanwhile.
+                    self._queue.appendleft(item)
+                    item = None
+                    self._running -= 1
+                    self._idle.append(baton)
+                    start = None
+                else:
+                    start = self._may_start()
+            if item is None:
+                baton.acquire()
+                continue
+            self._start(start)
+            self._run(item)
+            # A frame that is kept would keep what the call has given.
+            item = None
+
+
+#: As it was before user code could follow calls into threads.
+thread_start = threading.Thread.start

@@ -1,0 +1,105 @@
+"""The socket to the server: frames as JSON arrays with their length before them."""
+
+import json
+import os
+import threading
+from collections import deque
+from typing import Any, Deque, Iterator, List, Optional
+
+_write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
+_read_json = json.JSONDecoder().decode
+_READ = 256 * 1024
+#: One message does not grow beyond this while there are several frames to send.
+_MESSAGE = 1024 * 1024
+#: No message of the server is longer: beyond this the stream is not what we think.
+_MOST = 1024 * 1024 * 1024
+
+frame_text = _write_json
+
+
+class Outbox:
+    """Whoever gets the lock sends everybody's frames as one message, and looks again: no writer thread, and no wake-up that can be lost."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._queue: Deque[str] = deque()
+        self._lock = threading.Lock()
+        self.closed = False
+
+    def send(self, *frames: str) -> None:
+        self._queue.extend(frames)
+        self.flush()
+
+    def flush(self) -> None:
+        while self._queue and not self.closed:
+            if not self._lock.acquire(False):
+                # Who holds it looks again after letting go.
+                return
+            try:
+                self._send_all()
+            finally:
+                self._lock.release()
+
+    def _send_all(self) -> None:
+        queue = self._queue
+        parts: List[str] = []
+        length = 0
+        while queue and length < _MESSAGE:
+            text = queue.popleft()
+            parts.append(text)
+            length += len(text)
+        if not parts:
+            return
+        body = ("[" + ",".join(parts) + "]").encode("ascii")
+        data = memoryview(len(body).to_bytes(4, "big") + body)
+        while data:
+            try:
+                written = os.write(self._descriptor, data)
+            except BlockingIOError:
+                import select
+
+                select.select([], [self._descriptor], [])
+                continue
+            except OSError:
+                # The server has gone; the reader ends the process.
+                self.closed = True
+                return
+            data = data[written:]
+
+    def after_fork(self) -> None:
+        """In a child: it has no wire."""
+        self.closed = True
+        self._lock = threading.Lock()
+        self._queue.clear()
+
+
+def messages(descriptor: int) -> Iterator[List[Any]]:
+    """Every message of the server, until it closes the socket."""
+    held = bytearray()
+    while True:
+        while len(held) >= 4:
+            length = int.from_bytes(held[:4], "big")
+            if length > _MOST:
+                return
+            if len(held) < 4 + length:
+                break
+            text = bytes(held[4 : 4 + length])
+            del held[: 4 + length]
+            yield _read_json(text.decode("utf-8"))
+        wanted = max(_READ, 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0)
+        chunk = _read(descriptor, min(wanted, 4 * _MESSAGE))
+        if not chunk:
+            return
+        held += chunk
+
+
+def _read(descriptor: int, size: int) -> Optional[bytes]:
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            import select
+
+            select.select([descriptor], [], [])
+        except OSError:
+            return None
