@@ -15,7 +15,7 @@ export function pythonTool(name: string): string {
 
 /** @returns what it printed, after its exit code. It is killed when it takes too long. */
 export async function runTool(
-  words: readonly [string, ...string[]],
+  words: readonly string[],
   options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
 ): Promise<string> {
   const child = Bun.spawn([...words], {
