@@ -245,6 +245,7 @@ function routes(): ReturnType<typeof routeTable> {
     history: unused,
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, report: unused },
+    writeTable: unused,
     keyring: null,
     isDevelopment: true,
     clock: { now: () => 0 },

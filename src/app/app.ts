@@ -109,6 +109,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     history: featureStore.history,
     ingest: featureStore.ingest,
     training: featureStore.training,
+    writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
     isDevelopment: config.env === 'development',
     clock,

@@ -9,6 +9,7 @@ import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -31,6 +32,8 @@ export interface HttpOptions {
     begin(id: string): Promise<TrainingJob>
     report(id: string): TrainingReport | undefined
   }
+  /** For clients that read tables. */
+  readonly writeTable: TableWriter
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null
   /** Details are told to everybody. */

@@ -1,6 +1,6 @@
 import { parseDuration } from '../definition/duration.ts'
 import { type EntityKey, entityKey, entityKeyFromRow, plainKey } from '../definition/entity-key.ts'
-import type { Entity, ValueType } from '../definition/model.ts'
+import type { DeclaredType, Entity } from '../definition/model.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
@@ -116,7 +116,7 @@ function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly s
   return given
 }
 
-function inputFromText(name: string, type: ValueType, text: string): unknown {
+function inputFromText(name: string, type: DeclaredType, text: string): unknown {
   if (type === 'string' || type === 'timestamp') return text
   try {
     return parseExact(text)

@@ -5,7 +5,7 @@ import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
 import type { Labels, OutputColumn, OutputFeature, Reads, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
-import { outputColumns } from './columns.ts'
+import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
@@ -163,11 +163,15 @@ export class Building {
 
   private async write(features: readonly OutputFeature[], columns: readonly OutputColumn[], rows: number): Promise<TrainingSet> {
     let metadata: Record<string, unknown> = {}
+    const types = columnTypes(features, columns)
     const describe = (hash: string) => {
-      metadata = this.metadata(hash, rows)
+      metadata = { ...this.metadata(hash, rows), types: Object.fromEntries(types) }
       return { fabra: JSON.stringify(metadata) }
     }
-    const { path, hash } = await this.workspace.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
+    const { path, hash } = await this.workspace.write(
+      { format: this.options.format, features, columns, types, metadata: describe },
+      this.run_,
+    )
     this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
     return { path, report: this.report, delivered: () => this.workspace.delivered() }
   }

@@ -9,6 +9,7 @@ import type { Route } from '../../src/http/route.ts'
 import { routeTable } from '../../src/http/route-table.ts'
 import { type HttpServer, startHttp } from '../../src/http/server.ts'
 import type { Logger } from '../../src/observability/logger.ts'
+import { writeArrowStream } from '../../src/store/duckdb/training/arrow-values.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
 import { schemaProblems } from './json-schema.ts'
 
@@ -78,6 +79,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       report: () => touch(undefined),
     },
+    writeTable: writeArrowStream,
     keyring,
     isDevelopment: options.isDevelopment ?? true,
     clock: bench.clock,

@@ -1,3 +1,4 @@
+import { declaredType } from '../../definition/declared-type.ts'
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi/catalogue.ts'
@@ -55,8 +56,8 @@ function featureJson(feature: Feature): object {
     entity: feature.entity,
     kind: feature.computation.kind,
     ...(single
-      ? { type: feature.columns[0]?.type ?? null }
-      : { columns: Object.fromEntries(feature.columns.map((column) => [column.name, column.type])) }),
+      ? { type: feature.columns[0] ? declaredType(feature.columns[0]) : null }
+      : { columns: Object.fromEntries(feature.columns.map((column) => [column.name, declaredType(column)])) }),
     refresh: refreshText(feature),
     max_staleness_ms: milliseconds(feature.maxStaleness),
     look_back_ms: milliseconds(feature.lookBack),

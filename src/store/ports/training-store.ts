@@ -1,7 +1,7 @@
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { FreshnessRule } from '../../definition/feature-traits.ts'
-import type { Entity, Feature, ValueType } from '../../definition/model.ts'
+import type { DeclaredType, Entity, Feature, ValueType } from '../../definition/model.ts'
 import type { RunOptions, TableColumn } from './source-engine.ts'
 
 export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
@@ -96,6 +96,8 @@ export interface Output {
   readonly format: OutputFormat
   readonly features: readonly OutputFeature[]
   readonly columns: readonly OutputColumn[]
+  /** Types of the columns of values, by their names. */
+  readonly types: ReadonlyMap<string, DeclaredType>
   /** Told in the file where its format has room. Called with the hash of the rows. */
   readonly metadata: (rowsHash: string) => Readonly<Record<string, string>>
 }

@@ -167,7 +167,7 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
       : `(SELECT * EXCLUDE (__fabra_ord) FROM (${resultSelect(this.rowsPath, this.labels.columns, output.features, held, output.columns, freshUntil)}))`
     const { format, metadata } = output
     const path = join(this.folder, `result.${format}`)
-    const hash = await writeSet(session, rows, { path, format, metadata }, options)
+    const hash = await writeSet(session, rows, { path, format, metadata, types: output.types }, options)
     await chmod(path, 0o600)
     return { path, hash }
   }
