@@ -57,7 +57,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: [...JOBS, 'wire', 'ports', 'definition', 'auth', 'observability'],
   observability: [],
   deploy: [],
-  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'auth', 'observability', 'config'],
+  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'wire', 'auth', 'observability', 'config'],
   cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
   public: [],
   main: ['cli', 'config'],
