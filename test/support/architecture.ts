@@ -19,6 +19,7 @@ export const ROOMS: readonly [room: string, files: RegExp][] = [
   ['refresh', /^refresh\//],
   ['training', /^training\//],
   ['ingest', /^ingest\//],
+  ['wire', /^http\/wire(\/|\.ts$)/],
   ['http', /^http\//],
   ['observability', /^observability\//],
   ['deploy', /^deploy\//],
@@ -51,8 +52,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   refresh: JOB_NEEDS,
   training: JOB_NEEDS,
   ingest: JOB_NEEDS,
+  wire: [],
   // History is read from its port: there is no job in between.
-  http: [...JOBS, 'ports', 'definition', 'auth', 'observability'],
+  http: [...JOBS, 'wire', 'ports', 'definition', 'auth', 'observability'],
   observability: [],
   deploy: [],
   app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'auth', 'observability', 'config'],
