@@ -110,6 +110,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     training: featureStore.training,
     keyring,
     isDevelopment: config.env === 'development',
+    hasUi: config.ui,
     clock,
     log,
     version: packageJson.version,

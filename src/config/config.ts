@@ -32,6 +32,8 @@ export interface Config {
   readonly trainingMemory: number
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** The page at /ui is served. */
+  readonly ui: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
 }
@@ -79,6 +81,7 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
+  { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
 ]
@@ -120,6 +123,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })

@@ -16,6 +16,7 @@ import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
 import { trainingRoutes } from './routes/training.ts'
+import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
 
 export function routeTable(options: HttpOptions): readonly Route[] {
@@ -31,6 +32,7 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...catalogueRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
+    ...uiRoutes(options),
   ]
   return table
 }

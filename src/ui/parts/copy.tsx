@@ -1,0 +1,118 @@
+/** Copying, and what tells of it. */
+import { signal } from '@preact/signals'
+import { API } from '../core/address.ts'
+import { key } from '../core/session.ts'
+
+const SHOWN_MS = 2_000
+const said = signal<string | null>(null)
+let timer: ReturnType<typeof setTimeout> | undefined
+
+/** Of results alone; an error that needs an answer stands on the page. */
+export function say(text: string): void {
+  said.value = text
+  clearTimeout(timer)
+  timer = setTimeout(() => {
+    said.value = null
+  }, SHOWN_MS)
+}
+
+export function Toast() {
+  return <div role="status">{said.value !== null && <div class="toast">{said.value}</div>}</div>
+}
+
+export function copy(text: string, what = 'Copied'): void {
+  // Browsers have a clipboard for pages of this machine and of https alone.
+  const done = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error('no clipboard'))
+  done.then(
+    () => say(what),
+    () => say('Not copied: the browser refuses'),
+  )
+}
+
+export interface Asked {
+  readonly path: string
+  readonly cli: string
+  /** Of a POST. */
+  readonly body?: unknown
+}
+
+/** Four ways to ask for exactly what is shown. The key is named, never written out. */
+export function CopyAs({ path, cli, body }: Asked) {
+  const url = `${location.origin}${API}${path}`
+  const ways: readonly [name: string, text: string][] = [
+    ['curl', curlText(url, body)],
+    ['CLI', cli],
+    ['Python', pythonText(url, body)],
+    ['TypeScript', scriptText(url, body)],
+  ]
+  const closed = (event: Event) => (event.currentTarget as Element).closest('details')?.removeAttribute('open')
+  return (
+    <>
+      <details class="menu">
+        <summary class="btn">copy as</summary>
+        <div>
+          {ways.map(([name, text]) => (
+            <button
+              key={name}
+              onClick={(event) => {
+                copy(text, `Copied as ${name}`)
+                closed(event)
+              }}
+            >
+              {name}
+              <code>{text}</code>
+            </button>
+          ))}
+        </div>
+      </details>
+      {body === undefined && <JsonLink path={path} />}
+    </>
+  )
+}
+
+/** The answer itself. Where keys are asked for an address alone does not show it: it is fetched with the key and shown as a file of this page. */
+function JsonLink({ path }: { path: string }) {
+  const show = async (event: Event) => {
+    if (key.value === null) return
+    event.preventDefault()
+    const { send } = await import('../core/ask.ts')
+    const text = await (await send(path)).text()
+    open(URL.createObjectURL(new Blob([text], { type: 'application/json' })), '_blank', 'noopener')
+  }
+  return (
+    <a class="btn" href={API + path} target="_blank" rel="noreferrer" onClick={(event) => void show(event)}>
+      JSON
+    </a>
+  )
+}
+
+function curlText(url: string, body: unknown): string {
+  const header = key.value === null ? '' : ' -H "Authorization: Bearer $FABRA_API_KEY"'
+  const data = body === undefined ? '' : ` -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`
+  return `curl${header}${data} '${url.replaceAll("'", '%27')}'`
+}
+
+function pythonText(url: string, body: unknown): string {
+  const headers = [
+    ...(key.value === null ? [] : ['"Authorization": f"Bearer {os.environ[\'FABRA_API_KEY\']}"']),
+    ...(body === undefined ? [] : ['"Content-Type": "application/json"']),
+  ]
+  const data = body === undefined ? '' : `, data=${JSON.stringify(JSON.stringify(body))}.encode()`
+  const asked =
+    headers.length === 0 && data === ''
+      ? JSON.stringify(url)
+      : `urllib.request.Request(${JSON.stringify(url)}${data}, headers={${headers.join(', ')}})`
+  return `import json, os, urllib.request\nprint(json.load(urllib.request.urlopen(${asked})))`
+}
+
+function scriptText(url: string, body: unknown): string {
+  const headers = [
+    ...(key.value === null ? [] : ['authorization: `Bearer ${process.env.FABRA_API_KEY}`']),
+    ...(body === undefined ? [] : ["'content-type': 'application/json'"]),
+  ]
+  const init = [
+    ...(body === undefined ? [] : [`method: 'POST', body: JSON.stringify(${JSON.stringify(body)})`]),
+    ...(headers.length === 0 ? [] : [`headers: { ${headers.join(', ')} }`]),
+  ]
+  return `await (await fetch(${JSON.stringify(url)}${init.length === 0 ? '' : `, { ${init.join(', ')} }`})).json()`
+}
