@@ -16,10 +16,18 @@ import { Help } from './parts/help.tsx'
 import { FailureNote, Note } from './parts/note.tsx'
 import { Palette } from './parts/palette.tsx'
 import { Catalogue } from './rooms/catalogue/catalogue.tsx'
+import { FeaturePage } from './rooms/feature/feature.tsx'
+import { LineagePage } from './rooms/lineage.tsx'
+import { Overview } from './rooms/overview/overview.tsx'
+import { RunsPage } from './rooms/runs.tsx'
 import { SignIn } from './rooms/sign-in.tsx'
 
 const PAGES: Readonly<Record<string, ComponentType>> = {
+  '': Overview,
   catalogue: Catalogue,
+  features: FeaturePage,
+  runs: RunsPage,
+  lineage: LineagePage,
 }
 
 const isOpen = signal(false)

@@ -23,11 +23,11 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
       </a>
     ),
   },
-  { id: 'entity', head: 'entity', cls: 'p2', width: 'w11', sorts: true, cell: ({ feature }) => feature.entity },
+  { id: 'entity', head: 'entity', cls: 'p2', width: 'w10', sorts: true, cell: ({ feature }) => feature.entity },
   { id: 'values', head: 'values', width: 'w12', cell: (row) => <Histogram of={row.distribution} /> },
-  { id: 'min', head: 'min', cls: 'num soft p3', width: 'w9', sorts: true, cell: (row) => spill(row) ?? quantile(row, 'min'), cellCls: spilled },
-  { id: 'median', head: 'median', cls: 'num p2', width: 'w9', sorts: true, cell: (row) => quantile(row, 'p50') },
-  { id: 'max', head: 'max', cls: 'num soft p3', width: 'w9', sorts: true, cell: (row) => quantile(row, 'max') },
+  { id: 'min', head: 'min', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => spill(row) ?? quantile(row, 'min'), cellCls: spilled },
+  { id: 'median', head: 'median', cls: 'num p2', width: 'w8', sorts: true, cell: (row) => quantile(row, 'p50') },
+  { id: 'max', head: 'max', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
   { id: 'bar', head: 'age', cls: 'p2', width: 'w10', cell: ({ feature }) => <Bar of={feature} /> },
   {
     id: 'age',
@@ -39,10 +39,10 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     cellCls: ({ feature }) => (isLate(feature) ? 'is-stale' : ''),
   },
   { id: 'of', head: 'of', cls: 'num soft p1', width: 'w8', sorts: true, cell: ({ feature }) => ofWord(feature) },
-  { id: 'reads', head: 'reads/s', cls: 'num p1', width: 'w9', sorts: true, cell: ({ feature }) => rate(feature.reads?.reads_per_second) },
-  { id: 'null', head: 'null %', cls: 'num p3', width: 'w8', sorts: true, cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share) },
-  { id: 'p99', head: 'p99 ms', cls: 'num p3', width: 'w8', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
-  { id: 'changed', head: 'changed', cls: 'num soft p3', width: 'w10', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
+  { id: 'reads', head: 'reads/s', cls: 'num p1', width: 'w8', sorts: true, cell: ({ feature }) => rate(feature.reads?.reads_per_second) },
+  { id: 'null', head: 'null %', cls: 'num p3', width: 'w7', sorts: true, cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share) },
+  { id: 'p99', head: 'p99 ms', cls: 'num p3', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
+  { id: 'changed', head: 'changed', cls: 'num soft p3', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
   { id: 'look', head: 'worth a look', cls: 'soft p2', cell: ({ feature }) => <Look of={feature} /> },
 ]
 
