@@ -9,15 +9,19 @@ import { ask, Failure } from './core/ask.ts'
 import { forgetData } from './core/data.ts'
 import { listenToKeys } from './core/keys.ts'
 import { setNow } from './core/now.ts'
+import { beginPulse } from './core/pulse.ts'
 import { isLocked, key, me } from './core/session.ts'
 import { Toast } from './parts/copy.tsx'
 import { Head, ROOMS } from './parts/head.tsx'
 import { Help } from './parts/help.tsx'
 import { FailureNote, Note } from './parts/note.tsx'
 import { Palette } from './parts/palette.tsx'
+import { ApiPage } from './rooms/api/api.tsx'
 import { Catalogue } from './rooms/catalogue/catalogue.tsx'
+import { EntityPage } from './rooms/entity/entity.tsx'
 import { FeaturePage } from './rooms/feature/feature.tsx'
 import { LineagePage } from './rooms/lineage.tsx'
+import { LivePage } from './rooms/live/live.tsx'
 import { Overview } from './rooms/overview/overview.tsx'
 import { RunsPage } from './rooms/runs.tsx'
 import { SignIn } from './rooms/sign-in.tsx'
@@ -26,11 +30,15 @@ const PAGES: Readonly<Record<string, ComponentType>> = {
   '': Overview,
   catalogue: Catalogue,
   features: FeaturePage,
+  entities: EntityPage,
+  live: LivePage,
+  api: ApiPage,
   runs: RunsPage,
   lineage: LineagePage,
 }
 
 const isOpen = signal(false)
+let endPulse = () => undefined as void
 const failure = signal<Failure | null>(null)
 
 function begin(who: Me): void {
@@ -38,6 +46,8 @@ function begin(who: Me): void {
   setNow(who.now)
   isLocked.value = false
   isOpen.value = true
+  endPulse()
+  endPulse = beginPulse()
 }
 
 async function introduce(): Promise<void> {
@@ -56,6 +66,7 @@ async function introduce(): Promise<void> {
 
 function App() {
   if (isLocked.value) {
+    endPulse()
     forgetData()
     return <SignIn onOpen={begin} />
   }

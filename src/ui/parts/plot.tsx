@@ -19,6 +19,8 @@ export interface PlotProps {
   readonly band?: readonly [Series, Series] | undefined
   /** Columns instead of a line, in the colour of errors. */
   readonly isErrors?: boolean
+  /** Between what is known a line is drawn: of things that happen now and then. */
+  readonly isSparse?: boolean
   /** A dashed line across. */
   readonly limit?: number | null
   /** When versions began. */
@@ -89,7 +91,7 @@ function topOf({ line, band, limit, atLeast = 0 }: PlotProps): number {
 
 function dataOf({ line, band, from, stepMs }: PlotProps): uPlot.AlignedData {
   const times = line.map((_, i) => (from + (i + 0.5) * stepMs) / 1000)
-  const lists = band ? [band[0], line, band[1]] : [line]
+  const lists = band ? [...band, line] : [line]
   return [times, ...lists.map((list) => [...list])] as uPlot.AlignedData
 }
 
@@ -105,7 +107,7 @@ function token(name: string): string {
 
 function optionsOf(props: PlotProps, top: number, width: number, onCursor: (index: number | null) => void): uPlot.Options {
   const none = { stroke: 'transparent', width: 0, points: { show: false } }
-  const line = { stroke: token('ink'), width: 1.25, points: { show: false } }
+  const line = { stroke: token('ink'), width: 1.25, points: { show: false }, spanGaps: props.isSparse ?? false }
   const ends: [number, number] = [props.from / 1000, (props.from + props.line.length * props.stepMs) / 1000]
   return {
     width,
@@ -114,8 +116,8 @@ function optionsOf(props: PlotProps, top: number, width: number, onCursor: (inde
     legend: { show: false },
     scales: { x: { time: true, range: ends }, y: { range: [0, top] } },
     axes: [{ show: false }, { show: false }],
-    series: props.band ? [{}, none, line, none] : [{}, props.isErrors ? { ...none, paths: () => null } : line],
-    bands: props.band ? [{ series: [3, 1], fill: token('band') }] : [],
+    series: props.band ? [{}, none, none, line] : [{}, props.isErrors ? { ...none, paths: () => null } : line],
+    bands: props.band ? [{ series: [2, 1], fill: token('band') }] : [],
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: props.group } },
     hooks: {
       drawClear: [(plot) => drawGrid(plot, props)],

@@ -67,7 +67,7 @@ function Plots({ of, series, column }: { of: FeatureStatistics; series: Series; 
       <Plot {...common} label="Age at serve" legend="— p99 ┄ fresh until" line={series.age_p99_ms} limit={limit} write={(v) => age(v)} height={72} />
       <Plot {...common} label="Latency" legend="— p99" line={series.latency_p99_ms} write={(v) => took(v)} height={40} />
       <Plot {...common} label="Reads" line={series.reads_per_second} write={(v) => `${rate(v)}/s`} height={40} />
-      {series.runs.length > 0 && <Plot {...common} label="Duration of a run" line={runs.took} write={(v) => took(v)} height={40} />}
+      {series.runs.length > 0 && <Plot {...common} label="Duration of a run" line={runs.took} isSparse write={(v) => took(v)} height={40} />}
       {series.runs.some(({ failed }) => failed > 0) && (
         <Plot {...common} label="Failed keys" line={runs.failed} isErrors write={(v) => number(Math.round(v))} height={40} />
       )}
