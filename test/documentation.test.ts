@@ -14,6 +14,7 @@ import { errorCodes, FabraError } from '../src/errors.ts'
 import { routeTable } from '../src/http/route-table.ts'
 import { createRuns } from '../src/refresh/runs.ts'
 import { MAY_IMPORT, PACKAGES, ROOMS, roomOf, sourceFiles } from './support/architecture.ts'
+import { benchInsight } from './support/bench-insight.ts'
 import { anchors, blocks, fabraLines, inTicks, links, PROJECT, page, pages, table, words } from './support/documentation.ts'
 
 const program = commandLine()
@@ -232,6 +233,7 @@ function routes(): ReturnType<typeof routeTable> {
     readiness: unused,
     metrics: unused,
     refresh: unused,
+    insight: benchInsight({ now: () => 0 }),
     runs: createRuns(),
     history: unused,
     ingest: { push: unused, append: unused, forget: unused },

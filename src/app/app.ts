@@ -42,6 +42,8 @@ export interface AppOptions {
 export interface SharedPort {
   /** What local commands show: the same in all of them. */
   readonly localKey: string
+  /** How many there are. Default 1. */
+  readonly processes?: number
   /** Nobody of them listens yet, so the port must be free. */
   readonly isFirst: boolean
 }
@@ -88,6 +90,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     clockOffset: options.clockOffset,
     cold: options.cold === true,
     log,
+    about: {
+      mode: config.env === 'production' ? 'production' : 'laptop',
+      processes: options.shared?.processes ?? 1,
+      keepsStatistics: config.statistics,
+    },
     runtime: options.runtime,
     ...(webhook ? { notify: webhook.send } : {}),
   })
@@ -104,6 +111,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
     metrics: () => featureStore.metrics(),
     refresh: featureStore.refresh,
+    insight: featureStore.insight,
     runs: { list: featureStore.runs },
     history: featureStore.history,
     ingest: featureStore.ingest,
@@ -213,7 +221,7 @@ interface KeyringDependencies {
 async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringDependencies): Promise<Keyring | null> {
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
-  const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
+  const local = { name: 'local', hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
   const keyring = await createKeyring({
     configured: [...config.apiKeys, local],
     store: featureStore.admin,

@@ -10,6 +10,7 @@ import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
 export interface HttpOptions {
@@ -19,6 +20,8 @@ export interface HttpOptions {
   readonly metrics: () => readonly Metric[]
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   readonly refresh: (feature: Feature, keys: List<EntityKey> | null) => Promise<Run>
+  /** What the server knows of itself. */
+  readonly insight: Insight
   /** What refreshes did, newest first. */
   readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
   /** Recorded values of one key, newest first. */

@@ -12,9 +12,11 @@ import { entityRoutes } from './routes/entities.ts'
 import { featureRoutes } from './routes/features.ts'
 import { forgetRoutes } from './routes/forget.ts'
 import { historyRoutes } from './routes/history.ts'
+import { insightRoutes } from './routes/insight.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
+import { statisticsRoutes } from './routes/statistics.ts'
 import { trainingRoutes } from './routes/training.ts'
 import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
@@ -30,6 +32,8 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...forgetRoutes(options),
     ...trainingRoutes(options),
     ...catalogueRoutes(options),
+    ...statisticsRoutes(options),
+    ...insightRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
     ...uiRoutes(options),

@@ -60,7 +60,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ui: ['wire'],
   observability: [],
   deploy: [],
-  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'auth', 'observability', 'config'],
+  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'wire', 'auth', 'observability', 'config'],
   cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
   public: [],
   main: ['cli', 'config'],

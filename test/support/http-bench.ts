@@ -10,6 +10,7 @@ import { routeTable } from '../../src/http/route-table.ts'
 import { type HttpServer, startHttp } from '../../src/http/server.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
+import { benchInsight } from './bench-insight.ts'
 import { schemaProblems } from './json-schema.ts'
 
 export interface Answer {
@@ -64,6 +65,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
       return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
     },
+    insight: benchInsight(bench.clock),
     runs: { list: (filter) => touch(parts().runs.list(filter)) },
     async history(query) {
       await parts().recorder.flush()

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts'
 import { catalogueSchemas } from './catalogue.ts'
 import { historySchemas } from './history.ts'
 import { ingestSchemas } from './ingest.ts'
+import { insightSchemas } from './insight.ts'
 import { operationSchemas } from './operations.ts'
 import { readSchemas } from './reads.ts'
 import { refreshSchemas } from './refresh.ts'
@@ -16,6 +17,7 @@ const SCHEMAS = {
   ...refreshSchemas,
   ...historySchemas,
   ...ingestSchemas,
+  ...insightSchemas,
 }
 
 const SECURITY_SCHEMES = {

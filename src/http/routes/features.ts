@@ -1,5 +1,6 @@
 import { FabraError } from '../../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
+import type { ReadObserver } from '../../serving/read-observer.ts'
 import type { RowResult } from '../../serving/row-result.ts'
 import { rowEntityJson, type Serving } from '../../serving/serving.ts'
 import { isObject, readBody, textList } from '../body.ts'
@@ -8,7 +9,7 @@ import { createListReader, type ListReader } from '../feature-lists.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 import { valueFieldsJson } from '../value-json.ts'
 
 const MAX_ROWS = 10_000
@@ -17,31 +18,42 @@ const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
 
 export function featureRoutes(options: HttpOptions): readonly Route[] {
   const lists = createListReader()
+  const { observer } = options.insight
   return [
     {
       method: 'GET',
       path: '/v1/features/:name',
       scope: 'read',
       docs: featureValueDoc,
-      answer: (call) => getFeature(options.serving(), call.param('name'), call.request),
+      isRead: true,
+      answer: (call) => getFeature(options.serving(), observer, call),
     },
     {
       method: 'POST',
       path: '/v1/features',
       scope: 'read',
       docs: featuresBatchDoc,
-      answer: ({ request }) => postFeatures(options.serving(), request, lists),
+      isRead: true,
+      answer: (call) => postFeatures(options.serving(), observer, call, lists),
     },
   ]
 }
 
-function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+function getFeature(serving: Serving, observer: ReadObserver | null, call: Call): Response | Promise<Response> {
+  const name = call.param('name')
   const plan = serving.planOne(name)
-  const { row, maxAge } = rowFromQuery(plan, request)
-  const results = serving.engine.read(plan, [row], { maxAge })
-  return results instanceof Promise
-    ? results.then((rows) => oneResponse(name, plan, row, rows[0]))
-    : oneResponse(name, plan, row, results[0])
+  const { row, maxAge } = rowFromQuery(plan, call.request)
+  const rows = [row]
+  const weight = observer?.begin() ?? 0
+  const results = serving.engine.read(plan, rows, { maxAge })
+  if (results instanceof Promise) {
+    return results.then((found) => {
+      observer?.end(plan, rows, found, call, call.begun, weight, true)
+      return oneResponse(name, plan, row, found[0])
+    })
+  }
+  observer?.end(plan, rows, results, call, call.begun, weight, false)
+  return oneResponse(name, plan, row, results[0])
 }
 
 /** The name needs no escaping: it is one the registry knows. */
@@ -54,12 +66,17 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
   })
 }
 
-async function postFeatures(serving: Serving, request: Request, lists: ListReader): Promise<Response> {
-  const body = await readBody(request, BODY_FIELDS, lists.read)
+async function postFeatures(serving: Serving, observer: ReadObserver | null, call: Call, lists: ListReader): Promise<Response> {
+  const body = await readBody(call.request, BODY_FIELDS, lists.read)
   const plan = planFromBody(serving, body, lists)
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
-  const results = await serving.engine.read(plan, rows, { maxAge })
+  const weight = observer?.begin() ?? 0
+  const reading = serving.engine.read(plan, rows, { maxAge })
+  const waited = reading instanceof Promise
+  const results = waited ? await reading : reading
+  if (typeof body['feature_set'] === 'string') call.set = body['feature_set']
+  observer?.end(plan, rows, results, call, call.begun, weight, waited)
   return new Response(batchJson(plan, rows, results), { headers: JSON_HEADERS })
 }
 

@@ -29,7 +29,7 @@ export interface Place {
 
 /** Why a feature wants attention. */
 export type ReasonCode =
-  /** Its last run failed, for some keys or all. `now`: runs in a row that failed, `usual`: 0. Unit `runs`. */
+  /** Its last run failed, for some keys or all (`now`: runs in a row, unit `runs`); or reads of it fail (`now`: of values served, unit `share`). `usual`: 0. */
   | 'failing'
   /** Its refresh is overdue. `now`: age of the refresh, `usual`: the interval. Unit `ms`. */
   | 'late'

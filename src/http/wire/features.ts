@@ -43,7 +43,7 @@ export interface FeatureFigures {
   reads: ReadFigures | null
 }
 
-/** How old the feature is: end of its last run, or its last push, beside what is usual. */
+/** How old the feature is: since the beginning of its last run that computed something, or since its last push, beside what is usual. */
 export interface Refreshed {
   /** Null: never, or realtime. */
   at: Time | null
@@ -63,7 +63,7 @@ export interface ReadFigures {
   since: Time
   reads_per_second: number
   reads: number
-  /** Of values of all columns. */
+  /** Of what was served: one for each row, whatever its columns. */
   states: StateCounts
   null_share: number | null
   age_ms: { p50: number | null; p99: number | null }
