@@ -25,12 +25,14 @@ import { LivePage } from './rooms/live/live.tsx'
 import { Overview } from './rooms/overview/overview.tsx'
 import { RunsPage } from './rooms/runs.tsx'
 import { SignIn } from './rooms/sign-in.tsx'
+import { TrainingPage } from './rooms/training/training.tsx'
 
 const PAGES: Readonly<Record<string, ComponentType>> = {
   '': Overview,
   catalogue: Catalogue,
   features: FeaturePage,
   entities: EntityPage,
+  training: TrainingPage,
   live: LivePage,
   api: ApiPage,
   runs: RunsPage,
