@@ -107,7 +107,7 @@ function token(name: string): string {
 
 function optionsOf(props: PlotProps, top: number, width: number, onCursor: (index: number | null) => void): uPlot.Options {
   const none = { stroke: 'transparent', width: 0, points: { show: false } }
-  const line = { stroke: token('ink'), width: 1.25, points: { show: false }, spanGaps: props.isSparse ?? false }
+  const line = { stroke: token('ink'), width: 1.25, points: { show: true, size: 4, fill: token('ink'), filter: alone(props) }, spanGaps: props.isSparse ?? false }
   const ends: [number, number] = [props.from / 1000, (props.from + props.line.length * props.stepMs) / 1000]
   return {
     width,
@@ -125,6 +125,13 @@ function optionsOf(props: PlotProps, top: number, width: number, onCursor: (inde
       setCursor: [(plot) => onCursor(plot.cursor.left === undefined || plot.cursor.left < 0 ? null : (plot.cursor.idx ?? null))],
     },
   }
+}
+
+/** What has no neighbour would not be seen as a line. */
+function alone({ line, isSparse }: PlotProps): () => number[] {
+  const known = line.flatMap((value, i) => (value === null ? [] : [i]))
+  const isAlone = (i: number) => (isSparse ? known.length === 1 : (line[i - 1] ?? null) === null && (line[i + 1] ?? null) === null)
+  return () => known.filter(isAlone)
 }
 
 function drawGrid({ ctx, bbox }: uPlot, { height }: PlotProps): void {

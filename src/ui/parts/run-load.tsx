@@ -28,10 +28,7 @@ export function UnderWay({ runs, spanMs }: { runs: readonly Run[]; spanMs: numbe
   const end = now()
   const spans = spansOf(runs, end)
   const step = spanMs / BINS
-  const counts = Array.from({ length: BINS }, (_, i) => {
-    const from = end - spanMs + i * step
-    return spans.filter((span) => span.from < from + step && span.to >= from).length
-  })
+  const counts = atOnce(spans, end - spanMs, step)
   const most = Math.max(...counts, 1)
   const bars = counts.map((count, i) => (count === 0 ? '' : `M${i + 0.08} 40V${(40 - (count / most) * 39).toFixed(1)}h.84V40`)).join('')
   const x = (ms: number) => Math.max(0, Math.round(3_600 * (1 - (end - ms) / spanMs)))
@@ -40,7 +37,7 @@ export function UnderWay({ runs, spanMs }: { runs: readonly Run[]; spanMs: numbe
     <>
       <div class="plot">
         <div class="cap">
-          <span>Runs under way</span>
+          <span>Under way at once</span>
           <span class="key">
             <Mark of="error" word="failed" /> a run failed
           </span>
@@ -50,7 +47,7 @@ export function UnderWay({ runs, spanMs }: { runs: readonly Run[]; spanMs: numbe
           <span>{most}</span>
           <span>0</span>
         </div>
-        <svg class="low" viewBox="0 0 60 40" preserveAspectRatio="none" role="img" aria-label={`at most ${most} in a step`}>
+        <svg class="low" viewBox="0 0 60 40" preserveAspectRatio="none" role="img" aria-label={`at most ${most} at once`}>
           <path class="grid" d="M0 .5h60M0 39.5h60" />
           <path class="fill" d={bars} />
         </svg>
@@ -63,6 +60,28 @@ export function UnderWay({ runs, spanMs }: { runs: readonly Run[]; spanMs: numbe
       <TimeAxis spanMs={spanMs} />
     </>
   )
+}
+
+/** The most that were under way at one moment of each step. */
+function atOnce(spans: readonly Span[], start: number, step: number): number[] {
+  const turns = spans.flatMap(({ from, to }) => [
+    { at: from, by: 1 },
+    { at: Math.max(to, from + 1), by: -1 },
+  ])
+  turns.sort((a, b) => a.at - b.at || a.by - b.by)
+  const counts = new Array<number>(BINS).fill(0)
+  let present = 0
+  let bin = 0
+  const raise = (index: number) => {
+    if (index >= 0 && index < BINS) counts[index] = Math.max(counts[index] ?? 0, present)
+  }
+  for (const { at, by } of turns) {
+    const next = Math.min(BINS - 1, Math.floor((at - start) / step))
+    for (; bin < next; bin++) raise(bin + 1)
+    present += by
+    raise(next)
+  }
+  return counts
 }
 
 /** Runs one above the other ran at once. */

@@ -88,7 +88,7 @@ function Shown({ of, api }: { of: Operation; api: OpenApi }) {
         </table>
       )}
       {of.body !== null && <Shape title="body" text={schemaText(of.body, api)} />}
-      <h3 class="flush8">answers</h3>
+      <h3 class="flush">answers</h3>
       <table aria-label="answers">
         <tbody>
           {of.answers.map(({ status, description }) => (
@@ -99,7 +99,7 @@ function Shown({ of, api }: { of: Operation; api: OpenApi }) {
           ))}
         </tbody>
       </table>
-      {of.answer !== null && <Shape title="of 2xx" text={schemaText(of.answer, api)} />}
+      {of.answer !== null && <Shape title="answer" text={schemaText(of.answer, api)} />}
       {of.method === 'GET' && !/\/(docs|ui|events)\b|^\/$/.test(of.path) && <Try of={of} />}
     </section>
   )
@@ -108,7 +108,7 @@ function Shown({ of, api }: { of: Operation; api: OpenApi }) {
 function Shape({ title, text }: { title: string; text: string }) {
   return (
     <>
-      <h3 class="flush8">{title}</h3>
+      <h3 class="flush">{title}</h3>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, and keys must reach it. */}
       <pre class="code" tabIndex={0} role="region" aria-label={title}>
         {text}
@@ -156,7 +156,7 @@ function Try({ of }: { of: Operation }) {
         <button type="submit">ask</button>
         <span class="soft">{answer.value?.status}</span>
       </form>
-      {answer.value && <Shape title="answer" text={answer.value.text} />}
+      {answer.value && <Shape title="answered" text={answer.value.text} />}
     </section>
   )
 }

@@ -87,7 +87,7 @@ export function RefreshAge({ of }: { of: ListedFeature }) {
   if (of.refresh === 'realtime') return <>0s</>
   const { refreshed } = of
   if (!refreshed) return <>–</>
-  if (refreshed.at === null) return <>never</>
+  if (refreshed.at === null) return of.state === 'fresh' ? <span title="no run yet; computed when it was asked for">no run</span> : <>never</>
   return <time dateTime={refreshed.at} title={refreshed.at}>{age(ageOf(refreshed.at))}</time>
 }
 

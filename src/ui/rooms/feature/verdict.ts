@@ -70,7 +70,7 @@ export function ageFigure(feature: ListedFeature): [figure: string, of: string] 
   const { refreshed } = feature
   if (!refreshed) return [NONE, '']
   const of = refreshed.interval_ms === null ? '' : `of ${intervalWord(refreshed.interval_ms, refreshed.is_learnt)}`
-  return [refreshed.at === null ? 'never' : age(ageOf(refreshed.at)), of]
+  return [refreshed.at === null ? (feature.state === 'fresh' ? 'no run' : 'never') : age(ageOf(refreshed.at)), of]
 }
 
 /** Where runs of the window are told of: their median. */

@@ -102,7 +102,7 @@ const COLUMNS: readonly Column<Line>[] = [
 
 function lastWord(feature: ListedFeature, [first]: readonly Run[]): string {
   const at = first?.started_at ?? feature.refreshed?.at
-  return at ? age(ageOf(at)) : 'never'
+  return at ? age(ageOf(at)) : 'no run'
 }
 
 function tookWord(run: Run | undefined): string {

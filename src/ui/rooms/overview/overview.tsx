@@ -3,7 +3,7 @@ import { href } from '../../core/address.ts'
 import { useData } from '../../core/data.ts'
 import { ageOf } from '../../core/now.ts'
 import { figure, placeText, reasonWord } from '../../core/reasons.ts'
-import { plural, rate, roughly } from '../../core/words.ts'
+import { number, plural, rate, roughly } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Mark } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
@@ -53,8 +53,8 @@ const ATTENTION: readonly Column<Attention>[] = [
           {feature}
         </a>{' '}
         <b>{reasonWord(reason)}</b>
-        <p title={reason.message}>
-          {reason.place && <span class="mono ink">{placeText(reason.place)}</span>} {reason.message}
+        <p>
+          {reason.message} {reason.place && <span class="mono ink">{placeText(reason.place)}</span>}
         </p>
       </>
     ),
@@ -80,7 +80,7 @@ function NeedsAttention({ of }: { of: readonly Attention[] }) {
 }
 
 function Changed() {
-  const changes = useData<Changes>('/v1/changes?limit=12')
+  const changes = useData<Changes>('/v1/changes?limit=100')
   return (
     <section aria-labelledby="changed">
       <div class="sec">
@@ -101,18 +101,40 @@ function ChangeList({ of }: { of: Changes }) {
         <span>what</span>
       </div>
       <ol class="log">
-        {of.changes.map((change) => (
-          <li key={`${change.at} ${change.kind} ${change.subject}`}>
-            <Ago of={change.at} short />
-            <div>
-              <Subject of={change} /> {change.message}
-              <p>{detail(change)}</p>
-            </div>
-          </li>
-        ))}
+        {grouped(of.changes)
+          .slice(0, MOST_CHANGES)
+          .map(([first, ...others]) => (
+            <li key={`${first.at} ${first.kind} ${first.subject}`}>
+              <Ago of={first.at} short />
+              <div>
+                <Subject of={first} />
+                {others.length > 0 && ` and ${number(others.length)} more:`} {first.message}
+                <p>{others.length > 0 ? others.map(({ subject }) => subject).join(', ') : detail(first)}</p>
+              </div>
+            </li>
+          ))}
       </ol>
     </>
   )
+}
+
+const MOST_CHANGES = 8
+const AT_ONCE_MS = 5_000
+
+/** What came at once and is of one kind stands in one line: a start with new definitions would fill the list. */
+function grouped(changes: readonly Change[]): [Change, ...Change[]][] {
+  const groups: [Change, ...Change[]][] = []
+  for (const change of changes) {
+    const last = groups.at(-1)
+    const isSame =
+      last &&
+      last[0].kind === change.kind &&
+      last[0].message === change.message &&
+      Math.abs(Date.parse(last[0].at) - Date.parse(change.at)) < AT_ONCE_MS
+    if (isSame) last.push(change)
+    else groups.push([change])
+  }
+  return groups
 }
 
 function Subject({ of }: { of: Change }) {
@@ -123,8 +145,8 @@ function Subject({ of }: { of: Change }) {
   return of.kind === 'source' ? <a href={href(['lineage'], { at: `source:${of.subject}` })}>{name}</a> : <>key {name}</>
 }
 
-function detail({ rows, place }: Change) {
-  const parts = [rows === null ? null : plural(rows, 'row'), placeText(place)].filter((part) => part !== null)
+function detail({ rows, place, message }: Change) {
+  const parts = [rows === null || /\d/.test(message) ? null : plural(rows, 'row'), placeText(place)].filter((part) => part !== null)
   return parts.join(' · ')
 }
 
