@@ -114,6 +114,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     insight: featureStore.insight,
     runs: { list: featureStore.runs },
     history: featureStore.history,
+    historyOfKey: featureStore.historyOfKey,
     ingest: featureStore.ingest,
     training: featureStore.training,
     keyring,
@@ -132,6 +133,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     stopping = true
     const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
+    // Who watches would be waited for.
+    featureStore.insight.feed.close()
     await server?.stop(deadline - performance.now())
     keyring?.close()
     if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)

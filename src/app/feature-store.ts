@@ -16,7 +16,7 @@ import { createSchedule } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
 import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
@@ -65,6 +65,7 @@ export interface FeatureStore {
   refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
   readonly insight: Insight
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
@@ -170,6 +171,10 @@ async function assemble(
     async history(query) {
       await recorder.flush()
       return offline.history(query)
+    },
+    async historyOfKey(query) {
+      await recorder.flush()
+      return offline.historyOfKey(query)
     },
     insight,
     ingest: noted(ingest, insight),

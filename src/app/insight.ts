@@ -12,7 +12,7 @@ import { ReadStatistics } from '../observability/read-statistics.ts'
 import { RequestSamples } from '../observability/request-samples.ts'
 import type { ActiveKeys } from '../refresh/active-keys.ts'
 import { createRunFigures, type RunFigures } from '../refresh/run-figures.ts'
-import type { RunWatch } from '../refresh/runs.ts'
+import type { Run, RunWatch } from '../refresh/runs.ts'
 import type { Schedule } from '../refresh/schedule.ts'
 import { nextDueAt } from '../refresh/scheduler.ts'
 import { ReadObserver } from '../serving/read-observer.ts'
@@ -23,6 +23,8 @@ import { createSourceLook } from './source-facts.ts'
 import type { Stores } from './stores.ts'
 
 const FRESHEN_MS = 5_000
+/** How far a run is. */
+const TELL_EVERY_MS = 1_000
 
 /** What is looked at from the start on, before there are definitions. */
 export interface Watching {
@@ -37,8 +39,9 @@ export interface Watching {
 export function createWatching(clock: Clock, keepsStatistics: boolean): Watching {
   const feed = new EventFeed(crypto.randomUUID().slice(0, 8))
   const runs = createRunFigures()
-  const tell = (told: (run: Parameters<RunWatch['began']>[0]) => void) => (run: Parameters<RunWatch['began']>[0]) => {
-    told(run)
+  const lastTold = new Map<string, number>()
+  const tell = (run: Run) => {
+    lastTold.set(run.id, performance.now())
     feed.add('run', { ...run })
   }
   return {
@@ -46,7 +49,20 @@ export function createWatching(clock: Clock, keepsStatistics: boolean): Watching
     feed,
     samples: new RequestSamples(),
     runs,
-    runWatch: { began: tell(runs.began), wentOn: tell(runs.wentOn), ended: tell(runs.ended) },
+    runWatch: {
+      began(run) {
+        runs.began(run)
+        tell(run)
+      },
+      wentOn(run) {
+        if (performance.now() - (lastTold.get(run.id) ?? 0) > TELL_EVERY_MS) tell(run)
+      },
+      ended(run) {
+        runs.ended(run)
+        tell(run)
+        lastTold.delete(run.id)
+      },
+    },
   }
 }
 

@@ -12,7 +12,7 @@ const KEPT_MS = 10_000
 /** Tables of PostgreSQL that are larger are estimated. */
 const COUNTED = 200_000
 /** Rows of a key that are counted. */
-const ROWS_LIMIT = 10_000
+const ROWS_LIMIT = 100_000
 
 export interface SourceLook {
   facts(sources: Iterable<Source>): Promise<ReadonlyMap<string, SourceFacts>>

@@ -8,7 +8,7 @@ import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
-import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
@@ -26,6 +26,8 @@ export interface HttpOptions {
   readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
   /** Recorded values of one key, newest first. */
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
+  /** The same of many features of one key at once. */
+  readonly historyOfKey: (query: KeyHistoryQuery) => Promise<readonly HistoryRow[]>
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */
@@ -33,6 +35,8 @@ export interface HttpOptions {
     /** @throws FabraError overloaded */
     begin(id: string): Promise<TrainingJob>
     report(id: string): TrainingReport | undefined
+    /** For a look at one row, which nobody is told of and nobody waits behind. @throws FabraError overloaded */
+    beginLook(id: string): Promise<TrainingJob>
   }
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null

@@ -17,13 +17,10 @@ export class EventFeed {
   private readonly kept: FeedEvent[] = []
   private readonly watchers = new Set<() => void>()
   private last = 0
+  private closed = false
 
   constructor(epoch: string) {
     this.epoch = epoch
-  }
-
-  get watched(): boolean {
-    return this.watchers.size > 0
   }
 
   get watching(): number {
@@ -42,7 +39,17 @@ export class EventFeed {
     for (const wake of this.watchers) wake()
   }
 
-  /** @param wake Called after each event. @returns ends the watching. */
+  /** Nothing comes any more. */
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  close(): void {
+    this.closed = true
+    for (const wake of this.watchers) wake()
+  }
+
+  /** @param wake Called after each event, and at the end. @returns ends the watching. */
   watch(wake: () => void): () => void {
     this.watchers.add(wake)
     return () => this.watchers.delete(wake)

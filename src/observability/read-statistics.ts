@@ -49,6 +49,7 @@ export class ReadStatistics {
   private lookedAt = 0
   private requests = 0
   private timer: Timer | undefined
+  private foldedRequests = 0
   /** Every how many requests one is looked at. */
   oneIn = 1
 
@@ -107,6 +108,11 @@ export class ReadStatistics {
     return stoodFor
   }
 
+  /** Requests since the start. */
+  get total(): number {
+    return this.foldedRequests + this.requests
+  }
+
   failed(): void {
     this.all.add(FIELD.failed, 1)
   }
@@ -124,6 +130,7 @@ export class ReadStatistics {
     this.all.add(FIELD.requests, this.requests)
     this.oneIn = Math.max(1, Math.ceil(this.requests / LOOKED_AT))
     this.countdown = Math.min(this.countdown, 2 * this.oneIn)
+    this.foldedRequests += this.requests
     this.requests = 0
     this.lookedAt = 0
     this.all.roll(now)

@@ -16,6 +16,8 @@ const SLOW_MS = 5
 /** Requests a second that are told of though it is not their turn. */
 const MOST_OUTLIERS = 20
 const MOST_NAMES = 20
+/** Who reads where no keys are asked for. */
+const NOBODY = ''
 
 /** What a request asked for. */
 export interface Asked {
@@ -68,8 +70,37 @@ export class ReadObserver {
     weight: number,
     waited: boolean,
   ): void {
-    asked.isCounted = true
     const tally = plan.tally ?? this.bind(plan)
+    const hasFailed = this.count(tally, results, asked)
+    if (weight === 0 && !waited && !hasFailed && results.length < MANY_ROWS) return
+    const ms = performance.now() - begun
+    const isTimed = waited || results.length >= MANY_ROWS
+    if (isTimed || weight > 0) tally.latency.add(ms, isTimed ? 1 : weight)
+    if (weight > 0) this.look(tally, results)
+    if (weight > 0 || ((ms > SLOW_MS || hasFailed) && this.mayTellOutlier()))
+      this.tell(sampleOf({ plan, rows, results, asked }, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
+  }
+
+  /** One feature of many that a request asks for one by one; it is told of as the first of them. */
+  part(
+    plan: Plan,
+    rows: readonly PlanRow[],
+    results: readonly RowResult[],
+    asked: Asked & { readonly begun: number },
+    weight: number,
+  ): void {
+    const isFirst = !asked.isCounted
+    const tally = plan.tally ?? this.bind(plan)
+    this.count(tally, results, asked)
+    if (weight === 0) return
+    this.look(tally, results)
+    const ms = performance.now() - asked.begun
+    if (isFirst) this.tell(sampleOf({ plan, rows, results, asked }, { at: this.clock.now(), ms, isOutlier: false }), weight)
+  }
+
+  /** @returns whether a value is an error. */
+  private count(tally: ReadTally, results: readonly RowResult[], asked: Asked): boolean {
+    asked.isCounted = true
     this.statistics.count(tally, results.length)
     let hasFailed = false
     for (let r = 0; r < results.length; r++) {
@@ -78,13 +109,7 @@ export class ReadObserver {
       countStates(tally, result.statuses)
       hasFailed ||= result.errors !== undefined
     }
-    if (weight === 0 && !waited && !hasFailed && results.length < MANY_ROWS) return
-    const ms = performance.now() - begun
-    const isTimed = waited || results.length >= MANY_ROWS
-    if (isTimed || weight > 0) tally.latency.add(ms, isTimed ? 1 : weight)
-    if (weight > 0) this.look(tally, results)
-    if (weight > 0 || ((ms > SLOW_MS || hasFailed) && this.mayTellOutlier()))
-      this.tell(sampleOf({ plan, rows, results, asked }, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
+    return hasFailed
   }
 
   /** A request was refused, or failed as a whole. @param path Stands for what it asked for. */
@@ -134,8 +159,8 @@ export class ReadObserver {
   private tell(sample: RequestSample, weight: number): void {
     this.samples.add(sample)
     this.feed.add('request', sample)
-    if (weight === 0 || sample.caller === null) return
-    const caller = this.statistics.caller(sample.caller)
+    if (weight === 0) return
+    const caller = this.statistics.caller(sample.caller ?? NOBODY)
     const values = Object.values(sample.states).reduce((sum, count) => sum + count, 0)
     caller.requests += weight
     caller.values += weight * values

@@ -19,7 +19,8 @@ export interface Training {
   report(id: string): TrainingReport | undefined
 }
 
-export function createTraining(): Training {
+/** @param atOnce Training sets made at the same time. */
+export function createTraining(atOnce = MAX_RUNNING): Training {
   const reports = new Map<string, TrainingReport>()
   let running = 0
   const keep = (report: TrainingReport) => {
@@ -31,8 +32,8 @@ export function createTraining(): Training {
   return {
     report: (id) => reports.get(id),
     async begin(registry, dependencies, id) {
-      if (running >= MAX_RUNNING) {
-        throw new FabraError('overloaded', `${MAX_RUNNING} training sets are being made already.`, {
+      if (running >= atOnce) {
+        throw new FabraError('overloaded', `${atOnce} training sets are being made already.`, {
           hint: 'Try again when one of them is done.',
         })
       }

@@ -206,7 +206,9 @@ describe('every route, with every key', () => {
     await Promise.all(
       variants.map(async (variant) => {
         count++
-        const { statuses } = await rawRequest(http.server.port, bytesOf(route, key, variant))
+        // Events go on for as long as somebody listens.
+        const options = route.path === '/v1/events' ? { answers: 1 } : {}
+        const { statuses } = await rawRequest(http.server.port, bytesOf(route, key, variant), options)
         if (statuses.length > 1 || !check(statuses[0])) wrong.push([`${route.method} ${route.path}`, key, variant[0], statuses])
       }),
     )

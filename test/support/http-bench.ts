@@ -71,6 +71,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       await parts().recorder.flush()
       return parts().offline.history(query)
     },
+    historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {
       push: (feature, rows) => bench.ingest().push(feature, rows),
       append: (source, rows, key) => bench.ingest().append(source, rows, key),
@@ -78,6 +79,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     },
     training: {
       begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      beginLook: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       report: () => touch(undefined),
     },
     keyring,
@@ -94,6 +96,11 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
 
   async function send(path: string, request: RequestInit): Promise<Answer> {
     const response = await fetch(`${server.url}${path}`, request)
+    // It goes on for as long as somebody listens.
+    if (response.headers.get('content-type')?.startsWith('text/event-stream') === true) {
+      await response.body?.cancel()
+      return { status: response.status, text: '', headers: response.headers, json: undefined }
+    }
     const text = await response.text()
     const method = (request.method ?? 'GET').toLowerCase()
     if (method === 'head') return { status: response.status, text, headers: response.headers, json: undefined }

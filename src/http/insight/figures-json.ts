@@ -3,7 +3,7 @@ import type { Micros } from '../../clock.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { type ColumnShape, FIELD, known, type ReadFigures, share, statesOf } from '../../observability/read-figures.ts'
-import { WINDOWS_MS } from '../../observability/step-series.ts'
+import { type SeriesRows, WINDOWS_MS } from '../../observability/step-series.ts'
 import type { SampleFigures } from '../../observability/value-sample.ts'
 import type { Coverage, Distribution, FeatureFigures, OverTime, ReadFigures as ReadFiguresJson } from '../wire.ts'
 import type { FeatureHealth } from './feature-health.ts'
@@ -81,7 +81,7 @@ export function featureFiguresJson(health: FeatureHealth, windowMs: number, insi
   }
 }
 
-export function overTimeJson(figures: ReadFigures | undefined, windowMs: number): Omit<OverTime, 'runs' | 'versions'> | null {
+export function overTimeJson(figures: ReadFigures | undefined, windowMs: number, now: Micros): Omit<OverTime, 'runs' | 'versions'> | null {
   if (!figures) return null
   const { fromMs, stepMs, rows } = figures.over(windowMs)
   const each = (of: (row: Float64Array) => number | null) => rows.map((row) => (row ? of(row) : null))
@@ -90,7 +90,7 @@ export function overTimeJson(figures: ReadFigures | undefined, windowMs: number)
   return {
     from: formatTime(fromMs * 1000),
     step_ms: stepMs,
-    reads_per_second: each((row) => ((row[FIELD.reads] ?? 0) * 1_000) / stepMs),
+    reads_per_second: ratesOf(figures.over(windowMs), FIELD.reads, now),
     null_share: part(FIELD.nulls, FIELD.looked),
     fresh_share: each((row) => share(statesOf(row).fresh, row[FIELD.reads] ?? 0)),
     error_share: part(FIELD.error, FIELD.reads),
@@ -103,6 +103,12 @@ export function overTimeJson(figures: ReadFigures | undefined, windowMs: number)
       return { name: shape.name, p10: p10 ?? [], p50: p50 ?? [], p90: p90 ?? [] }
     }),
   }
+}
+
+/** Of each step; of the last one, which is not over, for as long as it has lasted. */
+export function ratesOf({ rows, fromMs, stepMs }: SeriesRows, field: number, now: Micros): (number | null)[] {
+  const lasted = Math.max(1_000, Math.min(stepMs, now / 1_000 - fromMs - (rows.length - 1) * stepMs))
+  return rows.map((row, i) => (row ? perSecond(row[field] ?? 0, i === rows.length - 1 ? lasted : stepMs) : null))
 }
 
 export function perSecond(count: number, ms: number): number {

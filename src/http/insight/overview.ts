@@ -6,7 +6,7 @@ import { STEP_MS, WINDOWS_MS } from '../../observability/step-series.ts'
 import type { Serving } from '../../serving/serving.ts'
 import type { Attention, Overview, State, StateCounts, Traffic } from '../wire.ts'
 import { type FeatureHealth, healthOfAll } from './feature-health.ts'
-import { coverageOf, perSecond, round } from './figures-json.ts'
+import { coverageOf, perSecond, ratesOf, round } from './figures-json.ts'
 import type { Insight } from './insight.ts'
 
 const [HOUR_MS = 0] = WINDOWS_MS
@@ -61,7 +61,9 @@ function trafficOf({ insight, tellsNames }: OverviewOptions, now: Micros): Traff
   const { statistics } = insight
   if (!statistics) return null
   const { all, callers } = statistics
-  const { rows, fromMs, stepMs } = all.over(HOUR_MS)
+  const hour = all.over(HOUR_MS)
+  const { rows, fromMs, stepMs } = hour
+  const wrong = ratesOf(hour, FIELD.error, now)
   const each = (of: (row: Float64Array) => number | null) => rows.map((row) => (row ? of(row) : null))
   const latency = all.recentLatency()
   const lately = sumOf(rows.slice(-2))
@@ -75,6 +77,7 @@ function trafficOf({ insight, tellsNames }: OverviewOptions, now: Micros): Traff
     callers: tellsNames
       ? callers
           .rates()
+          .filter(({ name }) => name !== '')
           .slice(0, MOST_CALLERS)
           .map(({ name, requestsPerSecond, p99Ms, freshShare }) => ({
             key: name,
@@ -86,12 +89,12 @@ function trafficOf({ insight, tellsNames }: OverviewOptions, now: Micros): Traff
     hour: {
       from: formatTime(fromMs * 1000),
       step_ms: stepMs,
-      requests_per_second: each((row) => ((row[FIELD.requests] ?? 0) * 1_000) / stepMs),
+      requests_per_second: ratesOf(hour, FIELD.requests, now),
       p50_ms: each((row) => round(known(row[FIELD.latencyP50]))),
       p99_ms: each((row) => round(known(row[FIELD.latencyP99]))),
       fresh_share: each((row) => share(statesOf(row).fresh, row[FIELD.reads] ?? 0)),
       age_p50_ms: each((row) => round(known(row[FIELD.ageP50]))),
-      errors_per_second: each((row) => (((row[FIELD.failed] ?? 0) + (row[FIELD.error] ?? 0)) * 1_000) / stepMs),
+      errors_per_second: ratesOf(hour, FIELD.failed, now).map((rate, i) => (rate === null ? null : rate + (wrong[i] ?? 0))),
       latency: { edges_ms: [...BAND_EDGES_MS], counts: rows.map((row) => all.bandsOf(row)) },
     },
   }

@@ -3,6 +3,7 @@ import { catalogueSchemas } from './catalogue.ts'
 import { historySchemas } from './history.ts'
 import { ingestSchemas } from './ingest.ts'
 import { insightSchemas } from './insight.ts'
+import { insightPageSchemas } from './insight-pages.ts'
 import { operationSchemas } from './operations.ts'
 import { readSchemas } from './reads.ts'
 import { refreshSchemas } from './refresh.ts'
@@ -18,6 +19,7 @@ const SCHEMAS = {
   ...historySchemas,
   ...ingestSchemas,
   ...insightSchemas,
+  ...insightPageSchemas,
 }
 
 const SECURITY_SCHEMES = {

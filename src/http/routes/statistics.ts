@@ -74,7 +74,7 @@ export function wholeFeature({ serving }: HttpOptions, name: string): Feature {
 async function overTime({ insight, runs, clock }: HttpOptions, feature: Feature, windowMs: number): Promise<OverTime> {
   const from = clock.now() - windowMs * 1_000
   const ended = (await runs.list({ feature: feature.name, limit: MOST_RUNS })).filter((run) => run.startedAt >= from)
-  const figures = overTimeJson(insight.statistics?.of(feature.name), windowMs)
+  const figures = overTimeJson(insight.statistics?.of(feature.name), windowMs, clock.now())
   return {
     ...(figures ?? nothingOver(windowMs, clock.now())),
     runs: ended

@@ -35,6 +35,14 @@ export interface HistoryQuery {
   readonly limit: number
 }
 
+export interface KeyHistoryQuery {
+  readonly features: readonly { readonly feature: string; readonly fingerprint: string }[]
+  readonly entityKey: string
+  readonly to: Micros
+  /** Of each feature. */
+  readonly limit: number
+}
+
 /** Rows that the store does not take, however often they are sent. Nothing of their append was written. */
 export class RefusedRows extends Error {
   override readonly name = 'RefusedRows'
@@ -77,6 +85,8 @@ export interface OfflineStore {
   ): Promise<readonly (HistoryRow | undefined)[]>
   /** Rows of one key, newest first. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  /** Newest rows of one key, of many features at once: of each at most `limit`, with event timestamps up to `to`; newest first. */
+  historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
   /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
   lastSeq(): Promise<number>
   /**

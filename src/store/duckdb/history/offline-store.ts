@@ -11,6 +11,7 @@ import {
   FORGET_KEY,
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
+  KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
@@ -93,6 +94,12 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
       const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
       const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), time(availableBy), limit])
+      return rows.map(toHistoryRow)
+    },
+    async historyOfKey({ features, entityKey, to, limit }) {
+      if (features.length === 0) return []
+      const names = [features.map(({ feature }) => feature), features.map(({ fingerprint }) => fingerprint)]
+      const { rows } = await read(KEY_HISTORY, [...names, entityKey, new SqlTimestamp(to), limit])
       return rows.map(toHistoryRow)
     },
     async lastSeq() {

@@ -107,6 +107,20 @@ ORDER BY ${NEWEST_FIRST}
 LIMIT $4::bigint`
 }
 
+/** Many features of one key ($1 and $2 side by side): a look into the index for each, which holds a key's rows in this very order. */
+export const KEY_HISTORY = `
+SELECT ${wire('h')}
+FROM unnest($1::text[], $2::text[]) AS asked(feature, fingerprint)
+CROSS JOIN LATERAL (
+  SELECT *
+  FROM fabra.feature_history AS one
+  WHERE one.feature = asked.feature AND one.fingerprint = asked.fingerprint AND one.entity_key = $3
+    AND one.event_timestamp <= ${timeOf('$4::bigint')}
+  ORDER BY ${NEWEST_FIRST}
+  LIMIT $5::bigint
+) AS h
+ORDER BY h.event_timestamp DESC, h.available_at DESC, h.seq DESC`
+
 export const HAS_RECORDED = 'SELECT 1 FROM fabra.feature_history WHERE feature = $1 AND fingerprint = $2 LIMIT 1'
 
 /** All rows of some keys of which the newest may be asked for at some time. */

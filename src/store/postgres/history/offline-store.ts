@@ -11,6 +11,7 @@ import {
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
   INSERT_FEATURE_ERASURES,
+  KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
@@ -111,6 +112,12 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const bounds = { from, to, availableBy }
       const given = [from, to, availableBy].filter((bound) => bound !== null)
       const { rows } = await read(readHistory(bounds), [feature, fingerprint, entityKey, limit, ...given])
+      return rows.map(toHistoryRow)
+    },
+    async historyOfKey({ features, entityKey, to, limit }) {
+      if (features.length === 0) return []
+      const names = [features.map(({ feature }) => feature), features.map(({ fingerprint }) => fingerprint)]
+      const { rows } = await read(KEY_HISTORY, [...names, entityKey, to, limit])
       return rows.map(toHistoryRow)
     },
     async lastSeq() {
