@@ -240,6 +240,7 @@ function routes(): ReturnType<typeof routeTable> {
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, beginLook: unused, report: unused },
     keyring: null,
+    hasUi: true,
     isDevelopment: true,
     clock: { now: () => 0 },
     log: { debug: unused, info: unused, warn: unused, error: unused },

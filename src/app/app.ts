@@ -51,6 +51,8 @@ export interface SharedPort {
 export interface App {
   /** Requests must carry an API key. */
   readonly asksForKeys: boolean
+  /** There is a page at /ui. */
+  readonly hasUi: boolean
   serving(): Serving
   /** The HTTP API without a socket. */
   fetch(request: Request): Promise<Response>
@@ -144,6 +146,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   return {
     asksForKeys: keyring !== null,
+    hasUi: config.ui,
     serving: http.serving,
     async fetch(request) {
       web ??= createHttpApp({ ...http, keyring: null }, null)

@@ -40,7 +40,7 @@ const PAGES: Readonly<Record<string, ComponentType>> = {
 }
 
 const isOpen = signal(false)
-let endPulse = () => undefined as void
+let endPulse: () => void = () => undefined
 const failure = signal<Failure | null>(null)
 
 function begin(who: Me): void {

@@ -212,7 +212,9 @@ function importsOf(file: string, text: string): string[] {
     ...new Set([
       ...transpiler(file)
         .scanImports(plain)
-        .map((found) => found.path),
+        .map((found) => found.path)
+        // Of JSX the scanner names React, whatever it is compiled to.
+        .filter((path) => path !== 'react' || /['"]react['"]/.test(text)),
       ...inTypePositions,
     ]),
   ]
@@ -232,6 +234,6 @@ function transpiler(file: string): Bun.Transpiler {
   return new Bun.Transpiler({
     loader: file.endsWith('x') ? 'tsx' : 'ts',
     trimUnusedImports: false,
-    tsconfig: JSON.stringify({ compilerOptions: { verbatimModuleSyntax: true } }),
+    tsconfig: JSON.stringify({ compilerOptions: { verbatimModuleSyntax: true, jsx: 'react-jsx', jsxImportSource: 'preact' } }),
   })
 }

@@ -102,7 +102,10 @@ function askNow(cell: Cell): void {
 
 /** Nobody looks at a page in the background. */
 function later(cell: Cell): void {
-  if (!document.hidden) return askNow(cell)
+  if (!document.hidden) {
+    askNow(cell)
+    return
+  }
   const seen = () => {
     if (document.hidden) return
     document.removeEventListener('visibilitychange', seen)

@@ -28,7 +28,10 @@ export async function layOut({ nodes, edges }: Lineage): Promise<Drawn> {
     const rank = ranks.get(node.id) ?? 0
     columns.set(rank, [...(columns.get(rank) ?? []), node])
   }
-  return placed([...columns].sort(([a], [b]) => a - b).map(([, of]) => of), edges)
+  return placed(
+    [...columns].sort(([a], [b]) => a - b).map(([, of]) => of),
+    edges,
+  )
 }
 
 function heightOf(node: LineageNode): number {

@@ -59,7 +59,12 @@ export function roughly(ms: number | null | undefined): string {
 /** An interval as it is written in definitions: `5m`, `90s`, `1d`. */
 export function interval(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return NONE
-  for (const [unit, size] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000]] as const) {
+  for (const [unit, size] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1_000],
+  ] as const) {
     if (ms >= size && ms % size === 0) return `${grouped(String(ms / size))}${unit}`
   }
   return ms < 1_000 ? `${Math.round(ms)}ms` : age(ms)

@@ -28,7 +28,13 @@ function folded(counts: readonly number[], most: number): readonly number[] {
 }
 
 /** At least a pixel high where anything is. @param line What it is compared with, on the same scale of shares. */
-export function Bars(props: { counts: readonly number[]; line?: readonly number[] | undefined; width: number; height: number; wide?: boolean }) {
+export function Bars(props: {
+  counts: readonly number[]
+  line?: readonly number[] | undefined
+  width: number
+  height: number
+  wide?: boolean
+}) {
   const { counts, line, width, height } = props
   const shares = sharesOf(counts)
   const lines = line ? sharesOf(line) : []

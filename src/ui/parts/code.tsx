@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 
 const KEYWORDS: Readonly<Record<string, RegExp>> = {
-  typescript: /^(export|const|let|function|return|async|await|import|from|if|else|for|of|new|type|default|null|true|false|undefined)$/,
+  typescript: /^(export|const|let|function|return|async|await|import|from|if|else|for|of|new|default|null|true|false|undefined)$/,
   python: /^(def|return|import|from|class|if|elif|else|for|in|not|and|or|with|as|lambda|async|await|None|True|False|raise)$/,
 }
 /** SQL stands in the texts of both languages, too. */
@@ -22,7 +22,13 @@ export function Line({ text, language }: { text: string; language: string }) {
   return <>{parts}</>
 }
 
-export function Code(props: { lines: readonly string[]; from: number; language: string; fault?: number | null | undefined; label: string }) {
+export function Code(props: {
+  lines: readonly string[]
+  from: number
+  language: string
+  fault?: number | null | undefined
+  label: string
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, and keys must reach it.
     <pre class="code" tabIndex={0} role="region" aria-label={props.label}>
@@ -48,7 +54,9 @@ export function lineDiff(before: readonly string[], after: readonly string[]): C
   const at = (i: number, j: number) => common[i]?.[j] ?? 0
   for (let i = before.length - 1; i >= 0; i--) {
     const row = common[i]
-    if (row) for (let j = after.length - 1; j >= 0; j--) row[j] = before[i] === after[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
+    if (row)
+      for (let j = after.length - 1; j >= 0; j--)
+        row[j] = before[i] === after[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
   }
   const changes: Change[] = []
   let [i, j] = [0, 0]
@@ -75,7 +83,6 @@ export function Diff({ before, after }: { before: readonly string[]; after: read
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, and keys must reach it.
     <pre class="code diff" tabIndex={0} role="region" aria-label="what changed">
       {shown.map(([sign, text], index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: lines of a text that does not change.
         <span key={index} class={CLASSES[sign]}>
           {text}
         </span>

@@ -11,9 +11,11 @@ let timer: ReturnType<typeof setTimeout> | undefined
 export function say(text: string): void {
   said.value = text
   clearTimeout(timer)
-  timer = setTimeout(() => {
-    said.value = null
-  }, SHOWN_MS)
+  timer = setTimeout(hush, SHOWN_MS)
+}
+
+function hush(): void {
+  said.value = null
 }
 
 export function Toast() {
@@ -32,18 +34,16 @@ export function copy(text: string, what = 'Copied'): void {
 export interface Asked {
   readonly path: string
   readonly cli: string
-  /** Of a POST. */
-  readonly body?: unknown
 }
 
 /** Four ways to ask for exactly what is shown. The key is named, never written out. */
-export function CopyAs({ path, cli, body }: Asked) {
+export function CopyAs({ path, cli }: Asked) {
   const url = `${location.origin}${API}${path}`
   const ways: readonly [name: string, text: string][] = [
-    ['curl', curlText(url, body)],
+    ['curl', curlText(url)],
     ['CLI', cli],
-    ['Python', pythonText(url, body)],
-    ['TypeScript', scriptText(url, body)],
+    ['Python', pythonText(url)],
+    ['TypeScript', scriptText(url)],
   ]
   const closed = (event: Event) => (event.currentTarget as Element).closest('details')?.removeAttribute('open')
   return (
@@ -65,7 +65,7 @@ export function CopyAs({ path, cli, body }: Asked) {
           ))}
         </div>
       </details>
-      {body === undefined && <JsonLink path={path} />}
+      <JsonLink path={path} />
     </>
   )
 }
@@ -86,33 +86,19 @@ function JsonLink({ path }: { path: string }) {
   )
 }
 
-function curlText(url: string, body: unknown): string {
+function curlText(url: string): string {
   const header = key.value === null ? '' : ' -H "Authorization: Bearer $FABRA_API_KEY"'
-  const data = body === undefined ? '' : ` -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`
-  return `curl${header}${data} '${url.replaceAll("'", '%27')}'`
+  return `curl${header} '${url.replaceAll("'", '%27')}'`
 }
 
-function pythonText(url: string, body: unknown): string {
-  const headers = [
-    ...(key.value === null ? [] : ['"Authorization": f"Bearer {os.environ[\'FABRA_API_KEY\']}"']),
-    ...(body === undefined ? [] : ['"Content-Type": "application/json"']),
-  ]
-  const data = body === undefined ? '' : `, data=${JSON.stringify(JSON.stringify(body))}.encode()`
+function pythonText(url: string): string {
+  const address = JSON.stringify(url)
   const asked =
-    headers.length === 0 && data === ''
-      ? JSON.stringify(url)
-      : `urllib.request.Request(${JSON.stringify(url)}${data}, headers={${headers.join(', ')}})`
+    key.value === null ? address : `urllib.request.Request(${address}, headers={"Authorization": "Bearer " + os.environ["FABRA_API_KEY"]})`
   return `import json, os, urllib.request\nprint(json.load(urllib.request.urlopen(${asked})))`
 }
 
-function scriptText(url: string, body: unknown): string {
-  const headers = [
-    ...(key.value === null ? [] : ['authorization: `Bearer ${process.env.FABRA_API_KEY}`']),
-    ...(body === undefined ? [] : ["'content-type': 'application/json'"]),
-  ]
-  const init = [
-    ...(body === undefined ? [] : [`method: 'POST', body: JSON.stringify(${JSON.stringify(body)})`]),
-    ...(headers.length === 0 ? [] : [`headers: { ${headers.join(', ')} }`]),
-  ]
-  return `await (await fetch(${JSON.stringify(url)}${init.length === 0 ? '' : `, { ${init.join(', ')} }`})).json()`
+function scriptText(url: string): string {
+  const init = key.value === null ? '' : ", { headers: { authorization: 'Bearer ' + process.env.FABRA_API_KEY } }"
+  return `console.log(await (await fetch(${JSON.stringify(url)}${init})).json())`
 }

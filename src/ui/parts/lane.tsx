@@ -18,7 +18,14 @@ export function Lane({ runs, spanMs, dueSince }: { runs: readonly Run[]; spanMs:
       {dueSince !== null && <path class="ln dash s-stale" d={`M${x(dueSince)} 12H${WIDTH}`} />}
       {bar.length > 0 && <path class="run" d={bar.join('')} />}
       {running && <path class="due" d={`M${WIDTH} 7H${x(Date.parse(running.started_at))}v10H${WIDTH}`} />}
-      {failed.length > 0 && <path class="f-error" d={apart(failed.map((run) => x(Date.parse(run.started_at)))).map((at) => `M${at - 20} 17h40l-20-11`).join('')} />}
+      {failed.length > 0 && (
+        <path
+          class="f-error"
+          d={apart(failed.map((run) => x(Date.parse(run.started_at))))
+            .map((at) => `M${at - 20} 17h40l-20-11`)
+            .join('')}
+        />
+      )}
     </svg>
   )
 }

@@ -15,6 +15,7 @@ export function Note({ title, children, command }: { title: ComponentChildren; c
       </p>
       {children && <p class="prose">{children}</p>}
       {command && (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, and keys must reach it.
         <pre class="code" tabIndex={0}>
           {command}
         </pre>
@@ -40,7 +41,9 @@ export function FailureNote({ of, again }: { of: Failure; again?: (() => void) |
       {of.hint && <p class="prose">{of.hint}</p>}
       <p class="pills flush8">
         {again && <button onClick={again}>try now</button>}
-        <button onClick={() => copy(`${of.code}: ${of.message}${of.requestId ? ` (request ${of.requestId})` : ''}`)}>copy for the log</button>
+        <button onClick={() => copy(`${of.code}: ${of.message}${of.requestId ? ` (request ${of.requestId})` : ''}`)}>
+          copy for the log
+        </button>
       </p>
     </div>
   )

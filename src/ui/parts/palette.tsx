@@ -101,7 +101,12 @@ function usePlaces() {
       ({ name, feature }): Found => ({ name, kind: `feature of ${feature.entity}`, to: href(['features', name]), shape: shapeOf(feature) }),
     ),
     ...(sets ?? []).map(
-      ({ name, features: members }): Found => ({ name, kind: `set of ${members.length}`, to: href(['catalogue'], { set: name }), shape: 'none' }),
+      ({ name, features: members }): Found => ({
+        name,
+        kind: `set of ${members.length}`,
+        to: href(['catalogue'], { set: name }),
+        shape: 'none',
+      }),
     ),
     ...(sources ?? []).map(({ name }): Found => ({ name, kind: 'source', to: href(['lineage'], { at: `source:${name}` }), shape: 'none' })),
   ]

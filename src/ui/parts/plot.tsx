@@ -34,32 +34,13 @@ export interface PlotProps {
 }
 
 export function Plot(props: PlotProps) {
-  const box = useRef<HTMLDivElement>(null)
-  const under = useSignal<number | null>(null)
+  const { box, under } = useChart(props)
   const top = topOf(props)
-  useEffect(() => {
-    let plot: uPlot | undefined
-    let isGone = false
-    const fit = () => plot?.setSize({ width: box.current?.clientWidth ?? 0, height: props.height })
-    import('uplot').then(({ default: Chart }) => {
-      const element = box.current
-      if (!element || isGone) return
-      plot = new Chart(optionsOf(props, top, element.clientWidth, (index) => {
-        under.value = index
-      }), dataOf(props), element)
-    })
-    addEventListener('resize', fit)
-    return () => {
-      isGone = true
-      removeEventListener('resize', fit)
-      plot?.destroy()
-    }
-  }, [props.line, props.from, props.stepMs, props.limit, theme.value])
-  const index = under.value ?? lastKnown(props.line)
+  const index = under ?? lastKnown(props.line)
   const value = index === null ? null : (props.line[index] ?? null)
-  const ago = under.value === null ? '' : ` · ${roughly((props.line.length - 1 - under.value) * props.stepMs)} ago`
+  const ago = under === null ? '' : ` · ${roughly((props.line.length - 1 - under) * props.stepMs)} ago`
   return (
-    <div class={`plot${under.value === null ? '' : ' on'}`}>
+    <div class={`plot${under === null ? '' : ' on'}`}>
       <div class="cap">
         <span>{props.label}</span>
         {props.legend && <span class="key">{props.legend}</span>}
@@ -73,6 +54,47 @@ export function Plot(props: PlotProps) {
       <div ref={box} class="canvas" style={{ height: `${props.height}px` }} role="img" aria-label={`${props.label} over time`} />
     </div>
   )
+}
+
+/** The chart is made once for a theme; new figures go into the one that is there, so that the cursor stays where it is. */
+function useChart(props: PlotProps) {
+  const box = useRef<HTMLDivElement>(null)
+  const under = useSignal<number | null>(null)
+  const latest = useRef(props)
+  latest.current = props
+  const chart = useRef<uPlot | null>(null)
+  const onCursor = (index: number | null) => {
+    under.value = index
+  }
+  useEffect(() => begin(box, chart, latest, onCursor), [theme.value])
+  useEffect(() => chart.current?.setData(dataOf(props)), [props.line, props.limit])
+  return { box, under: under.value }
+}
+
+interface Ref<T> {
+  current: T
+}
+
+/** @returns what takes it away. */
+function begin(
+  box: Ref<HTMLDivElement | null>,
+  chart: Ref<uPlot | null>,
+  latest: Ref<PlotProps>,
+  onCursor: (index: number | null) => void,
+) {
+  let isGone = false
+  const fit = () => chart.current?.setSize({ width: box.current?.clientWidth ?? 0, height: latest.current.height })
+  void import('uplot').then(({ default: Chart }) => {
+    const element = box.current
+    if (element && !isGone) chart.current = new Chart(optionsOf(latest, element.clientWidth, onCursor), dataOf(latest.current), element)
+  })
+  addEventListener('resize', fit)
+  return () => {
+    isGone = true
+    removeEventListener('resize', fit)
+    chart.current?.destroy()
+    chart.current = null
+  }
 }
 
 function lastKnown(line: Series): number | null {
@@ -105,33 +127,35 @@ function token(name: string): string {
   return color
 }
 
-function optionsOf(props: PlotProps, top: number, width: number, onCursor: (index: number | null) => void): uPlot.Options {
+function optionsOf(latest: Ref<PlotProps>, width: number, onCursor: (index: number | null) => void): uPlot.Options {
+  const { height, group, band, isErrors, isSparse = false } = latest.current
   const none = { stroke: 'transparent', width: 0, points: { show: false } }
-  const line = { stroke: token('ink'), width: 1.25, points: { show: true, size: 4, fill: token('ink'), filter: alone(props) }, spanGaps: props.isSparse ?? false }
-  const ends: [number, number] = [props.from / 1000, (props.from + props.line.length * props.stepMs) / 1000]
+  const points = { show: true, size: 4, fill: token('ink'), filter: () => alone(latest.current) }
+  const line = { stroke: token('ink'), width: 1.25, points, spanGaps: isSparse }
+  const ends = ({ from, stepMs, line: of }: PlotProps): [number, number] => [from / 1000, (from + of.length * stepMs) / 1000]
   return {
     width,
-    height: props.height,
+    height,
     padding: [0, 0, 0, 0],
     legend: { show: false },
-    scales: { x: { time: true, range: ends }, y: { range: [0, top] } },
+    scales: { x: { time: true, range: () => ends(latest.current) }, y: { range: () => [0, topOf(latest.current)] } },
     axes: [{ show: false }, { show: false }],
-    series: props.band ? [{}, none, none, line] : [{}, props.isErrors ? { ...none, paths: () => null } : line],
-    bands: props.band ? [{ series: [2, 1], fill: token('band') }] : [],
-    cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: props.group } },
+    series: band ? [{}, none, none, line] : [{}, isErrors ? { ...none, paths: () => null } : line],
+    bands: band ? [{ series: [2, 1], fill: token('band') }] : [],
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: group } },
     hooks: {
-      drawClear: [(plot) => drawGrid(plot, props)],
-      draw: [(plot) => drawOver(plot, props)],
-      setCursor: [(plot) => onCursor(plot.cursor.left === undefined || plot.cursor.left < 0 ? null : (plot.cursor.idx ?? null))],
+      drawClear: [(plot) => drawGrid(plot, latest.current)],
+      draw: [(plot) => drawOver(plot, latest.current)],
+      setCursor: [({ cursor }) => onCursor(cursor.left === undefined || cursor.left < 0 ? null : (cursor.idx ?? null))],
     },
   }
 }
 
 /** What has no neighbour would not be seen as a line. */
-function alone({ line, isSparse }: PlotProps): () => number[] {
+function alone({ line, isSparse }: PlotProps): number[] {
   const known = line.flatMap((value, i) => (value === null ? [] : [i]))
   const isAlone = (i: number) => (isSparse ? known.length === 1 : (line[i - 1] ?? null) === null && (line[i + 1] ?? null) === null)
-  return () => known.filter(isAlone)
+  return known.filter(isAlone)
 }
 
 function drawGrid({ ctx, bbox }: uPlot, { height }: PlotProps): void {

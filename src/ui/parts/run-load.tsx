@@ -108,10 +108,28 @@ export function Packed({ runs }: { runs: readonly Run[] }) {
         <span class="key">to scale: a mark's length is its duration; one above the other ran at once</span>
       </div>
       <div class="ys" />
-      <svg class="pack" viewBox={`0 0 ${WIDTH} 64`} preserveAspectRatio="none" role="img" aria-label={`${spans.length} runs in the last five minutes`}>
+      <svg
+        class="pack"
+        viewBox={`0 0 ${WIDTH} 64`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${spans.length} runs in the last five minutes`}
+      >
         <path class="grid" d={[0, 1, 2, 3, 4, 5].map((i) => `M${i * 240} 0v64`).join('')} />
-        <path class="fill" d={placed.filter(({ isFailed }) => !isFailed).map(box).join('')} />
-        <path class="f-error" d={placed.filter(({ isFailed }) => isFailed).map(box).join('')} />
+        <path
+          class="fill"
+          d={placed
+            .filter(({ isFailed }) => !isFailed)
+            .map(box)
+            .join('')}
+        />
+        <path
+          class="f-error"
+          d={placed
+            .filter(({ isFailed }) => isFailed)
+            .map(box)
+            .join('')}
+        />
       </svg>
       <div class="xs" aria-hidden="true">
         {[5, 4, 3, 2, 1].map((minutes) => (

@@ -16,7 +16,12 @@ const MARKS: Readonly<Record<Run['state'], readonly [Shape, string]>> = {
 }
 
 /** @param isShort One feature's alone: without its name. @param openId Of the run that is shown with its details. */
-export function RunTable(props: { runs: readonly Run[]; isShort?: boolean; detail?: (run: Run) => preact.ComponentChildren; isOld?: boolean }) {
+export function RunTable(props: {
+  runs: readonly Run[]
+  isShort?: boolean
+  detail?: (run: Run) => preact.ComponentChildren
+  isOld?: boolean
+}) {
   const { runs, isShort = false } = props
   if (runs.length === 0) return <Note title="No runs.">A run begins by schedule, when a definition is new, or by "refresh now".</Note>
   const scale = Math.max(...runs.map(({ duration_ms, usual_ms }) => Math.max(duration_ms ?? 0, usual_ms ?? 0)), 1)
@@ -28,7 +33,9 @@ export function RunTable(props: { runs: readonly Run[]; isShort?: boolean; detai
       columns={columns}
       rows={runs}
       keyOf={({ id }) => id}
-      hrefOf={(run) => (isShort ? href(['runs'], { run: run.id, feature: run.feature }) : href(['runs'], { ...presentQuery(), run: run.id }))}
+      hrefOf={(run) =>
+        isShort ? href(['runs'], { run: run.id, feature: run.feature }) : href(['runs'], { ...presentQuery(), run: run.id })
+      }
       isOld={props.isOld ?? false}
       {...(props.detail ? { detail: props.detail } : {})}
     />
@@ -41,7 +48,12 @@ function presentQuery(): Record<string, string> {
 
 function columnsFor(scale: number): Column<Run>[] {
   return [
-    { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ state }) => <Mark of={MARKS[state][0]} word={MARKS[state][1]} /> },
+    {
+      id: 'mark',
+      head: <span class="hide">state</span>,
+      cls: 'm1',
+      cell: ({ state }) => <Mark of={MARKS[state][0]} word={MARKS[state][1]} />,
+    },
     {
       id: 'ago',
       head: 'ago',
@@ -53,7 +65,13 @@ function columnsFor(scale: number): Column<Run>[] {
         </a>
       ),
     },
-    { id: 'feature', head: 'feature', cls: 'mono', width: 'w-name', cell: ({ feature }) => <a href={href(['features', feature])}>{feature}</a> },
+    {
+      id: 'feature',
+      head: 'feature',
+      cls: 'mono',
+      width: 'w-name',
+      cell: ({ feature }) => <a href={href(['features', feature])}>{feature}</a>,
+    },
     { id: 'reason', head: 'reason', cls: 'soft p1', width: 'w14', cell: ({ reason }) => reason },
     { id: 'bar', head: 'duration', cls: 'p2', width: 'w14', cell: (run) => <Bar of={run} scale={scale} /> },
     { id: 'took', head: 'took', cls: 'num', width: 'w9', cell: tookWord },

@@ -4,7 +4,13 @@ import { linePath } from './charts.tsx'
 import { underCursor, useCursor } from './cursor.tsx'
 
 /** One figure of a strip. */
-export function Figure(props: { label: string; children: ComponentChildren; sub?: ComponentChildren; below?: ComponentChildren; read?: string | null }) {
+export function Figure(props: {
+  label: string
+  children: ComponentChildren
+  sub?: ComponentChildren
+  below?: ComponentChildren
+  read?: string | null
+}) {
   return (
     <div class={`cell${props.read ? ' on' : ''}`}>
       <div class="label">

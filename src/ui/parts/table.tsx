@@ -106,7 +106,6 @@ function Row<R>(props: TableProps<R> & { row: R; index: number; isCut: boolean; 
     if (to !== null && !isOnControl && getSelection()?.toString() === '') go(to)
   }
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the link in the row does the same, and has the focus.
     <tr
       class={`${props.rowCls?.(row) ?? ''}${props.isOpen ? ' open' : ''}`}
       data-i={index}
@@ -124,7 +123,7 @@ function Row<R>(props: TableProps<R> & { row: R; index: number; isCut: boolean; 
 
 function Space({ rows, columns }: { rows: number; columns: number }) {
   return (
-    <tr class="space" aria-hidden="true">
+    <tr class="space">
       <td colSpan={columns} style={{ height: `calc(${rows} * (var(--row) + 1px))` }} />
     </tr>
   )

@@ -5,8 +5,8 @@ import type { Lineage, LineageNode, State } from '../../http/wire.ts'
 import { href, place, setQuery } from '../core/address.ts'
 import { useData } from '../core/data.ts'
 import { type Drawn, layOut, litFrom } from '../core/graph.ts'
-import { plural, roughly } from '../core/words.ts'
 import { ageOf } from '../core/now.ts'
+import { plural, roughly } from '../core/words.ts'
 import { CopyAs } from '../parts/copy.tsx'
 import { Mark } from '../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../parts/note.tsx'
@@ -51,9 +51,7 @@ function Shown({ of }: { of: Lineage }) {
   if (of.nodes.length === 0) return <Note title="Nothing is defined yet." command="fabra init shop" />
   return (
     <div class="cols tail">
-      <div class="only-wide graph-box">
-        {drawn.value && <Graph of={of} drawn={drawn.value} lit={lit} at={at} onLight={light} />}
-      </div>
+      <div class="only-wide graph-box">{drawn.value && <Graph of={of} drawn={drawn.value} lit={lit} at={at} onLight={light} />}</div>
       <section class="flush8">
         <h2>The same as a list</h2>
         <List of={of} at={at} onLight={light} />
@@ -126,7 +124,11 @@ function Spot({ state }: { state: State | null }) {
   const word = <title>{state ?? 'source'}</title>
   switch (state) {
     case 'error':
-      return <path class="e" d="M2-5 7.5 5h-11z">{word}</path>
+      return (
+        <path class="e" d="M2-5 7.5 5h-11z">
+          {word}
+        </path>
+      )
     case 'stale':
       return (
         <>
@@ -137,13 +139,29 @@ function Spot({ state }: { state: State | null }) {
         </>
       )
     case 'missing':
-      return <circle class="n" cx={2} r={4}>{word}</circle>
+      return (
+        <circle class="n" cx={2} r={4}>
+          {word}
+        </circle>
+      )
     case 'default':
-      return <path class="d" d="M2-4.5 6.5 0 2 4.5-2.5 0z">{word}</path>
+      return (
+        <path class="d" d="M2-4.5 6.5 0 2 4.5-2.5 0z">
+          {word}
+        </path>
+      )
     case 'fresh':
-      return <circle class="o" cx={2} r={3.5}>{word}</circle>
+      return (
+        <circle class="o" cx={2} r={3.5}>
+          {word}
+        </circle>
+      )
     default:
-      return <path class="q" d="M-1.5-3.5h7v7h-7z">{word}</path>
+      return (
+        <path class="q" d="M-1.5-3.5h7v7h-7z">
+          {word}
+        </path>
+      )
   }
 }
 

@@ -72,7 +72,12 @@ function Pills(props: { all: readonly Run[]; view: string; span: string; feature
   return (
     <div class="pills">
       {Object.entries(VIEWS).map(([name, { word, shape, fits }]) => (
-        <button key={name} class="pill" aria-pressed={props.view === name} onClick={() => setQuery({ view: name === 'all' ? null : name, run: null })}>
+        <button
+          key={name}
+          class="pill"
+          aria-pressed={props.view === name}
+          onClick={() => setQuery({ view: name === 'all' ? null : name, run: null })}
+        >
           {shape && <Mark of={shape} word={word} />} {word}
           <span class="soft">{number(props.all.filter(fits).length)}</span>
         </button>

@@ -48,6 +48,7 @@ export function SignIn({ onOpen }: { onOpen: (me: Me) => void }) {
         <p class="prose flush8" id="kept">
           Kept in this tab until it closes, sent as a header, never in an address. No key? Who runs Fabra makes one:
         </p>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, and keys must reach it. */}
         <pre class="code" tabIndex={0}>
           fabra keys create --name you --scopes read
         </pre>

@@ -1,19 +1,18 @@
-import { place, setQuery } from '../../core/address.ts'
+import { href, place, setQuery } from '../../core/address.ts'
 import { CATALOGUE, type ColumnRow, columnRows, useCatalogue } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
 import { me } from '../../core/session.ts'
 import { number } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
-import { Mark, STATES, type Shape } from '../../parts/mark.tsx'
+import { Mark, type Shape, STATES } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
 import { type Sort, Table } from '../../parts/table.tsx'
-import { href } from '../../core/address.ts'
 import { COLUMNS } from './columns.tsx'
-import { FACETS, type Facet, narrowed, type Set, sorted, sortOf, valuesOf } from './rows.ts'
+import { FACETS, type Facet, type FeatureSet, narrowed, sorted, sortOf, valuesOf } from './rows.ts'
 
 export function Catalogue() {
   const list = useCatalogue()
-  const sets = useData<{ feature_sets: Set[] }>('/v1/feature-sets', null).value?.feature_sets ?? []
+  const sets = useData<{ feature_sets: FeatureSet[] }>('/v1/feature-sets', null).value?.feature_sets ?? []
   const { query } = place.value
   const all = columnRows(list.value?.features ?? [])
   const sort = sortOf(query)
@@ -36,7 +35,9 @@ export function Catalogue() {
       </div>
       <OldNote on={list} />
       {me.value?.statistics === false && (
-        <Note title="Statistics are off (FABRA_STATISTICS=off).">Values and ages are exact all the same; distributions and latency are not kept.</Note>
+        <Note title="Statistics are off (FABRA_STATISTICS=off).">
+          Values and ages are exact all the same; distributions and latency are not kept.
+        </Note>
       )}
       <div class="cols rail">
         <Facets all={all} sets={sets} />
@@ -85,7 +86,7 @@ function Chosen({ all }: { all: readonly ColumnRow[] }) {
   )
 }
 
-function Facets({ all, sets }: { all: readonly ColumnRow[]; sets: readonly Set[] }) {
+function Facets({ all, sets }: { all: readonly ColumnRow[]; sets: readonly FeatureSet[] }) {
   return (
     <div class="facets" role="group" aria-label="narrow by">
       {FACETS.map((facet) => {
@@ -117,7 +118,7 @@ function Choice({ facet, value, count }: { facet: Facet; value: string; count: n
 
 const MOST_CHOICES = 12
 
-function countsOf(all: readonly ColumnRow[], facet: Facet, sets: readonly Set[]): [value: string, count: number][] {
+function countsOf(all: readonly ColumnRow[], facet: Facet, sets: readonly FeatureSet[]): [value: string, count: number][] {
   const counts = new Map<string, number>()
   for (const row of all) for (const value of valuesOf(row, facet, sets)) counts.set(value, (counts.get(value) ?? 0) + 1)
   const order: readonly string[] = STATES

@@ -25,7 +25,15 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
   },
   { id: 'entity', head: 'entity', cls: 'p2', width: 'w10', sorts: true, cell: ({ feature }) => feature.entity },
   { id: 'values', head: 'values', width: 'w12', cell: (row) => <Histogram of={row.distribution} /> },
-  { id: 'min', head: 'min', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => spill(row) ?? quantile(row, 'min'), cellCls: spilled },
+  {
+    id: 'min',
+    head: 'min',
+    cls: 'num soft p3',
+    width: 'w8',
+    sorts: true,
+    cell: (row) => spill(row) ?? quantile(row, 'min'),
+    cellCls: spilled,
+  },
   { id: 'median', head: 'median', cls: 'num p2', width: 'w8', sorts: true, cell: (row) => quantile(row, 'p50') },
   { id: 'max', head: 'max', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
   { id: 'bar', head: 'age', cls: 'p2', width: 'w10', cell: ({ feature }) => <Bar of={feature} /> },
@@ -40,7 +48,14 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
   },
   { id: 'of', head: 'of', cls: 'num soft p1', width: 'w8', sorts: true, cell: ({ feature }) => ofWord(feature) },
   { id: 'reads', head: 'reads/s', cls: 'num p1', width: 'w8', sorts: true, cell: ({ feature }) => rate(feature.reads?.reads_per_second) },
-  { id: 'null', head: 'null %', cls: 'num p3', width: 'w7', sorts: true, cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share) },
+  {
+    id: 'null',
+    head: 'null %',
+    cls: 'num p3',
+    width: 'w7',
+    sorts: true,
+    cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share),
+  },
   { id: 'p99', head: 'p99 ms', cls: 'num p3', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
   { id: 'changed', head: 'changed', cls: 'num soft p3', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
   { id: 'look', head: 'worth a look', cls: 'soft p2', cell: ({ feature }) => <Look of={feature} /> },
@@ -58,7 +73,11 @@ function spilled({ distribution, feature }: ColumnRow): string {
 
 function wordsOf(of: Distribution | null, feature: ListedFeature): string | null {
   if (of?.true_share !== null && of?.true_share !== undefined) return `true ${percent(of.true_share)} %`
-  if (of?.top && of.top.length > 0) return of.top.slice(0, 2).map(({ value, share }) => `${value} ${Math.round(share * 100)} %`).join(', ')
+  if (of?.top && of.top.length > 0)
+    return of.top
+      .slice(0, 2)
+      .map(({ value, share }) => `${value} ${Math.round(share * 100)} %`)
+      .join(', ')
   if (feature.state === undefined || of?.quantiles) return null
   return of && of.sample.seen > 0 ? 'all null' : 'not read yet'
 }
@@ -87,8 +106,13 @@ export function RefreshAge({ of }: { of: ListedFeature }) {
   if (of.refresh === 'realtime') return <>0s</>
   const { refreshed } = of
   if (!refreshed) return <>–</>
-  if (refreshed.at === null) return of.state === 'fresh' ? <span title="no run yet; computed when it was asked for">no run</span> : <>never</>
-  return <time dateTime={refreshed.at} title={refreshed.at}>{age(ageOf(refreshed.at))}</time>
+  if (refreshed.at === null)
+    return of.state === 'fresh' ? <span title="no run yet; computed when it was asked for">no run</span> : <>never</>
+  return (
+    <time dateTime={refreshed.at} title={refreshed.at}>
+      {age(ageOf(refreshed.at))}
+    </time>
+  )
 }
 
 export function ofWord(feature: ListedFeature): string {

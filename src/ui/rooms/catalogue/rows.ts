@@ -7,13 +7,13 @@ import type { Sort } from '../../parts/table.tsx'
 export const FACETS = ['state', 'entity', 'kind', 'owner', 'tag', 'set'] as const
 export type Facet = (typeof FACETS)[number]
 
-export interface Set {
+export interface FeatureSet {
   readonly name: string
   readonly features: readonly string[]
 }
 
 /** What a row has of a facet. */
-export function valuesOf(row: ColumnRow, facet: Facet, sets: readonly Set[]): readonly string[] {
+export function valuesOf(row: ColumnRow, facet: Facet, sets: readonly FeatureSet[]): readonly string[] {
   const { feature } = row
   switch (facet) {
     case 'state':
@@ -31,7 +31,7 @@ export function valuesOf(row: ColumnRow, facet: Facet, sets: readonly Set[]): re
   }
 }
 
-export function narrowed(rows: readonly ColumnRow[], query: URLSearchParams, sets: readonly Set[]): ColumnRow[] {
+export function narrowed(rows: readonly ColumnRow[], query: URLSearchParams, sets: readonly FeatureSet[]): ColumnRow[] {
   const words = (query.get('q') ?? '').toLowerCase().split(/\s+/).filter(Boolean)
   const wanted = FACETS.flatMap((facet) => {
     const value = query.get(facet)

@@ -13,6 +13,7 @@ import { Ago } from '../../parts/time.tsx'
 
 export function ServedLast({ of }: { of: EntityPage }) {
   const { last_reads: reads } = of
+  const hasKeys = reads?.some(({ key }) => key !== null) ?? false
   return (
     <section class="flush" aria-labelledby="served">
       <div class="sec">
@@ -32,7 +33,7 @@ export function ServedLast({ of }: { of: EntityPage }) {
                 <td class="num w10">
                   <Ago of={read.at} />
                 </td>
-                <td>{read.key ?? 'no key'}</td>
+                {hasKeys && <td>{read.key ?? '–'}</td>}
                 <td class="mono" title={read.asked_for.join(', ')}>
                   {read.asked_for.join(', ')}
                 </td>
@@ -80,66 +81,64 @@ export function RowsBehind({ of }: { of: EntityPage }) {
 /** Not shown to keys that may not. */
 export function Forget({ entity, id, path, of }: { entity: string; id: string; path: string; of: EntityPage }) {
   const isAsking = useSignal(false)
-  const typed = useSignal('')
-  const failure = useSignal<Failure | null>(null)
   if (!may('admin')) return null
-  const forget = async (event: Event) => {
-    event.preventDefault()
-    if (typed.value !== id) return
-    try {
-      await ask(path, { method: 'DELETE' })
-      say(`${entity} ${id} is forgotten`)
-      isAsking.value = false
-      refreshData('/v1/entities/')
-    } catch (error) {
-      failure.value = error instanceof Failure ? error : null
-    }
+  const turn = () => {
+    isAsking.value = !isAsking.value
   }
   const recorded = of.features.reduce((sum, { history }) => sum + (history?.length ?? 0), 0)
   return (
     <section aria-labelledby="forget">
       <h2 id="forget">Forget</h2>
       <p class="prose">
-        Drops the {number(of.features.length)} values and all recorded ones ({number(recorded)} of this window) of {id}. Of what is pushed from then on, only later events
-        count. Rows of sources stay.
+        Drops the {number(of.features.length)} values and all recorded ones ({number(recorded)} of this window) of {id}. Of what is pushed
+        from then on, only later events count. Rows of sources stay.
       </p>
       {isAsking.value ? (
-        <form class="pills flush8" onSubmit={(event) => void forget(event)}>
-          <label>
-            type <b class="mono">{id}</b>{' '}
-            <input
-              size={12}
-              value={typed.value}
-              onInput={(event) => {
-                typed.value = event.currentTarget.value
-              }}
-            />
-          </label>
-          <button type="submit" class="grave" disabled={typed.value !== id}>
-            forget for ever
-          </button>
-          <button
-            type="button"
-            onClick={() => {
-              isAsking.value = false
-            }}
-          >
-            cancel
-          </button>
-        </form>
+        <Confirm id={id} path={path} name={`${entity} ${id}`} onEnd={turn} />
       ) : (
         <p class="flush8">
-          <button
-            class="grave"
-            onClick={() => {
-              isAsking.value = true
-            }}
-          >
+          <button class="grave" onClick={turn}>
             forget {entity} {id} …
           </button>
         </p>
       )}
-      {failure.value && <FailureNote of={failure.value} />}
     </section>
+  )
+}
+
+/** It cannot be undone, so the key is typed once more. */
+function Confirm({ id, path, name, onEnd }: { id: string; path: string; name: string; onEnd: () => void }) {
+  const typed = useSignal('')
+  const failure = useSignal<Failure | null>(null)
+  const forget = async (event: Event) => {
+    event.preventDefault()
+    if (typed.value !== id) return
+    try {
+      await ask(path, { method: 'DELETE' })
+      say(`${name} is forgotten`)
+      onEnd()
+      refreshData('/v1/entities/')
+    } catch (error) {
+      failure.value = error instanceof Failure ? error : null
+    }
+  }
+  const type = (event: { currentTarget: HTMLInputElement }) => {
+    typed.value = event.currentTarget.value
+  }
+  return (
+    <>
+      <form class="pills flush8" onSubmit={(event) => void forget(event)}>
+        <label>
+          type <b class="mono">{id}</b> <input size={12} value={typed.value} onInput={type} />
+        </label>
+        <button type="submit" class="grave" disabled={typed.value !== id}>
+          forget for ever
+        </button>
+        <button type="button" onClick={onEnd}>
+          cancel
+        </button>
+      </form>
+      {failure.value && <FailureNote of={failure.value} />}
+    </>
   )
 }

@@ -16,6 +16,8 @@ import { Forget, RowsBehind, ServedLast } from './aside.tsx'
 import { type KeyRow, keyPath, keyRows } from './rows.ts'
 import { Slider } from './slider.tsx'
 
+/** Looking computes what is not there: seldom, so that a page that is left open costs little. */
+const EVERY_MS = 15_000
 const SPANS: Readonly<Record<string, number>> = { '1d': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 }
 
 export function EntityPage() {
@@ -83,12 +85,32 @@ function Kinds({ entities }: { entities: readonly EntityJson[] }) {
   if (entities.length === 0) return <Note title="No entities yet." command="fabra init shop" />
   const columns: readonly Column<EntityJson>[] = [
     { id: 'entity', head: 'entity', width: 'w24', cell: ({ name }) => <a href={href(['catalogue'], { entity: name })}>{name}</a> },
-    { id: 'key', head: 'key', cls: 'mono', cell: ({ key }) => Object.entries(key).map(([column, type]) => `${column} ${type}`).join(', ') },
-    { id: 'features', head: 'features', cls: 'num', width: 'w12', cell: ({ name }) => features.filter(({ entity }) => entity === name).length },
+    {
+      id: 'key',
+      head: 'key',
+      cls: 'mono',
+      cell: ({ key }) =>
+        Object.entries(key)
+          .map(([column, type]) => `${column} ${type}`)
+          .join(', '),
+    },
+    {
+      id: 'features',
+      head: 'features',
+      cls: 'num',
+      width: 'w12',
+      cell: ({ name }) => features.filter(({ entity }) => entity === name).length,
+    },
   ]
   return (
     <section>
-      <Table label="entities" columns={columns} rows={entities} keyOf={({ name }) => name} hrefOf={({ name }) => href(['catalogue'], { entity: name })} />
+      <Table
+        label="entities"
+        columns={columns}
+        rows={entities}
+        keyOf={({ name }) => name}
+        hrefOf={({ name }) => href(['catalogue'], { entity: name })}
+      />
     </section>
   )
 }
@@ -99,7 +121,7 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
   const span = SPANS[query.get('span') ?? '7d'] ? (query.get('span') ?? '7d') : '7d'
   const columns = useKeyColumns(entity)
   const path = keyPath(entity, columns, id, { ...(asOf === null ? {} : { as_of: asOf }), history: span })
-  const page = useData<EntityAnswer>(columns.length === 0 ? null : path, asOf === null ? 5_000 : null)
+  const page = useData<EntityAnswer>(columns.length === 0 ? null : path, asOf === null ? EVERY_MS : null)
   const at = asOf === null ? null : Date.parse(asOf)
   const { value } = page
   const spanMs = SPANS[span] ?? 0
@@ -131,7 +153,18 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
         onMove={(ms) => setQuery({ as_of: ms === null ? null : new Date(ms).toISOString() })}
         onSpan={(word) => setQuery({ span: word === '7d' ? null : word })}
       />
-      {value ? <Values of={value} isOld={page.isOld} window={{ from: end - spanMs, to: end, at }} entity={entity} id={id} path={keyPath(entity, columns, id, {})} /> : <Waiting on={page} />}
+      {value ? (
+        <Values
+          of={value}
+          isOld={page.isOld}
+          window={{ from: end - spanMs, to: end, at }}
+          entity={entity}
+          id={id}
+          path={keyPath(entity, columns, id, {})}
+        />
+      ) : (
+        <Waiting on={page} />
+      )}
     </>
   )
 }
@@ -207,11 +240,24 @@ function valueColumns({ from, to, at }: ValuesProps['window']): readonly Column<
     { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ of }) => <Mark of={of.status} /> },
     { id: 'feature', head: 'feature', cls: 'mono', width: 'w-name', cell: ({ name }) => <a href={href(['features', name])}>{name}</a> },
     { id: 'value', head: 'value', cls: 'num', width: 'w20', cell: (row) => <Value of={row} /> },
-    { id: 'age', head: 'age', cls: 'num', width: 'w10', cell: ({ of }) => age(of.freshness_ms), cellCls: ({ of }) => (of.status === 'stale' ? 'is-stale' : '') },
+    {
+      id: 'age',
+      head: 'age',
+      cls: 'num',
+      width: 'w10',
+      cell: ({ of }) => age(of.freshness_ms),
+      cellCls: ({ of }) => (of.status === 'stale' ? 'is-stale' : ''),
+    },
     { id: 'of', head: 'of', cls: 'num soft p1', width: 'w7', cell: ({ of }) => intervalWord(of.interval_ms ?? null) },
     { id: 'from', head: 'from', cls: 'soft p1', width: 'w12', cell: ({ of }) => fromWord(of) },
     { id: 'steps', head: 'history', cls: 'p2', cell: ({ history }) => <Steps of={history} from={from} to={to} at={at} /> },
-    { id: 'before', head: 'before', cls: 'num soft p2', width: 'w14', cell: ({ before }) => (before === undefined ? '' : valueText(before)) },
+    {
+      id: 'before',
+      head: 'before',
+      cls: 'num soft p2',
+      width: 'w14',
+      cell: ({ before }) => (before === undefined ? '' : valueText(before)),
+    },
     { id: 'changed', head: 'changed', cls: 'num soft p2', width: 'w9', cell: ({ of }) => <Ago of={of.changed_at} none="" /> },
   ]
 }

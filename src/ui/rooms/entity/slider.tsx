@@ -103,8 +103,12 @@ function Bars({ of, start, end }: { of: SliderProps['changes']; start: number; e
   const most = Math.max(...counts, 1)
   const from = of ? Date.parse(of.from) : start
   const x = (ms: number) => (((ms - start) / (end - start)) * 1_000).toFixed(1)
-  const width = of ? Math.max(1.5, ((of.step_ms / (end - start)) * 1_000) * 0.7) : 0
-  const bars = counts.map((count, i) => (count === 0 ? '' : `M${x(from + (i + 0.15) * (of?.step_ms ?? 0))} 24v-${(3 + (count / most) * 19).toFixed(1)}h${width.toFixed(1)}V24`)).join('')
+  const width = of ? Math.max(1.5, (of.step_ms / (end - start)) * 1_000 * 0.7) : 0
+  const bars = counts
+    .map((count, i) =>
+      count === 0 ? '' : `M${x(from + (i + 0.15) * (of?.step_ms ?? 0))} 24v-${(3 + (count / most) * 19).toFixed(1)}h${width.toFixed(1)}V24`,
+    )
+    .join('')
   return (
     <svg class="rail-svg" viewBox="0 0 1000 24" preserveAspectRatio="none" role="img" aria-label="values that changed, over time">
       <title>values that changed</title>

@@ -3,6 +3,7 @@ import { href, place } from '../../core/address.ts'
 import { ask, Failure } from '../../core/ask.ts'
 import { columnRows, type ListedFeature, shapeOf, useCatalogue } from '../../core/catalogue.ts'
 import { refreshData, type Shown, useData } from '../../core/data.ts'
+import { ageOf } from '../../core/now.ts'
 import { may } from '../../core/session.ts'
 import { number, percent, rate, took } from '../../core/words.ts'
 import { CopyAs, say } from '../../parts/copy.tsx'
@@ -11,7 +12,6 @@ import { FailureNote, Note, OldNote, Waiting } from '../../parts/note.tsx'
 import { RunTable } from '../../parts/runs.tsx'
 import { Figure } from '../../parts/strip.tsx'
 import { AgeBar } from '../../parts/time.tsx'
-import { ageOf } from '../../core/now.ts'
 import { isLate } from '../catalogue/columns.tsx'
 import { Definition } from './definition.tsx'
 import { OverTime, WINDOWS, windowOf } from './over-time.tsx'
@@ -47,7 +47,15 @@ export function FeaturePage() {
       </>
     )
   }
-  return <Page key={row.name} name={asked} column={row.name} feature={row.feature} siblings={rows.filter((one) => one.feature === row.feature).map((one) => one.name)} />
+  return (
+    <Page
+      key={row.name}
+      name={asked}
+      column={row.name}
+      feature={row.feature}
+      siblings={rows.filter((one) => one.feature === row.feature).map((one) => one.name)}
+    />
+  )
 }
 
 interface PageProps {
@@ -151,7 +159,8 @@ function Siblings({ names, column }: { names: readonly string[]; column: string 
 function Figures({ of, feature }: { of: FeatureStatistics; feature: ListedFeature }) {
   const { reads } = of
   const [figure, ofWhat] = ageFigure(feature)
-  const bar = feature.refresh === 'realtime' ? null : <AgeBar ms={ageOf(feature.refreshed?.at)} of={feature.refreshed?.interval_ms ?? null} wide />
+  const bar =
+    feature.refresh === 'realtime' ? null : <AgeBar ms={ageOf(feature.refreshed?.at)} of={feature.refreshed?.interval_ms ?? null} wide />
   const all = reads ? Object.values(reads.states).reduce((sum, count) => sum + count, 0) : 0
   const [p50 = '–', unit = ''] = took(reads?.latency_ms.p50).split(' ')
   const [p99 = '–', unit99 = ''] = took(reads?.latency_ms.p99).split(' ')

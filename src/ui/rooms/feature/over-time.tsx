@@ -35,7 +35,9 @@ export function OverTime({ of, column, isOld }: { of: FeatureStatistics; column:
         <WindowChoice />
       </div>
       {isEmpty ? (
-        <Note title="Nothing was read and nothing ran in this window.">Read it once ("Try it"), and its values, ages and latency appear here.</Note>
+        <Note title="Nothing was read and nothing ran in this window.">
+          Read it once ("Try it"), and its values, ages and latency appear here.
+        </Note>
       ) : (
         <div class={isOld ? 'old' : ''}>
           <Plots of={of} series={series} column={column} />
@@ -54,25 +56,58 @@ function Plots({ of, series, column }: { of: FeatureStatistics; series: Series; 
     group: of.feature,
   } satisfies Partial<PlotProps>
   const values = series.columns.find(({ name }) => name === column)
-  const hasValues = values?.p50.some((value) => value !== null)
+  const hasValues = values && isKnown(values.p50)
   const limit = of.refreshed.interval_ms === null ? null : of.refreshed.interval_ms * 1.1
   const rules = series.versions.length > 0 ? ' │ a version' : ''
   const runs = runSeries(series)
   return (
     <>
-      {values && hasValues && (
-        <Plot {...common} label="Value" legend={`— median ▒ p10–p90${rules}`} line={values.p50} band={[values.p10, values.p90]} write={(v) => number(v)} height={112} />
+      {hasValues && (
+        <Plot
+          {...common}
+          label="Value"
+          legend={`— median ▒ p10–p90${rules}`}
+          line={values.p50}
+          band={[values.p10, values.p90]}
+          write={(v) => number(v)}
+          height={112}
+        />
       )}
-      <Plot {...common} label="Null" line={scaled(series.null_share, 100)} write={(v) => `${number(Number(v.toFixed(1)))} %`} height={40} atLeast={1} />
-      <Plot {...common} label="Age at serve" legend="— p99 ┄ fresh until" line={series.age_p99_ms} limit={limit} write={(v) => age(v)} height={72} />
+      {isKnown(series.null_share) && (
+        <Plot
+          {...common}
+          label="Null"
+          line={scaled(series.null_share, 100)}
+          write={(v) => `${number(Number(v.toFixed(1)))} %`}
+          height={40}
+          atLeast={1}
+        />
+      )}
+      {isKnown(series.age_p99_ms) && (
+        <Plot
+          {...common}
+          label="Age at serve"
+          legend="— p99 ┄ fresh until"
+          line={series.age_p99_ms}
+          limit={limit}
+          write={(v) => age(v)}
+          height={72}
+        />
+      )}
       <Plot {...common} label="Latency" legend="— p99" line={series.latency_p99_ms} write={(v) => took(v)} height={40} />
       <Plot {...common} label="Reads" line={series.reads_per_second} write={(v) => `${rate(v)}/s`} height={40} />
-      {series.runs.length > 0 && <Plot {...common} label="Duration of a run" line={runs.took} isSparse write={(v) => took(v)} height={40} />}
+      {series.runs.length > 0 && (
+        <Plot {...common} label="Duration of a run" line={runs.took} isSparse write={(v) => took(v)} height={40} />
+      )}
       {series.runs.some(({ failed }) => failed > 0) && (
         <Plot {...common} label="Failed keys" line={runs.failed} isErrors write={(v) => number(Math.round(v))} height={40} />
       )}
     </>
   )
+}
+
+function isKnown(values: readonly (number | null)[]): boolean {
+  return values.some((value) => value !== null)
 }
 
 function scaled(values: readonly (number | null)[], by: number): (number | null)[] {
@@ -92,4 +127,3 @@ function runSeries({ from, step_ms, runs, reads_per_second }: Series): { took: (
   }
   return { took: longest, failed }
 }
-

@@ -45,7 +45,9 @@ function Lists({ of, id }: { of: Lineage; id: string }) {
               <NodeLink of={node} />
             </td>
             <td class="soft p1">{nodeWords(node)}</td>
-            <td class="num w14">{node.kind === 'source' ? <Newest of={node.newest_row_at} /> : perSecond === null ? '' : `${rate(perSecond)} /s`}</td>
+            <td class="num w14">
+              {node.kind === 'source' ? <Newest of={node.newest_row_at} /> : perSecond === null ? '' : `${rate(perSecond)} /s`}
+            </td>
           </tr>
         ))}
       </tbody>
@@ -65,7 +67,7 @@ function Newest({ of }: { of: string | null }) {
 function NodeLink({ of }: { of: LineageNode }) {
   if (of.kind === 'feature') return <a href={href(['features', of.name])}>{of.name}</a>
   if (of.kind === 'set') return <a href={href(['catalogue'], { set: of.name })}>{of.name}</a>
-  return of.kind === 'source' ? <a href={href(['lineage'], { at: of.id })}>{of.name}</a> : <>{of.name}</>
+  return of.kind === 'source' ? <a href={href(['lineage'], { at: of.id })}>{of.name}</a> : <span>{of.name}</span>
 }
 
 function nodeWords(of: LineageNode): string {

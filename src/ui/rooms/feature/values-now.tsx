@@ -34,7 +34,15 @@ function sampleWords({ sample }: Distribution): string {
 }
 
 function Shown({ now, against, name }: { now: Distribution; against: Distribution | null; name: string }) {
-  if (now.true_share !== null) return <TopValues of={[{ value: 'true', share: now.true_share }, { value: 'false', share: 1 - now.true_share }]} />
+  if (now.true_share !== null)
+    return (
+      <TopValues
+        of={[
+          { value: 'true', share: now.true_share },
+          { value: 'false', share: 1 - now.true_share },
+        ]}
+      />
+    )
   if (now.top) return <TopValues of={now.top} />
   if (!now.bins || !now.quantiles) return <Note title="All values are null." />
   return (
@@ -43,7 +51,6 @@ function Shown({ now, against, name }: { now: Distribution; against: Distributio
         <Bars counts={now.bins.counts} line={against?.bins?.counts} width={480} height={88} wide />
         <div class="xs" aria-hidden="true">
           {edgesOf(now).map((edge, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: places on an axis.
             <span key={i}>{edge}</span>
           ))}
         </div>

@@ -34,7 +34,13 @@ export function HeatMap({ of, p50, p99 }: { of: TrafficHour; p50: number | null;
           <span>{took(edges[Math.floor(bands / 2)])}</span>
           <span>{took(edges[0])}</span>
         </div>
-        <svg class="tall" viewBox={`0 0 ${counts.length} ${bands}`} preserveAspectRatio="none" role="img" aria-label={`half of the requests took up to ${took(p50)}, 99 of 100 up to ${took(p99)}`}>
+        <svg
+          class="tall"
+          viewBox={`0 0 ${counts.length} ${bands}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`half of the requests took up to ${took(p50)}, 99 of 100 up to ${took(p99)}`}
+        >
           {paths.map((path, level) => path && <path key={`h${level + 1}`} class={`h${level + 1}`} d={path} />)}
         </svg>
       </div>

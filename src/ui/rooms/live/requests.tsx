@@ -20,7 +20,12 @@ const COLUMNS: readonly Column<RequestEvent>[] = [
     ),
   },
   { id: 'key', head: 'key', cls: 'p1', width: 'w16', cell: ({ key }) => key ?? <span class="soft">–</span> },
-  { id: 'asked', head: 'asked for', cls: 'mono', cell: ({ asked_for }) => <span title={asked_for.join(', ')}>{asked_for.join(', ')}</span> },
+  {
+    id: 'asked',
+    head: 'asked for',
+    cls: 'mono',
+    cell: ({ asked_for }) => <span title={asked_for.join(', ')}>{asked_for.join(', ')}</span>,
+  },
   { id: 'rows', head: 'rows', cls: 'num p2', width: 'w7', cell: ({ rows }) => number(rows) },
   { id: 'ms', head: 'ms', cls: 'num', width: 'w8', cell: ({ ms }) => (ms >= 100 ? number(Math.round(ms)) : ms.toFixed(1)) },
   { id: 'states', head: 'states', width: 'w18', cell: (request) => <States of={request} /> },

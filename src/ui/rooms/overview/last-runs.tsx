@@ -58,7 +58,11 @@ export function LastRuns() {
 
 function Lines({ of }: { of: readonly Line[] }) {
   if (of.length === 0) {
-    return <Note title="No feature is refreshed by a schedule.">A feature with refresh: "5m" runs here, for every key that was read within keep_warm.</Note>
+    return (
+      <Note title="No feature is refreshed by a schedule.">
+        A feature with refresh: "5m" runs here, for every key that was read within keep_warm.
+      </Note>
+    )
   }
   return (
     <Table
@@ -124,6 +128,8 @@ function linesOf(features: readonly ListedFeature[], runs: readonly Run[]): Line
   const rank = ({ state }: ListedFeature) => (state ? STATES.indexOf(state) : STATES.length)
   return features
     .map((feature) => ({ feature, runs: byFeature.get(feature.name) ?? [] }))
-    .filter(({ feature, runs: of }) => of.length > 0 || (feature.kind !== 'pushed' && feature.refresh !== 'realtime' && feature.refresh !== null))
+    .filter(
+      ({ feature, runs: of }) => of.length > 0 || (feature.kind !== 'pushed' && feature.refresh !== 'realtime' && feature.refresh !== null),
+    )
     .sort((a, b) => rank(a.feature) - rank(b.feature) || (b.runs[0]?.started_at ?? '').localeCompare(a.runs[0]?.started_at ?? ''))
 }

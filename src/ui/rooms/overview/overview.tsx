@@ -108,7 +108,8 @@ function ChangeList({ of }: { of: Changes }) {
               <Ago of={first.at} short />
               <div>
                 <Subject of={first} />
-                {others.length > 0 && ` and ${number(others.length)} more:`} {first.message}
+                {others.length > 0 && ` and ${number(others.length)} more`}{' '}
+                {others.length > 0 ? first.message.replace(/^is /, 'are ') : first.message}
                 <p>{others.length > 0 ? others.map(({ subject }) => subject).join(', ') : detail(first)}</p>
               </div>
             </li>
@@ -149,4 +150,3 @@ function detail({ rows, place, message }: Change) {
   const parts = [rows === null || /\d/.test(message) ? null : plural(rows, 'row'), placeText(place)].filter((part) => part !== null)
   return parts.join(' · ')
 }
-

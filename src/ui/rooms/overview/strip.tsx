@@ -1,7 +1,7 @@
 import type { Overview, StateCounts, StoreState, Traffic } from '../../../http/wire.ts'
-import { age, bytes, number, percent, rate, took } from '../../core/words.ts'
 import { ageOf } from '../../core/now.ts'
 import { me } from '../../core/session.ts'
+import { age, bytes, number, percent, rate, took } from '../../core/words.ts'
 import { CursorGroup } from '../../parts/cursor.tsx'
 import { Mark } from '../../parts/mark.tsx'
 import { Note } from '../../parts/note.tsx'
@@ -40,7 +40,13 @@ function TrafficFigures({ of }: { of: Traffic }) {
   const fresh = of.states ? of.states.fresh / total(of.states) : null
   return (
     <>
-      <Trend label="requests" series={hour.requests_per_second} spanMs={spanMs} write={(v) => `${rate(v)}/s`} sub={`${rate(of.values_per_second)} values/s`}>
+      <Trend
+        label="requests"
+        series={hour.requests_per_second}
+        spanMs={spanMs}
+        write={(v) => `${rate(v)}/s`}
+        sub={`${rate(of.values_per_second)} values/s`}
+      >
         {rate(of.requests_per_second)}
         <small>/s</small>
       </Trend>
@@ -54,7 +60,13 @@ function TrafficFigures({ of }: { of: Traffic }) {
         {percent(fresh)}
         <small>%</small>
       </Trend>
-      <Trend label="age at serve" series={hour.age_p50_ms} spanMs={spanMs} write={(v) => `${age(v)} median`} sub={`p99 ${age(of.age_ms.p99)}`}>
+      <Trend
+        label="age at serve"
+        series={hour.age_p50_ms}
+        spanMs={spanMs}
+        write={(v) => `${age(v)} median`}
+        sub={`p99 ${age(of.age_ms.p99)}`}
+      >
         {age(of.age_ms.p50)}
         <small>median</small>
       </Trend>

@@ -55,61 +55,73 @@ export function PickFeatures({ chosen }: { chosen: readonly string[] }) {
 
 export function Labels({ of, onChange }: { of: Wanted; onChange: Change }) {
   const isSql = useSignal(false)
-  const canWriteSql = may('train')
-  const take = (file: File | undefined) => file && onChange({ file, sql: '' })
+  const turn = () => {
+    isSql.value = !isSql.value
+    onChange(isSql.value ? { file: null } : { sql: '' })
+  }
   return (
-    <section
-      aria-labelledby="labels"
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault()
-        take(event.dataTransfer?.files[0])
-      }}
-    >
+    <section aria-labelledby="labels">
       <h2 id="labels">Labels</h2>
-      {isSql.value ? (
-        <textarea
-          class="mono full sql"
-          aria-label="SQL that gives the labels"
-          rows={6}
-          placeholder="SELECT user_id, created_at AS event_timestamp FROM transactions"
-          value={of.sql}
-          onInput={(event) => onChange({ sql: event.currentTarget.value, file: null })}
-        />
-      ) : (
-        <label class="drop">
-          <input
-            type="file"
-            aria-label="labels file"
-            accept=".csv,.parquet,.pq,.arrow,.feather,.jsonl,.ndjson"
-            onChange={(event) => take(event.currentTarget.files?.[0])}
-          />
-          <span>{of.file ? <b class="mono">{of.file.name}</b> : 'Drop a file, or choose one:'}</span>
-          <span class="soft">{of.file ? bytes(of.file.size) : 'CSV, Parquet, Arrow or JSON lines'}</span>
-        </label>
-      )}
-      {canWriteSql && (
+      {isSql.value ? <LabelsSql of={of} onChange={onChange} /> : <LabelsFile of={of} onChange={onChange} />}
+      {may('train') && (
         <p class="flush8">
-          <button
-            onClick={() => {
-              isSql.value = !isSql.value
-              onChange(isSql.value ? { file: null } : { sql: '' })
-            }}
-          >
-            {isSql.value ? 'a file instead' : 'write SQL'}
-          </button>
+          <button onClick={turn}>{isSql.value ? 'a file instead' : 'write SQL'}</button>
         </p>
       )}
       <p class="pills flush8">
         <label>
           time{' '}
-          <input size={14} placeholder="event_timestamp" value={of.timestamp} onInput={(event) => onChange({ timestamp: event.currentTarget.value })} />
+          <input
+            size={14}
+            placeholder="event_timestamp"
+            value={of.timestamp}
+            onInput={(event) => onChange({ timestamp: event.currentTarget.value })}
+          />
         </label>
         <label>
-          zone <input size={8} placeholder="in the file" value={of.timezone} onInput={(event) => onChange({ timezone: event.currentTarget.value })} />
+          zone{' '}
+          <input
+            size={8}
+            placeholder="in the file"
+            value={of.timezone}
+            onInput={(event) => onChange({ timezone: event.currentTarget.value })}
+          />
         </label>
       </p>
     </section>
+  )
+}
+
+function LabelsSql({ of, onChange }: { of: Wanted; onChange: Change }) {
+  return (
+    <textarea
+      class="mono full sql"
+      aria-label="SQL that gives the labels"
+      rows={6}
+      placeholder="SELECT user_id, created_at AS event_timestamp FROM transactions"
+      value={of.sql}
+      onInput={(event) => onChange({ sql: event.currentTarget.value, file: null })}
+    />
+  )
+}
+
+function LabelsFile({ of, onChange }: { of: Wanted; onChange: Change }) {
+  const take = (file: File | undefined) => file && onChange({ file, sql: '' })
+  const drop = (event: DragEvent) => {
+    event.preventDefault()
+    take(event.dataTransfer?.files[0])
+  }
+  return (
+    <label class="drop" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <span>{of.file ? <b class="mono">{of.file.name}</b> : 'Drop a file, or choose one:'}</span>
+      <span class="soft">{of.file ? bytes(of.file.size) : 'CSV, Parquet, Arrow or JSON lines'}</span>
+      <input
+        type="file"
+        aria-label="labels file"
+        accept=".csv,.parquet,.pq,.arrow,.feather,.jsonl,.ndjson"
+        onChange={(event) => take(event.currentTarget.files?.[0])}
+      />
+    </label>
   )
 }
 
@@ -132,7 +144,11 @@ export function AsOfChoice({ of, onChange }: { of: Wanted; onChange: Change }) {
       ))}
       <p class="flush8">
         as{' '}
-        <select aria-label="format" value={of.format} onChange={(event) => onChange({ format: FORMATS.find((one) => one === event.currentTarget.value) ?? 'parquet' })}>
+        <select
+          aria-label="format"
+          value={of.format}
+          onChange={(event) => onChange({ format: FORMATS.find((one) => one === event.currentTarget.value) ?? 'parquet' })}
+        >
           {FORMATS.map((format) => (
             <option key={format}>{format}</option>
           ))}

@@ -33,7 +33,8 @@ export function PreviewTable({ of, isOld }: { of: TrainingPreview; isOld: boolea
                 <td class="num soft">{number(row)}</td>
                 {of.columns.map((column, i) => (
                   <td key={column.name} class={numeric[i] ? 'num' : ''} title={JSON.stringify(values[i])}>
-                    {states[i] && states[i] !== 'fresh' && <Mark of={states[i]} />} {states[i] === 'missing' ? <span class="soft">missing</span> : valueText(values[i])}
+                    {states[i] && states[i] !== 'fresh' && <Mark of={states[i]} />}{' '}
+                    {states[i] === 'missing' ? <span class="soft">missing</span> : valueText(values[i])}
                   </td>
                 ))}
               </tr>

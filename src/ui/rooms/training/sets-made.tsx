@@ -1,4 +1,4 @@
-import type { TrainingSets, TrainingSetSummary } from '../../../http/wire.ts'
+import type { TrainingSetSummary, TrainingSets } from '../../../http/wire.ts'
 import { ask, Failure } from '../../core/ask.ts'
 import { refreshData, useData } from '../../core/data.ts'
 import { number, roughly } from '../../core/words.ts'
@@ -11,7 +11,12 @@ import { Ago } from '../../parts/time.tsx'
 
 const EVERY_MS = 2_000
 
-const SHAPES: Readonly<Record<TrainingSetSummary['state'], Shape>> = { running: 'running', done: 'fresh', failed: 'error', cancelled: 'missing' }
+const SHAPES: Readonly<Record<TrainingSetSummary['state'], Shape>> = {
+  running: 'running',
+  done: 'fresh',
+  failed: 'error',
+  cancelled: 'missing',
+}
 
 export function SetsMade() {
   const sets = useData<TrainingSets>('/v1/training-sets', EVERY_MS)
@@ -22,7 +27,9 @@ export function SetsMade() {
         <span class="small">since the start</span>
       </div>
       {sets.failure && !sets.value && <FailureNote of={sets.failure} again={sets.again} />}
-      {sets.value?.training_sets.length === 0 && <Note title="No training set yet.">Those that are made by command or by request stand here, too.</Note>}
+      {sets.value?.training_sets.length === 0 && (
+        <Note title="No training set yet.">Those that are made by command or by request stand here, too.</Note>
+      )}
       {sets.value && sets.value.training_sets.length > 0 && (
         <Table label="training sets" columns={COLUMNS} rows={sets.value.training_sets} keyOf={({ id }) => id} />
       )}
@@ -37,12 +44,20 @@ const COLUMNS: readonly Column<TrainingSetSummary>[] = [
     id: 'features',
     head: 'features',
     cls: 'mono',
-    cell: ({ features, error }) => <span title={features.join(', ')}>{error ? `${error.code}: ${error.message}` : features.join(', ')}</span>,
+    cell: ({ features, error }) => (
+      <span title={features.join(', ')}>{error ? `${error.code}: ${error.message}` : features.join(', ')}</span>
+    ),
   },
   { id: 'rows', head: 'rows', cls: 'num', width: 'w10', cell: ({ rows }) => number(rows) },
   { id: 'progress', head: 'progress', cls: 'p2', width: 'w14', cell: ({ progress }) => <Progress share={progress} /> },
   { id: 'how', head: 'state', cls: 'num', width: 'w16', cell: stateWord },
-  { id: 'stop', head: <span class="hide">stop</span>, cls: 'num', width: 'w8', cell: (set) => set.state === 'running' && <Stop of={set} /> },
+  {
+    id: 'stop',
+    head: <span class="hide">stop</span>,
+    cls: 'num',
+    width: 'w8',
+    cell: (set) => set.state === 'running' && <Stop of={set} />,
+  },
 ]
 
 function stateWord({ state, progress, seconds_left, warnings }: TrainingSetSummary): string {

@@ -74,7 +74,11 @@ function Title(props: { wanted: Wanted; rows: number | null; busy: string | null
   return (
     <div class="head">
       <h1 class="hide">Training</h1>
-      <p role="status">{busy === 'make' ? 'The set is being made; how far it is stands below.' : 'Labels in, features as of each row’s own time, a file out.'}</p>
+      <p role="status">
+        {busy === 'make'
+          ? 'The set is being made; how far it is stands below.'
+          : 'Labels in, features as of each row’s own time, a file out.'}
+      </p>
       <div class="acts">
         <button disabled={!isComplete(wanted)} onClick={() => copy(command(wanted), 'Copied as CLI')}>
           copy the command
@@ -108,7 +112,10 @@ function Begin({ wanted }: { wanted: Wanted }) {
 }
 
 function Warnings({ of }: { of: TrainingPreview }) {
-  const all = [...of.warnings, ...of.columns.flatMap((column) => column.warnings.map((warning) => ({ ...warning, message: `${column.name}: ${warning.message}` })))]
+  const all = [
+    ...of.warnings,
+    ...of.columns.flatMap((column) => column.warnings.map((warning) => ({ ...warning, message: `${column.name}: ${warning.message}` }))),
+  ]
   return (
     <div class="steps">
       <span>
