@@ -12,10 +12,12 @@ const MOST_LOOKS = 4
 /** Training sets over the definitions being served when they are begun. */
 export interface FeatureStoreTraining {
   /** @throws FabraError overloaded */
-  begin(id: string): Promise<TrainingJob>
+  begin(about: Pick<TrainingReport, 'id' | 'owner'>): Promise<TrainingJob>
   report(id: string): TrainingReport | undefined
+  list(): readonly TrainingReport[]
+  cancel(id: string): boolean
   /** Of one row, for a look: beside those that are made. @throws FabraError overloaded */
-  beginLook(id: string): Promise<TrainingJob>
+  beginLook(): Promise<TrainingJob>
 }
 
 export function createFeatureStoreTraining(
@@ -24,14 +26,16 @@ export function createFeatureStoreTraining(
   stores: Stores,
 ): FeatureStoreTraining {
   const [training, looks] = [createTraining(), createTraining(MOST_LOOKS)]
-  const begin = (of: Training, id: string) => {
+  const begin = (of: Training, about: Pick<TrainingReport, 'id' | 'owner'>) => {
     const { training: computing, serving } = definitions.live()
     const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
-    return of.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
+    return of.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, about)
   }
   return {
-    begin: (id) => begin(training, id),
-    beginLook: (id) => begin(looks, id),
+    begin: (about) => begin(training, about),
+    beginLook: () => begin(looks, { id: crypto.randomUUID(), owner: null }),
     report: training.report,
+    list: training.list,
+    cancel: training.cancel,
   }
 }

@@ -33,10 +33,14 @@ export interface HttpOptions {
   /** Training sets over the definitions being served. */
   readonly training: {
     /** @throws FabraError overloaded */
-    begin(id: string): Promise<TrainingJob>
+    begin(about: Pick<TrainingReport, 'id' | 'owner'>): Promise<TrainingJob>
     report(id: string): TrainingReport | undefined
+    /** Those that are remembered, newest first. */
+    list(): readonly TrainingReport[]
+    /** @returns false: it is not being made. */
+    cancel(id: string): boolean
     /** For a look at one row, which nobody is told of and nobody waits behind. @throws FabraError overloaded */
-    beginLook(id: string): Promise<TrainingJob>
+    beginLook(): Promise<TrainingJob>
   }
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null

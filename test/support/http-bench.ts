@@ -81,6 +81,8 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       beginLook: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       report: () => touch(undefined),
+      list: () => touch([]),
+      cancel: () => touch(false),
     },
     keyring,
     isDevelopment: options.isDevelopment ?? true,

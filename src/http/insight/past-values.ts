@@ -35,7 +35,7 @@ export async function pastValues(
     return !takesInputs(feature)
   })
   if (asked.length === 0) return found
-  const job = await options.training.beginLook(crypto.randomUUID())
+  const job = await options.training.beginLook()
   try {
     const methods = new Map((await job.explain(null, trainingOptions(asked), signal)).features.map((one) => [one.feature, one]))
     const told = asked.filter(({ name }) => {
@@ -94,6 +94,7 @@ function trainingOptions(features: readonly Feature[]): TrainingOptions {
     withStatus: true,
     withEventTimestamp: true,
     fresh: true,
+    sample: null,
   }
 }
 
