@@ -250,6 +250,7 @@ function routes(): ReturnType<typeof routeTable> {
     training: { begin: unused, beginLook: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,
     keyring: null,
+    hasUi: true,
     isDevelopment: true,
     clock: { now: () => 0 },
     log: { debug: unused, info: unused, warn: unused, error: unused },

@@ -51,6 +51,8 @@ export interface SharedPort {
 export interface App {
   /** Requests must carry an API key. */
   readonly asksForKeys: boolean
+  /** There is a page at /ui. */
+  readonly hasUi: boolean
   serving(): Serving
   /** The HTTP API without a socket. */
   fetch(request: Request): Promise<Response>
@@ -121,6 +123,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
     isDevelopment: config.env === 'development',
+    hasUi: config.ui,
     clock,
     log,
     version: packageJson.version,
@@ -145,6 +148,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   return {
     asksForKeys: keyring !== null,
+    hasUi: config.ui,
     serving: http.serving,
     async fetch(request) {
       web ??= createHttpApp({ ...http, keyring: null }, null)

@@ -47,6 +47,8 @@ export interface HttpOptions {
   readonly writeTable: TableWriter
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null
+  /** The page at /ui is served. Default: not. */
+  readonly hasUi?: boolean
   /** Details are told to everybody. */
   readonly isDevelopment: boolean
   readonly clock: Clock

@@ -21,6 +21,7 @@ import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
 import { statisticsRoutes } from './routes/statistics.ts'
 import { trainingRoutes } from './routes/training.ts'
+import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
 
 export function routeTable(options: HttpOptions): readonly Route[] {
@@ -41,6 +42,7 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...insightRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
+    ...uiRoutes(options),
   ]
   return table
 }
