@@ -39,8 +39,8 @@ def purchase_affinity(user_id: str) -> dict:
 @feature(entity=User, refresh="1h", default="bestsellers")
 def top_category(user_id: str) -> str:
     """The category to show first."""
-    affinity = get(purchase_affinity) or {}
-    return max(affinity, key=affinity.get, default="bestsellers")
+    affinity: dict[str, float] = get(purchase_affinity) or {}
+    return max(affinity, key=lambda category: affinity[category], default="bestsellers")
 
 
 home_page = feature_set("home_page", [recent_categories, purchase_affinity, top_category])

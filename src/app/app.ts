@@ -227,7 +227,14 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
 }
 
 export type { HttpServer } from '../http/server.ts'
-export { type InstalledPackage, inspectPython, type PythonProject, prepareForImage } from '../runtime/python/project.ts'
+export {
+  type InstalledPackage,
+  inspectPython,
+  type PythonPlace,
+  type PythonProject,
+  prepareForImage,
+  pythonPlace,
+} from '../runtime/python/project.ts'
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
 export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'

@@ -93,6 +93,10 @@ def pooled(user_id):
 
 @realtime
 async def unawaited(user_id):
+    if user_id == "gather": return await asyncio.gather(db.fetchval("a"), get(score), asyncio.wait_for(db.fetchval("b"), 60))
+    if user_id == "never":
+        db.query("x")
+        return 1
     return {"len": lambda: len(db.query("x")), "index": lambda: db.query("x")[0], "sum": lambda: get(score) + 1, "self": lambda: db.query("x")}[user_id]()
 
 @realtime
@@ -310,6 +314,15 @@ describe.each(someInterpreters())('%s', (python) => {
         error: { code: 'feature_failed', message: expect.stringContaining('used without await') },
       })
     expect(await guest.call('unawaited', ['self'])).toMatchObject(wrong('an answer that was not awaited'))
+    const from = guest.frames.length
+    expect(await guest.call('unawaited', ['never'])).toMatchObject({ texts: ['1'] })
+    expect(guest.frames.slice(from)).toMatchObject([
+      { t: 'log', level: 'warn', message: expect.stringContaining('never awaited') },
+      { t: 'result' },
+    ])
+    const both = (question: Frame) =>
+      question['kind'] === 'get' ? { part: { text: '5', eventAt: null } } : { rows: { columns: ['n'], rows: [[1]] } }
+    expect(await guest.call('unawaited', ['gather'], { answer: both })).toMatchObject({ texts: ['[1,5.0,1]'] })
   })
 
   test('threads that wait do not keep others from running', async () => {

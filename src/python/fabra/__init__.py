@@ -19,11 +19,10 @@ from ._definitions import FeatureStore, entity, feature, feature_set, pushed, so
 from ._errors import FabraError
 
 if TYPE_CHECKING:
-    from .client import AsyncClient, Client
+    from .client import AsyncClient as AsyncClient, Client as Client
 
+# Not the client: "from fabra import *" in a features file must not look for httpx.
 __all__ = [
-    "AsyncClient",
-    "Client",
     "FabraError",
     "FeatureStore",
     "as_of",

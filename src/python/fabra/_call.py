@@ -124,15 +124,21 @@ class FutureWaiter:
 class Pending(Awaitable[Any]):
     """What `db` and `get` give in an `async def`. It is nothing until it is awaited, and says so."""
 
-    __slots__ = ("_call", "_question", "_read", "_what", "__weakref__")
+    __slots__ = ("_call", "_question", "_read", "_what", "_told", "__weakref__")
 
     def __init__(self, call: Call, question: Dict[str, Any], read: Callable[[Any], Any], what: str) -> None:
         self._call = call
         self._question = question
         self._read = read
         self._what = what
+        self._told = False
+
+    def __del__(self) -> None:
+        if not self._told and not self._call.ended:
+            self._call.host.log(self._call.id, "warn", f"{self._what} was never awaited, so it was never asked. Write await {self._what}.", {})
 
     def __await__(self) -> Generator[Any, None, Any]:
+        self._told = True
         call = self._call
         waiter = FutureWaiter(running_loop())
         ask = call.host.ask(call, self._question, waiter)
@@ -146,6 +152,7 @@ class Pending(Awaitable[Any]):
         return f"<{self._what} that was not awaited: write await {self._what}>"
 
     def _misused(self, *_: Any, **__: Any) -> Any:
+        self._told = True
         raise FabraError("feature_failed", f"{self._what} was used without await.", f"Await it: await {self._what}.")
 
     def __getattr__(self, name: str) -> Any:

@@ -39,7 +39,7 @@ class Definition:
     def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
         self._kind = kind
         self._args = tuple(one for one in args if not isinstance(one, FeatureStore))
-        self._options: Dict[str, Any] = {name: value for name, value in options.items() if not isinstance(value, FeatureStore)}
+        self._options: Dict[str, Any] = {name: value for name, value in options.items() if name != "store"}
         #: The function or the class that it decorates.
         self._target = target
         self._place = place or caller()
@@ -49,9 +49,6 @@ class Definition:
         _made.append(self)
         if target is not None:
             _by_target[id(target)] = self
-        for store in [*args, *options.values()]:
-            if isinstance(store, FeatureStore):
-                store._used = True
 
     @property
     def name(self) -> Optional[str]:
@@ -91,7 +88,6 @@ class FeatureStore:
     def __init__(self, *args: Any, **options: Any) -> None:
         self._place = caller()
         self._given = bool(args or options)
-        self._used = False
         _stores.append(self)
 
 
@@ -201,6 +197,10 @@ class Feature(Definition):
         if len(args) == 1 and not inputs and not self._pushed and _is_function(args[0]):
             self._decorated += 1
             return _computed_by(args[0], self._args, self._options, self._place)
+        if len(args) == 1 and isinstance(args[0], type):
+            raise TypeError(f"feature(…) stands before functions, not before the class {args[0].__name__}. Classes are for entities.")
+        if self._pushed:
+            raise TypeError("pushed(…) is assigned to a variable: its values come from elsewhere. Before a function write feature(…).")
         raise TypeError(f"{self!r} is no function. Read it by get(…) while a feature is computed.")
 
 

@@ -7,14 +7,15 @@ import math
 import os
 import sys
 import uuid
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ._definitions import Column, Definition, Feature, definition_of, definitions
 from ._times import time_text
 from ._tree import ProjectTree, TypeSpec
 
 Json = Any
-Complaint = Dict[str, str]
+#: message, hint, and location where it is another than the definition's.
+Complaint = Dict[str, Any]
 #: Deeper options are nobody's intention, and may contain themselves.
 _MAX_DEPTH = 20
 
@@ -34,21 +35,14 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _FOR_TYPES = ("type", "columns", "inputs", "key")
 
 
-class Drafts(NamedTuple):
-    drafts: List[Dict[str, Json]]
-    #: Annotations that are no types, each where it stands.
-    problems: List[Dict[str, Json]]
-
-
-def read_drafts(tree: ProjectTree, is_project_file: Callable[[str], bool]) -> Drafts:
+def read_drafts(tree: ProjectTree, is_project_file: Callable[[str], bool]) -> List[Dict[str, Json]]:
     """Of every definition that was made while the files were loaded."""
     counted = [one for one in definitions() if not (isinstance(one, Feature) and one._decorated > 0)]
     _name_all(counted, is_project_file)
-    problems: List[Dict[str, Json]] = []
-    return Drafts([_draft(one, tree, problems) for one in counted], problems)
+    return [_draft(one, tree) for one in counted]
 
 
-def _draft(one: Definition, tree: ProjectTree, problems: List[Dict[str, Json]]) -> Dict[str, Json]:
+def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
     options = {name: _option(name, value) for name, value in one._options.items()}
     complaints: List[Complaint] = []
     target = one._target
@@ -61,10 +55,10 @@ def _draft(one: Definition, tree: ProjectTree, problems: List[Dict[str, Json]]) 
         if "key" not in options:
             read = tree.class_tree(target)
             options["key"] = {name: _key_type(target, name, spec) for name, spec in read.columns}
-            _report(one, read.problems, problems)
+            complaints.extend(_without_null(read.problems))
     elif one._kind == "feature" and target is not None:
         doc = _paragraph(getattr(target, "__doc__", None))
-        function = _function(one, tree, options, complaints, problems)
+        function = _function(one, tree, options, complaints)
     elif one._name is not None:
         doc = tree.docs(one._place.file).get(_variable_of(one))
     if one._kind == "feature" and one._name is None and one._options.get("name") is None:
@@ -88,11 +82,8 @@ def _draft(one: Definition, tree: ProjectTree, problems: List[Dict[str, Json]]) 
     }
 
 
-def _report(one: Definition, found: Iterable[Mapping[str, Any]], problems: List[Dict[str, Json]]) -> None:
-    subject = f'{one._kind.replace("_", " ")} "{one._name}"' if one._name else one._kind.replace("_", " ")
-    for problem in found:
-        location = problem.get("location") or {"file": one._place.file, "line": one._place.line, "column": 1}
-        problems.append({"location": location, "subject": subject, "message": problem["message"], "hint": problem["hint"]})
+def _without_null(problems: List[Dict[str, Any]]) -> List[Complaint]:
+    return [{name: value for name, value in problem.items() if value is not None} for problem in problems]
 
 
 def _key_type(cls: type, name: str, spec: TypeSpec) -> str:
@@ -107,11 +98,9 @@ def _key_type(cls: type, name: str, spec: TypeSpec) -> str:
     return spec.type
 
 
-def _function(
-    one: Definition, tree: ProjectTree, options: Dict[str, Json], complaints: List[Complaint], problems: List[Dict[str, Json]]
-) -> Dict[str, Json]:
+def _function(one: Definition, tree: ProjectTree, options: Dict[str, Json], complaints: List[Complaint]) -> Dict[str, Json]:
     found = tree.function(one._target)
-    _report(one, found.problems, problems)
+    complaints.extend(_without_null(found.problems))
     if found.returns is not None and "type" not in options and "columns" not in options:
         if options.get("batch"):
             _type_of_batch(found.returns, options, complaints)

@@ -84,6 +84,8 @@ class Entry:
         if isinstance(given, list):
             return {name: [_input(kind, (one or {}).get(name)) for one in given] for name, kind in self._inputs.items()}
         given = given or {}
+        if self.batch:
+            return {name: [_input(kind, given.get(name))] for name, kind in self._inputs.items()}
         return {name: _input(kind, given[name]) for name, kind in self._inputs.items() if name in given}
 
     def result(self, call: Call, value: Any) -> str:

@@ -63,7 +63,7 @@ def load(paths: Iterable[str]) -> Loaded:
     except BaseException as error:
         first = files[0] if files else ""
         return Loaded([], import_problems(error, first, project), warnings, seen)
-    return Loaded(made.drafts, made.problems, warnings + _stores_without_effect(), seen)
+    return Loaded(made, [], warnings + _stores_without_effect(), seen)
 
 
 class _Project:
@@ -279,6 +279,9 @@ def _missing_name(error: ImportError, location: Dict[str, Any], subject: str) ->
     import fabra
 
     name = getattr(error, "name_from", None) or (str(error).split("'")[1] if "'" in str(error) else "")
+    if name in ("client", "Client", "AsyncClient"):
+        message = "it imports the client from \"fabra\", which is for programs that ask a server."
+        return _problem(location, subject, message, "In a features file read by db and get.")
     close = difflib.get_close_matches(name, fabra.__all__, 1)
     hint = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(sorted(fabra.__all__))}."
     return _problem(location, subject, f'it imports "{name}" from "fabra", which has no such name.', hint)

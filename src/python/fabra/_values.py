@@ -192,6 +192,7 @@ class _Plain:
         for _ in range(4):
             kind = type(value)
             if kind.__name__ == "Pending":
+                value._told = True
                 raise _wrong_type("a value", value, None, path)
             if kind in (int, str, bool) or value is None:
                 return value
@@ -441,6 +442,7 @@ def encode_columns(columns: List[Dict[str, Any]], value: Any, nan: str, max_byte
         return [encode(columns[0]["type"] or "json", value, nan, max_bytes)]
     names = ", ".join(column["name"] for column in columns)
     if type(value).__name__ == "Pending":
+        value._told = True
         raise _wrong_type(f"a dict with {names}", value)
     pairs = mapping_pairs(value)
     if pairs is None:

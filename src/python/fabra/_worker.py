@@ -5,7 +5,6 @@ threads, coroutines on the loop of the main thread.
 
 import itertools
 import os
-import platform
 import socket
 import sys
 import threading
@@ -99,7 +98,7 @@ class Worker:
     # What the main thread does.
 
     def run(self) -> None:
-        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": platform.python_version(), "executable": sys.executable, "pid": os.getpid()})
+        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": ".".join(str(part) for part in sys.version_info[:3]), "executable": sys.executable, "pid": os.getpid()})
         thread_start(threading.Thread(target=self._read, daemon=True, name="fabra reader"))
         self._may_load.wait()
         if self._load_frame is not None:
@@ -154,6 +153,8 @@ class Worker:
         if loop is None:
             self._closed.wait()
             return
+        # The file may have run a loop of its own meanwhile, which then sets none.
+        sys.modules["asyncio"].set_event_loop(loop)
         loop.call_soon(self._beat)
         while not self._closed.is_set():
             try:
@@ -452,6 +453,8 @@ def _remember_types(loaded: Loaded) -> None:
 
 def main() -> None:
     sys.setswitchinterval(0.001)
+    # What user code starts is no worker.
+    os.environ.pop("FABRA_WORKER", None)
     os.set_inheritable(_WIRE, False)
     wire = socket.socket(fileno=_WIRE)
     wire.setblocking(True)

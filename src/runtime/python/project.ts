@@ -66,10 +66,21 @@ interface Question {
 const LONGEST_MS = 60_000
 const SCRIPT = 'import sys; sys.path.insert(0, sys.argv.pop(1)); from fabra._project import main; main()'
 
-export async function inspectPython(settings: PythonSettings, question: Question): Promise<PythonProject> {
+export interface PythonPlace {
+  /** The interpreter that a file's project uses. */
+  readonly python: string
+  /** Holds the package "fabra". */
+  readonly folder: string
+}
+
+export async function pythonPlace(settings: PythonSettings, file: string): Promise<PythonPlace> {
   const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
-  const file = question.definitions[0] ?? ''
   const { path } = await findInterpreter({ env: settings.env, file, executable: settings.executable }, folder)
+  return { python: path, folder }
+}
+
+export async function inspectPython(settings: PythonSettings, question: Question): Promise<PythonProject> {
+  const { python: path, folder } = await pythonPlace(settings, question.definitions[0] ?? '')
   const child = Bun.spawn([path, '-c', SCRIPT, folder, JSON.stringify(question)], {
     cwd: question.folder,
     env: { ...settings.workerEnv },
@@ -88,8 +99,7 @@ export async function inspectPython(settings: PythonSettings, question: Question
 
 /** Puts what workers need on disk, and compiles it: for images, whose disk may be read-only later. Without a Python nothing needs it. */
 export async function prepareForImage(settings: PythonSettings): Promise<void> {
-  const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
-  await findInterpreter({ env: settings.env, file: '/', executable: settings.executable }, folder).catch((error: unknown) => {
+  await pythonPlace(settings, '/').catch((error: unknown) => {
     if (!(error instanceof FabraError)) throw error
   })
 }
