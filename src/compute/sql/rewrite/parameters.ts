@@ -1,4 +1,5 @@
 /** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
+import { baseType } from '../../../definition/declared-type.ts'
 import type { Entity, Feature, ValueType } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
 import { type Gate, writeSql } from '../gate.ts'
@@ -45,7 +46,8 @@ const INPUT_SQL: Readonly<Record<ValueType, string>> = {
 /** Stands for the row list while a statement is only prepared. */
 export function setPrelude(keyTypes: KeyTypes): string {
   const keys = keyTypes.map((type, i) => `CAST(NULL AS ${type}) AS __fabra_k${i}`)
-  return `WITH __fabra_row AS (SELECT CAST(0 AS BIGINT) AS __fabra_ord, ${keys.join(', ')}, CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of)\n`
+  const columns = ['CAST(0 AS BIGINT) AS __fabra_ord', ...keys, 'CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of']
+  return `WITH __fabra_row AS (SELECT ${columns.join(', ')})\n`
 }
 
 export function lateralRow({ entity }: Owner): RowReference {
@@ -108,7 +110,7 @@ export function parameterType(written: string, { entity, feature, keyTypes }: Pa
   const index = keyIndex(written, entity)
   if (index !== -1) return keyTypes[index]
   const type = feature.inputs[inputName(written, feature) ?? '']
-  return type && INPUT_SQL[type]
+  return type && INPUT_SQL[baseType(type)]
 }
 
 export function unknownParameters(sql: AnalysedSql, owner: Owner): SqlFault[] {
