@@ -10,7 +10,8 @@ from typing import Any, Awaitable, Callable, Dict, Generator, List, Mapping, Opt
 from ._definitions import Column, Definition, Feature, definition_of
 from ._errors import FabraError
 from ._times import from_micros
-from ._values import decode, parameter, shown
+from ._cells import decode, parameter
+from ._refusals import shown
 
 #: A scalar annotation makes `db.query` give the value itself.
 _SCALARS = ("int", "float", "string", "bool", "timestamp")

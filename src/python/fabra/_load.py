@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from types import ModuleType
@@ -25,8 +26,12 @@ class Loaded(NamedTuple):
     files: List[str]
 
 
-def load(paths: Iterable[str]) -> Loaded:
-    """Never raises: what goes wrong is a problem."""
+def load(paths: Iterable[str], version: Optional[str] = None) -> Loaded:
+    """
+    Never raises: what goes wrong is a problem.
+
+    :param version: Of the server, whose copy of this package it is.
+    """
     files = [os.path.abspath(path) for path in dict.fromkeys(paths)]
     problems: List[Problem] = []
     warnings: List[Problem] = []
@@ -63,7 +68,7 @@ def load(paths: Iterable[str]) -> Loaded:
     except BaseException as error:
         first = files[0] if files else ""
         return Loaded([], import_problems(error, first, project), warnings, seen)
-    return Loaded(made, [], warnings + _stores_without_effect(), seen)
+    return Loaded(made, [], warnings + _stores_without_effect() + _other_version(version), seen)
 
 
 class _Project:
@@ -306,6 +311,19 @@ def _stores_without_effect() -> List[Problem]:
             message = "what is given to FeatureStore(…) has no effect."
             hint = "Stores are named by the environment of the server: FABRA_POSTGRES_URL and FABRA_REDIS_URL."
             return [_problem(_at(*store._place), "FeatureStore", message, hint)]
+    return []
+
+
+def _other_version(version: Optional[str]) -> List[Problem]:
+    """The package that the environment has may be older or newer than the server; who reads its documentation should know."""
+    for folder in sys.path if version is not None else []:
+        if not os.path.isfile(os.path.join(folder, "fabra", "__init__.py")) or os.path.samefile(os.path.join(folder, "fabra"), _PACKAGE):
+            continue
+        found = re.match(r"fabra[\w.]*-([^-]+)\.dist-info$", next((name for name in os.listdir(folder) if name.startswith("fabra") and name.endswith(".dist-info")), ""))
+        if found is not None and found.group(1) != version:
+            message = f"{folder} has version {found.group(1)} of the package; features run with the server's own, {version}."
+            return [_problem(None, "package fabra", message, f"Install version {version} of it, so that editors and type checkers see the same.")]
+        break
     return []
 
 

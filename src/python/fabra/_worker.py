@@ -16,10 +16,10 @@ from . import _guards
 from ._boot import standard_library_only
 from ._call import Call, FutureWaiter, Waiter, current, feature_types, thread_state
 from ._definitions import Definition, definitions
-from ._entry import Entry, failed, failure
+from ._entry import Entry, failed, failure, thrown_text
 from ._guards import PastGuard, Slots
 from ._load import Loaded, load
-from ._output import Output
+from ._output import Output, follow_logging
 from ._pool import Pool, thread_start
 from ._values import DEFAULT_MAX_BYTES
 from ._wire import Outbox, frame_text, messages
@@ -114,11 +114,12 @@ class Worker:
         self.slots = Slots(frame.get("slots"))
         self._outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
         sys.stdout, sys.stderr = self._outputs
+        threading.excepthook = self.thread_failed
         _guards.follow_into_threads()
         if any(_mentions_async(file) for file in frame["files"]):
             # Clients that are made at the top level of a file bind to the loop that is set then.
             self._make_loop()
-        loaded = load(frame["files"])
+        loaded = load(frame["files"], frame.get("fabra"))
         self._definitions = {one._id: one for one in definitions()}
         self._guard = PastGuard(loaded.files)
         _remember_types(loaded)
@@ -130,6 +131,7 @@ class Worker:
         self._base = copy_context()
         for output in self._outputs:
             output.flush()
+        follow_logging()
         self._send({"t": "loaded", **loaded._asdict(), "reads": []})
 
     def _make_loop(self) -> None:
@@ -414,6 +416,16 @@ class Worker:
     def after_fork(self) -> None:
         self._outbox.after_fork()
         self._ending = threading.Lock()
+        for output in self._outputs:
+            output.after_fork()
+
+    def thread_failed(self, failed_: Any) -> None:
+        """In the place of what Python prints of a thread of the user's that ended by an exception."""
+        if failed_.exc_value is None or isinstance(failed_.exc_value, SystemExit):
+            return
+        call = current.get()
+        name = failed_.thread.name if failed_.thread is not None else "?"
+        self.log(0 if call is None else call.id, "error", f"The thread {name} ended: {thrown_text(failed_.exc_value)}", {})
 
 
 def _give_all(given: List[Tuple[FutureWaiter, Any]]) -> None:
