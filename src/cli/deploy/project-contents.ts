@@ -21,7 +21,7 @@ import {
   walkProject,
 } from './project-files.ts'
 import { type Imported, importsOf, isScript, packagesIn } from './project-imports.ts'
-import type { PythonCode } from './python-project.ts'
+import type { PythonCode } from './python-code.ts'
 
 export interface CopiedFile extends ProjectFile {
   /** For people: "imported by features.ts". */
