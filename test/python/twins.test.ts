@@ -147,7 +147,9 @@ for (const [example, quiet] of Object.entries(QUIET)) {
           const past = rows.map((row) => ({ ...row, event_timestamp: new Date(now - random(120 * DAY)).toISOString() }))
           // What is only recorded is asked for after it was served; before, there is nothing.
           const recorded = features.filter((name) => methods.every((told) => told[name] !== null))
-          const after = rows.map((row) => ({ ...row, event_timestamp: new Date(now + 14 * 60_000).toISOString() }))
+          const after = rows
+            .slice(0, Math.ceil(ROWS / 5))
+            .map((row) => ({ ...row, event_timestamp: new Date(now + 14 * 60_000).toISOString() }))
           expect(recomputed.length).toBeGreaterThan(0)
           for (const [names, labels] of [
             [recomputed, past],

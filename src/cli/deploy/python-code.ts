@@ -6,15 +6,18 @@ import { inside, realPath } from './project-files.ts'
 import type { Imported } from './project-imports.ts'
 
 export interface PythonCode {
+  /** Files of requirements that requirements.txt includes, absolute. */
+  readonly included: readonly string[]
   /** @returns undefined for what no definition in Python leads to. */
   read(file: string): { readonly imports: readonly Imported[]; readonly literals: PathLiterals } | undefined
 }
 
 /** @param folder Of the project, as it is named: a link may lead to it. */
-export function pythonCode(folder: string, { files }: PythonProject): PythonCode {
+export function pythonCode(folder: string, { files, requirements }: PythonProject): PythonCode {
   const real = realPath(folder) ?? folder
   const named = (path: string) => join(folder, inside(real, path) ?? path)
   return {
+    included: (requirements?.files ?? []).slice(1).flatMap((file) => (inside(real, file) === null ? [] : named(file))),
     read(file) {
       const found = files[realPath(file) ?? file]
       if (found === undefined) return undefined
