@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import packageJson from '../package.json'
+import { PYTHON_DISTRIBUTION } from '../src/deploy/python-name.ts'
 import { temporaryFolder } from '../test/support/binary.ts'
 import { freePort } from '../test/support/ports.ts'
 import { until } from '../test/support/until.ts'
@@ -28,6 +29,7 @@ try {
   texts()
   await installer()
   await npm()
+  python()
   await signatures()
   await arm()
   const files = reproduce({ release, work, level: flags.level })
@@ -128,6 +130,26 @@ async function npm(): Promise<void> {
   say(`npm pack, then npm install --ignore-scripts in a clean folder: npx fabra version says ${version}, and "fabra" has types`)
 }
 
+/** In a clean environment with no index at hand. */
+function python(): void {
+  const environment = join(work, 'environment')
+  command(['python3', '-m', 'venv', environment])
+  const env = { ...process.env, PIP_NO_INDEX: '1', PIP_FIND_LINKS: join(release, 'wheels'), PIP_DISABLE_PIP_VERSION_CHECK: '1' }
+  command([join(environment, 'bin/pip'), 'install', '--quiet', `${PYTHON_DISTRIBUTION}[ui]`], { env })
+  const version = command([join(environment, 'bin/python'), '-m', 'fabra', 'version'])
+  if (version !== packageJson.version) throw new Error(`python -m fabra version said ${version}`)
+  command([join(environment, 'bin/python'), '-c', 'from fabra import AsyncClient, Client; Client("http://127.0.0.1:1")'])
+  const tools = join(import.meta.dir, '../.bun/python/bin')
+  const ours = [...new Bun.Glob(`${PYTHON_DISTRIBUTION.replaceAll('-', '_')}-*.whl`).scanSync(join(release, 'wheels'))].map((name) =>
+    join(release, 'wheels', name),
+  )
+  const largest = Math.max(...ours.map((path) => Bun.file(path).size))
+  if (largest >= 100_000_000) throw new Error(`A wheel has ${largest} bytes; the index takes less than 100 MB.`)
+  for (const words of [['twine', 'check', '--strict'], ['check-wheel-contents']])
+    command([join(tools, words[0] ?? ''), ...words.slice(1), ...ours])
+  say(`the wheel, where no index is reached: python -m fabra version says ${version}; twine and check-wheel-contents take ${ours.length} wheels`)
+}
+
 async function signatures(): Promise<void> {
   for (const cpu of ['x64', 'arm64']) {
     const executable = (await filesOf(`darwin-${cpu}`)).get('fabra')
@@ -212,7 +234,10 @@ function expectSilent(words: readonly string[]): void {
   if (exitCode !== 0 || stdout.length + stderr.length > 0) throw new Error(`${words.join(' ')}:\n${stdout}${stderr}`)
 }
 
-function command(words: readonly string[], options: { readonly cwd?: string } = {}): string {
+function command(
+  words: readonly string[],
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {},
+): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...words], options)
   if (exitCode !== 0) throw new Error(`${words.join(' ')} ended with ${exitCode}.\n${stdout}${stderr}`)
   return stdout.toString().trim()

@@ -15,6 +15,7 @@ import { type Archive, formula } from './release-parts/formula.ts'
 import { signAdHoc } from './release-parts/mach-o.ts'
 import { writeNpmPackages } from './release-parts/npm.ts'
 import { installTargets, type Target, targets } from './release-parts/targets.ts'
+import { writeWheels } from './release-parts/wheels.ts'
 
 const PROJECT = join(import.meta.dir, '..')
 
@@ -25,6 +26,8 @@ const { values: flags } = parseArgs({
     base: { type: 'string' },
     only: { type: 'string' },
     level: { type: 'string', default: '19' },
+    /** Of the Python distribution, for those who publish it under a name of their own. */
+    'python-name': { type: 'string' },
   },
 })
 
@@ -51,11 +54,21 @@ for (const target of targets.filter(({ name }) => wanted.includes(name))) {
   console.error(`${target.name}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
 }
 writeNpmPackages(join(out, 'npm'), built)
+const wheels = writeWheels(join(out, 'wheels'), built, {
+  ...(flags['python-name'] === undefined ? {} : { name: flags['python-name'] }),
+  level: Number(flags.level) < 19 ? 1 : 9,
+  notices: noticesText(dependencies),
+})
 write('fabra.cdx.json', billOfMaterials(dependencies, packageJson.version))
 const base = flags.base?.replace(/\/+$/, '')
 write('install.sh', readFileSync(join(PROJECT, 'install.sh'), 'utf8').replace('@RELEASE@', base ?? '@RELEASE@'))
 if (base !== undefined) write('fabra.rb', formula(archives, base))
-const summed = [...archives.map((archive) => archive.name), 'fabra.cdx.json', 'install.sh'].sort()
+const summed = [
+  ...archives.map((archive) => archive.name),
+  ...wheels.map((name) => `wheels/${name}`),
+  'fabra.cdx.json',
+  'install.sh',
+].sort()
 write('SHA256SUMS', summed.map((name) => `${sha256(readFileSync(join(out, name)))}  ${name}\n`).join(''))
 rmSync(join(out, 'executables'), { recursive: true })
 console.error(`Wrote ${out}.${base === undefined ? ' Without --base there is no formula, and install.sh must be told its address.' : ''}`)

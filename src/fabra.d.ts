@@ -28,10 +28,22 @@
  * - `string`, `bool`
  * - `timestamp`: an RFC 3339 text with a zone and microseconds, `2026-01-02T03:04:05.123456Z`.
  * - `list`: an array. `dict`: an object with text keys. `json`: anything JSON can say.
+ * - `list[string]`, `dict[string, float]`, `list[list[int]]`: the same, and every value in it is of that type (or null). Training sets in
+ *   Parquet and Arrow have such columns as lists and maps; others are JSON texts there.
  *
  * Null is a value of every type ("known to be nothing"). A value takes at most 64 KiB.
  */
-export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'list' | 'dict' | 'json'
+export type ValueType =
+  | 'int'
+  | 'float'
+  | 'string'
+  | 'bool'
+  | 'timestamp'
+  | 'list'
+  | 'dict'
+  | 'json'
+  | `list[${string}]`
+  | `dict[string, ${string}]`
 
 /** What one key column holds. Ids of type `int` are exact to 64 bits: functions get a `number`, or a `bigint` beyond ±(2^53 − 1). */
 export type KeyType = 'string' | 'int' | 'uuid'
@@ -73,7 +85,15 @@ export type Sql = string | { readonly duckdb: string; readonly postgres: string 
 
 /** The TypeScript type a value of this type is read as. */
 // biome-ignore lint/suspicious/noExplicitAny: what lists, dicts and json hold is known to the reader alone.
-export type ValueOf<T> = 0 extends 1 & T ? any : T extends keyof Values ? Values[T] : never
+export type ValueOf<T> = 0 extends 1 & T ? any : KnownValue<T>
+
+type KnownValue<T> = T extends keyof Values
+  ? Values[T]
+  : T extends `list[${infer E}]`
+    ? (KnownValue<E> | null)[]
+    : T extends `dict[string, ${infer E}]`
+      ? Record<string, KnownValue<E> | null>
+      : never
 
 interface Values {
   int: number
@@ -90,7 +110,13 @@ interface Values {
 }
 
 /** What a function may return for a value of this type. Always null too; never undefined. */
-export type Returned<T> = T extends keyof ReturnedValues ? ReturnedValues[T] | null : never
+export type Returned<T> = T extends keyof ReturnedValues
+  ? ReturnedValues[T] | null
+  : T extends `list[${infer E}]`
+    ? readonly Returned<E>[] | null
+    : T extends `dict[string, ${infer E}]`
+      ? { readonly [key: string]: Returned<E> } | null
+      : never
 
 interface ReturnedValues {
   int: number | bigint

@@ -2,6 +2,7 @@
 import { systemClock } from '../clock.ts'
 import type { FunctionRunner } from '../compute/function-runner.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
+import { baseType } from '../definition/declared-type.ts'
 import type { Feature, KeyType, Registry, SourceLocation, ValueType } from '../definition/model.ts'
 import { createRuntime } from '../runtime/runtime.ts'
 import { listFiles } from '../store/ports/source-file-list.ts'
@@ -70,7 +71,7 @@ async function tryOnce(runtime: FunctionRunner, registry: Registry, feature: Fea
     feature: feature.name,
     fingerprint: feature.fingerprint,
     key: columns.map((column) => SAMPLE_KEYS[column.type]),
-    inputs: inputs.length === 0 ? null : Object.fromEntries(inputs.map(([name, type]) => [name, SAMPLES[type]])),
+    inputs: inputs.length === 0 ? null : Object.fromEntries(inputs.map(([name, type]) => [name, SAMPLES[baseType(type)]])),
     asOf: systemClock().now(),
     mode: 'present',
     deadlineAt: performance.now() + LONGEST_MS,

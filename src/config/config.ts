@@ -35,6 +35,10 @@ export interface Config {
   readonly python: PythonSettings
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** The page at /ui is served. */
+  readonly ui: boolean
+  /** Whether figures of reads are kept: distributions, latencies, live traffic. */
+  readonly statistics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
 }
@@ -98,6 +102,8 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
+  { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
+  { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
 ]
@@ -143,6 +149,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
       hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
     }),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
+    statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })

@@ -2,7 +2,7 @@
  * What the user's calls of entity(), source(), feature() and featureSet() leave behind. They never throw: a draft carries what is wrong with
  * it, and the registry reports the problems of all drafts at once. References to other definitions are still objects here.
  */
-import type { KeyColumn, Refresh, Source, SourceLocation, SqlText, ValueType } from './model.ts'
+import type { DeclaredType, FeatureColumn, KeyColumn, Refresh, Source, SourceLocation, SqlText } from './model.ts'
 
 /** Part of a Problem: the registry adds whose it is. */
 export interface Complaint {
@@ -43,7 +43,7 @@ export interface FeatureDraft extends DraftBase {
   readonly entity: unknown
   readonly sql: SqlText | null
   readonly compute: FeatureFunction | null
-  readonly columns: readonly { readonly name: string | null; readonly type: ValueType | null }[]
+  readonly columns: readonly FeatureColumn[]
   readonly refresh: Refresh | null
   readonly maxStaleness: number | null
   readonly lookBack: number | null
@@ -51,7 +51,7 @@ export interface FeatureDraft extends DraftBase {
   readonly timeout: number | null
   readonly keepWarm: number | null
   readonly history: 'changes' | 'all' | 'off'
-  readonly inputs: Readonly<Record<string, ValueType>>
+  readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Features or names. */
   readonly uses: readonly unknown[]
   readonly replay: boolean

@@ -1,4 +1,5 @@
 import { FabraError } from '../errors.ts'
+import { declaredType } from './declared-type.ts'
 import type { FeatureColumn } from './model.ts'
 import type { OptionReader } from './options.ts'
 import { show } from './show.ts'
@@ -32,7 +33,7 @@ export function readDefaults(columns: readonly FeatureColumn[], options: OptionR
 
 function encodeDefault(column: FeatureColumn, value: unknown, what: string, options: OptionReader): string | null {
   try {
-    return encodeValue(column.type ?? 'json', value)
+    return encodeValue(declaredType(column) ?? 'json', value)
   } catch (error) {
     if (!(error instanceof FabraError)) throw error
     options.complain(`${what}: ${error.message}`, error.hint ?? '')

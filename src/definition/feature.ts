@@ -1,7 +1,8 @@
+import { baseType, elementOf, readDeclaredType, VALUE_TYPES } from './declared-type.ts'
 import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
 import { cronOfName, DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
 import { readDefaults } from './feature-default.ts'
-import type { Refresh, SourceLocation, SqlText, ValueType } from './model.ts'
+import type { DeclaredType, FeatureColumn, Refresh, SourceLocation, SqlText } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
 import { show } from './show.ts'
@@ -14,10 +15,10 @@ const FOR_PEOPLE = ['description', 'owner', 'tags']
 const OPTIONS = [...FOR_ALL, ...FOR_COMPUTED, ...FOR_FUNCTIONS, ...FOR_PEOPLE]
 const EXAMPLE = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT …" })'
 const REFRESH_HINT = 'Write "5m", "1h", { minutes: 5 }, a cron string, or 0 for realtime.'
-const TYPES: readonly ValueType[] = ['int', 'float', 'string', 'bool', 'timestamp', 'list', 'dict', 'json']
 const SECOND = 1_000_000
 const DEFAULT_BATCH = 1000
 const MAX_BATCH = 10_000
+const ELEMENT_HINT = 'Write "list[string]" or "dict[string, float]"; keys of dicts are strings.'
 
 type Computed = 'sql' | 'function' | 'pushed'
 
@@ -183,30 +184,35 @@ function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader)
 
 function readColumns(how: Computed, options: OptionReader): FeatureDraft['columns'] {
   if (!options.has('columns')) {
-    const type = options.oneOf('type', TYPES)
+    const type = options.has('type') ? readType(`type ${show(options.raw('type'))} is not known.`, options.raw('type'), options) : null
     if (how === 'pushed' && !options.has('type') && !options.has('refresh')) {
       options.complain(
         'it has neither sql, nor a function, nor a type.',
-        `Add sql or a function, or for pushed values a type: one of ${TYPES.join(', ')}.`,
+        `Add sql or a function, or for pushed values a type: one of ${VALUE_TYPES.join(', ')}.`,
       )
     }
-    return [{ name: null, type: type ?? (how === 'sql' ? null : 'json') }]
+    return [columnOf(null, type ?? (how === 'sql' ? null : 'json'))]
   }
   if (options.has('type')) options.complain('it has both type and columns.', 'Leave type out: each column has its own.')
   const entries = options.record('columns', 'columns: { total_30d: "float", avg_30d: "float" }') ?? []
   const columns = entries.map(([name, type]) => {
     checkPartName('column', name, options)
-    return { name, type: readType(`column "${name}"`, type, options) }
+    return columnOf(name, readType(`column "${name}" has the type ${show(type)}.`, type, options))
   })
   return columns.length > 0 ? columns : [{ name: null, type: 'json' }]
 }
 
-function readInputs(options: OptionReader): Record<string, ValueType> {
+function columnOf(name: string | null, type: DeclaredType | null): FeatureColumn {
+  if (type === null || elementOf(type) === null) return { name, type: type as FeatureColumn['type'] }
+  return { name, type: baseType(type), element: type }
+}
+
+function readInputs(options: OptionReader): Record<string, DeclaredType> {
   const entries = options.record('inputs', 'inputs: { amount: "float" }') ?? []
   return Object.fromEntries(
     entries.map(([name, type]) => {
       checkPartName('input', name, options)
-      return [name, readType(`input "${name}"`, type, options)]
+      return [name, readType(`input "${name}" has the type ${show(type)}.`, type, options)]
     }),
   )
 }
@@ -222,9 +228,10 @@ function checkPartName(what: 'column' | 'input', name: string, options: OptionRe
   }
 }
 
-function readType(what: string, given: unknown, options: OptionReader): ValueType {
-  const type = TYPES.find((one) => one === given)
-  if (type === undefined) options.complain(`${what} has the type ${show(given)}.`, suggestValue(given, TYPES))
+function readType(wrong: string, given: unknown, options: OptionReader): DeclaredType {
+  const type = readDeclaredType(given)
+  const holds = typeof given === 'string' && /^(list|dict)\b/.test(given)
+  if (type === null) options.complain(wrong, holds ? ELEMENT_HINT : suggestValue(given, VALUE_TYPES))
   return type ?? 'json'
 }
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Entity, FeatureColumn, Source, SqlText, ValueType } from './model.ts'
+import { declaredType } from './declared-type.ts'
+import type { DeclaredType, Entity, FeatureColumn, Source, SqlText } from './model.ts'
 
 export interface FingerprintInput {
   readonly columns: readonly FeatureColumn[]
-  readonly inputs: Readonly<Record<string, ValueType>>
+  readonly inputs: Readonly<Record<string, DeclaredType>>
   readonly entity: Pick<Entity, 'name' | 'key'>
   /** The query, or a function's code text; null for pushed features. */
   readonly code: { readonly sql: SqlText } | { readonly text: string } | null
@@ -29,7 +30,7 @@ export function fingerprint(input: FingerprintInput): string {
     return WORD.test(name) && texts.some((text) => mentions(text, name))
   })
   const said = [
-    input.columns.map((column) => [column.name, column.type]),
+    input.columns.map((column) => [column.name, declaredType(column)]),
     sorted(Object.entries(input.inputs)),
     [input.entity.name, input.entity.key.map((column) => [column.name, column.type])],
     input.version === null ? code : { version: input.version },

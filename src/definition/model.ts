@@ -5,6 +5,8 @@
 import type { Micros } from '../clock.ts'
 
 export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'list' | 'dict' | 'json'
+/** A value's type, and of a list or dict what it holds, where that is declared. Read by `declared-type.ts`, which writes each in one way. */
+export type DeclaredType = ValueType | `list[${string}]` | `dict[string, ${string}]`
 export type KeyType = 'string' | 'int' | 'uuid'
 
 /** Where a definition stands in the user's file. Lines and columns from 1. */
@@ -78,6 +80,8 @@ export interface FeatureColumn {
   readonly name: string | null
   /** Null until inferred from the prepared statement (SQL features without `type`). */
   readonly type: ValueType | null
+  /** Of a list or dict that says what it holds: the whole type, `list[string]`. */
+  readonly element?: DeclaredType
 }
 
 /**
@@ -102,7 +106,7 @@ export interface Feature extends Described {
   readonly keepWarm: Micros | null
   readonly history: 'changes' | 'all' | 'off'
   /** Inputs that only the request knows. */
-  readonly inputs: Readonly<Record<string, ValueType>>
+  readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Names of features this one declares as its parts. */
   readonly uses: readonly string[]
   readonly replay: boolean

@@ -1,4 +1,5 @@
 /** What a Python author wrote, read by the rules that hold for everybody. */
+import { baseType, readDeclaredType } from './declared-type.ts'
 import type { Draft } from './draft.ts'
 import { readEntity } from './entity.ts'
 import { readFeature } from './feature.ts'
@@ -10,8 +11,8 @@ import { formatTime } from './time.ts'
 
 /** Options in which a number is a length of time: seconds, as everywhere in Python. */
 const DURATIONS: ReadonlySet<string> = new Set(['refresh', 'max_staleness', 'look_back', 'timeout', 'keep_warm', 'delay'])
-/** Knows of an option's elements what the guest alone heeds. */
-const OF_THE_GUEST: ReadonlySet<string> = new Set(['element'])
+/** What the annotation says that its value holds; part of the type here. */
+const ELEMENT = 'element'
 
 /**
  * @param referred The definition behind an id; undefined for none.
@@ -26,9 +27,11 @@ export function readRawDraft(
   const options = Object.fromEntries(
     Object.entries(sent.options)
       // None is nothing given, but for the value that is served where there is no other.
-      .filter(([name, value]) => !OF_THE_GUEST.has(name) && (value !== null || name === 'default'))
+      .filter(([name, value]) => name !== ELEMENT && (value !== null || name === 'default'))
       .map(([name, value]) => [name, DURATIONS.has(name) ? duration(value, revive) : revive(value)]),
   )
+  const whole = readDeclaredType(sent.options[ELEMENT])
+  if (whole !== null && options['type'] === baseType(whole)) options['type'] = whole
   const args = sent.args.map(revive)
   const draft = readByKind(sent, args, options, compute)
   return { ...draft, complaints: [...(sent.complaints ?? []), ...draft.complaints] }
@@ -70,7 +73,7 @@ function reviveValue(value: unknown, referred: (id: number) => unknown, nameOf: 
     case '$ts':
       return formatTime(Number(content))
     case '$typed':
-      return /^[a-z0-9]+/.exec(String(content))?.[0]
+      return readDeclaredType(content) ?? /^[a-z0-9]+/.exec(String(content))?.[0]
     case '$obj':
       return Object.fromEntries(Object.entries((content ?? {}) as object).map(([name, part]) => [name, revive(part)]))
     default:

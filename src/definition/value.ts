@@ -1,6 +1,7 @@
 import { FabraError } from '../errors.ts'
+import { baseType, elementOf } from './declared-type.ts'
 import { describe, isPlainObject, MAX_VALUE_BYTES, numberText, tooLarge, writeJson, wrong } from './json-writer.ts'
-import type { ValueType } from './model.ts'
+import type { DeclaredType, ValueType } from './model.ts'
 import { show } from './show.ts'
 import { formatTime, parseTime } from './time.ts'
 
@@ -12,10 +13,10 @@ const INT64_MAX = 2n ** 63n - 1n
 
 /**
  * A value as the JSON text that is stored and sent. Nothing is coerced or dropped: what JSON cannot say exactly is an error.
- * Null is a value of every type. Whole numbers are exact to 64 bits in an int, to any length in lists, dicts and json.
+ * What a list or dict declares to hold is held to that. Null is a value of every type. Whole numbers are exact to 64 bits in an int, to any length in lists, dicts and json.
  * @throws FabraError wrong_type or value_too_large; the message starts with "expected", for the caller to put feature and key before it.
  */
-export function encodeValue(type: ValueType, value: unknown): string {
+export function encodeValue(type: DeclaredType, value: unknown): string {
   const text = value === null ? 'null' : encode(type, value)
   // A UTF-16 unit takes at most three bytes, so short texts need no counting.
   if (text.length * 3 > MAX_VALUE_BYTES) {
@@ -25,7 +26,7 @@ export function encodeValue(type: ValueType, value: unknown): string {
   return text
 }
 
-function encode(type: ValueType, value: unknown): string {
+function encode(type: DeclaredType, value: unknown): string {
   switch (type) {
     case 'int':
       return encodeInt(value)
@@ -47,6 +48,33 @@ function encode(type: ValueType, value: unknown): string {
       return writeJson(value, { maps: true })
     case 'json':
       return writeJson(value, { maps: false })
+    default:
+      return encodeElements(type, value)
+  }
+}
+
+/** Of a list or dict that says what it holds. */
+function encodeElements(type: DeclaredType, value: unknown): string {
+  const element = elementOf(type) ?? 'json'
+  if (baseType(type) === 'list') {
+    if (!Array.isArray(value)) throw wrongType(type, value)
+    if (Object.keys(value).length !== value.length) throw wrong(`expected ${type}, got a list with holes or named properties.`, HINTS.list)
+    return `[${value.map((part: unknown, i) => encodeElement(type, element, part, `[${i}]`)).join(',')}]`
+  }
+  if (!isPlainObject(value) && !(value instanceof Map)) throw wrongType(type, value)
+  const entries: readonly (readonly [unknown, unknown])[] = value instanceof Map ? [...value] : Object.entries(value)
+  if (Object.getOwnPropertySymbols(value).length > 0 || !entries.every(([key]) => typeof key === 'string'))
+    throw wrong(`expected ${type}, got a key that is no text.`, 'Keys are strings.')
+  return `{${entries.map(([key, part]) => `${encodeString(String(key))}:${encodeElement(type, element, part, show(key))}`).join(',')}}`
+}
+
+function encodeElement(whole: DeclaredType, type: DeclaredType, value: unknown, place: string): string {
+  if (value === null) return 'null'
+  try {
+    return encode(type, value)
+  } catch (error) {
+    if (!(error instanceof FabraError)) throw error
+    throw new FabraError(error.code, `expected ${whole}, at ${place} ${error.message}`, { hint: error.hint ?? '' })
   }
 }
 
@@ -98,8 +126,8 @@ function encodeString(value: string): string {
   throw wrong('expected valid Unicode, got a string with a lone surrogate.', 'Cut texts between characters, or use toWellFormed().')
 }
 
-function wrongType(type: ValueType, value: unknown): FabraError {
-  return wrong(`expected ${type}, got ${describe(value)}.`, HINTS[type])
+function wrongType(type: DeclaredType, value: unknown): FabraError {
+  return wrong(`expected ${type}, got ${describe(value)}.`, HINTS[baseType(type)])
 }
 
 const HINTS: Readonly<Record<ValueType, string>> = {

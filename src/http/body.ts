@@ -100,6 +100,13 @@ export function textList(body: Readonly<Record<string, unknown>>, field: string)
   throw new FabraError('invalid_body', `"${field}" is not a list of names.`, { hint: `Write "${field}": ["a", "b"].` })
 }
 
+/** @throws FabraError invalid_body unless the field is true, false or left out. */
+export function flag(body: Readonly<Record<string, unknown>>, field: string): boolean {
+  const value = body[field] ?? false
+  if (typeof value === 'boolean') return value
+  throw new FabraError('invalid_body', `"${field}" is neither true nor false.`, { hint: `Write "${field}": true.` })
+}
+
 function tooLarge(): FabraError {
   return new FabraError('body_too_large', `The body is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`, {
     hint: 'Send fewer rows in one request.',

@@ -1,6 +1,6 @@
 import { parseDuration } from '../definition/duration.ts'
 import { type EntityKey, entityKey, entityKeyFromRow, plainKey } from '../definition/entity-key.ts'
-import type { Entity, ValueType } from '../definition/model.ts'
+import type { DeclaredType, Entity } from '../definition/model.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../serving/plan.ts'
@@ -116,7 +116,7 @@ function typedRow(plan: Plan, given: Record<string, unknown>, others: readonly s
   return given
 }
 
-function inputFromText(name: string, type: ValueType, text: string): unknown {
+function inputFromText(name: string, type: DeclaredType, text: string): unknown {
   if (type === 'string' || type === 'timestamp') return text
   try {
     return parseExact(text)
@@ -125,6 +125,21 @@ function inputFromText(name: string, type: ValueType, text: string): unknown {
       hint: `"${name}" is declared as ${type}.`,
     })
   }
+}
+
+/** Refuses parameters that are not among these. @throws FabraError invalid_input, bad_request */
+export function knownParameters(query: string, known: readonly string[]): URLSearchParams {
+  const given = parameters(query)
+  for (const name of given.keys())
+    if (!known.includes(name)) throw new FabraError('invalid_input', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
+  return given
+}
+
+/** @throws FabraError invalid_input */
+export function limitOf(query: URLSearchParams, fallback: number, most: number): number {
+  const limit = Number(query.get('limit') ?? fallback)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= most) return limit
+  throw new FabraError('invalid_input', 'limit is out of range.', { hint: `Write a whole number from 1 to ${most}.` })
 }
 
 /** @throws FabraError invalid_input */

@@ -1,5 +1,6 @@
 /** Rows of a push, checked before any of them is accepted. Pure. */
 import type { Micros } from '../clock.ts'
+import { declaredType } from '../definition/declared-type.ts'
 import { type EntityKey, entityKeyFromRow } from '../definition/entity-key.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { parseTime } from '../definition/time.ts'
@@ -95,7 +96,8 @@ function columnTexts(feature: Feature, value: unknown): string[] {
 }
 
 function encoded(feature: Feature, name: string | null, value: unknown): string {
-  const type = feature.columns.find((column) => column.name === name)?.type ?? 'json'
+  const column = feature.columns.find((one) => one.name === name)
+  const type = (column && declaredType(column)) ?? 'json'
   try {
     return encodeValue(type, value)
   } catch (error) {

@@ -3,6 +3,7 @@
  * so that a value has the same bytes whatever computed it. What is not of its declared type is refused here, in the same words.
  */
 import type { CallOutcome } from '../compute/function-runner.ts'
+import { declaredType } from '../definition/declared-type.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
 import type { Outcome } from './calls-in-flight.ts'
@@ -20,7 +21,7 @@ function rewritten({ columns }: DefinedFunction, outcome: CallOutcome): CallOutc
   if (outcome.texts === null) return outcome
   const { texts } = outcome
   try {
-    return { texts: columns.map(({ name, type }, i) => encodedAgain(type ?? 'json', name, texts[i])) }
+    return { texts: columns.map((column, i) => encodedAgain(declaredType(column) ?? 'json', column.name, texts[i])) }
   } catch (error) {
     const { code, message, hint } = error instanceof FabraError ? error : new FabraError('wrong_type', 'it gave what is no JSON.')
     return { texts: null, error: { code, message, ...(hint === undefined ? {} : { hint }) } }

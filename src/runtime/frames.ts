@@ -14,7 +14,7 @@ import type { Micros } from '../clock.ts'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import type { FeatureColumn, KeyColumn, Problem, ValueType } from '../definition/model.ts'
+import type { DeclaredType, FeatureColumn, KeyColumn, Problem } from '../definition/model.ts'
 import type { SentDraft, SentExport } from '../definition/sent-drafts.ts'
 
 /** Raised when a frame changes its meaning. A guest with another version is not used. */
@@ -41,7 +41,7 @@ export interface DefinedFunction {
   readonly definition: number
   readonly key: readonly KeyColumn[]
   readonly columns: readonly FeatureColumn[]
-  readonly inputs: Readonly<Record<string, ValueType>>
+  readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Most keys of one call; null: its calls are of one key. */
   readonly batch: number | null
   readonly nan: 'error' | 'null'

@@ -1,12 +1,13 @@
 /** What becomes of what a user's function gave or threw. */
 import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
-import type { FeatureColumn, ValueType } from '../definition/model.ts'
+import { declaredType } from '../definition/declared-type.ts'
+import type { DeclaredType, FeatureColumn } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { DefinedFunction } from './frames.ts'
 import { RefusedEffect } from './guest-limits.ts'
 
 /** @throws FabraError wrong_type or value_too_large, in the words of the type. */
-export type Encode = (type: ValueType, value: unknown) => string
+export type Encode = (type: DeclaredType, value: unknown) => string
 
 /** The function's value as one text per column. */
 export function outcomeOf(encode: Encode, fn: DefinedFunction, value: unknown): CallOutcome {
@@ -49,14 +50,14 @@ function elementOf(encode: Encode, fn: DefinedFunction, element: unknown): CallO
 }
 
 function textsOf(encode: Encode, { columns, nan }: DefinedFunction, value: unknown): string[] {
-  const encodeAs = (type: ValueType | null, part: unknown) =>
+  const encodeAs = (type: DeclaredType | null, part: unknown) =>
     nan === 'null' && type === 'float' && Number.isNaN(part) ? 'null' : encode(type ?? 'json', part)
   const [first] = columns
-  return first?.name === null ? [encodeAs(first.type, value)] : encodeColumns(encodeAs, columns, value)
+  return first?.name === null ? [encodeAs(declaredType(first), value)] : encodeColumns(encodeAs, columns, value)
 }
 
 function encodeColumns(
-  encode: (type: ValueType | null, part: unknown) => string,
+  encode: (type: DeclaredType | null, part: unknown) => string,
   columns: readonly FeatureColumn[],
   value: unknown,
 ): string[] {
@@ -74,7 +75,7 @@ function encodeColumns(
       })
     }
     try {
-      return encode(column.type, part)
+      return encode(declaredType(column), part)
     } catch (error) {
       if (!(error instanceof FabraError)) throw error
       throw new FabraError(error.code, `column "${column.name}": ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })

@@ -1,7 +1,8 @@
-import type { Feature, FeatureRef } from '../definition/model.ts'
+import { declaredType } from '../definition/declared-type.ts'
+import type { DeclaredType, Feature, FeatureRef } from '../definition/model.ts'
 import { FabraError, suggest } from '../errors.ts'
 import type { TableColumn } from '../store/ports/source-engine.ts'
-import type { OutputColumn } from '../store/ports/training-store.ts'
+import type { OutputColumn, OutputFeature } from '../store/ports/training-store.ts'
 import type { TrainingOptions } from './options.ts'
 
 /** Features by their names, each followed by what else is told of it. */
@@ -50,4 +51,14 @@ export function checkColumnNames(
       })
     }
   }
+}
+
+/** Types of the columns that hold values, by their names. */
+export function columnTypes(features: readonly OutputFeature[], columns: readonly OutputColumn[]): ReadonlyMap<string, DeclaredType> {
+  return new Map(
+    columns.flatMap(({ name, content, feature, column }) => {
+      const declared = features[feature]?.feature.columns[column]
+      return content === 'value' && declared ? [[name, declaredType(declared) ?? 'json'] as const] : []
+    }),
+  )
 }

@@ -42,7 +42,8 @@ export async function readRows(
   const refs = uniqueRefs(registry, options)
   const features = [...new Set(refs.map((ref) => ref.feature))]
   const readable = 'sql' in labels ? { sql: await dependencies.clientSql(labels.sql) } : labels
-  const labelColumns = await workspace.readLabels(readable, options.format === 'csv', run)
+  const sample = options.sample === null ? null : { count: options.sample, by: options.timestamp }
+  const labelColumns = await workspace.readLabels(readable, options.format === 'csv', run, sample)
   checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
   const { timestamp, timezone } = options
   const rows = await workspace.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)

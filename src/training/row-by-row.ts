@@ -1,7 +1,7 @@
 import type { List } from '../collections/chunked-list.ts'
 import type { Computed, ComputeRow, Executor } from '../compute/executor.ts'
 import { takesInputs } from '../definition/feature-traits.ts'
-import type { Feature, ValueType } from '../definition/model.ts'
+import type { DeclaredType, Feature } from '../definition/model.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
 import type { RunOptions } from '../store/ports/source-engine.ts'
@@ -76,7 +76,7 @@ function requestOf(feature: Feature, row: LabelRow): ComputeRow {
 }
 
 /** Text formats cannot tell the text "5" from the number, so texts are read as what the input is declared to be. */
-function checkedInput(name: string, type: ValueType, row: LabelRow): unknown {
+function checkedInput(name: string, type: DeclaredType, row: LabelRow): unknown {
   const given = row.inputs[name] ?? null
   const value = typeof given === 'string' && type !== 'string' && type !== 'timestamp' ? read(given) : given
   try {

@@ -5,7 +5,7 @@ import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
 import type { Labels, OutputColumn, OutputFeature, Reads, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
-import { outputColumns } from './columns.ts'
+import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
@@ -23,6 +23,7 @@ export class Building {
   private readonly workspace: TrainingWorkspace
   private readonly options: TrainingOptions
   private readonly run_: RunOptions
+  private readonly cancel: AbortSignal
   private readonly keep: (report: TrainingReport) => void
   private report: TrainingReport
   private progress = new Progress(0, 0)
@@ -33,25 +34,40 @@ export class Building {
     workspace: TrainingWorkspace,
     options: TrainingOptions,
     run: RunOptions,
-    id: string,
+    { cancel, ...about }: Pick<TrainingReport, 'id' | 'owner'> & { readonly cancel: AbortSignal },
     keep: (report: TrainingReport) => void,
   ) {
     this.registry = registry
     this.dependencies = dependencies
     this.workspace = workspace
     this.options = options
-    this.run_ = run
+    this.run_ = { ...run, signal: AbortSignal.any([run.signal, cancel]) }
+    this.cancel = cancel
     this.keep = keep
-    const nothing = { rows: null, resumed: 0, datasetHash: null, features: [], summary: [], warnings: [], pace: null, metadata: null }
-    this.report = { id, state: 'running', progress: 0, ...nothing }
+    const nothing = {
+      finishedAt: null,
+      error: null,
+      rows: null,
+      resumed: 0,
+      datasetHash: null,
+      features: [],
+      summary: [],
+      warnings: [],
+      pace: null,
+      metadata: null,
+    }
+    this.report = { ...about, state: 'running', beganAt: dependencies.now(), progress: 0, ...nothing }
   }
 
   async run(labels: Labels): Promise<TrainingSet> {
     try {
       return await (this.options.deterministic ? this.workspace.deterministically(() => this.make(labels)) : this.make(labels))
     } catch (error) {
-      this.tell({ state: 'failed' })
-      throw asTrainingError(error)
+      const isCancelled = this.cancel.aborted
+      const told = isCancelled ? cancelled(error) : asTrainingError(error)
+      const why = told instanceof FabraError ? told : new FabraError('internal', 'Something went wrong inside Fabra.')
+      this.tell({ state: isCancelled ? 'cancelled' : 'failed', finishedAt: this.dependencies.now(), error: why, pace: null })
+      throw told
     }
   }
 
@@ -73,7 +89,7 @@ export class Building {
     const { rows, columns: labelColumns } = await readRows(this.registry, this.dependencies, workspace, { labels, options }, this.run_)
     this.tell({ rows, progress: 0.05, warnings: await this.slowSources(features, methods) })
     this.progress = new Progress(features.length, rows)
-    await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
+    if (options.sample === null) await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const found = await this.together(recomputed, entityOf, rows)
@@ -163,13 +179,17 @@ export class Building {
 
   private async write(features: readonly OutputFeature[], columns: readonly OutputColumn[], rows: number): Promise<TrainingSet> {
     let metadata: Record<string, unknown> = {}
+    const types = columnTypes(features, columns)
     const describe = (hash: string) => {
-      metadata = this.metadata(hash, rows)
+      metadata = { ...this.metadata(hash, rows), types: Object.fromEntries(types) }
       return { fabra: JSON.stringify(metadata) }
     }
-    const { path, hash } = await this.workspace.write({ format: this.options.format, features, columns, metadata: describe }, this.run_)
-    this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
-    return { path, report: this.report, delivered: () => this.workspace.delivered() }
+    const { path, hash } = await this.workspace.write(
+      { format: this.options.format, features, columns, types, metadata: describe },
+      this.run_,
+    )
+    this.tell({ state: 'done', progress: 1, finishedAt: this.dependencies.now(), datasetHash: hash, metadata })
+    return { path, report: this.report, sampled: this.workspace.sampled, delivered: () => this.workspace.delivered() }
   }
 
   /** Without times of the clock or anything else that would differ between two equal training sets. */
@@ -239,6 +259,13 @@ export class Building {
     this.report = { ...this.report, ...news }
     this.keep(this.report)
   }
+}
+
+function cancelled(cause: unknown): FabraError {
+  return new FabraError('feature_timeout', 'The training set was cancelled.', {
+    cause,
+    hint: 'Ask for it again: what was computed is taken over.',
+  })
 }
 
 function asTrainingError(error: unknown): unknown {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { tableFromIPC } from 'apache-arrow'
 import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
 import { fail, NO_ROW } from '../support/programmable-executor.ts'
 
@@ -208,5 +209,57 @@ describe('GET /v1/entities/{entity}/{id}', () => {
     const unknown = await http.get('/v1/entities/Usr/1')
     expect([unknown.status, unknown.json.error.hint]).toEqual([404, 'Did you mean "User"?'])
     expect((await http.get('/v1/entities/Account/x')).status).toBe(422)
+  })
+})
+
+describe('POST /v1/features for clients that read tables', () => {
+  test('tells types and times on request, and takes entity_id for the only key column', async () => {
+    const body = { features: ['count', 'spend.avg_30d'], rows: [{ entity_id: 'd1' }], detailed: true }
+    expect((await http.post('/v1/features', body)).json).toMatchObject({
+      features: ['count', 'spend.avg_30d'],
+      types: ['int', 'float'],
+      results: [
+        { entity: { user_id: 'd1' }, values: [47, null], event_timestamps: [expect.stringMatching(/Z$/), expect.stringMatching(/Z$/)] },
+      ],
+    })
+    const refused = async (more: object) => (await http.post('/v1/features', { ...body, ...more })).json
+    expect(await refused({ detailed: 'yes' })).toMatchObject({ error: { code: 'invalid_body' } })
+    expect(await refused({ rows: [{ entity_id: 'd1', user_id: 'd1' }] })).toMatchObject({ error: { code: 'invalid_key' } })
+    expect(await refused({ features: ['count', 'balance'] })).toMatchObject({
+      error: { code: 'invalid_key', hint: 'Name them: user_id, account_id.' },
+    })
+  })
+
+  test('answers with an Arrow table where the request accepts one', async () => {
+    const response = await fetch(`${http.server.url}/v1/features`, {
+      method: 'POST',
+      headers: { accept: 'application/vnd.apache.arrow.stream' },
+      body: JSON.stringify({ features: ['balance', 'count', 'broken', 'segment'], rows: [{ account_id: 7, user_id: 'é' }] }),
+    })
+    expect(response.headers.get('content-type')).toBe('application/vnd.apache.arrow.stream')
+    const table = tableFromIPC(await response.bytes())
+    expect(table.schema.fields.slice(0, 7).map(({ name, type }) => `${name} ${type}`)).toEqual([
+      'account_id Int64',
+      'user_id Utf8',
+      'balance Int64',
+      'count Int64',
+      'broken Utf8',
+      'segment Utf8',
+      'balance__status Utf8',
+    ])
+    expect(table.get(0)?.toJSON()).toMatchObject({
+      account_id: 7n,
+      user_id: 'é',
+      count: 47n,
+      broken: null,
+      broken__status: 'error',
+      segment: 'regular',
+      segment__status: 'default',
+      segment__freshness_ms: null,
+    })
+    expect(JSON.parse(table.schema.metadata.get('fabra') ?? '')).toMatchObject({
+      types: { balance: 'int', broken: 'json', segment: 'string' },
+      errors: expect.arrayContaining([expect.objectContaining({ row: 0, feature: 'broken', code: 'feature_failed' })]),
+    })
   })
 })

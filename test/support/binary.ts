@@ -16,6 +16,7 @@ const INPUTS = [
   'scripts/executable.ts',
   'scripts/duckdb-plugin.ts',
   'scripts/python-plugin.ts',
+  'scripts/ui-plugin.ts',
 ]
 const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 15_000

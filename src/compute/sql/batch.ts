@@ -192,7 +192,7 @@ export class Batch {
     const texts: string[] = []
     for (const column of this.definition.columns) {
       try {
-        texts.push(sqlValueText(column.type, row[first + column.index] ?? null, column.sqlType))
+        texts.push(sqlValueText(column.element ?? column.type, row[first + column.index] ?? null, column.sqlType))
       } catch (error) {
         if (!(error instanceof FabraError)) throw error
         return asError(valueError(this.feature, column.name, error))

@@ -1,4 +1,4 @@
-import type { Feature, ValueType } from '../../definition/model.ts'
+import type { DeclaredType, Feature, ValueType } from '../../definition/model.ts'
 import { suggest } from '../../errors.ts'
 import type { TableColumn } from '../../store/ports/source-engine.ts'
 import { castHint, fitsType, inferType } from './result-values.ts'
@@ -8,6 +8,8 @@ import type { SqlFault } from './rewrite/forbidden.ts'
 export interface SqlColumn {
   readonly name: string | null
   readonly type: ValueType
+  /** Of a list or dict that says what it holds: the whole type. */
+  readonly element?: DeclaredType
   readonly sqlType: string
   /** Place among the columns of the user's statement. */
   readonly index: number
@@ -39,7 +41,8 @@ export function matchColumns(feature: Feature, found: readonly TableColumn[]): {
     }
     if (declared.name !== null && found.filter((other) => wanted(other.name)).length > 1)
       fail(`It gives "${declared.name}" twice.`, 'Give each column its own name with AS.')
-    return { name: declared.name, type: type ?? 'json', sqlType, index }
+    const element = declared.element === undefined ? {} : { element: declared.element }
+    return { name: declared.name, type: type ?? 'json', ...element, sqlType, index }
   })
   for (const name of single ? [] : names) {
     const known = feature.columns.some((declared) => declared.name?.toLowerCase() === name.toLowerCase())

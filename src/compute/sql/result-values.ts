@@ -1,6 +1,7 @@
-import type { ValueType } from '../../definition/model.ts'
+import { baseType, elementOf } from '../../definition/declared-type.ts'
+import type { DeclaredType, ValueType } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
-import { MAX_VALUE_BYTES } from '../../definition/value.ts'
+import { encodeValue, MAX_VALUE_BYTES, parseExact } from '../../definition/value.ts'
 import { FabraError } from '../../errors.ts'
 import { SqlDecimal, SqlOther, SqlStruct, SqlTimestamp, type SqlValue } from '../../store/ports/source-engine.ts'
 
@@ -63,7 +64,8 @@ export function castHint(declared: ValueType, sqlType: string): string {
  * @param sqlType The column's type: a text of type JSON is not a string.
  * @throws FabraError wrong_type or value_too_large; the message starts with "expected".
  */
-export function sqlValueText(type: ValueType, value: SqlValue, sqlType: string): string {
+export function sqlValueText(declared: DeclaredType, value: SqlValue, sqlType: string): string {
+  const type = baseType(declared)
   let text = 'null'
   if (typeof value === 'string' && /^JSONB?$/.test(sqlType)) text = jsonColumnText(type, value)
   else if (value !== null) text = scalarText(type, value)
@@ -72,7 +74,8 @@ export function sqlValueText(type: ValueType, value: SqlValue, sqlType: string):
       hint: 'A feature value holds up to 64 KiB. Store less, or a reference to it.',
     })
   }
-  return text
+  // What it declares to hold is looked at in the text, where all engines say it in one way.
+  return elementOf(declared) === null ? text : encodeValue(declared, parseExact(text))
 }
 
 function scalarText(type: ValueType, value: Exclude<SqlValue, null>): string {

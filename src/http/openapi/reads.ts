@@ -1,5 +1,6 @@
 /** What /openapi.json says about reading features. */
 import type { RouteDocs } from '../route.ts'
+import { entityPage } from './entity-page.ts'
 import { failures, type Json, list, nullable, object, ok, query, ref } from './schema.ts'
 
 const status: Json = { type: 'string', enum: ['fresh', 'stale', 'default', 'missing', 'error'] }
@@ -20,10 +21,7 @@ const valueFields: Json = {
 export const readSchemas: Json = {
   EntityKey: { type: 'object', description: 'Key columns by name.', additionalProperties: { type: ['string', 'integer'] } },
   FeatureValue: object({ feature: { type: 'string' }, entity: ref('EntityKey'), ...valueFields }, ['oldest_input_timestamp']),
-  EntityFeatures: object({
-    entity: ref('EntityKey'),
-    features: list(object({ feature: { type: 'string' }, ...valueFields, error: { type: 'object' } }, ['oldest_input_timestamp', 'error'])),
-  }),
+  EntityFeatures: entityPage(ref('EntityKey'), valueFields),
   BatchRequest: object(
     {
       features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
@@ -34,20 +32,26 @@ export const readSchemas: Json = {
           "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else 1 s, and 20 ms more for each further row, up to 10 s.",
       },
       max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
+      detailed: { type: 'boolean', description: 'Whether the answer tells types of the features and event times of the values, too.' },
     },
-    ['features', 'feature_set', 'max_age'],
+    ['features', 'feature_set', 'max_age', 'detailed'],
   ),
   BatchResponse: object(
     {
       features: list({ type: 'string' }),
+      types: { ...list({ type: 'string' }), description: 'With `detailed`: types as they are declared, `int`, `list[string]`.' },
       results: list(
-        object({
-          entity: ref('EntityKey'),
-          values: list({}),
-          statuses: list(status),
-          served_from: list(servedFrom),
-          freshness_ms: list(nullable('integer')),
-        }),
+        object(
+          {
+            entity: ref('EntityKey'),
+            values: list({}),
+            statuses: list(status),
+            served_from: list(servedFrom),
+            freshness_ms: list(nullable('integer')),
+            event_timestamps: { ...list({ ...nullable('string'), format: 'date-time' }), description: 'With `detailed`.' },
+          },
+          ['event_timestamps'],
+        ),
       ),
       errors: list(
         object(
@@ -62,7 +66,7 @@ export const readSchemas: Json = {
         ),
       ),
     },
-    ['errors'],
+    ['types', 'errors'],
   ),
 }
 
@@ -95,16 +99,27 @@ export const featuresBatchDoc: RouteDocs = {
   summary: 'Many features of many entity keys: one result per row, in order.',
   requestBody: { required: true, content: { 'application/json': { schema: ref('BatchRequest') } } },
   responses: {
-    200: ok('One result per row. A feature that fails has status error and an entry in errors.', ref('BatchResponse')),
+    200: {
+      description:
+        'One result per row. A feature that fails has status error and an entry in errors. As an Arrow table, by Accept: key columns, a column a feature, then of each `<feature>__status`, `__served_from`, `__freshness_ms` and `__event_timestamp`; types and errors are JSON under `fabra` in the metadata of its schema.',
+      content: {
+        'application/json': { schema: ref('BatchResponse') },
+        'application/vnd.apache.arrow.stream': { schema: { type: 'string', format: 'binary' } },
+      },
+    },
     ...failures(['404', 'A name is unknown.'], ['413', 'The body is too large.'], ['422', 'The body or a row is wrong.']),
   },
 }
 export const entityFeaturesDoc: RouteDocs = {
   operationId: 'getEntityFeatures',
   summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
-  parameters: [query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.')],
+  parameters: [
+    query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.'),
+    query('as_of', 'Values as of this past moment, as a training set would have them.'),
+    query('history', 'With what is recorded of so long: 24h, 7d. Then also changes, rows in sources and last reads are told.'),
+  ],
   responses: {
     200: ok('All features of the key.', ref('EntityFeatures')),
-    ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
+    ...failures(['404', 'No such entity.'], ['422', 'The key or a parameter is wrong.'], ['503', 'Too many look at the past. Try again.']),
   },
 }

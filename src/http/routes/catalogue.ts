@@ -1,9 +1,15 @@
+import { declaredType } from '../../definition/declared-type.ts'
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
+import { formatTime } from '../../definition/time.ts'
+import { queryOf } from '../address.ts'
 import { JSON_HEADERS } from '../error-response.ts'
+import { coverageOf } from '../insight/figures-json.ts'
 import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi/catalogue.ts'
 import type { HttpOptions } from '../options.ts'
-import type { Route } from '../route.ts'
+import { knownParameters } from '../query.ts'
+import type { Call, Route } from '../route.ts'
 import { refreshText } from '../value-json.ts'
+import { figuresOfAll } from './statistics.ts'
 
 /** The catalogue: what is defined, in the order of definition. Paths and SQL stay inside. */
 export function catalogueRoutes(options: HttpOptions): readonly Route[] {
@@ -14,7 +20,7 @@ export function catalogueRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/features',
       scope: 'read',
       docs: featuresDoc,
-      answer: () => json({ features: [...registry().features.values()].map(featureJson) }),
+      answer: (call) => features(options, call),
     },
     {
       method: 'GET',
@@ -40,6 +46,20 @@ export function catalogueRoutes(options: HttpOptions): readonly Route[] {
   ]
 }
 
+/** Figures are told to those who ask for them: they take longer than the definitions. */
+async function features(options: HttpOptions, { request }: Call): Promise<Response> {
+  const query = knownParameters(queryOf(request), ['statistics'])
+  const window = query.get('statistics')
+  const all = [...options.serving().registry.features.values()]
+  if (window === null) return json({ features: all.map(featureJson) })
+  const figures = await figuresOfAll(options, window)
+  return json({
+    features: all.map((feature) => ({ ...featureJson(feature), ...figures.get(feature.name) })),
+    coverage: coverageOf(options.insight),
+    now: formatTime(options.clock.now()),
+  })
+}
+
 function json(body: unknown): Response {
   return new Response(`${JSON.stringify(body)}\n`, { headers: JSON_HEADERS })
 }
@@ -55,8 +75,8 @@ function featureJson(feature: Feature): object {
     entity: feature.entity,
     kind: feature.computation.kind,
     ...(single
-      ? { type: feature.columns[0]?.type ?? null }
-      : { columns: Object.fromEntries(feature.columns.map((column) => [column.name, column.type])) }),
+      ? { type: feature.columns[0] ? declaredType(feature.columns[0]) : null }
+      : { columns: Object.fromEntries(feature.columns.map((column) => [column.name, declaredType(column)])) }),
     refresh: refreshText(feature),
     max_staleness_ms: milliseconds(feature.maxStaleness),
     look_back_ms: milliseconds(feature.lookBack),

@@ -1,47 +1,60 @@
 import { FabraError } from '../../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
+import type { ReadObserver } from '../../serving/read-observer.ts'
 import type { RowResult } from '../../serving/row-result.ts'
 import { rowEntityJson, type Serving } from '../../serving/serving.ts'
-import { isObject, readBody, textList } from '../body.ts'
-import { errorJson, JSON_HEADERS } from '../error-response.ts'
+import { ARROW_STREAM, arrowAnswer, jsonAnswer } from '../batch-answer.ts'
+import { flag, isObject, readBody, textList } from '../body.ts'
+import { JSON_HEADERS } from '../error-response.ts'
 import { createListReader, type ListReader } from '../feature-lists.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 import { valueFieldsJson } from '../value-json.ts'
 
 const MAX_ROWS = 10_000
 const MAX_FEATURES = 1_000
-const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age']
+const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age', 'detailed']
 
 export function featureRoutes(options: HttpOptions): readonly Route[] {
   const lists = createListReader()
+  const { observer } = options.insight
   return [
     {
       method: 'GET',
       path: '/v1/features/:name',
       scope: 'read',
       docs: featureValueDoc,
-      answer: (call) => getFeature(options.serving(), call.param('name'), call.request),
+      isRead: true,
+      answer: (call) => getFeature(options.serving(), observer, call),
     },
     {
       method: 'POST',
       path: '/v1/features',
       scope: 'read',
       docs: featuresBatchDoc,
-      answer: ({ request }) => postFeatures(options.serving(), request, lists),
+      isRead: true,
+      answer: (call) => postFeatures(options, observer, call, lists),
     },
   ]
 }
 
-function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+function getFeature(serving: Serving, observer: ReadObserver | null, call: Call): Response | Promise<Response> {
+  const name = call.param('name')
   const plan = serving.planOne(name)
-  const { row, maxAge } = rowFromQuery(plan, request)
-  const results = serving.engine.read(plan, [row], { maxAge })
-  return results instanceof Promise
-    ? results.then((rows) => oneResponse(name, plan, row, rows[0]))
-    : oneResponse(name, plan, row, results[0])
+  const { row, maxAge } = rowFromQuery(plan, call.request)
+  const rows = [row]
+  const weight = observer?.begin() ?? 0
+  const results = serving.engine.read(plan, rows, { maxAge })
+  if (results instanceof Promise) {
+    return results.then((found) => {
+      observer?.end(plan, rows, found, call, call.begun, weight, true)
+      return oneResponse(name, plan, row, found[0])
+    })
+  }
+  observer?.end(plan, rows, results, call, call.begun, weight, false)
+  return oneResponse(name, plan, row, results[0])
 }
 
 /** The name needs no escaping: it is one the registry knows. */
@@ -54,13 +67,22 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
   })
 }
 
-async function postFeatures(serving: Serving, request: Request, lists: ListReader): Promise<Response> {
+async function postFeatures(options: HttpOptions, observer: ReadObserver | null, call: Call, lists: ListReader): Promise<Response> {
+  const { request } = call
+  const serving = options.serving()
   const body = await readBody(request, BODY_FIELDS, lists.read)
   const plan = planFromBody(serving, body, lists)
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
-  const results = await serving.engine.read(plan, rows, { maxAge })
-  return new Response(batchJson(plan, rows, results), { headers: JSON_HEADERS })
+  const isDetailed = flag(body, 'detailed')
+  const weight = observer?.begin() ?? 0
+  const reading = serving.engine.read(plan, rows, { maxAge })
+  const waited = reading instanceof Promise
+  const results = waited ? await reading : reading
+  if (typeof body['feature_set'] === 'string') call.set = body['feature_set']
+  observer?.end(plan, rows, results, call, call.begun, weight, waited)
+  if (request.headers.get('accept')?.includes(ARROW_STREAM)) return arrowAnswer({ plan, rows, results }, options.writeTable)
+  return jsonAnswer({ plan, rows, results }, isDetailed)
 }
 
 function planFromBody(serving: Serving, body: Readonly<Record<string, unknown>>, lists: ListReader): Plan {
@@ -99,7 +121,7 @@ function rowsFromBody(plan: Plan, rows: unknown): PlanRow[] {
   return rows.map((row: unknown, i) => {
     if (!isObject(row)) throw new FabraError('invalid_body', `Row ${i} is not an object.`, { hint: 'A row names its key columns.' })
     try {
-      return planRow(plan, row)
+      return planRow(plan, named(plan, row))
     } catch (error) {
       if (error instanceof FabraError) throw new FabraError(error.code, `Row ${i}: ${error.message}`, { hint: error.hint ?? '' })
       throw error
@@ -107,21 +129,18 @@ function rowsFromBody(plan: Plan, rows: unknown): PlanRow[] {
   })
 }
 
-function batchJson(plan: Plan, rows: readonly PlanRow[], results: readonly RowResult[]): string {
-  const errors: object[] = []
-  const parts = results.map((result, r) => {
-    const row = rows[r]
-    result.errors?.forEach((error, i) => {
-      if (error) errors.push({ row: r, feature: plan.refs[i]?.name, ...errorJson(error) })
+/** A row may call the key of an entity with one key column `entity_id`, as addresses do. */
+function named(plan: Plan, row: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.hasOwn(row, 'entity_id')) return row
+  const [column, ...more] = plan.groups.flatMap(({ entity }) => entity.key)
+  if (plan.groups.length > 1 || more.length > 0 || column === undefined) {
+    const columns = plan.groups.flatMap(({ entity }) => entity.key.map(({ name }) => name))
+    throw new FabraError('invalid_key', '"entity_id" does not tell which key column is meant.', {
+      hint: `Name them: ${columns.join(', ')}.`,
     })
-    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.values.join(',')}],${howAllJson(plan, result)}}`
-  })
-  const explained = errors.length === 0 ? '' : `,"errors":${JSON.stringify(errors)}`
-  return `{"features":${plan.namesJson},"results":[${parts.join(',')}]${explained}}\n`
-}
-
-/** The words need no escaping. */
-function howAllJson({ freshJson }: Plan, { statuses, servedFrom, freshnessMs }: RowResult): string {
-  if (!statuses || !servedFrom) return `${freshJson},"freshness_ms":[${freshnessMs.join(',')}]`
-  return `"statuses":${JSON.stringify(statuses)},"served_from":${JSON.stringify(servedFrom)},"freshness_ms":${JSON.stringify(freshnessMs)}`
+  }
+  if (Object.hasOwn(row, column.name))
+    throw new FabraError('invalid_key', `Both "entity_id" and "${column.name}" are given.`, { hint: 'Give one of them.' })
+  const { entity_id: id, ...rest } = row
+  return { [column.name]: id, ...rest }
 }

@@ -1,7 +1,7 @@
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { FreshnessRule } from '../../definition/feature-traits.ts'
-import type { Entity, Feature, ValueType } from '../../definition/model.ts'
+import type { DeclaredType, Entity, Feature, ValueType } from '../../definition/model.ts'
 import type { RunOptions, TableColumn } from './source-engine.ts'
 
 export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
@@ -96,6 +96,8 @@ export interface Output {
   readonly format: OutputFormat
   readonly features: readonly OutputFeature[]
   readonly columns: readonly OutputColumn[]
+  /** Types of the columns of values, by their names. */
+  readonly types: ReadonlyMap<string, DeclaredType>
   /** Told in the file where its format has room. Called with the hash of the rows. */
   readonly metadata: (rowsHash: string) => Readonly<Record<string, string>>
 }
@@ -162,10 +164,18 @@ export interface TrainingWorkspace {
   /**
    * Reads the labels.
    * @param asText Columns of CSV stay texts, as they are written: the result is CSV too.
+   * @param sample So many of them, spread over the times in this column, are the labels from then on; null (default): all are.
    * @returns their columns, with types as they will be in the result.
    * @throws FabraError invalid_labels naming the row or line, or the SQL's mistake.
    */
-  readLabels(labels: Labels, asText: boolean, options: RunOptions): Promise<readonly TableColumn[]>
+  readLabels(
+    labels: Labels,
+    asText: boolean,
+    options: RunOptions,
+    sample?: { readonly count: number; readonly by: string } | null,
+  ): Promise<readonly TableColumn[]>
+  /** Of a sample: rows there were, and the number of each that was taken, in order. */
+  readonly sampled: { readonly of: number; readonly rows: readonly number[] } | null
   /**
    * Keys and times of all rows, checked.
    * @returns how many rows there are.

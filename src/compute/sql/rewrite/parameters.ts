@@ -1,4 +1,5 @@
 /** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
+import { baseType } from '../../../definition/declared-type.ts'
 import type { Entity, Feature, ValueType } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
 import { type Gate, writeSql } from '../gate.ts'
@@ -108,7 +109,7 @@ export function parameterType(written: string, { entity, feature, keyTypes }: Pa
   const index = keyIndex(written, entity)
   if (index !== -1) return keyTypes[index]
   const type = feature.inputs[inputName(written, feature) ?? '']
-  return type && INPUT_SQL[type]
+  return type && INPUT_SQL[baseType(type)]
 }
 
 export function unknownParameters(sql: AnalysedSql, owner: Owner): SqlFault[] {

@@ -1,8 +1,10 @@
 /** The last statement of a training set: label rows in their order, each with the values that were found for it. */
 
+import type { DeclaredType } from '../../../definition/model.ts'
 import type { TableColumn } from '../../ports/source-engine.ts'
 import type { OutputColumn, OutputFeature, OutputFormat, ValuesId } from '../../ports/training-store.ts'
 import { quoteName, quoteText } from '../sql.ts'
+import { nestedSqlType } from './declared-columns.ts'
 import { decoded, literal, memberText, parquetOptions } from './typed-values.ts'
 
 /** How values lie in the workspace: in their types, as texts per column, or as `stepsOfRows` has them of several features, texts or in their types. */
@@ -108,8 +110,17 @@ export function hashSelect(file: string, columns: readonly TableColumn[]): strin
 }
 
 /** The finished rows as they are written: text formats get times as RFC 3339, and numbers with all their digits. */
-export function writtenSelect(from: string, columns: readonly TableColumn[], format: OutputFormat): string {
-  const select = columns.map(({ name, type }) => `${written(quoteName(name), type, format)} AS ${quoteName(name)}`)
+export function writtenSelect(
+  from: string,
+  columns: readonly TableColumn[],
+  format: OutputFormat,
+  types: ReadonlyMap<string, DeclaredType>,
+): string {
+  const select = columns.map(({ name, type }) => {
+    const nested = format === 'parquet' || format === 'arrow' ? nestedSqlType(types.get(name)) : null
+    const quoted = quoteName(name)
+    return `${nested === null ? written(quoted, type, format) : `CAST(${quoted} AS ${nested})`} AS ${quoted}`
+  })
   return `SELECT ${select.join(', ')} FROM ${from}`
 }
 

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { copyFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { BINARY, type RunningFabra, startFabra, temporaryFolder } from '../support/binary.ts'
+import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
+
+const LIMIT_MS = 300_000
+
+let cwd: string
+let fabra: RunningFabra
+beforeAll(async () => {
+  cwd = temporaryFolder()
+  copyFileSync(join(import.meta.dir, 'client_features.ts.txt'), join(cwd, 'features.ts'))
+  fabra = await startFabra({ file: 'features.ts', cwd })
+}, LIMIT_MS)
+afterAll(async () => {
+  await fabra?.stop()
+  rmSync(cwd, { recursive: true, force: true })
+})
+
+function run(script: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const common = { PYTHONPATH: PYTHON_SOURCES, PYTHONDONTWRITEBYTECODE: '1', FABRA: BINARY }
+  return runTool([pythonTool('python'), join(import.meta.dir, script)], { cwd, env: { ...common, ...env } })
+}
+
+/** What unittest says of each test, and of all. */
+function failures(printed: string): string {
+  return /^0\n[\s\S]*\nRan \d+ tests?[\s\S]*\nOK\n/.test(printed) ? '' : printed
+}
+
+test(
+  'odd values go through pushes, reads, DataFrames and training sets and come back as they were; errors have classes',
+  async () => {
+    expect(failures(await run('client_test.py', { FABRA_URL: fabra.url }))).toBe('')
+  },
+  LIMIT_MS,
+)
+
+test(
+  'whatever happens to the server or before it, a call ends in time with an error that says what to do',
+  async () => {
+    const folder = temporaryFolder()
+    copyFileSync(join(import.meta.dir, 'client_features.ts.txt'), join(folder, 'features.ts'))
+    const key = (text: string, scopes: string) => `${new Bun.CryptoHasher('sha256').update(text).digest('hex')}:${scopes}`
+    const keys = `${key('reader-key-of-the-test', 'read')},${key('writer-key-of-the-test', 'read+write')}`
+    const doomed = await startFabra({ file: 'features.ts', cwd: folder, env: { FABRA_API_KEYS: keys } })
+    try {
+      expect(failures(await run('client_failures_test.py', { FABRA_URL: doomed.url, FABRA_PID: String(doomed.pid) }))).toBe('')
+    } finally {
+      await doomed.kill()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+  LIMIT_MS,
+)
+
+test(
+  'the client is clean to a strict type checker, and so is what uses it',
+  async () => {
+    // Where a mistake that is marked as one were none, the mark would be the mistake.
+    const words = ['--strict', '--python-version', '3.10', '--cache-dir', join(cwd, '.mypy'), join(import.meta.dir, 'client_typed.py')]
+    const files = [...new Bun.Glob('*.py').scanSync(join(PYTHON_SOURCES, 'fabra/client'))].map((name) =>
+      join(PYTHON_SOURCES, 'fabra/client', name),
+    )
+    expect(await runTool([pythonTool('mypy'), ...words, ...files], { env: { MYPYPATH: PYTHON_SOURCES } })).toStartWith('0\n')
+  },
+  LIMIT_MS,
+)
