@@ -147,7 +147,9 @@ function python(): void {
   if (largest >= 100_000_000) throw new Error(`A wheel has ${largest} bytes; the index takes less than 100 MB.`)
   for (const words of [['twine', 'check', '--strict'], ['check-wheel-contents']])
     command([join(tools, words[0] ?? ''), ...words.slice(1), ...ours])
-  say(`the wheel, where no index is reached: python -m fabra version says ${version}; twine and check-wheel-contents take ${ours.length} wheels`)
+  say(
+    `the wheel, where no index is reached: python -m fabra version says ${version}; twine and check-wheel-contents take ${ours.length} wheels`,
+  )
 }
 
 async function signatures(): Promise<void> {

@@ -8,6 +8,8 @@ import type { DeclaredType, FeatureColumn, KeyColumn, Refresh, Source, SourceLoc
 export interface Complaint {
   readonly message: string
   readonly hint: string
+  /** Where it is another place than the definition's. */
+  readonly location?: SourceLocation
 }
 
 export interface DraftBase {

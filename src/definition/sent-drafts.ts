@@ -3,6 +3,7 @@
  * the objects that they hold; a Python guest sends them raw, and the host reads them by the very same rules.
  */
 import {
+  type Complaint,
   type Draft,
   type DraftBase,
   draftOf,
@@ -60,7 +61,7 @@ export interface SentRawDraft extends SentBase {
   readonly doc: string | null
   readonly args: readonly unknown[]
   readonly options: Readonly<Record<string, unknown>>
-  readonly complaints?: readonly { readonly message: string; readonly hint: string }[]
+  readonly complaints?: readonly Complaint[]
 }
 
 export type SentDraft = SentReadDraft | SentRawDraft

@@ -36,11 +36,14 @@ export function buildDefinitions(paths: readonly string[], loads: readonly Loade
   const files = [...new Set(loads.flatMap((load) => load.files))]
   const warnings = loads.flatMap((load) => load.warnings ?? [])
   const failed = loads.flatMap((load) => load.problems)
-  const built = failed.length > 0 ? empty(loads, failed) : buildFromGuests(loads)
+  // Of files that did not load nothing is known: what others say of them would only be told to be missing.
+  const isLost = loads.some((load) => load.problems.length > 0 && load.drafts.length === 0)
+  const built = isLost ? empty(loads) : buildFromGuests(loads)
   // A module of Python exports nothing by name, so that there is nothing else to say of one without definitions.
   const isEmpty = failed.length === 0 && loads.every((load) => (load.exported ?? null) === null && load.drafts.length === 0)
-  const definesNothing = isEmpty || (built.problems.length === 0 && built.registry.features.size === 0)
-  const problems = definesNothing ? paths.slice(0, 1).map(noFeature) : built.problems
+  const found = [...failed, ...built.problems]
+  const definesNothing = isEmpty || (found.length === 0 && built.registry.features.size === 0)
+  const problems = definesNothing ? paths.slice(0, 1).map(noFeature) : found
   return { registry: built.registry, problems, warnings, files, pools: loads.map((_, i) => poolDefinitions(loads, built, i)) }
 }
 
@@ -52,7 +55,7 @@ function poolDefinitions(loads: readonly LoadedFrame[], built: GuestRegistry, i:
     function: (feature) => functions.get(feature),
     forWorker(loaded) {
       if (Bun.deepEquals(loaded.drafts, loads[i]?.drafts) && Bun.deepEquals(loaded.exported, loads[i]?.exported)) return own
-      const again = loaded.problems.length > 0 ? empty(loads, []) : buildFromGuests(loads.with(i, loaded))
+      const again = loaded.problems.length > 0 ? empty(loads) : buildFromGuests(loads.with(i, loaded))
       return workerDefinitions(again.registry, again.guests[i])
     },
   }
@@ -71,8 +74,8 @@ function workerDefinitions({ features, entities }: Registry, own: OwnDefinitions
   return { frame: { t: 'define', functions, names: own?.names ?? [] }, fingerprints }
 }
 
-function empty(loads: readonly LoadedFrame[], problems: readonly Problem[]): GuestRegistry {
-  return { registry: NOTHING, problems, guests: loads.map(() => ({ functions: new Map(), names: [] })) }
+function empty(loads: readonly LoadedFrame[]): GuestRegistry {
+  return { registry: NOTHING, problems: [], guests: loads.map(() => ({ functions: new Map(), names: [] })) }
 }
 
 function noFeature(file: string): Problem {

@@ -59,14 +59,15 @@ test('every file that cannot be loaded is named, with the line and what to do', 
 })
 
 /** Names, places and raw options of everything that a file may say. */
-const PROJECT = {
+const PROJECT: Readonly<Record<string, string>> = {
   'app/__init__.py': '',
   'app/features.py': `"""Features of the app."""
 from __future__ import annotations
 from datetime import timedelta, datetime, timezone
 from decimal import Decimal
 from uuid import UUID
-import functools, sys
+import functools, os, sys
+sys.path.append(os.path.join(os.getcwd(), 'lib'))
 from fabra import FeatureStore, as_of, db, entity, feature, feature_set, get, pushed, source
 from .shared import Shop, imported
 from . import shared
@@ -137,19 +138,26 @@ named = factory()
 Shop = entity("Shop", key="shop")
 imported = feature(entity=Shop, refresh="1h", sql="SELECT 2 AS x")
 `,
+  'lib/fabra/__init__.py': '',
+  'lib/fabra_ai-0.0.1.dist-info/METADATA': '',
   'queue.py': 'raise RuntimeError("hidden")\n',
   'other/features.py': 'from fabra import feature\nimport __main__\nassert __name__ not in ("__main__", "features")\n',
   'features.py': 'import sys\nassert __name__ == "features"\n',
 }
 
 test('definitions become plain data with names and places', async () => {
-  await using guest = await startGuest(PROJECT, { python: newest, load: ['app/features.py', 'features.py', 'other/features.py'] })
+  await using guest = await startGuest(PROJECT, {
+    python: newest,
+    load: ['app/features.py', 'features.py', 'other/features.py'],
+    frame: { fabra: '1.2.3' },
+  })
   const { drafts, problems, warnings, files } = guest.loaded as unknown as Record<string, Frame[]>
   const file = join(guest.folder, 'app/features.py')
-  expect(problems).toMatchObject([{ location: { file }, subject: 'feature "strange"', message: expect.stringContaining('Nowhere') }])
+  expect(problems).toEqual([])
   expect(warnings).toMatchObject([
     { location: { file: join(guest.folder, 'queue.py') }, message: expect.stringContaining('"queue" of the standard library') },
-    { location: { file, line: 11 }, subject: 'FeatureStore', message: expect.stringContaining('no effect') },
+    { location: { file, line: 12 }, subject: 'FeatureStore', message: expect.stringContaining('no effect') },
+    { location: null, message: expect.stringContaining('has version 0.0.1 of the package'), hint: expect.stringContaining('1.2.3') },
   ])
   expect(files?.map(String).toSorted()).toEqual(
     ['app/__init__.py', 'app/features.py', 'app/shared.py', 'features.py', 'other/features.py'].map((name) => join(guest.folder, name)),
@@ -160,7 +168,7 @@ test('definitions become plain data with names and places', async () => {
     doc: 'People.',
     args: ['User'],
     options: { key: { id: 'int', token: 'uuid' }, keys: 'SELECT id FROM u' },
-    location: { line: 13 },
+    location: { line: 14 },
   })
   expect(byName('t')).toMatchObject({ kind: 'source', options: { delay: { $micros: 1_500_000 }, columns: { a: 'BIGINT' } } })
   expect(byName('wrapped')).toMatchObject({ options: { refresh: 300, type: 'float' }, complaints: [] })
@@ -185,8 +193,10 @@ test('definitions become plain data with names and places', async () => {
   const complaints = (drafts ?? []).flatMap((one) =>
     one['complaints'].map((complaint: Frame) => [one['name'], complaint['message'], complaint['hint']]),
   )
+  expect(byName('strange')['complaints']).toMatchObject([{ location: { file, line: 50 } }])
   const nameless = [null, expect.stringContaining('it has no name'), expect.stringContaining('name=')]
   expect(complaints).toEqual([
+    ['strange', expect.stringContaining('Nowhere'), expect.any(String)],
     ['lacks', expect.stringContaining('the input "amount"'), 'Add it: def lacks(…, amount).'],
     ['wants', expect.stringContaining('parameter "amount" is neither'), expect.stringContaining('inputs=')],
     ['partly', expect.stringContaining('does not take the key (id, token)'), 'Write def partly(id, token).'],

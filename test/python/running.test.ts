@@ -8,7 +8,7 @@ import { type CallOptions, type Frame, type Guest, type Json, someInterpreters, 
 setDefaultTimeout(120_000)
 
 const FEATURES = `
-import asyncio, atexit, os, socket, sys, threading, time
+import asyncio, atexit, logging, os, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -159,6 +159,8 @@ def prints(user_id):
     sys.stderr.write("bad\\n")
     log.warn("%s of %d", "one", 2, )
     log.info("scored", {"a": 1}, b=Decimal("1.5"))
+    logging.getLogger("mine").warning("by logging")
+    broken = threading.Thread(target=lambda: 1 / 0, name="broken"); broken.start(); broken.join()
     return 1
 
 def look(user_id):
@@ -393,6 +395,8 @@ describe.each(someInterpreters())('%s', (python) => {
       ['error', 'bad', {}],
       ['warn', 'one of 2', {}],
       ['info', 'scored', { a: 1, b: "Decimal('1.5')" }],
+      ['warn', 'by logging', {}],
+      ['error', expect.stringMatching(/^The thread broken ended: ZeroDivisionError: division by zero\n {2}File ".*features.py"/), {}],
       ['info', 'to the end', {}],
     ])
     const before = guest.frames.length

@@ -14,7 +14,9 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/python"))
 
 from fabra._errors import FabraError  # noqa: E402
-from fabra._values import decode, encode, encode_columns, parameter, sequence_items  # noqa: E402
+from fabra._cells import decode, parameter  # noqa: E402
+from fabra._containers import sequence_items  # noqa: E402
+from fabra._values import encode, encode_columns  # noqa: E402
 
 UTC = datetime.timezone.utc
 NAN = float("nan")

@@ -14,16 +14,15 @@ if os.environ.get("FABRA_WORKER"):
 
 from typing import TYPE_CHECKING, Any
 
-from ._call import as_of, db, get, log
+from ._api import as_of, db, get, log
 from ._definitions import FeatureStore, entity, feature, feature_set, pushed, source
 from ._errors import FabraError
 
 if TYPE_CHECKING:
-    from .client import AsyncClient, Client
+    from .client import AsyncClient as AsyncClient, Client as Client
 
+# Not the client: "from fabra import *" in a features file must not look for httpx.
 __all__ = [
-    "AsyncClient",
-    "Client",
     "FabraError",
     "FeatureStore",
     "as_of",

@@ -5,11 +5,16 @@ import sys
 import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ._call import Call, _SCALARS, _read_time
+from ._boot import _STANDARD
+from ._call import SCALARS, Call
 from ._definitions import _PACKAGE, Definition
-from ._drafts import is_async, parameters_of
+from ._parameters import is_async, parameters_of
 from ._errors import FabraError
-from ._values import decode, encode_columns, sequence_items, shown, wrong, _hint_for
+from ._cells import decode
+from ._containers import sequence_items
+from ._refusals import hint_for, shown, wrong
+from ._times import read_time
+from ._values import encode_columns
 from ._wire import frame_text
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -30,7 +35,7 @@ class Entry:
         self.replay = definition._options.get("replay") is True
         self.max_bytes = max_bytes
         only = self.columns[0] if len(self.columns) == 1 else None
-        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in _SCALARS
+        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in SCALARS
         self._key: List[Tuple[str, str]] = [(column["name"], column["type"]) for column in row["key"]]
         self._inputs: Dict[str, str] = dict(row.get("inputs") or {})
         parameters = parameters_of(self.fn)
@@ -102,7 +107,7 @@ class Entry:
         items = sequence_items(value)
         count = len(call.keys)
         if items is None:
-            hint = _hint_for(value) or "Return a list with one value per key, in the order of the keys."
+            hint = hint_for(value) or "Return a list with one value per key, in the order of the keys."
             error = wrong(f"expected a list of {count} values, one per key, got {shown(value)}.", hint)
             if inspect.iscoroutine(value):
                 value.close()
@@ -141,7 +146,7 @@ def _input(kind: str, value: Any) -> Any:
         return float(value)
     if kind == "timestamp" and isinstance(value, str):
         try:
-            return _read_time(value)
+            return read_time(value)
         except ValueError:
             return value
     return value
@@ -203,6 +208,9 @@ def _message_and_stack(error: BaseException) -> List[str]:
         if not code.co_filename.startswith(_PACKAGE):
             frames.append((code.co_filename, step.tb_lineno, code.co_name))
         step = step.tb_next
+    first = next((index for index, frame in enumerate(frames) if not frame[0].startswith(_STANDARD)), 0)
+    # How a thread or a task comes to run the user's code tells nothing.
+    del frames[:first]
     left_out = len(frames) - _FIRST_FRAMES - _LAST_FRAMES
     if left_out > 0:
         frames[_FIRST_FRAMES : len(frames) - _LAST_FRAMES] = [("", left_out, "")]

@@ -11,6 +11,8 @@ from ._call import thread_state
 
 #: Python's own default reserves 8 MB a thread, which counts as used memory under RLIMIT_DATA.
 _STACK = 4 * 1024 * 1024
+#: How long a thread of a rush is kept: a new one for each call would cost more than the call.
+_LINGER_S = 10.0
 
 
 class Pool:
@@ -99,6 +101,19 @@ class Pool:
                 item = self._queue.popleft()
             self._refuse(item)
 
+    def _retires(self, baton: Any) -> bool:
+        """Waits to be woken. @returns whether nobody did: of a rush that is over, and with many threads nobody finds the one that is stuck."""
+        if baton.acquire(timeout=_LINGER_S):
+            return False
+        with self._lock:
+            if baton in self._idle:
+                self._idle.remove(baton)
+                self._threads -= 1
+                return True
+        # Somebody has just chosen it.
+        baton.acquire()
+        return False
+
     def _new_thread(self) -> None:
         thread = threading.Thread(target=self._work, daemon=True, name="fabra")
         before = threading.stack_size()
@@ -134,19 +149,16 @@ class Pool:
                 if item is None:
                     self._running -= 1
                     start = None
-                    retires = len(self._idle) >= self._limit
-                    if retires:
-                        self._threads -= 1
-                    else:
-                        self._idle.append(baton)
+                    is_spare = len(self._idle) >= self._limit
+                    self._idle.append(baton)
                 else:
                     start = self._may_start()
             if item is None:
-                if retires:
-                    # Of a rush that is over: with many threads nobody finds the one that is stuck.
+                if is_spare and self._retires(baton):
                     self._end()
                     return
-                baton.acquire()
+                if not is_spare:
+                    baton.acquire()
                 continue
             self._start(start)
             self._run(item)

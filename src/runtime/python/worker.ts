@@ -3,6 +3,7 @@
  * run there, so that a busy process may be silent for a tenth of a second without anybody blocking it. Who is to blame is said with evidence
  * alone; see blame.ts. Calls whose time is over may go on in threads that nothing ends; see lost-calls.ts.
  */
+import packageJson from '../../../package.json'
 import type { CallFailure } from '../../compute/function-runner.ts'
 import { MAX_VALUE_BYTES } from '../../definition/json-writer.ts'
 import { FabraError } from '../../errors.ts'
@@ -137,7 +138,19 @@ function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended
 
 function loadText({ files, clockOffset }: GuestWorkerOptions, { memory }: PythonSettings, slots: Slots): string {
   const limits = { memory, ...THREADS, valueBytes: MAX_VALUE_BYTES }
-  return frameText({ t: 'load', version: PROTOCOL_VERSION, files, clockOffset, limits, slots: slots.path, dump: slots.stacksPath }, true)
+  return frameText(
+    {
+      t: 'load',
+      version: PROTOCOL_VERSION,
+      fabra: packageJson.version,
+      files,
+      clockOffset,
+      limits,
+      slots: slots.path,
+      dump: slots.stacksPath,
+    },
+    true,
+  )
 }
 
 function refuseOtherVersion(version: number, reject: (reason: Error) => void): void {
