@@ -165,9 +165,9 @@ export const mutations: readonly Mutation[] = [
     { suite: SHARING, file: 'src/compute/single-flight/failure-pauses.ts' },
     {
       'a failing key is hammered': ['return pause && this.clock.now() < pause.until', 'return pause && this.clock.now() < 0'],
-      'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
-      'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
-      'pauses have no jitter': ['(0.5 + this.random() / 2)', '1'],
+      'the pause does not grow': ['backoff(failures, PAUSE_MS)', 'PAUSE_MS.first'],
+      'the pause grows without end': ['longest: 5_000', 'longest: 5_000_000'],
+      'pauses have no jitter': ['jittered(backoff(failures, PAUSE_MS), this.random)', 'backoff(failures, PAUSE_MS)'],
       'a success does not end the pause': ['    if (this.pauses.size > 0) this.pauses.delete(id)\n', ''],
       'one failing key makes all rest': ['const pause = this.pauses.get(id)', 'const pause = this.pauses.values().next().value'],
     },
