@@ -264,18 +264,17 @@ export const mutations: readonly Mutation[] = [
     { 'keys of several columns collide': [".replaceAll(':', '%3A')).join", ').join'] },
   ),
   ...mistakes(
+    { suite: MEMORY, file: 'src/store/ports/value-order.ts' },
+    {
+      'an older event wins': ['return value.eventAt > than.eventAt', 'return false'],
+      'at one time the earlier available wins': ['value.availableAt > than.availableAt', 'value.availableAt < than.availableAt'],
+      'at one time the first accepted wins': ['return value.token > than.token', 'return value.token < than.token'],
+    },
+  ),
+  ...mistakes(
     { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
     {
-      'an older event wins': ['return value.eventAt > eventAt', 'return true'],
-      'at one time the earlier available wins': ['return value.availableAt > availableAt', 'return value.availableAt < availableAt'],
-      'at one time the first accepted wins': [
-        'return value.token >= stored.get(row, TOKEN)',
-        'return value.token < stored.get(row, TOKEN)',
-      ],
-      'a refused write is not told': [
-        '!replaces(value, column.numbers, row)) refused.push(i)',
-        '!replaces(value, column.numbers, row)) continue',
-      ],
+      'a refused write is not told': ['orderAt(column.numbers, row))) refused.push(i)', 'orderAt(column.numbers, row))) continue'],
       'a forgotten key is still there': ['        texts.set(row, undefined)\n        count++', '        count++'],
       'a value without a time of its oldest part gets one': ['Number.isNaN(oldestInputAt) ? null : oldestInputAt', 'oldestInputAt'],
       'what a value came of is mixed up': ['ORIGINS.indexOf(value.origin)', '0'],
