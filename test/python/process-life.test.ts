@@ -1,7 +1,8 @@
 /** How workers' processes begin and end, and what crosses to them. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { createSlots, removeOldSlots } from '../../src/runtime/python/slots.ts'
 import { createMessageReader, frameText, packMessage } from '../../src/runtime/python/wire.ts'
 import { answered, bench, errorOf, loadOnce, project } from '../runtime/project.ts'
 import { temporaryFolder } from '../support/binary.ts'
@@ -144,6 +145,16 @@ def works(user_id: str) -> int:
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 50 })).code).toBe('feature_timeout')
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
   expect(JSON.stringify(on.lines)).not.toContain('SIGUSR1')
+})
+
+test('what a killed server left in memory for a worker that was starting is removed by a later one', () => {
+  const slots = createSlots()
+  const hours = (before: number) => new Date(Date.now() - before * 3_600_000)
+  utimesSync(slots.path, hours(2), hours(2))
+  removeOldSlots()
+  expect([existsSync(slots.path), existsSync(slots.stacksPath)]).toEqual([false, true])
+  slots.unlink()
+  expect(existsSync(slots.stacksPath)).toBe(false)
 })
 
 test('a server that hides itself is closed to debuggers and leaves no core', () => {

@@ -5,12 +5,14 @@
  *   0 … 1023         gates of calls under way, see gates.ts; without an atomic exchange in Python, which a lock of its own has to do for
  *   1024 + 4·i …     thread i: its id in the system; the call whose code runs there, 0 for none; Python's name for it in two words. 0 is the loop's.
  */
-import { closeSync, existsSync, ftruncateSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, lstatSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GATES } from '../gates.ts'
 
 const IN_MEMORY = '/dev/shm'
+/** No worker takes so long to start. */
+const STARTED_LONG_AGO_MS = 3_600_000
 const THREADS = 320
 const WORDS = GATES + 4 * THREADS
 
@@ -35,7 +37,7 @@ export interface Slots {
 }
 
 export function createSlots(): Slots {
-  const path = join(existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir(), `fabra-${process.pid}-${crypto.randomUUID()}`)
+  const path = join(folderOf(), `fabra-${process.pid}-${crypto.randomUUID()}`)
   const stacksPath = `${path}-stacks`
   makeFile(path, 4 * WORDS)
   makeFile(stacksPath, 0)
@@ -60,6 +62,20 @@ export function createSlots(): Slots {
       rmSync(path, { force: true })
       rmSync(stacksPath, { force: true })
     },
+  }
+}
+
+function folderOf(): string {
+  return existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir()
+}
+
+/** Removes what servers left that were killed while a worker was starting: the names are there for that long only. */
+export function removeOldSlots(): void {
+  for (const name of readdirSync(folderOf())) {
+    if (!/^fabra-\d+-[\da-f]{8}-[\da-f-]{27}(?:-stacks)?$/.test(name)) continue
+    const path = join(folderOf(), name)
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat?.isFile() && stat.uid === process.getuid?.() && Date.now() - stat.mtimeMs > STARTED_LONG_AGO_MS) rmSync(path, { force: true })
   }
 }
 

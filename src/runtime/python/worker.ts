@@ -15,7 +15,7 @@ import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
 import type { EndOfGuest, FromPython, Prepared } from './python-guest.ts'
-import { createSlots, type Slots } from './slots.ts'
+import { createSlots, removeOldSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
 import { frameText } from './wire.ts'
 
@@ -52,6 +52,7 @@ export function pythonWorkers(settings: PythonSettings): StartWorker {
   if (settings.hidesServer) hideProcess()
   let preparing: Promise<Prepared> | null = null
   const prepare = async (file: string): Promise<Prepared> => {
+    removeOldSlots()
     const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
     return { folder, interpreter: await findInterpreter({ env: settings.env, file, executable: settings.executable }, folder) }
   }
