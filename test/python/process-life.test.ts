@@ -118,6 +118,14 @@ describe('a file that ends the process while it is loaded is a problem that says
   })
 })
 
+test('a file that does not come to its end is a problem that names the line', async () => {
+  const file = 'import time\n\ndef wait():\n    time.sleep(600)\n\nwait()\n'
+  const { problems } = await loadOnce({ 'features.py': file }, { entry: ['features.py'], python: pythonSettings(), loadTimeoutMs: 8_000 })
+  expect(problems).toEqual([
+    { at: 'features.py:1', says: expect.stringContaining('did not finish within 8 s; it was at features.py:4 in wait.') },
+  ])
+})
+
 test('features that end their process together are found out, and run apart from others', async () => {
   const file = `${FILE}
 @feature(entity=User, refresh=0)

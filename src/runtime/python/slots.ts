@@ -32,6 +32,8 @@ export interface Slots {
   readonly gates: Int32Array
   /** Threads in which a call's code runs at this instant. */
   running(): RunningThread[]
+  /** Python's name for the thread that loads the files. */
+  mainIdent(): bigint
   /** The process has both files open too, or is gone: their names are not needed any more. */
   unlink(): void
 }
@@ -53,11 +55,11 @@ export function createSlots(): Slots {
         const at = GATES + 4 * i
         const call = Atomics.load(words, at + 1)
         if (call === 0) continue
-        const ident = (BigInt(word(words, at + 3)) << 32n) | BigInt(word(words, at + 2))
-        found.push({ nativeId: word(words, at), call, ident, isLoop: i === 0 })
+        found.push({ nativeId: word(words, at), call, ident: identAt(words, at), isLoop: i === 0 })
       }
       return found
     },
+    mainIdent: () => identAt(words, GATES),
     unlink() {
       rmSync(path, { force: true })
       rmSync(stacksPath, { force: true })
@@ -83,6 +85,10 @@ function makeFile(path: string, size: number): void {
   const descriptor = openSync(path, 'wx', 0o600)
   ftruncateSync(descriptor, size)
   closeSync(descriptor)
+}
+
+function identAt(words: Int32Array, at: number): bigint {
+  return (BigInt(word(words, at + 3)) << 32n) | BigInt(word(words, at + 2))
 }
 
 function word(words: Int32Array, at: number): number {

@@ -70,7 +70,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   loading.promise.catch(() => {})
   const ended = Promise.withResolvers<void>()
   const slots = createSlots()
-  let ownFiles: ReadonlySet<string> = new Set()
+  let ownFiles: ReadonlySet<string> = new Set(options.files)
   let isEnding = false
 
   function onFrame(frame: FromPython): void {
@@ -115,11 +115,12 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     await link.end(worker.stalled)
     return true
   }
-  const worker = newWorker(calls, { loaded: loading.promise, ended: ended.promise, terminate })
+  const placeInFiles = async () => (await link.guest()?.stacks.placeOfMain()) ?? null
+  const worker = newWorker(calls, { loaded: loading.promise, ended: ended.promise, placeInFiles, terminate })
   return worker
 }
 
-function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'terminate'>): GuestWorker {
+function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'placeInFiles' | 'terminate'>): GuestWorker {
   const worker: GuestWorker = {
     ...calls,
     ...ends,
