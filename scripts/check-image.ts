@@ -118,10 +118,7 @@ async function check({ tag, base, files }: Checked): Promise<void> {
     container.expectHarmless()
     say(`it runs as ${config.User} on a read-only root`)
     const headers = { authorization: `Bearer ${key}` }
-    for (const [feature, value] of [
-      ['visits', 3],
-      ['double', 6],
-    ]) {
+    for (const [feature, value] of Object.entries({ visits: 3, double: 6 })) {
       const answer = (await (await fetch(`${url}/v1/features/${feature}?entity_id=u1`, { headers })).json()) as { value?: unknown }
       if (answer.value !== value) throw new Error(`${feature} is ${JSON.stringify(answer)}, not ${value}.\n${container.printed()}`)
       say(`serves ${JSON.stringify(answer)}`)

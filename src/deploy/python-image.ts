@@ -85,7 +85,7 @@ export function pythonInstallCommand({ packages }: PythonNeeds): string {
   return `${clean} && python3 -m venv .venv && .venv/bin/pip install --requirement requirements.txt`
 }
 
-/** What of the project that takes, relative to it. */
+/** What of the project it takes to install them, relative to it. */
 export function pythonInstallFiles({ packages }: PythonNeeds): readonly string[] {
   return packages.from === 'uv' ? ['pyproject.toml', 'uv.lock'] : packages.files
 }

@@ -119,6 +119,12 @@ test('what is imported and named nowhere is refused; what a named package needs 
   expect(await deploy('docker')).toMatchObject({ exitCode: 0 })
   expect(textOf('requirements.txt')).toContain('fabra-ai[ui]')
   expect(textOf('Dockerfile')).toContain('COPY ["more/base.txt", "/tmp/requirements/more/"]')
+  // Where the image is built from a folder of its own, or sent elsewhere, they go along.
+  expect(await deploy('railway', '--output', 'out')).toMatchObject({ exitCode: 0 })
+  expect(textOf('out/more/base.txt')).toContain('Acme')
+  expect(textOf('out/requirements.txt')).toContain('-r more/base.txt')
+  expect(textOf('out/.railwayignore')).toContain('!/more/base.txt\n')
+  expect(textOf('out/.railwayignore')).toContain('!/requirements.txt\n')
 }, 60_000)
 
 test('a lock file of uv says what is installed, and never our own name from an index', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorCodes } from '../../src/errors.ts'
 import { BINARY, type RunningFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
 
@@ -66,3 +67,25 @@ test(
   },
   LIMIT_MS,
 )
+
+/** Codes of the process and the command line, which no request is answered with. */
+const NOT_ANSWERED = [
+  'invalid_definition',
+  'definition_not_found',
+  'invalid_source',
+  'bad_usage',
+  'port_in_use',
+  'data_dir_locked',
+  'data_file_corrupt',
+  'invalid_config',
+  'file_exists',
+  'io_failed',
+  'out_of_memory',
+]
+
+test('each code that a request may be answered with has a class', async () => {
+  const list =
+    'from fabra import client; print(*sorted({getattr(client, name).CODE for name in client.__all__ if hasattr(getattr(client, name), "CODE")}))'
+  const known = (await runTool([pythonTool('python'), '-c', list], { env: { PYTHONPATH: PYTHON_SOURCES } })).slice(2).trim().split(' ')
+  expect(errorCodes.filter((code) => !NOT_ANSWERED.includes(code) && !known.includes(code))).toEqual([])
+})

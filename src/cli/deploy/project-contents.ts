@@ -21,7 +21,7 @@ import {
   walkProject,
 } from './project-files.ts'
 import { type Imported, importsOf, isScript, packagesIn } from './project-imports.ts'
-import type { PythonCode } from './python-project.ts'
+import type { PythonCode } from './python-code.ts'
 
 export interface CopiedFile extends ProjectFile {
   /** For people: "imported by features.ts". */
@@ -97,9 +97,9 @@ export function projectContents(project: Project): ProjectContents {
   const asked = askedFiles(project, rules)
   const gathered = gather({ folder, rules, python: project.python, asked: new Set(asked.files) })
   for (const file of project.definitions) gathered.reach(file, { by: 'features are defined in', why: 'definitions', isNeeded: true })
-  for (const name of MANIFESTS) {
-    const file = join(folder, name)
-    if (isFile(file)) gathered.reach(file, { by: 'packages are named in', why: 'packages', isNeeded: true, evenIfGitIgnored: true })
+  const manifests = MANIFESTS.map((name) => join(folder, name)).filter(isFile)
+  for (const file of [...manifests, ...(project.python?.included ?? [])]) {
+    gathered.reach(file, { by: 'packages are named in', why: 'packages', isNeeded: true, evenIfGitIgnored: true })
   }
   for (const { name, files } of project.sources) {
     const wanted = { by: `source "${name}" reads`, why: `rows of ${name}`, isNeeded: true }

@@ -4,10 +4,8 @@ import { join } from 'node:path'
 import type { InstalledPackage, PythonProject } from '../../app/app.ts'
 import type { PythonNeeds } from '../../deploy/python-image.ts'
 import { FabraError } from '../../errors.ts'
-import type { PathLiterals } from './path-literals.ts'
 import type { Remark } from './project-contents.ts'
 import { inside, realPath } from './project-files.ts'
-import type { Imported } from './project-imports.ts'
 
 /** Names that pyproject.toml says are needed, without their versions. */
 export function declaredPackages(folder: string): string[] {
@@ -26,25 +24,6 @@ function dependenciesIn(path: string): string[] {
   }
   const dependencies = told.project?.dependencies
   return Array.isArray(dependencies) ? dependencies.filter((line): line is string => typeof line === 'string') : []
-}
-
-export interface PythonCode {
-  /** @returns undefined for what no definition in Python leads to. */
-  read(file: string): { readonly imports: readonly Imported[]; readonly literals: PathLiterals } | undefined
-}
-
-/** @param folder Of the project, as it is named: a link may lead to it. */
-export function pythonCode(folder: string, { files }: PythonProject): PythonCode {
-  const real = realPath(folder) ?? folder
-  const named = (path: string) => join(folder, inside(real, path) ?? path)
-  return {
-    read(file) {
-      const found = files[realPath(file) ?? file]
-      if (found === undefined) return undefined
-      const imports = found.imports.map((one) => ({ ...one, path: one.package === null ? named(one.path) : '' }))
-      return { imports, literals: { paths: found.texts, patterns: found.patterns } }
-    },
-  }
 }
 
 export interface PythonPlan {

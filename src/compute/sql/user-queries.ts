@@ -12,8 +12,10 @@ import { type SourceEngine, SqlError, SqlTimestamp, type SqlValue, type TakeRows
 import type { Db, DbOptions, RowReader } from '../db.ts'
 import { cellsOf, toSqlValue } from './cells.ts'
 import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
+import { type Mergeable, MergedQueries } from './merged-queries.ts'
 import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
+import { type SetForm, setFormOf } from './set-form.ts'
 
 export interface UserQueryDependencies {
   readonly sourceEngine: SourceEngine
@@ -22,17 +24,21 @@ export interface UserQueryDependencies {
 
 /** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
 const MAX_STATEMENTS = 1000
+/** Of one text: combinations of types of its parameters. */
+const MAX_FORMS = 16
 
-interface Compiled {
-  readonly text: string
+interface Compiled extends Mergeable {
   /** Per `$n`: the index of the parameter given, or the as-of time. */
   readonly parameters: readonly (number | 'asOf')[]
+  /** How many of them are given. */
+  readonly placeholders: number
   readonly past: string | null
   readonly sources: readonly string[]
 }
 
 export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
   const statements = new StatementCache(dependencies)
+  const merged = new MergedQueries(dependencies.sourceEngine)
   const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
     const statement = await statements.get(sql, params.length)
     if (at.mode === 'past' && statement.past !== null) {
@@ -49,10 +55,8 @@ export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
     async query(sql, params, at) {
       const { statement, bound } = await bind(sql, params, at)
       try {
-        const { columns, rows } = await dependencies.sourceEngine.query(statement.text, bound, {
-          signal: at.signal,
-          timeoutMs: at.timeoutMs,
-        })
+        const values = bound.slice(0, statement.placeholders)
+        const { columns, rows } = await merged.query(statement, { values, bound, at })
         const cells = cellsOf(columns, at.form ?? 'plain')
         const given: unknown[][] = []
         await inSteps(rows, (row) => {
@@ -132,7 +136,22 @@ async function compiled({ sql, gate }: Admitted, order: readonly number[]): Prom
   const text = await writeSql(sql, { row, frame: (body) => body }, gate)
   const usesAsOf = text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
   const sources = [...new Set(sql.shadows.map((shadow) => shadow.source.name))]
-  return { text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
+  const forms = new Map<string, Promise<SetForm | null>>()
+  return {
+    text,
+    parameters: usesAsOf ? [...order, 'asOf'] : order,
+    placeholders: order.length,
+    past: pastRefusal(sql),
+    sources,
+    form(signature) {
+      const known = forms.get(signature)
+      if (known) return known
+      const form = setFormOf({ sql, gate }, { text, count: order.length }, signature)
+      if (forms.size < MAX_FORMS) forms.set(signature, form)
+      form.catch(() => forms.delete(signature))
+      return form
+    },
+  }
 }
 
 /** Unlike a client, the feature's author may read what the engine says. */

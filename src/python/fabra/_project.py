@@ -7,7 +7,8 @@ import re
 import sys
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from ._modules import Import, Module, Modules
+from ._bindings import Import
+from ._modules import Module, Modules
 
 _OURS = re.compile(r"fabra([-_.]+ai)?$", re.I)
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")

@@ -6,9 +6,10 @@ from __future__ import annotations
 import ast
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set
 
+from ._bindings import alias_of, chain_of
 from ._clock import clock_of
 from ._fingerprint import dump
-from ._modules import Defined, Module, Modules, Origin, Package, Whole, alias_of, chain_of
+from ._modules import Defined, Module, Modules, Origin, Package, Whole
 from ._scopes import AnyFunction, Mention, Reading, read_code
 
 DEFINERS = frozenset(["entity", "source", "feature", "feature_set", "pushed", "FeatureStore"])

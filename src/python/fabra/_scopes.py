@@ -4,8 +4,9 @@ from __future__ import annotations
 import ast
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Union
 
+from ._bindings import alias_of, bound_in, chain_of
 from ._fingerprint import body_without_docstring, joined_parts
-from ._modules import Module, Modules, Origin, Package, alias_of, bound_in, chain_of
+from ._modules import Module, Modules, Origin, Package
 
 
 class Mention(NamedTuple):
