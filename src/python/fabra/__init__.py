@@ -14,7 +14,7 @@ if os.environ.get("FABRA_WORKER"):
 
 from typing import TYPE_CHECKING, Any
 
-from ._call import as_of, db, get, log
+from ._api import as_of, db, get, log
 from ._definitions import FeatureStore, entity, feature, feature_set, pushed, source
 from ._errors import FabraError
 

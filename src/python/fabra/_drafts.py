@@ -1,38 +1,15 @@
 """Definitions as plain data, for the server to check and to build the registry of."""
 
-import datetime
-import decimal
 import inspect
-import math
 import os
 import sys
 import uuid
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ._definitions import Column, Definition, Feature, definition_of, definitions
-from ._times import time_text
+from ._definitions import Definition, Feature, definition_of, definitions
+from ._parameters import Complaint, is_async, parameter_complaints
+from ._raw import TYPES, Json, option, raw
 from ._tree import ProjectTree, TypeSpec
-
-Json = Any
-#: message, hint, and location where it is another than the definition's.
-Complaint = Dict[str, Any]
-#: Deeper options are nobody's intention, and may contain themselves.
-_MAX_DEPTH = 20
-
-_TYPES: Dict[Any, str] = {
-    int: "int",
-    float: "float",
-    str: "string",
-    bool: "bool",
-    list: "list",
-    dict: "dict",
-    datetime.datetime: "timestamp",
-    uuid.UUID: "uuid",
-    Any: "json",
-    object: "json",
-}
-_MICROSECOND = datetime.timedelta(microseconds=1)
-_FOR_TYPES = ("type", "columns", "inputs", "key")
 
 
 def read_drafts(tree: ProjectTree, is_project_file: Callable[[str], bool]) -> List[Dict[str, Json]]:
@@ -43,7 +20,7 @@ def read_drafts(tree: ProjectTree, is_project_file: Callable[[str], bool]) -> Li
 
 
 def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
-    options = {name: _option(name, value) for name, value in one._options.items()}
+    options = {name: option(name, value) for name, value in one._options.items()}
     complaints: List[Complaint] = []
     target = one._target
     function: Optional[Dict[str, Json]] = None
@@ -128,110 +105,10 @@ def _type_of_batch(returns: TypeSpec, options: Dict[str, Json], complaints: List
     if inner.startswith("Optional["):
         inner = inner[len("Optional[") : -1]
     options["type"] = {"str": "string", "datetime": "timestamp", "Any": "json"}.get(inner, inner.split("[")[0])
-    if options["type"] not in _TYPES.values():
+    if options["type"] not in TYPES.values():
         options["type"] = "json"
     elif "[" in inner:
         options["element"] = inner
-
-
-def parameter_complaints(one: Definition) -> List[Complaint]:
-    """A function that cannot take what it will be given fails now, not in a request."""
-    parameters = list(parameters_of(one._target).values())
-    key = _key_names(one._options.get("entity"))
-    inputs = one._options.get("inputs")
-    names = [name for name in inputs if isinstance(name, str)] if isinstance(inputs, Mapping) else []
-    kinds = inspect.Parameter
-    if not _has_signature(one._target) or any(parameter.kind is kinds.VAR_POSITIONAL for parameter in parameters) or key is None:
-        return []
-    complaints: List[Complaint] = []
-    takes_any = any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters)
-    by_name = {parameter.name for parameter in parameters if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
-    missing = [name for name in names if name not in by_name]
-    if missing and not takes_any:
-        shown_name = missing[0]
-        message = f'it has the input "{shown_name}", and the function has no parameter of that name.'
-        complaints.append({"message": message, "hint": f"Add it: def {_name_of_target(one)}(…, {shown_name})."})
-    wanted = len(key)
-    rest = [p for p in parameters if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL) and p.name not in names]
-    named = len(key) > 1 and (takes_any or all(name in by_name for name in key))
-    if named:
-        needed = [p for p in rest if p.default is kinds.empty and p.name not in key]
-        if needed:
-            complaints.append(_unexpected(needed[0].name, key))
-        return complaints
-    positional = [p for p in rest if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
-    only_by_name = [p for p in rest if p.kind is kinds.KEYWORD_ONLY and p.default is kinds.empty and not (wanted == 1 and p.name == key[0])]
-    required = [p for p in positional if p.default is kinds.empty]
-    whole = 1 if one._options.get("batch") and wanted > 1 and len(required) == 1 else wanted
-    takes_key = len(positional) >= whole or (wanted == 1 and key[0] in by_name)
-    if not takes_key and not takes_any:
-        message = f"the function does not take the key ({', '.join(key)})."
-        complaints.append({"message": message, "hint": f"Write def {_name_of_target(one)}({', '.join([*key, *names])})."})
-    elif len(required) > whole:
-        complaints.append(_unexpected(required[whole].name, key))
-    elif only_by_name:
-        complaints.append(_unexpected(only_by_name[0].name, key))
-    return complaints
-
-
-def parameters_of(fn: Any) -> Mapping[str, inspect.Parameter]:
-    """Empty where nobody knows: some functions of C have none to tell."""
-    try:
-        if sys.version_info >= (3, 14):
-            from annotationlib import Format
-
-            # What annotations name need not exist.
-            return inspect.signature(fn, annotation_format=Format.STRING).parameters
-        return inspect.signature(fn).parameters
-    except Exception:
-        return {}
-
-
-def _has_signature(fn: Any) -> bool:
-    return bool(parameters_of(fn)) or isinstance(fn, type(_has_signature))
-
-
-def _unexpected(name: str, key: Sequence[str]) -> Complaint:
-    message = f'its parameter "{name}" is neither of the key ({", ".join(key)}) nor an input.'
-    return {"message": message, "hint": f'Declare it: inputs={{"{name}": float}}, or give it a default.'}
-
-
-def _name_of_target(one: Definition) -> str:
-    return str(getattr(one._target, "__name__", one._name or "feature"))
-
-
-def _key_names(entity: Any) -> Optional[List[str]]:
-    definition = definition_of(entity)
-    if definition is None or definition._kind != "entity":
-        return None
-    key = definition._options.get("key")
-    if isinstance(key, str):
-        return [key]
-    if isinstance(key, (list, tuple, dict)) and key and all(isinstance(name, str) for name in key):
-        return list(key)
-    if key is None and definition._target is not None:
-        names: Dict[str, None] = {}
-        for cls in reversed(definition._target.__mro__):
-            try:
-                annotations = cls.__dict__.get("__annotations__") or (getattr(cls, "__annotations__", {}) if cls is definition._target else {})
-            except Exception:
-                return None
-            names.update(dict.fromkeys(name for name, kind in annotations.items() if "ClassVar" not in str(kind)))
-        return list(names) or None
-    return None
-
-
-def is_async(fn: Any) -> bool:
-    """Also behind decorators that keep `__wrapped__`, partials and objects with an async `__call__`."""
-    while hasattr(fn, "func") and hasattr(fn, "keywords"):
-        fn = fn.func
-    if inspect.iscoroutinefunction(fn):
-        return True
-    try:
-        inner = inspect.unwrap(fn)
-    except ValueError:
-        return False
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
 
 
 def _variable_of(one: Definition) -> str:
@@ -280,76 +157,6 @@ def _own_name(one: Definition, modules: Mapping[str, Mapping[str, Any]]) -> Opti
     if not name.isidentifier() or name not in variables or definition_of(variables[name]) is not None:
         return None
     return str(name)
-
-
-def raw(value: Any, depth: int = 0) -> Json:
-    """An option as JSON; what JSON cannot say is sent as how it looks."""
-    definition = definition_of(value)
-    if definition is not None:
-        return {"$ref": definition._id}
-    if isinstance(value, Column):
-        return {"$column": {"ref": value._feature._id, "column": raw(value._column)}}
-    if value is None or isinstance(value, (bool, str)):
-        return value if value is None or isinstance(value, bool) else _text(value)
-    if isinstance(value, datetime.timedelta):
-        return {"$micros": value // _MICROSECOND}
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return float(value)
-    if isinstance(value, decimal.Decimal) and value.is_finite():
-        return float(value)
-    if isinstance(value, datetime.datetime) and value.utcoffset() is not None:
-        return time_text(value)
-    if isinstance(value, (list, tuple)) and depth < _MAX_DEPTH:
-        return [raw(one, depth + 1) for one in value]
-    if isinstance(value, Mapping) and depth < _MAX_DEPTH and all(isinstance(key, str) for key in value):
-        found = {_text(key): raw(one, depth + 1) for key, one in value.items()}
-        return {"$obj": found} if next(iter(found), "").startswith("$") else found
-    item = getattr(value, "item", None)
-    if callable(item) and not isinstance(value, type) and getattr(value, "ndim", None) == 0:
-        return raw(item(), depth + 1)
-    return {"$shown": shown(value), "$type": type(value).__name__}
-
-
-def _option(name: str, value: Any) -> Json:
-    if name not in _FOR_TYPES:
-        return raw(value)
-    if name == "type":
-        return _type(value)
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {_text(key): _type(one) for key, one in value.items()}
-    return raw(value)
-
-
-def _type(value: Any) -> Json:
-    """`float`, `list[str]`, `"float"`."""
-    try:
-        name = _TYPES.get(value)
-    except TypeError:
-        name = None
-    if name is not None:
-        return name
-    origin = getattr(value, "__origin__", None)
-    if origin in (list, dict):
-        return _TYPES[origin]
-    return raw(value)
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if callable(value):
-        return f"the function {getattr(value, '__name__', 'without a name')}"
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _text(value: str) -> str:
-    return str(value) if type(value) is str else str.__str__(value)
 
 
 def _paragraph(doc: Any) -> Optional[str]:

@@ -6,13 +6,14 @@ import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ._boot import _STANDARD
-from ._call import Call, _SCALARS, _read_time
+from ._call import SCALARS, Call
 from ._definitions import _PACKAGE, Definition
-from ._drafts import is_async, parameters_of
+from ._parameters import is_async, parameters_of
 from ._errors import FabraError
 from ._cells import decode
 from ._containers import sequence_items
 from ._refusals import hint_for, shown, wrong
+from ._times import read_time
 from ._values import encode_columns
 from ._wire import frame_text
 
@@ -34,7 +35,7 @@ class Entry:
         self.replay = definition._options.get("replay") is True
         self.max_bytes = max_bytes
         only = self.columns[0] if len(self.columns) == 1 else None
-        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in _SCALARS
+        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in SCALARS
         self._key: List[Tuple[str, str]] = [(column["name"], column["type"]) for column in row["key"]]
         self._inputs: Dict[str, str] = dict(row.get("inputs") or {})
         parameters = parameters_of(self.fn)
@@ -145,7 +146,7 @@ def _input(kind: str, value: Any) -> Any:
         return float(value)
     if kind == "timestamp" and isinstance(value, str):
         try:
-            return _read_time(value)
+            return read_time(value)
         except ValueError:
             return value
     return value

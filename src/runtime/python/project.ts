@@ -61,6 +61,8 @@ interface Question {
   readonly definitions: readonly string[]
   /** Names that the project declares it needs. */
   readonly declared: readonly string[]
+  /** Distributions of the package "fabra", which the executable brings along. */
+  readonly ours: readonly string[]
 }
 
 const LONGEST_MS = 60_000
