@@ -89,15 +89,7 @@ export async function startGuest(files: Readonly<Record<string, string>>, option
   }
   const load = (options.load ?? Object.keys(files).slice(0, 1)).map((name) => join(folder, name))
   await frame('hello', (one) => one.t === 'hello')
-  wire.send({
-    t: 'load',
-    version: 1,
-    files: load,
-    clockOffset: 0,
-    limits: { memory: null, threads: 32, maxThreads: 256, valueBytes: 65_536 },
-    slots: null,
-    ...options.frame,
-  })
+  wire.send({ t: 'load', version: 1, files: load, clockOffset: 0, limits: { memory: null, threads: 32, maxThreads: 256, valueBytes: 65_536 }, slots: null, ...options.frame })
   const loaded = await frame('what it defines', (one) => one.t === 'loaded')
   wire.send({ t: 'define', functions: definitionRows(loaded, options.define ?? {}) })
   let id = 0
@@ -182,9 +174,7 @@ function definitionRows(loaded: Frame, more: Readonly<Record<string, Readonly<Re
       const options = draft['options']
       const feature = options.name ?? draft['name']
       const entity = loaded['drafts'].find((one: Frame) => one['id'] === options.entity?.$ref)
-      const key = Object.entries(
-        typeof entity?.options.key === 'string' ? { [entity.options.key]: 'string' } : (entity?.options.key ?? { id: 'string' }),
-      )
+      const key = Object.entries(typeof entity?.options.key === 'string' ? { [entity.options.key]: 'string' } : (entity?.options.key ?? { id: 'string' }))
       const columns = Object.entries(options.columns ?? {}).map(([name, type]) => ({ name, type }))
       return {
         feature,
