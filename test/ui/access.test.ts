@@ -135,7 +135,7 @@ describe('where requests need a key', () => {
   test('what is copied gives what is shown', async () => {
     const opened = await page(KEYS.reader, 'catalogue')
     await opened.getByText('copy as').click()
-    const texts = await opened.locator('.menu code').allInnerTexts()
+    const texts = await opened.locator('.menu code').allTextContents()
     const [curl = '', , python = '', script = ''] = texts
     const env = { ...process.env, FABRA_API_KEY: KEYS.reader }
     for (const command of [['sh', '-c', curl], ['python3', '-c', python], [process.execPath, '-e', script]]) {
