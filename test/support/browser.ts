@@ -47,6 +47,11 @@ export async function violations(page: Page, only?: readonly string[]): Promise<
   return found.flatMap(({ id, nodes }) => nodes.map(({ target, html }) => `${id}: ${target.join(' ')} ${html.slice(0, 160)}`))
 }
 
+/** Waits until nothing is awaited, and nothing that is shown is old. */
+export function settled(page: Page): Promise<void> {
+  return page.locator('.skel, .old, [aria-busy=true]').first().waitFor({ state: 'detached' })
+}
+
 /** How far the page can be pushed sideways. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate<number>('Math.max(0, document.documentElement.scrollWidth - innerWidth)')

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Page } from 'playwright-core'
 import { uiFiles } from '../../src/http/ui/bundle.ts'
-import { openPage, overflow, violations, type Watched } from '../support/browser.ts'
+import { openPage, overflow, settled, violations, type Watched } from '../support/browser.ts'
 import { BROKEN_AT, FORGOTTEN_AT, SCORE_AT } from './project.ts'
 import { KEYS, openWorlds, type Worlds } from './worlds.ts'
 
@@ -38,7 +38,6 @@ const open = async (mode: (typeof modes)[number], path: string, key = KEYS.admin
   return watched
 }
 const shows = (page: Page, text: string) => page.getByText(text, { exact: false }).first().waitFor()
-const settled = (page: Page) => page.waitForFunction('document.querySelectorAll(".skel, .old, [aria-busy=true]").length === 0')
 
 test('all files of the page have less than 120 kB, packed', async () => {
   const files = await uiFiles()
