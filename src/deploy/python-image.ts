@@ -1,5 +1,6 @@
 /** The parts of an image that runs Python, and the same packages on a machine that is no image. */
 import { exec } from './exec-form.ts'
+import { PYTHON_DISTRIBUTION } from './python-name.ts'
 import { shellWord } from './text.ts'
 
 /** What definitions in Python need where they run. */
@@ -16,22 +17,16 @@ export type PythonPackages =
   /** @param files Relative to the project; requirements.txt is among them. @param text For requirements.txt where there is none. */
   | { readonly from: 'requirements'; readonly files: readonly string[]; readonly text: string }
 
-/** The distributions that hold the package "fabra". On public indexes others own these names: no image takes them from there. */
-export const OWN_DISTRIBUTIONS = ['fabra-ai', 'fabra'] as const
+/** The names that hold, or look as if they held, the package "fabra". On public indexes others own them: no image takes them from there. */
+export const OWN_DISTRIBUTIONS: readonly string[] = [PYTHON_DISTRIBUTION, 'fabra']
 const UV = 'ghcr.io/astral-sh/uv:0.13'
 const REQUIREMENTS = '/tmp/requirements'
+/** As requirements may write them. */
+const OURS = OWN_DISTRIBUTIONS.map((name) => name.replaceAll(/[-_.]+/g, '[-_.]+')).join('|')
 /** Lines that go on after a backslash first become one: hashes go with the line that they belong to. */
 const WITHOUT_OURS = [
-  '-e',
-  ':a',
-  '-e',
-  '/\\\\$/{N',
-  '-e',
-  'ba',
-  '-e',
-  '}',
-  '-e',
-  '/^[[:space:]]*fabra([-_.]+ai)?[[:space:]]*([^[:alnum:]._-]|$)/Id',
+  ...['-e', ':a', '-e', '/\\\\$/{N', '-e', 'ba', '-e', '}'],
+  ...['-e', `/^[[:space:]]*(${OURS})[[:space:]]*([^[:alnum:]._-]|$)/Id`],
 ]
 
 export function pythonImage({ version }: PythonNeeds): string {

@@ -5,6 +5,7 @@ import { type PythonSettings, pythonSettingsOf } from '../../config/python-setti
 import { archiveName } from '../../deploy/dockerfile.ts'
 import type { Deployment, DeployOptions, Platform } from '../../deploy/platform.ts'
 import { parseReplicas, platformNamed } from '../../deploy/platforms.ts'
+import { OWN_DISTRIBUTIONS } from '../../deploy/python-image.ts'
 import { resolveRegion } from '../../deploy/regions.ts'
 import { FabraError } from '../../errors.ts'
 import { againstUrl } from '../against.ts'
@@ -15,8 +16,9 @@ import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } f
 import { type LinuxExecutable, linuxExecutable, releasedExecutable } from './linux-executable.ts'
 import { type ProjectContents, projectContents } from './project-contents.ts'
 import { managerOf, packageManager, pathInRepository, releaseAddress } from './project-packages.ts'
+import { declaredPackages } from './pyproject.ts'
 import { type PythonCode, pythonCode } from './python-code.ts'
-import { declaredPackages, type PythonPlan, pythonPlan } from './python-project.ts'
+import { type PythonPlan, pythonPlan } from './python-project.ts'
 import { randomSecret } from './secret.ts'
 import { type FileToWrite, refuseDifferent, refuseUnwritable, stateOf, writeFiles } from './write-files.ts'
 
@@ -173,7 +175,7 @@ async function pythonOf(
   const definitions = own.filter((file) => file.endsWith('.py'))
   if (definitions.length === 0) return null
   const { inspectPython } = await import('../../app/app.ts')
-  const project = await inspectPython(settings, { folder, definitions, declared: declaredPackages(folder) })
+  const project = await inspectPython(settings, { folder, definitions, declared: declaredPackages(folder), ours: OWN_DISTRIBUTIONS })
   return { ...pythonPlan(folder, project), code: pythonCode(folder, project) }
 }
 

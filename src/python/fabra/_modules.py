@@ -37,8 +37,10 @@ _COMPOUND = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, as
 
 
 class Module:
-    def __init__(self, path: str, data: bytes) -> None:
+    def __init__(self, path: str, data: bytes, shown: str) -> None:
         self.path = path
+        # As people know it: a link may lead to the project.
+        self.shown = shown
         with warnings.catch_warnings():
             # The import of the file has shown them.
             warnings.simplefilter("ignore")
@@ -74,7 +76,7 @@ class Module:
         line = getattr(node, "lineno", 1)
         text = self.lines[line - 1] if line <= len(self.lines) else b""
         before = text[: getattr(node, "col_offset", 0)].decode("utf-8", "replace")
-        return {"file": self.path, "line": line, "column": len(before) + 1}
+        return {"file": self.shown, "line": line, "column": len(before) + 1}
 
 
 def _statements(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -101,6 +103,7 @@ class Modules:
     """Of the project: files in its folders that are not an installed package's, not Python's own and not ours."""
 
     def __init__(self, roots: Sequence[str]) -> None:
+        self._given = [os.path.abspath(root) for root in roots]
         self._roots = [os.path.realpath(root) for root in roots]
         self._outside = [os.path.dirname(os.path.realpath(path)) for path in (__file__, os.__file__)]
         self._modules: Dict[str, Optional[Module]] = {}
@@ -115,7 +118,7 @@ class Modules:
             if self.is_own(path) and path.endswith(".py"):
                 try:
                     with open(path, "rb") as file:
-                        module = Module(path, file.read())
+                        module = Module(path, file.read(), self._shown(path))
                 except (OSError, SyntaxError, ValueError, RecursionError):
                     module = None
             self._modules[path] = module
@@ -127,7 +130,13 @@ class Modules:
             path = getattr(module, "__file__", None)
             if isinstance(path, str) and path.endswith(".py") and self.is_own(os.path.realpath(path)):
                 read.add(os.path.realpath(path))
-        return sorted(read)
+        return sorted(self._shown(path) for path in read)
+
+    def _shown(self, path: str) -> str:
+        for given, real in zip(self._given, self._roots):
+            if _is_within(path, real):
+                return given + path[len(real) :]
+        return path
 
     def is_own(self, path: str) -> bool:
         folder = os.path.dirname(path)

@@ -10,19 +10,18 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 from ._bindings import Import
 from ._modules import Module, Modules
 
-_OURS = re.compile(r"fabra([-_.]+ai)?$", re.I)
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
 class Project:
-    def __init__(self, folder: str, definitions: List[str]) -> None:
+    def __init__(self, folder: str, definitions: List[str], packages: "Packages") -> None:
         self._folder = os.path.realpath(folder)
         self._tops = list(dict.fromkeys(_top_folder(file) for file in definitions))
         for top in self._tops:
             if top not in sys.path:
                 sys.path.insert(0, top)
         self._modules = Modules([self._folder])
-        self._packages = Packages()
+        self._packages = packages
         self.files: Dict[str, Dict[str, Any]] = {}
         # Folders that imports are found in, besides that of a definition itself: `src` of a project that is installed for development.
         self.paths: Set[str] = set()
@@ -140,7 +139,9 @@ def _texts(tree: ast.AST) -> Tuple[List[str], List[str]]:
 class Packages:
     """What is installed here, by the names that are imported and the names that are required."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: List[str]) -> None:
+        """@param ours Distributions that count as not installed: the executable brings the package along."""
+        self._ours = {normal(name) for name in ours}
         self._by_module: Optional[Dict[str, str]] = None
         self._installed: Dict[str, importlib.metadata.Distribution] = {}
 
@@ -155,7 +156,7 @@ class Packages:
                 for top in _modules_of(distribution):
                     self._by_module.setdefault(top, normal(name))
         found = self._by_module.get(module)
-        return None if found is None or _OURS.match(found) else found
+        return None if found is None or found in self._ours else found
 
     def closure(self, names: List[str]) -> List[Dict[str, Any]]:
         """With all that they need, as installed here; what is not, is left to the installer."""
@@ -165,7 +166,7 @@ class Packages:
         while waiting:
             name, by, marker = waiting.pop(0)
             distribution = self._installed.get(name)
-            if _OURS.match(name) or distribution is None:
+            if name in self._ours or distribution is None:
                 continue
             known = found.get(name)
             if known is not None:
@@ -240,21 +241,15 @@ def required_names(path: str, seen: Set[str]) -> Tuple[List[str], List[str]]:
 def main() -> None:
     asked = json.loads(sys.argv[1])
     folder = asked["folder"]
-    project = Project(folder, asked["definitions"])
+    packages = Packages(asked["ours"])
+    project = Project(folder, asked["definitions"], packages)
     names, files = required_names(os.path.join(folder, "requirements.txt"), set())
-    lock = os.path.join(folder, "uv.lock")
-    locked = None
-    if os.path.isfile(lock):
-        with open(lock, encoding="utf-8") as file:
-            locked = [normal(name) for name in re.findall(r'^name = "([^"]+)"', file.read(), re.M)]
-    packages = Packages()
     imported = sorted({one["package"] for file in project.files.values() for one in file["imports"] if one["package"]})
     print(json.dumps({
         "version": "%d.%d" % sys.version_info[:2],
         "files": project.files,
         "paths": sorted(project.paths),
         "requirements": {"files": files, "names": names, "covered": [one["name"] for one in packages.closure(names)]} if files else None,
-        "locked": locked,
         "wanted": packages.closure([*imported, *[normal(name) for name in asked["declared"]]]),
         "imported": imported,
     }))

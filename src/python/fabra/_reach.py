@@ -49,7 +49,7 @@ class Pieces:
         for mention in seen.reading.mentions:
             what = clock_of(mention, is_kept)
             if what is not None:
-                self.clock[(module.path, mention.node.lineno, what)] = None
+                self.clock[(module.shown, mention.node.lineno, what)] = None
             self._add_mention(mention)
         self._add_effects(module, seen.reading.names)
 
