@@ -36,6 +36,8 @@ export const over_py = feature({ entity: User, refresh: 0, type: 'float', uses: 
 export const mixed = featureSet('mixed', [base, 'half', 'spread.low'])
 `,
     'features.py': `${PYTHON_HEAD}
+store = FeatureStore("redis://localhost")
+
 @feature(entity=User, refresh=0, uses=["base"])
 def half(user_id: str) -> float:
     """Half of the base.
@@ -80,6 +82,8 @@ fraud = feature_set("fraud", [half, spread["high"], "base", risk])
   on.loaded.activate()
   expect(answered(await on.ask('half', ['u1']))).toBe(5)
   expect(on.loaded.registry.features.get('base')?.fingerprint).toBe(before)
+  // What is to be known of the files is told once, however often they are read.
+  expect(on.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([expect.stringContaining('FeatureStore')])
 }, 60_000)
 
 test('what is wrong with Python definitions is said as Python writes it, by the same rules', async () => {
