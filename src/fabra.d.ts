@@ -259,7 +259,7 @@ export interface Feature<out T = any, out S extends FeatureShape = any> {
   readonly '~feature'?: { readonly value: T; readonly shape: S }
 }
 
-interface Shape<K, I, C> {
+export interface Shape<K, I, C> {
   readonly key: K
   readonly inputs: I
   readonly columns: C

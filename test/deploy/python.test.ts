@@ -128,10 +128,23 @@ test('what is imported and named nowhere is refused; what a named package needs 
 }, 60_000)
 
 test('a lock file of uv says what is installed, and never our own name from an index', async () => {
-  const locked = (name: string) => `[[package]]\nname = "${name}"\nversion = "1.2.3"\n`
-  project({ 'pyproject.toml': '[project]\nname = "shop"\nversion = "1"\ndependencies = ["acme-risk-engine"]\n', 'uv.lock': locked('shop') })
+  const lock = (wanted: string, development: string) => `[[package]]
+name = "shop"
+source = { virtual = "." }
+dependencies = [{ name = "${wanted}" }]
+[package.dev-dependencies]
+dev = [{ name = "${development}" }]
+[[package]]
+name = "engine-maker"
+dependencies = [{ name = "acme-risk-engine" }]
+[[package]]
+name = "acme-risk-engine"
+`
+  const pyproject = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["acme-risk-engine"]\n'
+  // What is there for development alone is not installed.
+  project({ 'pyproject.toml': pyproject, 'uv.lock': lock('other', 'acme-risk-engine') })
   expect((await deploy('docker')).stderr).toContain('Name it: uv add acme-risk-engine')
-  write({ 'uv.lock': locked('acme-risk-engine') })
+  write({ 'uv.lock': lock('engine-maker', 'other') })
   expect(await deploy('docker')).toMatchObject({ exitCode: 0 })
   const text = textOf('Dockerfile')
   expect(text).toContain('"uv", "sync", "--frozen", "--no-dev", "--no-install-project", "--no-install-package", "fabra-ai"')

@@ -16,8 +16,9 @@ import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } f
 import { type LinuxExecutable, linuxExecutable, releasedExecutable } from './linux-executable.ts'
 import { type ProjectContents, projectContents } from './project-contents.ts'
 import { managerOf, packageManager, pathInRepository, releaseAddress } from './project-packages.ts'
+import { declaredPackages } from './pyproject.ts'
 import { type PythonCode, pythonCode } from './python-code.ts'
-import { declaredPackages, type PythonPlan, pythonPlan } from './python-project.ts'
+import { type PythonPlan, pythonPlan } from './python-project.ts'
 import { randomSecret } from './secret.ts'
 import { type FileToWrite, refuseDifferent, refuseUnwritable, stateOf, writeFiles } from './write-files.ts'
 

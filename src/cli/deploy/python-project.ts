@@ -1,30 +1,9 @@
 /** What an image needs for definitions in Python: the interpreter's version, and where its packages come from. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { InstalledPackage, PythonProject } from '../../app/app.ts'
 import type { PythonNeeds } from '../../deploy/python-image.ts'
-import { FabraError } from '../../errors.ts'
 import type { Remark } from './project-contents.ts'
 import { inside, realPath } from './project-files.ts'
-
-/** Names that pyproject.toml says are needed, without their versions. */
-export function declaredPackages(folder: string): string[] {
-  const path = join(folder, 'pyproject.toml')
-  if (!existsSync(path)) return []
-  const dependencies = dependenciesIn(path)
-  return dependencies.flatMap((line) => /^\s*([A-Za-z0-9][\w.-]*)/.exec(line)?.[1] ?? [])
-}
-
-function dependenciesIn(path: string): string[] {
-  let told: { project?: { dependencies?: unknown } }
-  try {
-    told = Bun.TOML.parse(readFileSync(path, 'utf8')) as typeof told
-  } catch (cause) {
-    throw new FabraError('bad_usage', `${path} is not TOML.`, { cause, hint: 'Correct it.' })
-  }
-  const dependencies = told.project?.dependencies
-  return Array.isArray(dependencies) ? dependencies.filter((line): line is string => typeof line === 'string') : []
-}
+import { lockedPackages } from './pyproject.ts'
 
 export interface PythonPlan {
   readonly needs: PythonNeeds
@@ -35,11 +14,11 @@ export interface PythonPlan {
 export function pythonPlan(folder: string, project: PythonProject): PythonPlan {
   const real = realPath(folder) ?? folder
   const relative = (path: string) => (path === real ? '' : (inside(real, path) ?? path))
-  const isLocked = project.locked !== null && existsSync(join(folder, 'pyproject.toml'))
+  const locked = lockedPackages(folder)
   const outside = (project.requirements?.files ?? []).filter((file) => inside(real, file) === null)
   const strays = [
-    ...missing(project, isLocked),
-    ...(isLocked || project.requirements !== null ? [] : project.wanted.flatMap((one) => notElsewhere(one))),
+    ...missing(project, locked),
+    ...(locked !== null || project.requirements !== null ? [] : project.wanted.flatMap((one) => notElsewhere(one))),
     ...outside.map((file) => ({
       message: `requirements.txt includes ${file}, which is not below ${folder}.`,
       hint: 'Put that file into the folder of the project.',
@@ -49,16 +28,16 @@ export function pythonPlan(folder: string, project: PythonProject): PythonPlan {
   const needs: PythonNeeds = {
     version: project.version,
     paths: project.paths.map(relative),
-    packages: isLocked ? { from: 'uv' } : { from: 'requirements', files, text: requirementsText(project) },
+    packages: locked !== null ? { from: 'uv' } : { from: 'requirements', files, text: requirementsText(project) },
   }
   return { needs, strays }
 }
 
 /** What is imported and named nowhere would not be installed there. */
-function missing({ locked, requirements, imported, wanted }: PythonProject, isLocked: boolean): Remark[] {
-  const known = isLocked ? locked : requirements && [...requirements.names, ...requirements.covered]
-  if (known === null) return []
-  const named = new Set(known)
+function missing({ requirements, imported, wanted }: PythonProject, locked: ReadonlySet<string> | null): Remark[] {
+  const named = locked ?? (requirements && new Set([...requirements.names, ...requirements.covered]))
+  if (named === null) return []
+  const isLocked = locked !== null
   return imported
     .filter((name) => !named.has(name))
     .map((name) => {

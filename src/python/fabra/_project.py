@@ -244,18 +244,12 @@ def main() -> None:
     packages = Packages(asked["ours"])
     project = Project(folder, asked["definitions"], packages)
     names, files = required_names(os.path.join(folder, "requirements.txt"), set())
-    lock = os.path.join(folder, "uv.lock")
-    locked = None
-    if os.path.isfile(lock):
-        with open(lock, encoding="utf-8") as file:
-            locked = [normal(name) for name in re.findall(r'^name = "([^"]+)"', file.read(), re.M)]
     imported = sorted({one["package"] for file in project.files.values() for one in file["imports"] if one["package"]})
     print(json.dumps({
         "version": "%d.%d" % sys.version_info[:2],
         "files": project.files,
         "paths": sorted(project.paths),
         "requirements": {"files": files, "names": names, "covered": [one["name"] for one in packages.closure(names)]} if files else None,
-        "locked": locked,
         "wanted": packages.closure([*imported, *[normal(name) for name in asked["declared"]]]),
         "imported": imported,
     }))

@@ -14,8 +14,6 @@ export interface PythonProject {
   readonly paths: readonly string[]
   /** Null where there is no requirements.txt. */
   readonly requirements: Requirements | null
-  /** Names in uv.lock; null where there is none. */
-  readonly locked: readonly string[] | null
   /** Installed packages that the project imports or declares, and what these need. */
   readonly wanted: readonly InstalledPackage[]
   /** Names of those that are imported. */
