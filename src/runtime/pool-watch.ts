@@ -26,7 +26,7 @@ export interface PoolWatchDependencies {
 
 const WATCH_MS = 10
 /** So long before a call's time is over it is found out where it is. */
-const LOCATE_MS = 40
+const LOCATE_MS = 100
 
 export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
   let timer: ReturnType<typeof setInterval> | null = null

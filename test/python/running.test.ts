@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { temporaryFolder } from '../support/binary.ts'
 import { until } from '../support/until.ts'
 import { type CallOptions, type Frame, type Guest, type Json, someInterpreters, startGuest } from './guest.ts'
@@ -217,7 +217,10 @@ describe.each(someInterpreters())('%s', (python) => {
     expect(guest.loaded['problems']).toEqual([])
     expect(guest.loaded['drafts'].flatMap((draft: Frame) => draft['complaints'])).toEqual([])
   })
-  afterAll(() => guest.kill())
+  afterAll(async () => {
+    await guest[Symbol.asyncDispose]()
+    rmSync(dirname(slots), { recursive: true, force: true })
+  })
 
   test('keys, inputs and columns', async () => {
     expect(await guest.call('plain', ['ü'])).toMatchObject({ texts: ['"\\u00fc"'] })

@@ -3,9 +3,11 @@ Threads that run plain functions. A thread that waits for an answer of the serve
 wait for other functions of the same worker would wait forever.
 """
 
+import bisect
+import itertools
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, List
+from typing import Any, Callable, Deque, List, Tuple
 
 from ._call import thread_state
 
@@ -36,8 +38,10 @@ class Pool:
         self._most = most
         self._lock = threading.Lock()
         self._queue: Deque[Any] = deque()
-        #: Each idle thread waits for its own lock; the last to become idle is the first to be woken, so that the others stay asleep.
-        self._idle: List[Any] = []
+        #: Each idle thread waits for a lock of its own. The youngest is woken first: the others stay asleep, and faulthandler shows the youngest
+        #: hundred threads, so that one that is stuck is among them.
+        self._idle: List[Tuple[int, Any]] = []
+        self._ages = itertools.count()
         self._running = 0
         self._threads = 0
 
@@ -76,7 +80,7 @@ class Pool:
             return None
         if self._idle:
             self._running += 1
-            return self._idle.pop()
+            return self._idle.pop()[1]
         if self._threads < self._most:
             self._running += 1
             self._threads += 1
@@ -101,13 +105,14 @@ class Pool:
                 item = self._queue.popleft()
             self._refuse(item)
 
-    def _retires(self, baton: Any) -> bool:
+    def _retires(self, own: Tuple[int, Any]) -> bool:
         """Waits to be woken. @returns whether nobody did: of a rush that is over, and with many threads nobody finds the one that is stuck."""
+        baton = own[1]
         if baton.acquire(timeout=_LINGER_S):
             return False
         with self._lock:
-            if baton in self._idle:
-                self._idle.remove(baton)
+            if own in self._idle:
+                self._idle.remove(own)
                 self._threads -= 1
                 return True
         # Somebody has just chosen it.
@@ -138,6 +143,7 @@ class Pool:
         self._begin()
         baton = threading.Lock()
         baton.acquire()
+        own = (next(self._ages), baton)
         while True:
             with self._lock:
                 # This thread counts as running already.
@@ -150,11 +156,11 @@ class Pool:
                     self._running -= 1
                     start = None
                     is_spare = len(self._idle) >= self._limit
-                    self._idle.append(baton)
+                    bisect.insort(self._idle, own)
                 else:
                     start = self._may_start()
             if item is None:
-                if is_spare and self._retires(baton):
+                if is_spare and self._retires(own):
                     self._end()
                     return
                 if not is_spare:

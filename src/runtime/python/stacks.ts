@@ -26,6 +26,7 @@ export interface StacksOptions {
 const MOST_OFTEN_MS = 100
 /** It takes two. */
 const WRITTEN_MS = 8
+const TRIES = 10
 /** In the place of a call: the main thread while it runs none. */
 const MAIN = 0
 const MOST_BYTES = 256 * 1024
@@ -38,13 +39,23 @@ export function createStacks({ pid, slots, isOwn }: StacksOptions): Stacks {
   let lookedAt = 0
   let timer: ReturnType<typeof setTimeout> | null = null
 
-  function read(threads: ReadonlyMap<bigint, number>): void {
+  function read(threads: ReadonlyMap<bigint, number>, tries: number): void {
     timer = null
     const length = readSync(file, buffer, 0, MOST_BYTES, position)
+    if (length === 0 && tries > 1) {
+      // The system has not let it run yet.
+      readSoon(threads, tries - 1)
+      return
+    }
     position += length
     // The process goes on where it was: what lies before takes no room any more.
     ftruncateSync(file, 0)
     places = placesIn(new TextDecoder().decode(buffer.subarray(0, length)), threads, isOwn)
+  }
+
+  function readSoon(threads: ReadonlyMap<bigint, number>, tries: number): void {
+    timer = setTimeout(read, WRITTEN_MS, threads, tries)
+    timer.unref()
   }
 
   function look(): void {
@@ -57,15 +68,14 @@ export function createStacks({ pid, slots, isOwn }: StacksOptions): Stacks {
     } catch {
       return
     }
-    timer = setTimeout(read, WRITTEN_MS, threads)
-    timer.unref()
+    readSoon(threads, TRIES)
   }
 
   return {
     look,
     async placeOfMain() {
       look()
-      await Bun.sleep(2 * WRITTEN_MS)
+      await Bun.sleep(WRITTEN_MS * (TRIES + 1))
       return places.get(MAIN) ?? null
     },
     placeOf: (call) => places.get(call) ?? null,
