@@ -53,7 +53,7 @@ for (const target of targets.filter(({ name }) => wanted.includes(name))) {
   archives.push(writeArchive(target, executable))
   console.error(`${target.name}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
 }
-writeNpmPackages(join(out, 'npm'), built)
+await writeNpmPackages(join(out, 'npm'), built)
 const wheels = writeWheels(join(out, 'wheels'), built, {
   ...(flags['python-name'] === undefined ? {} : { name: flags['python-name'] }),
   level: Number(flags.level) < 19 ? 1 : 9,

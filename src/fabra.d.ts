@@ -138,7 +138,6 @@ type DefaultOf<T> = T extends 'dict' ? object | null : T extends 'json' ? Return
 // ---------------------------------------------------------------------------------------------------------------- entities
 
 declare const keyValue: unique symbol
-declare const featureValue: unique symbol
 
 /** A kind of thing that features describe: a user, a merchant, a (user, merchant) pair. `K` is what a function gets as its key. */
 export interface Entity<out K = unknown> {
@@ -243,13 +242,27 @@ export function source(name: string, options?: SourceOptions): Source
 
 // ---------------------------------------------------------------------------------------------------------------- features
 
+/** What clients know of a feature by its definition: the key of its entity, its inputs and its columns (`never`: it is one value). */
+export interface FeatureShape {
+  readonly key: unknown
+  readonly inputs: unknown
+  readonly columns: unknown
+}
+
 /** A named value of an entity that changes over time. `T` is what `get(feature)` gives. */
 // biome-ignore lint/suspicious/noExplicitAny: a feature whose type is inferred from its query may be read as anything.
-export interface Feature<out T = any> {
+export interface Feature<out T = any, out S extends FeatureShape = any> {
   readonly kind: 'feature'
   /** Known once the file is loaded. */
   readonly name: string
-  readonly [featureValue]?: T
+  /** For type checkers alone: there is no such property. */
+  readonly '~feature'?: { readonly value: T; readonly shape: S }
+}
+
+export interface Shape<K, I, C> {
+  readonly key: K
+  readonly inputs: I
+  readonly columns: C
 }
 
 /** Columns of one query: each is a feature of its own, `spend.avg_30d`. */
@@ -306,7 +319,7 @@ interface ManyValues<C extends Columns> {
   readonly default?: { readonly [N in keyof C]: DefaultOf<C[N]> } | null
 }
 
-interface SqlOptions extends ComputedOptions<Entity> {
+interface SqlOptions<K = unknown> extends ComputedOptions<Entity<K>> {
   /**
    * A SELECT that gives one row for one key. Key columns are parameters: `$user_id`. `NOW()` is the time being computed for, and
    * rows of declared sources that were not there yet are not seen.
@@ -334,7 +347,7 @@ interface BatchOptions<K, I extends Inputs> extends Omit<FunctionOptions<K, I>, 
   readonly batch: number | true
 }
 
-interface PushedOptions extends FeatureOptions<Entity> {
+interface PushedOptions<K = unknown> extends FeatureOptions<Entity<K>> {
   readonly refresh?: never
   readonly sql?: never
   readonly inputs?: never
@@ -347,14 +360,18 @@ interface PushedOptions extends FeatureOptions<Entity> {
 }
 
 /** Several columns, pushed from outside. */
-export function feature<const C extends Columns>(options: PushedOptions & ManyValues<C>): Feature<ColumnValues<C>>
+export function feature<const C extends Columns, K = unknown>(
+  options: PushedOptions<K> & ManyValues<C>,
+): Feature<ColumnValues<C>, Shape<K, NoInputs, ColumnValues<C>>>
 
 /**
  * A value that is pushed from outside: no query, no function.
  * @example
  * export const churn_score = feature({ entity: User, type: 'float', max_staleness: '7d' })
  */
-export function feature<T extends ValueType>(options: PushedOptions & OneValue<T, DefaultOf<T>> & { readonly type: T }): Feature<ValueOf<T>>
+export function feature<T extends ValueType, K = unknown>(
+  options: PushedOptions<K> & OneValue<T, DefaultOf<T>> & { readonly type: T },
+): Feature<ValueOf<T>, Shape<K, NoInputs, never>>
 
 /**
  * Several columns of one query are several features: `spend.total_30d`, `spend.avg_30d`.
@@ -367,7 +384,9 @@ export function feature<T extends ValueType>(options: PushedOptions & OneValue<T
  *         WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '30 days'`,
  * })
  */
-export function feature<const C extends Columns>(options: SqlOptions & ManyValues<C>): Feature<ColumnValues<C>>
+export function feature<const C extends Columns, K = unknown>(
+  options: SqlOptions<K> & ManyValues<C>,
+): Feature<ColumnValues<C>, Shape<K, NoInputs, ColumnValues<C>>>
 
 /**
  * A value computed by SQL: served, refreshed and trained with the same query. Without `type` the query's own type is taken.
@@ -381,7 +400,9 @@ export function feature<const C extends Columns>(options: SqlOptions & ManyValue
  * })
  */
 // biome-ignore lint/suspicious/noExplicitAny: without `type` the query decides.
-export function feature<T extends ValueType = any>(options: SqlOptions & OneValue<T, DefaultOf<T>>): Feature<ValueOf<T>>
+export function feature<T extends ValueType = any, K = unknown>(
+  options: SqlOptions<K> & OneValue<T, DefaultOf<T>>,
+): Feature<ValueOf<T>, Shape<K, NoInputs, never>>
 
 /** Several columns of one function that takes many keys at once: a list of objects with all of them, one a key. */
 export function feature<K, const C extends Columns, const I extends Inputs = NoInputs>(
@@ -408,7 +429,7 @@ export function feature<K, const C extends Columns, const I extends Inputs = NoI
     key: K,
     context: Context<InputValues<I>>,
   ) => { readonly [N in keyof C]: Returned<C[N]> } | PromiseLike<{ readonly [N in keyof C]: Returned<C[N]> }>,
-): Feature<ColumnValues<C>>
+): Feature<ColumnValues<C>, Shape<K, InputValues<I>, ColumnValues<C>>>
 
 /**
  * A value computed by a function, sync or async. The key comes first: the value itself for one key column, an object for several.
@@ -421,7 +442,7 @@ export function feature<K, const C extends Columns, const I extends Inputs = NoI
 export function feature<K, T extends ValueType = 'json', const I extends Inputs = NoInputs>(
   options: FunctionOptions<K, I> & OneValue<T, DefaultOf<T>>,
   compute: (key: K, context: Context<InputValues<I>>) => Returned<T> | PromiseLike<Returned<T>>,
-): Feature<ValueOf<T>>
+): Feature<ValueOf<T>, Shape<K, InputValues<I>, never>>
 
 // ---------------------------------------------------------------------------------------------------------------- what functions get
 

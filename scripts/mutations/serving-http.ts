@@ -11,9 +11,14 @@ export const mutations: readonly Mutation[] = [
     { suite: ONE, file: FEATURES },
     {
       'a failure is a 200': ['  if (error) throw error\n  return new Response', '  return new Response'],
+      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
+    },
+  ),
+  ...mistakes(
+    { suite: ONE, file: 'src/http/value-json.ts' },
+    {
       'an unknown age goes out as 0': ['${result.freshnessMs[0] ?? null}', '${result.freshnessMs[0] ?? 0}'],
       'the oldest input does not go out': ["oldest === null ? '' :", "oldest !== null ? '' :"],
-      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
     },
   ),
   ...mistakes(

@@ -43,10 +43,10 @@ const COMMON = {
 }
 
 /** @returns the folders, the launcher last: it must be published after what it depends on. */
-export function writeNpmPackages(
+export async function writeNpmPackages(
   folder: string,
   built: readonly { readonly target: Target; readonly executable: string }[],
-): readonly string[] {
+): Promise<readonly string[]> {
   const platforms = built.map(({ target, executable }) => {
     const path = join(folder, target.name)
     mkdirSync(join(path, 'bin'), { recursive: true })
@@ -69,6 +69,8 @@ export function writeNpmPackages(
   write(join(launcher, 'bin/fabra.js'), LAUNCHER, 0o755)
   write(join(launcher, 'index.js'), MODULE)
   copy(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
+  copy(join(PROJECT, 'src/fabra-client.d.ts'), join(launcher, 'client.d.ts'))
+  write(join(launcher, 'client.js'), await clientScript())
   copy(join(PROJECT, 'LICENSE'), join(launcher, 'LICENSE'))
   for (const [name, text] of Object.entries(documentation(PROJECT))) {
     mkdirSync(dirname(join(launcher, name)), { recursive: true })
@@ -80,11 +82,26 @@ export function writeNpmPackages(
     ...COMMON,
     bin: { fabra: 'bin/fabra.js' },
     types: 'index.d.ts',
-    exports: { '.': { types: './index.d.ts', default: './index.js' }, './package.json': './package.json' },
-    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'CHANGELOG.md', 'docs'],
+    exports: {
+      '.': { types: './index.d.ts', default: './index.js' },
+      './client': { types: './client.d.ts', default: './client.js' },
+      './package.json': './package.json',
+    },
+    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'client.js', 'client.d.ts', 'CHANGELOG.md', 'docs'],
     optionalDependencies: Object.fromEntries(built.map(({ target }) => [`@fabra/${target.name}`, packageJson.version])),
   })
   return [...platforms, launcher]
+}
+
+/** A module for any platform that has fetch. */
+export async function clientScript(): Promise<string> {
+  const { outputs } = await Bun.build({
+    entrypoints: [join(PROJECT, 'src/client/client.ts')],
+    minify: true,
+    target: 'browser',
+    format: 'esm',
+  })
+  return (await outputs[0]?.text()) ?? ''
 }
 
 function writeJson(path: string, value: object): void {

@@ -7,7 +7,7 @@ import type { Change, DefinitionText } from '../http/wire.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
-import { createTextReader } from './definition-text.ts'
+import { createTextReader, type WrittenText } from './definition-text.ts'
 
 /** Pushes of a feature, or rows appended to a source, are told of together. */
 const TOGETHER: Micros = 60_000_000
@@ -99,9 +99,9 @@ class Book implements WritableChangeBook {
     const textOf = createTextReader()
     for (const { name, fingerprint, location } of registry.features.values()) {
       const [latest] = this.versions.get(name) ?? []
-      if (latest?.fingerprint === fingerprint) continue
-      const number = (latest?.number ?? 0) + 1
       const written = textOf(location)
+      if (latest?.fingerprint === fingerprint && isSame(latest.text, written)) continue
+      const number = (latest?.number ?? 0) + 1
       const place = placeOf(facts, location)
       const text = written && place && { ...written, file: place.file, lines: [...written.lines] }
       const message = latest ? `has version ${number}` : 'is new'
@@ -250,6 +250,13 @@ class Book implements WritableChangeBook {
     this.together.clear()
     await this.flush()
   }
+}
+
+/** Options that decide nothing about values make no other fingerprint, but are a change all the same; comments are none. */
+function isSame(before: DefinitionText | null, now: WrittenText | null): boolean {
+  if (before === null || now === null) return true
+  const code = (lines: readonly string[]) => lines.filter((line) => !/^\s*(\/\/|\/?\*|#)/.test(line)).join('\n')
+  return code(before.lines) === code(now.lines)
 }
 
 function messageOf(kind: ChangeRecord['kind'], rows: number): string {

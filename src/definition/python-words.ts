@@ -47,6 +47,7 @@ const PIECES: readonly (readonly [written: string, python: string])[] = [
   ['{ user_id: "int" }', '{"user_id": int}'],
   ['{ created_at: "%d/%m/%Y" }', '{"created_at": "%d/%m/%Y"}'],
   ['{ user_id: "VARCHAR", created_at: "TIMESTAMPTZ" }', '{"user_id": "VARCHAR", "created_at": "TIMESTAMPTZ"}'],
+  ['Return an RFC 3339 string with a zone, a Date, or null', 'Give a datetime with a zone, an RFC 3339 text with one, or null'],
   ['got undefined', 'got nothing'],
   [
     'Known: int, float, string, bool, timestamp, list, dict, json.',
@@ -66,13 +67,26 @@ const PIECES: readonly (readonly [written: string, python: string])[] = [
 const OPTION =
   /\b(entity|name|type|columns|default|max_staleness|look_back|history|version|same_as|refresh|sql|timeout|keep_warm|uses|inputs|replay|batch|nan|description|owner|tags|key|keys|timestamp|delay|available|until|id|timezone|static|file|format): (?=["'[{\d]|true\b|false\b|User\b)/g
 
+/** What is quoted of the author's SQL stays as it is. */
+const SQL = ' of its SQL: '
+
 function inPython(text: string): string {
+  const at = text.indexOf(SQL)
+  return at < 0 ? asPython(text) : asPython(text.slice(0, at)) + text.slice(at)
+}
+
+function asPython(text: string): string {
   let python = text
   for (const [written, said] of PIECES) python = python.replaceAll(written, said)
-  return python
-    .replace(OPTION, '$1=')
-    .replace(/=true\b/g, '=True')
-    .replace(/=false\b/g, '=False')
-    .replace(/=\{ ([^{}]*) \}/g, (_, parts: string) => `={${parts.replace(/(^|, )([A-Za-z_]\w*): /g, '$1"$2": ')}}`)
-    .replace('must be true or false', 'must be True or False')
+  return (
+    python
+      .replace(OPTION, '$1=')
+      .replace(/=true\b/g, '=True')
+      .replace(/=false\b/g, '=False')
+      .replace(/=\{ ([^{}]*) \}/g, (_, parts: string) => `={${parts.replace(/(^|, )([A-Za-z_]\w*): /g, '$1"$2": ')}}`)
+      .replaceAll(/(?<!["\w])(true|false)(?!["\w])/g, (word) => (word === 'true' ? 'True' : 'False'))
+      // Of nan it is one of the words.
+      .replaceAll(/(?<!["\w]|error, )null(?!["\w])/g, 'None')
+      .replaceAll('Null stands', 'None stands')
+  )
 }

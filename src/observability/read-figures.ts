@@ -127,7 +127,9 @@ export class ReadFigures {
 
   private latestAges(count: number): Float32Array {
     const kept = Math.min(count, this.agesSeen, AGES)
-    return Float32Array.from({ length: kept }, (_, i) => this.ages[(this.agesSeen - 1 - i) % AGES] ?? 0).sort()
+    const latest = new Float32Array(kept)
+    for (let i = 0; i < kept; i++) latest[i] = this.ages[(this.agesSeen - 1 - i) % AGES] ?? 0
+    return latest.sort()
   }
 
   over(windowMs: number): SeriesRows {

@@ -14,6 +14,8 @@ const LOOKED_AT = 200
 const MOST_LOOKED_AT = 400
 const SLOWED_DOWN = 4
 const FOLD_MS = 1_000
+/** Features whose minute is closed without a pause. */
+const ROLLED_TOGETHER = 16
 
 export interface FeatureShape {
   readonly feature: string
@@ -61,7 +63,11 @@ export class ReadStatistics {
   }
 
   start(): void {
-    this.timer = setInterval(() => this.fold(), FOLD_MS)
+    this.timer = setInterval(() => {
+      this.foldTallies()
+      this.all.roll(this.nowMs())
+      this.rollInTurns([...this.features.values()])
+    }, FOLD_MS)
     this.timer.unref()
   }
 
@@ -121,9 +127,22 @@ export class ReadStatistics {
     return this.callers.of(name)
   }
 
-  /** What was counted goes to the features; a minute that is over is closed. Once a second, and before anybody looks. */
-  fold(): void {
+  /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */
+  private rollInTurns(left: readonly { readonly figures: ReadFigures }[]): void {
     const now = this.nowMs()
+    for (const { figures } of left.slice(0, ROLLED_TOGETHER)) figures.roll(now)
+    if (left.length > ROLLED_TOGETHER) setImmediate(() => this.rollInTurns(left.slice(ROLLED_TOGETHER))).unref()
+  }
+
+  /** What was counted goes to the features, and a minute that is over is closed: before anybody looks. */
+  fold(): void {
+    this.foldTallies()
+    const now = this.nowMs()
+    this.all.roll(now)
+    for (const { figures } of this.features.values()) figures.roll(now)
+  }
+
+  private foldTallies(): void {
     const touched = this.touched
     this.touched = []
     for (const tally of touched) this.foldTally(tally)
@@ -133,8 +152,6 @@ export class ReadStatistics {
     this.foldedRequests += this.requests
     this.requests = 0
     this.lookedAt = 0
-    this.all.roll(now)
-    for (const { figures } of this.features.values()) figures.roll(now)
     this.callers.roll()
   }
 

@@ -14,6 +14,8 @@ const LEVELS: readonly { readonly stepMs: number; readonly steps: number }[] = [
   { stepMs: 180 * MINUTE, steps: 56 },
   { stepMs: 720 * MINUTE, steps: 60 },
 ]
+/** Where the steps of each level begin. */
+const STARTS = LEVELS.map((_, level) => LEVELS.slice(0, level).reduce((sum, { steps }) => sum + steps, 0))
 const STEPS = LEVELS.reduce((sum, { steps }) => sum + steps, 0)
 
 /** Windows that can be looked at. */
@@ -29,7 +31,8 @@ export interface SeriesRows {
 }
 
 export class StepSeries {
-  private readonly fields: readonly SeriesField[]
+  /** Of each field, where the sum stands that it is weighted by; -1: it is a sum itself. */
+  private readonly weights: Int16Array
   /** All levels behind one another; made when the first step ends. */
   private kept: Float32Array | undefined
   /** The step under way of each level but the first, whose figures the owner holds. */
@@ -39,7 +42,7 @@ export class StepSeries {
   private readonly since: number
 
   constructor(fields: readonly SeriesField[], nowMs: number) {
-    this.fields = fields
+    this.weights = Int16Array.from(fields, ({ weight }) => weight ?? -1)
     this.since = nowMs
     this.numbers = LEVELS.map(({ stepMs }) => Math.floor(nowMs / stepMs))
   }
@@ -73,21 +76,25 @@ export class StepSeries {
 
   /** Sums of nothing are 0, means of nothing are not known. */
   private nothing(): Float64Array {
-    return Float64Array.from(this.fields, ({ weight }) => (weight === null ? 0 : Number.NaN))
+    const sum = new Float64Array(this.weights.length)
+    for (let i = 0; i < sum.length; i++) if (this.weights[i] !== -1) sum[i] = Number.NaN
+    return sum
   }
 
-  private addTo(sum: Float64Array, figures: Float64Array): void {
-    for (const [i, { weight }] of this.fields.entries()) {
-      if (weight === null) continue
+  private addTo(sum: Float64Array, figures: Float64Array | Float32Array): void {
+    const { weights } = this
+    for (let i = 0; i < weights.length; i++) {
+      const weight = weights[i] ?? -1
+      if (weight < 0) continue
       const [had, more] = [sum[weight] ?? 0, figures[weight] ?? 0]
       const [old, given] = [sum[i] ?? 0, figures[i] ?? 0]
       if (more > 0 && !Number.isNaN(given)) sum[i] = had > 0 && !Number.isNaN(old) ? (old * had + given * more) / (had + more) : given
     }
-    for (const [i, { weight }] of this.fields.entries()) if (weight === null) sum[i] = (sum[i] ?? 0) + (figures[i] ?? 0)
+    for (let i = 0; i < weights.length; i++) if ((weights[i] ?? -1) < 0) sum[i] = (sum[i] ?? 0) + (figures[i] ?? 0)
   }
 
   private keep(level: number, number: number, figures: Float64Array | undefined): void {
-    const width = this.fields.length
+    const width = this.weights.length
     this.kept ??= new Float32Array(STEPS * width).fill(Number.NaN)
     const at = this.placeOf(level, number)
     if (figures) this.kept.set(figures, at)
@@ -95,8 +102,7 @@ export class StepSeries {
   }
 
   private placeOf(level: number, number: number): number {
-    const before = LEVELS.slice(0, level).reduce((sum, { steps }) => sum + steps, 0)
-    return (before + (number % (LEVELS[level]?.steps ?? 1))) * this.fields.length
+    return ((STARTS[level] ?? 0) + (number % (LEVELS[level]?.steps ?? 1))) * this.weights.length
   }
 
   /** @param figures Those of the minute under way. */
@@ -126,15 +132,23 @@ export class StepSeries {
 
   private keptRow(level: number, number: number): Float64Array | undefined {
     const at = this.placeOf(level, number)
-    const row = this.kept?.subarray(at, at + this.fields.length)
+    const row = this.kept?.subarray(at, at + this.weights.length)
     // The first field is a sum, and a sum is known where anything is.
     return row && !Number.isNaN(row[0]) ? Float64Array.from(row) : undefined
   }
 
   /** Of the whole window together. */
   total(windowMs: number, figures: Float64Array): Float64Array {
-    const sum = this.nothing()
-    for (const row of this.read(windowMs, figures).rows) if (row) this.addTo(sum, row)
+    const level = Math.max(0, WINDOWS_MS.indexOf(windowMs))
+    const { steps } = LEVELS[level] ?? { steps: 1 }
+    const last = this.numbers[level] ?? 0
+    const first = Math.max(last - steps + 1, Math.floor(this.since / (LEVELS[level]?.stepMs ?? MINUTE)))
+    const sum = this.underWay(level, figures)
+    for (let number = first; number < last; number++) {
+      const at = this.placeOf(level, number)
+      const row = this.kept?.subarray(at, at + this.weights.length)
+      if (row && !Number.isNaN(row[0])) this.addTo(sum, row)
+    }
     return sum
   }
 }

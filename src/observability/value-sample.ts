@@ -4,7 +4,7 @@ import { type Bins, binsOf, type Quantiles, quantilesOf, topOf } from './distrib
 export type Measure = 'number' | 'time' | 'elements' | 'text' | 'truth'
 
 /** Values that are remembered of a column. */
-export const SAMPLE_SIZE = 1_024
+export const SAMPLE_SIZE = 512
 /** The first ones need no more room than they are. */
 const FIRST_SIZE = 64
 const LONGEST_TEXT = 64
@@ -77,12 +77,13 @@ export class ValueSample {
   latest(count: number): Float64Array {
     if (this.measure === 'text') return new Float64Array(0)
     const wanted = Math.min(count, this.kept)
-    const found: number[] = []
+    const found = new Float64Array(wanted)
+    let given = 0
     for (let i = 1; i <= wanted; i++) {
       const value = this.numbers[(this.seen - i) % SAMPLE_SIZE] ?? Number.NaN
-      if (!Number.isNaN(value)) found.push(value)
+      if (!Number.isNaN(value)) found[given++] = value
     }
-    return Float64Array.from(found).sort()
+    return found.subarray(0, given).sort()
   }
 
   /** Texts that are not null. */

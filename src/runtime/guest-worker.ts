@@ -47,6 +47,8 @@ export interface GuestWorker {
   readonly loaded: Promise<LoadedFrame>
   /** What it loaded; null until then. */
   definitions: LoadedFrame | null
+  /** Line of the user's files at which it is while it loads them, as `features.py:3 in <module>`; null when nobody knows. */
+  placeInFiles(): Promise<string | null>
   /** Feature → fingerprint of what it was told that it has; null until then, and no call comes before. */
   fingerprints: ReadonlyMap<string, string> | null
   send(frame: HostFrame): void
@@ -132,6 +134,7 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     loaded: loaded.promise,
     ended: thread.ended,
     definitions: null,
+    placeInFiles: async () => null,
     fingerprints: null,
     send: createOutbox(thread.post, unsendable),
     give(call) {

@@ -13,7 +13,10 @@ export async function loadOrFail(
   const deadline = setTimeout(late.resolve, options.loadTimeoutMs, null)
   try {
     const loaded = await Promise.race([worker.loaded, late.promise])
-    return loaded ?? failed(options.files, `its top-level code did not finish within ${options.loadTimeoutMs / 1000} s.`)
+    if (loaded !== null) return loaded
+    const place = await worker.placeInFiles()
+    const where = place === null ? '' : `; it was at ${place}`
+    return failed(options.files, `its top-level code did not finish within ${options.loadTimeoutMs / 1000} s${where}.`)
   } catch (error) {
     if (error instanceof FabraError) return failed(options.files, error.message, error.hint ?? '')
     const place = options.files.some(isPython) ? 'process' : 'thread'

@@ -99,6 +99,8 @@ export interface TrainingExplanation {
   /** Null without labels. */
   readonly rows: number | null
   readonly features: readonly FeatureExplanation[]
+  /** What would make it slow. */
+  readonly warnings: readonly TrainingWarning[]
 }
 
 export interface FeatureExplanation {

@@ -7,6 +7,8 @@ import { checkColumnNames, outputColumns } from './columns.ts'
 import type { TrainingDependencies } from './job.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import { readsOf } from './resume-identity.ts'
+import type { TrainingWarning } from './summary.ts'
 
 /** Which features by which method; refused before anything runs. */
 export async function methodsOf(
@@ -24,6 +26,19 @@ export async function methodsOf(
   await dependencies.flush()
   for (const { feature } of unique) if (!methods.has(feature)) methods.set(feature, await methodOf(feature, options, facts))
   return { refs: unique, methods }
+}
+
+/** What makes it slow to compute these features. */
+export async function slowSourcesOf(
+  registry: Registry,
+  dependencies: Pick<TrainingDependencies, 'slowSources' | 'sourcesOf' | 'pastRefusal'>,
+  methods: ReadonlyMap<Feature, Method>,
+): Promise<readonly TrainingWarning[]> {
+  const read = [...methods.keys()].filter((feature) => methods.get(feature) !== 'history')
+  if (read.length === 0) return []
+  const { sourcesOf, pastRefusal } = dependencies
+  const { sources } = readsOf(read, { registry, sourcesOf, pastRefusal })
+  return dependencies.slowSources([...new Set(sources)], entitiesOf(registry, read))
 }
 
 export function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] {

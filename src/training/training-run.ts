@@ -9,7 +9,7 @@ import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
-import { entitiesOf, methodsOf, questionOf, readRows } from './preparing.ts'
+import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './preparing.ts'
 import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
@@ -87,7 +87,8 @@ export class Building {
     const columns = outputColumns(refs, features, options)
     const entities = entitiesOf(this.registry, features)
     const { rows, columns: labelColumns } = await readRows(this.registry, this.dependencies, workspace, { labels, options }, this.run_)
-    this.tell({ rows, progress: 0.05, warnings: await this.slowSources(features, methods) })
+    // What makes it slow is said before it begins.
+    this.tell({ rows, progress: 0.05, warnings: await slowSourcesOf(this.registry, this.dependencies, methods) })
     this.progress = new Progress(features.length, rows)
     if (options.sample === null) await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
@@ -123,13 +124,6 @@ export class Building {
     const found_ = await doubts({ ...work, summary, labels: labelColumns, entities, now: now(), sourcesOf, hasAnyKey, latest })
     this.tell({ summary, warnings: [...this.report.warnings, ...found_] })
     return this.write(made, columns, rows)
-  }
-
-  /** What makes it slow is said before it begins. */
-  private async slowSources(features: readonly Feature[], methods: ReadonlyMap<Feature, Method>): Promise<TrainingReport['warnings']> {
-    const read = features.filter((feature) => methods.get(feature) !== 'history')
-    if (read.length === 0) return []
-    return this.dependencies.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
   }
 
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */

@@ -79,7 +79,7 @@ export function createTraining(atOnce = MAX_RUNNING): Training {
         async explain(labels, options, signal) {
           const run = { signal, timeoutMs: LONGEST_MS }
           const rows = labels === null ? null : (await readRows(registry, dependencies, workspace, { labels, options }, run)).rows
-          return { rows, features: await explainTraining(registry, dependencies, workspace, { options, rows }) }
+          return { rows, ...(await explainTraining(registry, dependencies, workspace, { options, rows })) }
         },
         async close() {
           running--

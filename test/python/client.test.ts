@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { BINARY, type RunningFabra, startFabra, temporaryFolder } from '../support/binary.ts'
+import { errorCodes } from '../../src/errors.ts'
+import { BINARY, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
 
 const LIMIT_MS = 300_000
@@ -55,14 +56,39 @@ test(
 )
 
 test(
-  'the client is clean to a strict type checker, and so is what uses it',
+  'the client is clean to a strict type checker, and so is what uses it; with generated types a wrong name is not',
   async () => {
     // Where a mistake that is marked as one were none, the mark would be the mistake.
-    const words = ['--strict', '--python-version', '3.10', '--cache-dir', join(cwd, '.mypy'), join(import.meta.dir, 'client_typed.py')]
+    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(cwd, '.mypy')]
+    expect(await runFabra(['types', '--python', '-o', 'fabra_types.py'], { cwd })).toMatchObject({ exitCode: 0 })
+    const programs = ['client_typed.py', 'client_generated.py'].map((name) => join(import.meta.dir, name))
     const files = [...new Bun.Glob('*.py').scanSync(join(PYTHON_SOURCES, 'fabra/client'))].map((name) =>
       join(PYTHON_SOURCES, 'fabra/client', name),
     )
-    expect(await runTool([pythonTool('mypy'), ...words, ...files], { env: { MYPYPATH: PYTHON_SOURCES } })).toStartWith('0\n')
+    const words = [pythonTool('mypy'), ...options, ...programs, join(cwd, 'fabra_types.py'), ...files]
+    expect(await runTool(words, { env: { MYPYPATH: `${PYTHON_SOURCES}:${cwd}` } })).toStartWith('0\n')
   },
   LIMIT_MS,
 )
+
+/** Codes of the process and the command line, which no request is answered with. */
+const NOT_ANSWERED = [
+  'invalid_definition',
+  'definition_not_found',
+  'invalid_source',
+  'bad_usage',
+  'port_in_use',
+  'data_dir_locked',
+  'data_file_corrupt',
+  'invalid_config',
+  'file_exists',
+  'io_failed',
+  'out_of_memory',
+]
+
+test('each code that a request may be answered with has a class', async () => {
+  const list =
+    'from fabra import client; print(*sorted({getattr(client, name).CODE for name in client.__all__ if hasattr(getattr(client, name), "CODE")}))'
+  const known = (await runTool([pythonTool('python'), '-c', list], { env: { PYTHONPATH: PYTHON_SOURCES } })).slice(2).trim().split(' ')
+  expect(errorCodes.filter((code) => !NOT_ANSWERED.includes(code) && !known.includes(code))).toEqual([])
+})

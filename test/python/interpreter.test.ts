@@ -34,8 +34,8 @@ function program(path: string, text: string): string {
   return path
 }
 
-/** Passes on what it is given, as the shims of version managers do. */
-const shim = (path: string) => program(path, `exec ${real} "$@"`)
+/** Passes on what it is given, as the shims of version managers do; one that has something to say. */
+const shim = (path: string) => program(path, `echo welcome\nexec ${real} "$@"`)
 const unpacked = unpackPackage(packageFiles(), [join(root, 'cache')])
 const find = (file: string, env: Record<string, string>) => findInterpreter({ env, file, executable: '/opt/fabra' }, unpacked)
 const refusal = async (file: string, env: Record<string, string>) => {
@@ -84,7 +84,7 @@ describe('what cannot be used is named, with what to do:', () => {
 
   test('one that is too old, one that does not work, and one that is not there', async () => {
     const { folder, file } = project()
-    const old = program(join(folder, 'old/python3'), `echo ${folder}/old/python3; echo 3.8.18`)
+    const old = program(join(folder, 'old/python3'), `echo hello; echo @fabra 3.8.18 ${folder}/old/python3`)
     expect(await refusal(file, { PATH: dirname(old) })).toContain('python3 on PATH) is Python 3.8.18: 3.9 or newer is needed')
     const broken = program(join(folder, 'broken'), 'echo no module named encodings >&2; exit 1')
     expect(await refusal(file, { FABRA_PYTHON: broken })).toContain('(FABRA_PYTHON) does not work: no module named encodings')

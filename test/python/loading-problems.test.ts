@@ -172,7 +172,7 @@ test('definitions become plain data with names and places', async () => {
   })
   expect(byName('t')).toMatchObject({ kind: 'source', options: { delay: { $micros: 1_500_000 }, columns: { a: 'BIGINT' } } })
   expect(byName('wrapped')).toMatchObject({ options: { refresh: 300, type: 'float' }, complaints: [] })
-  expect(byName('columned')).toMatchObject({ args: [], options: { columns: { a: 'float', b: 'list' } }, complaints: [] })
+  expect(byName('columned')).toMatchObject({ args: [], options: { columns: { a: 'float', b: 'list[string]' } }, complaints: [] })
   expect(byName('spend')).toMatchObject({ doc: 'What was spent.', options: { entity: ref('Shop') }, function: null })
   expect(byName('first')).toMatchObject({ options: { type: 'dict', default: { a: 1.5, b: [true, null] } } })
   expect(byName('all_of_it')['args']).toEqual([

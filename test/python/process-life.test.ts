@@ -1,7 +1,8 @@
 /** How workers' processes begin and end, and what crosses to them. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { createSlots, removeOldSlots } from '../../src/runtime/python/slots.ts'
 import { createMessageReader, frameText, packMessage } from '../../src/runtime/python/wire.ts'
 import { answered, bench, errorOf, loadOnce, project } from '../runtime/project.ts'
 import { temporaryFolder } from '../support/binary.ts'
@@ -117,6 +118,14 @@ describe('a file that ends the process while it is loaded is a problem that says
   })
 })
 
+test('a file that does not come to its end is a problem that names the line', async () => {
+  const file = 'import time\n\ndef wait():\n    time.sleep(600)\n\nwait()\n'
+  const { problems } = await loadOnce({ 'features.py': file }, { entry: ['features.py'], python: pythonSettings(), loadTimeoutMs: 8_000 })
+  expect(problems).toEqual([
+    { at: 'features.py:1', says: expect.stringContaining('did not finish within 8 s; it was at features.py:4 in wait.') },
+  ])
+})
+
 test('features that end their process together are found out, and run apart from others', async () => {
   const file = `${FILE}
 @feature(entity=User, refresh=0)
@@ -144,6 +153,16 @@ def works(user_id: str) -> int:
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 50 })).code).toBe('feature_timeout')
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
   expect(JSON.stringify(on.lines)).not.toContain('SIGUSR1')
+})
+
+test('what a killed server left in memory for a worker that was starting is removed by a later one', () => {
+  const slots = createSlots()
+  const hours = (before: number) => new Date(Date.now() - before * 3_600_000)
+  utimesSync(slots.path, hours(2), hours(2))
+  removeOldSlots()
+  expect([existsSync(slots.path), existsSync(slots.stacksPath)]).toEqual([false, true])
+  slots.unlink()
+  expect(existsSync(slots.stacksPath)).toBe(false)
 })
 
 test('a server that hides itself is closed to debuggers and leaves no core', () => {

@@ -97,7 +97,8 @@ def one(user_id: str) -> int:
 two = feature(entity=User, max_staleness=timedelta(seconds=-5), columns={"a": "text"}, sql="")
 three = feature(entity=User, refresh="5m", type="int", sql="SELECT 1", inputs={"amount": float}, batch=0, replay="yes")
 empty = feature_set("empty", [])
-unknown = feature_set("unknown", ["nothing", one, {1, 2}])
+unknown = feature_set("unknown", ["nothing", one, {1, 2}, None])
+four = pushed(entity=User, columns={"x": int}, default={"y": 1}, history=True)
 source("transactions", timestamp="at", static=True)
 `,
   })
@@ -152,15 +153,19 @@ source("transactions", timestamp="at", static=True)
       'it has no features.',
       'Write feature_set("fraud_v1", [transaction_count_1h, "spend.avg_30d"]).',
     ],
-    ['features.py:19', 'feature set "unknown"', 'it names "nothing". No feature "nothing".', 'Known: count, one, two, three.'],
+    ['features.py:19', 'feature set "unknown"', 'it names "nothing". No feature "nothing".', 'Known: count, one, two, three, four.'],
     [
       'features.py:19',
       'feature set "unknown"',
       'it names {1, 2}, which is no feature.',
       'Give features, or names such as "spend.avg_30d".',
     ],
+    ['features.py:19', 'feature set "unknown"', 'it names None, which is no feature.', 'Give features, or names such as "spend.avg_30d".'],
+    ['features.py:20', 'feature "four"', 'default has "y", which is no column.', 'The columns are x.'],
+    ['features.py:20', 'feature "four"', 'default has no "x".', 'Write default={"x": …}. None stands for "known to be nothing".'],
+    ['features.py:20', 'feature "four"', 'history True is not known.', 'Known: changes, all, off.'],
     [
-      'features.py:20',
+      'features.py:21',
       'source "transactions"',
       'it is static and has a timestamp.',
       'Leave one of them out: a static table has the same rows at every time.',

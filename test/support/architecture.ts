@@ -26,7 +26,8 @@ export const ROOMS: readonly [room: string, files: RegExp][] = [
   ['deploy', /^deploy\//],
   ['cli', /^cli\//],
   ['app', /^app\//],
-  ['public', /^fabra\.d\.ts$/],
+  ['client', /^client\//],
+  ['public', /^fabra(-client)?\.d\.ts$/],
   ['main', /^main\.ts$/],
 ]
 
@@ -62,6 +63,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   deploy: [],
   app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'wire', 'auth', 'observability', 'config'],
   cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
+  client: [],
   public: [],
   main: ['cli', 'config'],
 }

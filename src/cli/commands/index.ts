@@ -16,6 +16,7 @@ import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
 import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
+import { typesCommand } from './types.ts'
 import { uiCommand } from './ui.ts'
 import { versionCommand } from './version.ts'
 
@@ -29,6 +30,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   refreshCommand(program, context, host)
   runsCommand(program, context, host)
   trainCommand(program, context, host)
+  typesCommand(program, context, host)
   uiCommand(program, context, host)
   keysCommand(program, context, host)
   migrateCommand(program, context, host)

@@ -86,10 +86,11 @@ function isTotal({ failed, keys, error }: { readonly failed: number; readonly ke
 function failing({ planned: { feature }, insight: { facts }, runs, figures, now }: Look): Reason | null {
   const { last, failures, failingSince } = runs
   if (failures > 0 && last) {
-    const inRow = failures > 1 ? ` ${failures} runs in a row.` : ''
+    const inRow = failures > 1 ? `, ${failures} runs in a row` : ''
+    const count = last.failed > 0 ? `${last.failed} of ${last.keys} keys failed` : 'The run failed'
     return {
       code: 'failing',
-      message: `${last.failed > 0 ? `${last.failed} of ${last.keys} keys failed: ` : ''}${last.error ?? 'the log has the reason'}${inRow}`,
+      message: `${count}${inRow}: ${last.error ?? 'the log has the reason.'}`,
       now: failures,
       usual: 0,
       unit: 'runs',

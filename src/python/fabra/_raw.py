@@ -4,7 +4,7 @@ import datetime
 import decimal
 import math
 import uuid
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ._definitions import Column, definition_of
 from ._times import time_text
@@ -63,24 +63,41 @@ def option(name: str, value: Any) -> Json:
     if name not in _FORTYPES:
         return raw(value)
     if name == "type":
-        return _type(value)
+        return _type(value, True)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {_text(key): _type(one) for key, one in value.items()}
+        return {_text(key): _type(one, name == "columns") for key, one in value.items()}
     return raw(value)
 
 
-def _type(value: Any) -> Json:
-    """`float`, `list[str]`, `"float"`."""
+def _type(value: Any, whole: bool) -> Json:
+    """
+    `float`, `list[str]`, `"float"`.
+
+    :param whole: Also what a list or dict holds.
+    """
+    if isinstance(value, str):
+        return raw(value)
+    name = _type_name(value, 0)
+    if name is None:
+        return raw(value)
+    return name if whole else name.split("[")[0]
+
+
+def _type_name(value: Any, depth: int) -> Optional[str]:
     try:
         name = TYPES.get(value)
     except TypeError:
-        name = None
-    if name is not None:
+        return None
+    if name is not None or depth > _MAX_DEPTH:
         return name
     origin = getattr(value, "__origin__", None)
-    if origin in (list, dict):
+    inside: Tuple[Any, ...] = getattr(value, "__args__", ())
+    if origin not in (list, dict):
+        return None
+    held = _type_name(inside[-1], depth + 1) if len(inside) == (1 if origin is list else 2) else None
+    if held is None or held == "uuid" or (origin is dict and inside[0] is not str):
         return TYPES[origin]
-    return raw(value)
+    return f"list[{held}]" if origin is list else f"dict[string, {held}]"
 
 
 def shown(value: Any) -> str:

@@ -15,7 +15,7 @@ const PROBE_MS = 20_000
 /** Runs on any Python, however old. Compiles our package where that has not been done for this version yet. */
 const PROBE = `
 import sys
-sys.stdout.write("%s\\n%s\\n" % (sys.executable, ".".join(str(n) for n in sys.version_info[:3])))
+sys.stdout.write("\\n@fabra %s %s\\n" % (".".join(str(n) for n in sys.version_info[:3]), sys.executable))
 if sys.version_info >= (3, 9):
     import os
     import py_compile
@@ -87,9 +87,10 @@ async function probe(candidate: Candidate, env: Surroundings['env'], folder: str
 }
 
 function judge(said: string, complaint: string, code: number): Interpreter | string {
-  const [path = '', version = ''] = said.split('\n')
+  // What the user's environment prints at every start comes before.
+  const [, version = '', path = ''] = /^@fabra (\d+\.\d+\.\d+) (.*)$/m.exec(said) ?? []
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+  if (version === '') {
     const last = complaint.trim().split('\n').at(-1)
     return `does not work: ${last || `it ended with exit code ${code}`}`
   }

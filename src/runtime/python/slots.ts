@@ -5,12 +5,14 @@
  *   0 … 1023         gates of calls under way, see gates.ts; without an atomic exchange in Python, which a lock of its own has to do for
  *   1024 + 4·i …     thread i: its id in the system; the call whose code runs there, 0 for none; Python's name for it in two words. 0 is the loop's.
  */
-import { closeSync, existsSync, ftruncateSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, lstatSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GATES } from '../gates.ts'
 
 const IN_MEMORY = '/dev/shm'
+/** No worker takes so long to start. */
+const STARTED_LONG_AGO_MS = 3_600_000
 const THREADS = 320
 const WORDS = GATES + 4 * THREADS
 
@@ -30,12 +32,14 @@ export interface Slots {
   readonly gates: Int32Array
   /** Threads in which a call's code runs at this instant. */
   running(): RunningThread[]
+  /** Python's name for the thread that loads the files. */
+  mainIdent(): bigint
   /** The process has both files open too, or is gone: their names are not needed any more. */
   unlink(): void
 }
 
 export function createSlots(): Slots {
-  const path = join(existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir(), `fabra-${process.pid}-${crypto.randomUUID()}`)
+  const path = join(folderOf(), `fabra-${process.pid}-${crypto.randomUUID()}`)
   const stacksPath = `${path}-stacks`
   makeFile(path, 4 * WORDS)
   makeFile(stacksPath, 0)
@@ -51,11 +55,11 @@ export function createSlots(): Slots {
         const at = GATES + 4 * i
         const call = Atomics.load(words, at + 1)
         if (call === 0) continue
-        const ident = (BigInt(word(words, at + 3)) << 32n) | BigInt(word(words, at + 2))
-        found.push({ nativeId: word(words, at), call, ident, isLoop: i === 0 })
+        found.push({ nativeId: word(words, at), call, ident: identAt(words, at), isLoop: i === 0 })
       }
       return found
     },
+    mainIdent: () => identAt(words, GATES),
     unlink() {
       rmSync(path, { force: true })
       rmSync(stacksPath, { force: true })
@@ -63,10 +67,28 @@ export function createSlots(): Slots {
   }
 }
 
+function folderOf(): string {
+  return existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir()
+}
+
+/** Removes what servers left that were killed while a worker was starting: the names are there for that long only. */
+export function removeOldSlots(): void {
+  for (const name of readdirSync(folderOf())) {
+    if (!/^fabra-\d+-[\da-f]{8}-[\da-f-]{27}(?:-stacks)?$/.test(name)) continue
+    const path = join(folderOf(), name)
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat?.isFile() && stat.uid === process.getuid?.() && Date.now() - stat.mtimeMs > STARTED_LONG_AGO_MS) rmSync(path, { force: true })
+  }
+}
+
 function makeFile(path: string, size: number): void {
   const descriptor = openSync(path, 'wx', 0o600)
   ftruncateSync(descriptor, size)
   closeSync(descriptor)
+}
+
+function identAt(words: Int32Array, at: number): bigint {
+  return (BigInt(word(words, at + 3)) << 32n) | BigInt(word(words, at + 2))
 }
 
 function word(words: Int32Array, at: number): number {

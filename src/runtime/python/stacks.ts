@@ -11,6 +11,8 @@ export interface Stacks {
   look(): void
   /** Where the call's code was at the last look, as `features.py:42 in slow`; null when nobody knows. */
   placeOf(call: number): string | null
+  /** Where the thread is that loads the files. */
+  placeOfMain(): Promise<string | null>
   close(): void
 }
 
@@ -24,6 +26,8 @@ export interface StacksOptions {
 const MOST_OFTEN_MS = 100
 /** It takes two. */
 const WRITTEN_MS = 8
+/** In the place of a call: the main thread while it runs none. */
+const MAIN = 0
 const MOST_BYTES = 256 * 1024
 
 export function createStacks({ pid, slots, isOwn }: StacksOptions): Stacks {
@@ -43,19 +47,26 @@ export function createStacks({ pid, slots, isOwn }: StacksOptions): Stacks {
     places = placesIn(new TextDecoder().decode(buffer.subarray(0, length)), threads, isOwn)
   }
 
+  function look(): void {
+    const now = performance.now()
+    if (timer !== null || now - lookedAt < MOST_OFTEN_MS) return
+    lookedAt = now
+    const threads = new Map([[slots.mainIdent(), MAIN], ...slots.running().map(({ ident, call }) => [ident, call] as const)])
+    try {
+      process.kill(pid, 'SIGUSR1')
+    } catch {
+      return
+    }
+    timer = setTimeout(read, WRITTEN_MS, threads)
+    timer.unref()
+  }
+
   return {
-    look() {
-      const now = performance.now()
-      if (timer !== null || now - lookedAt < MOST_OFTEN_MS) return
-      lookedAt = now
-      const threads = new Map(slots.running().map(({ ident, call }) => [ident, call]))
-      try {
-        process.kill(pid, 'SIGUSR1')
-      } catch {
-        return
-      }
-      timer = setTimeout(read, WRITTEN_MS, threads)
-      timer.unref()
+    look,
+    async placeOfMain() {
+      look()
+      await Bun.sleep(2 * WRITTEN_MS)
+      return places.get(MAIN) ?? null
     },
     placeOf: (call) => places.get(call) ?? null,
     close() {

@@ -15,7 +15,7 @@ import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
 import type { EndOfGuest, FromPython, Prepared } from './python-guest.ts'
-import { createSlots, type Slots } from './slots.ts'
+import { createSlots, removeOldSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
 import { frameText } from './wire.ts'
 
@@ -52,6 +52,7 @@ export function pythonWorkers(settings: PythonSettings): StartWorker {
   if (settings.hidesServer) hideProcess()
   let preparing: Promise<Prepared> | null = null
   const prepare = async (file: string): Promise<Prepared> => {
+    removeOldSlots()
     const folder = unpackPackage(settings.files ?? packageFiles(), settings.cacheFolders)
     return { folder, interpreter: await findInterpreter({ env: settings.env, file, executable: settings.executable }, folder) }
   }
@@ -69,7 +70,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
   loading.promise.catch(() => {})
   const ended = Promise.withResolvers<void>()
   const slots = createSlots()
-  let ownFiles: ReadonlySet<string> = new Set()
+  let ownFiles: ReadonlySet<string> = new Set(options.files)
   let isEnding = false
 
   function onFrame(frame: FromPython): void {
@@ -114,11 +115,12 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     await link.end(worker.stalled)
     return true
   }
-  const worker = newWorker(calls, { loaded: loading.promise, ended: ended.promise, terminate })
+  const placeInFiles = async () => (await link.guest()?.stacks.placeOfMain()) ?? null
+  const worker = newWorker(calls, { loaded: loading.promise, ended: ended.promise, placeInFiles, terminate })
   return worker
 }
 
-function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'terminate'>): GuestWorker {
+function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'placeInFiles' | 'terminate'>): GuestWorker {
   const worker: GuestWorker = {
     ...calls,
     ...ends,

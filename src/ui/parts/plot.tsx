@@ -144,11 +144,18 @@ function optionsOf(latest: Ref<PlotProps>, width: number, onCursor: (index: numb
     bands: band ? [{ series: [2, 1], fill: token('band') }] : [],
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: group } },
     hooks: {
-      drawClear: [(plot) => drawGrid(plot, latest.current)],
-      draw: [(plot) => drawOver(plot, latest.current)],
+      drawClear: [(plot) => kept(plot, () => drawGrid(plot, latest.current))],
+      draw: [(plot) => kept(plot, () => drawOver(plot, latest.current))],
       setCursor: [({ cursor }) => onCursor(cursor.left === undefined || cursor.left < 0 ? null : (cursor.idx ?? null))],
     },
   }
+}
+
+/** The chart remembers which colours it has set, and does not look whether others have changed them. */
+function kept({ ctx }: uPlot, draw: () => void): void {
+  ctx.save()
+  draw()
+  ctx.restore()
 }
 
 /** What has no neighbour would not be seen as a line. */

@@ -44,14 +44,14 @@ def _asked(features: Names, feature_set: Optional[str], max_age: Optional[str]) 
     return asked
 
 
-def feature(name: str, key: Any, inputs: Optional[Mapping[str, Any]], max_age: Optional[str]) -> Operation[FeatureValue]:
+def feature(name: str, key: Any, inputs: Optional[Mapping[str, Any]], max_age: Optional[str]) -> Operation[FeatureValue[Any]]:
     row: Row = dict(key) if isinstance(key, Mapping) else {"entity_id": key}
     rows = rows_of({**row, **(inputs or {})})
     found = yield from _read_json(_asked([name], None, max_age), rows)
     return _one_value(name, found)
 
 
-def _one_value(name: str, found: Features) -> FeatureValue:
+def _one_value(name: str, found: Features) -> FeatureValue[Any]:
     found.raise_for_errors()
     one = found._results[0]
     # A feature with columns, asked for as a whole, is an object of them.

@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Generic, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from ._errors import ClientError, error_of
 from ._frames import arrow_to_pandas, arrow_to_polars, arrow_values, columns_to_arrow, columns_to_pandas, columns_to_polars, package
@@ -16,14 +16,17 @@ _SHOWN_ROWS = 10
 _SHOWN_TEXT = 60
 
 
+T_co = TypeVar("T_co", covariant=True)
+
+
 @dataclass(frozen=True)
-class FeatureValue:
+class FeatureValue(Generic[T_co]):
     """One feature of one entity key, as it was served."""
 
     feature: str
     entity: Mapping[str, Any]
     #: None also where nothing is known: see `status`.
-    value: Any
+    value: Optional[T_co]
     #: "fresh", "stale", "default" or "missing".
     status: str
     #: "online", "computed", "last_good", "default"; None where nothing was served.

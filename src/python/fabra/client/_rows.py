@@ -36,7 +36,7 @@ def rows_of(data: Rows) -> List[Row]:
         cells = [arrow_values(column) for column in frame.columns]
         return [_plain_row(dict(zip(frame.schema.names, row)), i) for i, row in enumerate(zip(*cells))]
     if isinstance(data, Mapping):
-        return [_plain_row(data, 0)]
+        return [_plain_row(frame, 0)]
     if isinstance(data, (str, bytes)) or not isinstance(data, Iterable):
         raise InvalidInput(f"Rows are a list of dicts or a DataFrame, not {type(data).__name__}.", 'Write [{"user_id": "u1"}].')
     return [_plain_row(row if isinstance(row, Mapping) else {"entity_id": row}, i) for i, row in enumerate(data)]

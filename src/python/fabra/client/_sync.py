@@ -57,7 +57,7 @@ class Client:
         inputs: Optional[Mapping[str, Any]] = None,
         max_age: Optional[str] = None,
         timeout: Optional[float] = None,
-    ) -> FeatureValue:
+    ) -> FeatureValue[Any]:
         """One feature of one entity key, with its status and age.
 
         `key` is the key itself, or a dict of the key columns; `inputs` are what only the request knows. `max_age` ("30s") asks for nothing

@@ -29,11 +29,12 @@ import {
   Uint64,
   Utf8,
 } from 'apache-arrow'
+import type { TakenNumbers } from './number-column.ts'
 
 /** How a type of numbers, which lie side by side, is written. */
 interface Numbers {
   readonly type: () => DataType
-  readonly array: new (length: number) => { [index: number]: number } | { [index: number]: bigint }
+  readonly array: new (lengthOrBytes: number | ArrayBufferLike) => { [index: number]: number } | { [index: number]: bigint }
   /** The number in the driver's value; the value itself when left out. */
   readonly of?: (value: DuckDBValue) => unknown
 }
@@ -78,6 +79,19 @@ export function arrowType(type: DuckDBType): DataType {
     default:
       return NUMBERS.get(type.typeId)?.type() ?? new Utf8()
   }
+}
+
+/** Whether the engine's bytes of such numbers are Arrow's. */
+export function isNumbers(type: DuckDBType): boolean {
+  return NUMBERS.has(type.typeId)
+}
+
+/** One column of a batch, of such numbers. */
+export function arrowNumbers(type: DuckDBType, { bytes, ...nulls }: TakenNumbers): Data {
+  const numbers = NUMBERS.get(type.typeId)
+  if (!numbers) throw new Error(`${type} is no type of numbers.`)
+  const data = new numbers.array(bytes.buffer)
+  return makeData({ type: numbers.type(), ...nulls, data } as Parameters<typeof makeData>[0])
 }
 
 /** One column of a batch. */

@@ -8,7 +8,8 @@ import { AsyncByteQueue, Field, makeData, RecordBatch, RecordBatchFileWriter, Sc
 import { createPace } from '../../../collections/yielding.ts'
 import type { RunOptions } from '../../ports/source-engine.ts'
 import type { ResultColumn, Session } from '../connection/session.ts'
-import { arrowData, arrowType } from './arrow-columns.ts'
+import { arrowData, arrowNumbers, arrowType, isNumbers } from './arrow-columns.ts'
+import { NumberColumn, numberVector } from './number-column.ts'
 
 /** A batch ends with the chunk that brings it over one of these. */
 const BATCH_ROWS = 16_384
@@ -68,13 +69,14 @@ class CollectedBytes extends AsyncByteQueue {
 class Batch {
   readonly schema: Schema
   private readonly columns: readonly ResultColumn[]
-  private readonly values: DuckDBValue[][]
+  /** Numbers as they lie in the engine's chunks, all else value by value. */
+  private readonly values: (DuckDBValue[] | NumberColumn)[]
   private rowCount = 0
   private byteCount = 0
 
   constructor(columns: readonly ResultColumn[], metadata: Readonly<Record<string, string>>) {
     this.columns = columns
-    this.values = columns.map(() => [])
+    this.values = columns.map(({ type }) => (isNumbers(type) ? new NumberColumn() : []))
     this.schema = new Schema(
       columns.map(({ name, type }) => new Field(name, arrowType(type), true)),
       new Map(Object.entries(metadata)),
@@ -89,6 +91,13 @@ class Batch {
     this.rowCount += chunk.rowCount
     for (const [i, values] of this.values.entries()) {
       const vector = chunk.getColumnVector(i)
+      if (values instanceof NumberColumn) {
+        const numbers = numberVector(vector)
+        if (!numbers) throw new Error(`The driver holds ${vector.type} in another way.`)
+        values.add(numbers)
+        this.byteCount += chunk.rowCount * 8
+        continue
+      }
       for (let row = 0; row < chunk.rowCount; row++) {
         const value: DuckDBValue = vector.getItem(row)
         values.push(value)
@@ -101,12 +110,13 @@ class Batch {
     const pace = createPace()
     const children = []
     for (const [i, { type }] of this.columns.entries()) {
-      children.push(arrowData(type, this.values[i] ?? []))
+      const values = this.values[i] ?? []
+      children.push(values instanceof NumberColumn ? arrowNumbers(type, values.take()) : arrowData(type, values))
       const wait = pace()
       if (wait) await wait
     }
     const length = this.rowCount
-    for (const values of this.values) values.length = 0
+    for (const values of this.values) if (!(values instanceof NumberColumn)) values.length = 0
     this.rowCount = 0
     this.byteCount = 0
     return new RecordBatch(this.schema, makeData({ type: new Struct(this.schema.fields), length, nullCount: 0, children }))

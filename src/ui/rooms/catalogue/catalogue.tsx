@@ -94,7 +94,7 @@ function Facets({ all, sets }: { all: readonly ColumnRow[]; sets: readonly Featu
         if (counts.length === 0) return null
         return (
           <div key={facet} class="facet">
-            <h3>{facet}</h3>
+            <h2 class="label">{facet}</h2>
             {counts.map(([value, count]) => (
               <Choice key={value} facet={facet} value={value} count={count} />
             ))}

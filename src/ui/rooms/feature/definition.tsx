@@ -69,7 +69,7 @@ function Text({ of, view }: { of: DefinitionAnswer; view: View }) {
   }
   return (
     <>
-      <Code {...shown} fault={isOfFault ? fault.line : null} label="definition" />
+      <Code {...shown} fault={isOfFault ? fault.line : null} label="text of the definition" />
       {fault && (
         <p class="small flush8">
           <Mark of="error" />{' '}

@@ -62,6 +62,7 @@ function Shown({ now, against, name }: { now: Distribution; against: Distributio
 
 function edgesOf({ bins, measure }: Distribution): string[] {
   const edges = bins?.edges ?? []
+  if (edges[0] === edges.at(-1)) return [write(edges[0] ?? null, measure)]
   return Array.from({ length: EDGES }, (_, i) => write(edges[Math.round((i / (EDGES - 1)) * (edges.length - 1))] ?? null, measure))
 }
 
