@@ -7,7 +7,7 @@ import type { ResultFrame } from '../../src/runtime/frames.ts'
 import { buildDefinitions, type PoolDefinitions } from '../../src/runtime/host-definitions.ts'
 
 function read(type: ValueType, frame: unknown) {
-  const columns = [{ name: null, type, element: null }]
+  const columns = [{ name: null, type }]
   const fn = { feature: 'f', definition: 1, key: [], columns, inputs: {}, batch: null, nan: 'error' } as const
   const definitions: PoolDefinitions = {
     frame: { t: 'define', functions: [fn], names: [] },
