@@ -182,7 +182,7 @@ export const mutations: readonly Mutation[] = [
     { suite: SHARING, file: QUEUE },
     {
       'late callers compute again': ['(this.isRealtime ? undefined : this.underway(id))', 'undefined'],
-      'each row is a question of its own': ['this.isSql ? MAX_BATCH_ROWS : 1', '1'],
+      'each row is a question of its own': ['this.isSql ? MAX_BATCH_ROWS : (this.feature.batch ?? 1)', '1'],
       'statements of one feature run without limit': ['this.batches >= MAX_BATCHES', 'this.batches >= 1_000'],
       'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
       'a large refresh refuses readers of other keys': [

@@ -34,7 +34,7 @@ export function createDispatcher({ workers, calls, suspects }: DispatcherDepende
     const isProven = suspects.isProven(feature)
     let best: GuestWorker | null = null
     for (const worker of workers.all) {
-      if (worker === quarantine) continue
+      if (worker === quarantine || workers.isLeaving(worker)) continue
       // It would block the next one too. Soon it is known whether it did.
       if (worker.stalled && worker.inFlight.get(worker.blamed)?.frame.feature === feature) return null
       if (worker.stalled || call.workers.has(worker)) continue

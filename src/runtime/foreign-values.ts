@@ -13,14 +13,15 @@ import type { PoolDefinitions } from './host-definitions.ts'
 export function readForeign(definitions: PoolDefinitions, feature: string, frame: ResultFrame): Outcome {
   const fn = definitions.function(feature)
   if (fn === undefined) return frame
-  if (frame.elements === undefined) return { ...frame, ...rewritten(fn, frame) }
+  // User code can reach the wire, and may send what is none of ours.
+  if (!Array.isArray(frame.elements)) return { ...frame, ...rewritten(fn, frame) }
   return { ...frame, elements: frame.elements.map((element) => rewritten(fn, element)) }
 }
 
 function rewritten({ columns }: DefinedFunction, outcome: CallOutcome): CallOutcome {
-  if (outcome.texts === null) return outcome
-  const { texts } = outcome
   try {
+    const { texts } = outcome
+    if (texts === null) return outcome
     return { texts: columns.map((column, i) => encodedAgain(declaredType(column) ?? 'json', column.name, texts[i])) }
   } catch (error) {
     const { code, message, hint } = error instanceof FabraError ? error : new FabraError('wrong_type', 'it gave what is no JSON.')

@@ -38,7 +38,7 @@ export function buildDefinitions(paths: readonly string[], loads: readonly Loade
   const failed = loads.flatMap((load) => load.problems)
   // Of files that did not load nothing is known: what others say of them would only be told to be missing.
   const isLost = loads.some((load) => load.problems.length > 0 && load.drafts.length === 0)
-  const built = isLost ? empty(loads) : buildFromGuests(loads)
+  const built = isLost ? empty(loads) : builtFrom(paths, loads)
   // A module of Python exports nothing by name, so that there is nothing else to say of one without definitions.
   const isEmpty = failed.length === 0 && loads.every((load) => (load.exported ?? null) === null && load.drafts.length === 0)
   const found = [...failed, ...built.problems]
@@ -55,7 +55,7 @@ function poolDefinitions(loads: readonly LoadedFrame[], built: GuestRegistry, i:
     function: (feature) => functions.get(feature),
     forWorker(loaded) {
       if (Bun.deepEquals(loaded.drafts, loads[i]?.drafts) && Bun.deepEquals(loaded.exported, loads[i]?.exported)) return own
-      const again = loaded.problems.length > 0 ? empty(loads) : buildFromGuests(loads.with(i, loaded))
+      const again = loaded.problems.length > 0 ? empty(loads) : builtFrom([], loads.with(i, loaded))
       return workerDefinitions(again.registry, again.guests[i])
     },
   }
@@ -72,6 +72,18 @@ function workerDefinitions({ features, entities }: Registry, own: OwnDefinitions
     fingerprints.set(name, feature.fingerprint)
   }
   return { frame: { t: 'define', functions, names: own?.names ?? [] }, fingerprints }
+}
+
+/** A guest runs users' code, which may send what is no definition. */
+function builtFrom(paths: readonly string[], loads: readonly LoadedFrame[]): GuestRegistry {
+  try {
+    return buildFromGuests(loads)
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    const hint = 'The file, or a package that it imports, speaks to the server by itself; that is what the package "fabra" is for.'
+    const problems = paths.slice(0, 1).map((file) => fileProblem(file, `what was sent as its definitions cannot be read: ${said}.`, hint))
+    return { ...empty(loads), problems }
+  }
 }
 
 function empty(loads: readonly LoadedFrame[]): GuestRegistry {

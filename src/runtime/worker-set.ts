@@ -16,8 +16,10 @@ export interface WorkerSet {
   fill(most: number): void
   /** Ends one that was started in need and has had nothing to do since. @param hasSuspects Whether any feature is in quarantine. */
   shrink(now: number, hasSuspects: boolean): void
-  /** Starts one in its place, and ends it when that one is ready and its own calls are through. */
+  /** Starts one in its place, and ends it when that one is ready and its own calls are through. Until then it is watched like the others. */
   renew(worker: GuestWorker): void
+  /** Another has taken its place: it is given no calls any more. */
+  isLeaving(worker: GuestWorker): boolean
   /** Ends the worker. @returns false when it was no longer one of the set. */
   end(worker: GuestWorker): boolean
   /** The worker has ended by itself. @returns false when it was no longer one of the set. */
@@ -48,7 +50,7 @@ const IDLE_LOOK_MS = 50
 export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   const { log, loadTimeoutMs } = options
   const all = new Set<GuestWorker>()
-  /** Those whose successors are being started, and that still answer what they have begun. */
+  const renewed = new WeakSet<GuestWorker>()
   const leaving = new Set<GuestWorker>()
   let quarantine: GuestWorker | null = null
   let writtenOff = 0
@@ -75,8 +77,11 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     return worker
   }
 
+  const staying = () => [...all].filter((worker) => worker !== quarantine && !leaving.has(worker))
+
   function forget(worker: GuestWorker): boolean {
     if (worker === quarantine) quarantine = null
+    leaving.delete(worker)
     return all.delete(worker)
   }
 
@@ -101,13 +106,14 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   }
 
   async function renew(worker: GuestWorker): Promise<void> {
-    if (closed || !all.has(worker) || leaving.has(worker)) return
-    leaving.add(worker)
-    if (worker !== quarantine) await add().loaded.catch(() => undefined)
-    forget(worker)
-    await whenIdle(worker)
-    leaving.delete(worker)
-    terminate(worker)
+    if (closed || !all.has(worker) || renewed.has(worker)) return
+    renewed.add(worker)
+    if (worker === quarantine) quarantine = null
+    else await add().loaded.catch(() => undefined)
+    if (all.has(worker)) leaving.add(worker)
+    // Calls that it has begun come to their end there, or to their deadline.
+    while (all.has(worker) && worker.inFlight.size > 0) await Bun.sleep(IDLE_LOOK_MS)
+    end(worker)
   }
 
   return {
@@ -124,12 +130,13 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     },
     addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
     fill(most) {
-      for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
+      for (let added = 0; added < most && !closed && all.size - leaving.size < options.workers; added++) add()
     },
     renew: (worker) => void renew(worker),
+    isLeaving: (worker) => leaving.has(worker),
     shrink(now, hasSuspects) {
       const isIdle = (worker: GuestWorker) => worker.inFlight.size === 0 && !worker.stalled && now - worker.lastSeenAt > SPARE_MS
-      const own = [...all].filter((worker) => worker !== quarantine)
+      const own = staying()
       const spare = own.length > options.workers && !own.some((worker) => worker.stalled) ? own.find(isIdle) : undefined
       if (spare !== undefined) end(spare)
       if (quarantine !== null && !hasSuspects && isIdle(quarantine)) end(quarantine)
@@ -138,13 +145,8 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     forget,
     async close() {
       closed = true
-      await Promise.all([...all, ...leaving].map((worker) => worker.terminate()))
+      await Promise.all([...all].map((worker) => worker.terminate()))
       all.clear()
     },
   }
-}
-
-/** Calls that it has begun come to their end there, or to their deadline. */
-async function whenIdle(worker: GuestWorker): Promise<void> {
-  while (worker.inFlight.size > 0) await Bun.sleep(IDLE_LOOK_MS)
 }

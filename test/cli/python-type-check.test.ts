@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pythonTypeCheck } from '../../src/cli/python-type-check.ts'
 import { pythonSettingsOf } from '../../src/config/python-settings.ts'
 import { interpreters } from '../support/interpreters.ts'
+import { pythonTool } from '../support/python.ts'
 
 const ROOT = join(import.meta.dir, '../..')
 let folder = ''
@@ -24,7 +25,7 @@ test('mypy of the environment finds nothing wrong with the examples, and names t
     'import other\nfrom fabra import entity, feature\n@entity\nclass User:\n    user_id: str\n@feature(entity=User, refresh=0)\ndef a(user_id: str) -> int:\n    return user_id\n',
   )
   const names = ['basic_features', 'fraud_detection', 'recommendations', 'personalization']
-  const python = settings(join(ROOT, '.bun/validators/bin/python'))
+  const python = settings(pythonTool('python'))
   const examples = names.map((name) => join(ROOT, 'examples', `${name}.py`))
   expect(await pythonTypeCheck([bad, ...examples], python, folder)).toEqual([
     {

@@ -165,6 +165,43 @@ test('what a killed server left in memory for a worker that was starting is remo
   expect(existsSync(slots.stacksPath)).toBe(false)
 })
 
+test('a worker that is being replaced is still watched: what blocks it then costs its own caller alone', async () => {
+  const file = `${FILE}
+import re
+@feature(entity=User, refresh=0)
+def burns(user_id: str) -> int:
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass
+
+@feature(entity=User, refresh=0)
+def holds_lock(user_id: str) -> int:
+    open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "held"), "w").close()
+    return len(re.match("(a+)+$", "a" * 40 + "b").group())
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "loads"), "a") as loads:
+    loads.write("x")
+# Long enough for calls to come meanwhile, and shorter than a silence that counts.
+time.sleep(0.2)
+`
+  await using on = await bench({ 'features.py': file }, { entry: ['features.py'], workers: 1, python: pythonSettings() })
+  expect(errorOf(await on.ask('burns', ['u1'], { timeoutMs: 300 })).code).toBe('feature_timeout')
+  await until('another to load', 60_000, async () => ((await Bun.file(on.project.path('loads')).text()) === 'xx' ? true : undefined))
+  const stuck = on.ask('holds_lock', ['u1'], { timeoutMs: 40_000 })
+  await until('the lock to be held', 60_000, async () => ((await Bun.file(on.project.path('held')).exists()) ? true : undefined))
+  const others = await on.askMany(
+    'seen',
+    ['HOME', 'PATH', 'LANG'].map((name) => [name]),
+    { timeoutMs: 30_000 },
+  )
+  expect(others.map((one) => one.kind)).toEqual(['value', 'value', 'value'])
+  // Its caller would wait for longer than the test does.
+  void stuck
+})
+
 test('a server that hides itself is closed to debuggers and leaves no core', () => {
   const hide = join(import.meta.dir, '../../src/runtime/python/hide-process.ts')
   const code = `import { dlopen } from 'bun:ffi'; import { hideProcess } from '${hide}'

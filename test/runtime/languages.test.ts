@@ -1,5 +1,6 @@
 /** Files of both languages are one store: names, parts, sets and problems know no border. */
 import { expect, test } from 'bun:test'
+import { existsSync, statSync, utimesSync } from 'node:fs'
 import { createRuntime } from '../../src/runtime/runtime.ts'
 import { pythonSettings } from '../support/python.ts'
 import { answered, bench, type Files, HEAD, project } from './project.ts'
@@ -36,6 +37,8 @@ export const over_py = feature({ entity: User, refresh: 0, type: 'float', uses: 
 export const mixed = featureSet('mixed', [base, 'half', 'spread.low'])
 `,
     'features.py': `${PYTHON_HEAD}
+store = FeatureStore("redis://localhost")
+
 @feature(entity=User, refresh=0, uses=["base"])
 def half(user_id: str) -> float:
     """Half of the base.
@@ -75,11 +78,17 @@ fraud = feature_set("fraud", [half, spread["high"], "base", risk])
 
   // A change of one is a change of all: what is called is what was loaded together.
   const before = registry.features.get('base')?.fingerprint
+  // An edit of the same second and the same size is one, too, whatever Python's own cache takes it for.
+  const { atime, mtime } = statSync(on.project.path('features.py'))
   on.project.write({ 'features.py': files['features.py'].replace('/ 2', '/ 4') })
+  utimesSync(on.project.path('features.py'), atime, mtime)
   on.loaded = await on.runtime.load()
   on.loaded.activate()
   expect(answered(await on.ask('half', ['u1']))).toBe(5)
   expect(on.loaded.registry.features.get('base')?.fingerprint).toBe(before)
+  expect(existsSync(on.project.path('__pycache__'))).toBe(false)
+  // What is to be known of the files is told once, however often they are read.
+  expect(on.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([expect.stringContaining('FeatureStore')])
 }, 60_000)
 
 test('what is wrong with Python definitions is said as Python writes it, by the same rules', async () => {

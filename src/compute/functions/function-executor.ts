@@ -70,7 +70,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     const outcome = await options.runtime.callBatch(call)
     host.end()
     if (outcome.usedPresent) log.usedPresent(feature)
-    const whole: CallOutcome = { texts: null, ...(outcome.error ? { error: outcome.error } : {}) }
+    const whole: CallOutcome = { texts: null, error: outcome.error ?? { code: 'internal', message: 'the worker gave no answer for it.' } }
     return rows.map((row, i) => computedOf(feature, row, outcome.elements?.[i] ?? whole, host, batch))
   }
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ._definitions import _PACKAGE, stores
 from ._drafts import read_drafts
+from ._fresh import read_from_source
 from ._load_problems import Problem, at, check_file, hides_standard_library, hides_this_package, import_problems, problem
 from ._project_files import Project
 from ._tree import ProjectTree
@@ -46,6 +47,7 @@ def load(paths: Iterable[str], version: Optional[str] = None) -> Loaded:
     if any(problem["subject"] == "file \"fabra.py\"" for problem in problems):
         return Loaded([], problems, warnings, files)
     project = Project(roots)
+    read_from_source(project.has)
     for root in reversed(roots):
         if root not in sys.path:
             sys.path.insert(0, root)
