@@ -35,7 +35,7 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     cellCls: spilled,
   },
   { id: 'median', head: 'median', cls: 'num p2', width: 'w8', sorts: true, cell: (row) => quantile(row, 'p50') },
-  { id: 'max', head: 'max', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
+  { id: 'max', head: 'max', cls: 'num soft p4', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
   { id: 'bar', head: 'age', cls: 'p2', width: 'w10', cell: ({ feature }) => <Bar of={feature} /> },
   {
     id: 'age',
@@ -56,8 +56,8 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     sorts: true,
     cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share),
   },
-  { id: 'p99', head: 'p99 ms', cls: 'num p3', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
-  { id: 'changed', head: 'changed', cls: 'num soft p3', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
+  { id: 'p99', head: 'p99 ms', cls: 'num p4', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
+  { id: 'changed', head: 'changed', cls: 'num soft p4', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
   { id: 'look', head: 'worth a look', cls: 'soft p2', cell: ({ feature }) => <Look of={feature} /> },
 ]
 
