@@ -22,6 +22,7 @@ const ONLY_ON_LAPTOPS: Readonly<Record<string, string>> = {
   'test/examples/flights-training.test.ts': 'the same, and minutes of training; parity.test.ts trains it in both modes',
   'test/e2e/parity.test.ts': 'compares both modes, over servers of its own',
   'test/e2e/production.test.ts': 'is in production mode, over servers of its own',
+  'test/e2e/setup.test.ts': 'is in production mode, over servers of its own',
   'test/e2e/workers.test.ts': 'is in production mode, over servers of its own',
 }
 

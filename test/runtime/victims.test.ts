@@ -111,8 +111,8 @@ for (const count of [100, 400]) {
       const others = [...(await on.askMany('quick', keys, { timeoutMs: 40_000 })), await on.ask('short', ['u1'], { timeoutMs: 40_000 })]
       expect(others.filter((one) => one.kind !== 'value')).toEqual([])
       expect(given).toBe(0)
-      // Those that blocked are few: the rest of them waited apart.
-      expect(runsOf(on, 'spin').length).toBeLessThanOrEqual(3)
+      // Those that blocked are no more than there may be threads: two, four in their place and one apart. The rest waited.
+      expect(runsOf(on, 'spin').length).toBeLessThanOrEqual(7)
       gone.abort()
       await Promise.all(blocked)
     }

@@ -50,7 +50,13 @@ export async function productionStores() {
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem: () => undefined }),
     sourceRows: createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }),
     /** Another connection each time, to the same values. */
-    online: async () => createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL })),
+    async online() {
+      const online = createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL }))
+      // As a server does when it starts: what lies there, nothing at first, is all there is to be.
+      await online.look([])
+      await online.restore(async () => undefined)
+      return online
+    },
     outlives: true,
     async emptyOnline() {
       const client = new RedisClient(addresses.FABRA_REDIS_URL, { autoReconnect: false, connectionTimeout: 1_000 })
