@@ -24,7 +24,7 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     ),
   },
   { id: 'entity', head: 'entity', cls: 'p2', width: 'w10', sorts: true, cell: ({ feature }) => feature.entity },
-  { id: 'values', head: 'values', width: 'w12', cell: (row) => <Histogram of={row.distribution} /> },
+  { id: 'values', head: 'values', width: 'w-values', cell: (row) => <Histogram of={row.distribution} /> },
   {
     id: 'min',
     head: 'min',
@@ -36,10 +36,16 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
   },
   { id: 'median', head: 'median', cls: 'num p2', width: 'w8', sorts: true, cell: (row) => quantile(row, 'p50') },
   { id: 'max', head: 'max', cls: 'num soft p4', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
-  { id: 'bar', head: 'age', cls: 'p2', width: 'w10', cell: ({ feature }) => <Bar of={feature} /> },
+  {
+    id: 'bar',
+    head: <span class="hide">age against its interval</span>,
+    cls: 'p2',
+    width: 'w10',
+    cell: ({ feature }) => <Bar of={feature} />,
+  },
   {
     id: 'age',
-    head: <span class="hide">age</span>,
+    head: 'age',
     cls: 'num',
     width: 'w10',
     sorts: true,
