@@ -43,7 +43,10 @@ interface Picture {
 }
 
 const yesterday = new Date(Math.floor((Date.now() - 86_400_000) / 1_800_000) * 1_800_000).toISOString()
-const labels = Array.from({ length: 60 }, (_, i) => `u${(i * 7) % USERS},${new Date(Date.now() - (i + 1) * 7_200_000).toISOString()},${Number(i % 9 === 0)}`)
+const labels = Array.from(
+  { length: 60 },
+  (_, i) => `u${(i * 7) % USERS},${new Date(Date.now() - (i + 1) * 7_200_000).toISOString()},${Number(i % 9 === 0)}`,
+)
 
 const PICTURES: readonly Picture[] = [
   { name: 'overview', path: '', shows: 'Needs attention', height: 860 },
@@ -57,7 +60,7 @@ const PICTURES: readonly Picture[] = [
   { name: 'live', path: 'live', shows: 'Latency of requests', theme: 'dark', height: 760, act: (page) => page.waitForTimeout(6_000) },
   { name: 'training', path: 'training?features=transaction_count_1h,avg_transaction_amount', shows: 'Labels', height: 860, act: previewed },
   { name: 'api', path: 'api?op=getFeature', shows: 'One feature of one entity key', height: 760 },
-  { name: 'phone', path: 'catalogue', shows: 'feature', width: 390, height: 760, theme: 'dark' },
+  { name: 'phone', path: 'catalogue', shows: 'copy as', width: 390, height: 760, theme: 'dark' },
 ]
 
 async function previewed(page: Page): Promise<void> {
@@ -78,10 +81,17 @@ function project(): string {
 /** Reads as a shop would, until the time is over or it is told to stop. */
 async function traffic({ url }: RunningFabra, names: readonly string[], until: () => boolean): Promise<void> {
   const send = (path: string, body: unknown) =>
-    fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }).then((answer) => answer.bytes())
+    fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }).then((answer) =>
+      answer.bytes(),
+    )
   for (let n = 0; !until(); n++) {
     const user_id = `u${1 + ((n * 13) % USERS)}`
-    await send('/v1/features', n % 5 === 4 ? { features: names, rows: [{ user_id }] } : { feature_set: 'fraud_v1', rows: [{ user_id }] }).catch(() => undefined)
+    await send(
+      '/v1/features',
+      n % 5 === 4 ? { features: names, rows: [{ user_id }] } : { feature_set: 'fraud_v1', rows: [{ user_id }] },
+    ).catch(() => undefined)
+    if (n % 20 === 10)
+      await send('/v1/features', { features: ['merchant_day'], rows: [{ merchant_id: `m${1 + (n % 30)}` }] }).catch(() => undefined)
     if (n < 5) await send('/v1/features/churn_score/values', { rows: [{ user_id, value: n / 10 }] })
     await Bun.sleep(40)
   }
@@ -108,7 +118,9 @@ await Bun.write(join(folder, 'features.ts'), example + ILL)
 const fabra = await startFabra({ file: 'features.ts', cwd: folder })
 const browser = await startBrowser()
 try {
-  const { features } = (await (await fetch(`${fabra.url}/v1/features`)).json()) as { features: { name: string; entity: string; inputs: object }[] }
+  const { features } = (await (await fetch(`${fabra.url}/v1/features`)).json()) as {
+    features: { name: string; entity: string; inputs: object }[]
+  }
   const names = features.filter(({ entity, inputs }) => entity === 'User' && Object.keys(inputs).length === 0).map(({ name }) => name)
   let isOver = false
   const reading = traffic(fabra, names, () => isOver)

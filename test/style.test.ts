@@ -16,6 +16,10 @@ test('the code has no type errors', () => {
   expectClean(['check', '-p', '.'])
 })
 
+test('the page has no type errors', () => {
+  expectClean(['check', '-p', 'src/ui'])
+})
+
 test('the code is formatted and free of what the linter refuses', () => {
   const biome = join(PROJECT, 'node_modules/@biomejs/biome/bin/biome')
   expectClean([biome, 'check', '--error-on-warnings', '--diagnostic-level=warn', '--max-diagnostics=100', '--colors=off'])

@@ -91,7 +91,12 @@ describe('where requests need a key', () => {
     await opened.getByRole('button', { name: /sign out/ }).click()
     await opened.getByLabel('API key').waitFor()
     expect(await stored(opened)).toEqual([])
-    const told = [...asked, opened.url(), JSON.stringify(app.said), await opened.evaluate<string>('JSON.stringify(localStorage) + document.cookie')]
+    const told = [
+      ...asked,
+      opened.url(),
+      JSON.stringify(app.said),
+      await opened.evaluate<string>('JSON.stringify(localStorage) + document.cookie'),
+    ]
     expect(told.filter((text) => text.includes(KEYS.reader) || text.includes('fab_wrong'))).toEqual([])
     await opened.context().close()
   })
@@ -138,7 +143,11 @@ describe('where requests need a key', () => {
     const texts = await opened.locator('.menu code').allTextContents()
     const [curl = '', , python = '', script = ''] = texts
     const env = { ...process.env, FABRA_API_KEY: KEYS.reader }
-    for (const command of [['sh', '-c', curl], ['python3', '-c', python], [process.execPath, '-e', script]]) {
+    for (const command of [
+      ['sh', '-c', curl],
+      ['python3', '-c', python],
+      [process.execPath, '-e', script],
+    ]) {
       // The server is in this process: waiting for the child must not stop it.
       const child = Bun.spawn(command, { env, stdio: ['ignore', 'pipe', 'pipe'] })
       const said = (await Promise.all([child.stdout.text(), child.stderr.text()])).join('')

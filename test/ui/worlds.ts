@@ -60,7 +60,11 @@ interface Attention {
 /** Reads everything once; then one feature fails, one grows old because nobody refreshes here, and pushes to one have stopped. */
 async function makeIll({ ask }: ListeningApp, headers: Record<string, string> = {}): Promise<void> {
   const send = async (path: string, body: unknown) => {
-    const response = await ask(path, { method: 'POST', body: JSON.stringify(body), headers: { ...headers, 'content-type': 'application/json' } })
+    const response = await ask(path, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { ...headers, 'content-type': 'application/json' },
+    })
     if (!response.ok) throw new Error(`${path}: ${await response.text()}`)
   }
   const rows = [{ user_id: 'u1' }, { user_id: 'u2' }]

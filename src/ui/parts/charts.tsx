@@ -47,7 +47,7 @@ export function Bars(props: {
   return (
     <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true" {...frame}>
       {props.wide && <path class="base" d={`M0 ${height - 0.5}H${width}`} />}
-      <path class="bars" stroke-width={Math.max(1, step * 0.8).toFixed(1)} d={bar} />
+      <path class="bars" stroke-width={Math.max(1, Math.min(step * 0.8, width / 10)).toFixed(1)} d={bar} />
       {steps && <path class="ln ink" d={steps} />}
     </svg>
   )

@@ -18,7 +18,11 @@ export function Figure(props: {
         <span class="read">{props.read}</span>
       </div>
       <div class="fig">{props.children}</div>
-      {props.sub !== undefined && <div class="sub">{props.sub}</div>}
+      {props.sub !== undefined && (
+        <div class="sub" title={typeof props.sub === 'string' ? props.sub : undefined}>
+          {props.sub}
+        </div>
+      )}
       {props.below}
     </div>
   )

@@ -24,7 +24,7 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     ),
   },
   { id: 'entity', head: 'entity', cls: 'p2', width: 'w10', sorts: true, cell: ({ feature }) => feature.entity },
-  { id: 'values', head: 'values', width: 'w12', cell: (row) => <Histogram of={row.distribution} /> },
+  { id: 'values', head: 'values', width: 'w-values', cell: (row) => <Histogram of={row.distribution} /> },
   {
     id: 'min',
     head: 'min',
@@ -35,11 +35,17 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     cellCls: spilled,
   },
   { id: 'median', head: 'median', cls: 'num p2', width: 'w8', sorts: true, cell: (row) => quantile(row, 'p50') },
-  { id: 'max', head: 'max', cls: 'num soft p3', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
-  { id: 'bar', head: 'age', cls: 'p2', width: 'w10', cell: ({ feature }) => <Bar of={feature} /> },
+  { id: 'max', head: 'max', cls: 'num soft p4', width: 'w8', sorts: true, cell: (row) => quantile(row, 'max') },
+  {
+    id: 'bar',
+    head: <span class="hide">age against its interval</span>,
+    cls: 'p2',
+    width: 'w10',
+    cell: ({ feature }) => <Bar of={feature} />,
+  },
   {
     id: 'age',
-    head: <span class="hide">age</span>,
+    head: 'age',
     cls: 'num',
     width: 'w10',
     sorts: true,
@@ -56,8 +62,8 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     sorts: true,
     cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share),
   },
-  { id: 'p99', head: 'p99 ms', cls: 'num p3', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
-  { id: 'changed', head: 'changed', cls: 'num soft p3', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
+  { id: 'p99', head: 'p99 ms', cls: 'num p4', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
+  { id: 'changed', head: 'changed', cls: 'num soft p4', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
   { id: 'look', head: 'worth a look', cls: 'soft p2', cell: ({ feature }) => <Look of={feature} /> },
 ]
 

@@ -22,7 +22,9 @@ export function ValuesNow({ of, column }: { of: FeatureStatistics; column: strin
       {now && now.sample.seen > 0 ? (
         <Shown now={now} against={against?.distribution ?? null} name={of.against?.training_set ?? ''} />
       ) : (
-        <Note title="Nothing was read in this window.">What is served appears here with the first read.</Note>
+        <Note title={of.reads && of.reads.reads > 0 ? 'No value could be served in this window.' : 'Nothing was read in this window.'}>
+          What is served appears here.
+        </Note>
       )}
     </section>
   )

@@ -60,7 +60,7 @@ export function Slow({ of }: { of: readonly RequestEvent[] }) {
       {slowest.length === 0 ? (
         <Note title="None yet." />
       ) : (
-        <table class="two" aria-label="slow requests">
+        <table class="two slow" aria-label="slow requests">
           <tbody>
             {slowest.map((request) => (
               <tr key={request.at + request.ms}>

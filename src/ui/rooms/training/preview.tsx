@@ -46,6 +46,9 @@ export function PreviewTable({ of, isOld }: { of: TrainingPreview; isOld: boolea
   )
 }
 
+/** The whole sentence stands above the table, and shows on hover. */
+const SHORT = { leak: 'leaks the label', nulls: 'nulls otherwise', drifted: 'spread otherwise', other: 'see above' } as const
+
 function Head({ of, isNumber }: { of: PreviewColumn; isNumber: boolean }) {
   const { distribution, served } = of
   return (
@@ -63,7 +66,7 @@ function Head({ of, isNumber }: { of: PreviewColumn; isNumber: boolean }) {
       )}
       {of.warnings.map(({ code, message, hint }) => (
         <span key={code + message} title={`${message} ${hint}`}>
-          <Mark of="warn" word="warning" /> {code === 'leak' ? 'leaks the label' : message}
+          <Mark of="warn" word="warning" /> {SHORT[code]}
         </span>
       ))}
     </th>
