@@ -103,9 +103,12 @@ async function npm(): Promise<void> {
   command(['npm', 'install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs], { cwd: clean })
   const version = command(['npx', '--no-install', 'fabra', 'version'], { cwd: clean })
   if (version !== packageJson.version) throw new Error(`npx fabra version said ${version}`)
+  // As modules and as what came before them.
+  for (const load of ['import("fabra/client")', 'Promise.resolve(require("fabra/client"))'])
+    command(['node', '-e', `${load}.then(({ createClient }) => createClient({ url: "http://x" }))`], { cwd: clean })
   writeFileSync(
     join(clean, 'features.ts'),
-    'import { entity } from "fabra";\nexport const User = entity("User", { key: "user_id" });\nentity(1);\n',
+    'import { entity } from "fabra";\nexport const User = entity("User", { key: "user_id" });\nentity(1);\nvoid import("fabra/client").then(({ createClient }) => createClient({ url: 1 }));\n',
   )
   const tsc = Bun.spawnSync(
     [
@@ -126,7 +129,7 @@ async function npm(): Promise<void> {
     .trim()
     .split('\n')
     .filter((line) => line.includes('error'))
-  if (errors.length !== 1 || !errors[0]?.startsWith('features.ts(3,')) throw new Error(`Types: ${tsc.stdout}`)
+  if (errors.length !== 2 || !errors[0]?.startsWith('features.ts(3,') || !errors[1]?.startsWith('features.ts(4,')) throw new Error(`Types: ${tsc.stdout}`)
   say(`npm pack, then npm install --ignore-scripts in a clean folder: npx fabra version says ${version}, and "fabra" has types`)
 }
 

@@ -69,8 +69,8 @@ export async function writeNpmPackages(
   write(join(launcher, 'bin/fabra.js'), LAUNCHER, 0o755)
   write(join(launcher, 'index.js'), MODULE)
   copy(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
-  copy(join(PROJECT, 'src/fabra-client.d.ts'), join(launcher, 'client.d.ts'))
-  write(join(launcher, 'client.js'), await clientScript())
+  copy(join(PROJECT, 'src/fabra-client.d.ts'), join(launcher, 'client.d.mts'))
+  write(join(launcher, 'client.mjs'), await clientScript())
   copy(join(PROJECT, 'LICENSE'), join(launcher, 'LICENSE'))
   for (const [name, text] of Object.entries(documentation(PROJECT))) {
     mkdirSync(dirname(join(launcher, name)), { recursive: true })
@@ -84,10 +84,10 @@ export async function writeNpmPackages(
     types: 'index.d.ts',
     exports: {
       '.': { types: './index.d.ts', default: './index.js' },
-      './client': { types: './client.d.ts', default: './client.js' },
+      './client': { types: './client.d.mts', default: './client.mjs' },
       './package.json': './package.json',
     },
-    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'client.js', 'client.d.ts', 'CHANGELOG.md', 'docs'],
+    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'client.mjs', 'client.d.mts', 'CHANGELOG.md', 'docs'],
     optionalDependencies: Object.fromEntries(built.map(({ target }) => [`@fabra/${target.name}`, packageJson.version])),
   })
   return [...platforms, launcher]

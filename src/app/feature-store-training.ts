@@ -1,5 +1,6 @@
 import packageJson from '../../package.json'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import { computeOne, type OneAnswer, type OneRow } from '../training/one-row.ts'
 import { createTraining, type Training } from '../training/training-set.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
@@ -18,6 +19,8 @@ export interface FeatureStoreTraining {
   cancel(id: string): boolean
   /** Of one row, for a look: beside those that are made. @throws FabraError overloaded */
   beginLook(): Promise<TrainingJob>
+  /** Null: its past is what was recorded. @throws FabraError not_trainable */
+  computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
 }
 
 export function createFeatureStoreTraining(
@@ -34,6 +37,7 @@ export function createFeatureStoreTraining(
   return {
     begin: (about) => begin(training, about),
     beginLook: () => begin(looks, { id: crypto.randomUUID(), owner: null }),
+    computeOne: (row, signal) => computeOne(row, definitions.live().training, signal),
     report: training.report,
     list: training.list,
     cancel: training.cancel,

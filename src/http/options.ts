@@ -11,6 +11,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import type { OneAnswer, OneRow } from '../training/one-row.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -42,6 +43,8 @@ export interface HttpOptions {
     cancel(id: string): boolean
     /** For a look at one row, which nobody is told of and nobody waits behind. @throws FabraError overloaded */
     beginLook(): Promise<TrainingJob>
+    /** One feature of one key as of a moment; null: its past is what was recorded. @throws FabraError not_trainable */
+    computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
   }
   /** For clients that read tables. */
   readonly writeTable: TableWriter

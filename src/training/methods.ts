@@ -15,7 +15,7 @@ export interface PastFacts {
  * How a feature's past is told for training.
  * @throws FabraError not_trainable with the reason. Today's value never stands in for a past one.
  */
-export async function methodOf(feature: Feature, options: TrainingOptions, facts: PastFacts): Promise<Method> {
+export async function methodOf(feature: Feature, options: Pick<TrainingOptions, 'method' | 'asServed'>, facts: PastFacts): Promise<Method> {
   const wanted = options.asServed ? 'history' : options.method
   const method = wanted ?? naturalMethod(feature)
   const why = method === 'history' ? await historyRefusal(feature, wanted !== null, facts) : refusal(feature, method, facts)

@@ -141,11 +141,24 @@ class Before(unittest.TestCase):
         with Gateway(says(200, b"<html>Welcome</html>")) as gateway, Client(gateway.url) as client:
             with self.assertRaises(errors.SchemaMismatch):
                 client.feature("i", "u1")
+        for other in (b'{"ok":true}', b'[]', GOOD.replace(b'"served_from":["online"],', b''), GOOD.replace(b'"results":[', b'"results":[{},')):
+            with Gateway(says(200, other)) as gateway, Client(gateway.url) as client:
+                with self.assertRaises(errors.SchemaMismatch):
+                    client.feature("i", "u1")
         newer = b'{"error":{"code":"not_invented_yet","message":"Something new."}}'
         with Gateway(says(418, newer)) as gateway, Client(gateway.url) as client:
             with self.assertRaises(fabra.FabraError) as caught:
                 client.feature("i", "u1")
             self.assertEqual(caught.exception.code, "not_invented_yet")
+
+    def test_definitions_that_change_between_lots_of_one_read(self) -> None:
+        one = GOOD[GOOD.index(b'{"entity"') : GOOD.rindex(b"]")]
+        many = GOOD.replace(one, b",".join([one] * 5_000))
+        with Gateway(says(200, many), says(200, GOOD.replace(b'"int"', b'"float"'))) as gateway, Client(gateway.url) as client:
+            with self.assertRaisesRegex(errors.SchemaMismatch, "changed"):
+                client.features("i", ["u1"] * 5_001)
+        with Gateway(says(200, many), says(200, GOOD)) as gateway, Client(gateway.url) as client:
+            self.assertEqual(len(client.features("i", ["u1"] * 5_001)), 5_001)
 
     def test_nothing_listens(self) -> None:
         with Gateway(hangs_up) as gateway:

@@ -1,4 +1,4 @@
-/** Values of one key as of a past moment, by the engine that makes training sets: a set of one row. */
+/** Values of one key as of a past moment, as a training set of that row has them. */
 import { join } from 'node:path'
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
@@ -21,29 +21,81 @@ export interface PastValue {
   readonly error: FabraError | null
 }
 
+/** Computed at the same time. */
+const AT_ONCE = 8
 /** No column of a key is called so. */
 const TIME = 'event_timestamp'
 
 export async function pastValues(
   options: HttpOptions,
   features: readonly Feature[],
-  { entity, key, asOf, signal }: { readonly entity: Entity; readonly key: EntityKey; readonly asOf: Micros; readonly signal: AbortSignal },
+  row: PastRow,
 ): Promise<ReadonlyMap<string, PastValue>> {
   const found = new Map<string, PastValue>()
   const asked = features.filter((feature) => {
     if (takesInputs(feature)) found.set(feature.name, refused('invalid_input', 'It needs inputs that only a request has.'))
     return !takesInputs(feature)
   })
+  const recorded: Feature[] = []
+  for (let from = 0; from < asked.length; from += AT_ONCE) {
+    const some = asked.slice(from, from + AT_ONCE)
+    const answers = await Promise.all(some.map((feature) => computed(options, feature, row)))
+    for (const [i, feature] of some.entries()) {
+      const answer = answers[i]
+      if (answer) found.set(feature.name, answer)
+      else recorded.push(feature)
+    }
+  }
+  for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
+  return found
+}
+
+export interface PastRow {
+  readonly entity: Entity
+  readonly key: EntityKey
+  readonly asOf: Micros
+  readonly signal: AbortSignal
+}
+
+/** Null: its past is what was recorded. */
+async function computed(options: HttpOptions, feature: Feature, { key, asOf, signal }: PastRow): Promise<PastValue | null> {
+  try {
+    const answer = await options.training.computeOne({ feature, key, asOf }, signal)
+    if (answer === null) return null
+    const { method, computed: found } = answer
+    if (found.kind === 'error') return failed(found.error)
+    const texts = found.kind === 'value' ? found.texts : feature.defaults
+    const status = found.kind === 'value' ? 'fresh' : feature.defaults ? 'default' : 'missing'
+    return { value: valueText(feature, texts), status, method, eventAt: found.kind === 'value' ? asOf : null, error: null }
+  } catch (error) {
+    if (error instanceof FabraError && !signal.aborted) return failed(error)
+    throw error
+  }
+}
+
+function valueText({ columns }: Feature, texts: readonly string[] | null): string {
+  if (texts === null) return 'null'
+  if (columns[0]?.name === null) return texts[0] ?? 'null'
+  return `{${columns.map(({ name }, i) => `${JSON.stringify(name)}:${texts[i] ?? 'null'}`).join(',')}}`
+}
+
+function failed(error: FabraError): PastValue {
+  return { value: 'null', status: 'error', method: null, eventAt: null, error }
+}
+
+/** By a training set of one row. */
+async function recordedValues(options: HttpOptions, asked: readonly Feature[], row: PastRow): Promise<ReadonlyMap<string, PastValue>> {
+  const found = new Map<string, PastValue>()
   if (asked.length === 0) return found
   const job = await options.training.beginLook()
   try {
-    const methods = new Map((await job.explain(null, trainingOptions(asked), signal)).features.map((one) => [one.feature, one]))
+    const methods = new Map((await job.explain(null, trainingOptions(asked), row.signal)).features.map((one) => [one.feature, one]))
     const told = asked.filter(({ name }) => {
       const explained = methods.get(name)
       if (!explained?.method) found.set(name, refused('not_trainable', explained?.why ?? 'Its past cannot be told.'))
       return explained?.method
     })
-    for (const [feature, value] of await build(job, told, { entity, key, asOf, signal }))
+    for (const [feature, value] of await build(job, told, row))
       found.set(feature.name, { ...value, method: methods.get(feature.name)?.method ?? null })
     return found
   } finally {
@@ -56,7 +108,7 @@ type Row = Readonly<Record<string, unknown>>
 async function build(
   job: TrainingJob,
   features: readonly Feature[],
-  { entity, key, asOf, signal }: { readonly entity: Entity; readonly key: EntityKey; readonly asOf: Micros; readonly signal: AbortSignal },
+  { entity, key, asOf, signal }: PastRow,
 ): Promise<readonly (readonly [Feature, PastValue])[]> {
   if (features.length === 0) return []
   const path = join(job.folder, 'look.jsonl')
@@ -76,7 +128,7 @@ async function build(
       return each
     }
     if (!only || !(error instanceof FabraError) || signal.aborted) throw error
-    return [[only, { ...refused(error.code, error.message), error }]]
+    return [[only, failed(error)]]
   }
 }
 
@@ -116,5 +168,5 @@ function valueIn(row: Row, { name, columns }: Feature): PastValue {
 }
 
 function refused(code: FabraError['code'], message: string): PastValue {
-  return { value: 'null', status: 'error', method: null, eventAt: null, error: new FabraError(code, message) }
+  return failed(new FabraError(code, message))
 }

@@ -110,7 +110,10 @@ const trainingQuery = [
   query('with_status', '`true`: columns `<feature>__status`.'),
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
   query('fresh', '`true`: nothing is taken over from a run that was interrupted.'),
-  query('explain', '`true`: nothing is made; the answer tells method, way and reason for each feature, and what would make it slow. Labels may be left out.'),
+  query(
+    'explain',
+    '`true`: nothing is made; the answer tells method, way and reason for each feature, and what would make it slow. Labels may be left out.',
+  ),
   query('labels_sql', 'A query over the sources that gives the labels; then there is no body. Needs the scope `train` besides.'),
 ]
 const trainingFile: Json = { schema: { type: 'string', format: 'binary' } }

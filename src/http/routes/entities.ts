@@ -9,7 +9,7 @@ import type { Serving } from '../../serving/serving.ts'
 import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import type { KeyRows } from '../insight/insight.ts'
-import { pastValues } from '../insight/past-values.ts'
+import { type PastRow, pastValues } from '../insight/past-values.ts'
 import { keyHistory } from '../insight/value-history.ts'
 import { entityFeaturesDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
@@ -102,7 +102,7 @@ function present(options: HttpOptions, features: readonly Feature[], keyed: Requ
   )
 }
 
-async function past(options: HttpOptions, features: readonly Feature[], row: Parameters<typeof pastValues>[2]): Promise<readonly string[]> {
+async function past(options: HttpOptions, features: readonly Feature[], row: PastRow): Promise<readonly string[]> {
   const found = await pastValues(options, features, row)
   return features.map(({ name }) => {
     const value = found.get(name)

@@ -19,7 +19,50 @@ from ._definitions import FeatureStore, entity, feature, feature_set, pushed, so
 from ._errors import FabraError
 
 if TYPE_CHECKING:
-    from .client import AsyncClient as AsyncClient, Client as Client
+    from .client import (
+        AsyncClient as AsyncClient,
+        BadRequest as BadRequest,
+        BodyTooLarge as BodyTooLarge,
+        Client as Client,
+        ClientError as ClientError,
+        ColumnConflict as ColumnConflict,
+        DeadlineExceeded as DeadlineExceeded,
+        FeatureFailed as FeatureFailed,
+        FeatureTable as FeatureTable,
+        FeatureTimeout as FeatureTimeout,
+        FeatureValue as FeatureValue,
+        Features as Features,
+        Forbidden as Forbidden,
+        Internal as Internal,
+        InvalidBody as InvalidBody,
+        InvalidInput as InvalidInput,
+        InvalidKey as InvalidKey,
+        InvalidLabels as InvalidLabels,
+        InvalidTime as InvalidTime,
+        InvalidValue as InvalidValue,
+        MethodNotAllowed as MethodNotAllowed,
+        MissingPackage as MissingPackage,
+        NotAppendable as NotAppendable,
+        NotFound as NotFound,
+        NotOneRow as NotOneRow,
+        NotRefreshable as NotRefreshable,
+        NotTrainable as NotTrainable,
+        OutcomeUnknown as OutcomeUnknown,
+        Overloaded as Overloaded,
+        SchemaMismatch as SchemaMismatch,
+        ServerUnreachable as ServerUnreachable,
+        StoreUnavailable as StoreUnavailable,
+        TrainingSet as TrainingSet,
+        Unauthorized as Unauthorized,
+        UnknownEntity as UnknownEntity,
+        UnknownFeature as UnknownFeature,
+        UnknownFeatureSet as UnknownFeatureSet,
+        UnknownSource as UnknownSource,
+        UnsupportedType as UnsupportedType,
+        ValueTooLarge as ValueTooLarge,
+        WriteReceipt as WriteReceipt,
+        WrongType as WrongType,
+    )
 
 # Not the client: "from fabra import *" in a features file must not look for httpx.
 __all__ = [
@@ -37,10 +80,62 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The client needs httpx, which a worker has no use for.
-    if name in ("Client", "AsyncClient"):
-        from . import client
+#: What comes from the client, which needs httpx: a worker has no use for it.
+_CLIENT = frozenset(
+    (
+        "AsyncClient",
+        "BadRequest",
+        "BodyTooLarge",
+        "Client",
+        "ClientError",
+        "ColumnConflict",
+        "DeadlineExceeded",
+        "FeatureFailed",
+        "FeatureTable",
+        "FeatureTimeout",
+        "FeatureValue",
+        "Features",
+        "Forbidden",
+        "Internal",
+        "InvalidBody",
+        "InvalidInput",
+        "InvalidKey",
+        "InvalidLabels",
+        "InvalidTime",
+        "InvalidValue",
+        "MethodNotAllowed",
+        "MissingPackage",
+        "NotAppendable",
+        "NotFound",
+        "NotOneRow",
+        "NotRefreshable",
+        "NotTrainable",
+        "OutcomeUnknown",
+        "Overloaded",
+        "SchemaMismatch",
+        "ServerUnreachable",
+        "StoreUnavailable",
+        "TrainingSet",
+        "Unauthorized",
+        "UnknownEntity",
+        "UnknownFeature",
+        "UnknownFeatureSet",
+        "UnknownSource",
+        "UnsupportedType",
+        "ValueTooLarge",
+        "WriteReceipt",
+        "WrongType",
+    )
+)
 
-        return getattr(client, name)
-    raise AttributeError(f"module 'fabra' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _CLIENT:
+        raise AttributeError(f"module 'fabra' has no attribute {name!r}")
+    try:
+        from . import client
+    except ModuleNotFoundError as cause:
+        if cause.name != "fabra.client":
+            raise
+        raise ImportError(f"{name} is for programs that ask a server; feature files read with db and get.") from None
+    return getattr(client, name)

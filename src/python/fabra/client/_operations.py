@@ -84,6 +84,8 @@ def _read_json(asked: Mapping[str, Any], rows: List[Row]) -> Operation[Features]
         if start > 0 and (told["features"] != names or told["types"] != types):
             raise SchemaMismatch("The definitions of the server changed while it was read.", "Read again.")
         names, types = told["features"], told["types"]
+        if len(told["results"]) != len(rows[start : start + READ_ROWS]):
+            raise SchemaMismatch(f"The answer has {len(told['results'])} results for {len(rows[start : start + READ_ROWS])} rows.")
         results.extend(told["results"])
         errors.extend((start + one["row"], one["feature"], error_of(one)) for one in told.get("errors", []))
     return Features(names, types, results, errors)

@@ -11,7 +11,7 @@ import anyio
 import httpx
 
 from .._errors import FabraError
-from ._errors import ClientError, DeadlineExceeded, Overloaded, ServerUnreachable
+from ._errors import ClientError, DeadlineExceeded, Overloaded, SchemaMismatch, ServerUnreachable
 from ._requests import Answer, Operation, Request, failure_of
 from ._settings import Settings
 
@@ -98,6 +98,15 @@ def _length(request: Request) -> Dict[str, str]:
     return {"content-length": str(request.content.stat().st_size)} if isinstance(request.content, Path) else {}
 
 
+def _next_request(operation: Operation[T], answer: Answer) -> Request:
+    try:
+        return operation.send(answer)
+    except (KeyError, IndexError, TypeError) as cause:
+        raise SchemaMismatch(
+            f"The answer lacks what this client looks for ({cause}).", "Are the server and this client of one version?", status=answer.status
+        ) from cause
+
+
 class Transport:
     def __init__(self, settings: Settings, http: Optional[httpx.Client]) -> None:
         self._settings = settings
@@ -118,7 +127,7 @@ class Transport:
                 except FabraError as error:
                     request = operation.throw(error)
                 else:
-                    request = operation.send(answer)
+                    request = _next_request(operation, answer)
         except StopIteration as done:
             result: T = done.value
             return result
@@ -206,7 +215,7 @@ class AsyncTransport:
                 except FabraError as error:
                     request = operation.throw(error)
                 else:
-                    request = operation.send(answer)
+                    request = _next_request(operation, answer)
         except StopIteration as done:
             result: T = done.value
             return result
