@@ -258,6 +258,19 @@ describe('micro-batching', () => {
     expect(await Promise.race([asked, settle().then(() => 'it waits')])).toBe('it waits')
   })
 
+  test('a refresh by a function that takes many keys has the time of each list of them', async () => {
+    const { programme, registry } = await open({ features: { f: {} } })
+    const given: number[] = []
+    programme.set('f', ({ timeoutMs }) => given.push(timeoutMs))
+    const { executor } = programme
+    const computations = createComputations({ executor, clock: bench.clock, random: () => 0, onComputed: () => undefined, shared: null })
+    const feature = registry.features.get('f') as Feature
+    for (const batch of [null, 100, 1])
+      await computations.computeAll({ ...feature, batch, fingerprint: String(batch) }, times(1000, keyOf), 30_000)
+    // No timer is set for longer than six hours.
+    expect([...new Set(given)]).toEqual([30_000, 300_000, 21_600_000])
+  })
+
   test('while a refresh goes on, readers join what it computes still, and not what it has computed', async () => {
     const { programme, registry } = await open({ features: { f: {} } })
     const feature = registry.features.get('f') as Feature

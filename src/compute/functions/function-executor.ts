@@ -4,7 +4,7 @@ import { FabraError } from '../../errors.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from '../executor.ts'
 import type { CallOutcome, FunctionRunner } from '../function-runner.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
-import { failureOf, timedOut } from './function-failure.ts'
+import { failureOf, longestMs, timedOut } from './function-failure.ts'
 import { createFunctionLog, type WriteLine } from './function-log.ts'
 import { createRowHost, type RowHost, type RowHostOptions, withoutParts } from './row-host.ts'
 import { createSlots } from './slots.ts'
@@ -43,7 +43,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     }
     try {
       const now = performance.now()
-      const deadlineAt = Math.min(batchDeadline, feature.timeout === null ? batchDeadline : now + feature.timeout / 1000)
+      const deadlineAt = Math.min(batchDeadline, now + longestMs(feature))
       if (batch.signal.aborted || now >= deadlineAt) return rows.map((row) => failed(timedOut(feature, row, batch)))
       return await (feature.batch === null ? runRow : runRows)(feature, rows, batch, deadlineAt)
     } finally {

@@ -5,6 +5,9 @@ import type { CallFailure, CallOutcome } from '../function-runner.ts'
 import type { FunctionLog } from './function-log.ts'
 import type { RowHost } from './row-host.ts'
 
+/** Of a list of keys. */
+const LIST_MS = 30_000
+
 /** Failures beneath a function that are not the function's own. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature_timeout', 'overloaded'])
 
@@ -47,8 +50,14 @@ function placeOf({ location }: Feature, thrown: string | undefined): { readonly 
   return undefined
 }
 
+/** How long one call may take: what the feature says; a list of keys without a word of it, as long as a refresh. */
+export function longestMs({ timeout, batch }: Feature): number {
+  if (timeout !== null) return timeout / 1000
+  return batch === null ? Number.POSITIVE_INFINITY : LIST_MS
+}
+
 export function timedOut(feature: Feature, row: ComputeRow, { timeoutMs }: ComputeOptions): FabraError {
-  const limit = feature.timeout === null ? timeoutMs : Math.min(timeoutMs, feature.timeout / 1000)
+  const limit = Math.min(timeoutMs, longestMs(feature))
   return new FabraError('feature_timeout', `feature "${feature.name}" did not answer within ${Math.ceil(limit)} ms for ${keyText(row)}.`, {
     hint: 'Make it faster, give it more time with "timeout", or ask for fewer rows at a time.',
   })

@@ -30,6 +30,8 @@ const MAX_BATCH_ROWS = 1_000
 const MAX_BATCHES = 2
 /** Computations of one feature that may wait or run; more are refused as overloaded. */
 const MAX_IN_FLIGHT = 100_000
+/** However many lists of keys a function takes one after the other. */
+const LONGEST_REFRESH_MS = 6 * 3_600_000
 /** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
 const STORE_GRACE_MS = 50
 
@@ -225,7 +227,10 @@ export class FeatureQueue {
   private async computeRefresh(refreshBatch: RefreshBatch): Promise<void> {
     const asOf = this.clock.now()
     refreshBatch.start(asOf)
-    refreshBatch.answer(await this.runner.compute(this.feature, refreshBatch, { timeoutMs: refreshBatch.timeoutMs, chain: [] }))
+    // Where a function takes many keys, its time is that of one list of them.
+    const lists = this.feature.batch === null ? 1 : Math.ceil(refreshBatch.length / this.feature.batch)
+    const timeoutMs = Math.min(LONGEST_REFRESH_MS, refreshBatch.timeoutMs * lists)
+    refreshBatch.answer(await this.runner.compute(this.feature, refreshBatch, { timeoutMs, chain: [] }))
     const pace = createPace()
     for (let from = 0; from < refreshBatch.length; from += CHUNK) {
       const wait = pace()
