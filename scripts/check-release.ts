@@ -129,7 +129,8 @@ async function npm(): Promise<void> {
     .trim()
     .split('\n')
     .filter((line) => line.includes('error'))
-  if (errors.length !== 2 || !errors[0]?.startsWith('features.ts(3,') || !errors[1]?.startsWith('features.ts(4,')) throw new Error(`Types: ${tsc.stdout}`)
+  if (errors.length !== 2 || !errors[0]?.startsWith('features.ts(3,') || !errors[1]?.startsWith('features.ts(4,'))
+    throw new Error(`Types: ${tsc.stdout}`)
   say(`npm pack, then npm install --ignore-scripts in a clean folder: npx fabra version says ${version}, and "fabra" has types`)
 }
 

@@ -11,7 +11,10 @@ export const mutations: readonly Mutation[] = [
     { suite: ONE, file: FEATURES },
     {
       'a failure is a 200': ['  if (error) throw error\n  return new Response', '  return new Response'],
-      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
+      'ages are bounded for nobody': [
+        'const { row, maxAge } = rowFromQuery(plan, call.request)',
+        'const row = rowFromQuery(plan, call.request).row\n  const maxAge = null',
+      ],
     },
   ),
   ...mistakes(
@@ -25,7 +28,7 @@ export const mutations: readonly Mutation[] = [
     { suite: ONE, file: 'src/http/door.ts' },
     {
       'a failure is told by Bun': [
-        'response instanceof Promise ? response.catch((error) => errorResponse(error, request, log)) : response',
+        'response instanceof Promise ? response.catch((error) => fail(error, request, params, call, begun)) : response',
         'response',
       ],
     },
@@ -83,10 +86,15 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
+    { suite: MANY, file: 'src/http/batch-answer.ts' },
+    {
+      'a failure is explained with another row': ['errors.push({ row, feature', 'errors.push({ row: 0, feature'],
+      'failures are not explained': ["errors.length === 0 ? '' :", "errors.length >= 0 ? '' :"],
+    },
+  ),
+  ...mistakes(
     { suite: MANY, file: FEATURES },
     {
-      'a failure is explained with another row': ['errors.push({ row: r,', 'errors.push({ row: 0,'],
-      'failures are not explained': ["errors.length === 0 ? '' :", "errors.length >= 0 ? '' :"],
       'max_age of a body is ignored': ['serving.engine.read(plan, rows, { maxAge })', 'serving.engine.read(plan, rows, { maxAge: null })'],
       'any number of rows is taken': ['const MAX_ROWS = 10_000', 'const MAX_ROWS = 10_000_000'],
       'a wrong row does not say which it is': ['`Row ${i}: ${error.message}`', 'error.message'],

@@ -91,7 +91,7 @@ describe('two workers', () => {
         const init = { method: 'POST', body, headers: { connection: 'close' }, keepalive: false }
         made.unshift(await (await fetch(`${server.url}/v1/features/daily/refresh`, init)).json())
         const asked = await Promise.all(Array.from({ length: 12 }, () => ask(server, '/v1/runs?feature=daily')))
-        for (const { json } of asked) expect(json['runs']).toEqual(made)
+        for (const { json } of asked) expect(withoutUsual(json['runs'])).toEqual(withoutUsual(made))
       }
     } finally {
       await server.stop()
@@ -199,3 +199,8 @@ test.each([
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
   expect(stderr).toContain(says)
 })
+
+/** What is usual grows with each run, and was told of each when it ended. */
+function withoutUsual(runs: unknown): unknown {
+  return (runs as readonly Record<string, unknown>[]).map(({ usual_ms: _, ...run }) => run)
+}
