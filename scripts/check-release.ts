@@ -129,7 +129,8 @@ async function npm(): Promise<void> {
     .trim()
     .split('\n')
     .filter((line) => line.includes('error'))
-  if (errors.length !== 2 || !errors[0]?.startsWith('features.ts(3,') || !errors[1]?.startsWith('features.ts(4,')) throw new Error(`Types: ${tsc.stdout}`)
+  if (errors.length !== 2 || !errors[0]?.startsWith('features.ts(3,') || !errors[1]?.startsWith('features.ts(4,'))
+    throw new Error(`Types: ${tsc.stdout}`)
   say(`npm pack, then npm install --ignore-scripts in a clean folder: npx fabra version says ${version}, and "fabra" has types`)
 }
 
@@ -150,7 +151,9 @@ function python(): void {
   if (largest >= 100_000_000) throw new Error(`A wheel has ${largest} bytes; the index takes less than 100 MB.`)
   for (const words of [['twine', 'check', '--strict'], ['check-wheel-contents']])
     command([join(tools, words[0] ?? ''), ...words.slice(1), ...ours])
-  say(`the wheel, where no index is reached: python -m fabra version says ${version}; twine and check-wheel-contents take ${ours.length} wheels`)
+  say(
+    `the wheel, where no index is reached: python -m fabra version says ${version}; twine and check-wheel-contents take ${ours.length} wheels`,
+  )
 }
 
 async function signatures(): Promise<void> {
