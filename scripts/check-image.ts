@@ -4,13 +4,11 @@
  * The container is a mount namespace with a changed root: no engine is needed, the network is the machine's.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SQL } from 'bun'
 import packageJson from '../package.json'
 import { tarGz } from '../src/cli/deploy/tar.ts'
-import type { DeployOptions } from '../src/deploy/platform.ts'
-import { platformNamed } from '../src/deploy/platforms.ts'
 import { BINARY, temporaryFolder } from '../test/support/binary.ts'
 import { keepAliveLoad } from '../test/support/keep-alive-load.ts'
 import { freePort } from '../test/support/ports.ts'
@@ -27,6 +25,31 @@ export const visits = feature({ entity: User, refresh: '5m', type: 'int', sql: '
 export const double = feature({ entity: User, refresh: 0, type: 'int' }, async (_, { get }) => twice((await get(visits)) ?? 0))
 `
 
+/** The requirement of our own name is one that no index can meet: it must not be asked for. */
+const PYTHON_FILES = {
+  'features.py': `from fabra import db, entity, feature, get, source
+from lib.twice import twice
+
+@entity
+class User:
+    user_id: str
+
+source("events", timestamp="created_at")
+
+@feature(entity=User, refresh="5m")
+def visits(user_id: str) -> int:
+    return db.query("SELECT COUNT(*) FROM events WHERE user_id = %s", user_id)
+
+@feature(entity=User, refresh=0)
+async def double(user_id: str) -> int:
+    return twice(await get(visits) or 0)
+`,
+  'lib/twice.py': 'def twice(n): return n * 2\n',
+  'requirements.txt': 'fabra-ai[ui] == 999.0 \\\n    --hash=sha256:00\n',
+}
+/** The stand-in for the base is made of it. */
+const PYTHON_OF_THE_BASE = { FABRA_PYTHON: '/usr/bin/python3' }
+
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   /** Makes stand-ins of all bases, and asks no registry. */
@@ -42,8 +65,11 @@ const provided = new Set<Base>()
 await using redis = await startRedis()
 await using postgres = await startPostgres()
 try {
-  if (isWanted('typescript')) await check()
-  if (isWanted('python')) checkPython()
+  if (isWanted('typescript')) {
+    const twice = 'export const twice = (n: number) => n * 2\n'
+    await check({ tag: 'checked', base: distroless, files: { 'features.ts': FEATURES, 'lib/twice.ts': twice } })
+  }
+  if (isWanted('python')) await check({ tag: 'python', base: python, files: PYTHON_FILES })
   if (isWanted('release')) await checkRelease()
   console.log('The image works.')
 } finally {
@@ -58,21 +84,31 @@ function storageIn(folder: string): string[] {
   return Bun.spawnSync(['buildah', ...overlay, 'info']).exitCode === 0 ? overlay : ['--storage-driver', 'vfs', ...rest]
 }
 
-async function check(): Promise<void> {
-  const project = writeProject()
-  const environment = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url }
-  command([BINARY, 'deploy', 'docker', '--name', 'checked'], { cwd: project })
-  provide(distroless)
-  build('checked', project)
-  say('built the image')
-  const root = buildah('mount', buildah('from', '--pull-never', 'checked'))
-  const { config } = (JSON.parse(buildah('inspect', '--type', 'image', 'checked')) as { Docker: { config: ImageConfig } }).Docker
-  await fillDatabase()
-  const { key } = JSON.parse(command([BINARY, 'keys', 'create', '--name', 'check', '--json'], { cwd: project, env: environment })) as {
+interface Checked {
+  readonly tag: string
+  readonly base: Base
+  readonly files: Readonly<Record<string, string>>
+}
+
+/** Builds the image of a project, and uses it. */
+async function check({ tag, base, files }: Checked): Promise<void> {
+  const project = join(work, tag)
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(project, path)), { recursive: true })
+    writeFileSync(join(project, path), text)
+  }
+  const stores = { FABRA_POSTGRES_URL: await databaseOf(tag), FABRA_REDIS_URL: redis.url }
+  command([BINARY, 'deploy', 'docker', '--name', tag], { cwd: project, env: PYTHON_OF_THE_BASE })
+  provide(base)
+  build(tag, project)
+  say(`built the image "${tag}"`)
+  const root = buildah('mount', buildah('from', '--pull-never', tag))
+  const { config } = (JSON.parse(buildah('inspect', '--type', 'image', tag)) as { Docker: { config: ImageConfig } }).Docker
+  const { key } = JSON.parse(command([BINARY, 'keys', 'create', '--name', 'check', '--json'], { cwd: project, env: stores })) as {
     key: string
   }
   const port = await freePort()
-  const container = await start(root, config, { ...environment, PORT: String(port) })
+  const container = await start(root, config, { ...stores, PORT: String(port) })
   const url = `http://127.0.0.1:${port}`
   try {
     await until('the health check of the image', 60_000, async () =>
@@ -82,10 +118,7 @@ async function check(): Promise<void> {
     container.expectHarmless()
     say(`it runs as ${config.User} on a read-only root`)
     const headers = { authorization: `Bearer ${key}` }
-    for (const [feature, value] of [
-      ['visits', 3],
-      ['double', 6],
-    ]) {
+    for (const [feature, value] of Object.entries({ visits: 3, double: 6 })) {
       const answer = (await (await fetch(`${url}/v1/features/${feature}?entity_id=u1`, { headers })).json()) as { value?: unknown }
       if (answer.value !== value) throw new Error(`${feature} is ${JSON.stringify(answer)}, not ${value}.\n${container.printed()}`)
       say(`serves ${JSON.stringify(answer)}`)
@@ -97,45 +130,6 @@ async function check(): Promise<void> {
   } finally {
     container.kill()
   }
-}
-
-/** The image of definitions in Python: its packages are installed, and the executable runs beside them. */
-function checkPython(): void {
-  const project = join(work, 'python')
-  mkdirSync(project)
-  writeFileSync(
-    join(project, 'features.ts'),
-    FEATURES.replace("import { twice } from './lib/twice.ts'", 'const twice = (n: number) => n * 2'),
-  )
-  command([BINARY, 'deploy', 'docker', '--name', 'python'], { cwd: project })
-  // The command refuses Python until it can be served; its image is built all the same, beside the same archive.
-  writeFileSync(join(project, 'features.py'), '')
-  rmSync(join(project, 'features.ts'))
-  const docker = platformNamed('docker')
-  const options: DeployOptions = {
-    name: 'python',
-    region: '',
-    replicas: 1,
-    definitions: ['features.py'],
-    project: { files: ['features.py'], folders: [] },
-    repositoryPath: '',
-    packages: null,
-    manager: 'npm',
-    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
-    release: null,
-    googleProject: null,
-    awsAccount: null,
-    version: packageJson.version,
-    secret: () => 'unused',
-  }
-  for (const file of docker.plan(options).files) writeFileSync(join(project, file.path), file.text)
-  provide(python)
-  build('python', project)
-  const container = buildah('from', '--pull-never', 'python')
-  const inside = (...words: string[]) => buildah('run', '--isolation', 'chroot', container, '--', ...words)
-  const told = [inside('/usr/local/bin/fabra', 'version'), inside('python3', '-c', 'import os; print(os.getuid(), os.listdir("/app"))')]
-  if (told.join() !== `${packageJson.version},${NOBODY} ['features.py']`) throw new Error(`The image for Python says ${told}.`)
-  say(`built the image for Python; inside, fabra is ${told[0]}, and python3 runs as ${NOBODY}`)
 }
 
 /** The executable that the image takes from a release itself, in a stage of its own. */
@@ -211,19 +205,16 @@ interface ImageConfig {
   readonly Healthcheck: { readonly Test: readonly string[] }
 }
 
-function writeProject(): string {
-  const project = join(work, 'project')
-  mkdirSync(join(project, 'lib'), { recursive: true })
-  writeFileSync(join(project, 'features.ts'), FEATURES)
-  writeFileSync(join(project, 'lib/twice.ts'), 'export const twice = (n: number) => n * 2\n')
-  return project
-}
-
-async function fillDatabase(): Promise<void> {
-  const sql = new SQL(postgres.url, { max: 1 })
+async function databaseOf(name: string): Promise<string> {
+  const admin = new SQL(postgres.url, { max: 1 })
+  await admin.unsafe(`CREATE DATABASE ${name}`)
+  await admin.close()
+  const url = postgres.url.replace(/\/[^/]*$/, `/${name}`)
+  const sql = new SQL(url, { max: 1 })
   await sql`CREATE TABLE events (user_id text NOT NULL, created_at timestamptz NOT NULL)`
   await sql`INSERT INTO events SELECT 'u1', now() - interval '1 hour' FROM generate_series(1, 3)`
   await sql.close()
+  return url
 }
 
 interface Container {

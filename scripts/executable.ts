@@ -1,7 +1,10 @@
 /** One executable for one system: what scripts/build makes for this machine, and scripts/release for all. */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { uiFiles } from '../src/http/ui/bundle.ts'
 import { embedDuckdb } from './duckdb-plugin.ts'
+import { embedPythonPackage } from './python-plugin.ts'
+import { embedUi } from './ui-plugin.ts'
 
 const PROJECT = join(import.meta.dir, '..')
 
@@ -28,6 +31,7 @@ export async function buildExecutable({ outfile, level, target }: ExecutableOpti
   const draft = join(folder, 'fabra')
   mkdirSync(folder, { recursive: true })
   process.chdir(PROJECT)
+  const ui = await uiFiles()
   const result = await Bun.build({
     entrypoints: ['src/main.ts', 'src/runtime/worker.ts'].filter((entry) => existsSync(entry)),
     root: 'src',
@@ -52,10 +56,12 @@ export async function buildExecutable({ outfile, level, target }: ExecutableOpti
     // Packages in the old form would carry the paths of the folder they were built in; nothing lies there at run time.
     define: { 'process.env.NODE_ENV': '"production"', __dirname: '"/fabra"', __filename: '"/fabra/module.js"' },
     plugins: [
+      embedUi(ui),
       embedDuckdb({
         folder: target?.duckdb ?? join(PROJECT, 'node_modules', '@duckdb', `node-bindings-${process.platform}-${process.arch}`),
         level,
       }),
+      embedPythonPackage(),
     ],
     throw: false,
   })

@@ -60,6 +60,8 @@ export interface ErrorFacts {
   readonly hint?: string
   /** What went wrong beneath. For the log only: never sent to a client. */
   readonly cause?: unknown
+  /** The line of the user's that failed, where it is known. Not sent to a client either. */
+  readonly place?: { readonly file: string; readonly line: number }
 }
 
 /** An error that is somebody's to mend. `message` says what happened to what; `hint` says what to do. Both may be shown to clients. */
@@ -67,11 +69,13 @@ export class FabraError extends Error {
   override readonly name = 'FabraError'
   readonly code: ErrorCode
   readonly hint: string | undefined
+  readonly place: ErrorFacts['place']
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
     this.code = code
     this.hint = facts.hint
+    this.place = facts.place
   }
 
   get status(): number {

@@ -259,7 +259,7 @@ export interface Feature<out T = any, out S extends FeatureShape = any> {
   readonly '~feature'?: { readonly value: T; readonly shape: S }
 }
 
-interface Shape<K, I, C> {
+export interface Shape<K, I, C> {
   readonly key: K
   readonly inputs: I
   readonly columns: C
@@ -327,6 +327,8 @@ interface SqlOptions<K = unknown> extends ComputedOptions<Entity<K>> {
   readonly sql: Sql
   readonly inputs?: never
   readonly replay?: never
+  readonly batch?: never
+  readonly nan?: never
 }
 
 interface FunctionOptions<K, I extends Inputs> extends ComputedOptions<Entity<K>> {
@@ -335,6 +337,14 @@ interface FunctionOptions<K, I extends Inputs> extends ComputedOptions<Entity<K>
   readonly inputs?: I
   /** Training runs the function itself at each label's time instead of looking up what was recorded. Default: only when `refresh` is 0. */
   readonly replay?: boolean
+  /** What becomes of a NaN in a float: an error (the default), or null. */
+  readonly nan?: 'error' | 'null'
+  readonly batch?: never
+}
+
+interface BatchOptions<K, I extends Inputs> extends Omit<FunctionOptions<K, I>, 'batch'> {
+  /** The function takes a list of keys, at most so many at a time (`true`: 1,000), and gives a list with one value a key. */
+  readonly batch: number | true
 }
 
 interface PushedOptions<K = unknown> extends FeatureOptions<Entity<K>> {
@@ -342,6 +352,8 @@ interface PushedOptions<K = unknown> extends FeatureOptions<Entity<K>> {
   readonly sql?: never
   readonly inputs?: never
   readonly replay?: never
+  readonly batch?: never
+  readonly nan?: never
   readonly timeout?: never
   readonly keep_warm?: never
   readonly uses?: never
@@ -392,6 +404,24 @@ export function feature<T extends ValueType = any, K = unknown>(
   options: SqlOptions<K> & OneValue<T, DefaultOf<T>>,
 ): Feature<ValueOf<T>, Shape<K, NoInputs, never>>
 
+/** Several columns of one function that takes many keys at once: a list of objects with all of them, one a key. */
+export function feature<K, const C extends Columns, const I extends Inputs = NoInputs>(
+  options: BatchOptions<K, I> & ManyValues<C>,
+  compute: (keys: readonly K[], context: BatchContext<InputValues<I>>) => BatchOf<{ readonly [N in keyof C]: Returned<C[N]> }>,
+): Feature<ColumnValues<C>>
+
+/**
+ * A function that takes many keys at once: a model, a remote service. It gives one value a key, in the order of the keys; an `Error` in the place
+ * of one that failed. Keys of one refresh go together, those that are asked for at the same moment, and label rows of one time.
+ * @example
+ * export const propensity = feature({ entity: User, refresh: '1h', type: 'float', batch: 1000 },
+ *   async (userIds) => userIds.map((id) => id.length / 10))
+ */
+export function feature<K, T extends ValueType = 'json', const I extends Inputs = NoInputs>(
+  options: BatchOptions<K, I> & OneValue<T, DefaultOf<T>>,
+  compute: (keys: readonly K[], context: BatchContext<InputValues<I>>) => BatchOf<Returned<T>>,
+): Feature<ValueOf<T>>
+
 /** Several columns of one function: it returns an object with all of them. */
 export function feature<K, const C extends Columns, const I extends Inputs = NoInputs>(
   options: FunctionOptions<K, I> & ManyValues<C>,
@@ -436,6 +466,14 @@ export interface Context<I = NoInputs> {
   readonly signal: Signal
   readonly log: Log
 }
+
+/** What a function gets that takes many keys. A part of one key is read with the others, by a query. */
+export interface BatchContext<I = NoInputs> extends Omit<Context<I>, 'get' | 'inputs'> {
+  /** The declared inputs, beside the keys. */
+  readonly inputs: readonly I[]
+}
+
+type BatchOf<V> = readonly (V | Error)[] | PromiseLike<readonly (V | Error)[]>
 
 export interface Get {
   /** @example (await get(transaction_count_1h)) ?? 0 */

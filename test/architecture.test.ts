@@ -27,6 +27,7 @@ describe('the check of the import table goes red when', () => {
     ['one technology imports another', 'store/redis/a.ts', "import { x } from '../memory/b.ts'"],
     ['a driver leaves its room', 'serving/a.ts', "import { Redis } from 'ioredis'"],
     ['elysia leaves http', 'app/app.ts', "import { Elysia } from 'elysia'"],
+    ['the page imports code of the server', 'ui/a.ts', "import { FabraError } from '../errors.ts'"],
     ['a package has no room', 'compute/a.ts', "import leftPad from 'left-pad'"],
     ['a port imports what is recorded', 'store/ports/a.ts', "import { x } from '../recording/b.ts'"],
     ['a file lies in no room', 'utils/a.ts', 'export const x = 1'],

@@ -142,3 +142,44 @@ describe('the native library is unpacked', () => {
     expect(unpackFolders()[0]).toBe('/elsewhere')
   })
 })
+
+describe('user code in worker processes', () => {
+  const env = {
+    PATH: '/bin',
+    MODEL_URL: 'http://model',
+    FABRA_POSTGRES_URL: 'postgres://u:secret@h/x',
+    FABRA_API_KEYS: `${HASH}:read`,
+    FABRA_WEBHOOK_URL: 'https://hooks/secret',
+    FABRA_WEBHOOK_SECRET: 'secret',
+    FABRA_PORT: '8000',
+    DATABASE_URL: 'postgres://platform',
+  }
+
+  test('has all of the environment but what is the server’s own', () => {
+    expect(read(env).python.workerEnv).toEqual({
+      PATH: '/bin',
+      MODEL_URL: 'http://model',
+      FABRA_PORT: '8000',
+      DATABASE_URL: 'postgres://platform',
+    })
+    const { FABRA_POSTGRES_URL: _, ...without } = env
+    expect(read({ ...without, FABRA_ENV: 'production' }).python.workerEnv).not.toHaveProperty('DATABASE_URL')
+  })
+
+  test('is given what FABRA_WORKER_ENV names all the same', () => {
+    const names = 'DATABASE_URL, FABRA_WEBHOOK_SECRET'
+    const { FABRA_POSTGRES_URL: _, ...without } = env
+    const given = read({ ...without, FABRA_ENV: 'production', FABRA_WORKER_ENV: names }).python.workerEnv
+    expect([given['DATABASE_URL'], given['FABRA_WEBHOOK_SECRET'], given['FABRA_WEBHOOK_URL']]).toEqual([
+      'postgres://platform',
+      'secret',
+      undefined,
+    ])
+  })
+
+  test('may hold 1 GiB unless FABRA_WORKER_MEMORY says otherwise', () => {
+    expect(read({}).python.memory).toBe(2 ** 30)
+    expect(read({ FABRA_WORKER_MEMORY: '512MiB' }).python.memory).toBe(2 ** 29)
+    expect(refusal(() => read({ FABRA_WORKER_MEMORY: 'much' })).message).toContain('FABRA_WORKER_MEMORY="much"')
+  })
+})

@@ -8,8 +8,9 @@ import templateFeatures from '../src/cli/templates/features.ts.txt' with { type:
 import { sampleTransactions } from '../src/cli/templates/sample-data.ts'
 import { systemClock } from '../src/clock.ts'
 import { temporaryFolder } from './support/binary.ts'
-import { page, pages, shownCommands, words } from './support/documentation.ts'
+import { blocks, page, pages, shownCommands, words } from './support/documentation.ts'
 import { projectFolder } from './support/project-folder.ts'
+import { PYTHON_CACHE } from './support/python.ts'
 import { type RealApp, realApp } from './support/real-app.ts'
 
 /** In the order in which a reader would give them: README's, then those of each page. */
@@ -114,6 +115,25 @@ describe('the commands that are shown say what is shown:', () => {
     ]
     using folder = projectFolder({ 'features.ts': definitions.join('\n'), 'data/transactions.csv': sampleTransactions(0) })
     expect((await fabra(['check'], folder.path)).trim()).toBe(outputOf('docs/defining.md', 'fabra check'))
+  })
+})
+
+describe('the definitions in Python that are shown', () => {
+  const shown = ['README.md', 'docs/python.md'].flatMap((path) => blocks(page(path)).filter(({ kind }) => kind === 'python'))
+
+  test('load, and give a value for a key', async () => {
+    expect(shown).toHaveLength(3)
+    const { PATH = '', HOME = '' } = process.env
+    for (const { text } of shown) {
+      const files = { 'features.py': text, 'data/transactions.csv': sampleTransactions(systemClock().now()) }
+      await using app = await realApp(files, { PATH, HOME, FABRA_CACHE_DIR: PYTHON_CACHE })
+      const names = [...text.matchAll(/^(?:async )?def (\w+)|^(spend) =/gm)].map(([, fn, sql]) => fn ?? sql ?? '')
+      expect(names.length).toBeGreaterThan(0)
+      for (const name of names) {
+        const { text: answer } = await app.get(`/v1/features/${name}?entity_id=u1${name === 'amount_vs_usual' ? '&amount=3.5' : ''}`)
+        expect(JSON.parse(answer)).toMatchObject({ feature: name, status: 'fresh' })
+      }
+    }
   })
 })
 

@@ -14,6 +14,7 @@ import { errorCodes, FabraError } from '../src/errors.ts'
 import { routeTable } from '../src/http/route-table.ts'
 import { createRuns } from '../src/refresh/runs.ts'
 import { MAY_IMPORT, PACKAGES, ROOMS, roomOf, sourceFiles } from './support/architecture.ts'
+import { benchInsight } from './support/bench-insight.ts'
 import { anchors, blocks, fabraLines, inTicks, links, PROJECT, page, pages, table, words } from './support/documentation.ts'
 
 const program = commandLine()
@@ -163,7 +164,16 @@ describe('options of definitions are all told:', () => {
 
   test('docs/defining.md, those of features', () => {
     const rows = table(page('docs/defining.md'), 'option').flatMap(([name = '']) => inTicks(name))
-    const options = optionsOf('FeatureOptions', 'ComputedOptions', 'OneValue', 'ManyValues', 'SqlOptions', 'FunctionOptions', 'Described')
+    const options = optionsOf(
+      'FeatureOptions',
+      'ComputedOptions',
+      'OneValue',
+      'ManyValues',
+      'SqlOptions',
+      'FunctionOptions',
+      'BatchOptions',
+      'Described',
+    )
     expect(rows.toSorted()).toEqual([...new Set(options)].sort())
   })
 })
@@ -232,12 +242,15 @@ function routes(): ReturnType<typeof routeTable> {
     readiness: unused,
     metrics: unused,
     refresh: unused,
+    insight: benchInsight({ now: () => 0 }),
     runs: createRuns(),
     history: unused,
+    historyOfKey: unused,
     ingest: { push: unused, append: unused, forget: unused },
-    training: { begin: unused, report: unused },
+    training: { begin: unused, beginLook: unused, computeOne: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,
     keyring: null,
+    hasUi: true,
     isDevelopment: true,
     clock: { now: () => 0 },
     log: { debug: unused, info: unused, warn: unused, error: unused },

@@ -24,10 +24,11 @@ export const debian: Base = {
   packages: [...COMMON, 'dash', 'coreutils', 'tar', 'gzip', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
 }
 export const python: Base = {
-  image: 'docker.io/library/python:3.13-slim-bookworm',
+  // Of the version that Debian has.
+  image: 'docker.io/library/python:3.11-slim-bookworm',
   packages: [
     ...COMMON,
-    ...['coreutils', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
+    ...['coreutils', 'sed', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
     ...['python3-minimal', 'python3.11-minimal', 'libpython3.11-minimal', 'libpython3.11-stdlib'],
     ...['libexpat1', 'zlib1g', 'libffi8', 'libbz2-1.0', 'liblzma5', 'libuuid1'],
   ],

@@ -24,7 +24,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: LEAKS, file: 'src/compute/sql/postgres/time-casts.ts' },
     {
-      'texts put together may say now': ['return texts.flatMap(withoutWords)', 'return []'],
+      'texts put together may say now': ['edits: texts.flatMap(withoutWords)', 'edits: []'],
       'a key may say now': ['const texts: Span[] = spans.filter(({ isParameter }) => isParameter)', 'const texts: Span[] = []'],
     },
   ),

@@ -11,9 +11,14 @@ export const mutations: readonly Mutation[] = [
     { suite: ONE, file: FEATURES },
     {
       'a failure is a 200': ['  if (error) throw error\n  return new Response', '  return new Response'],
+      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
+    },
+  ),
+  ...mistakes(
+    { suite: ONE, file: 'src/http/value-json.ts' },
+    {
       'an unknown age goes out as 0': ['${result.freshnessMs[0] ?? null}', '${result.freshnessMs[0] ?? 0}'],
       'the oldest input does not go out': ["oldest === null ? '' :", "oldest !== null ? '' :"],
-      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
     },
   ),
   ...mistakes(
@@ -99,10 +104,23 @@ export const mutations: readonly Mutation[] = [
     { suite: 'test/runtime/blocking.test.ts', file: 'src/runtime/pool-watch.ts' },
     {
       'calls stay with a blocked thread': [
-        '    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)\n    rescue.fromStalled(worker, silentMs)\n',
+        "    if (culprit && silentMs >= worker.watched.suspectAfterMs) suspects.accuse(culprit.frame.feature, 'blocks')\n    rescue.fromStalled(worker, silentMs)\n",
         '',
       ],
     },
+  ),
+  ...mistakes(
+    { suite: 'test/runtime/batch.test.ts', file: 'src/compute/functions/chunks.ts' },
+    {
+      'a function for many keys is called for one': ['chunk.rows.length >= most', 'chunk.rows.length >= 1'],
+      'a function gets any number of keys': ['chunk === undefined || chunk.rows.length >= most', 'chunk === undefined'],
+      'rows of other times go together': ['open.get(row.asOf)', 'chunks.at(-1)'],
+      'answers go to other keys': ['chunk.indexes.push(i)', 'chunk.indexes.unshift(i)'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/runtime/foreign-values.test.ts', file: 'src/runtime/foreign-values.ts' },
+    { 'a text of Python is kept as it came': ['return encodeValue(type, parseExact(text))', 'return text'] },
   ),
   ...mistakes(
     { suite: 'test/cli/collector.test.ts', file: 'src/cli/serve/gc-settings.ts' },

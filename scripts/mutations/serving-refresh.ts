@@ -10,14 +10,17 @@ const POLICY = 'src/store/recording/history-policy.ts'
 /** When values are computed again, for which keys, and what of it becomes history. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
+    { suite: REFRESHING, file: 'src/collections/semaphore.ts' },
+    { 'a due feature does not get its turn': ['if (next) next()', 'if (next) void next'] },
+  ),
+  ...mistakes(
     { suite: REFRESHING, file: SCHEDULER },
     {
       'a run overlaps itself': ['window === null || state.running) continue', 'window === null) continue'],
       'a slow feature holds up the others': ['MAX_RUNS_AT_ONCE = 2', 'MAX_RUNS_AT_ONCE = 1'],
-      'a due feature does not get its turn': ['if (next) next()', 'if (next) void next'],
       'a failed run is not tried again': ['state.failures > 0 && now >= state.retryAt', 'false'],
       'a failed run is tried again without a pause': ['state.failures > 0 && now >= state.retryAt', 'state.failures > 0'],
-      'the pause does not grow': ['FIRST_RETRY * 2 ** Math.min(state.failures, 20)', 'FIRST_RETRY'],
+      'the pause does not grow': ['backoff(state.failures, { first: FIRST_RETRY, longest })', 'FIRST_RETRY'],
       'a failing list of keys is not tried again': [
         'could not start`, { error })\n      pause(feature, state)',
         'could not start`, { error })',

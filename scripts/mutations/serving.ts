@@ -165,9 +165,9 @@ export const mutations: readonly Mutation[] = [
     { suite: SHARING, file: 'src/compute/single-flight/failure-pauses.ts' },
     {
       'a failing key is hammered': ['return pause && this.clock.now() < pause.until', 'return pause && this.clock.now() < 0'],
-      'the pause does not grow': ['FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)', 'FIRST_PAUSE_MS'],
-      'the pause grows without end': ['Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS', 'Math.max(FIRST_PAUSE_MS, FIRST_PAUSE_MS'],
-      'pauses have no jitter': ['(0.5 + this.random() / 2)', '1'],
+      'the pause does not grow': ['backoff(failures, PAUSE_MS)', 'PAUSE_MS.first'],
+      'the pause grows without end': ['longest: 5_000', 'longest: 5_000_000'],
+      'pauses have no jitter': ['jittered(backoff(failures, PAUSE_MS), this.random)', 'backoff(failures, PAUSE_MS)'],
       'a success does not end the pause': ['    if (this.pauses.size > 0) this.pauses.delete(id)\n', ''],
       'one failing key makes all rest': ['const pause = this.pauses.get(id)', 'const pause = this.pauses.values().next().value'],
     },
@@ -182,7 +182,7 @@ export const mutations: readonly Mutation[] = [
     { suite: SHARING, file: QUEUE },
     {
       'late callers compute again': ['(this.isRealtime ? undefined : this.underway(id))', 'undefined'],
-      'each row is a question of its own': ['this.isSql ? MAX_BATCH_ROWS : 1', '1'],
+      'each row is a question of its own': ['this.isSql ? MAX_BATCH_ROWS : (this.feature.batch ?? 1)', '1'],
       'statements of one feature run without limit': ['this.batches >= MAX_BATCHES', 'this.batches >= 1_000'],
       'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
       'a large refresh refuses readers of other keys': [
@@ -264,18 +264,17 @@ export const mutations: readonly Mutation[] = [
     { 'keys of several columns collide': [".replaceAll(':', '%3A')).join", ').join'] },
   ),
   ...mistakes(
+    { suite: MEMORY, file: 'src/store/ports/value-order.ts' },
+    {
+      'an older event wins': ['return value.eventAt > than.eventAt', 'return false'],
+      'at one time the earlier available wins': ['value.availableAt > than.availableAt', 'value.availableAt < than.availableAt'],
+      'at one time the first accepted wins': ['return value.token > than.token', 'return value.token < than.token'],
+    },
+  ),
+  ...mistakes(
     { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
     {
-      'an older event wins': ['return value.eventAt > eventAt', 'return true'],
-      'at one time the earlier available wins': ['return value.availableAt > availableAt', 'return value.availableAt < availableAt'],
-      'at one time the first accepted wins': [
-        'return value.token >= stored.get(row, TOKEN)',
-        'return value.token < stored.get(row, TOKEN)',
-      ],
-      'a refused write is not told': [
-        '!replaces(value, column.numbers, row)) refused.push(i)',
-        '!replaces(value, column.numbers, row)) continue',
-      ],
+      'a refused write is not told': ['orderAt(column.numbers, row))) refused.push(i)', 'orderAt(column.numbers, row))) continue'],
       'a forgotten key is still there': ['        texts.set(row, undefined)\n        count++', '        count++'],
       'a value without a time of its oldest part gets one': ['Number.isNaN(oldestInputAt) ? null : oldestInputAt', 'oldestInputAt'],
       'what a value came of is mixed up': ['ORIGINS.indexOf(value.origin)', '0'],

@@ -42,6 +42,8 @@ export interface AppOptions {
 export interface SharedPort {
   /** What local commands show: the same in all of them. */
   readonly localKey: string
+  /** How many there are. Default 1. */
+  readonly processes?: number
   /** Nobody of them listens yet, so the port must be free. */
   readonly isFirst: boolean
 }
@@ -49,6 +51,8 @@ export interface SharedPort {
 export interface App {
   /** Requests must carry an API key. */
   readonly asksForKeys: boolean
+  /** There is a page at /ui. */
+  readonly hasUi: boolean
   serving(): Serving
   /** The HTTP API without a socket. */
   fetch(request: Request): Promise<Response>
@@ -86,8 +90,14 @@ export async function openApp(options: AppOptions): Promise<App> {
     },
     clock,
     clockOffset: options.clockOffset,
+    python: config.python,
     cold: options.cold === true,
     log,
+    about: {
+      mode: config.env === 'production' ? 'production' : 'laptop',
+      processes: options.shared?.processes ?? 1,
+      keepsStatistics: config.statistics,
+    },
     runtime: options.runtime,
     ...(webhook ? { notify: webhook.send } : {}),
   })
@@ -104,13 +114,16 @@ export async function openApp(options: AppOptions): Promise<App> {
     readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
     metrics: () => featureStore.metrics(),
     refresh: featureStore.refresh,
+    insight: featureStore.insight,
     runs: { list: featureStore.runs },
     history: featureStore.history,
+    historyOfKey: featureStore.historyOfKey,
     ingest: featureStore.ingest,
     training: featureStore.training,
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
     isDevelopment: config.env === 'development',
+    hasUi: config.ui,
     clock,
     log,
     version: packageJson.version,
@@ -124,6 +137,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     stopping = true
     const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
+    // Who watches would be waited for.
+    featureStore.insight.feed.close()
     await server?.stop(deadline - performance.now())
     keyring?.close()
     if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
@@ -133,6 +148,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   return {
     asksForKeys: keyring !== null,
+    hasUi: config.ui,
     serving: http.serving,
     async fetch(request) {
       web ??= createHttpApp({ ...http, keyring: null }, null)
@@ -213,7 +229,7 @@ interface KeyringDependencies {
 async function openKeyring(featureStore: FeatureStore, { config, localKey, log }: KeyringDependencies): Promise<Keyring | null> {
   const isProduction = config.env === 'production'
   if (!isProduction && config.apiKeys.length === 0) return null
-  const local = { hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
+  const local = { name: 'local', hash: new Bun.CryptoHasher('sha256').update(localKey).digest('hex'), scopes: SCOPES }
   const keyring = await createKeyring({
     configured: [...config.apiKeys, local],
     store: featureStore.admin,
@@ -227,6 +243,14 @@ async function openKeyring(featureStore: FeatureStore, { config, localKey, log }
 }
 
 export type { HttpServer } from '../http/server.ts'
+export {
+  type InstalledPackage,
+  inspectPython,
+  type PythonPlace,
+  type PythonProject,
+  prepareForImage,
+  pythonPlace,
+} from '../runtime/python/project.ts'
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
 export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'

@@ -4,8 +4,10 @@ import { keysFaults } from '../compute/sql/keys-sql.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { unpreparedProblems } from '../compute/sql/unprepared.ts'
 import type { Config } from '../config/config.ts'
+import type { PythonSettings } from '../config/python-settings.ts'
 import type { Problem, Registry, Source } from '../definition/model.ts'
 import { InvalidDefinitions } from '../definition/problems.ts'
+import { inItsLanguage } from '../definition/python-words.ts'
 import { FabraError } from '../errors.ts'
 import { cronProblem } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions } from '../runtime/runtime.ts'
@@ -44,14 +46,15 @@ const NOT_PREPARED: Problem = {
   hint: 'Set FABRA_POSTGRES_URL, or use --against postgres://user:password@host:5432/database.',
 }
 
-export async function checkProject(files: readonly string[], location: CheckPlace): Promise<CheckedProject> {
-  const runtime = createRuntime({ files, log: () => undefined })
+export async function checkProject(files: readonly string[], location: CheckPlace, python?: PythonSettings): Promise<CheckedProject> {
+  const runtime = createRuntime({ files, python, log: () => undefined })
   const database = await openDatabase({ file: ':memory:' })
   const local = createDuckdbSourceEngine(database)
   try {
     const loaded = await runtime.load()
     try {
-      return await checkedIn(location, loaded, { database, store: local })
+      const found = await checkedIn(location, loaded, { database, store: local })
+      return { ...found, problems: found.problems.map(inItsLanguage), warnings: found.warnings.map(inItsLanguage) }
     } catch (error) {
       if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
       if (error instanceof FabraError) return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [] }
@@ -111,7 +114,7 @@ async function unprepared(loaded: LoadedDefinitions, local: SourceEngine): Promi
   const files = new Map([...registry.sources].filter(([, { file }]) => file !== null))
   const found = await loadSources({ ...registry, sources: files }, local)
   const problems = [...own, ...found.problems, ...cronProblems(registry), ...(await unpreparedProblems(registry, parse))]
-  return { registry, problems, warnings: [NOT_PREPARED, ...found.notes] }
+  return { registry, problems, warnings: [NOT_PREPARED, ...loaded.warnings, ...found.notes] }
 }
 
 async function localColumns({ name }: Source, local: SourceEngine): Promise<readonly TableColumn[]> {
@@ -140,7 +143,7 @@ export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine
   const definitions = await createSqlDefinitions(registry, sourceEngine)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceEngine)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
-  return { ...definitions, warnings: [...sources.notes, ...definitions.warnings] }
+  return { ...definitions, warnings: [...loaded.warnings, ...sources.notes, ...definitions.warnings] }
 }
 
 export function cronProblems(registry: Registry): Problem[] {

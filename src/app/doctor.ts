@@ -150,7 +150,7 @@ async function judgeKeys(config: Config, made: Promise<readonly { readonly revok
 /** The definitions in the database that serving would use, and the tables of their sources. */
 async function examineDefinitions(config: Config, files: readonly string[], judge: Judge): Promise<void> {
   const location = checkPlace(config, null)
-  const { registry, problems, warnings } = await checkProject(files, location)
+  const { registry, problems, warnings } = await checkProject(files, location, config.python)
   for (const problem of problems) judge('definitions', 'problem', problemText(problem, dirname(files[0] ?? '')), 'fabra check')
   for (const warning of warnings) judge('definitions', 'warning', problemText(warning, dirname(files[0] ?? '')), 'fabra check')
   if (problems.length === 0 && location.kind !== 'unprepared')

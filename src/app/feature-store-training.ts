@@ -1,16 +1,26 @@
 import packageJson from '../../package.json'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
-import { createTraining } from '../training/training-set.ts'
+import { computeOne, type OneAnswer, type OneRow } from '../training/one-row.ts'
+import { createTraining, type Training } from '../training/training-set.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
 import { slowSourcesOf } from './open-stores.ts'
 import type { Stores } from './stores.ts'
 
+/** Looks at one row of the past, at once. */
+const MOST_LOOKS = 4
+
 /** Training sets over the definitions being served when they are begun. */
 export interface FeatureStoreTraining {
   /** @throws FabraError overloaded */
-  begin(id: string): Promise<TrainingJob>
+  begin(about: Pick<TrainingReport, 'id' | 'owner'>): Promise<TrainingJob>
   report(id: string): TrainingReport | undefined
+  list(): readonly TrainingReport[]
+  cancel(id: string): boolean
+  /** Of one row, for a look: beside those that are made. @throws FabraError overloaded */
+  beginLook(): Promise<TrainingJob>
+  /** Null: its past is what was recorded. @throws FabraError not_trainable */
+  computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
 }
 
 export function createFeatureStoreTraining(
@@ -18,13 +28,18 @@ export function createFeatureStoreTraining(
   definitions: CurrentDefinitions,
   stores: Stores,
 ): FeatureStoreTraining {
-  const training = createTraining()
+  const [training, looks] = [createTraining(), createTraining(MOST_LOOKS)]
+  const begin = (of: Training, about: Pick<TrainingReport, 'id' | 'owner'>) => {
+    const { training: computing, serving } = definitions.live()
+    const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
+    return of.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, about)
+  }
   return {
-    begin(id) {
-      const { training: computing, serving } = definitions.live()
-      const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
-      return training.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, id)
-    },
+    begin: (about) => begin(training, about),
+    beginLook: () => begin(looks, { id: crypto.randomUUID(), owner: null }),
+    computeOne: (row, signal) => computeOne(row, definitions.live().training, signal),
     report: training.report,
+    list: training.list,
+    cancel: training.cancel,
   }
 }

@@ -1,8 +1,11 @@
 /** The user's definitions over open stores: everything but HTTP. */
+import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
+import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import type { Insight } from '../http/insight/insight.ts'
 import { isOk } from '../http/readiness.ts'
 import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -14,11 +17,12 @@ import { createSchedule } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
-import { openCurrentDefinitions } from './current-definitions.ts'
+import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
 import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
+import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
 import { createRefilling } from './online-recovery.ts'
@@ -34,9 +38,12 @@ export interface FeatureStoreOptions {
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
   readonly clockOffset: Micros
+  readonly python?: PythonSettings
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
+  /** What whoever looks is told of the process. */
+  readonly about: Pick<InsightOptions, 'mode' | 'processes'> & { readonly keepsStatistics: boolean }
   /** Told of failing refreshes and values that are too old. */
   readonly notify?: (event: WebhookEvent) => void
   /** Made for these files and this clock, perhaps loading already. Closed by the project. */
@@ -60,6 +67,8 @@ export interface FeatureStore {
   refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
+  readonly insight: Insight
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
   readonly ingest: Ingest
@@ -77,8 +86,9 @@ export interface FeatureStore {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { files, clockOffset, log } = options
-  const runtime = options.runtime ?? createRuntime({ files, clockOffset, log: (level, message, fields) => log[level](message, fields) })
+  const { files, clockOffset, python, log } = options
+  const runtime =
+    options.runtime ?? createRuntime({ files, clockOffset, python, log: (level, message, fields) => log[level](message, fields) })
   const opening = openStores({
     ...options.stores,
     onProblem: (message, error) => log.warn(message, { error }),
@@ -88,8 +98,9 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   try {
     const [loaded, stores] = await Promise.all([runtime.load(), opening])
     try {
-      const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }))
-      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, options })
+      const watching = createWatching(options.clock, options.about.keepsStatistics)
+      const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
+      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, watching, options })
     } catch (error) {
       await stores.close()
       throw stores.damage() ?? error
@@ -116,13 +127,14 @@ async function openDependencies(
 interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
-  readonly options: Pick<FeatureStoreOptions, 'notify' | 'cold'>
+  readonly watching: Watching
+  readonly options: FeatureStoreOptions
 }
 
 async function assemble(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  { stores, kept, options }: Around,
+  { stores, kept, watching, options }: Around,
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
@@ -148,6 +160,7 @@ async function assemble(
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
   const health = () => healthOf(stores, recorder)
+  const insight = openInsight(dependencies, { stores, watching, options, definitions, health })
   let closing = false
 
   return {
@@ -162,11 +175,17 @@ async function assemble(
       await recorder.flush()
       return offline.history(query)
     },
-    ingest,
+    async historyOfKey(query) {
+      await recorder.flush()
+      return offline.historyOfKey(query)
+    },
+    insight,
+    ingest: noted(ingest, insight),
     training: createFeatureStoreTraining(dependencies, definitions, stores),
     warm: warmUp.isOver,
     start(refreshes) {
       refilling.start()
+      insight.start(packageJson.version)
       void warmUp.run(definitions.live()).then(() => {
         if (closing) return
         keysInUse.start()
@@ -176,7 +195,11 @@ async function assemble(
     },
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
-    reload: definitions.reload,
+    async reload() {
+      await definitions.reload()
+      insight.statistics?.retain(new Set(definitions.registry().features.keys()))
+      await insight.changes.observe(definitions.registry())
+    },
     async close(graceMs) {
       closing = true
       const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
@@ -185,8 +208,42 @@ async function assemble(
       await runtime.close()
       await recorder.close()
       await kept.close()
+      await insight.stop()
       await refreshing.close()
       await stores.close()
+    },
+  }
+}
+
+interface Looked extends Omit<Around, 'kept'> {
+  readonly definitions: CurrentDefinitions
+  readonly health: InsightOptions['health']
+}
+
+function openInsight(dependencies: LiveDefinitionsDependencies, { options, ...looked }: Looked): OwnInsight {
+  const { activeKeys, schedule, clock, log } = dependencies
+  const { files, about, stores } = options
+  return createInsight({ ...looked, ...about, files, dataDir: stores.dataDir, activeKeys, schedule, clock, log })
+}
+
+/** What comes in is noted when it is durable. */
+function noted(ingest: Ingest, { changes, samples }: OwnInsight): Ingest {
+  return {
+    ...ingest,
+    async push(feature, rows) {
+      const receipt = await ingest.push(feature, rows)
+      changes.pushed(feature.name, receipt.accepted)
+      return receipt
+    },
+    async append(source, rows, key) {
+      const receipt = await ingest.append(source, rows, key)
+      changes.appended(source.name, rows.length)
+      return receipt
+    },
+    async forget(entity, key) {
+      const receipt = await ingest.forget(entity, key)
+      samples.forget(entity.name, key.encoded)
+      return receipt
     },
   }
 }

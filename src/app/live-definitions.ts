@@ -197,8 +197,8 @@ export function createExecutor(
       const { name, fingerprint } = feature
       const reach = feature.lookBack ?? feature.maxStaleness
       const from = reach === null ? null : asOf - reach
-      const question = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
-      const [row] = await dependencies.offline.history(question)
+      const query = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
+      const [row] = await dependencies.offline.history(query)
       return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
     },
   })

@@ -16,9 +16,11 @@ export async function loadSources(registry: Registry, sourceEngine: SourceEngine
   }
 }
 
-/** Columns of files that are named as a key column load with the key's type. */
+/** Columns of files that are named as a key column load with the key's type. Where entities disagree of what type a column of one name is, it stays text, which loses nothing for any of them. */
 function keyColumnTypes(registry: Registry): Record<string, KeyType> {
   const types: Record<string, KeyType> = {}
-  for (const entity of registry.entities.values()) for (const column of entity.key) types[column.name] = column.type
+  for (const { key } of registry.entities.values()) {
+    for (const { name, type } of key) types[name] = (types[name] ?? type) === type ? type : 'string'
+  }
   return types
 }

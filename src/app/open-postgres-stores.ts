@@ -6,6 +6,7 @@ import { createMixedTrainingStore, createRemoteTrainingStore } from '../store/du
 import { SqlError } from '../store/ports/source-engine.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
+import { createPostgresChangeStore } from '../store/postgres/change-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
 import type { Postgres } from '../store/postgres/connection/postgres.ts'
 import { followPresent } from '../store/postgres/connection/server-clock.ts'
@@ -58,6 +59,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
     trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
+    changes: createPostgresChangeStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

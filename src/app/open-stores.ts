@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
+import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
@@ -50,13 +51,14 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, admin, historyIn } = file
+  const { offline, admin, changes, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
     admin,
+    changes,
     historyIn,
     trainingStore,
     health,
@@ -77,11 +79,18 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     // Its engine reads whole columns in any case.
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
+    changes: createDuckdbChangeStore(database),
     historyIn: 'duckdb',
-    health: () => ({ duckdb: database.damage() ? 'the data file is damaged; see the log, and run: fabra doctor --repair' : 'ok' }),
+    health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,
     close: () => database.close(),
   }
+}
+
+function fileHealth(database: Database): string {
+  if (database.damage()) return 'the data file is damaged; see the log, and run: fabra doctor --repair'
+  const lost = database.lost()
+  return lost === null ? 'ok' : `the data file could not be written and is opened again: ${lost}`
 }
 
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {

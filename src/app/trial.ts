@@ -1,14 +1,18 @@
 /** Definitions without stores: what they declare, and whether their functions find what they read. */
 import { systemClock } from '../clock.ts'
 import type { FunctionRunner } from '../compute/function-runner.ts'
+import type { PythonSettings } from '../config/python-settings.ts'
 import { baseType } from '../definition/declared-type.ts'
 import type { Feature, KeyType, Registry, SourceLocation, ValueType } from '../definition/model.ts'
 import { createRuntime } from '../runtime/runtime.ts'
 import { listFiles } from '../store/ports/source-file-list.ts'
 
 /** @returns each source with its files, absolute; none where the definitions do not load: checking them tells why. */
-export async function declaredSources(files: readonly string[]): Promise<{ name: string; files: readonly string[] }[]> {
-  const runtime = createRuntime({ files, workers: 1, log: () => undefined })
+export async function declaredSources(
+  files: readonly string[],
+  python?: PythonSettings,
+): Promise<{ name: string; files: readonly string[] }[]> {
+  const runtime = createRuntime({ files, workers: 1, python, log: () => undefined })
   try {
     const loaded = await runtime.load()
     loaded.discard()
@@ -37,8 +41,8 @@ const MISSING =
  * Calls each function once, with a key that nobody has, and a database that knows nothing. What a function makes of that does not matter here:
  * only what it says about files that it looked for and did not find.
  */
-export async function missingFiles(files: readonly string[]): Promise<MissingFile[]> {
-  const runtime = createRuntime({ files, log: () => undefined })
+export async function missingFiles(files: readonly string[], python?: PythonSettings): Promise<MissingFile[]> {
+  const runtime = createRuntime({ files, python, log: () => undefined })
   try {
     const { registry, activate } = await runtime.load()
     activate()

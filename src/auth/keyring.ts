@@ -1,16 +1,22 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { AdminStore, Scope } from '../store/ports/admin-store.ts'
 
+/** Whose key it is, and what it may do. */
+export interface KeyHolder {
+  readonly name: string
+  readonly scopes: readonly Scope[]
+}
+
 /** Keys that requests may carry. */
 export interface Keyring {
-  /** What the key may do; undefined: no such key. A promise only when the store has to be asked. */
-  scopesOf(key: string): readonly Scope[] | undefined | Promise<readonly Scope[] | undefined>
+  /** Undefined: no such key. A promise only when the store has to be asked. */
+  holderOf(key: string): KeyHolder | undefined | Promise<KeyHolder | undefined>
   close(): void
 }
 
 export interface KeyringOptions {
-  /** Given by the environment: SHA-256 in hexadecimal. */
-  readonly configured: readonly { readonly hash: string; readonly scopes: readonly Scope[] }[]
+  /** Given by the environment: SHA-256 in hexadecimal. Without a name they are called by their first digits. */
+  readonly configured: readonly { readonly hash: string; readonly scopes: readonly Scope[]; readonly name?: string }[]
   /** Keys made by `fabra keys`; null: there are none. */
   readonly store: Pick<AdminStore, 'apiKeys'> | null
   /** Told when the store cannot be read again. */
@@ -24,7 +30,7 @@ const PAUSE_MS = 100
 
 interface KeyEntry {
   readonly digest: Buffer
-  readonly scopes: readonly Scope[]
+  readonly holder: KeyHolder
 }
 
 /** While the store cannot be reached, the keys that were known last are good. @throws FabraError store_unavailable when it cannot be reached at first */
@@ -57,11 +63,11 @@ export async function createKeyring({ configured, store, onProblem }: KeyringOpt
     return loadingSoon
   }
   const find = (digest: Buffer) => {
-    let scopes: readonly Scope[] | undefined
+    let holder: KeyHolder | undefined
     // Every key is compared, all of each, so that the time taken tells nothing.
-    for (const known of fixed) if (timingSafeEqual(known.digest, digest)) scopes = known.scopes
-    for (const known of made) if (timingSafeEqual(known.digest, digest)) scopes = known.scopes
-    return scopes
+    for (const known of fixed) if (timingSafeEqual(known.digest, digest)) holder = known.holder
+    for (const known of made) if (timingSafeEqual(known.digest, digest)) holder = known.holder
+    return holder
   }
   const timer = store && setInterval(() => void reload(store), RELOAD_MS)
   timer?.unref()
@@ -70,10 +76,10 @@ export async function createKeyring({ configured, store, onProblem }: KeyringOpt
     get size() {
       return fixed.length + made.length
     },
-    scopesOf(key) {
+    holderOf(key) {
       const digest = new Bun.CryptoHasher('sha256').update(key).digest()
-      const scopes = find(digest)
-      if (scopes || !store) return scopes
+      const holder = find(digest)
+      if (holder || !store) return holder
       return reloadSoon(store).then(() => find(digest))
     },
     close() {
@@ -87,6 +93,6 @@ async function read(store: Pick<AdminStore, 'apiKeys'>): Promise<KeyEntry[]> {
   return keys.filter((key) => key.revokedAt === null).map(asEntry)
 }
 
-function asEntry({ hash, scopes }: { readonly hash: string; readonly scopes: readonly Scope[] }): KeyEntry {
-  return { digest: Buffer.from(hash, 'hex'), scopes }
+function asEntry({ hash, scopes, name }: KeyringOptions['configured'][number]): KeyEntry {
+  return { digest: Buffer.from(hash, 'hex'), holder: { name: name ?? `env:${hash.slice(0, 8)}`, scopes } }
 }

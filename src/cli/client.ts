@@ -35,7 +35,7 @@ export async function connect(files: readonly string[], host: CliProcess, how: C
   return server === undefined ? openHere(config, files, host, how) : remote(server)
 }
 
-interface RunningServer {
+export interface RunningServer {
   readonly url: string
   /** The API key of this machine's user. */
   readonly key: string
@@ -50,7 +50,7 @@ function otherWorld({ url, clock_offset }: RunningServer, clock: Clock): string 
 }
 
 /** What a server left in the data folder, if it answers. */
-async function runningServer(dataDir: string): Promise<RunningServer | undefined> {
+export async function runningServer(dataDir: string): Promise<RunningServer | undefined> {
   const note = Bun.file(join(dataDir, 'server.json'))
   if (!(await note.exists())) return undefined
   try {

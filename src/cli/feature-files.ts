@@ -2,22 +2,27 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import { FabraError, suggest } from '../errors.ts'
 
+/** What is served when nothing is named: both languages, where both are there. */
+export function defaultFiles(cwd: string): readonly string[] {
+  return ['features.ts', 'features.py'].map((name) => join(cwd, name)).filter((file) => existsSync(file))
+}
+
 /**
- * The definition files a command works on, absolute: those named, else features.ts of the current folder.
+ * The definition files a command works on, absolute: those named, else features.ts and features.py of the current folder.
  * @throws FabraError definition_not_found with a near name from the same folder.
  */
 export function featureFiles(given: readonly string[], cwd: string): readonly string[] {
   if (given.length === 0) {
-    const file = join(cwd, 'features.ts')
-    if (existsSync(file)) return [file]
+    const files = defaultFiles(cwd)
+    if (files.length > 0) return files
     const hint = 'Run "fabra init" to make one, or name a file: fabra serve path/to/features.ts'
-    throw new FabraError('definition_not_found', 'There is no features.ts in this folder.', { hint })
+    throw new FabraError('definition_not_found', 'There is no features.ts or features.py in this folder.', { hint })
   }
   return given.map((name) => {
     const file = isAbsolute(name) ? name : join(cwd, name)
     if (existsSync(file)) return file
     const folder = dirname(file)
-    const known = existsSync(folder) ? readdirSync(folder).filter((entry) => /\.(ts|mts|js|mjs)$/.test(entry)) : []
+    const known = existsSync(folder) ? readdirSync(folder).filter((entry) => /\.(ts|mts|js|mjs|py)$/.test(entry)) : []
     throw new FabraError('definition_not_found', `The file ${name} does not exist.`, {
       hint: !existsSync(folder)
         ? `The folder ${dirname(name)} does not exist either.`
@@ -25,16 +30,5 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
           ? suggest(basename(name), known)
           : 'Run "fabra init" to start a project.',
     })
-  })
-}
-
-/** As featureFiles, for an image: it would be written and could not start. @throws FabraError definition_not_found, bad_usage */
-export function deployFeatureFiles(given: readonly string[], cwd: string): readonly string[] {
-  const isPython = given.length === 0 && !existsSync(join(cwd, 'features.ts')) && existsSync(join(cwd, 'features.py'))
-  const files = isPython ? [join(cwd, 'features.py')] : featureFiles(given, cwd)
-  const python = files.find((file) => file.endsWith('.py'))
-  if (python === undefined) return files
-  throw new FabraError('bad_usage', `${basename(python)} is written in Python, which Fabra cannot serve yet: the image would not start.`, {
-    hint: 'Define the features in TypeScript: "fabra init" shows how.',
   })
 }

@@ -1,5 +1,11 @@
 import type { Micros } from '../clock.ts'
 
+/**
+ * `plain`: decimals and times as TypeScript has them. `tagged`: what JSON has nothing for says what it is: `{ $ts: microseconds }`,
+ * `{ $dec: "1.10" }`, `{ $uuid: "…" }`, `{ $float: "3" }` (a float that looks like a whole number, or is not finite), `{ $json: "…" }`; an object of the data whose first key begins with "$" is `{ $obj: … }`. Parameters may be tagged in both.
+ */
+export type CellForm = 'plain' | 'tagged'
+
 /** A result in the form that crosses to a worker: strings, numbers (integers only when exact), bigint, booleans, null, lists and plain objects. */
 export interface DbResult {
   readonly columns: readonly string[]
@@ -17,6 +23,8 @@ export interface DbOptions {
   readonly asOf: Micros
   /** `past`: rows that were not visible at `asOf` are hidden, and a source without a time is refused. */
   readonly mode: 'present' | 'past'
+  /** Default `plain`. */
+  readonly form?: CellForm
   readonly signal: AbortSignal
   /** Milliseconds. */
   readonly timeoutMs: number

@@ -1,11 +1,12 @@
 import type { Micros } from '../clock.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { DbResult } from './db.ts'
+import type { CellForm, DbResult } from './db.ts'
 import type { ReadPart } from './reader.ts'
 
 /** What a running function may ask for. Both reject with FabraError. */
 export interface CallHost {
-  query(sql: string, params: readonly unknown[]): Promise<DbResult>
+  /** @param form How values are given; see `CellForm`. */
+  query(sql: string, params: readonly unknown[], form: CellForm): Promise<DbResult>
   get(name: string): Promise<ReadPart>
 }
 
@@ -44,8 +45,25 @@ export interface CallOutcome {
   readonly usedPresent?: boolean
 }
 
+/** One function for many keys at once. */
+export interface BatchCall extends Omit<FunctionCall, 'key' | 'inputs'> {
+  /** Canonical key texts of each. */
+  readonly keys: readonly (readonly string[])[]
+  /** Beside the keys. */
+  readonly inputs: readonly Readonly<Record<string, unknown>>[] | null
+}
+
+export interface BatchOutcome {
+  /** One a key, in their order; null when the call failed as a whole. */
+  readonly elements: readonly CallOutcome[] | null
+  readonly error?: CallFailure
+  readonly usedPresent?: boolean
+}
+
 /** Runs users' functions somewhere that is not this thread. */
 export interface FunctionRunner {
   /** Never rejects, and answers by the deadline, whatever the function does. */
   call(call: FunctionCall): Promise<CallOutcome>
+  /** The same for a function that takes many keys. */
+  callBatch(call: BatchCall): Promise<BatchOutcome>
 }

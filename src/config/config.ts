@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames } from './hosts.ts'
+import { type PythonSettings, pythonSettings } from './python-settings.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 
 export interface Config {
@@ -30,8 +31,14 @@ export interface Config {
   readonly drainSeconds: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
+  /** How the processes are started that run Python. */
+  readonly python: PythonSettings
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** The page at /ui is served. */
+  readonly ui: boolean
+  /** Whether figures of reads are kept: distributions, latencies, live traffic. */
+  readonly statistics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
 }
@@ -76,9 +83,27 @@ export const variables: readonly Variable[] = [
     default: '1GiB',
     help: 'memory that putting one training set together may take, such as 512MiB or 4GiB; the rest is spilled to disk',
   },
-  { name: 'FABRA_CACHE_DIR', default: "the user's cache folder", help: 'where the native library is unpacked, once' },
+  {
+    name: 'FABRA_CACHE_DIR',
+    default: "the user's cache folder",
+    help: 'where the native library and the Python package are unpacked, once',
+  },
+  {
+    name: 'FABRA_PYTHON',
+    default: "the project's environment, else python3",
+    help: 'interpreter that runs .py files: Python 3.9 or newer',
+  },
+  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs Python functions may take' },
+  {
+    name: 'FABRA_WORKER_ENV',
+    default: 'none',
+    help: "variables that such processes are given although they are the server's own, with commas between",
+  },
+  { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
+  { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
+  { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
 ]
@@ -119,7 +144,13 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
+    python: pythonSettings(env, {
+      memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
+      hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
+    }),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
+    statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })

@@ -10,6 +10,7 @@ import {
 } from './draft.ts'
 import type { Problem, SourceLocation } from './model.ts'
 import { FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, MAX_NAME_LENGTH, RESERVED } from './naming.ts'
+import { isPython } from './python-words.ts'
 import { show } from './show.ts'
 import { formatPlace } from './source-location.ts'
 
@@ -96,6 +97,8 @@ function ownProblems(one: Named<Draft>): Problem[] {
     add(`its name has ${name.length} characters.`, `A name has at most ${MAX_NAME_LENGTH}.`)
   // Names given by the author were checked where they were given.
   if (draft.kind !== 'feature') return problems
+  // One that has no name at all has said so itself.
+  if (draft.name === null && name === '') return problems
   if (draft.name === null && name === 'default') {
     add('a default export has no name.', 'Write export const my_feature = feature({ … }), or give it a name: "my_feature".')
   } else if (draft.name === null && !FEATURE_NAME.test(name)) {
@@ -113,20 +116,29 @@ function repeats(all: readonly Named<DraftBase & Draft>[]): Problem[] {
     const key = one.draft.kind === 'source' ? one.name.toLowerCase() : one.name
     const other = first.get(key)
     if (other === undefined) first.set(key, one)
-    else if (key !== '') {
-      const which = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
+    else if (key !== '' && !isTwin(one, other)) {
+      const isOtherKey = one.draft.kind === 'entity' && isPython(one.file) !== isPython(other.file)
+      const kind = other.draft.kind === one.draft.kind ? '' : ` as a ${other.draft.kind.replace('_', ' ')}`
+      const which = isOtherKey ? ' with another key' : kind
       problems.push({
         location: one.location,
         subject: one.subject,
         message: `the name is taken: it is defined${which} at ${formatPlace(other.location)} too.`,
-        hint:
-          one.draft.kind === 'feature'
+        hint: isOtherKey
+          ? 'An entity of both languages has the same key columns, of the same types, in both.'
+          : one.draft.kind === 'feature'
             ? 'Names are unique. Rename one, or give it a name: "…".'
             : 'Names are unique. Rename one, or export it once and import it elsewhere.',
       })
     }
   }
   return problems
+}
+
+/** An entity is an object of its language, so each language has one of its own. */
+function isTwin(one: Named<Draft>, other: Named<Draft>): boolean {
+  if (one.draft.kind !== 'entity' || other.draft.kind !== 'entity' || isPython(one.file) === isPython(other.file)) return false
+  return JSON.stringify(one.draft.key) === JSON.stringify(other.draft.key)
 }
 
 function nothingDefined(exported: readonly Exported[]): Problem {

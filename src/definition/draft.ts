@@ -8,6 +8,8 @@ import type { DeclaredType, FeatureColumn, KeyColumn, Refresh, Source, SourceLoc
 export interface Complaint {
   readonly message: string
   readonly hint: string
+  /** Where it is another place than the definition's. */
+  readonly location?: SourceLocation
 }
 
 export interface DraftBase {
@@ -55,6 +57,8 @@ export interface FeatureDraft extends DraftBase {
   /** Features or names. */
   readonly uses: readonly unknown[]
   readonly replay: boolean
+  readonly batch: number | null
+  readonly nan: 'error' | 'null'
   readonly version: string | null
   readonly sameAs: string | null
 }

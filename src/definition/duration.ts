@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
 import { suggest } from '../errors.ts'
-import { show } from './show.ts'
+import { ShownValue, show } from './show.ts'
 
 const MICROS: Readonly<Record<string, number>> = {
   ms: 1_000,
@@ -41,6 +41,8 @@ export function readDuration(given: unknown): DurationResult {
     return { ok: false, wrong: Number.isFinite(Number(given)) ? `${given} has no unit` : `${given} is not a duration` }
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return { ok: false, wrong: `${show(given)} is not a duration` }
+  if (given instanceof ShownValue)
+    return given.micros === undefined ? { ok: false, wrong: `${given.shown} is not a duration` } : inRange(given.micros, given.shown)
   return partsMicros(given)
 }
 

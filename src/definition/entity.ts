@@ -1,5 +1,5 @@
-import { type Complaint, type Definition, define } from './draft.ts'
-import type { KeyColumn, KeyType } from './model.ts'
+import { type Definition, define, type EntityDraft } from './draft.ts'
+import type { KeyColumn, KeyType, SourceLocation } from './model.ts'
 import { COLUMN_NAME, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
 import { show } from './show.ts'
@@ -11,9 +11,13 @@ const KEY_TYPES: readonly KeyType[] = ['string', 'int', 'uuid']
 
 /** See fabra.d.ts. */
 export function entity(name: unknown, given?: unknown): Definition<'entity'> {
+  return define(readEntity(name, given, callPlace()))
+}
+
+export function readEntity(name: unknown, given: unknown, location: SourceLocation | null): EntityDraft {
   const options = readOptions('entity', given ?? {}, OPTIONS, EXAMPLE)
   const nameText = checkName(name, options)
-  return define({
+  return {
     kind: 'entity',
     name: nameText,
     key: readKey(options),
@@ -21,9 +25,9 @@ export function entity(name: unknown, given?: unknown): Definition<'entity'> {
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    location: callPlace(),
-    complaints: options.complaints satisfies readonly Complaint[],
-  })
+    location,
+    complaints: options.complaints,
+  }
 }
 
 function checkName(name: unknown, options: OptionReader): string {

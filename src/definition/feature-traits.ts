@@ -24,10 +24,13 @@ export function takesInputs({ inputs }: Pick<Feature, 'inputs'>): boolean {
   return Object.keys(inputs).length > 0
 }
 
-/** A function that may run for any time: its every answer is made in a request anyway, or it says so. */
+/**
+ * A function that may run for any time: its every answer is made in a request anyway, or it says so. One that is seen to look at the clock or at
+ * chance does so only when it says so.
+ */
 export function replays(feature: Feature): boolean {
   if (feature.computation.kind !== 'function') return false
-  return isRealtime(feature) || feature.replay || takesInputs(feature)
+  return feature.replay || (feature.clock.length === 0 && (isRealtime(feature) || takesInputs(feature)))
 }
 
 /** Which ages of a value count as what. */

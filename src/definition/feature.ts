@@ -2,7 +2,7 @@ import { baseType, elementOf, readDeclaredType, VALUE_TYPES } from './declared-t
 import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
 import { cronOfName, DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
 import { readDefaults } from './feature-default.ts'
-import type { DeclaredType, FeatureColumn, Refresh, SqlText } from './model.ts'
+import type { DeclaredType, FeatureColumn, Refresh, SourceLocation, SqlText } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
 import { show } from './show.ts'
@@ -10,18 +10,24 @@ import { callPlace } from './source-location.ts'
 
 const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'version', 'same_as']
 const FOR_COMPUTED = ['refresh', 'sql', 'timeout', 'keep_warm', 'uses']
-const FOR_FUNCTIONS = ['inputs', 'replay']
+const FOR_FUNCTIONS = ['inputs', 'replay', 'batch', 'nan']
 const FOR_PEOPLE = ['description', 'owner', 'tags']
 const OPTIONS = [...FOR_ALL, ...FOR_COMPUTED, ...FOR_FUNCTIONS, ...FOR_PEOPLE]
 const EXAMPLE = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT …" })'
 const REFRESH_HINT = 'Write "5m", "1h", { minutes: 5 }, a cron string, or 0 for realtime.'
 const SECOND = 1_000_000
+const DEFAULT_BATCH = 1000
+const MAX_BATCH = 10_000
 const ELEMENT_HINT = 'Write "list[string]" or "dict[string, float]"; keys of dicts are strings.'
 
 type Computed = 'sql' | 'function' | 'pushed'
 
 /** See fabra.d.ts. */
 export function feature(given: unknown, compute?: unknown): Definition<'feature'> {
+  return define(readFeature(given, compute, callPlace()))
+}
+
+export function readFeature(given: unknown, compute: unknown, location: SourceLocation | null): FeatureDraft {
   const options = readOptions('feature', given, OPTIONS, EXAMPLE)
   const fn = readFunction(compute, options)
   const sql = readSql(options)
@@ -32,7 +38,7 @@ export function feature(given: unknown, compute?: unknown): Definition<'feature'
   const refresh = readRefresh(how, options)
   checkFit(how, refresh, options)
   const columns = readColumns(how, options)
-  const draft: FeatureDraft = {
+  return {
     kind: 'feature',
     name: readName(options),
     entity: readEntity(options),
@@ -49,15 +55,16 @@ export function feature(given: unknown, compute?: unknown): Definition<'feature'
     inputs: readInputs(options),
     uses: readUses(options),
     replay: options.flag('replay') ?? false,
+    batch: readBatch(options),
+    nan: options.oneOf('nan', ['error', 'null']) ?? 'error',
     version: options.text('version'),
     sameAs: readSameAs(options),
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    location: callPlace(),
+    location,
     complaints: options.complaints,
   }
-  return define(draft)
 }
 
 function readName(options: OptionReader): string | null {
@@ -150,6 +157,12 @@ function readRefresh(how: Computed, options: OptionReader): Refresh | null {
   return { kind: 'interval', every: duration.micros }
 }
 
+const SQL_HINTS: Readonly<Record<string, string>> = {
+  replay: 'Leave it out: training runs the sql itself at each time.',
+  batch: 'Leave it out: sql is run for many keys at once anyway.',
+  nan: "Leave it out: write NULLIF(…, 'NaN') in the sql.",
+}
+
 /** Options that mean nothing for this way of computing are refused, not ignored. */
 function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader): void {
   const unfit = how === 'pushed' ? ['timeout', 'keep_warm', 'uses', ...FOR_FUNCTIONS] : how === 'sql' ? FOR_FUNCTIONS : []
@@ -162,7 +175,7 @@ function checkFit(how: Computed, refresh: Refresh | null, options: OptionReader)
         'inputs are for functions; sql cannot use them.',
         'Compute it with a function: feature({ … }, async (key, { db, inputs }) => …).',
       )
-    else options.complain(`${name} is for functions.`, 'Leave it out: training runs the sql itself at each time.')
+    else options.complain(`${name} is for functions.`, SQL_HINTS[name] ?? 'Leave it out.')
   }
   if (how === 'function' && options.has('inputs') && refresh !== null && refresh.kind !== 'realtime') {
     options.complain('it has inputs, so it can only be computed in a request.', 'Write refresh: 0.')
@@ -228,6 +241,19 @@ function readUses(options: OptionReader): readonly unknown[] {
   if (Array.isArray(given)) return [...given]
   options.complain(`uses must be a list of features, got ${show(given)}.`, 'Write uses: [transaction_count_1h, "spend.avg_30d"].')
   return []
+}
+
+/** How many keys the function takes at a time; null: one key, not a list of them. */
+function readBatch(options: OptionReader): number | null {
+  const given = options.raw('batch')
+  if (given === undefined || given === false) return null
+  if (given === true) return DEFAULT_BATCH
+  if (typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= MAX_BATCH) return given
+  options.complain(
+    `batch must be a whole number of keys from 1 to ${MAX_BATCH}, got ${show(given)}.`,
+    `Write batch: ${DEFAULT_BATCH}, or batch: true for the same.`,
+  )
+  return null
 }
 
 function readSameAs(options: OptionReader): string | null {

@@ -12,6 +12,8 @@ export interface FingerprintInput {
   readonly sources: Iterable<Source>
   /** Fingerprints of the features named by `uses`. */
   readonly uses: readonly string[]
+  /** What becomes of a NaN: it changes which values there are. Default: an error. */
+  readonly nan?: 'error' | 'null'
   /** Stands for the code, when given. */
   readonly version: string | null
 }
@@ -34,6 +36,8 @@ export function fingerprint(input: FingerprintInput): string {
     input.version === null ? code : { version: input.version },
     sorted(mentioned.map(timeSettings)),
     [...input.uses].sort(),
+    // What came later is said only where it was chosen, so that fingerprints from before stay what they are.
+    ...(input.nan === 'null' ? [{ nan: input.nan }] : []),
   ]
   return createHash('sha256').update(JSON.stringify(said)).digest('hex').slice(0, 16)
 }

@@ -110,12 +110,26 @@ export interface Feature extends Described {
   /** Names of features this one declares as its parts. */
   readonly uses: readonly string[]
   readonly replay: boolean
+  /** Its function takes lists of at most so many keys; null: one key at a time. */
+  readonly batch: number | null
+  /** What becomes of a NaN in a float. */
+  readonly nan: 'error' | 'null'
+  /** Where its function looks at the clock or at chance, as far as that can be read: then it does not replay unless it says so. */
+  readonly clock: readonly ClockUse[]
   readonly version: string | null
   readonly sameAs: string | null
   /** Sixteen hex digits; part of every stored value's name, so versions never mix. */
   readonly fingerprint: string
   /** The fingerprint that it would have if no `version` stood for its code. */
   readonly codeFingerprint: string
+}
+
+/** A place in a function that gives another answer each time it runs. */
+export interface ClockUse {
+  readonly file: string
+  readonly line: number
+  /** As it is written: `datetime.now()`. */
+  readonly what: string
 }
 
 export interface FeatureSet extends Described {

@@ -1,5 +1,6 @@
 import { FabraError } from '../errors.ts'
 import type { Problem } from './model.ts'
+import { inItsLanguage } from './python-words.ts'
 
 /** The definitions cannot be used. Holds every problem found, not only the first. */
 export class InvalidDefinitions extends FabraError {
@@ -8,7 +9,7 @@ export class InvalidDefinitions extends FabraError {
   constructor(problems: readonly Problem[]) {
     const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
     super('invalid_definition', `The definitions have ${count}.`, { hint: 'Mend what is listed and try again.' })
-    this.problems = [...problems].sort(byLocation)
+    this.problems = problems.map(inItsLanguage).sort(byLocation)
   }
 }
 

@@ -11,7 +11,8 @@ import {
   type SourceDraft,
 } from './draft.ts'
 import { fingerprint } from './fingerprint.ts'
-import type { Entity, Feature, FeatureSet, Problem, Registry, Source } from './model.ts'
+import type { ClockUse, Entity, Feature, FeatureSet, Problem, Registry, Source } from './model.ts'
+import { inItsLanguage } from './python-words.ts'
 import { checkCycles, checkFeature, checkUses, memberName, partOf, resolves, usesOf } from './registry-checks.ts'
 import { show } from './show.ts'
 
@@ -29,17 +30,22 @@ export interface BuiltRegistry {
 /**
  * What the files export, checked against itself. Never throws for what the author did: everything wrong is a problem, all of them at once.
  * @param code The text that stands for a function in fingerprints: its own and that of the modules it uses.
+ * @param clock Where a function looks at the clock.
  */
-export function buildRegistry(exported: readonly Exported[], code: (fn: FeatureFunction) => string): BuiltRegistry {
+export function buildRegistry(
+  exported: readonly Exported[],
+  code: (fn: FeatureFunction) => string,
+  clock: (fn: FeatureFunction) => readonly ClockUse[] = () => [],
+): BuiltRegistry {
   const problems: Problem[] = []
   const collected = collect(exported, problems)
-  const entities = byName(collected.entities, (one) => one.name, entityOf)
+  const entities = byName(collected.entities, (one) => one.name, entityOf, withKeys)
   const sources = byName(collected.sources, (one) => one.name, sourceOf)
   const names = featureNames(collected)
   const uses = new Map(collected.features.map((one) => [one.name, usesOf(one, names, problems)]))
   for (const one of collected.features) checkFeature(one, problems)
   checkCycles(collected.features, uses, problems)
-  const features = buildFeatures(collected.features, { entities, sources, uses, code })
+  const features = buildFeatures(collected.features, { entities, sources, uses, code, clock })
   checkUses(collected.features, features, uses, problems)
   const featureSets = byName(
     collected.featureSets,
@@ -47,12 +53,21 @@ export function buildRegistry(exported: readonly Exported[], code: (fn: FeatureF
     (one) => featureSetOf(one, features, names, problems),
   )
   const functions = new Map(collected.features.flatMap((one) => (one.draft.compute ? [[one.name, one.draft.compute] as const] : [])))
-  return { registry: { entities, sources, features, featureSets }, problems: inOrder(problems, exported), functions }
+  return { registry: { entities, sources, features, featureSets }, problems: inOrder(problems, exported).map(inItsLanguage), functions }
 }
 
-function byName<D extends Draft, T>(all: readonly Named<D>[], name: (one: Named<D>) => string, make: (one: Named<D>) => T): Map<string, T> {
+/** @param merge What becomes of the first one when there is another of its name. */
+function byName<D extends Draft, T>(
+  all: readonly Named<D>[],
+  name: (one: Named<D>) => string,
+  make: (one: Named<D>) => T,
+  merge: (first: T, one: Named<D>) => T = (first) => first,
+): Map<string, T> {
   const map = new Map<string, T>()
-  for (const one of all) if (!map.has(name(one))) map.set(name(one), make(one))
+  for (const one of all) {
+    const first = map.get(name(one))
+    map.set(name(one), first === undefined ? make(one) : merge(first, one))
+  }
   return map
 }
 
@@ -63,6 +78,16 @@ function described(one: Named<Draft>) {
 
 function entityOf(one: Named<EntityDraft>): Entity {
   return { name: one.name, key: one.draft.key, keys: one.draft.keys, ...described(one) }
+}
+
+/** Each language declares an entity for itself; the query for its keys and words about it need be said in one of them only. */
+function withKeys(first: Entity, one: Named<EntityDraft>): Entity {
+  return {
+    ...first,
+    keys: first.keys ?? one.draft.keys,
+    description: first.description ?? one.description,
+    owner: first.owner ?? one.draft.owner,
+  }
 }
 
 function sourceOf(one: Named<SourceDraft>): Source {
@@ -100,6 +125,7 @@ interface Surroundings {
   readonly sources: ReadonlyMap<string, Source>
   readonly uses: ReadonlyMap<string, readonly string[]>
   readonly code: (fn: FeatureFunction) => string
+  readonly clock: (fn: FeatureFunction) => readonly ClockUse[]
 }
 
 /** Parts before wholes, because a fingerprint holds those of its parts; then in the order of definition again. */
@@ -148,6 +174,8 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
     keepWarm,
     history,
     replay,
+    batch,
+    nan,
     version,
     sameAs,
   } = one.draft
@@ -161,6 +189,7 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
     code,
     sources: [...around.sources.values()],
     uses: parts.map((part) => part.fingerprint),
+    nan,
   }
   const own = fingerprint({ ...said, version })
   return {
@@ -178,6 +207,9 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
     inputs,
     uses: parts.map((part) => part.name),
     replay,
+    batch,
+    nan,
+    clock: compute === null ? [] : around.clock(compute),
     version,
     sameAs,
     fingerprint: own,

@@ -1,4 +1,5 @@
 import { type Definition, define, type SourceDraft } from './draft.ts'
+import type { SourceLocation } from './model.ts'
 import { TABLE_NAME } from './naming.ts'
 import { type OptionReader, readOptions } from './options.ts'
 import { show } from './show.ts'
@@ -23,6 +24,10 @@ const EXAMPLE = 'source("transactions", { timestamp: "created_at" })'
 
 /** See fabra.d.ts. */
 export function source(name: unknown, given?: unknown): Definition<'source'> {
+  return define(readSource(name, given, callPlace()))
+}
+
+export function readSource(name: unknown, given: unknown, location: SourceLocation | null): SourceDraft {
   const options = readOptions('source', given ?? {}, OPTIONS, EXAMPLE)
   const nameText = checkName(name, options)
   const read = {
@@ -38,16 +43,16 @@ export function source(name: unknown, given?: unknown): Definition<'source'> {
     columns: readColumns(options),
   }
   checkTogether(read, options)
-  return define({
+  return {
     kind: 'source',
     name: nameText,
     options: read,
     description: options.text('description'),
     owner: options.text('owner'),
     tags: options.texts('tags'),
-    location: callPlace(),
+    location,
     complaints: options.complaints,
-  })
+  }
 }
 
 function checkName(name: unknown, options: OptionReader): string {

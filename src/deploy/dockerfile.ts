@@ -1,3 +1,4 @@
+import { exec } from './exec-form.ts'
 import {
   type Arch,
   type DeployFile,
@@ -9,6 +10,7 @@ import {
   type ReleaseArchive,
   serveArguments,
 } from './platform.ts'
+import { pythonBase, pythonCopies, pythonStage } from './python-image.ts'
 import { comment } from './text.ts'
 
 /** Not root, in every base: the number is what distroless calls "nonroot". */
@@ -65,30 +67,30 @@ export interface ImageNeeds {
 
 /** Dockerfile, .dockerignore and, for Python, requirements.txt: the same for every platform, so that one folder can serve several. */
 export function imageFiles(options: DeployOptions, needs: ImageNeeds = { temporaryVolume: false }): DeployFile[] {
-  const isPython = options.definitions.some((file) => file.endsWith('.py'))
+  const packages = options.python?.packages
   return [
-    { path: 'Dockerfile', text: dockerfile(options, isPython, needs) },
+    { path: 'Dockerfile', text: dockerfile(options, needs) },
     { path: '.dockerignore', text: ignored(), ifMissing: true },
-    ...(isPython
-      ? [{ path: 'requirements.txt', text: '# Packages that the Python definitions import, one a line.\n', ifMissing: true }]
-      : []),
+    ...(packages?.from === 'requirements' ? [{ path: 'requirements.txt', text: packages.text, ifMissing: true }] : []),
   ]
 }
 
-function dockerfile(options: DeployOptions, isPython: boolean, needs: ImageNeeds): string {
+function dockerfile(options: DeployOptions, needs: ImageNeeds): string {
+  const { python } = options
   const installer = options.packages === null ? null : INSTALLERS[options.packages]
   const lines = [
-    ...(isPython ? pythonBase() : ['FROM gcr.io/distroless/cc-debian12:nonroot']),
+    ...(python === null ? ['FROM gcr.io/distroless/cc-debian12:nonroot'] : pythonBase(python, HOME)),
     `LABEL org.opencontainers.image.title=${JSON.stringify(options.name)} org.opencontainers.image.version=${JSON.stringify(options.version)}`,
     options.release === null
       ? `ADD ${exec([archiveName(options.arch), '/usr/local/bin/'])}`
       : `COPY --from=executable ${exec([EXECUTABLE, EXECUTABLE])}`,
     `ENV FABRA_ENV=production FABRA_CACHE_DIR=${HOME}/.cache/fabra FABRA_DATA_DIR=/tmp/fabra`,
     `USER ${USER}`,
-    '# Unpacks the native library now, so that the root file system can be read-only.',
+    '# Unpacks what the executable carries now, so that the root file system can be read-only.',
     `RUN ${exec([EXECUTABLE, 'version', '--unpack'])}`,
     'WORKDIR /app',
     ...(installer === null ? [] : [`COPY --from=packages ${exec(['/app/node_modules', './node_modules'])}`]),
+    ...(python === null ? [] : pythonCopies(python)),
     ...copies(options.project).map((words) => `COPY --chown=${USER} ${exec(words)}`),
     ...(needs.temporaryVolume ? ['VOLUME /tmp'] : []),
     `EXPOSE ${PORT}`,
@@ -97,9 +99,11 @@ function dockerfile(options: DeployOptions, isPython: boolean, needs: ImageNeeds
     `ENTRYPOINT ${exec([EXECUTABLE])}`,
     `CMD ${exec(serveArguments(options))}`,
   ]
+  const stage = python === null ? null : pythonStage(python)
   const stages = [
     ...(options.release === null ? [] : [executableStage(options.release)]),
     ...(installer === null ? [] : [packagesStage(installer)]),
+    ...(stage === null ? [] : [stage]),
     lines,
   ]
   return `${comment(header(options))}${stages.map((lines) => `\n${lines.join('\n')}\n`).join('')}`
@@ -148,21 +152,6 @@ function packagesStage(installer: Installer): string[] {
     ...(installer.environment ? [`ENV ${installer.environment}`] : []),
     `RUN ${exec(installer.command)}`,
   ]
-}
-
-function pythonBase(): string[] {
-  return [
-    'FROM docker.io/library/python:3.13-slim-bookworm',
-    `RUN ${exec(['install', '--directory', '--owner=65532', '--group=65532', HOME])}`,
-    `ENV HOME=${HOME} PYTHONDONTWRITEBYTECODE=1`,
-    `COPY ${exec(['requirements.txt', '/tmp/'])}`,
-    `RUN ${exec(['pip', 'install', '--no-cache-dir', '--requirement', '/tmp/requirements.txt'])}`,
-  ]
-}
-
-/** The form without a shell: there is none in the image. */
-function exec(words: readonly string[]): string {
-  return `[${words.map((word) => JSON.stringify(word)).join(', ')}]`
 }
 
 /** What must never be in an image, at any depth. */

@@ -1,3 +1,4 @@
+import type { PythonNeeds } from './python-image.ts'
 import type { Regions } from './regions.ts'
 
 /** What is deployed, as every platform needs to know it. */
@@ -14,6 +15,8 @@ export interface DeployOptions {
   readonly repositoryPath: string
   /** What installs the packages that the definitions import; null where there are none. */
   readonly packages: PackageManager | null
+  /** What definitions in Python need; null: there are none. */
+  readonly python: PythonNeeds | null
   /** What the project installs packages with, whether it has any yet or not. */
   readonly manager: PackageManager
   /** Of the Linux executable. */

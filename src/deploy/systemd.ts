@@ -10,6 +10,7 @@ import {
   STOP_SECONDS,
   serveArguments,
 } from './platform.ts'
+import { pythonInstallCommand, pythonInstallFiles } from './python-image.ts'
 import { comment, shellWord } from './text.ts'
 
 export const systemd: Platform = {
@@ -22,7 +23,12 @@ export const systemd: Platform = {
   maxReplicas: 1,
   needsImage: false,
   plan: (options) => ({
-    files: [{ path: `${options.name}.service`, text: unitText(header(options), unit(options)) }],
+    files: [
+      { path: `${options.name}.service`, text: unitText(header(options), unit(options)) },
+      ...(options.python?.packages.from === 'requirements'
+        ? [{ path: 'requirements.txt', text: options.python.packages.text, ifMissing: true }]
+        : []),
+    ],
     next: next(options),
     secrets: [],
   }),
@@ -106,7 +112,8 @@ function header({ name }: DeployOptions): string[] {
 
 function next(options: DeployOptions): Deployment['next'] {
   const { name, project, packages } = options
-  const entries = [...project.files, ...project.folders].map(shellWord).join(' ')
+  const installing = options.python === null ? [] : pythonInstallFiles(options.python)
+  const entries = [...new Set([...project.files, ...project.folders, ...installing])].map(shellWord).join(' ')
   return [
     {
       why: 'the executable',
@@ -116,6 +123,14 @@ function next(options: DeployOptions): Deployment['next'] {
     ...(packages === null
       ? []
       : [{ why: 'the packages that they import', command: `(cd /opt/${name} && sudo ${installCommand(packages)})` }]),
+    ...(options.python === null
+      ? []
+      : [
+          {
+            why: 'the packages that they import',
+            command: `(cd /opt/${name} && sudo sh -c ${shellWord(pythonInstallCommand(options.python))})`,
+          },
+        ]),
     keyStep(options),
     {
       why: 'paste FABRA_POSTGRES_URL=…, FABRA_REDIS_URL=… and the line FABRA_API_KEYS=…, then press Ctrl-D',

@@ -1,5 +1,6 @@
 import { archiveName } from './dockerfile.ts'
 import type { DeployOptions } from './platform.ts'
+import { pythonInstallFiles } from './python-image.ts'
 
 /**
  * Patterns, as git has them, for platforms to which the folder is sent before the image is built there: all stays here but what the image is
@@ -7,7 +8,9 @@ import type { DeployOptions } from './platform.ts'
  */
 export function uploadList(options: DeployOptions): string {
   const { files, folders } = options.project
-  const paths = ['Dockerfile', '.dockerignore', ...(options.release === null ? [archiveName(options.arch)] : []), ...files]
+  const packages = options.python === null ? [] : pythonInstallFiles(options.python)
+  const archive = options.release === null ? [archiveName(options.arch)] : []
+  const paths = new Set(['Dockerfile', '.dockerignore', ...archive, ...packages, ...files])
   const opened = new Set<string>()
   const lines = ['# All stays here but what the image is built from. Written by "fabra deploy".', '/*']
   const open = (path: string) => {

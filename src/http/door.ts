@@ -3,9 +3,11 @@
  * address can come to another answer. What a route does not say it needs, it does not get: a route without a scope lets nobody in.
  */
 import type { Server } from 'bun'
-import type { Keyring } from '../auth/keyring.ts'
+import type { KeyHolder, Keyring } from '../auth/keyring.ts'
+import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
-import type { Scope } from '../store/ports/admin-store.ts'
+import type { ReadObserver } from '../serving/read-observer.ts'
+import { pathOf } from './address.ts'
 import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
 import type { HostRule } from './hosts.ts'
@@ -17,6 +19,8 @@ export interface DoorOptions {
   /** Null: requests come from this process, not through a socket. */
   readonly hosts: HostRule | null
   readonly log: Logger
+  /** Counts reads that fail; null: they are not counted. */
+  readonly observer: ReadObserver | null
 }
 
 type Params = Readonly<Record<string, string>>
@@ -25,7 +29,7 @@ type Params = Readonly<Record<string, string>>
 export type Entrance = (request: Request, params: Params, server: Server<unknown> | null) => Response | Promise<Response>
 
 /** Of routes; and, with scope `any`, of addresses that are none: even what is not there is told to holders of keys only. */
-export type Guarded = Pick<Route, 'further' | 'anyHost' | 'answer'> & {
+export type Guarded = Pick<Route, 'further' | 'anyHost' | 'answer' | 'isRead'> & {
   readonly method: Route['method'] | 'any'
   readonly scope: Route['scope'] | 'any'
 }
@@ -33,27 +37,52 @@ export type Guarded = Pick<Route, 'further' | 'anyHost' | 'answer'> & {
 /** Methods that change nothing, whoever sends them. */
 const LOOKS = ['GET', 'HEAD']
 
-export function createDoor({ keyring, hosts, log }: DoorOptions): (route: Guarded) => Entrance {
+export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (route: Guarded) => Entrance {
   return (route) => {
     const { scope, method } = route
-    const answer = (request: Request, params: Params, server: Server<unknown> | null, scopes: readonly Scope[] | null) =>
-      route.answer(new Call(request, params, server, route, scopes))
+    const reads = route.isRead ? observer : null
+    const fail = (error: unknown, request: Request, params: Params, call: Call | null, begun: number) => {
+      if (reads && !call?.isCounted) reads.fail(codeOf(error), call?.caller ?? null, nameOf(request, params), begun)
+      return errorResponse(error, request, log)
+    }
+    const answer = (request: Request, params: Params, server: Server<unknown> | null, holder: KeyHolder | null, begun: number) => {
+      const call = new Call(request, params, server, route, holder, begun)
+      try {
+        const response = route.answer(call)
+        return response instanceof Promise ? response.catch((error) => fail(error, request, params, call, begun)) : response
+      } catch (error) {
+        return fail(error, request, params, call, begun)
+      }
+    }
 
     return (request, params, server) => {
+      const begun = performance.now()
       try {
         if (hosts) {
           if (!route.anyHost) hosts.admit(request)
           if (method === 'any' ? !LOOKS.includes(request.method) : method !== 'GET') hosts.admitChange(request)
         }
-        const scopes = keyring === null || scope === 'open' ? null : authorise(keyring, request, scope)
-        const response =
-          scopes instanceof Promise
-            ? scopes.then((found) => answer(request, params, server, found))
-            : answer(request, params, server, scopes)
-        return response instanceof Promise ? response.catch((error) => errorResponse(error, request, log)) : response
+        const holder = keyring === null || scope === 'open' ? null : authorise(keyring, request, scope)
+        return holder instanceof Promise
+          ? holder.then(
+              (found) => answer(request, params, server, found, begun),
+              (error) => fail(error, request, params, null, begun),
+            )
+          : answer(request, params, server, holder, begun)
       } catch (error) {
-        return errorResponse(error, request, log)
+        return fail(error, request, params, null, begun)
       }
     }
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof FabraError ? error.code : 'internal'
+}
+
+/** What a request asked for that failed, without ids of entities. */
+function nameOf(request: Request, params: Params): string {
+  const { name, entity } = params
+  if (name !== undefined) return `/v1/features/${name.slice(0, 80)}`
+  return entity === undefined ? pathOf(request).slice(0, 80) : `/v1/entities/${entity.slice(0, 80)}/…`
 }

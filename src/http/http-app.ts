@@ -19,7 +19,7 @@ export interface HttpApp {
 /** @param hosts Null: requests come from this process, not through a socket. */
 export function createHttpApp(options: HttpOptions, hosts: HostRule | null): HttpApp {
   const table = routeTable(options)
-  const door = createDoor({ keyring: options.keyring, hosts, log: options.log })
+  const door = createDoor({ keyring: options.keyring, hosts, log: options.log, observer: options.insight.observer })
   return openRoutes(
     table.map((route) => ({ route, entrance: door(route) })),
     door(nothingThere(table, options.log)),
@@ -54,7 +54,7 @@ function elysiaFetch(opened: readonly OpenRoute[], otherwise: Entrance): HttpApp
   app.onError(({ request }) => otherwise(request, NO_PARAMS, serverOf(request)))
   for (const { route, entrance } of opened) {
     for (const method of route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])
-      app.route(method, route.path, ({ request, params }) => entrance(request, params, serverOf(request)), { parse: 'none' })
+      app.route(method, route.path, ({ request, params }) => entrance(request, params ?? NO_PARAMS, serverOf(request)), { parse: 'none' })
   }
   return (request, server) => {
     if (server) servers.set(request, server)

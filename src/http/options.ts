@@ -8,9 +8,11 @@ import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
-import type { HistoryQuery, HistoryRow } from '../store/ports/offline-store.ts'
+import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import type { OneAnswer, OneRow } from '../training/one-row.ts'
+import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
 export interface HttpOptions {
@@ -20,22 +22,36 @@ export interface HttpOptions {
   readonly metrics: () => readonly Metric[]
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   readonly refresh: (feature: Feature, keys: List<EntityKey> | null) => Promise<Run>
+  /** What the server knows of itself. */
+  readonly insight: Insight
   /** What refreshes did, newest first. */
   readonly runs: { list(filter: RunFilter): readonly Run[] | Promise<readonly Run[]> }
   /** Recorded values of one key, newest first. */
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
+  /** The same of many features of one key at once. */
+  readonly historyOfKey: (query: KeyHistoryQuery) => Promise<readonly HistoryRow[]>
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */
   readonly training: {
     /** @throws FabraError overloaded */
-    begin(id: string): Promise<TrainingJob>
+    begin(about: Pick<TrainingReport, 'id' | 'owner'>): Promise<TrainingJob>
     report(id: string): TrainingReport | undefined
+    /** Those that are remembered, newest first. */
+    list(): readonly TrainingReport[]
+    /** @returns false: it is not being made. */
+    cancel(id: string): boolean
+    /** For a look at one row, which nobody is told of and nobody waits behind. @throws FabraError overloaded */
+    beginLook(): Promise<TrainingJob>
+    /** One feature of one key as of a moment; null: its past is what was recorded. @throws FabraError not_trainable */
+    computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
   }
   /** For clients that read tables. */
   readonly writeTable: TableWriter
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null
+  /** The page at /ui is served. Default: not. */
+  readonly hasUi?: boolean
   /** Details are told to everybody. */
   readonly isDevelopment: boolean
   readonly clock: Clock

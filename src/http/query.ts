@@ -127,6 +127,21 @@ function inputFromText(name: string, type: DeclaredType, text: string): unknown 
   }
 }
 
+/** Refuses parameters that are not among these. @throws FabraError invalid_input, bad_request */
+export function knownParameters(query: string, known: readonly string[]): URLSearchParams {
+  const given = parameters(query)
+  for (const name of given.keys())
+    if (!known.includes(name)) throw new FabraError('invalid_input', `Unknown query parameter "${name}".`, { hint: suggest(name, known) })
+  return given
+}
+
+/** @throws FabraError invalid_input */
+export function limitOf(query: URLSearchParams, fallback: number, most: number): number {
+  const limit = Number(query.get('limit') ?? fallback)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= most) return limit
+  throw new FabraError('invalid_input', 'limit is out of range.', { hint: `Write a whole number from 1 to ${most}.` })
+}
+
 /** @throws FabraError invalid_input */
 export function parseMaxAge(value: unknown): number {
   const micros = typeof value === 'string' ? parseDuration(value) : undefined

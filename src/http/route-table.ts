@@ -7,15 +7,21 @@ import { errorResponse } from './error-response.ts'
 import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
+import { definitionRoutes } from './routes/definition.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { entityRoutes } from './routes/entities.ts'
+import { eventRoutes } from './routes/events.ts'
 import { featureRoutes } from './routes/features.ts'
 import { forgetRoutes } from './routes/forget.ts'
 import { historyRoutes } from './routes/history.ts'
+import { insightRoutes } from './routes/insight.ts'
+import { lineageRoutes } from './routes/lineage.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
+import { statisticsRoutes } from './routes/statistics.ts'
 import { trainingRoutes } from './routes/training.ts'
+import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
 
 export function routeTable(options: HttpOptions): readonly Route[] {
@@ -29,8 +35,14 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...forgetRoutes(options),
     ...trainingRoutes(options),
     ...catalogueRoutes(options),
+    ...statisticsRoutes(options),
+    ...definitionRoutes(options),
+    ...lineageRoutes(options),
+    ...eventRoutes(options),
+    ...insightRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
+    ...uiRoutes(options),
   ]
   return table
 }

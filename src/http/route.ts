@@ -1,6 +1,8 @@
 /** One route: where it is, what it needs, what it does and how it is described. The table of them makes the server, its checks and /openapi.json. */
 import type { Server } from 'bun'
+import type { KeyHolder } from '../auth/keyring.ts'
 import { FabraError } from '../errors.ts'
+import type { Asked } from '../serving/read-observer.ts'
 import type { Scope } from '../store/ports/admin-store.ts'
 
 /** An operation of OpenAPI, without what the table knows of it. */
@@ -20,6 +22,8 @@ export interface Route {
   readonly scope: Scope | 'open'
   /** Scope that some requests need besides, and which: the handler demands it where it sees that this is one. */
   readonly further?: { readonly scope: Scope; readonly where: string }
+  /** Values are read to be used: it is counted, and told of while it happens. */
+  readonly isRead?: true
   /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */
   readonly anyHost?: true
   /** For /openapi.json; null: not told there. */
@@ -28,28 +32,36 @@ export interface Route {
 }
 
 /** A request that was let in. */
-export class Call {
+export class Call implements Asked {
   readonly request: Request
   /** Parameters of the path, decoded. */
   readonly params: Readonly<Record<string, string>>
   /** Null where there is no socket. */
   readonly server: Server<unknown> | null
+  /** Whose key it carries; null: keys are not asked for. */
+  readonly holder: KeyHolder | null
+  /** When it came, by performance.now(). */
+  readonly begun: number
+  /** The feature set that it turned out to ask for. */
+  set: string | null = null
+  /** What it read is counted. */
+  isCounted = false
   readonly #route: Pick<Route, 'further'>
-  /** Null: keys are not asked for. */
-  readonly #scopes: readonly Scope[] | null
 
   constructor(
     request: Request,
     params: Readonly<Record<string, string>>,
     server: Server<unknown> | null,
     route: Pick<Route, 'further'>,
-    scopes: readonly Scope[] | null,
+    holder: KeyHolder | null,
+    begun: number,
   ) {
     this.request = request
     this.params = params
     this.server = server
     this.#route = route
-    this.#scopes = scopes
+    this.holder = holder
+    this.begun = begun
   }
 
   /** Of a parameter that the path has. */
@@ -57,11 +69,20 @@ export class Call {
     return this.params[name] ?? ''
   }
 
+  get caller(): string | null {
+    return this.holder?.name ?? null
+  }
+
+  /** Everybody may where keys are not asked for. */
+  may(scope: Scope): boolean {
+    return this.holder === null || this.holder.scopes.includes(scope)
+  }
+
   /** Goes on only where the key has the further scope of this route. @throws FabraError forbidden */
   demandFurther(): void {
     const { further } = this.#route
     if (!further) throw new FabraError('internal', 'The route declares no further scope.')
-    if (this.#scopes && !this.#scopes.includes(further.scope)) throw lacks(further.scope)
+    if (!this.may(further.scope)) throw lacks(further.scope)
   }
 }
 

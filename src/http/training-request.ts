@@ -11,7 +11,7 @@ export interface TrainingRequest {
 }
 
 const FLAGS = ['as_served', 'latest_knowledge', 'deterministic', 'with_status', 'with_event_timestamp', 'fresh', 'explain'] as const
-const FIELDS = ['features', 'feature_set', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', ...FLAGS]
+const FIELDS = ['features', 'feature_set', 'labels_sql', 'timestamp', 'timezone', 'method', 'snapshot', 'format', 'limit', ...FLAGS]
 
 /**
  * @param given Fields of a JSON body, or parameters of the address, whose values are texts.
@@ -62,12 +62,22 @@ export function readTrainingRequest(given: Readonly<Record<string, unknown>>, fr
     withStatus: flag('with_status'),
     withEventTimestamp: flag('with_event_timestamp'),
     fresh: flag('fresh'),
+    sample: sampleOf(given['limit'], fail),
   }
   if (options.asServed && options.method !== null && options.method !== 'history')
     throw fail('as_served goes by history, not by another method.', 'Leave one of them out.')
   if (options.asServed && options.latestKnowledge)
     throw fail('as_served and latest_knowledge contradict each other.', 'Leave one of them out.')
   return { options, rows: rows ?? null, labelsSql, explain }
+}
+
+const MOST_SAMPLED = 1_000
+
+function sampleOf(value: unknown, fail: (message: string, hint: string) => FabraError): number | null {
+  if (value === undefined || value === null) return null
+  const limit = Number(value)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MOST_SAMPLED) return limit
+  throw fail('limit is out of range.', `Write a whole number of rows to look at, from 1 to ${MOST_SAMPLED}.`)
 }
 
 function featureNames(given: Readonly<Record<string, unknown>>, fail: (message: string, hint: string) => FabraError): readonly string[] {

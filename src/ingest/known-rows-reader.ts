@@ -1,8 +1,9 @@
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { isUnavailable } from '../errors.ts'
-import type { OfflineStore } from '../store/ports/offline-store.ts'
+import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
+import { isNewer } from '../store/ports/value-order.ts'
 import { fromHistoryText, toHistoryText } from '../store/recording/history-text.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import { createKnownRows, type KnownRows, type Newest } from './known-rows.ts'
@@ -27,8 +28,8 @@ interface Group {
 /**
  * Looks up what the stores hold at the event times of the rows of some requests. Nearly always the online store alone tells that a row is new: it
  * holds the newest event of its key. That a row is there already only history can tell, so rows that are no newer are looked up there; it also
- * stands in while the online store is down. Where history has a row of a key that the online store does not know, a process died between the
- * two, and the key is shown again.
+ * stands in while the online store is down. A process may have died between history and the online store, which then is behind: a newer row may be
+ * there all the same, and history itself tells when it is written. Where the online store turns out to be behind, the key is shown again.
  */
 export class KnownRowsReader {
   private readonly options: KnownRowsReaderOptions
@@ -56,7 +57,8 @@ export class KnownRowsReader {
     const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
     const found = (await offline.rowsAt(feature.name, feature.fingerprint, points)).filter((row) => row !== undefined)
     for (const row of found) known.add(row.entityKey, row)
-    await this.showAgain(feature, entity, [...new Set(found.map((row) => row.entityKey).filter((key) => newest.get(key) === undefined))])
+    const unseen = found.filter((row) => isUnseen(row, newest.get(row.entityKey)))
+    await this.showAgain(feature, entity, new Set(unseen.map((row) => row.entityKey)))
     return known
   }
 
@@ -74,14 +76,22 @@ export class KnownRowsReader {
       if (!isUnavailable(error)) throw error
     }
     const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
-    return new Map(keys.map((key, i) => [key, rows[i]]))
+    return new Map(
+      keys.map((key, i) => {
+        const row = rows[i]
+        return [key, row && { ...row, token: row.seq }]
+      }),
+    )
   }
 
-  /** What history has of these keys and the online store does not: whoever recorded it died before it was shown. */
-  private async showAgain(feature: Feature, entity: Entity, keys: readonly string[]): Promise<void> {
+  /**
+   * What history has of these keys and the online store does not: whoever recorded it died before it was shown.
+   * @throws FabraError store_unavailable
+   */
+  async showAgain(feature: Feature, entity: Entity, keys: ReadonlySet<string>): Promise<void> {
     const { offline, recorder } = this.options
-    if (keys.length === 0) return
-    const rows = (await offline.latestOf(feature.name, feature.fingerprint, keys)).filter((row) => row !== undefined)
+    if (keys.size === 0) return
+    const rows = (await offline.latestOf(feature.name, feature.fingerprint, [...keys])).filter((row) => row !== undefined)
     await recorder.show(
       rows.map(({ entityKey, value, eventAt, availableAt, seq, origin }) => ({
         entity: entity.name,
@@ -106,4 +116,9 @@ function groupByField(requests: readonly PushRequest[]): Map<string, Group> {
 /** Not newer than what the online store holds, so history may have it. What the online store lacks may have been evicted there. */
 function isLate(row: PushedRow, newest: Newest | undefined): boolean {
   return newest === undefined || row.eventAt <= newest.eventAt
+}
+
+/** The online store would hold this row, or a newer one, if whoever recorded it had come so far. */
+function isUnseen(row: HistoryRow, newest: Newest | undefined): boolean {
+  return newest === undefined || isNewer({ ...row, token: row.seq }, newest)
 }

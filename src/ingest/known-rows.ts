@@ -3,6 +3,7 @@ import type { Micros } from '../clock.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import type { HistoryRow } from '../store/ports/offline-store.ts'
+import type { ValueOrder } from '../store/ports/value-order.ts'
 import type { RecordedLot } from '../store/recording/recorded-write.ts'
 import type { PushedRow } from './push-rows.ts'
 
@@ -33,7 +34,7 @@ export interface Known {
 }
 
 /** The newest value of a key. */
-export type Newest = Known & Pick<HistoryRow, 'origin'>
+export type Newest = Known & ValueOrder & Pick<HistoryRow, 'origin'>
 
 export function createKnownRows(
   feature: Feature,

@@ -7,6 +7,7 @@ import type { Recorder } from '../store/recording/recorder.ts'
 import { inTime } from './in-time.ts'
 import type { KnownRowsReader } from './known-rows-reader.ts'
 import { decidePush, type PushDecision } from './push-decision.ts'
+import { outcomeUnknown } from './push-errors.ts'
 import { type PushRequest, refusalOf } from './push-request.ts'
 import type { RowsUnderWay } from './rows-under-way.ts'
 
@@ -104,13 +105,15 @@ export class PushTurns {
 
   /** Sees a decision to its end, also when nobody waits for it any more. */
   private async settle(one: PushRequest, lot: RecordedLot, decision: PushDecision): Promise<void> {
-    const { underWay, onPushed } = this.options
+    const { known, underWay, onPushed } = this.options
     const { receipt, writes, places, begun, repeated } = decision
     const others = Promise.all([...repeated].map((other) => other.lot?.recorded))
     others.catch(() => undefined)
     try {
-      await lot.recorded
-      one.recorded += writes.length
+      const repeats = await lot.recorded
+      one.recorded += writes.length - repeats.length
+      const keys = new Set(repeats.flatMap((w) => writes[w]?.key.encoded ?? []))
+      await known.showAgain(one.feature, one.entity, keys).catch(throwUnknown)
       if (writes.length > 0) onPushed(one.feature, new Map(writes.map(({ key }) => [key.encoded, key])))
     } catch (error) {
       return one.fail(refusalOf(one, error, underWay, places))
@@ -137,4 +140,8 @@ export class PushTurns {
     this.waiting.unshift(one)
     this.start()
   }
+}
+
+function throwUnknown(error: unknown): never {
+  throw outcomeUnknown(error)
 }

@@ -19,6 +19,8 @@ export interface ActiveKeys {
   of(feature: Feature): Promise<List<EntityKey>>
   /** So many of them, for a look. */
   some(feature: Feature, count: number): readonly EntityKey[]
+  /** How many there are, those among them that were used too long ago and are not dropped yet. */
+  count(feature: Feature): number
   drop(feature: Feature, key: EntityKey): void
   /** Another process used the key: nobody needs to be told. */
   recordRemoteUse(feature: Feature, key: EntityKey, at: Micros): void
@@ -74,6 +76,7 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
       return known.usedSince(clock.now() - keepWarm(feature))
     },
     some: (feature, count) => usesOf(feature).someSince(clock.now() - keepWarm(feature), count),
+    count: (feature) => uses.get(feature.name)?.size ?? 0,
     drop(feature, key) {
       usesOf(feature).drop(key.encoded)
       // Read just now, it stands at the end.

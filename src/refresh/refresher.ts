@@ -9,7 +9,7 @@ import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
 import { type DueKeys, findDueKeys, type KeyRange } from './due-keys.ts'
-import type { Run, Runs } from './runs.ts'
+import type { Run, RunFault, Runs } from './runs.ts'
 
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
 const SQL_BATCH = 500_000
@@ -72,6 +72,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
       if (leftOut.count > 0) record.error ??= `${leftOut.count} keys were left out. The first, ${leftOut.why}`
     } catch (error) {
       record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
+      record.fault ??= faultOf(feature, error)
       log.warn(`refresh of "${feature.name}" failed`, { error })
     }
     runs.end(record, clock.now())
@@ -83,10 +84,12 @@ export function createRefresher(options: RefresherOptions): Refresher {
     const { feature, record } = progress
     const due = await findDueKeys(feature, range, { online, before, forgottenAt, startedAt: record.startedAt })
     record.keys += due.indexes.length
+    runs.goOn(record)
     if (due.indexes.length === 0) return
     const keyAt = (index: number) => range.keys.at(index) as EntityKey
     const outcome = await computations.computeAll(feature, mapped(due.indexes, keyAt), timeoutMs(feature))
     await count(progress, due, outcome, keyAt)
+    runs.goOn(record)
   }
 
   async function count(
@@ -100,6 +103,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
       const place = next++
       const { computed } = outcome(place)
       // Asked for by name, it is a failure; else it is not asked for again.
+      record.done++
       if (computed.kind === 'error' && computed.error.code === 'invalid_key' && record.reason !== 'request') {
         leftOut.count++
         leftOut.why ??= computed.error.message
@@ -107,11 +111,17 @@ export function createRefresher(options: RefresherOptions): Refresher {
       } else if (computed.kind === 'error') {
         record.failed++
         record.error ??= computed.error.message
+        record.fault ??= faultOf(feature, computed.error)
       } else if (!sameTexts(computed.kind === 'value' ? computed.texts : null, old)) record.changed++
     })
   }
 
   return { run }
+}
+
+function faultOf(feature: Feature, error: unknown): RunFault {
+  if (!(error instanceof FabraError)) return { code: 'internal', detail: null, place: feature.location }
+  return { code: error.code, detail: error.cause instanceof Error ? error.cause.message : null, place: error.place ?? feature.location }
 }
 
 /** A feature's own timeout is for one call. One statement for all keys has at least the default. */

@@ -2,6 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { RunRecord } from '../store/ports/run-store.ts'
 
 /** What one refresh of one feature did. */
 export interface Run {
@@ -20,6 +21,18 @@ export interface Run {
   skipped: number
   /** The first failure's words; else why keys were left out. */
   error: string | null
+  /** Of the keys, those computed or failed already. */
+  done: number
+  /** Of the first failure; null: there is none, or it is not known of a run that was kept. */
+  fault: RunFault | null
+}
+
+/** The first failure of a run. */
+export interface RunFault {
+  readonly code: string
+  /** What the engine or the function said, which may hold data of the user's; null: no more than the run's own words. */
+  readonly detail: string | null
+  readonly place: { readonly file: string; readonly line: number } | null
 }
 
 /** Keys that were left out are told of, and are no failure of the others. */
@@ -32,6 +45,15 @@ export interface RunFilter {
   readonly limit: number
 }
 
+/** Told of runs as they begin, go on and end. */
+export interface RunWatch {
+  began(run: Run): void
+  wentOn(run: Run): void
+  ended(run: Run): void
+}
+
+const NOBODY: RunWatch = { began: () => undefined, wentOn: () => undefined, ended: () => undefined }
+
 /** Runs remembered here, and those that may wait to be kept; the oldest is forgotten. */
 const MAX_RUNS = 1_000
 const KEEP_EVERY_MS = 1_000
@@ -40,25 +62,29 @@ const PATIENCE_MS = 500
 
 export interface Runs {
   begin(feature: string, reason: Run['reason'], at: Micros): Run
+  /** Some of its keys are done. */
+  goOn(run: Run): void
   end(run: Run, at: Micros): void
   /** Runs of this process since its start, newest first. */
   list(filter: RunFilter): readonly Run[]
 }
 
-/** @param onEnd Told of each run that has ended. */
-export function createRuns(onEnd: (run: Run) => void = () => undefined): Runs {
+export function createRuns(watch: RunWatch = NOBODY): Runs {
   const runs: Run[] = []
   return {
     begin(feature, reason, at) {
       const id = Bun.randomUUIDv7('hex', Math.floor(at / 1000))
-      const run: Run = { id, feature, reason, startedAt: at, finishedAt: null, keys: 0, changed: 0, failed: 0, skipped: 0, error: null }
+      const nothing = { finishedAt: null, keys: 0, changed: 0, failed: 0, skipped: 0, error: null, done: 0, fault: null }
+      const run: Run = { id, feature, reason, startedAt: at, ...nothing }
       runs.push(run)
       if (runs.length > MAX_RUNS) runs.shift()
+      watch.began(run)
       return run
     },
+    goOn: watch.wentOn,
     end(run, at) {
       run.finishedAt = at
-      onEnd(run)
+      watch.ended(run)
     },
     list({ feature, limit }) {
       const wanted = feature === undefined ? runs : runs.filter((run) => run.feature === feature)
@@ -75,6 +101,11 @@ export function unlistedRun(runs: Runs, { name, entity }: Feature, error: unknow
   return run
 }
 
+/** Of a run that was kept. */
+export function fromRecord(record: RunRecord): Run {
+  return { ...record, reason: record.reason as Run['reason'], skipped: 0, done: record.keys, fault: null }
+}
+
 export interface KeptRuns {
   readonly runs: Runs
   /** Runs of all processes, also from before this one; of others only those that have ended. */
@@ -89,15 +120,20 @@ export interface KeptRuns {
 export function createKeptRuns(
   admin: Pick<AdminStore, 'addRuns' | 'runs'>,
   onProblem: (message: string, cause: unknown) => void,
+  watch: RunWatch = NOBODY,
 ): KeptRuns {
   let waiting: Run[] = []
   let timer: Timer | undefined
   let isFailing = false
-  const runs = createRuns((run) => {
-    waiting.push(run)
-    if (waiting.length > MAX_RUNS) waiting.shift()
-    timer ??= setTimeout(keep, KEEP_EVERY_MS)
-    timer.unref()
+  const runs = createRuns({
+    ...watch,
+    ended(run) {
+      watch.ended(run)
+      waiting.push(run)
+      if (waiting.length > MAX_RUNS) waiting.shift()
+      timer ??= setTimeout(keep, KEEP_EVERY_MS)
+      timer.unref()
+    },
   })
 
   /** One after the other: when it resolves, what waited before is kept or was refused. */
@@ -127,9 +163,7 @@ export function createKeptRuns(
     async list(filter) {
       const here = runs.list(filter)
       const ids = new Set(here.map(({ id }) => id))
-      const kept = (await admin.runs(filter))
-        .filter(({ id }) => !ids.has(id))
-        .map((run) => ({ ...run, skipped: 0, reason: run.reason as Run['reason'] }))
+      const kept = (await admin.runs(filter)).filter(({ id }) => !ids.has(id)).map(fromRecord)
       return [...here, ...kept].sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1)).slice(0, filter.limit)
     },
     async keep(run) {

@@ -179,6 +179,17 @@ function windowStart(feature: Feature, now: Micros, last: Micros, schedule: Sche
   return next <= now ? lastFiring(refresh.pattern, now, schedule) : last
 }
 
+/** When a feature is taken up next; null: it is not scheduled. */
+export function nextDueAt(feature: Feature, now: Micros, schedule: Schedule): Micros | null {
+  const { refresh } = feature
+  if (refresh === null || refresh.kind === 'realtime') return null
+  if (refresh.kind === 'cron') {
+    const next = schedule.nextFiring(refresh.pattern, now)
+    return Number.isFinite(next) ? next : null
+  }
+  return (windowStart(feature, now, Number.NEGATIVE_INFINITY, schedule) ?? now) + refresh.every
+}
+
 /** Latest firing at or before a time, found by looking back ever further; a year without one: none. */
 function lastFiring(pattern: string, now: Micros, schedule: Schedule): Micros | null {
   for (let back = 60_000_000; back <= 400 * 86_400_000_000; back *= 4) {

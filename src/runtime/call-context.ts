@@ -9,7 +9,8 @@ import type { CallFrame, LogLevel, RuntimeRequest } from './frames.ts'
 /** One running call of a user's function, and the way back to the host. */
 export interface Call {
   readonly frame: CallFrame
-  readonly inputs: Readonly<Record<string, unknown>>
+  /** Of many keys, a list beside them. */
+  readonly inputs: Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[]
   controller: AbortController | null
   ended: boolean
   usedPresent: boolean

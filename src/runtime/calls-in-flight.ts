@@ -2,6 +2,9 @@ import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { GuestWorker, InFlightCall } from './guest-worker.ts'
 import { ping } from './watchdog.ts'
 
+/** What came of a call: of one with many keys, one outcome each, unless it failed as a whole. */
+export type Outcome = CallOutcome & { readonly elements?: readonly CallOutcome[] }
+
 /** The calls that somebody waits for. */
 export interface CallsInFlight {
   count(): number
@@ -10,7 +13,7 @@ export interface CallsInFlight {
   has(call: InFlightCall): boolean
   all(): Iterable<InFlightCall>
   /** Answers the call, and tells the workers that nobody waits for it. @param by The worker whose answer it is, which need not be told. */
-  finish(call: InFlightCall, outcome: CallOutcome, by?: GuestWorker): void
+  finish(call: InFlightCall, outcome: Outcome, by?: GuestWorker): void
   fail(call: InFlightCall, error: CallFailure): void
   timeOut(call: InFlightCall): void
   /** Resolves when there are none, at the latest after `timeoutMs`. */
@@ -19,11 +22,11 @@ export interface CallsInFlight {
 
 export const IN_TIME: CallFailure = { code: 'feature_timeout', message: 'The function did not answer in time.' }
 
-export function createCallsInFlight(onOutcome: (id: number, outcome: CallOutcome) => void): CallsInFlight {
+export function createCallsInFlight(onOutcome: (id: number, outcome: Outcome) => void): CallsInFlight {
   const calls = new Map<number, InFlightCall>()
   let onNone: (() => void) | null = null
 
-  function finish(call: InFlightCall, outcome: CallOutcome, by?: GuestWorker): void {
+  function finish(call: InFlightCall, outcome: Outcome, by?: GuestWorker): void {
     calls.delete(call.frame.id)
     for (const worker of call.workers) {
       worker.inFlight.delete(call.frame.id)
@@ -47,7 +50,9 @@ export function createCallsInFlight(onOutcome: (id: number, outcome: CallOutcome
     timeOut(call) {
       // It may be what blocks them, too short a time to have been noticed.
       for (const worker of call.workers) ping(worker, performance.now())
-      finish(call, { texts: null, error: IN_TIME })
+      const place = [...call.workers].map((worker) => worker.placeOf(call)).find((one) => one !== null)
+      const error = place === undefined ? IN_TIME : { ...IN_TIME, message: `The function did not answer in time; it was at ${place}.` }
+      finish(call, { texts: null, error })
     },
     async whenNone(timeoutMs) {
       if (calls.size === 0) return

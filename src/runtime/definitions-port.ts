@@ -1,18 +1,20 @@
-import type { DeclaredType, Problem, Registry } from '../definition/model.ts'
+import type { PackedDefinitions } from '../definition/sent-drafts.ts'
+import type { Encode } from './guest-outcome.ts'
 
-/** A user's function: the key value (an object when the key has several columns), then its context. */
+/** A user's function: the key value (an object when the key has several columns; a list of keys when it takes many), then its context. */
 export type GuestFunction = (key: never, context: never) => unknown
 
-/** What the definitions give: the module users import, how exports become a registry, how values become text. */
+/** What the definitions give: the module users import, how exports become plain data, how values become text. */
 export interface Definitions {
   /** Exports of "fabra" besides `db`. */
   readonly exports: Readonly<Record<string, unknown>>
-  build(
-    exported: { name: string; value: unknown; file: string; doc: string | null }[],
+  pack(
+    exported: readonly { name: string; value: unknown; file: string; doc: string | null }[],
     code: (fn: (...args: never[]) => unknown) => string,
-  ): { registry: Registry; problems: Problem[]; functions: ReadonlyMap<string, GuestFunction> }
-  /** @throws FabraError wrong_type or value_too_large, in the words of the type. */
-  encode(type: DeclaredType, value: unknown): string
+  ): PackedDefinitions<GuestFunction>
+  /** Tells a definition its name. */
+  rename(definition: unknown, name: string): void
+  encode: Encode
 }
 
 export interface Exported {

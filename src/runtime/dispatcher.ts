@@ -34,7 +34,7 @@ export function createDispatcher({ workers, calls, suspects }: DispatcherDepende
     const isProven = suspects.isProven(feature)
     let best: GuestWorker | null = null
     for (const worker of workers.all) {
-      if (worker === quarantine) continue
+      if (worker === quarantine || workers.isLeaving(worker)) continue
       // It would block the next one too. Soon it is known whether it did.
       if (worker.stalled && worker.inFlight.get(worker.blamed)?.frame.feature === feature) return null
       if (worker.stalled || call.workers.has(worker)) continue
@@ -50,7 +50,7 @@ export function createDispatcher({ workers, calls, suspects }: DispatcherDepende
     call.runs += 1
     call.workers.add(worker)
     worker.inFlight.set(call.frame.id, call)
-    if (worker.definitions !== null) deliver(worker, call)
+    if (worker.fingerprints !== null) deliver(worker, call)
     else
       worker.loaded.then(
         () => deliver(worker, call),
@@ -61,8 +61,7 @@ export function createDispatcher({ workers, calls, suspects }: DispatcherDepende
 
   function deliver(worker: GuestWorker, call: InFlightCall): void {
     if (!calls.has(call) || !call.workers.has(worker)) return
-    const found = worker.definitions?.registry.features.get(call.frame.feature)
-    if (found?.fingerprint === call.fingerprint) {
+    if (worker.fingerprints?.get(call.frame.feature) === call.fingerprint) {
       worker.give(call)
       return
     }
@@ -91,5 +90,5 @@ function isTrying(worker: GuestWorker, feature: string): boolean {
 
 /** One that is still loading its files waits for them before it works. */
 function load(worker: GuestWorker): number {
-  return worker.inFlight.size + (worker.definitions === null ? 1000 : 0)
+  return worker.inFlight.size + (worker.fingerprints === null ? 1000 : 0)
 }

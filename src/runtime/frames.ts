@@ -2,18 +2,20 @@
  * What the main thread and a place that runs user code say to each other. The place is a worker thread for TypeScript; a Python process
  * speaks the same frames as one JSON array a message. Frames that are queued in one turn of the event loop travel as one array, in order.
  *
- *   host → guest: load, call, answer, cancel, ping          guest → host: hello, loaded, result, ask, log, pong
+ *   host → guest: load, define, call, answer, cancel, ping          guest → host: hello, loaded, result, ask, log, pong
  *
- * A guest says `hello` once, answers one `load`, then any number of `call`s, many at a time and in any order. While a call runs the guest may
+ * A guest says `hello` once and answers one `load` with what the files declare. The host makes one registry of what all guests sent, and tells each
+ * by `define` what its functions are called and give; then come any number of `call`s, many at a time and in any order. While a call runs the guest may
  * `ask` (a query, a part) and gets an `answer`. A cancelled call's result is ignored. A guest that does not `pong` is blocked.
  * Everything is JSON except whole numbers beyond 2^53, which are bigint on a thread and plain integers in JSON. Between threads a message of
  * frames that cannot hold any goes as a JSON text, which takes a quarter of the time that copying objects takes.
  */
 import type { Micros } from '../clock.ts'
 import type { DbResult } from '../compute/db.ts'
-import type { CallFailure } from '../compute/function-runner.ts'
+import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import type { Problem, Registry } from '../definition/model.ts'
+import type { DeclaredType, FeatureColumn, KeyColumn, Problem } from '../definition/model.ts'
+import type { SentDraft, SentExport } from '../definition/sent-drafts.ts'
 
 /** Raised when a frame changes its meaning. A guest with another version is not used. */
 export const PROTOCOL_VERSION = 1
@@ -32,13 +34,38 @@ export interface LoadFrame {
   readonly gates: Int32Array | null
 }
 
+/** A function of the guest as the registry has it. */
+export interface DefinedFunction {
+  readonly feature: string
+  /** The id of its draft. */
+  readonly definition: number
+  readonly key: readonly KeyColumn[]
+  readonly columns: readonly FeatureColumn[]
+  readonly inputs: Readonly<Record<string, DeclaredType>>
+  /** Most keys of one call; null: its calls are of one key. */
+  readonly batch: number | null
+  readonly nan: 'error' | 'null'
+}
+
+export interface DefineFrame {
+  readonly t: 'define'
+  readonly functions: readonly DefinedFunction[]
+  /** What the definitions of the guest are called, by the ids of their drafts. */
+  readonly names: readonly (readonly [id: number, name: string])[]
+}
+
+type Inputs = Readonly<Record<string, unknown>>
+
 export interface CallFrame {
   readonly t: 'call'
   readonly id: number
   readonly feature: string
   /** Canonical key texts in the order of the entity's columns. */
-  readonly key: readonly string[]
-  readonly inputs: Readonly<Record<string, unknown>> | null
+  readonly key?: readonly string[]
+  /** Instead of `key` where the function takes many. */
+  readonly keys?: readonly (readonly string[])[]
+  /** Of the key; of many, a list beside them. */
+  readonly inputs: Inputs | readonly Inputs[] | null
   readonly asOf: Micros
   readonly mode: 'present' | 'past'
   /** Of the gate that it must pass before it begins; -1 for none. A call that does not pass is not answered. */
@@ -54,12 +81,22 @@ export interface AnswerFrame {
   readonly error?: CallFailure
 }
 
-export type HostFrame = LoadFrame | CallFrame | AnswerFrame | { readonly t: 'cancel'; readonly id: number } | { readonly t: 'ping' }
+export type HostFrame =
+  | LoadFrame
+  | DefineFrame
+  | CallFrame
+  | AnswerFrame
+  | { readonly t: 'cancel'; readonly id: number }
+  | { readonly t: 'ping' }
 
 export interface LoadedFrame {
   readonly t: 'loaded'
-  readonly registry: Registry
+  readonly drafts: readonly SentDraft[]
+  /** Null: each draft is exported under its own name. */
+  readonly exported: readonly SentExport[] | null
   readonly problems: readonly Problem[]
+  /** What works, and should be known. */
+  readonly warnings?: readonly Problem[]
   /** Every file on disk the definitions were made from, also those that could not be loaded. */
   readonly files: readonly string[]
 }
@@ -69,6 +106,8 @@ export interface ResultFrame {
   readonly id: number
   /** JSON text per column; null when the function gave nothing (missing). */
   readonly texts: readonly string[] | null
+  /** One a key, where it was called with many and did not fail as a whole. */
+  readonly elements?: readonly CallOutcome[]
   readonly error?: CallFailure
   /** The function asked for the current time in a past computation (and got the as-of time). */
   readonly usedPresent?: boolean

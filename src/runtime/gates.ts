@@ -11,7 +11,7 @@ const BEGUN = 2
 const WITHDRAWN = 3
 
 /** More than run at once on one worker. A call beyond has no slot, and counts as begun. */
-const SLOTS = 1024
+export const GATES = 1024
 const NO_SLOT = -1
 
 export interface Gates {
@@ -25,16 +25,16 @@ export interface Gates {
   release(slot: number): void
 }
 
-export function createGates(): Gates {
-  const shared = new Int32Array(new SharedArrayBuffer(4 * SLOTS))
+/** @param shared Memory of `GATES` words that the guest has too. */
+export function createGates(shared: Int32Array = new Int32Array(new SharedArrayBuffer(4 * GATES))): Gates {
   let next = 0
   const withdraw = (slot: number) => slot !== NO_SLOT && Atomics.compareExchange(shared, slot, SENT, WITHDRAWN) === SENT
   return {
     shared,
     open() {
-      for (let tried = 0; tried < SLOTS; tried++) {
+      for (let tried = 0; tried < GATES; tried++) {
         const slot = next
-        next = (next + 1) % SLOTS
+        next = (next + 1) % GATES
         if (Atomics.compareExchange(shared, slot, FREE, SENT) === FREE) return slot
       }
       return NO_SLOT

@@ -1,4 +1,5 @@
 import type { Micros } from '../clock.ts'
+import type { CallFailure } from '../compute/function-runner.ts'
 import { type CallFrame, createOutbox, type GuestFrame, type HostFrame, type LoadedFrame, PROTOCOL_VERSION } from './frames.ts'
 import { startGuestThread } from './guest-thread.ts'
 import { createSentCalls } from './sent-calls.ts'
@@ -15,8 +16,24 @@ export interface InFlightCall {
   readonly workers: Set<GuestWorker>
 }
 
-/** A worker thread as the pool sees it. */
+/** How the pool watches workers of a kind, whose silence means different things. Milliseconds. */
+export interface Watchfulness {
+  /** Silence after which a worker is asked for a sign of life, and then declared stalled. */
+  readonly pingAfterMs: number
+  readonly stalledAfterMs: number
+  /** Silence with the same function running the whole time, after which that feature goes into quarantine. */
+  readonly suspectAfterMs: number
+  /** Silence after which a call that has begun is run elsewhere as well. */
+  readonly hedgeAfterMs: number
+  /** Whether a call that times out on a stalled worker is held to blame when nobody knows better. */
+  readonly blamesUnknown: boolean
+  /** Which of its calls are sent to another worker when it ends by itself; `waiting`: those that had not begun. */
+  readonly afterCrash: 'all' | 'waiting'
+}
+
+/** A worker as the pool sees it: a thread, or a process. */
 export interface GuestWorker {
+  readonly watched: Watchfulness
   readonly inFlight: Map<number, InFlightCall>
   /** When the last frame came, on the clock of `performance.now()`. */
   lastSeenAt: number
@@ -30,6 +47,10 @@ export interface GuestWorker {
   readonly loaded: Promise<LoadedFrame>
   /** What it loaded; null until then. */
   definitions: LoadedFrame | null
+  /** Line of the user's files at which it is while it loads them, as `features.py:3 in <module>`; null when nobody knows. */
+  placeInFiles(): Promise<string | null>
+  /** Feature → fingerprint of what it was told that it has; null until then, and no call comes before. */
+  fingerprints: ReadonlyMap<string, string> | null
   send(frame: HostFrame): void
   /** Sends a call, which may be taken back until it begins. */
   give(call: InFlightCall): void
@@ -40,31 +61,52 @@ export interface GuestWorker {
   withdraw(call: InFlightCall): boolean
   /** Nobody waits for the call here any more. */
   release(call: InFlightCall): void
+  /** The call's time is nearly over: finds out where it is, for `placeOf`. */
+  locate(call: InFlightCall): void
+  /** Line of the user's code that it was at, as `features.py:42 in slow`; null when nobody knows. */
+  placeOf(call: InFlightCall): string | null
   /** A stalled worker lives on until then, for the sake of calls that it has begun; 0: it does not. On the clock of `performance.now()`. */
   sparedUntil: number
   /** Id of the call whose function runs synchronously at this instant; 0 for none or unknown. */
   runningId(): number
-  /** Resolves when the thread has ended. */
+  /** Features of the calls whose code was running when it ended by itself: one of them did it. */
+  lastFeatures(): readonly string[]
+  /** Resolves when the worker has ended. */
   readonly ended: Promise<void>
-  /** @returns whether the thread really ended; false when it sits in a call that cannot be interrupted. */
+  /** @returns whether it really ended; false when it sits in a call that cannot be interrupted. */
   terminate(): Promise<boolean>
 }
 
 export interface GuestWorkerOptions {
-  readonly url: string
   readonly files: readonly string[]
   readonly clockOffset: Micros
   onFrame(worker: GuestWorker, frame: GuestFrame): void
-  /** The thread ended though nobody asked for it. */
-  onCrash(worker: GuestWorker, reason: string): void
+  /** The worker ended though nobody asked for it. @param reason For the log. @param failure Of the calls that it took along. */
+  onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void
+  /** The worker should be replaced: calls that nobody waits for any more tie it up. @param culprits Names of their features. */
+  onSpent(worker: GuestWorker, culprits: readonly string[]): void
 }
 
-export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
+/** Starts a place that runs the functions of one language. */
+export type StartWorker = (options: GuestWorkerOptions) => GuestWorker
+
+/** A thread answers as soon as no function runs: it is silent only while one does. */
+const THREAD: Watchfulness = {
+  pingAfterMs: 15,
+  stalledAfterMs: 20,
+  suspectAfterMs: 100,
+  hedgeAfterMs: 100,
+  blamesUnknown: true,
+  afterCrash: 'all',
+}
+
+/** A thread for TypeScript. @param url Where its code is. */
+export function startGuestWorker(url: string, options: GuestWorkerOptions): GuestWorker {
   const running = new Int32Array(new SharedArrayBuffer(4))
   const sent = createSentCalls()
   const loaded = Promise.withResolvers<LoadedFrame>()
   loaded.promise.catch(() => {})
-  const thread = startGuestThread(options.url, {
+  const thread = startGuestThread(url, {
     onFrames(frames) {
       noteSignOfLife(worker)
       for (const frame of frames) {
@@ -78,10 +120,11 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     },
     onCrash(reason) {
       loaded.reject(new Error(reason))
-      options.onCrash(worker, reason)
+      options.onCrash(worker, reason, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
     },
   })
   const worker: GuestWorker = {
+    watched: THREAD,
     inFlight: new Map(),
     lastSeenAt: performance.now(),
     pingedAt: 0,
@@ -91,6 +134,8 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     loaded: loaded.promise,
     ended: thread.ended,
     definitions: null,
+    placeInFiles: async () => null,
+    fingerprints: null,
     send: createOutbox(thread.post, unsendable),
     give(call) {
       worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
@@ -99,7 +144,12 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
     ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
     withdraw: (call) => sent.withdraw(call.frame.id),
     release: (call) => sent.release(call.frame.id),
+    // The interpreter does not tell where another thread is.
+    locate: () => {},
+    placeOf: () => null,
     runningId: () => Atomics.load(running, 0),
+    lastFeatures: () =>
+      [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
     terminate() {
       loaded.reject(new Error('The worker was terminated while it loaded.'))
       return thread.terminate()
@@ -109,14 +159,14 @@ export function startGuestWorker(options: GuestWorkerOptions): GuestWorker {
   return worker
 }
 
-function noteSignOfLife(worker: GuestWorker): void {
+export function noteSignOfLife(worker: GuestWorker): void {
   worker.lastSeenAt = performance.now()
   worker.pingedAt = 0
   worker.stalled = false
   worker.sparedUntil = 0
 }
 
-function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
+export function unsendable(frame: HostFrame, error: unknown): HostFrame | null {
   if (frame.t !== 'answer') return null
   const message = `The answer holds a value that cannot be handed to a function: ${error instanceof Error ? error.message : String(error)}`
   return { t: 'answer', ask: frame.ask, error: { code: 'feature_failed', message } }

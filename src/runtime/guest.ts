@@ -6,16 +6,26 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DbResult } from '../compute/db.ts'
 import type { CallFailure } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import { declaredType } from '../definition/declared-type.ts'
-import type { Feature, KeyType, Registry } from '../definition/model.ts'
+import type { KeyType } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import { type Call, type CallStorage, createAmbientDb, createCallContext, type DbHandle } from './call-context.ts'
 import type { Definitions, GuestFunction } from './definitions-port.ts'
-import type { AnswerFrame, CallFrame, GuestFrame, HostFrame, LoadFrame, LogLevel, ResultFrame } from './frames.ts'
+import type {
+  AnswerFrame,
+  CallFrame,
+  DefinedFunction,
+  DefineFrame,
+  GuestFrame,
+  HostFrame,
+  LoadFrame,
+  LogLevel,
+  ResultFrame,
+} from './frames.ts'
 import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
 import { enter } from './gates.ts'
 import { installGuestClock } from './guest-clock.ts'
-import { limitProcess, RefusedEffect } from './guest-limits.ts'
+import { limitProcess } from './guest-limits.ts'
+import { batchOutcomeOf, failureOf, outcomeOf } from './guest-outcome.ts'
 import { redirectOutput } from './guest-process.ts'
 import { loadFiles } from './loader.ts'
 import { createRunningCall, type RunningCall, watchTimers } from './running-call.ts'
@@ -28,8 +38,12 @@ interface GuestState {
   readonly definitions: Definitions
   running: RunningCall
   gates: Int32Array | null
-  registry: Registry | null
-  functions: ReadonlyMap<string, GuestFunction>
+  /** By the ids of their drafts. */
+  functions: ReadonlyMap<number, GuestFunction>
+  /** The user's definitions, by the same. */
+  objects: ReadonlyMap<number, unknown>
+  /** By feature. */
+  readonly defined: Map<string, { readonly fn: GuestFunction; readonly as: DefinedFunction }>
   lastAsk: number
 }
 
@@ -46,8 +60,9 @@ export function startGuest(
     definitions,
     running: createRunningCall(null),
     gates: null,
-    registry: null,
     functions: new Map(),
+    objects: new Map(),
+    defined: new Map(),
     lastAsk: 0,
   }
   state.send({ t: 'hello', version: PROTOCOL_VERSION })
@@ -73,6 +88,9 @@ function receive(state: GuestState, frame: Exclude<HostFrame, AnswerFrame>): voi
       break
     case 'cancel':
       cancel(state, frame.id)
+      break
+    case 'define':
+      defineFunctions(state, frame)
       break
     case 'ping':
       state.send({ t: 'pong' })
@@ -101,9 +119,18 @@ async function load(state: GuestState, frame: LoadFrame): Promise<void> {
   limitProcess({ feature: () => state.storage.getStore()?.frame.feature, print })
   bindModule({ ...state.definitions.exports, db: createAmbientDb(state.storage) })
   const loaded = await loadFiles(frame.files, state.definitions)
-  state.registry = loaded.registry
   state.functions = loaded.functions
-  state.send({ t: 'loaded', registry: loaded.registry, problems: loaded.problems, files: loaded.files })
+  state.objects = loaded.objects
+  const { drafts, exported, problems, files } = loaded
+  state.send({ t: 'loaded', drafts, exported, problems, files })
+}
+
+function defineFunctions(state: GuestState, { functions, names }: DefineFrame): void {
+  for (const [id, name] of names) state.definitions.rename(state.objects.get(id), name)
+  for (const as of functions) {
+    const fn = state.functions.get(as.definition)
+    if (fn !== undefined) state.defined.set(as.feature, { fn, as })
+  }
 }
 
 /** Binds "fabra" to this very process for everything that is imported from now on. */
@@ -118,35 +145,39 @@ function bindModule(exports: Record<string, unknown> & { readonly db: DbHandle }
 
 function startCall(state: GuestState, frame: CallFrame): void {
   if (!enter(state.gates, frame.slot)) return
-  const fn = state.functions.get(frame.feature)
-  const feature = state.registry?.features.get(frame.feature)
-  const entity = feature && state.registry?.entities.get(feature.entity)
-  if (fn === undefined || feature === undefined || entity === undefined) {
+  const defined = state.defined.get(frame.feature)
+  if (defined === undefined) {
     const error: CallFailure = { code: 'internal', message: `No function of the name "${frame.feature}" is loaded.` }
     state.send({ t: 'result', id: frame.id, texts: null, error })
     return
   }
+  const { fn, as } = defined
   const call = openCall(state, frame)
-  const key = keyValue(entity.key.map((column, i) => [column.name, column.type, frame.key[i] ?? ''] as const))
+  const keys = frame.keys?.map((key) => keyValue(as, key))
+  const key = keys ?? keyValue(as, frame.key ?? [])
+  const done = (value: unknown) => finish(state, call, resultOf(state, call, as, value))
+  const fail = (error: unknown) => finish(state, call, { t: 'result', id: frame.id, ...failureOf(error) })
   let given: unknown
   try {
     given = state.running.during(frame.id, () => state.storage.run(call, fn, key as never, createCallContext(call) as never))
   } catch (error) {
-    finish(state, call, failure(call, error))
+    fail(error)
     return
   }
-  if (isThenable(given)) {
-    given.then(
-      (value) => finish(state, call, outcome(state, call, feature, value)),
-      (error) => finish(state, call, failure(call, error)),
-    )
-  } else finish(state, call, outcome(state, call, feature, given))
+  if (isThenable(given)) given.then(done, fail)
+  else done(given)
+}
+
+function resultOf({ definitions }: GuestState, { frame }: Call, as: DefinedFunction, value: unknown): ResultFrame {
+  const of = { t: 'result', id: frame.id } as const
+  if (frame.keys === undefined) return { ...of, ...outcomeOf(definitions.encode, as, value) }
+  return { ...of, texts: null, ...batchOutcomeOf(definitions.encode, as, value, frame.keys.length) }
 }
 
 function openCall(state: GuestState, frame: CallFrame): Call {
   const call: Call = {
     frame,
-    inputs: frame.inputs ?? {},
+    inputs: frame.inputs ?? frame.keys?.map(() => ({})) ?? {},
     controller: null,
     ended: false,
     usedPresent: false,
@@ -190,72 +221,8 @@ async function takeAnswer(state: GuestState, frame: AnswerFrame): Promise<void> 
   })
 }
 
-/** The function's value as one text per column. */
-function outcome(state: GuestState, call: Call, feature: Feature, value: unknown): ResultFrame {
-  const id = call.frame.id
-  try {
-    if (value === undefined) {
-      throw new FabraError('wrong_type', 'the function returned nothing.', {
-        hint: 'Return a value, or null when it is known that there is none.',
-      })
-    }
-    const first = feature.columns[0]
-    if (first?.name === null) return { t: 'result', id, texts: [state.definitions.encode(declaredType(first) ?? 'json', value)] }
-    return { t: 'result', id, texts: encodeColumns(state, feature, value) }
-  } catch (error) {
-    if (error instanceof FabraError) return { t: 'result', id, texts: null, error: callFailure(error) }
-    return failure(call, error)
-  }
-}
-
-function encodeColumns(state: GuestState, feature: Feature, value: unknown): string[] {
-  const names = feature.columns.map((column) => column.name ?? '')
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FabraError('wrong_type', `expected an object with ${names.join(', ')}, got ${describe(value)}.`, {
-      hint: 'Return an object with one property per declared column.',
-    })
-  }
-  return feature.columns.map((column) => {
-    const part: unknown = Object.hasOwn(value, column.name ?? '') ? (value as Record<string, unknown>)[column.name ?? ''] : undefined
-    if (part === undefined) {
-      throw new FabraError('wrong_type', `the object it returned has no "${column.name}".`, {
-        hint: `Return ${names.join(', ')}; null where nothing is known.`,
-      })
-    }
-    try {
-      return state.definitions.encode(declaredType(column) ?? 'json', part)
-    } catch (error) {
-      if (!(error instanceof FabraError)) throw error
-      throw new FabraError(error.code, `column "${column.name}": ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
-    }
-  })
-}
-
-/** An error of ours that passed through the user's function keeps its code; anything else is the function's own failure. */
-function failure(call: Call, error: unknown): ResultFrame {
-  const thrown = error instanceof Error ? userStack(error) : `thrown: ${Bun.inspect(error)}`
-  const base: CallFailure = error instanceof FabraError ? callFailure(error) : { code: 'feature_failed', message: '' }
-  const shown = error instanceof RefusedEffect
-  return { t: 'result', id: call.frame.id, texts: null, error: shown ? { ...base, thrown, shown } : { ...base, thrown } }
-}
-
-/** The stack down to where Fabra called the function. */
-export function userStack(error: Error): string {
-  const head = `${error.name}: ${error.message}`
-  const lines = (error.stack ?? head).split('\n')
-  const boundary = lines.findIndex((line) => line.includes('node:async_hooks'))
-  const own = boundary < 0 ? lines : lines.slice(0, boundary)
-  const cause = error.cause === undefined ? '' : `\n  cause: ${Bun.inspect(error.cause)}`
-  return `${own.join('\n')}${cause}`
-}
-
-function callFailure(error: FabraError): CallFailure {
-  return error.hint === undefined
-    ? { code: error.code, message: error.message }
-    : { code: error.code, message: error.message, hint: error.hint }
-}
-
-function keyValue(columns: readonly (readonly [name: string, type: KeyType, text: string])[]): unknown {
+function keyValue({ key }: DefinedFunction, texts: readonly string[]): unknown {
+  const columns = key.map(({ name, type }, i) => [name, type, texts[i] ?? ''] as const)
   const typed = (type: KeyType, text: string): unknown => {
     if (type !== 'int') return text
     const number = Number(text)
@@ -268,9 +235,4 @@ function keyValue(columns: readonly (readonly [name: string, type: KeyType, text
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'a list' : `a ${typeof value}`
 }

@@ -2,7 +2,8 @@ import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, isAbsolute } from 'node:path'
 import { draftOf } from '../definition/draft.ts'
-import type { Problem, Registry } from '../definition/model.ts'
+import type { Problem } from '../definition/model.ts'
+import type { SentDraft, SentExport } from '../definition/sent-drafts.ts'
 import type { Definitions, Exported, GuestFunction } from './definitions-port.ts'
 import { createDocReader } from './doc-comments.ts'
 import { createFunctionCode } from './function-code.ts'
@@ -10,16 +11,17 @@ import { fileProblem, loadProblems, missingFile } from './load-problem.ts'
 import { isPackagePath, readModules } from './module-graph.ts'
 
 export interface LoadedFiles {
-  readonly registry: Registry
+  readonly drafts: readonly SentDraft[]
+  readonly exported: readonly SentExport[] | null
   readonly problems: readonly Problem[]
-  readonly functions: ReadonlyMap<string, GuestFunction>
+  /** By the ids of their drafts. */
+  readonly functions: ReadonlyMap<number, GuestFunction>
+  /** The user's objects, by the same. */
+  readonly objects: ReadonlyMap<number, unknown>
   readonly files: readonly string[]
-  readonly exported: readonly Exported[]
 }
 
-const NOTHING: Registry = { entities: new Map(), sources: new Map(), features: new Map(), featureSets: new Map() }
-
-/** Imports the user's files into this thread and makes the registry of what they export. Never rejects: what goes wrong is a problem. */
+/** Imports the user's files into this thread and packs what they export. Never rejects: what goes wrong is a problem. */
 export async function loadFiles(paths: readonly string[], definitions: Definitions): Promise<LoadedFiles> {
   const cache = createRequire(import.meta.url).cache
   const before = new Set(Object.keys(cache))
@@ -41,16 +43,14 @@ export async function loadFiles(paths: readonly string[], definitions: Definitio
   const imported = Object.keys(cache).filter((path) => !before.has(path) && isAbsolute(path) && !isPackagePath(path))
   const modules = readModules(paths)
   const files = [...new Set([...paths, ...modules.keys(), ...imported])]
-  const failed = { registry: NOTHING, functions: new Map(), files, exported }
+  const failed = { drafts: [], exported: [], functions: new Map(), objects: new Map(), files }
   if (problems.length > 0) return { ...failed, problems }
   if (exported.length === 0) return { ...failed, problems: paths.slice(0, 1).map(exportsNothing) }
   try {
     const docOf = createDocReader(modules)
     const documented = exported.map((one) => ({ ...one, doc: lacksDescription(one.value) ? docOf(one.file, one.name) : null }))
-    const built = definitions.build(documented, createFunctionCode(exported, files))
-    if (built.problems.length === 0 && built.registry.features.size === 0)
-      return { ...failed, problems: paths.slice(0, 1).map(definesNothing) }
-    return { ...built, files, exported }
+    const { sent, functions, objects } = definitions.pack(documented, createFunctionCode(exported, files))
+    return { ...sent, problems, functions, objects, files }
   } catch (error) {
     return { ...failed, problems: paths.slice(0, 1).flatMap((file) => loadProblems(error, file, fabraExports)) }
   }
@@ -72,7 +72,13 @@ function checkFile(file: string): Problem | undefined {
     }
   }
   if (/\.(?:[cm]?[jt]s|[jt]sx)$/.test(file)) return undefined
-  return fileProblem(file, 'it is not a TypeScript or JavaScript file.', 'Definitions are written in a .ts, .mts, .js or .mjs file.')
+  if (file.endsWith('.ipynb'))
+    return fileProblem(file, 'it is a notebook.', `Make a file of it: jupyter nbconvert --to script ${basename(file)}`)
+  return fileProblem(
+    file,
+    'it is not a TypeScript, JavaScript or Python file.',
+    'Definitions are written in a .ts, .mts, .js, .mjs or .py file.',
+  )
 }
 
 function exportsNothing(file: string): Problem {
@@ -81,8 +87,4 @@ function exportsNothing(file: string): Problem {
     'it exports nothing, so it defines no features.',
     'Write "export" before each definition: export const my_feature = feature({ … }).',
   )
-}
-
-function definesNothing(file: string): Problem {
-  return fileProblem(file, 'it exports no feature.', 'Export at least one: export const my_feature = feature({ entity: User, … }).')
 }

@@ -25,8 +25,8 @@ export interface PoolWatchDependencies {
 }
 
 const WATCH_MS = 10
-/** Silence with the same function running the whole time, after which that feature goes into quarantine. */
-const SUSPECT_AFTER_MS = 100
+/** So long before a call's time is over it is found out where it is. */
+const LOCATE_MS = 100
 
 export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
   let timer: ReturnType<typeof setInterval> | null = null
@@ -38,8 +38,12 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
     const late = now - lastLookAt > 3 * WATCH_MS
     lastLookAt = now
     for (const worker of [...workers.all]) lookAtWorker(worker, now, late)
+    workers.shrink(now, suspects.any())
     dispatcher.retryParked()
-    for (const call of calls.all()) if (now >= call.deadlineAt || call.signal.aborted) giveUp(call, now)
+    for (const call of calls.all()) {
+      if (now >= call.deadlineAt || call.signal.aborted) giveUp(call, now)
+      else if (now >= call.deadlineAt - LOCATE_MS) for (const worker of call.workers) worker.locate(call)
+    }
     if (calls.count() === 0 && ![...workers.all].some((worker) => worker.pingedAt !== 0)) stop()
   }
 
@@ -53,7 +57,7 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
     const silentMs = checkSilence(worker, now, late)
     if (!worker.stalled || worker === workers.quarantine()) return
     const culprit = worker.inFlight.get(worker.blamed)
-    if (culprit && silentMs >= SUSPECT_AFTER_MS) suspects.accuse(culprit.frame.feature)
+    if (culprit && silentMs >= worker.watched.suspectAfterMs) suspects.accuse(culprit.frame.feature, 'blocks')
     rescue.fromStalled(worker, silentMs)
   }
 
@@ -62,7 +66,8 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
     const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
     calls.timeOut(call)
     for (const worker of stalled) {
-      if (worker.blamed === 0 || worker.blamed === call.frame.id) suspects.accuse(call.frame.feature)
+      if (worker.blamed === call.frame.id || (worker.blamed === 0 && worker.watched.blamesUnknown))
+        suspects.accuse(call.frame.feature, 'blocks')
       if (worker.sparedUntil === 0 && worker !== workers.quarantine()) worker.sparedUntil = sparedUntil(worker, now)
       if (worker.sparedUntil <= now) replace(worker)
     }

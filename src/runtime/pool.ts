@@ -1,25 +1,30 @@
 import type { Micros } from '../clock.ts'
-import type { DbResult } from '../compute/db.ts'
-import type { CallFailure, CallOutcome } from '../compute/function-runner.ts'
+import type { CellForm, DbResult } from '../compute/db.ts'
+import type { CallFailure } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
-import { createCallsInFlight } from './calls-in-flight.ts'
+import { createCallsInFlight, type Outcome } from './calls-in-flight.ts'
 import { createDispatcher } from './dispatcher.ts'
-import type { GuestFrame, LogLevel, RuntimeLog, RuntimeRequest } from './frames.ts'
-import type { GuestWorker, InFlightCall } from './guest-worker.ts'
-import { type LoadResult, loadOrFail, NO_DEFINITIONS } from './load-or-fail.ts'
+import type { GuestFrame, LoadedFrame, LogLevel, ResultFrame, RuntimeLog, RuntimeRequest } from './frames.ts'
+import type { GuestWorker, InFlightCall, StartWorker } from './guest-worker.ts'
+import type { PoolDefinitions, WorkerDefinitions } from './host-definitions.ts'
+import { loadOrFail } from './load-or-fail.ts'
 import { createPoolWatch } from './pool-watch.ts'
 import { createSuspects } from './quarantine.ts'
 import { createRescue } from './rescue.ts'
 import { createWorkerSet } from './worker-set.ts'
 
 export interface PoolEvents {
-  onOutcome(id: number, outcome: CallOutcome): void
-  onRequest(id: number, question: RuntimeRequest): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
+  onOutcome(id: number, outcome: Outcome): void
+  /** @param form How the guest is given the values of a query. */
+  onRequest(id: number, question: RuntimeRequest, form: CellForm): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }>
   onLog(id: number, level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
 }
 
 export interface PoolOptions {
-  readonly url: string
+  readonly startWorker: StartWorker
+  readonly form: CellForm
+  /** What a guest of another language gave, in the words of this one. Default: as it is. */
+  readonly read?: (definitions: PoolDefinitions, feature: string, frame: ResultFrame) => Outcome
   readonly files: readonly string[]
   readonly workers: number
   readonly clockOffset: Micros
@@ -28,9 +33,12 @@ export interface PoolOptions {
   readonly events: PoolEvents
 }
 
-/** Workers that hold one state of the definitions. */
+/** Workers of one language that hold one state of the definitions. */
 export interface Pool {
-  load(): Promise<LoadResult>
+  /** What the first worker loaded. */
+  load(): Promise<LoadedFrame>
+  /** Tells the workers what they have. No call comes before. */
+  define(definitions: PoolDefinitions): void
   /** Starts the workers beyond the first, a little later: the first answers should not share the cores with that. */
   fill(): void
   fingerprint(feature: string): string | undefined
@@ -41,24 +49,24 @@ export interface Pool {
 }
 
 const FILL_AFTER_MS = 300
-/** Threads that ended by themselves one after the other, without an answer in between: more of them are not replaced. */
+/** Workers that ended by themselves one after the other, without an answer in between: more of them are not replaced. */
 const MAX_CRASHES = 5
 
 const NO_THREAD: CallFailure = {
   code: 'overloaded',
-  message: 'No worker thread is free to run the function.',
-  hint: 'A function blocks its thread; the log names it.',
+  message: 'No worker is free to run the function.',
+  hint: 'A function blocks its worker; the log names it.',
 }
 
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const calls = createCallsInFlight(events.onOutcome)
   const suspects = createSuspects(log)
-  const workers = createWorkerSet({ ...options, onFrame, onCrash, onLate: (worker) => watch.replace(worker) })
+  const workers = createWorkerSet({ ...options, onFrame, onCrash, onSpent, onLate: (worker) => watch.replace(worker), onLoaded })
   const dispatcher = createDispatcher({ workers, calls, suspects })
   const rescue = createRescue(calls, dispatcher)
   const watch = createPoolWatch({ workers, calls, dispatcher, suspects, rescue })
-  let registry = NO_DEFINITIONS
+  let definitions: PoolDefinitions | null = null
   let crashes = 0
 
   function onFrame(worker: GuestWorker, frame: GuestFrame): void {
@@ -67,23 +75,31 @@ export function createPool(options: PoolOptions): Pool {
       if (call === undefined) return
       crashes = 0
       suspects.clear(call.frame.feature)
-      calls.finish(call, frame, worker)
+      calls.finish(call, definitions && options.read ? options.read(definitions, call.frame.feature, frame) : frame, worker)
     } else if (frame.t === 'ask') {
-      void events.onRequest(frame.id, frame.question).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
+      void events.onRequest(frame.id, frame.question, options.form).then((reply) => worker.send({ t: 'answer', ask: frame.ask, ...reply }))
     } else if (frame.t === 'log') events.onLog(frame.id, frame.level, frame.message, frame.fields)
   }
 
-  function onCrash(worker: GuestWorker, reason: string): void {
+  function onLoaded(worker: GuestWorker, loaded: LoadedFrame): void {
+    if (definitions !== null) tell(worker, definitions.forWorker(loaded))
+  }
+
+  function onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void {
     // While the first one loads, that is the load's own failure.
-    if (!workers.forget(worker) || registry === NO_DEFINITIONS) return
+    if (!workers.forget(worker) || definitions === null) return
     crashes += 1
-    log('error', 'A worker thread ended by itself and is replaced.', { reason, crashes })
+    log('error', 'A worker ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
-    const culprit = worker.inFlight.get(worker.blamed)
-    if (culprit) suspects.accuse(culprit.frame.feature)
+    suspects.accuseAmong(worker.lastFeatures())
     const goesOn = crashes <= MAX_CRASHES
     if (goesOn) workers.fill(1)
-    rescue.fromCrashed(worker, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }, goesOn)
+    rescue.fromCrashed(worker, failure, goesOn ? worker.watched.afterCrash : 'none')
+  }
+
+  function onSpent(worker: GuestWorker, culprits: readonly string[]): void {
+    for (const feature of culprits) suspects.accuse(feature, 'ties up')
+    workers.renew(worker)
   }
 
   async function close(): Promise<void> {
@@ -97,14 +113,17 @@ export function createPool(options: PoolOptions): Pool {
       const first = workers.startFirst()
       const loaded = await loadOrFail(first, options)
       if (first.definitions === null) workers.end(first)
-      registry = loaded.registry
       return loaded
+    },
+    define(given) {
+      definitions = given
+      for (const worker of workers.all) if (worker.definitions !== null) tell(worker, given)
     },
     fill() {
       const later = setTimeout(() => workers.fill(options.workers), FILL_AFTER_MS)
       later.unref()
     },
-    fingerprint: (feature) => registry.features.get(feature)?.fingerprint,
+    fingerprint: (feature) => definitions?.fingerprints.get(feature),
     start(call) {
       calls.add(call)
       watch.wake()
@@ -117,4 +136,9 @@ export function createPool(options: PoolOptions): Pool {
     },
     close,
   }
+}
+
+function tell(worker: GuestWorker, { frame, fingerprints }: WorkerDefinitions): void {
+  worker.send(frame)
+  worker.fingerprints = fingerprints
 }

@@ -5,13 +5,16 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { GuestWorker, InFlightCall } from './guest-worker.ts'
 import { fateOf, MAX_RUNS } from './victims.ts'
 
+/** `waiting`: those that had not begun. */
+export type Again = 'all' | 'waiting' | 'none'
+
 export interface Rescue {
   /** The worker is silent: its calls go elsewhere, but for the one that is to blame. */
   fromStalled(worker: GuestWorker, silentMs: number): void
   /** The worker is gone: what had not begun goes elsewhere, what had is run once more. */
   fromEnded(worker: GuestWorker): void
-  /** The same where it ended by itself. @param again Whether what had begun may be run once more. */
-  fromCrashed(worker: GuestWorker, error: CallFailure, again: boolean): void
+  /** The same where it ended by itself. @param again Which calls may be sent to another one. */
+  fromCrashed(worker: GuestWorker, error: CallFailure, again: Again): void
 }
 
 const TWICE: CallFailure = {
@@ -30,13 +33,14 @@ export function createRescue(calls: CallsInFlight, { dispatch, dispatchOrPark }:
   }
 
   /** @param error Of those that are not run again. */
-  function takeAll(worker: GuestWorker, error: CallFailure | null, again: boolean): void {
+  function takeAll(worker: GuestWorker, error: CallFailure | null, again: Again): void {
     for (const call of [...worker.inFlight.values()]) {
       worker.inFlight.delete(call.frame.id)
       call.workers.delete(worker)
-      if (worker.withdraw(call)) call.runs -= 1
+      const isWaiting = worker.withdraw(call)
+      if (isWaiting) call.runs -= 1
       if (call.workers.size > 0) continue
-      const isOver = !again || call.frame.id === worker.blamed
+      const isOver = again === 'none' || (again === 'waiting' && !isWaiting) || call.frame.id === worker.blamed
       if (isOver || call.runs >= MAX_RUNS) calls.fail(call, error ?? (isOver ? IN_TIME : TWICE))
       else dispatchOrPark(call)
     }
@@ -50,7 +54,7 @@ export function createRescue(calls: CallsInFlight, { dispatch, dispatchOrPark }:
         else if (fate === 'runs again') dispatch(call)
       }
     },
-    fromEnded: (worker) => takeAll(worker, null, true),
+    fromEnded: (worker) => takeAll(worker, null, 'all'),
     fromCrashed: takeAll,
   }
 }

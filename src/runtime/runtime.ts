@@ -1,5 +1,6 @@
 /**
- * Where user functions run: a pool of worker threads that load the same files. The main thread never runs user code, so nothing a
+ * Where user functions run: for each language a pool of workers that load the same files, threads for TypeScript and processes for Python. The
+ * definitions of all languages are one registry, loaded and replaced together. The main thread never runs user code, so nothing a
  * function does can stop it.
  *
  * A watch looks every few milliseconds while calls are running. A worker that is silent is pinged; one that does not answer is stalled: nothing
@@ -8,34 +9,25 @@
  * unless another call on it has run for long and may still come to its end there.
  * A feature that stalled a worker runs in quarantine, a worker for such features only, until a minute has passed without it happening again.
  */
-import type { Micros } from '../clock.ts'
-import type { DbResult } from '../compute/db.ts'
-import type { CallFailure, CallHost, CallOutcome, FunctionCall, FunctionRunner } from '../compute/function-runner.ts'
+import type { CellForm, DbResult } from '../compute/db.ts'
+import type { BatchCall, CallFailure, CallHost, FunctionCall, FunctionRunner } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
 import type { Problem, Registry } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
-import type { RuntimeLog, RuntimeRequest } from './frames.ts'
-import { createPool, type Pool, type PoolEvents } from './pool.ts'
-import { workerUrl } from './worker-url.ts'
+import type { Outcome } from './calls-in-flight.ts'
+import type { CallFrame, RuntimeLog, RuntimeRequest } from './frames.ts'
+import { createGeneration, type Generation } from './generation.ts'
+import type { PoolEvents } from './pool.ts'
+import type { RuntimeOptions } from './runtime-options.ts'
 
-export interface RuntimeOptions {
-  /** Absolute paths of the files that define features. */
-  readonly files: readonly string[]
-  /** Threads that run functions. Default 2. */
-  readonly workers?: number
-  /** Added to the present that user code sees (`--clock`). Default 0. */
-  readonly clockOffset?: Micros
-  /** Longest time the files' top-level code may take. Milliseconds, default 30,000. */
-  readonly loadTimeoutMs?: number
-  readonly log: RuntimeLog
-  /** Where the worker's code is. Default: this program's own. */
-  readonly url?: string
-}
+export type { RuntimeOptions } from './runtime-options.ts'
 
 /** Definitions that are loaded and wait to be used. Exactly one of the two methods is called. */
 export interface LoadedDefinitions {
   readonly registry: Registry
   readonly problems: readonly Problem[]
+  /** What works, and should be known. */
+  readonly warnings: readonly Problem[]
   /** Every file on disk they were made from, for `--watch`; also those that do not exist or do not load. */
   readonly files: readonly string[]
   /** From now on calls go to these definitions; calls that are running finish with the ones they began with. */
@@ -54,11 +46,12 @@ export interface Runtime extends FunctionRunner {
 const DRAIN_MS = 30_000
 
 export function createRuntime(options: RuntimeOptions): Runtime {
-  let current: Pool | null = null
-  const draining = new Set<Pool>()
+  let current: Generation | null = null
+  const draining = new Set<Generation>()
   /** Loading, or loaded and not yet taken or discarded. */
-  const pending = new Set<Pool>()
-  const callers = new Map<number, { readonly call: FunctionCall; readonly resolve: (outcome: CallOutcome) => void }>()
+  const pending = new Set<Generation>()
+  const callers = new Map<number, { readonly call: FunctionCall | BatchCall; readonly resolve: (outcome: Outcome) => void }>()
+  const warned = new Set<string>()
   let lastId = 0
 
   const events: PoolEvents = {
@@ -66,91 +59,101 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       callers.get(id)?.resolve(outcome)
       callers.delete(id)
     },
-    async onRequest(id, question) {
+    async onRequest(id, question, form) {
       const caller = callers.get(id)
       if (caller === undefined) return { error: { code: 'feature_timeout', message: 'The computation has ended.' } }
-      return answer(caller.call.host, question, options.log)
+      return answer(caller.call.host, question, form, options.log)
     },
     onLog(id, level, message, fields) {
       const call = callers.get(id)?.call
-      options.log(level, message, call === undefined ? fields : { feature: call.feature, key: call.key, ...fields })
+      options.log(level, message, call === undefined ? fields : { feature: call.feature, ...keyOf(call), ...fields })
     },
   }
 
-  const retire = async (pool: Pool) => {
-    draining.add(pool)
-    await pool.drain(DRAIN_MS)
-    draining.delete(pool)
+  /** Every reload finds them again. */
+  const warnOnce = ({ subject, message, hint, location }: Problem) => {
+    const text = `${subject}: ${message}`
+    if (warned.has(text)) return
+    warned.add(text)
+    options.log('warn', text, { hint, ...(location === null ? {} : { file: `${location.file}:${location.line}` }) })
+  }
+
+  const retire = async (generation: Generation) => {
+    draining.add(generation)
+    await generation.drain(DRAIN_MS)
+    draining.delete(generation)
+  }
+
+  function start(call: FunctionCall | BatchCall, asked: Pick<CallFrame, 'key' | 'keys' | 'inputs'>): Promise<Outcome> {
+    const { feature, fingerprint, asOf, mode, deadlineAt, signal } = call
+    const pool = [current, ...draining].map((one) => one?.poolOf(feature, fingerprint)).find((one) => one !== undefined)
+    if (!pool) {
+      const error: CallFailure = {
+        code: 'feature_failed',
+        message: `The definition of "${feature}" has been replaced.`,
+        hint: 'Ask again.',
+      }
+      return Promise.resolve({ texts: null, error })
+    }
+    // Stays within 31 bits: it crosses in an Int32Array.
+    lastId = (lastId % 0x7fff_fffe) + 1
+    const id = lastId
+    return new Promise((resolve) => {
+      callers.set(id, { call, resolve })
+      const frame = { t: 'call', id, feature, ...asked, asOf, mode } as const
+      pool.start({ frame, deadlineAt, fingerprint, signal, runs: 0, workers: new Set() })
+    })
   }
 
   return {
     async load() {
-      const pool = createPool({
-        url: options.url ?? workerUrl(),
-        files: options.files,
-        workers: Math.max(1, options.workers ?? 2),
-        clockOffset: options.clockOffset ?? 0,
-        loadTimeoutMs: options.loadTimeoutMs ?? 30_000,
-        log: options.log,
-        events,
-      })
-      pending.add(pool)
-      const { registry, problems, files } = await pool.load()
+      const generation = createGeneration(options, events)
+      pending.add(generation)
+      const { registry, problems, warnings, files } = await generation.load()
+      for (const warning of warnings) warnOnce(warning)
       return {
         registry,
         problems,
+        warnings,
         files,
         activate() {
-          pending.delete(pool)
+          pending.delete(generation)
           if (current) void retire(current)
-          current = pool
-          pool.fill()
+          current = generation
+          generation.fill()
         },
         discard() {
-          pending.delete(pool)
-          void pool.close()
+          pending.delete(generation)
+          void generation.close()
         },
       }
     },
-    call(call) {
-      const pool = [current, ...draining].find((candidate) => candidate?.fingerprint(call.feature) === call.fingerprint)
-      if (!pool) {
-        return Promise.resolve({
-          texts: null,
-          error: { code: 'feature_failed', message: `The definition of "${call.feature}" has been replaced.`, hint: 'Ask again.' },
-        })
-      }
-      // Stays within 31 bits: it crosses in an Int32Array.
-      lastId = (lastId % 0x7fff_fffe) + 1
-      const id = lastId
-      return new Promise((resolve) => {
-        callers.set(id, { call, resolve })
-        pool.start({
-          frame: { t: 'call', id, feature: call.feature, key: call.key, inputs: call.inputs, asOf: call.asOf, mode: call.mode },
-          deadlineAt: call.deadlineAt,
-          fingerprint: call.fingerprint,
-          signal: call.signal,
-          runs: 0,
-          workers: new Set(),
-        })
-      })
+    call: (call) => start(call, { key: call.key, inputs: call.inputs }),
+    async callBatch(call) {
+      const { texts: _, elements = null, ...outcome } = await start(call, { keys: call.keys, inputs: call.inputs })
+      return { ...outcome, elements }
     },
     async close() {
-      const pools = [...(current ? [current] : []), ...draining, ...pending]
+      const generations = [...(current ? [current] : []), ...draining, ...pending]
       current = null
-      await Promise.all(pools.map((pool) => pool.close()))
+      await Promise.all(generations.map((one) => one.close()))
     },
   }
+}
+
+function keyOf(call: FunctionCall | BatchCall): Readonly<Record<string, unknown>> {
+  return 'keys' in call ? { keys: call.keys.length } : { key: call.key }
 }
 
 async function answer(
   host: CallHost,
   question: RuntimeRequest,
+  form: CellForm,
   log: RuntimeLog,
 ): Promise<{ rows?: DbResult; part?: ReadPart; error?: CallFailure }> {
   try {
     if (question.kind === 'get') return { part: await host.get(question.name) }
-    return { rows: await host.query(question.sql, question.params) }
+    return { rows: await host.query(question.sql, question.params, form) }
   } catch (error) {
     if (error instanceof FabraError) {
       return { error: { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) } }

@@ -15,8 +15,9 @@ export interface SentCalls {
   release(id: number): void
 }
 
-export function createSentCalls(): SentCalls {
-  const gates = createGates()
+/** @param shared See gates.ts. */
+export function createSentCalls(shared?: Int32Array): SentCalls {
+  const gates = createGates(shared)
   const sent = new Map<number, { readonly slot: number; readonly at: number }>()
   return {
     gates: gates.shared,

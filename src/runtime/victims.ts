@@ -10,8 +10,6 @@
  */
 import type { GuestWorker, InFlightCall } from './guest-worker.ts'
 
-/** Silence after which a call that has begun is run elsewhere as well. */
-const HEDGE_AFTER_MS = 100
 /** A call that ran for longer than this before the block is not run elsewhere while its worker lives. */
 const LONG_MS = 250
 export const MAX_RUNS = 2
@@ -23,7 +21,7 @@ export function fateOf(call: InFlightCall, worker: GuestWorker, silentMs: number
   if (call.frame.id === worker.blamed) return 'stays'
   if ([...call.workers].some((other) => other !== worker && !other.stalled)) return 'stays'
   if (!worker.hasBegun(call)) return 'moves'
-  if (silentMs < HEDGE_AFTER_MS || call.runs >= MAX_RUNS || worker.ranMs(call) > LONG_MS) return 'stays'
+  if (silentMs < worker.watched.hedgeAfterMs || call.runs >= MAX_RUNS || worker.ranMs(call) > LONG_MS) return 'stays'
   return 'runs again'
 }
 

@@ -1,9 +1,5 @@
 import type { GuestWorker } from './guest-worker.ts'
 
-/** Silence after which a worker is asked for a sign of life, and then declared stalled. */
-const PING_AFTER_MS = 15
-const STALLED_AFTER_MS = 20
-
 export function ping(worker: GuestWorker, now: number): void {
   if (worker.pingedAt !== 0 || worker.definitions === null) return
   worker.pingedAt = now
@@ -17,12 +13,12 @@ export function ping(worker: GuestWorker, now: number): void {
  */
 export function checkSilence(worker: GuestWorker, now: number, late: boolean): number {
   if (worker.pingedAt === 0) {
-    if (now - worker.lastSeenAt >= PING_AFTER_MS) ping(worker, now)
+    if (now - worker.lastSeenAt >= worker.watched.pingAfterMs) ping(worker, now)
     return 0
   }
   if (late) worker.pingedAt = now
   const silentMs = now - worker.pingedAt
-  if (!worker.stalled && silentMs >= STALLED_AFTER_MS) {
+  if (!worker.stalled && silentMs >= worker.watched.stalledAfterMs) {
     worker.stalled = true
     worker.blamed = worker.runningId()
   }

@@ -1,5 +1,5 @@
-import type { RuntimeLog } from './frames.ts'
-import { type GuestWorker, type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
+import type { LoadedFrame, RuntimeLog } from './frames.ts'
+import type { GuestWorker, GuestWorkerOptions, StartWorker } from './guest-worker.ts'
 
 /** The threads that run functions: as many as configured, a few more while some are stalled, and one for features in quarantine. */
 export interface WorkerSet {
@@ -14,6 +14,12 @@ export interface WorkerSet {
   addExtra(): GuestWorker | null
   /** Starts what lacks of the configured number. @param most So many of them. */
   fill(most: number): void
+  /** Ends one that was started in need and has had nothing to do since. @param hasSuspects Whether any feature is in quarantine. */
+  shrink(now: number, hasSuspects: boolean): void
+  /** Starts one in its place, and ends it when that one is ready and its own calls are through. Until then it is watched like the others. */
+  renew(worker: GuestWorker): void
+  /** Another has taken its place: it is given no calls any more. */
+  isLeaving(worker: GuestWorker): boolean
   /** Ends the worker. @returns false when it was no longer one of the set. */
   end(worker: GuestWorker): boolean
   /** The worker has ended by itself. @returns false when it was no longer one of the set. */
@@ -22,27 +28,36 @@ export interface WorkerSet {
 }
 
 export interface WorkerSetOptions extends GuestWorkerOptions {
+  readonly startWorker: StartWorker
   readonly workers: number
   readonly loadTimeoutMs: number
   readonly log: RuntimeLog
   /** A worker that is no longer the first did not load the definitions in time. */
   onLate(worker: GuestWorker): void
+  /** One that is not the first has loaded the files. */
+  onLoaded(worker: GuestWorker, loaded: LoadedFrame): void
 }
 
 /** Threads that would not end. Beyond this number, features in quarantine are refused instead of tying up more. */
 const MAX_WRITTEN_OFF = 8
 /** Workers beyond the configured number, while stalled ones wait for their deadline. */
 const MAX_EXTRA = 4
+/** How long one of them is kept with nothing to do. */
+const SPARE_MS = 5_000
+/** How often a worker that is to be ended is looked at. */
+const IDLE_LOOK_MS = 50
 
 export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
   const { log, loadTimeoutMs } = options
   const all = new Set<GuestWorker>()
+  const renewed = new WeakSet<GuestWorker>()
+  const leaving = new Set<GuestWorker>()
   let quarantine: GuestWorker | null = null
   let writtenOff = 0
   let closed = false
 
   function add(): GuestWorker {
-    const worker = startGuestWorker(options)
+    const worker = options.startWorker(options)
     all.add(worker)
     const deadline = setTimeout(() => {
       log('error', 'A new worker did not load the definitions in time and is given up.', { timeoutMs: loadTimeoutMs })
@@ -51,7 +66,9 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     deadline.unref()
     worker.loaded.finally(() => clearTimeout(deadline)).catch(() => {})
     worker.loaded.then(
-      ({ problems: [first] }) => {
+      (loaded) => {
+        options.onLoaded(worker, loaded)
+        const [first] = loaded.problems
         if (first === undefined) return
         log('error', 'A new worker could not load the definitions again.', { problem: first.message, file: first.location?.file })
       },
@@ -60,8 +77,11 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     return worker
   }
 
+  const staying = () => [...all].filter((worker) => worker !== quarantine && !leaving.has(worker))
+
   function forget(worker: GuestWorker): boolean {
     if (worker === quarantine) quarantine = null
+    leaving.delete(worker)
     return all.delete(worker)
   }
 
@@ -79,6 +99,23 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     })
   }
 
+  function end(worker: GuestWorker): boolean {
+    const isKnown = forget(worker)
+    if (isKnown) terminate(worker)
+    return isKnown
+  }
+
+  async function renew(worker: GuestWorker): Promise<void> {
+    if (closed || !all.has(worker) || renewed.has(worker)) return
+    renewed.add(worker)
+    if (worker === quarantine) quarantine = null
+    else await add().loaded.catch(() => undefined)
+    if (all.has(worker)) leaving.add(worker)
+    // Calls that it has begun come to their end there, or to their deadline.
+    while (all.has(worker) && worker.inFlight.size > 0) await Bun.sleep(IDLE_LOOK_MS)
+    end(worker)
+  }
+
   return {
     all,
     quarantine: () => quarantine,
@@ -87,19 +124,24 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
       return quarantine
     },
     startFirst() {
-      const first = startGuestWorker(options)
+      const first = options.startWorker(options)
       all.add(first)
       return first
     },
     addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
     fill(most) {
-      for (let added = 0; added < most && !closed && all.size < options.workers; added++) add()
+      for (let added = 0; added < most && !closed && all.size - leaving.size < options.workers; added++) add()
     },
-    end(worker) {
-      const isKnown = forget(worker)
-      if (isKnown) terminate(worker)
-      return isKnown
+    renew: (worker) => void renew(worker),
+    isLeaving: (worker) => leaving.has(worker),
+    shrink(now, hasSuspects) {
+      const isIdle = (worker: GuestWorker) => worker.inFlight.size === 0 && !worker.stalled && now - worker.lastSeenAt > SPARE_MS
+      const own = staying()
+      const spare = own.length > options.workers && !own.some((worker) => worker.stalled) ? own.find(isIdle) : undefined
+      if (spare !== undefined) end(spare)
+      if (quarantine !== null && !hasSuspects && isIdle(quarantine)) end(quarantine)
     },
+    end,
     forget,
     async close() {
       closed = true

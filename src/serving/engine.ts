@@ -141,7 +141,10 @@ class ReadPath implements Engine {
   }
 
   private async fillLater(group: PlanGroup, f: number, result: RowResult, found: Promise<Found>): Promise<void> {
+    const begun = performance.now()
     fill(group, f, result, await found, this.clock.now())
+    result.waitedMs = performance.now() - begun
+    result.waitedFor = group.features[f]?.feature.name
   }
 
   idle(): Promise<void> {

@@ -17,6 +17,7 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
       const plan = current.planOne(name)
       const part = plan.refs[0]?.feature
       if (part) refuseCycle(part, from.chain)
+      if (part) note(current, from.feature, part)
       const caller = current.registry.entities.get(from.feature.entity)
       const keys = plan.groups.map((group) => keyOfPart(caller, from, group.entity, name))
       refuseInputs(plan, name, from.feature)
@@ -32,6 +33,12 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
       return { text: wholeValue(plan, result.values, false), eventAt }
     },
   }
+}
+
+function note({ partsRead }: Serving, { name }: Feature, part: Feature): void {
+  const known = partsRead.get(name)
+  if (known) known.add(part.name)
+  else partsRead.set(name, new Set([part.name]))
 }
 
 function refuseCycle(part: Feature, chain: readonly string[]): void {

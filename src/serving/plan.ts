@@ -5,6 +5,7 @@ import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature, FeatureRef, Registry } from '../definition/model.ts'
 import { encodeValue } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
+import type { ReadTally } from '../observability/read-statistics.ts'
 
 /** One feature as a plan reads it. */
 export interface PlannedFeature {
@@ -44,6 +45,8 @@ export interface Plan {
   readonly inputs: ReadonlyMap<string, { readonly type: Feature['inputs'][string] }>
   /** One feature with columns, asked for by its own name: its value is an object. */
   readonly asObject: boolean
+  /** What is read by it is counted here, from the first read on. */
+  tally: ReadTally | undefined
 }
 
 /** One row of a request: a key per group of the plan, and the inputs given. */
@@ -92,6 +95,7 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,
     asObject,
+    tally: undefined,
   }
 }
 

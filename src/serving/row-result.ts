@@ -20,6 +20,9 @@ export interface RowResult {
   servedFrom: ServedFrom[] | undefined
   /** Undefined when no feature of the row failed. */
   errors: (FabraError | undefined)[] | undefined
+  /** The feature whose computation ended last of those that were waited for. */
+  waitedFor: string | undefined
+  waitedMs: number
 }
 
 /** What was found for one feature of one row: everything its columns share. */
@@ -41,6 +44,8 @@ export function emptyResult(size: number): RowResult {
     statuses: undefined,
     servedFrom: undefined,
     errors: undefined,
+    waitedFor: undefined,
+    waitedMs: 0,
   }
 }
 

@@ -14,6 +14,8 @@ export interface Serving {
   readonly registry: Registry
   readonly engine: Engine
   readonly planned: ReadonlyMap<string, PlannedFeature>
+  /** By feature: those that its function was seen to read. */
+  readonly partsRead: Map<string, Set<string>>
   /**
    * @param isLasting Nobody changes the list, and it is the same object each time that somebody asks for it.
    * @throws FabraError unknown_feature naming the nearest known one.
@@ -70,6 +72,7 @@ export function createServing(options: { readonly registry: Registry; readonly e
     registry,
     engine,
     planned,
+    partsRead: new Map(),
     plan,
     planOne,
     planSet(name) {

@@ -2,9 +2,10 @@ import type { Feature, Registry } from '../definition/model.ts'
 import { resolveRefs } from '../definition/refs.ts'
 import { FabraError } from '../errors.ts'
 import type { TrainingWorkspace } from '../store/ports/training-store.ts'
-import type { FeatureExplanation, TrainingDependencies } from './job.ts'
+import type { TrainingDependencies, TrainingExplanation } from './job.ts'
 import { methodOf, whyOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import { slowSourcesOf } from './preparing.ts'
 
 /** Rows that are assumed where there are no labels. */
 const ASSUMED_ROWS = 1_000_000
@@ -15,7 +16,7 @@ export async function explainTraining(
   dependencies: TrainingDependencies,
   workspace: Pick<TrainingWorkspace, 'hasHistory' | 'canCompute' | 'historyHow'>,
   asked: { readonly options: TrainingOptions; readonly rows: number | null },
-): Promise<readonly FeatureExplanation[]> {
+): Promise<Pick<TrainingExplanation, 'features' | 'warnings'>> {
   const { options, rows } = asked
   const features = [...new Set(resolveRefs(registry, options.features).map((ref) => ref.feature))]
   const facts = {
@@ -27,7 +28,9 @@ export async function explainTraining(
   for (const feature of features) methods.set(feature, await methodOf(feature, options, facts).catch(refusalOf))
   const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
   const merges = await dependencies.pastMerges(recomputed, rows ?? ASSUMED_ROWS, (columns) => workspace.canCompute(columns))
-  return features.map((feature) => {
+  const trained = new Map([...methods].filter((one): one is [Feature, Method] => !(one[1] instanceof FabraError)))
+  const warnings = await slowSourcesOf(registry, dependencies, trained)
+  const told = features.map((feature) => {
     const { name, fingerprint } = feature
     const method = methods.get(feature)
     if (method === undefined || method instanceof FabraError)
@@ -41,6 +44,7 @@ export async function explainTraining(
       why: whyOf(feature, method, options),
     }
   })
+  return { features: told, warnings }
 }
 
 function howOf(feature: Feature, method: Method, together: number | undefined, dependencies: TrainingDependencies): string {

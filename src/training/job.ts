@@ -3,6 +3,7 @@ import type { Executor } from '../compute/executor.ts'
 import type { MergedPast, PastStatement, Sample } from '../compute/sql/sql-executor.ts'
 import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Entity, Feature } from '../definition/model.ts'
+import type { FabraError } from '../errors.ts'
 import type { Labels, TrainingStore } from '../store/ports/training-store.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingPace } from './pace.ts'
@@ -48,7 +49,14 @@ export interface FeatureReport {
 /** What a training set is, while it is made and afterwards. */
 export interface TrainingReport {
   readonly id: string
-  readonly state: 'running' | 'done' | 'failed'
+  readonly state: 'running' | 'done' | 'failed' | 'cancelled'
+  readonly beganAt: Micros
+  /** Null while it is being made. */
+  readonly finishedAt: Micros | null
+  /** Why it failed. */
+  readonly error: FabraError | null
+  /** Name of the API key that it is made for; null: none was asked for. */
+  readonly owner: string | null
   /** 0 to 1. */
   readonly progress: number
   readonly rows: number | null
@@ -70,6 +78,8 @@ export interface TrainingSet {
   /** In the job's folder. */
   readonly path: string
   readonly report: TrainingReport
+  /** Of a sample: how many label rows there were, and which were taken. */
+  readonly sampled: { readonly of: number; readonly rows: readonly number[] } | null
   /** To be told when whoever asked has the whole file: until then the same set asked for again is soon there. Also after the job's `close`. */
   delivered(): Promise<void>
 }
@@ -89,6 +99,8 @@ export interface TrainingExplanation {
   /** Null without labels. */
   readonly rows: number | null
   readonly features: readonly FeatureExplanation[]
+  /** What would make it slow. */
+  readonly warnings: readonly TrainingWarning[]
 }
 
 export interface FeatureExplanation {

@@ -32,4 +32,6 @@ export interface TrainingOptions {
   readonly format: OutputFormat
   /** Nothing is taken over from a run that was interrupted. */
   readonly fresh: boolean
+  /** Only so many label rows, spread over their times: for a look. Null: all. */
+  readonly sample: number | null
 }

@@ -7,6 +7,8 @@ import { checkColumnNames, outputColumns } from './columns.ts'
 import type { TrainingDependencies } from './job.ts'
 import { methodOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
+import { readsOf } from './resume-identity.ts'
+import type { TrainingWarning } from './summary.ts'
 
 /** Which features by which method; refused before anything runs. */
 export async function methodsOf(
@@ -26,6 +28,19 @@ export async function methodsOf(
   return { refs: unique, methods }
 }
 
+/** What makes it slow to compute these features. */
+export async function slowSourcesOf(
+  registry: Registry,
+  dependencies: Pick<TrainingDependencies, 'slowSources' | 'sourcesOf' | 'pastRefusal'>,
+  methods: ReadonlyMap<Feature, Method>,
+): Promise<readonly TrainingWarning[]> {
+  const read = [...methods.keys()].filter((feature) => methods.get(feature) !== 'history')
+  if (read.length === 0) return []
+  const { sourcesOf, pastRefusal } = dependencies
+  const { sources } = readsOf(read, { registry, sourcesOf, pastRefusal })
+  return dependencies.slowSources([...new Set(sources)], entitiesOf(registry, read))
+}
+
 export function entitiesOf(registry: Registry, features: readonly Feature[]): Entity[] {
   const names = [...new Set(features.map((feature) => feature.entity))]
   return names.flatMap((name) => registry.entities.get(name) ?? [])
@@ -42,7 +57,8 @@ export async function readRows(
   const refs = uniqueRefs(registry, options)
   const features = [...new Set(refs.map((ref) => ref.feature))]
   const readable = 'sql' in labels ? { sql: await dependencies.clientSql(labels.sql) } : labels
-  const labelColumns = await workspace.readLabels(readable, options.format === 'csv', run)
+  const sample = options.sample === null ? null : { count: options.sample, by: options.timestamp }
+  const labelColumns = await workspace.readLabels(readable, options.format === 'csv', run, sample)
   checkColumnNames(labelColumns, outputColumns(refs, features, options), features, options.timestamp)
   const { timestamp, timezone } = options
   const rows = await workspace.prepareRows({ entities: entitiesOf(registry, features), timestamp, timezone }, run)

@@ -39,7 +39,7 @@ export async function rowByRow(
   const inputs = Object.keys(feature.inputs)
   const isFunction = feature.computation.kind === 'function'
   let size = isFunction ? FEWEST_ROWS : FIRST_SQL_ROWS
-  const patient = isFunction && feature.timeout === null ? { ...feature, timeout: CALL_MICROS } : feature
+  const inNoHurry = patient(feature)
   const { entity } = at
   const asked = { feature: versionOf(feature), columnCount: feature.columns.length, entity, inputs, hangsOn, reads }
   const collected = await workspace.collect(asked, run)
@@ -53,7 +53,7 @@ export async function rowByRow(
     const started = performance.now()
     const rows = await workspace.rows({ from, to: from + size, entity, inputs })
     const requests = rows.map((row) => requestOf(feature, row))
-    const answers = await executor.compute(patient, requests, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
+    const answers = await executor.compute(inNoHurry, requests, { signal: run.signal, timeoutMs: BATCH_MS, mode: 'past', chain: [] })
     from = Math.min(at.rows, from + size)
     await collected.add(valuesOf(rows, answers), from)
     at.progress(from / at.rows, taken / at.rows)
@@ -61,6 +61,11 @@ export async function rowByRow(
   }
   await collected.end()
   return collected.id
+}
+
+/** With the time that a call of its function may take where nobody waits for it alone. */
+export function patient(feature: Feature): Feature {
+  return feature.computation.kind === 'function' && feature.timeout === null ? { ...feature, timeout: CALL_MICROS } : feature
 }
 
 /** Of the next batch, after one of so many rows took so long. */

@@ -9,7 +9,7 @@ import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
-import { entitiesOf, methodsOf, questionOf, readRows } from './preparing.ts'
+import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './preparing.ts'
 import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
@@ -23,6 +23,7 @@ export class Building {
   private readonly workspace: TrainingWorkspace
   private readonly options: TrainingOptions
   private readonly run_: RunOptions
+  private readonly cancel: AbortSignal
   private readonly keep: (report: TrainingReport) => void
   private report: TrainingReport
   private progress = new Progress(0, 0)
@@ -33,25 +34,40 @@ export class Building {
     workspace: TrainingWorkspace,
     options: TrainingOptions,
     run: RunOptions,
-    id: string,
+    { cancel, ...about }: Pick<TrainingReport, 'id' | 'owner'> & { readonly cancel: AbortSignal },
     keep: (report: TrainingReport) => void,
   ) {
     this.registry = registry
     this.dependencies = dependencies
     this.workspace = workspace
     this.options = options
-    this.run_ = run
+    this.run_ = { ...run, signal: AbortSignal.any([run.signal, cancel]) }
+    this.cancel = cancel
     this.keep = keep
-    const nothing = { rows: null, resumed: 0, datasetHash: null, features: [], summary: [], warnings: [], pace: null, metadata: null }
-    this.report = { id, state: 'running', progress: 0, ...nothing }
+    const nothing = {
+      finishedAt: null,
+      error: null,
+      rows: null,
+      resumed: 0,
+      datasetHash: null,
+      features: [],
+      summary: [],
+      warnings: [],
+      pace: null,
+      metadata: null,
+    }
+    this.report = { ...about, state: 'running', beganAt: dependencies.now(), progress: 0, ...nothing }
   }
 
   async run(labels: Labels): Promise<TrainingSet> {
     try {
       return await (this.options.deterministic ? this.workspace.deterministically(() => this.make(labels)) : this.make(labels))
     } catch (error) {
-      this.tell({ state: 'failed' })
-      throw asTrainingError(error)
+      const isCancelled = this.cancel.aborted
+      const told = isCancelled ? cancelled(error) : asTrainingError(error)
+      const why = told instanceof FabraError ? told : new FabraError('internal', 'Something went wrong inside Fabra.')
+      this.tell({ state: isCancelled ? 'cancelled' : 'failed', finishedAt: this.dependencies.now(), error: why, pace: null })
+      throw told
     }
   }
 
@@ -71,9 +87,10 @@ export class Building {
     const columns = outputColumns(refs, features, options)
     const entities = entitiesOf(this.registry, features)
     const { rows, columns: labelColumns } = await readRows(this.registry, this.dependencies, workspace, { labels, options }, this.run_)
-    this.tell({ rows, progress: 0.05, warnings: await this.slowSources(features, methods) })
+    // What makes it slow is said before it begins.
+    this.tell({ rows, progress: 0.05, warnings: await slowSourcesOf(this.registry, this.dependencies, methods) })
     this.progress = new Progress(features.length, rows)
-    await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
+    if (options.sample === null) await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const found = await this.together(recomputed, entityOf, rows)
@@ -107,13 +124,6 @@ export class Building {
     const found_ = await doubts({ ...work, summary, labels: labelColumns, entities, now: now(), sourcesOf, hasAnyKey, latest })
     this.tell({ summary, warnings: [...this.report.warnings, ...found_] })
     return this.write(made, columns, rows)
-  }
-
-  /** What makes it slow is said before it begins. */
-  private async slowSources(features: readonly Feature[], methods: ReadonlyMap<Feature, Method>): Promise<TrainingReport['warnings']> {
-    const read = features.filter((feature) => methods.get(feature) !== 'history')
-    if (read.length === 0) return []
-    return this.dependencies.slowSources([...new Set(this.reads(read).sources)], entitiesOf(this.registry, read))
   }
 
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
@@ -172,8 +182,8 @@ export class Building {
       { format: this.options.format, features, columns, types, metadata: describe },
       this.run_,
     )
-    this.tell({ state: 'done', progress: 1, datasetHash: hash, metadata })
-    return { path, report: this.report, delivered: () => this.workspace.delivered() }
+    this.tell({ state: 'done', progress: 1, finishedAt: this.dependencies.now(), datasetHash: hash, metadata })
+    return { path, report: this.report, sampled: this.workspace.sampled, delivered: () => this.workspace.delivered() }
   }
 
   /** Without times of the clock or anything else that would differ between two equal training sets. */
@@ -243,6 +253,13 @@ export class Building {
     this.report = { ...this.report, ...news }
     this.keep(this.report)
   }
+}
+
+function cancelled(cause: unknown): FabraError {
+  return new FabraError('feature_timeout', 'The training set was cancelled.', {
+    cause,
+    hint: 'Ask for it again: what was computed is taken over.',
+  })
 }
 
 function asTrainingError(error: unknown): unknown {

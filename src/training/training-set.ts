@@ -15,12 +15,18 @@ const LONGEST_MS = 24 * 3_600_000
 
 export interface Training {
   /** @throws FabraError overloaded when too many are being made. */
-  begin(registry: Registry, dependencies: TrainingDependencies, id: string): Promise<TrainingJob>
+  begin(registry: Registry, dependencies: TrainingDependencies, about: Pick<TrainingReport, 'id' | 'owner'>): Promise<TrainingJob>
   report(id: string): TrainingReport | undefined
+  /** Those that are remembered, newest first. */
+  list(): readonly TrainingReport[]
+  /** Stops one that is being made. @returns false: it is not being made. */
+  cancel(id: string): boolean
 }
 
-export function createTraining(): Training {
+/** @param atOnce Training sets made at the same time. */
+export function createTraining(atOnce = MAX_RUNNING): Training {
   const reports = new Map<string, TrainingReport>()
+  const cancels = new Map<string, AbortController>()
   let running = 0
   const keep = (report: TrainingReport) => {
     reports.delete(report.id)
@@ -30,18 +36,27 @@ export function createTraining(): Training {
   }
   return {
     report: (id) => reports.get(id),
-    async begin(registry, dependencies, id) {
-      if (running >= MAX_RUNNING) {
-        throw new FabraError('overloaded', `${MAX_RUNNING} training sets are being made already.`, {
+    list: () => [...reports.values()].sort((a, b) => b.beganAt - a.beganAt),
+    cancel(id) {
+      if (reports.get(id)?.state !== 'running') return false
+      cancels.get(id)?.abort()
+      return cancels.has(id)
+    },
+    async begin(registry, dependencies, about) {
+      if (running >= atOnce) {
+        throw new FabraError('overloaded', `${atOnce} training sets are being made already.`, {
           hint: 'Try again when one of them is done.',
         })
       }
+      const cancel = new AbortController()
       running++
+      cancels.set(about.id, cancel)
       let workspace: TrainingWorkspace
       try {
         workspace = await dependencies.store.open()
       } catch (error) {
         running--
+        cancels.delete(about.id)
         throw error
       }
       return {
@@ -52,14 +67,23 @@ export function createTraining(): Training {
             ...Object.keys(feature.inputs),
           ]),
         build: (labels, options, signal) =>
-          new Building(registry, dependencies, workspace, options, { signal, timeoutMs: LONGEST_MS }, id, keep).run(labels),
+          new Building(
+            registry,
+            dependencies,
+            workspace,
+            options,
+            { signal, timeoutMs: LONGEST_MS },
+            { ...about, cancel: cancel.signal },
+            keep,
+          ).run(labels),
         async explain(labels, options, signal) {
           const run = { signal, timeoutMs: LONGEST_MS }
           const rows = labels === null ? null : (await readRows(registry, dependencies, workspace, { labels, options }, run)).rows
-          return { rows, features: await explainTraining(registry, dependencies, workspace, { options, rows }) }
+          return { rows, ...(await explainTraining(registry, dependencies, workspace, { options, rows })) }
         },
         async close() {
           running--
+          cancels.delete(about.id)
           await workspace.close()
         },
       }

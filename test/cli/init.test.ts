@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command } from 'commander'
+import { checkProject } from '../../src/app/checked-definitions.ts'
 import { initCommand } from '../../src/cli/commands/init.ts'
 import { editorTypesText, restoreEditorTypes, writeEditorTypes } from '../../src/cli/editor-types.ts'
+import { pythonSettingsOf } from '../../src/config/python-settings.ts'
 import { FabraError } from '../../src/errors.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 3, 4, 5) * 1000
@@ -21,6 +23,23 @@ describe('fabra init', () => {
     const { stdout } = await init(['shop'])
     expect(tree(join(cwd, 'shop'))).toEqual(['.fabra/fabra.d.ts', '.gitignore', 'data/transactions.csv', 'features.ts', 'tsconfig.json'])
     expect(stdout).toContain('cd shop\n  fabra serve features.ts')
+  })
+
+  test('in Python, writes features that serve as they are', async () => {
+    const { stdout } = await init(['shop', '--python'])
+    expect(tree(join(cwd, 'shop'))).toEqual(['.gitignore', 'data/transactions.csv', 'features.py'])
+    expect(readFileSync(join(cwd, 'shop/.gitignore'), 'utf8')).toContain('__pycache__/')
+    expect(stdout).toContain('cd shop\n  fabra serve features.py')
+    const place = { kind: 'duckdb', dataFile: join(cwd, 'none.duckdb') } as const
+    const { registry, problems, warnings } = await checkProject([join(cwd, 'shop/features.py')], place, pythonSettingsOf(process.env))
+    expect({ problems, warnings }).toEqual({ problems: [], warnings: [] })
+    expect([...registry.features.values()].map(({ description }) => description?.split('.')[0])).toEqual([
+      'Number of transactions in the last hour',
+      'What the user usually spends, an hour old at most',
+      'A function with `refresh=0`: computed in every request, always up to date',
+      'A feature made of another feature and of something only the request knows: ?entity_id=u1&amount=250',
+      'Neither query nor function: pushed from outside, a nightly model score for example',
+    ])
   })
 
   test('without an argument uses the current folder', async () => {

@@ -4,6 +4,7 @@ import { placeParameters } from '../../src/compute/sql/placeholders.ts'
 import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { type ComputeBench, openComputeBench, registryOf } from '../support/compute-bench.ts'
+import { TAGGED_CELLS, TAGGED_PARAMETERS, TAGGED_PARAMETERS_SQL, TAGGED_SQL } from '../support/tagged-cells.ts'
 
 describe('placeholders', () => {
   const cases: [sql: string, count: number, text: string][] = [
@@ -110,6 +111,12 @@ describe('db', () => {
       at('2027-01-01T00:00:00Z'),
     )
     expect(nested.rows).toEqual([['[9007199254740993]']])
+  })
+
+  test('gives functions of other languages every value exactly, and takes theirs', async () => {
+    const how = { ...at('2027-01-01T00:00:00Z'), form: 'tagged' } as const
+    expect((await db.query(TAGGED_SQL, [], how)).rows).toEqual([TAGGED_CELLS.map(([, cell]) => cell)])
+    expect((await db.query(TAGGED_PARAMETERS_SQL, TAGGED_PARAMETERS, how)).rows).toEqual([[...TAGGED_PARAMETERS]])
   })
 
   test('a value is never SQL', async () => {

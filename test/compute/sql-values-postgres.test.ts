@@ -5,6 +5,7 @@ import { FabraError } from '../../src/errors.ts'
 import { type Defined, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
+import { TAGGED_CELLS, TAGGED_PARAMETERS, TAGGED_PARAMETERS_SQL, TAGGED_SQL } from '../support/tagged-cells.ts'
 
 /** An SQL expression, the type it is declared (null: inferred), and the JSON text or the error it gives: as on DuckDB, where that has its like. */
 const values: [expression: string, type: WrittenFeature['type'] | null, answer: string][] = [
@@ -177,6 +178,12 @@ describe('db', () => {
     ['SELECT $1::jsonb', [{ a: 9007199254740993n }], { a: 9007199254740993n }],
   ])('%s', async (sql, parameters, wanted) => {
     expect((await dbOf().query(sql, parameters, at())).rows).toEqual([[wanted]])
+  })
+
+  test('gives functions of other languages every value exactly, and takes theirs', async () => {
+    const how = { ...at(), form: 'tagged' } as const
+    expect((await dbOf().query(TAGGED_SQL, [], how)).rows).toEqual([TAGGED_CELLS.map(([, cell]) => cell)])
+    expect((await dbOf().query(TAGGED_PARAMETERS_SQL, TAGGED_PARAMETERS, how)).rows).toEqual([[...TAGGED_PARAMETERS]])
   })
 
   test('tells its author what is wrong', async () => {

@@ -245,19 +245,6 @@ describe('fabra deploy writes nothing and says why for', () => {
     expect(names()).toEqual(['Dockerfile', 'features.ts', 'fly.toml', 'linux'])
   })
 
-  test('definitions in Python, which nothing could serve', async () => {
-    writeFileSync(join(folder, 'features.py'), '')
-    const word = 'features.py is written in Python, which Fabra cannot serve yet'
-    for (const more of [[], ['--check'], ['--dry-run']]) {
-      const given = await deploy('fly', '--name', 'a', '-f', 'features.ts', 'features.py', ...more)
-      expect(given).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining(word) })
-    }
-    rmSync(join(folder, 'features.ts'))
-    for (const { name } of platforms)
-      expect(await deploy(name, '--name', 'ab')).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining(word) })
-    expect(names()).toEqual(['features.py', 'linux'])
-  })
-
   test('a link that points nowhere', async () => {
     symlinkSync('/nowhere', join(folder, 'fly.toml'))
     expect(await deploy('fly', '--name', 'a')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already has fly.toml') })

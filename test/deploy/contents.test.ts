@@ -32,6 +32,7 @@ function contents({ include = [], sources = [] }: Asked = {}): ProjectContents {
     definitions: [join(folder, 'features.ts')],
     sources: sources.map((files) => ({ name: 'events', files: files.map((file) => join(folder, file)) })),
     include,
+    python: null,
   })
 }
 

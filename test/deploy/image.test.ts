@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'bun:test'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { validate } from 'dockerfile-utils'
 import { platforms } from '../../src/deploy/platforms.ts'
-import { deployOptions, fileOf, optionsToTry, platformOf } from './options.ts'
+import { temporaryFolder } from '../support/binary.ts'
+import { deployOptions, fileOf, optionsToTry, PYTHON, platformOf } from './options.ts'
 
 const fly = platformOf('fly')
 
@@ -50,10 +53,32 @@ describe('the Dockerfile', () => {
     expect(text).not.toContain('fabra-linux-x64')
   })
 
-  test('has Python where a definition is written in it, with the packages of requirements.txt', () => {
-    const files = fly.plan(deployOptions(fly, { definitions: ['features.py'] })).files
-    expect(files.find((file) => file.path === 'Dockerfile')?.text).toContain('FROM docker.io/library/python:3.13-slim-bookworm')
-    expect(files.find((file) => file.path === 'requirements.txt')).toMatchObject({ ifMissing: true })
+  test('has the Python of the project where a definition is written in it, with the packages of requirements.txt but our own', () => {
+    const { files } = fly.plan(deployOptions(fly, { definitions: ['features.py'], python: PYTHON }))
+    const text = files.find((file) => file.path === 'Dockerfile')?.text ?? ''
+    expect(text).toContain('FROM docker.io/library/python:3.13-slim-bookworm')
+    expect(files.find((file) => file.path === 'requirements.txt')).toMatchObject({ ifMissing: true, text: 'pandas==2.2.3\n' })
+    const folder = temporaryFolder()
+    try {
+      const path = join(folder, 'requirements.txt')
+      const ours = [
+        'fabra-ai',
+        'fabra_ai[ui] >= 1 ; python_version > "3"',
+        'Fabra.AI==0.1 \\\n  --hash=sha256:ab',
+        'fabra',
+        ' fabra @ https://a/b.whl',
+      ]
+      const others = ['fabrabatch==1', 'fabra-ai-tools', 'numpy==2 \\\n    --hash=sha256:cd', '# fabra-ai is in the executable']
+      writeFileSync(path, `${[...ours, ...others].join('\n')}\n`)
+      const sed = JSON.parse(/^RUN (\["sed".*\])$/m.exec(text)?.[1] ?? '[]') as string[]
+      const done = Bun.spawnSync(
+        sed.filter((word) => !word.endsWith('base.txt')).map((word) => (word.endsWith('requirements.txt') ? path : word)),
+      )
+      expect(done.exitCode).toBe(0)
+      expect(readFileSync(path, 'utf8')).toBe(`${others.join('\n')}\n`)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 

@@ -1,5 +1,6 @@
 import type { DeployOptions, Platform } from '../../src/deploy/platform.ts'
 import { platforms } from '../../src/deploy/platforms.ts'
+import type { PythonNeeds } from '../../src/deploy/python-image.ts'
 
 /** What a user with one features file gets, unless a test says otherwise. */
 export function deployOptions(platform: Platform, other: Partial<DeployOptions> = {}): DeployOptions {
@@ -11,6 +12,7 @@ export function deployOptions(platform: Platform, other: Partial<DeployOptions> 
     project: { files: ['features.ts', 'lib/money.ts', 'package.json'], folders: ['data/events'] },
     repositoryPath: '',
     packages: null,
+    python: null,
     manager: 'npm',
     arch: 'x64',
     release: null,
@@ -20,6 +22,12 @@ export function deployOptions(platform: Platform, other: Partial<DeployOptions> 
     secret: () => 'not-so-secret',
     ...other,
   }
+}
+
+export const PYTHON: PythonNeeds = {
+  version: '3.13',
+  paths: [],
+  packages: { from: 'requirements', files: ['requirements.txt', 'more/base.txt'], text: 'pandas==2.2.3\n' },
 }
 
 export function platformOf(name: string): Platform {
@@ -46,7 +54,8 @@ export function optionsToTry(platform: Platform): DeployOptions[] {
     },
     { ...base, googleProject: 'acme-prod-1', awsAccount: '123456789012' },
     ...(['npm', 'yarn', 'pnpm', 'bun'] as const).map((packages) => ({ ...base, packages, manager: packages })),
-    { ...base, definitions: ['features.py'] },
+    { ...base, definitions: ['features.py'], python: PYTHON },
+    { ...base, definitions: ['features.py'], python: { version: '3.12', paths: ['src', ''], packages: { from: 'uv' } } },
     { ...base, repositoryPath: 'services/my features' },
     { ...base, release: { url: 'https://releases.example/v1/fabra-v1.2.3-linux-x64.tar.gz', sha256: 'ab'.repeat(32) } },
   ]

@@ -18,6 +18,8 @@ export const buys = source("buys", { timestamp: "at", id: "id", columns: { id: "
 export const count = feature({ entity: User, refresh: 0, type: "int", sql: "SELECT COUNT(*) FROM buys WHERE user_id = $user_id" });
 `
 const PLENTY = 'unlimited'
+/** Small commits after which the log is written into the file. */
+const COMMITS = 500
 
 let folder: ProjectFolder
 let port: number
@@ -40,7 +42,7 @@ async function serve(): Promise<Subprocess> {
   const started = Bun.spawn(['sh', '-c', command, process.execPath, join(import.meta.dir, '../../src/main.ts')], {
     cwd: folder.path,
     env: { PATH: process.env['PATH'] ?? '', HOME: folder.path },
-    stdio: ['ignore', 'ignore', 'ignore'],
+    stdio: ['ignore', 'ignore', Bun.file(join(folder.path, 'log'))],
   })
   await until('the server', 30_000, async () => {
     const answer = await ask('GET', '/ready').catch(() => undefined)
@@ -79,4 +81,40 @@ test('on a full disk pushes, events and forgetting are refused for now, and refu
   expect([await read('a'), await read('b'), await read('c'), await bought()]).toEqual(['one', null, 'y', 1])
   expect((await push('a', 'two', 2)).json).toEqual({ accepted: 1, duplicates: 0, fenced: 0 })
   expect([(await buy('b2')).json, await read('a'), await bought()]).toEqual([{ accepted: 1, duplicates: 0 }, 'two', 2])
+})
+
+test('a checkpoint that the full disk stops takes nothing out of service for long: what was acknowledged is there, and no more', async () => {
+  const file = join(folder.path, '.fabra/fabra.duckdb')
+  expect([(await push('a', 'one')).status, (await buy('b1')).status]).toEqual([200, 200])
+  // The log has room, the file has none.
+  allow(Math.max(statSync(file).size, 300_000))
+  const log = async () => await Bun.file(join(folder.path, 'log')).text()
+  const taken = new Set<string>()
+  const refused = new Set<string>()
+  for (let i = 0; i < 2 * COMMITS && !(await log()).includes('was opened again'); i++) {
+    const { status, json } = await push(`k${i}`, `v${i}`)
+    if (status !== 200) expect(json).toMatchObject({ error: { code: 'store_unavailable' } })
+    ;(status === 200 ? taken : refused).add(`k${i}`)
+  }
+  expect(await log()).toContain('let the database go')
+  allow(PLENTY)
+  await until('pushes are taken', 20_000, async () => ((await push('b', 'two')).status === 200 ? true : undefined))
+  const hasAll = async () => {
+    expect([await read('a'), await read('b'), await bought()]).toEqual(['one', 'two', 1])
+    for (const [keys, count] of [
+      [taken, 1],
+      [refused, 0],
+    ] as const) {
+      for (const key of [...keys].slice(-20)) {
+        const { json } = await ask('GET', `/v1/features/score/history?entity_id=${key}`)
+        expect([key, (json['history'] as unknown[]).length]).toEqual([key, count])
+      }
+    }
+  }
+  await hasAll()
+  expect((await ask('GET', '/ready')).json).toMatchObject({ stores: { duckdb: 'ok' } })
+  server.kill('SIGKILL')
+  await server.exited
+  server = await serve()
+  await hasAll()
 })

@@ -1,13 +1,14 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseExact } from '../../src/definition/exact-json.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { interpreters } from '../support/interpreters.ts'
 import { until } from '../support/until.ts'
 
 const PACKAGE = join(import.meta.dir, '../../src/python')
 const LIMIT_MS = 60_000
 
-type Json = null | boolean | number | bigint | string | readonly Json[] | { readonly [name: string]: Json }
+export type Json = null | undefined | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 export interface Frame {
   readonly t: string
   // biome-ignore lint/suspicious/noExplicitAny: frames are looked at, not relied on
@@ -30,13 +31,15 @@ export interface Guest {
   close(): void
   kill(): void
   printed(): Promise<string>
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 export interface CallOptions {
   readonly inputs?: Json
   readonly mode?: 'present' | 'past'
   readonly asOf?: number
-  readonly answer?: (question: Frame) => Json
+  /** What the server says to a question of the call. */
+  readonly answer?: (question: Frame) => { readonly [name: string]: Json }
 }
 
 export interface GuestOptions {
@@ -48,18 +51,10 @@ export interface GuestOptions {
   readonly define?: Readonly<Record<string, Readonly<Record<string, Json>>>>
 }
 
-/** Interpreters of this machine, one a minor version that is looked for; `python3` where there are none. */
-export function interpreters(): readonly string[] {
-  const folder = '/root/.pyenv/versions'
-  let names: string[] = []
-  try {
-    names = readdirSync(folder)
-  } catch {}
-  const found = ['3.9.', '3.11.', '3.13.'].flatMap((version) => {
-    const name = names.find((one) => one.startsWith(version))
-    return name === undefined ? [] : [join(folder, name, 'bin/python')]
-  })
-  return found.length > 0 ? found : ['python3']
+/** The oldest and the newest of this machine. */
+export function someInterpreters(): readonly string[] {
+  const all = interpreters()
+  return [...new Set([all[0], all.at(-1)].flatMap((one) => (one === undefined ? [] : [one.path])))]
 }
 
 /** Starts a worker on files, and waits for what they define. */
@@ -70,7 +65,7 @@ export async function startGuest(files: Readonly<Record<string, string>>, option
     writeFileSync(join(folder, name), text)
   }
   const code = `import sys; sys.path.insert(0, ${JSON.stringify(PACKAGE)}); from fabra._worker import main; main()`
-  const python = Bun.spawn([options.python ?? interpreters()[0] ?? 'python3', '-c', code], {
+  const python = Bun.spawn([options.python ?? interpreters().at(-1)?.path ?? 'python3', '-c', code], {
     cwd: folder,
     env: { ...process.env, FABRA_WORKER: '1', PYTHONDONTWRITEBYTECODE: '1', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'socket-fd'],
@@ -89,7 +84,15 @@ export async function startGuest(files: Readonly<Record<string, string>>, option
   }
   const load = (options.load ?? Object.keys(files).slice(0, 1)).map((name) => join(folder, name))
   await frame('hello', (one) => one.t === 'hello')
-  wire.send({ t: 'load', version: 1, files: load, clockOffset: 0, limits: { memory: null, threads: 32, maxThreads: 256, valueBytes: 65_536 }, slots: null, ...options.frame })
+  wire.send({
+    t: 'load',
+    version: 1,
+    files: load,
+    clockOffset: 0,
+    limits: { memory: null, threads: 32, maxThreads: 256, valueBytes: 65_536 },
+    slots: null,
+    ...options.frame,
+  })
   const loaded = await frame('what it defines', (one) => one.t === 'loaded')
   wire.send({ t: 'define', functions: definitionRows(loaded, options.define ?? {}) })
   let id = 0
@@ -107,10 +110,10 @@ export async function startGuest(files: Readonly<Record<string, string>>, option
       const many = Array.isArray(key) && Array.isArray(key[0])
       wire.send({ t: 'call', id: own, feature, ...(many ? { keys: key } : { key }), inputs, asOf, mode })
       for (let seen = from; ; seen++) {
-        const next = await frame(`the answer of ${feature}`, (one) => (one.t === 'result' || one.t === 'ask') && one.id === own, seen)
+        const next = await frame(`the answer of ${feature}`, (one) => (one.t === 'result' || one.t === 'ask') && one['id'] === own, seen)
         seen = wire.frames.indexOf(next)
         if (next.t === 'result') return next
-        wire.send({ t: 'answer', ask: next.ask, ...(answer?.(next.question) as object) })
+        wire.send({ t: 'answer', ask: next.ask, ...answer?.(next['question']) })
       }
     },
     close: wire.close,
@@ -123,7 +126,7 @@ export async function startGuest(files: Readonly<Record<string, string>>, option
       await python.exited
       rmSync(folder, { recursive: true, force: true })
     },
-  } as Guest & AsyncDisposable
+  }
 }
 
 interface Wire {
@@ -134,15 +137,15 @@ interface Wire {
 
 async function openWire(fd: number): Promise<Wire> {
   const frames: Frame[] = []
-  let held = Buffer.alloc(0)
-  let backlog = Buffer.alloc(0)
+  let held: Buffer = Buffer.alloc(0)
+  let backlog: Buffer = Buffer.alloc(0)
   const flush = () => {
     if (backlog.length > 0) backlog = backlog.subarray(socket.write(backlog))
   }
   const socket = await Bun.connect({
     fd,
     socket: {
-      data(_, chunk) {
+      data(_: unknown, chunk: Buffer) {
         held = Buffer.concat([held, chunk])
         while (held.length >= 4 && held.length >= 4 + held.readUInt32BE(0)) {
           const end = 4 + held.readUInt32BE(0)
@@ -174,7 +177,9 @@ function definitionRows(loaded: Frame, more: Readonly<Record<string, Readonly<Re
       const options = draft['options']
       const feature = options.name ?? draft['name']
       const entity = loaded['drafts'].find((one: Frame) => one['id'] === options.entity?.$ref)
-      const key = Object.entries(typeof entity?.options.key === 'string' ? { [entity.options.key]: 'string' } : (entity?.options.key ?? { id: 'string' }))
+      const key = Object.entries(
+        typeof entity?.options.key === 'string' ? { [entity.options.key]: 'string' } : (entity?.options.key ?? { id: 'string' }),
+      )
       const columns = Object.entries(options.columns ?? {}).map(([name, type]) => ({ name, type }))
       return {
         feature,

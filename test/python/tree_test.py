@@ -186,6 +186,12 @@ class Code(unittest.TestCase):
         wrapped = "def twice(fn):\n    def run(*args): return fn(*args) * 2\n    return run\n@twice\ndef f(u): return {}\n"
         self.assertNotEqual(code(wrapped.format(1)), code(wrapped.format(2)))
 
+    def test_a_module_that_is_imported_by_a_call_counts(self) -> None:
+        text = "from importlib import import_module\ndef f(u): return import_module('project{}.late').LIMIT\n"
+        one = code(text.format(count + 1), {"late.py": "LIMIT = 1\n"})
+        self.assertIn("LIMIT", one)
+        self.assertIn("0x1", one)
+
     def test_installed_packages_in_the_folder_are_not_the_project(self) -> None:
         lib = ".venv/lib/site-packages/other.py"
         text = "import sys, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), '.venv/lib/site-packages'))\nimport other\nsys.path.pop(0)\ndel sys.modules['other']\ndef f(u): return other.x()\n"
@@ -245,6 +251,14 @@ class Clock(unittest.TestCase):
             features.py:24 os.urandom, features.py:25 secrets.choice, features.py:26 time.localtime"""
         for index, one in enumerate(expected.split(",")):
             self.assertEqual(project.clock(f"f{index}"), [one.strip()], f"f{index}")
+
+    def test_files_are_named_as_they_are_given_though_a_link_leads_there(self) -> None:
+        project = Project({"features.py": "import time\ndef f(u): return time.time()\n"})
+        link = project.root + "_link"
+        os.symlink(project.root, link)
+        linked = tree.ProjectTree([link])
+        self.assertEqual([at["file"] for at in linked.function(project.module.f).clock], [os.path.join(link, "features.py")])
+        self.assertIn(os.path.join(link, "features.py"), linked.files())
 
     def test_what_only_looks_like_a_clock_is_none(self) -> None:
         project = Project({"features.py": """

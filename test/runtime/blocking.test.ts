@@ -46,7 +46,7 @@ for (const name of ['spin', 'late_spin', 'sleep']) {
     // Generous, for a machine that does other things: neighbours that were not protected would all wait for 1,500 ms.
     waits.sort((a, b) => a - b)
     expect(waits[Math.floor(waits.length * 0.9)]).toBeLessThan(700)
-    expect(on.lines.some((line) => line.message.includes(`"${name}" blocks its worker thread`))).toBe(true)
+    expect(on.lines.some((line) => line.message.includes(`"${name}" blocks its worker`))).toBe(true)
   })
 }
 

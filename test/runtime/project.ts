@@ -37,10 +37,10 @@ export function project(files: Files): Project {
 }
 
 /** Loads `features.ts` (or the files named) once and tells what came of it. */
-export async function loadOnce(files: Files, options: { entry?: string[]; loadTimeoutMs?: number } = {}) {
+export async function loadOnce(files: Files, options: { entry?: string[] } & Pick<RuntimeOptions, 'loadTimeoutMs' | 'python'> = {}) {
   using on = project(files)
   const entry = (options.entry ?? ['features.ts']).map((name) => on.path(name))
-  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs: options.loadTimeoutMs ?? 20_000 })
+  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs: options.loadTimeoutMs ?? 20_000, python: options.python })
   const loaded = await runtime.load()
   loaded.discard()
   await runtime.close()
@@ -63,6 +63,8 @@ export interface LogLine {
 
 export interface AskOptions {
   readonly asOf?: number
+  /** Of each key, in place of `asOf`. */
+  readonly asOfs?: readonly number[]
   readonly mode?: 'present' | 'past'
   readonly timeoutMs?: number
   readonly inputs?: Readonly<Record<string, unknown>>
@@ -84,10 +86,12 @@ export interface Bench {
 }
 
 export interface BenchOptions
-  extends Pick<RuntimeOptions, 'workers' | 'clockOffset'>,
+  extends Pick<RuntimeOptions, 'workers' | 'clockOffset' | 'python'>,
     Pick<WorkerExecutorOptions, 'maxRunning' | 'maxWaiting'> {
   readonly query?: (sql: string, params: readonly unknown[], at: DbOptions) => Promise<DbResult>
   readonly read?: (name: string, from: ReadFrom) => Promise<ReadPart>
+  /** Files that define features. Default: features.ts alone. */
+  readonly entry?: readonly string[]
 }
 
 /** 2026-01-02T03:04:05.123456Z */
@@ -99,7 +103,8 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
   const queries: Bench['queries'] = []
   const reads: Bench['reads'] = []
   const log = (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void lines.push({ level, message, fields })
-  const runtime = createRuntime({ files: [on.path('features.ts')], workers: options.workers, clockOffset: options.clockOffset, log })
+  const entry = (options.entry ?? ['features.ts']).map((name) => on.path(name))
+  const runtime = createRuntime({ ...options, files: entry, log })
   const db: Db = {
     async query(sql, params, at) {
       queries.push({ sql, params, at })
@@ -142,7 +147,11 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
       const feature = bench.feature(name)
       const entity = bench.loaded.registry.entities.get(feature.entity)
       if (entity === undefined) throw new Error(`No entity of "${name}".`)
-      const rows: ComputeRow[] = keys.map((values) => ({ key: entityKey(entity, values), asOf: how.asOf ?? AS_OF, inputs: how.inputs }))
+      const rows: ComputeRow[] = keys.map((values, i) => ({
+        key: entityKey(entity, values),
+        asOf: how.asOfs?.[i] ?? how.asOf ?? AS_OF,
+        inputs: how.inputs,
+      }))
       const signal = how.signal ?? new AbortController().signal
       const answers = await executor.compute(feature, rows, {
         signal,

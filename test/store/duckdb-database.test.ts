@@ -129,3 +129,17 @@ test('the log of a killed process is read back once', async () => {
   expect(await store.lastSeq()).toBe(42)
   await store.close()
 })
+
+test.each([
+  // The engine says that the commit is durable.
+  ['that went well is no failure', 3_000, undefined],
+  // It writes what is large at once into the file, and takes it back.
+  ['that was taken back is one', 20_000, expect.stringContaining('File too large')],
+])('a commit %s, though the engine lets the database go because it cannot write its log into the file', (_, rows, failed) => {
+  const script = join(import.meta.dir, '../support/full-disk-commits.ts')
+  // The signal of a file that grows too large is ignored, so that writing fails as on a full disk.
+  const command = ['sh', '-c', 'trap "" XFSZ; exec "$0" "$@"', process.execPath, script, join(dir, 'a.duckdb'), String(rows)]
+  const { stdout, stderr } = Bun.spawnSync(command)
+  const said = JSON.parse(stdout.toString() || JSON.stringify(stderr.toString()))
+  expect(said).toEqual({ ...(failed ? { failed } : {}), next: expect.stringContaining('File too large'), lost: 0 })
+})

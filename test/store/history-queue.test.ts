@@ -18,14 +18,14 @@ async function bench(options: Partial<HistoryQueueOptions> = {}) {
   opened.push(store)
   const setAside: string[] = []
   const appended: number[] = []
-  const faults: ((append: () => Promise<void>) => Promise<void>)[] = []
+  const faults: ((append: () => Promise<readonly number[]>) => Promise<readonly number[]>)[] = []
   const queue = createHistoryQueue({
     offline: {
       async append(rows) {
         appended.push(rows.length)
         if (rows.some(isBad)) throw new RefusedRows('it is bad', null, undefined)
         const fault = faults.shift()
-        await (fault ? fault(() => store.append(rows)) : store.append(rows))
+        return fault ? fault(() => store.append(rows)) : store.append(rows)
       },
     },
     onProblem: () => undefined,
@@ -50,7 +50,7 @@ const outcomeOf = (lot: Lot) =>
 const outage = async () => {
   throw new FabraError('store_unavailable', 'It is down.')
 }
-const unanswered = async (append: () => Promise<void>) => {
+const unanswered = async (append: () => Promise<readonly number[]>) => {
   await append()
   throw new FabraError('outcome_unknown', 'It fell silent.')
 }
@@ -121,7 +121,7 @@ describe('a lot', () => {
     const gate = Promise.withResolvers<void>()
     faults.push(async (append) => {
       await gate.promise
-      await append()
+      return append()
     })
     const first = push('first')
     await new Promise((resolve) => setImmediate(resolve))

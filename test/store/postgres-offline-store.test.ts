@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
@@ -97,6 +98,50 @@ describe('history in PostgreSQL', () => {
     await store.append(rows)
     await store.append(rows)
     expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['2']])
+  })
+
+  test('a pushed row that another process has written is told, not written again; only the last of its time counts', async () => {
+    const store = await emptied(direct)
+    let seq = 0
+    const pushed = (value: string | null, facts: Partial<HistoryRow> = {}) => {
+      seq++
+      return row({ origin: 'pushed', value, availableAt: 100 + seq, seq, ...facts })
+    }
+    const values = async () =>
+      (await direct.run("SELECT value FROM fabra.feature_history WHERE entity_key = 'u1' ORDER BY seq", [], LONG)).rows.flat()
+    expect(await store.append([pushed('1'), pushed(null, { eventAt: 20 })])).toEqual([])
+    // New ones, other versions and computed rows between the equal ones.
+    const mixed = [
+      pushed('1', { entityKey: 'u2' }),
+      pushed('1'),
+      pushed('1', { fingerprint: 'f2', entityKey: 'u3' }),
+      pushed(null, { eventAt: 20 }),
+      row({ value: '1', availableAt: 200, seq: 90 }),
+    ]
+    expect(await storeOn(pooled).append(mixed)).toEqual([1, 3])
+    expect(await store.append(mixed)).toEqual([1, 3])
+    expect(await values()).toEqual(['1', null, '1'])
+    // What was corrected is no repeat, in one append either: the last accepted counts.
+    expect(await store.append([pushed('1', { seq: 91, availableAt: 300 }), pushed('2', { seq: 92, availableAt: 300 })])).toEqual([0])
+    expect(await store.append(['2', '1', '2'].map((value, i) => pushed(value, { seq: 93 + i, availableAt: 400 })))).toEqual([0])
+    expect(await values()).toEqual(['1', null, '1', '2', '1', '2'])
+    await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 15 })
+    expect(await store.append([pushed('2', { seq: 99 }), pushed(null, { eventAt: 20, seq: 100 })])).toEqual([])
+  })
+
+  test('equal pushed rows that come to several processes at once are written once', async () => {
+    await emptied(direct)
+    const keys = Array.from({ length: 200 }, (_, i) => `u${i}`)
+    const answers = await Promise.all(
+      [direct, pooled, direct, pooled].map((postgres, writer) => {
+        const turned = writer % 2 === 0 ? keys : keys.toReversed()
+        return storeOn(postgres).append(
+          turned.map((entityKey, i) => row({ entityKey, origin: 'pushed', availableAt: 50 + writer, seq: writer * 1000 + i })),
+        )
+      }),
+    )
+    expect(answers.reduce((sum, repeats) => sum + repeats.length, 0)).toBe(600)
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['200']])
   })
 
   test('a process that has not heard of a forgotten key cannot bring it back', async () => {

@@ -32,7 +32,7 @@ async function bench(options: Partial<RecorderOptions> = {}) {
         throw new FabraError('store_unavailable', 'The offline store did not answer.')
       }
       batches.push(rows.length)
-      await duckdb.append(rows)
+      return duckdb.append(rows)
     },
   }
   const problems: string[] = []

@@ -19,7 +19,9 @@ export const ROOMS: readonly [room: string, files: RegExp][] = [
   ['refresh', /^refresh\//],
   ['training', /^training\//],
   ['ingest', /^ingest\//],
+  ['wire', /^http\/wire(\/|\.ts$)/],
   ['http', /^http\//],
+  ['ui', /^ui\//],
   ['observability', /^observability\//],
   ['deploy', /^deploy\//],
   ['cli', /^cli\//],
@@ -52,11 +54,14 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   refresh: JOB_NEEDS,
   training: JOB_NEEDS,
   ingest: JOB_NEEDS,
+  wire: [],
   // History is read from its port: there is no job in between.
-  http: [...JOBS, 'ports', 'definition', 'auth', 'observability'],
+  http: [...JOBS, 'wire', 'ports', 'definition', 'auth', 'observability'],
+  // It runs in browsers: of the server it knows what answers look like.
+  ui: ['wire'],
   observability: [],
   deploy: [],
-  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'auth', 'observability', 'config'],
+  app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'wire', 'auth', 'observability', 'config'],
   cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
   client: [],
   public: [],
@@ -76,6 +81,7 @@ export const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^swagger-ui-dist\//, 'http'],
+  [/^(preact|@preact\/signals|uplot|@dagrejs\/dagre)(\/|$)/, 'ui'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],
@@ -177,7 +183,7 @@ function refuseFile(file: string, room: string, specifier: string): string | und
   if (target.startsWith('..')) return relative('..', target) === 'package.json' ? undefined : 'outside of src'
   const targetRoom = /\.tsx?$/.test(target) ? roomOf(target) : roomOf(`${dirname(target)}/asset.ts`)
   if (targetRoom === undefined) return 'the target is in no room of the import table'
-  if (targetRoom === room || targetRoom === 'foundation' || MAY_IMPORT[room]?.includes(targetRoom)) return undefined
+  if (targetRoom === room || (targetRoom === 'foundation' && room !== 'ui') || MAY_IMPORT[room]?.includes(targetRoom)) return undefined
   return `${room} may not import ${targetRoom}`
 }
 
@@ -208,7 +214,9 @@ function importsOf(file: string, text: string): string[] {
     ...new Set([
       ...transpiler(file)
         .scanImports(plain)
-        .map((found) => found.path),
+        .map((found) => found.path)
+        // Of JSX the scanner names React, whatever it is compiled to.
+        .filter((path) => path !== 'react' || /['"]react['"]/.test(text)),
       ...inTypePositions,
     ]),
   ]
@@ -228,6 +236,6 @@ function transpiler(file: string): Bun.Transpiler {
   return new Bun.Transpiler({
     loader: file.endsWith('x') ? 'tsx' : 'ts',
     trimUnusedImports: false,
-    tsconfig: JSON.stringify({ compilerOptions: { verbatimModuleSyntax: true } }),
+    tsconfig: JSON.stringify({ compilerOptions: { verbatimModuleSyntax: true, jsx: 'react-jsx', jsxImportSource: 'preact' } }),
   })
 }

@@ -8,7 +8,16 @@ const PROJECT = resolve(import.meta.dir, '../..')
 export const BINARY = join(PROJECT, 'dist', 'fabra')
 
 /** Everything the executable is made of. */
-const INPUTS = ['src', 'package.json', 'bun.lock', 'scripts/build.ts', 'scripts/executable.ts', 'scripts/duckdb-plugin.ts']
+const INPUTS = [
+  'src',
+  'package.json',
+  'bun.lock',
+  'scripts/build.ts',
+  'scripts/executable.ts',
+  'scripts/duckdb-plugin.ts',
+  'scripts/python-plugin.ts',
+  'scripts/ui-plugin.ts',
+]
 const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 15_000
 const RUN_LIMIT_MS = 30_000

@@ -11,6 +11,7 @@ import { type HttpServer, startHttp } from '../../src/http/server.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { writeArrowStream } from '../../src/store/duckdb/training/arrow-values.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
+import { benchInsight } from './bench-insight.ts'
 import { schemaProblems } from './json-schema.ts'
 
 export interface Answer {
@@ -65,11 +66,13 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
       return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
     },
+    insight: benchInsight(bench.clock),
     runs: { list: (filter) => touch(parts().runs.list(filter)) },
     async history(query) {
       await parts().recorder.flush()
       return parts().offline.history(query)
     },
+    historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {
       push: (feature, rows) => bench.ingest().push(feature, rows),
       append: (source, rows, key) => bench.ingest().append(source, rows, key),
@@ -77,7 +80,11 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     },
     training: {
       begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      beginLook: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      computeOne: async () => touch(null),
       report: () => touch(undefined),
+      list: () => touch([]),
+      cancel: () => touch(false),
     },
     writeTable: writeArrowStream,
     keyring,
@@ -94,6 +101,11 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
 
   async function send(path: string, request: RequestInit): Promise<Answer> {
     const response = await fetch(`${server.url}${path}`, request)
+    // It goes on for as long as somebody listens.
+    if (response.headers.get('content-type')?.startsWith('text/event-stream') === true) {
+      await response.body?.cancel()
+      return { status: response.status, text: '', headers: response.headers, json: undefined }
+    }
     const text = await response.text()
     const method = (request.method ?? 'GET').toLowerCase()
     if (method === 'head') return { status: response.status, text, headers: response.headers, json: undefined }

@@ -16,6 +16,7 @@ import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
+import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
 import { projectFolder } from './project-folder.ts'
@@ -27,6 +28,7 @@ export interface PastBench extends AsyncDisposable {
   readonly serving: Serving
   readonly executor: Executor
   readonly recorder: Recorder
+  readonly sourceEngine: SourceEngine
   /** What users' functions and their failures logged. */
   readonly lines: string[]
   ask(feature: string, rows: readonly Asked[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
@@ -84,6 +86,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     serving,
     executor,
     recorder,
+    sourceEngine,
     lines,
     async ask(name, rows, options) {
       const { feature, entity } = find(name)

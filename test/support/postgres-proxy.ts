@@ -4,9 +4,17 @@ import { connect, createServer, type Socket } from 'node:net'
  * What becomes of data on its way.
  * `pass`: it goes through. `refuse`: connections are shut. `hold`: nothing goes either way, until it passes again.
  * `lose answers of commits`: a COMMIT goes through, and the connection is cut before its answer. `hold after commits`: a COMMIT goes through, then
- * nothing more on any connection. `hold before commits`: not even the COMMIT.
+ * nothing more on any connection. `hold after appends`: only after that of a transaction that wrote history. `hold before commits`: not even the
+ * COMMIT.
  */
-export type ProxyMode = 'pass' | 'refuse' | 'hold' | 'lose answers of commits' | 'hold after commits' | 'hold before commits'
+export type ProxyMode =
+  | 'pass'
+  | 'refuse'
+  | 'hold'
+  | 'lose answers of commits'
+  | 'hold after commits'
+  | 'hold after appends'
+  | 'hold before commits'
 
 export interface PostgresProxy extends AsyncDisposable {
   /** The server's address, through the proxy. */
@@ -43,13 +51,17 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
       })
     }
     let isDeaf = false
+    let isAppending = false
     client.on('data', (data) => {
-      const isCommit = mode !== 'pass' && data.includes('COMMIT\0')
+      isAppending ||= data.includes('INSERT INTO fabra.feature_history')
+      const isAnyCommit = data.includes('COMMIT\0')
+      const isCommit = isAnyCommit && mode !== 'pass' && (isAppending || mode !== 'hold after appends')
+      if (isAnyCommit) isAppending = false
       if (isCommit) commits++
       if (isCommit && mode === 'hold before commits') isHeld = true
       if (isCommit && mode === 'lose answers of commits') isDeaf = true
       through(() => upstream.write(data))
-      if (isCommit && mode === 'hold after commits') isHeld = true
+      if (isCommit && (mode === 'hold after commits' || mode === 'hold after appends')) isHeld = true
     })
     upstream.on('data', (data) => {
       if (isDeaf) client.destroy()

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { PythonSettings } from '../../src/runtime/python/worker.ts'
 
 const PROJECT = resolve(import.meta.dir, '../..')
 
@@ -27,4 +28,14 @@ export async function runTool(
   })
   const [exitCode, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()])
   return `${exitCode}\n${stdout}${stderr}`
+}
+
+/** One folder for all tests: the package is unpacked and compiled once. */
+export const PYTHON_CACHE = join(import.meta.dir, '../../node_modules/.cache/fabra-python')
+
+/** What a command would give the runtime, with the interpreter on PATH. */
+export function pythonSettings(more: Partial<PythonSettings> = {}): PythonSettings {
+  const { PATH, HOME, PYENV_VERSION } = process.env
+  const env = { PATH, HOME, ...(PYENV_VERSION === undefined ? {} : { PYENV_VERSION }) }
+  return { env, workerEnv: env, cacheFolders: [PYTHON_CACHE], executable: process.execPath, memory: 2 ** 30, ...more }
 }

@@ -21,7 +21,13 @@ export async function realApp(files: Readonly<Record<string, string>>, env: Read
   const folder = projectFolder(files)
   const addresses = await productionAddresses(folder.path)
   const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses, ...env }, { cwd: folder.path, terminal: false })
-  const open = () => openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
+  const open = () =>
+    openApp({
+      files: [join(folder.path, 'features.py' in files ? 'features.py' : 'features.ts')],
+      config,
+      log: silentLogger,
+      clockOffset: 0,
+    })
   let app: App
   try {
     app = await open()

@@ -83,7 +83,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         flush: () => Promise.resolve(),
         version: '0.0.0',
       }
-      const job = await training.begin(registry, { ...base, ...parts }, crypto.randomUUID())
+      const job = await training.begin(registry, { ...base, ...parts }, { id: crypto.randomUUID(), owner: null })
       try {
         const set = await job.build(await placed(job.folder, labels), { ...DEFAULTS, ...asked }, new AbortController().signal)
         const bytes = await Bun.file(set.path).bytes()
@@ -140,6 +140,7 @@ const DEFAULTS: Omit<TrainingOptions, 'features'> = {
   withEventTimestamp: false,
   format: 'jsonl',
   fresh: false,
+  sample: null,
 }
 
 /** A registry of pushed features of one entity. */

@@ -357,6 +357,7 @@ test.each(PLACES)(
         Array.from({ length: 50_000 }, (_, i) =>
           recorded({ feature: 'hot', entityKey: 'hot', value: String(from + i), eventAt: (from + i) * 10 }),
         ),
+        { timeoutMs: 60_000 },
       )
     }
     const labels = Array.from({ length: 20_000 }, (_, i) => ({

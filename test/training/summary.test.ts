@@ -80,6 +80,13 @@ for (const [where, environment] of [
       return (await (await app.fetch(new Request(`http://localhost/v1/training-sets/${id}`))).json()) as Report
     }
 
+    async function explained(features: string): Promise<{ warnings: unknown[] }> {
+      const request = new Request(`http://localhost/v1/training-sets?features=${features}&explain=true`, { method: 'POST', body: '' })
+      const response = await app.fetch(request)
+      expect(response.status, await response.clone().text()).toBe(200)
+      return (await response.json()) as { warnings: unknown[] }
+    }
+
     const JUNE = '2026-06-01T00:00:00Z'
     const csv = (...keys: string[]) => `user_id,event_timestamp\n${keys.map((key) => `${key},${JUNE}\n`).join('')}`
     const all = ['counted', 'last', 'mean', 'score', 'absent', 'doubled']
@@ -155,6 +162,8 @@ for (const [where, environment] of [
             subject: 'source "events"',
             message: 'no index on (user_id, created_at): every computation reads all rows',
           })
+          expect((await explained('counted,last')).warnings).toEqual([...warnings])
+          expect((await explained('score')).warnings).toEqual([])
           expect((await reportOf(['score'], csv('0001'), { latest_knowledge: 'true' })).warnings).toEqual([])
           await run((warnings[0]?.hint ?? '').replace('CONCURRENTLY ', ''))
           expect((await reportOf(['counted', 'last'], csv('0001'))).warnings).toEqual([])

@@ -16,8 +16,8 @@ FABRA_POSTGRES_URL or --against names one, DuckDB otherwise. Nothing is left
 behind: tables that serving would make are made and taken back.
 
 Examples:
-  $ fabra check                          features.ts of this folder
-  $ fabra check a.ts b.ts --json         for machines
+  $ fabra check                          features.ts, features.py of this folder
+  $ fabra check a.ts b.py --json         for machines
   $ fabra check --against postgres://user:password@host:5432/database
 
 Exit codes: 0 no problems, 1 problems, 2 misused.`
@@ -26,15 +26,16 @@ export function checkCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('check')
     .description('find what is wrong with definitions, without serving')
-    .argument('[files...]', 'definition files (default: features.ts)')
+    .argument('[files...]', 'definition files (default: features.ts and features.py)')
     .addOption(fileOption('definition files, as with other commands'))
     .option('--against <url>', 'prepare SQL in this PostgreSQL')
+    .option('--types', 'check types in Python too, with the mypy or pyright of the environment')
     .addHelpText('after', HELP)
-    .action(async (given: readonly string[], options: { file?: string[]; against?: string }) => {
+    .action(async (given: readonly string[], options: { file?: string[]; against?: string; types?: true }) => {
       const against = againstUrl(options.against)
       const files = featureFiles([...given, ...(options.file ?? [])], context.cwd)
       for (const file of files) restoreEditorTypes(file)
-      const found = await findProblems(files, against, host)
+      const found = await findProblems(files, { against, pythonTypes: options.types === true }, host)
       context.stdout(context.json ? asJson(found) : asText(found, context.cwd))
       if (found.problems.length > 0) context.setExitCode(1)
     })
@@ -47,15 +48,27 @@ interface Findings {
   readonly warnings: readonly Problem[]
 }
 
+interface Asked {
+  readonly against: string | null
+  /** Those of files in TypeScript are checked without being asked for. */
+  readonly pythonTypes: boolean
+}
+
 /** Loads the definitions and checks their types, both at once: each finds what the other cannot. */
-async function findProblems(files: readonly string[], against: string | null, host: CliProcess): Promise<Findings> {
+async function findProblems(files: readonly string[], { against, pythonTypes }: Asked, host: CliProcess): Promise<Findings> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
-  const [project, types] = await Promise.all([checkProject(files, checkPlace(config, against)), typeCheck(files.filter(isCode))])
+  const { pythonTypeCheck } = await import('../python-type-check.ts')
+  const inPython = pythonTypes ? files.filter((file) => file.endsWith('.py')) : []
+  const [project, types, pythons] = await Promise.all([
+    checkProject(files, checkPlace(config, against), config.python),
+    typeCheck(files.filter(isCode)),
+    pythonTypeCheck(inPython, config.python, host.cwd),
+  ])
   // What both found, the definitions say more plainly.
   const news = types.filter((type) => !project.problems.some((problem) => tellsOf(problem, type)))
-  const problems = [...project.problems, ...news]
+  const problems = [...project.problems, ...news, ...pythons]
   return { ...project, problems: problems.sort(byLocation) }
 }
 

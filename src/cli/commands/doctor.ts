@@ -26,7 +26,7 @@ export function doctorCommand(program: Command, context: CliContext, host: CliPr
   program
     .command('doctor')
     .description('find what stands in the way of production, and how to mend it')
-    .argument('[files...]', 'definition files (default: features.ts, where it is there)')
+    .argument('[files...]', 'definition files (default: features.ts and features.py, where they are there)')
     .option('--repair', 'make a damaged data file usable again')
     .addHelpText('after', HELP)
     .action((files: readonly string[], { repair }: { readonly repair?: boolean }) =>
@@ -36,10 +36,8 @@ export function doctorCommand(program: Command, context: CliContext, host: CliPr
 
 async function doctor(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-  const { existsSync } = await import('node:fs')
-  const { join } = await import('node:path')
-  const { featureFiles } = await import('../feature-files.ts')
-  const hasFiles = given.length > 0 || existsSync(join(host.cwd, 'features.ts'))
+  const { defaultFiles, featureFiles } = await import('../feature-files.ts')
+  const hasFiles = given.length > 0 || defaultFiles(host.cwd).length > 0
   const { examine } = await import('../../app/doctor.ts')
   show(await examine(config, hasFiles ? featureFiles(given, host.cwd) : []), context, host)
 }

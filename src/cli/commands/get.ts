@@ -26,7 +26,7 @@ export function getCommand(program: Command, context: CliContext, host: CliProce
     .argument('<feature>', 'name of the feature, or feature.column')
     .argument('<key...>', 'the id, or column=value for several key columns and for inputs')
     .option('--max-age <duration>', 'oldest age to accept, such as 30s')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', HELP)
     .action(async (feature: string, key: readonly string[], options: { maxAge?: string; file?: string[] }) => {

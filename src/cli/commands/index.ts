@@ -17,6 +17,7 @@ import { serveCommand } from './serve.ts'
 import { setupCommand } from './setup.ts'
 import { trainCommand } from './train.ts'
 import { typesCommand } from './types.ts'
+import { uiCommand } from './ui.ts'
 import { versionCommand } from './version.ts'
 
 export function registerCommands(program: Command, context: CliContext, host: CliProcess): void {
@@ -30,6 +31,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   runsCommand(program, context, host)
   trainCommand(program, context, host)
   typesCommand(program, context, host)
+  uiCommand(program, context, host)
   keysCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
@@ -37,5 +39,5 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   setupCommand(program, context)
   healthcheckCommand(program, context, host)
   completionCommand(program, context)
-  versionCommand(program, context)
+  versionCommand(program, context, host)
 }

@@ -19,7 +19,7 @@ export function listCommand(program: Command, context: CliContext, host: CliProc
   program
     .command('list')
     .description('list the features')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list --json -f examples/flights.ts')
     .action(async (options: { file?: string[] }) => {

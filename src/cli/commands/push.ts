@@ -52,7 +52,7 @@ export function pushCommand(program: Command, context: CliContext, host: CliProc
     .argument('<data>', 'the file, or - for what comes on stdin')
     .option('--format <format>', 'csv, parquet or jsonl (default: by the name of the file; jsonl on stdin)')
     .option('--timezone <zone>', 'zone of event timestamps that carry none, such as UTC')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((feature: string, data: string, options: PushOptions) => push(feature, data, { options, context, host }))

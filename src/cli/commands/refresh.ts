@@ -10,7 +10,7 @@ export function refreshCommand(program: Command, context: CliContext, host: CliP
     .command('refresh')
     .description('compute a feature again now, for all keys in use')
     .argument('<feature>', 'name of the feature')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', '\nExample:\n  $ fabra refresh spend')
     .action(async (feature: string, options: { file?: string[] }) => {

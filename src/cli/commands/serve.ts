@@ -25,7 +25,7 @@ interface ServeOptions {
 
 const HELP = `
 Examples:
-  $ fabra serve                                  features.ts of this folder
+  $ fabra serve                                  features.ts, features.py of this folder
   $ fabra serve features.ts --port 9000 --watch
   $ fabra serve --workers 4                      with PostgreSQL and Redis
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`
@@ -34,7 +34,7 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
   program
     .command('serve')
     .description('serve features over HTTP')
-    .argument('[files...]', 'definition files (default: features.ts)')
+    .argument('[files...]', 'definition files (default: features.ts and features.py)')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
     .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
@@ -71,7 +71,12 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   if (options.worker && !begun) return
   if (!begun) for (const file of files) restoreEditorTypes(file)
   const { beginRuntime } = await import('../../app/preloaded-runtime.ts')
-  const runtime = beginRuntime({ files, clockOffset: clockOffset ?? 0, log: (level, message, fields) => log[level](message, fields) })
+  const runtime = beginRuntime({
+    files,
+    clockOffset: clockOffset ?? 0,
+    python: config.python,
+    log: (level, message, fields) => log[level](message, fields),
+  })
   const { openApp } = await import('../../app/app.ts')
   const opening = openApp({
     files,

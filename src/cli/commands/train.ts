@@ -11,7 +11,7 @@ import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { counted, table, tableWidth } from '../output.ts'
 import { progressBar } from '../progress.ts'
-import { createWarner, number, type Pace, paceText, type Report, summaryText } from '../training-talk.ts'
+import { createWarner, number, type Pace, paceText, type Report, summaryText, type Warning } from '../training-talk.ts'
 
 interface TrainOptions {
   readonly features?: string
@@ -35,6 +35,8 @@ interface TrainOptions {
 interface Explanation {
   readonly rows: number | null
   readonly features: readonly { feature: string; method: string | null; how: string | null; why: string }[]
+  /** A server of an earlier version tells none. */
+  readonly warnings?: readonly Warning[]
 }
 
 const FORMATS: Readonly<Record<string, string>> = {
@@ -83,7 +85,7 @@ export function trainCommand(program: Command, context: CliContext, host: CliPro
     .option('--with-event-timestamp', 'columns <feature>__event_timestamp')
     .option('--fresh', 'compute all of it, also what an interrupted run has left')
     .option('--explain', 'tell how each feature was computed; without an output, how it would be')
-    .addOption(fileOption('definition files (default: features.ts, or the running server)'))
+    .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
     .addHelpText('after', HELP)
     .action((labels: string | undefined, options: TrainOptions) => train(labels, options, context, host))
@@ -105,6 +107,7 @@ async function explain(labels: string | undefined, options: TrainOptions, contex
     if (context.json) return context.stdout(`${JSON.stringify(told)}\n`)
     const rows = told.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
     context.stdout(table([['feature', 'method', 'how', 'why'], ...rows], tableWidth(host.stdoutIsTerminal, host)))
+    createWarner(context).tell(told.warnings ?? [])
     if (told.rows !== null) context.stderr(`${counted(told.rows, 'row')}\n`)
   } finally {
     await client.close()

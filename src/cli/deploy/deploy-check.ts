@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { parseEnv } from 'node:util'
 import type { CheckedProject } from '../../app/app.ts'
 import { readConfig } from '../../config/config.ts'
+import { pythonSettingsOf } from '../../config/python-settings.ts'
 import type { Problem } from '../../definition/model.ts'
 import { problemText } from '../../definition/problems.ts'
 import type { Deployment } from '../../deploy/platform.ts'
@@ -81,7 +82,7 @@ async function findInImage({ definitions, contents, against }: Checked, context:
   return inTrialCopy(context.cwd, contents.copied, async (copy) => {
     const copied = definitions.map((file) => join(copy, relative(context.cwd, file)))
     const { problems, warnings } = await findIn(copy, copied, against, host)
-    return { problems: [...problems, ...(await missingInImage(copied, copy, context.cwd))], warnings }
+    return { problems: [...problems, ...(await missingInImage(copied, copy, context.cwd, host))], warnings }
   })
 }
 
@@ -94,9 +95,9 @@ async function findIn(folder: string, files: readonly string[], against: string 
   return { problems: problems.map(told), warnings: warnings.map(told) }
 }
 
-async function missingInImage(files: readonly string[], copy: string, folder: string): Promise<Failure[]> {
+async function missingInImage(files: readonly string[], copy: string, folder: string, host: CliProcess): Promise<Failure[]> {
   const { missingFiles } = await import('../../app/app.ts')
-  return (await missingFiles(files)).map(({ feature, location, message }) => {
+  return (await missingFiles(files, pythonSettingsOf(host.env))).map(({ feature, location, message }) => {
     const text = message.replaceAll(`${copy}/`, '')
     const path = /(['"])(?:\.\/)?([^'"]+)\1/.exec(text)?.[2]
     const isHere = path !== undefined && existsSync(join(folder, path))
@@ -114,11 +115,11 @@ async function checkDefinitions(files: readonly string[], against: string | null
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   try {
     const config = readConfig({ ...host.env, FABRA_ENV: 'production' }, { cwd: host.cwd, terminal: host.stderrIsTerminal })
-    return await checkProject(files, checkPlace(config, against))
+    return await checkProject(files, checkPlace(config, against), config.python)
   } catch (error) {
     if (!(error instanceof FabraError) || error.code !== 'invalid_config') throw error
     // No server starts with such settings; of the definitions is said what can be said without.
-    const found = await checkProject(files, { kind: 'unprepared' })
+    const found = await checkProject(files, { kind: 'unprepared' }, pythonSettingsOf(host.env))
     return {
       ...found,
       problems: [{ location: null, subject: 'environment', message: error.message, hint: error.hint ?? '' }, ...found.problems],

@@ -1,19 +1,24 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import packageJson from '../../../package.json'
+import { type PythonSettings, pythonSettingsOf } from '../../config/python-settings.ts'
 import { archiveName } from '../../deploy/dockerfile.ts'
 import type { Deployment, DeployOptions, Platform } from '../../deploy/platform.ts'
 import { parseReplicas, platformNamed } from '../../deploy/platforms.ts'
+import { OWN_DISTRIBUTIONS } from '../../deploy/python-image.ts'
 import { resolveRegion } from '../../deploy/regions.ts'
 import { FabraError } from '../../errors.ts'
 import { againstUrl } from '../against.ts'
 import type { CliContext, CliProcess } from '../context.ts'
-import { deployFeatureFiles } from '../feature-files.ts'
+import { featureFiles } from '../feature-files.ts'
 import { appName } from './app-name.ts'
 import { type DeployReport, deployAsJson, deployAsText, diffText, dryRunText } from './deploy-output.ts'
 import { type LinuxExecutable, linuxExecutable, releasedExecutable } from './linux-executable.ts'
 import { type ProjectContents, projectContents } from './project-contents.ts'
 import { managerOf, packageManager, pathInRepository, releaseAddress } from './project-packages.ts'
+import { declaredPackages } from './pyproject.ts'
+import { type PythonCode, pythonCode } from './python-code.ts'
+import { type PythonPlan, pythonPlan } from './python-project.ts'
 import { randomSecret } from './secret.ts'
 import { type FileToWrite, refuseDifferent, refuseUnwritable, stateOf, writeFiles } from './write-files.ts'
 
@@ -41,7 +46,7 @@ export interface DeployFlags {
 export async function deploy(name: string, flags: DeployFlags, context: CliContext, host: CliProcess): Promise<void> {
   const platform = platformNamed(name)
   const folder = resolve(context.cwd, flags.output)
-  const { options, own, contents } = await planOptions(platform, flags, folder, context)
+  const { options, own, contents } = await planOptions(platform, flags, folder, { context, host })
   if (flags.check) {
     const { checkDeployment } = await import('./deploy-check.ts')
     const checked = { definitions: own, contents, platform: platform.title, against: againstUrl(flags.against) }
@@ -123,11 +128,11 @@ async function planOptions(
   platform: Platform,
   flags: DeployFlags,
   folder: string,
-  context: CliContext,
+  { context, host }: { context: CliContext; host: CliProcess },
 ): Promise<{ options: DeployOptions; own: readonly string[]; contents: ProjectContents }> {
   const { name, from } = appName(platform, flags.name, context.cwd)
   if (from !== null && !context.json) context.stderr(`Named "${name}", after ${from}; --name <name> gives it another.\n`)
-  const own = deployFeatureFiles(flags.file ?? [], context.cwd)
+  const own = featureFiles(flags.file ?? [], context.cwd)
   const given = {
     region: regionFor(platform, flags.region),
     replicas: parseReplicas(platform, flags.replicas),
@@ -137,25 +142,41 @@ async function planOptions(
     awsAccount: idFor(flags.account, { platform, only: 'ecs', flag: '--account', pattern: /^\d{12}$/ }),
   }
   const { declaredSources } = await import('../../app/app.ts')
+  const settings = pythonSettingsOf(host.env)
+  const python = await pythonOf(own, context.cwd, settings)
   const contents = projectContents({
     folder: context.cwd,
     apart: folder,
     definitions: own,
-    sources: await declaredSources(own),
+    sources: await declaredSources(own, settings),
     include: flags.include ?? [],
+    python: python?.code ?? null,
   })
   const options: DeployOptions = {
     ...given,
     name,
     project: contents.entries,
     repositoryPath: pathInRepository(folder),
+    python: python?.needs ?? null,
     manager: managerOf(context.cwd) ?? 'npm',
     arch: platform.archs.includes('arm64') && process.arch === 'arm64' ? 'arm64' : 'x64',
     release: null,
     version: packageJson.version,
     secret: randomSecret,
   }
-  return { options, own, contents }
+  return { options, own, contents: python === null ? contents : { ...contents, strays: [...contents.strays, ...python.strays] } }
+}
+
+async function pythonOf(
+  own: readonly string[],
+  folder: string,
+  settings: PythonSettings,
+): Promise<(PythonPlan & { readonly code: PythonCode }) | null> {
+  const definitions = own.filter((file) => file.endsWith('.py'))
+  if (definitions.length === 0) return null
+  const { inspectPython } = await import('../../app/app.ts')
+  const project = await inspectPython(settings, { folder, definitions, declared: declaredPackages(folder), ours: OWN_DISTRIBUTIONS })
+  return { ...pythonPlan(folder, project), code: pythonCode(folder, project) }
 }
 
 function regionFor(platform: Platform, given: string | undefined): string {

@@ -22,7 +22,7 @@ const SECRETS = [
 ]
 /** What this machine's own programs write while they run. */
 const LOCAL = /\.(log|duckdb|wal)$/i
-const CODE = /\.([mc]?[jt]s|[jt]sx)$/i
+const CODE = /\.([mc]?[jt]s|[jt]sx|py)$/i
 
 /** By its name alone, a folder's or a file's: true for all below it. */
 export function neverGoesIn(name: string): 'hidden' | 'installed' | null {

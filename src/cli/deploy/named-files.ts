@@ -1,7 +1,7 @@
 /** Which files the texts in a file of code name. */
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path'
-import { pathLiterals } from './path-literals.ts'
+import { type PathLiterals, pathLiterals } from './path-literals.ts'
 import { filesBelow, filesOfPattern, inside, isFile, isFolder } from './project-files.ts'
 
 export interface NamedFiles {
@@ -22,8 +22,12 @@ const SYSTEM = /^\/(bin|boot|dev|etc|lib\w*|proc|run|sbin|sys|usr)\//
  * Paths are looked for as the code would: from the folder of the code, and from that of the project, where the server runs.
  * @param imported Texts that are known to be imports.
  */
-export function namedFiles(file: string, project: string, imported: ReadonlySet<string>): NamedFiles {
-  return new NameSearch(file, project, imported).run()
+export function namedFiles(file: string, project: string, imported: ReadonlySet<string>, literals = literalsIn(file)): NamedFiles {
+  return new NameSearch(file, project, imported, literals).run()
+}
+
+function literalsIn(file: string): PathLiterals {
+  return pathLiterals(codeOf(file))
 }
 
 class NameSearch {
@@ -38,8 +42,7 @@ class NameSearch {
   /** Perhaps the first of several words that are joined to a path. */
   private readonly parts = new Set<string>()
 
-  constructor(file: string, project: string, imported: ReadonlySet<string>) {
-    const { patterns, paths } = pathLiterals(codeOf(file))
+  constructor(file: string, project: string, imported: ReadonlySet<string>, { patterns, paths }: PathLiterals) {
     this.file = file
     this.project = project
     this.paths = paths.filter((text) => !imported.has(text))

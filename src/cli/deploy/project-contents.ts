@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { imageEntries } from './image-entries.ts'
 import { type KeptOut, type KeptOutRules, keptOutRules } from './kept-out.ts'
 import { namedFiles } from './named-files.ts'
+import type { PathLiterals } from './path-literals.ts'
 import {
   filesBelow,
   filesOfPattern,
@@ -20,6 +21,7 @@ import {
   walkProject,
 } from './project-files.ts'
 import { type Imported, importsOf, isScript, packagesIn } from './project-imports.ts'
+import type { PythonCode } from './python-code.ts'
 
 export interface CopiedFile extends ProjectFile {
   /** For people: "imported by features.ts". */
@@ -63,6 +65,8 @@ export interface Project {
   readonly sources: readonly DeclaredSource[]
   /** As given: paths and patterns. */
   readonly include: readonly string[]
+  /** What is known of files in Python; null: no definition is one. */
+  readonly python: PythonCode | null
 }
 
 /** What a file is wanted for decides what it means that it cannot be had. */
@@ -76,7 +80,7 @@ interface Wanted {
   readonly evenIfGitIgnored?: boolean
 }
 
-const MANIFESTS = ['package.json', 'bun.lock', 'pnpm-lock.yaml', 'yarn.lock', 'package-lock.json']
+const MANIFESTS = ['package.json', 'bun.lock', 'pnpm-lock.yaml', 'yarn.lock', 'package-lock.json', 'pyproject.toml', 'uv.lock']
 const WORDS: Readonly<Record<KeptOut, readonly [what: string, hint: string]>> = {
   hidden: ['is hidden, and nothing hidden goes into an image', 'Give it a name without a dot in front.'],
   secret: ['looks like a secret, and no secret goes into an image', 'Give secrets to the server by its environment.'],
@@ -91,11 +95,11 @@ export function projectContents(project: Project): ProjectContents {
   const { folder } = project
   const rules = keptOutRules(folder)
   const asked = askedFiles(project, rules)
-  const gathered = gather(folder, rules, new Set(asked.files))
+  const gathered = gather({ folder, rules, python: project.python, asked: new Set(asked.files) })
   for (const file of project.definitions) gathered.reach(file, { by: 'features are defined in', why: 'definitions', isNeeded: true })
-  for (const name of MANIFESTS) {
-    const file = join(folder, name)
-    if (isFile(file)) gathered.reach(file, { by: 'packages are named in', why: 'packages', isNeeded: true, evenIfGitIgnored: true })
+  const manifests = MANIFESTS.map((name) => join(folder, name)).filter(isFile)
+  for (const file of [...manifests, ...(project.python?.included ?? [])]) {
+    gathered.reach(file, { by: 'packages are named in', why: 'packages', isNeeded: true, evenIfGitIgnored: true })
   }
   for (const { name, files } of project.sources) {
     const wanted = { by: `source "${name}" reads`, why: `rows of ${name}`, isNeeded: true }
@@ -129,7 +133,14 @@ interface Gathered {
   reach(file: string, wanted: Wanted): void
 }
 
-function gather(folder: string, rules: KeptOutRules, asked: ReadonlySet<string>): Gathered {
+interface Gathering {
+  readonly folder: string
+  readonly rules: KeptOutRules
+  readonly python: PythonCode | null
+  readonly asked: ReadonlySet<string>
+}
+
+function gather({ folder, rules, python, asked }: Gathering): Gathered {
   const packages = packagesIn(folder)
   const copied = new Map<string, CopiedFile>()
   const strays = new Map<string, Remark>()
@@ -156,7 +167,13 @@ function gather(folder: string, rules: KeptOutRules, asked: ReadonlySet<string>)
   function reach(file: string, wanted: Wanted): void {
     if (seen.get(file) === true || seen.get(file) === wanted.isNeeded) return
     seen.set(file, wanted.isNeeded)
-    if (!take(file, wanted) || !isScript(file)) return
+    if (!take(file, wanted)) return
+    const read = python?.read(file)
+    if (read !== undefined) {
+      follow(file, read.imports, wanted.isNeeded)
+      lookForNames(file, new Set(), read.literals)
+    }
+    if (!isScript(file)) return
     for (const settings of settingsOf(file, folder)) {
       take(settings, { by: 'imports are found by', why: 'how imports are found', isNeeded: false, evenIfGitIgnored: true })
     }
@@ -176,16 +193,16 @@ function gather(folder: string, rules: KeptOutRules, asked: ReadonlySet<string>)
           const message = `${by} "${found.specifier}", which is not among the files of ${folder} that go into the image.`
           strays.set(found.path, { message, hint: OUTSIDE })
         }
-      } else if (isNeeded && !packages.has(found.package)) {
+      } else if (isNeeded && isScript(file) && !packages.has(found.package)) {
         const message = `${from} imports "${found.package}", which package.json does not name: the image would not have it.`
         strays.set(`${from} ${found.package}`, { message, hint: `Name it: npm install ${found.package}` })
       }
     }
   }
 
-  function lookForNames(file: string, imported: ReadonlySet<string>): void {
+  function lookForNames(file: string, imported: ReadonlySet<string>, literals?: PathLiterals): void {
     const from = pathOf(file)
-    const found = namedFiles(file, folder, imported)
+    const found = namedFiles(file, folder, imported, literals)
     for (const path of found.files) reach(path, { by: `${from} names`, why: `named in ${from}`, isNeeded: false })
     const tell = (list: Map<string, Remark>, path: string) =>
       list.set(path, {

@@ -22,8 +22,10 @@ export async function inTrialCopy<T>(folder: string, files: readonly CopiedFile[
       if (bytes > LARGE_BYTES && !isScript(path)) symlinkSync(realpathSync(join(folder, path)), target)
       else copyFileSync(join(folder, path), target, constants.COPYFILE_FICLONE)
     }
-    const packages = join(folder, 'node_modules')
-    if (existsSync(packages)) symlinkSync(realpathSync(packages), join(copy, 'node_modules'))
+    for (const name of ['node_modules', '.venv']) {
+      const packages = join(folder, name)
+      if (existsSync(packages)) symlinkSync(realpathSync(packages), join(copy, name))
+    }
     process.chdir(copy)
     return await work(copy)
   } finally {

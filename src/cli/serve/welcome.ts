@@ -22,12 +22,12 @@ export async function welcome(app: App, server: HttpServer, welcomed: Welcomed, 
   const features = [...app.serving().registry.features.values()]
   const curl = await curlLine(app, server, features)
   if (context.json) {
-    return `${JSON.stringify({ url: server.url, host: server.host, port: server.port, features: features.map((feature) => feature.name), processes, curl, ...(present === null ? {} : { present }) })}\n`
+    return `${JSON.stringify({ url: server.url, host: server.host, port: server.port, features: features.map((feature) => feature.name), processes, curl, ...(app.hasUi ? { ui: `${server.url}/ui/` } : {}), ...(present === null ? {} : { present }) })}\n`
   }
   const names = files.map((file) => relative(context.cwd, file) || file).join(', ')
   const rows = features.map((feature) => [`  ${feature.name}`, feature.entity, shapeText(feature), howText(feature)])
   const count = `${features.length} feature${features.length === 1 ? '' : 's'} from ${names}`
-  return `Fabra serves ${count} on ${server.url}${processes > 1 ? ` with ${processes} processes` : ''}\n${present === null ? '' : presentText(present)}\n${table(rows)}\nTry it:\n  ${curl}\n`
+  return `Fabra serves ${count} on ${server.url}${processes > 1 ? ` with ${processes} processes` : ''}\n${app.hasUi ? `Look at them on ${server.url}/ui/\n` : ''}${present === null ? '' : presentText(present)}\n${table(rows)}\nTry it:\n  ${curl}\n`
 }
 
 function presentText(present: string): string {

@@ -1,10 +1,12 @@
+import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from '../executor.ts'
-import type { FunctionRunner } from '../function-runner.ts'
+import type { CallOutcome, FunctionRunner } from '../function-runner.ts'
+import { type Chunk, chunksOf } from './chunks.ts'
 import { failureOf, timedOut } from './function-failure.ts'
 import { createFunctionLog, type WriteLine } from './function-log.ts'
-import { createRowHost, type RowHostOptions } from './row-host.ts'
+import { createRowHost, type RowHost, type RowHostOptions, withoutParts } from './row-host.ts'
 import { createSlots } from './slots.ts'
 
 export interface WorkerExecutorOptions extends RowHostOptions {
@@ -22,43 +24,57 @@ const ROWS_AT_ONCE = 64
 const PATIENT_ROWS_AT_ONCE = 120
 const PATIENT_MICROS = 10_000_000
 
-/** Computes function features on worker threads, each row on its own. */
+/** How many lists of rows run at once: they share the cores, and each has its own deadline. */
+const CHUNKS_AT_ONCE = 4
+
+/** Computes function features in workers, each row on its own, or lists of rows where a function takes them. */
 export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
   const slots = createSlots(options.maxRunning ?? 512, options.maxWaiting ?? 10_000)
   const log = createFunctionLog(options.log)
 
-  async function computeRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, batchDeadline: number): Promise<Computed> {
+  /** Runs the rows of one call in their turn, within their time. */
+  async function inTurn(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, batchDeadline: number): Promise<Computed[]> {
     // A part asked for by a running function must not wait for that function's own slot.
     const nested = batch.chain.length > 0
     const taken = nested || slots.take(feature.name)
     if (!(taken === true || (await taken))) {
-      return failed(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
+      const error = new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' })
+      return rows.map(() => failed(error))
     }
     try {
       const now = performance.now()
       const deadlineAt = Math.min(batchDeadline, feature.timeout === null ? batchDeadline : now + feature.timeout / 1000)
-      if (batch.signal.aborted || now >= deadlineAt) return failed(timedOut(feature, row, batch))
-      return await runRow(feature, row, batch, deadlineAt)
+      if (batch.signal.aborted || now >= deadlineAt) return rows.map((row) => failed(timedOut(feature, row, batch)))
+      return await (feature.batch === null ? runRow : runRows)(feature, rows, batch, deadlineAt)
     } finally {
       if (!nested) slots.give(feature.name)
     }
   }
 
-  async function runRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, deadlineAt: number): Promise<Computed> {
+  async function runRow(feature: Feature, [row]: readonly ComputeRow[], batch: ComputeOptions, deadlineAt: number): Promise<Computed[]> {
+    if (row === undefined) return []
     const host = createRowHost(options, feature, row, batch, deadlineAt)
-    const outcome = await options.runtime.call({
-      feature: feature.name,
-      fingerprint: feature.fingerprint,
-      key: row.key.values,
-      inputs: row.inputs ?? null,
-      asOf: row.asOf,
-      mode: batch.mode,
-      deadlineAt,
-      signal: batch.signal,
-      host,
-    })
+    const call = { ...callOf(feature, row, batch, deadlineAt), key: row.key.values, inputs: row.inputs ?? null, host }
+    const outcome = await options.runtime.call(call)
     host.end()
     if (outcome.usedPresent) log.usedPresent(feature)
+    return [computedOf(feature, row, outcome, host, batch)]
+  }
+
+  async function runRows(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, deadlineAt: number): Promise<Computed[]> {
+    const [first] = rows
+    if (first === undefined) return []
+    const host = withoutParts(createRowHost(options, feature, first, batch, deadlineAt))
+    const inputs = takesInputs(feature) ? rows.map((row) => row.inputs ?? {}) : null
+    const call = { ...callOf(feature, first, batch, deadlineAt), keys: rows.map((row) => row.key.values), inputs, host }
+    const outcome = await options.runtime.callBatch(call)
+    host.end()
+    if (outcome.usedPresent) log.usedPresent(feature)
+    const whole: CallOutcome = { texts: null, error: outcome.error ?? { code: 'internal', message: 'the worker gave no answer for it.' } }
+    return rows.map((row, i) => computedOf(feature, row, outcome.elements?.[i] ?? whole, host, batch))
+  }
+
+  function computedOf(feature: Feature, row: ComputeRow, outcome: CallOutcome, host: RowHost, batch: ComputeOptions): Computed {
     if (outcome.error) return failed(failureOf(feature, row, outcome, { host, log, batch }))
     return outcome.texts === null ? { kind: 'missing' } : { kind: 'value', texts: outcome.texts, oldestInputAt: host.oldest() }
   }
@@ -67,13 +83,22 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     async compute(feature, rows, batch) {
       const deadline = performance.now() + batch.timeoutMs
       const only = rows.length === 1 ? rows.at(0) : undefined
-      if (only) return [await computeRow(feature, only, batch, deadline)]
+      if (only) return inTurn(feature, [only], batch, deadline)
       const answers: Computed[] = new Array(rows.length)
+      if (feature.batch !== null) {
+        const chunks = chunksOf(rows, feature.batch)
+        await inLanes(chunks, lanesOf(rows.length / chunks.length), async ({ rows: some, indexes }) => {
+          const computed = await inTurn(feature, some, batch, deadline)
+          for (const [i, one] of computed.entries()) answers[indexes[i] ?? 0] = one
+        })
+        return answers
+      }
       let next = 0
       const computeInTurn = async () => {
         for (let i = next++; i < rows.length; i = next++) {
           const row = rows.at(i)
-          if (row !== undefined) answers[i] = await computeRow(feature, row, batch, deadline)
+          const [computed] = row === undefined ? [] : await inTurn(feature, [row], batch, deadline)
+          if (computed !== undefined) answers[i] = computed
         }
       }
       const isPatient = batch.mode === 'past' && feature.timeout !== null && feature.timeout >= PATIENT_MICROS
@@ -81,6 +106,24 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       return answers
     },
   }
+}
+
+/** What calls of one key and of many have in common. */
+function callOf(feature: Feature, { asOf }: ComputeRow, { mode, signal }: ComputeOptions, deadlineAt: number) {
+  return { feature: feature.name, fingerprint: feature.fingerprint, asOf, mode, deadlineAt, signal }
+}
+
+/** @param size Of a chunk, on average: lists of one are calls like others. */
+function lanesOf(size: number): number {
+  return Math.max(CHUNKS_AT_ONCE, Math.floor(ROWS_AT_ONCE / size))
+}
+
+async function inLanes(chunks: readonly Chunk[], lanes: number, run: (chunk: Chunk) => Promise<void>): Promise<void> {
+  const waiting = chunks.values()
+  const lane = async () => {
+    for (const chunk of waiting) await run(chunk)
+  }
+  await Promise.all(Array.from({ length: Math.min(lanes, chunks.length) }, lane))
 }
 
 function failed(error: FabraError): Computed {

@@ -20,7 +20,8 @@ export function failureOf(
     log.failure(feature, row, error)
     return timedOut(feature, row, batch)
   }
-  const facts = error.hint === undefined ? {} : { hint: error.hint }
+  const place = placeOf(feature, error.thrown)
+  const facts = { ...(error.hint === undefined ? {} : { hint: error.hint }), ...(place ? { place } : {}) }
   const subject = `feature "${feature.name}"`
   // Written by Fabra: a value of the wrong type, a definition that was replaced.
   if (error.thrown === undefined) return new FabraError(error.code, `${subject} for ${keyText(row)}: ${error.message}`, facts)
@@ -31,7 +32,19 @@ export function failureOf(
   }
   if (code === 'store_unavailable')
     return new FabraError(code, `${subject} cannot reach the database.`, { hint: 'Try again; "/ready" tells what is unreachable.' })
-  return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint: "The server's log has the error and its file:line." })
+  const hint = "The server's log has the error and its file:line."
+  return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint, ...(place ? { place } : {}) })
+}
+
+/** The first line of what was thrown that lies in the file of the definition. */
+function placeOf({ location }: Feature, thrown: string | undefined): { readonly file: string; readonly line: number } | undefined {
+  if (location === null || thrown === undefined) return undefined
+  for (const line of thrown.split('\n')) {
+    const at = line.indexOf(location.file)
+    const [, number] = at < 0 ? [] : (/^:(\d+)/.exec(line.slice(at + location.file.length)) ?? [])
+    if (number !== undefined) return { file: location.file, line: Number(number) }
+  }
+  return undefined
 }
 
 export function timedOut(feature: Feature, row: ComputeRow, { timeoutMs }: ComputeOptions): FabraError {

@@ -37,11 +37,12 @@ export function createRowHost(
     return AbortSignal.any([batch.signal, ended.signal])
   }
   return {
-    async query(sql, params) {
+    async query(sql, params, form) {
       const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
       const { columns, rows, sources } = await options.db.query(sql, params, {
         asOf: row.asOf,
         mode: batch.mode,
+        form,
         signal: signal(),
         timeoutMs,
       })
@@ -64,5 +65,21 @@ export function createRowHost(
     oldest: () => oldest,
     saidByPart: (message) => said.includes(message),
     end: () => ended?.abort(),
+  }
+}
+
+/** Of a call for many keys: a part is one key's. */
+export function withoutParts(host: RowHost): RowHost {
+  return {
+    ...host,
+    async get(name) {
+      throw new FabraError(
+        'feature_failed',
+        `get("${name}") cannot be used by a function that takes many keys: nobody knows which is meant.`,
+        {
+          hint: 'Read what all keys need with one query by db, or leave batch out.',
+        },
+      )
+    },
   }
 }

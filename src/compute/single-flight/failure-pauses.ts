@@ -1,8 +1,8 @@
 import type { Clock, Micros } from '../../clock.ts'
+import { backoff, jittered } from '../../collections/backoff.ts'
 import type { FabraError } from '../../errors.ts'
 
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
+const PAUSE_MS = { first: 100, longest: 5_000 }
 /** Failing keys remembered per feature; beyond, the oldest is forgotten and may be tried at once. */
 const MAX_PAUSES = 10_000
 
@@ -33,8 +33,8 @@ export class FailurePauses {
     const { pauses } = this
     const failures = (pauses.get(id)?.failures ?? 0) + 1
     pauses.delete(id)
-    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10))
-    pauses.set(id, { until: this.clock.now() + Math.floor(longest * (0.5 + this.random() / 2)) * 1000, failures, error })
+    const pauseMs = Math.floor(jittered(backoff(failures, PAUSE_MS), this.random))
+    pauses.set(id, { until: this.clock.now() + pauseMs * 1000, failures, error })
     const oldest = pauses.size > MAX_PAUSES ? pauses.keys().next().value : undefined
     if (oldest !== undefined) pauses.delete(oldest)
   }

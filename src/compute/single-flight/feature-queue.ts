@@ -172,7 +172,7 @@ export class FeatureQueue {
 
   private start(): void {
     while (this.waiting.size > 0 && !this.isFull()) {
-      const batch = takeBatch(this.waiting, this.isSql ? MAX_BATCH_ROWS : 1)
+      const batch = takeBatch(this.waiting, this.isSql ? MAX_BATCH_ROWS : (this.feature.batch ?? 1))
       for (const inFlight of batch) this.running.set(inFlight.id, inFlight)
       this.batches++
       void this.run(batch).finally(() => {
@@ -200,7 +200,7 @@ export class FeatureQueue {
     const startedMs = performance.now()
     for (const inFlight of batch) inFlight.asOf = asOf
     const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
-    const answers = await this.runner.compute(this.feature, batch, { timeoutMs: longest, chain: batch[0]?.chain ?? [] })
+    const answers = await this.runner.compute(this.feature, batch, { timeoutMs: longest, chain: longestChain(batch) })
     const pace = createPace()
     for (let from = 0; from < batch.length; from += CHUNK) {
       const wait = pace()
@@ -279,4 +279,9 @@ export class FeatureQueue {
     inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
     this.activity.end()
   }
+}
+
+/** One that a running function waits for must not wait for that function's own place, whoever goes along. */
+function longestChain(batch: readonly InFlight[]): readonly string[] {
+  return batch.reduce<readonly string[]>((longest, { chain }) => (chain.length > longest.length ? chain : longest), [])
 }

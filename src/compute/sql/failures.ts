@@ -6,7 +6,7 @@ import type { SqlError } from '../../store/ports/source-engine.ts'
 export function computeError(feature: Feature, error: SqlError, timeoutMs: number): FabraError {
   if (error.kind === 'timeout' || error.kind === 'interrupted') {
     return new FabraError('feature_timeout', `Feature "${feature.name}" was not computed within ${Math.ceil(timeoutMs)} ms.`, {
-      hint: 'Give it more time with timeout:, make its query cheaper, or ask for fewer rows at a time.',
+      hint: 'Give it more time with "timeout", make its query cheaper, or ask for fewer rows at a time.',
       cause: error,
     })
   }

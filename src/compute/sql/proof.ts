@@ -64,14 +64,14 @@ function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): reado
  */
 export async function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceEngine): Promise<void> {
   const grammar = grammarOf(store)
-  const { tables, functions, tableFunctions, presents, strange } = grammar.remains(grammar.statement(await store.parse(text)), NOTHING)
+  const { tables, functions, tableFunctions, presents, unexpected } = grammar.remains(grammar.statement(await store.parse(text)), NOTHING)
   const known = new Set([...JOINED_FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])])
   const isOurs = ({ catalog, schema, name }: Remains['tables'][number]) =>
     catalog === '' &&
     ((schema === '' && name === '__fabra_row') || plans.some(({ shadow: { table } }) => schema === table.schema && name === table.name))
-  const stranger = tables.find((table) => !isOurs(table))
+  const foreign = tables.find((table) => !isOurs(table))
   const call = [...functions].find((name) => !known.has(name))
-  const why = stranger?.name ?? call ?? [...tableFunctions][0] ?? presents[0] ?? strange[0]
+  const why = foreign?.name ?? call ?? [...tableFunctions][0] ?? presents[0] ?? unexpected[0]
   if (why !== undefined) throw new UnprovenSql(`${why} is in it`)
 }
 
@@ -83,9 +83,9 @@ export class UnprovenSql extends SqlError {
 }
 
 function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | null {
-  const { tables, functions, tableFunctions, presents, strange, borrowed, timeCasts } = remains
-  const [stranger] = tables.filter((table) => sql.owner === 'client' || !isUndeclared(table, world))
-  if (stranger) return `it would read "${stranger.name}" itself`
+  const { tables, functions, tableFunctions, presents, unexpected, borrowed, timeCasts } = remains
+  const [foreign] = tables.filter((table) => sql.owner === 'client' || !isUndeclared(table, world))
+  if (foreign) return `it would read "${foreign.name}" itself`
   // What was not seen to be read would not be refused for the past.
   if (tables.length !== sql.undeclared.length) return 'it reads tables that were not seen'
   if (remains.shadows !== sql.shadows.length) return `${remains.shadows} of ${sql.shadows.length} sources are held back in time`
@@ -95,7 +95,7 @@ function whyNot(remains: Remains, sql: AnalysedSql, world: SqlWorld): string | n
   const table = [...tableFunctions].find((name) => !TABLE_FUNCTIONS.has(name))
   if (table !== undefined) return `it would call ${table}()`
   if (presents[0] !== undefined) return `${presents[0]} would be the present of whoever runs it`
-  if (strange[0] !== undefined) return `it holds ${strange[0]}`
+  if (unexpected[0] !== undefined) return `it holds ${unexpected[0]}`
   if (borrowed[0] !== undefined) return `it uses the name ${borrowed[0]}`
   const isGuarded = timeCasts.guarded === sql.casts.guarded && timeCasts.open <= sql.casts.times
   return isGuarded ? null : 'a text would become a time'

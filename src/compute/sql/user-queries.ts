@@ -6,25 +6,16 @@
  */
 
 import { inSteps } from '../../collections/yielding.ts'
-import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
 import type { Registry } from '../../definition/model.ts'
-import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import {
-  type SourceEngine,
-  SqlDecimal,
-  SqlError,
-  SqlOther,
-  SqlStruct,
-  SqlTimestamp,
-  type SqlValue,
-  type TableColumn,
-  type TakeRows,
-} from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError, SqlTimestamp, type SqlValue, type TakeRows } from '../../store/ports/source-engine.ts'
 import type { Db, DbOptions, RowReader } from '../db.ts'
+import { cellsOf, toSqlValue } from './cells.ts'
 import { type Admitted, createGatekeeper, writeSql } from './gate.ts'
+import { type Mergeable, MergedQueries } from './merged-queries.ts'
 import { placeParameters } from './placeholders.ts'
 import { pastRefusal } from './rewrite/analysis.ts'
+import { type SetForm, setFormOf } from './set-form.ts'
 
 export interface UserQueryDependencies {
   readonly sourceEngine: SourceEngine
@@ -33,17 +24,21 @@ export interface UserQueryDependencies {
 
 /** Texts kept in their rewritten form. A function that pastes values into its SQL would otherwise fill the memory. */
 const MAX_STATEMENTS = 1000
+/** Of one text: combinations of types of its parameters. */
+const MAX_FORMS = 16
 
-interface Compiled {
-  readonly text: string
+interface Compiled extends Mergeable {
   /** Per `$n`: the index of the parameter given, or the as-of time. */
   readonly parameters: readonly (number | 'asOf')[]
+  /** How many of them are given. */
+  readonly placeholders: number
   readonly past: string | null
   readonly sources: readonly string[]
 }
 
 export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
   const statements = new StatementCache(dependencies)
+  const merged = new MergedQueries(dependencies.sourceEngine)
   const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
     const statement = await statements.get(sql, params.length)
     if (at.mode === 'past' && statement.past !== null) {
@@ -60,27 +55,28 @@ export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
     async query(sql, params, at) {
       const { statement, bound } = await bind(sql, params, at)
       try {
-        const { columns, rows } = await dependencies.sourceEngine.query(statement.text, bound, {
-          signal: at.signal,
-          timeoutMs: at.timeoutMs,
-        })
-        const plain: unknown[][] = []
+        const values = bound.slice(0, statement.placeholders)
+        const { columns, rows } = await merged.query(statement, { values, bound, at })
+        const cells = cellsOf(columns, at.form ?? 'plain')
+        const given: unknown[][] = []
         await inSteps(rows, (row) => {
-          plain.push(plainRow(row, columns))
+          given.push(rowOf(row, cells))
         })
-        return { columns: columns.map((column) => column.name), rows: plain, sources: statement.sources }
+        return { columns: columns.map((column) => column.name), rows: given, sources: statement.sources }
       } catch (error) {
         throw asFabraError(error)
       }
     },
     async read(sql, at, take) {
       const { statement, bound } = await bind(sql, [], at)
-      const takeRows: TakeRows = (rows, columns) =>
+      const takeRows: TakeRows = (rows, columns) => {
+        const cells = cellsOf(columns, 'plain')
         // Texts are what they are: the keys of an entity may be millions.
         take({
           columns: columns.map((column) => column.name),
-          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => plainRow(row, columns)),
+          rows: columns.every((column) => column.type === 'VARCHAR') ? rows : rows.map((row) => rowOf(row, cells)),
         })
+      }
       try {
         await dependencies.sourceEngine.queryInto(takeRows, statement.text, bound, { signal: at.signal, timeoutMs: at.timeoutMs })
       } catch (error) {
@@ -90,8 +86,8 @@ export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
   }
 }
 
-function plainRow(row: readonly SqlValue[], columns: readonly TableColumn[]): unknown[] {
-  return row.map((value, i) => fromSqlValue(value, columns[i]))
+function rowOf(row: readonly SqlValue[], cells: ReturnType<typeof cellsOf>): unknown[] {
+  return row.map((value, i) => cells[i]?.(value))
 }
 
 /** Most recently used last. Callers of one text share its analysis, also while it is under way. */
@@ -140,37 +136,22 @@ async function compiled({ sql, gate }: Admitted, order: readonly number[]): Prom
   const text = await writeSql(sql, { row, frame: (body) => body }, gate)
   const usesAsOf = text.includes(`CAST(${asOf} AS TIMESTAMPTZ)`)
   const sources = [...new Set(sql.shadows.map((shadow) => shadow.source.name))]
-  return { text, parameters: usesAsOf ? [...order, 'asOf'] : order, past: pastRefusal(sql), sources }
-}
-
-function toSqlValue(value: unknown): SqlValue {
-  if (value === undefined || value === null) return null
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return value
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return new SqlTimestamp(value.getTime() * 1000)
-  if (Array.isArray(value)) return value.map(toSqlValue)
-  if (typeof value === 'object') return stringifyExact(value)
-  throw new FabraError('feature_failed', `A ${typeof value} cannot be a parameter of a query.`, {
-    hint: 'Give strings, numbers, booleans, dates or null.',
-  })
-}
-
-function fromSqlValue(value: SqlValue, column: TableColumn | undefined): unknown {
-  const json = column && /^JSONB?(?:\[\d*\])*$/.test(column.type)
-  return json ? jsonValue(value) : plainValue(value)
-}
-
-/** JSON, and lists of it. */
-function jsonValue(value: SqlValue): unknown {
-  if (typeof value === 'string') return parseExact(value)
-  return Array.isArray(value) ? value.map(jsonValue) : plainValue(value)
-}
-
-function plainValue(value: SqlValue): unknown {
-  if (value instanceof SqlDecimal) return value.toNumber()
-  if (value instanceof SqlTimestamp) return formatTime(value.micros)
-  if (value instanceof SqlOther) return value.text
-  if (value instanceof SqlStruct) return Object.fromEntries([...value.fields].map(([name, field]) => [name, plainValue(field)]))
-  return Array.isArray(value) ? value.map(plainValue) : value
+  const forms = new Map<string, Promise<SetForm | null>>()
+  return {
+    text,
+    parameters: usesAsOf ? [...order, 'asOf'] : order,
+    placeholders: order.length,
+    past: pastRefusal(sql),
+    sources,
+    form(signature) {
+      const known = forms.get(signature)
+      if (known) return known
+      const form = setFormOf({ sql, gate }, { text, count: order.length }, signature)
+      if (forms.size < MAX_FORMS) forms.set(signature, form)
+      form.catch(() => forms.delete(signature))
+      return form
+    },
+  }
 }
 
 /** Unlike a client, the feature's author may read what the engine says. */
@@ -184,7 +165,7 @@ function asFabraError(error: unknown): unknown {
   }
   if (error.kind === 'timeout' || error.kind === 'interrupted') {
     return new FabraError('feature_timeout', 'The query was not done in time.', {
-      hint: 'Give the feature more time with timeout:.',
+      hint: 'Give the feature more time with "timeout".',
       cause: error,
     })
   }

@@ -1,6 +1,7 @@
 /** What /openapi.json says about the definitions being served. */
 import type { RouteDocs } from '../route.ts'
-import { type Json, list, nullable, object, ok, ref } from './schema.ts'
+import { figures } from './insight-parts.ts'
+import { failures, type Json, list, nullable, object, ok, query, ref } from './schema.ts'
 
 const described: Json = { description: nullable('string'), owner: nullable('string'), tags: list({ type: 'string' }) }
 
@@ -20,8 +21,9 @@ export const catalogueSchemas: Json = {
       history: { type: 'string', enum: ['changes', 'all', 'off'] },
       version: { type: 'string' },
       ...described,
+      ...figures,
     },
-    ['type', 'columns'],
+    ['type', 'columns', ...Object.keys(figures)],
   ),
   Entity: object({ name: { type: 'string' }, key: { type: 'object', additionalProperties: { type: 'string' } }, ...described }),
   Source: object({
@@ -38,7 +40,21 @@ export const catalogueSchemas: Json = {
   FeatureSet: object({ name: { type: 'string' }, features: list({ type: 'string' }), ...described }),
 }
 
-export const featuresDoc = catalogueDoc('listFeatures', 'All features.', 'features', 'Feature')
+export const featuresDoc: RouteDocs = {
+  operationId: 'listFeatures',
+  summary: 'All features.',
+  parameters: [query('statistics', '`1h`, `24h`, `7d` or `30d`: with state, reason and figures of reads of each.')],
+  responses: {
+    200: ok(
+      'All features.',
+      object({ features: list(ref('Feature')), coverage: ref('Coverage'), now: { type: 'string', format: 'date-time' } }, [
+        'coverage',
+        'now',
+      ]),
+    ),
+    ...failures(['422', 'A parameter is wrong.']),
+  },
+}
 export const entitiesDoc = catalogueDoc('listEntities', 'All entities.', 'entities', 'Entity')
 export const sourcesDoc = catalogueDoc('listSources', 'All sources.', 'sources', 'Source')
 export const featureSetsDoc = catalogueDoc('listFeatureSets', 'All feature sets.', 'feature_sets', 'FeatureSet')

@@ -2,6 +2,8 @@ import type { Route } from '../route.ts'
 import { catalogueSchemas } from './catalogue.ts'
 import { historySchemas } from './history.ts'
 import { ingestSchemas } from './ingest.ts'
+import { insightSchemas } from './insight.ts'
+import { insightPageSchemas } from './insight-pages.ts'
 import { operationSchemas } from './operations.ts'
 import { readSchemas } from './reads.ts'
 import { refreshSchemas } from './refresh.ts'
@@ -16,6 +18,8 @@ const SCHEMAS = {
   ...refreshSchemas,
   ...historySchemas,
   ...ingestSchemas,
+  ...insightSchemas,
+  ...insightPageSchemas,
 }
 
 const SECURITY_SCHEMES = {

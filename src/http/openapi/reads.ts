@@ -1,5 +1,6 @@
 /** What /openapi.json says about reading features. */
 import type { RouteDocs } from '../route.ts'
+import { entityPage } from './entity-page.ts'
 import { failures, type Json, list, nullable, object, ok, query, ref } from './schema.ts'
 
 const status: Json = { type: 'string', enum: ['fresh', 'stale', 'default', 'missing', 'error'] }
@@ -20,10 +21,7 @@ const valueFields: Json = {
 export const readSchemas: Json = {
   EntityKey: { type: 'object', description: 'Key columns by name.', additionalProperties: { type: ['string', 'integer'] } },
   FeatureValue: object({ feature: { type: 'string' }, entity: ref('EntityKey'), ...valueFields }, ['oldest_input_timestamp']),
-  EntityFeatures: object({
-    entity: ref('EntityKey'),
-    features: list(object({ feature: { type: 'string' }, ...valueFields, error: { type: 'object' } }, ['oldest_input_timestamp', 'error'])),
-  }),
+  EntityFeatures: entityPage(ref('EntityKey'), valueFields),
   BatchRequest: object(
     {
       features: { ...list({ type: 'string' }), description: 'Names of features, `spend.avg_30d` for one column. Or give feature_set.' },
@@ -115,9 +113,13 @@ export const featuresBatchDoc: RouteDocs = {
 export const entityFeaturesDoc: RouteDocs = {
   operationId: 'getEntityFeatures',
   summary: 'Every feature of one entity key. Entities with several key columns: `-` for the id, the columns in the query.',
-  parameters: [query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.')],
+  parameters: [
+    query('max_age', 'Oldest age served for this request: 30s, 5m, 1h, 1d.'),
+    query('as_of', 'Values as of this past moment, as a training set would have them.'),
+    query('history', 'With what is recorded of so long: 24h, 7d. Then also changes, rows in sources and last reads are told.'),
+  ],
   responses: {
     200: ok('All features of the key.', ref('EntityFeatures')),
-    ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.']),
+    ...failures(['404', 'No such entity.'], ['422', 'The key or a parameter is wrong.'], ['503', 'Too many look at the past. Try again.']),
   },
 }

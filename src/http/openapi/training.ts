@@ -1,8 +1,27 @@
 /** What /openapi.json says about training sets. */
 import type { RouteDocs } from '../route.ts'
+import { described, noNumber, noText, noTime, orNull, text, time, whole } from './insight-parts.ts'
 import { failures, type Json, list, nullable, object, ok, query, ref } from './schema.ts'
 
+const warning = object({ code: { type: 'string', enum: ['leak', 'nulls', 'drifted', 'other'] }, message: text, hint: text })
+
 export const trainingSchemas: Json = {
+  TrainingPreview: object({
+    rows: described(whole, 'Of the labels.'),
+    columns: list(
+      object({
+        name: text,
+        feature: noText,
+        method: { type: ['string', 'null'], enum: ['recompute', 'replay', 'history', null] },
+        null_share: noNumber,
+        distribution: { type: ['object', 'null'], description: 'Of these rows.' },
+        served: { type: ['object', 'null'], description: 'Of what is served today.' },
+        warnings: list(warning),
+      }),
+    ),
+    preview: list(object({ row: described(whole, 'Number of the label row, from 0.'), values: list({}), states: list(noText) })),
+    warnings: list(warning),
+  }),
   TrainingRequest: object(
     {
       features: list({ type: 'string' }),
@@ -24,7 +43,7 @@ export const trainingSchemas: Json = {
   ),
   TrainingReport: object({
     id: { type: 'string' },
-    state: { type: 'string', enum: ['running', 'done', 'failed'] },
+    state: { type: 'string', enum: ['running', 'done', 'failed', 'cancelled'] },
     progress: { type: 'number', description: 'From 0 to 1.' },
     rows: nullable('integer'),
     resumed: {
@@ -75,6 +94,7 @@ export const trainingSchemas: Json = {
 }
 
 const trainingQuery = [
+  query('limit', 'Nothing is made: so many label rows (up to 1000), spread over their times, with their features, as JSON.'),
   query('features', 'Features, columns of features and feature sets, with commas between them.'),
   query('format', '`parquet` (default), `arrow` (an IPC file), `csv` or `jsonl`.'),
   query('timestamp', 'Column of the times. Default `event_timestamp`.'),
@@ -90,7 +110,10 @@ const trainingQuery = [
   query('with_status', '`true`: columns `<feature>__status`.'),
   query('with_event_timestamp', '`true`: columns `<feature>__event_timestamp`.'),
   query('fresh', '`true`: nothing is taken over from a run that was interrupted.'),
-  query('explain', '`true`: nothing is made; the answer tells method, way and reason for each feature. Labels may be left out.'),
+  query(
+    'explain',
+    '`true`: nothing is made; the answer tells method, way and reason for each feature, and what would make it slow. Labels may be left out.',
+  ),
   query('labels_sql', 'A query over the sources that gives the labels; then there is no body. Needs the scope `train` besides.'),
 ]
 const trainingFile: Json = { schema: { type: 'string', format: 'binary' } }
@@ -106,8 +129,12 @@ export const trainingSetDoc: RouteDocs = {
   requestBody: { content: { ...trainingFiles, 'application/json': { schema: ref('TrainingRequest') } } },
   responses: {
     200: {
-      description: 'One row per label row, in the same order; finished before its first byte is sent.',
-      content: { ...trainingFiles, 'application/vnd.apache.arrow.file': trainingFile },
+      description: 'One row per label row, in the same order; finished before its first byte is sent. With `limit` a preview.',
+      content: {
+        ...trainingFiles,
+        'application/vnd.apache.arrow.file': trainingFile,
+        'application/json': { schema: ref('TrainingPreview') },
+      },
     },
     ...failures(
       ['404', 'No such feature.'],
@@ -121,5 +148,31 @@ export const trainingSetDoc: RouteDocs = {
 export const trainingReportDoc: RouteDocs = {
   operationId: 'getTrainingSet',
   summary: 'How far a training set is, and how it was made. Its id is the x-request-id of the request.',
+  responses: { 200: ok('The report.', ref('TrainingReport')), ...failures(['404', 'No such training set.']) },
+}
+
+const summary = object({
+  id: text,
+  state: { type: 'string', enum: ['running', 'done', 'failed', 'cancelled'] },
+  progress: { type: 'number', description: 'From 0 to 1.' },
+  began_at: time,
+  finished_at: noTime,
+  rows: nullable('integer'),
+  features: list(text),
+  dataset_hash: noText,
+  error: orNull(object({ code: text, message: text }), 'Why it failed.'),
+  warnings: whole,
+  seconds_left: noNumber,
+})
+
+export const trainingSetsDoc: RouteDocs = {
+  operationId: 'listTrainingSets',
+  summary: 'Training sets that are made, and the last hundred that were made since the start, newest first.',
+  responses: { 200: ok('Training sets.', object({ training_sets: list(summary) })) },
+}
+
+export const cancelTrainingDoc: RouteDocs = {
+  operationId: 'cancelTrainingSet',
+  summary: 'Stop making a training set. One that is made already stays as it is.',
   responses: { 200: ok('The report.', ref('TrainingReport')), ...failures(['404', 'No such training set.']) },
 }

@@ -1,10 +1,15 @@
 import { declaredType } from '../../definition/declared-type.ts'
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
+import { formatTime } from '../../definition/time.ts'
+import { queryOf } from '../address.ts'
 import { JSON_HEADERS } from '../error-response.ts'
+import { coverageOf } from '../insight/figures-json.ts'
 import { entitiesDoc, featureSetsDoc, featuresDoc, sourcesDoc } from '../openapi/catalogue.ts'
 import type { HttpOptions } from '../options.ts'
-import type { Route } from '../route.ts'
+import { knownParameters } from '../query.ts'
+import type { Call, Route } from '../route.ts'
 import { refreshText } from '../value-json.ts'
+import { figuresOfAll } from './statistics.ts'
 
 /** The catalogue: what is defined, in the order of definition. Paths and SQL stay inside. */
 export function catalogueRoutes(options: HttpOptions): readonly Route[] {
@@ -15,7 +20,7 @@ export function catalogueRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/features',
       scope: 'read',
       docs: featuresDoc,
-      answer: () => json({ features: [...registry().features.values()].map(featureJson) }),
+      answer: (call) => features(options, call),
     },
     {
       method: 'GET',
@@ -39,6 +44,20 @@ export function catalogueRoutes(options: HttpOptions): readonly Route[] {
       answer: () => json({ feature_sets: [...registry().featureSets.values()].map(featureSetJson) }),
     },
   ]
+}
+
+/** Figures are told to those who ask for them: they take longer than the definitions. */
+async function features(options: HttpOptions, { request }: Call): Promise<Response> {
+  const query = knownParameters(queryOf(request), ['statistics'])
+  const window = query.get('statistics')
+  const all = [...options.serving().registry.features.values()]
+  if (window === null) return json({ features: all.map(featureJson) })
+  const figures = await figuresOfAll(options, window)
+  return json({
+    features: all.map((feature) => ({ ...featureJson(feature), ...figures.get(feature.name) })),
+    coverage: coverageOf(options.insight),
+    now: formatTime(options.clock.now()),
+  })
 }
 
 function json(body: unknown): Response {

@@ -1,14 +1,25 @@
-import { keyColumnsJson } from '../../definition/entity-key.ts'
+import type { Micros } from '../../clock.ts'
+import { parseDuration } from '../../definition/duration.ts'
+import { type EntityKey, keyColumnsJson } from '../../definition/entity-key.ts'
+import type { Entity, Feature } from '../../definition/model.ts'
+import { formatTime, parseTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { Plan } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
+import type { KeyRows } from '../insight/insight.ts'
+import { type PastRow, pastValues } from '../insight/past-values.ts'
+import { keyHistory } from '../insight/value-history.ts'
 import { entityFeaturesDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
 import { checkEncoding, parameters, rowFromQuery } from '../query.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 import { valueFieldsJson } from '../value-json.ts'
+
+/** Longest look back. */
+const MOST_HISTORY: Micros = 400 * 86_400_000_000
+const MOST_READS = 20
 
 export function entityRoutes(options: HttpOptions): readonly Route[] {
   return [
@@ -17,48 +28,147 @@ export function entityRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/entities/:entity/:id',
       scope: 'read',
       docs: entityFeaturesDoc,
-      answer: (call) => getEntity(options.serving(), call.param('entity'), call.param('id'), call.request),
+      isRead: true,
+      answer: (call) => getEntity(options, call),
     },
   ]
 }
 
+/** What is asked for besides the values of now. */
+interface Page {
+  /** Null: now. */
+  readonly asOf: Micros | null
+  /** How far back; null: without history. */
+  readonly history: Micros | null
+}
+
 /** Every feature of one entity key. A feature that fails, or that needs inputs not given, says so in its own place. */
-async function getEntity(serving: Serving, name: string, id: string, request: Request): Promise<Response> {
+async function getEntity(options: HttpOptions, call: Call): Promise<Response> {
+  const serving = options.serving()
+  const name = call.param('entity')
   const entity = serving.registry.entities.get(name)
   if (!entity)
     throw new FabraError('unknown_entity', `No entity "${name}".`, { hint: suggest(name, [...serving.registry.entities.keys()]) })
   const features = [...serving.registry.features.values()].filter((feature) => feature.entity === name)
-  const keyed = keyedRequest(entity.key.length, id, request)
-  let key: string | undefined
-  const parts = await Promise.all(
+  const { keyed, page } = keyedRequest(entity.key.length, call)
+  const key = keyOf(serving, features, keyed)
+  const now = options.clock.now()
+  if (page.asOf !== null && page.asOf > now)
+    throw new FabraError('invalid_input', 'as_of is in the future.', { hint: 'Leave it out for the values of now.' })
+  const to = page.asOf ?? now
+  const [values, history, sources] = await Promise.all([
+    page.asOf !== null && key
+      ? past(options, features, { entity, key, asOf: page.asOf, signal: call.request.signal })
+      : present(options, features, keyed, call),
+    page.history !== null && key ? keyHistory(options, features, { key, from: to - page.history, to }) : null,
+    page.history !== null && key ? options.insight.rowsOfKey(entity, key, to) : null,
+  ])
+  const parts = features.map((feature, i) => {
+    const more = history ? `,"interval_ms":${intervalOf(options, feature)},${history.of(feature)}` : ''
+    return `{"feature":${JSON.stringify(feature.name)},${values[i]}${more}}`
+  })
+  const asOf = page.asOf === null ? '' : `,"as_of":"${formatTime(page.asOf)}"`
+  const besides = history && key && sources ? `,"changes":${history.changes},${besidesJson(options, call, { entity, key, sources })}` : ''
+  const columns = key ? keyColumnsJson(entity, key) : '{}'
+  return new Response(`{"entity":${columns}${asOf},"features":[${parts.join(',')}]${besides}}\n`, { headers: JSON_HEADERS })
+}
+
+/** An entity without features has no plan that would read its key. */
+function keyOf(serving: Serving, features: readonly Feature[], keyed: Request): EntityKey | undefined {
+  const [first] = features
+  if (!first) return undefined
+  return rowFromQuery(forgiving(serving.planOne(first.name)), keyed).row.keys[0]
+}
+
+function present(options: HttpOptions, features: readonly Feature[], keyed: Request, call: Call): Promise<readonly string[]> {
+  const serving = options.serving()
+  const { observer } = options.insight
+  const weight = observer?.begin() ?? 0
+  return Promise.all(
     features.map(async (feature) => {
       const plan = serving.planOne(feature.name)
       const { row, maxAge } = rowFromQuery(forgiving(plan), keyed)
-      const [first] = row.keys
-      if (first) key ??= keyColumnsJson(entity, first)
       const missing = [...plan.inputs.keys()].find((input) => row.inputs?.[input] === undefined)
-      if (missing !== undefined) return errorPart(feature.name, inputMissing(missing))
-      const [result] = await serving.engine.read(plan, [row], { maxAge })
+      if (missing !== undefined) return errorPart(inputMissing(missing))
+      const rows = [row]
+      const results = await serving.engine.read(plan, rows, { maxAge })
+      observer?.part(plan, rows, results, call, weight)
+      const [result] = results
       const error = result?.errors?.find((candidate) => candidate !== undefined)
-      if (error) return errorPart(feature.name, error)
-      return result ? `{"feature":${JSON.stringify(feature.name)},${valueFieldsJson(plan, result)}}` : ''
+      if (error) return errorPart(error)
+      if (!result) throw new FabraError('internal', 'The engine gave no result.')
+      return valueFieldsJson(plan, result)
     }),
   )
-  return new Response(`{"entity":${key ?? '{}'},"features":[${parts.join(',')}]}\n`, { headers: JSON_HEADERS })
+}
+
+async function past(options: HttpOptions, features: readonly Feature[], row: PastRow): Promise<readonly string[]> {
+  const found = await pastValues(options, features, row)
+  return features.map(({ name }) => {
+    const value = found.get(name)
+    if (!value || value.error) return `${errorPart(value?.error ?? new FabraError('internal', 'It was not computed.'))},"method":null`
+    const age = value.eventAt === null ? 'null' : String(Math.max(0, Math.floor((row.asOf - value.eventAt) / 1000)))
+    const time = value.eventAt === null ? 'null' : `"${formatTime(value.eventAt)}"`
+    return `"value":${value.value},"status":"${value.status}","served_from":null,"freshness_ms":${age},"event_timestamp":${time},"method":"${value.method}"`
+  })
+}
+
+function intervalOf({ insight }: HttpOptions, { name, refresh }: Feature): number | null {
+  if (refresh === null) return insight.changes.usualPushMs(name)
+  return refresh.kind === 'interval' ? refresh.every / 1000 : null
+}
+
+function besidesJson(
+  { insight }: HttpOptions,
+  call: Call,
+  { entity, key, sources }: { readonly entity: Entity; readonly key: EntityKey; readonly sources: readonly KeyRows[] },
+): string {
+  const told = sources.map(({ source, rows, rowsLimit, newestAt }) => ({
+    source,
+    rows,
+    rows_limit: rowsLimit,
+    newest_row_at: newestAt === null ? null : formatTime(newestAt),
+  }))
+  const reads = insight.samples.of(entity.name, key.encoded, MOST_READS).map((sample) => ({
+    at: formatTime(sample.at),
+    key: sample.caller,
+    asked_for: sample.askedFor,
+    rows: sample.rows,
+    ms: Math.round(sample.ms * 1_000) / 1_000,
+    states: { fresh: 0, stale: 0, missing: 0, default: 0, error: 0, ...sample.states },
+  }))
+  return `"sources":${JSON.stringify(told)},"last_reads":${call.may('admin') ? JSON.stringify(reads) : 'null'}`
 }
 
 /** `/v1/entities/User/u1` is `?entity_id=u1`; several key columns are given by name behind `-`. */
-function keyedRequest(columns: number, id: string, request: Request): Request {
-  if (columns > 1) {
-    if (id === '-') return request
+function keyedRequest(columns: number, call: Call): { readonly keyed: Request; readonly page: Page } {
+  const { request } = call
+  const id = call.param('id')
+  const query = parameters(queryOf(request))
+  const page = pageOf(query)
+  if (columns > 1 && id !== '-') {
     throw new FabraError('invalid_key', 'This entity has several key columns.', {
       hint: 'Write - for the id and name the columns: /v1/entities/Pair/-?user_id=…&merchant_id=…',
     })
   }
-  checkEncoding(pathOf(request))
-  const query = parameters(queryOf(request))
-  query.set('entity_id', id)
-  return new Request(`http://localhost/?${query}`, { headers: request.headers, signal: request.signal })
+  if (columns <= 1) {
+    checkEncoding(pathOf(request))
+    query.set('entity_id', id)
+  }
+  return { keyed: new Request(`http://localhost/?${query}`, { headers: request.headers, signal: request.signal }), page }
+}
+
+/** Takes its own parameters out: the others are columns of the key and inputs. @throws FabraError invalid_input, invalid_time */
+function pageOf(query: URLSearchParams): Page {
+  const [asOf, history] = [query.get('as_of'), query.get('history')]
+  query.delete('as_of')
+  query.delete('history')
+  const back = history === null ? null : parseDuration(history)
+  if (back === undefined || (back !== null && back > MOST_HISTORY))
+    throw new FabraError('invalid_input', `history is no duration of up to 400 days: ${JSON.stringify(history?.slice(0, 40))}.`, {
+      hint: 'Write history as "24h", "7d" or "30d".',
+    })
+  return { asOf: asOf === null ? null : parseTime(asOf), history: back }
 }
 
 /** The same plan with inputs optional: one address serves features with and without inputs. */
@@ -72,6 +182,6 @@ function inputMissing(input: string): FabraError {
   })
 }
 
-function errorPart(feature: string, error: FabraError): string {
-  return `{"feature":${JSON.stringify(feature)},"value":null,"status":"error","served_from":null,"freshness_ms":null,"event_timestamp":null,"error":${JSON.stringify(errorJson(error))}}`
+function errorPart(error: FabraError): string {
+  return `"value":null,"status":"error","served_from":null,"freshness_ms":null,"event_timestamp":null,"error":${JSON.stringify(errorJson(error))}`
 }

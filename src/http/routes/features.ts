@@ -1,5 +1,6 @@
 import { FabraError } from '../../errors.ts'
 import { type Plan, type PlanRow, planRow } from '../../serving/plan.ts'
+import type { ReadObserver } from '../../serving/read-observer.ts'
 import type { RowResult } from '../../serving/row-result.ts'
 import { rowEntityJson, type Serving } from '../../serving/serving.ts'
 import { ARROW_STREAM, arrowAnswer, jsonAnswer } from '../batch-answer.ts'
@@ -9,7 +10,7 @@ import { createListReader, type ListReader } from '../feature-lists.ts'
 import { featuresBatchDoc, featureValueDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
 import { parseMaxAge, rowFromQuery } from '../query.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 import { valueFieldsJson } from '../value-json.ts'
 
 const MAX_ROWS = 10_000
@@ -18,31 +19,42 @@ const BODY_FIELDS = ['features', 'feature_set', 'rows', 'max_age', 'detailed']
 
 export function featureRoutes(options: HttpOptions): readonly Route[] {
   const lists = createListReader()
+  const { observer } = options.insight
   return [
     {
       method: 'GET',
       path: '/v1/features/:name',
       scope: 'read',
       docs: featureValueDoc,
-      answer: (call) => getFeature(options.serving(), call.param('name'), call.request),
+      isRead: true,
+      answer: (call) => getFeature(options.serving(), observer, call),
     },
     {
       method: 'POST',
       path: '/v1/features',
       scope: 'read',
       docs: featuresBatchDoc,
-      answer: ({ request }) => postFeatures(options, request, lists),
+      isRead: true,
+      answer: (call) => postFeatures(options, observer, call, lists),
     },
   ]
 }
 
-function getFeature(serving: Serving, name: string, request: Request): Response | Promise<Response> {
+function getFeature(serving: Serving, observer: ReadObserver | null, call: Call): Response | Promise<Response> {
+  const name = call.param('name')
   const plan = serving.planOne(name)
-  const { row, maxAge } = rowFromQuery(plan, request)
-  const results = serving.engine.read(plan, [row], { maxAge })
-  return results instanceof Promise
-    ? results.then((rows) => oneResponse(name, plan, row, rows[0]))
-    : oneResponse(name, plan, row, results[0])
+  const { row, maxAge } = rowFromQuery(plan, call.request)
+  const rows = [row]
+  const weight = observer?.begin() ?? 0
+  const results = serving.engine.read(plan, rows, { maxAge })
+  if (results instanceof Promise) {
+    return results.then((found) => {
+      observer?.end(plan, rows, found, call, call.begun, weight, true)
+      return oneResponse(name, plan, row, found[0])
+    })
+  }
+  observer?.end(plan, rows, results, call, call.begun, weight, false)
+  return oneResponse(name, plan, row, results[0])
 }
 
 /** The name needs no escaping: it is one the registry knows. */
@@ -55,14 +67,20 @@ function oneResponse(name: string, plan: Plan, row: PlanRow, result: RowResult |
   })
 }
 
-async function postFeatures(options: HttpOptions, request: Request, lists: ListReader): Promise<Response> {
+async function postFeatures(options: HttpOptions, observer: ReadObserver | null, call: Call, lists: ListReader): Promise<Response> {
+  const { request } = call
   const serving = options.serving()
   const body = await readBody(request, BODY_FIELDS, lists.read)
   const plan = planFromBody(serving, body, lists)
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
   const isDetailed = flag(body, 'detailed')
-  const results = await serving.engine.read(plan, rows, { maxAge })
+  const weight = observer?.begin() ?? 0
+  const reading = serving.engine.read(plan, rows, { maxAge })
+  const waited = reading instanceof Promise
+  const results = waited ? await reading : reading
+  if (typeof body['feature_set'] === 'string') call.set = body['feature_set']
+  observer?.end(plan, rows, results, call, call.begun, weight, waited)
   if (request.headers.get('accept')?.includes(ARROW_STREAM)) return arrowAnswer({ plan, rows, results }, options.writeTable)
   return jsonAnswer({ plan, rows, results }, isDetailed)
 }

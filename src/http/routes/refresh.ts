@@ -1,15 +1,16 @@
 import type { Server } from 'bun'
 import { entityKeyFromRow } from '../../definition/entity-key.ts'
 import type { Entity } from '../../definition/model.ts'
-import { formatTime } from '../../definition/time.ts'
+import { parseTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import type { Run } from '../../refresh/runs.ts'
 import { queryOf } from '../address.ts'
 import { isObject, readBody } from '../body.ts'
-import { JSON_HEADERS } from '../error-response.ts'
+import { RUN_STATES, runJson, runStateOf } from '../insight/runs-json.ts'
+import { jsonResponse } from '../json-response.ts'
 import { refreshDoc, runsDoc } from '../openapi/refresh.ts'
 import type { HttpOptions } from '../options.ts'
-import { parameters } from '../query.ts'
+import { knownParameters, limitOf } from '../query.ts'
 import type { Route } from '../route.ts'
 
 const DEFAULT_RUNS = 50
@@ -29,7 +30,7 @@ export function refreshRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/runs',
       scope: 'read',
       docs: runsDoc,
-      answer: ({ request }) => listRuns(options, parameters(queryOf(request))),
+      answer: ({ request }) => listRuns(options, request),
     },
   ]
 }
@@ -46,7 +47,7 @@ async function refresh(options: HttpOptions, name: string, request: Request, ser
   const body = request.headers.get('content-length') === '0' || !request.body ? {} : await readBody(request, ['rows'])
   const keys = body['rows'] === undefined ? null : rowKeys(entity, body['rows'])
   const run = await options.refresh(feature, keys)
-  return new Response(`${JSON.stringify(runJson(run))}\n`, { headers: JSON_HEADERS })
+  return jsonResponse(toJson(options, run))
 }
 
 function rowKeys(entity: Entity, rows: unknown) {
@@ -69,32 +70,33 @@ function rowKeys(entity: Entity, rows: unknown) {
   })
 }
 
-async function listRuns(options: HttpOptions, query: URLSearchParams): Promise<Response> {
-  for (const name of query.keys()) {
-    if (name !== 'feature' && name !== 'limit')
-      throw new FabraError('invalid_input', `Unknown query parameter "${name}".`, { hint: suggest(name, ['feature', 'limit']) })
-  }
+const FILTERS = ['feature', 'state', 'since', 'limit']
+
+async function listRuns(options: HttpOptions, request: Request): Promise<Response> {
+  const query = knownParameters(queryOf(request), FILTERS)
   const feature = query.get('feature') ?? undefined
   if (feature !== undefined) options.serving().planOne(feature)
-  const limit = Number(query.get('limit') ?? DEFAULT_RUNS)
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_RUNS)
-    throw new FabraError('invalid_input', 'limit is out of range.', { hint: `Write a whole number from 1 to ${MAX_RUNS}.` })
-  const runs = await options.runs.list({ limit, ...(feature === undefined ? {} : { feature }) })
-  return new Response(`${JSON.stringify({ runs: runs.map(runJson) })}\n`, { headers: JSON_HEADERS })
+  const states = statesOf(query.get('state'))
+  const since = query.get('since')
+  const from = since === null ? null : parseTime(since)
+  const limit = limitOf(query, DEFAULT_RUNS, MAX_RUNS)
+  // Some of those that are read may be left out.
+  const wanted = states === null ? limit : MAX_RUNS
+  const runs = await options.runs.list({ limit: wanted, ...(feature === undefined ? {} : { feature }) })
+  const found = runs.filter((run) => (states === null || states.includes(runStateOf(run))) && (from === null || run.startedAt >= from))
+  return jsonResponse({ runs: found.slice(0, limit).map((run) => toJson(options, run)) })
 }
 
-function runJson(run: Run): object {
-  return {
-    id: run.id,
-    feature: run.feature,
-    reason: run.reason,
-    started_at: formatTime(run.startedAt),
-    finished_at: run.finishedAt === null ? null : formatTime(run.finishedAt),
-    duration_ms: run.finishedAt === null ? null : Math.round((run.finishedAt - run.startedAt) / 1000),
-    keys: run.keys,
-    changed: run.changed,
-    failed: run.failed,
-    skipped: run.skipped,
-    error: run.error,
-  }
+/** @throws FabraError invalid_input */
+function statesOf(text: string | null): readonly string[] | null {
+  if (text === null) return null
+  const states = text.split(',')
+  for (const state of states)
+    if (!RUN_STATES.some((known) => known === state))
+      throw new FabraError('invalid_input', `No run is "${state.slice(0, 40)}".`, { hint: `Write some of ${RUN_STATES.join(', ')}.` })
+  return states
+}
+
+function toJson(options: HttpOptions, run: Run): object {
+  return runJson(run, options.serving().registry.features.get(run.feature), options.insight)
 }

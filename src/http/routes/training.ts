@@ -1,18 +1,22 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringifyExact } from '../../definition/exact-json.ts'
+import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import type { LabelFormat, Labels, OutputFormat } from '../../store/ports/training-store.ts'
 import type { TrainingJob, TrainingReport, TrainingSet } from '../../training/job.ts'
 import { queryOf } from '../address.ts'
 import { bodyPieces, decodeUtf8, isObject, notJson } from '../body.ts'
 import { JSON_HEADERS, requestId } from '../error-response.ts'
+import { previewOf } from '../insight/preview.ts'
+import { jsonResponse } from '../json-response.ts'
 import { labelFormat } from '../label-format.ts'
-import { trainingReportDoc, trainingSetDoc } from '../openapi/training.ts'
+import { cancelTrainingDoc, trainingReportDoc, trainingSetDoc, trainingSetsDoc } from '../openapi/training.ts'
 import type { HttpOptions } from '../options.ts'
 import { parameters } from '../query.ts'
 import type { Call, Route } from '../route.ts'
 import { readTrainingRequest, type TrainingRequest } from '../training-request.ts'
+import type { TrainingSetSummary, TrainingSets } from '../wire.ts'
 
 /** Largest request of JSON, which is held in memory; files are not. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024
@@ -43,7 +47,22 @@ export function trainingRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/training-sets/:id',
       scope: 'read',
       docs: trainingReportDoc,
-      answer: (call) => report(options, call.param('id')),
+      answer: (call) => jsonResponse(reportJson(reportOf(options, call.param('id')))),
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/training-sets/:id',
+      scope: 'read',
+      further: { scope: 'admin', where: 'another key asked for the set' },
+      docs: cancelTrainingDoc,
+      answer: (call) => cancel(options, call),
+    },
+    {
+      method: 'GET',
+      path: '/v1/training-sets',
+      scope: 'read',
+      docs: trainingSetsDoc,
+      answer: () => jsonResponse({ training_sets: options.training.list().map(summaryJson) } satisfies TrainingSets),
     },
   ]
 }
@@ -51,11 +70,15 @@ export function trainingRoutes(options: HttpOptions): readonly Route[] {
 async function trainingSet(options: HttpOptions, call: Call): Promise<Response> {
   const { request } = call
   const id = requestId(request)
-  const job = await options.training.begin(id)
+  const isLook = parameters(queryOf(request)).has('limit')
+  const job = await (isLook ? options.training.beginLook() : options.training.begin({ id, owner: call.caller }))
   try {
     const { training, labels } = await readRequest(call, job)
+    if (training.options.sample !== null && !isLook)
+      throw new FabraError('invalid_body', '"limit" stands in the body.', { hint: 'Write it in the address: /v1/training-sets?limit=50.' })
     if (training.explain) return await explanation(job, labels, training, request)
     if (labels === null) throw new FabraError('invalid_labels', 'The labels are empty.', { hint: 'The first line must name the columns.' })
+    if (isLook) return await preview(options, { job, labels, training }, request)
     const set = await job.build(labels, training.options, request.signal)
     return await send(job, set, training.options.format, id)
   } catch (error) {
@@ -68,6 +91,28 @@ async function explanation(job: TrainingJob, labels: Labels | null, training: Tr
   const told = await job.explain(labels, training.options, request.signal)
   await job.close()
   return new Response(`${JSON.stringify(told)}\n`, { headers: JSON_HEADERS })
+}
+
+interface Asked {
+  readonly job: TrainingJob
+  readonly labels: Labels
+  readonly training: TrainingRequest
+}
+
+async function preview(options: HttpOptions, { job, labels, training }: Asked, request: Request): Promise<Response> {
+  const asked = { ...training.options, format: 'jsonl' as const, withStatus: true, withEventTimestamp: false, fresh: true }
+  const set = await job.build(labels, asked, request.signal)
+  const told = await previewOf(options, set, asked)
+  await job.close()
+  return jsonResponse(told)
+}
+
+/** Of one that another key asked for, those who administer alone may. */
+function cancel(options: HttpOptions, call: Call): Response {
+  const { id, owner } = reportOf(options, call.param('id'))
+  if (owner !== call.caller) call.demandFurther()
+  options.training.cancel(id)
+  return jsonResponse(reportJson(reportOf(options, id)))
 }
 
 /** The file goes on being readable through its handle when the job's folder is gone. */
@@ -179,13 +224,13 @@ function formatOf(path: string, request: Request, params: URLSearchParams): Prom
   return labelFormat(path, request.headers.get('content-type') ?? '', isJsonLines)
 }
 
-function report(options: HttpOptions, id: string): Response {
+function reportOf(options: HttpOptions, id: string): TrainingReport {
   const found = options.training.report(id)
   if (!found)
     throw new FabraError('not_found', `No training set "${id.slice(0, 80)}".`, {
       hint: 'Its id is the x-request-id of the request that made it; the last hundred are kept.',
     })
-  return new Response(`${JSON.stringify(reportJson(found))}\n`, { headers: JSON_HEADERS })
+  return found
 }
 
 function reportJson(found: TrainingReport): object {
@@ -206,5 +251,21 @@ function reportJson(found: TrainingReport): object {
       seconds_left: found.pace.secondsLeft,
     },
     metadata: found.metadata,
+  }
+}
+
+function summaryJson({ pace, error, ...found }: TrainingReport): TrainingSetSummary {
+  return {
+    id: found.id,
+    state: found.state,
+    progress: found.progress,
+    began_at: formatTime(found.beganAt),
+    finished_at: found.finishedAt === null ? null : formatTime(found.finishedAt),
+    rows: found.rows,
+    features: found.features.map(({ feature }) => feature),
+    dataset_hash: found.datasetHash,
+    error: error && { code: error.code, message: error.message },
+    warnings: found.warnings.length,
+    seconds_left: pace?.secondsLeft ?? null,
   }
 }

@@ -4,19 +4,26 @@ Fabra: features as plain functions, served and trained by one engine.
     from fabra import FeatureStore, entity, feature, source, db
 """
 
-from . import _boot  # noqa: F401  (first: it finds the standard library before a project's files can hide it)
+import os
+
+if os.environ.get("FABRA_WORKER"):
+    # Before anything else: a project's files must not hide the standard library from us.
+    from ._boot import take_over
+
+    take_over()
+
 from typing import TYPE_CHECKING, Any
 
-from ._call import as_of, db, get, log
+from ._api import as_of, db, get, log
 from ._definitions import FeatureStore, entity, feature, feature_set, pushed, source
 from ._errors import FabraError
 
 if TYPE_CHECKING:
     from .client import (
-        AsyncClient,
+        AsyncClient as AsyncClient,
         BadRequest as BadRequest,
         BodyTooLarge as BodyTooLarge,
-        Client,
+        Client as Client,
         ClientError as ClientError,
         ColumnConflict as ColumnConflict,
         DeadlineExceeded as DeadlineExceeded,
@@ -57,9 +64,8 @@ if TYPE_CHECKING:
         WrongType as WrongType,
     )
 
+# Not the client: "from fabra import *" in a features file must not look for httpx.
 __all__ = [
-    "AsyncClient",
-    "Client",
     "FabraError",
     "FeatureStore",
     "as_of",

@@ -7,7 +7,8 @@ import ast
 import difflib
 from typing import Dict, List, NamedTuple, Optional, Union
 
-from ._modules import Defined, Module, Modules, Origin, Package, alias_of, chain_of
+from ._bindings import alias_of, chain_of
+from ._modules import Defined, Module, Modules, Origin, Package
 
 
 class TypeSpec(NamedTuple):
@@ -229,7 +230,7 @@ def _is_builtin_type(name: str) -> bool:
 
 def _parsed(node: ast.Constant) -> ast.expr:
     try:
-        parsed = ast.parse(node.value.strip(), mode="eval").body
+        parsed = ast.parse(str(node.value).strip(), mode="eval").body
     except (SyntaxError, ValueError):
         raise NoType(node, f"{_shown(node)} is no type.", f"Use one of {KNOWN_TYPES}.") from None
     for inner in ast.walk(parsed):

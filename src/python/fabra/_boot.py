@@ -25,32 +25,16 @@ def standard_library_only() -> Iterator[None]:
         sys.path[:] = before
 
 
-if os.environ.get("FABRA_WORKER"):
+def take_over() -> None:
+    """In a worker: forget the current folder, which `python -c` puts before the standard library, and import what is needed later."""
+    sys.path[:] = [path for path in sys.path if path != ""]
     with standard_library_only():
-        import ast  # noqa: F401
-        import contextvars  # noqa: F401
-        import datetime  # noqa: F401
-        import decimal  # noqa: F401
-        import enum  # noqa: F401
-        import faulthandler  # noqa: F401
-        import importlib.util  # noqa: F401
-        import inspect  # noqa: F401
-        import io  # noqa: F401
-        import itertools  # noqa: F401
-        import json  # noqa: F401
+        import dataclasses  # noqa: F401
         import linecache  # noqa: F401
-        import math  # noqa: F401
-        import mmap  # noqa: F401
-        import re  # noqa: F401
         import select  # noqa: F401
-        import signal  # noqa: F401
-        import socket  # noqa: F401
-        import struct  # noqa: F401
-        import sysconfig  # noqa: F401
-        import threading  # noqa: F401
-        import tokenize  # noqa: F401
         import traceback  # noqa: F401
-        import types  # noqa: F401
-        import uuid  # noqa: F401
-        import weakref  # noqa: F401
-        from collections import deque  # noqa: F401
+
+        if sys.platform != "win32":
+            import resource  # noqa: F401
+
+        from . import _worker  # noqa: F401

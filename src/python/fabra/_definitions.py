@@ -1,9 +1,16 @@
 """What a features file calls. Nothing is checked here: the server checks the drafts of all languages by the same rules."""
 
+from __future__ import annotations
+
 import os
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar, overload
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import ColumnsOptions, Described, EntityOptions, FunctionOptions, PushedOptions, SourceOptions, SqlOptions
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -32,7 +39,7 @@ class Definition:
     def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
         self._kind = kind
         self._args = tuple(one for one in args if not isinstance(one, FeatureStore))
-        self._options: Dict[str, Any] = {name: value for name, value in options.items() if not isinstance(value, FeatureStore)}
+        self._options: Dict[str, Any] = {name: value for name, value in options.items() if name != "store"}
         #: The function or the class that it decorates.
         self._target = target
         self._place = place or caller()
@@ -42,9 +49,6 @@ class Definition:
         _made.append(self)
         if target is not None:
             _by_target[id(target)] = self
-        for store in [*args, *options.values()]:
-            if isinstance(store, FeatureStore):
-                store._used = True
 
     @property
     def name(self) -> Optional[str]:
@@ -61,10 +65,17 @@ _by_target: Dict[int, Definition] = {}
 
 def definition_of(value: Any) -> Optional[Definition]:
     """The definition that a value of the user's code stands for."""
-    if isinstance(value, Definition):
-        return value
-    found = _by_target.get(id(value))
-    return found if found is not None and found._target is value else None
+    for _ in range(20):
+        if isinstance(value, Definition):
+            return value
+        found = _by_target.get(id(value))
+        if found is not None and found._target is value:
+            return found
+        # Another decorator above ours.
+        value = getattr(value, "__dict__", {}).get("__wrapped__") if callable(value) else None
+        if value is None:
+            return None
+    return None
 
 
 def definitions() -> List[Definition]:
@@ -77,7 +88,6 @@ class FeatureStore:
     def __init__(self, *args: Any, **options: Any) -> None:
         self._place = caller()
         self._given = bool(args or options)
-        self._used = False
         _stores.append(self)
 
 
@@ -111,11 +121,11 @@ class EntityDecorator:
 @overload
 def entity(cls: C, /) -> C: ...
 @overload
-def entity(name: str, /, **options: Any) -> Entity: ...
+def entity(name: str, /, **options: Unpack[EntityOptions]) -> Entity: ...
 @overload
-def entity(store: FeatureStore, /, **options: Any) -> EntityDecorator: ...
+def entity(store: FeatureStore, /, **options: Unpack[EntityOptions]) -> EntityDecorator: ...
 @overload
-def entity(**options: Any) -> EntityDecorator: ...
+def entity(**options: Unpack[EntityOptions]) -> EntityDecorator: ...
 def entity(*args: Any, **options: Any) -> Any:
     """
     `@entity`, `@entity(store)` before a class whose annotated attributes are the key, or `User = entity("User", key="user_id")`.
@@ -131,6 +141,12 @@ def entity(*args: Any, **options: Any) -> Any:
     return EntityDecorator(options, caller())
 
 
+def _plain(options: Any) -> Mapping[str, Any]:
+    """What a type checker knows the names of is a plain dict here."""
+    found: Mapping[str, Any] = options
+    return found
+
+
 class Source(Definition):
     """A table that features read."""
 
@@ -138,13 +154,13 @@ class Source(Definition):
         super().__init__("source", args, options)
 
 
-def source(name: str, /, *args: Any, **options: Any) -> Source:
+def source(name: str, /, *args: Any, **options: Unpack[SourceOptions]) -> Source:
     """
     A table that features read: `source("transactions", timestamp="created_at", file="data/transactions.csv")`.
 
     Options: timestamp, delay, available, until, id, timezone, static, file, format, columns, description, owner, tags.
     """
-    return Source((name, *args), options)
+    return Source((name, *args), _plain(options))
 
 
 class Column:
@@ -175,17 +191,25 @@ class Feature(Definition):
     # Absent, an index that is a number would make an endless loop of `for x in feature`.
     __iter__ = None
 
-    @overload
-    def __call__(self, fn: F, /) -> F: ...
-    @overload
-    def __call__(self, *args: Any, **inputs: Any) -> Any: ...
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         if self._target is not None:
             return self._target(*args, **inputs)
         if len(args) == 1 and not inputs and not self._pushed and _is_function(args[0]):
             self._decorated += 1
             return _computed_by(args[0], self._args, self._options, self._place)
+        if len(args) == 1 and isinstance(args[0], type):
+            raise TypeError(f"feature(…) stands before functions, not before the class {args[0].__name__}. Classes are for entities.")
+        if self._pushed:
+            raise TypeError("pushed(…) is assigned to a variable: its values come from elsewhere. Before a function write feature(…).")
         raise TypeError(f"{self!r} is no function. Read it by get(…) while a feature is computed.")
+
+
+class FeatureDecorator(Feature):
+    """`@feature(…)` as type checkers see it: the function stays what it is."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, fn: F, /) -> F: ...
 
 
 def _computed_by(fn: Callable[..., Any], args: Tuple[Any, ...], options: Mapping[str, Any], place: Optional[Place] = None) -> Any:
@@ -200,7 +224,11 @@ def _is_function(value: Any) -> bool:
 @overload
 def feature(fn: F, /) -> F: ...
 @overload
-def feature(*args: Any, **options: Any) -> Feature: ...
+def feature(*args: Any, **options: Unpack[SqlOptions]) -> Feature: ...
+@overload
+def feature(*args: Any, **options: Unpack[ColumnsOptions]) -> Feature: ...
+@overload
+def feature(*args: Any, **options: Unpack[FunctionOptions]) -> FeatureDecorator: ...
 def feature(*args: Any, **options: Any) -> Any:
     """
     `@feature(entity=User, refresh="5m")` before a function, or `spend = feature(entity=User, refresh="5m", sql="SELECT …")`.
@@ -214,9 +242,9 @@ def feature(*args: Any, **options: Any) -> Any:
     return Feature(args, options)
 
 
-def pushed(*args: Any, **options: Any) -> Feature:
+def pushed(*args: Any, **options: Unpack[PushedOptions]) -> Feature:
     """A feature whose values come from elsewhere: `churn_score = pushed(entity=User, type=float, max_staleness="7d")`."""
-    return Feature(args, options, pushed=True)
+    return Feature(args, _plain(options), pushed=True)
 
 
 class FeatureSet(Definition):
@@ -226,10 +254,8 @@ class FeatureSet(Definition):
         super().__init__("feature_set", args, options)
 
 
-def feature_set(name: str, features: Any = (), /, *args: Any, **options: Any) -> FeatureSet:
+def feature_set(name: str, features: Any = (), /, *args: Any, **options: Unpack[Described]) -> FeatureSet:
     """`fraud_v1 = feature_set("fraud_v1", [transaction_count_1h, spend, "spend.avg_30d"])`."""
-    return FeatureSet((name, features, *args), options)
+    return FeatureSet((name, features, *args), _plain(options))
 
 
-if TYPE_CHECKING:
-    Featureish = Union[Feature, Column, Callable[..., Any], str]

@@ -5,11 +5,16 @@ import sys
 import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ._call import Call, _SCALARS, _read_time
+from ._boot import _STANDARD
+from ._call import SCALARS, Call
 from ._definitions import _PACKAGE, Definition
-from ._drafts import is_async
+from ._parameters import is_async, parameters_of
 from ._errors import FabraError
-from ._values import decode, encode_columns, sequence_items, shown, wrong, _hint_for
+from ._cells import decode
+from ._containers import sequence_items
+from ._refusals import hint_for, shown, wrong
+from ._times import read_time
+from ._values import encode_columns
 from ._wire import frame_text
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -30,15 +35,22 @@ class Entry:
         self.replay = definition._options.get("replay") is True
         self.max_bytes = max_bytes
         only = self.columns[0] if len(self.columns) == 1 else None
-        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in _SCALARS
+        self.scalar = not self.batch and only is not None and only["name"] is None and only["type"] in SCALARS
         self._key: List[Tuple[str, str]] = [(column["name"], column["type"]) for column in row["key"]]
         self._inputs: Dict[str, str] = dict(row.get("inputs") or {})
-        parameters = _parameters(self.fn)
+        parameters = parameters_of(self.fn)
         self._by_name = _takes_by_name([name for name, _ in self._key], parameters)
         self._plain_key = len(self._key) == 1 and not self._by_name and not self.batch and self._key[0][1] == "string" and not self._inputs
         self._as_dicts = self.batch and len(self._key) > 1 and not self._by_name and _positional_count(parameters) == 1
         first = next(iter(parameters.values()), None)
         self._uuid_as_text = first is not None and first.annotation in (str, "str")
+
+    def keys_of(self, frame: Mapping[str, Any]) -> Any:
+        """Texts of one key, or of all keys of a batch."""
+        if not self.batch:
+            return frame["key"]
+        keys = frame.get("keys")
+        return keys if keys is not None else [frame["key"]]
 
     def invoke(self, call: Call) -> Any:
         if self._plain_key:
@@ -77,6 +89,8 @@ class Entry:
         if isinstance(given, list):
             return {name: [_input(kind, (one or {}).get(name)) for one in given] for name, kind in self._inputs.items()}
         given = given or {}
+        if self.batch:
+            return {name: [_input(kind, given.get(name))] for name, kind in self._inputs.items()}
         return {name: _input(kind, given[name]) for name, kind in self._inputs.items() if name in given}
 
     def result(self, call: Call, value: Any) -> str:
@@ -93,7 +107,7 @@ class Entry:
         items = sequence_items(value)
         count = len(call.keys)
         if items is None:
-            hint = _hint_for(value) or "Return a list with one value per key, in the order of the keys."
+            hint = hint_for(value) or "Return a list with one value per key, in the order of the keys."
             error = wrong(f"expected a list of {count} values, one per key, got {shown(value)}.", hint)
             if inspect.iscoroutine(value):
                 value.close()
@@ -111,13 +125,6 @@ class Entry:
             except FabraError as error:
                 elements.append({"texts": None, "error": plain_failure(error)})
         return f'{{"t":"result","id":{call.id},"elements":{frame_text(elements)}}}'
-
-
-def _parameters(fn: Any) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(fn).parameters
-    except (TypeError, ValueError):
-        return {}
 
 
 def _positional_count(parameters: Mapping[str, inspect.Parameter]) -> int:
@@ -139,7 +146,7 @@ def _input(kind: str, value: Any) -> Any:
         return float(value)
     if kind == "timestamp" and isinstance(value, str):
         try:
-            return _read_time(value)
+            return read_time(value)
         except ValueError:
             return value
     return value
@@ -201,6 +208,9 @@ def _message_and_stack(error: BaseException) -> List[str]:
         if not code.co_filename.startswith(_PACKAGE):
             frames.append((code.co_filename, step.tb_lineno, code.co_name))
         step = step.tb_next
+    first = next((index for index, frame in enumerate(frames) if not frame[0].startswith(_STANDARD)), 0)
+    # How a thread or a task comes to run the user's code tells nothing.
+    del frames[:first]
     left_out = len(frames) - _FIRST_FRAMES - _LAST_FRAMES
     if left_out > 0:
         frames[_FIRST_FRAMES : len(frames) - _LAST_FRAMES] = [("", left_out, "")]

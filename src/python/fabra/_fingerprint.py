@@ -6,7 +6,7 @@ not in the tree), docstrings, annotations. f-strings are parsed differently from
 from __future__ import annotations
 
 import ast
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
 # Of nodes of every type.
 _LEFT_OUT = frozenset({"ctx", "kind", "type_comment", "type_ignores", "annotation", "returns", "type_params"})
@@ -73,7 +73,7 @@ def joined_parts(values: List[ast.expr]) -> List[ast.expr]:
             if value.value == "":
                 continue
             last = joined[-1] if joined else None
-            if isinstance(last, ast.Constant):
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
                 joined[-1] = ast.Constant(last.value + value.value)
                 continue
         joined.append(value)
@@ -85,3 +85,16 @@ def constant_text(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return hex(value)
     return ascii(value)
+
+
+def value_text(value: object, depth: int) -> Optional[str]:
+    """Of a value that a function holds; None: it is no plain one."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return constant_text(value) if type(value) in (type(None), bool, int, float, complex, str, bytes) else None
+    if type(value) in (tuple, list) and depth < 5 and isinstance(value, (tuple, list)):
+        parts = [value_text(item, depth + 1) for item in value]
+        return None if any(part is None for part in parts) else "[" + ",".join(part or "" for part in parts) + "]"
+    if type(value) is dict and depth < 5 and isinstance(value, dict):
+        pairs = [(value_text(key, depth + 1), value_text(item, depth + 1)) for key, item in value.items()]
+        return None if any(key is None or item is None for key, item in pairs) else "{" + ",".join(f"{key}:{item}" for key, item in pairs) + "}"
+    return None

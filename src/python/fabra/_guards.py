@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import threading
 from contextvars import copy_context
-from typing import Any, Callable, Iterable, Optional, Tuple
+from typing import Any, Callable, Iterable, List, Optional, Tuple
 
 from ._boot import _STANDARD
 from ._call import current
@@ -32,7 +32,9 @@ class Slots:
         self._lock = threading.Lock()
         self._map: Any = None
         self._words: Any = None
-        self._free = 1
+        self._next = 1
+        #: Of threads that have ended.
+        self._free: List[int] = []
         if path:
             with open(path, "r+b") as file:
                 self._map = mmap.mmap(file.fileno(), 0)
@@ -44,12 +46,24 @@ class Slots:
         if self._words is None:
             return -1
         with self._lock:
-            slot = self._free
-            if _GATES + 4 * slot + 4 > len(self._words):
-                return -1
-            self._free += 1
+            if self._free:
+                slot = self._free.pop()
+            else:
+                slot = self._next
+                if _GATES + 4 * slot + 4 > len(self._words):
+                    return -1
+                self._next += 1
         self._describe(slot)
         return slot
+
+    def remove_thread(self, slot: int) -> None:
+        if slot < 0 or self._words is None:
+            return
+        at = _GATES + 4 * slot
+        for word in range(at, at + 4):
+            self._words[word] = 0
+        with self._lock:
+            self._free.append(slot)
 
     def _describe(self, slot: int) -> None:
         at = _GATES + 4 * slot
@@ -141,12 +155,16 @@ def guard_forks(descriptor: int, in_child: Callable[[], None]) -> None:
             os.dup2(empty, descriptor)
             if empty != descriptor:
                 os.close(empty)
-            faulthandler.cancel_dump_traceback_later()
         except OSError:
             pass
 
+    def in_parent() -> None:
+        if _nowhere is not None:
+            end_when_orphaned()
+
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after)
+        # In a child the thread that watches is gone, and cancelling it there would wait for its end for ever.
+        os.register_at_fork(before=faulthandler.cancel_dump_traceback_later, after_in_parent=in_parent, after_in_child=after)
 
 
 def follow_into_threads() -> None:
@@ -250,7 +268,7 @@ class PastGuard:
         if real.startswith(self._places) and any(real == place or real.startswith(place + os.sep) for place in self._places):
             return True
         # Code that is imported late.
-        return real.endswith((".py", ".pyc", ".so")) or real.startswith(("/proc/self/", f"/proc/{os.getpid()}/", "/sys/"))
+        return real.endswith((".py", ".pyc", ".so")) or real.startswith(("/proc/", "/sys/"))
 
     def _users_line(self) -> str:
         frame: Any = sys._getframe(2)

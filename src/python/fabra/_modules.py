@@ -6,15 +6,9 @@ import builtins
 import os
 import sys
 import warnings
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Set, Union
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Union
 
-
-class Import(NamedTuple):
-    """`from module import name` (name None: the module itself; "*": all of it). level: the dots."""
-
-    module: str
-    name: Optional[str]
-    level: int
+from ._bindings import Import, alias_of, bound_in, chain_of, imports_of
 
 
 class Package(NamedTuple):
@@ -40,12 +34,13 @@ class Defined(NamedTuple):
 Origin = Union[Package, Whole, Defined]
 
 _COMPOUND = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While)
-_COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Module:
-    def __init__(self, path: str, data: bytes) -> None:
+    def __init__(self, path: str, data: bytes, shown: str) -> None:
         self.path = path
+        # As people know it: a link may lead to the project.
+        self.shown = shown
         with warnings.catch_warnings():
             # The import of the file has shown them.
             warnings.simplefilter("ignore")
@@ -81,7 +76,7 @@ class Module:
         line = getattr(node, "lineno", 1)
         text = self.lines[line - 1] if line <= len(self.lines) else b""
         before = text[: getattr(node, "col_offset", 0)].decode("utf-8", "replace")
-        return {"file": self.path, "line": line, "column": len(before) + 1}
+        return {"file": self.shown, "line": line, "column": len(before) + 1}
 
 
 def _statements(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -104,75 +99,11 @@ def _is_inert(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass)
 
 
-def imports_of(statement: Union[ast.Import, ast.ImportFrom]) -> Iterator["tuple[str, Import]"]:
-    """The names that it binds, with what they stand for."""
-    if isinstance(statement, ast.Import):
-        for alias in statement.names:
-            if alias.asname:
-                yield alias.asname, Import(alias.name, None, 0)
-            else:
-                # `import a.b` binds a.
-                yield alias.name.split(".")[0], Import(alias.name.split(".")[0], None, 0)
-    else:
-        for alias in statement.names:
-            yield alias.asname or alias.name, Import(statement.module or "", alias.name, statement.level)
-
-
-class Bound(NamedTuple):
-    """What a statement or a body does to the names of its own scope."""
-
-    # In order, imports included.
-    names: Dict[str, None]
-    imports: Dict[str, Import]
-    # Said to be of a scope around.
-    outer: Set[str]
-
-
-def bound_in(*nodes: ast.AST) -> Bound:
-    bound = Bound({}, {}, set())
-    for node in nodes:
-        _collect(node, bound)
-    return bound
-
-
-def _collect(node: ast.AST, bound: Bound) -> None:
-    if isinstance(node, ast.Name):
-        if not isinstance(node.ctx, ast.Load):
-            bound.names[node.id] = None
-        return
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        bound.names[node.name] = None
-        return
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        for name, origin in imports_of(node):
-            bound.names[name] = None
-            bound.imports.setdefault(name, origin)
-        return
-    if isinstance(node, (ast.Global, ast.Nonlocal)):
-        bound.outer.update(node.names)
-    elif isinstance(node, (ast.Constant, ast.Lambda)):
-        return
-    elif isinstance(node, _COMPREHENSION):
-        # A walrus in a comprehension binds outside of it.
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.NamedExpr):
-                bound.names[inner.target.id] = None
-        return
-    elif isinstance(node, ast.ExceptHandler) or type(node).__name__ in ("MatchAs", "MatchStar", "MatchMapping"):
-        name = getattr(node, "name", None) or getattr(node, "rest", None)
-        if name:
-            bound.names[name] = None
-    for field in node._fields:
-        part = getattr(node, field, None)
-        for child in part if isinstance(part, list) else (part,):
-            if isinstance(child, ast.AST):
-                _collect(child, bound)
-
-
 class Modules:
     """Of the project: files in its folders that are not an installed package's, not Python's own and not ours."""
 
     def __init__(self, roots: Sequence[str]) -> None:
+        self._given = [os.path.abspath(root) for root in roots]
         self._roots = [os.path.realpath(root) for root in roots]
         self._outside = [os.path.dirname(os.path.realpath(path)) for path in (__file__, os.__file__)]
         self._modules: Dict[str, Optional[Module]] = {}
@@ -187,7 +118,7 @@ class Modules:
             if self.is_own(path) and path.endswith(".py"):
                 try:
                     with open(path, "rb") as file:
-                        module = Module(path, file.read())
+                        module = Module(path, file.read(), self._shown(path))
                 except (OSError, SyntaxError, ValueError, RecursionError):
                     module = None
             self._modules[path] = module
@@ -199,7 +130,13 @@ class Modules:
             path = getattr(module, "__file__", None)
             if isinstance(path, str) and path.endswith(".py") and self.is_own(os.path.realpath(path)):
                 read.add(os.path.realpath(path))
-        return sorted(read)
+        return sorted(self._shown(path) for path in read)
+
+    def _shown(self, path: str) -> str:
+        for given, real in zip(self._given, self._roots):
+            if _is_within(path, real):
+                return given + path[len(real) :]
+        return path
 
     def is_own(self, path: str) -> bool:
         folder = os.path.dirname(path)
@@ -255,7 +192,7 @@ class Modules:
     def imported(
         self, module: Module, what: Import, seen: FrozenSet["tuple[str, str]"] = frozenset(), must_exist: bool = False
     ) -> Optional[Origin]:
-        whole = self._find(module, what)
+        whole = self.find(module, what)
         if whole is None:
             name = what.module if what.name is None else what.module + "." + what.name
             if must_exist and (what.name is None or not hasattr(sys.modules.get(what.module), what.name)):
@@ -275,7 +212,7 @@ class Modules:
         folder = whole.folder
         return self._in_folder(os.path.join(folder, name)) if folder is not None else None
 
-    def _find(self, module: Module, what: Import) -> Optional[Whole]:
+    def find(self, module: Module, what: Import) -> Optional[Whole]:
         parts = what.module.split(".") if what.module else []
         if what.level > 0:
             folder = os.path.dirname(module.path)
@@ -309,26 +246,3 @@ class Modules:
 
 def _is_within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def alias_of(statement: ast.AST, name: str) -> Optional[ast.expr]:
-    """`name = value`: the value."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target: ast.expr = statement.targets[0]
-        value: Optional[ast.expr] = statement.value
-    elif isinstance(statement, ast.AnnAssign):
-        target, value = statement.target, statement.value
-    else:
-        return None
-    return value if isinstance(target, ast.Name) and target.id == name else None
-
-
-def chain_of(node: ast.AST) -> Optional[List[str]]:
-    """a.b.c as its names."""
-    names: List[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return [node.id, *reversed(names)]

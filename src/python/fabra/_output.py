@@ -1,6 +1,7 @@
 """What user code prints goes to the server's log, with the name of the feature that prints it."""
 
 import io
+import sys
 import threading
 import time
 from typing import Any, Callable, Iterable, List
@@ -67,6 +68,7 @@ class Output(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         call = current.get()
+        follow_logging()
         with self._lock:
             printed = self._of(call)
             room = _MOST_IN_CALL - printed.total
@@ -88,6 +90,21 @@ class Output(io.TextIOBase):
         call = current.get()
         with self._lock:
             self._emit(self._of(call), call, whole=True)
+
+    def record(self, level: str, message: str) -> None:
+        """A record of the logging module, which knows its level."""
+        call = current.get()
+        with self._lock:
+            printed = self._of(call)
+            if printed.total >= _MOST_IN_CALL:
+                printed.left_out += len(message)
+                return
+            printed.total += len(message)
+        self._send(0 if call is None else call.id, level, message[:_MOST_IN_MESSAGE])
+
+    def after_fork(self) -> None:
+        """Another thread may have held the lock, which nobody gives back in the child."""
+        self._lock = threading.RLock()
 
     def end_of_call(self, call: Call) -> None:
         if call.printed is None:
@@ -132,6 +149,32 @@ class Output(io.TextIOBase):
             return
         for start in range(0, len(text), _MOST_IN_MESSAGE):
             self._send(0 if call is None else call.id, self._level, text[start : start + _MOST_IN_MESSAGE])
+
+
+_LEVELS = ((40, "error"), (30, "warn"), (20, "info"), (0, "debug"))
+_logging_followed = False
+
+
+def follow_logging() -> None:
+    """Records that go to the terminal keep their level, once somebody uses the logging module."""
+    global _logging_followed
+    logging = sys.modules.get("logging")
+    if _logging_followed or not hasattr(logging, "StreamHandler"):
+        return
+    _logging_followed = True
+    emit = logging.StreamHandler.emit  # type: ignore[union-attr]
+
+    def emit_with_level(self: Any, record: Any) -> None:
+        if not isinstance(self.stream, Output):
+            emit(self, record)
+            return
+        try:
+            level = next(name for least, name in _LEVELS if record.levelno >= least)
+            self.stream.record(level, self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    logging.StreamHandler.emit = emit_with_level  # type: ignore[union-attr]
 
 
 class _Bytes(io.RawIOBase):

@@ -3,30 +3,45 @@ Threads that run plain functions. A thread that waits for an answer of the serve
 wait for other functions of the same worker would wait forever.
 """
 
+import bisect
+import itertools
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, List
+from typing import Any, Callable, Deque, List, Tuple
 
 from ._call import thread_state
 
 #: Python's own default reserves 8 MB a thread, which counts as used memory under RLIMIT_DATA.
 _STACK = 4 * 1024 * 1024
+#: How long a thread of a rush is kept: a new one for each call would cost more than the call.
+_LINGER_S = 10.0
 
 
 class Pool:
     """`run(item)` must not raise. What cannot be run because every thread waits is given to `refuse`."""
 
-    def __init__(self, run: Callable[[Any], None], refuse: Callable[[Any], None], running: int = 32, most: int = 256,
-                 begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        run: Callable[[Any], None],
+        refuse: Callable[[Any], None],
+        begin: Callable[[], None] = lambda: None,
+        end: Callable[[], None] = lambda: None,
+        running: int = 32,
+        most: int = 256,
+    ) -> None:
         self._run = run
         self._refuse = refuse
+        #: What a new thread does first, and one that is not needed any more at last.
         self._begin = begin
+        self._end = end
         self._limit = running
         self._most = most
         self._lock = threading.Lock()
         self._queue: Deque[Any] = deque()
-        #: Each idle thread waits for its own lock; the last to become idle is the first to be woken, so that the others stay asleep.
-        self._idle: List[Any] = []
+        #: Each idle thread waits for a lock of its own. The youngest is woken first: the others stay asleep, and faulthandler shows the youngest
+        #: hundred threads, so that one that is stuck is among them.
+        self._idle: List[Tuple[int, Any]] = []
+        self._ages = itertools.count()
         self._running = 0
         self._threads = 0
 
@@ -65,7 +80,7 @@ class Pool:
             return None
         if self._idle:
             self._running += 1
-            return self._idle.pop()
+            return self._idle.pop()[1]
         if self._threads < self._most:
             self._running += 1
             self._threads += 1
@@ -89,6 +104,20 @@ class Pool:
                     return
                 item = self._queue.popleft()
             self._refuse(item)
+
+    def _retires(self, own: Tuple[int, Any]) -> bool:
+        """Waits to be woken. @returns whether nobody did: of a rush that is over, and with many threads nobody finds the one that is stuck."""
+        baton = own[1]
+        if baton.acquire(timeout=_LINGER_S):
+            return False
+        with self._lock:
+            if own in self._idle:
+                self._idle.remove(own)
+                self._threads -= 1
+                return True
+        # Somebody has just chosen it.
+        baton.acquire()
+        return False
 
     def _new_thread(self) -> None:
         thread = threading.Thread(target=self._work, daemon=True, name="fabra")
@@ -114,25 +143,28 @@ class Pool:
         self._begin()
         baton = threading.Lock()
         baton.acquire()
+        own = (next(self._ages), baton)
         while True:
             with self._lock:
                 # This thread counts as running already.
                 item = self._queue.popleft() if self._queue else None
-                if item is None:
-                    self._running -= 1
-                    self._idle.append(baton)
-                    start = None
-                elif self._running > self._limit:
+                if item is not None and self._running > self._limit:
                     # Others came back from waiting meanwhile.
                     self._queue.appendleft(item)
                     item = None
+                if item is None:
                     self._running -= 1
-                    self._idle.append(baton)
                     start = None
+                    is_spare = len(self._idle) >= self._limit
+                    bisect.insort(self._idle, own)
                 else:
                     start = self._may_start()
             if item is None:
-                baton.acquire()
+                if is_spare and self._retires(own):
+                    self._end()
+                    return
+                if not is_spare:
+                    baton.acquire()
                 continue
             self._start(start)
             self._run(item)

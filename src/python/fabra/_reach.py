@@ -6,9 +6,10 @@ from __future__ import annotations
 import ast
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set
 
+from ._bindings import alias_of, chain_of
 from ._clock import clock_of
 from ._fingerprint import dump
-from ._modules import Defined, Module, Modules, Origin, Package, Whole, alias_of, chain_of
+from ._modules import Defined, Module, Modules, Origin, Package, Whole
 from ._scopes import AnyFunction, Mention, Reading, read_code
 
 DEFINERS = frozenset(["entity", "source", "feature", "feature_set", "pushed", "FeatureStore"])
@@ -48,7 +49,7 @@ class Pieces:
         for mention in seen.reading.mentions:
             what = clock_of(mention, is_kept)
             if what is not None:
-                self.clock[(module.path, mention.node.lineno, what)] = None
+                self.clock[(module.shown, mention.node.lineno, what)] = None
             self._add_mention(mention)
         self._add_effects(module, seen.reading.names)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 import ast
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Union
 
+from ._bindings import Import, alias_of, bound_in, chain_of
 from ._fingerprint import body_without_docstring, joined_parts
-from ._modules import Module, Modules, Origin, Package, alias_of, bound_in, chain_of
+from ._modules import Module, Modules, Origin, Package
 
 
 class Mention(NamedTuple):
@@ -157,7 +158,7 @@ class _Reader:
                     base = self._found(node.args[0], scopes, depth + 1)
                     return None if base is None else self._modules.follow(base[0], [*base[1], said, *rest])
                 if func[0] in (Package("builtins.__import__"), Package("importlib.import_module")) and len(node.args) == 1:
-                    return Package(".".join([said, *rest])), []
+                    return self._modules.follow(self._modules.imported(self._module, Import(said, None, 0)), rest)
         return None
 
     def locals_of(self, node: AnyFunction) -> _Locals:

@@ -23,3 +23,10 @@ def time_text(value: datetime.datetime) -> str:
 
 def micros_text(micros: int) -> str:
     return from_micros(micros).replace(tzinfo=None).isoformat() + "Z"
+
+
+def read_time(text: str) -> datetime.datetime:
+    """Of the texts that the server writes."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    moment = datetime.datetime.fromisoformat(whole).replace(tzinfo=UTC)
+    return moment.replace(microsecond=int(fraction[:6].ljust(6, "0"))) if fraction else moment

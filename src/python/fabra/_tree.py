@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ._annotations import Annotations, NoType, TypeSpec
+from ._fingerprint import value_text
 from ._modules import Defined, Module, Modules
 from ._reach import Pieces, Seen
-from ._fingerprint import constant_text
 from ._scopes import AnyFunction, parameters_of
 
 __all__ = ["ClassTree", "FunctionTree", "ProjectTree", "TypeSpec", "hint_for_load_error"]
 
 Problem = Dict[str, Any]
+# By first line and name, with the functions that they stand in.
+_Functions = Dict[Tuple[int, str], List[Tuple[AnyFunction, List[AnyFunction]]]]
 
 
 class FunctionTree(NamedTuple):
@@ -47,6 +49,7 @@ class ProjectTree:
         self._modules = Modules(roots)
         self._annotations = Annotations(self._modules)
         self._readings: Dict[Tuple[str, int], Seen] = {}
+        self._functions: Dict[str, _Functions] = {}
 
     def function(self, fn: object) -> FunctionTree:
         with _deep():
@@ -161,7 +164,7 @@ class ProjectTree:
             self._add_held(pieces, name, default, depth)
 
     def _add_held(self, pieces: Pieces, name: str, value: object, depth: int) -> None:
-        text = _simple_text(value, 0)
+        text = value_text(value, 0)
         if text is not None:
             pieces.add_text(f"{name} = {text}")
         elif callable(value):
@@ -210,15 +213,20 @@ class ProjectTree:
         if module is None:
             return None
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        candidates = [
-            (node, around)
-            for node, around in _functions(module.tree, [])
-            if code.co_firstlineno in _first_lines(node) and getattr(node, "name", "<lambda>") == code.co_name
-        ]
+        candidates = self._at_line(module).get((code.co_firstlineno, code.co_name), [])
         # Of several lambdas in a line, the one with these parameters.
         same = [at for at in candidates if tuple(argument.arg for argument in at[0].args.posonlyargs + at[0].args.args + at[0].args.kwonlyargs) == names]
         best = (same or candidates)[:1]
         return (module, best[0][0], best[0][1]) if best else None
+
+    def _at_line(self, module: Module) -> "_Functions":
+        found = self._functions.get(module.path)
+        if found is None:
+            found = self._functions[module.path] = {}
+            for node, around in _functions(module.tree, []):
+                for line in set(_first_lines(node)):
+                    found.setdefault((line, getattr(node, "name", "<lambda>")), []).append((node, around))
+        return found
 
 
 def first_paragraph(text: str) -> str:
@@ -274,18 +282,6 @@ def _class_node(module: Module, cls: type) -> Optional[ast.ClassDef]:
             # Of several of a name the last is the one that is left.
             found = node
     return found
-
-
-def _simple_text(value: object, depth: int) -> Optional[str]:
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-        return constant_text(value) if type(value) in (type(None), bool, int, float, complex, str, bytes) else None
-    if type(value) in (tuple, list) and depth < 5 and isinstance(value, (tuple, list)):
-        parts = [_simple_text(item, depth + 1) for item in value]
-        return None if any(part is None for part in parts) else "[" + ",".join(part or "" for part in parts) + "]"
-    if type(value) is dict and depth < 5 and isinstance(value, dict):
-        pairs = [(_simple_text(key, depth + 1), _simple_text(item, depth + 1)) for key, item in value.items()]
-        return None if any(key is None or item is None for key, item in pairs) else "{" + ",".join(f"{key}:{item}" for key, item in pairs) + "}"
-    return None
 
 
 def _problem(module: Module, error: NoType, subject: str) -> Problem:

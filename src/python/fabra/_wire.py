@@ -1,18 +1,23 @@
 """The socket to the server: frames as JSON arrays with their length before them."""
 
+import errno
 import json
 import os
+import socket
 import threading
 from collections import deque
-from typing import Any, Deque, Iterator, List, Optional
+from typing import Any, Deque, Iterator, List
 
 _write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
 _read_json = json.JSONDecoder().decode
 _READ = 256 * 1024
 #: One message does not grow beyond this while there are several frames to send.
 _MESSAGE = 1024 * 1024
-#: No message of the server is longer: beyond this the stream is not what we think.
-_MOST = 1024 * 1024 * 1024
+_MOST_AT_ONCE = 4 * 1024 * 1024
+#: User code has closed the descriptor (as programs do that go to the background), or a file of its own has got the number.
+_TAKEN_AWAY = (errno.EBADF, errno.ENOTSOCK)
+#: Exit code that the server knows.
+WIRE_TAKEN_AWAY = 74
 
 frame_text = _write_json
 
@@ -20,8 +25,8 @@ frame_text = _write_json
 class Outbox:
     """Whoever gets the lock sends everybody's frames as one message, and looks again: no writer thread, and no wake-up that can be lost."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
         self._queue: Deque[str] = deque()
         self._lock = threading.Lock()
         self.closed = False
@@ -54,13 +59,10 @@ class Outbox:
         data = memoryview(len(body).to_bytes(4, "big") + body)
         while data:
             try:
-                written = os.write(self._descriptor, data)
-            except BlockingIOError:
-                import select
-
-                select.select([], [self._descriptor], [])
-                continue
-            except OSError:
+                written = self._wire.send(data)
+            except OSError as error:
+                if error.errno in _TAKEN_AWAY:
+                    os._exit(WIRE_TAKEN_AWAY)
                 # The server has gone; the reader ends the process.
                 self.closed = True
                 return
@@ -73,33 +75,24 @@ class Outbox:
         self._queue.clear()
 
 
-def messages(descriptor: int) -> Iterator[List[Any]]:
+def messages(wire: socket.socket) -> Iterator[List[Any]]:
     """Every message of the server, until it closes the socket."""
     held = bytearray()
     while True:
         while len(held) >= 4:
             length = int.from_bytes(held[:4], "big")
-            if length > _MOST:
-                return
             if len(held) < 4 + length:
                 break
-            text = bytes(held[4 : 4 + length])
+            text = held[4 : 4 + length].decode("utf-8")
             del held[: 4 + length]
-            yield _read_json(text.decode("utf-8"))
-        wanted = max(_READ, 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0)
-        chunk = _read(descriptor, min(wanted, 4 * _MESSAGE))
+            yield _read_json(text)
+        rest = 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0
+        try:
+            chunk = wire.recv(min(max(_READ, rest), _MOST_AT_ONCE))
+        except OSError as error:
+            if error.errno in _TAKEN_AWAY:
+                os._exit(WIRE_TAKEN_AWAY)
+            return
         if not chunk:
             return
         held += chunk
-
-
-def _read(descriptor: int, size: int) -> Optional[bytes]:
-    while True:
-        try:
-            return os.read(descriptor, size)
-        except BlockingIOError:
-            import select
-
-            select.select([descriptor], [], [])
-        except OSError:
-            return None

@@ -5,100 +5,56 @@ threads, coroutines on the loop of the main thread.
 
 import itertools
 import os
-import platform
+import socket
 import sys
 import threading
 import time
-from contextvars import Context, copy_context
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from contextvars import copy_context
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import _guards
+from ._api import feature_types
 from ._boot import standard_library_only
-from ._call import Call, FutureWaiter, Waiter, current, feature_types, thread_state
+from ._call import Call, FutureWaiter, current
 from ._definitions import Definition, definitions
-from ._entry import Entry, failed, failure
+from ._entry import Entry, failed, thrown_text
 from ._guards import PastGuard, Slots
 from ._load import Loaded, load
-from ._output import Output
-from ._pool import Pool, thread_start
+from ._output import Output, follow_logging
+from ._pool import thread_start
+from ._runner import Runner
 from ._values import DEFAULT_MAX_BYTES
 from ._wire import Outbox, frame_text, messages
 
 PROTOCOL_VERSION = 1
 _WIRE = 3
 _REARM_S = 5.0
-
-
-class _Cancelled(BaseException):
-    """Raised in a thread whose call nobody waits for any more."""
-
-
-class _Steps:
-    """Drives a coroutine, and shows the server whose code the loop runs at each step."""
-
-    __slots__ = ("_coroutine", "_id", "_slots")
-
-    def __init__(self, coroutine: Any, id: int, slots: Slots) -> None:
-        self._coroutine = coroutine
-        self._id = id
-        self._slots = slots
-
-    def __await__(self) -> Iterator[Any]:
-        return self
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return self.send(None)
-
-    def send(self, value: Any) -> Any:
-        self._slots.enter(0, self._id)
-        try:
-            return self._coroutine.send(value)
-        finally:
-            self._slots.leave(0)
-
-    def throw(self, *error: Any) -> Any:
-        self._slots.enter(0, self._id)
-        try:
-            return self._coroutine.throw(*error)
-        finally:
-            self._slots.leave(0)
-
-    def close(self) -> None:
-        self._coroutine.close()
+_CANCELLED = {"code": "feature_failed", "message": "The computation was cancelled: nobody waits for it any more."}
 
 
 class Worker:
     """One end of the wire. Other files know it as the host of a call: `ask`, `log`, `slots`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._outbox = Outbox(descriptor)
-        self.slots = Slots(None)
-        self._calls: Dict[int, Call] = {}
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
+        self._outbox = Outbox(wire)
+        self._runner = Runner(self._outbox.send, self._forget)
         self._entries: Dict[str, Entry] = {}
         self._definitions: Dict[int, Definition] = {}
         self._waiting: Dict[int, Tuple[Call, Any]] = {}
         self._next_ask = itertools.count(1)
-        #: Held while a call begins to end, so that it is cancelled or answered, not both.
-        self._ending = threading.Lock()
-        self._pool = Pool(self._run_plain, self._refuse, begin=self._thread_begins)
-        self._base: Context = copy_context()
-        self._loop: Any = None
         self._load_frame: Any = None
         self._may_load = threading.Event()
         self._closed = threading.Event()
         self._armed_at = 0.0
         self._guard: Optional[PastGuard] = None
-        self._outputs: List[Output] = []
         self._max_bytes = DEFAULT_MAX_BYTES
 
     # What the main thread does.
 
     def run(self) -> None:
-        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": platform.python_version(), "executable": sys.executable, "pid": os.getpid()})
+        python = ".".join(str(part) for part in sys.version_info[:3])
+        self._send({"t": "hello", "version": PROTOCOL_VERSION, "python": python, "executable": sys.executable, "pid": os.getpid()})
         thread_start(threading.Thread(target=self._read, daemon=True, name="fabra reader"))
         self._may_load.wait()
         if self._load_frame is not None:
@@ -110,15 +66,16 @@ class Worker:
         _guards.show_stacks_to(frame.get("dump"))
         _guards.limit_memory(limits.get("memory"))
         self._max_bytes = int(limits.get("valueBytes") or DEFAULT_MAX_BYTES)
-        self._pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
-        self.slots = Slots(frame.get("slots"))
-        self._outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
-        sys.stdout, sys.stderr = self._outputs  # type: ignore[assignment]
+        self._runner.pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
+        self._runner.slots = Slots(frame.get("slots"))
+        self._runner.outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
+        sys.stdout, sys.stderr = self._runner.outputs
+        threading.excepthook = self.thread_failed
         _guards.follow_into_threads()
         if any(_mentions_async(file) for file in frame["files"]):
             # Clients that are made at the top level of a file bind to the loop that is set then.
             self._make_loop()
-        loaded = load(frame["files"])
+        loaded = load(frame["files"], frame.get("fabra"))
         self._definitions = {one._id: one for one in definitions()}
         self._guard = PastGuard(loaded.files)
         _remember_types(loaded)
@@ -126,14 +83,15 @@ class Worker:
         if uses_loop:
             self._make_loop()
         else:
-            self._loop = None
-        self._base = copy_context()
-        for output in self._outputs:
+            self._runner.loop = None
+        self._runner.context = copy_context()
+        for output in self._runner.outputs:
             output.flush()
+        follow_logging()
         self._send({"t": "loaded", **loaded._asdict(), "reads": []})
 
     def _make_loop(self) -> None:
-        if self._loop is not None:
+        if self._runner.loop is not None:
             return
         with standard_library_only():
             import asyncio
@@ -142,17 +100,19 @@ class Worker:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 # The file may have made one while it was loaded.
-                self._loop = asyncio.get_event_loop()
+                self._runner.loop = asyncio.get_event_loop()
         except RuntimeError:
-            self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._loop)
+            self._runner.loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._runner.loop)
 
     def _stay(self) -> None:
         """Until the server closes the wire: then the interpreter ends as usual, with what the user has registered for that."""
-        loop = self._loop
+        loop = self._runner.loop
         if loop is None:
             self._closed.wait()
             return
+        # The file may have run a loop of its own meanwhile, which then sets none.
+        sys.modules["asyncio"].set_event_loop(loop)
         loop.call_soon(self._beat)
         while not self._closed.is_set():
             try:
@@ -168,7 +128,7 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            for message in messages(self._descriptor):
+            for message in messages(self._wire):
                 self._receive(message)
             self._end()
         except MemoryError:
@@ -184,8 +144,8 @@ class Worker:
         _guards.end_when_orphaned(1.0)
         self._closed.set()
         self._may_load.set()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._runner.loop is not None:
+            self._runner.loop.call_soon_threadsafe(self._runner.loop.stop)
 
     def _receive(self, frames: List[Dict[str, Any]]) -> None:
         plain: List[Call] = []
@@ -199,24 +159,25 @@ class Worker:
                     (coroutines if call.entry.is_async else plain).append(call)
             elif kind == "answer":
                 self._answer(frame, answers)
-            elif kind == "cancel":
-                self._cancel(frame["id"])
-            elif kind == "ping":
-                self._pong()
-            elif kind == "define":
-                self._define(frame)
-            elif kind == "load":
-                self._load_frame = frame
-                self._may_load.set()
-        if plain:
-            self._pool.submit(plain)
-        if coroutines:
-            self._loop.call_soon_threadsafe(self._start_coroutines, coroutines)
+            else:
+                self._obey(kind, frame)
+        self._runner.start(plain, coroutines)
         for loop, given in answers.items():
             try:
                 loop.call_soon_threadsafe(_give_all, given)
             except RuntimeError:
                 pass  # A loop of the user's that has ended.
+
+    def _obey(self, kind: str, frame: Dict[str, Any]) -> None:
+        if kind == "cancel":
+            self._runner.cancel(frame["id"])
+        elif kind == "ping":
+            self._pong()
+        elif kind == "define":
+            self._define(frame)
+        elif kind == "load":
+            self._load_frame = frame
+            self._may_load.set()
 
     def _pong(self) -> None:
         self._outbox.send('{"t":"pong"}')
@@ -224,9 +185,9 @@ class Worker:
         if now - self._armed_at >= _REARM_S:
             self._armed_at = now
             _guards.end_when_orphaned()
-        if self._loop is not None:
+        if self._runner.loop is not None:
             try:
-                self._loop.call_soon_threadsafe(self._beat)
+                self._runner.loop.call_soon_threadsafe(self._beat)
             except RuntimeError:
                 pass
 
@@ -248,12 +209,16 @@ class Worker:
         call = Call(id, entry.feature, frame["asOf"], frame["mode"] == "past", self)
         call.entry = entry
         call.scalar = entry.scalar
-        call.keys = frame["keys"] if entry.batch else frame["key"]
+        try:
+            call.keys = entry.keys_of(frame)
+        except Exception as error:
+            self._outbox.send(failed(id, {"code": "internal", "message": f"The call cannot be read: {error!r}"}))
+            return None
         call.inputs = frame.get("inputs")
         call.gate = frame.get("slot", -1)
         if call.past and self._guard is not None and not entry.replay:
             self._guard.install()
-        self._calls[id] = call
+        self._runner.calls[id] = call
         return call
 
     def _answer(self, frame: Dict[str, Any], answers: Dict[Any, List[Tuple[FutureWaiter, Any]]]) -> None:
@@ -266,116 +231,17 @@ class Worker:
         else:
             waiter.give(frame)
 
-    def _cancel(self, id: int) -> None:
-        with self._ending:
-            call = self._calls.pop(id, None)
-            if call is None or call.ended:
-                return
-            call.ended = True
-            asks = list(call.asks)
-            interrupts = call.thread is not None and not asks
-            if interrupts:
-                call.lost = True
-                _raise_in(call.thread)
-        if interrupts:
-            self._pool.lost()
-        if call.task is not None:
-            self._loop.call_soon_threadsafe(call.task.cancel)
-        error = {"code": "feature_failed", "message": "The computation was cancelled: nobody waits for it any more."}
-        for ask in asks:
+    # What calls ask for.
+
+    @property
+    def slots(self) -> Slots:
+        return self._runner.slots
+
+    def _forget(self, call: Call) -> None:
+        for ask in list(call.asks):
             waiting = self._waiting.pop(ask, None)
             if waiting is not None:
-                waiting[1].give({"error": error})
-
-    # What runs the user's functions.
-
-    def _thread_begins(self) -> None:
-        thread_state.slot = self.slots.add_thread()
-
-    def _run_plain(self, call: Call) -> None:
-        if call.ended:
-            return
-        if not self.slots.pass_gate(call.gate):
-            self._calls.pop(call.id, None)
-            return
-        try:
-            self._base.copy().run(self._run_in_context, call)
-        except BaseException as error:
-            if isinstance(error, MemoryError):
-                self._finish(call, failed(call.id, {"code": "feature_failed", "message": "it needs more memory than its worker may have."}))
-            elif not isinstance(error, _Cancelled):
-                self._finish(call, failed(call.id, failure(error)))
-        if call.lost:
-            self._pool.found()
-
-    def _run_in_context(self, call: Call) -> None:
-        current.set(call)
-        slot = thread_state.slot
-        call.thread = threading.get_ident()
-        self.slots.enter(slot, call.id)
-        try:
-            result = call.entry.result(call, call.entry.invoke(call))
-        except _Cancelled:
-            result = None
-        except BaseException as error:
-            result = failed(call.id, failure(error))
-        finally:
-            self.slots.leave(slot)
-        self._finish(call, result)
-
-    def _start_coroutines(self, calls: List[Call]) -> None:
-        for call in calls:
-            if call.ended:
-                continue
-            if not self.slots.pass_gate(call.gate):
-                self._calls.pop(call.id, None)
-                continue
-            self._base.copy().run(self._start_coroutine, call)
-
-    def _start_coroutine(self, call: Call) -> None:
-        current.set(call)
-        call.task = self._loop.create_task(self._run_coroutine(call))
-
-    async def _run_coroutine(self, call: Call) -> None:
-        result: Optional[str]
-        try:
-            self.slots.enter(0, call.id)
-            try:
-                made = call.entry.invoke(call)
-            finally:
-                self.slots.leave(0)
-            if hasattr(made, "send") and hasattr(made, "throw"):
-                value = await _Steps(made, call.id, self.slots)
-            else:
-                value = await made if hasattr(made, "__await__") else made
-            result = call.entry.result(call, value)
-        except BaseException as error:
-            # Also sys.exit() and a cancellation of its own doing: only its caller is told.
-            result = None if call.ended else failed(call.id, failure(error))
-        self._finish(call, result)
-
-    def _finish(self, call: Call, result: Optional[str]) -> None:
-        if _guards.forked:
-            # The child of a fork came back from the function: there is nobody that it could answer.
-            os._exit(0)
-        with self._ending:
-            call.thread = None
-            if call.ended:
-                return
-            call.ended = True
-            self._calls.pop(call.id, None)
-        if call.printed is not None:
-            for output in self._outputs:
-                output.end_of_call(call)
-        if result is not None:
-            self._outbox.send(result)
-
-    def _refuse(self, call: Call) -> None:
-        message = "All threads of the worker wait for other features."
-        hint = "Let features depend on fewer others, or start more workers (FABRA_WORKERS)."
-        self._finish(call, failed(call.id, {"code": "overloaded", "message": message, "hint": hint}))
-
-    # What calls ask for.
+                waiting[1].give({"error": _CANCELLED})
 
     def ask(self, call: Call, question: Dict[str, Any], waiter: Any) -> int:
         ask = next(self._next_ask)
@@ -384,7 +250,7 @@ class Worker:
         self._waiting[ask] = (call, waiter)
         if call.ended and self._waiting.pop(ask, None) is not None:
             # Cancelled at this very moment.
-            waiter.give({"error": {"code": "feature_failed", "message": "The computation was cancelled: nobody waits for it any more."}})
+            waiter.give({"error": _CANCELLED})
             return ask
         self._outbox.send(text)
         return ask
@@ -400,21 +266,20 @@ class Worker:
 
     def after_fork(self) -> None:
         self._outbox.after_fork()
-        self._ending = threading.Lock()
+        self._runner.after_fork()
+
+    def thread_failed(self, failed_: Any) -> None:
+        """In the place of what Python prints of a thread of the user's that ended by an exception."""
+        if failed_.exc_value is None or isinstance(failed_.exc_value, SystemExit):
+            return
+        call = current.get()
+        name = failed_.thread.name if failed_.thread is not None else "?"
+        self.log(0 if call is None else call.id, "error", f"The thread {name} ended: {thrown_text(failed_.exc_value)}", {})
 
 
 def _give_all(given: List[Tuple[FutureWaiter, Any]]) -> None:
     for waiter, answer in given:
         waiter._set(answer)
-
-
-def _raise_in(thread: Optional[int]) -> None:
-    """Ends a loop of Python code; what waits in C code goes on, and its thread counts as lost."""
-    if thread is None:
-        return
-    import ctypes
-
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Cancelled))
 
 
 def _mentions_async(file: str) -> bool:
@@ -440,12 +305,12 @@ def _remember_types(loaded: Loaded) -> None:
 
 def main() -> None:
     sys.setswitchinterval(0.001)
+    # What user code starts is no worker.
+    os.environ.pop("FABRA_WORKER", None)
     os.set_inheritable(_WIRE, False)
-    os.set_blocking(_WIRE, True)
+    wire = socket.socket(fileno=_WIRE)
+    wire.setblocking(True)
     _guards.be_first_to_go()
-    worker = Worker(_WIRE)
+    worker = Worker(wire)
     _guards.guard_forks(_WIRE, worker.after_fork)
     worker.run()
-
-
-__all__ = ["Waiter", "Worker", "main"]

@@ -3,6 +3,7 @@ import type { AdminStore, ApiKey, Scope } from '../ports/admin-store.ts'
 import type { RunRecord } from '../ports/run-store.ts'
 import { SqlTimestamp, type SqlValue } from '../ports/source-engine.ts'
 import { type Database, ownDeadline } from './connection/database.ts'
+import { inTransaction } from './connection/transaction.ts'
 
 /** Runs of a feature that are kept, for a week at most. */
 const MAX_RUNS = 1_000
@@ -48,7 +49,9 @@ export function createDuckdbAdminStore(database: Database): AdminStore {
     reported(() =>
       database.history.use(ownDeadline(), async (session, left) => {
         let changed = 0
-        for (const [text, parameters] of statements) changed += Number((await session.read(text, parameters, left)).rows[0]?.[0] ?? 0)
+        await inTransaction(session, async () => {
+          for (const [text, parameters] of statements) changed += Number((await session.read(text, parameters, left)).rows[0]?.[0] ?? 0)
+        })
         return changed
       }),
     )

@@ -35,6 +35,14 @@ export interface HistoryQuery {
   readonly limit: number
 }
 
+export interface KeyHistoryQuery {
+  readonly features: readonly { readonly feature: string; readonly fingerprint: string }[]
+  readonly entityKey: string
+  readonly to: Micros
+  /** Of each feature. */
+  readonly limit: number
+}
+
 /** Rows that the store does not take, however often they are sent. Nothing of their append was written. */
 export class RefusedRows extends Error {
   override readonly name = 'RefusedRows'
@@ -54,12 +62,14 @@ export class RefusedRows extends Error {
 export interface OfflineStore {
   /**
    * Durable when it resolves. All rows or none, but for those behind the erasure of a forgotten key: they are left out. Rows that are there already
-   * (of the same times and seq) are not written twice.
+   * (of the same times and seq) are not written twice. Where several processes write, so is not a pushed row whose equal (same value) is the last
+   * accepted of its key and event time: another process wrote it, and perhaps died before anybody heard of it.
+   * @returns indexes of those pushed rows. A store with one writing process has none: that process knows what it wrote.
    * @param options.timeoutMs Default: as long as a large batch may take.
    * @throws FabraError store_unavailable: nothing was written; outcome_unknown: perhaps all of it was. Trying again is safe after both.
    * @throws RefusedRows nothing was written, and it would be refused again.
    */
-  append(rows: readonly HistoryRow[], options?: { readonly timeoutMs?: number }): Promise<void>
+  append(rows: readonly HistoryRow[], options?: { readonly timeoutMs?: number }): Promise<readonly number[]>
   /**
    * The newest row of every key of one feature version, by (eventAt, availableAt, seq), in batches, newest keys first, at most `limit` keys.
    * Rows of `availableAt` later than `before` are not seen.
@@ -77,6 +87,8 @@ export interface OfflineStore {
   ): Promise<readonly (HistoryRow | undefined)[]>
   /** Rows of one key, newest first. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
+  /** Newest rows of one key, of many features at once: of each at most `limit`, with event timestamps up to `to`; newest first. */
+  historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
   /** Highest `seq` ever stored, 0 when empty: where counting goes on after a restart. */
   lastSeq(): Promise<number>
   /**

@@ -164,10 +164,18 @@ export interface TrainingWorkspace {
   /**
    * Reads the labels.
    * @param asText Columns of CSV stay texts, as they are written: the result is CSV too.
+   * @param sample So many of them, spread over the times in this column, are the labels from then on; null (default): all are.
    * @returns their columns, with types as they will be in the result.
    * @throws FabraError invalid_labels naming the row or line, or the SQL's mistake.
    */
-  readLabels(labels: Labels, asText: boolean, options: RunOptions): Promise<readonly TableColumn[]>
+  readLabels(
+    labels: Labels,
+    asText: boolean,
+    options: RunOptions,
+    sample?: { readonly count: number; readonly by: string } | null,
+  ): Promise<readonly TableColumn[]>
+  /** Of a sample: rows there were, and the number of each that was taken, in order. */
+  readonly sampled: { readonly of: number; readonly rows: readonly number[] } | null
   /**
    * Keys and times of all rows, checked.
    * @returns how many rows there are.

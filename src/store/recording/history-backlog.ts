@@ -76,9 +76,10 @@ export class HistoryBacklog {
     this.rowCount -= rows
   }
 
-  succeed(waiter: Waiter): void {
+  /** @param repeats Of the lot's rows, those that history had already. */
+  succeed(waiter: Waiter, repeats: readonly number[]): void {
     this.settle(waiter)
-    waiter.resolve()
+    waiter.resolve(repeats)
   }
 
   /** A lot leaves, and never comes back. */

@@ -40,7 +40,7 @@ export class HistoryCommitter {
     if (batch.length > 0) await this.commitBatch(batch)
     if (!search.isOver) return
     search.end()
-    for (const flusher of this.flushers) if (!flusher.isSettled) backlog.succeed(flusher)
+    for (const flusher of this.flushers) if (!flusher.isSettled) backlog.succeed(flusher, [])
     this.flushers = []
   }
 
@@ -49,8 +49,9 @@ export class HistoryCommitter {
     const waiters = batch.flatMap(({ waiter }) => waiter ?? [])
     for (const waiter of waiters) waiter.inFlight = true
     const rows = batch.flatMap((entry) => entry.rows)
+    let repeats: readonly number[] = []
     try {
-      if (rows.length > 0) await offline.append(rows, timeLeft(waiters))
+      if (rows.length > 0) repeats = await offline.append(rows, timeLeft(waiters))
     } catch (error) {
       for (const waiter of waiters) waiter.inFlight = false
       if (error instanceof RefusedRows) search.part(batch, error)
@@ -58,13 +59,16 @@ export class HistoryCommitter {
       return
     }
     this.failuresInARow = 0
-    this.written += rows.length
+    this.written += rows.length - repeats.length
     backlog.leave(rows.length)
+    let from = 0
     for (const { rows: own, waiter } of batch) {
+      const first = from
+      from += own.length
       if (!waiter) continue
       waiter.inFlight = false
       if (own.length === 0) this.flushers.push(waiter)
-      else backlog.succeed(waiter)
+      else backlog.succeed(waiter, ofEntry(repeats, first, own.length))
     }
   }
 
@@ -85,6 +89,11 @@ export class HistoryCommitter {
     })
     backlog.putBack(kept)
   }
+}
+
+/** Which rows of an entry are told of, by indexes of its batch. */
+function ofEntry(indexes: readonly number[], first: number, count: number): number[] {
+  return indexes.filter((i) => i >= first && i < first + count).map((i) => i - first)
 }
 
 /** Undefined where nobody waits. */

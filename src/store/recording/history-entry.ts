@@ -17,6 +17,7 @@ export interface Waiter {
   /** A commit of it may have succeeded. */
   inDoubt: boolean
   isSettled: boolean
-  resolve(): void
+  /** @param repeats Of the lot's rows, those that history had already. */
+  resolve(repeats: readonly number[]): void
   reject(error: unknown): void
 }

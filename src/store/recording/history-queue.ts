@@ -20,10 +20,10 @@ import { RefusalSearch } from './refusal-search.ts'
 /** Rows of one sender: all of them or none. */
 export interface Lot {
   /**
-   * Resolves when they are committed. Rejects when they are not and never will be: with RefusedRows (its indexes are those of the lot), or
+   * Resolves when they are committed, with the indexes of those that history had already from another process. Rejects when they are not and never will be: with RefusedRows (its indexes are those of the lot), or
    * FabraError store_unavailable.
    */
-  readonly committed: Promise<void>
+  readonly committed: Promise<readonly number[]>
   /**
    * Nobody waits any longer. @returns true: they will never be committed. False: they may be already; they are tried until that is known, and
    * `committed` tells.
@@ -119,7 +119,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
   }
 
   const push = (rows: readonly HistoryRow[], deadlineAt: number): Lot => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>()
     const waiter: Waiter = { deadlineAt, attempts: 0, inFlight: false, inDoubt: false, isSettled: false, resolve, reject }
     const entry = { rows, waiter }
     backlog.add(entry)

@@ -17,11 +17,12 @@ export interface RecordedWrite {
 /** Values of one sender: history has all of them or none. */
 export interface RecordedLot {
   /**
-   * Resolves when they are durable and then visible, or owed to an online store that is down. Rejects when they are not and never will be: with
+   * Resolves when they are durable and then visible, or owed to an online store that is down; with the indexes of those that history had already
+   * from another process: it may have died before they were visible, and they are not made so here. Rejects when they are not and never will be: with
    * RefusedRows, its indexes those of the writes, or FabraError store_unavailable; or with outcome_unknown: they are durable, and a process that
    * dies now may leave them unseen.
    */
-  readonly recorded: Promise<void>
+  readonly recorded: Promise<readonly number[]>
   /** Nobody waits any longer. @returns true: they will never be recorded. False: nobody knows yet; `recorded` tells when somebody does. */
   giveUp(): boolean
 }

@@ -38,7 +38,7 @@ export interface VisibleWritesOptions {
   readonly onProblem: (message: string, cause: unknown) => void
 }
 
-const NOTHING: RecordedLot = { recorded: Promise.resolve(), giveUp: () => true }
+const NOTHING: RecordedLot = { recorded: Promise.resolve([]), giveUp: () => true }
 const NONE: ReadonlySet<number> = new Set()
 
 export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrites {
@@ -76,7 +76,11 @@ export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrite
           return historyRow(write, judged, { createdAt, seq: nextSeq(createdAt) })
         })
         const lot = queue.push(rows, deadlineAt)
-        const recorded = lot.committed.then(() => makeVisible(writes.map((write, w) => asVisible(write, rows[w] as HistoryRow))))
+        const recorded = lot.committed.then(async (repeats) => {
+          const had = new Set(repeats)
+          await makeVisible(writes.flatMap((write, w) => (had.has(w) ? [] : asVisible(write, rows[w] as HistoryRow))))
+          return repeats
+        })
         recorded.catch(() => undefined)
         return { recorded, giveUp: lot.giveUp }
       })

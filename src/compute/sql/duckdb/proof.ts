@@ -37,7 +37,7 @@ class Walk {
     }
     if (this.isParameter(node)) return
     if (node['type'] === 'SUBQUERY' && 'subquery' in node && this.ours.isShadow(node['subquery'])) {
-      if (node['sample'] !== null) this.remains.strange.push('a sample')
+      if (node['sample'] !== null) this.remains.unexpected.push('a sample')
       this.remains.shadows++
       this.remains.words.push(textOf(node['alias']).toLowerCase())
       return
@@ -73,16 +73,16 @@ class Walk {
     const { remains } = this
     for (const location of ['from_table', ...(FROM_PLACES[textOf(node['type'])] ?? [])]) {
       const from = asObject(node[location])
-      if (from && !FROM_KINDS.has(textOf(from['type']))) remains.strange.push(textOf(from['type']))
+      if (from && !FROM_KINDS.has(textOf(from['type']))) remains.unexpected.push(textOf(from['type']))
     }
-    if ('show_type' in node) remains.strange.push('SHOW')
-    if (node['sample'] !== undefined && node['sample'] !== null) remains.strange.push('a sample')
+    if ('show_type' in node) remains.unexpected.push('SHOW')
+    if (node['sample'] !== undefined && node['sample'] !== null) remains.unexpected.push('a sample')
     if (node['type'] === 'BASE_TABLE') this.noteTable(node, names)
     else if (node['type'] === 'TABLE_FUNCTION')
       remains.tableFunctions.add(textOf(asObject(node['function'])?.['function_name']).toLowerCase())
     else if ('function_name' in node) this.noteFunction(node)
     else if (node['class'] === 'COLUMN_REF') this.noteColumn(asList(node['column_names']).map(String))
-    else if (node['class'] === 'PARAMETER') remains.strange.push(`$${textOf(node['identifier'])}`)
+    else if (node['class'] === 'PARAMETER') remains.unexpected.push(`$${textOf(node['identifier'])}`)
     else if (node['class'] === 'CONSTANT') this.noteConstant(node)
   }
 
@@ -93,7 +93,7 @@ class Walk {
 
   private noteTable(node: Json, names: ReadonlySet<string>): void {
     const [catalog, schema, name] = [textOf(node['catalog_name']), textOf(node['schema_name']), textOf(node['table_name'])]
-    if (node['at_clause'] !== null) this.remains.strange.push('AT')
+    if (node['at_clause'] !== null) this.remains.unexpected.push('AT')
     this.remains.words.push((textOf(node['alias']) || name).toLowerCase())
     if (catalog === '' && schema === '' && names.has(name.toLowerCase())) return
     this.remains.tables.push({ catalog, schema, name })

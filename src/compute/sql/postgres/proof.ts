@@ -1,4 +1,4 @@
-/** The walk of the proof over a tree of libpg_query: a node is an object with its kind as its only key, and kinds that are not known are strange. */
+/** The walk of the proof over a tree of libpg_query: a node is an object with its kind as its only key, and kinds that are not known are unexpected. */
 import { canonical, isOurs, NOW, nothingYet, type Ours, PRESENT, type Remains } from '../rewrite/proof-tree.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import { isTime, KNOWN, nameOf, timeWord } from './tree-reader.ts'
@@ -82,20 +82,20 @@ class Walk {
 
   private note(kind: string, node: Json, names: ReadonlySet<string>): void {
     const { remains } = this
-    if (!KNOWN.has(kind) || kind === 'RangeTableSample' || node['intoClause'] || node['lockingClause']) remains.strange.push(kind)
+    if (!KNOWN.has(kind) || kind === 'RangeTableSample' || node['intoClause'] || node['lockingClause']) remains.unexpected.push(kind)
     if (kind === 'RangeVar') this.noteTable(node, names)
     else if (kind === 'RangeFunction') this.noteTableFunctions(node)
     else if (kind === 'FuncCall') this.noteFunction(node)
     else if (kind === 'SQLValueFunction') this.notePresent(textOf(node['op']))
     else if (kind === 'ColumnRef') this.noteColumn(asList(node['fields']).map(nameOf))
-    else if (kind === 'ParamRef') remains.strange.push(`$${String(node['number'])}`)
+    else if (kind === 'ParamRef') remains.unexpected.push(`$${String(node['number'])}`)
     else if (kind === 'A_Const') this.noteConstant(node)
     else if (kind === 'TypeCast') this.noteCast(node)
   }
 
   private noteTable(node: Json, names: ReadonlySet<string>): void {
     const [catalog, schema, name] = [textOf(node['catalogname']), textOf(node['schemaname']), textOf(node['relname'])]
-    if (node['inh'] !== true) this.remains.strange.push('ONLY')
+    if (node['inh'] !== true) this.remains.unexpected.push('ONLY')
     this.remains.words.push(textOf(asObject(node['alias'])?.['aliasname']) || name)
     if (catalog === '' && schema === '' && names.has(name)) return
     this.remains.tables.push({ catalog, schema, name })
@@ -106,7 +106,7 @@ class Walk {
       const [first] = asList(asObject(asObject(entry)?.['List'])?.['items'])
       const call = asObject(asObject(first)?.['FuncCall'])
       if (call) this.remains.tableFunctions.add(nameOf(asList(call['funcname']).at(-1)).toLowerCase())
-      else if (!this.ours.isAsOf(asObject(first) ?? {})) this.remains.strange.push('an expression in FROM')
+      else if (!this.ours.isAsOf(asObject(first) ?? {})) this.remains.unexpected.push('an expression in FROM')
     }
   }
 
@@ -163,7 +163,7 @@ class Walk {
       if (isOurs(name) && !/^__fabra_unnamed\d+$/.test(name)) this.remains.borrowed.push(name)
     }
     if ('typeName' in node && !('arg' in node) && isTime(node['typeName']))
-      this.remains.strange.push('a time among the columns of a function')
+      this.remains.unexpected.push('a time among the columns of a function')
   }
 }
 

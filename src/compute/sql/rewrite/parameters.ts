@@ -46,7 +46,8 @@ const INPUT_SQL: Readonly<Record<ValueType, string>> = {
 /** Stands for the row list while a statement is only prepared. */
 export function setPrelude(keyTypes: KeyTypes): string {
   const keys = keyTypes.map((type, i) => `CAST(NULL AS ${type}) AS __fabra_k${i}`)
-  return `WITH __fabra_row AS (SELECT CAST(0 AS BIGINT) AS __fabra_ord, ${keys.join(', ')}, CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of)\n`
+  const columns = ['CAST(0 AS BIGINT) AS __fabra_ord', ...keys, 'CAST(NULL AS TIMESTAMPTZ) AS __fabra_as_of']
+  return `WITH __fabra_row AS (SELECT ${columns.join(', ')})\n`
 }
 
 export function lateralRow({ entity }: Owner): RowReference {

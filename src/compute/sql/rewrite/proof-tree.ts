@@ -24,7 +24,7 @@ export interface Remains {
   /** Forms of the present. */
   readonly presents: string[]
   /** Syntax that a shadowed text cannot hold. */
-  readonly strange: string[]
+  readonly unexpected: string[]
   /** Names of ours that something in the text is given. */
   readonly borrowed: string[]
   /** What the tree says, in its order: names of tables, columns, functions and parameters, constants, and the present as `NOW`. */
@@ -40,7 +40,7 @@ export function nothingYet(): Remains {
     functions: new Set(),
     tableFunctions: new Set(),
     presents: [],
-    strange: [],
+    unexpected: [],
     borrowed: [],
     words: [],
     timeCasts: { guarded: 0, open: 0 },

@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBDataChunk, DuckDBMaterializedResult, DuckD
 import { StatementType } from '@duckdb/node-api'
 import { createPace } from '../../../collections/yielding.ts'
 import { type ResultRows, type RunOptions, SqlError, type SqlValue, type TakeRows } from '../../ports/source-engine.ts'
-import { toSqlError } from './sql-errors.ts'
+import { isDurable, toSqlError } from './sql-errors.ts'
 import { createStatementCache } from './statement-cache.ts'
 import { appendRows, toParameter, typeName } from './values.ts'
 
@@ -35,6 +35,8 @@ export interface Session {
   selectInto(take: TakeRows, text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<void>
   /** Binds a user's statement without running it. @throws SqlError */
   describe(text: string): Promise<ResultRows['columns']>
+  /** What the engine said when it committed, and let the database go right after it; undefined: it did not. */
+  invalidated(): unknown
   close(): void
 }
 
@@ -100,15 +102,29 @@ export function createSession(connection: DuckDBConnection): Session {
       throw error
     }
   }
+  let invalidated: unknown
+  /** A commit that went well has no rows to tell where the engine failed after it. */
+  const committed = async <T>(work: Promise<T>, nothing: T): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      if (!isDurable(error)) throw error
+      invalidated = error
+      return nothing
+    }
+  }
+  const repeat = async (request: Request) => runKept(cache.take(request.text) ?? (await prepareFor(request.text, own)), request, toRows)
   return {
     connection,
     execute: (text, options) =>
-      withDeadline(connection, text, options, async () => {
-        await connection.run(text)
-      }),
-    repeat: async (text, parameters, options) =>
-      runKept(cache.take(text) ?? (await prepareFor(text, own)), { text, parameters, options }, toRows),
-    read: (text, parameters, options) => run(own, { text, parameters, options }, toRows),
+      committed(
+        withDeadline(connection, text, options, async () => {
+          await connection.run(text)
+        }),
+        undefined,
+      ),
+    repeat: (text, parameters, options) => committed(repeat({ text, parameters, options }), NO_ROWS),
+    read: (text, parameters, options) => committed(run(own, { text, parameters, options }, toRows), NO_ROWS),
     open: (text, parameters, options) => run(own, { text, parameters, options }, toOpenResult),
     stream: (text, options, begin) =>
       withDeadline(connection, text, options, async () => {
@@ -124,12 +140,15 @@ export function createSession(connection: DuckDBConnection): Session {
       withPrepared(text, users, async (prepared) =>
         Array.from({ length: prepared.columnCount }, (_, i) => ({ name: prepared.columnName(i), type: typeName(prepared.columnType(i)) })),
       ),
+    invalidated: () => invalidated,
     close() {
       cache.clear()
       connection.closeSync()
     },
   }
 }
+
+const NO_ROWS: ResultRows = { columns: [], rows: [] }
 
 /** Kinds that may come of a table having changed under a kept statement. */
 const RETRIED: ReadonlySet<SqlError['kind']> = new Set(['binding', 'syntax', 'internal', 'runtime'])

@@ -50,6 +50,24 @@ export function isValueError(error: unknown): boolean {
   return /^(?:conversion|out of range|constraint|numeric)/i.test(engineError(error).type)
 }
 
+/** The commit went well; what could not be done is to write the log into the file after it. */
+export function isDurable(error: unknown): boolean {
+  return /COMMIT succeeded and is durable/.test(engineMessage(error))
+}
+
+/** What the engine says of a database that it takes no statement for any more, until it is opened again; undefined where that is not it. */
+export function invalidation(error: unknown): string | undefined {
+  const { type, message } = engineError(error instanceof SqlError ? (error.cause ?? error) : error)
+  if (!/has been invalidated/.test(message) && type.toLowerCase() !== 'fatal') return undefined
+  return /Original error: (.*)/.exec(message)?.[1] ?? message.split('\n', 1)[0]
+}
+
+/** The engine failed in the middle: what was to be committed may be in the file when it is opened again. Those that come after it are refused whole. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  const { type, message } = engineError(error instanceof SqlError ? (error.cause ?? error) : error)
+  return type.toLowerCase() === 'fatal' && !/because of a previous fatal error/.test(message)
+}
+
 /** The engine's own sentence, without the wrapping. */
 export function engineMessage(error: unknown): string {
   return engineError(error).message

@@ -75,6 +75,9 @@ WHERE feature = $1 AND fingerprint = $2 AND event_timestamp BETWEEN $5 AND $6
   AND (entity_key, epoch_us(event_timestamp)) IN (SELECT (unnest($3::VARCHAR[]), unnest($4::BIGINT[])))
 QUALIFY row_number() OVER (PARTITION BY entity_key, event_timestamp ORDER BY available_at DESC, seq DESC) = 1`
 
+/** Which of some rows are there. */
+export const STORED_SEQS = 'SELECT seq FROM fabra.feature_history WHERE seq IN (SELECT unnest($1::BIGINT[]))'
+
 export const READ_HISTORY = `
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
@@ -84,6 +87,15 @@ WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3
   AND ($6::TIMESTAMPTZ IS NULL OR available_at <= $6::TIMESTAMPTZ)
 ORDER BY ${NEWEST_FIRST}
 LIMIT $7`
+
+/** Many features of one key ($1 and $2 side by side): one look through the table, whatever their number. */
+export const KEY_HISTORY = `
+SELECT ${HISTORY_COLUMNS}
+FROM fabra.feature_history
+WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ
+  AND (feature, fingerprint) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[])))
+QUALIFY row_number() OVER (PARTITION BY feature ORDER BY ${NEWEST_FIRST}) <= $5
+ORDER BY ${NEWEST_FIRST}`
 
 export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'
 

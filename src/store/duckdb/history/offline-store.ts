@@ -4,13 +4,14 @@ import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '..
 import { SqlError, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
-import { isValueError } from '../connection/sql-errors.ts'
+import { isOutcomeUnknown, isValueError } from '../connection/sql-errors.ts'
 import { inTransaction } from '../connection/transaction.ts'
 import { appendHistory } from './history-append.ts'
 import {
   FORGET_KEY,
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
+  KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
@@ -21,6 +22,7 @@ import {
   READ_HISTORY,
   READ_PENDING_NOTES,
   ROWS_AT,
+  STORED_SEQS,
 } from './history-sql.ts'
 
 /** Rows a batch of `latest` has, about: what the engine gives at a time. */
@@ -48,13 +50,26 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   const forgotten = new Map<string, number>()
   const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
     forgotten.size === 0 || eventAt > (forgotten.get(forgottenId(feature, entityKey)) ?? Number.NEGATIVE_INFINITY)
+  /** Rows that may be in the file though the engine failed while it wrote them; whoever sent them sends them again. */
+  const doubtful = new Set<number>()
+  const withoutStored = async (session: Session, rows: readonly HistoryRow[]) => {
+    const asked = rows.filter(({ seq }) => doubtful.has(seq)).map(({ seq }) => seq)
+    if (asked.length === 0) return rows
+    const stored = new Set((await session.read(STORED_SEQS, [asked], ownDeadline())).rows.map(([seq]) => Number(seq)))
+    return rows.filter(({ seq }) => !stored.has(seq))
+  }
   return {
     async append(rows, { timeoutMs } = {}) {
-      if (rows.length === 0) return
+      if (rows.length === 0) return []
       recorded = undefined
       try {
-        await database.history.use(ownDeadline(timeoutMs), (session, left) => appendHistory(session, rows.filter(isOpen), left))
+        await database.history.use(ownDeadline(timeoutMs), async (session, left) =>
+          appendHistory(session, await withoutStored(session, rows.filter(isOpen)), left),
+        )
+        if (doubtful.size > 0) for (const { seq } of rows) doubtful.delete(seq)
+        return []
       } catch (error) {
+        if (isOutcomeUnknown(error)) for (const { seq } of rows) doubtful.add(seq)
         throw asAppendError(error)
       } finally {
         recorded = undefined
@@ -93,6 +108,12 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     async history({ feature, fingerprint, entityKey, from, to, availableBy = null, limit }) {
       const time = (micros: number | null) => (micros === null ? null : new SqlTimestamp(micros))
       const { rows } = await read(READ_HISTORY, [feature, fingerprint, entityKey, time(from), time(to), time(availableBy), limit])
+      return rows.map(toHistoryRow)
+    },
+    async historyOfKey({ features, entityKey, to, limit }) {
+      if (features.length === 0) return []
+      const names = [features.map(({ feature }) => feature), features.map(({ fingerprint }) => fingerprint)]
+      const { rows } = await read(KEY_HISTORY, [...names, entityKey, new SqlTimestamp(to), limit])
       return rows.map(toHistoryRow)
     },
     async lastSeq() {
@@ -142,7 +163,7 @@ function forgottenId(feature: string, entityKey: string): string {
 
 /**
  * Each append is a transaction of its own, and an error of the engine says that it was taken back. Only after a fatal one the file decides, when
- * it is opened again.
+ * it is opened again: see reopening.ts.
  */
 function asAppendError(error: unknown): unknown {
   const isRefused = error instanceof SqlError && error.kind === 'runtime' && isValueError(error.cause)
@@ -178,6 +199,12 @@ async function reported<T>(work: () => Promise<T>): Promise<T> {
 
 function asStoreError(error: unknown): unknown {
   if (error instanceof FabraError) return error
+  if (isOutcomeUnknown(error)) {
+    return new FabraError('outcome_unknown', 'The engine failed while it wrote: the file has it or not.', {
+      hint: 'The file is opened again by itself; send the same again in a few seconds. The log has the reason.',
+      cause: error,
+    })
+  }
   return new FabraError('store_unavailable', 'The offline store did not answer.', {
     hint: 'Check that the disk of the data folder is not full and can be written.',
     cause: error,

@@ -4,6 +4,7 @@
  *
  * Appends run on the session that loads files: neither can happen in the middle of the other.
  */
+
 import {
   BIGINT,
   BOOLEAN,
@@ -17,10 +18,12 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import type { Source } from '../../../definition/model.ts'
+import { FabraError } from '../../../errors.ts'
 import { SqlDecimal, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import type { AppendOutcome, AppendRequest, SourceRows } from '../../ports/source-rows.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
+import { isOutcomeUnknown } from '../connection/sql-errors.ts'
 import { inTransaction } from '../connection/transaction.ts'
 import { CATALOG, LIST_TABLES, quoteName, quoteTable } from '../sql.ts'
 import { tableColumns } from './table-columns.ts'
@@ -52,27 +55,30 @@ export function createDuckdbSourceRows(database: Database): SourceRows {
         return first === null || first === undefined ? undefined : Number(first)
       }),
     append: (requests, { timeoutMs } = {}) =>
-      database.loader.use(ownDeadline(timeoutMs), (session) =>
-        inTransaction(session, async () => {
-          const outcomes: AppendOutcome[] = []
-          const written: AppendRequest[] = []
-          for (const request of requests) {
-            const seen = await seenBefore(session, request)
-            outcomes.push(seen ?? { kind: 'appended', repeats: [] })
-            if (!seen) written.push(request)
-            if (!seen && request.idempotency) keysRemembered++
-          }
-          const repeats = new Map<AppendRequest, readonly boolean[]>()
-          for (const group of groupBySource(written)) for (const [one, found] of await appendGroup(session, group)) repeats.set(one, found)
-          if (keysRemembered >= FORGET_KEYS_EVERY && requests[0]) {
-            await session.read(FORGET_KEYS, [new SqlTimestamp(requests[0].arrivedAt)], ownDeadline())
-            keysRemembered = 0
-          }
-          return outcomes.map((outcome, i) => {
-            const request = requests[i]
-            return outcome.kind === 'appended' && request ? { kind: 'appended', repeats: repeats.get(request) ?? [] } : outcome
-          })
-        }),
+      outcomeTold(
+        database.loader.use(ownDeadline(timeoutMs), (session) =>
+          inTransaction(session, async () => {
+            const outcomes: AppendOutcome[] = []
+            const written: AppendRequest[] = []
+            for (const request of requests) {
+              const seen = await seenBefore(session, request)
+              outcomes.push(seen ?? { kind: 'appended', repeats: [] })
+              if (!seen) written.push(request)
+              if (!seen && request.idempotency) keysRemembered++
+            }
+            const repeats = new Map<AppendRequest, readonly boolean[]>()
+            for (const group of groupBySource(written))
+              for (const [one, found] of await appendGroup(session, group)) repeats.set(one, found)
+            if (keysRemembered >= FORGET_KEYS_EVERY && requests[0]) {
+              await session.read(FORGET_KEYS, [new SqlTimestamp(requests[0].arrivedAt)], ownDeadline())
+              keysRemembered = 0
+            }
+            return outcomes.map((outcome, i) => {
+              const request = requests[i]
+              return outcome.kind === 'appended' && request ? { kind: 'appended', repeats: repeats.get(request) ?? [] } : outcome
+            })
+          }),
+        ),
       ),
     async arrivals() {
       const { rows } = await database.readers.use(ownDeadline(), (session, left) => session.read(LIST_ARRIVALS, [], left))
@@ -82,6 +88,19 @@ export function createDuckdbSourceRows(database: Database): SourceRows {
       database.loader.use(ownDeadline(), async (session, left) => {
         await session.read(SETTLE, [new SqlTimestamp(before)], left)
       }),
+  }
+}
+
+/** @throws FabraError outcome_unknown */
+async function outcomeTold<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) throw error
+    throw new FabraError('outcome_unknown', 'The engine failed while it wrote: the rows may be in the table or not.', {
+      hint: 'Send the same rows again where they have an id or an Idempotency-Key: what is there already is dropped. Else look first.',
+      cause: error,
+    })
   }
 }
 

@@ -38,14 +38,44 @@ export interface ReadLabels {
 
 export async function readLabels(labels: Labels, place: LabelReading, options: RunOptions): Promise<ReadLabels> {
   const file = 'sql' in labels ? await queried(labels.sql, place, options) : await converted(labels, place, options)
-  await place.session.execute(
+  return readParquet(file, place.session, options)
+}
+
+async function readParquet(file: string, session: Session, options: RunOptions): Promise<ReadLabels> {
+  await session.execute(
     `CREATE OR REPLACE VIEW ${LABELS_VIEW} AS SELECT file_row_number AS __fabra_ord, * EXCLUDE (file_row_number)
      FROM read_parquet(${quoteText(file)}, file_row_number = true)`,
     options,
   )
-  const columns = (await describe(place.session, `SELECT * EXCLUDE (__fabra_ord) FROM ${LABELS_VIEW}`, options)) ?? []
+  const columns = (await describe(session, `SELECT * EXCLUDE (__fabra_ord) FROM ${LABELS_VIEW}`, options)) ?? []
   refuseNames(columns.map((column) => column.name))
   return { columns, file }
+}
+
+export interface Sampling extends Pick<LabelReading, 'session' | 'folder'> {
+  readonly count: number
+  /** Column of the times that they are spread over. */
+  readonly by: string
+}
+
+/** Every so many-th of the rows by their times, in the order of the labels. */
+export async function sampleLabels(
+  { file: all }: ReadLabels,
+  { session, folder, count, by }: Sampling,
+  options: RunOptions,
+): Promise<{ readonly read: ReadLabels; readonly taken: { readonly of: number; readonly rows: readonly number[] } }> {
+  const ranked = `SELECT file_row_number AS row, row_number() OVER (ORDER BY ${quoteName(by)}, file_row_number) - 1 AS n, count(*) OVER () AS of
+    FROM read_parquet(${quoteText(all)}, file_row_number = true)`
+  const chosen = `SELECT row, of FROM (${ranked}) WHERE of <= ${count} OR (n * ${count}) // of > ((n - 1) * ${count}) // of OR n = 0`
+  const { rows } = await session.read(`SELECT row, of FROM (${chosen}) ORDER BY row LIMIT ${count}`, [], options)
+  const numbers = rows.map(([row]) => Number(row))
+  const file = join(folder, 'sampled.parquet')
+  await session.execute(
+    `COPY (SELECT * EXCLUDE (file_row_number) FROM read_parquet(${quoteText(all)}, file_row_number = true)
+     WHERE file_row_number IN (${numbers.length === 0 ? '-1' : numbers.join(', ')}) ORDER BY file_row_number) TO ${quoteText(file)} (FORMAT parquet)`,
+    options,
+  )
+  return { read: await readParquet(file, session, options), taken: { of: Number(rows[0]?.[1] ?? 0), rows: numbers } }
 }
 
 async function describe(session: Session, select: string, options: RunOptions): Promise<TableColumn[]> {

@@ -14,7 +14,7 @@ import { type Counted, countValues, keysOfRows, rowsLaterThan } from './column-c
 import { makeFreshUntilTables } from './fresh-until.ts'
 import { inputOf } from './label-inputs.ts'
 import { writeRows } from './label-keys.ts'
-import { type ReadLabels, readLabels } from './labels.ts'
+import { type ReadLabels, readLabels, sampleLabels } from './labels.ts'
 import type { HistoryAccess, LabelsQuery, SourcesAccess, WorkspaceState } from './local-stores.ts'
 import { tellingOfMemory, WORKSPACE_MEMORY } from './memory.ts'
 import { type HeldValues, resultSelect } from './result.ts'
@@ -44,6 +44,7 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
   private areCsv = false
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
+  sampled: TrainingWorkspace['sampled'] = null
 
   /** @param folder Made for it, and removed with it. */
   static async open(access: TrainingAccess, folder: string): Promise<DuckdbTrainingWorkspace> {
@@ -60,12 +61,18 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
     labels: Parameters<TrainingWorkspace['readLabels']>[0],
     asText: boolean,
     options: RunOptions,
+    sample: Parameters<TrainingWorkspace['readLabels']>[3] = null,
   ): Promise<readonly TableColumn[]> {
     const { session } = this.engine
     const query = (asked: LabelsQuery, left: RunOptions) => this.access.sources.query(asked, this.state, left)
     const place = { session, folder: this.folder, asText, query }
     this.areCsv = 'format' in labels && labels.format === 'csv'
     this.labels = await readLabels(labels, place, options)
+    if (sample && this.labels.columns.some(({ name }) => name === sample.by)) {
+      const { read, taken } = await sampleLabels(this.labels, { ...place, ...sample }, options)
+      this.labels = read
+      this.sampled = taken
+    }
     return this.labels.columns
   }
 

@@ -32,20 +32,52 @@ export const SHARE_ERASURES = "SELECT pg_advisory_xact_lock_shared(hashtext('fab
 export const LOCK_ERASURES = "SELECT pg_advisory_xact_lock(hashtext('fabra.fences'))"
 
 /**
+ * Pushes of equal rows at two processes go one after the other, by key: an append then sees what was pushed before it. Keys share few locks, taken in
+ * one order, so that a large push holds no more than these and no two wait for each other.
+ */
+export const LOCK_PUSHED = `
+SELECT pg_advisory_xact_lock(hashtext('fabra.pushed'), lot.n)
+FROM (SELECT unnest($1::integer[]) AS n ORDER BY 1) AS lot`
+
+const IS_ERASED = `EXISTS (
+  SELECT FROM fabra.feature_fences AS f
+  WHERE f.feature = w.feature AND f.entity_key = r.entity_key AND f.fenced_at >= ${timeOf('r.event_us')}
+)`
+
+/**
  * What rows of one write have in common is told once ($6 on); $1 says per row which write it is of. A row that is there already was committed
- * by an attempt whose answer was lost.
+ * by an attempt whose answer was lost. Of the rows that $11 tells, one that is equal to the last accepted of its key and event time is left out.
  */
 export const APPEND = `
 INSERT INTO fabra.feature_history (${COLUMNS})
 SELECT w.feature, w.fingerprint, r.entity_key, r.value, ${timeOf('r.event_us')}, ${timeOf('w.available_us')}, ${timeOf('w.created_us')}, r.seq, w.origin
-FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS r(write, entity_key, value, event_us, seq)
+FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $11::boolean[])
+  AS r(write, entity_key, value, event_us, seq, may_repeat)
 JOIN unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[]) WITH ORDINALITY
   AS w(feature, fingerprint, available_us, created_us, origin, write) ON w.write = r.write
-WHERE NOT EXISTS (
-  SELECT FROM fabra.feature_fences AS f
-  WHERE f.feature = w.feature AND f.entity_key = r.entity_key AND f.fenced_at >= ${timeOf('r.event_us')}
-)
+WHERE NOT ${IS_ERASED}
+  AND NOT (r.may_repeat AND (
+    SELECT one.value IS NOT DISTINCT FROM r.value
+    FROM fabra.feature_history AS one
+    WHERE one.feature = w.feature AND one.fingerprint = w.fingerprint AND one.entity_key = r.entity_key
+      AND one.event_timestamp = ${timeOf('r.event_us')}
+    ORDER BY one.available_at DESC, one.seq DESC
+    LIMIT 1
+  ) IS TRUE)
 ON CONFLICT DO NOTHING`
+
+/** Of the rows that an append of this transaction was given, those that it left out though no erasure hides them: history had their equals. */
+export const REPEATED = `
+SELECT r.n - 1
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+  WITH ORDINALITY AS r(feature, fingerprint, entity_key, event_us, available_us, seq, n)
+CROSS JOIN LATERAL (SELECT r.feature) AS w
+WHERE NOT ${IS_ERASED}
+  AND NOT EXISTS (
+    SELECT FROM fabra.feature_history AS one
+    WHERE one.feature = r.feature AND one.fingerprint = r.fingerprint AND one.entity_key = r.entity_key
+      AND one.event_timestamp = ${timeOf('r.event_us')} AND one.available_at = ${timeOf('r.available_us')} AND one.seq = r.seq
+  )`
 
 export const MARK = `
 INSERT INTO fabra.history_marks AS m (writer, seq) VALUES ($1::integer, $2::bigint)
@@ -106,6 +138,20 @@ WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3 ${bounds.join(' ')}
 ORDER BY ${NEWEST_FIRST}
 LIMIT $4::bigint`
 }
+
+/** Many features of one key ($1 and $2 side by side): a look into the index for each, which holds a key's rows in this very order. */
+export const KEY_HISTORY = `
+SELECT ${wire('h')}
+FROM unnest($1::text[], $2::text[]) AS asked(feature, fingerprint)
+CROSS JOIN LATERAL (
+  SELECT *
+  FROM fabra.feature_history AS one
+  WHERE one.feature = asked.feature AND one.fingerprint = asked.fingerprint AND one.entity_key = $3
+    AND one.event_timestamp <= ${timeOf('$4::bigint')}
+  ORDER BY ${NEWEST_FIRST}
+  LIMIT $5::bigint
+) AS h
+ORDER BY h.event_timestamp DESC, h.available_at DESC, h.seq DESC`
 
 export const HAS_RECORDED = 'SELECT 1 FROM fabra.feature_history WHERE feature = $1 AND fingerprint = $2 LIMIT 1'
 

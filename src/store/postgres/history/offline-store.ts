@@ -1,9 +1,9 @@
 import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
 import { readInBatches } from '../connection/cursor.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
-import type { Parameter, Postgres } from '../connection/postgres.ts'
+import type { Parameter, Postgres, Statements } from '../connection/postgres.ts'
 import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
-import { asArrays } from './history-append.ts'
+import { asArrays, asPoints, locksOf } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import {
   APPEND,
@@ -11,15 +11,18 @@ import {
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
   INSERT_FEATURE_ERASURES,
+  KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST,
   LATEST_OF,
   LOCK_ERASURES,
+  LOCK_PUSHED,
   MARK,
   OWE,
   READ_ERASURES,
   READ_PENDING_NOTES,
+  REPEATED,
   ROWS_AT,
   readHistory,
   SHARE_ERASURES,
@@ -54,21 +57,22 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
 
   return {
     async append(rows, { timeoutMs = WRITE_MS } = {}) {
-      if (rows.length === 0) return
+      if (rows.length === 0) return []
       const endsAt = performance.now() + timeoutMs
       const leftMs = () => Math.max(1, endsAt - performance.now())
       await partitions.make(rows, timeoutMs / 2)
       const pieces = await asArrays(rows)
+      const pushed = rows.filter(({ origin }) => origin === 'pushed')
       const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
       try {
-        await repeated(() =>
+        return await repeated(() =>
           postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
-            const sent = [
-              statements.run(SHARE_ERASURES),
-              ...pieces.map((piece) => statements.run(APPEND, piece)),
-              statements.run(MARK, [writer, mark]),
-            ]
-            await allOf(sent)
+            const locking = [statements.run(SHARE_ERASURES), ...(pushed.length > 0 ? [statements.run(LOCK_PUSHED, [locksOf(pushed)])] : [])]
+            const appending = pieces.map((piece) => statements.run(APPEND, piece))
+            await allOf([...locking, ...appending, statements.run(MARK, [writer, mark])])
+            const counts = await Promise.all(appending)
+            const isComplete = counts.reduce((sum, { count }) => sum + count, 0) === rows.length
+            return isComplete || pushed.length === 0 ? [] : await repeatedOf(statements, rows)
           }),
         )
       } catch (error) {
@@ -113,6 +117,12 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const { rows } = await read(readHistory(bounds), [feature, fingerprint, entityKey, limit, ...given])
       return rows.map(toHistoryRow)
     },
+    async historyOfKey({ features, entityKey, to, limit }) {
+      if (features.length === 0) return []
+      const names = [features.map(({ feature }) => feature), features.map(({ fingerprint }) => fingerprint)]
+      const { rows } = await read(KEY_HISTORY, [...names, entityKey, to, limit])
+      return rows.map(toHistoryRow)
+    },
     async lastSeq() {
       const { rows } = await read(LAST_SEQ, [])
       return Number(rows[0]?.[0] ?? 0)
@@ -145,6 +155,13 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     },
     async close() {},
   }
+}
+
+/** Indexes of the pushed rows that the append of this transaction left out as repeats. */
+async function repeatedOf(statements: Statements, rows: readonly HistoryRow[]): Promise<number[]> {
+  const indexes = [...rows.keys()].filter((i) => rows[i]?.origin === 'pushed')
+  const found = await statements.run(REPEATED, asPoints(indexes.flatMap((i) => rows[i] ?? [])))
+  return found.rows.flatMap(([n]) => indexes[Number(n)] ?? [])
 }
 
 /** All are answered before any may throw: they share a connection. */

@@ -1,5 +1,6 @@
 import first from './001_first.sql' with { type: 'text' }
 import mark from './002_mark.sql' with { type: 'text' }
+import changes from './003_changes.sql' with { type: 'text' }
 
 /**
  * One step of the file's schema. Never changed once released: a change is another step. It can be done twice: a repair keeps the tables and may
@@ -14,4 +15,5 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { id: 1, name: 'first', text: first },
   { id: 2, name: 'mark', text: mark },
+  { id: 3, name: 'changes', text: changes },
 ]

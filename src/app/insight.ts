@@ -1,0 +1,150 @@
+/** What the server knows of itself: figures of reads, runs, changes, sources and stores, put together for whoever looks. */
+import { statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { Feature } from '../definition/model.ts'
+import type { Insight, ProcessFacts } from '../http/insight/insight.ts'
+import { isOk } from '../http/readiness.ts'
+import type { StoreState } from '../http/wire.ts'
+import { EventFeed } from '../observability/event-feed.ts'
+import type { Logger } from '../observability/logger.ts'
+import { ReadStatistics } from '../observability/read-statistics.ts'
+import { RequestSamples } from '../observability/request-samples.ts'
+import type { ActiveKeys } from '../refresh/active-keys.ts'
+import { createRunFigures, type RunFigures } from '../refresh/run-figures.ts'
+import type { Run, RunWatch } from '../refresh/runs.ts'
+import type { Schedule } from '../refresh/schedule.ts'
+import { nextDueAt } from '../refresh/scheduler.ts'
+import { ReadObserver } from '../serving/read-observer.ts'
+import { createChangeBook, type WritableChangeBook } from './change-book.ts'
+import type { CurrentDefinitions } from './current-definitions.ts'
+import { DATA_FILE } from './open-stores.ts'
+import { createSourceLook } from './source-facts.ts'
+import type { Stores } from './stores.ts'
+
+const FRESHEN_MS = 5_000
+/** How far a run is. */
+const TELL_EVERY_MS = 1_000
+
+/** What is looked at from the start on, before there are definitions. */
+export interface Watching {
+  readonly statistics: ReadStatistics | null
+  readonly feed: EventFeed
+  readonly samples: RequestSamples
+  readonly runs: RunFigures
+  /** To be told of runs. */
+  readonly runWatch: RunWatch
+}
+
+export function createWatching(clock: Clock, keepsStatistics: boolean): Watching {
+  const feed = new EventFeed(crypto.randomUUID().slice(0, 8))
+  const runs = createRunFigures()
+  const lastTold = new Map<string, number>()
+  const tell = (run: Run) => {
+    lastTold.set(run.id, performance.now())
+    feed.add('run', { ...run })
+  }
+  return {
+    statistics: keepsStatistics ? new ReadStatistics(() => clock.now() / 1_000) : null,
+    feed,
+    samples: new RequestSamples(),
+    runs,
+    runWatch: {
+      began(run) {
+        runs.began(run)
+        tell(run)
+      },
+      wentOn(run) {
+        if (performance.now() - (lastTold.get(run.id) ?? 0) > TELL_EVERY_MS) tell(run)
+      },
+      ended(run) {
+        runs.ended(run)
+        tell(run)
+        lastTold.delete(run.id)
+      },
+    },
+  }
+}
+
+export interface InsightOptions {
+  readonly watching: Watching
+  readonly files: readonly string[]
+  readonly dataDir: string
+  readonly mode: ProcessFacts['mode']
+  readonly processes: number
+  readonly stores: Stores
+  readonly health: () => Readonly<Record<string, string>>
+  readonly definitions: CurrentDefinitions
+  readonly activeKeys: ActiveKeys
+  readonly schedule: Schedule
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface OwnInsight extends Insight {
+  readonly changes: WritableChangeBook
+  /** Begins to keep. */
+  start(version: string): void
+  stop(): Promise<void>
+}
+
+export function createInsight(options: InsightOptions): OwnInsight {
+  const { watching, stores, definitions, activeKeys, schedule, clock, log } = options
+  const { statistics, feed, samples, runs } = watching
+  const facts = factsOf(options)
+  const changes = createChangeBook({ store: stores.changes, admin: stores.admin, facts, clock, log })
+  const look = createSourceLook(stores.sourceEngine, stores.changes)
+  let freshened = Number.NEGATIVE_INFINITY
+  const freshen = async () => {
+    if (performance.now() - freshened < FRESHEN_MS) return
+    freshened = performance.now()
+    await Promise.all([changes.freshen(), runs.load(stores.admin).catch(() => undefined)])
+  }
+  return {
+    observer: statistics && new ReadObserver({ statistics, feed, samples, clock }),
+    statistics,
+    samples,
+    feed,
+    facts,
+    runs,
+    changes,
+    freshen,
+    nextDueAt: (feature) => nextDueAt(feature, clock.now(), schedule),
+    keysInUse: (feature: Feature) => activeKeys.count(feature),
+    sourcesOf: (feature) => definitions.live().ingest.sourcesOf(feature),
+    sourceFacts: () => look.facts(definitions.registry().sources.values()),
+    rowsOfKey: (entity, key, asOf) => look.rowsOfKey(definitions.registry().sources.values(), entity, key, asOf),
+    async stores() {
+      return storeStates(options)
+    },
+    start(version) {
+      statistics?.start()
+      void freshen()
+        .then(() => changes.open(definitions.registry(), version))
+        .catch((error) => log.warn('what changed is not kept', { error }))
+    },
+    async stop() {
+      statistics?.stop()
+      await changes.close()
+    },
+  }
+}
+
+function factsOf({ files, mode, processes, clock }: InsightOptions): ProcessFacts {
+  const folder = dirname(files[0] ?? process.cwd())
+  return { mode, project: basename(folder), folder, startedAt: clock.now(), processes }
+}
+
+function storeStates({ health, dataDir }: InsightOptions): StoreState[] {
+  return Object.entries(health()).map(([technology, state]) => ({
+    role: technology === 'memory' || technology === 'redis' ? 'online' : 'offline',
+    technology,
+    state: isOk(state) ? 'ok' : state,
+    size_bytes: technology === 'duckdb' ? sizeOf(join(dataDir, DATA_FILE)) : technology === 'memory' ? process.memoryUsage.rss() : null,
+    keys: null,
+  }))
+}
+
+function sizeOf(file: string): number | null {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? null
+}

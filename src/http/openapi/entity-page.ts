@@ -1,0 +1,32 @@
+/** What /openapi.json says about everything that is told of one entity key. */
+import { described, noNumber, noTime, number, orNull, states, text, time, whole } from './insight-parts.ts'
+import { type Json, list, nullable, object } from './schema.ts'
+
+/** Of each feature, where `history` is asked for. */
+const recorded: Json = {
+  interval_ms: noNumber,
+  history: described(list(object({ at: time, value: {} }, ['value'])), 'Oldest first; without a value: nothing was known from then on.'),
+  history_is_cut: { type: 'boolean' },
+  before: orNull(object({ value: {}, at: time })),
+  changed_at: noTime,
+}
+
+export function entityPage(key: Json, valueFields: Json): Json {
+  const optional = ['oldest_input_timestamp', 'error', 'method', ...Object.keys(recorded)]
+  const method = { type: ['string', 'null'], enum: ['recompute', 'replay', 'history', null], description: 'With `as_of`: how it was told.' }
+  return object(
+    {
+      entity: key,
+      as_of: time,
+      features: list(object({ feature: text, ...valueFields, error: { type: 'object' }, method, ...recorded }, optional)),
+      changes: described(object({ from: time, step_ms: number, counts: list(whole) }), 'How many values changed in each step.'),
+      sources: list(object({ source: text, rows: nullable('integer'), rows_limit: whole, newest_row_at: noTime })),
+      last_reads: {
+        type: ['array', 'null'],
+        items: object({ at: time, key: nullable('string'), asked_for: list(text), rows: whole, ms: number, states }),
+        description: 'Sampled, newest first; null to who lacks the scope `admin`.',
+      },
+    },
+    ['as_of', 'changes', 'sources', 'last_reads'],
+  )
+}

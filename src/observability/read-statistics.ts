@@ -1,0 +1,185 @@
+/**
+ * What is read, counted with almost nothing for each request: sums of a plan's reads are bumped, and folded into the figures of its features
+ * once a second. Values, ages and callers are taken from some of the requests: all of them where there are few, and never more than some
+ * hundreds a second. Memory is bounded by the number of features.
+ */
+
+import { type CallerFigures, Callers } from './callers.ts'
+import { DurationHistogram } from './histogram.ts'
+import { type ColumnShape, FIELD, ReadFigures } from './read-figures.ts'
+
+/** Requests that are looked at in a second, about. */
+const LOOKED_AT = 200
+/** A burst is looked at no further than this until the next second. */
+const MOST_LOOKED_AT = 400
+const SLOWED_DOWN = 4
+const FOLD_MS = 1_000
+/** Features whose minute is closed without a pause. */
+const ROLLED_TOGETHER = 16
+
+export interface FeatureShape {
+  readonly feature: string
+  /** Figures of other columns are not those of these. */
+  readonly version: string
+  readonly columns: readonly ColumnShape[]
+}
+
+/** Of a plan's feature: where its values stand in rows of results. */
+export interface TalliedFeature {
+  readonly figures: ReadFigures
+  /** Of each of its columns that are asked for: its place in a row, and among the feature's columns. */
+  readonly places: readonly { readonly ref: number; readonly column: number }[]
+  /** Since the last fold: by state, in the order of STATES. */
+  readonly states: Float64Array
+}
+
+/** What one list of features was read, since the last fold. */
+export interface ReadTally {
+  readonly features: readonly TalliedFeature[]
+  requests: number
+  rows: number
+  readonly latency: DurationHistogram
+}
+
+export class ReadStatistics {
+  readonly all: ReadFigures
+  readonly callers: Callers
+  private readonly nowMs: () => number
+  private readonly features = new Map<string, { readonly version: string; readonly figures: ReadFigures }>()
+  private touched: ReadTally[] = []
+  private countdown = 1
+  private lookedAt = 0
+  private requests = 0
+  private timer: Timer | undefined
+  private foldedRequests = 0
+  /** Every how many requests one is looked at. */
+  oneIn = 1
+
+  /** @param nowMs As values are dated. */
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs
+    this.all = new ReadFigures([], nowMs(), true)
+    this.callers = new Callers(nowMs)
+  }
+
+  start(): void {
+    this.timer = setInterval(() => {
+      this.foldTallies()
+      this.all.roll(this.nowMs())
+      this.rollInTurns([...this.features.values()])
+    }, FOLD_MS)
+    this.timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+
+  /** Figures of a feature; undefined: it was never read. */
+  of(feature: string): ReadFigures | undefined {
+    return this.features.get(feature)?.figures
+  }
+
+  figuresFor({ feature, version, columns }: FeatureShape): ReadFigures {
+    const found = this.features.get(feature)
+    if (found?.version === version) return found.figures
+    const figures = new ReadFigures(columns, this.nowMs())
+    this.features.set(feature, { version, figures })
+    return figures
+  }
+
+  tally(features: readonly Omit<TalliedFeature, 'states'>[]): ReadTally {
+    const states = () => new Float64Array(5)
+    return { features: features.map((one) => ({ ...one, states: states() })), requests: 0, rows: 0, latency: new DurationHistogram() }
+  }
+
+  /** A request, or a part of one, asked for so many rows. */
+  count(tally: ReadTally, rows: number): void {
+    if (tally.requests === 0) this.touched.push(tally)
+    tally.requests++
+    tally.rows += rows
+  }
+
+  /** A request came. @returns how many requests it stands for when it is looked at; 0: it is not. */
+  begin(): number {
+    this.requests++
+    if (--this.countdown > 0) return 0
+    const stoodFor = this.oneIn
+    if (++this.lookedAt > MOST_LOOKED_AT) {
+      this.oneIn *= SLOWED_DOWN
+      this.lookedAt = 0
+    }
+    // Clients that ask in turns must not be looked at in turns.
+    this.countdown = this.oneIn === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * this.oneIn - 1))
+    return stoodFor
+  }
+
+  /** Requests since the start. */
+  get total(): number {
+    return this.foldedRequests + this.requests
+  }
+
+  failed(): void {
+    this.all.add(FIELD.failed, 1)
+  }
+
+  caller(name: string): CallerFigures {
+    return this.callers.of(name)
+  }
+
+  /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */
+  private rollInTurns(left: readonly { readonly figures: ReadFigures }[]): void {
+    const now = this.nowMs()
+    for (const { figures } of left.slice(0, ROLLED_TOGETHER)) figures.roll(now)
+    if (left.length > ROLLED_TOGETHER) setImmediate(() => this.rollInTurns(left.slice(ROLLED_TOGETHER))).unref()
+  }
+
+  /** What was counted goes to the features, and a minute that is over is closed: before anybody looks. */
+  fold(): void {
+    this.foldTallies()
+    const now = this.nowMs()
+    this.all.roll(now)
+    for (const { figures } of this.features.values()) figures.roll(now)
+  }
+
+  private foldTallies(): void {
+    const touched = this.touched
+    this.touched = []
+    for (const tally of touched) this.foldTally(tally)
+    this.all.add(FIELD.requests, this.requests)
+    this.oneIn = Math.max(1, Math.ceil(this.requests / LOOKED_AT))
+    this.countdown = Math.min(this.countdown, 2 * this.oneIn)
+    this.foldedRequests += this.requests
+    this.requests = 0
+    this.lookedAt = 0
+    this.callers.roll()
+  }
+
+  private foldTally(tally: ReadTally): void {
+    const { features, rows, requests, latency } = tally
+    for (const { figures, states } of features) {
+      figures.add(FIELD.reads, rows)
+      figures.add(FIELD.requests, requests)
+      this.all.add(FIELD.reads, rows)
+      for (let state = FIELD.stale; state <= FIELD.error; state++) {
+        const count = states[state] ?? 0
+        if (count === 0) continue
+        figures.add(state, count)
+        this.all.add(state, count)
+        states[state] = 0
+      }
+      if (latency.total > 0) figures.addLatencies(latency)
+    }
+    if (latency.total > 0) {
+      this.all.addLatencies(latency)
+      latency.clear()
+    }
+    tally.requests = 0
+    tally.rows = 0
+  }
+
+  /** Features that are defined no longer are let go. */
+  retain(names: ReadonlySet<string>): void {
+    for (const name of this.features.keys()) if (!names.has(name)) this.features.delete(name)
+  }
+}

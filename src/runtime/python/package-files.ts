@@ -1,0 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * The package that workers import, by the names of its files. Read from the sources; in the executable this module's place is taken by one that
+ * holds the files (scripts/python-plugin.ts).
+ */
+export function packageFiles(): Readonly<Record<string, string>> {
+  const folder = fileURLToPath(new URL('../../python/fabra/', import.meta.url))
+  const names = readdirSync(folder).filter((name) => /\.(?:py|pyi|typed)$/.test(name))
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(`${folder}${name}`, 'utf8')]))
+}

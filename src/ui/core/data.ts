@@ -1,0 +1,127 @@
+/**
+ * What pages show of the API: asked for once however many parts show it, again every few seconds while somebody looks, and kept: a page that is come
+ * back to shows what it had, dimmed, until the new is here.
+ */
+import { type Signal, signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { ask, Failure } from './ask.ts'
+import { setNow } from './now.ts'
+
+const EVERY_MS = 5_000
+const MOST_KEPT = 60
+
+interface Cell {
+  readonly path: string
+  readonly value: Signal<unknown>
+  readonly failure: Signal<Failure | null>
+  /** When the value came, in milliseconds of this browser. */
+  readonly at: Signal<number>
+  users: number
+  timer: ReturnType<typeof setTimeout> | undefined
+  asking: Promise<void> | undefined
+  everyMs: number | null
+}
+
+export interface Shown<T> {
+  readonly value: T | undefined
+  readonly failure: Failure | null
+  /** What is shown is not what was asked for last, or could not be asked for again. */
+  readonly isOld: boolean
+  readonly heardAt: number
+  again(): void
+}
+
+const cells = new Map<string, Cell>()
+
+/** @param path Null: nothing is asked. @param everyMs Null: once. */
+export function useData<T>(path: string | null, everyMs: number | null = EVERY_MS): Shown<T> {
+  const cell = path === null ? null : cellOf(path)
+  const last = useRef<T | undefined>(undefined)
+  useEffect(() => {
+    if (!cell) return
+    cell.users++
+    cell.everyMs = everyMs
+    askNow(cell)
+    return () => {
+      cell.users--
+      if (cell.users === 0) clearTimeout(cell.timer)
+    }
+  }, [cell, everyMs])
+  const value = cell?.value.value as T | undefined
+  if (value !== undefined) last.current = value
+  const failure = cell?.failure.value ?? null
+  return {
+    value: value ?? (path === null ? undefined : last.current),
+    failure,
+    isOld: value === undefined || (failure !== null && failure.status === 0),
+    heardAt: cell?.at.value ?? 0,
+    again: () => cell && askNow(cell),
+  }
+}
+
+/** Something changed: what begins with one of these is asked for again, if somebody looks at it. */
+export function refreshData(...beginnings: string[]): void {
+  for (const cell of cells.values()) {
+    if (cell.users > 0 && beginnings.some((beginning) => cell.path.startsWith(beginning))) askNow(cell)
+  }
+}
+
+export function forgetData(): void {
+  for (const cell of cells.values()) clearTimeout(cell.timer)
+  cells.clear()
+}
+
+function cellOf(path: string): Cell {
+  const known = cells.get(path)
+  if (known) return known
+  for (const [other, cell] of cells) {
+    if (cells.size < MOST_KEPT) break
+    if (cell.users === 0) cells.delete(other)
+  }
+  const cell: Cell = {
+    path,
+    value: signal(undefined),
+    failure: signal(null),
+    at: signal(0),
+    users: 0,
+    timer: undefined,
+    asking: undefined,
+    everyMs: null,
+  }
+  cells.set(path, cell)
+  return cell
+}
+
+function askNow(cell: Cell): void {
+  clearTimeout(cell.timer)
+  cell.asking ??= hear(cell).finally(() => {
+    cell.asking = undefined
+    if (cell.users > 0 && cell.everyMs !== null) cell.timer = setTimeout(() => later(cell), cell.everyMs)
+  })
+}
+
+/** Nobody looks at a page in the background. */
+function later(cell: Cell): void {
+  if (!document.hidden) {
+    askNow(cell)
+    return
+  }
+  const seen = () => {
+    if (document.hidden) return
+    document.removeEventListener('visibilitychange', seen)
+    if (cell.users > 0) askNow(cell)
+  }
+  document.addEventListener('visibilitychange', seen)
+}
+
+async function hear(cell: Cell): Promise<void> {
+  try {
+    const value = await ask<{ now?: unknown } | null>(cell.path)
+    if (typeof value?.now === 'string') setNow(value.now)
+    cell.value.value = value
+    cell.at.value = Date.now()
+    cell.failure.value = null
+  } catch (error) {
+    cell.failure.value = error instanceof Failure ? error : new Failure({ status: 0, code: 'internal', message: String(error) })
+  }
+}

@@ -1,0 +1,113 @@
+/** Where the nodes of lineage stand: ranks and order by dagre, columns and lines our own. */
+import type { Lineage, LineageEdge, LineageNode } from '../../http/wire.ts'
+
+export interface Drawn {
+  readonly nodes: ReadonlyMap<string, { readonly x: number; readonly y: number }>
+  readonly edges: readonly { readonly from: string; readonly to: string; readonly path: string }[]
+  readonly columns: readonly { readonly x: number; readonly title: string }[]
+  readonly width: number
+  readonly height: number
+}
+
+/** Of the monospaced letters of names. */
+const LETTER = 7.3
+const LINE = 19
+const GAP = 72
+
+export async function layOut({ nodes, edges }: Lineage): Promise<Drawn> {
+  const { graphlib, layout } = await import('@dagrejs/dagre')
+  const graph = new graphlib.Graph()
+  graph.setGraph({ rankdir: 'LR', nodesep: 4, ranksep: GAP, align: 'UL' })
+  graph.setDefaultEdgeLabel(() => ({}))
+  const ranks = ranksOf(nodes, edges)
+  for (const node of nodes) graph.setNode(node.id, { width: node.name.length * LETTER + 24, height: heightOf(node) })
+  for (const { from, to } of edges) graph.setEdge(from, to)
+  layout(graph)
+  const columns = new Map<number, LineageNode[]>()
+  for (const node of nodes.toSorted((a, b) => (graph.node(a.id)?.y ?? 0) - (graph.node(b.id)?.y ?? 0))) {
+    const rank = ranks.get(node.id) ?? 0
+    columns.set(rank, [...(columns.get(rank) ?? []), node])
+  }
+  return placed(
+    [...columns].sort(([a], [b]) => a - b).map(([, of]) => of),
+    edges,
+  )
+}
+
+function heightOf(node: LineageNode): number {
+  return node.kind === 'source' ? 2 * LINE : LINE
+}
+
+/** A column for each depth; sets and keys come after all features. */
+function ranksOf(nodes: readonly LineageNode[], edges: readonly LineageEdge[]): Map<string, number> {
+  const before = Map.groupBy(edges, ({ to }) => to)
+  const ranks = new Map<string, number>()
+  const features = new Set(nodes.filter(({ kind }) => kind === 'feature').map(({ id }) => id))
+  const rankOf = (id: string): number => {
+    const known = ranks.get(id)
+    if (known !== undefined) return known
+    ranks.set(id, 1)
+    const deps = (before.get(id) ?? []).filter(({ from }) => features.has(from))
+    const rank = deps.length === 0 ? 1 : 1 + Math.max(...deps.map(({ from }) => rankOf(from)))
+    ranks.set(id, rank)
+    return rank
+  }
+  for (const id of features) rankOf(id)
+  const last = Math.max(0, ...[...features].map((id) => ranks.get(id) ?? 0))
+  for (const { id, kind } of nodes) if (kind !== 'feature') ranks.set(id, kind === 'source' ? 0 : kind === 'set' ? last + 1 : last + 2)
+  return ranks
+}
+
+/** Columns are spread over the height of the tallest one. */
+function placed(columns: readonly (readonly LineageNode[])[], edges: readonly LineageEdge[]): Drawn {
+  const heights = columns.map((of) => of.reduce((sum, node) => sum + heightOf(node), 0))
+  const height = Math.max(...heights, LINE)
+  const nodes = new Map<string, { x: number; y: number; end: number }>()
+  const titles: { x: number; title: string }[] = []
+  let x = 0
+  columns.forEach((of, i) => {
+    const free = Math.min(40, (height - (heights[i] ?? 0)) / Math.max(1, of.length))
+    const used = (heights[i] ?? 0) + free * of.length
+    let y = (height - used) / 2 + LINE / 2 + free / 2
+    let widest = 0
+    for (const node of of) {
+      const width = node.name.length * LETTER + 20
+      nodes.set(node.id, { x, y, end: x + width })
+      widest = Math.max(widest, width)
+      y += heightOf(node) + free
+    }
+    titles.push({ x, title: titleOf(of, i) })
+    x += Math.max(widest, 120) + GAP
+  })
+  const lines = edges.flatMap(({ from, to }) => {
+    const [a, b] = [nodes.get(from), nodes.get(to)]
+    return a && b ? [{ from, to, path: curve(a.end, a.y, b.x - 8, b.y) }] : []
+  })
+  return { nodes, edges: lines, columns: titles, width: x - GAP, height }
+}
+
+function titleOf([first]: readonly LineageNode[], index: number): string {
+  if (first?.kind === 'source') return 'sources, rows, newest'
+  if (first?.kind === 'set') return 'sets, worst state'
+  if (first?.kind === 'key') return 'keys that read'
+  return index <= 1 ? 'features of sources' : index === 2 ? 'features of features' : `depth ${index}`
+}
+
+function curve(x0: number, y0: number, x1: number, y1: number): string {
+  const bend = Math.max(24, (x1 - x0) / 2)
+  return `M${x0.toFixed(0)} ${y0.toFixed(0)}C${(x0 + bend).toFixed(0)} ${y0.toFixed(0)} ${(x1 - bend).toFixed(0)} ${y1.toFixed(0)} ${x1.toFixed(0)} ${y1.toFixed(0)}`
+}
+
+/** The node, all that leads to it and all that follows from it. */
+export function litFrom(id: string, edges: readonly LineageEdge[]): ReadonlySet<string> {
+  const lit = new Set([id])
+  const follow = (from: string, side: 'from' | 'to', other: 'from' | 'to', seen: Set<string>): void => {
+    if (seen.has(from)) return
+    seen.add(from)
+    lit.add(from)
+    for (const edge of edges) if (edge[side] === from) follow(edge[other], side, other, seen)
+  }
+  follow(id, 'from', 'to', new Set())
+  follow(id, 'to', 'from', new Set())
+  return lit
+}

@@ -1,0 +1,28 @@
+/** Who looks: the API key, kept in this tab until it closes and sent as a header alone, and what it may do. */
+import { signal } from '@preact/signals'
+import type { Me, Scope } from '../../http/wire.ts'
+
+const KEPT = 'fabra.key'
+
+export const key = signal<string | null>(sessionStorage.getItem(KEPT))
+/** Null until the server has said who this is. */
+export const me = signal<Me | null>(null)
+/** The server asks for a key, and there is none that it takes. */
+export const isLocked = signal(false)
+
+export function takeKey(given: string): void {
+  sessionStorage.setItem(KEPT, given)
+  key.value = given
+}
+
+export function signOut(): void {
+  sessionStorage.removeItem(KEPT)
+  key.value = null
+  me.value = null
+  isLocked.value = true
+}
+
+/** Of requests that this page sends; where it is not known, the server decides. */
+export function may(scope: Scope): boolean {
+  return me.value === null || me.value.scopes.includes(scope)
+}

@@ -1,0 +1,92 @@
+import type { Overview } from '../../http/wire.ts'
+import { href, place } from '../core/address.ts'
+import { useData } from '../core/data.ts'
+import { isHelpOpen, isPaletteOpen } from '../core/keys.ts'
+import { key, me, signOut } from '../core/session.ts'
+import { theme, turnTheme } from '../core/theme.ts'
+import { plural } from '../core/words.ts'
+import { Counts } from './mark.tsx'
+
+export const ROOMS: readonly [room: string, title: string][] = [
+  ['', 'Overview'],
+  ['catalogue', 'Catalogue'],
+  ['entities', 'Entities'],
+  ['runs', 'Runs'],
+  ['lineage', 'Lineage'],
+  ['training', 'Training'],
+  ['live', 'Live'],
+  ['api', 'API'],
+]
+
+export function Head() {
+  const counts = useData<Overview>('/v1/overview').value?.features
+  const total = counts ? Object.values(counts).reduce((sum, count) => sum + count, 0) : null
+  return (
+    <header class="top">
+      <div class="bar">
+        <a class="brand" href={href([])}>
+          fabra
+          <span class="soft">
+            {me.value?.project ?? ''}
+            {me.value ? ` · ${me.value.mode}` : ''}
+          </span>
+        </a>
+        <button
+          class="find"
+          aria-keyshortcuts="/ Meta+K Control+K"
+          onClick={() => {
+            isPaletteOpen.value = true
+          }}
+        >
+          <span>
+            find<span class="only-wide"> anything</span>
+          </span>
+          <kbd>⌘K</kbd>
+        </button>
+        {counts && (
+          <span class="counts">
+            <span class="soft all">{plural(total ?? 0, 'feature')}</span>
+            <Counts of={counts} links />
+          </span>
+        )}
+      </div>
+      <div class="bar nav">
+        <Rooms />
+        <span class="right">
+          {key.value !== null && (
+            <button class="plain soft" onClick={signOut} title="forgets the key of this tab">
+              {me.value?.key?.name ?? 'key'}: sign out
+            </button>
+          )}
+          <button class="plain soft" aria-keyshortcuts="t" onClick={turnTheme}>
+            {theme.value === 'dark' ? 'light' : 'dark'}
+          </button>
+          <button
+            class="plain soft"
+            aria-label="keys"
+            aria-keyshortcuts="?"
+            onClick={() => {
+              isHelpOpen.value = true
+            }}
+          >
+            ?
+          </button>
+        </span>
+      </div>
+    </header>
+  )
+}
+
+function Rooms() {
+  const [room = ''] = place.value.parts
+  const present = room === 'features' ? 'catalogue' : room
+  return (
+    <nav aria-label="rooms">
+      {ROOMS.map(([name, title]) => (
+        <a key={name} href={href(name === '' ? [] : [name])} aria-current={name === present ? 'page' : undefined}>
+          {title}
+        </a>
+      ))}
+    </nav>
+  )
+}

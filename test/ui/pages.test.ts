@@ -1,0 +1,165 @@
+/** The page at /ui as people meet it: in Chromium, from both kinds of servers, light and dark, wide and narrow, by hand and by keyboard. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Page } from 'playwright-core'
+import { uiFiles } from '../../src/http/ui/bundle.ts'
+import { openPage, overflow, settled, violations, type Watched } from '../support/browser.ts'
+import { BROKEN_AT, FORGOTTEN_AT, SCORE_AT } from './project.ts'
+import { KEYS, openWorlds, type Worlds } from './worlds.ts'
+
+setDefaultTimeout(240_000)
+
+const PACKED_LIMIT = 120_000
+const ROOMS: readonly [path: string, shows: string][] = [
+  ['', 'Needs attention'],
+  ['catalogue', 'pair_payments'],
+  ['features/spend.total', 'Definition'],
+  ['features/broken', 'no such user'],
+  ['entities', 'merchant_id string'],
+  ['entities/User/u1', 'Served last'],
+  ['runs', 'Under way at once'],
+  ['lineage', 'The same as a list'],
+  ['training', 'A training set begins with labels'],
+  ['live', 'Latency of requests'],
+  ['api?op=getFeature', 'One feature of one entity key'],
+  ['nowhere', 'There is no page'],
+]
+
+let worlds: Worlds
+beforeAll(async () => {
+  worlds = await openWorlds()
+})
+afterAll(() => worlds?.[Symbol.asyncDispose]())
+
+const modes = ['laptop', 'production'] as const
+const open = async (mode: (typeof modes)[number], path: string, key = KEYS.admin): Promise<Watched> => {
+  const { url } = worlds[mode].server
+  const watched = await openPage(worlds.browser, url, mode === 'laptop' ? null : key)
+  await watched.page.goto(`${url}/ui/${path}`)
+  return watched
+}
+const shows = (page: Page, text: string) => page.getByText(text, { exact: false }).first().waitFor()
+
+test('all files of the page have less than 120 kB, packed', async () => {
+  const files = await uiFiles()
+  const total = files.reduce((sum, { packed }) => sum + packed.length, 0)
+  expect(total).toBeGreaterThan(20_000)
+  expect(total).toBeLessThan(PACKED_LIMIT)
+})
+
+describe.each(modes)('every page of a server in %s mode', (mode) => {
+  let watched: Watched
+  beforeAll(async () => {
+    watched = await open(mode, '')
+  })
+  afterAll(() => watched.page.context().close())
+
+  test.each(ROOMS)('/ui/%s passes axe, light and dark, wide and narrow, and asks nothing of others', async (path, text) => {
+    const { page, faults } = watched
+    // All rules once in each mode; what a theme or a width can break besides is contrast.
+    const looks = [
+      { theme: 'light', width: 1440, rules: mode === 'laptop' ? undefined : ['color-contrast'] },
+      { theme: 'dark', width: 390, rules: mode === 'production' ? undefined : ['color-contrast'] },
+    ] as const
+    await page.goto(`${worlds[mode].server.url}/ui/${path}`)
+    for (const { theme, width, rules } of looks) {
+      await page.setViewportSize({ width, height: 900 })
+      await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+      await shows(page, text)
+      await settled(page)
+      expect({ theme, width, found: await violations(page, rules) }).toEqual({ theme, width, found: [] })
+      expect({ width, overflow: await overflow(page) }).toEqual({ width, overflow: 0 })
+    }
+    expect(faults).toEqual([])
+  })
+})
+
+describe('what is ill', () => {
+  test.each([
+    ['broken', 'failing', '2 of 2 keys failed', BROKEN_AT],
+    ['forgotten', 'late', '', FORGOTTEN_AT],
+    ['score', 'pushes stopped', 'The last push came', SCORE_AT],
+  ])('%s is found from the overview in one click, with its reason and its line', async (feature, word, why, place) => {
+    const { page, faults } = await open('laptop', '')
+    const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: feature, exact: true }) })
+    const attention = row.filter({ hasText: place }).first()
+    await attention.getByText(word, { exact: true }).waitFor()
+    expect(await attention.innerText()).toContain(why)
+    await attention.click()
+    await page.getByRole('heading', { level: 1, name: feature }).waitFor()
+    const verdict = page.locator('.verdict')
+    await verdict.getByText(place).waitFor()
+    expect(await verdict.innerText()).toContain(why)
+    // Where a line is at fault it is marked in the text.
+    if (feature === 'broken') expect(await page.locator('.code .hit').innerText()).toContain('no such user')
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+})
+
+describe('by keyboard alone', () => {
+  test('one finds, walks, opens, turns the light and learns the keys', async () => {
+    const { page, faults } = await open('laptop', '')
+    await shows(page, 'Needs attention')
+    await page.keyboard.press('/')
+    await page.keyboard.type('pair_pay')
+    await page.getByRole('option', { name: /pair_payments/ }).waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'pair_payments' }).waitFor()
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('user u1')
+    await page.getByRole('option', { name: /User u1/ }).waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'User u1' }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('catal')
+    await page.keyboard.press('Enter')
+    await page.getByRole('link', { name: 'pair_payments' }).waitFor()
+    for (const key of ['j', 'j', 'j', 'k']) await page.keyboard.press(key)
+    const name = await page.locator('tbody tr:focus-within a').innerText()
+    expect(name).toBe((await page.locator('tbody tr[data-i="1"] a').innerText()).trim())
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name }).waitFor()
+    await page.keyboard.press('t')
+    expect(await page.locator('html').getAttribute('data-theme')).toBe('dark')
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'keys' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog', { name: 'keys' }).waitFor({ state: 'detached' })
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test('the time of a key is moved, and its values are those of then, as a training set has them', async () => {
+    const { page, faults } = await open('laptop', 'entities/User/u1?as_of=2026-01-02T12:00:00.000Z')
+    const value = page.getByRole('row').filter({ hasText: 'payments' }).locator('td').nth(2)
+    await page.getByText('recomputed', { exact: true }).first().waitFor()
+    const labels = [{ user_id: 'u1', event_timestamp: '2026-01-02T12:00:00Z' }]
+    const body = JSON.stringify({ features: ['payments', 'spend'], rows: labels, format: 'jsonl' })
+    const set = await worlds.laptop.ask('/v1/training-sets', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    const row = (await set.json()) as Record<string, unknown>
+    expect(row['payments']).toBe(2)
+    expect(await value.first().innerText()).toBe('2')
+    const total = page.getByRole('row').filter({ hasText: 'spend.total' }).locator('td').nth(2)
+    expect(await total.innerText()).toBe(String(row['spend.total']))
+    await page.locator('body').press('Shift+ArrowRight')
+    await page.waitForURL(/as_of=2026-01-03T12/)
+    await page.getByRole('row').filter({ hasText: 'payments' }).locator('td').nth(2).getByText('3', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'back to now' }).click()
+    await page.waitForURL((url) => !url.search.includes('as_of'))
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+})
+
+test('the address holds what is shown', async () => {
+  const { page } = await open('laptop', 'catalogue')
+  await page.getByRole('button', { name: /^error/ }).click()
+  await page.getByRole('button', { name: 'feature', exact: true }).click()
+  await page.getByRole('searchbox', { name: 'filter these rows' }).fill('bro')
+  await page.waitForURL(/\?state=error&sort=feature&q=bro$/)
+  await page.reload()
+  await page.getByText('1 of 8').waitFor()
+  expect(await page.locator('th[aria-sort=descending]').innerText()).toBe('feature')
+  expect(await page.locator('tbody tr').count()).toBe(1)
+  await page.context().close()
+})
