@@ -59,7 +59,7 @@ test(
   'the client is clean to a strict type checker, and so is what uses it; with generated types a wrong name is not',
   async () => {
     // Where a mistake that is marked as one were none, the mark would be the mistake.
-    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(cwd, '.mypy')]
+    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(import.meta.dir, '../../.bun/mypy')]
     expect(await runFabra(['types', '--python', '-o', 'fabra_types.py'], { cwd })).toMatchObject({ exitCode: 0 })
     const programs = ['client_typed.py', 'client_generated.py'].map((name) => join(import.meta.dir, name))
     const files = [...new Bun.Glob('*.py').scanSync(join(PYTHON_SOURCES, 'fabra/client'))].map((name) =>
