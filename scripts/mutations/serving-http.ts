@@ -13,7 +13,10 @@ export const mutations: readonly Mutation[] = [
       'a failure is a 200': ['  if (error) throw error\n  return new Response', '  return new Response'],
       'an unknown age goes out as 0': ['${result.freshnessMs[0] ?? null}', '${result.freshnessMs[0] ?? 0}'],
       'the oldest input does not go out': ["oldest === null ? '' :", "oldest !== null ? '' :"],
-      'ages are bounded for nobody': ['serving.engine.read(plan, rows, { maxAge })\n  if', 'serving.engine.read(plan, rows, { maxAge: null })\n  if'],
+      'ages are bounded for nobody': [
+        'serving.engine.read(plan, rows, { maxAge })\n  if',
+        'serving.engine.read(plan, rows, { maxAge: null })\n  if',
+      ],
     },
   ),
   ...mistakes(
