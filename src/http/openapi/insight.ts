@@ -146,12 +146,9 @@ export const changesDoc: RouteDocs = {
 export const featureStatisticsDoc: RouteDocs = {
   operationId: 'getFeatureStatistics',
   summary: 'How one feature is read: distributions, ages, latencies and states, now and over time.',
-  parameters: [
-    query('window', '`1h` (default), `24h`, `7d` or `30d`.'),
-    query('against', 'Id of a training set that was made since the start: how far values have moved since.'),
-  ],
+  parameters: [query('window', '`1h` (default), `24h`, `7d` or `30d`.')],
   responses: {
     200: ok('Figures.', ref('FeatureStatistics')),
-    ...failures(['404', 'No such feature, or no such training set.'], ['422', 'A parameter is wrong.']),
+    ...failures(['404', 'No such feature.'], ['422', 'A parameter is wrong.']),
   },
 }

@@ -20,6 +20,7 @@ import { valueFieldsJson } from '../value-json.ts'
 /** Longest look back. */
 const MOST_HISTORY: Micros = 400 * 86_400_000_000
 const MOST_READS = 20
+const PAST_SECONDS = 120
 
 export function entityRoutes(options: HttpOptions): readonly Route[] {
   return [
@@ -55,6 +56,8 @@ async function getEntity(options: HttpOptions, call: Call): Promise<Response> {
   const now = options.clock.now()
   if (page.asOf !== null && page.asOf > now)
     throw new FabraError('invalid_input', 'as_of is in the future.', { hint: 'Leave it out for the values of now.' })
+  // Hundreds of features of the past take longer than a connection may be idle.
+  if (page.asOf !== null) call.server?.timeout(call.request, PAST_SECONDS)
   const to = page.asOf ?? now
   const [values, history, sources] = await Promise.all([
     page.asOf !== null && key

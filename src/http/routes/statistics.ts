@@ -41,7 +41,7 @@ export async function figuresOfAll(options: HttpOptions, window: string): Promis
 
 async function statistics(options: HttpOptions, call: Call): Promise<Response> {
   const { serving, insight, clock } = options
-  const query = knownParameters(queryOf(call.request), ['window', 'against'])
+  const query = knownParameters(queryOf(call.request), ['window'])
   const windowMs = windowOf(query.get('window') ?? DEFAULT_WINDOW, 'window')
   const feature = wholeFeature(options, call.param('name'))
   const planned = serving().planned.get(feature.name)

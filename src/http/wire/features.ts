@@ -73,7 +73,7 @@ export interface ReadFigures {
   columns: Distribution[]
 }
 
-/** GET /v1/features/{name}/statistics?window=1h&against={training set}. */
+/** GET /v1/features/{name}/statistics?window=1h. */
 export interface FeatureStatistics extends FeatureFigures {
   feature: string
   entity: string
@@ -83,7 +83,7 @@ export interface FeatureStatistics extends FeatureFigures {
   /** Keys that refreshes keep fresh. */
   keys_in_use: number | null
   over_time: OverTime
-  /** Null without `against`. */
+  /** Not told yet: null. */
   against: Against | null
 }
 
