@@ -1,8 +1,8 @@
-/** The page at /docs, as the executable serves it. */
+/** The pages at /docs and /ui, as the executable serves them. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { type RunningFabra, startFabra } from '../support/binary.ts'
+import { type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
 
 const EXAMPLE = join(import.meta.dir, '../../examples/basic_features.ts')
 let fabra: RunningFabra
@@ -69,5 +69,27 @@ describe('GET /docs', () => {
     }
     const slash = await get('/docs/')
     expect([slash.status, slash.headers.get('location')]).toEqual([308, '../docs'])
+  })
+})
+
+describe('GET /ui', () => {
+  test('comes out of the executable with all that it names, and its address is told', async () => {
+    const html = await (await fetch(`${fabra.url}/ui/`)).text()
+    const named = [...html.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)].map(([, address = '']) => address)
+    expect(named).toHaveLength(4)
+    for (const address of named) {
+      const answer = await fetch(`${fabra.url}/ui/${address}`)
+      expect([address, answer.status, (await answer.bytes()).length > 50]).toEqual([address, 200, true])
+    }
+    expect(fabra.stdout()).toContain(`Look at them on ${fabra.url}/ui/\n`)
+    const here = await runFabra(['ui'], { cwd: fabra.cwd })
+    expect({ ...here, stderr: '' }).toEqual({ exitCode: 0, stdout: `${fabra.url}/ui/\n`, stderr: '' })
+    const json = await runFabra(['ui', '--json', '--url', `${fabra.url}/`], { cwd: fabra.cwd })
+    expect(JSON.parse(json.stdout)).toEqual({ url: `${fabra.url}/ui/` })
+    const nowhere = await runFabra(['ui', '--url', 'http://127.0.0.1:9'], { cwd: fabra.cwd })
+    expect([nowhere.exitCode, nowhere.stderr]).toEqual([
+      expect.any(Number),
+      expect.stringContaining('No server answers at http://127.0.0.1:9/ui/'),
+    ])
   })
 })

@@ -2,6 +2,9 @@
 import axe from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
+/** On a machine with much more to do. Nothing waits this long when all is well. */
+const WAIT_MS = 120_000
+
 export async function startBrowser(): Promise<Browser> {
   const executablePath = Bun.which('chromium') ?? Bun.which('google-chrome')
   if (executablePath === null) throw new Error('There is no Chromium. scripts/setup --test installs it (Debian: apt-get install chromium).')
@@ -22,6 +25,7 @@ export interface Watched {
 /** A page of its own, in a window of its own. @param key Kept as the page keeps it after signing in. */
 export async function openPage(browser: Browser, url: string, key: string | null = null): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce' })
+  context.setDefaultTimeout(WAIT_MS)
   const page = await context.newPage()
   const asked: string[] = []
   const faults: string[] = []

@@ -163,3 +163,27 @@ test('the address holds what is shown', async () => {
   expect(await page.locator('tbody tr').count()).toBe(1)
   await page.context().close()
 })
+
+test('a training set is looked at, made and handed over', async () => {
+  const { page, faults } = await open('laptop', 'training')
+  await page.getByRole('checkbox', { name: /^payments/ }).check()
+  await page.waitForURL(/features=payments$/)
+  const rows = ['u1,2026-01-01T12:00:00Z,0', 'u1,2026-01-03T12:00:00Z,1']
+  const buffer = Buffer.from(`user_id,event_timestamp,label\n${rows.join('\n')}\n`)
+  await page.getByLabel('labels file').setInputFiles({ name: 'labels.csv', mimeType: 'text/csv', buffer })
+  await page.getByRole('button', { name: /^preview/ }).click()
+  const preview = page.getByRole('table', { name: 'preview of the training set' })
+  expect(await preview.locator('tbody tr').nth(1).innerText()).toMatch(/u1\t.*\t1\t3$/)
+  await page.getByLabel('format').selectOption('csv')
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'make 2 rows' }).click()])
+  expect(download.suggestedFilename()).toBe('labels_set.csv')
+  expect(
+    (await Bun.file(await download.path()).text())
+      .trim()
+      .split('\n')
+      .map((line) => line.split(',').at(-1)),
+  ).toEqual(['payments', '1', '3'])
+  await page.getByRole('table', { name: 'training sets' }).getByText('payments').waitFor()
+  expect(faults).toEqual([])
+  await page.context().close()
+})

@@ -10,7 +10,14 @@ export interface Walked {
 }
 
 const tables = new Set<Walked>()
-let at: { table: Walked; index: number } | null = null
+interface Spot {
+  readonly table: Walked
+  readonly index: number
+}
+
+let at: Spot | null = null
+/** Where the focus is on its way to: keys come faster than rows are drawn. */
+let next: Spot | null = null
 
 export function addWalked(table: Walked): () => void {
   tables.add(table)
@@ -24,11 +31,12 @@ export function walk(step: 1 | -1): void {
   const all = [...tables].filter((table) => table.count() > 0 && table.element.offsetParent !== null).sort(byPlace)
   const [first] = all
   if (!first) return
-  const from = present(all)
-  const next = from === null ? { table: first, index: 0 } : neighbour(all, from, step)
-  at = next
-  next.table.show(next.index)
-  requestAnimationFrame(() => focus(next))
+  const from = next && all.includes(next.table) ? next : present(all)
+  const to = from === null ? { table: first, index: 0 } : neighbour(all, from, step)
+  at = to
+  next = to
+  to.table.show(to.index)
+  requestAnimationFrame(() => focus(to))
 }
 
 function byPlace(a: Walked, b: Walked): number {
@@ -36,21 +44,23 @@ function byPlace(a: Walked, b: Walked): number {
 }
 
 /** Where the focus is; else where one was last. */
-function present(all: readonly Walked[]): { table: Walked; index: number } | null {
+function present(all: readonly Walked[]): Spot | null {
   const row = document.activeElement?.closest('[data-i]')
   const table = row && all.find(({ element }) => element.contains(row))
   if (row && table) return { table, index: Number(row.getAttribute('data-i')) }
   return at && all.includes(at.table) ? at : null
 }
 
-function neighbour(all: readonly Walked[], { table, index }: { table: Walked; index: number }, step: 1 | -1) {
-  const next = index + step
-  if (next >= 0 && next < table.count()) return { table, index: next }
+function neighbour(all: readonly Walked[], { table, index }: Spot, step: 1 | -1): Spot {
+  const to = index + step
+  if (to >= 0 && to < table.count()) return { table, index: to }
   const other = all[all.indexOf(table) + step]
   return other ? { table: other, index: step === 1 ? 0 : other.count() - 1 } : { table, index }
 }
 
-function focus({ table, index }: { table: Walked; index: number }): void {
+function focus(spot: Spot): void {
+  const { table, index } = spot
+  if (next === spot) next = null
   const row = table.element.querySelector<HTMLElement>(`[data-i="${index}"]`)
   const target = row?.matches('a') ? row : row?.querySelector<HTMLElement>('a, button')
   target?.focus({ preventScroll: true })
