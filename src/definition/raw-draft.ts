@@ -32,9 +32,18 @@ export function readRawDraft(
   )
   const whole = readDeclaredType(sent.options[ELEMENT])
   if (whole !== null && options['type'] === baseType(whole)) options['type'] = whole
+  if (isKnownToReplay(sent)) options['replay'] ??= true
   const args = sent.args.map(revive)
   const draft = readByKind(sent, args, options, compute)
   return { ...draft, complaints: [...(sent.complaints ?? []), ...draft.complaints] }
+}
+
+/**
+ * Where the syntax tree shows no clock, and what would read elsewhere is refused in the past, `db`, `get` and `as_of()` are all that a function
+ * in Python has: it is right for any time, unless it says otherwise.
+ */
+function isKnownToReplay({ kind, function: fn }: SentRawDraft): boolean {
+  return kind === 'feature' && fn !== null && (fn.clock ?? []).length === 0
 }
 
 function readByKind(sent: SentRawDraft, args: readonly unknown[], options: object, compute: unknown): Draft {

@@ -36,7 +36,8 @@ export function whyOf(feature: Feature, method: Method, options: TrainingOptions
   if (method === 'recompute') return 'SQL over sources that say when their rows came to be'
   if (method === 'history') return isPushed(feature) ? 'its values are pushed' : whyNoReplay(feature)
   if (takesInputs(feature)) return 'a function with inputs'
-  return isRealtime(feature) ? 'a realtime function' : 'a function that says it replays'
+  if (isRealtime(feature)) return 'a realtime function'
+  return isInPython(feature) && feature.clock.length === 0 ? 'a function that asks no clock' : 'a function that says it replays'
 }
 
 interface Refusal {

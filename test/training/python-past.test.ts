@@ -38,6 +38,10 @@ def said(user_id: str) -> int:
 
 @feature(entity=User, refresh="1h")
 def hourly(user_id: str) -> int:
+    return get(hour) + 1
+
+@feature(entity=User, refresh="1h", replay=False)
+def recorded(user_id: str) -> int:
     return 1
 
 @feature(entity=User, refresh="1h", replay=True)
@@ -65,7 +69,7 @@ async function train(query: string, body?: string): Promise<string> {
 }
 
 test('a function that names a clock or chance is not run again, and the file and line of it are told', async () => {
-  const { features } = JSON.parse(await train('features=hour,this_hour,stamped,rolled,said,hourly,doubled&explain=true')) as {
+  const { features } = JSON.parse(await train('features=hour,this_hour,stamped,rolled,said,hourly,recorded,doubled&explain=true')) as {
     features: { feature: string; method: string | null; why: string }[]
   }
   expect(Object.fromEntries(features.map(({ feature, method }) => [feature, method]))).toEqual({
@@ -74,23 +78,25 @@ test('a function that names a clock or chance is not run again, and the file and
     stamped: null,
     rolled: null,
     said: 'replay',
-    hourly: null,
+    hourly: 'replay',
+    recorded: null,
     doubled: 'replay',
   })
   const why = (name: string) => features.find(({ feature }) => feature === name)?.why
   expect(why('this_hour')).toContain("uses datetime.datetime.now (features.py:15), which knows nothing of a row's time")
   expect(why('stamped')).toContain('uses time.time (rules/times.py:3)')
   expect(why('rolled')).toContain('uses random.randint (features.py:24)')
-  expect(why('hourly')).toContain('neither realtime nor said to replay')
+  expect(why('hourly')).toBe('a function that asks no clock')
+  expect(why('recorded')).toContain('neither realtime nor said to replay')
   const { error } = JSON.parse(await train('features=stamped', 'user_id,event_timestamp,amount\nu1,2026-01-01T05:00:00Z,3\n'))
   expect(error).toMatchObject({ code: 'not_trainable', hint: expect.stringContaining('add replay=True') })
   const asked = JSON.parse(await train('features=this_hour&method=replay', 'user_id,event_timestamp\nu1,2026-01-01T05:00:00Z\n'))
   expect(asked.error.message).toContain('features.py:15')
 })
 
-test('what asks for the time by as_of(), or says that it replays, is', async () => {
+test('what asks no clock but as_of(), or says that it replays, is', async () => {
   const labels = 'user_id,event_timestamp\nu1,2026-01-01T05:00:00Z\nu1,2026-01-01T17:30:00Z\n'
-  expect(await train('features=hour,doubled,said&format=csv', labels)).toBe(
-    'user_id,event_timestamp,hour,doubled,said\nu1,2026-01-01T05:00:00Z,5,10,7\nu1,2026-01-01T17:30:00Z,17,34,7\n',
+  expect(await train('features=hour,hourly,doubled,said&format=csv', labels)).toBe(
+    'user_id,event_timestamp,hour,hourly,doubled,said\nu1,2026-01-01T05:00:00Z,5,6,10,7\nu1,2026-01-01T17:30:00Z,17,18,34,7\n',
   )
 })

@@ -219,7 +219,7 @@ _REFUSED = {
 }
 _INSTEAD = (
     "Training must see what was known at the time of each row: read by db and get, or say replay=True if what it reads never changes. "
-    "Values that were served are trained without being computed again."
+    "With replay=False training takes what was recorded while it was served."
 )
 
 
