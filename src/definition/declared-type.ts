@@ -40,6 +40,9 @@ export function readDeclaredType(given: unknown, depth = 0): DeclaredType | null
   if (plain !== undefined) return plain
   // Alone they are no types of ours: `type: "str"` gets a hint instead.
   if (depth > 0 && Object.hasOwn(PYTHON_NAMES, text.toLowerCase())) return PYTHON_NAMES[text.toLowerCase()] ?? null
+  // Null is a value of every type.
+  const [, held] = depth > 0 ? (/^Optional\[(.+)\]$/.exec(text) ?? []) : []
+  if (held !== undefined) return readDeclaredType(held, depth + 1)
   const [, kind, inner = ''] = /^(list|dict)\[(.+)\]$/.exec(text) ?? []
   if (kind === undefined) return null
   if (kind === 'list') return wrapped(readDeclaredType(inner, depth + 1), (element) => `list[${element}]`)

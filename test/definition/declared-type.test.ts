@@ -5,9 +5,16 @@ import { readFeature } from '../support/declared-feature.ts'
 
 describe('types of lists and dicts', () => {
   test('say what they hold, in either language, and are kept in one spelling', () => {
-    const kept = ['list', 'list[string]', 'list[str]', 'dict[str, float]', 'dict[string,list[ int ]]', 'list[datetime]', 'list[Any]'].map(
-      (text) => readDeclaredType(text),
-    )
+    const kept = [
+      'list',
+      'list[string]',
+      'list[str]',
+      'dict[str, float]',
+      'dict[string,list[ int ]]',
+      'list[datetime]',
+      'list[Any]',
+      'dict[str, Optional[list[Optional[int]]]]',
+    ].map((text) => readDeclaredType(text))
     expect(kept).toEqual([
       'list',
       'list[string]',
@@ -16,6 +23,7 @@ describe('types of lists and dicts', () => {
       'dict[string, list[int]]',
       'list[timestamp]',
       'list[json]',
+      'dict[string, list[int]]',
     ])
   })
 

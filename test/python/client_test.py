@@ -199,6 +199,7 @@ class Values(Case):
             self.assertEqual(len(train), len(KEYS))
             self.assertEqual({one["method"] for one in train.report["features"]}, {"history"})
             self.assertRegex(train.report["dataset_hash"], "^[0-9a-f]{64}$")
+            self.assertEqual(str(train.to_arrow().schema.field("event_timestamp").type).replace("ns", "us"), "timestamp[us, tz=UTC]")
         self.assert_odd(train.to_dicts())
         self.check_pandas(train.to_pandas())
         self.check_polars(train.to_polars())

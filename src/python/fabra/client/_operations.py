@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union, cast
 from urllib.parse import quote
 
-from ._errors import ClientError, InvalidInput, NotFound, SchemaMismatch, error_of
+from ._errors import ClientError, InvalidInput, MissingPackage, NotFound, SchemaMismatch, error_of
 from ._frames import package
 from ._plain import plain, time_text, to_json
 from ._progress import progress_of
@@ -237,9 +237,26 @@ def _training_request(
             raise InvalidInput(f"There is no file {str(labels)!r}.", 'Labels are a DataFrame, a file, or a query: "SELECT …".')
         return request(Path(labels), _content_type(Path(labels)), params)
     kind = frame_kind(labels)
+    table = _table_of(labels) if kind == "" else None
+    if table is not None:
+        kind, labels = "arrow", table
     if kind == "":
         return request(to_json({**asked, "rows": rows_of(labels)}), "application/json", {})
     return request(_label_file(kind, labels, folder / "labels.arrow"), ARROW_STREAM, params)
+
+
+def _table_of(labels: Any) -> Any:
+    """Rows as a table, in which times stay times; None where they are sent as JSON: without pyarrow, or of values that have no type in common."""
+    if not isinstance(labels, list) or not labels or not all(isinstance(row, Mapping) for row in labels):
+        return None
+    try:
+        pa = package("pyarrow", "A table of Arrow")
+    except MissingPackage:
+        return None
+    try:
+        return pa.Table.from_pylist([dict(row) for row in labels])
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _is_file(path: Union[str, Path]) -> bool:
