@@ -13,14 +13,17 @@ export const mutations: readonly Mutation[] = [
       'a failure is a 200': ['  if (error) throw error\n  return new Response', '  return new Response'],
       'an unknown age goes out as 0': ['${result.freshnessMs[0] ?? null}', '${result.freshnessMs[0] ?? 0}'],
       'the oldest input does not go out': ["oldest === null ? '' :", "oldest !== null ? '' :"],
-      'ages are bounded for nobody': ['serving.engine.read(plan, [row], { maxAge })', 'serving.engine.read(plan, [row], { maxAge: null })'],
+      'ages are bounded for nobody': [
+        'serving.engine.read(plan, rows, { maxAge })\n  if',
+        'serving.engine.read(plan, rows, { maxAge: null })\n  if',
+      ],
     },
   ),
   ...mistakes(
     { suite: ONE, file: 'src/http/door.ts' },
     {
       'a failure is told by Bun': [
-        'response instanceof Promise ? response.catch((error) => errorResponse(error, request, log)) : response',
+        'response instanceof Promise ? response.catch((error) => fail(error, request, params, call, begun)) : response',
         'response',
       ],
     },

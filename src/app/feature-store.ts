@@ -166,7 +166,7 @@ async function assemble(
     runs: (filter) => kept.list(filter),
     serving: () => definitions.live().serving,
     stores: health,
-    metrics: () => processMetrics(recorder.counters(), health(), online.isShared ? online.doubts : null),
+    metrics: () => processMetrics(recorder.counters(), health(), online.isShared ? online.doubts : null, watching.statistics),
     refresh: refreshing.refresh,
     async history(query) {
       await recorder.flush()

@@ -140,7 +140,7 @@ function storeStates({ health, dataDir }: InsightOptions): StoreState[] {
     role: technology === 'memory' || technology === 'redis' ? 'online' : 'offline',
     technology,
     state: isOk(state) ? 'ok' : state,
-    size_bytes: technology === 'duckdb' ? sizeOf(join(dataDir, DATA_FILE)) : technology === 'memory' ? process.memoryUsage.rss() : null,
+    size_bytes: technology === 'duckdb' ? sizeOf(join(dataDir, DATA_FILE)) : null,
     keys: null,
   }))
 }

@@ -1,11 +1,17 @@
 /** What one process tells of itself to whoever watches. */
 import { isOk } from '../http/readiness.ts'
 import type { Metric } from '../observability/metrics.ts'
+import type { ReadStatistics } from '../observability/read-statistics.ts'
 import { DOUBT_KINDS, type Doubts } from '../store/ports/doubts.ts'
 import type { RecorderCounters } from '../store/recording/recorder.ts'
 
 /** @param doubts Of the online store; null: it is in this process. */
-export function processMetrics(history: RecorderCounters, stores: Readonly<Record<string, string>>, doubts: Doubts | null): Metric[] {
+export function processMetrics(
+  history: RecorderCounters,
+  stores: Readonly<Record<string, string>>,
+  doubts: Doubts | null,
+  reads: ReadStatistics | null,
+): Metric[] {
   const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] })
   const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: isOk(state) ? 1 : 0 }))
   const doubted = DOUBT_KINDS.map((kind) => ({ labels: { reason: kind }, value: doubts?.has(kind) ? 1 : 0 }))
@@ -26,8 +32,30 @@ export function processMetrics(history: RecorderCounters, stores: Readonly<Recor
     one('fabra_history_failures_total', 'counter', 'Commits of history that failed.', history.failures),
     one('fabra_history_rows_waiting', 'gauge', 'History rows that wait for their commit.', history.queued),
     one('fabra_history_rows_set_aside_total', 'counter', 'History rows that the store refused for good.', history.setAside),
+    ...(reads ? readMetrics(reads) : []),
     one('process_resident_memory_bytes', 'gauge', 'Memory of this process.', process.memoryUsage.rss()),
     one('process_cpu_seconds_total', 'counter', 'Processor time of this process.', cpuSeconds()),
+  ]
+}
+
+function readMetrics(reads: ReadStatistics): Metric[] {
+  const { requests, failed, values } = reads.counters()
+  const latency = reads.all.recentLatency()
+  const states = Object.entries(values).map(([status, value]) => ({ labels: { status }, value }))
+  const quantiles = [0.5, 0.99].flatMap((quantile) => {
+    const ms = latency.quantile(quantile)
+    return ms === null ? [] : [{ labels: { quantile: String(quantile) }, value: ms / 1_000 }]
+  })
+  return [
+    { name: 'fabra_read_requests_total', type: 'counter', help: 'Requests that read features.', samples: [{ value: requests }] },
+    {
+      name: 'fabra_read_requests_failed_total',
+      type: 'counter',
+      help: 'Of them, those refused or failed as a whole.',
+      samples: [{ value: failed }],
+    },
+    { name: 'fabra_values_served_total', type: 'counter', help: 'Features served, one for each row.', samples: states },
+    { name: 'fabra_read_seconds_recent', type: 'gauge', help: 'Quantiles of requests of the last minute or two.', samples: quantiles },
   ]
 }
 

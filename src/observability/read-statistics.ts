@@ -6,7 +6,7 @@
 
 import { type CallerFigures, Callers } from './callers.ts'
 import { DurationHistogram } from './histogram.ts'
-import { type ColumnShape, FIELD, ReadFigures } from './read-figures.ts'
+import { type ColumnShape, FIELD, ReadFigures, type StateTotals, statesOf } from './read-figures.ts'
 
 /** Requests that are looked at in a second, about. */
 const LOOKED_AT = 200
@@ -49,9 +49,14 @@ export class ReadStatistics {
   private touched: ReadTally[] = []
   private countdown = 1
   private lookedAt = 0
-  private requests = 0
   private timer: Timer | undefined
-  private foldedRequests = 0
+  /** Requests since the start; how many of them were folded, and how many there were when it was settled how many to look at. */
+  private seen = 0
+  private folded = 0
+  private settled = 0
+  /** Values since the start, by state in the order of STATES: of `fresh`, all of them. */
+  private readonly served = new Float64Array(5)
+  private failures = 0
   /** Every how many requests one is looked at. */
   oneIn = 1
 
@@ -64,6 +69,7 @@ export class ReadStatistics {
 
   start(): void {
     this.timer = setInterval(() => {
+      this.settle()
       this.foldTallies()
       this.all.roll(this.nowMs())
       this.rollInTurns([...this.features.values()])
@@ -102,7 +108,7 @@ export class ReadStatistics {
 
   /** A request came. @returns how many requests it stands for when it is looked at; 0: it is not. */
   begin(): number {
-    this.requests++
+    this.seen++
     if (--this.countdown > 0) return 0
     const stoodFor = this.oneIn
     if (++this.lookedAt > MOST_LOOKED_AT) {
@@ -116,15 +122,30 @@ export class ReadStatistics {
 
   /** Requests since the start. */
   get total(): number {
-    return this.foldedRequests + this.requests
+    return this.seen
+  }
+
+  /** Since the start, for whoever counts for himself. */
+  counters(): { readonly requests: number; readonly failed: number; readonly values: StateTotals } {
+    this.foldTallies()
+    return { requests: this.total, failed: this.failures, values: statesOf(this.served) }
   }
 
   failed(): void {
+    this.failures++
     this.all.add(FIELD.failed, 1)
   }
 
   caller(name: string): CallerFigures {
     return this.callers.of(name)
+  }
+
+  /** Once a second: how many of the requests of the next one to look at. */
+  private settle(): void {
+    this.oneIn = Math.max(1, Math.ceil((this.seen - this.settled) / LOOKED_AT))
+    this.countdown = Math.min(this.countdown, 2 * this.oneIn)
+    this.settled = this.seen
+    this.lookedAt = 0
   }
 
   /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */
@@ -146,12 +167,8 @@ export class ReadStatistics {
     const touched = this.touched
     this.touched = []
     for (const tally of touched) this.foldTally(tally)
-    this.all.add(FIELD.requests, this.requests)
-    this.oneIn = Math.max(1, Math.ceil(this.requests / LOOKED_AT))
-    this.countdown = Math.min(this.countdown, 2 * this.oneIn)
-    this.foldedRequests += this.requests
-    this.requests = 0
-    this.lookedAt = 0
+    this.all.add(FIELD.requests, this.seen - this.folded)
+    this.folded = this.seen
     this.callers.roll()
   }
 
@@ -161,11 +178,13 @@ export class ReadStatistics {
       figures.add(FIELD.reads, rows)
       figures.add(FIELD.requests, requests)
       this.all.add(FIELD.reads, rows)
+      this.served[FIELD.reads] = (this.served[FIELD.reads] ?? 0) + rows
       for (let state = FIELD.stale; state <= FIELD.error; state++) {
         const count = states[state] ?? 0
         if (count === 0) continue
         figures.add(state, count)
         this.all.add(state, count)
+        this.served[state] = (this.served[state] ?? 0) + count
         states[state] = 0
       }
       if (latency.total > 0) figures.addLatencies(latency)

@@ -35,6 +35,7 @@ export async function overviewOf(options: OverviewOptions): Promise<Overview> {
     traffic: trafficOf(options, now),
     features,
     stores: [...stores],
+    memory_bytes: process.memoryUsage.rss(),
     attention: attentionOf(health, now),
     coverage: coverageOf(insight),
   }

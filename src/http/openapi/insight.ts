@@ -72,6 +72,7 @@ export const insightSchemas: Json = {
         keys: nullable('integer'),
       }),
     ),
+    memory_bytes: described(whole, 'Of the process that answers.'),
     attention: list(object({ feature: text, state: ref('State'), reason: ref('Reason'), reads_per_second: noNumber })),
     coverage: ref('Coverage'),
   }),

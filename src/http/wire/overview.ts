@@ -9,6 +9,8 @@ export interface Overview {
   /** Of features, each by the worst that it shows. Their sum is the number of features. */
   features: StateCounts
   stores: StoreState[]
+  /** Of the process that answers, with everything in it. */
+  memory_bytes: number
   /** Worst first, then by reads. A feature has one entry for each reason. */
   attention: Attention[]
   coverage: Coverage
