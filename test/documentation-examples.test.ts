@@ -46,6 +46,11 @@ describe('the requests that are shown are answered as shown:', () => {
         expect((await response.bytes()).subarray(0, 4)).toEqual(new TextEncoder().encode('PAR1'))
         return
       }
+      if (/ -N /.test(line)) {
+        expect([response.status, response.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/event-stream')])
+        await response.body?.cancel()
+        return
+      }
       const answer = await response.json()
       if (output === '') expect(response.status).toBe(200)
       else expect(shapeOf(answer)).toEqual(shapeOf(JSON.parse(output)))
@@ -65,6 +70,7 @@ function curlRequest(line: string, folder: string): Request {
     else if (word === '-d') init.body = given[++at] ?? ''
     else if (word === '--data-binary') init.body = readFileSync(join(folder, (given[++at] ?? '').replace('@', '')))
     else if (word === '-o') at++
+    else if (word === '-N') continue
     else if (word === '-H') {
       const [name = '', value = ''] = (given[++at] ?? '').split(/: */)
       headers.set(name, value)
