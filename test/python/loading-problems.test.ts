@@ -133,6 +133,12 @@ def factory():
 
 held = [factory()]
 named = factory()
+
+@feature(entity=Shop, refresh="1h")
+def twice(shop): return 1
+
+@feature(entity=Shop, refresh="1h")
+def twice(shop): return 2
 `,
   'app/shared.py': `from fabra import entity, feature
 Shop = entity("Shop", key="shop")
@@ -203,6 +209,7 @@ test('definitions become plain data with names and places', async () => {
     nameless,
     nameless,
     nameless,
+    [null, '"twice" is defined again in line 77, which hides this one.', expect.stringContaining('a name of its own')],
   ])
 })
 

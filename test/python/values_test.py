@@ -167,6 +167,8 @@ class Values(unittest.TestCase):
             ("dict", {"a": {None: 1}}, "got None as a key at a.", ""), ("json", {"a": [1, {"b": {1}}]}, "got a set at a[1].b.", ""), ("json", shared, "contains itself at [1]", "cycles"),
             ("json", datetime.timedelta(1), "got a timedelta", "total_seconds"), ("json", datetime.time(1), "got a time", "isoformat"), ("json", lambda: 1, "the function <lambda>", "result"),
             ("json", int, "the class int", ""), ("json", object(), "an object", ""), ("json", {"a": "\udfff"}, "lone surrogate at a.", ""), ("json", 10**5000, "thousands of digits", "text"),
+            ("int", [{"a": 1}, {"a": 2}], "expected int, got a list.", "db.fetchval"), ("float", [], "got a list", "db.fetchval"), ("bool", (1, 2), "got a tuple", "one of its values"),
+            ("dict", [{"a": 1}], "expected dict, got a list.", "db.fetchrow"), ("int", (n for n in [1]), "a generator", "Return one value"),
             ("json", json.loads("[" * 33 + "]" * 33), "at most 32 levels", "Flatten"),
         ]:
             with self.subTest(kind=kind, value=message):

@@ -39,12 +39,7 @@ def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
     elif one._name is not None:
         doc = tree.docs(one._place.file).get(_variable_of(one))
     if one._kind == "feature" and one._name is None and one._options.get("name") is None:
-        complaints.append(
-            {
-                "message": "no variable of its file holds it, so it has no name.",
-                "hint": 'Assign it to a variable of the module, or give it a name: name="my_feature".',
-            }
-        )
+        complaints.append(_hidden(one) or _NAMELESS)
     return {
         "id": one._id,
         "kind": one._kind,
@@ -57,6 +52,24 @@ def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
         "function": function,
         "complaints": complaints,
     }
+
+
+_NAMELESS: Complaint = {
+    "message": "no variable of its file holds it, so it has no name.",
+    "hint": 'Assign it to a variable of the module, or give it a name: name="my_feature".',
+}
+
+
+def _hidden(one: Definition) -> Optional[Complaint]:
+    """Of a function whose name another one of the same file took later."""
+    name = getattr(one._target, "__qualname__", "")
+    module = sys.modules.get(getattr(one._target, "__module__", None) or "")
+    if module is None or not name.isidentifier() or name not in vars(module):
+        return None
+    line = getattr(getattr(vars(module)[name], "__code__", None), "co_firstlineno", None)
+    where = "" if line is None else f" in line {line}"
+    hint = 'Give each a name of its own; in a loop, name=f"my_feature_{n}".'
+    return {"message": f'"{name}" is defined again{where}, which hides this one.', "hint": hint}
 
 
 def _without_null(problems: List[Dict[str, Any]]) -> List[Complaint]:
