@@ -94,6 +94,9 @@ def import_problems(error: BaseException, file: str, project: Project) -> List[P
     if isinstance(error, TypeError) and sys.version_info < (3, 10) and "for |" in str(error):
         hint = "Write Optional[…], or begin the file with: from __future__ import annotations."
         return [problem(location, subject, f"types joined by | need Python 3.10; this is {_version()}.", hint)]
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        message = "it imports relative to its package, and its folder is none."
+        return [problem(location, subject, message, "Write the import without the dot, or put an __init__.py beside the file.")]
     message = f"its top-level code threw {one_line(error)}"
     return [problem(location, subject, message, "Code outside functions runs once when the file is loaded; it must not fail.")]
 

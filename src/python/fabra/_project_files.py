@@ -22,6 +22,8 @@ class Project:
         self._known: Dict[str, bool] = {}
 
     def has(self, file: str) -> bool:
+        if file.startswith("<"):
+            return False  # No file, as of `<frozen importlib._bootstrap>` or of what exec() runs.
         known = self._known.get(file)
         if known is None:
             known = self._known[file] = self._look(os.path.abspath(file))
