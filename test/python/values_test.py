@@ -155,7 +155,7 @@ class Values(unittest.TestCase):
         shared.append(shared)
         for kind, value, message, hint in [
             ("int", True, "expected int, got the bool True.", "Return an int"), ("int", 1.0, "expected int, got the number 1.0.", "Round it"),
-            ("int", 2**63, "outside 64 bits", "json"), ("int", "1", 'expected int, got the text "1".', "Return an int"), ("int", Series([1]), "got a Series", "to_dict"),
+            ("int", 2**63, "outside 64 bits", "json"), ("int", "1", 'expected int, got the text "1".', "Return an int"), ("int", Series([1]), "got a Series", "one of its values"),
             ("float", True, "expected float, got the bool True.", ""), ("float", NAN, "got nan", 'nan="null"'), ("float", 2**53 + 1, "not exact as a float", "int"),
             ("float", 10**400, "not exact as a float", ""), ("float", decimal.Decimal(2**53 + 1), "not exact", ""), ("float", 1j, "got a complex", "two floats"),
             ("bool", 1, "expected bool, got the whole number 1.", ""), ("string", 1, "expected string, got the whole number 1.", "str(value)"),

@@ -50,6 +50,7 @@ def hint_for(value: Any, type_name: str = "list") -> Optional[str]:
         (lambda: isinstance(value, complex) or type(value).__name__.startswith("complex"), "Return its parts as two floats."),
         (lambda: "longdouble" in type(value).__name__ or "float128" in type(value).__name__, "Write float(value)."),
         (lambda: callable(value), "Return its result, not the function."),
+        (lambda: type_name in _SINGLE and sequence_items(value) is not None, "Return one of its values, or declare the type list."),
         (lambda: callable(getattr(type(value), "to_dict", None)), "Return a list of its values, or value.to_dict()."),
         (lambda: not isinstance(value, (list, tuple)) and sequence_items(value) is not None, "Return one of its values, or declare the type list."),
         (lambda: _is_other_iterable(value), "Return a list: list(…)."),
