@@ -155,6 +155,29 @@ def works(user_id: str) -> int:
   expect(JSON.stringify(on.lines)).not.toContain('SIGUSR1')
 })
 
+test('the process of features in quarantine is none of those that others may count on', async () => {
+  const file = `${FILE}
+@feature(entity=User, refresh=0)
+def quits(user_id: str) -> int:
+    if user_id == "quit": os._exit(7)
+    return os.getpid()
+`
+  await using on = await bench({ 'features.py': file }, { entry: ['features.py'], workers: 2, python: pythonSettings() })
+  const seen = async () => Number((answered(await on.ask('seen', ['HOME'], { timeoutMs: 60_000 })) as { pid: unknown }).pid)
+  const two = (besides: number) =>
+    until('two processes', 60_000, async () => {
+      const pids = new Set(await Promise.all(Array.from({ length: 8 }, seen)))
+      pids.delete(besides)
+      return pids.size >= 2 ? [...pids] : undefined
+    })
+  await two(0)
+  expect(errorOf(await on.ask('quits', ['quit'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
+  const apart = Number(answered(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })))
+  const [one] = await two(apart)
+  process.kill(one ?? 0, 'SIGKILL')
+  expect(await two(one ?? 0)).not.toContain(apart)
+})
+
 test('what a killed server left in memory for a worker that was starting is removed by a later one', () => {
   const slots = createSlots()
   const hours = (before: number) => new Date(Date.now() - before * 3_600_000)
