@@ -103,7 +103,8 @@ test(
     const file = await killedServer(project, 20)
     flip(`${file}.wal`, Math.floor(statSync(`${file}.wal`).size / 2))
     const refused = await runFabra(['serve', '--port', '0'], { cwd: project.path })
-    expect(refused.stderr).toContain('its write-ahead log (.wal) cannot be read back')
+    // Where the byte falls on a length, the log ends there for the engine, and the mark tells.
+    expect(refused.stderr).toMatch(/its write-ahead log \(\.wal\) cannot be read back|what was acknowledged is missing in it/)
     const before = bytesOf(file)
 
     const { exitCode, stdout } = await runFabra(['doctor', '--repair'], { cwd: project.path })
