@@ -149,9 +149,13 @@ def transaction_rate(user_id):
 
     // A module that goes away and comes again, as with a change of branches, and one whose folder does.
     rmSync(join(folder, 'rates.py'))
-    await until('the gap', WAIT_MS, async () => (server.stderr().includes('the package "rates", which is not installed') ? true : undefined))
+    await until('the gap', WAIT_MS, async () =>
+      server.stderr().includes('the package "rates", which is not installed') ? true : undefined,
+    )
     write('rates.py', 'from parts.rate import RATE\n')
-    await until('the next', WAIT_MS, async () => (server.stderr().includes('the package "parts", which is not installed') ? true : undefined))
+    await until('the next', WAIT_MS, async () =>
+      server.stderr().includes('the package "parts", which is not installed') ? true : undefined,
+    )
     mkdirSync(join(folder, 'new'))
     write('new/rate.py', 'RATE = 4\n')
     renameSync(join(folder, 'new'), join(folder, 'parts'))
