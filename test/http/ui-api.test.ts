@@ -172,12 +172,20 @@ describe('after some reads', () => {
     expect(page.changes?.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3)
     expect(page.sources).toMatchObject([{ source: 'events', rows: 2, newest_row_at: '2026-01-02T10:00:00Z' }])
     expect(page.last_reads?.map(({ asked_for: asked }) => asked)).toContainEqual(['risk'])
+    const before = (await featureOf('spend')).reads?.reads
+    await served.get<EntityPage>('/v1/entities/User/u1?history=7d')
+    expect((await featureOf('spend')).reads?.reads).toBe(before)
     expect(await served.get<EntityPage>('/v1/entities/User/u1')).not.toHaveProperty('changes')
+    expect((await featureOf('spend')).reads?.reads).toBe((before ?? 0) + 1)
   })
 
   test('as of a past moment it is what a training set has', async () => {
     const at = '2026-01-01T12:00:00Z'
-    const page = await served.get<EntityPage>(`/v1/entities/User/u1?as_of=${at}`)
+    const page = await until('all of the past', 60_000, async () => {
+      const some = await served.get<EntityPage>(`/v1/entities/User/u1?as_of=${at}`)
+      expect(some.pending).toBe(some.features.filter(({ pending }) => pending).length)
+      return some.pending === 0 ? some : undefined
+    })
     const values = Object.fromEntries(page.features.map(({ feature, value, status, method }) => [feature, { value, status, method }]))
     expect(page.as_of).toBe(at)
     const made = await post('/v1/training-sets?format=jsonl', {
@@ -194,7 +202,8 @@ describe('after some reads', () => {
     expect(values['spend']?.value).toEqual({ total: 2.5, times: 1 })
     expect(values['twice']).toEqual({ value: row['twice'], status: 'fresh', method: 'replay' })
     expect(values['score']).toEqual({ value: row['score'], status: row['score__status'] as string, method: 'history' } as never)
-    expect(values['ratio']).toMatchObject({ status: 'error', method: null })
+    expect(values['ratio']).toMatchObject({ status: 'missing', method: null })
+    expect(page.features.find(({ feature }) => feature === 'ratio')?.needs_inputs).toEqual(['amount'])
     for (const wrong of ['as_of=2999-01-01T00:00:00Z', 'as_of=noon', 'history=always', 'history=900d'])
       expect([wrong, (await served.ask(`/v1/entities/User/u1?${wrong}`)).status]).toEqual([wrong, 422])
   })

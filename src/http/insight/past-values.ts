@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import { stringifyExact } from '../../definition/exact-json.ts'
-import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Entity, Feature } from '../../definition/model.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { parseExact } from '../../definition/value.ts'
@@ -26,28 +25,24 @@ const AT_ONCE = 8
 /** No column of a key is called so. */
 const TIME = 'event_timestamp'
 
-export async function pastValues(
+/** What is not there yet is not in `found`, which fills as it becomes known. Rejects when the row is given up. */
+export async function fillPast(
   options: HttpOptions,
   features: readonly Feature[],
   row: PastRow,
-): Promise<ReadonlyMap<string, PastValue>> {
-  const found = new Map<string, PastValue>()
-  const asked = features.filter((feature) => {
-    if (takesInputs(feature)) found.set(feature.name, refused('invalid_input', 'It needs inputs that only a request has.'))
-    return !takesInputs(feature)
-  })
+  found: Map<string, PastValue>,
+): Promise<void> {
+  const waiting = [...features]
   const recorded: Feature[] = []
-  for (let from = 0; from < asked.length; from += AT_ONCE) {
-    const some = asked.slice(from, from + AT_ONCE)
-    const answers = await Promise.all(some.map((feature) => computed(options, feature, row)))
-    for (const [i, feature] of some.entries()) {
-      const answer = answers[i]
+  const work = async () => {
+    for (let feature = waiting.shift(); feature; feature = waiting.shift()) {
+      const answer = await computed(options, feature, row)
       if (answer) found.set(feature.name, answer)
       else recorded.push(feature)
     }
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
   for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
-  return found
 }
 
 export interface PastRow {
