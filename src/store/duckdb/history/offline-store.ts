@@ -14,7 +14,6 @@ import {
   KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
-  LATEST,
   LATEST_OF,
   LIST_RECORDED,
   OWE,
@@ -24,11 +23,13 @@ import {
   ROWS_AT,
   STORED_SEQS,
 } from './history-sql.ts'
-
-/** Rows a batch of `latest` has, about: what the engine gives at a time. */
-const BATCH_CHUNKS = 8
+import { latestRows, type VersionName } from './latest-rows.ts'
 
 const MAX_FORGOTTEN = 10_000
+
+interface Recorded extends VersionName {
+  readonly rows: number
+}
 
 /** History in the laptop's one file. Closing it closes the file. */
 export function createDuckdbOfflineStore(database: Database): OfflineStore {
@@ -37,14 +38,28 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   const write = (text: string, parameters: readonly SqlValue[]) =>
     reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
   // To find nothing takes the engine 5 ms, for each feature at every start.
-  let recorded: Promise<ReadonlySet<string>> | undefined
-  const pairOf = (row: readonly unknown[]) => JSON.stringify(row)
-  const listRecorded = () => {
-    const listed = read(LIST_RECORDED, []).then(({ rows }) => new Set(rows.map(pairOf)))
-    listed.catch(() => {
+  let recorded: Promise<ReadonlyMap<string, Recorded>> | undefined
+  const recordedRows = () => {
+    recorded ??= read(LIST_RECORDED, []).then(({ rows }) => {
+      const list = rows.map(([feature, fingerprint, count]) => ({
+        feature: String(feature),
+        fingerprint: String(fingerprint),
+        rows: Number(count),
+      }))
+      return new Map(list.map((one) => [versionId(one), one]))
+    })
+    recorded.catch(() => {
       recorded = undefined
     })
-    return listed
+    return recorded
+  }
+  const latestOfAll: OfflineStore['latestOfAll'] = async function* (versions, options) {
+    const known = await recordedRows()
+    try {
+      yield* latestRows(read, (version) => known.get(versionId(version))?.rows ?? 0, versions, options)
+    } catch (error) {
+      throw asStoreError(error)
+    }
   }
   // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
   const forgotten = new Map<string, number>()
@@ -75,17 +90,14 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
         recorded = undefined
       }
     },
-    async *latest(feature, fingerprint, { before, limit }) {
-      recorded ??= listRecorded()
-      if (!(await recorded).has(pairOf([feature, fingerprint]))) return
-      const result = await reported(() =>
-        database.readers.use(ownDeadline(), (session, left) =>
-          session.open(LATEST, [feature, fingerprint, new SqlTimestamp(before), limit], left),
-        ),
+    latest: (feature, fingerprint, options) => latestOfAll([{ feature, fingerprint }], options),
+    latestOfAll,
+    async haveOtherVersions(versions) {
+      const present = new Map(versions.map(({ feature, fingerprint }) => [feature, fingerprint]))
+      const others = [...(await recordedRows()).values()].filter(
+        ({ feature, fingerprint }) => (present.get(feature) ?? fingerprint) !== fingerprint,
       )
-      for (let chunk = 0; chunk < result.chunkCount; chunk += BATCH_CHUNKS) {
-        yield result.rows(chunk, Math.min(chunk + BATCH_CHUNKS, result.chunkCount)).map(toHistoryRow)
-      }
+      return new Set(others.map(({ feature }) => feature))
     },
     async keysSince(feature, since, limit) {
       const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])
@@ -155,6 +167,10 @@ async function forgetKey(session: Session, features: readonly string[], { entity
     const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
     return Number(rows[0]?.[0] ?? 0)
   })
+}
+
+function versionId({ feature, fingerprint }: VersionName): string {
+  return `${feature}\0${fingerprint}`
 }
 
 function forgottenId(feature: string, entityKey: string): string {
