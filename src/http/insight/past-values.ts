@@ -20,8 +20,8 @@ export interface PastValue {
   readonly error: FabraError | null
 }
 
-/** Computed at the same time. */
-const AT_ONCE = 8
+/** Statements, and functions, at the same time: the engine has a few connections, and reads need them too. */
+const AT_ONCE = 2
 /** No column of a key is called so. */
 const TIME = 'event_timestamp'
 
@@ -32,17 +32,22 @@ export async function fillPast(
   row: PastRow,
   found: Map<string, PastValue>,
 ): Promise<void> {
-  const waiting = [...features]
-  const recorded: Feature[] = []
-  const work = async () => {
-    for (let feature = waiting.shift(); feature; feature = waiting.shift()) {
-      const answer = await computed(options, feature, row)
-      if (answer) found.set(feature.name, answer)
-      else recorded.push(feature)
+  const isSql = ({ computation }: Feature) => computation.kind === 'sql'
+  const fill = async (some: readonly Feature[]) => {
+    const waiting = [...some]
+    const recorded: Feature[] = []
+    const work = async () => {
+      for (let feature = waiting.shift(); feature; feature = waiting.shift()) {
+        const answer = await computed(options, feature, row)
+        if (answer) found.set(feature.name, answer)
+        else recorded.push(feature)
+      }
     }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
-  for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
+  // What is recorded and what functions give does not wait for hundreds of statements.
+  await Promise.all([fill(features.filter(isSql)), fill(features.filter((feature) => !isSql(feature)))])
 }
 
 export interface PastRow {

@@ -1,10 +1,10 @@
 /** The newest row of every key, packed: the engine joins texts much faster than the driver hands over values one by one. */
 import type { Micros } from '../../../clock.ts'
-import type { HistoryRow, Origin } from '../../ports/offline-store.ts'
+import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
 import { type ResultRows, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
-import { LATEST } from './history-sql.ts'
+import { LATEST, LIST_RECORDED } from './history-sql.ts'
 
-export interface VersionName {
+interface VersionName {
   readonly feature: string
   readonly fingerprint: string
 }
@@ -13,10 +13,60 @@ export interface VersionName {
 const ROWS_AT_ONCE = 1_000_000
 const FIELDS = 6
 
-export type Read = (text: string, parameters: readonly SqlValue[]) => Promise<ResultRows>
+type Read = (text: string, parameters: readonly SqlValue[]) => Promise<ResultRows>
+
+interface Recorded extends VersionName {
+  readonly rows: number
+}
+
+export interface LatestRows extends Pick<OfflineStore, 'haveOtherVersions'> {
+  readonly ofAll: OfflineStore['latestOfAll']
+  /** What there is history of is no longer what it was. */
+  recordedMore(): void
+}
+
+export function createLatestRows(read: Read, asStoreError: (error: unknown) => unknown): LatestRows {
+  // To find nothing takes the engine 5 ms, for each feature at every start.
+  let recorded: Promise<ReadonlyMap<string, Recorded>> | undefined
+  const recordedRows = () => {
+    recorded ??= read(LIST_RECORDED, []).then(({ rows }) => new Map(rows.map(asRecorded).map((one) => [versionId(one), one])))
+    recorded.catch(() => {
+      recorded = undefined
+    })
+    return recorded
+  }
+  return {
+    async *ofAll(versions, options) {
+      const known = await recordedRows()
+      try {
+        yield* latestRows(read, (version) => known.get(versionId(version))?.rows ?? 0, versions, options)
+      } catch (error) {
+        throw asStoreError(error)
+      }
+    },
+    async haveOtherVersions(versions) {
+      const present = new Map(versions.map(({ feature, fingerprint }) => [feature, fingerprint]))
+      const others = [...(await recordedRows()).values()].filter(
+        ({ feature, fingerprint }) => (present.get(feature) ?? fingerprint) !== fingerprint,
+      )
+      return new Set(others.map(({ feature }) => feature))
+    },
+    recordedMore() {
+      recorded = undefined
+    },
+  }
+}
+
+function asRecorded([feature, fingerprint, count]: readonly SqlValue[]): Recorded {
+  return { feature: String(feature), fingerprint: String(fingerprint), rows: Number(count) }
+}
+
+function versionId({ feature, fingerprint }: VersionName): string {
+  return `${feature}\0${fingerprint}`
+}
 
 /** @param rowsOf How many rows of a version there are. */
-export async function* latestRows(
+async function* latestRows(
   read: Read,
   rowsOf: (version: VersionName) => number,
   versions: readonly VersionName[],

@@ -15,7 +15,6 @@ import {
   KEYS_SINCE,
   LAST_SEQ,
   LATEST_OF,
-  LIST_RECORDED,
   OWE,
   READ_ERASURES,
   READ_HISTORY,
@@ -23,13 +22,9 @@ import {
   ROWS_AT,
   STORED_SEQS,
 } from './history-sql.ts'
-import { latestRows, type VersionName } from './latest-rows.ts'
+import { createLatestRows } from './latest-rows.ts'
 
 const MAX_FORGOTTEN = 10_000
-
-interface Recorded extends VersionName {
-  readonly rows: number
-}
 
 /** History in the laptop's one file. Closing it closes the file. */
 export function createDuckdbOfflineStore(database: Database): OfflineStore {
@@ -37,30 +32,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
   const write = (text: string, parameters: readonly SqlValue[]) =>
     reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
-  // To find nothing takes the engine 5 ms, for each feature at every start.
-  let recorded: Promise<ReadonlyMap<string, Recorded>> | undefined
-  const recordedRows = () => {
-    recorded ??= read(LIST_RECORDED, []).then(({ rows }) => {
-      const list = rows.map(([feature, fingerprint, count]) => ({
-        feature: String(feature),
-        fingerprint: String(fingerprint),
-        rows: Number(count),
-      }))
-      return new Map(list.map((one) => [versionId(one), one]))
-    })
-    recorded.catch(() => {
-      recorded = undefined
-    })
-    return recorded
-  }
-  const latestOfAll: OfflineStore['latestOfAll'] = async function* (versions, options) {
-    const known = await recordedRows()
-    try {
-      yield* latestRows(read, (version) => known.get(versionId(version))?.rows ?? 0, versions, options)
-    } catch (error) {
-      throw asStoreError(error)
-    }
-  }
+  const latest = createLatestRows(read, asStoreError)
   // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
   const forgotten = new Map<string, number>()
   const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
@@ -76,7 +48,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   return {
     async append(rows, { timeoutMs } = {}) {
       if (rows.length === 0) return []
-      recorded = undefined
+      latest.recordedMore()
       try {
         await database.history.use(ownDeadline(timeoutMs), async (session, left) =>
           appendHistory(session, await withoutStored(session, rows.filter(isOpen)), left),
@@ -87,18 +59,12 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
         if (isOutcomeUnknown(error)) for (const { seq } of rows) doubtful.add(seq)
         throw asAppendError(error)
       } finally {
-        recorded = undefined
+        latest.recordedMore()
       }
     },
-    latest: (feature, fingerprint, options) => latestOfAll([{ feature, fingerprint }], options),
-    latestOfAll,
-    async haveOtherVersions(versions) {
-      const present = new Map(versions.map(({ feature, fingerprint }) => [feature, fingerprint]))
-      const others = [...(await recordedRows()).values()].filter(
-        ({ feature, fingerprint }) => (present.get(feature) ?? fingerprint) !== fingerprint,
-      )
-      return new Set(others.map(({ feature }) => feature))
-    },
+    latest: (feature, fingerprint, options) => latest.ofAll([{ feature, fingerprint }], options),
+    latestOfAll: latest.ofAll,
+    haveOtherVersions: latest.haveOtherVersions,
     async keysSince(feature, since, limit) {
       const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])
       return rows.map((row) => String(row[0]))
@@ -167,10 +133,6 @@ async function forgetKey(session: Session, features: readonly string[], { entity
     const { rows } = await session.read(FORGET_KEY, [features, entityKey], ownDeadline())
     return Number(rows[0]?.[0] ?? 0)
   })
-}
-
-function versionId({ feature, fingerprint }: VersionName): string {
-  return `${feature}\0${fingerprint}`
 }
 
 function forgottenId(feature: string, entityKey: string): string {
