@@ -220,7 +220,7 @@ describe('after some reads', () => {
       { asked_for: ['spend'], rows: 1, states: { fresh: 1 }, entity: { entity: 'User', key: { user_id: 'u1' } }, error_code: null },
     ])
     await post('/v1/features/spend/refresh', { rows: [{ user_id: 'u1' }] })
-    const again = await served.ask('/v1/events?kinds=runs', { headers: { 'last-event-id': seen.at(-1)?.id ?? '' } })
+    const again = await served.ask('/v1/events?kinds=runs&feature=spend', { headers: { 'last-event-id': seen.at(-1)?.id ?? '' } })
     const missed = await readEvents(again, ({ kind, data }) => kind === 'run' && data.state === 'done')
     expect(missed.map(({ kind, data }) => [kind, data.state])).toEqual([
       ['hello', undefined],
@@ -297,7 +297,7 @@ describe('after some reads', () => {
 
 test('what changed is kept, and statistics can be off', async () => {
   await served.app.close()
-  folder.write({ 'features.ts': UI_FEATURES.replace("refresh: '5m'", "refresh: '10m'") })
+  folder.write({ 'features.ts': UI_FEATURES.replace("refresh: '5m'", "refresh: '10m'").replace('SUM(amount)', '2 * SUM(amount)') })
   served = await serveFolder(folder, { FABRA_STATISTICS: 'off' })
   const versions = await until('the new version', 30_000, async () => {
     const { versions: found } = await served.get<Definition>('/v1/features/spend/definition')
@@ -308,6 +308,12 @@ test('what changed is kept, and statistics can be off', async () => {
     "  refresh: '10m',",
     "  refresh: '5m',",
   ])
+  // What the old version had in use is computed for the new one; features that did not change are left alone.
+  const warming = await until('values of the new version', 30_000, async () => {
+    const { runs } = await served.get<Runs>('/v1/runs')
+    return runs.some(({ reason, state }) => reason === 'new version' && state === 'done') ? runs : undefined
+  })
+  expect(warming.flatMap(({ feature, reason }) => (reason === 'new version' ? [feature] : []))).toEqual(['spend'])
   const { changes } = await served.get<Changes>('/v1/changes')
   const told = changes.map(({ kind, subject, message }) => [kind, subject, message])
   expect(told).toContainEqual(['version', 'spend', 'has version 2'])
