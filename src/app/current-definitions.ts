@@ -9,7 +9,7 @@ export interface CurrentDefinitions {
   /** Another object after each reload. */
   live(): LiveDefinitions
   registry(): Registry
-  /** Every file that the last attempt read, whatever came of it. */
+  /** Every file that the last attempt read, whatever came of it; after a failed one also what was read before: it may not have come that far. */
   files(): readonly string[]
   /** Takes the definitions as they stand on disk now. When they have problems the ones in use stay in use. @throws InvalidDefinitions */
   reload(): Promise<void>
@@ -21,7 +21,8 @@ export async function openCurrentDefinitions(
   loaded: LoadedDefinitions,
   cold: boolean,
 ): Promise<CurrentDefinitions> {
-  let files = loaded.files
+  let good = loaded.files
+  let files = good
   let live = await take(loaded, undefined)
 
   /** Checks loaded definitions and puts them into use, or leaves everything as it is. */
@@ -44,8 +45,10 @@ export async function openCurrentDefinitions(
     files: () => files,
     async reload() {
       const next = await dependencies.runtime.load()
-      files = next.files
+      files = [...new Set([...next.files, ...good])]
       live = await take(next, live)
+      good = next.files
+      files = good
     },
   }
 }

@@ -27,5 +27,7 @@ export function problemText(problem: Problem, cwd: string): string {
   const { location } = problem
   const below = location?.file.startsWith(`${cwd}/`) ? location.file.slice(cwd.length + 1) : location?.file
   const where = location === null ? '' : `${below}:${location.line}:${location.column}  `
-  return `${where}${problem.subject}: ${problem.message}${problem.hint ? `\n    ${problem.hint}` : ''}`
+  // Other places that it names are below the folder, too.
+  const message = problem.message.replaceAll(` at ${cwd}/`, ' at ')
+  return `${where}${problem.subject}: ${message}${problem.hint ? `\n    ${problem.hint}` : ''}`
 }

@@ -8,8 +8,11 @@ export function isPython(file: string): boolean {
   return file.endsWith('.py')
 }
 
+/** Of a whole file it was said in its own language already, and with what its author wrote. */
+const OF_FILE = 'file "'
+
 export function inItsLanguage(problem: Problem): Problem {
-  if (problem.location === null || !isPython(problem.location.file)) return problem
+  if (problem.subject.startsWith(OF_FILE) || problem.location === null || !isPython(problem.location.file)) return problem
   return { ...problem, message: inPython(problem.message), hint: inPython(problem.hint) }
 }
 
@@ -66,6 +69,13 @@ const PIECES: readonly (readonly [written: string, python: string])[] = [
 
 const OPTION =
   /\b(entity|name|type|columns|default|max_staleness|look_back|history|version|same_as|refresh|sql|timeout|keep_warm|uses|inputs|replay|batch|nan|description|owner|tags|key|keys|timestamp|delay|available|until|id|timezone|static|file|format): (?=["'[{\d]|true\b|false\b|User\b)/g
+
+/** What is wrong with a value; its message may quote the value, which stays as it is. */
+export function ofValueInPython<Wrong extends { readonly message: string; readonly hint?: string }>(wrong: Wrong): Wrong {
+  const message = wrong.message.replace(/^expected (?:list|dict)\[[^"]*?\](?=,)/, (type) => type.replaceAll('string', 'str'))
+  const hint = wrong.hint === undefined ? {} : { hint: asPython(wrong.hint).replace(/^Return a string\b/, 'Return a str') }
+  return { ...wrong, message, ...hint }
+}
 
 /** What is quoted of the author's SQL stays as it is. */
 const SQL = ' of its SQL: '

@@ -4,6 +4,7 @@
  */
 import type { CallOutcome } from '../compute/function-runner.ts'
 import { declaredType } from '../definition/declared-type.ts'
+import { ofValueInPython } from '../definition/python-words.ts'
 import { encodeValue, parseExact } from '../definition/value.ts'
 import { FabraError } from '../errors.ts'
 import type { Outcome } from './calls-in-flight.ts'
@@ -25,7 +26,7 @@ function rewritten({ columns }: DefinedFunction, outcome: CallOutcome): CallOutc
     return { texts: columns.map((column, i) => encodedAgain(declaredType(column) ?? 'json', column.name, texts[i])) }
   } catch (error) {
     const { code, message, hint } = error instanceof FabraError ? error : new FabraError('wrong_type', 'it gave what is no JSON.')
-    return { texts: null, error: { code, message, ...(hint === undefined ? {} : { hint }) } }
+    return { texts: null, error: ofValueInPython({ code, message, ...(hint === undefined ? {} : { hint }) }) }
   }
 }
 

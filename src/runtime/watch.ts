@@ -19,6 +19,7 @@ export function watchFiles(onChange: () => Promise<void>): FileWatch {
   const folders = new Map<string, FSWatcher>()
   let followed = new Set<string>()
   let whole = new Set<string>()
+  let wanted = new Set<string>()
   let followedBefore = false
   let timer: Timer | undefined
   let busy = false
@@ -46,8 +47,25 @@ export function watchFiles(onChange: () => Promise<void>): FileWatch {
     }
   }
 
+  /** A folder that was put in the place of another is not the one that is watched. */
+  function retake(folder: string): void {
+    folders.get(folder)?.close()
+    folders.delete(folder)
+    take(folder)
+    changed()
+  }
+
+  function take(folder: string): void {
+    try {
+      folders.set(folder, watchFolder(folder))
+    } catch {
+      // A folder that is gone is looked for again at the next change elsewhere.
+    }
+  }
+
   function watchFolder(folder: string): FSWatcher {
     const watcher = watch(folder, (_, name) => {
+      if (name !== null && wanted.has(`${folder}/${name}`)) retake(`${folder}/${name}`)
       if (name === null || followed.has(`${folder}/${name}`) || (whole.has(folder) && maybeData(name))) changed()
     })
     watcher.on('error', () => watcher.close())
@@ -61,19 +79,14 @@ export function watchFiles(onChange: () => Promise<void>): FileWatch {
       if (followedBefore && wholeFolders.some((folder) => !whole.has(folder))) changed()
       followedBefore = true
       whole = new Set(wholeFolders)
-      const wanted = new Set([...files.map((file) => dirname(file)), ...wholeFolders])
+      wanted = new Set([...files.map((file) => dirname(file)), ...wholeFolders])
       for (const [folder, watcher] of folders) {
         if (wanted.has(folder)) continue
         watcher.close()
         folders.delete(folder)
       }
       for (const folder of wanted) {
-        if (folders.has(folder)) continue
-        try {
-          folders.set(folder, watchFolder(folder))
-        } catch {
-          // A folder that is gone is looked for again at the next change elsewhere.
-        }
+        if (!folders.has(folder)) take(folder)
       }
     },
     stop() {

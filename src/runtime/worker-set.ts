@@ -12,7 +12,7 @@ export interface WorkerSet {
   startFirst(): GuestWorker
   /** One more while the others are stalled; null when there are too many. */
   addExtra(): GuestWorker | null
-  /** Starts what lacks of the configured number. @param most So many of them. */
+  /** Starts what lacks of the configured number, beside the one in quarantine. @param most So many of them. */
   fill(most: number): void
   /** Ends one that was started in need and has had nothing to do since. @param hasSuspects Whether any feature is in quarantine. */
   shrink(now: number, hasSuspects: boolean): void
@@ -130,7 +130,8 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     },
     addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
     fill(most) {
-      for (let added = 0; added < most && !closed && all.size - leaving.size < options.workers; added++) add()
+      const wanted = () => options.workers + (quarantine === null ? 0 : 1)
+      for (let added = 0; added < most && !closed && all.size - leaving.size < wanted(); added++) add()
     },
     renew: (worker) => void renew(worker),
     isLeaving: (worker) => leaving.has(worker),

@@ -1,6 +1,6 @@
 /** The lines that people were promised, word for word, served by the executable alone on a machine that has python3. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { until } from '../support/until.ts'
@@ -144,6 +144,25 @@ def transaction_rate(user_id):
     await runFabra(['train', 'crowd.csv', '--features', 'crowd', '-o', 'crowd-set.csv'], { cwd: folder })
     expect((await Bun.file(join(folder, 'crowd-set.csv')).text()).match(/\d+$/gm)).toEqual(['2', '2', '1'])
 
+    write('rates.py', 'RATE = 3\n')
+    await rated(36)
+
+    // A module that goes away and comes again, as with a change of branches, and one whose folder does.
+    rmSync(join(folder, 'rates.py'))
+    await until('the gap', WAIT_MS, async () => (server.stderr().includes('the package "rates", which is not installed') ? true : undefined))
+    write('rates.py', 'from parts.rate import RATE\n')
+    await until('the next', WAIT_MS, async () => (server.stderr().includes('the package "parts", which is not installed') ? true : undefined))
+    mkdirSync(join(folder, 'new'))
+    write('new/rate.py', 'RATE = 4\n')
+    renameSync(join(folder, 'new'), join(folder, 'parts'))
+    await rated(48)
+    mkdirSync(join(folder, 'new'))
+    write('new/rate.py', 'RATE = 3\n')
+    renameSync(join(folder, 'parts'), join(folder, 'old'))
+    renameSync(join(folder, 'new'), join(folder, 'parts'))
+    await rated(36)
+    write('parts/rate.py', 'RATE = 5\n')
+    await rated(60)
     write('rates.py', 'RATE = 3\n')
     await rated(36)
 

@@ -19,6 +19,9 @@ const BROKEN: Readonly<Record<string, readonly [text: string, line: number, mess
     'the package "no_such_package", which is not installed in',
     '-m pip install no_such_package',
   ],
+  'nul.py': ['x = 1\0\n', 1, 'null bytes', ''],
+  'dot.py': ['\nfrom .shop import broken\n', 2, 'its folder is none', 'without the dot'],
+  'executes.py': ['exec("\\n\\n1 / 0")\n', 1, 'its top-level code threw ZeroDivisionError', 'must not fail'],
   'relative.py': ['import shop.nowhere\n', 1, 'it imports "shop.nowhere", and there is no such file', 'Look into'],
   'typo.py': ['from fabra import featur\n', 1, 'it imports "featur" from "fabra"', 'Did you mean "feature"?'],
   'submodule.py': ['import fabra.features\n', 1, 'it imports "fabra.features", which Fabra does not have', 'from "fabra"'],
@@ -133,6 +136,16 @@ def factory():
 
 held = [factory()]
 named = factory()
+
+@feature(entity=Shop, refresh="1h")
+def twice(shop): return 1
+
+@feature(entity=Shop, refresh="1h")
+def twice(shop): return 2
+
+class Model:
+    @feature(entity=Shop, refresh="1h")
+    def score(self, shop): return 1
 `,
   'app/shared.py': `from fabra import entity, feature
 Shop = entity("Shop", key="shop")
@@ -203,6 +216,8 @@ test('definitions become plain data with names and places', async () => {
     nameless,
     nameless,
     nameless,
+    [null, '"twice" is defined again in line 77, which hides this one.', expect.stringContaining('a name of its own')],
+    [null, expect.stringContaining('in the class "Model"'), expect.stringContaining('score = feature(…)(my_object.score)')],
   ])
 })
 

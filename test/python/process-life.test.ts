@@ -120,9 +120,9 @@ describe('a file that ends the process while it is loaded is a problem that says
 
 test('a file that does not come to its end is a problem that names the line', async () => {
   const file = 'import time\n\ndef wait():\n    time.sleep(600)\n\nwait()\n'
-  const { problems } = await loadOnce({ 'features.py': file }, { entry: ['features.py'], python: pythonSettings(), loadTimeoutMs: 8_000 })
+  const { problems } = await loadOnce({ 'features.py': file }, { entry: ['features.py'], python: pythonSettings(), loadTimeoutMs: 15_000 })
   expect(problems).toEqual([
-    { at: 'features.py:1', says: expect.stringContaining('did not finish within 8 s; it was at features.py:4 in wait.') },
+    { at: 'features.py:1', says: expect.stringContaining('did not finish within 15 s; it was at features.py:4 in wait.') },
   ])
 })
 
@@ -153,6 +153,29 @@ def works(user_id: str) -> int:
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 50 })).code).toBe('feature_timeout')
   expect(errorOf(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
   expect(JSON.stringify(on.lines)).not.toContain('SIGUSR1')
+})
+
+test('the process of features in quarantine is none of those that others may count on', async () => {
+  const file = `${FILE}
+@feature(entity=User, refresh=0)
+def quits(user_id: str) -> int:
+    if user_id == "quit": os._exit(7)
+    return os.getpid()
+`
+  await using on = await bench({ 'features.py': file }, { entry: ['features.py'], workers: 2, python: pythonSettings() })
+  const seen = async () => Number((answered(await on.ask('seen', ['HOME'], { timeoutMs: 60_000 })) as { pid: unknown }).pid)
+  const two = (besides: number) =>
+    until('two processes', 60_000, async () => {
+      const pids = new Set(await Promise.all(Array.from({ length: 8 }, seen)))
+      pids.delete(besides)
+      return pids.size >= 2 ? [...pids] : undefined
+    })
+  await two(0)
+  expect(errorOf(await on.ask('quits', ['quit'], { timeoutMs: 60_000 })).message).toContain('os._exit(7)')
+  const apart = Number(answered(await on.ask('quits', ['u1'], { timeoutMs: 60_000 })))
+  const [one] = await two(apart)
+  process.kill(one ?? 0, 'SIGKILL')
+  expect(await two(one ?? 0)).not.toContain(apart)
 })
 
 test('what a killed server left in memory for a worker that was starting is removed by a later one', () => {

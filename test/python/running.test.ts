@@ -123,6 +123,9 @@ def leaves(user_id):
     if user_id == "print":
         print("x" * 10_000_000)
         return 1
+    if user_id == "group":
+        class Group(Exception): exceptions = (KeyError("first"), ValueError("second"))
+        raise Group("2 tasks failed")
     if user_id == "fork": os.fork(); return os.getpid() == PID
     raise ValueError("of no use")
 
@@ -375,6 +378,7 @@ describe.each(someInterpreters())('%s', (python) => {
     const failed = (thrown: string) => ({ error: { code: 'feature_failed', thrown: expect.stringContaining(thrown) } })
     expect(await guest.call('leaves', ['exit'])).toMatchObject(failed('SystemExit: 3'))
     expect(await guest.call('leaves', ['deep'])).toMatchObject(failed('RecursionError'))
+    expect(await guest.call('leaves', ['group'])).toMatchObject(failed("with\nKeyError: 'first'\nwith\nValueError: second"))
     const raised = await guest.call('leaves', ['raise'])
     expect(raised['error'].code).toBe('feature_failed')
     expect(raised['error'].thrown).toMatch(/^ValueError: of no use\n {2}File ".*features\.py", line \d+, in leaves/)

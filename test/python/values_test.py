@@ -155,7 +155,7 @@ class Values(unittest.TestCase):
         shared.append(shared)
         for kind, value, message, hint in [
             ("int", True, "expected int, got the bool True.", "Return an int"), ("int", 1.0, "expected int, got the number 1.0.", "Round it"),
-            ("int", 2**63, "outside 64 bits", "json"), ("int", "1", 'expected int, got the text "1".', "Return an int"), ("int", Series([1]), "got a Series", "to_dict"),
+            ("int", 2**63, "outside 64 bits", "json"), ("int", "1", 'expected int, got the text "1".', "Return an int"), ("int", Series([1]), "got a Series", "one of its values"),
             ("float", True, "expected float, got the bool True.", ""), ("float", NAN, "got nan", 'nan="null"'), ("float", 2**53 + 1, "not exact as a float", "int"),
             ("float", 10**400, "not exact as a float", ""), ("float", decimal.Decimal(2**53 + 1), "not exact", ""), ("float", 1j, "got a complex", "two floats"),
             ("bool", 1, "expected bool, got the whole number 1.", ""), ("string", 1, "expected string, got the whole number 1.", "str(value)"),
@@ -167,6 +167,8 @@ class Values(unittest.TestCase):
             ("dict", {"a": {None: 1}}, "got None as a key at a.", ""), ("json", {"a": [1, {"b": {1}}]}, "got a set at a[1].b.", ""), ("json", shared, "contains itself at [1]", "cycles"),
             ("json", datetime.timedelta(1), "got a timedelta", "total_seconds"), ("json", datetime.time(1), "got a time", "isoformat"), ("json", lambda: 1, "the function <lambda>", "result"),
             ("json", int, "the class int", ""), ("json", object(), "an object", ""), ("json", {"a": "\udfff"}, "lone surrogate at a.", ""), ("json", 10**5000, "thousands of digits", "text"),
+            ("int", [{"a": 1}, {"a": 2}], "expected int, got a list.", "db.fetchval"), ("float", [], "got a list", "db.fetchval"), ("bool", (1, 2), "got a tuple", "one of its values"),
+            ("dict", [{"a": 1}], "expected dict, got a list.", "db.fetchrow"), ("int", (n for n in [1]), "a generator", "Return one value"),
             ("json", json.loads("[" * 33 + "]" * 33), "at most 32 levels", "Flatten"),
         ]:
             with self.subTest(kind=kind, value=message):

@@ -25,7 +25,7 @@ interface ServeOptions {
 
 const HELP = `
 Examples:
-  $ fabra serve                                  features.ts, features.py of this folder
+  $ fabra serve                                  the folder's features.ts, .py
   $ fabra serve features.ts --port 9000 --watch
   $ fabra serve --workers 4                      with PostgreSQL and Redis
   $ fabra serve examples/flights.ts --clock 2001-03-15T12:00:00Z`

@@ -39,12 +39,9 @@ def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
     elif one._name is not None:
         doc = tree.docs(one._place.file).get(_variable_of(one))
     if one._kind == "feature" and one._name is None and one._options.get("name") is None:
-        complaints.append(
-            {
-                "message": "no variable of its file holds it, so it has no name.",
-                "hint": 'Assign it to a variable of the module, or give it a name: name="my_feature".',
-            }
-        )
+        method = _method(one)
+        # What else is said of its parameters would be of self.
+        complaints = [method] if method is not None else [*complaints, _hidden(one) or _NAMELESS]
     return {
         "id": one._id,
         "kind": one._kind,
@@ -57,6 +54,32 @@ def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
         "function": function,
         "complaints": complaints,
     }
+
+
+_NAMELESS: Complaint = {
+    "message": "no variable of its file holds it, so it has no name.",
+    "hint": 'Assign it to a variable of the module, or give it a name: name="my_feature".',
+}
+
+
+def _method(one: Definition) -> Optional[Complaint]:
+    parts = getattr(one._target, "__qualname__", "").split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        return None
+    hint = f"Move it to the top level of the file. Of an object write {parts[-1]} = feature(…)(my_object.{parts[-1]})."
+    return {"message": f'it stands in the class "{parts[-2]}", and no variable of the file holds it.', "hint": hint}
+
+
+def _hidden(one: Definition) -> Optional[Complaint]:
+    """Of a function whose name another one of the same file took later."""
+    name = getattr(one._target, "__qualname__", "")
+    module = sys.modules.get(getattr(one._target, "__module__", None) or "")
+    if module is None or not name.isidentifier() or name not in vars(module):
+        return None
+    line = getattr(getattr(vars(module)[name], "__code__", None), "co_firstlineno", None)
+    where = "" if line is None else f" in line {line}"
+    hint = 'Give each a name of its own; in a loop, name=f"my_feature_{n}".'
+    return {"message": f'"{name}" is defined again{where}, which hides this one.', "hint": hint}
 
 
 def _without_null(problems: List[Dict[str, Any]]) -> List[Complaint]:

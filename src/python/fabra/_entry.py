@@ -188,8 +188,21 @@ def thrown_text(error: BaseException) -> str:
         if lines:
             lines.append("caused by")
         lines.extend(_message_and_stack(cause))
+        for part in _parts(cause):
+            lines.append("with")
+            lines.extend(_message_and_stack(part))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(lines)
+
+
+def _parts(error: BaseException) -> List[BaseException]:
+    """Of an exception group, as task groups raise it: it says nothing itself."""
+    parts = getattr(error, "exceptions", None)
+    found: List[BaseException] = []
+    for part in parts if isinstance(parts, tuple) else ():
+        if isinstance(part, BaseException) and len(found) < 4:
+            found.extend(_parts(part) or [part])
+    return found[:4]
 
 
 def _message_and_stack(error: BaseException) -> List[str]:

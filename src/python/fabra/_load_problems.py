@@ -82,6 +82,8 @@ def import_problems(error: BaseException, file: str, project: Project) -> List[P
         return [_syntax(error, location, subject)]
     if isinstance(error, FabraError):
         return [problem(location, subject, error.message, error.hint or "Correct it there.")]
+    if isinstance(error, ImportError) and error.name:
+        project.wants(error.name if isinstance(error, ModuleNotFoundError) else f"{error.name}.{_wanted_name(error)}")
     if isinstance(error, ModuleNotFoundError) and error.name:
         return [_missing_module(error.name, location, subject, project)]
     if isinstance(error, ImportError) and error.name == "fabra":
@@ -92,6 +94,9 @@ def import_problems(error: BaseException, file: str, project: Project) -> List[P
     if isinstance(error, TypeError) and sys.version_info < (3, 10) and "for |" in str(error):
         hint = "Write Optional[…], or begin the file with: from __future__ import annotations."
         return [problem(location, subject, f"types joined by | need Python 3.10; this is {_version()}.", hint)]
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        message = "it imports relative to its package, and its folder is none."
+        return [problem(location, subject, message, "Write the import without the dot, or put an __init__.py beside the file.")]
     message = f"its top-level code threw {one_line(error)}"
     return [problem(location, subject, message, "Code outside functions runs once when the file is loaded; it must not fail.")]
 
@@ -137,13 +142,18 @@ def _missing_module(name: str, location: Dict[str, Any], subject: str, project: 
 def _missing_name(error: ImportError, location: Dict[str, Any], subject: str) -> Problem:
     import fabra
 
-    name = getattr(error, "name_from", None) or (str(error).split("'")[1] if "'" in str(error) else "")
+    name = _wanted_name(error)
     if name in ("client", "Client", "AsyncClient"):
         message = "it imports the client from \"fabra\", which is for programs that ask a server."
         return problem(location, subject, message, "In a features file read by db and get.")
     close = difflib.get_close_matches(name, fabra.__all__, 1)
     hint = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(sorted(fabra.__all__))}."
     return problem(location, subject, f'it imports "{name}" from "fabra", which has no such name.', hint)
+
+
+def _wanted_name(error: ImportError) -> str:
+    """What `from module import name` did not find."""
+    return str(getattr(error, "name_from", None) or (str(error).split("'")[1] if "'" in str(error) else ""))
 
 
 def _place_of(error: BaseException, project: Project) -> Optional[Tuple[str, int]]:

@@ -17,11 +17,13 @@ class Project:
             if here not in sys.path:
                 sys.path.append(here)
         self.roots = roots
-        #: Files of the project that could not be imported.
+        #: Files of the project that could not be imported, also those that are not there.
         self.failed: Dict[str, None] = {}
         self._known: Dict[str, bool] = {}
 
     def has(self, file: str) -> bool:
+        if file.startswith("<"):
+            return False  # No file, as of `<frozen importlib._bootstrap>` or of what exec() runs.
         known = self._known.get(file)
         if known is None:
             known = self._known[file] = self._look(os.path.abspath(file))
@@ -39,6 +41,15 @@ class Project:
                 return False
             return True
         return False
+
+    def wants(self, module: str) -> None:
+        """It is imported and not there: who watches the files should see it come."""
+        parts = module.split(".")
+        for root in self.roots:
+            for count in range(1, len(parts) + 1):
+                path = os.path.join(root, *parts[:count])
+                for wanted in (path, path + ".py", os.path.join(path, "__init__.py")):
+                    self.failed[wanted] = None
 
     def files(self) -> List[str]:
         found = list(self.failed)

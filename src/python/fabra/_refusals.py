@@ -30,10 +30,18 @@ def wrong(message: str, hint: str) -> FabraError:
     return FabraError("wrong_type", message, hint)
 
 
-def hint_for(value: Any) -> Optional[str]:
+#: Types of which a value is one, not many.
+_SINGLE = ("int", "float", "string", "bool", "timestamp")
+
+
+def hint_for(value: Any, type_name: str = "list") -> Optional[str]:
+    """:param type_name: What was expected of it."""
     checks: Tuple[Tuple[Callable[[], bool], str], ...] = (
         (lambda: inspect.isawaitable(value), "Write await before it, in an async def."),
-        (lambda: inspect.isgenerator(value) or inspect.isasyncgen(value), "Return a list: list(…)."),
+        (lambda: inspect.isasyncgen(value), "Return a list: [one async for one in …]. With yield in it a function returns a generator."),
+        (lambda: type_name in _SINGLE and inspect.isgenerator(value), "Return one value. With yield in it a function returns a generator."),
+        (lambda: inspect.isgenerator(value), "Return a list: list(…)."),
+        (lambda: type_name != "list" and isinstance(value, (list, tuple)), _instead_of_many(value, type_name)),
         (lambda: isinstance(value, (set, frozenset)), "Return a list: sorted(value)."),
         (lambda: isinstance(value, (bytes, bytearray, memoryview)), "Return a text: value.decode(), or base64.b64encode(value).decode()."),
         (lambda: isinstance(value, datetime.timedelta), "Return a number: value.total_seconds()."),
@@ -42,11 +50,21 @@ def hint_for(value: Any) -> Optional[str]:
         (lambda: isinstance(value, complex) or type(value).__name__.startswith("complex"), "Return its parts as two floats."),
         (lambda: "longdouble" in type(value).__name__ or "float128" in type(value).__name__, "Write float(value)."),
         (lambda: callable(value), "Return its result, not the function."),
+        (lambda: type_name in _SINGLE and sequence_items(value) is not None, "Return one of its values, or declare the type list."),
         (lambda: callable(getattr(type(value), "to_dict", None)), "Return a list of its values, or value.to_dict()."),
         (lambda: not isinstance(value, (list, tuple)) and sequence_items(value) is not None, "Return one of its values, or declare the type list."),
         (lambda: _is_other_iterable(value), "Return a list: list(…)."),
     )
     return next((hint for applies, hint in checks if applies()), None)
+
+
+def _instead_of_many(value: Any, type_name: str) -> str:
+    """A query with several rows or columns, or with none, is what mostly comes where one value was expected."""
+    if type_name == "dict":
+        return "Return one of them, as db.fetchrow(…) does, or declare the type list."
+    if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+        return "Read one value of a query with db.fetchval(…), which is None without a row, or declare the type list."
+    return "Return one of its values, or declare the type list."
 
 
 def _is_other_iterable(value: Any) -> bool:
@@ -55,7 +73,7 @@ def _is_other_iterable(value: Any) -> bool:
 
 def wrong_type(type_name: str, value: Any, hint: Optional[str] = None, path: str = "") -> FabraError:
     message = f"expected {type_name}, got {shown(value)}{at(path)}."
-    hint = hint or hint_for(value) or _HINTS.get(type_name, "Give dicts, lists, texts, numbers, booleans and None only.")
+    hint = hint or hint_for(value, type_name) or _HINTS.get(type_name, "Give dicts, lists, texts, numbers, booleans and None only.")
     if inspect.iscoroutine(value):
         # Python would warn of it a second time, without saying whose it was.
         value.close()

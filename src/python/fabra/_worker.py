@@ -184,7 +184,10 @@ class Worker:
         now = time.monotonic()
         if now - self._armed_at >= _REARM_S:
             self._armed_at = now
-            _guards.end_when_orphaned()
+            try:
+                _guards.end_when_orphaned()
+            except RuntimeError:
+                pass  # No room for a thread just now, because of the user's own; the next ping tries again.
         if self._runner.loop is not None:
             try:
                 self._runner.loop.call_soon_threadsafe(self._beat)
