@@ -36,14 +36,15 @@ export async function rewarm(dependencies: LiveDefinitionsDependencies, registry
   // First the erasures: what another process brings late is refused then.
   if (filled && !before)
     await unlessDown(() => restoreErasures(dependencies, dependencies.recorder.erasures.since(Number.NEGATIVE_INFINITY)))
-  for (const [i, feature] of features.entries()) {
+  const isLost = dependencies.online.doubts.has('lost')
+  const empty = features.filter((_, i) => filled?.[i] === false && !isLost)
+  // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
+  if (dependencies.online.isShared) for (const feature of empty) await unlessDown(() => refill(dependencies, registry, [feature]))
+  else await refill(dependencies, registry, empty)
+  const whole = new Set(empty)
+  for (const feature of features) {
     const entity = registry.entities.get(feature.entity)
-    if (!entity) continue
-    const isLost = dependencies.online.doubts.has('lost')
-    // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
-    if (filled?.[i] === false && !isLost)
-      await (dependencies.online.isShared ? unlessDown : now)(() => refill(dependencies, feature, entity))
-    else await useAgain(dependencies, feature, entity)
+    if (entity && !whole.has(feature)) await useAgain(dependencies, feature, entity)
   }
   if (before) await unlessDown(() => dependencies.online.look(fieldsOf(registry)))
   else if (filled?.includes(true)) await unlessDown(() => replayForOthers(dependencies, registry, Number.POSITIVE_INFINITY))
@@ -58,8 +59,6 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
     throw error
   }
 }
-
-export const now = <T>(work: () => Promise<T>): Promise<T> => work()
 
 async function restoreAtStart(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
   const { online } = dependencies
@@ -145,8 +144,7 @@ async function restoreLost(dependencies: LiveDefinitionsDependencies, registry: 
     await restoreErasures(dependencies, undefined)
     for (const field of fields) {
       const feature = features.get(field)
-      const entity = feature && registry.entities.get(feature.entity)
-      if (entity) await refill(dependencies, feature, entity)
+      if (feature) await refill(dependencies, registry, [feature])
       else if (field !== FENCES_FIELD) await dependencies.online.markFilled(field)
     }
   })
@@ -166,8 +164,7 @@ async function replayOwn(dependencies: LiveDefinitionsDependencies, registry: Re
   const replayed = await dependencies.recorder.pendingOnline.replay(async (fields) => {
     for (const field of fields) {
       const feature = features.get(field)
-      const entity = feature && registry.entities.get(feature.entity)
-      if (entity) await refill(dependencies, feature, entity)
+      if (feature) await refill(dependencies, registry, [feature])
     }
   })
   for (const [field, keys] of replayed) {
@@ -198,20 +195,21 @@ async function replayForOthers(dependencies: LiveDefinitionsDependencies, regist
   const { offline, recorder, clock, log } = dependencies
   const notes = (await offline.pendingNotes()).filter(({ writer, at }) => writer !== recorder.pendingOnline.writer && at <= silentSince)
   if (notes.length === 0) return
-  for (const feature of registry.features.values()) {
-    const entity = registry.entities.get(feature.entity)
-    if (entity) await refill(dependencies, feature, entity)
-  }
+  for (const feature of registry.features.values()) await refill(dependencies, registry, [feature])
   log.info('values that another process recorded while the online store was down came back from history')
   await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
 }
 
-async function refill(dependencies: LiveDefinitionsDependencies, feature: Feature, entity: Entity): Promise<void> {
-  const { name, fingerprint } = feature
+async function refill(dependencies: LiveDefinitionsDependencies, registry: Registry, features: readonly Feature[]): Promise<void> {
+  const byName = new Map(features.map((feature) => [feature.name, feature]))
   // A store of its own takes all of them: a miss there must mean that history has nothing.
-  const isWhole = dependencies.online.isShared && isPushed(feature)
+  const isWhole = dependencies.online.isShared && features.every(isPushed)
   const bounds = { before: dependencies.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
-  for await (const rows of dependencies.offline.latest(name, fingerprint, bounds)) {
+  const versions = features.map(({ name, fingerprint }) => ({ feature: name, fingerprint }))
+  for await (const rows of dependencies.offline.latestOfAll(versions, bounds)) {
+    const feature = byName.get(rows[0]?.feature ?? '')
+    const entity = feature && registry.entities.get(feature.entity)
+    if (!entity) continue
     await dependencies.online.write(
       rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
     )
@@ -219,7 +217,7 @@ async function refill(dependencies: LiveDefinitionsDependencies, feature: Featur
     if (isPushed(feature)) continue
     for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
   }
-  await dependencies.online.markFilled(fieldOf(feature))
+  for (const feature of features) await dependencies.online.markFilled(fieldOf(feature))
 }
 
 /** The values are there; which keys are in use is told by what was recorded of them. */

@@ -1,6 +1,7 @@
 import { decodeKey } from '../definition/entity-key.ts'
 import { isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
+import type { Feature } from '../definition/model.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
 import type { LiveDefinitions, LiveDefinitionsDependencies } from './live-definitions.ts'
 import { MAX_REWARMED } from './online-recovery.ts'
@@ -44,7 +45,12 @@ export function createWarmUp(dependencies: LiveDefinitionsDependencies): WarmUp 
  */
 async function warmNewVersions(dependencies: LiveDefinitionsDependencies, version: LiveDefinitions): Promise<void> {
   const { registry } = version.serving
-  for (const feature of registry.features.values()) {
+  const { online, offline } = dependencies
+  const features = [...registry.features.values()]
+  // What memory has came from history: it lacks nothing of a version that is the only one there.
+  const changed = online.isShared ? null : await offline.haveOtherVersions(features.map(versionNameOf))
+  for (const feature of features) {
+    if (changed && !changed.has(feature.name)) continue
     const entity = registry.entities.get(feature.entity)
     if (!entity || !isScheduled(feature)) continue
     const now = dependencies.clock.now()
@@ -55,4 +61,8 @@ async function warmNewVersions(dependencies: LiveDefinitionsDependencies, versio
     for (const key of fitting) dependencies.activeKeys.markUsed(feature, key, now)
     if (fitting.length > 0) await version.refresher.run(feature, fitting, { reason: 'new version', before: null })
   }
+}
+
+function versionNameOf({ name, fingerprint }: Feature) {
+  return { feature: name, fingerprint }
 }

@@ -74,6 +74,30 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect(rows.map((one) => one.eventAt)).toEqual(Array.from({ length: 2400 }, (_, i) => 4999 - i))
     })
 
+    test('latest of many versions is that of each, and other versions are told', async () => {
+      const versions = [...'abc'].map((feature) => ({ feature, fingerprint: 'f1' }))
+      await store.append([
+        row({ feature: 'a', entityKey: 'é x', eventAt: 1, value: null }),
+        row({ feature: 'a', entityKey: 'u2', eventAt: 2, value: '"\\u0000"', seq: 2 }),
+        row({ feature: 'a', fingerprint: 'f0', seq: 3 }),
+        ...Array.from({ length: 5_000 }, (_, i) => row({ feature: 'b', entityKey: `u${i}`, eventAt: i, seq: 10 + i })),
+        row({ feature: 'd', fingerprint: 'f0', seq: 4 }),
+      ])
+      const of = async (options: { before: number; limit: number }) => (await Array.fromAsync(store.latestOfAll(versions, options))).flat()
+      const alone = await Promise.all(
+        versions.map(async ({ feature }) => (await Array.fromAsync(store.latest(feature, 'f1', { before: 1e15, limit: 4_500 }))).flat()),
+      )
+      const found = await of({ before: 1e15, limit: 4_500 })
+      expect(found).toEqual(alone.flat())
+      expect(found.length).toBe(4_502)
+      expect(found.slice(0, 2)).toMatchObject([
+        { entityKey: 'u2', value: '"\\u0000"', eventAt: 2, seq: 2 },
+        { entityKey: 'é x', value: null, origin: found[0]?.origin as string },
+      ])
+      const others = await store.haveOtherVersions(versions)
+      expect([others.has('a'), others.has('d')]).toEqual([true, false])
+    })
+
     test('latest can be left early', async () => {
       await store.append(Array.from({ length: 50_000 }, (_, i) => row({ entityKey: `u${i}`, seq: i + 1 })))
       for await (const batch of store.latest('spend', 'f1', { before: 1e15, limit: 50_000 })) {

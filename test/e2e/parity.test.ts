@@ -6,9 +6,11 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { parseTime } from '../../src/definition/time.ts'
+import type { EntityPage } from '../../src/http/wire.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { temporaryFolder } from '../support/binary.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
+import { until } from '../support/until.ts'
 
 const EXAMPLES = join(import.meta.dir, '../../examples')
 const LIMIT_MS = 120_000
@@ -102,6 +104,24 @@ for (const example of examples) {
         expect(cells(second)).toEqual(cells(first))
       }
     })
+
+    // The page's time slider; of the flights ORD as of 2001-03-15T12:00Z.
+    test('tells of the past of one key what its training set has', async () => {
+      for (const [entity, [column, [, key = '']]] of Object.entries(example.keys)) {
+        for (const app of [laptop, production]) {
+          const told = await pastOf(app, `/v1/entities/${entity}/${key}?as_of=${example.present}`)
+          expect(told.size).toBeGreaterThan(0)
+          const rows = [{ [column]: key, event_timestamp: example.present }]
+          const row = JSON.parse(await trainingSet(app, { features: [...told.keys()], rows, format: 'jsonl' })) as Record<string, unknown>
+          const flat = [...told].flatMap(([name, value]) =>
+            isRecord(value) && !(name in row) ? Object.entries(value).map(([part, one]) => [`${name}.${part}`, one]) : [[name, value]],
+          )
+          expect(rounded({ [column]: key, event_timestamp: row['event_timestamp'], ...Object.fromEntries(flat) })).toEqual(
+            rounded(row) ?? null,
+          )
+        }
+      }
+    })
   })
 }
 
@@ -136,6 +156,21 @@ async function featuresOf(app: App, entity: string): Promise<string[]> {
     features: readonly { readonly name: string; readonly entity: string }[]
   }
   return features.filter((feature) => feature.entity === entity).map(({ name }) => name)
+}
+
+/** Values of all features that need no inputs, asked for until all of them are computed. */
+async function pastOf(app: App, path: string): Promise<ReadonlyMap<string, unknown>> {
+  const page = await until('the past of the key', LIMIT_MS, async () => {
+    const answer = (await (await app.fetch(new Request(`http://localhost${path}`))).json()) as EntityPage
+    return answer.pending === 0 ? answer : undefined
+  })
+  const told = page.features.filter((feature) => feature.needs_inputs === undefined && feature.error?.code !== 'not_trainable')
+  expect(told.flatMap(({ feature, error }) => (error ? [feature, error] : []))).toEqual([])
+  return new Map(told.map(({ feature, value }) => [feature, value]))
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 async function batch(app: App, body: object): Promise<unknown> {

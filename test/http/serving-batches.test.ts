@@ -198,11 +198,11 @@ describe('GET /v1/entities/{entity}/{id}', () => {
       ['broken', 'error'],
       ['gone', 'missing'],
       ['segment', 'default'],
-      ['echo', 'error'],
-      ['needs', 'error'],
+      ['echo', 'missing'],
+      ['needs', 'missing'],
     ])
     expect(json.features[1].value).toEqual({ total_30d: 120.5, avg_30d: null })
-    expect(json.features[6].error).toMatchObject({ code: 'invalid_input', message: 'The input "price" is missing.' })
+    expect(json.features[6].needs_inputs).toEqual(['price'])
   })
 
   test('an unknown entity is a 404, a wrong key a 422', async () => {

@@ -172,12 +172,20 @@ describe('after some reads', () => {
     expect(page.changes?.counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3)
     expect(page.sources).toMatchObject([{ source: 'events', rows: 2, newest_row_at: '2026-01-02T10:00:00Z' }])
     expect(page.last_reads?.map(({ asked_for: asked }) => asked)).toContainEqual(['risk'])
+    const before = (await featureOf('spend')).reads?.reads
+    await served.get<EntityPage>('/v1/entities/User/u1?history=7d')
+    expect((await featureOf('spend')).reads?.reads).toBe(before)
     expect(await served.get<EntityPage>('/v1/entities/User/u1')).not.toHaveProperty('changes')
+    expect((await featureOf('spend')).reads?.reads).toBe((before ?? 0) + 1)
   })
 
   test('as of a past moment it is what a training set has', async () => {
     const at = '2026-01-01T12:00:00Z'
-    const page = await served.get<EntityPage>(`/v1/entities/User/u1?as_of=${at}`)
+    const page = await until('all of the past', 60_000, async () => {
+      const some = await served.get<EntityPage>(`/v1/entities/User/u1?as_of=${at}`)
+      expect(some.pending).toBe(some.features.filter(({ pending }) => pending).length)
+      return some.pending === 0 ? some : undefined
+    })
     const values = Object.fromEntries(page.features.map(({ feature, value, status, method }) => [feature, { value, status, method }]))
     expect(page.as_of).toBe(at)
     const made = await post('/v1/training-sets?format=jsonl', {
@@ -194,7 +202,8 @@ describe('after some reads', () => {
     expect(values['spend']?.value).toEqual({ total: 2.5, times: 1 })
     expect(values['twice']).toEqual({ value: row['twice'], status: 'fresh', method: 'replay' })
     expect(values['score']).toEqual({ value: row['score'], status: row['score__status'] as string, method: 'history' } as never)
-    expect(values['ratio']).toMatchObject({ status: 'error', method: null })
+    expect(values['ratio']).toMatchObject({ status: 'missing', method: null })
+    expect(page.features.find(({ feature }) => feature === 'ratio')?.needs_inputs).toEqual(['amount'])
     for (const wrong of ['as_of=2999-01-01T00:00:00Z', 'as_of=noon', 'history=always', 'history=900d'])
       expect([wrong, (await served.ask(`/v1/entities/User/u1?${wrong}`)).status]).toEqual([wrong, 422])
   })
@@ -211,7 +220,7 @@ describe('after some reads', () => {
       { asked_for: ['spend'], rows: 1, states: { fresh: 1 }, entity: { entity: 'User', key: { user_id: 'u1' } }, error_code: null },
     ])
     await post('/v1/features/spend/refresh', { rows: [{ user_id: 'u1' }] })
-    const again = await served.ask('/v1/events?kinds=runs', { headers: { 'last-event-id': seen.at(-1)?.id ?? '' } })
+    const again = await served.ask('/v1/events?kinds=runs&feature=spend', { headers: { 'last-event-id': seen.at(-1)?.id ?? '' } })
     const missed = await readEvents(again, ({ kind, data }) => kind === 'run' && data.state === 'done')
     expect(missed.map(({ kind, data }) => [kind, data.state])).toEqual([
       ['hello', undefined],
@@ -288,7 +297,7 @@ describe('after some reads', () => {
 
 test('what changed is kept, and statistics can be off', async () => {
   await served.app.close()
-  folder.write({ 'features.ts': UI_FEATURES.replace("refresh: '5m'", "refresh: '10m'") })
+  folder.write({ 'features.ts': UI_FEATURES.replace("refresh: '5m'", "refresh: '10m'").replace('SUM(amount)', '2 * SUM(amount)') })
   served = await serveFolder(folder, { FABRA_STATISTICS: 'off' })
   const versions = await until('the new version', 30_000, async () => {
     const { versions: found } = await served.get<Definition>('/v1/features/spend/definition')
@@ -299,6 +308,12 @@ test('what changed is kept, and statistics can be off', async () => {
     "  refresh: '10m',",
     "  refresh: '5m',",
   ])
+  // What the old version had in use is computed for the new one; features that did not change are left alone.
+  const warming = await until('values of the new version', 30_000, async () => {
+    const { runs } = await served.get<Runs>('/v1/runs')
+    return runs.some(({ reason, state }) => reason === 'new version' && state === 'done') ? runs : undefined
+  })
+  expect(warming.flatMap(({ feature, reason }) => (reason === 'new version' ? [feature] : []))).toEqual(['spend'])
   const { changes } = await served.get<Changes>('/v1/changes')
   const told = changes.map(({ kind, subject, message }) => [kind, subject, message])
   expect(told).toContainEqual(['version', 'spend', 'has version 2'])

@@ -103,6 +103,22 @@ test('a feature whose refresh is overdue is stale, with its age beside its inter
   expect(health('spend')).toMatchObject({ state: 'fresh', codes: [] })
 })
 
+test('late is told too while a run hangs, and not while one is on its way', () => {
+  clock.advance('10m')
+  const hanging = runs.begin('spend', 'schedule', clock.now())
+  expect(health('spend').codes).toEqual([])
+  clock.advance('1m')
+  expect(health('spend').codes).toEqual([])
+  clock.advance('1m')
+  const { state, reasons } = health('spend')
+  expect([state, reasons.map(({ code }) => code)]).toEqual(['stale', ['late']])
+  expect(reasons[0]?.message).toEndWith('; a run is under way since 2m 00s.')
+  Object.assign(hanging, { keys: 10, done: 10 })
+  runs.end(hanging, clock.now())
+  run('spend')
+  expect(health('spend').codes).toEqual([])
+})
+
 test('runs that fail are counted in a row; a part that fails leaves the others fresh', () => {
   run('spend', { failed: 2 })
   expect(health('spend')).toMatchObject({ state: 'fresh', reasons: [{ code: 'failing', now: 1, usual: 0, unit: 'runs' }] })

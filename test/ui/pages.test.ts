@@ -138,9 +138,10 @@ describe('by keyboard alone', () => {
     const set = await worlds.laptop.ask('/v1/training-sets', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
     const row = (await set.json()) as Record<string, unknown>
     expect(row['payments']).toBe(2)
-    expect(await value.first().innerText()).toBe('2')
+    // What takes longer than a moment comes later.
+    await value.first().getByText('2', { exact: true }).waitFor()
     const total = page.getByRole('row').filter({ hasText: 'spend.total' }).locator('td').nth(2)
-    expect(await total.innerText()).toBe(String(row['spend.total']))
+    await total.getByText(String(row['spend.total']), { exact: true }).waitFor()
     await page.locator('body').press('Shift+ArrowRight')
     await page.waitForURL(/as_of=2026-01-03T12/)
     await page.getByRole('row').filter({ hasText: 'payments' }).locator('td').nth(2).getByText('3', { exact: true }).waitFor()

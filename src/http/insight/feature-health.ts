@@ -22,6 +22,9 @@ const SLOW_MS = 5
 /** Of values served, in the last minutes: more of them wrong, and the feature is. */
 const FAILING_SHARE = 0.05
 const FAILED_SHARE = 0.5
+/** A run under way is given so much of what is usual, and at least a minute, before it hangs. */
+const HANGS_AFTER = 3
+const HANGS_MS = 60_000
 /** Pushes may be late by half of what is usual, and by two minutes. */
 const PUSHES_LATE_BY = 1.5
 const PUSHES_LATE_MS = 120_000
@@ -124,7 +127,11 @@ function firstMinute(figures: ReadFigures | undefined, now: Micros, field: numbe
 }
 
 function late({ planned: { feature, rule, entity }, insight, runs, at, now }: Look): Reason | null {
-  if (!isScheduled(feature) || at === null || runs.running !== null) return null
+  if (!isScheduled(feature) || at === null) return null
+  const { running, usualMs } = runs
+  const runningMs = running === null ? null : (now - running.startedAt) / 1000
+  // Its values are on their way.
+  if (runningMs !== null && runningMs <= Math.max(HANGS_MS, (usualMs ?? 0) * HANGS_AFTER)) return null
   // Nobody reads it, so nothing has to be fresh.
   if (entity.keys === null && insight.keysInUse(feature) === 0) return null
   const until = rule.freshUntil(at)
@@ -133,7 +140,7 @@ function late({ planned: { feature, rule, entity }, insight, runs, at, now }: Lo
   const interval = intervalMs(feature, at, insight)
   return {
     code: 'late',
-    message: `Last refreshed ${words(ageMs)} ago${interval === null ? '' : `, due every ${words(interval)}`}.`,
+    message: `Last refreshed ${words(ageMs)} ago${interval === null ? '' : `, due every ${words(interval)}`}${runningMs === null ? '' : `; a run is under way since ${words(runningMs)}`}.`,
     now: ageMs,
     usual: interval,
     unit: 'ms',

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import { stringifyExact } from '../../definition/exact-json.ts'
-import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Entity, Feature } from '../../definition/model.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { parseExact } from '../../definition/value.ts'
@@ -21,33 +20,34 @@ export interface PastValue {
   readonly error: FabraError | null
 }
 
-/** Computed at the same time. */
-const AT_ONCE = 8
+/** Statements, and functions, at the same time: the engine has a few connections, and reads need them too. */
+const AT_ONCE = 2
 /** No column of a key is called so. */
 const TIME = 'event_timestamp'
 
-export async function pastValues(
+/** What is not there yet is not in `found`, which fills as it becomes known. Rejects when the row is given up. */
+export async function fillPast(
   options: HttpOptions,
   features: readonly Feature[],
   row: PastRow,
-): Promise<ReadonlyMap<string, PastValue>> {
-  const found = new Map<string, PastValue>()
-  const asked = features.filter((feature) => {
-    if (takesInputs(feature)) found.set(feature.name, refused('invalid_input', 'It needs inputs that only a request has.'))
-    return !takesInputs(feature)
-  })
-  const recorded: Feature[] = []
-  for (let from = 0; from < asked.length; from += AT_ONCE) {
-    const some = asked.slice(from, from + AT_ONCE)
-    const answers = await Promise.all(some.map((feature) => computed(options, feature, row)))
-    for (const [i, feature] of some.entries()) {
-      const answer = answers[i]
-      if (answer) found.set(feature.name, answer)
-      else recorded.push(feature)
+  found: Map<string, PastValue>,
+): Promise<void> {
+  const isSql = ({ computation }: Feature) => computation.kind === 'sql'
+  const fill = async (some: readonly Feature[]) => {
+    const waiting = [...some]
+    const recorded: Feature[] = []
+    const work = async () => {
+      for (let feature = waiting.shift(); feature; feature = waiting.shift()) {
+        const answer = await computed(options, feature, row)
+        if (answer) found.set(feature.name, answer)
+        else recorded.push(feature)
+      }
     }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
   }
-  for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
-  return found
+  // What is recorded and what functions give does not wait for hundreds of statements.
+  await Promise.all([fill(features.filter(isSql)), fill(features.filter((feature) => !isSql(feature)))])
 }
 
 export interface PastRow {

@@ -12,13 +12,19 @@ const recorded: Json = {
 }
 
 export function entityPage(key: Json, valueFields: Json): Json {
-  const optional = ['oldest_input_timestamp', 'error', 'method', ...Object.keys(recorded)]
+  const optional = ['oldest_input_timestamp', 'error', 'needs_inputs', 'pending', 'method', ...Object.keys(recorded)]
   const method = { type: ['string', 'null'], enum: ['recompute', 'replay', 'history', null], description: 'With `as_of`: how it was told.' }
+  const special = {
+    error: { type: 'object' },
+    needs_inputs: described(list(text), 'It was not computed: these inputs were not given.'),
+    pending: described({ type: 'boolean' }, 'It is not computed yet: ask again in a second.'),
+  }
   return object(
     {
       entity: key,
       as_of: time,
-      features: list(object({ feature: text, ...valueFields, error: { type: 'object' }, method, ...recorded }, optional)),
+      pending: described(whole, 'With `as_of` or `history`: how many features are not computed yet.'),
+      features: list(object({ feature: text, ...valueFields, ...special, method, ...recorded }, optional)),
       changes: described(object({ from: time, step_ms: number, counts: list(whole) }), 'How many values changed in each step.'),
       sources: list(object({ source: text, rows: nullable('integer'), rows_limit: whole, newest_row_at: noTime })),
       last_reads: {
@@ -27,6 +33,6 @@ export function entityPage(key: Json, valueFields: Json): Json {
         description: 'Sampled, newest first; null to who lacks the scope `admin`.',
       },
     },
-    ['as_of', 'changes', 'sources', 'last_reads'],
+    ['as_of', 'pending', 'changes', 'sources', 'last_reads'],
   )
 }

@@ -1,6 +1,7 @@
 import type { Micros } from '../../clock.ts'
 import { parseDuration } from '../../definition/duration.ts'
 import { type EntityKey, keyColumnsJson } from '../../definition/entity-key.ts'
+import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Entity, Feature } from '../../definition/model.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
@@ -9,7 +10,8 @@ import type { Serving } from '../../serving/serving.ts'
 import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import type { KeyRows } from '../insight/insight.ts'
-import { type PastRow, pastValues } from '../insight/past-values.ts'
+import { createPastLooks, type PastLooks, soon } from '../insight/past-looks.ts'
+import type { PastValue } from '../insight/past-values.ts'
 import { keyHistory } from '../insight/value-history.ts'
 import { entityFeaturesDoc } from '../openapi/reads.ts'
 import type { HttpOptions } from '../options.ts'
@@ -20,9 +22,9 @@ import { valueFieldsJson } from '../value-json.ts'
 /** Longest look back. */
 const MOST_HISTORY: Micros = 400 * 86_400_000_000
 const MOST_READS = 20
-const PAST_SECONDS = 120
 
 export function entityRoutes(options: HttpOptions): readonly Route[] {
+  const looks = createPastLooks(options)
   return [
     {
       method: 'GET',
@@ -30,7 +32,7 @@ export function entityRoutes(options: HttpOptions): readonly Route[] {
       scope: 'read',
       docs: entityFeaturesDoc,
       isRead: true,
-      answer: (call) => getEntity(options, call),
+      answer: (call) => getEntity(options, looks, call),
     },
   ]
 }
@@ -44,7 +46,7 @@ interface Page {
 }
 
 /** Every feature of one entity key. A feature that fails, or that needs inputs not given, says so in its own place. */
-async function getEntity(options: HttpOptions, call: Call): Promise<Response> {
+async function getEntity(options: HttpOptions, looks: PastLooks, call: Call): Promise<Response> {
   const serving = options.serving()
   const name = call.param('entity')
   const entity = serving.registry.entities.get(name)
@@ -56,24 +58,24 @@ async function getEntity(options: HttpOptions, call: Call): Promise<Response> {
   const now = options.clock.now()
   if (page.asOf !== null && page.asOf > now)
     throw new FabraError('invalid_input', 'as_of is in the future.', { hint: 'Leave it out for the values of now.' })
-  // Hundreds of features of the past take longer than a connection may be idle.
-  if (page.asOf !== null) call.server?.timeout(call.request, PAST_SECONDS)
   const to = page.asOf ?? now
   const [values, history, sources] = await Promise.all([
     page.asOf !== null && key
-      ? past(options, features, { entity, key, asOf: page.asOf, signal: call.request.signal })
-      : present(options, features, keyed, call),
+      ? past(looks, features, { entity, key, asOf: page.asOf })
+      : present(options, features, { keyed, isLook: page.history !== null }, call),
     page.history !== null && key ? keyHistory(options, features, { key, from: to - page.history, to }) : null,
     page.history !== null && key ? options.insight.rowsOfKey(entity, key, to) : null,
   ])
   const parts = features.map((feature, i) => {
     const more = history ? `,"interval_ms":${intervalOf(options, feature)},${history.of(feature)}` : ''
-    return `{"feature":${JSON.stringify(feature.name)},${values[i]}${more}}`
+    return `{"feature":${JSON.stringify(feature.name)},${values[i] ?? PENDING}${more}}`
   })
   const asOf = page.asOf === null ? '' : `,"as_of":"${formatTime(page.asOf)}"`
   const besides = history && key && sources ? `,"changes":${history.changes},${besidesJson(options, call, { entity, key, sources })}` : ''
   const columns = key ? keyColumnsJson(entity, key) : '{}'
-  return new Response(`{"entity":${columns}${asOf},"features":[${parts.join(',')}]${besides}}\n`, { headers: JSON_HEADERS })
+  const open = values.filter((value) => value === undefined).length
+  const pending = page.asOf === null && page.history === null ? '' : `,"pending":${open}`
+  return new Response(`{"entity":${columns}${asOf}${pending},"features":[${parts.join(',')}]${besides}}\n`, { headers: JSON_HEADERS })
 }
 
 /** An entity without features has no plan that would read its key. */
@@ -83,37 +85,61 @@ function keyOf(serving: Serving, features: readonly Feature[], keyed: Request): 
   return rowFromQuery(forgiving(serving.planOne(first.name)), keyed).row.keys[0]
 }
 
-function present(options: HttpOptions, features: readonly Feature[], keyed: Request, call: Call): Promise<readonly string[]> {
-  const serving = options.serving()
-  const { observer } = options.insight
-  const weight = observer?.begin() ?? 0
-  return Promise.all(
-    features.map(async (feature) => {
-      const plan = serving.planOne(feature.name)
-      const { row, maxAge } = rowFromQuery(forgiving(plan), keyed)
-      const missing = [...plan.inputs.keys()].find((input) => row.inputs?.[input] === undefined)
-      if (missing !== undefined) return errorPart(inputMissing(missing))
-      const rows = [row]
-      const results = await serving.engine.read(plan, rows, { maxAge })
-      observer?.part(plan, rows, results, call, weight)
-      const [result] = results
-      const error = result?.errors?.find((candidate) => candidate !== undefined)
-      if (error) return errorPart(error)
-      if (!result) throw new FabraError('internal', 'The engine gave no result.')
-      return valueFieldsJson(plan, result)
-    }),
-  )
+interface Asked {
+  readonly keyed: Request
+  /** The page looks, which is no read of a model: it is not counted as one, and does not wait for what is slow. */
+  readonly isLook: boolean
 }
 
-async function past(options: HttpOptions, features: readonly Feature[], row: PastRow): Promise<readonly string[]> {
-  const found = await pastValues(options, features, row)
-  return features.map(({ name }) => {
-    const value = found.get(name)
-    if (!value || value.error) return `${errorPart(value?.error ?? new FabraError('internal', 'It was not computed.'))},"method":null`
-    const age = value.eventAt === null ? 'null' : String(Math.max(0, Math.floor((row.asOf - value.eventAt) / 1000)))
-    const time = value.eventAt === null ? 'null' : `"${formatTime(value.eventAt)}"`
-    return `"value":${value.value},"status":"${value.status}","served_from":null,"freshness_ms":${age},"event_timestamp":${time},"method":"${value.method}"`
+/** Of each feature; undefined: not computed yet. */
+type Parts = readonly (string | undefined)[]
+
+async function present(options: HttpOptions, features: readonly Feature[], { keyed, isLook }: Asked, call: Call): Promise<Parts> {
+  const serving = options.serving()
+  const observer = isLook ? null : options.insight.observer
+  const weight = observer?.begin() ?? 0
+  const read = async (feature: Feature) => {
+    const plan = serving.planOne(feature.name)
+    const { row, maxAge } = rowFromQuery(forgiving(plan), keyed)
+    const missing = [...plan.inputs.keys()].filter((input) => row.inputs?.[input] === undefined)
+    if (missing.length > 0) return needsInputs(missing)
+    const rows = [row]
+    const results = await serving.engine.read(plan, rows, { maxAge })
+    observer?.part(plan, rows, results, call, weight)
+    const [result] = results
+    const error = result?.errors?.find((candidate) => candidate !== undefined)
+    if (error) return errorPart(error)
+    if (!result) throw new FabraError('internal', 'The engine gave no result.')
+    return valueFieldsJson(plan, result)
+  }
+  const parts = new Array<string | undefined>(features.length).fill(undefined)
+  const done = Promise.all(
+    features.map(async (feature, i) => {
+      parts[i] = await read(feature)
+    }),
+  )
+  // What comes later is stored, and there when it is asked for again.
+  await (isLook ? soon(done) : done)
+  return [...parts]
+}
+
+async function past(looks: PastLooks, features: readonly Feature[], row: Parameters<PastLooks['look']>[1]): Promise<Parts> {
+  const found = await looks.look(
+    features.filter((feature) => !takesInputs(feature)),
+    row,
+  )
+  return features.map((feature) => {
+    if (takesInputs(feature)) return `${needsInputs(Object.keys(feature.inputs))},"method":null`
+    const value = found.get(feature.name)
+    return value && pastPart(value, row.asOf)
   })
+}
+
+function pastPart({ value, status, method, eventAt, error }: PastValue, asOf: Micros): string {
+  if (error) return `${errorPart(error)},"method":null`
+  const age = eventAt === null ? 'null' : String(Math.max(0, Math.floor((asOf - eventAt) / 1000)))
+  const time = eventAt === null ? 'null' : `"${formatTime(eventAt)}"`
+  return `"value":${value},"status":"${status}","served_from":null,"freshness_ms":${age},"event_timestamp":${time},"method":"${method}"`
 }
 
 function intervalOf({ insight }: HttpOptions, { name, refresh }: Feature): number | null {
@@ -179,10 +205,11 @@ function forgiving(plan: Plan): Plan {
   return { ...plan, inputs: new Map() }
 }
 
-function inputMissing(input: string): FabraError {
-  return new FabraError('invalid_input', `The input "${input}" is missing.`, {
-    hint: `Ask for this feature alone, with ${input}=… in the address.`,
-  })
+const NOTHING = '"value":null,"status":"missing","served_from":null,"freshness_ms":null,"event_timestamp":null'
+const PENDING = `${NOTHING},"pending":true`
+
+function needsInputs(inputs: readonly string[]): string {
+  return `${NOTHING},"needs_inputs":${JSON.stringify(inputs)}`
 }
 
 function errorPart(error: FabraError): string {

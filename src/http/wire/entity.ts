@@ -9,6 +9,8 @@ export interface EntityPage {
   entity: Record<string, unknown>
   /** Null: now. */
   as_of?: Time | null
+  /** With `as_of` or `history`: how many features are not computed yet, which who asks again in a second hears of. */
+  pending?: number
   features: (EntityValue & Partial<ValueHistory>)[]
   /** How many values changed in each step of the window, oldest first. */
   changes?: { from: Time; step_ms: number; counts: number[] }
@@ -31,6 +33,10 @@ export interface EntityValue {
   event_timestamp: Time | null
   oldest_input_timestamp?: Time
   error?: { code: string; message: string; hint?: string }
+  /** It was not computed: these were not given. */
+  needs_inputs?: string[]
+  /** It is not computed yet. */
+  pending?: boolean
 }
 
 export interface ValueHistory {

@@ -75,6 +75,13 @@ export interface OfflineStore {
    * Rows of `availableAt` later than `before` are not seen.
    */
   latest(feature: string, fingerprint: string, options: { before: Micros; limit: number }): AsyncIterable<readonly HistoryRow[]>
+  /** The same of many versions, one after another; `limit` is of each. */
+  latestOfAll(
+    versions: readonly { readonly feature: string; readonly fingerprint: string }[],
+    options: { before: Micros; limit: number },
+  ): AsyncIterable<readonly HistoryRow[]>
+  /** Names of those features of which there may be rows of another version than this. */
+  haveOtherVersions(versions: readonly { readonly feature: string; readonly fingerprint: string }[]): Promise<ReadonlySet<string>>
   /** Encoded keys that have a row of this feature, of any version, with an event timestamp since then; at most `limit`, newest first. */
   keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
   /** Newest row of each of these keys, in the order given; undefined where there is none. */

@@ -8,6 +8,8 @@ import { ask, Failure } from './ask.ts'
 import { setNow } from './now.ts'
 
 const EVERY_MS = 5_000
+/** Where the answer says that some of it is yet to come. */
+const PENDING_MS = 1_000
 const MOST_KEPT = 60
 
 interface Cell {
@@ -96,8 +98,13 @@ function askNow(cell: Cell): void {
   clearTimeout(cell.timer)
   cell.asking ??= hear(cell).finally(() => {
     cell.asking = undefined
-    if (cell.users > 0 && cell.everyMs !== null) cell.timer = setTimeout(() => later(cell), cell.everyMs)
+    const pauseMs = isPending(cell.value.value) ? PENDING_MS : cell.everyMs
+    if (cell.users > 0 && pauseMs !== null) cell.timer = setTimeout(() => later(cell), pauseMs)
   })
+}
+
+function isPending(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'pending' in value && typeof value.pending === 'number' && value.pending > 0
 }
 
 /** Nobody looks at a page in the background. */

@@ -6,16 +6,30 @@ const HISTORY_COLUMNS = 'feature, fingerprint, entity_key, value, event_timestam
 const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'
 
 /** What there is history of. */
-export const LIST_RECORDED = 'SELECT DISTINCT feature, fingerprint FROM fabra.feature_history'
+export const LIST_RECORDED = 'SELECT feature, fingerprint, count(*) FROM fabra.feature_history GROUP BY feature, fingerprint'
 
-/** Newest row per key. Must not return rows that became available later than $3. */
+/** Rows that come packed in one text. */
+const PACKED = 4_096
+
+/**
+ * Newest row per key of versions ($1 and $2 side by side), newest keys first, of each version at most $4. Must not return rows that became available
+ * later than $3. Rows come some thousands in a text, see latest-rows.ts.
+ */
 export const LATEST = `
-SELECT ${HISTORY_COLUMNS}
-FROM fabra.feature_history
-WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3
-QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
-ORDER BY ${NEWEST_FIRST}, entity_key
-LIMIT $4`
+WITH newest AS (
+  SELECT *
+  FROM fabra.feature_history
+  WHERE (feature, fingerprint) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[]))) AND available_at <= $3
+  QUALIFY row_number() OVER (PARTITION BY feature, fingerprint, entity_key ORDER BY ${NEWEST_FIRST}) = 1
+), ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY feature, fingerprint ORDER BY ${NEWEST_FIRST}, entity_key) - 1 AS nth FROM newest
+)
+SELECT feature, fingerprint, string_agg(concat_ws(chr(0), entity_key, coalesce(value, ''), epoch_us(event_timestamp), epoch_us(available_at),
+  epoch_us(created_at), seq, origin), chr(0) ORDER BY nth)
+FROM ranked
+WHERE nth < $4
+GROUP BY feature, fingerprint, nth // ${PACKED}
+ORDER BY feature, fingerprint, nth // ${PACKED}`
 
 /** Keys in use lately, whatever version of the feature computed them. */
 export const KEYS_SINCE = `

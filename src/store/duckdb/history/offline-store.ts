@@ -14,9 +14,7 @@ import {
   KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
-  LATEST,
   LATEST_OF,
-  LIST_RECORDED,
   OWE,
   READ_ERASURES,
   READ_HISTORY,
@@ -24,9 +22,7 @@ import {
   ROWS_AT,
   STORED_SEQS,
 } from './history-sql.ts'
-
-/** Rows a batch of `latest` has, about: what the engine gives at a time. */
-const BATCH_CHUNKS = 8
+import { createLatestRows } from './latest-rows.ts'
 
 const MAX_FORGOTTEN = 10_000
 
@@ -36,16 +32,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
   const write = (text: string, parameters: readonly SqlValue[]) =>
     reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
-  // To find nothing takes the engine 5 ms, for each feature at every start.
-  let recorded: Promise<ReadonlySet<string>> | undefined
-  const pairOf = (row: readonly unknown[]) => JSON.stringify(row)
-  const listRecorded = () => {
-    const listed = read(LIST_RECORDED, []).then(({ rows }) => new Set(rows.map(pairOf)))
-    listed.catch(() => {
-      recorded = undefined
-    })
-    return listed
-  }
+  const latest = createLatestRows(read, asStoreError)
   // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
   const forgotten = new Map<string, number>()
   const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
@@ -61,7 +48,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
   return {
     async append(rows, { timeoutMs } = {}) {
       if (rows.length === 0) return []
-      recorded = undefined
+      latest.recordedMore()
       try {
         await database.history.use(ownDeadline(timeoutMs), async (session, left) =>
           appendHistory(session, await withoutStored(session, rows.filter(isOpen)), left),
@@ -72,21 +59,12 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
         if (isOutcomeUnknown(error)) for (const { seq } of rows) doubtful.add(seq)
         throw asAppendError(error)
       } finally {
-        recorded = undefined
+        latest.recordedMore()
       }
     },
-    async *latest(feature, fingerprint, { before, limit }) {
-      recorded ??= listRecorded()
-      if (!(await recorded).has(pairOf([feature, fingerprint]))) return
-      const result = await reported(() =>
-        database.readers.use(ownDeadline(), (session, left) =>
-          session.open(LATEST, [feature, fingerprint, new SqlTimestamp(before), limit], left),
-        ),
-      )
-      for (let chunk = 0; chunk < result.chunkCount; chunk += BATCH_CHUNKS) {
-        yield result.rows(chunk, Math.min(chunk + BATCH_CHUNKS, result.chunkCount)).map(toHistoryRow)
-      }
-    },
+    latest: (feature, fingerprint, options) => latest.ofAll([{ feature, fingerprint }], options),
+    latestOfAll: latest.ofAll,
+    haveOtherVersions: latest.haveOtherVersions,
     async keysSince(feature, since, limit) {
       const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])
       return rows.map((row) => String(row[0]))

@@ -55,6 +55,15 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
   const read = (text: string, parameters: readonly Parameter[]) =>
     storeErrors(() => postgres.run(text, parameters, { timeoutMs: READ_MS, readOnly: true }))
 
+  const latest: OfflineStore['latest'] = async function* (feature, fingerprint, { before, limit }) {
+    const statement = { text: LATEST, parameters: [feature, fingerprint, before, limit] }
+    const batches = readInBatches(postgres, statement, { timeoutMs: LATEST_MS, batchRows: BATCH_ROWS })
+    try {
+      for await (const rows of batches) yield rows.map(toHistoryRow)
+    } catch (error) {
+      throw asStoreError(error)
+    }
+  }
   return {
     async append(rows, { timeoutMs = WRITE_MS } = {}) {
       if (rows.length === 0) return []
@@ -80,15 +89,12 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
         throw asAppendError(error, textsOf, rows.length)
       }
     },
-    async *latest(feature, fingerprint, { before, limit }) {
-      const statement = { text: LATEST, parameters: [feature, fingerprint, before, limit] }
-      const batches = readInBatches(postgres, statement, { timeoutMs: LATEST_MS, batchRows: BATCH_ROWS })
-      try {
-        for await (const rows of batches) yield rows.map(toHistoryRow)
-      } catch (error) {
-        throw asStoreError(error)
-      }
+    latest,
+    async *latestOfAll(versions, options) {
+      for (const { feature, fingerprint } of versions) yield* latest(feature, fingerprint, options)
     },
+    // To know it takes as long as to list the keys.
+    haveOtherVersions: async (versions) => new Set(versions.map(({ feature }) => feature)),
     async keysSince(feature, since, limit) {
       const { rows } = await read(KEYS_SINCE, [feature, since, limit])
       return rows.map(([key]) => String(key))

@@ -178,7 +178,7 @@ function trainCommand(page: EntityAnswer | undefined, columns: readonly string[]
 
 function countsOf({ features }: EntityAnswer): StateCounts {
   const counts: StateCounts = { fresh: 0, stale: 0, missing: 0, default: 0, error: 0 }
-  for (const { status } of features) counts[status]++
+  for (const { status, pending, needs_inputs } of features) if (!pending && !needs_inputs) counts[status]++
   return counts
 }
 
@@ -237,7 +237,7 @@ function Values({ of, isOld, window, entity, id, path }: ValuesProps) {
 
 function valueColumns({ from, to, at }: ValuesProps['window']): readonly Column<KeyRow>[] {
   return [
-    { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ of }) => <Mark of={of.status} /> },
+    { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ of }) => <StateMark of={of} /> },
     { id: 'feature', head: 'feature', cls: 'mono', width: 'w-name', cell: ({ name }) => <a href={href(['features', name])}>{name}</a> },
     { id: 'value', head: 'value', cls: 'num', width: 'w20', cell: (row) => <Value of={row} /> },
     {
@@ -262,8 +262,22 @@ function valueColumns({ from, to, at }: ValuesProps['window']): readonly Column<
   ]
 }
 
+function StateMark({ of }: { of: KeyRow['of'] }) {
+  if (of.pending) return <Mark of="running" word="not computed yet" />
+  if (of.needs_inputs) return <Mark of="none" word="needs inputs" />
+  return <Mark of={of.status} />
+}
+
 function Value({ of: { of, value } }: { of: KeyRow }) {
   if (of.error) return <span title={of.error.message}>{of.error.code}</span>
+  if (of.pending) return <span class="soft">not computed yet</span>
+  if (of.needs_inputs) {
+    return (
+      <span class="soft" title={of.needs_inputs.join(', ')}>
+        needs inputs
+      </span>
+    )
+  }
   if (of.status === 'missing') return <>–</>
   return (
     <span key={JSON.stringify(value)} class="changed-cell" title={JSON.stringify(value)}>
