@@ -48,7 +48,8 @@ export async function withGivenShapes(registry: Registry, known: readonly GivenR
   return sources
 }
 
-function hasShape({ file, columns }: Source): boolean {
+/** Whether anything shows the source's columns. */
+export function hasShape({ file, columns }: Source): boolean {
   if (file === null) return columns !== null
   try {
     return listFiles(file).files.some((one) => Bun.file(one.path).size > 0)

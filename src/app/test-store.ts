@@ -25,7 +25,9 @@ import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import { createRecorder } from '../store/recording/recorder.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
 import { createLiveDefinitions } from './live-definitions.ts'
-import { checkGiven, fillSources, type GivenRows, keyRow, withGivenShapes } from './test-rows.ts'
+import { checkGiven, fillSources, type GivenRows, hasShape, keyRow, withGivenShapes } from './test-rows.ts'
+
+const PATIENCE: Micros = 30_000_000
 
 export interface TestQuestion {
   readonly at: Micros
@@ -38,6 +40,8 @@ export interface TestQuestion {
 }
 
 export interface TestStore {
+  /** Sources of which neither a file, nor a declaration, nor rows of a test show the columns. */
+  readonly unknown: ReadonlySet<string>
   /** One at a time, whoever asks. @returns JSON text. @throws FabraError what the feature or the question has against it */
   value(question: TestQuestion): Promise<string>
   close(): Promise<void>
@@ -71,11 +75,13 @@ export async function openTestStore({ files, known, python, log }: TestStoreOpti
   }
   try {
     const loaded = await runtime.load()
-    const registry: Registry = { ...loaded.registry, sources: await withGivenShapes(loaded.registry, known, folder) }
+    const sources = await withGivenShapes(loaded.registry, known, folder)
+    const registry: Registry = { ...loaded.registry, sources, features: withPatience(loaded.registry.features) }
     const definitions = await checkedDefinitions({ ...loaded, registry }, createDuckdbSourceEngine(database))
     loaded.activate()
     let last: Promise<unknown> = Promise.resolve()
     return {
+      unknown: new Set([...sources.values()].filter((source) => !hasShape(source)).map(({ name }) => name)),
       value(question) {
         const answer = last.then(() => answerOf(question, { definitions, runtime, database, log }))
         last = answer.catch(() => undefined)
@@ -87,6 +93,11 @@ export async function openTestStore({ files, known, python, log }: TestStoreOpti
     await close()
     throw error
   }
+}
+
+/** A test asks what the value is, not how soon: it may run on a machine that is busy, and the first call pays for what serving has done long before. */
+function withPatience(features: Registry['features']): Registry['features'] {
+  return new Map([...features].map(([name, feature]) => [name, { ...feature, timeout: Math.max(feature.timeout ?? 0, PATIENCE) }]))
 }
 
 /** Each question finds stores that know nothing, so that no test sees what another has computed. */

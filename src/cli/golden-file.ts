@@ -80,7 +80,8 @@ export async function readGolden(path: string, cwd: string): Promise<GoldenFile>
   }
 }
 
-function readCase(value: unknown, whole: Record<string, unknown>, place: string): GoldenCase {
+/** @throws FabraError invalid_body */
+export function readCase(value: unknown, whole: Record<string, unknown>, place: string): GoldenCase {
   const written = record(value, place, CASE)
   const { feature } = written
   const at = written['at'] ?? whole['at']

@@ -1,5 +1,7 @@
 import { dirname } from 'node:path'
-import type { Command } from 'commander'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { type Command, Option } from 'commander'
 import { readConfig } from '../../config/config.ts'
 import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
 import { InvalidDefinitions } from '../../definition/problems.ts'
@@ -32,8 +34,10 @@ export function testCommand(program: Command, context: CliContext, host: CliProc
     .description('test features without a server: given these rows at a time, what are their values')
     .argument('[files...]', 'golden files, or folders of them (default: all below this folder)')
     .option('--update', 'write the values that came into the golden files')
+    .addOption(new Option('--serve', 'answer the questions of a test helper: arguments are definition files').hideHelp())
     .addHelpText('after', HELP)
-    .action(async (given: readonly string[], options: { update?: true }) => {
+    .action(async (given: readonly string[], options: { update?: true; serve?: true }) => {
+      if (options.serve) return answer(given, context, host)
       const goldens = await Promise.all(goldenFiles(given, context.cwd).map((path) => readGolden(path, context.cwd)))
       const outcomes: Outcome[] = []
       for (const golden of goldens) {
@@ -44,6 +48,14 @@ export function testCommand(program: Command, context: CliContext, host: CliProc
       }
       tell(outcomes, options.update === true, context)
     })
+}
+
+/** Until stdin ends. */
+async function answer(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
+  const { answerTests } = await import('../test-dialogue.ts')
+  const { python } = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const lines = createInterface({ input: Readable.fromWeb(Bun.stdin.stream() as never), crlfDelay: Number.POSITIVE_INFINITY })
+  await answerTests(lines, { files: featureFiles(given, context.cwd), python, log: testLogger(context), cwd: context.cwd }, context.stdout)
 }
 
 /** What came of one case: JSON text of a value, or an error. */
@@ -80,7 +92,7 @@ function failure(error: unknown): { value: null; error: FabraError } {
 }
 
 /** What functions print, and what else there is to be known. */
-export function testLogger(context: CliContext): Logger {
+function testLogger(context: CliContext): Logger {
   return createLogger({ level: 'info', format: 'pretty', color: context.color, write: context.stderr, time: () => '' })
 }
 
