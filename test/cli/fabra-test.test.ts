@@ -75,7 +75,7 @@ describe('fabra test', () => {
       const told = await fabra('test', 'bad.golden.json')
       expect(told).toMatchObject({ exitCode: 1, stderr: '' })
       expect(told.stdout).toContain('bad.golden.json case 1  spent_1h of "u1" at 2020-01-02T01:00Z\n    expected 31\n    came     30\n')
-      expect(told.stdout.match(/Did you mean "[^"]+"/g)).toEqual(
+      expect([...told.stdout.matchAll(/Did you mean "[^"]+"/g)].map(([found]) => found)).toEqual(
         ['spent_1h', 'user_id', 'payments', 'amount'].map((name) => `Did you mean "${name}"`),
       )
       expect(told.stdout).toContain('Row 0: "payments" has no column "amout".')
