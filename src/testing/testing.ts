@@ -98,7 +98,9 @@ function dialogue(child: ChildProcessWithoutNullStreams): (question: object) => 
     words = (words + String(bytes)).slice(-10_000)
   })
   child.stdin.on('error', () => undefined)
-  child.on('error', (error) => end(`fabra test could not be started: ${error.message}`))
+  child.on('error', (error) =>
+    end(`fabra test could not be started: ${error.message}. Install the npm package "fabra", or put fabra on PATH.`),
+  )
   child.on('close', (code, signal) => end(`fabra test ended with ${signal ?? code} and gave no answer.`))
   createInterface({ input: child.stdout }).on('line', (line) => {
     waiting.shift()?.resolve(line)

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { testScript } from '../../scripts/release-parts/npm.ts'
 import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
 
+const PROJECT = resolve(import.meta.dir, '../..')
 const LIMIT_MS = 240_000
 const FEATURES = `import { entity, feature, source } from "fabra"
 export const User = entity("User", { key: { user_id: "int", shop: "string" } })
@@ -52,7 +53,7 @@ let env: Record<string, string>
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'fabra-test-helpers-'))
   const program = join(cwd, 'bin/fabra')
-  await Bun.write(program, `#!/bin/sh\nexec "${process.execPath}" "${resolve(import.meta.dir, '../../src/main.ts')}" "$@"\n`)
+  await Bun.write(program, `#!/bin/sh\nexec "${process.execPath}" "${join(PROJECT, 'src/main.ts')}" "$@"\n`)
   chmodSync(program, 0o755)
   env = { PATH: `${join(cwd, 'bin')}:${process.env['PATH']}`, NO_COLOR: '1' }
   await Bun.write(join(cwd, 'features.ts'), FEATURES)
@@ -80,11 +81,16 @@ test(
   'fabra.testing, under pytest, clean to a strict type checker',
   async () => {
     await Bun.write(join(cwd, 'tests/test_features.py'), IN_PYTHON)
-    const words = [pythonTool('python'), '-m', 'pytest', '-q', '-p', 'fabra.testing.pytest_plugin', '-p', 'no:cacheprovider', 'tests']
+    const [, shown = ''] = /^```python\n([\s\S]*?)^```/m.exec(await Bun.file(join(PROJECT, 'docs/testing.md')).text()) ?? []
+    await Bun.write(join(cwd, 'shown/test_shown.py'), shown)
+    await Bun.write(join(cwd, 'shown/features.ts'), Bun.file(join(PROJECT, 'examples/basic_features.ts')))
+    await Bun.write(join(cwd, 'shown/data/transactions.csv'), Bun.file(join(PROJECT, 'examples/data/transactions.csv')))
+    const plugins = ['-p', 'fabra.testing.pytest_plugin', '-p', 'no:cacheprovider']
+    const words = [pythonTool('python'), '-m', 'pytest', '-q', ...plugins, 'tests', 'shown']
     const told = await runTool(words, { cwd, env: { ...env, PYTHONPATH: PYTHON_SOURCES } })
-    expect(told).toContain('1 failed, 1 passed')
+    expect(told).toContain('1 failed, 2 passed')
     expect(told).toContain("AssertionError: spent.total of [7, 'a'] at 2026-01-02T01:00Z\nE         expected 3\nE         came     2\n")
-    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(import.meta.dir, '../../.bun/mypy')]
+    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(PROJECT, '.bun/mypy')]
     const types = [pythonTool('python'), '-m', 'mypy', ...options, join(PYTHON_SOURCES, 'fabra/testing')]
     expect(await runTool(types, { env: { MYPYPATH: PYTHON_SOURCES } })).toStartWith('0\n')
   },

@@ -52,10 +52,11 @@ describe('fabra test', () => {
         { feature: 'ratio', key: ['u1'], inputs: { amount: 60 }, value: { year: 2020, ratio: 2 } },
       ])
       await golden('py.golden.jsonl', 'features.py', [{ feature: 'count_1h', key: 'u1', value: 2 }])
+      await writeShown()
       const told = await fabra('test')
       expect(told.stderr).toStartWith('warn: feature "ratio" asks for the current time')
       expect(told.stdout).toContain('passed  ts.golden.json case 4  ratio of ["u1"] at 2020-01-02T01:00Z\n')
-      expect(told.stdout).toEndWith('5 cases: 5 passed, 0 failed\n')
+      expect(told.stdout).toEndWith('7 cases: 7 passed, 0 failed\n')
       expect(told).toMatchObject({ exitCode: 0 })
     },
     LIMIT_MS,
@@ -104,6 +105,15 @@ async function golden(name: string, file: string, cases: readonly object[]): Pro
   const head = { file, at: AT, given: { payments: ROWS } }
   const text = name.endsWith('l') ? [head, ...cases].map((one) => JSON.stringify(one)).join('\n') : JSON.stringify({ ...head, cases })
   await write(name, text)
+}
+
+/** The golden file of the page about testing, over the example that it is about. */
+async function writeShown(): Promise<void> {
+  const project = join(import.meta.dir, '../..')
+  const [, text = ''] = /^```json\n([\s\S]*?)^```/m.exec(await Bun.file(join(project, 'docs/testing.md')).text()) ?? []
+  await write('shown/features.golden.json', text)
+  await write('shown/features.ts', await Bun.file(join(project, 'examples/basic_features.ts')).text())
+  await write('shown/data/transactions.csv', await Bun.file(join(project, 'examples/data/transactions.csv')).text())
 }
 
 async function write(name: string, text: string): Promise<void> {
