@@ -8,6 +8,7 @@ import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import { replays } from '../definition/feature-traits.ts'
 import type { Registry } from '../definition/model.ts'
+import { InvalidDefinitions } from '../definition/problems.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
@@ -58,6 +59,8 @@ export interface TestStoreOptions {
 
 interface Opened {
   readonly definitions: SqlDefinitions
+  /** Of sources. */
+  readonly tables: readonly string[]
   readonly runtime: Runtime
   readonly database: Database
   readonly log: Logger
@@ -77,13 +80,15 @@ export async function openTestStore({ files, known, python, log }: TestStoreOpti
     const loaded = await runtime.load()
     const sources = await withGivenShapes(loaded.registry, known, folder)
     const registry: Registry = { ...loaded.registry, sources, features: withPatience(loaded.registry.features) }
-    const definitions = await checkedDefinitions({ ...loaded, registry }, createDuckdbSourceEngine(database))
+    const definitions = await checkedDefinitions({ ...loaded, registry }, createDuckdbSourceEngine(database)).catch(withRowsHint)
     loaded.activate()
+    const unknown = new Set([...sources.values()].filter((source) => !hasShape(source)).map(({ name }) => name))
+    const tables = [...sources.keys()].filter((name) => !unknown.has(name))
     let last: Promise<unknown> = Promise.resolve()
     return {
-      unknown: new Set([...sources.values()].filter((source) => !hasShape(source)).map(({ name }) => name)),
+      unknown,
       value(question) {
-        const answer = last.then(() => answerOf(question, { definitions, runtime, database, log }))
+        const answer = last.then(() => answerOf(question, { definitions, tables, runtime, database, log }))
         last = answer.catch(() => undefined)
         return answer
       },
@@ -95,6 +100,18 @@ export async function openTestStore({ files, known, python, log }: TestStoreOpti
   }
 }
 
+/** A test can show what a table is, too. */
+function withRowsHint(error: unknown): never {
+  if (!(error instanceof InvalidDefinitions)) throw error
+  throw new InvalidDefinitions(
+    error.problems.map((problem) =>
+      problem.subject.startsWith('source "') && problem.message.startsWith('There is no table')
+        ? { ...problem, hint: `${problem.hint} Or give rows of it in the test.` }
+        : problem,
+    ),
+  )
+}
+
 /** A test asks what the value is, not how soon: it may run on a machine that is busy, and the first call pays for what serving has done long before. */
 function withPatience(features: Registry['features']): Registry['features'] {
   return new Map([...features].map(([name, feature]) => [name, { ...feature, timeout: Math.max(feature.timeout ?? 0, PATIENCE) }]))
@@ -102,11 +119,11 @@ function withPatience(features: Registry['features']): Registry['features'] {
 
 /** Each question finds stores that know nothing, so that no test sees what another has computed. */
 async function answerOf(question: TestQuestion, opened: Opened): Promise<string> {
-  const { definitions, runtime, database, log } = opened
+  const { definitions, tables, runtime, database, log } = opened
   const { registry } = definitions
   const clock: Clock = { now: () => question.at }
   checkGiven(registry, question.given)
-  await emptyTables(database, [...registry.sources.keys()])
+  await emptyTables(database, tables)
   await fillSources(question.given, { registry, sourceRows: createDuckdbSourceRows(database), at: question.at })
   const online = createMemoryOnlineStore()
   const offline = createDuckdbOfflineStore(database)

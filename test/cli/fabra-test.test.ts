@@ -72,6 +72,7 @@ describe('fabra test', () => {
         { feature: 'spent_1h', key: 'u1', given: { payment: [] } },
         { feature: 'spent_1h', key: 'u1', given: { payments: [{ ...ROWS[0], amout: 1 }] } },
         { feature: 'ratio', key: 'u1', inputs: { amount: 'many' } },
+        { feature: 'spent_1h', key: 'u1', at: 'noon' },
       ])
       const told = await fabra('test', 'bad.golden.json')
       expect(told).toMatchObject({ exitCode: 1, stderr: '' })
@@ -81,8 +82,9 @@ describe('fabra test', () => {
       )
       expect(told.stdout).toContain('Row 0: "payments" has no column "amout".')
       expect(told.stdout).toContain('The input "amount"')
+      expect(told.stdout).toContain('invalid_time: "noon" is not a time')
       const updated = await fabra('test', 'bad.golden.json', '--update')
-      expect(updated.stdout).toEndWith('6 cases: 0 passed, 5 failed, 1 updated\n')
+      expect(updated.stdout).toEndWith('7 cases: 0 passed, 6 failed, 1 updated\n')
       const written = await Bun.file(join(cwd, 'bad.golden.json')).json()
       expect(written.cases[0]).toEqual({ feature: 'spent_1h', key: 'u1', value: 30 })
       expect(written.given).toEqual({ payments: ROWS })

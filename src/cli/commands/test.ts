@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { type Command, Option } from 'commander'
+import type { TestStore } from '../../app/app.ts'
 import { readConfig } from '../../config/config.ts'
 import { parseExact, stringifyExact } from '../../definition/exact-json.ts'
 import { InvalidDefinitions } from '../../definition/problems.ts'
@@ -76,7 +77,7 @@ async function runGolden(golden: GoldenFile, context: CliContext, host: CliProce
   try {
     const outcomes: Outcome[] = []
     for (const asked of golden.cases) {
-      const came = await store.value({ ...asked, at: testTime(asked.at) }).then((value) => ({ value, error: null }), failure)
+      const came = await cameOf(store, asked).then((value) => ({ value, error: null }), failure)
       const passed = came.value !== null && asked.value !== undefined && sameValue(parseExact(came.value), asked.value)
       outcomes.push({ golden, asked, ...came, passed })
     }
@@ -84,6 +85,10 @@ async function runGolden(golden: GoldenFile, context: CliContext, host: CliProce
   } finally {
     await store.close()
   }
+}
+
+async function cameOf(store: TestStore, asked: GoldenCase): Promise<string> {
+  return store.value({ ...asked, at: testTime(asked.at) })
 }
 
 function failure(error: unknown): { value: null; error: FabraError } {
