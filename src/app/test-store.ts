@@ -70,7 +70,7 @@ interface Opened {
 export async function openTestStore({ files, known, python, log }: TestStoreOptions): Promise<TestStore> {
   const runtime = createRuntime({ files, workers: 1, python, log: (level, message, fields) => log[level](message, fields) })
   const database = await openDatabase({ file: ':memory:' })
-  const folder = await mkdtemp(join(tmpdir(), 'fabra-test-'))
+  const folder = await mkdtemp(join(tmpdir(), 'fabra-given-'))
   const close = async () => {
     await runtime.close()
     await database.close()
