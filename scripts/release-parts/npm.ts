@@ -71,6 +71,8 @@ export async function writeNpmPackages(
   copy(join(PROJECT, 'src/fabra.d.ts'), join(launcher, 'index.d.ts'))
   copy(join(PROJECT, 'src/fabra-client.d.ts'), join(launcher, 'client.d.mts'))
   write(join(launcher, 'client.mjs'), await clientScript())
+  copy(join(PROJECT, 'src/fabra-test.d.ts'), join(launcher, 'test.d.mts'))
+  write(join(launcher, 'test.mjs'), await testScript())
   copy(join(PROJECT, 'LICENSE'), join(launcher, 'LICENSE'))
   for (const [name, text] of Object.entries(documentation(PROJECT))) {
     mkdirSync(dirname(join(launcher, name)), { recursive: true })
@@ -85,22 +87,28 @@ export async function writeNpmPackages(
     exports: {
       '.': { types: './index.d.ts', default: './index.js' },
       './client': { types: './client.d.mts', default: './client.mjs' },
+      './test': { types: './test.d.mts', default: './test.mjs' },
       './package.json': './package.json',
     },
-    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'client.mjs', 'client.d.mts', 'CHANGELOG.md', 'docs'],
+    files: ['bin/fabra.js', 'index.js', 'index.d.ts', 'client.mjs', 'client.d.mts', 'test.mjs', 'test.d.mts', 'CHANGELOG.md', 'docs'],
     optionalDependencies: Object.fromEntries(built.map(({ target }) => [`@fabra/${target.name}`, packageJson.version])),
   })
   return [...platforms, launcher]
 }
 
 /** A module for any platform that has fetch. */
-export async function clientScript(): Promise<string> {
-  const { outputs } = await Bun.build({
-    entrypoints: [join(PROJECT, 'src/client/client.ts')],
-    minify: true,
-    target: 'browser',
-    format: 'esm',
-  })
+export function clientScript(): Promise<string> {
+  return script('src/client/client.ts', { target: 'browser', minify: true })
+}
+
+/** A module for test runners, in Node and Bun. */
+export function testScript(): Promise<string> {
+  // Test runners show the lines that threw.
+  return script('src/testing/testing.ts', { target: 'node', minify: false })
+}
+
+async function script(file: string, options: { readonly target: 'browser' | 'node'; readonly minify: boolean }): Promise<string> {
+  const { outputs } = await Bun.build({ entrypoints: [join(PROJECT, file)], format: 'esm', ...options })
   return (await outputs[0]?.text()) ?? ''
 }
 

@@ -67,6 +67,8 @@ function wheelEntries(name: string, tag: string, executable: string, notices: st
     { name: `${base}.data/scripts/fabra`, data: readFileSync(executable), mode: 0o755 },
     text(`${info}/licenses/LICENSE`, readFileSync(join(PROJECT, 'LICENSE'), 'utf8')),
     text(`${info}/licenses/THIRD-PARTY-NOTICES`, notices),
+    // Of pytest, wherever it runs with this installed: https://docs.pytest.org/en/stable/how-to/writing_plugins.html
+    text(`${info}/entry_points.txt`, '[pytest11]\nfabra = fabra.testing.pytest_plugin\n'),
     text(`${info}/METADATA`, metadata(name)),
     text(`${info}/WHEEL`, `Wheel-Version: 1.0\nGenerator: fabra ${packageJson.version}\nRoot-Is-Purelib: false\nTag: ${tag}\n`),
   ]

@@ -254,4 +254,5 @@ export {
 export { engineVersion } from '../store/duckdb/connection/engine-version.ts'
 export { readTableFile } from '../store/duckdb/sources/table-file.ts'
 export { type CheckedProject, type CheckPlace, checkPlace, checkProject } from './checked-definitions.ts'
+export { openTestStore, type TestStore } from './test-store.ts'
 export { declaredSources, missingFiles } from './trial.ts'

@@ -78,7 +78,7 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
 
 /** All that are about a project. */
 const READS_SETTINGS: ReadonlySet<string> = new Set([
-  ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
+  ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'test', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
 ])
 /** Their arguments are definition files. */
 const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor'])

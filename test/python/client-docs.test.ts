@@ -57,13 +57,19 @@ test(
     mkdirSync(installed, { recursive: true })
     copyFileSync(join(PROJECT, 'src/fabra.d.ts'), join(installed, 'index.d.ts'))
     copyFileSync(join(PROJECT, 'src/fabra-client.d.ts'), join(installed, 'client.d.ts'))
-    const exported = { '.': { types: './index.d.ts' }, './client': { types: './client.d.ts' } }
+    copyFileSync(join(PROJECT, 'src/fabra-test.d.ts'), join(installed, 'test.d.ts'))
+    const exported = { '.': { types: './index.d.ts' }, './client': { types: './client.d.ts' }, './test': { types: './test.d.ts' } }
     writeFileSync(join(installed, 'package.json'), JSON.stringify({ name: 'fabra', version: '1.0.0', exports: exported }))
     for (const page of ['typescript-client.md', 'http-api.md']) {
       const code = examples(page, 'typescript')
       expect(code).toContain('createClient<typeof import')
       writeFileSync(join(cwd, `${page}.ts`), `declare const process: { env: Record<string, string | undefined> }\n${code}`)
     }
+    writeFileSync(join(cwd, 'testing.md.ts'), examples('testing.md', 'typescript'))
+    writeFileSync(
+      join(cwd, 'node.md.ts'),
+      "declare module 'node:test' { export function test(name: string, body: () => Promise<void>): void }\n",
+    )
     const options = {
       target: 'ESNext',
       lib: ['ESNext', 'DOM'],

@@ -64,7 +64,7 @@ test(
     try {
       const said = await runTool([python, '-c', ROUND_TRIP], { cwd: project, env: { FABRA_URL: fabra.url } })
       expect(said).toBe(
-        `0\n{'user_id': 'u1', 'i': 7, 'weights': {'a': 0.5}}\n0.25 1 history\nmissing\nA table of Arrow needs pyarrow, which is not installed.\n`,
+        `0\n{'user_id': 'u1', 'i': 7, 'weights': {'a': 0.5}}\n0.25 1 history\nmissing\nA table of Arrow needs pyarrow, which is not installed.\n['fabra.testing.pytest_plugin']\n0.5\n`,
       )
     } finally {
       await fabra.stop()
@@ -91,6 +91,12 @@ try:
     train.to_arrow()
 except FabraError as error:
     print(error.message)
+from importlib.metadata import distribution
+from fabra.testing import store
+print([entry.value for entry in distribution("fabra-ai").entry_points])
+with store("features.ts") as tests:
+    then = tests.at("2026-01-02T00:00Z").given(events=[{"event_id": "1", "user_id": "u1", "amount": "0.5", "created_at": "2026-01-01T23:59:00Z"}])
+    print(then.value("spent", "u1"))
 `
 
 /** Commands that would install from the public index, where the names belong to strangers. */

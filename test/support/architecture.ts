@@ -27,7 +27,8 @@ export const ROOMS: readonly [room: string, files: RegExp][] = [
   ['cli', /^cli\//],
   ['app', /^app\//],
   ['client', /^client\//],
-  ['public', /^fabra(-client)?\.d\.ts$/],
+  ['testing', /^testing\//],
+  ['public', /^fabra(-client|-test)?\.d\.ts$/],
   ['main', /^main\.ts$/],
 ]
 
@@ -64,6 +65,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   app: [...STORES, ...JOBS, 'recording', 'definition', 'ports', 'compute', 'runtime', 'http', 'wire', 'auth', 'observability', 'config'],
   cli: ['app', 'auth', 'config', 'deploy', 'definition', 'observability'],
   client: [],
+  testing: [],
   public: [],
   main: ['cli', 'config'],
 }

@@ -15,6 +15,7 @@ import { refreshCommand } from './refresh.ts'
 import { runsCommand } from './runs.ts'
 import { serveCommand } from './serve.ts'
 import { setupCommand } from './setup.ts'
+import { testCommand } from './test.ts'
 import { trainCommand } from './train.ts'
 import { typesCommand } from './types.ts'
 import { uiCommand } from './ui.ts'
@@ -30,6 +31,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   refreshCommand(program, context, host)
   runsCommand(program, context, host)
   trainCommand(program, context, host)
+  testCommand(program, context, host)
   typesCommand(program, context, host)
   uiCommand(program, context, host)
   keysCommand(program, context, host)
