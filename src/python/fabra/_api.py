@@ -82,20 +82,18 @@ def _result(answer: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
 def _ask(call: Call, question: Dict[str, Any], read: Callable[[Any], Any], what: str) -> Any:
     if running_loop() is not None:
         return Pending(call, question, read, what)
-    waiter = Waiter()
     host = call.host
     pool = getattr(thread_state, "pool", None)
+    waiter = Waiter(call, None if pool is None else thread_state.seat)
     ask = host.ask(call, question, waiter)
     if pool is None:
         waiter.lock.acquire()
     else:
         slots, slot = host.slots, thread_state.slot
         slots.leave(slot)
-        pool.begin_wait()
         try:
-            waiter.lock.acquire()
+            pool.wait(waiter, call)
         finally:
-            pool.end_wait()
             slots.enter(slot, call.id)
     call.asks.pop(ask, None)
     return _result(waiter.answer, read)

@@ -13,6 +13,7 @@ from ._errors import FabraError
 from ._cells import decode
 from ._containers import sequence_items
 from ._refusals import hint_for, shown, wrong
+from ._pool import Pace
 from ._times import read_time
 from ._values import encode_columns
 from ._wire import frame_text
@@ -32,6 +33,8 @@ class Entry:
         self.columns: List[Dict[str, Any]] = list(row["columns"])
         self.batch = row.get("batch") is not None
         self.nan: str = row.get("nan") or "error"
+        #: How long its calls take; see Pool.
+        self.pace = Pace()
         self.replay = definition._options.get("replay") is True
         self.max_bytes = max_bytes
         only = self.columns[0] if len(self.columns) == 1 else None
