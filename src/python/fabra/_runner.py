@@ -101,6 +101,7 @@ class Runner:
 
     def _thread_begins(self) -> None:
         thread_state.slot = self.slots.add_thread()
+        _guards.take_turns()
 
     def _thread_ends(self) -> None:
         self.slots.remove_thread(thread_state.slot)

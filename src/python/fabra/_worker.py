@@ -38,6 +38,7 @@ class Worker:
     def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
         self._outbox = Outbox(wire)
+        self.slots = Slots(None)
         self._runner = Runner(self._outbox, self._forget)
         self._entries: Dict[str, Entry] = {}
         self._definitions: Dict[int, Definition] = {}
@@ -67,7 +68,7 @@ class Worker:
         _guards.limit_memory(limits.get("memory"))
         self._max_bytes = int(limits.get("valueBytes") or DEFAULT_MAX_BYTES)
         self._runner.pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
-        self._runner.slots = Slots(frame.get("slots"))
+        self.slots = self._runner.slots = Slots(frame.get("slots"))
         self._runner.outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
         sys.stdout, sys.stderr = self._runner.outputs
         threading.excepthook = self.thread_failed
@@ -234,19 +235,16 @@ class Worker:
 
     # What calls ask for.
 
-    @property
-    def slots(self) -> Slots:
-        return self._runner.slots
-
     def _forget(self, call: Call) -> None:
         for ask in list(call.asks):
             waiting = self._waiting.pop(ask, None)
             if waiting is not None:
                 self._give_now(waiting[1])
 
-    def ask(self, call: Call, question: Dict[str, Any], waiter: Any) -> int:
+    def ask(self, call: Call, question: str, waiter: Any) -> int:
+        """:param question: Its JSON text."""
         ask = next(self._next_ask)
-        text = frame_text({"t": "ask", "id": call.id, "ask": ask, "question": question})
+        text = f'{{"t":"ask","id":{call.id},"ask":{ask},"question":{question}}}'
         call.asks[ask] = waiter
         self._waiting[ask] = (call, waiter)
         if call.ended and self._waiting.pop(ask, None) is not None:
