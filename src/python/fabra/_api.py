@@ -10,14 +10,10 @@ from ._definitions import Column, Definition, Feature, definition_of
 from ._errors import FabraError
 from ._refusals import shown
 from ._times import from_micros, read_time
-from ._wire import frame_text
+from ._wire import frame_text, text_json
 
 #: Types of features by name, for what is asked for by name or by definition. Filled when the files are loaded.
 feature_types: Dict[str, Any] = {}
-
-
-#: A text as JSON.
-_text = json.encoder.encode_basestring_ascii
 
 
 class Pending(Awaitable[Any]):
@@ -134,7 +130,7 @@ class Db:
             # As the drivers of Python take them: execute(sql, (a, b)).
             params = params[0]
         cells = frame_text([parameter(value, index) for index, value in enumerate(params)]) if params else "[]"
-        return _ask(call, f'{{"kind":"query","sql":{_text(sql)},"params":{cells}}}', read, what)
+        return _ask(call, f'{{"kind":"query","sql":{text_json(sql)},"params":{cells}}}', read, what)
 
 
 def _rows(answer: Any) -> List[Dict[str, Any]]:
@@ -164,7 +160,7 @@ def get(feature: Union[Feature, Column, Callable[..., Any], str], /) -> Any:
     """The value of another feature for the same key, as it would be served now, or as it was at the time that is computed for."""
     call = running_call("get")
     name, types = _name_and_types(feature)
-    return _ask(call, f'{{"kind":"get","name":{_text(name)}}}', lambda answer: _part(answer, types), "get(…)")
+    return _ask(call, f'{{"kind":"get","name":{text_json(name)}}}', lambda answer: _part(answer, types), "get(…)")
 
 
 def _part(answer: Any, types: Any) -> Any:

@@ -16,7 +16,7 @@ from ._refusals import hint_for, shown, wrong
 from ._pool import Pace
 from ._times import read_time
 from ._values import encode_columns
-from ._wire import frame_text
+from ._wire import frame_text, text_json
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _FIRST_FRAMES = 10
@@ -104,7 +104,7 @@ class Entry:
             texts = encode_columns(self.columns, value, self.nan, self.max_bytes)
         except FabraError as error:
             return failed(call.id, plain_failure(error))
-        return f'{{"t":"result","id":{call.id},"texts":{frame_text(texts)}}}'
+        return f'{{"t":"result","id":{call.id},"texts":[{",".join(map(text_json, texts))}]}}'
 
     def _batch_result(self, call: Call, value: Any) -> str:
         items = sequence_items(value)

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Iterator, List
 
 _write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
-_read_json = json.JSONDecoder().decode
+_read_json = json.JSONDecoder().scan_once
 _TEND_MS = 1
 _READ = 256 * 1024
 #: One message does not grow beyond this while there are several frames to send.
@@ -24,6 +24,8 @@ _TAKEN_AWAY = (errno.EBADF, errno.ENOTSOCK)
 WIRE_TAKEN_AWAY = 74
 
 frame_text = _write_json
+#: Of a text alone, much quicker.
+text_json = json.encoder.encode_basestring_ascii
 
 
 class Outbox:
@@ -100,7 +102,7 @@ def messages(wire: socket.socket, tend: Callable[[], bool]) -> Iterator[List[Any
                 break
             text = held[4 : 4 + length].decode("utf-8")
             del held[: 4 + length]
-            yield _read_json(text)
+            yield _read_json(text, 0)[0]
         rest = 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0
         try:
             while tend() and not poll.poll(_TEND_MS):
