@@ -130,7 +130,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     },
     addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
     fill(most) {
-      for (let added = 0; added < most && !closed && all.size - leaving.size < options.workers; added++) add()
+      for (let added = 0; added < most && !closed && staying().length < options.workers; added++) add()
     },
     renew: (worker) => void renew(worker),
     isLeaving: (worker) => leaving.has(worker),
