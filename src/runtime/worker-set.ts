@@ -130,8 +130,7 @@ export function createWorkerSet(options: WorkerSetOptions): WorkerSet {
     },
     addExtra: () => (all.size < options.workers + MAX_EXTRA + (quarantine ? 1 : 0) ? add() : null),
     fill(most) {
-      const wanted = () => options.workers + (quarantine === null ? 0 : 1)
-      for (let added = 0; added < most && !closed && all.size - leaving.size < wanted(); added++) add()
+      for (let added = 0; added < most && !closed && staying().length < options.workers; added++) add()
     },
     renew: (worker) => void renew(worker),
     isLeaving: (worker) => leaving.has(worker),

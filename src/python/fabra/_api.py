@@ -10,6 +10,7 @@ from ._definitions import Column, Definition, Feature, definition_of
 from ._errors import FabraError
 from ._refusals import shown
 from ._times import from_micros, read_time
+from ._wire import frame_text, text_json
 
 #: Types of features by name, for what is asked for by name or by definition. Filled when the files are loaded.
 feature_types: Dict[str, Any] = {}
@@ -20,7 +21,7 @@ class Pending(Awaitable[Any]):
 
     __slots__ = ("_call", "_question", "_read", "_what", "_told", "__weakref__")
 
-    def __init__(self, call: Call, question: Dict[str, Any], read: Callable[[Any], Any], what: str) -> None:
+    def __init__(self, call: Call, question: str, read: Callable[[Any], Any], what: str) -> None:
         self._call = call
         self._question = question
         self._read = read
@@ -79,23 +80,21 @@ def _result(answer: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
     return read(answer)
 
 
-def _ask(call: Call, question: Dict[str, Any], read: Callable[[Any], Any], what: str) -> Any:
+def _ask(call: Call, question: str, read: Callable[[Any], Any], what: str) -> Any:
     if running_loop() is not None:
         return Pending(call, question, read, what)
-    waiter = Waiter()
     host = call.host
     pool = getattr(thread_state, "pool", None)
+    waiter = Waiter(call, None if pool is None else thread_state.seat)
     ask = host.ask(call, question, waiter)
     if pool is None:
         waiter.lock.acquire()
     else:
         slots, slot = host.slots, thread_state.slot
         slots.leave(slot)
-        pool.begin_wait()
         try:
-            waiter.lock.acquire()
+            pool.wait(waiter, call)
         finally:
-            pool.end_wait()
             slots.enter(slot, call.id)
     call.asks.pop(ask, None)
     return _result(waiter.answer, read)
@@ -130,8 +129,8 @@ class Db:
         if len(params) == 1 and type(params[0]) is tuple:
             # As the drivers of Python take them: execute(sql, (a, b)).
             params = params[0]
-        cells = [parameter(value, index) for index, value in enumerate(params)]
-        return _ask(call, {"kind": "query", "sql": sql, "params": cells}, read, what)
+        cells = frame_text([parameter(value, index) for index, value in enumerate(params)]) if params else "[]"
+        return _ask(call, f'{{"kind":"query","sql":{text_json(sql)},"params":{cells}}}', read, what)
 
 
 def _rows(answer: Any) -> List[Dict[str, Any]]:
@@ -161,7 +160,7 @@ def get(feature: Union[Feature, Column, Callable[..., Any], str], /) -> Any:
     """The value of another feature for the same key, as it would be served now, or as it was at the time that is computed for."""
     call = running_call("get")
     name, types = _name_and_types(feature)
-    return _ask(call, {"kind": "get", "name": name}, lambda answer: _part(answer, types), "get(…)")
+    return _ask(call, f'{{"kind":"get","name":{text_json(name)}}}', lambda answer: _part(answer, types), "get(…)")
 
 
 def _part(answer: Any, types: Any) -> Any:

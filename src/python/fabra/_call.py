@@ -81,18 +81,19 @@ def running_loop() -> Any:
 
 
 class Waiter:
-    """A thread that waits for an answer."""
+    """A thread that waits for an answer. One of the pool is woken by it."""
 
-    __slots__ = ("lock", "answer")
+    __slots__ = ("lock", "answer", "call", "seat", "woken")
 
-    def __init__(self) -> None:
+    def __init__(self, call: Call, seat: Any) -> None:
+        self.call = call
+        #: Its place in the pool; None for a thread of the user's.
+        self.seat = seat
+        self.woken = False
         self.lock = threading.Lock()
         self.lock.acquire()
         self.answer: Any = None
 
-    def give(self, answer: Any) -> None:
-        self.answer = answer
-        self.lock.release()
 
 
 class FutureWaiter:

@@ -13,9 +13,10 @@ from ._errors import FabraError
 from ._cells import decode
 from ._containers import sequence_items
 from ._refusals import hint_for, shown, wrong
+from ._pool import Pace
 from ._times import read_time
 from ._values import encode_columns
-from ._wire import frame_text
+from ._wire import frame_text, text_json
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _FIRST_FRAMES = 10
@@ -32,6 +33,8 @@ class Entry:
         self.columns: List[Dict[str, Any]] = list(row["columns"])
         self.batch = row.get("batch") is not None
         self.nan: str = row.get("nan") or "error"
+        #: How long its calls take; see Pool.
+        self.pace = Pace()
         self.replay = definition._options.get("replay") is True
         self.max_bytes = max_bytes
         only = self.columns[0] if len(self.columns) == 1 else None
@@ -101,7 +104,7 @@ class Entry:
             texts = encode_columns(self.columns, value, self.nan, self.max_bytes)
         except FabraError as error:
             return failed(call.id, plain_failure(error))
-        return f'{{"t":"result","id":{call.id},"texts":{frame_text(texts)}}}'
+        return f'{{"t":"result","id":{call.id},"texts":[{",".join(map(text_json, texts))}]}}'
 
     def _batch_result(self, call: Call, value: Any) -> str:
         items = sequence_items(value)

@@ -117,6 +117,17 @@ def be_first_to_go() -> None:
         pass
 
 
+def take_turns() -> None:
+    """
+    The calling thread does not interrupt others of its kind when it is woken. Who wakes it still holds the interpreter's lock, so that it could
+    only fall asleep again. What it starts is like any other thread or program.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+    except (AttributeError, OSError):
+        pass
+
+
 _dump_file: Any = None
 
 

@@ -6,11 +6,12 @@ from contextvars import Context, copy_context
 from typing import Any, Callable, Dict, Generator, Iterator, List, Optional
 
 from . import _guards
-from ._call import Call, current, thread_state
+from ._call import Call, Waiter, current, thread_state
 from ._entry import failed, failure
 from ._guards import Slots
 from ._output import Output
 from ._pool import Pool
+from ._wire import Outbox
 
 class _Cancelled(BaseException):
     """Raised in a thread whose call nobody waits for any more."""
@@ -57,26 +58,27 @@ class Runner:
     """
     Begins, cancels and ends calls.
 
-    :param send: Takes the frame that answers a call.
+    :param outbox: Takes the frames that answer calls.
     :param forget: Takes the questions of a call that is cancelled, which nobody answers any more.
     """
 
-    def __init__(self, send: Callable[[str], None], forget: Callable[[Call], None]) -> None:
+    def __init__(self, outbox: Outbox, forget: Callable[[Call], None]) -> None:
         self.slots = Slots(None)
         self.calls: Dict[int, Call] = {}
-        self.pool = Pool(self._run_plain, self._refuse, self._thread_begins, self._thread_ends)
+        self.pool = Pool(self._run_plain, self._refuse, outbox.flush_full, self._thread_begins, self._thread_ends)
         #: What context variables the files have set while they were loaded.
         self.context: Context = copy_context()
         self.loop: Any = None
         self.outputs: List[Output] = []
-        self._send = send
+        self._outbox = outbox
         self._forget = forget
         #: Held while a call begins to end, so that it is cancelled or answered, not both.
         self._ending = threading.Lock()
 
-    def start(self, plain: List[Call], coroutines: List[Call]) -> None:
-        if plain:
-            self.pool.submit(plain)
+    def start(self, plain: List[Call], coroutines: List[Call], answered: List[Waiter]) -> None:
+        """:param answered: Threads of the pool that have what they asked for."""
+        if plain or answered:
+            self.pool.feed(plain, answered)
         if coroutines:
             self.loop.call_soon_threadsafe(self._start_coroutines, coroutines)
 
@@ -99,6 +101,7 @@ class Runner:
 
     def _thread_begins(self) -> None:
         thread_state.slot = self.slots.add_thread()
+        _guards.take_turns()
 
     def _thread_ends(self) -> None:
         self.slots.remove_thread(thread_state.slot)
@@ -184,13 +187,19 @@ class Runner:
         if call.printed is not None:
             for output in self.outputs:
                 output.end_of_call(call)
-        if result is not None:
-            self._send(result)
+        if result is None:
+            return
+        if call.entry.is_async:
+            self._outbox.send(result)
+        else:
+            # The pool sends it, with what else there is.
+            self._outbox.put(result)
 
     def _refuse(self, call: Call) -> None:
         message = "All threads of the worker wait for other features."
         hint = "Let features ask for fewer others, or ask for them at once."
         self._finish(call, failed(call.id, {"code": "overloaded", "message": message, "hint": hint}))
+        self._outbox.flush()
 
     def after_fork(self) -> None:
         """Another thread may have held a lock, which nobody gives back in the child."""

@@ -3,16 +3,20 @@
 import errno
 import json
 import os
+import select
 import socket
 import threading
 from collections import deque
-from typing import Any, Deque, Iterator, List
+from typing import Any, Callable, Deque, Iterator, List
 
 _write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
-_read_json = json.JSONDecoder().decode
+_read_json = json.JSONDecoder().scan_once
+_TEND_MS = 1
 _READ = 256 * 1024
 #: One message does not grow beyond this while there are several frames to send.
 _MESSAGE = 1024 * 1024
+#: Frames that are sent though more follow at once.
+_ENOUGH = 16
 _MOST_AT_ONCE = 4 * 1024 * 1024
 #: User code has closed the descriptor (as programs do that go to the background), or a file of its own has got the number.
 _TAKEN_AWAY = (errno.EBADF, errno.ENOTSOCK)
@@ -20,6 +24,8 @@ _TAKEN_AWAY = (errno.EBADF, errno.ENOTSOCK)
 WIRE_TAKEN_AWAY = 74
 
 frame_text = _write_json
+#: Of a text alone, much quicker.
+text_json = json.encoder.encode_basestring_ascii
 
 
 class Outbox:
@@ -34,6 +40,15 @@ class Outbox:
     def send(self, *frames: str) -> None:
         self._queue.extend(frames)
         self.flush()
+
+    def put(self, frame: str) -> None:
+        """Sent when somebody flushes next."""
+        self._queue.append(frame)
+
+    def flush_full(self, now: bool) -> None:
+        """:param now: Whether little is sent, too."""
+        if now or len(self._queue) >= _ENOUGH:
+            self.flush()
 
     def flush(self) -> None:
         while self._queue and not self.closed:
@@ -75,9 +90,11 @@ class Outbox:
         self._queue.clear()
 
 
-def messages(wire: socket.socket) -> Iterator[List[Any]]:
-    """Every message of the server, until it closes the socket."""
+def messages(wire: socket.socket, tend: Callable[[], bool]) -> Iterator[List[Any]]:
+    """Every message of the server, until it closes the socket. As long as `tend` says so it is called again after a millisecond."""
     held = bytearray()
+    poll = select.poll()
+    poll.register(wire, select.POLLIN)
     while True:
         while len(held) >= 4:
             length = int.from_bytes(held[:4], "big")
@@ -85,9 +102,11 @@ def messages(wire: socket.socket) -> Iterator[List[Any]]:
                 break
             text = held[4 : 4 + length].decode("utf-8")
             del held[: 4 + length]
-            yield _read_json(text)
+            yield _read_json(text, 0)[0]
         rest = 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0
         try:
+            while tend() and not poll.poll(_TEND_MS):
+                pass
             chunk = wire.recv(min(max(_READ, rest), _MOST_AT_ONCE))
         except OSError as error:
             if error.errno in _TAKEN_AWAY:

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import _guards
 from ._api import feature_types
 from ._boot import standard_library_only
-from ._call import Call, FutureWaiter, current
+from ._call import Call, FutureWaiter, Waiter, current
 from ._definitions import Definition, definitions
 from ._entry import Entry, failed, thrown_text
 from ._guards import PastGuard, Slots
@@ -38,7 +38,8 @@ class Worker:
     def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
         self._outbox = Outbox(wire)
-        self._runner = Runner(self._outbox.send, self._forget)
+        self.slots = Slots(None)
+        self._runner = Runner(self._outbox, self._forget)
         self._entries: Dict[str, Entry] = {}
         self._definitions: Dict[int, Definition] = {}
         self._waiting: Dict[int, Tuple[Call, Any]] = {}
@@ -67,7 +68,7 @@ class Worker:
         _guards.limit_memory(limits.get("memory"))
         self._max_bytes = int(limits.get("valueBytes") or DEFAULT_MAX_BYTES)
         self._runner.pool.resize(int(limits.get("threads") or 32), int(limits.get("maxThreads") or 256))
-        self._runner.slots = Slots(frame.get("slots"))
+        self.slots = self._runner.slots = Slots(frame.get("slots"))
         self._runner.outputs = [Output("info", 1, self.print), Output("error", 2, self.print)]
         sys.stdout, sys.stderr = self._runner.outputs
         threading.excepthook = self.thread_failed
@@ -128,7 +129,7 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            for message in messages(self._wire):
+            for message in messages(self._wire, self._runner.pool.tend):
                 self._receive(message)
             self._end()
         except MemoryError:
@@ -150,6 +151,7 @@ class Worker:
     def _receive(self, frames: List[Dict[str, Any]]) -> None:
         plain: List[Call] = []
         coroutines: List[Call] = []
+        answered: List[Waiter] = []
         answers: Dict[Any, List[Tuple[FutureWaiter, Any]]] = {}
         for frame in frames:
             kind = frame["t"]
@@ -158,10 +160,10 @@ class Worker:
                 if call is not None:
                     (coroutines if call.entry.is_async else plain).append(call)
             elif kind == "answer":
-                self._answer(frame, answers)
+                self._answer(frame, answered, answers)
             else:
                 self._obey(kind, frame)
-        self._runner.start(plain, coroutines)
+        self._runner.start(plain, coroutines, answered)
         for loop, given in answers.items():
             try:
                 loop.call_soon_threadsafe(_give_all, given)
@@ -224,7 +226,7 @@ class Worker:
         self._runner.calls[id] = call
         return call
 
-    def _answer(self, frame: Dict[str, Any], answers: Dict[Any, List[Tuple[FutureWaiter, Any]]]) -> None:
+    def _answer(self, frame: Dict[str, Any], answered: List[Waiter], answers: Dict[Any, List[Tuple[FutureWaiter, Any]]]) -> None:
         waiting = self._waiting.pop(frame["ask"], None)
         if waiting is None:
             return
@@ -232,31 +234,48 @@ class Worker:
         if isinstance(waiter, FutureWaiter):
             answers.setdefault(waiter.loop, []).append((waiter, frame))
         else:
-            waiter.give(frame)
+            self._give(waiter, frame, answered)
 
     # What calls ask for.
-
-    @property
-    def slots(self) -> Slots:
-        return self._runner.slots
 
     def _forget(self, call: Call) -> None:
         for ask in list(call.asks):
             waiting = self._waiting.pop(ask, None)
             if waiting is not None:
-                waiting[1].give({"error": _CANCELLED})
+                self._give_now(waiting[1])
 
-    def ask(self, call: Call, question: Dict[str, Any], waiter: Any) -> int:
+    def ask(self, call: Call, question: str, waiter: Any) -> int:
+        """:param question: Its JSON text."""
         ask = next(self._next_ask)
-        text = frame_text({"t": "ask", "id": call.id, "ask": ask, "question": question})
+        text = f'{{"t":"ask","id":{call.id},"ask":{ask},"question":{question}}}'
         call.asks[ask] = waiter
         self._waiting[ask] = (call, waiter)
         if call.ended and self._waiting.pop(ask, None) is not None:
             # Cancelled at this very moment.
-            waiter.give({"error": _CANCELLED})
-            return ask
-        self._outbox.send(text)
+            self._give_now(waiter)
+        elif isinstance(waiter, Waiter) and waiter.seat is not None:
+            # The pool sends it, with what else there is.
+            self._outbox.put(text)
+        else:
+            self._outbox.send(text)
         return ask
+
+    @staticmethod
+    def _give(waiter: Waiter, answer: Any, answered: List[Waiter]) -> None:
+        waiter.answer = answer
+        if waiter.seat is None:
+            waiter.lock.release()
+        else:
+            answered.append(waiter)
+
+    def _give_now(self, waiter: Any) -> None:
+        """Nobody answers any more."""
+        if isinstance(waiter, FutureWaiter):
+            waiter.give({"error": _CANCELLED})
+            return
+        answered: List[Waiter] = []
+        self._give(waiter, {"error": _CANCELLED}, answered)
+        self._runner.start([], [], answered)
 
     def log(self, id: int, level: str, message: str, fields: Dict[str, Any]) -> None:
         self._send({"t": "log", "id": id, "level": level, "message": message, "fields": fields})

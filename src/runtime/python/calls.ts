@@ -32,9 +32,21 @@ export interface PythonCallsOptions {
   onAlive(): void
 }
 
+/** A busy process is pinged all the time, and answers: only when it does not is it worth asking the system about each of its threads. */
+const QUIET_MS = 40
+
 export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions): PythonCalls {
   const sent = createSentCalls(slots.gates)
-  const life = createSignsOfLife(onAlive)
+  let silence: ReturnType<typeof setTimeout> | null = null
+  const life = createSignsOfLife(() => {
+    if (silence !== null) clearTimeout(silence)
+    silence = null
+    onAlive()
+  })
+  const beginSilence = () => {
+    silence = null
+    link.guest()?.blame.begin()
+  }
   /** Of calls that somebody waits for. */
   const features = new Map<number, string>()
   const sendSoon = createOutbox<HostFrame>((frames) => link.post(frames.map(textOf)), unsendable)
@@ -42,7 +54,8 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
   function send(frame: HostFrame): void {
     if (frame.t === 'ping') {
       life.asked()
-      link.guest()?.blame.begin()
+      silence ??= setTimeout(beginSilence, QUIET_MS)
+      silence.unref()
     } else if (frame.t === 'cancel') {
       const feature = features.get(frame.id)
       features.delete(frame.id)
