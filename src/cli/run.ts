@@ -76,9 +76,9 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
   }
 }
 
-/** All that are about a project. */
+/** All that are about a project; but for tests, which are the same whoever's settings lie there. */
 const READS_SETTINGS: ReadonlySet<string> = new Set([
-  ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'test', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
+  ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
 ])
 /** Their arguments are definition files. */
 const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor'])

@@ -36,6 +36,8 @@ beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'fabra-test-test-'))
   mkdirSync(join(cwd, 'data'))
   await write('data/payments.csv', 'user_id,amount,paid_at\nu1,1000,2020-01-02T00:50:00Z\n')
+  // Tests are the same whoever's settings lie there.
+  await write('.env', 'FABRA_PORT=none\n')
   await write('features.ts', TYPESCRIPT)
   await write('features.py', PYTHON)
 })
