@@ -10,7 +10,8 @@ from collections import deque
 from typing import Any, Callable, Deque, Iterator, List
 
 _write_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False, ensure_ascii=True).encode
-_read_json = json.JSONDecoder().scan_once
+#: Typeshed does not know it.
+_read_json: Callable[[str, int], Any] = getattr(json.JSONDecoder(), "scan_once")
 _TEND_MS = 1
 _READ = 256 * 1024
 #: One message does not grow beyond this while there are several frames to send.
