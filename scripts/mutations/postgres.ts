@@ -59,7 +59,7 @@ export const mutations: readonly Mutation[] = [
         "'SELECT 1'",
       ],
       'postgres: a fence hides nothing': ['f.fenced_at >= ', 'f.fenced_at < '],
-      'postgres: rows sent again are stored again': ['\nON CONFLICT DO NOTHING`', '`'],
+      'postgres: rows sent again are stored again': ['ON CONFLICT DO NOTHING`', '`'],
       'postgres: a push that another process stored is stored again': ['NOT (r.may_repeat AND (', 'NOT (false AND ('],
       'postgres: equal pushes at two processes do not see each other': ["pg_advisory_xact_lock(hashtext('fabra.pushed'), lot.n)", 'lot.n'],
       'postgres: ties are broken by nothing': [

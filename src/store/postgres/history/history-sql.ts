@@ -48,7 +48,7 @@ const IS_ERASED = `EXISTS (
  * What rows of one write have in common is told once ($6 on); $1 says per row which write it is of. A row that is there already was committed
  * by an attempt whose answer was lost. Of the rows that $11 tells, one that is equal to the last accepted of its key and event time is left out.
  */
-export const APPEND = `
+const appendText = (unlessRepeated: string) => `
 INSERT INTO fabra.feature_history (${COLUMNS})
 SELECT w.feature, w.fingerprint, r.entity_key, r.value, ${timeOf('r.event_us')}, ${timeOf('w.available_us')}, ${timeOf('w.created_us')}, r.seq, w.origin
 FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $11::boolean[])
@@ -56,7 +56,9 @@ FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $
 JOIN unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[]) WITH ORDINALITY
   AS w(feature, fingerprint, available_us, created_us, origin, write) ON w.write = r.write
 WHERE NOT ${IS_ERASED}
-  AND NOT (r.may_repeat AND (
+${unlessRepeated}ON CONFLICT DO NOTHING`
+
+export const APPEND = appendText(`  AND NOT (r.may_repeat AND (
     SELECT one.value IS NOT DISTINCT FROM r.value
     FROM fabra.feature_history AS one
     WHERE one.feature = w.feature AND one.fingerprint = w.fingerprint AND one.entity_key = r.entity_key
@@ -64,7 +66,9 @@ WHERE NOT ${IS_ERASED}
     ORDER BY one.available_at DESC, one.seq DESC
     LIMIT 1
   ) IS TRUE)
-ON CONFLICT DO NOTHING`
+`)
+/** Looks for no equals, whatever $11 tells. */
+export const APPEND_ALL = appendText('')
 
 /** Of the rows that an append of this transaction was given, those that it left out though no erasure hides them: history had their equals. */
 export const REPEATED = `
