@@ -1,9 +1,10 @@
 /** Real Redis, PostgreSQL and PgBouncer servers for tests, each on a free port with a temporary folder, stopped by process id. */
-import { chownSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RedisClient, SQL, type Subprocess } from 'bun'
 import { temporaryFolder } from './binary.ts'
 import { freePort } from './ports.ts'
+import { copyFolder, emptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
 import { until } from './until.ts'
 
 const READY_LIMIT_MS = 30_000
@@ -168,9 +169,7 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
   const folder = temporaryFolder()
   const data = join(folder, 'data')
   const user = unprivileged(folder)
-  const create = [postgresProgram('initdb'), '-D', data, '-U', 'fabra', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
-  const created = Bun.spawnSync([...user, ...create], { cwd: folder })
-  if (created.exitCode !== 0) throw new Error(`initdb failed.\n${created.stdout}${created.stderr}`)
+  copyFolder(emptyCluster(), data)
   const port = await freePort()
   const settings = [
     `port=${port}`,
@@ -181,12 +180,8 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
     ...(options.settings ?? []),
   ]
   const command = [...user, postgresProgram('postgres'), '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
-  const server = `postgres://fabra@127.0.0.1:${port}`
-  const ask = (statement: string) => askPostgres(`${server}/postgres`, statement)
-  const ping = () => ask('SELECT 1')
-  const started = await running({ url: `${server}/fabra`, port, folder, command, stopSignal: 'SIGINT', ping })
-  await ask('CREATE DATABASE fabra')
-  return started
+  const url = `postgres://fabra@127.0.0.1:${port}/fabra`
+  return running({ url, port, folder, command, stopSignal: 'SIGINT', ping: () => askPostgres(url, 'SELECT 1') })
 }
 
 export interface TestTlsPostgres extends AsyncDisposable {
@@ -297,30 +292,4 @@ async function running(recipe: ServerRecipe): Promise<TestServer> {
   }
   const { url, port } = recipe
   return { url, port, pid: () => child?.pid, start, stop, kill: () => end('SIGKILL'), [Symbol.asyncDispose]: dispose }
-}
-
-/** PostgreSQL refuses to run as root. @returns what to put before its commands, with the folder handed over. */
-function unprivileged(folder: string): string[] {
-  if (process.getuid?.() !== 0) return []
-  const numbers = ['postgres', 'nobody'].map((name) => ({
-    uid: Bun.spawnSync(['id', '-u', name]).stdout.toString().trim(),
-    gid: Bun.spawnSync(['id', '-g', name]).stdout.toString().trim(),
-  }))
-  const user = numbers.find(({ uid }) => uid !== '')
-  if (!user) throw new Error('PostgreSQL needs a user other than root; there is neither "postgres" nor "nobody".')
-  chownSync(folder, Number(user.uid), Number(user.gid))
-  // Unlike su and runuser, setpriv becomes the program: the child's process id is the server's.
-  return ['setpriv', '--reuid', user.uid, '--regid', user.gid, '--clear-groups', '--']
-}
-
-/** Debian keeps PostgreSQL's programs off PATH, one folder a version. */
-function postgresProgram(name: string): string {
-  const root = '/usr/lib/postgresql'
-  const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : []
-  const candidates = versions.map((version) => join(root, version, 'bin', name))
-  return Bun.which(name) ?? candidates.find((path) => existsSync(path)) ?? missing(name)
-}
-
-function missing(program: string): never {
-  throw new Error(`${program} is not installed. Run scripts/setup --test.`)
 }
