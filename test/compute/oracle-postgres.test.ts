@@ -16,7 +16,7 @@ import { type ShapeName, written } from '../support/oracle-shapes.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
-const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 250) / 3)
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 3)
 const LIMIT_MS = 60_000 + RUNS * 2000
 const seed = process.env['FABRA_TEST_SEED']
 const RUN = { ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }

@@ -14,7 +14,7 @@ import { disagreement, type Expected, type OracleRow, type OracleSource, type Se
 import { type Case, cases, KEYS, type KeyKind, largeCases, plainCases } from '../support/oracle-cases.ts'
 import { written } from '../support/oracle-shapes.ts'
 
-const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 250)
+const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
 const LIMIT_MS = 60_000 + RUNS * 1000
 const seed = process.env['FABRA_TEST_SEED']
 /** Whether it fails is all that is asked when FABRA_TEST_SHRINK is 0; else the smallest case that fails is looked for. */
