@@ -6,8 +6,8 @@ const PROJECT = join(import.meta.dir, '..')
 /** On a machine with more to do. Nothing waits this long when all is well. */
 const TIMEOUT_MS = 60_000
 
-/** Files at once: tests wait for servers half of the time. They share what a process has loaded; one process where all share the servers of production. */
-const AT_ONCE = 2
+/** Files at once: many tests wait for servers and deadlines, so that three keep two cores busy. They share what a process has loaded. */
+const AT_ONCE = 3
 
 /** What users see, whatever stores stand behind it. */
 const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples', 'e2e']
@@ -45,7 +45,7 @@ const child = Bun.spawn(
   [
     process.execPath,
     'test',
-    `--parallel=${isProduction ? 1 : AT_ONCE}`,
+    `--parallel=${AT_ONCE}`,
     '--no-isolate',
     `--timeout=${TIMEOUT_MS}`,
     ...(isProduction && files.length === 0 ? behaviourTests() : files),

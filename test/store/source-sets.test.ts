@@ -296,11 +296,11 @@ describe.each(['DuckDB', 'PostgreSQL'])('on %s a source has the rows of', (name)
     expect(await engine.texts('SELECT v FROM events ORDER BY id')).toEqual([['9007199254740993'], ['x']])
   })
 
-  test('a thousand files', async () => {
-    for (let i = 0; i < 1000; i++) write({ [`data/part=${i % 10}/${i}.csv`]: `id,v\nu${i},${i}\n` })
+  test('hundreds of files', async () => {
+    for (let i = 0; i < 200; i++) write({ [`data/part=${i % 10}/${i}.csv`]: `id,v\nu${i},${i}\n` })
     expect(await load('data')).toBeUndefined()
     expect(await engine.texts('SELECT COUNT(*), SUM(v), COUNT(DISTINCT part), MAX(part) FROM events')).toEqual([
-      ['1000', '499500', '10', '9'],
+      ['200', '19900', '10', '9'],
     ])
   }, 120_000)
 })

@@ -14,6 +14,9 @@ export type Addresses = Readonly<Record<'FABRA_POSTGRES_URL' | 'FABRA_REDIS_URL'
 
 const given = { postgres: process.env['FABRA_TEST_POSTGRES'] ?? '', redis: process.env['FABRA_TEST_REDIS'] ?? '' }
 const known = new Map<string, Promise<Addresses>>()
+/** Keyspaces that one process of tests may use; those of others lie beside them. */
+const KEYSPACES = 2_000
+const firstKeyspace = (Number(process.env['BUN_TEST_WORKER_ID'] ?? 1) - 1) * KEYSPACES
 let count = 0
 
 export const isProductionMode = given.postgres !== ''
@@ -38,7 +41,7 @@ async function freshAddresses(): Promise<Addresses> {
   } finally {
     await sql.close()
   }
-  return { FABRA_POSTGRES_URL: given.postgres.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: `${given.redis}/${count}` }
+  return { FABRA_POSTGRES_URL: given.postgres.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: `${given.redis}/${firstKeyspace + count}` }
 }
 
 /** Stores of production, empty, for tests that put the parts together themselves. */

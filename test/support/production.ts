@@ -9,11 +9,11 @@ export interface ProductionServers extends AsyncDisposable {
   fresh(): Promise<{ readonly FABRA_POSTGRES_URL: string; readonly FABRA_REDIS_URL: string }>
 }
 
-/** Redis keyspaces handed out; each is used once. */
-const KEYSPACES = 2_000
+/** Redis keyspaces, each used once: enough for four processes of tests at once. */
+const KEYSPACES = 8_000
 
 export async function startProduction(): Promise<ProductionServers> {
-  const [postgres, redis] = await Promise.all([startPostgres(), startRedis({ args: ['--databases', String(KEYSPACES)] })])
+  const [postgres, redis] = await Promise.all([startPostgres({ settings: ['max_connections=300'] }), startRedis({ args: ['--databases', String(KEYSPACES)] })])
   let count = 0
   return {
     postgres,
