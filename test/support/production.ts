@@ -13,7 +13,10 @@ export interface ProductionServers extends AsyncDisposable {
 const KEYSPACES = 8_000
 
 export async function startProduction(): Promise<ProductionServers> {
-  const [postgres, redis] = await Promise.all([startPostgres({ settings: ['max_connections=300'] }), startRedis({ args: ['--databases', String(KEYSPACES)] })])
+  const [postgres, redis] = await Promise.all([
+    startPostgres({ settings: ['max_connections=300'] }),
+    startRedis({ args: ['--databases', String(KEYSPACES)] }),
+  ])
   let count = 0
   return {
     postgres,
