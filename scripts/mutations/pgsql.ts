@@ -1,9 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
 import { type Mutation, mistakes } from './mutation.ts'
 
-const LEAKS = 'test/compute/leaks-postgres.test.ts'
+const LEAKS = 'test/compute/leaks.test.ts'
 const KEYS = 'test/compute/keys-postgres.test.ts'
-const VALUES = 'test/compute/sql-values-postgres.test.ts'
+const VALUES = 'test/compute/sql-values.test.ts'
 const ORACLE = 'test/compute/oracle-postgres.test.ts'
 
 /** Users' SQL on PostgreSQL. */

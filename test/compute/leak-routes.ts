@@ -1,115 +1,16 @@
-/** Statements that no feature may be: each looks where time cannot be held back, or answers differently each time. */
-
-const T = 'transactions'
-
-export const refused: readonly string[] = [
-  // Functions that read tables, files or the catalogue.
-  'SELECT peek()',
-  'SELECT main.peek()',
-  'SELECT COUNT(*) FROM peek_all()',
-  'SELECT abs(1)',
-  `SELECT COUNT(*) FROM query_table('${T}')`,
-  `SELECT COUNT(*) FROM query_table(['${T}'])`,
-  `SELECT COUNT(*) FROM query('FROM ${T}')`,
-  "SELECT COUNT(*) FROM read_csv('/etc/passwd')",
-  "SELECT COUNT(*) FROM read_csv_auto('/etc/passwd')",
-  "SELECT COUNT(*) FROM read_text('/etc/passwd')",
-  "SELECT COUNT(*) FROM read_json('/etc/passwd')",
-  "SELECT COUNT(*) FROM parquet_scan('/etc/passwd')",
-  "SELECT COUNT(*) FROM sniff_csv('/etc/passwd')",
-  "SELECT COUNT(*) FROM glob('/etc/*')",
-  "SELECT COUNT(*) FROM '/etc/passwd'",
-  "SELECT COUNT(*) FROM 'data.parquet'",
-  'SELECT COUNT(*) FROM "https://example.org/x.csv"',
-  'SELECT COUNT(*) FROM duckdb_tables()',
-  'SELECT COUNT(*) FROM duckdb_settings()',
-  `SELECT COUNT(*) FROM pragma_table_info('${T}')`,
-  `SELECT COUNT(*) FROM pragma_storage_info('${T}')`,
-  'SELECT COUNT(*) FROM information_schema.tables',
-  'SELECT COUNT(*) FROM pg_catalog.pg_class',
-  'SELECT COUNT(*) FROM sqlite_master',
-  'SELECT COUNT(*) FROM fabra.feature_history',
-  `SELECT COUNT(*) FROM seq_scan('${T}')`,
-  "SELECT json_execute_serialized_sql('{}')",
-  "SELECT COUNT(*) FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
-  `SELECT (SELECT COUNT(*) FROM query_table('${T}')) FROM ${T}`,
-  `WITH x AS (FROM query_table('${T}')) SELECT COUNT(*) FROM x`,
-  // The present, in words that the rewrite cannot reach.
-  `SELECT COUNT(*) FROM ${T} WHERE created_at > 'now'::TIMESTAMP`,
-  `SELECT COUNT(*) FROM ${T} WHERE created_at > TIMESTAMPTZ ' NOW '`,
-  `SELECT COUNT(*) FROM ${T} WHERE created_at > CAST('today' AS DATE)`,
-  `SELECT TRY_CAST('yesterday' AS DATE)`,
-  `SELECT 'tomorrow'::DATE`,
-  'SELECT "current_date"',
-  'SELECT "CURRENT_TIMESTAMP"',
-  'SELECT COUNT(*) FROM transactions WHERE created_at > ago(INTERVAL 1 HOUR)',
-  // Another answer each time.
-  'SELECT random()',
-  'SELECT "random"()',
-  'SELECT main.random()',
-  'SELECT system.main.random()',
-  'SELECT list_transform([1], x -> random())',
-  `SELECT COUNT(*) FROM ${T} ORDER BY random()`,
-  `SELECT amount FROM ${T} WHERE random() < 0.5 LIMIT 1`,
-  `SELECT COUNT(*) FILTER (random() < 0.5) FROM ${T}`,
-  `SELECT SUM(amount) OVER (ORDER BY random()) FROM ${T} LIMIT 1`,
-  'SELECT setseed(0.5)',
-  "SELECT nextval('serial')",
-  "SELECT currval('serial')",
-  'SELECT uuid()::VARCHAR',
-  'SELECT gen_random_uuid()::VARCHAR',
-  'SELECT uuidv7()::VARCHAR',
-  'SELECT txid_current()',
-  "SELECT current_setting('threads')",
-  "SELECT getvariable('x')",
-  "SELECT getenv('HOME')",
-  'SELECT current_query()',
-  `SELECT COUNT(*) FROM ${T} TABLESAMPLE 10%`,
-  `SELECT COUNT(*) FROM (SELECT * FROM ${T} USING SAMPLE 3)`,
-  `SELECT COUNT(*) FROM ${T} TABLESAMPLE reservoir(5 ROWS)`,
-  'SELECT sleep_ms(1)',
-  // Not one plain SELECT.
-  'PRAGMA database_list',
-  `PRAGMA table_info('${T}')`,
-  `COPY ${T} TO '/tmp/never.csv'`,
-  "ATTACH ':memory:' AS other",
-  'INSTALL httpfs',
-  "LOAD 'icu'",
-  'SET threads = 1',
-  'USE app',
-  'CALL duckdb_tables()',
-  'SHOW TABLES',
-  `DESCRIBE ${T}`,
-  `EXPLAIN SELECT 1`,
-  `SELECT COUNT(*) FROM (SHOW TABLES)`,
-  `SELECT COUNT(*) FROM (SUMMARIZE ${T})`,
-  'PREPARE x AS SELECT 1',
-  'EXECUTE x',
-  'CREATE TABLE x (a INTEGER)',
-  `INSERT INTO ${T} SELECT * FROM ${T}`,
-  `WITH gone AS (DELETE FROM ${T} RETURNING 1) SELECT COUNT(*) FROM gone`,
-  'SELECT 1; SELECT 2',
-  `SELECT 1 /* ; */; DROP TABLE ${T}`,
-  `SELECT 1 -- \n; DELETE FROM ${T}`,
-  'BEGIN',
-  '',
-  ';',
-  '/* SELECT 1 */',
-  // Names of Fabra's own, and what a derived table does not have.
-  'SELECT __fabra_as_of',
-  'SELECT "__fabra_row".__fabra_k0',
-  'SELECT COUNT(*) FROM __fabra_row',
-  'SELECT 1 AS "__FABRA_hit"',
-  `SELECT MAX(rowid) FROM ${T}`,
-  // Tables that are not there, wherever they are said to be.
-  `SELECT COUNT(*) FROM other.main.${T}`,
-  `SELECT COUNT(*) FROM temp.main.${T}`,
-  `SELECT COUNT(*) FROM memory.${T}`,
-  `SELECT COUNT(*) FROM memory.main.${T}`,
-  `SELECT COUNT(*) FROM "memory".main.${T} AS t WHERE t.amount >= 0`,
-  `SELECT COUNT(*) FROM __fabra_store.main.${T}`,
-  `SELECT amount FROM ${T} WHERE "__fabra_store".main.${T}.amount > 1`,
-  'SELECT COUNT(*) FROM memory.main.strangers',
-  `SELECT list_transform([1], x -> x + (SELECT COUNT(*) FROM ${T}))`,
-  `SELECT COUNT(*) FROM nowhere`,
-]
+/** What an engine is tried with: tables, the rows that came later, and every way we know to look at those. */
+export interface LeakRoutes {
+  readonly tables: string
+  /** Rows after the time asked for, which an empty copy does not have. */
+  readonly later: string
+  /** Looks where time cannot be held back, or answers differently each time: no feature may be that. */
+  readonly refused: readonly string[]
+  /** May be served, and not be asked of the past. */
+  readonly servedAlone: readonly string[]
+  /** Sees of a table full of later rows what it sees of an empty one. */
+  readonly laterHidden: readonly string[]
+  /** An expression for the present, and what it is at the time asked for. */
+  readonly present: readonly (readonly [expression: string, answer: string])[]
+  /** A text that only becomes a word for the present while it is computed. */
+  readonly putTogether: readonly string[]
+}

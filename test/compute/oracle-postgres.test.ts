@@ -4,17 +4,18 @@
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import type { Computed } from '../../src/compute/executor.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
-import type { KeyType, Source } from '../../src/definition/model.ts'
+import type { Source } from '../../src/definition/model.ts'
 import { formatTime } from '../../src/definition/time.ts'
 import { defined, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
-import { disagreement, type Expected, type OracleRow, type OracleSource, type SeenRow, visibleRows } from '../support/oracle.ts'
-import { type Case, cases, type KeyKind, largeCases } from '../support/oracle-cases.ts'
+import { disagreement, type Expected, type OracleRow, type OracleSource } from '../support/oracle.ts'
+import { type Case, cases, largeCases } from '../support/oracle-cases.ts'
 import { type ShapeName, written } from '../support/oracle-shapes.ts'
+import { expectedOf, KEY_COLUMNS, settingsOf, shortOf } from '../support/oracle-world.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
+import { inPostgres } from '../support/statement-engines.ts'
 
 const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 3)
 const LIMIT_MS = 60_000 + RUNS * 2000
@@ -66,13 +67,6 @@ test('a name that only the list of rows could have is refused', async () => {
   expect(sqls.filter((_, i) => !refused.has(`feature "f${i}"`))).toEqual([])
 })
 
-const KEY_COLUMNS: Readonly<Record<KeyKind, Readonly<Record<string, KeyType>>>> = {
-  string: { user_id: 'string' },
-  int: { account: 'int' },
-  uuid: { device: 'uuid' },
-  pair: { user_id: 'string', merchant_id: 'int' },
-}
-
 async function check(world: Case, strategies: readonly ('set' | 'rows' | undefined)[]): Promise<void> {
   await fill(world)
   const features = Object.fromEntries(world.shapes.map((_, i): [string, WrittenFeature] => [`f${i}`, featureOf(world, i)]))
@@ -104,26 +98,6 @@ async function checkFeature(world: Case, index: number, definitions: SqlDefiniti
   if (strategy === 'set' && told.startsWith('row by row')) throw new Error(`Not computed as a set: ${told}`)
 }
 
-function expectedOf(world: Case, index: number, key: readonly string[], t: number): Expected {
-  const draw = world.shapes[index]
-  if (!draw) throw new Error('No such shape.')
-  return written[draw.shape].answer({
-    events: visibleRows(world.events, t),
-    facts: visibleRows(world.facts, t),
-    isMine: (row: SeenRow) => row.key.every((value, i) => value === key[i]),
-    t,
-    draw,
-    scale: world.events.scale,
-    factScale: world.facts.scale,
-  })
-}
-
-function shortOf(answer: Computed | undefined): string | readonly string[] {
-  if (!answer) return 'no answer'
-  if (answer.kind === 'value') return answer.texts
-  return answer.kind === 'missing' ? 'missing' : answer.error.code
-}
-
 /** A sum of bigint is a numeric, which has no end: where whole numbers are meant, the declared type says so. */
 const SUMS: Partial<Record<ShapeName, 'scale' | 'factScale'>> = { sum: 'scale', coalesced: 'scale', leftJoin: 'factScale' }
 
@@ -138,29 +112,8 @@ function featureOf(world: Case, index: number): WrittenFeature {
   return { sql: inPostgres(sql(key, draw)), type, ...(columns ? { columns } : {}) }
 }
 
-function inPostgres(sql: string): string {
-  const qualified = /^SELECT category FROM (.*) QUALIFY (row_number\(\) OVER \(.*\)) = 1$/.exec(sql)
-  if (qualified) return `SELECT category FROM (SELECT category, ${qualified[2]} AS place FROM ${qualified[1]}) WHERE place = 1`
-  return sql
-    .replace('FILTER (category IS NULL)', 'FILTER (WHERE category IS NULL)')
-    .replace('EXISTS (FROM facts', 'EXISTS (SELECT 1 FROM facts')
-    .replace('LIST(', 'ARRAY_AGG(')
-}
-
 function sourcesOf({ events, facts }: Case): Readonly<Record<string, Partial<Source>>> {
   return { events: settingsOf(events), facts: settingsOf(facts) }
-}
-
-function settingsOf(source: OracleSource): Partial<Source> {
-  if (!source.timed) return { static: true }
-  return {
-    timestamp: 'ts',
-    delay: source.delay,
-    timezone: source.zone,
-    available: source.available ? 'seen' : null,
-    until: source.until ? 'until' : null,
-    id: source.id ? 'event_id' : null,
-  }
 }
 
 const TIME_TYPES = { instant: 'timestamptz', naive: 'timestamp', date: 'date' } as const

@@ -3,16 +3,15 @@
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import type { Computed } from '../../src/compute/executor.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
-import type { KeyType, Source } from '../../src/definition/model.ts'
 import type { SourceEngine, Table } from '../../src/store/ports/source-engine.ts'
 import { type ComputeBench, defined, openComputeBench, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
-import { disagreement, type Expected, type OracleRow, type OracleSource, type SeenRow, visibleRows } from '../support/oracle.ts'
+import { disagreement, type Expected, type OracleRow, type OracleSource } from '../support/oracle.ts'
 import { type Case, cases, KEYS, type KeyKind, largeCases, plainCases } from '../support/oracle-cases.ts'
 import { written } from '../support/oracle-shapes.ts'
+import { expectedOf, KEY_COLUMNS, settingsOf, shortOf } from '../support/oracle-world.ts'
 
 const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
 const LIMIT_MS = 60_000 + RUNS * 1000
@@ -76,13 +75,6 @@ test(
   },
   LIMIT_MS,
 )
-
-const KEY_COLUMNS: Readonly<Record<KeyKind, Readonly<Record<string, KeyType>>>> = {
-  string: { user_id: 'string' },
-  int: { account: 'int' },
-  uuid: { device: 'uuid' },
-  pair: { user_id: 'string', merchant_id: 'int' },
-}
 
 /** Small batches, each way by force. */
 async function check(world: Case): Promise<void> {
@@ -167,26 +159,6 @@ async function checkFeature(world: Case, name: string, { strategy, definitions, 
     throw new Error(`Not joined: ${told}`)
 }
 
-function expectedOf(world: Case, index: number, key: readonly string[], t: number): Expected {
-  const draw = world.shapes[index]
-  if (!draw) throw new Error('No such shape.')
-  return written[draw.shape].answer({
-    events: visibleRows(world.events, t),
-    facts: visibleRows(world.facts, t),
-    isMine: (row: SeenRow) => row.key.every((value, i) => value === key[i]),
-    t,
-    draw,
-    scale: world.events.scale,
-    factScale: world.facts.scale,
-  })
-}
-
-function shortOf(answer: Computed | undefined): string | readonly string[] {
-  if (!answer) return 'no answer'
-  if (answer.kind === 'value') return answer.texts
-  return answer.kind === 'missing' ? 'missing' : answer.error.code
-}
-
 function featureOf(world: Case, index: number): WrittenFeature {
   const draw = world.shapes[index]
   if (!draw) throw new Error('No such shape.')
@@ -196,18 +168,6 @@ function featureOf(world: Case, index: number): WrittenFeature {
       .map((name, i) => `${alias}.k${i} = $${name}`)
       .join(' AND ')
   return { sql: sql(key, draw), ...(columns ? { columns } : {}) }
-}
-
-function settingsOf(source: OracleSource): Partial<Source> {
-  if (!source.timed) return { static: true }
-  return {
-    timestamp: 'ts',
-    delay: source.delay,
-    timezone: source.zone,
-    available: source.available ? 'seen' : null,
-    until: source.until ? 'until' : null,
-    id: source.id ? 'event_id' : null,
-  }
 }
 
 const TIME_TYPES = { instant: 'TIMESTAMP WITH TIME ZONE', naive: 'TIMESTAMP', date: 'DATE' } as const

@@ -1,92 +1,116 @@
+/** What becomes of values on their way out of an engine, and of those asked of PostgreSQL through `db`. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type ComputeBench, type Defined, openComputeBench, type WrittenFeature } from '../support/compute-bench.ts'
+import { createDb } from '../../src/compute/sql/user-queries.ts'
+import { FabraError } from '../../src/errors.ts'
+import { type Defined, openComputeBench, registryOf, type SqlBench } from '../support/compute-bench.ts'
+import { openPostgresBench } from '../support/postgres-bench.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
+import { TAGGED_CELLS, TAGGED_PARAMETERS, TAGGED_PARAMETERS_SQL, TAGGED_SQL } from '../support/tagged-cells.ts'
+import { duckdbValues, formless, postgresValues } from './value-cases.ts'
 
-/** An SQL expression, the type it is declared (null: inferred), and the JSON text or the error it gives. */
-const values: [expression: string, type: WrittenFeature['type'] | null, answer: string][] = [
-  ['0::TINYINT', 'int', '=0'],
-  ['9223372036854775807', 'int', '=9223372036854775807'],
-  ['(-9223372036854775808)::BIGINT', 'int', '=-9223372036854775808'],
-  ['9007199254740993', null, '=9007199254740993'],
-  ['18446744073709551615::UBIGINT', 'int', 'wrong_type'],
-  ['9223372036854775807::HUGEINT', 'int', '=9223372036854775807'],
-  ['9223372036854775808::HUGEINT', 'int', 'wrong_type'],
-  ['170141183460469231731687303715884105727::HUGEINT', 'json', '=170141183460469231731687303715884105727'],
-  ['12.00::DECIMAL(10,2)', 'int', '=12'],
-  ['12.50::DECIMAL(10,2)', 'int', 'wrong_type'],
-  ['12.50::DECIMAL(10,2)', null, '=12.5'],
-  ['-0.50::DECIMAL(10,2)', 'float', '=-0.5'],
-  ['100::DECIMAL(10,2)', 'float', '=100'],
-  ['0.00::DECIMAL(10,2)', 'float', '=0'],
-  ['12345678901234567890.123456789::DECIMAL(38,9)', 'float', '=12345678901234567890.123456789'],
-  ['0.1::DOUBLE + 0.2::DOUBLE', 'float', '=0.30000000000000004'],
-  ['1e300::DOUBLE', 'float', '=1e+300'],
-  ['5e-324::DOUBLE', 'float', '=5e-324'],
-  ['9007199254740993', 'float', '=9007199254740993'],
-  ["'NaN'::DOUBLE", 'float', 'wrong_type'],
-  ["'Infinity'::DOUBLE", 'float', 'wrong_type'],
-  ["'-Infinity'::FLOAT", 'json', 'wrong_type'],
-  ["['NaN'::DOUBLE]", 'list', 'wrong_type'],
-  ["''", null, '=""'],
-  ["'it''s \"quoted\" \\ ' || chr(10) || chr(9)", 'string', '="it\'s \\"quoted\\" \\\\ \\n\\t"'],
-  ["'日本 🦆'", 'string', '="日本 🦆"'],
-  ["'6F1E1A5E-0000-4000-8000-000000000001'::UUID", null, '="6f1e1a5e-0000-4000-8000-000000000001"'],
-  ["DATE '2001-01-31'", null, '="2001-01-31"'],
-  ["'b'::ENUM('a', 'b')", null, '="b"'],
-  ['TRUE', null, '=true'],
-  ['NULL::BOOLEAN', 'bool', '=null'],
-  ['NULL', 'int', '=null'],
-  ["TIMESTAMPTZ '2026-01-02 03:04:05.123456+00'", null, '="2026-01-02T03:04:05.123456Z"'],
-  ["TIMESTAMPTZ '2026-01-02 03:04:05+02'", 'timestamp', '="2026-01-02T01:04:05Z"'],
-  ["TIMESTAMP '1969-12-31 23:59:59.999999'", 'timestamp', '="1969-12-31T23:59:59.999999Z"'],
-  ["TIMESTAMP_S '2026-01-02 03:04:05'", 'timestamp', '="2026-01-02T03:04:05Z"'],
-  ["TIMESTAMPTZ 'infinity'", 'timestamp', 'wrong_type'],
-  ["TIMESTAMPTZ '0900-01-01 00:00:00+00'", 'timestamp', 'wrong_type'],
-  ['[]::INTEGER[]', null, '=[]'],
-  ['[1, NULL, 3]', null, '=[1,null,3]'],
-  ['[9007199254740993, 1]', 'list', '=[9007199254740993,1]'],
-  ['[[1], [2, 3]]', 'list', '=[[1],[2,3]]'],
-  ['[1.50::DECIMAL(5,2)]', 'list', '=[1.5]'],
-  ['[1, 2]::INTEGER[2]', null, '=[1,2]'],
-  ["[TIMESTAMPTZ '2026-01-02 03:04:05+00']", 'list', '=["2026-01-02T03:04:05Z"]'],
-  ["{'a': 1, 'b': {'c': [TRUE, NULL]}}", null, '={"a":1,"b":{"c":[true,null]}}'],
-  // The driver cannot hold a field of this name: an error, not another value.
-  ["{'__proto__': 1}", 'dict', 'wrong_type'],
-  ["MAP {'x': 1.5, 'y': NULL}", null, '={"x":1.5,"y":null}'],
-  ["[INTERVAL '1 day']", 'list', 'wrong_type'],
-  ['\'{"b": 1, "a": [1, 2.50, 12345678901234567890]}\'::JSON', null, '={"b":1,"a":[1,2.5,12345678901234567890]}'],
-  ["'[1]'::JSON", 'list', '=[1]'],
-  ["'[1]'::JSON", 'dict', 'wrong_type'],
-  ["'3'::JSON", 'int', '=3'],
-  ["'null'::JSON", 'json', '=null'],
-  ["repeat('x', 70000)", 'string', 'value_too_large'],
-  ["list_transform(range(20000), lambda x: 'abc')", 'list', 'value_too_large'],
-]
+const TIME = '2026-01-01T00:00:00Z'
 
-describe('a value is what SQL gave, to the last digit, or an error', () => {
-  let bench: ComputeBench
+let server: TestServer
+let postgres: SqlBench
+beforeAll(async () => {
+  server = await startPostgres()
+  postgres = await openPostgresBench(server, 'values')
+  await postgres.execute(`CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('a', 'b ''c'); CREATE DOMAIN short AS varchar(10);
+    CREATE TYPE part AS (n int, "select" text, gone date, list numeric[]);
+    CREATE TABLE docs (id bigint, doc jsonb, made timestamptz); INSERT INTO docs VALUES (1, '{"k": ["x"]}', '2026-01-01'), (2, '{"?": 1}', '2026-01-02')`)
+}, 60_000)
+afterAll(async () => {
+  await postgres.close()
+  await server[Symbol.asyncDispose]()
+})
+
+describe.each([
+  { engine: 'DuckDB', cases: duckdbValues, open: () => openComputeBench() },
+  { engine: 'PostgreSQL', cases: postgresValues, open: async (): Promise<SqlBench> => ({ ...postgres, close: async () => undefined }) },
+])('a value of $engine is what SQL gave, to the last digit, or an error', ({ cases, open }) => {
+  let bench: SqlBench
   let set: Defined
   beforeAll(async () => {
-    bench = await openComputeBench()
-    const features = values.map(([sql, type], i) => [`v${i}`, { sql: `SELECT ${sql} AS v`, ...(type === null ? {} : { type }) }] as const)
+    bench = await open()
+    const features = cases.map(([sql, type], i) => [`v${i}`, { sql: `SELECT ${sql} AS v`, ...(type === null ? {} : { type }) }] as const)
     set = await bench.define({ features: Object.fromEntries(features) })
   })
-  afterAll(() => bench.store.close())
+  afterAll(() => bench.close())
 
   test('all are accepted', () => {
     expect(set.definitions.problems.map(({ subject, message }) => `${subject} ${message}`)).toEqual([])
   })
 
-  test.each(values.map(([sql, type, answer], i) => ({ sql, type: type ?? 'inferred', answer, name: `v${i}` })))(
+  test.each(cases.map(([sql, type, answer], i) => ({ sql, type: type ?? 'inferred', answer, name: `v${i}` })))(
     '$sql as $type',
     async ({ answer, name }) => {
-      const time = '2026-01-01T00:00:00Z'
-      expect(await set.ask(name, [['a', time]])).toEqual([answer])
-      expect(
-        await set.ask(name, [
-          ['a', time],
-          ['b', time],
-        ]),
-      ).toEqual([answer, answer])
+      expect(await set.ask(name, [['a', TIME]])).toEqual([answer])
+      const both = await set.ask(name, [
+        ['a', TIME],
+        ['a', TIME],
+      ])
+      expect(both).toEqual([answer, answer])
     },
   )
+})
+
+test.each(formless)('%s has no form in JSON, and is refused with a way out', async (sql) => {
+  const { definitions } = await postgres.define({ features: { f: `SELECT ${sql} AS v` } })
+  expect(definitions.problems.map(({ message }) => message)).toEqual([expect.stringContaining('which JSON has no form for')])
+  expect(definitions.problems[0]?.hint).toContain('CAST(')
+})
+
+describe('db on PostgreSQL', () => {
+  const at = () =>
+    ({ asOf: Date.parse('2026-01-10') * 1000, mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 }) as const
+  const dbOf = () =>
+    createDb({ sourceEngine: postgres.store, registry: registryOf({ sources: { docs: { timestamp: 'made' } }, features: {} }) })
+
+  test.each<[string, unknown[], unknown]>([
+    ['SELECT COUNT(*) FROM docs WHERE id = ?', [1], 1],
+    ['SELECT COUNT(*) FROM docs WHERE id = %s', [2], 1],
+    ['SELECT COUNT(*) FROM docs WHERE id = $1 OR id = $1 + 1', [1], 2],
+    ["SELECT COUNT(*) FROM docs WHERE doc ? 'k'", [], 1],
+    ["SELECT COUNT(*) FROM docs WHERE doc ? 'k' AND id = ?", [1], 1],
+    ['SELECT COUNT(*) FROM docs WHERE doc ? $1', ['?'], 1],
+    ["SELECT COUNT(*) FROM docs WHERE doc ?| ARRAY['k', '?'] AND id = ?", [2], 1],
+    ['SELECT COUNT(*) FROM docs WHERE doc @> \'{"k": ["x"]}\'', [], 1],
+    ['SELECT COUNT(*) FROM docs WHERE id = ANY ($1::bigint[])', [[1, 2, 3]], 2],
+    ['SELECT $1::text[]', [['a,b', null, '"']], ['a,b', null, '"']],
+    ['SELECT $1::jsonb', [{ a: [1] }], { a: [1] }],
+    ['SELECT $1::timestamptz', [new Date(1)], '1970-01-01T00:00:00.001000Z'],
+    ['SELECT $1::bigint', [9007199254740993n], 9007199254740993n],
+    ['SELECT $1::float8', [0.1], 0.1],
+    ['SELECT $1::boolean', [true], true],
+    ['SELECT COALESCE($1, $2)', [null, 'x'], 'x'],
+    ['SELECT SUM(x) FROM (VALUES (9007199254740993), (2)) t(x)', [], 9007199254740995n],
+    ['SELECT SUM(x) FROM (VALUES (9007199254740993.00), (2)) t(x)', [], 9007199254740995n],
+    ['SELECT (-9007199254740993)::numeric(20, 2)', [], -9007199254740993n],
+    ['SELECT 12.00::numeric(5, 2)', [], 12],
+    ['SELECT 0.1::numeric', [], 0.1],
+    ['SELECT 1e30::numeric', [], 10n ** 30n],
+    ['SELECT AVG(x) FROM (VALUES (1), (2), (2)) t(x)', [], 1.6666666666666667],
+    ['SELECT ARRAY[9007199254740993::numeric, 1.5, NULL]', [], [9007199254740993n, 1.5, null]],
+    ['SELECT ARRAY[9007199254740993::bigint]', [], [9007199254740993n]],
+    ['SELECT jsonb_build_object($1::text, 9007199254740993)', ['a'], { a: 9007199254740993n }],
+    ['SELECT json_agg(x) FROM (VALUES (9007199254740993::numeric)) t(x)', [], [9007199254740993n]],
+    ['SELECT ARRAY[jsonb_build_array(9007199254740993)]', [], [[9007199254740993n]]],
+    ['SELECT $1::jsonb', [{ a: 9007199254740993n }], { a: 9007199254740993n }],
+  ])('%s', async (sql, parameters, wanted) => {
+    expect((await dbOf().query(sql, parameters, at())).rows).toEqual([[wanted]])
+  })
+
+  test('gives functions of other languages every value exactly, and takes theirs', async () => {
+    const how = { ...at(), form: 'tagged' } as const
+    expect((await dbOf().query(TAGGED_SQL, [], how)).rows).toEqual([TAGGED_CELLS.map(([, cell]) => cell)])
+    expect((await dbOf().query(TAGGED_PARAMETERS_SQL, TAGGED_PARAMETERS, how)).rows).toEqual([[...TAGGED_PARAMETERS]])
+  })
+
+  test('tells its author what is wrong', async () => {
+    const failure = await dbOf()
+      .query('SELECT nothing FROM docs', [], at())
+      .catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(FabraError)
+    expect((failure as FabraError).message).toContain('column "nothing" does not exist')
+  })
 })

@@ -17,6 +17,7 @@ export interface SqlBench {
   /** Statements of the test's own: CREATE TABLE, INSERT. */
   execute(sql: string): Promise<void>
   define(written: WrittenRegistry, strategy?: Strategy): Promise<Defined>
+  close(): Promise<void>
 }
 
 /** A DuckDB in memory. */
@@ -55,6 +56,7 @@ export async function openComputeBench(threads?: number): Promise<ComputeBench> 
   return {
     database,
     store,
+    close: () => store.close(),
     execute: (sql) => database.loader.use(ownDeadline(), (session, left) => session.execute(sql, left)),
     async define(written, strategy) {
       const registry = registryOf(written)

@@ -10,7 +10,6 @@ export interface PostgresBench extends SqlBench {
   readonly url: string
   /** A statement of the test's own, past everything of ours, in UTC. */
   rows(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>
-  close(): Promise<void>
 }
 
 /** A database of its own on the server. @param options.template A database to copy. */

@@ -98,7 +98,8 @@ function decimal(amount: bigint, scale: number): string {
   return `${thousandths < 0n ? '-' : ''}${digits.slice(0, -3)}.${digits.slice(-3)}`
 }
 
-function inPostgres(sql: string): string {
+/** A shape of DuckDB's in PostgreSQL's words. */
+export function inPostgres(sql: string): string {
   const qualified = /^SELECT category FROM (.*) QUALIFY (row_number\(\) OVER \(.*\)) = 1$/.exec(sql)
   if (qualified) return `SELECT category FROM (SELECT category, ${qualified[2]} AS place FROM ${qualified[1]}) AS q WHERE place = 1`
   return sql

@@ -1,43 +1,8 @@
-/** Every way we know to look past the as-of time on PostgreSQL. Each is refused, or sees of a table full of later rows what it sees of an empty one. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { createDb } from '../../src/compute/sql/user-queries.ts'
-import { parseTime } from '../../src/definition/time.ts'
-import { FabraError } from '../../src/errors.ts'
-import { registryOf, type WrittenRegistry } from '../support/compute-bench.ts'
-import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
-import { startPostgres, type TestServer } from '../support/servers.ts'
+/** Every way we know to look past the as-of time on PostgreSQL. */
+import type { LeakRoutes } from './leak-routes.ts'
 
 const T = 'transactions'
 const AS_OF = '2026-01-10T12:00:00Z'
-const sources: WrittenRegistry['sources'] = {
-  transactions: { timestamp: 'created_at' },
-  merchants: { timestamp: 'since', until: 'till' },
-  'app.events': { timestamp: 'ts' },
-  declared_view: { timestamp: 'created_at' },
-}
-const TABLES = `
-  CREATE TABLE transactions (user_id text, amount float8, note text, created_at timestamptz, now int, doc jsonb);
-  CREATE TABLE merchants (user_id text, name text, since timestamptz, till timestamptz);
-  CREATE SCHEMA app; CREATE TABLE app.events (user_id text, ts timestamptz);
-  CREATE VIEW declared_view AS SELECT * FROM transactions;
-  CREATE VIEW spy AS SELECT * FROM transactions;
-  CREATE MATERIALIZED VIEW kept AS SELECT COUNT(*) AS c FROM transactions;
-  CREATE TABLE strangers AS SELECT * FROM transactions;
-  CREATE SEQUENCE serial;
-  CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
-  CREATE FUNCTION peek_all() RETURNS SETOF public.transactions LANGUAGE sql STABLE AS 'SELECT * FROM public.transactions';
-  CREATE FUNCTION peek_of(r anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
-  CREATE FUNCTION json_value(a text, b text) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
-  CREATE FUNCTION peek_op(a int, b int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
-  CREATE OPERATOR <%%> (LEFTARG = int, RIGHTARG = int, FUNCTION = peek_op);
-  CREATE FUNCTION add_later(s bigint, a float8) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
-  CREATE AGGREGATE peek_sum(float8) (SFUNC = add_later, STYPE = bigint);`
-const LATER = `
-  INSERT INTO transactions SELECT 'a', i, 'now', TIMESTAMPTZ '2026-01-10 12:00:00+00' + i * INTERVAL '1 millisecond', i, '{"at": "now"}' FROM generate_series(0, 19) i;
-  INSERT INTO transactions VALUES ('a', 1, 'x', NULL, 1, NULL), ('a', 1, 'x', 'infinity', 1, NULL);
-  INSERT INTO merchants VALUES ('a', 'gone', '2026-01-01 00:00:00+00', '2026-01-10 11:59:59.999999+00'), ('a', 'new', '2026-01-10 12:00:00+00', NULL);
-  INSERT INTO app.events VALUES ('a', '2026-01-11 00:00:00+00');
-  INSERT INTO strangers SELECT * FROM transactions;`
 
 const refused: readonly string[] = [
   // Functions of users, however they are called.
@@ -184,76 +149,41 @@ const laterHidden: readonly string[] = [
   `SELECT COUNT(*) FROM ${T} WHERE doc @> '{"at": "now"}'`,
 ]
 
-let server: TestServer
-let full: PostgresBench
-let empty: PostgresBench
-beforeAll(async () => {
-  server = await startPostgres()
-  full = await openPostgresBench(server, 'leaks_full')
-  empty = await openPostgresBench(server, 'leaks_empty')
-  for (const bench of [full, empty]) await bench.execute(TABLES)
-  await full.execute(LATER)
-}, 60_000)
-afterAll(async () => {
-  await full.close()
-  await empty.close()
-  await server[Symbol.asyncDispose]()
-})
-
-describe('refused when definitions are loaded', () => {
-  test.each(refused)('%s', async (sql) => {
-    const { definitions } = await full.define({ sources, features: { f: sql } })
-    expect(definitions.problems.map(({ subject }) => subject)).toContain('feature "f"')
-    for (const { message, hint } of definitions.problems)
-      expect({ message: message.length > 10, hint: hint.length > 5 }).toEqual({ message: true, hint: true })
-  })
-
-  test('by db as well', async () => {
-    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
-    const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
-    const answered: string[] = []
-    for (const sql of refused) {
-      const answer = await db.query(sql, [], options).catch((error: unknown) => error)
-      if (!(answer instanceof FabraError) || answer.code !== 'feature_failed') answered.push(sql)
-    }
-    expect(answered).toEqual([])
-  })
-})
-
-describe('served, but refused for the past', () => {
-  test.each([
+export const postgresRoutes: LeakRoutes = {
+  tables: `
+  CREATE TABLE transactions (user_id text, amount float8, note text, created_at timestamptz, now int, doc jsonb);
+  CREATE TABLE merchants (user_id text, name text, since timestamptz, till timestamptz);
+  CREATE SCHEMA app; CREATE TABLE app.events (user_id text, ts timestamptz);
+  CREATE VIEW declared_view AS SELECT * FROM transactions;
+  CREATE VIEW spy AS SELECT * FROM transactions;
+  CREATE MATERIALIZED VIEW kept AS SELECT COUNT(*) AS c FROM transactions;
+  CREATE TABLE strangers AS SELECT * FROM transactions;
+  CREATE SEQUENCE serial;
+  CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
+  CREATE FUNCTION peek_all() RETURNS SETOF public.transactions LANGUAGE sql STABLE AS 'SELECT * FROM public.transactions';
+  CREATE FUNCTION peek_of(r anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
+  CREATE FUNCTION json_value(a text, b text) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
+  CREATE FUNCTION peek_op(a int, b int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
+  CREATE OPERATOR <%%> (LEFTARG = int, RIGHTARG = int, FUNCTION = peek_op);
+  CREATE FUNCTION add_later(s bigint, a float8) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT COUNT(*) FROM public.transactions';
+  CREATE AGGREGATE peek_sum(float8) (SFUNC = add_later, STYPE = bigint);`,
+  later: `
+  INSERT INTO transactions SELECT 'a', i, 'now', TIMESTAMPTZ '2026-01-10 12:00:00+00' + i * INTERVAL '1 millisecond', i, '{"at": "now"}' FROM generate_series(0, 19) i;
+  INSERT INTO transactions VALUES ('a', 1, 'x', NULL, 1, NULL), ('a', 1, 'x', 'infinity', 1, NULL);
+  INSERT INTO merchants VALUES ('a', 'gone', '2026-01-01 00:00:00+00', '2026-01-10 11:59:59.999999+00'), ('a', 'new', '2026-01-10 12:00:00+00', NULL);
+  INSERT INTO app.events VALUES ('a', '2026-01-11 00:00:00+00');
+  INSERT INTO strangers SELECT * FROM transactions;`,
+  refused,
+  servedAlone: [
     'SELECT COUNT(*) FROM spy',
     'SELECT COUNT(*) FROM public.spy s',
     'SELECT MAX(c) FROM kept',
     'SELECT COUNT(*) FROM strangers',
     `WITH ${T} AS (TABLE spy) SELECT COUNT(*) FROM ${T}`,
     `SELECT COUNT(*) FROM ${T} t WHERE EXISTS (SELECT 1 FROM strangers s WHERE s.user_id = t.user_id)`,
-  ])('%s', async (sql) => {
-    const { definitions, ask } = await full.define({ sources, features: { f: sql } })
-    expect(definitions.problems).toEqual([])
-    expect(await ask('f', [['a', AS_OF]])).toEqual(['feature_failed'])
-  })
-})
-
-describe('later rows are not there', () => {
-  test.each(laterHidden)('%s', async (sql) => {
-    const seen = await full.define({ sources, features: { f: sql } })
-    const nothing = await empty.define({ sources, features: { f: sql.replace('leaks_full', 'leaks_empty') } })
-    expect(seen.definitions.problems).toEqual([])
-    const rows = [
-      ['a', AS_OF],
-      ['b', AS_OF],
-    ] as const
-    const wanted = await nothing.ask('f', rows)
-    expect(wanted[0]).toMatch(/^=|^missing$/)
-    expect(await seen.ask('f', rows)).toEqual(wanted)
-    expect(await seen.ask('f', rows.slice(0, 1))).toEqual(wanted.slice(0, 1))
-    expect(seen.definitions.get('f')?.past).toBeNull()
-  })
-})
-
-describe('the present is the time asked for', () => {
-  test.each([
+  ],
+  laterHidden,
+  present: [
     ['NOW()', AS_OF],
     ['now ( )', AS_OF],
     ['pg_catalog.now()', AS_OF],
@@ -268,18 +198,8 @@ describe('the present is the time asked for', () => {
     ["date_trunc('day', NOW())", '2026-01-10T00:00:00Z'],
     ["age(TIMESTAMP '2026-01-09')::text", '1 day'],
     ['CURRENT_TIMESTAMP::text', '2026-01-10 12:00:00+00'],
-  ])('%s', async (expression, wanted) => {
-    const { definitions, ask } = await full.define({ sources, features: { f: `SELECT ${expression}` } })
-    expect(definitions.problems).toEqual([])
-    const answers = await ask('f', [
-      ['a', AS_OF],
-      ['a', '2001-02-03T04:05:06Z'],
-    ])
-    expect(answers).toEqual([`=${JSON.stringify(wanted)}`, expect.not.stringContaining('2026')])
-    expect(await ask('f', [['a', AS_OF]])).toEqual([`=${JSON.stringify(wanted)}`])
-  })
-
-  test.each([
+  ],
+  putTogether: [
     "CAST('no' || 'w' AS TIMESTAMPTZ)",
     "('no' || 'w')::timestamptz",
     "CAST(lower('NOW') AS TIMESTAMP)",
@@ -291,41 +211,5 @@ describe('the present is the time asked for', () => {
     "($user_id || '')::date",
     'CAST(CAST(\'{"at": "now"}\' AS jsonb) ->> \'at\' AS timestamptz)',
     "(ARRAY['now', 'no' || 'w']::timestamptz[])[2]",
-  ])('a text put together is not the present: %s', async (expression) => {
-    const { definitions, ask } = await full.define({ sources, features: { f: `SELECT ${expression}` } })
-    if (definitions.problems.length > 0) return
-    expect(await ask('f', [['now', AS_OF]])).toEqual(['feature_failed'])
-    const both = await ask('f', [
-      ['now', AS_OF],
-      ['today', AS_OF],
-    ])
-    expect(both).toEqual(['feature_failed', 'feature_failed'])
-  })
-
-  test('texts that are times stay times', async () => {
-    const features = {
-      text: "SELECT ('2026-01-02' || ' 03:04:05+00')::timestamptz",
-      json: `SELECT CAST('{"at": "2026-01-02T03:04:05Z"}'::jsonb ->> 'at' AS timestamptz)`,
-      key: 'SELECT $user_id::timestamptz',
-      both: "SELECT ((NOW() - INTERVAL '1 hour')::date + ('12:30' || ':00')::time)::text",
-    }
-    const { definitions, ask } = await full.define({ sources, features })
-    expect(definitions.problems).toEqual([])
-    for (const name of ['text', 'json', 'key']) {
-      expect(await ask(name, [['2026-01-02 03:04:05', AS_OF]])).toEqual(['="2026-01-02T03:04:05Z"'])
-    }
-    expect(await ask('both', [['a', AS_OF]])).toEqual(['="2026-01-10 12:30:00"'])
-  })
-
-  test('nor by a parameter of db', async () => {
-    const db = createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
-    const options = { asOf: parseTime(AS_OF), mode: 'past', signal: new AbortController().signal, timeoutMs: 10_000 } as const
-    const leaking = [`SELECT COUNT(*) FROM ${T} WHERE created_at < $1`, 'SELECT $1::timestamptz', 'SELECT CAST($1 AS date)']
-    for (const sql of leaking) {
-      for (const word of ['now', ' Today ', 'tomorrow 10:00']) {
-        expect(await db.query(sql, [word], options).catch((error: FabraError) => error.code)).toBe('feature_failed')
-      }
-    }
-    expect((await db.query('SELECT $1::text', ['now'], options)).rows).toEqual([['now']])
-  })
-})
+  ],
+}
