@@ -145,7 +145,7 @@ export const mutations: readonly Mutation[] = [
     { suite: 'test/store/history-policy.test.ts', file: POLICY },
     {
       'one feature forgets what another remembers': ['if (users === 0) this.rows.drop(key)', 'this.rows.drop(key)'],
-      'what was forgotten is remembered': ['    this.numbers.set(row, TOKEN, Number.NaN)\n', ''],
+      'what was forgotten is remembered': ['    this.numbers.set(row, SEQ, Number.NaN)\n', ''],
       'a feature remembers every key': ['if (this.count >= this.maxKeys) this.dropAny()\n', ''],
       "a feature knows another's keys": ['row !== undefined && this.has(row) ? row : undefined', 'row'],
     },
@@ -183,7 +183,7 @@ export const mutations: readonly Mutation[] = [
         '  if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt\n',
         '',
       ],
-      'what was accepted last is no newer': ['return value.token > than.token', 'return false'],
+      'what was accepted last is no newer': ['return value.seq > than.seq', 'return false'],
       'writing the same again is refused': ['return !isNewer(kept, value)', 'return isNewer(value, kept)'],
     },
   ),

@@ -268,7 +268,7 @@ export const mutations: readonly Mutation[] = [
     {
       'an older event wins': ['return value.eventAt > than.eventAt', 'return false'],
       'at one time the earlier available wins': ['value.availableAt > than.availableAt', 'value.availableAt < than.availableAt'],
-      'at one time the first accepted wins': ['return value.token > than.token', 'return value.token < than.token'],
+      'at one time the first accepted wins': ['return value.seq > than.seq', 'return value.seq < than.seq'],
     },
   ),
   ...mistakes(

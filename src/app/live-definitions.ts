@@ -232,7 +232,7 @@ export function storedValue(feature: Feature, row: HistoryRow): StoredValue {
     texts: fromHistoryText(feature, row.value),
     eventAt: row.eventAt,
     availableAt: row.availableAt,
-    token: row.seq,
+    seq: row.seq,
     origin: row.origin,
     oldestInputAt: null,
   }

@@ -76,12 +76,7 @@ export class KnownRowsReader {
       if (!isUnavailable(error)) throw error
     }
     const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
-    return new Map(
-      keys.map((key, i) => {
-        const row = rows[i]
-        return [key, row && { ...row, token: row.seq }]
-      }),
-    )
+    return new Map(keys.map((key, i) => [key, rows[i]]))
   }
 
   /**
@@ -97,7 +92,7 @@ export class KnownRowsReader {
         entity: entity.name,
         key: entityKey,
         field: fieldOf(feature),
-        value: { texts: fromHistoryText(feature, value), eventAt, availableAt, token: seq, origin, oldestInputAt: null },
+        value: { texts: fromHistoryText(feature, value), eventAt, availableAt, seq, origin, oldestInputAt: null },
       })),
     )
   }
@@ -120,5 +115,5 @@ function isLate(row: PushedRow, newest: Newest | undefined): boolean {
 
 /** The online store would hold this row, or a newer one, if whoever recorded it had come so far. */
 function isUnseen(row: HistoryRow, newest: Newest | undefined): boolean {
-  return newest === undefined || isNewer({ ...row, token: row.seq }, newest)
+  return newest === undefined || isNewer(row, newest)
 }

@@ -132,7 +132,7 @@ export class ValueFinder {
         texts,
         eventAt: asOf,
         availableAt: asOf,
-        token: 0,
+        seq: 0,
         origin: 'computed',
         oldestInputAt,
       })

@@ -18,7 +18,7 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       const value = stored({ texts: ['9007199254740993', '"é\\u0000"', 'null'], eventAt: 1_700_000_000_123_456, oldestInputAt: 5 })
       expect(await write('u1', 'spend@1', value)).toEqual([])
       expect(await read(['u1'], ['spend@1'])).toEqual([[value]])
-      const replacing = stored({ ...value, texts: null, token: 2, origin: 'backfill', oldestInputAt: null })
+      const replacing = stored({ ...value, texts: null, seq: 2, origin: 'backfill', oldestInputAt: null })
       expect(await write('u1', 'spend@1', replacing)).toEqual([])
       expect(await read(['u1'], ['spend@1'])).toEqual([[replacing]])
     })
@@ -55,21 +55,21 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
     )
 
     test('an older event never replaces a newer one, and the refusal is told', async () => {
-      await write('u1', 'a', stored({ texts: ['"new"'], eventAt: 20, token: 1 }))
+      await write('u1', 'a', stored({ texts: ['"new"'], eventAt: 20, seq: 1 }))
       const outcome = await store.write([
-        { entity: 'User', key: 'u1', field: 'a', value: stored({ texts: ['"old"'], eventAt: 10, token: 99 }) },
-        { entity: 'User', key: 'u2', field: 'a', value: stored({ texts: ['"other"'], eventAt: 10, token: 100 }) },
+        { entity: 'User', key: 'u1', field: 'a', value: stored({ texts: ['"old"'], eventAt: 10, seq: 99 }) },
+        { entity: 'User', key: 'u2', field: 'a', value: stored({ texts: ['"other"'], eventAt: 10, seq: 100 }) },
       ])
       expect(outcome).toEqual({ refused: [0], erasures: [], replacedForeign: [], winner: [] })
       expect((await read(['u1', 'u2'], ['a'])).map((row) => row[0]?.texts)).toEqual([['"new"'], ['"other"']])
     })
 
     test('at equal event times the later available wins, then the last accepted', async () => {
-      await write('u1', 'a', stored({ texts: ['1'], eventAt: 10, availableAt: 12, token: 5 }))
-      expect(await write('u1', 'a', stored({ texts: ['2'], eventAt: 10, availableAt: 11, token: 6 }))).toEqual([0])
-      expect(await write('u1', 'a', stored({ texts: ['3'], eventAt: 10, availableAt: 12, token: 4 }))).toEqual([0])
-      expect(await write('u1', 'a', stored({ texts: ['4'], eventAt: 10, availableAt: 12, token: 5 }))).toEqual([])
-      expect(await write('u1', 'a', stored({ texts: ['5'], eventAt: 10, availableAt: 13, token: 1 }))).toEqual([])
+      await write('u1', 'a', stored({ texts: ['1'], eventAt: 10, availableAt: 12, seq: 5 }))
+      expect(await write('u1', 'a', stored({ texts: ['2'], eventAt: 10, availableAt: 11, seq: 6 }))).toEqual([0])
+      expect(await write('u1', 'a', stored({ texts: ['3'], eventAt: 10, availableAt: 12, seq: 4 }))).toEqual([0])
+      expect(await write('u1', 'a', stored({ texts: ['4'], eventAt: 10, availableAt: 12, seq: 5 }))).toEqual([])
+      expect(await write('u1', 'a', stored({ texts: ['5'], eventAt: 10, availableAt: 13, seq: 1 }))).toEqual([])
       expect((await read(['u1'], ['a']))[0]?.[0]?.texts).toEqual(['5'])
     })
 
@@ -80,16 +80,16 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
     })
 
     test('in whatever order writes arrive, the same value stands at the end', async () => {
-      const arbitraryWrite = fc.record({ eventAt: fc.nat(3), availableAt: fc.nat(3), token: fc.integer({ min: 1, max: 1_000_000 }) })
-      const writes = fc.uniqueArray(arbitraryWrite, { minLength: 1, maxLength: 8, selector: (one) => one.token })
+      const arbitraryWrite = fc.record({ eventAt: fc.nat(3), availableAt: fc.nat(3), seq: fc.integer({ min: 1, max: 1_000_000 }) })
+      const writes = fc.uniqueArray(arbitraryWrite, { minLength: 1, maxLength: 8, selector: (one) => one.seq })
       let run = 0
       await fc.assert(
         fc.asyncProperty(writes, fc.infiniteStream(fc.nat()), async (list, order) => {
           const key = `k${run++}`
           const shuffled = list.map((one) => ({ one, at: order.next().value ?? 0 })).sort((a, b) => a.at - b.at)
-          for (const { one } of shuffled) await write(key, 'a', stored({ ...one, texts: [String(one.token)] }))
-          const winner = [...list].sort((a, b) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.token - b.token).at(-1)
-          expect((await read([key], ['a']))[0]?.[0]?.texts).toEqual([String(winner?.token)])
+          for (const { one } of shuffled) await write(key, 'a', stored({ ...one, texts: [String(one.seq)] }))
+          const winner = [...list].sort((a, b) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.seq - b.seq).at(-1)
+          expect((await read([key], ['a']))[0]?.[0]?.texts).toEqual([String(winner?.seq)])
         }),
         { numRuns: 200 },
       )
@@ -212,5 +212,5 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
 }
 
 function stored(value: Partial<StoredValue>): StoredValue {
-  return { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'computed', oldestInputAt: null, ...value }
+  return { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'computed', oldestInputAt: null, ...value }
 }

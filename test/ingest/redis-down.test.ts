@@ -114,7 +114,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
     texts: ['9'],
     eventAt: Date.parse('2026-01-05T00:00:00Z') * 1000,
     availableAt: 1,
-    token: 1,
+    seq: 1,
     origin: 'pushed',
     oldestInputAt: null,
   } as const

@@ -6,7 +6,7 @@ const computed = (text: string, eventAt: number, availableAt = eventAt): StoredV
   texts: [text],
   eventAt,
   availableAt,
-  token: 0,
+  seq: 0,
   origin: 'computed',
   oldestInputAt: null,
 })

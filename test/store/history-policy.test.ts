@@ -10,7 +10,7 @@ const value = (text: string | null, eventAt: number): JudgedValue => ({
   eventAt,
   availableAt: eventAt,
   origin: 'computed',
-  token: eventAt,
+  seq: eventAt,
 })
 
 test('features of one entity remember its keys each for itself', () => {
@@ -50,17 +50,17 @@ test('remembers so many keys of each feature, and of the rest what was remembere
 test('of a value left out and a late one of the same moments, history tells the one accepted last last', () => {
   const policy = createHistoryPolicy().of(feature({ name: 'score' }))
   policy.judge('u1', value('1', SECOND))
-  const leftOut = { ...value('1', 2 * SECOND), token: 9 }
+  const leftOut = { ...value('1', 2 * SECOND), seq: 9 }
   expect(policy.judge('u1', leftOut).rows).toEqual([])
-  const late = { ...value('2', 2 * SECOND), token: 8 }
+  const late = { ...value('2', 2 * SECOND), seq: 8 }
   expect(policy.judge('u1', late).rows).toEqual([late, leftOut])
 })
 
 test('a value that is overtaken by one available later at the same event time does not become the newest', () => {
   const policy = createHistoryPolicy().of(feature({ name: 'score' }))
-  const corrected = { ...value('2', SECOND), availableAt: 3 * SECOND, token: 1 }
+  const corrected = { ...value('2', SECOND), availableAt: 3 * SECOND, seq: 1 }
   policy.judge('u1', corrected)
-  const older = { ...value('1', SECOND), availableAt: 2 * SECOND, token: 2 }
+  const older = { ...value('1', SECOND), availableAt: 2 * SECOND, seq: 2 }
   expect(policy.judge('u1', older).rows).toEqual([older])
   expect(policy.judge('u1', value('2', 4 * SECOND)).rows).toEqual([])
 })

@@ -35,7 +35,7 @@ const write = (key: string, value: string, eventAt: number, field = 'f@1'): Stor
   entity: 'User',
   key,
   field,
-  value: { texts: [value], eventAt, availableAt: eventAt, token: eventAt, origin: 'pushed', oldestInputAt: null },
+  value: { texts: [value], eventAt, availableAt: eventAt, seq: eventAt, origin: 'pushed', oldestInputAt: null },
 })
 
 test('the newest value of each key is written when the store is back, and that it is pending is noted until then', async () => {

@@ -13,7 +13,7 @@ import { until } from '../support/until.ts'
 // A fail-over takes some seconds.
 setDefaultTimeout(90_000)
 
-const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'computed', oldestInputAt: null } as const
+const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'computed', oldestInputAt: null } as const
 const row = (key: string, eventAt = 10) => ({ entity: 'User', key, field: 'f@1', value: { ...value, eventAt } })
 
 async function open(url: string) {

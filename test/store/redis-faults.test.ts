@@ -10,7 +10,7 @@ import { askRedis, startRedis, startRedisCluster, type TestServer } from '../sup
 import { until } from '../support/until.ts'
 
 const LIMIT_MS = 5_000
-const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'computed', oldestInputAt: null } as const
+const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'computed', oldestInputAt: null } as const
 const write = (store: OnlineStore, key = 'u1') => store.write([{ entity: 'User', key, field: 'f@1', value }])
 const read = async (store: OnlineStore, key = 'u1') => (await store.read('User', [key], ['f@1'], undefined))[0]?.[0]
 /** What a call came to: a value, or an error's code. */

@@ -17,7 +17,7 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
 })
 
-const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'pushed', oldestInputAt: null } as const
+const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'pushed', oldestInputAt: null } as const
 const KEYS = Array.from({ length: 30 }, (_, i) => `u${i}`)
 const FIELDS = ['f@1']
 const write = (store: OnlineStore, keys = KEYS) => store.write(keys.map((key) => ({ entity: 'User', key, field: 'f@1', value })))

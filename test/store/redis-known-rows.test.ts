@@ -11,7 +11,7 @@ const valued = (text: string, eventAt = 7): StoredValue => ({
   texts: [text],
   eventAt,
   availableAt: 8,
-  token: 9,
+  seq: 9,
   origin: 'pushed',
   oldestInputAt: null,
 })
@@ -43,7 +43,7 @@ describe('a row', () => {
     texts: fc.option(fc.array(fc.json({ maxDepth: 1 }), { minLength: 1, maxLength: 3 })),
     eventAt: micros,
     availableAt: micros,
-    token: fc.nat(),
+    seq: fc.nat(),
     origin: fc.constantFrom('computed', 'pushed', 'backfill'),
     oldestInputAt: fc.option(micros),
   })
@@ -123,7 +123,7 @@ describe('known rows', () => {
 
   test.each([
     ['available later', { availableAt: 9 }],
-    ['accepted later', { token: 10 }],
+    ['accepted later', { seq: 10 }],
   ])('of two values with one event time the one %s is found, whichever list it came in', (_, later) => {
     const single = layoutOf(['b@1'])
     const first = valued('first')

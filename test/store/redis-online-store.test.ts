@@ -31,7 +31,7 @@ onlineStoreSuite('redis behind TLS, as a user that may do little', async () => {
 })
 
 describe('redis', () => {
-  const value = { texts: ['1'], eventAt: 10, availableAt: 10, token: 1, origin: 'computed', oldestInputAt: null } as const
+  const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'computed', oldestInputAt: null } as const
 
   test('a cluster keeps an entity key in one slot, and keys in all nodes', async () => {
     await Promise.all(cluster.nodes.map(emptyRedis))
@@ -73,15 +73,15 @@ describe('redis', () => {
   test('whoever asks is told what others wrote: what was replaced, and what stands', async () => {
     const store = await open(single.url)
     await emptyRedis(single)
-    const write = (eventAt: number, token: number, after?: number) =>
-      store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, token }, after }])
+    const write = (eventAt: number, seq: number, after?: number) =>
+      store.write([{ entity: 'User', key: 'u1', field: 'f@1', value: { ...value, texts: ['1', '"a"'], eventAt, seq }, after }])
     const none = { refused: [], erasures: [], replacedForeign: [], winner: [] }
     expect(await write(10, 1, 0)).toEqual(none)
     expect(await write(20, 2, 1)).toEqual(none)
     expect(await write(30, 3)).toEqual(none)
     expect(await write(40, 4, 2)).toEqual({ ...none, replacedForeign: [0] })
     expect(await write(35, 5, 4)).toEqual({ ...none, refused: [0] })
-    const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, token: 4 } }
+    const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, seq: 4 } }
     expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], winner: [standing] })
     await store.write([{ entity: 'User', key: 'u1', field: 'f_0@1', value }])
     expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], winner: [standing] })

@@ -4,8 +4,8 @@ import { isNewer, replaces, type ValueOrder } from '../../src/store/ports/value-
 
 /** Few different numbers, so that ties are frequent. */
 const few = fc.nat(2)
-const order: fc.Arbitrary<ValueOrder> = fc.record({ eventAt: few, availableAt: few, token: few })
-const columns = ({ eventAt, availableAt, token }: ValueOrder) => eventAt * 100 + availableAt * 10 + token
+const order: fc.Arbitrary<ValueOrder> = fc.record({ eventAt: few, availableAt: few, seq: few })
+const columns = ({ eventAt, availableAt, seq }: ValueOrder) => eventAt * 100 + availableAt * 10 + seq
 
 test('values are ordered by event time, then by available time, then by sequence', () => {
   fc.assert(

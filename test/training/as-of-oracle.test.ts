@@ -131,7 +131,7 @@ async function replayed(rows: readonly HistoryRow[], { key, t }: World['labels']
       texts: one.value === null ? null : [one.value],
       eventAt: one.eventAt,
       availableAt: one.availableAt,
-      token: one.seq,
+      seq: one.seq,
       origin: one.origin,
       oldestInputAt: null,
     }

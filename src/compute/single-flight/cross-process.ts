@@ -89,13 +89,13 @@ export function createCrossProcess(options: {
     const computing: Promise<void>[] = []
     let waiting = batch
     try {
-      const before = new Map((await look(feature, waiting)).map((value, i) => [waiting[i], value?.token]))
+      const before = new Map((await look(feature, waiting)).map((value, i) => [waiting[i], value?.seq]))
       while (waiting.length > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * (1 + random())))
         const values = await look(feature, waiting)
         const unanswered = waiting.filter((inFlight, i) => {
           const value = values[i]
-          if (!value || value.token === before.get(inFlight)) return true
+          if (!value || value.seq === before.get(inFlight)) return true
           running.settle(inFlight, outcomeOf(value))
           return false
         })

@@ -23,7 +23,7 @@ interface Field {
 /** Columns of a field's numbers. */
 const EVENT_AT = 0
 const AVAILABLE_AT = 1
-const TOKEN = 2
+const SEQ = 2
 /** NaN: null. */
 const OLDEST_INPUT_AT = 3
 const ORIGIN = 4
@@ -124,7 +124,7 @@ function valueAt(field: Field | undefined, row: number): StoredValue | undefined
     texts,
     eventAt: numbers.get(row, EVENT_AT),
     availableAt: numbers.get(row, AVAILABLE_AT),
-    token: numbers.get(row, TOKEN),
+    seq: numbers.get(row, SEQ),
     origin: ORIGINS[numbers.get(row, ORIGIN)] ?? 'computed',
     oldestInputAt: Number.isNaN(oldestInputAt) ? null : oldestInputAt,
   }
@@ -134,13 +134,13 @@ function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
   texts.set(row, value.texts)
   numbers.set(row, EVENT_AT, value.eventAt)
   numbers.set(row, AVAILABLE_AT, value.availableAt)
-  numbers.set(row, TOKEN, value.token)
+  numbers.set(row, SEQ, value.seq)
   numbers.set(row, OLDEST_INPUT_AT, value.oldestInputAt ?? Number.NaN)
   numbers.set(row, ORIGIN, ORIGINS.indexOf(value.origin))
 }
 
 function orderAt(numbers: NumberColumns, row: number): ValueOrder {
-  return { eventAt: numbers.get(row, EVENT_AT), availableAt: numbers.get(row, AVAILABLE_AT), token: numbers.get(row, TOKEN) }
+  return { eventAt: numbers.get(row, EVENT_AT), availableAt: numbers.get(row, AVAILABLE_AT), seq: numbers.get(row, SEQ) }
 }
 
 function fieldOf(table: EntityTable, name: string): Field {

@@ -15,7 +15,7 @@ export interface StoredValue {
   readonly eventAt: Micros
   readonly availableAt: Micros
   /** Decides between writes of equal event and available times: the last accepted wins. */
-  readonly token: number
+  readonly seq: number
   readonly origin: 'computed' | 'pushed' | 'backfill'
   readonly oldestInputAt: Micros | null
 }

@@ -10,14 +10,14 @@ export interface ValueOrder {
   /** A correction of a value has its event time, and is available later. */
   readonly availableAt: Micros
   /** The sequence number: what was accepted last is the greatest. */
-  readonly token: number
+  readonly seq: number
 }
 
 /** By event time, then by when it became available, then by which was accepted last. Of equals neither is newer. */
 export function isNewer(value: ValueOrder, than: ValueOrder): boolean {
   if (value.eventAt !== than.eventAt) return value.eventAt > than.eventAt
   if (value.availableAt !== than.availableAt) return value.availableAt > than.availableAt
-  return value.token > than.token
+  return value.seq > than.seq
 }
 
 /** Whether a value takes the place of another one: of equals the one that comes later does, so that writing again is safe. */

@@ -51,21 +51,21 @@ export function prepareWrites(writes: readonly RecordedWrite[], createdAt: Micro
     shown.push(write)
     if (feature !== last?.feature) last = { feature, field: fieldOf(feature), policy: policy.of(feature) }
     const { field } = last
-    const token = nextSeq(createdAt)
+    const seq = nextSeq(createdAt)
     const { texts, eventAt, availableAt, origin, oldestInputAt } = value
     const isRefused = setAside.has(field, key.encoded)
-    const judged = { eventAt, availableAt, origin, text: toHistoryText(feature, texts), token }
+    const judged = { eventAt, availableAt, origin, text: toHistoryText(feature, texts), seq }
     const judgement = isRefused ? NOT_JUDGED : last.policy.judge(key.encoded, judged)
     if (judgement.rows.length === 0 && !isRefused) suppressed.add(stored.length)
     stored.push({
       entity: entity.name,
       key: key.encoded,
       field,
-      value: { texts, eventAt, availableAt, token, origin, oldestInputAt },
+      value: { texts, eventAt, availableAt, seq, origin, oldestInputAt },
       after: judgement.lastToken,
     })
     for (const [i, one] of judgement.rows.entries())
-      rows.push(historyRow(write, one, { createdAt, seq: i === 0 ? token : nextSeq(createdAt) }))
+      rows.push(historyRow(write, one, { createdAt, seq: i === 0 ? seq : nextSeq(createdAt) }))
   }
   return { stored, shown, rows, erased, suppressed }
 }

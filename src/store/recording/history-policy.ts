@@ -14,7 +14,7 @@ export interface JudgedValue {
   readonly availableAt: Micros
   readonly origin: Origin
   readonly text: string | null
-  readonly token: number
+  readonly seq: number
 }
 
 /** Which rows a value brings about: usually itself or none; with a late value, also one that was left out and now has to be told. */
@@ -51,7 +51,7 @@ interface Newest {
   seenAt: Micros
   seenAvailableAt: Micros
   /** Of the value seen last. */
-  token: number
+  seq: number
 }
 
 /** @param maxKeys Of each feature. */
@@ -84,7 +84,7 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
             return { rows: [value], lastToken: 0 }
           }
           const newest = known.get(row)
-          const lastToken = newest.token
+          const lastToken = newest.seq
           const rows = judgeNext(newest, value, every)
           known.set(row, newest)
           return { rows, lastToken }
@@ -134,12 +134,12 @@ const EVENT_AT = 0
 const SEEN_AT = 1
 const SEEN_AVAILABLE_AT = 2
 /** NaN: nothing is remembered of this row's key. */
-const TOKEN = 3
+const SEQ = 3
 
 /** The newest of each key. One that was read is a copy: it counts when it is set. */
 class NewestRows {
   private readonly texts = new JsonColumn()
-  private readonly numbers = new NumberColumns(TOKEN + 1)
+  private readonly numbers = new NumberColumns(SEQ + 1)
   private count = 0
   /** Where looking for one to forget goes on. */
   private hand = 0
@@ -163,17 +163,17 @@ class NewestRows {
       text: this.texts.get(row),
       seenAt: numbers.get(row, SEEN_AT),
       seenAvailableAt: numbers.get(row, SEEN_AVAILABLE_AT),
-      token: numbers.get(row, TOKEN),
+      seq: numbers.get(row, SEQ),
     }
   }
 
-  set(row: number, { eventAt, text, seenAt, seenAvailableAt, token }: Newest): void {
+  set(row: number, { eventAt, text, seenAt, seenAvailableAt, seq }: Newest): void {
     const { numbers } = this
     this.texts.set(row, text)
     numbers.set(row, EVENT_AT, eventAt)
     numbers.set(row, SEEN_AT, seenAt)
     numbers.set(row, SEEN_AVAILABLE_AT, seenAvailableAt)
-    numbers.set(row, TOKEN, token)
+    numbers.set(row, SEQ, seq)
   }
 
   add(key: string, newest: Newest): void {
@@ -186,7 +186,7 @@ class NewestRows {
     const row = this.of(key)
     if (row === undefined) return
     this.texts.set(row, null)
-    this.numbers.set(row, TOKEN, Number.NaN)
+    this.numbers.set(row, SEQ, Number.NaN)
     this.keys.release(key, row)
     this.count--
   }
@@ -202,7 +202,7 @@ class NewestRows {
   }
 
   private has(row: number): boolean {
-    return !Number.isNaN(this.numbers.get(row, TOKEN))
+    return !Number.isNaN(this.numbers.get(row, SEQ))
   }
 }
 
@@ -229,8 +229,8 @@ function isOvertaken(value: JudgedValue, newest: Newest): boolean {
 }
 
 /** The last equal value, as a value of its own. */
-function seenOf({ seenAt, seenAvailableAt, text, token }: Newest): JudgedValue {
-  return { eventAt: seenAt, availableAt: seenAvailableAt, origin: 'computed', text, token }
+function seenOf({ seenAt, seenAvailableAt, text, seq }: Newest): JudgedValue {
+  return { eventAt: seenAt, availableAt: seenAvailableAt, origin: 'computed', text, seq }
 }
 
 /** @returns whether an equal value is written. */
@@ -242,13 +242,13 @@ function judgeEqual(newest: Newest, value: JudgedValue, every: Micros): boolean 
   if (value.eventAt >= newest.seenAt) {
     newest.seenAt = value.eventAt
     newest.seenAvailableAt = value.availableAt
-    newest.token = value.token
+    newest.seq = value.seq
   }
   return isWritten
 }
 
-function asNewest({ eventAt, availableAt, text, token }: JudgedValue): Newest {
-  return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt, token }
+function asNewest({ eventAt, availableAt, text, seq }: JudgedValue): Newest {
+  return { eventAt, text, seenAt: eventAt, seenAvailableAt: availableAt, seq }
 }
 
 function confirmEvery(feature: Feature): Micros {

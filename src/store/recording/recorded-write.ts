@@ -10,8 +10,8 @@ export interface RecordedWrite {
   readonly feature: Feature
   readonly entity: Entity
   readonly key: EntityKey
-  /** Its token is given by the recorder: what is accepted later wins over an equal time. */
-  readonly value: Omit<StoredValue, 'token'>
+  /** Its seq is given by the recorder: what is accepted later wins over an equal time. */
+  readonly value: Omit<StoredValue, 'seq'>
 }
 
 /** Values of one sender: history has all of them or none. */

@@ -59,10 +59,10 @@ export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrite
   const asVisible = (write: RecordedWrite, row: HistoryRow): VisibleWrite => {
     const { feature, entity, key } = write
     const { texts, eventAt, availableAt, origin, oldestInputAt } = write.value
-    const judgement = policy.of(feature).judge(key.encoded, { eventAt, availableAt, origin, text: row.value, token: row.seq })
+    const judgement = policy.of(feature).judge(key.encoded, { eventAt, availableAt, origin, text: row.value, seq: row.seq })
     const { createdAt } = row
     queue.add(judgement.rows.slice(1).map((one) => historyRow(write, one, { createdAt, seq: nextSeq(createdAt) })))
-    const value = { texts, eventAt, availableAt, token: row.seq, origin, oldestInputAt }
+    const value = { texts, eventAt, availableAt, seq: row.seq, origin, oldestInputAt }
     return { stored: { entity: entity.name, key: key.encoded, field: fieldOf(feature), value, after: judgement.lastToken }, write }
   }
 
@@ -72,7 +72,7 @@ export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrite
       return lots.map((writes) => {
         if (writes.length === 0) return NOTHING
         const rows = writes.map((write) => {
-          const judged = { ...write.value, text: toHistoryText(write.feature, write.value.texts), token: 0 }
+          const judged = { ...write.value, text: toHistoryText(write.feature, write.value.texts), seq: 0 }
           return historyRow(write, judged, { createdAt, seq: nextSeq(createdAt) })
         })
         const lot = queue.push(rows, deadlineAt)

@@ -154,7 +154,7 @@ function scriptInput(writes: readonly StoredWrite[]): { keys: string[]; args: (s
     keys.push(hashKey(entity, key))
     const head = recordHead(field)
     const versions = field.includes('@') ? head.slice(0, head.indexOf('@') + 1) : head
-    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.token, recordBody(value), versions, after ?? '')
+    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.seq, recordBody(value), versions, after ?? '')
   }
   return { keys, args }
 }

@@ -6,10 +6,10 @@
  * time of forgetting. A feature lies in the field that its name hashes to, beside others: what reading costs is the number of fields, so
  * fifty features are eight answers, not fifty. A field is a list of records:
  *
- *   RS name@fingerprint US event time US available after US token after US origin US oldest input time { US JSON text of a column }
+ *   RS name@fingerprint US event time US available after US seq after US origin US oldest input time { US JSON text of a column }
  *
  * RS and US are the ASCII separators 30 and 31, which no JSON text holds, nor does one that is stored hold a line end. Times are microseconds
- * since the epoch; the available time is counted from the event time, and the token from that: they are mostly near, and what a read costs is
+ * since the epoch; the available time is counted from the event time, and the seq from that: they are mostly near, and what a read costs is
  * the characters that it looks at. The origin is c (computed), p (pushed) or b (backfill); a record without columns is known to be missing.
  */
 import type { Micros } from '../../../clock.ts'
@@ -58,8 +58,8 @@ export function recordHead(field: string): string {
 }
 
 /** What follows the head. @throws FabraError internal for a text that is no JSON */
-export function recordBody({ texts, eventAt, availableAt, token, origin, oldestInputAt }: StoredValue): string {
-  const body = `${eventAt}${UNIT}${availableAt - eventAt}${UNIT}${token - availableAt}${UNIT}${ORIGINS[origin]}${UNIT}${oldestInputAt ?? ''}`
+export function recordBody({ texts, eventAt, availableAt, seq, origin, oldestInputAt }: StoredValue): string {
+  const body = `${eventAt}${UNIT}${availableAt - eventAt}${UNIT}${seq - availableAt}${UNIT}${ORIGINS[origin]}${UNIT}${oldestInputAt ?? ''}`
   if (texts === null) return body
   for (const text of texts) if (SEPARATOR.test(text)) throw new FabraError('internal', 'A value to store is not JSON.')
   return `${body}${UNIT}${texts.join(UNIT)}`
@@ -87,17 +87,17 @@ export function readBody(text: string, at: number, end: number): StoredValue {
   cursor = at
   const eventAt = nextMicros(text)
   const availableAt = eventAt + nextMicros(text)
-  const token = availableAt + nextMicros(text)
+  const seq = availableAt + nextMicros(text)
   const origin = originOf(text.charCodeAt(cursor))
   cursor += 2
   const hasInput = cursor < end && text.charCodeAt(cursor) !== UNIT_CODE
   const oldestInputAt = hasInput ? nextMicros(text) : null
   if (!hasInput) cursor++
   // Past the end there is not even a separator: no columns.
-  if (cursor > end) return { texts: null, eventAt, availableAt, token, origin, oldestInputAt }
+  if (cursor > end) return { texts: null, eventAt, availableAt, seq, origin, oldestInputAt }
   const unit = text.indexOf(UNIT, cursor)
   const columns = text.slice(cursor, end)
-  return { texts: unit < 0 || unit >= end ? [columns] : columns.split(UNIT), eventAt, availableAt, token, origin, oldestInputAt }
+  return { texts: unit < 0 || unit >= end ? [columns] : columns.split(UNIT), eventAt, availableAt, seq, origin, oldestInputAt }
 }
 
 function originOf(code: number): StoredValue['origin'] {

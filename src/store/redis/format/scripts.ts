@@ -15,7 +15,7 @@ const ABANDONED_AFTER_MICROS = '604800000000'
 
 /**
  * Compare-and-set of many values. KEYS: one hash a write. ARGV: eight texts a write: bucket, head of the record, event time, available time,
- * token, body of the record, what records of the feature's other versions begin with, and the token that the writer takes to be stored or
+ * sequence number, body of the record, what records of the feature's other versions begin with, and the sequence number that the writer takes to be stored or
  * an empty text. Returns two lists: refusals, three texts each (the write's place from 1; the fence that refused it or an empty text; the
  * body of the record that stands there when the writer did not know of it, or an empty text), and places of writes that replaced what the
  * writer did not know of.
