@@ -21,7 +21,7 @@ export const distroless: Base = { image: 'gcr.io/distroless/cc-debian12:nonroot'
 /** Where the archive of a release is checked and unpacked. */
 export const debian: Base = {
   image: 'docker.io/library/debian:bookworm-slim',
-  packages: [...COMMON, 'dash', 'coreutils', 'tar', 'gzip', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
+  packages: ['libc6', 'dash', 'coreutils', 'tar', 'gzip', 'libacl1', 'libattr1', 'libselinux1', 'libpcre2-8-0', 'libgmp10', 'libssl3'],
 }
 export const python: Base = {
   // Of the version that Debian has.
@@ -61,7 +61,7 @@ export function provideBase(base: Base, { buildah, work, offline }: Place): stri
     '-euo',
     'pipefail',
     '-c',
-    'root=$1; shift; for name; do dpkg --listfiles "$name" 2>/dev/null || true; done | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
+    'root=$1; shift; { dpkg --listfiles "$@" 2>/dev/null || true; } | grep -Ev "^/usr/share/(doc|info|lintian|locale|man)/" | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
     'bash',
     root,
     ...base.packages,
@@ -79,8 +79,8 @@ export function provideBase(base: Base, { buildah, work, offline }: Place): stri
   chmodSync(join(mounted, 'tmp'), 0o1777)
   if (base.user !== undefined) chownSync(join(mounted, 'home/nonroot'), base.user, base.user)
   buildah('umount', container)
-  if (base.user !== undefined) buildah('config', '--user', String(base.user), '--env', 'HOME=/home/nonroot', container)
-  buildah('config', '--env', 'PATH=/usr/local/bin:/usr/bin:/bin', container)
+  const user = base.user === undefined ? [] : ['--user', String(base.user), '--env', 'HOME=/home/nonroot']
+  buildah('config', ...user, '--env', 'PATH=/usr/local/bin:/usr/bin:/bin', container)
   buildah('commit', '--quiet', container, base.image)
   return `${offline ? 'instead of' : 'cannot fetch'} ${base.image}, a stand-in of ${base.packages.length} packages of this machine`
 }

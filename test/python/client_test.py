@@ -194,8 +194,9 @@ class Values(Case):
 
     def test_training_set_of_each_kind_of_labels(self) -> None:
         frames = [self.labels, pd.DataFrame(self.labels), pl.DataFrame(self.labels), pa.Table.from_pylist(self.labels)]
-        for labels in frames:
-            train = self.client.training_set(labels, NAMES, progress=False)
+        for n, labels in enumerate(frames):
+            # What labels are does not change what features are: all of those once.
+            train = self.client.training_set(labels, NAMES if n == len(frames) - 1 else ["i", "tags"], progress=False)
             self.assertEqual(len(train), len(KEYS))
             self.assertEqual({one["method"] for one in train.report["features"]}, {"history"})
             self.assertRegex(train.report["dataset_hash"], "^[0-9a-f]{64}$")
@@ -216,7 +217,7 @@ class Values(Case):
         self.assertEqual([None if value is None else list(value) for value in frame["tags"]], [row["tags"] for row in EXPECTED])
         self.assertEqual([None if value is None else dict(value) for value in frame["weights"]], [row["weights"] for row in EXPECTED])
         # From the file, a path works as labels, and has the same rows.
-        again = self.client.training_set("labels.parquet", NAMES, progress=False)
+        again = self.client.training_set("labels.parquet", ["i", "tags"], progress=False)
         self.assertEqual(again.to_arrow().drop_columns(["event_timestamp"]).num_rows, len(KEYS))
 
 
@@ -248,12 +249,12 @@ class Calls(Case):
         self.assertEqual(self.client.feature("score", {"user_id": big, "merchant_id": "m/1"}).status, "missing")
 
     def test_many_rows_go_in_lots_and_come_back_in_order(self) -> None:
-        frame = pd.DataFrame({"user_id": [f"m{n}" for n in range(12_001)], "value": range(12_001)})
-        self.assertEqual(self.client.push("i", frame, progress=False).accepted, 12_001)
+        frame = pd.DataFrame({"user_id": [f"m{n}" for n in range(5_001)], "value": range(5_001)})
+        self.assertEqual(self.client.push("i", frame, progress=False).accepted, 5_001)
         for arrow in (False, True):
             found = self.client.features("i", frame[["user_id"]], arrow=arrow)
-            self.assertEqual(found.to_pandas()["i"].tolist(), list(range(12_001)))
-        wrong = [{"user_id": f"w{n}", "value": n if n < 5_003 else "x"} for n in range(5_004)]
+            self.assertEqual(found.to_pandas()["i"].tolist(), list(range(5_001)))
+        wrong = [{"user_id": f"w{n}", "value": n if n < 5_000 else "x"} for n in range(5_001)]
         with self.assertRaisesRegex(errors.InvalidValue, "5000 rows before were written"):
             self.client.push("i", wrong, progress=False)
 
