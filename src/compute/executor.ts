@@ -34,6 +34,8 @@ export interface ComputeOptions {
   readonly mode: 'present' | 'past'
   /** Features being computed further up, outermost first: a function that asks for one of them with `get` has found a cycle. */
   readonly chain: readonly string[]
+  /** Somebody looks, and no model reads: parts that a function asks for do not come into use by it. Default false. */
+  readonly isLook?: boolean
 }
 
 /** The answer to one question. Errors are answers: one failing row does not fail its neighbours. */

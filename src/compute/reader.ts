@@ -17,6 +17,8 @@ export interface ReadFrom {
   readonly asOf: Micros
   readonly mode: 'present' | 'past'
   readonly chain: readonly string[]
+  /** Somebody looks: the part does not come into use by it. Default false. */
+  readonly isLook?: boolean | undefined
   readonly signal: AbortSignal
   /** What is left of the function's own time. */
   readonly timeoutMs: number

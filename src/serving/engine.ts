@@ -111,6 +111,7 @@ class ReadPath implements Engine {
   ): RowResult[] | Promise<RowResult[]> {
     const now = this.clock.now()
     const context: ReadContext = { now, read, rowCount: rows.length, unsure }
+    const isUse = read.isLook !== true
     let pending: Promise<void>[] | undefined
     const results: RowResult[] = new Array(rows.length)
     for (let r = 0; r < rows.length; r++) {
@@ -123,7 +124,7 @@ class ReadPath implements Engine {
         const values = stored[g]?.[r]
         for (let f = 0; f < group.features.length; f++) {
           const planned = group.features[f] as PlannedFeature
-          this.onRead(planned.feature, key, now)
+          if (isUse) this.onRead(planned.feature, key, now)
           const value = values?.[f]
           if (value && unsure === undefined && isFresh(planned, value, context)) {
             fillFresh(group, f, result, value, now)

@@ -24,7 +24,8 @@ export function createPartReader(serving: () => Serving, past: () => PastReader)
       const [key] = keys
       if (from.mode === 'past' && key) return past().read(plan.refs, key, from, plan.asObject)
       const rows = [{ keys, inputs: undefined }]
-      const [result] = await current.engine.read(plan, rows, { maxAge: null, chain: from.chain, patienceMs: from.timeoutMs })
+      const { chain, isLook, timeoutMs: patienceMs } = from
+      const [result] = await current.engine.read(plan, rows, { maxAge: null, chain, patienceMs, isLook })
       const error = result?.errors?.find((candidate) => candidate !== undefined)
       if (error) throw error
       const [source] = result?.sources ?? []

@@ -140,4 +140,6 @@ export interface ReadOptions {
   readonly chain?: readonly string[]
   /** Time that whoever asks has left, where that is more than a feature's usual time. */
   readonly patienceMs?: number
+  /** Somebody looks, and no model reads: what is read does not come into use by it. Default false. */
+  readonly isLook?: boolean | undefined
 }

@@ -107,6 +107,7 @@ export class ValueFinder {
       key,
       chain: context.read.chain ?? [],
       timeoutMs: timeoutMs(planned.feature, context),
+      isLook: context.read.isLook,
     })
   }
 
@@ -119,7 +120,8 @@ export class ValueFinder {
   ): Promise<Found> {
     const { feature } = planned
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
-    const call = { feature, key, chain: context.read.chain ?? [], timeoutMs: timeoutMs(feature, context), ...(inputs ? { inputs } : {}) }
+    const { chain = [], isLook } = context.read
+    const call = { feature, key, chain, timeoutMs: timeoutMs(feature, context), isLook, ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await this.computations.compute(call)
     if (computed.kind === 'error') {
       if (computed.error.code === 'invalid_key') this.onUnusable(feature, key)

@@ -179,6 +179,21 @@ describe('after some reads', () => {
     expect((await featureOf('spend')).reads?.reads).toBe((before ?? 0) + 1)
   })
 
+  test('a key that is only looked at does not come into use, nor do the parts of its values', async () => {
+    const inUse = async () => (await served.get<FeatureStatistics>('/v1/features/spend/statistics?window=1h')).keys_in_use
+    const before = await inUse()
+    const whole = async () => {
+      const { features, pending } = await served.get<EntityPage>('/v1/entities/User/looked-at?history=1d')
+      return pending === 0 && features.some(({ feature, served_from: from }) => feature === 'twice' && from === 'computed')
+        ? true
+        : undefined
+    }
+    await until('a look to be whole', 60_000, whole)
+    expect(await inUse()).toBe(before)
+    await served.get('/v1/features/twice?entity_id=looked-at')
+    expect(await inUse()).toBe((before ?? 0) + 1)
+  })
+
   test('as of a past moment it is what a training set has', async () => {
     const at = '2026-01-01T12:00:00Z'
     const page = await until('all of the past', 60_000, async () => {

@@ -14,6 +14,7 @@ export const events = source('events', { timestamp: 'created_at', file: './event
 export const spend = feature({
   entity: User,
   refresh: '5m',
+  timeout: '60s',
   columns: { total: 'float', times: 'int' },
   sql: \`SELECT SUM(amount) AS total, COUNT(*) AS times FROM events WHERE user_id = $user_id\`,
 })
@@ -24,14 +25,14 @@ export const broken = feature({ entity: User, refresh: '1h', type: 'int' }, asyn
 
 export const score = feature({ entity: User, type: 'string', default: 'none' })
 
-export const twice = feature({ entity: User, refresh: 0, type: 'float' }, async (userId, { get }) => 2 * ((await get(spend))?.total ?? 0))
+export const twice = feature({ entity: User, refresh: 0, type: 'float', timeout: '60s' }, async (userId, { get }) => 2 * ((await get(spend))?.total ?? 0))
 
 export const ratio = feature({ entity: User, refresh: 0, type: 'float', inputs: { amount: 'float' } }, async (_, { inputs }) => inputs.amount)
 
 export const risk = featureSet('risk', [spend, score])
 `
 /** Where it throws. */
-export const BROKEN_LINE = 14
+export const BROKEN_LINE = 15
 
 export const UI_EVENTS = `user_id,amount,created_at
 u1,2.5,2026-01-01T10:00:00Z

@@ -38,6 +38,14 @@ const open = async (mode: (typeof modes)[number], path: string, key = KEYS.admin
   return watched
 }
 const shows = (page: Page, text: string) => page.getByText(text, { exact: false }).first().waitFor()
+/** What the page of User u1 shows as the value of a column: one cell, whatever other tables of the page name it. */
+const valueCell = (page: Page, column: string) =>
+  page
+    .getByRole('table', { name: 'values of User u1', exact: true })
+    .getByRole('row')
+    .filter({ has: page.getByRole('link', { name: column, exact: true }) })
+    .locator('td')
+    .nth(2)
 
 test('all files of the page have less than 120 kB, packed', async () => {
   const files = await uiFiles()
@@ -80,14 +88,16 @@ describe('what is ill', () => {
     ['score', 'pushes stopped', 'The last push came', SCORE_AT],
   ])('%s is found from the overview in one click, with its reason and its line', async (feature, word, why, place) => {
     const { page, faults } = await open('laptop', '')
-    const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: feature, exact: true }) })
-    const attention = row.filter({ hasText: place }).first()
-    await attention.getByText(word, { exact: true }).waitFor()
+    const row = page.getByRole('table', { name: 'needs attention', exact: true }).getByRole('row')
+    // A feature has a row for each of its reasons.
+    const attention = row.filter({ has: page.getByRole('link', { name: feature, exact: true }) }).filter({
+      has: page.getByText(word, { exact: true }),
+    })
+    expect(await attention.innerText()).toContain(place)
     expect(await attention.innerText()).toContain(why)
     await attention.click()
-    await page.getByRole('heading', { level: 1, name: feature }).waitFor()
-    const verdict = page.locator('.verdict')
-    await verdict.getByText(place).waitFor()
+    await page.getByRole('heading', { level: 1, name: feature, exact: true }).waitFor()
+    const verdict = page.locator('.verdict').filter({ hasText: place })
     expect(await verdict.innerText()).toContain(why)
     // Where a line is at fault it is marked in the text.
     if (feature === 'broken') expect(await page.locator('.code .hit').innerText()).toContain('no such user')
@@ -102,36 +112,37 @@ describe('by keyboard alone', () => {
     await shows(page, 'Needs attention')
     await page.keyboard.press('/')
     await page.keyboard.type('pair_pay')
-    await page.getByRole('option', { name: /pair_payments/ }).waitFor()
+    // Typed and entered without looking: what is found may not even be here yet.
     await page.keyboard.press('Enter')
-    await page.getByRole('heading', { level: 1, name: 'pair_payments' }).waitFor()
+    await page.getByRole('heading', { level: 1, name: 'pair_payments', exact: true }).waitFor()
     await page.keyboard.press('Control+k')
     await page.keyboard.type('user u1')
     await page.getByRole('option', { name: /User u1/ }).waitFor()
     await page.keyboard.press('Enter')
-    await page.getByRole('heading', { level: 1, name: 'User u1' }).waitFor()
+    await page.getByRole('heading', { level: 1, name: 'User u1', exact: true }).waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('catal')
     await page.keyboard.press('Enter')
-    await page.getByRole('link', { name: 'pair_payments' }).waitFor()
+    // By name: the order of states and reads may change while one walks.
+    const table = page.getByRole('table', { name: 'features', exact: true })
+    await table.getByRole('button', { name: 'feature', exact: true }).press('Enter')
+    await page.waitForURL(/sort=feature/)
     for (const key of ['j', 'j', 'j', 'k']) await page.keyboard.press(key)
-    const name = await page.locator('tbody tr:focus-within a').innerText()
-    expect(name).toBe((await page.locator('tbody tr[data-i="1"] a').innerText()).trim())
+    const name = await table.locator('tbody tr[data-i="1"]:focus-within a').innerText()
     await page.keyboard.press('Enter')
-    await page.getByRole('heading', { level: 1, name }).waitFor()
+    await page.getByRole('heading', { level: 1, name, exact: true }).waitFor()
     await page.keyboard.press('t')
     expect(await page.locator('html').getAttribute('data-theme')).toBe('dark')
     await page.keyboard.press('?')
-    await page.getByRole('dialog', { name: 'keys' }).waitFor()
+    await page.getByRole('dialog', { name: 'keys', exact: true }).waitFor()
     await page.keyboard.press('Escape')
-    await page.getByRole('dialog', { name: 'keys' }).waitFor({ state: 'detached' })
+    await page.getByRole('dialog', { name: 'keys', exact: true }).waitFor({ state: 'detached' })
     expect(faults).toEqual([])
     await page.context().close()
   })
 
   test('the time of a key is moved, and its values are those of then, as a training set has them', async () => {
     const { page, faults } = await open('laptop', 'entities/User/u1?as_of=2026-01-02T12:00:00.000Z')
-    const value = page.getByRole('row').filter({ hasText: 'payments' }).locator('td').nth(2)
     await page.getByText('recomputed', { exact: true }).first().waitFor()
     const labels = [{ user_id: 'u1', event_timestamp: '2026-01-02T12:00:00Z' }]
     const body = JSON.stringify({ features: ['payments', 'spend'], rows: labels, format: 'jsonl' })
@@ -139,13 +150,13 @@ describe('by keyboard alone', () => {
     const row = (await set.json()) as Record<string, unknown>
     expect(row['payments']).toBe(2)
     // What takes longer than a moment comes later.
-    await value.first().getByText('2', { exact: true }).waitFor()
-    const total = page.getByRole('row').filter({ hasText: 'spend.total' }).locator('td').nth(2)
-    await total.getByText(String(row['spend.total']), { exact: true }).waitFor()
-    await page.locator('body').press('Shift+ArrowRight')
+    await valueCell(page, 'payments').getByText('2', { exact: true }).waitFor()
+    await valueCell(page, 'spend.total').getByText(String(row['spend.total']), { exact: true }).waitFor()
+    // As fast as one can press: each press moves on from where the one before it came to.
+    for (const key of ['Shift+ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowLeft']) await page.keyboard.press(key)
     await page.waitForURL(/as_of=2026-01-03T12/)
-    await page.getByRole('row').filter({ hasText: 'payments' }).locator('td').nth(2).getByText('3', { exact: true }).waitFor()
-    await page.getByRole('button', { name: 'back to now' }).click()
+    await valueCell(page, 'payments').getByText('3', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'back to now', exact: true }).click()
     await page.waitForURL((url) => !url.search.includes('as_of'))
     expect(faults).toEqual([])
     await page.context().close()
@@ -159,7 +170,7 @@ test('the address holds what is shown', async () => {
   await page.getByRole('searchbox', { name: 'filter these rows' }).fill('bro')
   await page.waitForURL(/\?state=error&sort=feature&q=bro$/)
   await page.reload()
-  await page.getByText('1 of 8').waitFor()
+  await page.getByText('1 of 8', { exact: true }).waitFor()
   expect(await page.locator('th[aria-sort=descending]').innerText()).toBe('feature')
   expect(await page.locator('tbody tr').count()).toBe(1)
   await page.context().close()
@@ -184,7 +195,10 @@ test('a training set is looked at, made and handed over', async () => {
       .split('\n')
       .map((line) => line.split(',').at(-1)),
   ).toEqual(['payments', '1', '3'])
-  await page.getByRole('table', { name: 'training sets' }).getByText('payments').waitFor()
+  // Others of these tests make sets of more features.
+  const made = page.getByRole('table', { name: 'training sets', exact: true }).getByRole('row')
+  const exact = made.filter({ has: page.getByText('payments', { exact: true }) }).filter({ hasText: 'done' })
+  await exact.first().waitFor()
   expect(faults).toEqual([])
   await page.context().close()
 })

@@ -8,12 +8,12 @@ export const Pair = entity('Pair', { key: ['user_id', 'merchant_id'] })
 export const events = source('events', { timestamp: 'created_at', id: 'id', file: './events.csv' })
 
 /** Payments so far. */
-export const payments = feature({ entity: User, refresh: '5m', type: 'int', owner: 'risk', tags: ['money'],
+export const payments = feature({ entity: User, refresh: '5m', timeout: '60s', type: 'int', owner: 'risk', tags: ['money'],
   sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id AND created_at < NOW()' })
-export const spend = feature({ entity: User, refresh: '1h', columns: { total: 'float', merchant: 'string' },
+export const spend = feature({ entity: User, refresh: '1h', timeout: '60s', columns: { total: 'float', merchant: 'string' },
   sql: 'SELECT SUM(amount) AS total, MAX(merchant_id) AS merchant FROM events WHERE user_id = $user_id' })
-export const is_new = feature({ entity: User, refresh: 0, type: 'bool' }, async (userId, { get }) => ((await get(payments)) ?? 0) < 2)
-export const pair_payments = feature({ entity: Pair, refresh: '1h', type: 'int',
+export const is_new = feature({ entity: User, refresh: 0, timeout: '60s', type: 'bool' }, async (userId, { get }) => ((await get(payments)) ?? 0) < 2)
+export const pair_payments = feature({ entity: Pair, refresh: '1h', timeout: '60s', type: 'int',
   sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id AND merchant_id = $merchant_id' })
 
 /** Fails for everybody. */

@@ -53,7 +53,7 @@ export function createRowHost(
       try {
         const chain = [...batch.chain, feature.name]
         const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
-        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, signal: signal(), timeoutMs }
+        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, isLook: batch.isLook, signal: signal(), timeoutMs }
         const part = await options.reader.read(name, from)
         if (part.eventAt !== null) oldest = Math.min(oldest ?? part.eventAt, part.eventAt)
         return part

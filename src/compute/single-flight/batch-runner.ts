@@ -3,7 +3,7 @@ import { ChunkedList, type List } from '../../collections/chunked-list.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import type { Computed, ComputeRow, ComputeRows, Executor } from '../executor.ts'
+import type { Computed, ComputeOptions, ComputeRow, ComputeRows, Executor } from '../executor.ts'
 import { failed, timedOut } from './in-flight.ts'
 
 /** Grace beyond a computation's own timeout before its callers are told without it. */
@@ -33,7 +33,7 @@ export class BatchRunner {
   async compute(
     feature: Feature,
     rows: ComputeRows,
-    { timeoutMs, chain }: { readonly timeoutMs: number; readonly chain: readonly string[] },
+    { timeoutMs, chain, isLook = false }: Pick<ComputeOptions, 'timeoutMs' | 'chain' | 'isLook'>,
   ): Promise<List<Computed>> {
     const controller = new AbortController()
     const all = (error: FabraError) => ChunkedList.filled<Computed>(rows.length, { kind: 'error', error })
@@ -43,7 +43,8 @@ export class BatchRunner {
       late.resolve(all(timedOut(feature, timeoutMs)))
     }, timeoutMs + GRACE_MS)
     try {
-      const computing = this.executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain })
+      const options = { signal: controller.signal, timeoutMs, mode: 'present' as const, chain, isLook }
+      const computing = this.executor.compute(feature, rows, options)
       return await Promise.race([computing, late.promise])
     } catch (cause) {
       return all(errorOf(feature, cause))

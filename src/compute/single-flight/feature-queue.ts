@@ -202,7 +202,8 @@ export class FeatureQueue {
     const startedMs = performance.now()
     for (const inFlight of batch) inFlight.asOf = asOf
     const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
-    const answers = await this.runner.compute(this.feature, batch, { timeoutMs: longest, chain: longestChain(batch) })
+    const about = { timeoutMs: longest, chain: longestChain(batch), isLook: batch.every(({ isLook }) => isLook) }
+    const answers = await this.runner.compute(this.feature, batch, about)
     const pace = createPace()
     for (let from = 0; from < batch.length; from += CHUNK) {
       const wait = pace()

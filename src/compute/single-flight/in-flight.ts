@@ -17,6 +17,8 @@ export interface ComputeCall {
   readonly inputs?: Readonly<Record<string, unknown>>
   readonly chain: readonly string[]
   readonly timeoutMs: number
+  /** Somebody looks, and no model reads. Default false. */
+  readonly isLook?: boolean | undefined
 }
 
 /**
@@ -28,6 +30,7 @@ export interface InFlight extends ComputeRow {
   readonly inputs: ComputeRow['inputs']
   readonly chain: readonly string[]
   readonly timeoutMs: number
+  readonly isLook: boolean
   /** Set when its computation starts: it is the value's event time. */
   asOf: Micros
   /** Its answer, as soon as it has one. */
@@ -47,6 +50,7 @@ export function newInFlight(id: string, call: ComputeCall): InFlight {
     inputs: call.inputs,
     chain: call.chain,
     timeoutMs: call.timeoutMs,
+    isLook: call.isLook ?? false,
     asOf: 0,
     computed: undefined,
     waiting: undefined,

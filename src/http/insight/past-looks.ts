@@ -7,8 +7,8 @@ import { FabraError } from '../../errors.ts'
 import type { HttpOptions } from '../options.ts'
 import { fillPast, type PastRow, type PastValue } from './past-values.ts'
 
-/** A page does not wait longer for what is slow. */
-export const PATIENCE_MS = 2_000
+/** A page does not wait longer for what is slow: what there is must be on it within a second. */
+export const PATIENCE_MS = 600
 const MOST_UNDER_WAY = 4
 /** With those that are over and wait to be fetched. */
 const MOST_KEPT = 8
@@ -19,10 +19,22 @@ const KEPT_MS = 10_000
 
 export interface PastLooks {
   /**
-   * Features that are not in it are not computed yet.
+   * Values of features that are not in it are not computed yet.
+   * @param besides What the page shows of that moment besides: found once, however often it is asked for the rest of the values.
    * @throws FabraError overloaded
    */
-  look(features: readonly Feature[], row: Omit<PastRow, 'signal'>): Promise<ReadonlyMap<string, PastValue>>
+  look<T>(features: readonly Feature[], row: Omit<PastRow, 'signal'>, besides: Besides<T>): Promise<PastLook<T>>
+}
+
+export interface Besides<T> {
+  /** What it is: another one is found anew. */
+  readonly id: string
+  readonly find: () => Promise<T>
+}
+
+export interface PastLook<T> {
+  readonly values: ReadonlyMap<string, PastValue>
+  readonly besides: T
 }
 
 interface Look {
@@ -30,6 +42,9 @@ interface Look {
   readonly found: Map<string, PastValue>
   readonly done: Promise<unknown>
   readonly giveUp: () => void
+  readonly besides: Map<string, Promise<unknown>>
+  /** Requests that wait for it. */
+  waiting: number
   isOver: boolean
   error: unknown
   timer: ReturnType<typeof setTimeout> | undefined
@@ -58,6 +73,8 @@ export function createPastLooks(options: HttpOptions): PastLooks {
           letGoLater(id, look)
         }),
       giveUp: () => controller.abort(),
+      besides: new Map(),
+      waiting: 0,
       isOver: false,
       error: undefined,
       timer: undefined,
@@ -68,7 +85,7 @@ export function createPastLooks(options: HttpOptions): PastLooks {
 
   function letGoLater(id: string, look: Look): void {
     clearTimeout(look.timer)
-    if (looks.get(id) !== look) return
+    if (looks.get(id) !== look || look.waiting > 0) return
     look.timer = setTimeout(() => forget(id), look.isOver ? KEPT_MS : FORGOTTEN_MS)
     look.timer.unref()
   }
@@ -80,18 +97,35 @@ export function createPastLooks(options: HttpOptions): PastLooks {
     looks.delete(id)
   }
 
+  /** A page that cannot be told what is there besides is told so, and nothing is kept of it. */
+  function besidesOf<T>({ besides }: Look, { id, find }: Besides<T>): Promise<T> {
+    // Whoever gives an id gives what it stands for.
+    const known = besides.get(id) as Promise<T> | undefined
+    if (known) return known
+    const found = find()
+    besides.set(id, found)
+    found.catch(() => besides.delete(id))
+    return found
+  }
+
   return {
-    async look(features, row) {
+    async look(features, row, wanted) {
       const id = JSON.stringify([row.entity.name, row.key.encoded, row.asOf])
       const known = looks.get(id)
       if (known && known.registry !== options.serving().registry) forget(id)
       const look = looks.get(id) ?? begin(id, features, row)
-      letGoLater(id, look)
-      await soon(look.done)
-      // Told whole, it is begun anew for the next who asks: what is recorded late belongs to the past too.
-      if (look.isOver && looks.get(id) === look) forget(id)
-      if (look.error !== undefined) throw look.error
-      return new Map(look.found)
+      look.waiting++
+      clearTimeout(look.timer)
+      try {
+        const [besides] = await Promise.all([besidesOf(look, wanted), soon(look.done)])
+        if (look.error !== undefined) throw look.error
+        return { values: new Map(look.found), besides }
+      } finally {
+        look.waiting--
+        // Told whole, it is begun anew for the next who asks: what is recorded late belongs to the past too.
+        if (look.isOver && looks.get(id) === look) forget(id)
+        else letGoLater(id, look)
+      }
     },
   }
 }

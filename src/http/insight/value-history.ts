@@ -6,8 +6,10 @@ import { formatTime } from '../../definition/time.ts'
 import type { HistoryRow } from '../../store/ports/offline-store.ts'
 import type { HttpOptions } from '../options.ts'
 
-/** Of each feature. */
+/** Recorded rows of all features together; of each at most and, however many there are, at least as many. */
+const MOST_ROWS = 10_000
 const MOST_STEPS = 200
+const FEWEST_STEPS = 20
 const BINS = 84
 
 export interface KeyHistory {
@@ -22,18 +24,19 @@ export async function keyHistory(
   features: readonly Feature[],
   { key, from, to }: { readonly key: EntityKey; readonly from: Micros; readonly to: Micros },
 ): Promise<KeyHistory> {
+  const most = Math.max(FEWEST_STEPS, Math.min(MOST_STEPS, Math.floor(MOST_ROWS / Math.max(1, features.length))))
   const rows = await options.historyOfKey({
     features: features.map(({ name, fingerprint }) => ({ feature: name, fingerprint })),
     entityKey: key.encoded,
     to,
-    limit: MOST_STEPS + 1,
+    limit: most + 1,
   })
   const byFeature = Map.groupBy(rows, ({ feature }) => feature)
   const steps = new Map(features.map(({ name }) => [name, changesOf(byFeature.get(name) ?? [])]))
   return {
     of(feature) {
       const found = byFeature.get(feature.name) ?? []
-      return stepsJson(steps.get(feature.name) ?? [], { from, isCut: found.length > MOST_STEPS && (found.at(-1)?.eventAt ?? from) > from })
+      return stepsJson(steps.get(feature.name) ?? [], { from, isCut: found.length > most && (found.at(-1)?.eventAt ?? from) > from })
     },
     changes: countsJson([...steps.values()].flat(), from, to),
   }

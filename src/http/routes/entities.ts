@@ -10,7 +10,7 @@ import type { Serving } from '../../serving/serving.ts'
 import { pathOf, queryOf } from '../address.ts'
 import { errorJson, JSON_HEADERS } from '../error-response.ts'
 import type { KeyRows } from '../insight/insight.ts'
-import { createPastLooks, type PastLooks, soon } from '../insight/past-looks.ts'
+import { type Besides, createPastLooks, type PastLooks, soon } from '../insight/past-looks.ts'
 import type { PastValue } from '../insight/past-values.ts'
 import { keyHistory } from '../insight/value-history.ts'
 import { entityFeaturesDoc } from '../openapi/reads.ts'
@@ -59,13 +59,15 @@ async function getEntity(options: HttpOptions, looks: PastLooks, call: Call): Pr
   if (page.asOf !== null && page.asOf > now)
     throw new FabraError('invalid_input', 'as_of is in the future.', { hint: 'Leave it out for the values of now.' })
   const to = page.asOf ?? now
-  const [values, history, sources] = await Promise.all([
+  const findBesides = () =>
+    Promise.all([
+      page.history !== null && key ? keyHistory(options, features, { key, from: to - page.history, to }) : null,
+      page.history !== null && key ? options.insight.rowsOfKey(entity, key, to) : null,
+    ])
+  const [values, [history, sources]] =
     page.asOf !== null && key
-      ? past(looks, features, { entity, key, asOf: page.asOf })
-      : present(options, features, { keyed, isLook: page.history !== null }, call),
-    page.history !== null && key ? keyHistory(options, features, { key, from: to - page.history, to }) : null,
-    page.history !== null && key ? options.insight.rowsOfKey(entity, key, to) : null,
-  ])
+      ? await past(looks, features, { entity, key, asOf: page.asOf }, { id: String(page.history), find: findBesides })
+      : await Promise.all([present(options, features, { keyed, isLook: page.history !== null }, call), findBesides()])
   const parts = features.map((feature, i) => {
     const more = history ? `,"interval_ms":${intervalOf(options, feature)},${history.of(feature)}` : ''
     return `{"feature":${JSON.stringify(feature.name)},${values[i] ?? PENDING}${more}}`
@@ -104,7 +106,7 @@ async function present(options: HttpOptions, features: readonly Feature[], { key
     const missing = [...plan.inputs.keys()].filter((input) => row.inputs?.[input] === undefined)
     if (missing.length > 0) return needsInputs(missing)
     const rows = [row]
-    const results = await serving.engine.read(plan, rows, { maxAge })
+    const results = await serving.engine.read(plan, rows, { maxAge, isLook })
     observer?.part(plan, rows, results, call, weight)
     const [result] = results
     const error = result?.errors?.find((candidate) => candidate !== undefined)
@@ -123,16 +125,20 @@ async function present(options: HttpOptions, features: readonly Feature[], { key
   return [...parts]
 }
 
-async function past(looks: PastLooks, features: readonly Feature[], row: Parameters<PastLooks['look']>[1]): Promise<Parts> {
-  const found = await looks.look(
-    features.filter((feature) => !takesInputs(feature)),
-    row,
-  )
-  return features.map((feature) => {
+async function past<T>(
+  looks: PastLooks,
+  features: readonly Feature[],
+  row: Parameters<PastLooks['look']>[1],
+  besides: Besides<T>,
+): Promise<readonly [Parts, T]> {
+  const computed = features.filter((feature) => !takesInputs(feature))
+  const found = await looks.look(computed, row, besides)
+  const parts = features.map((feature) => {
     if (takesInputs(feature)) return `${needsInputs(Object.keys(feature.inputs))},"method":null`
-    const value = found.get(feature.name)
+    const value = found.values.get(feature.name)
     return value && pastPart(value, row.asOf)
   })
+  return [parts, found.besides]
 }
 
 function pastPart({ value, status, method, eventAt, error }: PastValue, asOf: Micros): string {

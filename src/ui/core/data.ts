@@ -98,9 +98,20 @@ function askNow(cell: Cell): void {
   clearTimeout(cell.timer)
   cell.asking ??= hear(cell).finally(() => {
     cell.asking = undefined
-    const pauseMs = isPending(cell.value.value) ? PENDING_MS : cell.everyMs
+    const pauseMs = pauseOf(cell)
     if (cell.users > 0 && pauseMs !== null) cell.timer = setTimeout(() => later(cell), pauseMs)
   })
+}
+
+/** Null: it is not asked for again. */
+function pauseOf({ value, failure, everyMs }: Cell): number | null {
+  if (failure.value && mayPass(failure.value)) return EVERY_MS
+  return isPending(value.value) ? PENDING_MS : everyMs
+}
+
+/** Nobody answered, or somebody who may do better in a moment: what is asked for once is asked for until it is heard. */
+function mayPass({ status }: Failure): boolean {
+  return status === 0 || status === 429 || status >= 500
 }
 
 function isPending(value: unknown): boolean {

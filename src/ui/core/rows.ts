@@ -36,7 +36,12 @@ export function walk(step: 1 | -1): void {
   at = to
   next = to
   to.table.show(to.index)
-  requestAnimationFrame(() => focus(to))
+  if (rowOf(to)) focus(to)
+  else requestAnimationFrame(() => focus(to))
+}
+
+function rowOf({ table, index }: Spot): HTMLElement | null {
+  return table.element.querySelector<HTMLElement>(`[data-i="${index}"]`)
 }
 
 function byPlace(a: Walked, b: Walked): number {
@@ -59,9 +64,8 @@ function neighbour(all: readonly Walked[], { table, index }: Spot, step: 1 | -1)
 }
 
 function focus(spot: Spot): void {
-  const { table, index } = spot
   if (next === spot) next = null
-  const row = table.element.querySelector<HTMLElement>(`[data-i="${index}"]`)
+  const row = rowOf(spot)
   const target = row?.matches('a') ? row : row?.querySelector<HTMLElement>('a, button')
   target?.focus({ preventScroll: true })
   row?.scrollIntoView({ block: 'nearest' })

@@ -1,7 +1,7 @@
 import type { Overview } from '../../http/wire.ts'
 import { href, place } from '../core/address.ts'
 import { useData } from '../core/data.ts'
-import { isHelpOpen, isPaletteOpen } from '../core/keys.ts'
+import { openHelp, openPalette } from '../core/keys.ts'
 import { key, me, signOut } from '../core/session.ts'
 import { theme, turnTheme } from '../core/theme.ts'
 import { plural } from '../core/words.ts'
@@ -31,13 +31,7 @@ export function Head() {
             {me.value ? ` · ${me.value.mode}` : ''}
           </span>
         </a>
-        <button
-          class="find"
-          aria-keyshortcuts="/ Meta+K Control+K"
-          onClick={() => {
-            isPaletteOpen.value = true
-          }}
-        >
+        <button class="find" aria-keyshortcuts="/ Meta+K Control+K" onClick={openPalette}>
           <span>
             find<span class="only-wide"> anything</span>
           </span>
@@ -61,14 +55,7 @@ export function Head() {
           <button class="plain soft" aria-keyshortcuts="t" onClick={turnTheme}>
             {theme.value === 'dark' ? 'light' : 'dark'}
           </button>
-          <button
-            class="plain soft"
-            aria-label="keys"
-            aria-keyshortcuts="?"
-            onClick={() => {
-              isHelpOpen.value = true
-            }}
-          >
+          <button class="plain soft" aria-label="keys" aria-keyshortcuts="?" onClick={openHelp}>
             ?
           </button>
         </span>

@@ -1,9 +1,9 @@
 /** Finds anything by a part of its name: features, their columns, sources, sets, pages, and `User u1`. */
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { go, href } from '../core/address.ts'
 import { columnRows, shapeOf, useCatalogue } from '../core/catalogue.ts'
-import { useData } from '../core/data.ts'
+import { type Shown, useData } from '../core/data.ts'
 import { isPaletteOpen } from '../core/keys.ts'
 import { Dialog } from './dialog.tsx'
 import { ROOMS } from './head.tsx'
@@ -30,8 +30,8 @@ function Search() {
   const text = useSignal('')
   const picked = useSignal(0)
   const places = usePlaces()
-  const field = useRef<HTMLInputElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  // Enter was pressed before everything that can be found was here: what is meant may be among what is yet to come.
+  const isEntered = useSignal(false)
   const found = matching(places, text.value)
   const index = Math.min(picked.value, Math.max(0, found.length - 1))
   const open = (one: Found | undefined) => {
@@ -45,12 +45,19 @@ function Search() {
       event.preventDefault()
       picked.value = Math.max(0, Math.min(found.length - 1, index + step))
     }
-    if (event.key === 'Enter') open(found[index])
+    if (event.key !== 'Enter' || event.isComposing) return
+    if (places.isWhole) open(found[index])
+    else isEntered.value = true
   }
+  useLayoutEffect(() => {
+    if (!isEntered.value || !places.isWhole) return
+    isEntered.value = false
+    open(found[index])
+  }, [places.isWhole])
   return (
     <>
       <input
-        ref={field}
+        autofocus
         role="combobox"
         aria-label="find"
         aria-expanded="true"
@@ -63,6 +70,7 @@ function Search() {
         onInput={(event) => {
           text.value = event.currentTarget.value
           picked.value = 0
+          isEntered.value = false
         }}
         onKeyDown={onKeyDown}
       />
@@ -76,7 +84,12 @@ function Search() {
           </li>
         ))}
       </ul>
-      {found.length === 0 && <p class="pad">Nothing is called “{text.value}”.</p>}
+      {found.length === 0 && <p class="pad">{places.isWhole ? `Nothing is called “${text.value}”.` : 'looking …'}</p>}
+      {places.failure && (
+        <p class="pad soft" role="status">
+          Not everything could be asked for: {places.failure.message}
+        </p>
+      )}
       <footer>
         <span>↑ ↓ walk</span>
         <span>enter opens</span>
@@ -91,10 +104,14 @@ interface Named {
 }
 
 function usePlaces() {
-  const features = useCatalogue().value?.features
-  const entities = useData<{ entities: Named[] }>('/v1/entities', null).value?.entities
-  const sources = useData<{ sources: Named[] }>('/v1/sources', null).value?.sources
-  const sets = useData<{ feature_sets: (Named & { features: string[] })[] }>('/v1/feature-sets', null).value?.feature_sets
+  const catalogue = useCatalogue()
+  const kinds = useData<{ entities: Named[] }>('/v1/entities', null)
+  const tables = useData<{ sources: Named[] }>('/v1/sources', null)
+  const groups = useData<{ feature_sets: (Named & { features: string[] })[] }>('/v1/feature-sets', null)
+  const all: readonly Shown<unknown>[] = [catalogue, kinds, tables, groups]
+  const features = catalogue.value?.features
+  const sources = tables.value?.sources
+  const sets = groups.value?.feature_sets
   const places: Found[] = [
     ...ROOMS.map(([room, title]): Found => ({ name: title, kind: 'page', to: href(room === '' ? [] : [room]), shape: 'none' })),
     ...columnRows(features ?? []).map(
@@ -110,10 +127,15 @@ function usePlaces() {
     ),
     ...(sources ?? []).map(({ name }): Found => ({ name, kind: 'source', to: href(['lineage'], { at: `source:${name}` }), shape: 'none' })),
   ]
-  return { places, entities: entities ?? [] }
+  return {
+    places,
+    entities: kinds.value?.entities ?? [],
+    isWhole: all.every(({ value, failure }) => value !== undefined || failure !== null),
+    failure: all.find(({ value, failure }) => value === undefined && failure !== null)?.failure ?? null,
+  }
 }
 
-function matching({ places, entities }: ReturnType<typeof usePlaces>, text: string): Found[] {
+function matching({ places, entities }: Pick<ReturnType<typeof usePlaces>, 'places' | 'entities'>, text: string): Found[] {
   const wanted = text.trim().toLowerCase()
   const words = wanted.split(/\s+/)
   const rank = ({ name, kind }: Found) => {

@@ -4,7 +4,7 @@
  */
 import type { ComponentChildren } from 'preact'
 import { Fragment } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { go } from '../core/address.ts'
 import { addWalked } from '../core/rows.ts'
 
@@ -166,7 +166,8 @@ function rowHeight(table: HTMLTableElement): number {
 function useWalked(table: { readonly current: HTMLTableElement | null }, count: number, range: Range): void {
   const known = useRef({ count, range })
   known.current = { count, range }
-  useEffect(() => {
+  // At once: rows that are seen can be walked.
+  useLayoutEffect(() => {
     const element = table.current
     if (!element) return
     return addWalked({

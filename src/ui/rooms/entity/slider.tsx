@@ -1,6 +1,6 @@
 /** The time that the page is of. It stands before the table, because it governs it; bars above it count changes, so that one knows where to drag. */
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { onKey } from '../../core/keys.ts'
 import { now } from '../../core/now.ts'
 import { age, day, minute } from '../../core/words.ts'
@@ -33,7 +33,8 @@ export function Slider(props: SliderProps) {
   const dragged = useSignal<number | null>(null)
   const shown = dragged.value ?? at
   const move = (ms: number) => onMove(ms >= end - step / 2 ? null : Math.max(start, ms))
-  useEffect(() => {
+  // At once: the next press moves on from here.
+  useLayoutEffect(() => {
     const by = (direction: number) => (event: KeyboardEvent) => move((at ?? end) + direction * (event.shiftKey ? DAY_MS : HALF_HOUR_MS))
     const undo = [onKey('ArrowLeft', by(-1)), onKey('ArrowRight', by(1))]
     return () => {

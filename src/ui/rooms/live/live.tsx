@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { HelloEvent, Overview, RequestEvent } from '../../../http/wire.ts'
 import { place, setQuery } from '../../core/address.ts'
 import type { Failure } from '../../core/ask.ts'
@@ -132,6 +132,6 @@ function useLive(path: string) {
       },
     })
   }, [path])
-  useEffect(() => onKey('p', pause))
+  useLayoutEffect(() => onKey('p', pause))
   return { requests: requests.value, hello: hello.value, failure: failure.value, isPaused: isPaused.value, waiting: waiting.value, pause }
 }
