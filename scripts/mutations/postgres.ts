@@ -62,6 +62,7 @@ export const mutations: readonly Mutation[] = [
       'postgres: rows sent again are stored again': ['ON CONFLICT DO NOTHING`', '`'],
       'postgres: a push that another process stored is stored again': ['NOT (r.may_repeat AND (', 'NOT (false AND ('],
       'postgres: equal pushes at two processes do not see each other': ["pg_advisory_xact_lock(hashtext('fabra.pushed'), lot.n)", 'lot.n'],
+      'postgres: equals of pushed rows are looked for by reading a month': ["enable_seqscan: 'off'", "enable_seqscan: 'on'"],
       'postgres: ties are broken by nothing': [
         "const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'",
         "const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC'",

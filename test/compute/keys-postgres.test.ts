@@ -112,6 +112,62 @@ describe('a key compares as the column does, with its index', () => {
   })
 })
 
+describe('a table that no index finds a key in', () => {
+  const K = 'k = $user_id'
+  const read = {
+    counts: `SELECT COUNT(*) FROM plain WHERE ${K} AND at > NOW() - INTERVAL '10 days'`,
+    columns: {
+      sql: `SELECT COALESCE(SUM(n), 0) AS a, MIN(at) AS b, COUNT(*) FILTER (WHERE n > 5) AS c, MAX(DATE_TRUNC('day', at)) AS d FROM plain AS p WHERE p.${K}`,
+      columns: { a: null, b: null, c: null, d: null },
+    },
+    odd: `SELECT /* FROM plain WHERE */ COUNT(DISTINCT "from where") + EXTRACT(year FROM NOW()) || '; LIMIT 1' FROM public.plain "order by"
+      WHERE n IS DISTINCT FROM 7 AND ($user_id) = "order by".k -- GROUP BY`,
+    branches: `SELECT CASE WHEN COUNT(*) = 0 THEN $user_id ELSE 'some' END FROM plain WHERE n > 3 AND (${K} AND (at > NOW() OR n < 9))`,
+    last: `SELECT n FROM plain WHERE ${K} ORDER BY at DESC, n LIMIT 1`,
+    lastOf: {
+      sql: `SELECT p.n AS a, UPPER(p.k) AS b FROM plain p WHERE p.${K} ORDER BY p.n + 1 DESC NULLS LAST LIMIT 1`,
+      columns: { a: null, b: null },
+    },
+  }
+  /** Which of a key's rows come first, or what else is read, is another matter. */
+  const apart = {
+    listed: `SELECT STRING_AGG(n::text, ',') FROM plain WHERE ${K}`,
+    windowed: `SELECT MAX(n) OVER () FROM plain WHERE ${K} ORDER BY n LIMIT 1`,
+    placed: `SELECT n FROM plain WHERE ${K} ORDER BY 1 LIMIT 1`,
+    twice: `SELECT COUNT(*) FROM plain WHERE ${K} AND n > (SELECT AVG(n) FROM plain)`,
+    grouped: `SELECT COUNT(*) FROM plain WHERE ${K} GROUP BY k`,
+    otherwise: `SELECT COUNT(*) FROM plain WHERE ${K} OR n = 1`,
+    failing: `SELECT SUM(10 / (n - 39)) FROM plain WHERE ${K}`,
+    indexed: `SELECT COUNT(*) FROM events WHERE vc = $user_id`,
+  }
+
+  test('is read once for all keys, and each is answered as alone', async () => {
+    await bench.execute(`CREATE TABLE plain AS SELECT 'u' || i % 20 AS k, i AS n, 'x' || i % 3 AS "from where",
+      TIMESTAMPTZ '2026-01-01' + i * INTERVAL '1 day' AS at FROM generate_series(0, 59) i`)
+    const written = { sources: { ...sources, plain: { timestamp: 'at' } }, features: { ...read, ...apart } }
+    const { definitions, ask } = await bench.define(written)
+    expect(definitions.problems).toEqual([])
+    // Keys with rows, without, and a row of every key that fails.
+    const asked = ['u1', 'nobody', 'u19', 'u2', 'u1', "o'k", 'u7', 'u11', 'u3', 'u15', ' '].map(
+      (key, i) => [key, `2026-02-${10 + i}T00:00:00Z`] as const,
+    )
+    for (const name of Object.keys(written.features)) {
+      const alone = await Promise.all(asked.map(async (one) => (await ask(name, [one]))[0] ?? ''))
+      expect(await ask(name, asked), name).toEqual(alone)
+      expect(alone.filter((answer) => answer.startsWith('=')).length, name).toBeGreaterThan(name === 'indexed' ? 0 : 5)
+      const text = definitions.get(name)?.grouped ?? null
+      expect(text !== null, name).toBe(name in read || name === 'failing')
+      if (text === null) continue
+      const list = `SELECT i AS __fabra_ord, 'u' || i AS __fabra_k0, TIMESTAMPTZ '${AT}' AS __fabra_as_of FROM generate_series(0, 99) i`
+      const rows = await bench.rows(`EXPLAIN (ANALYZE, TIMING OFF) WITH __fabra_row AS MATERIALIZED (${list})\n${text}`).catch(() => [])
+      const scans = rows
+        .map((row) => String(row['QUERY PLAN']))
+        .filter((line) => line.includes('Scan on plain') && !line.includes('never executed'))
+      if (name !== 'failing') expect(scans, name).toEqual([expect.stringContaining('loops=1)')])
+    }
+  })
+})
+
 describe('names', () => {
   test('the path of the connection says which table a bare name means', async () => {
     const fresh = await openPostgresBench(server, 'keys_too')

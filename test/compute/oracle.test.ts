@@ -210,6 +210,7 @@ function tableOf(name: 'events' | 'facts', world: Case): Table {
     name,
     kind: source.view ? 'view' : 'table',
     isOnPath: true,
+    indexed: null,
     columns: columns.map(([column, type]) => ({ name: column, type })),
   }
 }

@@ -129,6 +129,30 @@ describe('history in PostgreSQL', () => {
     expect(await store.append([pushed('2', { seq: 99 }), pushed(null, { eventAt: 20, seq: 100 })])).toEqual([])
   })
 
+  test('a large push that is sent again adds nothing, by a look into the index for each row, whatever the server knows of the table', async () => {
+    const { postgres, scans } = explaining(direct)
+    const hot = (seq: number) =>
+      Array.from({ length: 5_500 }, (_, i) =>
+        row({ origin: 'pushed', eventAt: JANUARY + i, availableAt: JANUARY + seq, seq: seq + i, entityKey: 'hot', value: `${i}` }),
+      )
+    await emptied(direct)
+    await storeOn(direct).append([row({ eventAt: JANUARY, entityKey: 'makes the month' })])
+    await emptied(direct)
+    const store = storeOn(postgres)
+    // Counted as empty, then not counted since, then counted with many rows of one key: each had another plan.
+    await direct.run('ANALYZE fabra.feature_history', [], LONG)
+    expect(await store.append(hot(1))).toEqual([])
+    expect(await store.append(hot(10_001))).toEqual([...hot(1).keys()])
+    await direct.run('ANALYZE fabra.feature_history', [], LONG)
+    expect(await store.append(hot(20_001))).toEqual([...hot(1).keys()])
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['5500']])
+    // Two statements each time, and after two of them what they left out is looked for.
+    expect(scans.length).toBeGreaterThanOrEqual(8)
+    for (const { 'Node Type': type, 'Index Cond': condition } of scans) {
+      expect(`${type}: ${condition}`).toMatch(/^Index (Only )?Scan: .*event_timestamp = /)
+    }
+  })
+
   test('equal pushed rows that come to several processes at once are written once', async () => {
     await emptied(direct)
     const keys = Array.from({ length: 200 }, (_, i) => `u${i}`)
@@ -212,3 +236,33 @@ describe('history in PostgreSQL', () => {
     expect(lines).not.toMatch(/Seq Scan|-> +Sort/)
   })
 })
+
+interface PlanNode {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Index Cond'?: string
+  readonly Plans?: readonly PlanNode[]
+}
+
+/** `scans`: how each statement of a transaction was going to read history. */
+function explaining(postgres: Postgres): { readonly postgres: Postgres; readonly scans: readonly PlanNode[] } {
+  const scans: PlanNode[] = []
+  const collect = (node: PlanNode) => {
+    if (node['Relation Name']?.startsWith('feature_history') && node['Node Type'] !== 'ModifyTable') scans.push(node)
+    for (const child of node.Plans ?? []) collect(child)
+  }
+  const transaction: Postgres['transaction'] = (options, work) =>
+    postgres.transaction(options, (statements) =>
+      work({
+        ...statements,
+        async run(text, ...rest) {
+          if (text.includes('fabra.feature_history')) {
+            const { rows } = await statements.run(`EXPLAIN (FORMAT JSON) ${text}`, ...rest)
+            collect((JSON.parse(rows.flat().join('')) as [{ Plan: PlanNode }])[0].Plan)
+          }
+          return await statements.run(text, ...rest)
+        },
+      }),
+    )
+  return { postgres: { ...postgres, transaction }, scans }
+}

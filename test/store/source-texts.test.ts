@@ -227,10 +227,12 @@ describe('CSV as it comes', () => {
   test.each<[what: string, text: string | Uint8Array, words: readonly string[]]>([
     ['UTF-16', utf16('\uFEFFk,v\n1,2\n'), ['is text in UTF-16', 'iconv -f UTF-16 -t UTF-8']],
     ['UTF-16, the other way round', utf16('\uFEFFk,v\n1,2\n', true), ['is text in UTF-16']],
-    ['UTF-16 without a mark', utf16('k,v\n1,2\n'), ['is text in UTF-16']],
+    ['UTF-16 without a mark', utf16('k,v\n1,2\n'), ['is text in UTF-16', 'iconv -f UTF-16LE']],
+    ['UTF-16 without a mark, the other way round', utf16('k,v\n1,2\n', true), ['is text in UTF-16', 'iconv -f UTF-16BE']],
     ['a NUL', 'k,v\n1,2\n3,a\0b\n', ['line 3', 'NUL']],
     ['a NUL in quotes', 'k,v\n1,"2\n\n\0"\n', ['line 4', 'NUL']],
-    ['Latin-1', Buffer.from('k,v\n1,2\n2,café\n', 'latin1'), ['line 3', 'not utf-8', 'Save the file as UTF-8']],
+    ['Latin-1', Buffer.from('k,v\n1,2\n2,café\n', 'latin1'), ['line 3: it is not in UTF-8', 'Save the file as UTF-8']],
+    ['Latin-1 at the very end', Buffer.from('k,v\n1,2\n2,é', 'latin1'), ['line 3: it is not in UTF-8']],
     ['Latin-1 in the header', Buffer.from('k,café\n1,2\n', 'latin1'), ['line 1', 'not in UTF-8']],
     ['a quote that does not close', 'k,v\n1,2\r\n2,"3\n4,5\n', ['line 3']],
     ['a quote in the middle', 'k,v\n1,"2"3\n', ['line 2']],
@@ -248,6 +250,20 @@ describe('CSV as it comes', () => {
     for (const part of ['e.csv', ...words]) expect(told).toContain(part)
     expect(told).not.toContain('state machine')
     expect(told).not.toContain(join(dir, 'data'))
+  })
+
+  test.each<[what: string, text: string | Uint8Array, words: string]>([
+    ['Latin-1', Buffer.from('{"k":1}\n{"k":"café"}\n', 'latin1'), 'e.jsonl, line 2: it is not in UTF-8'],
+    ['no number', '{"k":1}\n{"k":.2}\n{"k":3}\n', 'e.jsonl, line 2: '],
+    ['half an object', '{"k":1}\n{"k":3}\n{"k":2\n', 'e.jsonl, line 3: '],
+    ['a list with no number', '[{"k":1},\n{"k":.2}]\n', 'e.jsonl, row 2: '],
+  ])('%s in JSON is told with its place', async (_, text, words) => {
+    expect((await loadText('e.jsonl', text))?.message).toContain(words)
+  })
+
+  test('characters that lie across the pieces in which a file is read are whole', async () => {
+    const text = `k,v\n${'é€😀'.repeat(130_000)},2\n`
+    for (const shift of ['', 'a', 'ab', 'abc']) expect(await loadText('e.csv', text.replace('\n', `\n${shift}`))).toBeUndefined()
   })
 
   test('a row is found behind quotes in the middle of values, blank lines and odd line ends', async () => {

@@ -43,6 +43,8 @@ const SMALL_SET = 8
 
 /** Statements spent on finding the failing rows of one batch; when all of them fail, the rest are told so without being run one by one. */
 const MAX_PROBES = 256
+/** Of those, in a form that is not the only one. */
+const MAX_GROUPED_PROBES = 64
 
 interface Work {
   readonly store: SourceEngine
@@ -119,7 +121,10 @@ export class Batch {
 
   private async recover(error: SqlError, strategy: Strategy, from: number, to: number): Promise<void> {
     if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
-    if (strategy === 'joined' || error.kind !== 'runtime') {
+    const isGrouped = strategy === 'joined' && this.definition.grouped !== null
+    // A join looks at rows of other keys as well: where it is at fault itself, all of its parts fail.
+    const isAtFault = strategy === 'joined' && (!isGrouped || this.probes > MAX_GROUPED_PROBES)
+    if (isAtFault || error.kind !== 'runtime') {
       this.strategies.refuse(this.definition, strategy, error)
       return this.piece(from, to)
     }

@@ -6,7 +6,8 @@ import { formatTime } from '../../definition/time.ts'
 import { type SourceEngine, SqlError, SqlTimestamp, type SqlValue, type TableColumn } from '../../store/ports/source-engine.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type Admitted, writeSql } from './gate.ts'
-import { isSymbol, isWord, type Token } from './rewrite/lexer.ts'
+import { groupedStatement, isSameColumns } from './postgres/grouped-statement.ts'
+import { isFirstOfOrder } from './rewrite/lexer.ts'
 import { setPrelude } from './rewrite/parameters.ts'
 import { setStatement } from './rewrite/statement.ts'
 
@@ -55,10 +56,11 @@ export async function setFormOf(
       asOf: '__fabra_row.__fabra_as_of',
       parameter: (written: string) => `__fabra_row.__fabra_k${Number(written.slice(1)) - 1}`,
     }
-    const text = await writeSql(sql, { row, frame: setStatement }, gate)
-    const found = (await store.prepare(setPrelude(types) + text)).columns.slice(2)
-    const isSame = found.length === columns.length && found.every(({ type }, i) => type === columns[i]?.type)
-    return isSame ? { text, types, columns } : null
+    const lateral = await writeSql(sql, { row, frame: setStatement }, gate)
+    const grouped = store.dialect === 'postgres' ? await groupedStatement(sql, { row, keyTypes: types, columns }, store) : null
+    if (grouped !== null) return { text: grouped, types, columns }
+    const found = (await store.prepare(setPrelude(types) + lateral)).columns.slice(2)
+    return isSameColumns(found, columns) ? { text: lateral, types, columns } : null
   } catch (error) {
     // Some places take constants only (LIMIT, a quantile), and DuckDB's driver fails on columns whose type is open yet (SELECT $1).
     if (error instanceof SqlError && error.kind === 'unavailable') throw error
@@ -76,16 +78,4 @@ function typeOf(value: SqlValue): string | null {
 
 function isPlain(text: string): boolean {
   return text.length <= MAX_TEXT && !text.includes('\0') && text.isWellFormed() && !TIME_WORD.test(text)
-}
-
-/** `… ORDER BY … LIMIT 1` of the whole: what belongs to a subquery has a parenthesis after it. Without an order any row may be the first. */
-function isFirstOfOrder(tokens: readonly Token[]): boolean {
-  const last = tokens.findLastIndex((token) => !isSymbol(token, ';'))
-  if (tokens[last]?.text !== '1' || !isWord(tokens[last - 1], 'limit')) return false
-  let depth = 0
-  return tokens.some((token, i) => {
-    if (isSymbol(token, '(')) depth++
-    else if (isSymbol(token, ')')) depth--
-    return depth === 0 && isWord(token, 'order') && isWord(tokens[i + 1], 'by')
-  })
 }

@@ -3,7 +3,7 @@ import { joinedStatement, PAIRS_PER_EVENT } from './duckdb/windowed-aggregate-st
 import type { SqlDefinition } from './sql-definitions.ts'
 
 /**
- * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time.
+ * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time (DuckDB).
  * `sorted`: the same with every key in order of time. `mixed`: the same with keys that have more than a few of both.
  */
 export type Strategy = 'set' | 'rows' | 'joined' | 'sorted' | 'mixed'
@@ -45,16 +45,19 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
     return measured
   }
   const slowAsSet = ({ cost }: Measured) => cost !== null && (cost.set === null || cost.set > cost.rows)
-  const canJoin = (definition: SqlDefinition) => definition.plain !== null && !measuredOf(definition).refused.has('joined')
+  const canJoin = ({ plain, grouped }: SqlDefinition, { refused }: Measured) =>
+    (plain !== null || grouped !== null) && !refused.has('joined')
 
   return {
     async plan(definition, count) {
       const measured = measuredOf(definition)
       const { text } = definition.set
       if (text === null || measured.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
+      const isGrouped = forced === undefined ? count > 1 : forced === 'joined'
+      if (isGrouped && definition.grouped !== null && canJoin(definition, measured)) return { strategy: 'joined', text: definition.grouped }
       const forcedPairs = forced && PAIRS[forced]
       const joins = forcedPairs !== undefined || (forced === undefined && count >= JOINED_FROM)
-      if (joins && definition.plain && canJoin(definition)) {
+      if (joins && definition.plain && canJoin(definition, measured)) {
         measured.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
         try {
           return { strategy: 'joined', text: await measured.joined }
@@ -69,7 +72,7 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
     wantsTrial(definition, count) {
       const measured = measuredOf(definition)
       const open = forced === undefined && measured.cost === null && definition.set.text !== null && !measured.refused.has('set')
-      return open && count >= TRIAL.from && !canJoin(definition)
+      return open && count >= TRIAL.from && !canJoin(definition, measured)
     },
     tried(definition, cost) {
       measuredOf(definition).cost = cost
@@ -81,7 +84,9 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
       const measured = measuredOf(definition)
       const refusal = definition.set.refusal ?? measured.refused.get('set')
       if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
-      if (canJoin(definition)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
+      if (canJoin(definition, measured) && definition.grouped !== null)
+        return 'set-based: no index finds the rows of a key, so its table is joined'
+      if (canJoin(definition, measured)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
       if (!slowAsSet(measured)) return 'set-based'
       const set = measured.cost?.set === null ? 'took too long' : `took ${measured.cost?.set.toFixed(1)} ms a row`
       return `row by row: set-based ${set}, row by row ${measured.cost?.rows.toFixed(1)} ms`

@@ -61,7 +61,7 @@ function postgresText({ computation }: Feature): string | null {
 function tableNamed(source: string): Table {
   const dot = source.indexOf('.')
   const [schema, name] = dot < 0 ? ['public', source] : [source.slice(0, dot), source.slice(dot + 1)]
-  return { schema, name, kind: 'table', isOnPath: dot < 0, columns: [] }
+  return { schema, name, kind: 'table', isOnPath: dot < 0, columns: [], indexed: null }
 }
 
 /** Knows the grammar and nothing else. */

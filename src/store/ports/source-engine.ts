@@ -58,6 +58,8 @@ export interface Table {
   /** Found by its name alone, without its schema. */
   readonly isOnPath: boolean
   readonly columns: readonly TableColumn[]
+  /** The columns that an index begins with: by others a row is found by reading them all. Null: the engine needs none, or it is not known. */
+  readonly indexed: readonly string[] | null
 }
 
 export interface SqlFunction {

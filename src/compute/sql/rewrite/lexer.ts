@@ -170,3 +170,15 @@ function endOfSymbol(text: string, start: number): number {
   }
   return at
 }
+
+/** `… ORDER BY … LIMIT 1` of the whole: what belongs to a subquery has a parenthesis after it. Without an order any row may be the first. */
+export function isFirstOfOrder(tokens: readonly Token[]): boolean {
+  const last = tokens.findLastIndex((token) => !isSymbol(token, ';'))
+  if (tokens[last]?.text !== '1' || !isWord(tokens[last - 1], 'limit')) return false
+  let depth = 0
+  return tokens.some((token, i) => {
+    if (isSymbol(token, '(')) depth++
+    else if (isSymbol(token, ')')) depth--
+    return depth === 0 && isWord(token, 'order') && isWord(tokens[i + 1], 'by')
+  })
+}

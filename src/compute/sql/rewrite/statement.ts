@@ -41,9 +41,10 @@ export function withoutSemicolon(text: string): string {
   return text.slice(0, tokens[last - 1]?.end ?? 0)
 }
 
-/** The user's statement for one row. */
-export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowReference): Edited {
+/** The user's statement for one row. @param added More to put into it, where nothing else is changed. */
+export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowReference, added: readonly Edit[] = []): Edited {
   const edits = [
+    ...added,
     ...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row)),
     ...qualifiedColumnEdits(sql, shadows),
     ...presentEdits(sql, row.asOf),

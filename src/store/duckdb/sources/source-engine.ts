@@ -63,7 +63,7 @@ async function listTables(session: Session): Promise<Table[]> {
     // A view over a table that is gone has no columns; it cannot be read either.
     if (!columns) continue
     const kind = isView === true ? 'view' : 'table'
-    tables.push({ schema: String(schema), name: String(name), kind, isOnPath: schema === 'main', columns })
+    tables.push({ schema: String(schema), name: String(name), kind, isOnPath: schema === 'main', columns, indexed: null })
   }
   return tables
 }

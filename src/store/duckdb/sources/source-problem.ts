@@ -47,8 +47,12 @@ export function readProblem(error: unknown, file: string, readFrom = file, trueL
   }
   const [, row, key] = /in line (\d+): Object [\s\S]* has duplicate key "([\s\S]*?)"\n/.exec(`${message}\n`) ?? []
   if (row !== undefined) return new SourceProblem(`${file}, line ${row}: the key "${key}" is there twice.`, 'Give each key once.', error)
-  const json = /at byte (\d+) in line (\d+): ([^\n]*)/.exec(message)
-  if (json) return new SourceProblem(`${file}, line ${json[2]}: ${json[3]?.trim()}`, 'Each line must be one JSON object.', error)
+  // Of these the engine tells the one after (DuckDB 1.5).
+  const json = /at byte (\d+) in (line|record\/value) (\d+): ([^\n]*)/.exec(message)
+  if (json) {
+    const place = `${json[2] === 'line' ? 'line' : 'row'} ${Math.max(1, Number(json[3]) - 1)}`
+    return new SourceProblem(`${file}, ${place}: ${json[4]?.trim()}`, 'Each line must be one JSON object.', error)
+  }
   return new SourceProblem(
     `${file} cannot be read: ${message.split('\n', 1)[0]}`,
     'Check that the file is whole and of the type its name says.',

@@ -14,7 +14,7 @@ GROUP BY ALL
 ORDER BY ALL`
 
 /** None where there is no file, and where it cannot be opened: a server holds it, or it is damaged, which others tell. */
-export async function tableShapes(file: string): Promise<readonly Omit<Table, 'kind' | 'isOnPath'>[]> {
+export async function tableShapes(file: string): Promise<readonly Omit<Table, 'kind' | 'isOnPath' | 'indexed'>[]> {
   if (!existsSync(file)) return []
   const instance = await DuckDBInstance.create(':memory:')
   try {

@@ -7,12 +7,6 @@ const STATEMENT_ROWS = 5_000
 /** Of all processes: another number would be no lock between two versions of Fabra. */
 const PUSH_LOCKS = 64
 
-/**
- * Pushed rows of one append whose equals are looked for. A look costs as much as its key has versions, so a large push of hot keys would take
- * minutes; when such a one is sent again after a crash, its rows are there twice, and answers are the same.
- */
-export const MOST_LOOKED_FOR = 500
-
 /** The parameters of `APPEND`, a statement's worth at a time. What rows of one write share is told once for all of them. */
 export async function asArrays(rows: readonly HistoryRow[]): Promise<Parameter[][]> {
   const pieces: Parameter[][] = []

@@ -45,10 +45,16 @@ const IS_ERASED = `EXISTS (
 )`
 
 /**
+ * For transactions that append. A look for an equal row is one descent into the index, whatever is known of the table: a month that was empty when it
+ * was last counted would be read whole for each row. Compiling the plan takes longer than it saves.
+ */
+export const APPEND_SETTINGS = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' } as const
+
+/**
  * What rows of one write have in common is told once ($6 on); $1 says per row which write it is of. A row that is there already was committed
  * by an attempt whose answer was lost. Of the rows that $11 tells, one that is equal to the last accepted of its key and event time is left out.
  */
-const appendText = (unlessRepeated: string) => `
+export const APPEND = `
 INSERT INTO fabra.feature_history (${COLUMNS})
 SELECT w.feature, w.fingerprint, r.entity_key, r.value, ${timeOf('r.event_us')}, ${timeOf('w.available_us')}, ${timeOf('w.created_us')}, r.seq, w.origin
 FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $11::boolean[])
@@ -56,9 +62,7 @@ FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $
 JOIN unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[]) WITH ORDINALITY
   AS w(feature, fingerprint, available_us, created_us, origin, write) ON w.write = r.write
 WHERE NOT ${IS_ERASED}
-${unlessRepeated}ON CONFLICT DO NOTHING`
-
-export const APPEND = appendText(`  AND NOT (r.may_repeat AND (
+  AND NOT (r.may_repeat AND (
     SELECT one.value IS NOT DISTINCT FROM r.value
     FROM fabra.feature_history AS one
     WHERE one.feature = w.feature AND one.fingerprint = w.fingerprint AND one.entity_key = r.entity_key
@@ -66,22 +70,25 @@ export const APPEND = appendText(`  AND NOT (r.may_repeat AND (
     ORDER BY one.available_at DESC, one.seq DESC
     LIMIT 1
   ) IS TRUE)
-`)
-/** Looks for no equals, whatever $11 tells. */
-export const APPEND_ALL = appendText('')
+ON CONFLICT DO NOTHING`
 
-/** Of the rows that an append of this transaction was given, those that it left out though no erasure hides them: history had their equals. */
+/**
+ * Of the rows that an append of this transaction was given, those that it left out though no erasure hides them: history had their equals. A scalar
+ * subquery for each row, where NOT EXISTS would become a join: that one compares all rows of a key with all, or reads all history.
+ */
 export const REPEATED = `
 SELECT r.n - 1
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
   WITH ORDINALITY AS r(feature, fingerprint, entity_key, event_us, available_us, seq, n)
 CROSS JOIN LATERAL (SELECT r.feature) AS w
 WHERE NOT ${IS_ERASED}
-  AND NOT EXISTS (
-    SELECT FROM fabra.feature_history AS one
+  AND (
+    SELECT TRUE
+    FROM fabra.feature_history AS one
     WHERE one.feature = r.feature AND one.fingerprint = r.fingerprint AND one.entity_key = r.entity_key
       AND one.event_timestamp = ${timeOf('r.event_us')} AND one.available_at = ${timeOf('r.available_us')} AND one.seq = r.seq
-  )`
+    LIMIT 1
+  ) IS NULL`
 
 export const MARK = `
 INSERT INTO fabra.history_marks AS m (writer, seq) VALUES ($1::integer, $2::bigint)

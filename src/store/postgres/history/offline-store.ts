@@ -3,11 +3,11 @@ import { readInBatches } from '../connection/cursor.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
 import type { Parameter, Postgres, Statements } from '../connection/postgres.ts'
 import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
-import { asArrays, asPoints, locksOf, MOST_LOOKED_FOR } from './history-append.ts'
+import { asArrays, asPoints, locksOf } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import {
   APPEND,
-  APPEND_ALL,
+  APPEND_SETTINGS,
   FORGET_KEY,
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
@@ -76,9 +76,9 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
       try {
         return await repeated(() =>
-          postgres.transaction({ timeoutMs: leftMs() }, async (statements) => {
+          postgres.transaction({ timeoutMs: leftMs(), settings: APPEND_SETTINGS }, async (statements) => {
             const locking = [statements.run(SHARE_ERASURES), ...(pushed.length > 0 ? [statements.run(LOCK_PUSHED, [locksOf(pushed)])] : [])]
-            const appending = pieces.map((piece) => statements.run(rows.length <= MOST_LOOKED_FOR ? APPEND : APPEND_ALL, piece))
+            const appending = pieces.map((piece) => statements.run(APPEND, piece))
             await allOf([...locking, ...appending, statements.run(MARK, [writer, mark])])
             const counts = await Promise.all(appending)
             const isComplete = counts.reduce((sum, { count }) => sum + count, 0) === rows.length

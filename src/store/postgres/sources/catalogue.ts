@@ -9,12 +9,13 @@ export const CATALOGUE = { timeoutMs: 20_000, readOnly: true } as const
 
 export async function listTables(postgres: Postgres): Promise<Table[]> {
   const { rows } = await postgres.run(LIST_TABLES, [], CATALOGUE)
-  return rows.map(([schema, name, isView, isOnPath, columns]) => ({
+  return rows.map(([schema, name, isView, isOnPath, columns, indexed]) => ({
     schema: schema ?? '',
     name: name ?? '',
     kind: isView === 't' ? 'view' : 'table',
     isOnPath: isOnPath === 't',
     columns: pairs<string>(columns).map(([column, type]) => ({ name: column, type })),
+    indexed: indexed ? (JSON.parse(indexed) as readonly string[]) : null,
   }))
 }
 

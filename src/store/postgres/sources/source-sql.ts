@@ -1,11 +1,20 @@
 /** Statements over the catalogue, for users' SQL. */
 
-/** Tables and views of users, each with its columns as JSON `[name, type]`. Not Fabra's own, not the server's, not temporary ones. */
+/**
+ * Tables and views of users, each with its columns as JSON `[name, type]` and, for tables, the columns that an index of all rows begins with. Not Fabra's own, not the server's, not temporary
+ * ones.
+ */
 export const LIST_TABLES = `
 SELECT n.nspname, c.relname, c.relkind IN ('v', 'f') AS is_view, pg_catalog.pg_table_is_visible(c.oid) AS is_on_path,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, ${typeName('a.atttypid', 'a.atttypmod')}) ORDER BY a.attnum)
    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  CASE WHEN c.relkind IN ('r', 'p', 'm') THEN (
+    SELECT COALESCE(pg_catalog.json_agg(DISTINCT a.attname), '[]')
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = ic.relam
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname IN ('btree', 'hash')
+  ) END AS indexed
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'fabra')
   AND n.nspname NOT LIKE 'pg\\_%' AND c.relname NOT LIKE '\\_\\_fabra%'
