@@ -1,10 +1,20 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import { FabraError, suggest } from '../errors.ts'
 
 /** What is served when nothing is named: both languages, where both are there. */
 export function defaultFiles(cwd: string): readonly string[] {
-  return ['features.ts', 'features.py'].map((name) => join(cwd, name)).filter((file) => existsSync(file))
+  return eachOnce(['features.ts', 'features.py'].map((name) => join(cwd, name)).filter((file) => existsSync(file)))
+}
+
+/** A file that is named twice, also by a link to it, is one; the first of its names counts. */
+function eachOnce(files: readonly string[]): readonly string[] {
+  const seen = new Map<string, string>()
+  for (const file of files) {
+    const real = realpathSync(file)
+    if (!seen.has(real)) seen.set(real, file)
+  }
+  return [...seen.values()]
 }
 
 /**
@@ -18,7 +28,7 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
     const hint = 'Run "fabra init" to make one, or name a file: fabra serve path/to/features.ts'
     throw new FabraError('definition_not_found', 'There is no features.ts or features.py in this folder.', { hint })
   }
-  return given.map((name) => {
+  const files = given.map((name) => {
     const file = isAbsolute(name) ? name : join(cwd, name)
     if (existsSync(file)) return file
     const folder = dirname(file)
@@ -31,4 +41,5 @@ export function featureFiles(given: readonly string[], cwd: string): readonly st
           : 'Run "fabra init" to start a project.',
     })
   })
+  return eachOnce(files)
 }

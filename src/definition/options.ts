@@ -116,7 +116,9 @@ function suggestOption(given: string, known: readonly string[]): string {
   const snake = given.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
   if (known.includes(snake)) return `Did you mean "${snake}"?`
   const ours = Object.hasOwn(ELSEWHERE, snake) ? ELSEWHERE[snake] : undefined
-  return ours !== undefined && known.includes(ours) ? `Did you mean "${ours}"?` : suggest(given, known)
+  const begun = known.filter((name) => snake.length > 2 && name.startsWith(snake))
+  const meant = ours !== undefined && known.includes(ours) ? ours : begun.length === 1 ? begun[0] : undefined
+  return meant === undefined ? suggest(given, known) : `Did you mean "${meant}"?`
 }
 
 /** Type names people bring along from SQL, Python and TypeScript. */

@@ -11,9 +11,13 @@ export function isPython(file: string): boolean {
 /** Of a whole file it was said in its own language already, and with what its author wrote. */
 const OF_FILE = 'file "'
 
+const NO_OPTION = 'there is no option "'
+
 export function inItsLanguage(problem: Problem): Problem {
   if (problem.subject.startsWith(OF_FILE) || problem.location === null || !isPython(problem.location.file)) return problem
-  return { ...problem, message: inPython(problem.message), hint: inPython(problem.hint) }
+  // Names of options are the same; some are also names of types, which are not.
+  const hint = problem.message.startsWith(NO_OPTION) ? problem.hint : inPython(problem.hint)
+  return { ...problem, message: inPython(problem.message), hint }
 }
 
 /** Whole pieces that read otherwise in Python; the longest first. */

@@ -153,9 +153,20 @@ export function fromMessage<Frame>(message: Message<Frame>): readonly Frame[] {
   return typeof message === 'string' ? (JSON.parse(message) as Frame[]) : message
 }
 
-/** Calls and their results are nearly all there is. */
+/** Calls, their results, and what they ask and are answered are nearly all there is. */
 function isPlainJson(frame: HostFrame | GuestFrame): boolean {
-  return frame.t === 'result' || (frame.t === 'call' && frame.inputs === null) || frame.t === 'cancel'
+  return frame.t === 'result' || (frame.t === 'call' && frame.inputs === null) || frame.t === 'cancel' || isPlainAnswer(frame)
+}
+
+/** Whether JSON says all that an answer holds. What is nested may hold anything, and is rare. */
+export function isPlainAnswer(frame: HostFrame | GuestFrame): boolean {
+  if (frame.t !== 'answer') return false
+  return frame.rows === undefined || frame.rows.rows.every((row) => row.every(isPlainCell))
+}
+
+function isPlainCell(cell: unknown): boolean {
+  if (cell === null || typeof cell === 'string' || typeof cell === 'boolean') return true
+  return typeof cell === 'number' && Number.isFinite(cell) && Math.abs(cell) <= Number.MAX_SAFE_INTEGER && !Object.is(cell, -0)
 }
 
 /** Kept, because user code may put clocks of its own in the place of the global one. */

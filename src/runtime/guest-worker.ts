@@ -81,8 +81,11 @@ export interface GuestWorkerOptions {
   readonly files: readonly string[]
   readonly clockOffset: Micros
   onFrame(worker: GuestWorker, frame: GuestFrame): void
-  /** The worker ended though nobody asked for it. @param reason For the log. @param failure Of the calls that it took along. */
-  onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void
+  /**
+   * The worker ended though nobody asked for it.
+   * @param reason For the log. @param failure Of the calls that it took along. @param isFromOutside See `Suspects`.
+   */
+  onCrash(worker: GuestWorker, reason: string, failure: CallFailure, isFromOutside: boolean): void
   /** The worker should be replaced: calls that nobody waits for any more tie it up. @param culprits Names of their features. */
   onSpent(worker: GuestWorker, culprits: readonly string[]): void
 }
@@ -120,7 +123,7 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     },
     onCrash(reason) {
       loaded.reject(new Error(reason))
-      options.onCrash(worker, reason, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason })
+      options.onCrash(worker, reason, { code: 'feature_failed', message: 'The worker thread ended.', thrown: reason }, false)
     },
   })
   const worker: GuestWorker = {

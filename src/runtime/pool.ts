@@ -85,13 +85,13 @@ export function createPool(options: PoolOptions): Pool {
     if (definitions !== null) tell(worker, definitions.forWorker(loaded))
   }
 
-  function onCrash(worker: GuestWorker, reason: string, failure: CallFailure): void {
+  function onCrash(worker: GuestWorker, reason: string, failure: CallFailure, isFromOutside: boolean): void {
     // While the first one loads, that is the load's own failure.
     if (!workers.forget(worker) || definitions === null) return
     crashes += 1
     log('error', 'A worker ended by itself and is replaced.', { reason, crashes })
     worker.blamed = worker.runningId()
-    suspects.accuseAmong(worker.lastFeatures())
+    suspects.accuseAmong(worker.lastFeatures(), isFromOutside)
     const goesOn = crashes <= MAX_CRASHES
     if (goesOn) workers.fill(1)
     rescue.fromCrashed(worker, failure, goesOn ? worker.watched.afterCrash : 'none')

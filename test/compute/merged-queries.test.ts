@@ -198,6 +198,21 @@ describe.each(['duckdb', 'postgres'] as const)('%s', (dialect) => {
     expect(answers.filter((_, i) => i !== 3 && i !== 4)).toEqual(others.filter((_, i) => i !== 3 && i !== 4))
   })
 
+  test('calls that ask the very same have one statement that begins after all of them, with its rows or its fault', async () => {
+    const same = async (sql: string) => {
+      store.statements.length = 0
+      const answers = await Promise.all(KEYS.map((_, i) => told(db.query(sql, [], at(i)))))
+      const [one] = store.statements
+      return { answers, statements: store.statements.length, one }
+    }
+    const list = await same("SELECT i, 'x' || i AS t FROM generate_series(1, 3) AS s(i)")
+    expect(list).toMatchObject({ statements: 1, one: 'one' })
+    expect(list.answers[0]).toMatchObject({ rows: [1, 2, 3].map((i) => [i, `x${i}`]) })
+    expect(new Set(list.answers.map((answer) => JSON.stringify(answer))).size).toBe(1)
+    const fault = await same("SELECT CAST('x' || i AS BIGINT) FROM generate_series(1, 3) AS s(i)")
+    expect(fault).toMatchObject({ statements: 1, answers: KEYS.map(() => ({ code: 'feature_failed' })) })
+  })
+
   test('while statements of a text run, what comes gathers for one that follows', async () => {
     const sql = 'SELECT MIN(n) FROM ev WHERE user_id = $1'
     await db.query(sql, ['u1'], at(0))

@@ -42,6 +42,12 @@ const WRONG: [string, () => unknown, string, string][] = [
     'Did you mean "max_staleness"?',
   ],
   [
+    'the beginning of an option',
+    () => feature({ entity: User, type: 'int', max_stale: '1d' }),
+    'there is no option "max_stale".',
+    'Did you mean "max_staleness"?',
+  ],
+  [
     'an option by another name',
     () => feature({ entity: User, type: 'int', ttl: '1d' }),
     'there is no option "ttl".',

@@ -93,6 +93,8 @@ test('kill -9 of a worker under 32 callers fails its calls alone, and another ta
   expect(placed.size).toBe(32)
   const after = await workers(2)
   expect(after).not.toContain(victim)
+  // Who is not to blame goes on with all workers.
+  expect(logged('runs apart')).toEqual([])
 })
 
 describe('a function that', () => {

@@ -88,6 +88,8 @@ describe('what cannot be used is named, with what to do:', () => {
     expect(await refusal(file, { PATH: dirname(old) })).toContain('python3 on PATH) is Python 3.8.18: 3.9 or newer is needed')
     const broken = program(join(folder, 'broken'), 'echo no module named encodings >&2; exit 1')
     expect(await refusal(file, { FABRA_PYTHON: broken })).toContain('(FABRA_PYTHON) does not work: no module named encodings')
+    const other = program(join(folder, 'other'), 'echo "cannot open $2" | tr "\\n" " " >&2; exit 1')
+    expect((await refusal(file, { FABRA_PYTHON: other })).length).toBeLessThan(500)
     expect(await refusal(file, { VIRTUAL_ENV: join(folder, 'gone'), PATH: dirname(real) })).toContain(
       'gone/bin/python (VIRTUAL_ENV) does not exist. Make the environment again',
     )

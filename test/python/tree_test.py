@@ -107,14 +107,18 @@ class Types(unittest.TestCase):
             def f8() -> datetime: ...
             def f9() -> timedelta: ...
             def string() -> str: ...
+            import os, uuid as u
+            def f10() -> os.path: ...
+            def f11() -> list[u]: ...
         """})
-        told = [problem for index in range(10) for problem in project.read(f"f{index}").problems]
+        told = [problem for index in range(12) for problem in project.read(f"f{index}").problems]
         places = [(problem["location"]["line"], problem["location"]["column"]) for problem in told]
-        self.assertEqual(places, [(6, 13), (7, 13), (8, 13), (9, 13), (10, 41), (10, 19), (10, 27), (11, 13), (12, 13), (13, 13), (14, 13), (15, 13)])
+        self.assertEqual(places, [(6, 13), (7, 13), (8, 13), (9, 13), (10, 41), (10, 19), (10, 27), (11, 13), (12, 13), (13, 13), (14, 13), (15, 13), (18, 14), (19, 19)])
         self.assertTrue(all(problem["location"]["file"].endswith("features.py") and problem["hint"] for problem in told))
         self.assertIn("Did you mean string?", told[0]["hint"])
         self.assertIn("sorted(values)", told[4]["hint"])
-        self.assertIn("from datetime import datetime", told[-2]["hint"])
+        self.assertIn("from datetime import datetime", told[-4]["hint"])
+        self.assertEqual([problem["hint"] for problem in told[-1:]], ["Write u.UUID."])
 
     def test_keys_of_a_class_are_its_annotated_names_in_order(self) -> None:
         project = Project({"base.py": "class Base:\n    tenant: int\n", "features.py": """

@@ -109,6 +109,7 @@ empty = feature_set("empty", [])
 unknown = feature_set("unknown", ["nothing", one, {1, 2}, None])
 four = pushed(entity=User, columns={"x": int}, default={"y": 1}, history=True)
 source("transactions", timestamp="at", static=True)
+source("clicks", time_stamp="at")
 `,
   })
   const HINT = 'Write "5m", "1h", timedelta(minutes=5), a cron string, or 0 for realtime.'
@@ -179,6 +180,7 @@ source("transactions", timestamp="at", static=True)
       'it is static and has a timestamp.',
       'Leave one of them out: a static table has the same rows at every time.',
     ],
+    ['features.py:22', 'source "clicks"', 'there is no option "time_stamp".', 'Did you mean "timestamp"?'],
   ])
 }, 60_000)
 

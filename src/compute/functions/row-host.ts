@@ -30,26 +30,31 @@ export function createRowHost(
   deadlineAt: number,
 ): RowHost {
   let oldest: number | null = null
-  let ended: AbortController | null = null
+  let asked: { readonly ended: AbortController; readonly signal: AbortSignal } | null = null
+  let open = 0
   const said: string[] = []
   const signal = () => {
-    ended ??= new AbortController()
-    return AbortSignal.any([batch.signal, ended.signal])
+    if (asked === null) {
+      const ended = new AbortController()
+      asked = { ended, signal: AbortSignal.any([batch.signal, ended.signal]) }
+    }
+    return asked.signal
   }
   return {
     async query(sql, params, form) {
       const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
-      const { columns, rows, sources } = await options.db.query(sql, params, {
-        asOf: row.asOf,
-        mode: batch.mode,
-        form,
-        signal: signal(),
-        timeoutMs,
-      })
-      options.onRead(feature, sources)
-      return { columns, rows }
+      open += 1
+      try {
+        const at = { asOf: row.asOf, mode: batch.mode, form, signal: signal(), timeoutMs }
+        const { columns, rows, sources } = await options.db.query(sql, params, at)
+        options.onRead(feature, sources)
+        return { columns, rows }
+      } finally {
+        open -= 1
+      }
     },
     async get(name) {
+      open += 1
       try {
         const chain = [...batch.chain, feature.name]
         const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
@@ -60,11 +65,16 @@ export function createRowHost(
       } catch (error) {
         if (error instanceof FabraError) said.push(error.message)
         throw error
+      } finally {
+        open -= 1
       }
     },
     oldest: () => oldest,
     saidByPart: (message) => said.includes(message),
-    end: () => ended?.abort(),
+    end() {
+      // To abort costs as much as the question; nearly always nothing is being asked any more.
+      if (open > 0) asked?.ended.abort()
+    },
   }
 }
 

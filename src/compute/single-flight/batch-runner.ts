@@ -1,5 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import { ChunkedList, type List } from '../../collections/chunked-list.ts'
+import { createDeadlines } from '../../collections/deadlines.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
@@ -24,45 +25,50 @@ export type OnComputed = (feature: Feature, answers: readonly Answered[]) => Pro
 export class BatchRunner {
   private readonly executor: Executor
   private readonly onComputed: OnComputed
+  private readonly deadlines = createDeadlines()
 
   constructor(executor: Executor, onComputed: OnComputed) {
     this.executor = executor
     this.onComputed = onComputed
   }
 
-  async compute(
+  compute(
     feature: Feature,
     rows: ComputeRows,
     { timeoutMs, chain, isLook = false }: Pick<ComputeOptions, 'timeoutMs' | 'chain' | 'isLook'>,
   ): Promise<List<Computed>> {
     const controller = new AbortController()
     const all = (error: FabraError) => ChunkedList.filled<Computed>(rows.length, { kind: 'error', error })
-    const late = Promise.withResolvers<List<Computed>>()
-    const timer = setTimeout(() => {
+    const { promise, resolve } = Promise.withResolvers<List<Computed>>()
+    const over = this.deadlines.after(timeoutMs + GRACE_MS, () => {
       controller.abort()
-      late.resolve(all(timedOut(feature, timeoutMs)))
-    }, timeoutMs + GRACE_MS)
-    try {
-      const options = { signal: controller.signal, timeoutMs, mode: 'present' as const, chain, isLook }
-      const computing = this.executor.compute(feature, rows, options)
-      return await Promise.race([computing, late.promise])
-    } catch (cause) {
-      return all(errorOf(feature, cause))
-    } finally {
-      clearTimeout(timer)
-    }
+      resolve(all(timedOut(feature, timeoutMs)))
+    })
+    this.executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain, isLook }).then(
+      (answers) => {
+        over()
+        resolve(answers)
+      },
+      (cause: unknown) => {
+        over()
+        resolve(all(errorOf(feature, cause)))
+      },
+    )
+    return promise
   }
 
   /** @param patienceMs After it nobody waits any longer for a store that does not answer; null: for ever. @returns why the answers could not be kept. */
-  async keep(feature: Feature, answers: readonly Answered[], patienceMs: number | null): Promise<FabraError | undefined> {
-    if (answers.length === 0) return undefined
+  keep(feature: Feature, answers: readonly Answered[], patienceMs: number | null): Promise<FabraError | undefined> {
+    if (answers.length === 0) return Promise.resolve(undefined)
     const keeping = this.store(feature, answers)
     if (patienceMs === null) return keeping
-    const over = Promise.withResolvers<undefined>()
-    const timer = setTimeout(over.resolve, patienceMs, undefined)
-    const unstored = await Promise.race([keeping, over.promise])
-    clearTimeout(timer)
-    return unstored
+    const { promise, resolve } = Promise.withResolvers<FabraError | undefined>()
+    const over = this.deadlines.after(patienceMs, () => resolve(undefined))
+    void keeping.then((unstored) => {
+      over()
+      resolve(unstored)
+    })
+    return promise
   }
 
   private async store(feature: Feature, answers: readonly Answered[]): Promise<FabraError | undefined> {

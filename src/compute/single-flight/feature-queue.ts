@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import type { Clock, Micros } from '../../clock.ts'
 import type { List } from '../../collections/chunked-list.ts'
 import { createPace, inSteps } from '../../collections/yielding.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
@@ -204,24 +204,32 @@ export class FeatureQueue {
     const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
     const about = { timeoutMs: longest, chain: longestChain(batch), isLook: batch.every(({ isLook }) => isLook) }
     const answers = await this.runner.compute(this.feature, batch, about)
+    // A reader is served what was computed for it, though it could not be kept.
+    const patience = () => Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs))
+    if (batch.length <= CHUNK) return this.keepAndSettle(batch, (i) => answers.at(i), asOf, patience())
     const pace = createPace()
     for (let from = 0; from < batch.length; from += CHUNK) {
       const wait = pace()
       if (wait) await wait
-      const some = batch.slice(from, from + CHUNK)
-      const settling = some.map((_, i) => noYoungerInputs(answers.at(from + i) ?? failed(this.feature), asOf))
-      const kept: Answered[] = []
-      some.forEach((inFlight, i) => {
-        const computed = settling[i] as Computed
-        if (this.isAnswer(inFlight.id, computed) && !inFlight.isForgotten)
-          kept.push({ key: inFlight.key, inputs: inFlight.inputs, computed, asOf })
-      })
-      // A reader is served what was computed for it, though it could not be kept.
-      await this.runner.keep(this.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))
-      some.forEach((inFlight, i) => {
-        this.settle(inFlight, settling[i] as Computed)
-      })
+      await this.keepAndSettle(batch.slice(from, from + CHUNK), (i) => answers.at(from + i), asOf, patience())
     }
+  }
+
+  private async keepAndSettle(
+    some: readonly InFlight[],
+    answerOf: (index: number) => Computed | undefined,
+    asOf: Micros,
+    patienceMs: number,
+  ): Promise<void> {
+    const settling: Computed[] = []
+    const kept: Answered[] = []
+    for (const [i, { id, key, inputs, isForgotten }] of some.entries()) {
+      const computed = noYoungerInputs(answerOf(i) ?? failed(this.feature), asOf)
+      settling.push(computed)
+      if (this.isAnswer(id, computed) && !isForgotten) kept.push({ key, inputs, computed, asOf })
+    }
+    await this.runner.keep(this.feature, kept, patienceMs)
+    for (const [i, inFlight] of some.entries()) this.settle(inFlight, settling[i] as Computed)
   }
 
   /** A refresh has failed when its answers could not be kept. */

@@ -3,9 +3,11 @@
  *
  *   - a call that is alone is run as it is, at the end of the turn in which it came;
  *   - while two statements of a text run, what comes gathers, for a moment at most;
+ *   - calls that ask the very same get one answer of a statement that begins after all of them;
  *   - what fails in company is parted, and run alone in the end: the poisoned call gets its own error, and its neighbours their answers;
  *   - each call keeps its own deadline, and a text that takes too long in company goes alone for a while.
  */
+import { createDeadlines } from '../../collections/deadlines.ts'
 import { type ResultRows, type SourceEngine, SqlError, type SqlValue } from '../../store/ports/source-engine.ts'
 import type { DbOptions } from '../db.ts'
 import { listText, type SetForm, signatureOf } from './set-form.ts'
@@ -17,13 +19,18 @@ const GATHER_MS = 50
 const MAX_SET = 1_000
 /** What fails in fewer is run one by one. */
 const SMALL_SET = 8
-const MAX_TIMER_MS = 2 ** 31 - 1
+/** No statement of the same calls would do better. */
+const OVER: ReadonlySet<SqlError['kind']> = new Set(['unavailable', 'interrupted'])
+/** Nor one that asks the very same. */
+const SAME_FOR_ALL: ReadonlySet<SqlError['kind']> = new Set(['syntax', 'binding', 'runtime'])
 /** After a set that took too long. */
 const APART_MS = 60_000
 
 /** What is run for one call, and over many. */
 export interface Mergeable {
   readonly text: string
+  /** Every call asks the same: it takes no values, not even a time. */
+  readonly isSame: boolean
   /** Null: only one by one. Kept by whoever makes it. */
   form(signature: string): Promise<SetForm | null>
 }
@@ -40,6 +47,8 @@ interface Waiting extends QueryCall {
   /** By `performance.now()`. */
   readonly deadlineAt: number
   isSettled: boolean
+  /** Of the statement that is to answer it with others: called when it is settled. */
+  onSettled: (() => void) | undefined
   resolve(rows: ResultRows): void
   reject(error: unknown): void
 }
@@ -59,6 +68,7 @@ interface Group {
 export class MergedQueries {
   private readonly engine: Pick<SourceEngine, 'dialect' | 'query' | 'queryOver'>
   private readonly groups = new WeakMap<Mergeable, Map<string, Group>>()
+  private readonly deadlines = createDeadlines()
 
   constructor(engine: Pick<SourceEngine, 'dialect' | 'query' | 'queryOver'>) {
     this.engine = engine
@@ -74,20 +84,22 @@ export class MergedQueries {
     const settle = (how: () => void) => {
       if (one.isSettled) return
       one.isSettled = true
-      clearTimeout(timer)
+      over()
       signal.removeEventListener('abort', onAbort)
       how()
+      one.onSettled?.()
     }
     const one: Waiting = {
       ...call,
       deadlineAt: performance.now() + timeoutMs,
       isSettled: false,
+      onSettled: undefined,
       resolve: (rows) => settle(() => resolve(rows)),
       reject: (error) => settle(() => reject(error)),
     }
     const onAbort = () => one.reject(new SqlError('interrupted', 'The statement was given up.', null))
     const late = () => one.reject(new SqlError('timeout', `The statement took longer than ${Math.round(timeoutMs)} ms.`, null))
-    const timer = setTimeout(late, Math.min(timeoutMs, MAX_TIMER_MS))
+    const over = this.deadlines.after(timeoutMs, late)
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
     group.waiting.push(one)
@@ -137,12 +149,12 @@ export class MergedQueries {
     const [first] = calls
     if (calls.length === 1 && first) return this.runAlone(group, first)
     try {
+      if (group.statement.isSame) return await this.runOnce(group.statement, calls)
       const form = await group.statement.form(group.signature)
       if (form) return await this.runSet(form, calls)
       group.apartUntil = Number.POSITIVE_INFINITY
     } catch (error) {
-      const isOver = error instanceof SqlError && (error.kind === 'unavailable' || error.kind === 'interrupted')
-      if (isOver || !(error instanceof SqlError)) {
+      if (!(error instanceof SqlError) || OVER.has(error.kind) || (group.statement.isSame && SAME_FOR_ALL.has(error.kind))) {
         for (const call of calls) call.reject(error)
         return
       }
@@ -169,6 +181,14 @@ export class MergedQueries {
   }
 
   /** @throws SqlError, and then none of them is answered. */
+  private async runOnce({ text }: Mergeable, calls: readonly Waiting[]): Promise<void> {
+    const [first] = calls
+    if (first === undefined) return
+    const rows = await this.engine.query(text, first.bound, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
+    for (const call of calls) call.resolve(rows)
+  }
+
+  /** @throws SqlError, and then none of them is answered. */
   private async runSet(form: SetForm, calls: readonly Waiting[]): Promise<void> {
     const answers: (readonly SqlValue[] | undefined)[] = new Array(calls.length)
     let isTwofold = false
@@ -184,12 +204,7 @@ export class MergedQueries {
       keys: form.types.map((_, k) => calls.map(({ values }) => listText(values[k] ?? null))),
       asOf: calls.map(({ at }) => at.asOf),
     }
-    const stopping = stopWhenSettled(calls)
-    try {
-      await this.engine.queryOver(take, form.text, list, { signal: stopping.signal, timeoutMs: patience(calls) })
-    } finally {
-      stopping.end()
-    }
+    await this.engine.queryOver(take, form.text, list, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
     if (isTwofold) throw new SqlError('internal', 'A call has more than one row.', null)
     for (const [i, call] of calls.entries()) {
       const row = answers[i]
@@ -205,16 +220,18 @@ function patience(calls: readonly Waiting[]): number {
 }
 
 /** Aborts when nobody waits for any of them. */
-function stopWhenSettled(calls: readonly Waiting[]): { readonly signal: AbortSignal; end(): void } {
+function stopWhenSettled(calls: readonly Waiting[]): AbortSignal {
   const controller = new AbortController()
-  const look = () => {
-    if (calls.every(({ isSettled, at }) => isSettled || at.signal.aborted)) controller.abort()
+  let open = 0
+  const onSettled = () => {
+    open -= 1
+    if (open === 0) controller.abort()
   }
-  for (const { at } of calls) at.signal.addEventListener('abort', look, { once: true })
-  return {
-    signal: controller.signal,
-    end() {
-      for (const { at } of calls) at.signal.removeEventListener('abort', look)
-    },
+  for (const call of calls) {
+    if (call.isSettled) continue
+    open += 1
+    call.onSettled = onSettled
   }
+  if (open === 0) controller.abort()
+  return controller.signal
 }

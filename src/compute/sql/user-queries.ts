@@ -139,6 +139,7 @@ async function compiled({ sql, gate }: Admitted, order: readonly number[]): Prom
   const forms = new Map<string, Promise<SetForm | null>>()
   return {
     text,
+    isSame: order.length === 0 && !usesAsOf,
     parameters: usesAsOf ? [...order, 'asOf'] : order,
     placeholders: order.length,
     past: pastRefusal(sql),

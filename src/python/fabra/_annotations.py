@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import sys
 from typing import Dict, List, NamedTuple, Optional, Union
 
 from ._bindings import alias_of, chain_of
@@ -110,6 +111,8 @@ class Annotations:
                 return TypeSpec(known, None, False)
             if origin.name in _NO_VALUE:
                 raise NoType(node, f"{_shown(node)} is no type of a value that is kept.", _NO_VALUE[origin.name])
+            if "." not in origin.name or origin.name in sys.modules:
+                raise _module(node, origin.name)
             if origin.name.startswith("builtins.") and not _is_builtin_type(origin.name):
                 raise self._no_type(node)
             # A package's own class: what it is shows when a value comes.
@@ -220,6 +223,13 @@ class Annotations:
         else:
             hint = f"Use one of {KNOWN_TYPES}."
         return NoType(node, f"{chain[0]} is no type that the file knows at its top level.", hint)
+
+
+def _module(node: ast.AST, name: str) -> NoType:
+    last = name.split(".")[-1]
+    inside = next((known for known in _TYPES if known in (f"{name}.{last}", f"{name}.{last.upper()}", f"{name}.{last.capitalize()}")), None)
+    hint = f"Use one of {KNOWN_TYPES}." if inside is None else f"Write {_shown(node)}.{inside.split('.')[-1]}."
+    return NoType(node, f"{_shown(node)} is a module, no type.", hint)
 
 
 def _is_builtin_type(name: str) -> bool:

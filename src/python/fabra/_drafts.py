@@ -32,6 +32,9 @@ def _draft(one: Definition, tree: ProjectTree) -> Dict[str, Json]:
         if "key" not in options:
             read = tree.class_tree(target)
             options["key"] = {name: _key_type(target, name, spec) for name, spec in read.columns}
+            if read.problems and not read.columns:
+                # What is wrong with its columns is said once.
+                options["key"] = {"key": "string"}
             complaints.extend(_without_null(read.problems))
     elif one._kind == "feature" and target is not None:
         doc = _paragraph(getattr(target, "__doc__", None))

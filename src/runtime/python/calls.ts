@@ -1,4 +1,4 @@
-import { createOutbox, type HostFrame } from '../frames.ts'
+import { createOutbox, type HostFrame, isPlainAnswer } from '../frames.ts'
 import { type InFlightCall, unsendable } from '../guest-worker.ts'
 import { createSentCalls } from '../sent-calls.ts'
 import type { PythonLink } from './link.ts'
@@ -93,5 +93,5 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
 
 /** Whole numbers beyond 2^53 come in answers, and in what callers put in; the writer that keeps them exact is slower. */
 function textOf(frame: HostFrame): string {
-  return frameText(frame, frame.t !== 'answer' && !(frame.t === 'call' && frame.inputs !== null))
+  return frameText(frame, frame.t === 'answer' ? isPlainAnswer(frame) : !(frame.t === 'call' && frame.inputs !== null))
 }

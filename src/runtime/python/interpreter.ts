@@ -86,17 +86,24 @@ async function probe(candidate: Candidate, env: Surroundings['env'], folder: str
   }
 }
 
+const LONGEST_COMPLAINT = 120
+
 function judge(said: string, complaint: string, code: number): Interpreter | string {
   // What the user's environment prints at every start comes before.
   const [, version = '', path = ''] = /^@fabra (\d+\.\d+\.\d+) (.*)$/m.exec(said) ?? []
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (version === '') {
-    const last = complaint.trim().split('\n').at(-1)
-    return `does not work: ${last || `it ended with exit code ${code}`}`
+    return `does not work: ${lastLine(complaint) || `it ended with exit code ${code}`}`
   }
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) return `is Python ${version}: 3.9 or newer is needed`
-  if (code !== 0) return `does not work: ${complaint.trim().split('\n').at(-1)}`
+  if (code !== 0) return `does not work: ${lastLine(complaint)}`
   return { path, version }
+}
+
+/** What is no Python may say all that it was given. */
+function lastLine(complaint: string): string {
+  const last = complaint.trim().split('\n').at(-1) ?? ''
+  return last.length > LONGEST_COMPLAINT ? `${last.slice(0, LONGEST_COMPLAINT)}…` : last
 }
 
 function missingReason(path: string): string | null {

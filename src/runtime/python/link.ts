@@ -42,7 +42,7 @@ export function openPythonLink(prepared: Promise<Prepared>, options: PythonLinkO
     guest: () => guest,
     async end(now) {
       isEnding = true
-      if (guest === null) options.onEnd({ how: 'it was not needed any more', lastWords: '', hint: null })
+      if (guest === null) options.onEnd({ how: 'it was not needed any more', lastWords: '', hint: null, isFromOutside: false })
       else await guest.end(now)
     },
   }

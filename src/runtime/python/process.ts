@@ -18,6 +18,8 @@ export interface EndOfProcess {
   readonly how: string
   /** The last line that it wrote to its standard error. */
   readonly lastWords: string
+  /** By a signal as operators and the system send it, rather than by what its code does. */
+  readonly isFromOutside: boolean
 }
 
 export interface PythonProcessOptions {
@@ -61,7 +63,8 @@ export function startPythonProcess({ interpreter, folder, environment, events, o
   const ended = child.exited.then(async () => {
     kill()
     await Promise.race([errors, Bun.sleep(LAST_WORDS_MS)])
-    return { how: howItEnded(child.exitCode, child.signalCode === null ? null : String(child.signalCode)), lastWords }
+    const signal = child.signalCode === null ? null : String(child.signalCode)
+    return { how: howItEnded(child.exitCode, signal), lastWords, isFromOutside: signal !== null && FROM_OUTSIDE.has(signal) }
   })
   return { pid: child.pid, socket: openFrameSocket(fd, events), ended, kill }
 }
@@ -77,6 +80,8 @@ const OWN_CODES: Readonly<Record<number, string>> = {
   71: 'it ran out of memory',
   74: 'its connection to the server was closed from inside, as os.closerange() does',
 }
+
+const FROM_OUTSIDE: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'])
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = constants.signals
 

@@ -91,7 +91,7 @@ export function startPythonGuest(options: PythonGuestOptions): PythonGuest {
     memory.stop()
     stacks.close()
     child.socket.close()
-    onEnd({ ...end, hint: null, ...reason })
+    onEnd({ ...end, hint: null, ...(reason && { ...reason, isFromOutside: false }) })
   })
   return {
     post: child.socket.post,

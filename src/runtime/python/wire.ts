@@ -9,14 +9,13 @@ const LONGEST = 256 * 2 ** 20
 const HEADER = 4
 
 const decoder = new TextDecoder()
-const encoder = new TextEncoder()
 
 /** A message of frames whose texts are made. */
 export function packMessage(frames: readonly string[]): Uint8Array {
-  const text = encoder.encode(`[${frames.join(',')}]`)
-  const message = new Uint8Array(HEADER + text.length)
-  new DataView(message.buffer).setUint32(0, text.length)
-  message.set(text, HEADER)
+  const text = `[${frames.join(',')}]`
+  const message = Buffer.allocUnsafe(HEADER + Buffer.byteLength(text))
+  message.writeUInt32BE(message.length - HEADER)
+  message.write(text, HEADER)
   return message
 }
 

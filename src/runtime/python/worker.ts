@@ -91,7 +91,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     slots.unlink()
     loading.reject(loadFailure(end))
     ended.resolve()
-    if (!isEnding) options.onCrash(worker, end.how, callFailure(end))
+    if (!isEnding) options.onCrash(worker, end.how, callFailure(end), end.isFromOutside)
   }
   const link = openPythonLink(prepared, {
     ...settings,
@@ -105,7 +105,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     onSpent: (features) => options.onSpent(worker, features),
     onCannotStart(reason) {
       loading.reject(reason)
-      onEnd({ how: 'it could not be started', lastWords: '', hint: null })
+      onEnd({ how: 'it could not be started', lastWords: '', hint: null, isFromOutside: false })
     },
   })
   const calls = createPythonCalls({ link, slots, onAlive: () => noteSignOfLife(worker) })

@@ -117,6 +117,17 @@ SELECT CAST($1 AS BIGINT) + i, ${[...casts, 'make_timestamptz(t)'].join(', ')}
 FROM (SELECT ${['UNNEST(range(CAST($2 AS BIGINT))) AS i', ...keys, times].join(', ')})`
 }
 
+/** The rows before a statement that is kept prepared: the same text for any number of them. Parameters: how many, a list per key column, a list of as-of times. */
+export function rowsBefore(keyTypes: readonly string[]): string {
+  const keys = keyTypes.map((_, i) => `UNNEST(from_json(CAST($${i + 2} AS VARCHAR), '["VARCHAR"]')) AS k${i}`)
+  const times = `UNNEST(from_json(CAST($${keyTypes.length + 2} AS VARCHAR), '["BIGINT"]')) AS t`
+  const casts = keyTypes.map((type, i) => `CAST(k${i} AS ${type}) AS __fabra_k${i}`)
+  return (
+    `WITH __fabra_row AS MATERIALIZED (SELECT i AS __fabra_ord, ${[...casts, 'make_timestamptz(t) AS __fabra_as_of'].join(', ')} ` +
+    `FROM (SELECT ${['UNNEST(range(CAST($1 AS BIGINT))) AS i', ...keys, times].join(', ')}))\n`
+  )
+}
+
 export const DROP_ROW_TABLE = 'DROP TABLE IF EXISTS temp.main.__fabra_row'
 
 export const READ_FILE = `

@@ -24,6 +24,8 @@ export function rowsForForeignWrites(
   createdAt: Micros,
   nextSeq: NextSeq,
 ): HistoryRow[] {
+  // Nearly always: nobody else writes here.
+  if (replacedForeign.length === 0 && winner.length === 0) return []
   const over: { readonly index: number; readonly value: StoredValue }[] = replacedForeign
     .filter((index) => suppressed.has(index))
     .map((index) => ({ index, value: (stored[index] as StoredWrite).value }))

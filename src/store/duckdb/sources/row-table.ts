@@ -1,7 +1,7 @@
 import type { KeyType } from '../../../definition/model.ts'
 import { type RowList, type RunOptions, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import type { Session } from '../connection/session.ts'
-import { appendRows, createRowTable, createRowTableOf } from '../sql.ts'
+import { appendRows, createRowTable, createRowTableOf, rowsBefore } from '../sql.ts'
 
 /** Up to here the rows go along in the statement that makes the table; beyond, lists are quicker. */
 const MAX_INLINE_ROWS = 32
@@ -13,6 +13,17 @@ const KEY_TYPES: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: '
 /** SQL type of a key column. */
 export function keySqlType(type: KeyType): string {
   return KEY_TYPES[type]
+}
+
+/** Up to here a statement that begins with its rows is quicker than a table of them, which is planned anew each time. */
+const MAX_ROWS_BEFORE = 1_000
+
+/** @returns the statement with its rows before it, and its parameters; null where a table of them is better, or the statement is of another form. */
+export function withRowsBefore(text: string, { types, keys, asOf }: RowList): { text: string; prelude: number; parameters: SqlValue[] } | null {
+  if (asOf.length > MAX_ROWS_BEFORE || !text.startsWith('SELECT ')) return null
+  const prelude = rowsBefore(types)
+  const lists = keys.map((column) => JSON.stringify(asOf.map((_, row) => column.at(row) ?? null)))
+  return { text: prelude + text, prelude: prelude.length, parameters: [asOf.length, ...lists, JSON.stringify(asOf)] }
 }
 
 /** Makes the session's temporary table `__fabra_row` hold exactly these rows. */
