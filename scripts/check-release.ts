@@ -142,8 +142,17 @@ function python(): void {
   command([join(environment, 'bin/pip'), 'install', '--quiet', `${PYTHON_DISTRIBUTION}[ui]`], { env })
   const version = command([join(environment, 'bin/python'), '-m', 'fabra', 'version'])
   if (version !== packageJson.version) throw new Error(`python -m fabra version said ${version}`)
-  command([join(environment, 'bin/python'), '-c', 'from fabra import AsyncClient, Client; Client("http://127.0.0.1:1")'])
   const tools = join(import.meta.dir, '../.bun/python/bin')
+  const roundTrip = (folder: string, ...fabra: string[]) =>
+    command([join(environment, 'bin/python'), join(import.meta.dir, '../test/release/round_trip.py'), join(work, folder), ...fabra], {
+      cwd: work,
+      env: { ...process.env, FABRA_CACHE_DIR: join(work, 'cache'), UV_CACHE_DIR: join(work, 'uv'), UV_PYTHON_DOWNLOADS: 'never' },
+    })
+  const byPip = roundTrip('by-pip', join(environment, 'bin/fabra'))
+  const from = ['--offline', '--no-index', '--find-links', join(release, 'wheels'), '--from', `${PYTHON_DISTRIBUTION}[ui]`]
+  const runner = join(tools, 'uvx')
+  const byRunner = roundTrip('by-runner', runner, ...from, 'fabra')
+  say(`installed with no index, fabra serve features.py and the client: ${byPip}; the same run by ${runner}: ${byRunner}`)
   const ours = [...new Bun.Glob(`${PYTHON_DISTRIBUTION.replaceAll('-', '_')}-*.whl`).scanSync(join(release, 'wheels'))].map((name) =>
     join(release, 'wheels', name),
   )

@@ -80,6 +80,29 @@ describe('names of the server', () => {
   )
 })
 
+test('origins of pages are written in full, as browsers do', () => {
+  const { origins } = read({
+    FABRA_ORIGINS: ' https://App.example.com, http://localhost:5173\nhttps://shop.example:443/ http://[::1]:3000',
+  })
+  expect(origins).toEqual(['https://app.example.com', 'http://localhost:5173', 'https://shop.example', 'http://[::1]:3000'])
+  expect(read({}).origins).toEqual([])
+  const none = [
+    '*',
+    'null',
+    'app.example.com',
+    'https://*.example.com',
+    'https://a.example/x',
+    'https://u@a.example',
+    'ftp://a.example',
+    'https://',
+    'http://a..b',
+  ]
+  for (const origin of none) {
+    const error = refusal(() => read({ FABRA_ORIGINS: `https://ok.example,${origin}` }))
+    expect(error.message).toContain(`FABRA_ORIGINS: "${origin}" is no origin of a page`)
+  }
+})
+
 describe('the port of metrics', () => {
   test('is none unless given, and never the port of the server', () => {
     expect(read({}).metricsPort).toBeNull()

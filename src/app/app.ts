@@ -157,9 +157,9 @@ export async function openApp(options: AppOptions): Promise<App> {
     async listen() {
       const sharing = options.shared && (options.shared.isFirst ? 'first' : 'further')
       const lingerMs = config.env === 'production' ? LINGER_MS : 0
-      const { host, port, hosts, metricsPort } = config
+      const { host, port, hosts, origins, metricsPort } = config
       starting = true
-      server = await startHttp(http, { host, port, hosts, metricsPort, sharing: sharing ?? 'alone', lingerMs })
+      server = await startHttp(http, { host, port, hosts, origins, metricsPort, sharing: sharing ?? 'alone', lingerMs })
       await leaveNote(dataDir, server, { localKey, clockOffset: options.apart === true ? options.clockOffset : null }).catch(
         (error: unknown) => {
           // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.

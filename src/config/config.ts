@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
-import { hostNames } from './hosts.ts'
+import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 
@@ -25,6 +25,8 @@ export interface Config {
   readonly port: number
   /** Names by which requests may call the server, besides those of its machine. */
   readonly hosts: readonly string[]
+  /** Of web pages that may ask from a browser. */
+  readonly origins: readonly string[]
   /** Port that serves metrics alone, to everybody who reaches it; null: none. */
   readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
@@ -68,6 +70,11 @@ export const variables: readonly Variable[] = [
     name: 'FABRA_HOSTS',
     default: 'localhost and the bound address; with API keys any',
     help: 'names by which requests may call this server, with commas between',
+  },
+  {
+    name: 'FABRA_ORIGINS',
+    default: 'none',
+    help: 'origins of web pages that may ask this server from a browser, such as https://app.example.com, with commas between',
   },
   {
     name: 'FABRA_METRICS_PORT',
@@ -141,6 +148,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     host: text('FABRA_HOST') ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
     port: whole(nameOf('FABRA_PORT', 'PORT'), 8000, 65_535),
     hosts: hostNames(text('FABRA_HOSTS'), problems),
+    origins: origins(text('FABRA_ORIGINS'), problems),
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),

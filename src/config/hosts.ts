@@ -16,3 +16,21 @@ function hostOf(name: string): string | null {
     ? (URL.parse(`http://${written}`)?.hostname ?? null)
     : null
 }
+
+/** Origins as browsers write them, with commas or blanks between: scheme, host, and a port that is not the scheme's own. */
+export function origins(text: string | undefined, problems: string[]): string[] {
+  const all = (text ?? '').split(/[\s,]+/).filter((one) => one !== '')
+  return all.map((one) => {
+    const origin = originOf(one)
+    if (origin === null)
+      problems.push(
+        `FABRA_ORIGINS: "${one.slice(0, 100)}" is no origin of a page: write https://app.example.com, each in full, without a path and without "*".`,
+      )
+    return origin ?? one
+  })
+}
+
+function originOf(text: string): string | null {
+  const [, host] = /^https?:\/\/([^/?#@\\]+)\/?$/i.exec(text) ?? []
+  return host === undefined || hostOf(host) === null ? null : (URL.parse(text)?.origin ?? null)
+}

@@ -11,6 +11,7 @@ import { pathOf } from './address.ts'
 import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
 import type { HostRule } from './hosts.ts'
+import type { OriginRule } from './origins.ts'
 import { Call, type Route } from './route.ts'
 
 export interface DoorOptions {
@@ -55,7 +56,7 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
       }
     }
 
-    return (request, params, server) => {
+    const enter: Entrance = (request, params, server) => {
       const begun = performance.now()
       try {
         if (hosts) {
@@ -72,6 +73,26 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
       } catch (error) {
         return fail(error, request, params, null, begun)
       }
+    }
+    return hosts?.origins
+      ? openTo(hosts.origins, hosts, enter, (error, request) => fail(error, request, {}, null, performance.now()))
+      : enter
+  }
+}
+
+/** Where pages of other origins may ask: browsers' questions before are answered without a key, and answers may be read. */
+function openTo(origins: OriginRule, hosts: HostRule, enter: Entrance, fail: (error: unknown, request: Request) => Response): Entrance {
+  return (request, params, server) => {
+    const asked = origins.preflight(request)
+    if (asked === null) {
+      const response = enter(request, params, server)
+      return response instanceof Promise ? response.then((one) => origins.open(one, request)) : origins.open(response, request)
+    }
+    try {
+      hosts.admit(request)
+      return asked
+    } catch (error) {
+      return fail(error, request)
     }
   }
 }

@@ -5,6 +5,7 @@
  */
 import { networkInterfaces } from 'node:os'
 import { FabraError } from '../errors.ts'
+import { createOriginRule, type OriginRule } from './origins.ts'
 
 /** Labels of letters, digits, hyphens and the underscores of compose; or an IPv6 address. A port may follow. */
 const WELL_FORMED = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-f:.]{2,45}\])(?::\d{0,5})?$/i
@@ -24,6 +25,8 @@ export interface HostOptions {
   readonly bound: string
   /** Whether requests carry API keys. Then any name will do, unless some are given. */
   readonly asksForKeys: boolean
+  /** FABRA_ORIGINS: of pages that may ask from a browser. */
+  readonly origins?: readonly string[]
 }
 
 export interface HostRule {
@@ -31,6 +34,8 @@ export interface HostRule {
   admit(request: Request): void
   /** Of a request that is not a mere look: that no page of another site sent it. @throws FabraError forbidden, unsupported_type */
   admitChange(request: Request): void
+  /** Null: no pages of other origins may ask. */
+  readonly origins: OriginRule | null
 }
 
 /** As names are compared: lower case, without port and final dot, addresses in their usual form. Undefined: not well-formed. */
@@ -40,7 +45,8 @@ export function hostName(text: string): string | undefined {
   return URL.parse(`http://${text}`)?.hostname.replace(/\.$/, '')
 }
 
-export function createHostRule({ named, bound, asksForKeys }: HostOptions): HostRule {
+export function createHostRule({ named, bound, asksForKeys, origins: ofPages = [] }: HostOptions): HostRule {
+  const origins = createOriginRule(ofPages)
   const own = new Set([...named, bound.includes(':') ? `[${bound}]` : bound].flatMap((name) => hostName(name) ?? []))
   const takesAny = asksForKeys && named.length === 0
   const isEverywhere = ALL_ADDRESSES.some((address) => own.has(address))
@@ -68,6 +74,7 @@ export function createHostRule({ named, bound, asksForKeys }: HostOptions): Host
   function isForeign(request: Request, origin: string | null): boolean {
     // Browsers tell the origin of what changes anything; where it was taken away, they still tell that it is another site's.
     if (origin === null) return request.headers.get('sec-fetch-site') === 'cross-site'
+    if (origins?.has(origin)) return false
     const name = URL.parse(origin)?.hostname.replace(/\.$/, '')
     if (!name) return true
     const isNamed = own.has(name) || (isAlone && LOOPBACK.test(name))
@@ -75,6 +82,7 @@ export function createHostRule({ named, bound, asksForKeys }: HostOptions): Host
   }
 
   return {
+    origins,
     admit(request) {
       const text = request.headers.get('host')
       if (text === null || !admitted.has(text)) judge(text)
@@ -84,7 +92,7 @@ export function createHostRule({ named, bound, asksForKeys }: HostOptions): Host
       const origin = headers.get('origin')
       if (isForeign(request, origin)) {
         throw new FabraError('forbidden', `A page of another site (${(origin ?? 'unknown').slice(0, 100)}) may not change anything here.`, {
-          hint: 'If that page is yours, name its host in FABRA_HOSTS where the server runs.',
+          hint: 'If that page is yours, name its host in FABRA_HOSTS where the server runs; to let it ask from a browser, its origin in FABRA_ORIGINS.',
         })
       }
       const isOfBrowser = origin !== null || headers.has('sec-fetch-site')

@@ -8,6 +8,8 @@ import type { HttpOptions } from './options.ts'
 export interface ServeOptions extends Omit<ListenOptions, 'another'> {
   /** Names by which the server may be called, besides those of this machine. */
   readonly hosts: readonly string[]
+  /** Of pages that may ask from a browser, besides those of the server's own names. */
+  readonly origins: readonly string[]
   /** Where figures are told to everybody; null: nowhere. */
   readonly metricsPort: number | null
   /** How long nobody may have asked anything before a server that stops refuses connections. */
@@ -27,7 +29,7 @@ export interface HttpServer {
 /** @throws FabraError port_in_use */
 export async function startHttp(options: HttpOptions, address: ServeOptions): Promise<HttpServer> {
   const { keyring } = options
-  const hosts = createHostRule({ named: address.hosts, bound: address.host, asksForKeys: keyring !== null })
+  const hosts = createHostRule({ named: address.hosts, bound: address.host, asksForKeys: keyring !== null, origins: address.origins })
   const app = createHttpApp(options, hosts)
   const server = await listen(app, { ...address, another: `fabra serve --port ${address.port + 1}` })
   const metrics = await startMetrics(options, address).catch(async (error: unknown) => {

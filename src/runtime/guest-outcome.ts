@@ -67,7 +67,7 @@ function encodeColumns(
       hint: 'Return an object with one property per declared column.',
     })
   }
-  return columns.map((column) => {
+  const texts = columns.map((column) => {
     const part: unknown = Object.hasOwn(value, column.name ?? '') ? (value as Record<string, unknown>)[column.name ?? ''] : undefined
     if (part === undefined) {
       throw new FabraError('wrong_type', `the object it returned has no "${column.name}".`, {
@@ -80,6 +80,17 @@ function encodeColumns(
       if (!(error instanceof FabraError)) throw error
       throw new FabraError(error.code, `column "${column.name}": ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
     }
+  })
+  refuseOthers(names, value)
+  return texts
+}
+
+/** What is given beside the declared columns would be dropped, and its author never know. */
+function refuseOthers(names: readonly string[], value: object): void {
+  const other = Object.entries(value).find(([name, part]) => part !== undefined && !names.includes(name))
+  if (other === undefined) return
+  throw new FabraError('wrong_type', `the object it returned has "${other[0]}", which is no column of the feature.`, {
+    hint: `Declare it under columns, or return ${names.join(', ')} alone.`,
   })
 }
 

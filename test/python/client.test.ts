@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCodes } from '../../src/errors.ts'
 import { BINARY, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
 import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
 
+const PROJECT = join(import.meta.dir, '../..')
 const LIMIT_MS = 300_000
 
 let cwd: string
@@ -69,9 +70,20 @@ test(
     })
     const words = [pythonTool('mypy'), ...options, ...programs, join(cwd, 'fabra_types.py'), ...files]
     expect(await runTool(words, { env: { MYPYPATH: `${PYTHON_SOURCES}:${cwd}` } })).toStartWith('0\n')
+    expect(await pyright()).toBe('0\n0 errors, 0 warnings, 0 informations\n')
   },
   LIMIT_MS,
 )
+
+/** The same programs as editors see them. */
+async function pyright(): Promise<string> {
+  const include = ['client_typed.py', 'client_generated.py', 'fabra_types.py']
+  for (const name of include.slice(0, 2)) copyFileSync(join(import.meta.dir, name), join(cwd, name))
+  const environment = { venvPath: join(PROJECT, '.bun'), venv: 'python', extraPaths: [PYTHON_SOURCES], pythonVersion: '3.10' }
+  const config = { include, ...environment, reportUnnecessaryTypeIgnoreComment: 'error' }
+  writeFileSync(join(cwd, 'pyrightconfig.json'), JSON.stringify(config))
+  return runTool(['node', join(PROJECT, 'node_modules/pyright/index.js'), '-p', cwd], { env: { NODE_NO_WARNINGS: '1' } })
+}
 
 /** Codes of the process and the command line, which no request is answered with. */
 const NOT_ANSWERED = [

@@ -151,22 +151,26 @@ class Values(Case):
         self.assertEqual(kinds["b"], "boolean")
         self.assertEqual(kinds["t"], "datetime64[us, UTC]")
         self.assertEqual(kinds["s"], "str")
-        self.assertEqual({kinds[name] for name in ("l", "d", "j", "tags", "weights", "grid")}, {"object"})
+        self.assertEqual({kinds[name] for name in ("l", "d", "j", "tags", "counts", "times", "weights", "grid")}, {"object"})
 
     def check_polars(self, frame: Any) -> None:
         self.assert_odd(frame.select(NAMES).to_dicts())
         kinds = dict(zip(frame.columns, frame.dtypes))
         self.assertEqual(kinds["i"], pl.Int64)
         self.assertEqual(kinds["t"], pl.Datetime("us", "UTC"))
+        self.assertEqual([kinds[name] for name in ("f", "s", "b")], [pl.Float64, pl.String, pl.Boolean])
         self.assertEqual(kinds["tags"], pl.List(pl.String))
+        self.assertEqual(kinds["counts"], pl.List(pl.Int64))
         self.assertEqual(kinds["times"], pl.List(pl.Datetime("us", "UTC")))
-        self.assertEqual(kinds["weights"], pl.Object)
+        self.assertEqual({kinds[name] for name in ("l", "d", "j", "weights", "grid")}, {pl.Object()})
 
     def check_arrow(self, table: Any) -> None:
         kinds = {name: table.schema.field(name).type for name in NAMES}
         self.assertEqual(kinds["i"], pa.int64())
         self.assertEqual(kinds["t"], pa.timestamp("us", tz="UTC"))
-        self.assertEqual(kinds["l"], pa.string())
+        self.assertEqual([kinds[name] for name in ("f", "s", "b")], [pa.float64(), pa.string(), pa.bool_()])
+        self.assertEqual({kinds[name] for name in ("l", "d", "j")}, {pa.string()})
+        self.assertTrue(pa.types.is_list(kinds["tags"]) and kinds["times"].value_type == pa.timestamp("us", tz="UTC"))
         self.assertTrue(pa.types.is_list(kinds["counts"]) and kinds["counts"].value_type == pa.int64())
         self.assertTrue(pa.types.is_map(kinds["weights"]) and kinds["weights"].item_type == pa.float64())
         self.assertTrue(pa.types.is_map(kinds["grid"]) and pa.types.is_list(kinds["grid"].item_type))
@@ -184,6 +188,22 @@ class Values(Case):
             self.assertEqual(found.event_timestamps[0]["i"], NOW)
             self.assertGreater(found.ages[0]["i"] or timedelta(0), timedelta(seconds=30))
             self.assertEqual([row["user_id"] for row in found], KEYS)
+
+    def test_frames_are_pushed_as_they_came(self) -> None:
+        """What was read into a DataFrame is pushed again out of it, for other keys, and is the same."""
+        found = self.client.features(feature_set="odd", rows=KEYS, arrow=True)
+        frames = {"pandas": found.to_pandas(), "polars": found.to_polars(), "arrow": found.to_arrow()}
+        for kind, frame in frames.items():
+            keys = [f"{kind}-{n}" for n in range(len(KEYS))]
+            for name in NAMES:
+                if kind == "pandas":
+                    one = frame[[name]].assign(user_id=keys, event_timestamp=NOW)
+                elif kind == "polars":
+                    one = frame.select(name).with_columns(pl.Series("user_id", keys), pl.lit(NOW).alias("event_timestamp"))
+                else:
+                    one = frame.select([name]).append_column("user_id", pa.array(keys)).append_column("event_timestamp", pa.array([NOW] * len(keys)))
+                self.assertEqual(self.client.push(name, one).accepted, len(keys), f"{name} of {kind}")
+            self.assert_odd(self.client.features(NAMES, keys, arrow=False).to_dicts())
 
     def test_one_by_one(self) -> None:
         for n, key in enumerate(KEYS):
@@ -259,13 +279,23 @@ class Calls(Case):
             self.client.push("i", wrong, progress=False)
 
     def test_events_are_appended_exactly_and_once(self) -> None:
-        rows = [{"event_id": "e1", "user_id": "a1", "amount": Decimal("0.1234"), "created_at": NOW}]
-        self.assertEqual(self.client.append("events", rows).accepted, 1)
-        self.assertEqual(self.client.append("events", pd.DataFrame(rows)).duplicates, 1)
+        amounts = [Decimal("0.1234"), Decimal("-12345678901234.5678"), Decimal("7"), None]
+        rows = [{"event_id": f"e{n}", "user_id": f"a{n}", "amount": str(amount) if n == 1 else amount, "created_at": NOW} for n, amount in enumerate(amounts)]
+        self.assertEqual(self.client.append("events", rows).accepted, 4)
+        self.assertEqual(self.client.append("events", pd.DataFrame(rows)).duplicates, 4)
         labels = "SELECT user_id, created_at + INTERVAL '1 second' AS event_timestamp, amount FROM events"
-        train = self.client.training_set(labels, "spent", progress=False)
-        self.assertEqual(train.to_dicts()[0]["amount"], Decimal("0.1234"))
-        self.assertEqual(train.to_dicts()[0]["spent"], 0.1234)
+        train = self.client.training_set(f"{labels} WHERE user_id IN ('a0', 'a1', 'a2', 'a3') ORDER BY event_id", "spent", progress=False)
+        self.assertEqual([row["amount"] for row in train.to_dicts()], amounts)
+        self.assertEqual([row["spent"] for row in train.to_dicts()], [0.1234, -12345678901234.5678, 7.0, 0.0])
+        self.assertEqual(train.to_arrow().schema.field("amount").type, pa.decimal128(18, 4))
+        self.assertEqual((train.to_polars()["amount"].to_list(), train.to_polars()["amount"].dtype), (amounts, pl.Decimal(18, 4)))
+        self.assertEqual([from_pandas(cell) for cell in train.to_pandas()["amount"]], amounts)
+        # As values: exact as a float or a whole number, or refused.
+        self.client.push("f", [{"user_id": "dec", "value": Decimal("0.5")}])
+        self.client.push("j", [{"user_id": "dec", "value": {"whole": Decimal("12345678901234567890"), "part": Decimal("0.1")}}])
+        self.assertEqual(self.client.features(["f", "j"], ["dec"])[0], {"user_id": "dec", "f": 0.5, "j": {"whole": 12345678901234567890, "part": 0.1}})
+        with self.assertRaisesRegex(errors.InvalidValue, "not exact as a float"):
+            self.client.push("f", [{"user_id": "dec", "value": Decimal("0.1234567890123456789")}])
 
     def test_values_that_json_cannot_say_name_their_place(self) -> None:
         for value, words in ((float("nan"), "nan"), ({1: 2}, "no text"), ({1, 2}, "set"), (b"x", "bytes"), ("\ud800", "surrogate")):

@@ -122,7 +122,11 @@ describe('the package', () => {
     const folders = await Promise.all(started.map(async (one) => (await one.stdout.text()).trim()))
     expect(new Set(folders).size).toBe(1)
     const folder = join(folders[0] ?? '', 'fabra')
-    expect(readdirSync(folder).sort()).toEqual(Object.keys(packageFiles()).sort())
+    expect(
+      readdirSync(folder, { recursive: true })
+        .filter((name) => name !== 'client')
+        .sort(),
+    ).toEqual(Object.keys(packageFiles()).sort())
     await findInterpreter(
       { env: { PATH: dirname(real), PYTHONDONTWRITEBYTECODE: '1' }, file: project().file, executable: '' },
       dirname(folder),

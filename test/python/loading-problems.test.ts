@@ -19,6 +19,7 @@ const BROKEN: Readonly<Record<string, readonly [text: string, line: number, mess
     'the package "no_such_package", which is not installed in',
     '-m pip install no_such_package',
   ],
+  'client.py': ['from fabra import Client\n', 1, 'the package "httpx", which is not installed in', '-m pip install httpx'],
   'nul.py': ['x = 1\0\n', 1, 'null bytes', ''],
   'dot.py': ['\nfrom .shop import broken\n', 2, 'its folder is none', 'without the dot'],
   'executes.py': ['exec("\\n\\n1 / 0")\n', 1, 'its top-level code threw ZeroDivisionError', 'must not fail'],
@@ -118,6 +119,9 @@ def strange(shop: str) -> Nowhere: return 1
 @feature(entity=Shop, refresh=0, inputs={"amount": float})
 def lacks(shop): return 1
 
+@feature(entity=Shop, refresh=0, inputs={"amount": float})
+def optional(shop, amount=1.5): return amount
+
 @feature(entity=Shop, refresh=0)
 def wants(shop, amount): return 1
 
@@ -211,12 +215,13 @@ test('definitions become plain data with names and places', async () => {
   expect(complaints).toEqual([
     ['strange', expect.stringContaining('Nowhere'), expect.any(String)],
     ['lacks', expect.stringContaining('the input "amount"'), 'Add it: def lacks(…, amount).'],
+    ['optional', 'its input "amount" has a default, and every request has to send it.', expect.stringContaining('Leave the default out')],
     ['wants', expect.stringContaining('parameter "amount" is neither'), expect.stringContaining('inputs=')],
     ['partly', expect.stringContaining('does not take the key (id, token)'), 'Write def partly(id, token).'],
     nameless,
     nameless,
     nameless,
-    [null, '"twice" is defined again in line 77, which hides this one.', expect.stringContaining('a name of its own')],
+    [null, '"twice" is defined again in line 80, which hides this one.', expect.stringContaining('a name of its own')],
     [null, expect.stringContaining('in the class "Model"'), expect.stringContaining('score = feature(…)(my_object.score)')],
   ])
 })

@@ -61,7 +61,7 @@ def lenient(user_id) -> float:
 
 @feature(entity=User, refresh=0, columns={"a": int, "b": str})
 def two(user_id):
-    return {"a": 1, "b": "x", "c": 3} if user_id == "u" else {"a": 1}
+    return {"u": {"a": 1, "b": "x"}, "v": {"a": 1}, "w": {"a": 1, "b": "x", "c": 3}}[user_id]
 
 @realtime
 def cells(user_id):
@@ -231,6 +231,7 @@ describe.each(someInterpreters())('%s', (python) => {
     expect(JSON.parse(answer['texts'][0])).toEqual({ shop: 'x', user: 7, amount: 5, kind: 'float' })
     expect(await guest.call('two', ['u'])).toMatchObject({ texts: ['1', '"x"'] })
     expect(await guest.call('two', ['v'])).toMatchObject(wrong('has no "b"'))
+    expect(await guest.call('two', ['w'])).toMatchObject(wrong('has "c", which is no column'))
   })
 
   test('values are exact, or refused with what they are', async () => {

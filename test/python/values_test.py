@@ -195,9 +195,10 @@ class Values(unittest.TestCase):
 
     def test_columns(self):
         columns = [{"name": "a", "type": "int"}, {"name": "b", "type": "float"}]
-        self.assertEqual(encode_columns(columns, {"b": 1.5, "a": 1, "c": object()}, "error", 65_536), ["1", "1.5"])
+        self.assertEqual(encode_columns(columns, {"b": 1.5, "a": 1}, "error", 65_536), ["1", "1.5"])
         for value, message in [
             ({"a": 1}, 'the dict it returned has no "b"'), ([1, 2], "expected a dict with a, b, got a list."), (None, "got None"), ({"a": "x", "b": 1}, 'column "a": expected int'),
+            ({"a": 1, "b": 1, "c": object()}, 'has "c", which is no column'), ({"a": 1, "b": 1, 7: 1}, "the whole number 7, which is no column"),
         ]:
             with self.assertRaises(FabraError) as raised:
                 encode_columns(columns, value, "error", 65_536)

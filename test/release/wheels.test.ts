@@ -57,6 +57,11 @@ test(
       [python, '-m', 'fabra', 'version'],
     ] as const)
       expect(await runTool(command, { env: { FABRA_CACHE_DIR: join(folder, 'cache') } })).toBe(`0\n${packageJson.version}\n`)
+    const offline = ['--quiet', '--offline', '--no-index', '--find-links', wheels]
+    const uv = { UV_CACHE_DIR: join(folder, 'uv'), UV_PYTHON_DOWNLOADS: 'never', FABRA_CACHE_DIR: join(folder, 'cache') }
+    expect(await runTool([pythonTool('uvx'), ...offline, '--from', 'fabra-ai[ui]', 'fabra', 'version'], { env: uv })).toBe(
+      `0\n${packageJson.version}\n`,
+    )
     const project = join(folder, 'project')
     mkdirSync(project)
     copyFileSync(join(import.meta.dir, '../python/client_features.ts.txt'), join(project, 'features.ts'))

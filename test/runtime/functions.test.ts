@@ -188,10 +188,12 @@ describe('the clock of user code', () => {
 describe('values', () => {
   test('several columns come from one object', async () => {
     await using on = await bench({
-      'features.ts': `${HEAD}${fn('spend', `(id) => id === 'list' ? [1] : id === 'half' ? { total: 1 } : { avg: null, total: 3n, more: 1 }`, `columns: { total: 'int', avg: 'float' }`)}`,
+      'features.ts': `${HEAD}${fn('spend', `(id) => id === 'list' ? [1] : id === 'half' ? { total: 1 } : { avg: null, total: 3n, more: id === 'more' ? 1 : undefined }`, `columns: { total: 'int', avg: 'float' }`)}`,
     })
     expect(answered(await on.ask('spend', ['u1']))).toEqual([3, null])
     expect(errorOf(await on.ask('spend', ['half']))).toMatchObject({ code: 'wrong_type', message: expect.stringContaining('no "avg"') })
+    const more = { code: 'wrong_type', message: expect.stringContaining('"more", which is no column') }
+    expect(errorOf(await on.ask('spend', ['more']))).toMatchObject(more)
     expect(errorOf(await on.ask('spend', ['list']))).toMatchObject({ code: 'wrong_type', message: expect.stringContaining('got a list') })
   })
 

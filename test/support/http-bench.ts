@@ -42,6 +42,7 @@ export interface HttpBench extends AsyncDisposable {
 
 export interface BenchOptions {
   readonly hosts?: readonly string[]
+  readonly origins?: readonly string[]
   readonly isDevelopment?: boolean
   readonly metricsPort?: number
   readonly readiness?: () => Readiness
@@ -93,8 +94,8 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     log: options.log ?? parts().log,
     version: '0.0.0',
   }
-  const { hosts = [], metricsPort = null } = options
-  const server = await startHttp(http, { host: '127.0.0.1', port: 0, sharing: 'alone', lingerMs: 0, hosts, metricsPort })
+  const { hosts = [], origins = [], metricsPort = null } = options
+  const server = await startHttp(http, { host: '127.0.0.1', port: 0, sharing: 'alone', lingerMs: 0, hosts, origins, metricsPort })
   const document = (await (
     await fetch(`${server.url}/openapi.json`, { headers: options.key === undefined ? {} : { 'x-api-key': options.key } })
   ).json()) as Document

@@ -80,7 +80,7 @@ __all__ = [
 ]
 
 
-#: What comes from the client, which needs httpx: a worker has no use for it.
+#: What comes from the client, which needs httpx: most files have no use for it.
 _CLIENT = frozenset(
     (
         "AsyncClient",
@@ -132,10 +132,6 @@ _CLIENT = frozenset(
 def __getattr__(name: str) -> Any:
     if name not in _CLIENT:
         raise AttributeError(f"module 'fabra' has no attribute {name!r}")
-    try:
-        from . import client
-    except ModuleNotFoundError as cause:
-        if cause.name != "fabra.client":
-            raise
-        raise ImportError(f"{name} is for programs that ask a server; feature files read with db and get.") from None
+    from . import client
+
     return getattr(client, name)

@@ -143,9 +143,6 @@ def _missing_name(error: ImportError, location: Dict[str, Any], subject: str) ->
     import fabra
 
     name = _wanted_name(error)
-    if name in ("client", "Client", "AsyncClient"):
-        message = "it imports the client from \"fabra\", which is for programs that ask a server."
-        return problem(location, subject, message, "In a features file read by db and get.")
     close = difflib.get_close_matches(name, fabra.__all__, 1)
     hint = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(sorted(fabra.__all__))}."
     return problem(location, subject, f'it imports "{name}" from "fabra", which has no such name.', hint)

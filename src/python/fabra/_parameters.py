@@ -33,6 +33,11 @@ def parameter_complaints(one: Definition) -> List[Complaint]:
     if not _has_signature(one._target) or any(parameter.kind is kinds.VAR_POSITIONAL for parameter in parameters) or key is None:
         return []
     complaints: List[Complaint] = []
+    optional = next((one.name for one in parameters if one.name in names and one.default is not kinds.empty), None)
+    if optional is not None:
+        message = f'its input "{optional}" has a default, and every request has to send it.'
+        hint = f'Leave the default out; or send null for what is not known, and write: if {optional} is None.'
+        complaints.append({"message": message, "hint": hint})
     takes_any = any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters)
     by_name = {parameter.name for parameter in parameters if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)}
     missing = [name for name in names if name not in by_name]

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
+from . import _CLIENT
 from ._bindings import Import
 from ._modules import Module, Modules
 
@@ -44,6 +45,9 @@ class Project:
             add(os.path.basename(os.path.dirname(init)), init, None)
         for what in _imports(module.tree):
             self._resolve(module, what, add)
+        if _asks_a_server(module.tree):
+            # The client comes with the executable; what it needs does not.
+            self._resolve(module, Import("httpx", None, 0), add)
         texts, patterns = _texts(module.tree)
         return {"imports": list(found.values()), "texts": texts, "patterns": patterns}
 
@@ -113,6 +117,18 @@ def _imports(node: ast.AST) -> Iterator[Import]:
                 if name in ("import_module", "__import__") and isinstance(child.args[0].value, str):
                     yield Import(child.args[0].value, None, 0)
             yield from _imports(child)
+
+
+def _asks_a_server(tree: ast.AST) -> bool:
+    """Whether a file takes the client: `from fabra import Client`, `import fabra.client`, `fabra.Client()`."""
+    for what in _imports(tree):
+        inside = what.module == "fabra" and (what.name == "client" or what.name in _CLIENT)
+        if not what.level and (inside or what.module.startswith("fabra.client")):
+            return True
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in _CLIENT and isinstance(node.value, ast.Name) and node.value.id == "fabra"
+        for node in ast.walk(tree)
+    )
 
 
 def _texts(tree: ast.AST) -> Tuple[List[str], List[str]]:

@@ -181,6 +181,11 @@ def encode_columns(columns: List[Dict[str, Any]], value: Any, nan: str, max_byte
             texts.append(encode(column["type"] or "json", given[name], nan, max_bytes))
         except FabraError as error:
             raise FabraError(error.code, f'column "{name}": {error.message}', error.hint) from error
+    if len(pairs) > len(columns):
+        wanted = {column["name"] for column in columns}
+        extra = next(name for name, _ in pairs if name not in wanted)
+        told = f'"{extra}"' if isinstance(extra, str) else shown(extra)
+        raise wrong(f"the dict it returned has {told}, which is no column of the feature.", f"Declare it under columns, or return {names} alone.")
     return texts
 
 

@@ -20,14 +20,14 @@ if sys.version_info >= (3, 9):
     import os
     import py_compile
     from importlib.util import cache_from_source
-    folder = os.path.join(sys.argv[1], "fabra")
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.endswith(".py") and not name.startswith(".") and not os.path.exists(cache_from_source(path)):
-            try:
-                py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-            except OSError:
-                pass
+    for folder, _, names in os.walk(os.path.join(sys.argv[1], "fabra")):
+        for name in names:
+            path = os.path.join(folder, name)
+            if name.endswith(".py") and not name.startswith(".") and not os.path.exists(cache_from_source(path)):
+                try:
+                    py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+                except OSError:
+                    pass
 `
 const HINT = 'Install Python 3.9 or newer, make an environment in the project ("python3 -m venv .venv"), or name one in FABRA_PYTHON.'
 

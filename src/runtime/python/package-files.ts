@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
  */
 export function packageFiles(): Readonly<Record<string, string>> {
   const folder = fileURLToPath(new URL('../../python/fabra/', import.meta.url))
-  const names = readdirSync(folder).filter((name) => /\.(?:py|pyi|typed)$/.test(name))
+  // The client, too: a features file may hold a program that asks a server. What tests features is for other processes.
+  const all = ['', 'client/'].flatMap((inner) => readdirSync(`${folder}${inner}`).map((name) => `${inner}${name}`))
+  const names = all.filter((name) => /\.(?:py|pyi|typed)$/.test(name))
   return Object.fromEntries(names.sort().map((name) => [name, readFileSync(`${folder}${name}`, 'utf8')]))
 }

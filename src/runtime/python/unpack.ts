@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 type Files = Readonly<Record<string, string>>
 
@@ -29,9 +29,12 @@ export function unpackPackage(files: Files, folders: readonly string[]): string 
 }
 
 function unpackInto(folder: string, files: Files): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  refuseForeign(folder)
-  for (const [name, text] of Object.entries(files)) if (!isComplete(join(folder, name), text)) writeWhole(folder, name, text)
+  for (const inner of new Set(Object.keys(files).map(dirname))) mkdirSync(join(folder, inner), { recursive: true, mode: 0o700 })
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name)
+    refuseForeign(dirname(path))
+    if (!isComplete(path, text)) writeWhole(path, text)
+  }
 }
 
 /** Code is loaded from here: nobody else may be able to put it there. */
@@ -47,12 +50,12 @@ function isComplete(path: string, text: string): boolean {
   return stat?.isFile() === true && stat.size === Buffer.byteLength(text)
 }
 
-function writeWhole(folder: string, name: string, text: string): void {
-  const draft = join(folder, `.${name}.${process.pid}.${crypto.randomUUID()}`)
+function writeWhole(path: string, text: string): void {
+  const draft = join(dirname(path), `.${basename(path)}.${process.pid}.${crypto.randomUUID()}`)
   try {
     // A rename may reach the disk before the bytes do; after a power cut the file would have its name and not its contents.
     writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
-    renameSync(draft, join(folder, name))
+    renameSync(draft, path)
   } catch (error) {
     rmSync(draft, { force: true })
     throw error

@@ -106,6 +106,13 @@ def polars_type(pl: Any, declared: str) -> Any:
     return plain.get(declared)
 
 
+def declared_types(table: Any) -> Dict[str, str]:
+    """As features declare them, where the metadata of a table says so."""
+    told = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
+    types: Dict[str, str] = told.get("types", {})
+    return types
+
+
 def arrow_values(column: Any, declared: Optional[str] = None) -> List[Any]:
     """Values of a column as Python has them: JSON texts read, maps as dicts."""
     values: List[Any] = column.to_pylist()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Generic, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from ._errors import ClientError, error_of
-from ._frames import arrow_to_pandas, arrow_to_polars, arrow_values, columns_to_arrow, columns_to_pandas, columns_to_polars, package
+from ._frames import arrow_to_pandas, arrow_to_polars, arrow_values, columns_to_arrow, columns_to_pandas, columns_to_polars, declared_types, package
 from ._types import decode, read_time
 
 _SHOWN_ROWS = 10
@@ -251,16 +251,16 @@ class TrainingSet:
     def to_pandas(self) -> Any:
         """Whole numbers with nulls are `Int64`, times have a zone and microseconds, lists and dicts stay what they are."""
         table = self.to_arrow()
-        return arrow_to_pandas(table, _types_of(table))
+        return arrow_to_pandas(table, declared_types(table))
 
     def to_polars(self) -> Any:
         """Dicts, and lists that do not declare what they hold, are objects."""
         table = self.to_arrow()
-        return arrow_to_polars(table, _types_of(table))
+        return arrow_to_polars(table, declared_types(table))
 
     def to_dicts(self) -> List[Dict[str, Any]]:
         table = self.to_arrow()
-        return _dicts_of(table, _types_of(table))
+        return _dicts_of(table, declared_types(table))
 
     def save(self, path: Union[str, Path]) -> Path:
         """Writes the file, in the Arrow IPC format (Feather)."""
@@ -277,12 +277,6 @@ class TrainingSet:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-def _types_of(table: Any) -> Dict[str, str]:
-    told = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
-    types: Dict[str, str] = told.get("types", {})
-    return types
 
 
 def _remove(path: Path) -> None:

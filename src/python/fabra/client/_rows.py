@@ -3,7 +3,7 @@
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Union
 
 from ._errors import InvalidInput
-from ._frames import arrow_values
+from ._frames import arrow_values, declared_types
 from ._plain import plain, plain_list
 
 Row = Dict[str, Any]
@@ -33,7 +33,9 @@ def rows_of(data: Rows) -> List[Row]:
         frame = frame.collect() if type(data).__name__ == "LazyFrame" else frame
         return [_plain_row(row, i) for i, row in enumerate(frame.to_dicts())]
     if kind == "arrow":
-        cells = [arrow_values(column) for column in frame.columns]
+        # A table that this client gave says which of its texts are JSON.
+        types = declared_types(frame)
+        cells = [arrow_values(column, types.get(name)) for name, column in zip(frame.schema.names, frame.columns)]
         return [_plain_row(dict(zip(frame.schema.names, row)), i) for i, row in enumerate(zip(*cells))]
     if isinstance(data, Mapping):
         return [_plain_row(frame, 0)]
