@@ -16,7 +16,9 @@ const statesOf = (total: Float64Array) => [FIELD.reads, FIELD.stale, FIELD.missi
 
 function observing(width: number) {
   const names = Array.from({ length: width }, (_, i) => `score_${i}`)
-  const registry = registryOf({ features: Object.fromEntries(names.map((name) => [name, { kind: 'pushed' as const, type: 'float' as const }])) })
+  const registry = registryOf({
+    features: Object.fromEntries(names.map((name) => [name, { kind: 'pushed' as const, type: 'float' as const }])),
+  })
   const features = [...registry.features.values()]
   const planned = new Map(features.map((feature) => [feature.name, planFeature(registry, feature, () => Number.POSITIVE_INFINITY)]))
   const plan = compilePlan(
