@@ -5,6 +5,7 @@ import { askRedis, startRedis, type TestServer } from '../../test/support/server
 import { until } from '../../test/support/until.ts'
 import type { Bench, Measurement } from './bench.ts'
 import { FEAST_VERSION, startFeast } from './feast.ts'
+import { DEFINITIONS, NAMES, pushAll } from './fifty-features.ts'
 import { interleaved, openLoop, peak, pinServer, quantile } from './load.ts'
 import { SHARED_CACHE, temporaryFolder } from './server.ts'
 
@@ -15,14 +16,9 @@ const STEADY_RUNS = 5
 const WARM_UP_SECONDS = 10
 /** Requests per second of the open loop. */
 const RATE = 10_000
-const NAMES = Array.from({ length: 50 }, (_, i) => `score_${String(i).padStart(2, '0')}`)
 const USERS = Array.from({ length: 100 }, (_, i) => ({ user_id: `u${i}` }))
 /** With fifty values each, more than a process keeps decoded. */
 const MANY_USERS = 10_000
-const DEFINITIONS = `import { entity, feature } from 'fabra'
-export const User = entity('User', { key: 'user_id' })
-${NAMES.map((name) => `export const ${name} = feature({ entity: User, type: 'float' })`).join('\n')}
-`
 
 /** Fifty stored features of a hundred users through Redis: server on one core, load and Redis on the other, beside a bare handler in turns. */
 export const bench: Bench = async () => {
@@ -31,7 +27,7 @@ export const bench: Bench = async () => {
   await using redis = await startRedis()
   const server = await startFabra({ file, env: { FABRA_CACHE_DIR: SHARED_CACHE, FABRA_REDIS_URL: redis.url } })
   try {
-    for (const [i, name] of NAMES.entries()) await pushed(`${server.url}/v1/features/${name}/values`, i)
+    await pushAll(server.url, MANY_USERS)
     pinServer(server.pid)
     const one = { url: `${server.url}/v1/features/${NAMES[0]}?entity_id=u1` }
     const fifty = { url: `${server.url}/v1/features`, body: JSON.stringify({ features: NAMES, rows: [{ user_id: 'u1' }] }) }
@@ -90,12 +86,6 @@ async function feast(
     { what: `Feast ${FEAST_VERSION}'s Python server: fifty features from the same Redis`, unit: '/s', values: [fifty] },
     { what: '  Fabra beside it', unit: '×', values: [median(ours.fifty) / fifty] },
   ]
-}
-
-async function pushed(url: string, feature: number): Promise<void> {
-  const rows = Array.from({ length: MANY_USERS }, (_, i) => ({ user_id: `u${i}`, value: feature + i / 8 }))
-  const response = await fetch(url, { method: 'POST', body: JSON.stringify({ rows }), headers: { 'content-type': 'application/json' } })
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`)
 }
 
 async function answerOf({ url, body }: { readonly url: string; readonly body?: string }): Promise<string> {

@@ -95,10 +95,19 @@ export function createInsight(options: InsightOptions): OwnInsight {
   const changes = createChangeBook({ store: stores.changes, admin: stores.admin, facts, clock, log })
   const look = createSourceLook(stores.sourceEngine, stores.changes)
   let freshened = Number.NEGATIVE_INFINITY
-  const freshen = async () => {
-    if (performance.now() - freshened < FRESHEN_MS) return
+  let freshening: Promise<unknown> = Promise.resolve()
+  /** Who asks while somebody reads what is new waits for the same. */
+  const readWhatIsNew = () => {
+    if (performance.now() - freshened < FRESHEN_MS) return freshening
     freshened = performance.now()
-    await Promise.all([changes.freshen(), runs.load(stores.admin).catch(() => undefined)])
+    freshening = Promise.all([changes.freshen(), runs.load(stores.admin).catch(() => undefined)])
+    return freshening
+  }
+  let opening: Promise<void> | undefined
+  /** Right after the start too, the versions that are served are known. */
+  const freshen = async () => {
+    await opening
+    await readWhatIsNew()
   }
   return {
     observer: statistics && new ReadObserver({ statistics, feed, samples, clock }),
@@ -119,12 +128,13 @@ export function createInsight(options: InsightOptions): OwnInsight {
     },
     start(version) {
       statistics?.start()
-      void freshen()
+      opening = readWhatIsNew()
         .then(() => changes.open(definitions.registry(), version))
         .catch((error) => log.warn('what changed is not kept', { error }))
     },
     async stop() {
       statistics?.stop()
+      await opening
       await changes.close()
     },
   }

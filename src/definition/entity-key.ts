@@ -56,6 +56,10 @@ export function entityKey(entity: Entity, values: readonly unknown[]): EntityKey
  * @throws FabraError invalid_key when a key column is missing.
  */
 export function entityKeyFromRow(entity: Entity, row: Readonly<Record<string, unknown>>): EntityKey {
+  const [only] = entity.key
+  // Nearly every key: without lists of its columns.
+  if (entity.key.length === 1 && only && Object.hasOwn(row, only.name) && row[only.name] !== undefined)
+    return new SingleKey(canonicalKeyValue(entity, only, row[only.name]))
   const values = entity.key.map((column) => (Object.hasOwn(row, column.name) ? row[column.name] : undefined))
   const missing = entity.key.find((_, i) => values[i] === undefined)
   if (missing) {

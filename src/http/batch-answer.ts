@@ -84,11 +84,10 @@ function timeJson(source: RowResult['sources'][number] | undefined): string {
 
 function errorsOf(plan: Plan, results: readonly RowResult[]): object[] {
   const errors: object[] = []
-  results.forEach((result, row) => {
-    result.errors?.forEach((error, i) => {
+  for (let row = 0; row < results.length; row++)
+    results[row]?.errors?.forEach((error, i) => {
       if (error) errors.push({ row, feature: plan.refs[i]?.name, ...errorJson(error) })
     })
-  })
   return errors
 }
 

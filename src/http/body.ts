@@ -43,7 +43,15 @@ export function notJson(text: string, hint: string): FabraError {
 async function readText(request: Request): Promise<string> {
   const length = request.headers.get('content-length')
   if (Number(length ?? 0) > MAX_BODY_BYTES) throw tooLarge()
-  if (length !== null || !request.body) return decodeUtf8(await request.bytes().catch(cutOff))
+  if (length !== null || !request.body) {
+    let whole: Uint8Array
+    try {
+      whole = await request.bytes()
+    } catch (cause) {
+      cutOff(cause)
+    }
+    return decodeUtf8(whole)
+  }
   const pieces: Uint8Array[] = []
   let bytes = 0
   for await (const piece of bodyPieces(request)) {

@@ -57,7 +57,7 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
     }
 
     const enter: Entrance = (request, params, server) => {
-      const begun = performance.now()
+      const begun = reads === null ? 0 : performance.now()
       try {
         if (hosts) {
           if (!route.anyHost) hosts.admit(request)

@@ -96,9 +96,10 @@ export function createHostRule({ named, bound, asksForKeys, origins: ofPages = [
         })
       }
       const isOfBrowser = origin !== null || headers.has('sec-fetch-site')
+      if (!isOfBrowser) return
       const hasBody = headers.has('transfer-encoding') || (headers.get('content-length') ?? '0') !== '0'
       const type = (headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
-      if (!isOfBrowser || !hasBody || ASKED_FIRST.test(type)) return
+      if (!hasBody || ASKED_FIRST.test(type)) return
       throw new FabraError('unsupported_type', `A web page may not send "${type.slice(0, 60)}" here.`, {
         hint: 'Send Content-Type: application/json, or the type of CSV, Parquet or Arrow. Pages of other hosts need FABRA_HOSTS besides.',
       })

@@ -40,7 +40,7 @@ export class Call implements Asked {
   readonly server: Server<unknown> | null
   /** Whose key it carries; null: keys are not asked for. */
   readonly holder: KeyHolder | null
-  /** When it came, by performance.now(). */
+  /** When it came, by performance.now(); 0: nobody wants to know. */
   readonly begun: number
   /** The feature set that it turned out to ask for. */
   set: string | null = null

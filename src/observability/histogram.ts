@@ -8,23 +8,32 @@ const BUCKETS = 112
 
 export class DurationHistogram {
   private readonly counts = new Float32Array(BUCKETS)
+  /** Buckets between which all counts lie: mostly few, and every second those of hundreds of features are added. */
+  private first = BUCKETS
+  private last = -1
   total = 0
 
   add(ms: number, weight = 1): void {
     const bucket = bucketOf(ms)
     this.counts[bucket] = (this.counts[bucket] ?? 0) + weight
+    this.first = Math.min(this.first, bucket)
+    this.last = Math.max(this.last, bucket)
     this.total += weight
   }
 
   merge(other: DurationHistogram): void {
     if (other.total === 0) return
-    for (let i = 0; i < BUCKETS; i++) this.counts[i] = (this.counts[i] ?? 0) + (other.counts[i] ?? 0)
+    for (let i = other.first; i <= other.last; i++) this.counts[i] = (this.counts[i] ?? 0) + (other.counts[i] ?? 0)
+    this.first = Math.min(this.first, other.first)
+    this.last = Math.max(this.last, other.last)
     this.total += other.total
   }
 
   clear(): void {
     if (this.total === 0) return
     this.counts.fill(0)
+    this.first = BUCKETS
+    this.last = -1
     this.total = 0
   }
 

@@ -1,17 +1,21 @@
 /**
  * What is read, counted with almost nothing for each request: sums of a plan's reads are bumped, and folded into the figures of its features
- * once a second. Values, ages and callers are taken from some of the requests: all of them where there are few, and never more than some
- * hundreds a second. Memory is bounded by the number of features.
+ * once a second. Values, ages, latencies and callers are taken from some of the requests: all of them where there are few, and then so many
+ * that looking at them takes about a thousandth of the time, whether each asks for one feature or for hundreds. Memory is bounded by the number of features.
  */
 
 import { type CallerFigures, Callers } from './callers.ts'
 import { DurationHistogram } from './histogram.ts'
-import { type ColumnShape, FIELD, ReadFigures, type StateTotals, statesOf } from './read-figures.ts'
+import { type ColumnShape, FIELD, ReadFigures, STATES, type StateTotals, statesOf } from './read-figures.ts'
 
-/** Requests that are looked at in a second, about. */
-const LOOKED_AT = 200
+/** What looking at a request costs besides its features, each of which costs one: a tenth of a microsecond, ten times that where it is done seldom. */
+const COST_OF_ONE = 15
+/** Where looking at all requests of a second costs no more, all are looked at: 200 of one feature, or 50 of fifty. */
+const COST_OF_FEW = 200 * (COST_OF_ONE + 1)
+/** What is spent on looking in a second where there are more. */
+const BUDGET = COST_OF_FEW / 4
 /** A burst is looked at no further than this until the next second. */
-const MOST_LOOKED_AT = 400
+const MOST_SPENT = 2 * COST_OF_FEW
 const SLOWED_DOWN = 4
 const FOLD_MS = 1_000
 /** Features whose minute is closed without a pause. */
@@ -29,8 +33,6 @@ export interface TalliedFeature {
   readonly figures: ReadFigures
   /** Of each of its columns that are asked for: its place in a row, and among the feature's columns. */
   readonly places: readonly { readonly ref: number; readonly column: number }[]
-  /** Since the last fold: by state, in the order of STATES. */
-  readonly states: Float64Array
 }
 
 /** What one list of features was read, since the last fold. */
@@ -38,6 +40,8 @@ export interface ReadTally {
   readonly features: readonly TalliedFeature[]
   requests: number
   rows: number
+  /** Values of one feature after the other, each by state in the order of STATES; null: all of them were fresh. */
+  states: Float64Array | null
   readonly latency: DurationHistogram
 }
 
@@ -48,14 +52,15 @@ export class ReadStatistics {
   private readonly features = new Map<string, { readonly version: string; readonly figures: ReadFigures }>()
   private touched: ReadTally[] = []
   private countdown = 1
-  private lookedAt = 0
+  /** On looking, since it was settled how many to look at; and what looking at each would have cost. */
+  private spent = 0
+  private offered = 0
   private timer: Timer | undefined
-  /** Requests since the start; how many of them were folded, and how many there were when it was settled how many to look at. */
+  /** Requests since the start, and how many of them were folded. */
   private seen = 0
   private folded = 0
-  private settled = 0
   /** Values since the start, by state in the order of STATES: of `fresh`, all of them. */
-  private readonly served = new Float64Array(5)
+  private readonly served = new Float64Array(STATES.length)
   private failures = 0
   /** Every how many requests one is looked at. */
   oneIn = 1
@@ -69,8 +74,8 @@ export class ReadStatistics {
 
   start(): void {
     this.timer = setInterval(() => {
-      this.settle()
       this.foldTallies()
+      this.settle()
       this.all.roll(this.nowMs())
       this.rollInTurns([...this.features.values()])
     }, FOLD_MS)
@@ -94,9 +99,8 @@ export class ReadStatistics {
     return figures
   }
 
-  tally(features: readonly Omit<TalliedFeature, 'states'>[]): ReadTally {
-    const states = () => new Float64Array(5)
-    return { features: features.map((one) => ({ ...one, states: states() })), requests: 0, rows: 0, latency: new DurationHistogram() }
+  tally(features: readonly TalliedFeature[]): ReadTally {
+    return { features, requests: 0, rows: 0, states: null, latency: new DurationHistogram() }
   }
 
   /** A request, or a part of one, asked for so many rows. */
@@ -106,14 +110,19 @@ export class ReadStatistics {
     tally.rows += rows
   }
 
-  /** A request came. @returns how many requests it stands for when it is looked at; 0: it is not. */
-  begin(): number {
+  /**
+   * A request came.
+   * @param width Features that it asks for.
+   * @returns how many requests it stands for when it is looked at; 0: it is not.
+   */
+  begin(width: number): number {
     this.seen++
     if (--this.countdown > 0) return 0
     const stoodFor = this.oneIn
-    if (++this.lookedAt > MOST_LOOKED_AT) {
+    this.spent += COST_OF_ONE + width
+    if (this.spent > MOST_SPENT) {
       this.oneIn *= SLOWED_DOWN
-      this.lookedAt = 0
+      this.spent = 0
     }
     // Clients that ask in turns must not be looked at in turns.
     this.countdown = this.oneIn === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * this.oneIn - 1))
@@ -142,10 +151,10 @@ export class ReadStatistics {
 
   /** Once a second: how many of the requests of the next one to look at. */
   private settle(): void {
-    this.oneIn = Math.max(1, Math.ceil((this.seen - this.settled) / LOOKED_AT))
+    this.oneIn = this.offered <= COST_OF_FEW ? 1 : Math.ceil(this.offered / BUDGET)
     this.countdown = Math.min(this.countdown, 2 * this.oneIn)
-    this.settled = this.seen
-    this.lookedAt = 0
+    this.offered = 0
+    this.spent = 0
   }
 
   /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */
@@ -173,28 +182,37 @@ export class ReadStatistics {
   }
 
   private foldTally(tally: ReadTally): void {
-    const { features, rows, requests, latency } = tally
-    for (const { figures, states } of features) {
+    const { features, rows, requests, latency, states } = tally
+    for (const { figures } of features) {
       figures.add(FIELD.reads, rows)
       figures.add(FIELD.requests, requests)
-      this.all.add(FIELD.reads, rows)
-      this.served[FIELD.reads] = (this.served[FIELD.reads] ?? 0) + rows
-      for (let state = FIELD.stale; state <= FIELD.error; state++) {
-        const count = states[state] ?? 0
-        if (count === 0) continue
-        figures.add(state, count)
-        this.all.add(state, count)
-        this.served[state] = (this.served[state] ?? 0) + count
-        states[state] = 0
-      }
       if (latency.total > 0) figures.addLatencies(latency)
     }
+    this.addServed(FIELD.reads, rows * features.length)
+    if (states) this.foldStates(features, states)
     if (latency.total > 0) {
       this.all.addLatencies(latency)
       latency.clear()
     }
+    this.offered += requests * (COST_OF_ONE + features.length)
     tally.requests = 0
     tally.rows = 0
+  }
+
+  private foldStates(features: readonly TalliedFeature[], states: Float64Array): void {
+    for (const [f, { figures }] of features.entries())
+      for (let state = FIELD.stale; state <= FIELD.error; state++) {
+        const count = states[f * STATES.length + state] ?? 0
+        if (count === 0) continue
+        figures.add(state, count)
+        this.addServed(state, count)
+      }
+    states.fill(0)
+  }
+
+  private addServed(field: number, count: number): void {
+    this.all.add(field, count)
+    this.served[field] = (this.served[field] ?? 0) + count
   }
 
   /** Features that are defined no longer are let go. */

@@ -8,10 +8,10 @@ import type { Computations } from '../compute/single-flight/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
-import { judge } from './freshness.ts'
+import { ageMs, judge } from './freshness.ts'
 import { createOutageValues } from './outage-values.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
-import { emptyResult, type Found, fill, fillFresh, type RowResult } from './row-result.ts'
+import { emptyResult, type Found, fill, fillFresh, freshResult, type RowResult } from './row-result.ts'
 import { createUnsureReader, type Unsure, type UnsureReader } from './unsure.ts'
 import { type ReadContext, ValueFinder, type ValueFinderOptions } from './value-finder.ts'
 
@@ -116,6 +116,11 @@ class ReadPath implements Engine {
     const results: RowResult[] = new Array(rows.length)
     for (let r = 0; r < rows.length; r++) {
       const row = rows[r] as PlanRow
+      const fresh = this.freshRow(plan, row, stored[0]?.[r], context)
+      if (fresh) {
+        results[r] = fresh
+        continue
+      }
       const result = emptyResult(plan.refs.length)
       results[r] = result
       for (let g = 0; g < plan.groups.length; g++) {
@@ -139,6 +144,30 @@ class ReadPath implements Engine {
       }
     }
     return pending ? Promise.all(pending).then(() => results) : results
+  }
+
+  /** What nearly every row is: asked for as it is stored, and all of it fresh. Undefined: it is something else. */
+  private freshRow(
+    { groups }: Plan,
+    { keys }: PlanRow,
+    stored: StoredRows[number] | undefined,
+    context: ReadContext,
+  ): RowResult | undefined {
+    const group = groups[0]
+    const key = keys[0]
+    if (!group?.isStraight || !key || !stored || context.unsure !== undefined) return undefined
+    const { features, targets } = group
+    const values = new Array<string>(features.length)
+    const freshnessMs = new Array<number>(features.length)
+    for (let f = 0; f < features.length; f++) {
+      const planned = features[f] as PlannedFeature
+      const value = stored[f]
+      if (!value || !isFresh(planned, value, context)) return undefined
+      this.onRead(planned.feature, key, context.now)
+      values[f] = value.texts?.[targets[f]?.[0]?.column ?? 0] ?? 'null'
+      freshnessMs[f] = ageMs(value.eventAt, context.now)
+    }
+    return freshResult(values, freshnessMs, stored as readonly StoredValue[])
   }
 
   private async fillLater(group: PlanGroup, f: number, result: RowResult, found: Promise<Found>): Promise<void> {

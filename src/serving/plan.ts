@@ -25,6 +25,8 @@ export interface PlanGroup {
   readonly fields: readonly string[]
   /** Per feature: which refs of the plan are its columns. */
   readonly targets: readonly (readonly PlanTarget[])[]
+  /** The plan's only group, of stored features that are asked for once each, in the order of the refs: a row of it is a row of the store. */
+  readonly isStraight: boolean
 }
 
 export interface PlanTarget {
@@ -91,7 +93,14 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
     refs,
     namesJson: JSON.stringify(refs.map((ref) => ref.name)),
     freshJson: `"statuses":${JSON.stringify(refs.map(() => 'fresh'))},"served_from":${JSON.stringify(refs.map(() => 'online'))}`,
-    groups: groups.map((group) => ({ ...group, fields: group.features.map((feature) => feature.field) })),
+    groups: groups.map((group) => ({
+      ...group,
+      fields: group.features.map((feature) => feature.field),
+      isStraight:
+        groups.length === 1 &&
+        group.targets.every((targets, f) => targets.length === 1 && targets[0]?.ref === f) &&
+        !group.features.some(({ realtime }) => realtime),
+    })),
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,
     asObject,

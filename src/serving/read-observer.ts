@@ -9,9 +9,7 @@ import type { RequestSample, RequestSamples } from '../observability/request-sam
 import type { Plan, PlanRow } from './plan.ts'
 import type { RowResult, Status } from './row-result.ts'
 
-/** Larger requests take so long that each is timed. */
-const MANY_ROWS = 100
-/** Slower ones are told of, whether or not it is their turn. */
+/** Slower ones are timed each, and told of, whether or not it is their turn. */
 const SLOW_MS = 5
 /** Requests a second that are told of though it is not their turn. */
 const MOST_OUTLIERS = 20
@@ -51,34 +49,33 @@ export class ReadObserver {
     this.clock = clock
   }
 
-  /** A request came. @returns for how many it stands; 0: it is not looked at. To be given to `end`. */
-  begin(): number {
-    return this.statistics.begin()
+  /**
+   * A request came that asks for features one by one.
+   * @param width How many.
+   * @returns for how many it stands; 0: it is not looked at. To be given to `part`.
+   */
+  begin(width: number): number {
+    return this.statistics.begin(width)
   }
 
-  /**
-   * A request was answered.
-   * @param begun By performance.now().
-   * @param waited A store or a computation was waited for.
-   */
-  end(
-    plan: Plan,
-    rows: readonly PlanRow[],
-    results: readonly RowResult[],
-    asked: Asked,
-    begun: number,
-    weight: number,
-    waited: boolean,
-  ): void {
+  /** A request was answered. @param begun By performance.now(). */
+  end(plan: Plan, rows: readonly PlanRow[], results: readonly RowResult[], asked: Asked, begun: number): void {
     const tally = plan.tally ?? this.bind(plan)
     const hasFailed = this.count(tally, results, asked)
-    if (weight === 0 && !waited && !hasFailed && results.length < MANY_ROWS) return
+    const weight = this.statistics.begin(tally.features.length)
     const ms = performance.now() - begun
-    const isTimed = waited || results.length >= MANY_ROWS
-    if (isTimed || weight > 0) tally.latency.add(ms, isTimed ? 1 : weight)
-    if (weight > 0) this.look(tally, results)
-    if (weight > 0 || ((ms > SLOW_MS || hasFailed) && this.mayTellOutlier()))
-      this.tell(sampleOf({ plan, rows, results, asked }, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
+    const isSlow = ms > SLOW_MS
+    // Of nearly all requests nothing but their number is kept.
+    if (weight > 0 || isSlow || hasFailed) this.keep({ plan, rows, results, asked }, tally, { ms, weight, mustTell: isSlow || hasFailed })
+  }
+
+  private keep(answered: Answered, tally: ReadTally, { ms, weight, mustTell }: Kept): void {
+    // Slow ones are all there, so each stands for itself.
+    if (ms > SLOW_MS) tally.latency.add(ms)
+    else if (weight > 0) tally.latency.add(ms, weight)
+    if (weight > 0) this.look(tally, answered.results)
+    if (weight === 0 && !(mustTell && this.mayTellOutlier())) return
+    this.tell(sampleOf(answered, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
   }
 
   /** One feature of many that a request asks for one by one; it is told of as the first of them. */
@@ -104,10 +101,11 @@ export class ReadObserver {
     this.statistics.count(tally, results.length)
     let hasFailed = false
     for (let r = 0; r < results.length; r++) {
-      const result = results[r] as RowResult
-      if (result.statuses === undefined) continue
-      countStates(tally, result.statuses)
-      hasFailed ||= result.errors !== undefined
+      const { statuses, errors } = results[r] as RowResult
+      // All of the row is fresh.
+      if (statuses === undefined) continue
+      countStates(tally, statuses)
+      hasFailed ||= errors !== undefined
     }
     return hasFailed
   }
@@ -171,13 +169,15 @@ export class ReadObserver {
 }
 
 /** One count for each feature and row: its columns share their state. */
-function countStates({ features }: ReadTally, statuses: readonly Status[]): void {
-  for (const { places, states } of features) {
-    const [first] = places
+function countStates(tally: ReadTally, statuses: readonly Status[]): void {
+  const { features } = tally
+  for (let f = 0; f < features.length; f++) {
+    const first = features[f]?.places[0]
     const status = first && statuses[first.ref]
     if (status === undefined || status === 'fresh') continue
-    const at = STATES.indexOf(status)
-    states[at] = (states[at] ?? 0) + 1
+    tally.states ??= new Float64Array(features.length * STATES.length)
+    const at = f * STATES.length + STATES.indexOf(status)
+    tally.states[at] = (tally.states[at] ?? 0) + 1
   }
 }
 
@@ -190,6 +190,13 @@ export function shapeOf(feature: Feature) {
   return { feature: feature.name, version: feature.fingerprint, columns }
 }
 
+interface Kept {
+  readonly ms: number
+  /** For how many requests it stands; 0: it was not its turn. */
+  readonly weight: number
+  readonly mustTell: boolean
+}
+
 interface Answered {
   readonly plan: Plan
   readonly rows: readonly PlanRow[]
@@ -198,17 +205,12 @@ interface Answered {
 }
 
 function sampleOf({ plan, rows, results, asked }: Answered, told: Pick<RequestSample, 'at' | 'ms' | 'isOutlier'>): RequestSample {
-  const states: Partial<Record<Status, number>> = {}
+  const states = statesOf(plan, results)
   let waited: RowResult | undefined
   let errorCode: string | null = null
   for (const result of results) {
-    for (const { targets } of plan.groups)
-      for (const [first] of targets) {
-        const status = (first && result.statuses?.[first.ref]) ?? 'fresh'
-        states[status] = (states[status] ?? 0) + 1
-      }
     if (result.waitedMs > (waited?.waitedMs ?? 0)) waited = result
-    errorCode ??= result.errors?.find((error) => error !== undefined)?.code ?? null
+    if (result.errors) errorCode ??= result.errors.find((error) => error !== undefined)?.code ?? null
   }
   const isSlow = told.ms > SLOW_MS && waited?.waitedFor !== undefined
   const [entity, key] = [plan.groups[0]?.entity, rows[0]?.keys[0]]
@@ -223,6 +225,28 @@ function sampleOf({ plan, rows, results, asked }: Answered, told: Pick<RequestSa
     waitedFor: isSlow ? `compute:${waited?.waitedFor}` : null,
     waitedMs: isSlow ? (waited?.waitedMs ?? null) : null,
   }
+}
+
+/** Of each feature and row; of rows that are all fresh without looking at each. */
+function statesOf({ groups }: Plan, results: readonly RowResult[]): Partial<Record<Status, number>> {
+  const states: Partial<Record<Status, number>> = {}
+  let features = 0
+  for (const { targets } of groups) features += targets.length
+  let fresh = 0
+  for (const { statuses } of results) {
+    if (statuses === undefined) {
+      fresh += features
+      continue
+    }
+    for (const { targets } of groups)
+      for (const [first] of targets) {
+        const status = (first && statuses[first.ref]) ?? 'fresh'
+        if (status === 'fresh') fresh++
+        else states[status] = (states[status] ?? 0) + 1
+      }
+  }
+  if (fresh > 0) states.fresh = fresh
+  return states
 }
 
 function namesOf({ refs, asObject }: Plan): readonly string[] {

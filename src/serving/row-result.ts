@@ -12,7 +12,7 @@ export interface RowResult {
   /** JSON texts; `null` where nothing is served. */
   readonly values: string[]
   readonly freshnessMs: (number | null)[]
-  /** Where the values' times are told. */
+  /** Where the values' times are told. Written while an empty result is filled: that of a fresh one is the store's. */
   readonly sources: (Found | StoredValue)[]
   /** Undefined: each is fresh. */
   statuses: Status[] | undefined
@@ -41,6 +41,20 @@ export function emptyResult(size: number): RowResult {
     values: new Array(size),
     freshnessMs: new Array(size),
     sources: new Array(size),
+    statuses: undefined,
+    servedFrom: undefined,
+    errors: undefined,
+    waitedFor: undefined,
+    waitedMs: 0,
+  }
+}
+
+/** Of a row that is as it is stored. @param sources Nobody writes to them. */
+export function freshResult(values: string[], freshnessMs: number[], sources: readonly StoredValue[]): RowResult {
+  return {
+    values,
+    freshnessMs,
+    sources: sources as StoredValue[],
     statuses: undefined,
     servedFrom: undefined,
     errors: undefined,

@@ -99,7 +99,7 @@ type Parts = readonly (string | undefined)[]
 async function present(options: HttpOptions, features: readonly Feature[], { keyed, isLook }: Asked, call: Call): Promise<Parts> {
   const serving = options.serving()
   const observer = isLook ? null : options.insight.observer
-  const weight = observer?.begin() ?? 0
+  const weight = observer?.begin(features.length) ?? 0
   const read = async (feature: Feature) => {
     const plan = serving.planOne(feature.name)
     const { row, maxAge } = rowFromQuery(forgiving(plan), keyed)

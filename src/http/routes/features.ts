@@ -45,15 +45,14 @@ function getFeature(serving: Serving, observer: ReadObserver | null, call: Call)
   const plan = serving.planOne(name)
   const { row, maxAge } = rowFromQuery(plan, call.request)
   const rows = [row]
-  const weight = observer?.begin() ?? 0
   const results = serving.engine.read(plan, rows, { maxAge })
   if (results instanceof Promise) {
     return results.then((found) => {
-      observer?.end(plan, rows, found, call, call.begun, weight, true)
+      observer?.end(plan, rows, found, call, call.begun)
       return oneResponse(name, plan, row, found[0])
     })
   }
-  observer?.end(plan, rows, results, call, call.begun, weight, false)
+  observer?.end(plan, rows, results, call, call.begun)
   return oneResponse(name, plan, row, results[0])
 }
 
@@ -75,12 +74,10 @@ async function postFeatures(options: HttpOptions, observer: ReadObserver | null,
   const rows = rowsFromBody(plan, body['rows'])
   const maxAge = body['max_age'] === undefined || body['max_age'] === null ? null : parseMaxAge(body['max_age'])
   const isDetailed = flag(body, 'detailed')
-  const weight = observer?.begin() ?? 0
   const reading = serving.engine.read(plan, rows, { maxAge })
-  const waited = reading instanceof Promise
-  const results = waited ? await reading : reading
+  const results = reading instanceof Promise ? await reading : reading
   if (typeof body['feature_set'] === 'string') call.set = body['feature_set']
-  observer?.end(plan, rows, results, call, call.begun, weight, waited)
+  observer?.end(plan, rows, results, call, call.begun)
   if (request.headers.get('accept')?.includes(ARROW_STREAM)) return arrowAnswer({ plan, rows, results }, options.writeTable)
   return jsonAnswer({ plan, rows, results }, isDetailed)
 }

@@ -48,6 +48,7 @@ async function changes({ insight }: HttpOptions, call: Call): Promise<Response> 
   const query = knownParameters(queryOf(call.request), ['since', 'limit'])
   const since = query.get('since')
   const limit = limitOf(query, DEFAULT_CHANGES, MAX_CHANGES)
+  await insight.freshen()
   const found = await insight.changes.list({ since: since === null ? null : parseTime(since), limit })
   const told = call.may('admin') ? [...found] : found.map((change) => (change.kind === 'key' ? { ...change, subject: null } : change))
   return jsonResponse({ changes: told, known_since: formatTime(insight.changes.knownSince) } satisfies Changes)

@@ -9,20 +9,18 @@ import { inTransaction } from '../connection/transaction.ts'
 import { appendHistory } from './history-append.ts'
 import {
   FORGET_KEY,
-  FORGET_PENDING_NOTES,
   INSERT_ERASURE,
   KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
   LATEST_OF,
-  OWE,
   READ_ERASURES,
   READ_HISTORY,
-  READ_PENDING_NOTES,
   ROWS_AT,
   STORED_SEQS,
 } from './history-sql.ts'
 import { createLatestRows } from './latest-rows.ts'
+import { createPendingNotes, micros } from './pending-notes.ts'
 
 const MAX_FORGOTTEN = 10_000
 
@@ -112,16 +110,7 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(READ_ERASURES, [])
       return rows.map(([entity, entityKey, at]) => ({ entity: String(entity), entityKey: String(entityKey), at: micros(at) }))
     },
-    async notePending(writer, at) {
-      await write(OWE, [writer, new SqlTimestamp(at)])
-    },
-    async pendingNotes() {
-      const { rows } = await read(READ_PENDING_NOTES, [])
-      return rows.map(([writer, at]) => ({ writer: String(writer), at: micros(at) }))
-    },
-    async forgetPendingNotes(writers) {
-      if (writers.length > 0) await write(FORGET_PENDING_NOTES, [writers])
-    },
+    ...createPendingNotes(database, { read, write }),
     close: () => database.close(),
   }
 }
@@ -161,10 +150,6 @@ function toHistoryRow(row: readonly SqlValue[]): HistoryRow {
     seq: Number(seq),
     origin: String(origin) as Origin,
   }
-}
-
-function micros(time: SqlValue | undefined): number {
-  return time instanceof SqlTimestamp ? time.micros : Number.NaN
 }
 
 async function reported<T>(work: () => Promise<T>): Promise<T> {
