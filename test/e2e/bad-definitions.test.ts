@@ -10,78 +10,83 @@ const count = (where: string, options = `refresh: '5m', type: 'int'`) =>
 const GOOD = `${HEAD}export const good = ${count('user_id = $user_id')}`
 
 interface Bad {
-  readonly file?: string
-  readonly csv?: string | null
+  readonly files: Readonly<Record<string, string>>
   readonly says: readonly string[]
 }
 
-const cases: Record<string, Bad> = {
-  'a syntax error': { file: `${HEAD}export const a = feature({ entity: User,,\n`, says: ['features.ts:4:', 'cannot be read as code'] },
-  'code that throws at load': { file: `${HEAD}throw new Error('boom')\n`, says: ['features.ts:4:', 'boom'] },
-  'code that throws null at load': { file: `throw null\n`, says: ['features.ts:1:', 'threw null'] },
-  'a file without exports': { file: 'const a = 1\n', says: ['features.ts:1:', 'exports nothing'] },
-  'an empty file': { file: '', says: ['features.ts:1:', 'exports nothing'] },
-  'a missing package': {
-    file: `${GOOD}import { x } from 'no-such-package'\nconsole.log(x)\n`,
-    says: ['features.ts:5:', 'no-such-package'],
-  },
-  'a missing name': {
-    file: `import { featur } from 'fabra'\nexport const a = featur\n`,
-    says: ['features.ts:1:', 'Did you mean "feature"?'],
-  },
-  'a missing relative file': {
-    file: `import { x } from './no-such-file'\nexport const a = x\n`,
-    says: ['features.ts:1:', './no-such-file'],
-  },
-  'code that ends the process': { file: `${HEAD}process.exit(0)\n`, says: ['features.ts:4:', 'process.exit()'] },
-  'two features of one name': {
-    file: `${GOOD}export const b = ${count('user_id = $user_id', `name: 'good', refresh: '5m', type: 'int'`)}`,
-    says: ['features.ts:5:', 'the name is taken', 'features.ts:4'],
-  },
-  'an unknown table': {
-    file: `${HEAD}export const a = ${count('user_id = $user_id').replace('FROM events', 'FROM evnts')}`,
-    says: ['features.ts:4:', 'There is no table "evnts"', 'Did you mean "events"?'],
-  },
-  'an unknown column': { file: `${HEAD}export const a = ${count('usr_id = $user_id')}`, says: ['features.ts:4:', '"usr_id"'] },
-  'a bad duration': {
-    file: `${HEAD}export const a = ${count('user_id = $user_id', `refresh: '5x', type: 'int'`)}`,
-    says: ['features.ts:4:', '"5x" is not a duration'],
-  },
-  'a parameter that is no key column': {
-    file: `${HEAD}export const a = ${count('user_id = $userid')}`,
-    says: ['features.ts:4:', '$userid is no key column', 'Did you mean "$user_id"?'],
-  },
-  'a CSV with a broken row': { csv: `${EVENTS}3,u1\n`, says: ['features.ts:3:', 'events.csv, line 4', 'it has 2 values'] },
-  'a CSV with an unreadable time': { csv: `${EVENTS}3,u1,1,soon\n`, says: ['features.ts:3:', 'events.csv, line 4', '"soon"'] },
-  'a CSV without the timestamp column': {
-    csv: 'id,user_id,created\n1,u1,2026-01-01 10:00:00\n',
-    says: ['features.ts:3:', 'no column "created_at"', 'Did you mean "created"?'],
-  },
-  'an empty CSV': { csv: '', says: ['features.ts:3:', 'events.csv is empty'] },
-  'a missing CSV': { csv: null, says: ['features.ts:3:', 'events.csv does not exist'] },
+const file = (text: string, ...says: string[]): Bad => ({ files: { 'features.ts': text, 'events.csv': EVENTS }, says })
+
+/** Nothing of such a file can be read: one start each. */
+const unreadable: Record<string, Bad> = {
+  'a syntax error': file(`${HEAD}export const a = feature({ entity: User,,\n`, 'features.ts:4:', 'cannot be read as code'),
+  'code that throws at load': file(`${HEAD}throw new Error('boom')\n`, 'features.ts:4:', 'boom'),
+  'code that throws null at load': file(`throw null\n`, 'features.ts:1:', 'threw null'),
+  'a file without exports': file('const a = 1\n', 'features.ts:1:', 'exports nothing'),
+  'an empty file': file('', 'features.ts:1:', 'exports nothing'),
+  'a missing package': file(`${GOOD}import { x } from 'no-such-package'\nconsole.log(x)\n`, 'features.ts:5:', 'no-such-package'),
+  'a missing name': file(`import { featur } from 'fabra'\nexport const a = featur\n`, 'features.ts:1:', 'Did you mean "feature"?'),
+  'a missing relative file': file(`import { x } from './no-such-file'\nexport const a = x\n`, 'features.ts:1:', './no-such-file'),
+  'code that ends the process': file(`${HEAD}process.exit(0)\n`, 'features.ts:4:', 'process.exit()'),
+}
+
+/** Mistakes of definitions, a line each from the fifth on; all are told at once. */
+const definitions: readonly (readonly [line: string, says: RegExp])[] = [
+  [count('user_id = $user_id', `name: 'good', refresh: '5m', type: 'int'`), /the name is taken.*features\.ts:4/],
+  [count('user_id = $user_id').replace('FROM events', 'FROM evnts'), /There is no table "evnts"[\s\S]*?Did you mean "events"\?/],
+  [count('usr_id = $user_id'), /"usr_id"/],
+  [count('user_id = $user_id', `refresh: '5x', type: 'int'`), /"5x" is not a duration/],
+  [count('user_id = $userid'), /\$userid is no key column[\s\S]*?Did you mean "\$user_id"\?/],
+]
+
+/** Contents of a source's file; null: there is none. */
+const sources: readonly (readonly [csv: string | null, says: RegExp])[] = [
+  [`${EVENTS}3,u1\n`, /0\.csv, line 4.*it has 2 values/],
+  [`${EVENTS}3,u1,1,soon\n`, /1\.csv, line 4.*"soon"/],
+  ['id,user_id,created\n1,u1,2026-01-01 10:00:00\n', /no column "created_at"[\s\S]*?Did you mean "created"\?/],
+  ['', /3\.csv is empty/],
+  [null, /4\.csv does not exist/],
+]
+
+/** @returns what serve said, which is the same as check says. */
+async function refused(folder: string, problems: number): Promise<string> {
+  const { exitCode, stdout, stderr } = await runFabra(['serve', '--port', '0'], { cwd: folder })
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
+  expect(stderr).toContain(`error invalid_definition: The definitions have ${problems === 1 ? 'one problem' : `${problems} problems`}.`)
+  expect(stderr).not.toMatch(/node_modules|src\/|bunfs|at .*:\d+:\d+\)/)
+  return stderr
+}
+
+async function isRefusedByCheck(folder: string, problems: number): Promise<void> {
+  const check = await runFabra(['check', '--json'], { cwd: folder })
+  expect(check).toMatchObject({ exitCode: 1, stderr: '' })
+  expect(JSON.parse(check.stdout).problems).toHaveLength(problems)
 }
 
 describe('fabra serve refuses', () => {
-  for (const [name, { file = GOOD, csv = EVENTS, says }] of Object.entries(cases)) {
+  for (const [name, { files, says }] of Object.entries(unreadable)) {
     test(name, async () => {
-      using project = projectFolder({ 'features.ts': file, ...(csv === null ? {} : { 'events.csv': csv }) })
-      const { exitCode, stdout, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
-      expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' })
-      for (const words of says) expect(stderr).toContain(words)
-      expect(stderr).toContain('error invalid_definition: The definitions have one problem.')
-      expect(stderr).not.toMatch(/node_modules|src\/|bunfs|at .*:\d+:\d+\)/)
-      const check = await runFabra(['check', '--json'], { cwd: project.path })
-      expect(check).toMatchObject({ exitCode: 1, stderr: '' })
-      expect(JSON.parse(check.stdout).problems.length).toBeGreaterThan(0)
+      using project = projectFolder(files)
+      const stderr = await refused(project.path, 1)
+      for (const one of says) expect(stderr).toContain(one)
+      if (['a syntax error', 'code that ends the process'].includes(name)) await isRefusedByCheck(project.path, 1)
     })
   }
 
-  test('several mistakes at once, and tells them all', async () => {
-    const bad = `export const a = ${count('user_id = $userid')}export const b = ${count('usr_id = $user_id')}`
-    using project = projectFolder({ 'features.ts': `${HEAD}${bad}`, 'events.csv': EVENTS })
-    const { exitCode, stderr } = await runFabra(['serve', '--port', '0'], { cwd: project.path })
-    expect(exitCode).toBe(1)
-    expect(stderr).toMatch(/features\.ts:4:[\s\S]*features\.ts:5:[\s\S]*2 problems/)
+  test('mistakes of definitions, and tells them all, each with its line', async () => {
+    const lines = definitions.map(([line], i) => `export const f${i} = ${line}`)
+    using project = projectFolder({ 'features.ts': GOOD + lines.join(''), 'events.csv': EVENTS })
+    const stderr = await refused(project.path, definitions.length)
+    for (const [i, [, says]] of definitions.entries()) expect(stderr).toMatch(new RegExp(`features\\.ts:${5 + i}:.*${says.source}`))
+    await isRefusedByCheck(project.path, definitions.length)
+  })
+
+  test('files of sources that cannot be loaded, and tells of all, each with the line of its definition', async () => {
+    const lines = sources.map((_, i) => `export const s${i} = source('s${i}', { timestamp: 'created_at', file: './${i}.csv' })\n`)
+    const written = sources.flatMap(([csv], i) => (csv === null ? [] : [[`${i}.csv`, csv]]))
+    using project = projectFolder({ 'features.ts': GOOD + lines.join(''), 'events.csv': EVENTS, ...Object.fromEntries(written) })
+    const stderr = await refused(project.path, sources.length)
+    for (const [i, [, says]] of sources.entries()) expect(stderr).toMatch(new RegExp(`features\\.ts:${5 + i}:.*${says.source}`))
+    await isRefusedByCheck(project.path, sources.length)
   })
 
   test('a file that does not exist, with a near name', async () => {

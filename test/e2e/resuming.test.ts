@@ -75,7 +75,11 @@ interface Told {
 }
 
 async function trained(callsFile: string, args: readonly string[] = []): Promise<Told> {
-  const made = await runFabra([...COMMAND, ...args], { cwd, env: { ...LAPTOP, ...AT_ONCE, FABRA_TEST_CALLS: callsFile }, timeoutMs: 60_000 })
+  const made = await runFabra([...COMMAND, ...args], {
+    cwd,
+    env: { ...LAPTOP, ...AT_ONCE, FABRA_TEST_CALLS: callsFile },
+    timeoutMs: 60_000,
+  })
   expect(made).toMatchObject({ exitCode: 0 })
   return JSON.parse(made.stdout) as Told
 }
