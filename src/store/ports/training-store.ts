@@ -224,7 +224,7 @@ export interface TrainingWorkspace {
     output: { readonly features: readonly OutputFeature[]; readonly columns: readonly OutputColumn[] },
     options: RunOptions,
   ): Promise<readonly ColumnCounts[]>
-  /** Values of a sample of the rows, as JSON texts, of each column: rows without a value are left out. @param columns Of values. */
+  /** Values of a sample of the rows, as JSON texts, of each column: of a row without a value null or nothing. @param columns Of values. */
   someValues(
     output: { readonly features: readonly OutputFeature[]; readonly columns: readonly OutputColumn[]; readonly most: number },
     options: RunOptions,
