@@ -160,7 +160,8 @@ async function assemble(
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
   const health = () => healthOf(stores, recorder)
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, health })
+  const training = createFeatureStoreTraining(dependencies, definitions, stores)
+  const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
   let closing = false
 
   return {
@@ -181,7 +182,7 @@ async function assemble(
     },
     insight,
     ingest: noted(ingest, insight),
-    training: createFeatureStoreTraining(dependencies, definitions, stores),
+    training,
     warm: warmUp.isOver,
     start(refreshes) {
       refilling.start()
@@ -218,6 +219,7 @@ async function assemble(
 interface Looked extends Omit<Around, 'kept'> {
   readonly definitions: CurrentDefinitions
   readonly health: InsightOptions['health']
+  readonly trainingSets: InsightOptions['trainingSets']
 }
 
 function openInsight(dependencies: LiveDefinitionsDependencies, { options, ...looked }: Looked): OwnInsight {

@@ -74,6 +74,7 @@ export interface InsightOptions {
   readonly processes: number
   readonly stores: Stores
   readonly health: () => Readonly<Record<string, string>>
+  readonly trainingSets: Insight['trainingSets']
   readonly definitions: CurrentDefinitions
   readonly activeKeys: ActiveKeys
   readonly schedule: Schedule
@@ -123,6 +124,7 @@ export function createInsight(options: InsightOptions): OwnInsight {
     sourcesOf: (feature) => definitions.live().ingest.sourcesOf(feature),
     sourceFacts: () => look.facts(definitions.registry().sources.values()),
     rowsOfKey: (entity, key, asOf) => look.rowsOfKey(definitions.registry().sources.values(), entity, key, asOf),
+    trainingSets: options.trainingSets,
     async stores() {
       return storeStates(options)
     },

@@ -8,6 +8,7 @@ import type { Labels, TrainingStore } from '../store/ports/training-store.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingPace } from './pace.ts'
 import type { ColumnSummary, Doubts, TrainingWarning } from './summary.ts'
+import type { ColumnSample } from './value-samples.ts'
 
 export interface TrainingDependencies {
   readonly store: TrainingStore
@@ -66,6 +67,8 @@ export interface TrainingReport {
   readonly features: readonly FeatureReport[]
   /** Of every column that comes from a feature; empty until all are computed. */
   readonly summary: readonly ColumnSummary[]
+  /** Of the newest sets: what their columns are like. */
+  readonly samples: readonly ColumnSample[]
   /** What is legal, but seldom meant. What makes it slow is told when it begins. */
   readonly warnings: readonly TrainingWarning[]
   /** What is being computed right now. */

@@ -13,6 +13,7 @@ import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './pr
 import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { doubts, summarize } from './summary.ts'
+import { sampleColumns } from './value-samples.ts'
 
 type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
 
@@ -52,6 +53,7 @@ export class Building {
       datasetHash: null,
       features: [],
       summary: [],
+      samples: [],
       warnings: [],
       pace: null,
       metadata: null,
@@ -118,11 +120,12 @@ export class Building {
     })
     const work = { workspace, features: made, columns, rows, run: this.run_ }
     const summary = await summarize(work)
+    const samples = (await sampleColumns(work).catch(giveUpUnlessSql)) ?? []
     const { sourcesOf, hasAnyKey, now } = this.dependencies
     const latest = (feature: Feature) =>
       options.latestKnowledge || options.asServed ? null : questionOf(feature, { ...options, latestKnowledge: true })
     const found_ = await doubts({ ...work, summary, labels: labelColumns, entities, now: now(), sourcesOf, hasAnyKey, latest })
-    this.tell({ summary, warnings: [...this.report.warnings, ...found_] })
+    this.tell({ summary, samples, warnings: [...this.report.warnings, ...found_] })
     return this.write(made, columns, rows)
   }
 

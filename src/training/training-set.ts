@@ -11,6 +11,8 @@ import { Building } from './training-run.ts'
 const MAX_RUNNING = 2
 /** Reports kept for those who ask later. */
 const MAX_REPORTS = 100
+/** Those of them whose values what is served is compared with: they take megabytes. */
+const MAX_SAMPLED = 8
 const LONGEST_MS = 24 * 3_600_000
 
 export interface Training {
@@ -33,6 +35,8 @@ export function createTraining(atOnce = MAX_RUNNING): Training {
     reports.set(report.id, report)
     const oldest = reports.size > MAX_REPORTS ? reports.keys().next().value : undefined
     if (oldest !== undefined) reports.delete(oldest)
+    const sampled = [...reports.values()].filter(({ samples }) => samples.length > 0)
+    for (const old of sampled.slice(0, -MAX_SAMPLED)) reports.set(old.id, { ...old, samples: [] })
   }
   return {
     report: (id) => reports.get(id),

@@ -24,6 +24,8 @@ beforeAll(async () => {
   folder = projectFolder({ 'features.ts': UI_FEATURES, 'events.csv': UI_EVENTS })
   served = await serveFolder(folder)
   await until('the server to be warm', 30_000, async () => ((await served.ask('/ready')).ok ? true : undefined))
+  // What changed is read a moment after the start.
+  await until('versions to be known', 30_000, async () => ((await featureOf('spend')).version_number === 1 ? true : undefined))
 })
 afterAll(async () => {
   await served.app.close()
@@ -265,6 +267,28 @@ describe('after some reads', () => {
     expect(row?.values[preview.columns.findIndex(({ name }) => name === 'user_id')]).toBe(rows[row?.row ?? 0]?.user_id as string)
     const before = await served.get<TrainingSets>('/v1/training-sets')
     expect(before.training_sets.every(({ rows: count }) => count === 1)).toBe(true)
+  })
+
+  test('what is served is compared with what a training set held, and wants attention once it drifted', async () => {
+    const rows = Array.from({ length: 240 }, (_, i) => ({ user_id: i % 2 ? 'u1' : 'u2', event_timestamp: '2026-02-01T00:00:00Z' }))
+    const id = 'set-to-compare-with'
+    const body = JSON.stringify({ features: ['spend'], rows, format: 'csv' })
+    const made = await served.ask('/v1/training-sets', { method: 'POST', body, headers: { 'x-request-id': id } })
+    expect((await made.text()).split('\n').length).toBeGreaterThan(240)
+    // Of each request one row is looked at.
+    const readMany = (user: string) => Promise.all(Array.from({ length: 60 }, () => served.get(`/v1/features/spend?entity_id=${user}`)))
+    const against = () => served.get<FeatureStatistics>(`/v1/features/spend/statistics?against=${id}`)
+    expect((await served.get<TrainingSets>('/v1/training-sets')).training_sets.find((set) => set.id === id)?.has_samples).toBe(true)
+    expect((await against()).against?.columns.map(({ name }) => name)).toEqual(['spend.total', 'spend.times'])
+    await until('drift to be told', 50_000, async () => {
+      await readMany('u3')
+      const [total] = (await against()).against?.columns ?? []
+      const { attention } = await served.get<Overview>('/v1/overview')
+      const told = attention.find(({ feature, reason }) => feature === 'spend' && reason.code === 'drifted')
+      return (total?.psi ?? 0) > 1 && told?.reason.unit === 'psi' && told.reason.message.includes('spend.total') ? true : undefined
+    })
+    expect((await served.ask(`/v1/features/broken/statistics?against=${id}`)).status).toBe(404)
+    expect((await served.ask('/v1/features/spend/statistics?against=nothing')).status).toBe(404)
   })
 
   test('a training set that is being made is stopped', async () => {

@@ -82,7 +82,6 @@ export const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^(ignore|@balena\/dockerignore)$/, 'cli'],
-  [/^swagger-ui-dist\//, 'http'],
   [/^(preact|@preact\/signals|uplot|@dagrejs\/dagre)(\/|$)/, 'ui'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],

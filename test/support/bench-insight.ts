@@ -30,6 +30,7 @@ export function benchInsight(clock: Clock): Insight {
     sourcesOf: () => [],
     sourceFacts: async () => new Map(),
     rowsOfKey: async () => [],
+    trainingSets: () => [],
     stores: async () => [],
   }
 }

@@ -69,6 +69,8 @@ describe('the files of the page', () => {
   test('are not there with FABRA_UI=off', async () => {
     await using off = await realApp(PROJECT_FILES, { FABRA_UI: 'off' })
     for (const path of ['/', '/ui', '/ui/', '/ui/catalogue']) expect([path, (await off.get(path)).status]).toEqual([path, 404])
+    const docs = await off.get('/docs')
+    expect([docs.status, docs.text]).toEqual([200, expect.stringContaining('href="openapi.json"')])
     await using on = await realApp(PROJECT_FILES)
     expect((await on.get('/ui/')).status).toBe(200)
   })

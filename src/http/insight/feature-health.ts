@@ -9,6 +9,7 @@ import type { FeatureRuns } from '../../refresh/run-figures.ts'
 import type { PlannedFeature } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import type { Reason, Refreshed, State } from '../wire.ts'
+import { driftOf } from './drift.ts'
 import { type Insight, placeOf } from './insight.ts'
 
 const [HOUR_MS = 0, DAY_MS = 0] = WINDOWS_MS
@@ -60,7 +61,9 @@ export function healthOf(planned: PlannedFeature, { insight, clock }: Omit<Healt
     figures: insight.statistics?.of(feature.name),
     at: isPushed(feature) ? insight.changes.lastPushAt(feature.name) : insight.runs.of(feature.name).refreshedAt,
   }
-  const reasons = [failing(look), late(look), pushesStopped(look), nulls(look), slow(look)].filter((reason) => reason !== null)
+  const reasons = [failing(look), late(look), pushesStopped(look), nulls(look), slow(look), drifted(look)].filter(
+    (reason) => reason !== null,
+  )
   return { feature, state: stateOf(look, reasons), reasons, refreshed: refreshedOf(look), figures: look.figures }
 }
 
@@ -194,6 +197,25 @@ function slow({ planned: { feature }, insight: { facts }, figures }: Look): Reas
   if (present < SLOW_MS || present < usual * SLOWER_BY) return null
   const message = `99 % of requests for it take up to ${present.toFixed(1)} ms, usually ${usual.toFixed(1)} ms.`
   return { code: 'slow', message, now: present, usual, unit: 'ms', since: null, place: placeOf(facts, feature.location), error_code: null }
+}
+
+function drifted({ planned: { feature }, insight, figures }: Look): Reason | null {
+  const found = figures && driftOf(feature.name, figures, insight.trainingSets())
+  if (!found) return null
+  const { column, psi, from, set } = found
+  const of = column === feature.name ? 'Its values are' : `${column} is`
+  return {
+    code: 'drifted',
+    message: `${of} spread otherwise than in the training set of ${formatTime(set.finishedAt ?? set.beganAt)
+      .slice(0, 16)
+      .replace('T', ' ')} (PSI ${psi.toFixed(2)}).`,
+    now: psi,
+    usual: from,
+    unit: 'psi',
+    since: null,
+    place: placeOf(insight.facts, feature.location),
+    error_code: null,
+  }
 }
 
 function refreshedOf({ planned: { feature }, insight, runs, at, now }: Look): Refreshed {

@@ -7,6 +7,7 @@ import type { ReadStatistics } from '../../observability/read-statistics.ts'
 import type { RequestSamples } from '../../observability/request-samples.ts'
 import type { RunFigures } from '../../refresh/run-figures.ts'
 import type { ReadObserver } from '../../serving/read-observer.ts'
+import type { TrainingReport } from '../../training/job.ts'
 import type { Change, DefinitionText, Place, StoreState } from '../wire.ts'
 
 export interface Insight {
@@ -29,6 +30,8 @@ export interface Insight {
   /** Rows that have the key, by source; sources without its columns are left out. */
   rowsOfKey(entity: Entity, key: EntityKey, asOf: Micros | null): Promise<readonly KeyRows[]>
   stores(): Promise<readonly StoreState[]>
+  /** Training sets of this process, newest first. */
+  trainingSets(): readonly TrainingReport[]
 }
 
 export interface ProcessFacts {

@@ -1,13 +1,13 @@
 /** A training set looked at before it is made: some of its rows, and for each column what it holds, how that was told, and what is odd about it. */
 import { resolveRefs } from '../../definition/refs.ts'
 import { parseExact } from '../../definition/value.ts'
-import { countsIn, stabilityIndex } from '../../observability/distribution.ts'
-import { measureOf, type SampleFigures, ValueSample } from '../../observability/value-sample.ts'
+import { measureOf, ValueSample } from '../../observability/value-sample.ts'
 import type { TrainingReport, TrainingSet } from '../../training/job.ts'
 import type { TrainingOptions } from '../../training/options.ts'
 import type { TrainingWarning } from '../../training/summary.ts'
 import type { HttpOptions } from '../options.ts'
 import type { PreviewColumn, PreviewRow, PreviewWarning, State, TrainingPreview } from '../wire.ts'
+import { DRIFTED, overBinsOf, psiOf } from './drift.ts'
 import { distributionJson } from './figures-json.ts'
 import { separation } from './separation.ts'
 
@@ -16,7 +16,6 @@ const LEAKS = 0.97
 /** Of fewer rows nothing is said. */
 const ENOUGH = 30
 const NULLS_APART = 0.2
-const DRIFTED = 0.25
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -83,11 +82,11 @@ function columnOf(options: HttpOptions, { name, rows, labels, known, report }: L
     feature: of.feature,
     method: report.features.find(({ feature }) => feature === of.feature)?.method ?? null,
     distribution: distributionJson(shape, figures),
-    served: served && servedFigures ? distributionJson(served.shape, servedFigures) : null,
+    served: served && servedFigures ? distributionJson(served.shape, overBinsOf(figures, served.values)) : null,
     warnings: [
       ...report.warnings.filter(({ subject }) => subject === name || subject === of.feature).map(asWarning),
       ...leaks(name, values, labels, rows),
-      ...apart(figures, servedFigures),
+      ...apart(sample, servedFigures && served?.values),
     ],
   }
 }
@@ -113,14 +112,15 @@ function leaks(name: string, values: readonly unknown[], labels: readonly string
   })
 }
 
-function apart(now: SampleFigures, served: SampleFigures | undefined): PreviewWarning[] {
-  if (!served || now.kept < ENOUGH || served.kept < ENOUGH) return []
+function apart(values: ValueSample, servedValues: ValueSample | undefined): PreviewWarning[] {
+  const [now, served] = [values.figures(), servedValues?.figures()]
+  if (!servedValues || !served || now.kept < ENOUGH || served.kept < ENOUGH) return []
   const found: PreviewWarning[] = []
   if (Math.abs((now.nullShare ?? 0) - (served.nullShare ?? 0)) > NULLS_APART) {
     const message = `${percent(now.nullShare)} are null here, ${percent(served.nullShare)} of what is served today.`
     found.push({ code: 'nulls', message, hint: 'Look whether the feature had data at the times of the labels.' })
   }
-  const index = psi(now, served)
+  const index = psiOf(values, servedValues)
   if (index !== null && index > DRIFTED)
     found.push({
       code: 'drifted',
@@ -128,23 +128,6 @@ function apart(now: SampleFigures, served: SampleFigures | undefined): PreviewWa
       hint: 'A model that learns from these rows meets others: take labels of later times, or find out what changed.',
     })
   return found
-}
-
-/** How far two distributions are apart; null: they cannot be compared. */
-export function psi(now: SampleFigures, then: SampleFigures): number | null {
-  if (now.trueShare !== null && then.trueShare !== null)
-    return stabilityIndex([now.trueShare, 1 - now.trueShare], [then.trueShare, 1 - then.trueShare])
-  if (now.top && then.top) {
-    const words = [...new Set([...now.top, ...then.top].map(({ value }) => value))]
-    const shares = (of: readonly { readonly value: string; readonly share: number }[]) =>
-      words.map((word) => of.find(({ value }) => value === word)?.share ?? 0)
-    return stabilityIndex(shares(now.top), shares(then.top))
-  }
-  if (!now.bins || !then.bins) return null
-  // The middles of the one's bins, counted in the bins of the other.
-  const { edges, counts } = now.bins
-  const spread = counts.flatMap((count, i) => new Array<number>(count).fill(((edges[i] ?? 0) + (edges[i + 1] ?? 0)) / 2))
-  return stabilityIndex(countsIn(spread, then.bins.edges), then.bins.counts)
 }
 
 function cells(row: Row, names: readonly string[], known: ReadonlyMap<string, Known>): Pick<PreviewRow, 'values' | 'states'> {

@@ -147,7 +147,13 @@ export const changesDoc: RouteDocs = {
 export const featureStatisticsDoc: RouteDocs = {
   operationId: 'getFeatureStatistics',
   summary: 'How one feature is read: distributions, ages, latencies and states, now and over time.',
-  parameters: [query('window', '`1h` (default), `24h`, `7d` or `30d`.')],
+  parameters: [
+    query('window', '`1h` (default), `24h`, `7d` or `30d`.'),
+    query(
+      'against',
+      'Id of a training set of this process, made of 200 rows or more: how its values were spread, and the PSI of those served now.',
+    ),
+  ],
   responses: {
     200: ok('Figures.', ref('FeatureStatistics')),
     ...failures(['404', 'No such feature.'], ['422', 'A parameter is wrong.']),

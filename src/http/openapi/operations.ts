@@ -47,5 +47,11 @@ export const openApiDoc: RouteDocs = {
 export const docsDoc: RouteDocs = {
   operationId: 'docs',
   summary: 'This description, to read and to try.',
-  responses: { 200: { description: 'A page.', content: { 'text/html': { schema: { type: 'string' } } } } },
+  responses: {
+    302: { description: 'It is a room of the page, at /ui/api.' },
+    200: {
+      description: 'Where the page is switched off: what it would show is in /openapi.json.',
+      content: { 'text/html': { schema: { type: 'string' } } },
+    },
+  },
 }

@@ -163,6 +163,7 @@ const summary = object({
   error: orNull(object({ code: text, message: text }), 'Why it failed.'),
   warnings: whole,
   seconds_left: noNumber,
+  has_samples: { type: 'boolean' },
 })
 
 export const trainingSetsDoc: RouteDocs = {

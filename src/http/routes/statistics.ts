@@ -3,7 +3,9 @@ import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import { WINDOWS_MS } from '../../observability/step-series.ts'
+import type { TrainingReport } from '../../training/job.ts'
 import { queryOf } from '../address.ts'
+import { againstJson } from '../insight/against-json.ts'
 import { healthOf, healthOfAll } from '../insight/feature-health.ts'
 import { coverageOf, featureFiguresJson, overTimeJson, WINDOWS, windowOf } from '../insight/figures-json.ts'
 import { jsonResponse } from '../json-response.ts'
@@ -41,11 +43,12 @@ export async function figuresOfAll(options: HttpOptions, window: string): Promis
 
 async function statistics(options: HttpOptions, call: Call): Promise<Response> {
   const { serving, insight, clock } = options
-  const query = knownParameters(queryOf(call.request), ['window'])
+  const query = knownParameters(queryOf(call.request), ['window', 'against'])
   const windowMs = windowOf(query.get('window') ?? DEFAULT_WINDOW, 'window')
   const feature = wholeFeature(options, call.param('name'))
   const planned = serving().planned.get(feature.name)
   if (!planned) throw new FabraError('internal', `Feature ${feature.name} was not planned.`)
+  const set = setOf(options, query.get('against'), feature)
   await insight.freshen()
   insight.statistics?.fold()
   const health = healthOf(planned, { insight, clock })
@@ -59,9 +62,23 @@ async function statistics(options: HttpOptions, call: Call): Promise<Response> {
     ...featureFiguresJson(health, windowMs, insight, now),
     keys_in_use: insight.keysInUse(feature),
     over_time: await overTime(options, feature, windowMs),
-    against: null,
+    against: set && againstJson(feature.name, health.figures, set),
   }
   return jsonResponse(answer)
+}
+
+/** @throws FabraError not_found */
+function setOf({ insight }: HttpOptions, id: string | null, feature: Feature): TrainingReport | null {
+  if (id === null) return null
+  const set = insight.trainingSets().find((one) => one.id === id)
+  if (set?.samples.some((sample) => sample.feature === feature.name)) return set
+  throw new FabraError(
+    'not_found',
+    `No training set ${JSON.stringify(id.slice(0, 80))} with ${feature.name} to compare with is known here.`,
+    {
+      hint: 'Sets made by this process are in GET /v1/training-sets; the values of the last eight with 200 rows and more are kept.',
+    },
+  )
 }
 
 /** A column stands for its feature. @throws FabraError unknown_feature */

@@ -267,5 +267,6 @@ function summaryJson({ pace, error, ...found }: TrainingReport): TrainingSetSumm
     error: error && { code: error.code, message: error.message },
     warnings: found.warnings.length,
     seconds_left: pace?.secondsLeft ?? null,
+    has_samples: found.samples.length > 0,
   }
 }

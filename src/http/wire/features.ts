@@ -83,7 +83,7 @@ export interface FeatureStatistics extends FeatureFigures {
   /** Keys that refreshes keep fresh. */
   keys_in_use: number | null
   over_time: OverTime
-  /** Not told yet: null. */
+  /** Null: nothing was asked for. */
   against: Against | null
 }
 
@@ -115,6 +115,7 @@ export interface Against {
     name: string
     /** Population stability index of now against the set: below 0.1 much alike, above 0.25 another; null: not comparable. */
     psi: number | null
+    /** Of the set; its bins are those of what is served. */
     distribution: Distribution
   }[]
 }

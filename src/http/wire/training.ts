@@ -20,6 +20,8 @@ export interface TrainingSetSummary {
   warnings: number
   /** Of what is being computed; null: not known. */
   seconds_left: number | null
+  /** Some of its values are kept, so that what is served can be compared with it (`against`). */
+  has_samples: boolean
 }
 
 /**

@@ -224,6 +224,11 @@ export interface TrainingWorkspace {
     output: { readonly features: readonly OutputFeature[]; readonly columns: readonly OutputColumn[] },
     options: RunOptions,
   ): Promise<readonly ColumnCounts[]>
+  /** Values of a sample of the rows, as JSON texts, of each column: of a row without a value null or nothing. @param columns Of values. */
+  someValues(
+    output: { readonly features: readonly OutputFeature[]; readonly columns: readonly OutputColumn[]; readonly most: number },
+    options: RunOptions,
+  ): Promise<readonly (readonly string[])[]>
   /** Label rows that look from later than this. */
   laterThan(time: Micros, options: RunOptions): Promise<{ readonly count: number; readonly latest: Micros | null }>
   /** Some of the values that a key column has in the label rows, as texts. Both are indexes: of the entity and of its key's column. */

@@ -22,6 +22,13 @@ export function signOut(): void {
   isLocked.value = true
 }
 
+/** Whose reads the figures count: of several processes, those of the one that answers. Null: there is only one. */
+export function coverageWord(): string | null {
+  const { coverage, mode } = me.value ?? {}
+  if (!coverage || (coverage.of <= coverage.processes && mode !== 'production')) return null
+  return coverage.of > coverage.processes ? `${coverage.processes} of ${coverage.of} processes` : 'this process'
+}
+
 /** Of requests that this page sends; where it is not known, the server decides. */
 export function may(scope: Scope): boolean {
   return me.value === null || me.value.scopes.includes(scope)

@@ -2,7 +2,7 @@ import type { Overview } from '../../http/wire.ts'
 import { href, place } from '../core/address.ts'
 import { useData } from '../core/data.ts'
 import { openHelp, openPalette } from '../core/keys.ts'
-import { key, me, signOut } from '../core/session.ts'
+import { coverageWord, key, me, signOut } from '../core/session.ts'
 import { theme, turnTheme } from '../core/theme.ts'
 import { plural } from '../core/words.ts'
 import { Counts } from './mark.tsx'
@@ -31,6 +31,14 @@ export function Head() {
             {me.value ? ` · ${me.value.mode}` : ''}
           </span>
         </a>
+        {coverageWord() && (
+          <span
+            class="soft only-wide"
+            title="Reads are counted by each process for itself, other replicas among them. Values, runs and changes are those of all."
+          >
+            figures of {coverageWord()}
+          </span>
+        )}
         <button class="find" aria-keyshortcuts="/ Meta+K Control+K" onClick={openPalette}>
           <span>
             find<span class="only-wide"> anything</span>

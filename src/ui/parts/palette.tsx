@@ -74,20 +74,34 @@ function Search() {
         }}
         onKeyDown={onKeyDown}
       />
-      <ul id="found" role="listbox" aria-label="found">
-        {found.map((one, i) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the field above walks the list.
-          <li key={one.kind + one.name} id={`found-${i}`} role="option" tabIndex={-1} aria-selected={i === index} onClick={() => open(one)}>
-            <Mark of={one.shape} word={one.shape === 'none' ? '' : one.shape} />
-            <span class="mono">{one.name}</span>
-            <span>{one.kind}</span>
-          </li>
-        ))}
-      </ul>
-      {found.length === 0 && <p class="pad">{places.isWhole ? `Nothing is called “${text.value}”.` : 'looking …'}</p>}
-      {places.failure && (
+      <Results of={found} index={index} onOpen={open} />
+      <Told of={places} text={text.value} isEmpty={found.length === 0} />
+    </>
+  )
+}
+
+function Results({ of, index, onOpen }: { of: readonly Found[]; index: number; onOpen: (one: Found) => void }) {
+  return (
+    <ul id="found" role="listbox" aria-label="found">
+      {of.map((one, i) => (
+        // biome-ignore lint/a11y/useKeyWithClickEvents: the field above walks the list.
+        <li key={one.kind + one.name} id={`found-${i}`} role="option" tabIndex={-1} aria-selected={i === index} onClick={() => onOpen(one)}>
+          <Mark of={one.shape} word={one.shape === 'none' ? '' : one.shape} />
+          <span class="mono">{one.name}</span>
+          <span>{one.kind}</span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Told({ of: { isWhole, failure }, text, isEmpty }: { of: ReturnType<typeof usePlaces>; text: string; isEmpty: boolean }) {
+  return (
+    <>
+      {isEmpty && <p class="pad">{isWhole ? `Nothing is called “${text}”.` : 'looking …'}</p>}
+      {failure && (
         <p class="pad soft" role="status">
-          Not everything could be asked for: {places.failure.message}
+          Not everything could be asked for: {failure.message}
         </p>
       )}
       <footer>

@@ -50,6 +50,7 @@ export function Table<R>(props: TableProps<R>) {
   const body = useRef<HTMLTableElement>(null)
   const range = useRange(body, rows.length, props.detail !== undefined)
   useWalked(body, rows.length, range)
+  const seen = useSeenColumns(body, columns.length)
   const isCut = range.to - range.from < rows.length
   const heading = props.sort && props.onSort ? { sort: props.sort, onSort: props.onSort } : {}
   return (
@@ -61,7 +62,7 @@ export function Table<R>(props: TableProps<R>) {
     >
       <Head columns={columns} {...heading} />
       <tbody>
-        {range.from > 0 && <Space rows={range.from} columns={columns.length} />}
+        {range.from > 0 && <Space rows={range.from} columns={seen} />}
         {rows.slice(range.from, range.to).map((row, i) => {
           const below = props.detail?.(row)
           return (
@@ -69,13 +70,13 @@ export function Table<R>(props: TableProps<R>) {
               <Row {...props} row={row} index={range.from + i} isCut={isCut} isOpen={Boolean(below)} />
               {below && (
                 <tr class="detail">
-                  <td colSpan={columns.length}>{below}</td>
+                  <td colSpan={seen}>{below}</td>
                 </tr>
               )}
             </Fragment>
           )
         })}
-        {range.to < rows.length && <Space rows={rows.length - range.to} columns={columns.length} />}
+        {range.to < rows.length && <Space rows={rows.length - range.to} columns={seen} />}
       </tbody>
     </table>
   )
@@ -127,6 +128,21 @@ function Space({ rows, columns }: { rows: number; columns: number }) {
       <td colSpan={columns} style={{ height: `calc(${rows} * (var(--row) + 1px))` }} />
     </tr>
   )
+}
+
+/** How many columns the screen has room for. A cell over more of them would make the missing ones again, each with a share of the width. */
+function useSeenColumns(table: { readonly current: HTMLTableElement | null }, count: number): number {
+  const [seen, setSeen] = useState(count)
+  useLayoutEffect(() => {
+    const look = () => {
+      const heads = [...(table.current?.querySelectorAll<HTMLElement>('thead th') ?? [])]
+      setSeen(heads.filter((head) => head.offsetWidth > 0).length || count)
+    }
+    look()
+    addEventListener('resize', look)
+    return () => removeEventListener('resize', look)
+  }, [count])
+  return seen
 }
 
 interface Range {

@@ -102,13 +102,20 @@ WHERE feature = $1 AND fingerprint = $2 AND entity_key = $3
 ORDER BY ${NEWEST_FIRST}
 LIMIT $7`
 
-/** Many features of one key ($1 and $2 side by side): one look through the table, whatever their number. */
+/**
+ * Many features of one key ($1 and $2 side by side), of each at most $5 rows: one look through the table, whatever their number. What is put in
+ * order is narrow; the rest of a row is fetched for those that are asked for.
+ */
 export const KEY_HISTORY = `
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
-WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ
-  AND (feature, fingerprint) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[])))
-QUALIFY row_number() OVER (PARTITION BY feature ORDER BY ${NEWEST_FIRST}) <= $5
+WHERE rowid IN (
+  SELECT rowid
+  FROM fabra.feature_history
+  WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ
+    AND (feature, fingerprint) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[])))
+  QUALIFY row_number() OVER (PARTITION BY feature ORDER BY ${NEWEST_FIRST}) <= $5
+)
 ORDER BY ${NEWEST_FIRST}`
 
 export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'

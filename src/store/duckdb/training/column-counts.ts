@@ -62,13 +62,13 @@ export async function keysOfRows(
   return found.rows.map(([key]) => String(key))
 }
 
-interface Placed {
+export interface Placed {
   readonly column: OutputColumn
   readonly given: OutputFeature
 }
 
 /** Of each table of values the columns that come from it. */
-function byPlace(
+export function byPlace(
   features: readonly OutputFeature[],
   columns: readonly OutputColumn[],
   held: (values: ValuesId) => HeldValues,

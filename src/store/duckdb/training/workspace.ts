@@ -20,6 +20,7 @@ import { tellingOfMemory, WORKSPACE_MEMORY } from './memory.ts'
 import { type HeldValues, resultSelect } from './result.ts'
 import { writeSet } from './result-file.ts'
 import { createResumeLog, KEEP_NOTHING, type KeptFilesOptions, type ResumeLog } from './resume/steps.ts'
+import { sampleValues } from './value-samples.ts'
 import { isWide, wideSelect } from './wide.ts'
 
 /** Where what training sets are made of is, and where they are made. */
@@ -181,6 +182,10 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
 
   counts(output: Counted, options: RunOptions): ReturnType<TrainingWorkspace['counts']> {
     return countValues(this.engine.session, output, (values) => this.heldAs(values), options)
+  }
+
+  someValues(output: Counted & { readonly most: number }, options: RunOptions): ReturnType<TrainingWorkspace['someValues']> {
+    return sampleValues(this.engine.session, output, (values) => this.heldAs(values), options)
   }
 
   laterThan(time: Micros, options: RunOptions): ReturnType<TrainingWorkspace['laterThan']> {

@@ -85,7 +85,9 @@ function wordsOf(of: Distribution | null, feature: ListedFeature): string | null
       .map(({ value, share }) => `${value} ${Math.round(share * 100)} %`)
       .join(', ')
   if (feature.state === undefined || of?.quantiles) return null
-  return of && of.sample.seen > 0 ? 'all null' : 'not read yet'
+  if (of && of.sample.seen > 0) return 'all null'
+  // Of what fails there are reads, and no values.
+  return (feature.reads?.reads ?? 0) > 0 ? 'no value served' : 'not read yet'
 }
 
 function quantile({ distribution }: ColumnRow, name: 'min' | 'p50' | 'max'): string {

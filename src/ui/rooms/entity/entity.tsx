@@ -8,11 +8,11 @@ import { age, plural, valueText } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Counts, Mark } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
-import { Steps } from '../../parts/steps.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 import { Ago, intervalWord } from '../../parts/time.tsx'
 import { useKeyColumns } from '../feature/try-it.tsx'
 import { Forget, RowsBehind, ServedLast } from './aside.tsx'
+import { Past } from './past.tsx'
 import { type KeyRow, keyPath, keyRows } from './rows.ts'
 import { Slider } from './slider.tsx'
 
@@ -250,7 +250,7 @@ function valueColumns({ from, to, at }: ValuesProps['window']): readonly Column<
     },
     { id: 'of', head: 'of', cls: 'num soft p1', width: 'w7', cell: ({ of }) => intervalWord(of.interval_ms ?? null) },
     { id: 'from', head: 'from', cls: 'soft p1', width: 'w12', cell: ({ of }) => fromWord(of) },
-    { id: 'steps', head: 'history', cls: 'p2', cell: ({ history }) => <Steps of={history} from={from} to={to} at={at} /> },
+    { id: 'steps', head: 'history', cls: 'p2', cell: ({ of, history }) => <Past of={of} history={history} from={from} to={to} at={at} /> },
     {
       id: 'before',
       head: 'before',

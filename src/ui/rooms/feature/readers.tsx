@@ -57,11 +57,7 @@ function Lists({ of, id }: { of: Lineage; id: string }) {
 
 function Newest({ of }: { of: string | null }) {
   if (of === null) return null
-  return (
-    <>
-      <span class="soft">newest row</span> <Ago of={of} short />
-    </>
-  )
+  return <Ago of={of} short />
 }
 
 function NodeLink({ of }: { of: LineageNode }) {
@@ -73,7 +69,7 @@ function NodeLink({ of }: { of: LineageNode }) {
 function nodeWords(of: LineageNode): string {
   switch (of.kind) {
     case 'source':
-      return 'source'
+      return of.newest_row_at === null ? 'source' : 'source, newest row'
     case 'feature':
       return of.computation === 'sql' ? 'SQL' : of.computation
     case 'set':

@@ -1,4 +1,6 @@
-import type { Distribution, FeatureStatistics, Quantiles } from '../../../http/wire.ts'
+import type { Distribution, FeatureStatistics, Quantiles, TrainingSets } from '../../../http/wire.ts'
+import { place, setQuery } from '../../core/address.ts'
+import { useData } from '../../core/data.ts'
 import { day, moment, number, percent, plural } from '../../core/words.ts'
 import { Bars } from '../../parts/charts.tsx'
 import { Note } from '../../parts/note.tsx'
@@ -13,14 +15,10 @@ export function ValuesNow({ of, column }: { of: FeatureStatistics; column: strin
       <div class="sec">
         <h2 id="values">Values now</h2>
         <span class="small">{now && sampleWords(now)}</span>
-        {against && (
-          <span class="right key">
-            line: {of.against?.training_set}, PSI {against.psi === null ? '–' : against.psi.toFixed(2)}
-          </span>
-        )}
+        <Against of={of.feature} psi={against?.psi} />
       </div>
       {now && now.sample.seen > 0 ? (
-        <Shown now={now} against={against?.distribution ?? null} name={of.against?.training_set ?? ''} />
+        <Shown now={now} against={against?.distribution ?? null} name="training set" />
       ) : (
         <Note title={of.reads && of.reads.reads > 0 ? 'No value could be served in this window.' : 'Nothing was read in this window.'}>
           What is served appears here.
@@ -28,6 +26,39 @@ export function ValuesNow({ of, column }: { of: FeatureStatistics; column: strin
       )}
     </section>
   )
+}
+
+/** Below it values are much alike, above it they are another population. */
+const DRIFT: readonly [alike: number, other: number] = [0.1, 0.25]
+
+/** Which training set the line is of, where there is one to choose. */
+function Against({ of, psi }: { of: string; psi: number | null | undefined }) {
+  const made = useData<TrainingSets>('/v1/training-sets', null).value?.training_sets ?? []
+  const sets = made.filter((set) => set.has_samples && set.features.includes(of))
+  const chosen = place.value.query.get('against')
+  if (sets.length === 0 && chosen === null) return null
+  const known = sets.some(({ id }) => id === chosen)
+  return (
+    <span class="right key">
+      {psi !== undefined && <span class="small">{psi === null ? 'not comparable' : `PSI ${psi.toFixed(2)}, ${driftWord(psi)}`}</span>}{' '}
+      <label>
+        line:{' '}
+        <select value={chosen ?? ''} onChange={(event) => setQuery({ against: event.currentTarget.value || null })}>
+          <option value="">nothing</option>
+          {chosen !== null && !known && <option value={chosen}>{chosen.slice(0, 8)}</option>}
+          {sets.map(({ id, finished_at, rows }) => (
+            <option key={id} value={id}>
+              set of {day(Date.parse(finished_at ?? ''))}, {plural(rows ?? 0, 'row')}
+            </option>
+          ))}
+        </select>
+      </label>
+    </span>
+  )
+}
+
+function driftWord(psi: number): string {
+  return psi < DRIFT[0] ? 'much alike' : psi > DRIFT[1] ? 'drifted' : 'somewhat apart'
 }
 
 function sampleWords({ sample }: Distribution): string {

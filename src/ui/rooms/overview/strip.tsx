@@ -1,6 +1,6 @@
 import type { Overview, StateCounts, StoreState, Traffic } from '../../../http/wire.ts'
 import { ageOf } from '../../core/now.ts'
-import { me } from '../../core/session.ts'
+import { coverageWord, me } from '../../core/session.ts'
 import { age, bytes, number, percent, rate, took } from '../../core/words.ts'
 import { CursorGroup } from '../../parts/cursor.tsx'
 import { Mark } from '../../parts/mark.tsx'
@@ -27,6 +27,12 @@ export function Strip({ of }: { of: Overview }) {
           <dd>
             {age(ageOf(of.started_at))}, {me.value?.version}
           </dd>
+          {coverageWord() && (
+            <>
+              <dt>figures</dt>
+              <dd>of {coverageWord()}</dd>
+            </>
+          )}
         </dl>
       </div>
     </CursorGroup>

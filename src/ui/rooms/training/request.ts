@@ -54,6 +54,11 @@ export function preview(wanted: Wanted): Promise<TrainingPreview> {
   return ask<TrainingPreview>(`/v1/training-sets?${query}`, { method: 'POST', ...bodyOf(wanted), limitMs: null })
 }
 
+/** Browsers make UUIDs for pages of this machine and of https alone. */
+export function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
 /** Makes the whole and hands it to the browser as a file. */
 export async function make(wanted: Wanted, id: string): Promise<void> {
   const { headers, body } = bodyOf(wanted)

@@ -9,7 +9,7 @@ import { Mark } from '../../parts/mark.tsx'
 import { FailureNote, Note } from '../../parts/note.tsx'
 import { AsOfChoice, Labels, PickFeatures } from './choices.tsx'
 import { PreviewTable } from './preview.tsx'
-import { command, isComplete, make, preview, type Wanted } from './request.ts'
+import { command, isComplete, make, newId, preview, type Wanted } from './request.ts'
 import { SetsMade } from './sets-made.tsx'
 
 const NOTHING: Omit<Wanted, 'features'> = { file: null, sql: '', timestamp: '', timezone: '', asOf: 'true', format: 'parquet' }
@@ -27,7 +27,7 @@ export function TrainingPage() {
     try {
       if (what === 'preview') shown.value = await preview(wanted)
       else {
-        await make(wanted, crypto.randomUUID())
+        await make(wanted, newId())
         say('The training set is made')
       }
     } catch (error) {

@@ -1,0 +1,18 @@
+import { Steps } from '../../parts/steps.tsx'
+import type { KeyRow } from './rows.ts'
+
+interface PastProps extends Pick<KeyRow, 'of' | 'history'> {
+  readonly from: number
+  readonly to: number
+  readonly at: number | null
+}
+
+/** What the value was in the window; where there is none, why: hovering is not the only way to it. */
+export function Past({ of, history, from, to, at }: PastProps) {
+  if (!of.error || history.length > 0) return <Steps of={history} from={from} to={to} at={at} />
+  return (
+    <span class="soft" title={of.error.hint}>
+      {of.error.message}
+    </span>
+  )
+}
