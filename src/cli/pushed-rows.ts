@@ -1,6 +1,6 @@
 /** Rows of a file as the rows of a push. Pure. */
 import { isUtf8 } from 'node:buffer'
-import { stringifyExact } from '../definition/exact-json.ts'
+import { parseDistinct, stringifyExact } from '../definition/exact-json.ts'
 import { jsonFault } from '../definition/json-fault.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
@@ -85,7 +85,7 @@ export function jsonRows(text: string, from: number): Record<string, unknown>[] 
     if (line.trim() === '') return []
     const row = parsed(line)
     if (typeof row === 'object' && row !== null && !Array.isArray(row)) return [row as Record<string, unknown>]
-    const fault = jsonFault(line)
+    const fault = jsonFault(line, true)
     const why = fault ? `: ${fault.what}, at column ${fault.column}${fault.path === '' ? '' : ` (${fault.path})`}` : ''
     throw new FabraError('invalid_body', `line ${from + i + 1} is not a JSON object${why}.`, {
       hint: fault?.hint ?? 'Write one object a line.',
@@ -108,7 +108,7 @@ function endOfLine(bytes: Buffer, start: number): number {
 
 function parsed(line: string): unknown {
   try {
-    return parseExact(line)
+    return parseDistinct(line)
   } catch {
     return undefined
   }

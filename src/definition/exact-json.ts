@@ -30,6 +30,27 @@ export function parseExact(text: string): unknown {
   })
 }
 
+/** Strings, and the colon after those that are keys. */
+const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/gs
+
+/**
+ * The same for what is to be kept: of a key that stands twice in one object, JSON.parse keeps the last and says nothing.
+ * @throws SyntaxError also for such a text. `jsonFault` tells where.
+ */
+export function parseDistinct(text: string): unknown {
+  const value = parseExact(text)
+  let written = 0
+  for (const match of text.matchAll(STRINGS)) if (match[1] !== undefined) written++
+  if (written !== keysOf(value)) throw new SyntaxError('A key is there twice.')
+  return value
+}
+
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const parts = Object.values(value)
+  return parts.reduce<number>((count, part) => count + keysOf(part), Array.isArray(value) ? 0 : parts.length)
+}
+
 declare global {
   interface JSON {
     /** https://github.com/tc39/proposal-json-parse-with-source */

@@ -26,12 +26,14 @@ const SHOWN = 40
 /** A place in the text being read; `true` from a reader means that what it read is JSON. */
 class Reader {
   readonly #text: string
+  readonly #distinct: boolean
   readonly #path: (string | number)[] = []
   #at = 0
   #fault: JsonFault | undefined
 
-  constructor(text: string) {
+  constructor(text: string, distinct: boolean) {
     this.#text = text
+    this.#distinct = distinct
   }
 
   fault(): JsonFault | undefined {
@@ -67,16 +69,22 @@ class Reader {
   }
 
   #members(): boolean {
+    const names = new Set<string>()
     return this.#list('}', () => {
       this.#match(SPACE)
       const begin = this.#at
       const name = this.#match(STRING)
       if (name === undefined && this.#at === this.#text.length) return this.#stop('The JSON ends too early')
       if (name === undefined) return this.#stop(`${this.#shown()} stands where a name in double quotes must`)
+      const key = JSON.parse(name) as string
+      if (this.#distinct && names.size === names.add(key).size) {
+        this.#at = begin
+        return this.#stop(`The key ${name.slice(0, SHOWN)} is there twice`, 'Give each key once.')
+      }
       this.#match(SPACE)
       if (this.#text[this.#at] !== ':') return this.#stop(`A colon is missing after ${this.#text.slice(begin, this.#at).slice(0, SHOWN)}`)
       this.#at++
-      this.#path.push(JSON.parse(name) as string)
+      this.#path.push(key)
       return this.#value()
     })
   }
@@ -133,9 +141,9 @@ class Reader {
   }
 }
 
-/** The first fault of a text; undefined where there is none. */
-export function jsonFault(text: string): JsonFault | undefined {
-  return new Reader(text).fault()
+/** The first fault of a text; undefined where there is none. @param distinct Whether a key that is there twice is one, as for `parseDistinct`. */
+export function jsonFault(text: string, distinct = false): JsonFault | undefined {
+  return new Reader(text, distinct).fault()
 }
 
 /** `NaN is no JSON, at line 1, column 34 (rows[0].value).` */

@@ -34,7 +34,7 @@ export async function readBody(
 /** What is wrong with a text that no parser took, and where. */
 export function notJson(text: string, hint: string): FabraError {
   if (text.trim() === '') return new FabraError('invalid_body', 'The body is empty.', { hint })
-  const fault = jsonFault(text)
+  const fault = jsonFault(text, true)
   if (!fault) return new FabraError('invalid_body', 'The body is not JSON.', { hint })
   return new FabraError('invalid_body', `The body is not JSON: ${faultSentence(fault)}`, { hint: fault.hint ?? hint })
 }

@@ -196,6 +196,10 @@ describe('fabra push', () => {
     expect((await fabra('push', 'anything', 'bad.jsonl')).stderr).toContain(
       'line 1 is not a JSON object: 1e400 is larger than any number can be',
     )
+    write('bad.jsonl', '{"user_id":"x1","value":{"a":1,"a":2}}\n')
+    expect((await fabra('push', 'anything', 'bad.jsonl')).stderr).toContain(
+      'line 1 is not a JSON object: The key "a" is there twice, at column 32 (value).',
+    )
     for (const value of ['NaN', 'Infinity', '1e400']) {
       write('bad.csv', `user_id,value\nx1,${value}\n`)
       expect((await fabra('push', 'churn', 'bad.csv')).stderr).toContain(`row 1: "${value}" is not float.`)

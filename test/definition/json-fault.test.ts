@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { parseExact, stringifyExact } from '../../src/definition/exact-json.ts'
+import { parseDistinct, parseExact, stringifyExact } from '../../src/definition/exact-json.ts'
 import { faultSentence, jsonFault } from '../../src/definition/json-fault.ts'
 
 test.each([
@@ -18,6 +18,31 @@ test.each([
   expect(() => parseExact(text)).toThrow(SyntaxError)
   const fault = jsonFault(text)
   expect(fault && faultSentence(fault)).toBe(says)
+})
+
+test.each([
+  ['{"rows":[{"v":1,"w":{},"v":2}]}', 'The key "v" is there twice, at line 1, column 24 (rows[0]).'],
+  ['{"a":{"b":1,\n"\\u0062" :2}}', 'The key "\\u0062" is there twice, at line 2, column 1 (a).'],
+])('%s: %s where all is to be kept', (text, says) => {
+  expect(() => parseDistinct(text)).toThrow(SyntaxError)
+  const fault = jsonFault(text, true)
+  expect(fault && faultSentence(fault)).toBe(says)
+  expect(parseExact(text)).toBeObject()
+})
+
+test('what holds no key twice is read as ever', () => {
+  for (const text of [
+    '{"a":"\\"b\\": 1","b\\\\":[{"a":"c\\n:"},{"a":{"a":":"}}],"":{"__proto__":1}}',
+    '[]',
+    '"a:"',
+    '12345678901234567890',
+  ]) {
+    expect(parseDistinct(text)).toEqual(parseExact(text))
+  }
+  fc.assert(
+    fc.property(fc.json(), (text) => expect(parseDistinct(text)).toEqual(parseExact(text))),
+    { numRuns: 1_000 },
+  )
 })
 
 test('a text has a fault where it is refused, and only there', () => {

@@ -49,6 +49,7 @@ describe('pushing values', () => {
     ['a column of a feature', 'spend.total', { rows: [] }, 404, 'unknown_feature', 'values are pushed for "spend" as a whole'],
     ['a feature set', 'all', { rows: [] }, 404, 'unknown_feature', 'is a feature set'],
     ['no body', 'score', '', 422, 'invalid_body', 'The body is empty.'],
+    ['a key twice', 'score', '{"rows":[{"user_id":"u1","value":1,"value":2}]}', 422, 'invalid_body', 'The key "value" is there twice'],
     ['no rows', 'score', {}, 422, 'invalid_body', '"rows" is not a list'],
     ['rows that are no list', 'score', { rows: { user_id: 'u1', value: 1 } }, 422, 'invalid_body', '"rows" is not a list'],
     ['an unknown field beside rows', 'score', { rows: [], row: 1 }, 422, 'invalid_body', 'Unknown field'],

@@ -60,7 +60,7 @@ describe('feature requests in one packet', () => {
   })
 })
 
-test('behind one that waits nothing is half done: what is answered is whole and in order, what is not has not run', async () => {
+test('behind one that waits nothing is half done: what is answered is whole and in order, and nothing behind it runs unanswered', async () => {
   const push = post('/v1/features/score/values', '{"rows":[{"user_id":"behind","value":1}]}')
   const bytes = `${read(1)}${get('/v1/features/slow?entity_id=u2')}${push}${read(3)}`
   const { statuses, text } = await rawRequest(fabra.server.port, bytes, { answers: 4 })

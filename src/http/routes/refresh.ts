@@ -1,5 +1,6 @@
 import type { Server } from 'bun'
 import { entityKeyFromRow } from '../../definition/entity-key.ts'
+import { parseDistinct } from '../../definition/exact-json.ts'
 import type { Entity } from '../../definition/model.ts'
 import { parseTime } from '../../definition/time.ts'
 import { FabraError, suggest } from '../../errors.ts'
@@ -44,7 +45,7 @@ async function refresh(options: HttpOptions, name: string, request: Request, ser
   const feature = ref?.feature
   const entity = feature && serving.registry.entities.get(feature.entity)
   if (!feature || !entity) throw new FabraError('unknown_feature', `No feature "${name}".`)
-  const body = request.headers.get('content-length') === '0' || !request.body ? {} : await readBody(request, ['rows'])
+  const body = request.headers.get('content-length') === '0' || !request.body ? {} : await readBody(request, ['rows'], parseDistinct)
   const keys = body['rows'] === undefined ? null : rowKeys(entity, body['rows'])
   const run = await options.refresh(feature, keys)
   return jsonResponse(toJson(options, run))

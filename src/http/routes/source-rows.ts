@@ -1,3 +1,4 @@
+import { parseDistinct } from '../../definition/exact-json.ts'
 import { FabraError, suggest } from '../../errors.ts'
 import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
@@ -27,7 +28,7 @@ async function appendRows(options: HttpOptions, name: string, request: Request):
   const source = sources.get(name)
   if (!source) throw new FabraError('unknown_source', `No source "${name}".`, { hint: suggest(name, [...sources.keys()]) })
   const idempotencyKey = readIdempotencyKey(request)
-  const rows = bodyRows(await readBody(request, ['rows']), '{"column": …}')
+  const rows = bodyRows(await readBody(request, ['rows'], parseDistinct), '{"column": …}')
   const { accepted, duplicates } = await options.ingest.append(source, rows, idempotencyKey)
   return new Response(`${JSON.stringify({ accepted, duplicates })}\n`, { headers: JSON_HEADERS })
 }

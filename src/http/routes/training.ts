@@ -173,11 +173,11 @@ function allowed(call: Call, training: TrainingRequest): TrainingRequest {
 }
 
 async function jsonObject(path: string): Promise<Record<string, unknown>> {
-  const { parseExact } = await import('../../definition/value.ts')
+  const { parseDistinct } = await import('../../definition/exact-json.ts')
   const text = decodeUtf8(await Bun.file(path).bytes())
   let body: unknown
   try {
-    body = parseExact(text)
+    body = parseDistinct(text)
   } catch {
     throw notJson(text, 'Send {"features": […], "rows": […]}, or a Parquet, CSV or JSON-lines file.')
   }

@@ -1,3 +1,4 @@
+import { parseDistinct } from '../../definition/exact-json.ts'
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
 import type { Serving } from '../../serving/serving.ts'
@@ -25,7 +26,7 @@ export function valueRoutes(options: HttpOptions): readonly Route[] {
 /** Answers when the values are durable. */
 async function pushValues(options: HttpOptions, name: string, request: Request): Promise<Response> {
   const feature = pushedFeature(options.serving(), name)
-  const rows = bodyRows(await readBody(request, ['rows']), `{"${keyExample(options.serving(), feature)}": …, "value": …}`)
+  const rows = bodyRows(await readBody(request, ['rows'], parseDistinct), `{"${keyExample(options.serving(), feature)}": …, "value": …}`)
   const { accepted, duplicates, fenced } = await options.ingest.push(feature, rows)
   return new Response(`${JSON.stringify({ accepted, duplicates, fenced })}\n`, { headers: JSON_HEADERS })
 }
