@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pythonWorkers } from '../../src/runtime/python/worker.ts'
 import { type RunningFabra, startFabra } from '../../test/support/binary.ts'
@@ -11,16 +11,23 @@ const STARTS = 5
 const ONE_AT_A_TIME = 600
 const SECONDS = 3
 const RUNS = 3
+const WARM_UP_SECONDS = 4
+/** A third in a minute would speak against the function. */
+const REPLACED = 2
+const FEATURES = ['py_length', 'ts_length', 'py_db', 'py_async_db', 'ts_db', 'py_count', 'ts_count'] as const
 
 const TYPESCRIPT = `import { entity, feature } from 'fabra'
 export const User = entity('User', { key: 'user_id' })
 export const ts_length = feature({ entity: User, refresh: 0, type: 'int' }, (userId) => userId.length)
 export const ts_db = feature({ entity: User, refresh: 0, type: 'int' }, (userId, { db }) => db.fetchval('SELECT 1'))
+export const ts_count = feature({ entity: User, refresh: 0, type: 'int' }, (userId, { db }) => db.fetchval('SELECT COUNT(*) FROM events WHERE user_id = $1', userId))
 `
 const PYTHON = `
-from fabra import db, entity, feature
+import os
+from fabra import db, entity, feature, source
 
 User = entity("User", key="user_id")
+source("events", timestamp="at", file="events.csv")
 
 @feature(entity=User, refresh=0)
 def py_length(user_id: str) -> int:
@@ -29,6 +36,14 @@ def py_length(user_id: str) -> int:
 @feature(entity=User, refresh=0)
 def py_db(user_id: str) -> int:
     return db.fetchval("SELECT 1")
+
+@feature(entity=User, refresh=0)
+def py_count(user_id: str) -> int:
+    return db.fetchval("SELECT COUNT(*) FROM events WHERE user_id = %s", user_id)
+
+@feature(entity=User, refresh=0)
+def py_pid(user_id: str) -> int:
+    return os.getpid()
 
 @feature(entity=User, refresh=0)
 async def py_async_db(user_id: str) -> int:
@@ -89,35 +104,111 @@ async function measureStart(folder: string): Promise<Measurement[]> {
   }
   // Finds the interpreter and compiles the package.
   await once()
-  const values: number[] = []
-  for (let i = 0; i < STARTS; i++) values.push(await once())
-  return [{ what: 'Python worker ready, nothing imported', unit: 'ms', values, atMost: 150 }]
+  const bare = () => {
+    const startedAt = performance.now()
+    Bun.spawnSync([env['FABRA_PYTHON'] ?? 'python3', '-c', 'pass'])
+    return performance.now() - startedAt
+  }
+  const [values = [], alone = []] = await interleaved(STARTS, [once, bare])
+  return [
+    { what: 'Python worker ready, nothing imported', unit: 'ms', values, atMost: 150 },
+    { what: '  the interpreter alone, by its name on PATH', unit: 'ms', values: alone },
+  ]
 }
 
 async function measureRequests(folder: string): Promise<Measurement[]> {
   writeFileSync(join(folder, 'twins.ts'), TYPESCRIPT)
   writeFileSync(join(folder, 'features.py'), PYTHON)
+  const events = Array.from({ length: 1000 }, (_, i) => `u${i % 100},2026-01-01T00:00:00Z`)
+  writeFileSync(join(folder, 'events.csv'), `user_id,at\n${events.join('\n')}\n`)
   const server = await startFabra({ file: 'features.py', cwd: folder, args: [join(folder, 'twins.ts')], env: environment() })
   try {
-    const rate = (feature: string) => () => peak({ url: `${server.url}/v1/features/${feature}?entity_id=u1` }, SECONDS)
-    const features = ['py_length', 'ts_length', 'py_db', 'py_async_db', 'ts_db']
-    for (const feature of features) {
-      await read(server, `/v1/features/${feature}?entity_id=u1`)
-      peak({ url: `${server.url}/v1/features/${feature}?entity_id=u1` }, 2)
+    const spent = new Map<string, Spent[]>(FEATURES.map((feature) => [feature, []]))
+    const load = (feature: string, seconds: number) => peak({ url: `${server.url}/v1/features/${feature}?entity_id=u1` }, seconds)
+    const rate = (feature: string) => () => {
+      const before = cpuOf(server.pid)
+      const perSecond = load(feature, SECONDS)
+      const after = cpuOf(server.pid)
+      const calls = perSecond * SECONDS
+      spent.get(feature)?.push({ server: (after.server - before.server) / calls, workers: (after.workers - before.workers) / calls })
+      return perSecond
     }
-    const [python = [], typescript = [], pythonDb = [], asyncDb = [], typescriptDb = []] = await interleaved(RUNS, features.map(rate))
+    for (const feature of FEATURES) {
+      await read(server, `/v1/features/${feature}?entity_id=u1`)
+      load(feature, WARM_UP_SECONDS)
+    }
+    const rates = new Map((await interleaved(RUNS, FEATURES.map(rate))).map((values, i) => [FEATURES[i], values]))
+    const row = (what: string, feature: (typeof FEATURES)[number], atLeast?: number): Measurement[] => {
+      const of = (part: keyof Spent) => (spent.get(feature) ?? []).map((one) => one[part])
+      const rows: Measurement[] = [
+        { what, unit: '/s', values: rates.get(feature) ?? [], ...(atLeast === undefined ? {} : { atLeast }) },
+        { what: '    CPU a call: the server', unit: 'µs', values: of('server') },
+      ]
+      if (feature.startsWith('py_')) rows.push({ what: '    CPU a call: its Python processes', unit: 'µs', values: of('workers') })
+      return rows
+    }
     const alone = await measureAlone(server)
+    const replaced: number[] = []
+    for (let i = 0; i < REPLACED; i++) replaced.push(await measureReplacement(server))
     return [
-      { what: 'realtime Python function, 64 connections', unit: '/s', values: python, atLeast: 20_000 },
-      { what: '  its TypeScript twin', unit: '/s', values: typescript },
-      { what: '  with one db call', unit: '/s', values: pythonDb, atLeast: 10_000 },
-      { what: '  with one db call, async def', unit: '/s', values: asyncDb, atLeast: 10_000 },
-      { what: '  its TypeScript twin', unit: '/s', values: typescriptDb },
+      ...row('realtime Python function, 64 connections', 'py_length', 20_000),
+      ...row('  its TypeScript twin', 'ts_length'),
+      ...row('  with one db call', 'py_db', 10_000),
+      ...row('  with one db call, async def', 'py_async_db', 10_000),
+      ...row('  its TypeScript twin', 'ts_db'),
+      ...row('  with one db call for its key', 'py_count', 10_000),
+      ...row('  its TypeScript twin', 'ts_count'),
+      { what: 'a new worker answers after kill -9 of one', unit: 'ms', values: replaced, atMost: 1000 },
       { what: '  one at a time, p50 over its twin', unit: 'ms', values: [alone.over], atMost: 0.5 },
       { what: '  one at a time, p50 and p99', unit: 'ms', values: [alone.p50, alone.p99] },
     ]
   } finally {
     await server.stop()
+  }
+}
+
+interface Spent {
+  readonly server: number
+  readonly workers: number
+}
+
+/** Microseconds of CPU so far: of the server with all its threads, and of its Python processes. */
+function cpuOf(server: number): Spent {
+  const statOf = (pid: string | number) => {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { parent: Number(fields[1]), micros: (Number(fields[11]) + Number(fields[12])) * 10_000 }
+  }
+  let workers = 0
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const { parent, micros } = statOf(pid)
+      if (parent === server) workers += micros
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return { server: statOf(server).micros, workers }
+}
+
+/** Kills a worker that answers, under calls, until another one than before answers. Milliseconds. */
+async function measureReplacement(server: RunningFabra): Promise<number> {
+  const ask = async () => {
+    const response = await fetch(`${server.url}/v1/features/py_pid?entity_id=u${Math.random()}`)
+    const { value } = (await response.json()) as { value?: number }
+    return value
+  }
+  const known = new Set<number | undefined>()
+  for (let asked = 0; asked < 1000 && known.size < 2; asked++)
+    for (const pid of await Promise.all(Array.from({ length: 8 }, ask))) known.add(pid)
+  const [victim] = [...known].filter((pid) => pid !== undefined)
+  if (victim === undefined) throw new Error('No Python worker answers.')
+  const killedAt = performance.now()
+  process.kill(victim, 'SIGKILL')
+  for (;;) {
+    const pids = await Promise.all(Array.from({ length: 8 }, ask))
+    if (pids.some((pid) => pid !== undefined && !known.has(pid))) return performance.now() - killedAt
+    if (performance.now() - killedAt > 30_000) throw new Error('No new Python worker answers.')
   }
 }
 
@@ -158,7 +249,8 @@ async function refreshed(folder: string, name: string, text: string): Promise<nu
       const ended = runs.find((run) => run.duration_ms !== null && run.keys >= KEYS)
       if (ended && (ended.failed > 0 || ended.error !== null)) throw new Error(JSON.stringify(ended))
       if (ended) return ended.duration_ms / 1000
-      await Bun.sleep(100)
+      // To ask costs the server some of its time.
+      await Bun.sleep(500)
     }
   } finally {
     await server.stop()

@@ -2,7 +2,7 @@
  * Queries that calls of one moment make with the same text and other parameters, as one statement:
  *
  *   - a call that is alone is run as it is, at the end of the turn in which it came;
- *   - while two statements of a text run, what comes gathers, for a moment at most;
+ *   - while statements of a text run, what comes gathers, for a moment at most;
  *   - calls that ask the very same get one answer of a statement that begins after all of them;
  *   - what fails in company is parted, and run alone in the end: the poisoned call gets its own error, and its neighbours their answers;
  *   - each call keeps its own deadline, and a text that takes too long in company goes alone for a while.
@@ -12,7 +12,7 @@ import { type ResultRows, type SourceEngine, SqlError, type SqlValue } from '../
 import type { DbOptions } from '../db.ts'
 import { listText, type SetForm, signatureOf } from './set-form.ts'
 
-/** Statements of one text at once. */
+/** Statements of one text at once: of one for many calls, and one for a single call. Two halves of a set cost twice what it costs. */
 const MAX_RUNNING = 2
 /** Then what gathers goes all the same: those that run may be slow for a reason of their own. */
 const GATHER_MS = 50
@@ -119,7 +119,7 @@ export class MergedQueries {
 
   private schedule(group: Group): void {
     if (group.isScheduled || group.waiting.length === 0) return
-    if (group.running >= MAX_RUNNING) {
+    if (group.running >= MAX_RUNNING || (group.running > 0 && group.waiting.length > 1)) {
       group.timer ??= setTimeout(() => this.start(group), GATHER_MS)
       return
     }

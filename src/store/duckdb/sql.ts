@@ -96,17 +96,6 @@ export function createRowTable(keyTypes: readonly string[]): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_row (__fabra_ord BIGINT, ${[...keys, '__fabra_as_of TIMESTAMPTZ'].join(', ')})`
 }
 
-/** The same with its rows in one statement; the quickest way for few rows. Parameters: keys, then as-of, row by row. */
-export function createRowTableOf(keyTypes: readonly string[], rowCount: number): string {
-  const width = keyTypes.length + 1
-  const rows = Array.from({ length: rowCount }, (_, row) => {
-    const keys = keyTypes.map((type, i) => `CAST($${row * width + i + 1} AS ${type})`)
-    return `(${row}::BIGINT, ${[...keys, `CAST($${row * width + width} AS TIMESTAMPTZ)`].join(', ')})`
-  })
-  const names = ['__fabra_ord', ...keyTypes.map((_, i) => `__fabra_k${i}`), '__fabra_as_of']
-  return `CREATE OR REPLACE TEMP TABLE __fabra_row AS SELECT * FROM (VALUES ${rows.join(', ')}) v(${names.join(', ')})`
-}
-
 /** Adds rows from JSON lists. Parameters: the number of the first row, how many there are, a list per key column, a list of as-of times. */
 export function appendRows(keyTypes: readonly string[]): string {
   const keys = keyTypes.map((_, i) => `UNNEST(from_json(CAST($${i + 3} AS VARCHAR), '["VARCHAR"]')) AS k${i}`)
@@ -117,16 +106,7 @@ SELECT CAST($1 AS BIGINT) + i, ${[...casts, 'make_timestamptz(t)'].join(', ')}
 FROM (SELECT ${['UNNEST(range(CAST($2 AS BIGINT))) AS i', ...keys, times].join(', ')})`
 }
 
-/** The rows before a statement that is kept prepared: the same text for any number of them. Parameters: how many, a list per key column, a list of as-of times. */
-export function rowsBefore(keyTypes: readonly string[]): string {
-  const keys = keyTypes.map((_, i) => `UNNEST(from_json(CAST($${i + 2} AS VARCHAR), '["VARCHAR"]')) AS k${i}`)
-  const times = `UNNEST(from_json(CAST($${keyTypes.length + 2} AS VARCHAR), '["BIGINT"]')) AS t`
-  const casts = keyTypes.map((type, i) => `CAST(k${i} AS ${type}) AS __fabra_k${i}`)
-  return (
-    `WITH __fabra_row AS MATERIALIZED (SELECT i AS __fabra_ord, ${[...casts, 'make_timestamptz(t) AS __fabra_as_of'].join(', ')} ` +
-    `FROM (SELECT ${['UNNEST(range(CAST($1 AS BIGINT))) AS i', ...keys, times].join(', ')}))\n`
-  )
-}
+export const CLEAR_ROW_TABLE = 'DELETE FROM temp.main.__fabra_row'
 
 export const DROP_ROW_TABLE = 'DROP TABLE IF EXISTS temp.main.__fabra_row'
 

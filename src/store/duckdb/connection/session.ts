@@ -17,7 +17,7 @@ export interface Session {
   readonly connection: DuckDBConnection
   /** Our own statement; may hold several. */
   execute(text: string, options: RunOptions): Promise<void>
-  /** Our own statement that runs again and again: it is kept prepared. */
+  /** Our own statement that runs again and again and reads no table that grows: it is kept prepared. */
   repeat(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
   /** Our own statement, with rows. */
   read(text: string, parameters: readonly SqlValue[], options: RunOptions): Promise<ResultRows>
@@ -92,14 +92,19 @@ export function createSession(connection: DuckDBConnection): Session {
       throw error
     }
   }
+  /**
+   * In one transaction, since what the engine plans holds for the rows that are there when it plans: run over rows that came later, a plan gives wrong
+   * values or ends the process. For the same reason it is not kept for the next time. (Nor may an ASOF JOIN be run twice.)
+   */
   const select = async <T>(request: Request, convert: (result: DuckDBMaterializedResult) => Promise<T>): Promise<T> => {
-    const kept = cache.take(request.text)
+    await connection.run('BEGIN TRANSACTION').catch((error: unknown) => {
+      throw toSqlError(error, request.text)
+    })
     try {
-      return await runKept(kept ?? (await prepareFor(request.text, users)), request, convert)
-    } catch (error) {
-      // A kept statement may be refused because a table it reads was made anew; prepared again, it tells the truth.
-      if (kept && error instanceof SqlError && RETRIED.has(error.kind)) return select(request, convert)
-      throw error
+      return await run(users, request, convert)
+    } finally {
+      // Of a database that has failed there is nothing to roll back, and its failure is known.
+      await connection.run('ROLLBACK').catch(() => undefined)
     }
   }
   let invalidated: unknown
@@ -149,9 +154,6 @@ export function createSession(connection: DuckDBConnection): Session {
 }
 
 const NO_ROWS: ResultRows = { columns: [], rows: [] }
-
-/** Kinds that may come of a table having changed under a kept statement. */
-const RETRIED: ReadonlySet<SqlError['kind']> = new Set(['binding', 'syntax', 'internal', 'runtime'])
 
 async function prepareFor(text: string, prepare: (text: string) => Promise<DuckDBPreparedStatement>): Promise<DuckDBPreparedStatement> {
   try {

@@ -1,8 +1,8 @@
 import type { DuckDBPreparedStatement } from '@duckdb/node-api'
 
-/** Statements kept per connection. Compiled features are few, and each has one text for one row. */
+/** Statements kept per connection: our own are few. */
 const MAX_STATEMENTS = 64
-/** Longer texts are sent once: lists of literals, not compiled features. */
+/** Longer texts are sent once: lists of literals. */
 const MAX_TEXT = 20_000
 
 /** Prepared statements of one connection, by their text; the least used go first. Planning costs as much as a small query itself. */

@@ -1,12 +1,18 @@
 import type { KeyType } from '../../../definition/model.ts'
-import { type RowList, type RunOptions, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
+import type { RowList, RunOptions } from '../../ports/source-engine.ts'
+import { ownDeadline } from '../connection/own-deadline.ts'
 import type { Session } from '../connection/session.ts'
-import { appendRows, createRowTable, createRowTableOf, rowsBefore } from '../sql.ts'
+import { appendRows, CLEAR_ROW_TABLE, createRowTable, DROP_ROW_TABLE } from '../sql.ts'
 
-/** Up to here the rows go along in the statement that makes the table; beyond, lists are quicker. */
-const MAX_INLINE_ROWS = 32
 /** One statement's: making them holds up the main thread. */
 const CHUNK_ROWS = 5_000
+/** The engine keeps rows that were deleted until a table is made anew, reads over them and counts them when it plans. */
+const MOST_ROWS_EVER = 2_000
+/** A longer list would hold memory until the next one. */
+const MOST_ROWS_LEFT = 10_000
+
+/** The table that a session has, and how many rows it ever had. */
+const tables = new WeakMap<Session, { readonly types: string; readonly rows: number }>()
 
 const KEY_TYPES: Readonly<Record<KeyType, string>> = { string: 'VARCHAR', int: 'BIGINT', uuid: 'UUID' }
 
@@ -15,30 +21,31 @@ export function keySqlType(type: KeyType): string {
   return KEY_TYPES[type]
 }
 
-/** Up to here a statement that begins with its rows is quicker than a table of them, which is planned anew each time. */
-const MAX_ROWS_BEFORE = 1_000
-
-/** @returns the statement with its rows before it, and its parameters; null where a table of them is better, or the statement is of another form. */
-export function withRowsBefore(text: string, { types, keys, asOf }: RowList): { text: string; prelude: number; parameters: SqlValue[] } | null {
-  if (asOf.length > MAX_ROWS_BEFORE || !text.startsWith('SELECT ')) return null
-  const prelude = rowsBefore(types)
-  const lists = keys.map((column) => JSON.stringify(asOf.map((_, row) => column.at(row) ?? null)))
-  return { text: prelude + text, prelude: prelude.length, parameters: [asOf.length, ...lists, JSON.stringify(asOf)] }
+/**
+ * Makes the session's temporary table `__fabra_row` hold exactly these rows. A table that is made anew makes the engine plan every statement over it
+ * anew, which costs more than a small list does: so it is emptied and filled again while it may be.
+ */
+export async function fillRowTable(session: Session, list: RowList, options: RunOptions): Promise<void> {
+  const types = list.types.join()
+  const known = tables.get(session)
+  const before = known?.types === types && known.rows + list.asOf.length <= MOST_ROWS_EVER ? known.rows : null
+  // Unless all goes well it is made anew the next time.
+  tables.delete(session)
+  if (before === null) await session.execute(createRowTable(list.types), options)
+  else await session.repeat(CLEAR_ROW_TABLE, [], options)
+  await appendRowList(session, list, options)
+  tables.set(session, { types, rows: (before ?? 0) + list.asOf.length })
 }
 
-/** Makes the session's temporary table `__fabra_row` hold exactly these rows. */
-export async function fillRowTable(session: Session, rows: RowList, options: RunOptions): Promise<void> {
-  if (rows.asOf.length > 0 && rows.asOf.length <= MAX_INLINE_ROWS) {
-    const parameters: SqlValue[] = []
-    for (const [row, asOf] of rows.asOf.entries()) {
-      for (const column of rows.keys) parameters.push(column.at(row) ?? null)
-      parameters.push(new SqlTimestamp(asOf))
-    }
-    await session.read(createRowTableOf(rows.types, rows.asOf.length), parameters, options)
-    return
-  }
-  await session.execute(createRowTable(rows.types), options)
-  await appendRowList(session, rows, options)
+/** After the statement over it. */
+export async function releaseRowTable(session: Session, list: RowList): Promise<void> {
+  if (list.asOf.length > MOST_ROWS_LEFT) await dropRowTable(session)
+}
+
+/** Also one that was made by another statement. */
+export async function dropRowTable(session: Session): Promise<void> {
+  tables.delete(session)
+  await session.execute(DROP_ROW_TABLE, ownDeadline())
 }
 
 /**
@@ -50,6 +57,6 @@ async function appendRowList(session: Session, rows: RowList, options: RunOption
   for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
     const asOf = rows.asOf.slice(from, from + CHUNK_ROWS)
     const keys = rows.keys.map((column) => JSON.stringify(asOf.map((_, i) => column.at(from + i))))
-    await session.read(text, [from, asOf.length, ...keys, JSON.stringify(asOf)], options)
+    await session.repeat(text, [from, asOf.length, ...keys, JSON.stringify(asOf)], options)
   }
 }

@@ -1,11 +1,11 @@
-import type { RunOptions, SourceEngine, Table, TakeRows } from '../../ports/source-engine.ts'
+import type { SourceEngine, Table } from '../../ports/source-engine.ts'
 import { SqlError } from '../../ports/source-engine.ts'
 import { offsetOfCodePoint } from '../../ports/text-offsets.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
-import { DROP_ROW_TABLE, LIST_TABLES, SERIALIZE } from '../sql.ts'
+import { LIST_TABLES, SERIALIZE } from '../sql.ts'
 import { createFunctionLookup } from './functions.ts'
-import { fillRowTable, withRowsBefore } from './row-table.ts'
+import { fillRowTable, releaseRowTable } from './row-table.ts'
 import { loadSources } from './source-loader.ts'
 import { tableColumns } from './table-columns.ts'
 
@@ -28,33 +28,15 @@ export function createDuckdbSourceEngine(database: Database): SourceEngine {
       readers.use(options, (session, left) => session.selectInto(take, text, parameters, left)),
     queryOver: (take, text, rows, options) =>
       readers.use(options, async (session, left) => {
-        const begun = withRowsBefore(text, rows)
-        if (begun !== null) return selectBehind(session, begun, take, left)
         const started = performance.now()
         await fillRowTable(session, rows, left)
         try {
           await session.selectInto(take, text, [], { signal: left.signal, timeoutMs: left.timeoutMs - (performance.now() - started) })
         } finally {
-          // A short list is replaced by the next call; a long one would hold memory until then.
-          if (rows.asOf.length > 10_000) await session.execute(DROP_ROW_TABLE, ownDeadline())
+          await releaseRowTable(session, rows)
         }
       }),
     close: () => database.close(),
-  }
-}
-
-/** Places are those of the text without its rows. */
-async function selectBehind(
-  session: Session,
-  { text, prelude, parameters }: NonNullable<ReturnType<typeof withRowsBefore>>,
-  take: TakeRows,
-  options: RunOptions,
-): Promise<void> {
-  try {
-    await session.selectInto(take, text, parameters, options)
-  } catch (error) {
-    if (!(error instanceof SqlError) || error.position === null) throw error
-    throw new SqlError(error.kind, error.message, error.position < prelude ? null : error.position - prelude, error)
   }
 }
 

@@ -4,7 +4,8 @@ import { type RunOptions, SqlError, type TableColumn } from '../../ports/source-
 import type { AsOfRequest, TrainingWorkspace, TypedColumn } from '../../ports/training-store.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
-import { CATALOG, DROP_ROW_TABLE, quoteName, quoteText } from '../sql.ts'
+import { dropRowTable } from '../sources/row-table.ts'
+import { CATALOG, quoteName, quoteText } from '../sql.ts'
 import { dropHistoryTables, LOCAL_HISTORY, makeAllSteps, type RecordedSource, stepsOfRows } from './as-of-join.ts'
 import type { HeldValues } from './result.ts'
 import type { ResumeLog, ResumeStep, Step } from './resume/steps.ts'
@@ -89,7 +90,7 @@ export function localSources(database: Database): SourcesAccess {
             await session.execute(rowTableFrom(state.rows, entity, state.keyCount(entity), { from, to }), left)
             await session.execute(copyTo(file, select, columns.length), left)
           } finally {
-            await session.execute(DROP_ROW_TABLE, ownDeadline())
+            await dropRowTable(session)
           }
         })
         await step.keep({ from, to }, file, options)
