@@ -56,7 +56,7 @@ export const mutations: readonly Mutation[] = [
     {
       'any name will do without keys': ['const takesAny = asksForKeys &&', 'const takesAny = !asksForKeys ||'],
       'an Origin that is none is ours': ['if (!name) return true', 'if (!name) return false'],
-      'pages may send any type': ['if (!isOfBrowser || !hasBody || ASKED_FIRST.test(type)) return', 'if (type !== undefined) return'],
+      'pages may send any type': ['if (!hasBody || ASKED_FIRST.test(type)) return', 'if (type !== undefined) return'],
     },
   ),
   ...mistakes(

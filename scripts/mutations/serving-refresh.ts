@@ -79,7 +79,7 @@ export const mutations: readonly Mutation[] = [
     { suite: 'test/serving/store-down.test.ts', file: 'src/compute/single-flight/feature-queue.ts' },
     {
       'a computed value that cannot be kept is not served': [
-        'await this.runner.keep(this.feature, kept, Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs)))',
+        'await this.runner.keep(this.feature, kept, patienceMs)',
         'if (await this.runner.keep(this.feature, kept, 1_000)) settling.fill(failed(this.feature))',
       ],
     },
@@ -106,7 +106,10 @@ export const mutations: readonly Mutation[] = [
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/serving/engine.ts' },
-    { 'nobody hears that a key was read': ['          this.onRead(planned.feature, key, now)\n', ''] },
+    {
+      'nobody hears that a key was read': ['      this.onRead(planned.feature, key, context.now)\n', ''],
+      'nobody hears that a key was read which was not fresh': ['          if (isUse) this.onRead(planned.feature, key, now)\n', ''],
+    },
   ),
   ...mistakes(
     { suite: REFRESHING, file: 'src/app/live-definitions.ts' },

@@ -175,7 +175,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: SHARING, file: 'src/compute/single-flight/batch-runner.ts' },
     {
-      'a computation that hangs is waited for': ['}, timeoutMs + GRACE_MS)', '}, timeoutMs + 600_000)'],
+      'a computation that hangs is waited for': ['after(timeoutMs + GRACE_MS,', 'after(timeoutMs + 600_000,'],
     },
   ),
   ...mistakes(

@@ -116,7 +116,7 @@ class ReadPath implements Engine {
     const results: RowResult[] = new Array(rows.length)
     for (let r = 0; r < rows.length; r++) {
       const row = rows[r] as PlanRow
-      const fresh = this.freshRow(plan, row, stored[0]?.[r], context)
+      const fresh = isUse ? this.freshRow(plan, row, stored[0]?.[r], context) : undefined
       if (fresh) {
         results[r] = fresh
         continue

@@ -202,15 +202,14 @@ export class FeatureQueue {
     const startedMs = performance.now()
     for (const inFlight of batch) inFlight.asOf = asOf
     const longest = batch.reduce((most, inFlight) => Math.max(most, inFlight.timeoutMs), 0)
-    const about = { timeoutMs: longest, chain: longestChain(batch), isLook: batch.every(({ isLook }) => isLook) }
-    const answers = await this.runner.compute(this.feature, batch, about)
+    const isLook = batch.every((inFlight) => inFlight.isLook)
+    const answers = await this.runner.compute(this.feature, batch, { timeoutMs: longest, chain: longestChain(batch), isLook })
     // A reader is served what was computed for it, though it could not be kept.
     const patience = () => Math.max(STORE_GRACE_MS, longest - (performance.now() - startedMs))
     if (batch.length <= CHUNK) return this.keepAndSettle(batch, (i) => answers.at(i), asOf, patience())
     const pace = createPace()
     for (let from = 0; from < batch.length; from += CHUNK) {
-      const wait = pace()
-      if (wait) await wait
+      await pace()
       await this.keepAndSettle(batch.slice(from, from + CHUNK), (i) => answers.at(from + i), asOf, patience())
     }
   }
@@ -242,8 +241,7 @@ export class FeatureQueue {
     refreshBatch.answer(await this.runner.compute(this.feature, refreshBatch, { timeoutMs, chain: [] }))
     const pace = createPace()
     for (let from = 0; from < refreshBatch.length; from += CHUNK) {
-      const wait = pace()
-      if (wait) await wait
+      await pace()
       const kept: Answered[] = []
       for (let row = from; row < Math.min(from + CHUNK, refreshBatch.length); row++) {
         const key = refreshBatch.key(row)
