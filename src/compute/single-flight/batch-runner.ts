@@ -44,7 +44,9 @@ export class BatchRunner {
       controller.abort()
       resolve(all(timedOut(feature, timeoutMs)))
     })
-    this.executor.compute(feature, rows, { signal: controller.signal, timeoutMs, mode: 'present', chain, isLook }).then(
+    const options = { signal: controller.signal, timeoutMs, mode: 'present', chain, isLook } as const
+    // What an executor throws before its promise is a failure like any other.
+    Promise.try(() => this.executor.compute(feature, rows, options)).then(
       (answers) => {
         over()
         resolve(answers)
