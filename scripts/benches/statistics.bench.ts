@@ -11,8 +11,11 @@ const RUNS = 15
 const SECONDS = 1
 /** Code is compiled anew for some seconds. */
 const WARM_UP_SECONDS = 5
-/** Two processes of one program differ by some percent, as their memory and their code happen to lie: of each kind there are so many. */
-const PROCESSES = 2
+/**
+ * Two processes of one program differ by some percent, as their memory and their code happen to lie: there are two of each kind. In a round each
+ * kind comes before the other once.
+ */
+const KINDS = ['off', 'on', 'on', 'off'] as const
 const USERS = Array.from({ length: 100 }, (_, i) => ({ user_id: `u${i}` }))
 const LOADS = [
   { what: 'one feature', path: `/v1/features/${NAMES[0]}?entity_id=u1` },
@@ -31,11 +34,11 @@ export const bench: Bench = async () => {
   const file = join(temporaryFolder(), 'features.ts')
   await Bun.write(file, DEFINITIONS)
   await using redis = await startRedis()
-  const start = (statistics: 'on' | 'off') =>
+  const start = (statistics: (typeof KINDS)[number]) =>
     startFabra({ file, env: { FABRA_CACHE_DIR: SHARED_CACHE, FABRA_REDIS_URL: redis.url, FABRA_STATISTICS: statistics } })
   const servers: RunningFabra[] = []
   try {
-    for (let i = 0; i < PROCESSES; i++) for (const statistics of ['off', 'on'] as const) servers.push(await start(statistics))
+    for (const kind of KINDS) servers.push(await start(kind))
     await pushAll(servers[0]?.url ?? '', USERS.length)
     for (const { pid } of servers) pinServer(pid)
     const rows: Measurement[] = []
@@ -46,7 +49,7 @@ export const bench: Bench = async () => {
   }
 }
 
-/** @param servers Without statistics and with them, by turns. */
+/** @param servers As KINDS says. */
 async function compared(what: string, servers: readonly RunningFabra[], target: (url: string) => Target): Promise<Measurement[]> {
   for (const { url } of servers) peak(target(url), WARM_UP_SECONDS)
   const costs: Cost[][] = servers.map(() => [])
@@ -59,7 +62,7 @@ async function compared(what: string, servers: readonly RunningFabra[], target: 
       return rate
     }),
   )
-  const [off, on] = [0, 1].map((kind) => costs.filter((_, i) => i % 2 === kind).flat()) as [Cost[], Cost[]]
+  const [off, on] = (['off', 'on'] as const).map((kind) => costs.filter((_, i) => KINDS[i] === kind).flat()) as [Cost[], Cost[]]
   return [
     { what: `${what} from Redis, statistics off`, unit: '/s', values: off.map(({ rate }) => rate) },
     { what: '  statistics on', unit: '/s', values: on.map(({ rate }) => rate) },
@@ -70,10 +73,10 @@ async function compared(what: string, servers: readonly RunningFabra[], target: 
 }
 
 function memory(servers: readonly RunningFabra[]): Measurement[] {
-  return (['off', 'on'] as const).map((statistics, kind) => ({
+  return (['off', 'on'] as const).map((statistics) => ({
     what: `memory after all that, statistics ${statistics}`,
     unit: 'MiB',
-    values: servers.filter((_, i) => i % 2 === kind).map(({ pid }) => residentKiB(pid) / 1024),
+    values: servers.filter((_, i) => KINDS[i] === statistics).map(({ pid }) => residentKiB(pid) / 1024),
   }))
 }
 
