@@ -14,8 +14,7 @@ const COST_OF_ONE = 15
 const COST_OF_FEW = 200 * (COST_OF_ONE + 1)
 /** What is spent on looking in a second where there are more. */
 const BUDGET = COST_OF_FEW / 4
-/** A burst is looked at no further than this until the next second. */
-const MOST_SPENT = 2 * COST_OF_FEW
+/** In a burst that nobody foresaw one in so many fewer is looked at, again and again, whenever the budget of a second is spent. */
 const SLOWED_DOWN = 4
 const FOLD_MS = 1_000
 /** Features whose minute is closed without a pause. */
@@ -54,6 +53,7 @@ export class ReadStatistics {
   private countdown = 1
   /** On looking, since it was settled how many to look at; and what looking at each would have cost. */
   private spent = 0
+  private maySpend = COST_OF_FEW
   private offered = 0
   private timer: Timer | undefined
   /** Requests since the start, and how many of them were folded. */
@@ -120,9 +120,10 @@ export class ReadStatistics {
     if (--this.countdown > 0) return 0
     const stoodFor = this.oneIn
     this.spent += COST_OF_ONE + width
-    if (this.spent > MOST_SPENT) {
+    if (this.spent > this.maySpend) {
       this.oneIn *= SLOWED_DOWN
       this.spent = 0
+      this.maySpend = BUDGET
     }
     // Clients that ask in turns must not be looked at in turns.
     this.countdown = this.oneIn === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * this.oneIn - 1))
@@ -149,12 +150,14 @@ export class ReadStatistics {
     return this.callers.of(name)
   }
 
-  /** Once a second: how many of the requests of the next one to look at. */
+  /** Once a second: how many of the requests of the next one to look at. Bursts come again: after one, more are looked at by and by. */
   private settle(): void {
-    this.oneIn = this.offered <= COST_OF_FEW ? 1 : Math.ceil(this.offered / BUDGET)
+    const wanted = this.offered <= COST_OF_FEW ? 1 : Math.ceil(this.offered / BUDGET)
+    this.oneIn = Math.max(wanted, Math.floor(this.oneIn / SLOWED_DOWN))
     this.countdown = Math.min(this.countdown, 2 * this.oneIn)
     this.offered = 0
     this.spent = 0
+    this.maySpend = COST_OF_FEW
   }
 
   /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */

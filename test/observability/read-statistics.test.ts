@@ -87,7 +87,15 @@ test('a wide request takes as much of what may be spent on looking as many narro
     while (statistics.oneIn === 1) count += statistics.begin(width)
     return count
   }
-  expect([1, 50, 1_000].map(lookedAt)).toEqual([401, 99, 7])
+  expect([1, 50, 1_000].map(lookedAt)).toEqual([201, 50, 4])
+})
+
+test('in a burst that nobody foresaw no more is looked at than some hundreds of requests', () => {
+  const { statistics } = observing(1)
+  let looked = 0
+  for (let i = 0; i < 30_000; i++) if (statistics.begin(1) > 0) looked++
+  expect(looked).toBeGreaterThan(200)
+  expect(looked).toBeLessThan(700)
 })
 
 test('slow requests are timed each, whatever else is looked at', () => {
