@@ -10,6 +10,7 @@ import { keepWarm } from '../refresh/active-keys.ts'
 import type { Erasure } from '../store/ports/erasure.ts'
 import { FENCES_FIELD } from '../store/ports/online-store.ts'
 import { type LiveDefinitionsDependencies, storedValue } from './live-definitions.ts'
+import { OwedByOthers } from './owed-by-others.ts'
 
 /** Keys per feature that come back to memory, or into use. */
 export const MAX_REWARMED = 1_000_000
@@ -19,7 +20,6 @@ const CLOCKS_DIFFER_BY: Micros = 300_000_000
 const LOOK_EVERY_MS = 400
 /** Bringing back what was lost reads much of history: not again at once where it failed, or another process is at it. */
 const RESTORE_PAUSE_MS = 2_000
-const PENDING_ELSEWHERE = 'lacks what another process has recorded: history is asked until it is there'
 /** A process that has something to bring says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
 
@@ -105,16 +105,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
   return {
     start() {
       if (!online.isShared || timers.length > 0) return
-      // Others may have yet to bring what was refused to them: that nobody has counts when it was asked after the last refusal.
-      let refusedAt = Number.NEGATIVE_INFINITY
-      every(LOOK_EVERY_MS, async () => {
-        await online.look().finally(() => {
-          if (!online.doubts.has('refused')) return
-          refusedAt = performance.now()
-          online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
-        })
-      })
-      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), () => refusedAt))
+      const owed = new OwedByOthers(online.doubts)
+      every(LOOK_EVERY_MS, () => owed.duringLook(() => online.look()))
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), owed))
       every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
@@ -177,16 +170,11 @@ async function replayOwn(dependencies: LiveDefinitionsDependencies, registry: Re
 }
 
 /** What other processes have yet to bring is asked of history until it is there. One that is gone cannot: it is brought in its place. */
-async function lookForPendingElsewhere(
-  dependencies: LiveDefinitionsDependencies,
-  registry: Registry,
-  refusedAt: () => number,
-): Promise<void> {
-  const { offline, online, recorder, clock } = dependencies
-  const askedAt = performance.now()
-  const notes = (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer)
-  if (notes.length > 0) online.doubts.set('owed_by_others', PENDING_ELSEWHERE)
-  else if (askedAt > refusedAt()) online.doubts.set('owed_by_others', null)
+async function lookForPendingElsewhere(dependencies: LiveDefinitionsDependencies, registry: Registry, owed: OwedByOthers): Promise<void> {
+  const { offline, recorder, clock } = dependencies
+  const notes = await owed.duringQuestion(async () =>
+    (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer),
+  )
   if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(dependencies, registry, clock.now() - SILENT_FOR)
 }
 

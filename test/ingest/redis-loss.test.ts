@@ -288,6 +288,28 @@ describe('a redis that keeps what SAVE wrote', () => {
       }
     })
   })
+
+  test('a refusal that is over before anybody looks: who met it serves nothing older than what another process recorded meanwhile', async () => {
+    const both = await replicas(redis.url)
+    await using sql = new SQL(postgres.url.replace(/\/[^/]*$/, `/redis_loss_${databases}`), { max: 1 })
+    for (let round = 0; round < 5; round++) {
+      const user = `u${round}`
+      // Each looks at times of its own.
+      const [a, b] = round % 2 === 0 ? both : [both[1], both[0]]
+      await push(a, 'bare', [{ user_id: user, value: 1, event_timestamp: at(1) }])
+      await askRedis(redis, 'CONFIG', 'SET', 'min-replicas-to-write', '1')
+      await push(a, 'score', [{ user_id: user, value: 1, event_timestamp: at(1) }])
+      await push(b, 'bare', [{ user_id: user, delete: true, event_timestamp: at(2) }])
+      // What others owe cannot be read for a while.
+      await sql.begin(async (held) => {
+        await held`LOCK TABLE fabra.debts IN ACCESS EXCLUSIVE MODE`
+        await askRedis(redis, 'CONFIG', 'SET', 'min-replicas-to-write', '0')
+        for (let read = 0; read < 200; read++) expect((await answer(a, 'bare', user)).value).toBe(null)
+      })
+      await isWhole(a)
+      expect(await answer(a, 'bare', user)).toMatchObject({ value: null })
+    }
+  })
 })
 
 test('a node of a cluster is emptied, and another restarts without its data: the first read is right', async () => {

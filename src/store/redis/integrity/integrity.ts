@@ -26,6 +26,7 @@ export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled
   private readonly marks: MarkReader
   private readonly restoration: Restoration
   private looking: Promise<void> | undefined
+  private refusedWrites = 0
 
   constructor(connection: RedisConnection, doubts: Doubts) {
     this.connection = connection
@@ -64,7 +65,10 @@ export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled
       return await write
     } catch (error) {
       const refusal = refusalOf(error)
-      if (refusal !== undefined) this.doubts.set('refused', refusal)
+      if (refusal !== undefined) {
+        this.refusedWrites++
+        this.doubts.set('refused', refusal)
+      }
       throw error
     }
   }
@@ -83,11 +87,14 @@ export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled
   }
 
   private async lookOnce(): Promise<void> {
+    const { refusedWrites } = this
     const looks = await Promise.allSettled([this.lookAtMarks(), probe(this.connection)])
     const failures = looks.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
     const refusal = failures.map(refusalOf).find((one) => one !== undefined)
     if (refusal !== undefined) this.doubts.set('refused', refusal)
-    else if (failures.length === 0) this.doubts.set('refused', looks[1]?.status === 'fulfilled' && looks[1].value === 'late' ? LATE : null)
+    // What was refused since this look began stays known until the next one.
+    else if (failures.length === 0 && refusedWrites === this.refusedWrites)
+      this.doubts.set('refused', looks[1]?.status === 'fulfilled' && looks[1].value === 'late' ? LATE : null)
     if (failures.length > 0) throw failures[0]
   }
 
