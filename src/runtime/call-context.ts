@@ -100,10 +100,11 @@ function rowObject(columns: readonly string[], row: readonly unknown[]): Record<
 
 /** Times travel as text, undefined as NULL; what cannot be bound is named here, where the author's stack is. */
 function plainParam(value: unknown, index: number): unknown {
-  if (value === undefined || value === null) return null
-  if (Array.isArray(value)) return value.map((item) => plainParam(item, index))
+  if (value === null) return null
+  if (Array.isArray(value)) return Array.from(value, (item) => plainParam(item, index))
   if (['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return value
   const which = `Parameter ${index + 1} of the query`
+  if (value === undefined) throw new TypeError(`${which} is undefined. Is a name misspelt? Give null where there is no value.`)
   if (!(value instanceof Date)) {
     throw new TypeError(
       `${which} is ${typeof value === 'object' ? 'an object' : `a ${typeof value}`}. Bind texts, numbers, booleans, Dates or lists of them.`,

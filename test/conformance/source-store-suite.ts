@@ -69,6 +69,13 @@ export function sourceStoreSuite(name: string, factory: () => Promise<SourceEngi
       expect(await kindOf(store.query('SELECT 1', ['x'], soon()))).toBe('binding')
     })
 
+    test('a list where one value is expected is refused, not compared as the text that it is written as', async () => {
+      const error = await errorOf(
+        store.query("SELECT COUNT(*) FROM (SELECT CAST('{x}' AS VARCHAR) AS t) AS one WHERE t = $1", [['x']], soon()),
+      )
+      expect(['binding', 'runtime']).toContain(error.kind)
+    })
+
     test.each<[string, SqlError['kind'], string | null]>([
       ['SELEC 1', 'syntax', 'SELEC'],
       ['SELECT 1; SELECT 2', 'syntax', null],

@@ -25,7 +25,7 @@ describe('a function gets', () => {
   test('db with its as-of time, and rows as objects', async () => {
     await using on = await bench(
       {
-        'features.ts': `${HEAD}${fn('rows', `(id, { db }) => db.query('SELECT 1', id, undefined, new Date(0))`)}
+        'features.ts': `${HEAD}${fn('rows', `(id, { db }) => db.query('SELECT 1', id, null, new Date(0))`)}
           ${fn('val', `async (id, { db }) => [await db.fetchval('SELECT 1'), await db.fetchval('SELECT none')]`)}
           ${fn('row', `async (id, { db }) => [await db.fetchrow('SELECT 1'), await db.fetchrow('SELECT none')]`)}
           ${fn('big', `async (id, { db }) => typeof (await db.fetchrow('SELECT 1')).b`)}`,
@@ -101,13 +101,19 @@ test('inputs and values beyond 2^53 travel exactly, and so do odd texts', async 
 describe('what cannot travel', () => {
   const files = {
     'features.ts': `${HEAD}${fn('f', `async (id, { db }) => db.query('SELECT', { a: () => 1 }).catch((error) => error.message)`)}
-      ${fn('g', `async (id, { db }) => db.query('SELECT', [new Date(0), 1n]).then((rows) => rows.length, (error) => error.message)`)}`,
+      ${fn('g', `async (id, { db }) => db.query('SELECT', [new Date(0), 1n]).then((rows) => rows.length, (error) => error.message)`)}
+      ${fn('u', `async (id, { db }) => db.query('SELECT', id, id.user_id).catch((error) => error.message)`)}
+      ${fn('v', `async (id, { db }) => db.query('SELECT', [id, undefined]).catch((error) => error.message)`)}`,
   }
 
   test('as a parameter is named to the function', async () => {
     await using on = await bench(files)
     expect(answered(await on.ask('f', ['u1']))).toContain('Parameter 1 of the query is an object')
     expect(answered(await on.ask('g', ['u1']))).toBe(0)
+    expect(answered(await on.ask('u', ['u1']))).toBe(
+      'Parameter 2 of the query is undefined. Is a name misspelt? Give null where there is no value.',
+    )
+    expect(answered(await on.ask('v', ['u1']))).toContain('Parameter 1 of the query is undefined.')
     expect(on.queries.map((one) => one.params)).toEqual([[['1970-01-01T00:00:00.000Z', 1n]]])
   })
 

@@ -14,7 +14,7 @@ import { CATALOGUE, findFunctions, findTypes, listTables } from './catalogue.ts'
 import { createPostgresParser } from './parser.ts'
 import { createResultTypes, type ResultTypes } from './result-types.ts'
 import { type FileLoader, loadTables } from './source-tables.ts'
-import { createStatementCheck, readStatement } from './user-statement.ts'
+import { createListPlaces, createStatementCheck, readStatement } from './user-statement.ts'
 import { toParameter } from './values.ts'
 
 export interface PostgresSourceDependencies {
@@ -54,12 +54,30 @@ export function createPostgresSourceEngine({ reader, owner, loadFile }: Postgres
     if (!described.parameters.some((oid, i) => saysNow[i] && isTime(oid))) return
     throw new SqlError('runtime', 'A word such as "now" is no time here: give the time itself.', null)
   }
+  const listPlaces = createListPlaces(async (text) => {
+    const { parameters } = await describe(text)
+    const known = await types(parameters)
+    return parameters.map((oid) => known.get(oid)?.name.endsWith('[]') === true)
+  })
+  /** Where a text is expected, the server would take a list for the text that it is written as, and find nothing. */
+  const refuseLists = async (text: string, parameters: readonly SqlValue[]): Promise<void> => {
+    if (!parameters.some(Array.isArray)) return
+    const places = await listPlaces(text)
+    const wrong = parameters.findIndex((parameter, i) => Array.isArray(parameter) && places[i] === false)
+    if (wrong < 0) return
+    throw new SqlError(
+      'binding',
+      `Parameter ${wrong + 1} is a list where the statement expects one value. A list goes with = ANY(?).`,
+      null,
+    )
+  }
   const queryInto: SourceEngine['queryInto'] = async (take, text, parameters, options) => {
     const { parameterCount } = await check(text)
     if (parameterCount !== parameters.length) {
       throw new SqlError('binding', `The statement takes ${parameterCount} parameters, ${parameters.length} were given.`, null)
     }
     await refuseTimeWords(text, parameters)
+    await refuseLists(text, parameters)
     await run(text, parameters.map(toParameter), options, take)
   }
   return {

@@ -15,19 +15,29 @@ const MAX_TEXTS = 2_000
  * @returns a function that throws SqlError syntax.
  */
 export function createStatementCheck(parser: PostgresParser): (text: string) => Promise<UserStatement> {
-  const known = new Map<string, UserStatement>()
+  return remembered(async (text) => readStatement(await parser.parse(text)))
+}
+
+/** @param ask Of each parameter of the statement, whether it is a list. @returns the same, asked once for each text. */
+export function createListPlaces(ask: (text: string) => Promise<readonly boolean[]>): (text: string) => Promise<readonly boolean[]> {
+  return remembered(ask)
+}
+
+/** Failures are not kept. */
+function remembered<Answer>(ask: (text: string) => Promise<Answer>): (text: string) => Promise<Answer> {
+  const known = new Map<string, Answer>()
   return async (text) => {
     const seen = known.get(text)
-    if (seen) return seen
-    const statement = readStatement(await parser.parse(text))
+    if (seen !== undefined) return seen
+    const answer = await ask(text)
     if (known.size >= MAX_TEXTS) {
       for (const oldest of known.keys()) {
         known.delete(oldest)
         break
       }
     }
-    known.set(text, statement)
-    return statement
+    known.set(text, answer)
+    return answer
   }
 }
 
