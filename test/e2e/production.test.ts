@@ -32,7 +32,9 @@ interface Stack extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>
   readonly key: string
   fabra(): RunningFabra
+  /** Resolves when it is ready: both stores are whole, and new versions are computed. */
   start(more?: Readonly<Record<string, string>>): Promise<RunningFabra>
+  isWhole(): Promise<true>
   get(path: string, key?: string): Promise<{ status: number; json: Readonly<Record<string, unknown>> }>
   post(path: string, body: object): Promise<{ status: number; json: Readonly<Record<string, unknown>> }>
 }
@@ -56,6 +58,9 @@ async function stack(): Promise<Stack> {
     const response = await fetch(`${fabra().url}${path}`, init)
     return { status: response.status, json: (await response.json()) as Readonly<Record<string, unknown>> }
   }
+  const get: Stack['get'] = (path, used = key) => ask(path, { headers: { authorization: `Bearer ${used}` } })
+  const isWhole = () =>
+    until('all to be ready', LIMIT_MS / 2, async () => ((await get('/ready')).json['status'] === 'ready' ? true : undefined))
   return {
     cwd,
     env,
@@ -63,9 +68,11 @@ async function stack(): Promise<Stack> {
     fabra,
     async start(more = {}) {
       running = await startFabra({ file: 'features.ts', cwd, env: { ...env, ...more } })
+      await isWhole()
       return running
     },
-    get: (path, used = key) => ask(path, { headers: { authorization: `Bearer ${used}` } }),
+    isWhole,
+    get,
     post: (path, body) => ask(path, { method: 'POST', headers: { 'x-api-key': key }, body: JSON.stringify(body) }),
     async [Symbol.asyncDispose]() {
       await running?.stop()
@@ -165,10 +172,11 @@ describe('a stack', () => {
     expect(down).toMatchObject({ status: 200, json: { status: 'degraded' } })
     expect((down.json['stores'] as Record<string, string>)['redis']).not.toBe('ok')
     await servers.redis.start()
-    await until('the pushed value in Redis', 8_000, async () =>
-      (await made.get('/v1/features/score?entity_id=u7')).json['served_from'] === 'online' ? true : undefined,
+    await made.isWhole()
+    expect(await made.get('/v1/features/score?entity_id=u7')).toMatchObject({ json: { value: 7.5, served_from: 'online' } })
+    await until('what is computed in Redis', LIMIT_MS / 2, async () =>
+      (await made.get('/v1/features/events_1h?entity_id=u1')).json['served_from'] === 'online' ? true : undefined,
     )
-    expect(await made.get('/v1/features/score?entity_id=u7')).toMatchObject({ json: { value: 7.5 } })
   })
 
   test('goes on while PostgreSQL is down: kept values, and typed errors where there are none', async () => {
