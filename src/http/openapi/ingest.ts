@@ -21,7 +21,6 @@ export const pushDoc: RouteDocs = {
     200: ok('Durable.', ref('PushReceipt')),
     ...failures(
       ['404', 'No such feature.'],
-      ['413', 'The body is too large.'],
       ['422', 'A row is wrong; the message names its index. Nothing was written.'],
       ['503', 'Too much is waiting to be written, or a store cannot be reached. Send it again.'],
     ),
@@ -46,7 +45,6 @@ export const appendDoc: RouteDocs = {
     ...failures(
       ['404', 'No such source.'],
       ['409', 'The source takes no rows: it is a view.'],
-      ['413', 'The body is too large.'],
       ['422', 'A row is wrong; the message names its index and column. Nothing was written.'],
       ['503', 'Too much is waiting, or a store cannot be reached. Send it again.'],
     ),

@@ -78,7 +78,7 @@ export const eventsDoc: RouteDocs = {
     query('failed', '`true`: only requests that failed, or of which a value did.'),
   ],
   responses: {
-    200: { description: 'Events, until the client goes.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+    200: { description: 'Events, until the client goes.', content: { 'text/event-stream': {} } },
     ...failures(['404', 'No such feature.'], ['422', 'A parameter is wrong.'], ['503', 'Too many clients watch.']),
   },
 }

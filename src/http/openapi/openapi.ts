@@ -28,11 +28,17 @@ const SECURITY_SCHEMES = {
 }
 
 /** What a route answers besides, because of what stands before it. */
-function guardOf({ scope, further, anyHost, method }: Route) {
+function guardOf({ scope, further, anyHost, method, docs }: Route) {
+  const takesBody = docs !== null && 'requestBody' in docs
   const foreign = 'The request names another Host than this server has, or comes from a page of another Origin.'
   const lacking = `The key lacks the scope "${scope}"${further ? `, or "${further.scope}" where ${further.where}` : ''}. Or: ${foreign}`
   return {
     responses: failures(
+      [
+        '400',
+        `The request has no single well-formed Host, or broken percent-encoding${takesBody ? ', or a body that is cut off or no UTF-8' : ''}.`,
+      ],
+      ...(takesBody ? [['413', 'The body is too large.'] as const] : []),
       ...(scope === 'open' ? [] : [['401', 'No API key, or one that is unknown or revoked.'] as const]),
       ...(anyHost ? [] : [['403', scope === 'open' ? foreign : lacking] as const]),
       ...(method === 'GET' ? [] : [['415', 'A web page sent a body whose type any page may send.'] as const]),

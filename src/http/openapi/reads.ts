@@ -107,7 +107,7 @@ export const featuresBatchDoc: RouteDocs = {
         'application/vnd.apache.arrow.stream': { schema: { type: 'string', format: 'binary' } },
       },
     },
-    ...failures(['404', 'A name is unknown.'], ['413', 'The body is too large.'], ['422', 'The body or a row is wrong.']),
+    ...failures(['404', 'A name is unknown.'], ['422', 'The body or a row is wrong.']),
   },
 }
 export const entityFeaturesDoc: RouteDocs = {
