@@ -1,12 +1,14 @@
 /**
  * Tests the tests: puts one mistake at a time into a copy of the source and asks whether the suite that should notice does. The mistakes are in
- * scripts/mutations. `bun scripts/mutations.ts` tries all of them, `bun scripts/mutations.ts serving` one file of them, and further words those
- * with these words in their name. FABRA_TEST_RUNS: how many random cases each suite tries (400). Exit 1 when one is not noticed.
+ * scripts/mutations. `bun scripts/mutations.ts` tries all of them, which takes most of an hour, `bun scripts/mutations.ts serving` one file of them,
+ * and further words those with these words in their name or suite. `--some 12` tries that many of them, others with each commit.
+ * FABRA_TEST_RUNS: how many random cases each suite tries (400). Exit 1 when one is not noticed.
  */
 import { readdirSync } from 'node:fs'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { parseArgs } from 'node:util'
 import type { Mutation } from './mutations/mutation.ts'
 
 const ORACLE = 'test/compute/oracle.test.ts'
@@ -15,7 +17,9 @@ const ORACLE = 'test/compute/oracle.test.ts'
 const SUITE_MS = 180_000
 const TEST_MS = 60_000
 const PROJECT = join(import.meta.dir, '..')
-const wanted = (await allMutations()).filter(({ name }) => process.argv.slice(2).every((word) => name.includes(word)))
+const { values: flags, positionals } = parseArgs({ allowPositionals: true, options: { some: { type: 'string' } } })
+const named = (await allMutations()).filter(({ name, suite = ORACLE }) => positionals.every((word) => `${name} ${suite}`.includes(word)))
+const wanted = flags.some === undefined ? named : someOf(named, Number(flags.some))
 if (wanted.length === 0) {
   console.error(`No mistake is called that.`)
   process.exit(2)
@@ -89,6 +93,14 @@ async function runSuite(suite: string): Promise<number> {
   // A copy that does not even start has not noticed anything.
   if (code !== 0 && !/^\(fail\) (?!\(unnamed\))/m.test(said)) throw new Error(`The suite did not run:\n${said.slice(-2_000)}`)
   return code
+}
+
+/** Those whose turn it is with this commit, from all over the list. */
+function someOf(all: readonly Mutation[], count: number): readonly Mutation[] {
+  const commit = Bun.spawnSync(['git', 'rev-parse', 'HEAD'], { cwd: PROJECT }).stdout.toString().trim()
+  console.log(`${count} of ${all.length} mistakes, those of commit ${commit.slice(0, 12)}`)
+  const turn = (name: string) => Bun.hash(`${commit} ${name}`)
+  return all.toSorted((a, b) => (turn(a.name) < turn(b.name) ? -1 : 1)).slice(0, count)
 }
 
 /** Those of all files, each with the file's name before its own. */
