@@ -39,7 +39,7 @@ try {
     const started = performance.now()
     if ((await runSuite(suite, SUITE_MS)) !== 0)
       throw new Error(`${suite} fails with the source as it is: there is nothing to compare with.`)
-    limits.set(suite, Math.max(LEAST_MS, 3 * (performance.now() - started)))
+    limits.set(suite, Math.max(LEAST_MS, Math.ceil(3 * (performance.now() - started))))
   }
   for (const mutation of wanted) {
     const undo = await apply(mutation)
