@@ -8,9 +8,10 @@ import type { Feature } from '../definition/model.ts'
 import type { Insight } from '../http/insight/insight.ts'
 import { isOk } from '../http/readiness.ts'
 import { createIngest, type Ingest } from '../ingest/ingest.ts'
+import { EventLoopLag } from '../observability/event-loop-lag.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
-import type { WebhookEvent } from '../observability/webhook.ts'
+import type { WebhookEvent } from '../observability/webhook-message.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
 import { createSchedule } from '../refresh/schedule.ts'
@@ -162,6 +163,7 @@ async function assemble(
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
+  const lag = new EventLoopLag()
   let closing = false
 
   return {
@@ -170,7 +172,15 @@ async function assemble(
     runs: (filter) => kept.list(filter),
     serving: () => definitions.live().serving,
     stores: health,
-    metrics: () => processMetrics(recorder.counters(), health(), online.isShared ? online.doubts : null, watching.statistics),
+    metrics: () =>
+      processMetrics({
+        history: recorder.counters(),
+        stores: health(),
+        doubts: online.isShared ? online.doubts : null,
+        reads: watching.statistics,
+        runs: watching.runCounters,
+        lag,
+      }),
     refresh: refreshing.refresh,
     async history(query) {
       await recorder.flush()
@@ -203,6 +213,7 @@ async function assemble(
     },
     async close(graceMs) {
       closing = true
+      lag.stop()
       const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
       await within(graceMs, Promise.all(ending))
       // What still computes is given up here: its callers are answered, and none can start anew.

@@ -11,6 +11,7 @@ import type { Logger } from '../observability/logger.ts'
 import { ReadStatistics } from '../observability/read-statistics.ts'
 import { RequestSamples } from '../observability/request-samples.ts'
 import type { ActiveKeys } from '../refresh/active-keys.ts'
+import { RunCounters } from '../refresh/run-counters.ts'
 import { createRunFigures, type RunFigures } from '../refresh/run-figures.ts'
 import type { Run, RunWatch } from '../refresh/runs.ts'
 import type { Schedule } from '../refresh/schedule.ts'
@@ -32,6 +33,7 @@ export interface Watching {
   readonly feed: EventFeed
   readonly samples: RequestSamples
   readonly runs: RunFigures
+  readonly runCounters: RunCounters
   /** To be told of runs. */
   readonly runWatch: RunWatch
 }
@@ -39,6 +41,7 @@ export interface Watching {
 export function createWatching(clock: Clock, keepsStatistics: boolean): Watching {
   const feed = new EventFeed(crypto.randomUUID().slice(0, 8))
   const runs = createRunFigures()
+  const runCounters = new RunCounters()
   const lastTold = new Map<string, number>()
   const tell = (run: Run) => {
     lastTold.set(run.id, performance.now())
@@ -49,6 +52,7 @@ export function createWatching(clock: Clock, keepsStatistics: boolean): Watching
     feed,
     samples: new RequestSamples(),
     runs,
+    runCounters,
     runWatch: {
       began(run) {
         runs.began(run)
@@ -59,6 +63,7 @@ export function createWatching(clock: Clock, keepsStatistics: boolean): Watching
       },
       ended(run) {
         runs.ended(run)
+        runCounters.ended(run)
         tell(run)
         lastTold.delete(run.id)
       },

@@ -108,7 +108,7 @@ export const variables: readonly Variable[] = [
   },
   { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
-  { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (HMAC-SHA256)' },
+  { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (Standard Webhooks)' },
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
@@ -224,6 +224,8 @@ function webhook(url: string | undefined, secret: string | undefined, problems: 
   }
   const protocol = URL.parse(url)?.protocol
   if (protocol !== 'http:' && protocol !== 'https:') problems.push('FABRA_WEBHOOK_URL is not an http:// or https:// address.')
+  if (secret?.startsWith('whsec_') && !/^whsec_[A-Za-z\d+/]+=*$/.test(secret))
+    problems.push('FABRA_WEBHOOK_SECRET begins with whsec_, and what follows is not base64.')
   return { url, secret: secret ?? null }
 }
 

@@ -6,7 +6,7 @@
 import type { Server } from 'bun'
 import { lastResort } from './error-response.ts'
 import type { HttpApp } from './http-app.ts'
-import { findListener } from './stop-listening.ts'
+import { countConnections, findListener } from './stop-listening.ts'
 
 export interface DrainOptions {
   /** Answers requests meanwhile. */
@@ -20,11 +20,14 @@ export interface DrainOptions {
 const LOOK_EVERY_MS = 10
 /** For requests on connections that were made just before; at least this long. */
 const SETTLE_MS = 50
+/** And so long at most where somebody asked since, and while there are connections: a client that is slow to send has not been told yet. */
+const LONGEST_SETTLE_MS = 500
 
 export async function drain(server: Server<undefined>, options: DrainOptions): Promise<void> {
   const startedAt = performance.now()
   const left = () => Math.max(0, options.drainMs - (performance.now() - startedAt))
-  const stopListening = server.port === undefined ? null : findListener(server.port)
+  const { port } = server
+  const stopListening = port === undefined ? null : findListener(port)
   let askedAt = startedAt
   server.reload({
     routes: {},
@@ -42,8 +45,11 @@ export async function drain(server: Server<undefined>, options: DrainOptions): P
   const quietMs = Math.max(options.lingerMs, SETTLE_MS)
   while (!isQuiet(quietMs) && performance.now() - startedAt < Math.min(longestMs, options.drainMs)) await Bun.sleep(LOOK_EVERY_MS)
   await stopListening?.()
-  const settledAt = performance.now() + Math.min(Math.max(SETTLE_MS, options.lingerMs / 2), left())
-  while (performance.now() < settledAt) await Bun.sleep(LOOK_EVERY_MS)
+  const stoppedAt = performance.now()
+  const isSettled = (ms: number) => performance.now() - stoppedAt >= Math.min(ms, left())
+  const isConnected = () => askedAt > startedAt && port !== undefined && (countConnections(port) ?? 0) > 0
+  while (!isSettled(SETTLE_MS)) await Bun.sleep(LOOK_EVERY_MS)
+  while (!isSettled(Math.max(LONGEST_SETTLE_MS, options.lingerMs / 2)) && isConnected()) await Bun.sleep(LOOK_EVERY_MS)
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, left(), 'late').unref())
   if ((await Promise.race([server.stop(false), late])) === 'late') await server.stop(true)
 }

@@ -10,6 +10,7 @@
 import { dlopen, FFIType, ptr } from 'bun:ffi'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
+const ESTABLISHED = '01'
 const LISTEN = '0A'
 const IPPROTO_TCP = 6
 const TCP_DEFER_ACCEPT = 9
@@ -54,18 +55,27 @@ export function findListener(port: number): (() => Promise<void>) | null {
   }
 }
 
+/** Connections to the port that neither side has closed; null where the system does not say. */
+export function countConnections(port: number): number | null {
+  if (process.platform !== 'linux') return null
+  return tcpLines(port).filter(({ state }) => state === ESTABLISHED).length
+}
+
 /** Descriptors of this process that listen on the port. */
 function listeningSockets(port: number): number[] {
-  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const inodes = new Set(
-    ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap(linesOf).flatMap((line) => {
-      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
-      return state === LISTEN && local.endsWith(ending) ? [`socket:[${inode}]`] : []
-    }),
-  )
+  const inodes = new Set(tcpLines(port).flatMap(({ state, inode }) => (state === LISTEN ? [`socket:[${inode}]`] : [])))
   return readdirSync('/proc/self/fd')
     .map(Number)
     .filter((descriptor) => inodes.has(linkOf(`/proc/self/fd/${descriptor}`)))
+}
+
+/** Sockets whose own end has the port, of any process. */
+function tcpLines(port: number): { readonly state: string; readonly inode: string }[] {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap(linesOf).flatMap((line) => {
+    const [, local = '', , state = '', , , , , , inode = ''] = line.trim().split(/\s+/)
+    return local.endsWith(ending) ? [{ state, inode }] : []
+  })
 }
 
 /** Without IPv6 there is no such file. */

@@ -52,6 +52,13 @@ export class DurationHistogram {
     return middleOf(last)
   }
 
+  /** Of all durations, right to a tenth. */
+  sumMs(): number {
+    let sum = 0
+    for (let i = this.first; i <= this.last; i++) sum += (this.counts[i] ?? 0) * middleOf(i)
+    return sum
+  }
+
   /** Counts between edges: the first and the last take what lies beyond. Edges rise. */
   between(edgesMs: readonly number[]): number[] {
     const counts = new Array<number>(edgesMs.length - 1).fill(0)

@@ -56,6 +56,8 @@ export class ReadFigures {
   readonly sinceMs: number
   /** Of this minute and the last ones: what is asked for now. */
   readonly latency = [new DurationHistogram(), new DurationHistogram()] as const
+  /** Values since the start, by state in the order of STATES: of `fresh`, all of them. */
+  readonly served = new Float64Array(STATES.length)
   private readonly step: Float64Array
   private readonly series: StepSeries
   private readonly ages = new Float32Array(AGES)
@@ -76,6 +78,12 @@ export class ReadFigures {
 
   add(field: number, amount: number): void {
     this.step[field] = (this.step[field] ?? 0) + amount
+  }
+
+  /** @param state As in FIELD: `reads` for all of them. */
+  addServed(state: number, count: number): void {
+    this.add(state, count)
+    this.served[state] = (this.served[state] ?? 0) + count
   }
 
   addLatency(ms: number, weight: number): void {

@@ -44,6 +44,13 @@ export interface ReadTally {
   readonly latency: DurationHistogram
 }
 
+export interface ReadCounters {
+  readonly requests: number
+  readonly failed: number
+  readonly values: StateTotals
+  readonly took: DurationHistogram
+}
+
 export class ReadStatistics {
   readonly all: ReadFigures
   readonly callers: Callers
@@ -59,8 +66,8 @@ export class ReadStatistics {
   /** Requests since the start, and how many of them were folded. */
   private seen = 0
   private folded = 0
-  /** Values since the start, by state in the order of STATES: of `fresh`, all of them. */
-  private readonly served = new Float64Array(STATES.length)
+  /** Requests since the start by how long they took. */
+  private readonly took = new DurationHistogram()
   private failures = 0
   /** Every how many requests one is looked at. */
   oneIn = 1
@@ -136,9 +143,14 @@ export class ReadStatistics {
   }
 
   /** Since the start, for whoever counts for himself. */
-  counters(): { readonly requests: number; readonly failed: number; readonly values: StateTotals } {
+  counters(): ReadCounters {
     this.foldTallies()
-    return { requests: this.total, failed: this.failures, values: statesOf(this.served) }
+    return { requests: this.total, failed: this.failures, values: statesOf(this.all.served), took: this.took }
+  }
+
+  /** Of each feature that was read: what was served of its version since it came. */
+  perFeature(): { readonly feature: string; readonly figures: ReadFigures }[] {
+    return [...this.features].map(([feature, { figures }]) => ({ feature, figures }))
   }
 
   failed(): void {
@@ -187,14 +199,15 @@ export class ReadStatistics {
   private foldTally(tally: ReadTally): void {
     const { features, rows, requests, latency, states } = tally
     for (const { figures } of features) {
-      figures.add(FIELD.reads, rows)
+      figures.addServed(FIELD.reads, rows)
       figures.add(FIELD.requests, requests)
       if (latency.total > 0) figures.addLatencies(latency)
     }
-    this.addServed(FIELD.reads, rows * features.length)
+    this.all.addServed(FIELD.reads, rows * features.length)
     if (states) this.foldStates(features, states)
     if (latency.total > 0) {
       this.all.addLatencies(latency)
+      this.took.merge(latency)
       latency.clear()
     }
     this.offered += requests * (COST_OF_ONE + features.length)
@@ -207,15 +220,10 @@ export class ReadStatistics {
       for (let state = FIELD.stale; state <= FIELD.error; state++) {
         const count = states[f * STATES.length + state] ?? 0
         if (count === 0) continue
-        figures.add(state, count)
-        this.addServed(state, count)
+        figures.addServed(state, count)
+        this.all.addServed(state, count)
       }
     states.fill(0)
-  }
-
-  private addServed(field: number, count: number): void {
-    this.all.add(field, count)
-    this.served[field] = (this.served[field] ?? 0) + count
   }
 
   /** Features that are defined no longer are let go. */

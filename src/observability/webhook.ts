@@ -4,6 +4,7 @@
  */
 import { backoff, jittered } from '../collections/backoff.ts'
 import type { Logger } from './logger.ts'
+import { type WebhookEvent, webhookForm } from './webhook-message.ts'
 
 /** Events that wait; the oldest is given up for a new one. */
 const MAX_WAITING = 1_000
@@ -14,12 +15,6 @@ const LONGEST_PAUSE_MS = 60_000
 const LIFE_MS = 15 * 60_000
 /** Answers that another attempt may change. */
 const RETRIED: ReadonlySet<number> = new Set([408, 425, 429])
-
-export interface WebhookEvent {
-  /** `refresh.failed`, … */
-  readonly type: string
-  readonly [field: string]: string | number | boolean | null
-}
 
 export interface Webhook {
   /** Never waits, never throws. */
@@ -48,6 +43,7 @@ interface Delivery {
 
 export function createWebhook(options: WebhookOptions): Webhook {
   const { url, secret, log, random, firstPauseMs = FIRST_PAUSE_MS } = options
+  const form = webhookForm(url, secret)
   const waiting: Delivery[] = []
   const stop = new AbortController()
   let sending: Promise<void> | undefined
@@ -55,11 +51,10 @@ export function createWebhook(options: WebhookOptions): Webhook {
 
   function send(event: WebhookEvent): void {
     if (closed) return
-    const id = crypto.randomUUID()
-    const body = JSON.stringify({ id, ...event })
+    const id = `msg_${crypto.randomUUID()}`
     // The first is on its way.
     if (waiting.length >= MAX_WAITING) giveUp(waiting.splice(1, 1)[0], 'too many wait')
-    waiting.push({ id, type: event.type, body, deadline: performance.now() + LIFE_MS })
+    waiting.push({ id, type: event.type, body: form.body(event), deadline: performance.now() + LIFE_MS })
     sending ??= sendAll().finally(() => {
       sending = undefined
     })
@@ -89,7 +84,7 @@ export function createWebhook(options: WebhookOptions): Webhook {
     try {
       const response = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-fabra-delivery': id, ...signature(body) },
+        headers: { 'content-type': 'application/json', ...form.headers(id, body) },
         body,
         redirect: 'manual',
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(TIMEOUT_MS)]),
@@ -102,14 +97,6 @@ export function createWebhook(options: WebhookOptions): Webhook {
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error), final: stop.signal.aborted }
     }
-  }
-
-  /** As others do it: the time is signed too, so that an old message cannot be sent again by somebody else. */
-  function signature(body: string): Record<string, string> {
-    if (secret === null) return {}
-    const seconds = Math.floor(Date.now() / 1000)
-    const hex = new Bun.CryptoHasher('sha256', secret).update(`${seconds}.${body}`).digest('hex')
-    return { 'x-fabra-signature': `t=${seconds},v1=${hex}` }
   }
 
   function giveUp(delivery: Delivery | undefined, problem: string): void {

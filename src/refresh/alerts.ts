@@ -9,7 +9,7 @@ import { isRealtime } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
-import type { WebhookEvent } from '../observability/webhook.ts'
+import type { WebhookEvent } from '../observability/webhook-message.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import { hasFailed, type Run } from './runs.ts'
 

@@ -4,6 +4,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { until } from '../support/until.ts'
 
 /** Training sets through the HTTP API, over definitions of every kind; the truth is counted in plain TypeScript. */
 const FEATURES = `
@@ -254,9 +255,12 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
         served.push(
           ...(await Promise.all(
             asked.map(async (one) => {
-              const answer = (await (
-                await app.fetch(new Request(`http://localhost/v1/features/${one.feature}?entity_id=${one.user_id}`))
-              ).json()) as { value: unknown; event_timestamp: string }
+              const answer = await until('a value', 30_000, async () => {
+                // On a busy machine a call may be over its time.
+                const response = await app.fetch(new Request(`http://localhost/v1/features/${one.feature}?entity_id=${one.user_id}`))
+                const said = (await response.json()) as { value: unknown; event_timestamp: string }
+                return response.ok ? said : undefined
+              })
               return { ...one, event_timestamp: answer.event_timestamp, value: answer.value }
             }),
           )),

@@ -436,8 +436,11 @@ describe('fabra setup', () => {
     await fabra(['setup'])
     const before = `${read('.env')}FABRA_API_KEYS=abc:read\n`
     writeFileSync(join(folder, '.env'), before)
+    // Limits of alerts are the user's to set.
+    writeFileSync(join(folder, 'monitoring/alerts.yaml'), 'groups: []\n')
     expect(await fabra(['setup'])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Everything is there already.') })
     expect(read('.env')).toBe(before)
+    expect(read('monitoring/alerts.yaml')).toBe('groups: []\n')
   })
 
   test('never replaces passwords or other lines, not even with --force', async () => {

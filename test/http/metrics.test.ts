@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { metricsText } from '../../src/observability/metrics.ts'
+import { histogramSamples, metricsText } from '../../src/observability/metrics.ts'
 import { HEAD } from '../support/project-folder.ts'
 import { realApp } from '../support/real-app.ts'
 
@@ -7,6 +7,13 @@ test('figures are told as Prometheus reads them', () => {
   const labels = { store: 'a"b\\c\nd' }
   expect(metricsText([{ name: 'up', help: 'Up.', type: 'gauge', samples: [{ labels, value: 1 }, { value: 0.5 }] }])).toBe(
     '# HELP up Up.\n# TYPE up gauge\nup{store="a\\"b\\\\c\\nd"} 1\nup 0.5\n',
+  )
+})
+
+test('a histogram counts what is below each of its edges', () => {
+  const samples = histogramSamples([0, 1, 2, 5], [3, 0, 4], 12.5)
+  expect(metricsText([{ name: 't', help: 'T.', type: 'histogram', samples }])).toBe(
+    '# HELP t T.\n# TYPE t histogram\nt_bucket{le="1"} 3\nt_bucket{le="2"} 3\nt_bucket{le="+Inf"} 7\nt_sum 12.5\nt_count 7\n',
   )
 })
 

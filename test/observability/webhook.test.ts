@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { createHmac } from 'node:crypto'
 import { createWebhook, type Webhook } from '../../src/observability/webhook.ts'
 import { until } from '../support/until.ts'
 
@@ -36,20 +37,40 @@ function open(url: string, secret: string | null = null): { webhook: Webhook; li
   return { webhook, lines }
 }
 
-const event = (n: number) => ({ type: 'refresh.failed', feature: `f${n}`, failed: n })
+const AT = '2026-01-02T03:04:05Z'
+const event = (n: number) => ({ type: 'refresh.failed', at: AT, feature: `f${n}`, failed: n, error: 'a < b' })
 
 describe('a webhook', () => {
-  test('is sent each event once, in order, with a signature over time and body', async () => {
+  test.each([
+    ['a text', 'secret', Buffer.from('secret')],
+    ['bytes in base64', 'whsec_AAECAwQ=', Buffer.from([0, 1, 2, 3, 4])],
+  ])('is sent each event once, in order, signed as Standard Webhooks are with %s', async (_, secret, key) => {
     const { url, received } = receiver(() => new Response())
-    const { webhook } = open(url, 'secret')
+    const { webhook } = open(url, secret)
     for (let n = 0; n < 5; n++) webhook.send(event(n))
     await webhook.close(5_000)
-    expect(received.map(({ body }) => JSON.parse(body).feature)).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+    expect(received.map(({ body }) => JSON.parse(body))).toEqual(
+      [0, 1, 2, 3, 4].map((n) => ({ type: 'refresh.failed', timestamp: AT, data: { feature: `f${n}`, failed: n, error: 'a < b' } })),
+    )
     for (const { body, headers } of received) {
-      const [, time, signature] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(headers.get('x-fabra-signature') ?? '') ?? []
-      expect(signature).toBe(new Bun.CryptoHasher('sha256', 'secret').update(`${time}.${body}`).digest('hex'))
-      expect(headers.get('x-fabra-delivery')).toBe(JSON.parse(body).id)
+      const [id, time] = [headers.get('webhook-id'), headers.get('webhook-timestamp')]
+      expect(Math.abs(Number(time) - Date.now() / 1000)).toBeLessThan(300)
+      expect(headers.get('webhook-signature')).toBe(`v1,${createHmac('sha256', key).update(`${id}.${time}.${body}`).digest('base64')}`)
     }
+    expect(new Set(received.map(({ headers }) => headers.get('webhook-id'))).size).toBe(5)
+  })
+
+  test('of a chat is sent a message for people, in which nothing is a link or a mention', async () => {
+    const { url, received } = receiver(() => new Response())
+    for (const address of [`${url}/slack`, `${url}#slack`]) {
+      const { webhook } = open(address, 'secret')
+      webhook.send(event(1))
+      await webhook.close(5_000)
+    }
+    expect(received.map(({ body }) => JSON.parse(body))).toEqual(
+      Array(2).fill({ text: `*refresh.failed* \`f1\` at ${AT}\nfailed: 1\nerror: a &lt; b` }),
+    )
+    expect(received[0]?.headers.get('webhook-signature')).toBe(null)
   })
 
   test('is tried again, with the same id, while it fails; not when it refuses', async () => {
@@ -60,9 +81,9 @@ describe('a webhook', () => {
     webhook.send(event(3))
     await until('all', 5_000, async () => (received.length >= 5 ? true : undefined))
     await webhook.close(5_000)
-    expect(received.map(({ body }) => JSON.parse(body).failed)).toEqual([1, 1, 1, 2, 3])
-    expect(new Set(received.slice(0, 3).map(({ headers }) => headers.get('x-fabra-delivery'))).size).toBe(1)
-    expect(received[0]?.headers.get('x-fabra-signature')).toBe(null)
+    expect(received.map(({ body }) => JSON.parse(body).data.failed)).toEqual([1, 1, 1, 2, 3])
+    expect(new Set(received.slice(0, 3).map(({ headers }) => headers.get('webhook-id'))).size).toBe(1)
+    expect(received[0]?.headers.get('webhook-signature')).toBe(null)
     expect(lines).toEqual([expect.stringContaining('the address answered 400')])
   })
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { entityKey } from '../../src/definition/entity-key.ts'
-import type { WebhookEvent } from '../../src/observability/webhook.ts'
+import type { WebhookEvent } from '../../src/observability/webhook-message.ts'
 import { createAlerts } from '../../src/refresh/alerts.ts'
 import { createKeySample } from '../../src/refresh/key-sample.ts'
 import { judge } from '../../src/serving/freshness.ts'

@@ -5,7 +5,8 @@ import type { SetupFlags } from '../deploy/setup-run.ts'
 const HELP = `
 Writes compose.yaml with PostgreSQL and Redis, reachable from this machine only,
 and .env with generated passwords and the addresses that Fabra reads. Passwords
-that are in .env stay, and so do other lines of it.
+that are in .env stay, and so do other lines of it. The folder monitoring gets
+alert rules for Prometheus and a dashboard for Grafana.
 
 Example:
   $ fabra setup && docker compose up --detach --wait`

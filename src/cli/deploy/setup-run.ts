@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
+import { monitoringFiles } from '../../deploy/monitoring.ts'
 import { environmentText, type StackPorts, serverSettings, stackFile, stackSettings } from '../../deploy/stack.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
@@ -22,7 +23,9 @@ export function setup(dir: string, flags: SetupFlags, context: CliContext): void
     throw new FabraError('bad_usage', 'Both ports are the same.', { hint: 'Give PostgreSQL and Redis a port each.' })
   const folder = resolve(context.cwd, dir)
   const { path, text } = stackFile(ports)
-  const files = [{ path, data: text }, environmentFor(folder, ports)]
+  // People set limits of their own.
+  const monitoring = monitoringFiles().map((file) => ({ path: file.path, data: file.text, ifMissing: true }))
+  const files = [{ path, data: text }, ...monitoring, environmentFor(folder, ports)]
   const states = writeFiles(folder, files, { force: flags.force === true, hint: 'Replace them with --force; passwords in .env stay.' })
   const next = [...(dir === '.' ? [] : [`cd ${dir}`]), ...NEXT]
   if (context.json) {
@@ -30,7 +33,10 @@ export function setup(dir: string, flags: SetupFlags, context: CliContext): void
     return
   }
   const written = files.filter((_, i) => states[i] === 'new' || states[i] === 'different').map((file) => file.path)
-  const told = written.length === 0 ? 'Everything is there already.' : `Wrote ${written.join(' and ')}.`
+  const told =
+    written.length === 0
+      ? 'Everything is there already.'
+      : `Wrote ${written.slice(0, -1).join(', ')}${written.length > 1 ? ' and ' : ''}${written.at(-1)}.`
   context.stdout(`${told} Passwords are in .env: keep it out of git.\n\nNext:\n${next.map((line) => `  ${line}\n`).join('')}`)
 }
 
