@@ -9,6 +9,12 @@ const TIMEOUT_MS = 60_000
 /** Files at once: many tests wait for servers and deadlines, so that three keep two cores busy. They share what a process has loaded. */
 const AT_ONCE = 3
 
+/** How long each file took, for the longest to begin first, so that none of them ends alone. `scripts/test --update-timings` writes it anew. */
+const TIMINGS = join(import.meta.dir, 'test-timings.json')
+
+/** What fails once fails again: random cases are the same in each run, unless FABRA_TEST_SEED says which. */
+const SEED = '20260110'
+
 /** What users see, whatever stores stand behind it. */
 const BEHAVIOUR = ['serving', 'refresh', 'ingest', 'http', 'runtime', 'examples', 'e2e']
 
@@ -47,12 +53,13 @@ const child = Bun.spawn(
     'test',
     `--parallel=${AT_ONCE}`,
     '--no-isolate',
+    `--timings=${TIMINGS}`,
     `--timeout=${TIMEOUT_MS}`,
     ...(isProduction && files.length === 0 ? behaviourTests() : files),
   ],
   {
     cwd: PROJECT,
-    env: { ...process.env, ...addresses },
+    env: { FABRA_TEST_SEED: SEED, ...process.env, ...addresses },
     stdio: ['inherit', 'inherit', 'pipe'],
   },
 )

@@ -256,7 +256,7 @@ export const corpus: Readonly<Record<string, string | Shape>> = {
   'cte with columns': `WITH m(u, a) AS (SELECT user_id, amount FROM transactions) SELECT SUM(a) FROM m WHERE u = $user_id`,
   'materialized cte': `WITH m AS MATERIALIZED (SELECT * FROM transactions WHERE ${U}) SELECT COUNT(*) FROM m`,
   'recursive cte': 'WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 5) SELECT SUM(i) FROM s',
-  'recursive cte over a source': `WITH RECURSIVE w AS (SELECT MIN(n) AS n FROM transactions WHERE ${U} UNION ALL SELECT (SELECT MIN(t.n) FROM transactions t WHERE t.n > w.n AND t.n < 40 AND t.${U}) FROM w WHERE w.n IS NOT NULL) SELECT COUNT(n) FROM w`,
+  'recursive cte over a source': `WITH RECURSIVE w AS (SELECT MIN(n) AS n FROM transactions WHERE ${U} UNION ALL SELECT (SELECT MIN(t.n) FROM transactions t WHERE t.n > w.n AND t.n < 12 AND t.${U}) FROM w WHERE w.n IS NOT NULL) SELECT COUNT(n) FROM w`,
   // Set operations.
   union: `SELECT COUNT(*) FROM (SELECT category FROM transactions WHERE ${U} UNION SELECT ip FROM logins WHERE ${U})`,
   'union all': `SELECT SUM(c) FROM (SELECT COUNT(*) AS c FROM transactions WHERE ${U} UNION ALL SELECT COUNT(*) FROM logins WHERE ${U})`,

@@ -60,11 +60,10 @@ test('an engine that refuses the join of a plain aggregate is asked for sets', a
 })
 
 test('a deadline is an answer for every row that it cuts off', async () => {
-  const { ask, compute } = await benchWith(() => ({}), 'SELECT COUNT(*) FROM range(10000000000) r(i) WHERE i % 7 = length($user_id)')
-  const started = performance.now()
+  const { ask, compute } = await benchWith(() => ({}), 'SELECT COUNT(*) FROM range(10000000000000) r(i) WHERE i % 7 = length($user_id)')
+  // It would count for hours.
   expect(await ask('f', users(3), { timeoutMs: 200 })).toEqual(['feature_timeout', 'feature_timeout', 'feature_timeout'])
   expect(await ask('f', users(1), { timeoutMs: 200 })).toEqual(['feature_timeout'])
-  expect(performance.now() - started).toBeLessThan(5_000)
   const [answer] = await compute('f', users(1), { signal: AbortSignal.abort() })
   expect(shortAnswer(answer as Computed)).toBe('feature_timeout')
 })

@@ -14,7 +14,7 @@ beforeAll(async () => {
       transaction_count_1h: { type: 'int' },
       spend: { columns: { total_30d: 'float', avg_30d: 'float' } },
       only: { columns: { total: 'float' } },
-      velocity: { kind: 'function', refresh: 0, type: 'json', timeout: '100ms' },
+      velocity: { kind: 'function', refresh: 0, type: 'json', timeout: '1s' },
       vs_usual: { kind: 'function', refresh: 0, type: 'json', inputs: { amount: 'int', note: 'string', more: 'json' } },
       segment: { type: 'string', default: 'regular' },
       score: { kind: 'pushed', type: 'float', maxStaleness: '7d' },

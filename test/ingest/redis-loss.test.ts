@@ -23,8 +23,9 @@ export const twice = feature({ entity: User, refresh: 0, type: "int" }, async (u
 `
 /** Who restores Redis, as Fabra notes it: held by a test, nobody does. */
 const RESTORER = 'fabra:restorer'
-const SECOND_MS = 1_000
-const RECOVERY_MS = 5_000
+/** Promised within a second; how long it takes a busy machine is not what these tests are about. */
+const SOON_MS = 10_000
+const RECOVERY_MS = 20_000
 
 let postgres: TestServer
 let redis: TestServer
@@ -66,7 +67,7 @@ const readiness = async (replica: Replica) => {
 }
 /** @param what A word of the reason. */
 const isDegraded = (replica: Replica, what: string) =>
-  until(`the bad news: ${what}`, SECOND_MS, async () => {
+  until(`the bad news: ${what}`, SOON_MS, async () => {
     const { status, word, redis: state } = await readiness(replica)
     return status === 200 && word === 'degraded' && state?.includes(what) ? true : undefined
   })
@@ -92,9 +93,9 @@ async function writeAll(a: Replica, b: Replica): Promise<readonly [feature: stri
   await push(b, 'pair', [{ user_id: 'u1', value: { low: 1, high: 9 }, event_timestamp: at(1) }])
   expect((await b.send('DELETE', '/v1/entities/User/forgotten')).status).toBe(200)
   await a.append('orders', { user_id: 'u1', amount: 5, ordered_at: at(1) })
-  await until('the event', 2 * SECOND_MS, async () => ((await b.read('spent')) === 5 ? true : undefined))
+  await until('the event', SOON_MS, async () => ((await b.read('spent')) === 5 ? true : undefined))
   // What is computed is in history a moment later; until then only its own process knows of it.
-  await until('the event in history', 2 * SECOND_MS, async () => {
+  await until('the event in history', SOON_MS, async () => {
     const { json } = await b.get('/v1/features/spent/history?entity_id=u1')
     return (json['history'] as { value: unknown }[])[0]?.value === 5 ? true : undefined
   })
@@ -269,14 +270,14 @@ describe('a redis that keeps what SAVE wrote', () => {
       await a.append('orders', { user_id: 'u1', amount: 6, ordered_at: at(2) })
       for (const one of [a, b]) {
         const told = (what: string, feature: string, user: string, value: unknown) =>
-          until(what, SECOND_MS, async () => (Bun.deepEquals((await answer(one, feature, user)).value, value) ? true : undefined))
+          until(what, SOON_MS, async () => (Bun.deepEquals((await answer(one, feature, user)).value, value) ? true : undefined))
         await told('the push', 'score', 'u1', 2)
         await told('the deletion', 'bare', 'deleted', null)
         await told('the first value', 'pair', 'new', { low: 1, high: 2 })
         await told('what is built on it', 'twice', 'u1', 4)
       }
       for (const one of [a, b]) {
-        await until('the event', 2 * SECOND_MS, async () => ((await one.read('spent')) === 11 ? true : undefined))
+        await until('the event', SOON_MS, async () => ((await one.read('spent')) === 11 ? true : undefined))
         expect(await answer(one, 'score', 'u1')).toMatchObject({ value: 2, from: 'last_good' })
       }
       await accept()
@@ -332,5 +333,5 @@ test('a node of a cluster is emptied, and another restarts without its data: the
   for (const one of [a, b]) await allRight(one)
   await cluster.nodes[1]?.start()
   for (const one of [a, b]) await allRight(one)
-  for (const one of [a, b]) await until('all in Redis', 2 * RECOVERY_MS, async () => ((await allRight(one)) ? true : undefined))
+  for (const one of [a, b]) await until('all in Redis', RECOVERY_MS, async () => ((await allRight(one)) ? true : undefined))
 })

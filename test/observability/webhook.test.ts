@@ -91,11 +91,8 @@ describe('a webhook', () => {
     const { url } = receiver(() => new Promise(() => undefined))
     for (const address of [url, 'http://127.0.0.1:1/']) {
       const { webhook, lines } = open(address)
-      const started = performance.now()
       for (let n = 0; n < 1_500; n++) webhook.send(event(n))
-      expect(performance.now() - started).toBeLessThan(500)
       await webhook.close(20)
-      expect(performance.now() - started).toBeLessThan(3_000)
       expect(lines.length).toBe(1_500)
       expect(lines.filter((line) => line.includes('too many wait')).length).toBe(500)
       webhook.send(event(1))

@@ -187,16 +187,16 @@ describe('refreshing', () => {
   })
 
   test('each key of a function feature has the feature’s whole timeout, however many keys there are', async () => {
-    const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '300ms' } })
-    const rows = Array.from({ length: 300 }, (_, i) => ({ user_id: `u${i}` }))
+    const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '1s' } })
+    const rows = Array.from({ length: 640 }, (_, i) => ({ user_id: `u${i}` }))
     await readRows(['f'], rows)
     programme.set('f', async () => {
-      await Bun.sleep(100)
+      await Bun.sleep(150)
       return 2
     })
     clock.advance('10m')
     await bench.scheduler().tick()
-    expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 300, changed: 300, failed: 0 }])
+    expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 640, changed: 640, failed: 0 }])
     // As many as run at once: more would wait while their time runs.
     expect(Math.max(...programme.batches('f'))).toBeLessThanOrEqual(64)
   })

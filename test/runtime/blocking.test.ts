@@ -13,39 +13,36 @@ const FILES = {
     ${fn('tick', '() => new Promise((resolve) => setTimeout(resolve, 5, 1))')}
     ${fn('spin', '() => { while (true) {} }')}
     ${fn('late_spin', 'async () => { await new Promise((resolve) => setTimeout(resolve, 5)); while (true) {} }')}
-    ${fn('sleep', '() => { Bun.sleepSync(3000); return 1 }')}
+    ${fn('sleep', '() => { Bun.sleepSync(600_000); return 1 }')}
     ${fn('exit', '() => process.exit(1)')}
     ${fn('abort', '() => process.abort()')}
     ${fn('kill', '() => process.kill(process.pid)')}`,
 }
 
+/** Of calls that are to be answered, however busy the machine is. */
+const LONG = { timeoutMs: 50_000 }
+
 for (const name of ['spin', 'late_spin', 'sleep']) {
-  test(`${name}: a function that blocks its thread costs its own caller alone, and not more than its timeout`, async () => {
+  test(`${name}: a function that blocks its thread costs its own caller alone, until its timeout`, async () => {
     await using on = await bench(FILES)
     await until('both threads to work', 20_000, async () => {
       const answers = await on.askMany('thread', [['a'], ['b'], ['c'], ['d']])
       return new Set(answers.map(answered)).size > 1 ? true : undefined
     })
-    const waits: number[] = []
-    const start = performance.now()
-    const blocked = on.ask(name, ['u1'], { timeoutMs: 1500 }).then((answer) => ({ answer, ms: performance.now() - start }))
-    let running = true
-    const others = (async () => {
-      while (running) {
-        const at = performance.now()
-        const answers = await Promise.all([on.ask('quick', ['u2']), on.ask('tick', ['u2'])])
-        expect(answers.map((one) => one.kind)).toEqual(['value', 'value'])
-        waits.push(performance.now() - at)
-      }
-    })()
-    const { answer, ms } = await blocked
-    running = false
-    await others
-    expect(errorOf(answer).code).toBe('feature_timeout')
-    expect(ms).toBeLessThan(2000)
-    // Generous, for a machine that does other things: neighbours that were not protected would all wait for 1,500 ms.
-    waits.sort((a, b) => a - b)
-    expect(waits[Math.floor(waits.length * 0.9)]).toBeLessThan(700)
+    const gone = new AbortController()
+    let isBlocked = true
+    const blocked = on.ask(name, ['u1'], { timeoutMs: 600_000, signal: gone.signal }).finally(() => {
+      isBlocked = false
+    })
+    for (let i = 0; i < 50; i++) {
+      const answers = await Promise.all([on.ask('quick', ['u2'], LONG), on.ask('tick', ['u2'], LONG)])
+      expect(answers.map((one) => one.kind)).toEqual(['value', 'value'])
+    }
+    expect(isBlocked).toBe(true)
+    gone.abort()
+    expect(errorOf(await blocked).code).toBe('feature_timeout')
+    // Nobody else ends this one.
+    expect(errorOf(await on.ask(name, ['u1'], { timeoutMs: 300 })).code).toBe('feature_timeout')
     expect(on.lines.some((line) => line.message.includes(`"${name}" blocks its worker`))).toBe(true)
   })
 }
@@ -53,23 +50,35 @@ for (const name of ['spin', 'late_spin', 'sleep']) {
 test('a feature that blocks again and again does so apart from the others', async () => {
   await using on = await bench(FILES)
   expect(errorOf(await on.ask('spin', ['u0'], { timeoutMs: 200 })).code).toBe('feature_timeout')
-  const blocked = Promise.all(Array.from({ length: 10 }, (_, i) => on.ask('spin', [`u${i}`], { timeoutMs: 3000 })))
+  const gone = new AbortController()
+  let given = 0
+  const blocked = Array.from({ length: 10 }, (_, i) =>
+    on.ask('spin', [`u${i}`], { timeoutMs: 600_000, signal: gone.signal }).finally(() => {
+      given += 1
+    }),
+  )
   const quick = await on.askMany(
     'quick',
     Array.from({ length: 500 }, (_, i) => [`u${i}`]),
-    { timeoutMs: 2700 },
+    LONG,
   )
   expect(quick.every((one) => one.kind === 'value')).toBe(true)
-  expect((await blocked).map((one) => errorOf(one).code)).toEqual(new Array(10).fill('feature_timeout'))
+  expect(given).toBe(0)
+  gone.abort()
+  expect((await Promise.all(blocked)).map((one) => errorOf(one).code)).toEqual(new Array(10).fill('feature_timeout'))
 })
 
 test('calls that wait on a blocked thread are answered by another', async () => {
   await using on = await bench(FILES, { workers: 1 })
-  const blocked = on.ask('spin', ['u1'], { timeoutMs: 1500 })
-  const start = performance.now()
-  const behind = await on.askMany('quick', [['a'], ['bb'], ['ccc']], { timeoutMs: 1400 })
+  const gone = new AbortController()
+  let isBlocked = true
+  const blocked = on.ask('spin', ['u1'], { timeoutMs: 600_000, signal: gone.signal }).finally(() => {
+    isBlocked = false
+  })
+  const behind = await on.askMany('quick', [['a'], ['bb'], ['ccc']], LONG)
   expect(behind).toMatchObject([{ texts: ['1'] }, { texts: ['2'] }, { texts: ['3'] }])
-  expect(performance.now() - start).toBeLessThan(1300)
+  expect(isBlocked).toBe(true)
+  gone.abort()
   expect(errorOf(await blocked).code).toBe('feature_timeout')
 })
 
@@ -97,7 +106,7 @@ test('a thread that was blocked by a call with a very short timeout is not left 
   await on.ask('quick', ['u1'])
   expect(errorOf(await on.ask('spin', ['u1'])).code).toBe('feature_timeout')
   // The processor is idle again once the thread is gone.
-  await until('the thread to end', 4000, async () => {
+  await until('the thread to end', 30_000, async () => {
     const before = process.cpuUsage()
     await Bun.sleep(200)
     const { user } = process.cpuUsage(before)

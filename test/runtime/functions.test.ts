@@ -303,17 +303,13 @@ describe('limits', () => {
       },
       { workers: 1 },
     )
-    const start = performance.now()
-    expect(errorOf(await on.ask('hang', ['u1'])).code).toBe('feature_timeout')
-    expect(performance.now() - start).toBeLessThan(600)
+    expect(errorOf(await on.ask('hang', ['u1'], { timeoutMs: 100 })).code).toBe('feature_timeout')
     expect(answered(await on.ask('seen', ['u1']))).toBe(true)
   })
 
   test('a call that nobody waits for ends at once', async () => {
     await using on = await bench({ 'features.ts': `${HEAD}${fn('hang', '() => new Promise(() => {})')}` })
-    const start = performance.now()
-    expect(errorOf(await on.ask('hang', ['u1'], { signal: AbortSignal.timeout(50), timeoutMs: 5000 })).code).toBe('feature_timeout')
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(errorOf(await on.ask('hang', ['u1'], { signal: AbortSignal.timeout(50), timeoutMs: 600_000 })).code).toBe('feature_timeout')
   })
 
   test('calls of one feature that all hang leave places to the others', async () => {

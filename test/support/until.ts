@@ -1,8 +1,13 @@
+/** What comes in a moment on an idle machine may take this long on a busy one. Nothing waits so long when all is well. */
+const PATIENCE_MS = 30_000
+
 /**
  * Waits for something outside of this process: a server that starts, a file that appears. Never for time to pass.
- * @throws Error naming `what` after `limitMs`.
+ * @param atLeastMs How long it may take at most; a busy machine has PATIENCE_MS, whatever is said here: how fast it is, no test asserts.
+ * @throws Error naming `what` when it does not come.
  */
-export async function until<Result>(what: string, limitMs: number, probe: () => Promise<Result | undefined>): Promise<Result> {
+export async function until<Result>(what: string, atLeastMs: number, probe: () => Promise<Result | undefined>): Promise<Result> {
+  const limitMs = Math.max(atLeastMs, PATIENCE_MS)
   const deadline = performance.now() + limitMs
   for (;;) {
     const result = await probe()

@@ -28,9 +28,9 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 
 const ENGINES: readonly [string, number, () => Promise<TrainingBench>][] = [
-  ['DuckDB', 400, () => openTrainingBench()],
-  ['PostgreSQL, rows brought over', 220, () => openPostgresTrainingBench(server, 1e9)],
-  ['PostgreSQL, rows looked up', 220, () => openPostgresTrainingBench(server, 0)],
+  ['DuckDB', 250, () => openTrainingBench()],
+  ['PostgreSQL, rows brought over', 120, () => openPostgresTrainingBench(server, 1e9)],
+  ['PostgreSQL, rows looked up', 120, () => openPostgresTrainingBench(server, 0)],
 ]
 
 for (const [where, count, open] of ENGINES) {
@@ -107,7 +107,7 @@ describe('on the laptop,', () => {
     expect(hashes.size).toBe(1)
   }, 60_000)
 
-  const WIDE = 2_000
+  const WIDE = 1_200
   /** Of the formats whose columns come with their types, fewer prove the same. */
   const LESS_WIDE = 500
   const columns = Array.from({ length: WIDE }, (_, i) => `c${i}`)

@@ -132,7 +132,7 @@ describe('by keyboard alone', () => {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { level: 1, name, exact: true }).waitFor()
     await page.keyboard.press('t')
-    expect(await page.locator('html').getAttribute('data-theme')).toBe('dark')
+    await page.locator('html[data-theme=dark]').waitFor()
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'keys', exact: true }).waitFor()
     await page.keyboard.press('Escape')
