@@ -6,6 +6,7 @@ import { formatTime } from '../../definition/time.ts'
 import { FIELD, type ReadFigures, share } from '../../observability/read-figures.ts'
 import { WINDOWS_MS } from '../../observability/step-series.ts'
 import type { FeatureRuns } from '../../refresh/run-figures.ts'
+import type { Run } from '../../refresh/runs.ts'
 import type { PlannedFeature } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import type { Reason, Refreshed, State } from '../wire.ts'
@@ -101,7 +102,7 @@ function failing({ planned: { feature }, insight: { facts }, tellsText, runs, fi
     const count = last.failed > 0 ? `${last.failed} of ${last.keys} keys failed` : 'The run failed'
     return {
       code: 'failing',
-      message: `${count}${inRow}: ${whyFailed(last, tellsText) ?? 'the log has the reason.'}`,
+      message: `${count}${inRow}: ${whyHere(last, tellsText)}`,
       now: failures,
       usual: 0,
       unit: 'runs',
@@ -116,6 +117,11 @@ function failing({ planned: { feature }, insight: { facts }, tellsText, runs, fi
   const since = firstMinute(figures, now, FIELD.error)
   const place = placeOf(facts, feature.location)
   return { code: 'failing', message, now: wrong, usual: 0, unit: 'share', since, place, error_code: null }
+}
+
+/** The feature is named where its reasons are told. */
+function whyHere(run: Run, tellsText: boolean): string {
+  return whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
 }
 
 /** Of values served in this minute and the one before. */
