@@ -17,7 +17,10 @@ export function LineagePage() {
     <>
       <div class="head">
         <h1 class="hide">Lineage</h1>
-        <p>{lineage.value && `${words(lineage.value)} A mark is the state now; hover or focus lights what leads here and what follows.`}</p>
+        <p>
+          {lineage.value && words(lineage.value)}{' '}
+          <span class="only-wide">A mark is the state now; hover or focus lights what leads here and what follows.</span>
+        </p>
         <div class="acts">
           <CopyAs path="/v1/lineage" cli="fabra list --json" />
         </div>
@@ -179,7 +182,12 @@ function List({ of, at, onLight }: { of: Lineage; at: string | null; onLight: (i
   const names = new Map(of.nodes.map(({ id, name }) => [id, name]))
   const named = (ids: readonly string[]) => {
     const more = ids.length > MOST_NAMED ? `, and ${plural(ids.length - MOST_NAMED, 'more', 'more')}` : ''
-    return ids.slice(0, MOST_NAMED).map((id) => names.get(id) ?? id).join(', ') + more
+    return (
+      ids
+        .slice(0, MOST_NAMED)
+        .map((id) => names.get(id) ?? id)
+        .join(', ') + more
+    )
   }
   const [before, after] = [Map.groupBy(of.edges, ({ to }) => to), Map.groupBy(of.edges, ({ from }) => from)]
   const ordered = of.nodes.toSorted((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind))
