@@ -51,7 +51,9 @@ function orderOf({ nodes, edges }: Lineage, ranks: ReadonlyMap<string, number>):
   const [before, after] = [Map.groupBy(edges, ({ to }) => to), Map.groupBy(edges, ({ from }) => from)]
   const columns = Map.groupBy(nodes, ({ id }) => ranks.get(id) ?? 0)
   const heights = new Map<string, number>()
-  const settle = (column: readonly LineageNode[]) => column.forEach(({ id }, i) => heights.set(id, (i + 0.5) / column.length))
+  const settle = (column: readonly LineageNode[]) => {
+    for (const [i, { id }] of column.entries()) heights.set(id, (i + 0.5) / column.length)
+  }
   for (const column of columns.values()) settle(column)
   const mean = (ids: readonly string[], own: number) =>
     ids.length === 0 ? own : ids.reduce((sum, id) => sum + (heights.get(id) ?? own), 0) / ids.length

@@ -269,7 +269,7 @@ function StateMark({ of }: { of: KeyRow['of'] }) {
 }
 
 function Value({ of: { of, value } }: { of: KeyRow }) {
-  if (of.error) return <span title={of.error.message}>{of.error.code}</span>
+  if (of.error) return <span title={`${of.error.code}: ${of.error.message}`}>{of.error.code.replace(/^feature_/, '')}</span>
   if (of.pending) return <span class="soft">computing …</span>
   if (of.needs_inputs) {
     return (
