@@ -104,6 +104,7 @@ async function take(page: Page, url: string, picture: Picture): Promise<void> {
   await page.goto(`${url}/ui/${path}`)
   await page.getByText(shows).first().waitFor()
   await settled(page)
+  await page.getByText('computing …').first().waitFor({ state: 'detached' })
   await picture.act?.(page)
   await page.waitForTimeout(500)
   await page.screenshot({ path: join(OUT, `${name}.png`) })

@@ -62,6 +62,8 @@ export interface ErrorFacts {
   readonly cause?: unknown
   /** The line of the user's that failed, where it is known. Not sent to a client either. */
   readonly place?: { readonly file: string; readonly line: number }
+  /** In one line what the user's code threw, which may hold data: for those who administer, and no answer to a read. */
+  readonly thrown?: string
 }
 
 /** An error that is somebody's to mend. `message` says what happened to what; `hint` says what to do. Both may be shown to clients. */
@@ -70,12 +72,14 @@ export class FabraError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly place: ErrorFacts['place']
+  readonly thrown: string | undefined
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
     this.code = code
     this.hint = facts.hint
     this.place = facts.place
+    this.thrown = facts.thrown
   }
 
   get status(): number {

@@ -70,6 +70,7 @@ function stackOf(error: Error): string {
   return `${error.stack ?? error.message}${cause}`
 }
 
-function redact(text: string): string {
+/** What may be shown of a text that others wrote: URLs lose their passwords. */
+export function redact(text: string): string {
   return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]*@/gi, '$1:***@')
 }

@@ -121,7 +121,11 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
 function faultOf(feature: Feature, error: unknown): RunFault {
   if (!(error instanceof FabraError)) return { code: 'internal', detail: null, place: feature.location }
-  return { code: error.code, detail: error.cause instanceof Error ? error.cause.message : null, place: error.place ?? feature.location }
+  return {
+    code: error.code,
+    detail: error.thrown ?? (error.cause instanceof Error ? error.cause.message : null),
+    place: error.place ?? feature.location,
+  }
 }
 
 /** A feature's own timeout is for one call. One statement for all keys has at least the default. */

@@ -98,6 +98,29 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect([others.has('a'), others.has('d')]).toEqual([true, false])
     })
 
+    test('of each feature of a key the newest rows are told, however many happened at once', async () => {
+      const names = ['spend', 'count', 'other']
+      const rows = Array.from({ length: 90 }, (_, i) =>
+        row({ feature: names[i % 3] ?? '', eventAt: Math.floor(i / 12), availableAt: (i * 7) % 5, seq: i + 1 }),
+      )
+      await store.append([...rows, row({ feature: 'spend', fingerprint: 'f2', eventAt: 9 }), row({ entityKey: 'u2', eventAt: 9 })])
+      const newest = (feature: string, to: number) =>
+        rows
+          .filter((one) => one.feature === feature && one.eventAt <= to)
+          .sort((a, b) => b.eventAt - a.eventAt || b.availableAt - a.availableAt || b.seq - a.seq)
+      for (const [to, limit] of [
+        [5, 3],
+        [9, 6],
+        [9, 500],
+      ] as const) {
+        const features = ['spend', 'count'].map((feature) => ({ feature, fingerprint: 'f1' }))
+        const found = await store.historyOfKey({ features, entityKey: 'u1', to, limit })
+        for (const { feature } of features)
+          expect(found.filter((one) => one.feature === feature)).toEqual(newest(feature, to).slice(0, limit))
+        expect(found.some(({ feature }) => feature === 'other')).toBe(false)
+      }
+    })
+
     test('latest can be left early', async () => {
       await store.append(Array.from({ length: 50_000 }, (_, i) => row({ entityKey: `u${i}`, seq: i + 1 })))
       for await (const batch of store.latest('spend', 'f1', { before: 1e15, limit: 50_000 })) {

@@ -118,3 +118,17 @@ test('runs are told to readers, and begun by those who may write', async () => {
   const refused = await served.ask('/v1/features/spend/refresh', { method: 'POST', headers: { 'x-api-key': 'fab_reader' } })
   expect(refused.status).toBe(403)
 })
+
+test('what a function threw is told to those who administer, and to others that it failed', async () => {
+  const body = JSON.stringify({ rows: [{ user_id: 'u1' }] })
+  await served.ask('/v1/features/broken/refresh', { method: 'POST', body, headers: { 'x-api-key': 'fab_admin' } })
+  const told = async (key: string) => {
+    const { runs } = await served.get<Runs>('/v1/runs?feature=broken', key)
+    const { attention } = await served.get<Overview>('/v1/overview', key)
+    return [runs[0]?.error, attention.find(({ feature }) => feature === 'broken')?.reason.message]
+  }
+  const failed = 'feature "broken" failed for key "u1"'
+  expect(await told('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1".'])
+  const thrown = 'Error: nothing is known of u1'
+  expect(await told('fab_admin')).toEqual([`${failed}: ${thrown}`, `1 of 1 keys failed: key "u1": ${thrown}`])
+})

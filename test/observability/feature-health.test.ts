@@ -57,7 +57,7 @@ function health(name: string) {
   const feature = registry.features.get(name)
   if (!feature) throw new Error(`No ${name}.`)
   const insight: Insight = { ...benchInsight(clock), statistics, runs: figures, changes, keysInUse: () => 9 }
-  const { state, reasons, refreshed } = healthOf(planFeature(registry, feature, schedule.nextFiring), { insight, clock })
+  const { state, reasons, refreshed } = healthOf(planFeature(registry, feature, schedule.nextFiring), { insight, clock, tellsText: false })
   return { state, refreshed, reasons, codes: reasons.map(({ code }) => code) }
 }
 

@@ -1,22 +1,29 @@
-/** Two servers and one browser, for all tests of the page: a laptop's, and one in production over PostgreSQL and Redis. */
+/** Two servers and one browser, for all tests of the page: a laptop's, which is the executable, and one in production over PostgreSQL and Redis. */
 import type { Browser } from 'playwright-core'
+import { startFabra } from '../support/binary.ts'
 import { startBrowser } from '../support/browser.ts'
 import { type ListeningApp, listeningApp } from '../support/listening-app.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
+import { projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 import { PROJECT_FILES } from './project.ts'
 
 export const KEYS = { admin: 'fab_admin_of_tests', reader: 'fab_reader_of_tests' }
 
+/** What tests need of a server, whether it is a process of its own or not. */
+type Asked = Pick<ListeningApp, 'ask'> & { readonly server: Pick<ListeningApp['server'], 'url'> }
+
 export interface Worlds extends AsyncDisposable {
   readonly browser: Browser
-  readonly laptop: ListeningApp
+  readonly laptop: Asked
   readonly production: ListeningApp
 }
 
 const LIMIT_MS = 60_000
 /** Nothing is refreshed by itself: what is on the page stands still, and costs nothing. */
 const ROLE = { FABRA_ROLE: 'api' }
+/** Wherever tests are run, it is a laptop's. */
+const NO_STORES = { FABRA_POSTGRES_URL: undefined, FABRA_REDIS_URL: undefined }
 
 export async function openWorlds(): Promise<Worlds> {
   const opened: AsyncDisposable[] = []
@@ -31,13 +38,31 @@ export async function openWorlds(): Promise<Worlds> {
     const [browser, servers] = await Promise.all([startBrowser(), startProduction()])
     keep(servers)
     opened.push({ [Symbol.asyncDispose]: () => browser.close() })
-    const laptop = keep(await listeningApp(PROJECT_FILES, ROLE))
+    const laptop = keep(await laptopExecutable())
     const production = keep(await productionApp(servers))
     await makeIll(laptop)
     await makeIll(production, { authorization: `Bearer ${KEYS.admin}` })
     return { browser, laptop, production, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
+    throw error
+  }
+}
+
+async function laptopExecutable(): Promise<Asked & AsyncDisposable> {
+  const folder = projectFolder(PROJECT_FILES)
+  try {
+    const fabra = await startFabra({ file: 'features.ts', cwd: folder.path, env: { ...ROLE, ...NO_STORES } })
+    return {
+      server: fabra,
+      ask: (path, init) => fetch(`${fabra.url}${path}`, init),
+      async [Symbol.asyncDispose]() {
+        await fabra.stop()
+        folder[Symbol.dispose]()
+      },
+    }
+  } catch (error) {
+    folder[Symbol.dispose]()
     throw error
   }
 }
@@ -58,7 +83,7 @@ interface Attention {
 }
 
 /** Reads everything once; then one feature fails, one grows old because nobody refreshes here, and pushes to one have stopped. */
-async function makeIll({ ask }: ListeningApp, headers: Record<string, string> = {}): Promise<void> {
+async function makeIll({ ask }: Pick<ListeningApp, 'ask'>, headers: Record<string, string> = {}): Promise<void> {
   const send = async (path: string, body: unknown) => {
     const response = await ask(path, {
       method: 'POST',

@@ -7,6 +7,8 @@ import type { RowHost } from './row-host.ts'
 
 /** Of a list of keys. */
 const LIST_MS = 30_000
+/** Characters of what was thrown that are kept with a run. */
+const MAX_THROWN = 500
 
 /** Failures beneath a function that are not the function's own. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature_timeout', 'overloaded'])
@@ -36,7 +38,13 @@ export function failureOf(
   if (code === 'store_unavailable')
     return new FabraError(code, `${subject} cannot reach the database.`, { hint: 'Try again; "/ready" tells what is unreachable.' })
   const hint = "The server's log has the error and its file:line."
-  return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint, ...(place ? { place } : {}) })
+  const thrown = firstLine(error.thrown)
+  return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint, thrown, ...(place ? { place } : {}) })
+}
+
+function firstLine(thrown: string): string {
+  const line = thrown.trimStart().split('\n', 1)[0] ?? ''
+  return line.length > MAX_THROWN ? `${line.slice(0, MAX_THROWN)}…` : line
 }
 
 /** The first line of what was thrown that lies in the file of the definition. */

@@ -19,7 +19,7 @@ export interface EventFilter {
   readonly slowerThanMs: number | null
   readonly notFresh: boolean
   readonly failed: boolean
-  /** Names of keys and ids of entities. */
+  /** Names of keys, ids of entities, and what functions threw. */
   readonly tellsIds: boolean
 }
 
@@ -72,7 +72,8 @@ export class EventWriter {
     if (kind === 'run' && kinds.includes('runs')) {
       const run = data as Run
       if (feature !== null && run.feature !== feature) return ''
-      return this.message('run', runJson(run, this.options.serving().registry.features.get(run.feature), this.options.insight))
+      const known = this.options.serving().registry.features.get(run.feature)
+      return this.message('run', runJson(run, known, this.options.insight, this.filter.tellsIds))
     }
     if (kind !== 'state' || !kinds.includes('states')) return ''
     const event = data as StateEvent

@@ -6,11 +6,13 @@ import { formatTime } from '../../definition/time.ts'
 import { FIELD, type ReadFigures, share } from '../../observability/read-figures.ts'
 import { WINDOWS_MS } from '../../observability/step-series.ts'
 import type { FeatureRuns } from '../../refresh/run-figures.ts'
+import type { Run } from '../../refresh/runs.ts'
 import type { PlannedFeature } from '../../serving/plan.ts'
 import type { Serving } from '../../serving/serving.ts'
 import type { Reason, Refreshed, State } from '../wire.ts'
 import { driftOf } from './drift.ts'
 import { type Insight, placeOf } from './insight.ts'
+import { whyFailed } from './runs-json.ts'
 
 const [HOUR_MS = 0, DAY_MS = 0] = WINDOWS_MS
 /** Fewer values or requests say nothing about what is usual. */
@@ -43,6 +45,8 @@ export interface HealthOptions {
   readonly serving: () => Serving
   readonly insight: Insight
   readonly clock: Clock
+  /** What functions and engines said of a failure may be told: it may hold data of the user's. */
+  readonly tellsText: boolean
 }
 
 export function healthOfAll(options: HealthOptions): readonly FeatureHealth[] {
@@ -50,12 +54,13 @@ export function healthOfAll(options: HealthOptions): readonly FeatureHealth[] {
   return [...options.serving().planned.values()].map((planned) => healthOf(planned, options))
 }
 
-export function healthOf(planned: PlannedFeature, { insight, clock }: Omit<HealthOptions, 'serving'>): FeatureHealth {
+export function healthOf(planned: PlannedFeature, { insight, clock, tellsText }: Omit<HealthOptions, 'serving'>): FeatureHealth {
   const { feature } = planned
   const now = clock.now()
   const look: Look = {
     planned,
     insight,
+    tellsText,
     now,
     runs: insight.runs.of(feature.name),
     figures: insight.statistics?.of(feature.name),
@@ -70,6 +75,7 @@ export function healthOf(planned: PlannedFeature, { insight, clock }: Omit<Healt
 interface Look {
   readonly planned: PlannedFeature
   readonly insight: Insight
+  readonly tellsText: boolean
   readonly now: Micros
   readonly runs: FeatureRuns
   readonly figures: ReadFigures | undefined
@@ -89,14 +95,14 @@ function isTotal({ failed, keys, error }: { readonly failed: number; readonly ke
   return (failed > 0 && failed >= keys) || (keys === 0 && error !== null)
 }
 
-function failing({ planned: { feature }, insight: { facts }, runs, figures, now }: Look): Reason | null {
+function failing({ planned: { feature }, insight: { facts }, tellsText, runs, figures, now }: Look): Reason | null {
   const { last, failures, failingSince } = runs
   if (failures > 0 && last) {
     const inRow = failures > 1 ? `, ${failures} runs in a row` : ''
     const count = last.failed > 0 ? `${last.failed} of ${last.keys} keys failed` : 'The run failed'
     return {
       code: 'failing',
-      message: `${count}${inRow}: ${last.error ?? 'the log has the reason.'}`,
+      message: `${count}${inRow}: ${whyHere(last, tellsText)}`,
       now: failures,
       usual: 0,
       unit: 'runs',
@@ -111,6 +117,11 @@ function failing({ planned: { feature }, insight: { facts }, runs, figures, now 
   const since = firstMinute(figures, now, FIELD.error)
   const place = placeOf(facts, feature.location)
   return { code: 'failing', message, now: wrong, usual: 0, unit: 'share', since, place, error_code: null }
+}
+
+/** The feature is named where its reasons are told. */
+function whyHere(run: Run, tellsText: boolean): string {
+  return whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
 }
 
 /** Of values served in this minute and the one before. */

@@ -20,6 +20,7 @@ export interface OverviewOptions {
   readonly clock: Clock
   /** Names of keys may be told. */
   readonly tellsNames: boolean
+  readonly tellsText: boolean
 }
 
 export async function overviewOf(options: OverviewOptions): Promise<Overview> {

@@ -1,6 +1,7 @@
 import type { Micros } from '../../clock.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
+import { redact } from '../../observability/logger.ts'
 import { hasFailed, type Run } from '../../refresh/runs.ts'
 import type { Run as RunJson, RunState } from '../wire.ts'
 import { type Insight, placeOf } from './insight.ts'
@@ -13,8 +14,16 @@ export function runStateOf(run: Run): RunState {
   return run.keys > run.failed ? 'partly_failed' : 'failed'
 }
 
-/** @param feature Undefined: it is defined no longer. */
-export function runJson(run: Run, feature: Feature | undefined, insight: Insight): RunJson {
+/** Why a run failed: what was thrown for those who may know it, who could read it in the log; no more than what failed for others. */
+export function whyFailed({ error, fault }: Run, tellsText: boolean): string | null {
+  const detail = tellsText ? fault?.detail : null
+  if (!detail) return error
+  const [said] = redact(detail).split('\n', 1)
+  return error === null ? (said ?? null) : `${error.replace(/\.$/, '')}: ${said}`
+}
+
+/** @param feature Undefined: it is defined no longer. @param tellsText What was thrown may hold data of the user's. */
+export function runJson(run: Run, feature: Feature | undefined, insight: Insight, tellsText: boolean): RunJson {
   const state = runStateOf(run)
   const hasFault = state === 'failed' || state === 'partly_failed'
   const place = hasFault ? placeOf(insight.facts, run.fault?.place ?? feature?.location ?? null) : null
@@ -32,7 +41,7 @@ export function runJson(run: Run, feature: Feature | undefined, insight: Insight
     changed: run.changed,
     failed: run.failed,
     skipped: run.skipped,
-    error: run.error,
+    error: whyFailed(run, tellsText),
     error_code: run.fault?.code ?? null,
     file: place?.file ?? null,
     line: place?.line ?? null,

@@ -17,7 +17,7 @@ export function createStateWatch({ serving, insight, clock }: Pick<HttpOptions, 
   let known = new Map<string, State>()
   const look = () => {
     const now = formatTime(clock.now())
-    const health = healthOfAll({ serving, insight, clock })
+    const health = healthOfAll({ serving, insight, clock, tellsText: false })
     for (const { feature, state, reasons } of health) {
       const before = known.get(feature.name)
       if (before === undefined || before === state) continue

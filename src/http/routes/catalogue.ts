@@ -47,12 +47,12 @@ export function catalogueRoutes(options: HttpOptions): readonly Route[] {
 }
 
 /** Figures are told to those who ask for them: they take longer than the definitions. */
-async function features(options: HttpOptions, { request }: Call): Promise<Response> {
-  const query = knownParameters(queryOf(request), ['statistics'])
+async function features(options: HttpOptions, call: Call): Promise<Response> {
+  const query = knownParameters(queryOf(call.request), ['statistics'])
   const window = query.get('statistics')
   const all = [...options.serving().registry.features.values()]
   if (window === null) return json({ features: all.map(featureJson) })
-  const figures = await figuresOfAll(options, window)
+  const figures = await figuresOfAll(options, window, call.may('admin'))
   return json({
     features: all.map((feature) => ({ ...featureJson(feature), ...figures.get(feature.name) })),
     coverage: coverageOf(options.insight),

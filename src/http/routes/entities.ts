@@ -67,7 +67,7 @@ async function getEntity(options: HttpOptions, looks: PastLooks, call: Call): Pr
   const [values, [history, sources]] =
     page.asOf !== null && key
       ? await past(looks, features, { entity, key, asOf: page.asOf }, { id: String(page.history), find: findBesides })
-      : await Promise.all([present(options, features, { keyed, isLook: page.history !== null }, call), findBesides()])
+      : await withBesides(findBesides, () => present(options, features, { keyed, isLook: page.history !== null }, call))
   const parts = features.map((feature, i) => {
     const more = history ? `,"interval_ms":${intervalOf(options, feature)},${history.of(feature)}` : ''
     return `{"feature":${JSON.stringify(feature.name)},${values[i] ?? PENDING}${more}}`
@@ -78,6 +78,13 @@ async function getEntity(options: HttpOptions, looks: PastLooks, call: Call): Pr
   const open = values.filter((value) => value === undefined).length
   const pending = page.asOf === null && page.history === null ? '' : `,"pending":${open}`
   return new Response(`{"entity":${columns}${asOf}${pending},"features":[${parts.join(',')}]${besides}}\n`, { headers: JSON_HEADERS })
+}
+
+/** What is recorded is asked for first: behind statements of hundreds of values it would have to wait for them. */
+async function withBesides<T, B>(besides: () => Promise<B>, values: () => Promise<T>): Promise<readonly [T, B]> {
+  const found = besides()
+  const [had, given] = await Promise.all([found, values()])
+  return [given, had]
 }
 
 /** An entity without features has no plan that would read its key. */

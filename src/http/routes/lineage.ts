@@ -26,7 +26,7 @@ async function lineage(options: HttpOptions, call: Call): Promise<Response> {
   const sources = await insight.sourceFacts()
   const now = clock.now()
   const { registry, partsRead } = serving()
-  const health = new Map(healthOfAll({ serving, insight, clock }).map((one) => [one.feature.name, one]))
+  const health = new Map(healthOfAll({ serving, insight, clock, tellsText: false }).map((one) => [one.feature.name, one]))
   const nodes: LineageNode[] = [
     ...[...registry.sources.keys()].map((name) => sourceNode(name, registry, sources.get(name), insight)),
     ...[...registry.features.values()].map((one) => featureNode(one, health.get(one.name), insight, now)),

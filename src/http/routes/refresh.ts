@@ -1,4 +1,3 @@
-import type { Server } from 'bun'
 import { entityKeyFromRow } from '../../definition/entity-key.ts'
 import { parseDistinct } from '../../definition/exact-json.ts'
 import type { Entity } from '../../definition/model.ts'
@@ -12,7 +11,7 @@ import { jsonResponse } from '../json-response.ts'
 import { refreshDoc, runsDoc } from '../openapi/refresh.ts'
 import type { HttpOptions } from '../options.ts'
 import { knownParameters, limitOf } from '../query.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 
 const DEFAULT_RUNS = 50
 const MAX_RUNS = 1_000
@@ -24,31 +23,32 @@ export function refreshRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/features/:name/refresh',
       scope: 'write',
       docs: refreshDoc,
-      answer: (call) => refresh(options, call.param('name'), call.request, call.server),
+      answer: (call) => refresh(options, call),
     },
     {
       method: 'GET',
       path: '/v1/runs',
       scope: 'read',
       docs: runsDoc,
-      answer: ({ request }) => listRuns(options, request),
+      answer: (call) => listRuns(options, call),
     },
   ]
 }
 
 /** Answers when the run has ended. */
-async function refresh(options: HttpOptions, name: string, request: Request, server: Server<unknown> | null): Promise<Response> {
+async function refresh(options: HttpOptions, call: Call): Promise<Response> {
+  const { request, server } = call
   // A run of many keys says nothing for minutes; the connection is not idle for that.
   server?.timeout(request, 0)
   const serving = options.serving()
-  const [ref] = serving.planOne(name).refs
+  const [ref] = serving.planOne(call.param('name')).refs
   const feature = ref?.feature
   const entity = feature && serving.registry.entities.get(feature.entity)
-  if (!feature || !entity) throw new FabraError('unknown_feature', `No feature "${name}".`)
+  if (!feature || !entity) throw new FabraError('unknown_feature', `No feature "${call.param('name')}".`)
   const body = request.headers.get('content-length') === '0' || !request.body ? {} : await readBody(request, ['rows'], parseDistinct)
   const keys = body['rows'] === undefined ? null : rowKeys(entity, body['rows'])
   const run = await options.refresh(feature, keys)
-  return jsonResponse(toJson(options, run))
+  return jsonResponse(toJson(options, run, call))
 }
 
 function rowKeys(entity: Entity, rows: unknown) {
@@ -73,8 +73,8 @@ function rowKeys(entity: Entity, rows: unknown) {
 
 const FILTERS = ['feature', 'state', 'since', 'limit']
 
-async function listRuns(options: HttpOptions, request: Request): Promise<Response> {
-  const query = knownParameters(queryOf(request), FILTERS)
+async function listRuns(options: HttpOptions, call: Call): Promise<Response> {
+  const query = knownParameters(queryOf(call.request), FILTERS)
   const feature = query.get('feature') ?? undefined
   if (feature !== undefined) options.serving().planOne(feature)
   const states = statesOf(query.get('state'))
@@ -85,7 +85,7 @@ async function listRuns(options: HttpOptions, request: Request): Promise<Respons
   const wanted = states === null ? limit : MAX_RUNS
   const runs = await options.runs.list({ limit: wanted, ...(feature === undefined ? {} : { feature }) })
   const found = runs.filter((run) => (states === null || states.includes(runStateOf(run))) && (from === null || run.startedAt >= from))
-  return jsonResponse({ runs: found.slice(0, limit).map((run) => toJson(options, run)) })
+  return jsonResponse({ runs: found.slice(0, limit).map((run) => toJson(options, run, call)) })
 }
 
 /** @throws FabraError invalid_input */
@@ -98,6 +98,6 @@ function statesOf(text: string | null): readonly string[] | null {
   return states
 }
 
-function toJson(options: HttpOptions, run: Run): object {
-  return runJson(run, options.serving().registry.features.get(run.feature), options.insight)
+function toJson(options: HttpOptions, run: Run, call: Call): object {
+  return runJson(run, options.serving().registry.features.get(run.feature), options.insight, call.may('admin'))
 }

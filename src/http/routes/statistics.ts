@@ -32,12 +32,12 @@ export function statisticsRoutes(options: HttpOptions): readonly Route[] {
 }
 
 /** By feature: what the catalogue tells besides. */
-export async function figuresOfAll(options: HttpOptions, window: string): Promise<ReadonlyMap<string, FeatureFigures>> {
+export async function figuresOfAll(options: HttpOptions, window: string, tellsText: boolean): Promise<ReadonlyMap<string, FeatureFigures>> {
   const { serving, insight, clock } = options
   const windowMs = windowOf(window, 'statistics')
   await insight.freshen()
   const now = clock.now()
-  const all = healthOfAll({ serving, insight, clock })
+  const all = healthOfAll({ serving, insight, clock, tellsText })
   return new Map(all.map((health) => [health.feature.name, featureFiguresJson(health, windowMs, insight, now)]))
 }
 
@@ -51,7 +51,7 @@ async function statistics(options: HttpOptions, call: Call): Promise<Response> {
   const set = setOf(options, query.get('against'), feature)
   await insight.freshen()
   insight.statistics?.fold()
-  const health = healthOf(planned, { insight, clock })
+  const health = healthOf(planned, { insight, clock, tellsText: call.may('admin') })
   const now = clock.now()
   const answer: FeatureStatistics = {
     feature: feature.name,

@@ -14,24 +14,64 @@ const LETTER = 7.3
 const LINE = 19
 const GAP = 72
 
-export async function layOut({ nodes, edges }: Lineage): Promise<Drawn> {
-  const { graphlib, layout } = await import('@dagrejs/dagre')
-  const graph = new graphlib.Graph()
-  graph.setGraph({ rankdir: 'LR', nodesep: 4, ranksep: GAP, align: 'UL' })
-  graph.setDefaultEdgeLabel(() => ({}))
+/** dagre takes a second and more for hundreds of nodes, in which the page stands still: those are put in order by their neighbours alone. */
+const MOST_FOR_DAGRE = 150
+const SWEEPS = 4
+
+export async function layOut(lineage: Lineage): Promise<Drawn> {
+  const { nodes, edges } = lineage
   const ranks = ranksOf(nodes, edges)
-  for (const node of nodes) graph.setNode(node.id, { width: node.name.length * LETTER + 24, height: heightOf(node) })
-  for (const { from, to } of edges) graph.setEdge(from, to)
-  layout(graph)
+  const heightAt = nodes.length > MOST_FOR_DAGRE ? orderOf(lineage, ranks) : await dagreOf(lineage)
   const columns = new Map<number, LineageNode[]>()
-  for (const node of nodes.toSorted((a, b) => (graph.node(a.id)?.y ?? 0) - (graph.node(b.id)?.y ?? 0))) {
+  for (const node of nodes.toSorted((a, b) => (heightAt.get(a.id) ?? 0) - (heightAt.get(b.id) ?? 0))) {
     const rank = ranks.get(node.id) ?? 0
-    columns.set(rank, [...(columns.get(rank) ?? []), node])
+    const column = columns.get(rank)
+    if (column) column.push(node)
+    else columns.set(rank, [node])
   }
   return placed(
     [...columns].sort(([a], [b]) => a - b).map(([, of]) => of),
     edges,
   )
+}
+
+async function dagreOf({ nodes, edges }: Lineage): Promise<ReadonlyMap<string, number>> {
+  const { graphlib, layout } = await import('@dagrejs/dagre')
+  const graph = new graphlib.Graph()
+  graph.setGraph({ rankdir: 'LR', nodesep: 4, ranksep: GAP, align: 'UL' })
+  graph.setDefaultEdgeLabel(() => ({}))
+  for (const node of nodes) graph.setNode(node.id, { width: node.name.length * LETTER + 24, height: heightOf(node) })
+  for (const { from, to } of edges) graph.setEdge(from, to)
+  layout(graph)
+  return new Map(nodes.map(({ id }) => [id, graph.node(id)?.y ?? 0]))
+}
+
+/** Each node at the mean height of its neighbours, there and back a few times; heights are shares of a column. */
+function orderOf({ nodes, edges }: Lineage, ranks: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const [before, after] = [Map.groupBy(edges, ({ to }) => to), Map.groupBy(edges, ({ from }) => from)]
+  const columns = Map.groupBy(nodes, ({ id }) => ranks.get(id) ?? 0)
+  const heights = new Map<string, number>()
+  const settle = (column: readonly LineageNode[]) => {
+    for (const [i, { id }] of column.entries()) heights.set(id, (i + 0.5) / column.length)
+  }
+  for (const column of columns.values()) settle(column)
+  const mean = (ids: readonly string[], own: number) =>
+    ids.length === 0 ? own : ids.reduce((sum, id) => sum + (heights.get(id) ?? own), 0) / ids.length
+  const there = [...columns.keys()].sort((a, b) => a - b)
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    const isThere = sweep % 2 === 0
+    for (const rank of isThere ? there : there.toReversed()) {
+      const wanted = new Map<string, number>()
+      for (const { id } of columns.get(rank) ?? []) {
+        const near = isThere ? before.get(id)?.map(({ from }) => from) : after.get(id)?.map(({ to }) => to)
+        wanted.set(id, mean(near ?? [], heights.get(id) ?? 0))
+      }
+      const column = (columns.get(rank) ?? []).toSorted((a, b) => (wanted.get(a.id) ?? 0) - (wanted.get(b.id) ?? 0))
+      columns.set(rank, column)
+      settle(column)
+    }
+  }
+  return heights
 }
 
 function heightOf(node: LineageNode): number {

@@ -73,6 +73,7 @@ export function interval(ms: number | null | undefined): string {
 /** How long something took: `0.4 ms`, `48 ms`, `1.2 s`, `3m 12s`. */
 export function took(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return NONE
+  if (ms === 0) return '0 ms'
   if (ms < 100) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
   return ms < 60_000 ? `${(ms / 1000).toFixed(ms < 1_000 ? 2 : 1)} s` : age(ms)
 }

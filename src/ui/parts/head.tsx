@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks'
 import type { Overview } from '../../http/wire.ts'
 import { href, place } from '../core/address.ts'
 import { useData } from '../core/data.ts'
@@ -72,11 +73,20 @@ export function Head() {
   )
 }
 
+/** Of the room beside the present one: enough to show that there is one. */
+const NEXT_SEEN = 40
+
 function Rooms() {
   const [room = ''] = place.value.parts
   const present = room === 'features' ? 'catalogue' : room
+  const nav = useRef<HTMLElement>(null)
+  // On a phone the bar is longer than the screen: where one is must be seen.
+  useEffect(() => {
+    const [bar, here] = [nav.current?.parentElement, nav.current?.querySelector<HTMLElement>('[aria-current]')]
+    if (bar && here) bar.scrollLeft = Math.max(0, here.offsetLeft + here.offsetWidth - bar.clientWidth + NEXT_SEEN)
+  }, [present])
   return (
-    <nav aria-label="rooms">
+    <nav ref={nav} aria-label="rooms">
       {ROOMS.map(([name, title]) => (
         <a key={name} href={href(name === '' ? [] : [name])} aria-current={name === present ? 'page' : undefined}>
           {title}

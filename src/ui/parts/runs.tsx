@@ -99,9 +99,10 @@ function usualWord(run: Run): string {
   return run.done === 0 ? '' : `${roughly((passed / run.done) * (run.keys - run.done))} left`
 }
 
-/** The error in one line, with its place: `no column "declined_at", fraud.ts:141`. */
+/** The error in one line, with its place: `no column "declined_at", fraud.ts:141`. Which feature failed is said beside it. */
 export function errorText({ error, file, line }: Run): string {
   if (error === null) return ''
-  const [first = ''] = error.split('\n')
-  return file === null ? first : `${file}${line === null ? '' : `:${line}`} ${first}`
+  const [whole = ''] = error.split('\n')
+  const first = whole.replace(/^feature "[^"]*" failed for key "(?:[^"\\]|\\.)*": /, '')
+  return file === null ? first : `${first.replace(/\.$/, '')}, ${file}${line === null ? '' : `:${line}`}`
 }

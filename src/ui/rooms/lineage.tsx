@@ -17,7 +17,10 @@ export function LineagePage() {
     <>
       <div class="head">
         <h1 class="hide">Lineage</h1>
-        <p>{lineage.value && `${words(lineage.value)} A mark is the state now; hover or focus lights what leads here and what follows.`}</p>
+        <p>
+          {lineage.value && words(lineage.value)}{' '}
+          <span class="only-wide">A mark is the state now; hover or focus lights what leads here and what follows.</span>
+        </p>
         <div class="acts">
           <CopyAs path="/v1/lineage" cli="fabra list --json" />
         </div>
@@ -172,15 +175,27 @@ function sourceWords({ rows, newest_row_at }: Extract<LineageNode, { kind: 'sour
 
 const KINDS: readonly LineageNode['kind'][] = ['set', 'feature', 'source', 'key']
 
+/** Of a node's neighbours: a source may have hundreds, which have lines of their own. */
+const MOST_NAMED = 40
+
 function List({ of, at, onLight }: { of: Lineage; at: string | null; onLight: (id: string | null) => void }) {
   const names = new Map(of.nodes.map(({ id, name }) => [id, name]))
-  const named = (ids: readonly string[]) => ids.map((id) => names.get(id) ?? id).join(', ')
+  const named = (ids: readonly string[]) => {
+    const more = ids.length > MOST_NAMED ? `, and ${plural(ids.length - MOST_NAMED, 'more', 'more')}` : ''
+    return (
+      ids
+        .slice(0, MOST_NAMED)
+        .map((id) => names.get(id) ?? id)
+        .join(', ') + more
+    )
+  }
+  const [before, after] = [Map.groupBy(of.edges, ({ to }) => to), Map.groupBy(of.edges, ({ from }) => from)]
   const ordered = of.nodes.toSorted((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind))
   return (
     <ul class="paths">
       {ordered.map((node) => {
-        const from = named(of.edges.filter(({ to }) => to === node.id).map((edge) => edge.from))
-        const to = named(of.edges.filter((edge) => edge.from === node.id).map((edge) => edge.to))
+        const from = named((before.get(node.id) ?? []).map((edge) => edge.from))
+        const to = named((after.get(node.id) ?? []).map((edge) => edge.to))
         const state = stateOf(node)
         return (
           <li key={node.id} class={at === node.id ? 'at' : ''}>

@@ -103,19 +103,23 @@ ORDER BY ${NEWEST_FIRST}
 LIMIT $7`
 
 /**
- * Many features of one key ($1 and $2 side by side), of each at most $5 rows: one look through the table, whatever their number. What is put in
- * order is narrow; the rest of a row is fetched for those that are asked for.
+ * Many features of one key ($1 and $2 side by side), of each at most $5 rows, whatever their number. The first look through the table keeps the newest
+ * times of each feature alone, so that only rows as new as the oldest of them are put in order: of half a million, ten thousand.
  */
 export const KEY_HISTORY = `
+WITH asked AS (SELECT unnest($1::VARCHAR[]) AS feature, unnest($2::VARCHAR[]) AS fingerprint),
+oldest AS MATERIALIZED (
+  SELECT feature, fingerprint, list_min(max(event_timestamp, CAST($5 AS BIGINT))) AS since
+  FROM fabra.feature_history
+  SEMI JOIN asked USING (feature, fingerprint)
+  WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ
+  GROUP BY feature, fingerprint
+)
 SELECT ${HISTORY_COLUMNS}
 FROM fabra.feature_history
-WHERE rowid IN (
-  SELECT rowid
-  FROM fabra.feature_history
-  WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ
-    AND (feature, fingerprint) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[])))
-  QUALIFY row_number() OVER (PARTITION BY feature ORDER BY ${NEWEST_FIRST}) <= $5
-)
+JOIN oldest USING (feature, fingerprint)
+WHERE entity_key = $3 AND event_timestamp <= $4::TIMESTAMPTZ AND event_timestamp >= since
+QUALIFY row_number() OVER (PARTITION BY feature ORDER BY ${NEWEST_FIRST}) <= $5
 ORDER BY ${NEWEST_FIRST}`
 
 export const LAST_SEQ = 'SELECT max(seq) FROM fabra.feature_history'

@@ -141,9 +141,12 @@ function Version({ of }: { of: ListedFeature }) {
   )
 }
 
+/** Counts come first in a reason; where there is room for a few words, what was thrown is worth more. */
+const COUNTS = /^\d+ of \d+ keys failed(?:, \d+ runs in a row)?: (?:key "(?:[^"\\]|\\.)*": )?/
+
 function Look({ of }: { of: ListedFeature }) {
   const { refreshed, reason } = of
-  if (reason) return <span title={reason.message}>{reason.message}</span>
+  if (reason) return <span title={reason.message}>{reason.message.replace(COUNTS, '')}</span>
   if (!refreshed?.running) return null
   const { done, keys } = refreshed.running
   return <>run under way{keys > 0 ? `, ${Math.round((done / keys) * 100)} %` : ''}</>

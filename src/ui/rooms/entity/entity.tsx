@@ -269,8 +269,8 @@ function StateMark({ of }: { of: KeyRow['of'] }) {
 }
 
 function Value({ of: { of, value } }: { of: KeyRow }) {
-  if (of.error) return <span title={of.error.message}>{of.error.code}</span>
-  if (of.pending) return <span class="soft">not computed yet</span>
+  if (of.error) return <span title={`${of.error.code}: ${of.error.message}`}>{of.error.code.replace(/^feature_/, '')}</span>
+  if (of.pending) return <span class="soft">computing …</span>
   if (of.needs_inputs) {
     return (
       <span class="soft" title={of.needs_inputs.join(', ')}>

@@ -187,7 +187,7 @@ function Figures({ of, feature }: { of: FeatureStatistics; feature: ListedFeatur
       </Figure>
       <Figure label="null" sub="of values read">
         {percent(reads?.null_share)}
-        <small>%</small>
+        {typeof reads?.null_share === 'number' && <small>%</small>}
       </Figure>
     </div>
   )

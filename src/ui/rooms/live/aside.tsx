@@ -82,8 +82,16 @@ export function Slow({ of }: { of: readonly RequestEvent[] }) {
 }
 
 function whyWords({ waited_for, waited_ms, rows }: RequestEvent): string {
-  if (waited_for !== null) return `waited${waited_ms === null ? '' : ` ${took(waited_ms)}`} for ${waited_for}`
+  if (waited_for !== null) return `waited${waited_ms === null ? '' : ` ${took(waited_ms)}`} for ${waitWords(waited_for)}`
   return rows > 1 ? `${rows} rows in one request` : ''
+}
+
+/** `compute:spend` is a computation of spend. */
+function waitWords(waitedFor: string): string {
+  return waitedFor
+    .replace(/^compute:/, 'a computation of ')
+    .replace(/^get:/, 'the value of ')
+    .replace(/^store:(.*)/, 'the $1 store')
 }
 
 export function Callers({ of }: { of: Traffic | null }) {

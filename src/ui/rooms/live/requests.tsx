@@ -19,7 +19,7 @@ const COLUMNS: readonly Column<RequestEvent>[] = [
       </time>
     ),
   },
-  { id: 'key', head: 'key', cls: 'p1', width: 'w16', cell: ({ key }) => key ?? <span class="soft">–</span> },
+  { id: 'key', head: 'key', cls: 'p1', width: 'w12', cell: ({ key }) => key ?? <span class="soft">–</span> },
   {
     id: 'asked',
     head: 'asked for',
