@@ -190,6 +190,7 @@ describe('refreshing', () => {
     const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '300ms' } })
     const rows = Array.from({ length: 300 }, (_, i) => ({ user_id: `u${i}` }))
     await readRows(['f'], rows)
+    const asked = programme.batches('f').length
     programme.set('f', async () => {
       await Bun.sleep(100)
       return 2
@@ -198,7 +199,7 @@ describe('refreshing', () => {
     await bench.scheduler().tick()
     expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 300, changed: 300, failed: 0 }])
     // As many as run at once: more would wait while their time runs.
-    expect(Math.max(...programme.batches('f'))).toBeLessThanOrEqual(64)
+    expect(Math.max(...programme.batches('f').slice(asked))).toBeLessThanOrEqual(64)
   })
 })
 
