@@ -29,7 +29,8 @@ export function peak(target: Target, seconds: number): number {
     const part = (text: string) => `(${text}:gsub("{any}", ${any}))`
     const written = target.body === undefined ? part('wrk.path') : `nil, nil, ${part('wrk.body')}`
     const each = target.any === undefined ? '' : `request = function() return wrk.format(nil, ${written}) end\n`
-    const post = target.body === undefined ? '' : `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n`
+    const post =
+      target.body === undefined ? '' : `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n`
     writeFileSync(script, post + each)
     const scripted = post + each === '' ? [] : ['-s', script]
     const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', '-c64', `-d${seconds}`, ...scripted, target.url])
