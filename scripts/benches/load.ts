@@ -15,7 +15,7 @@ export interface Target {
   readonly url: string
   /** Makes it a POST. */
   readonly body?: string
-  /** `{any}` in the body is a number below this, another one in each request. */
+  /** `{any}` in the body, or in the path where there is none, is a number below this, another one in each request. */
   readonly any?: number
 }
 
@@ -25,11 +25,15 @@ export function peak(target: Target, seconds: number): number {
   try {
     const script = join(folder, 'post.lua')
     const body = JSON.stringify(target.body ?? '')
-    const anew = `request = function() return wrk.format(nil, nil, nil, (wrk.body:gsub("{any}", math.random(0, ${target.any ?? 1} - 1)))) end\n`
-    const each = target.any === undefined ? '' : anew
-    writeFileSync(script, `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n${each}`)
-    const post = target.body === undefined ? [] : ['-s', script]
-    const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', '-c64', `-d${seconds}`, ...post, target.url])
+    const any = `math.random(0, ${target.any ?? 1} - 1)`
+    const part = (text: string) => `(${text}:gsub("{any}", ${any}))`
+    const written = target.body === undefined ? part('wrk.path') : `nil, nil, ${part('wrk.body')}`
+    const each = target.any === undefined ? '' : `request = function() return wrk.format(nil, ${written}) end\n`
+    const post =
+      target.body === undefined ? '' : `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n`
+    writeFileSync(script, post + each)
+    const scripted = post + each === '' ? [] : ['-s', script]
+    const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', '-c64', `-d${seconds}`, ...scripted, target.url])
     const report = run.stdout.toString()
     const rate = /Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]
     if (rate === undefined) throw new Error(`wrk is needed (Debian: apt-get install wrk). ${run.stderr}`)

@@ -36,6 +36,11 @@ export interface ComputeOptions {
   readonly chain: readonly string[]
   /** Somebody looks, and no model reads: parts that a function asks for do not come into use by it. Default false. */
   readonly isLook?: boolean
+  /**
+   * Nobody waits for all of the rows: each is to be told of as soon as it is answered, and none waits for another one's turn. An executor that cannot
+   * do that does not call it.
+   */
+  readonly onAnswer?: (row: number, computed: Computed) => void
 }
 
 /** The answer to one question. Errors are answers: one failing row does not fail its neighbours. */

@@ -30,8 +30,12 @@ function rewritten({ columns }: DefinedFunction, outcome: CallOutcome): CallOutc
   }
 }
 
+/** How every language writes an int that is no long one: it would come back as it is. */
+const SHORT_INT = /^(?:0|-?[1-9]\d{0,14})$/
+
 function encodedAgain(type: Parameters<typeof encodeValue>[0], name: string | null, text: string | undefined): string {
   if (text === undefined) throw new FabraError('wrong_type', `it gave nothing for the column "${name}".`)
+  if (type === 'int' && typeof text === 'string' && SHORT_INT.test(text)) return text
   try {
     return encodeValue(type, parseExact(text))
   } catch (error) {

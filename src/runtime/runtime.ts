@@ -17,7 +17,7 @@ import { FabraError } from '../errors.ts'
 import type { Outcome } from './calls-in-flight.ts'
 import type { CallFrame, RuntimeLog, RuntimeRequest } from './frames.ts'
 import { createGeneration, type Generation } from './generation.ts'
-import type { PoolEvents } from './pool.ts'
+import type { Pool, PoolEvents } from './pool.ts'
 import type { RuntimeOptions } from './runtime-options.ts'
 
 export type { RuntimeOptions } from './runtime-options.ts'
@@ -84,9 +84,17 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     draining.delete(generation)
   }
 
+  function drainingPoolOf(feature: string, fingerprint: string): Pool | undefined {
+    for (const generation of draining) {
+      const pool = generation.poolOf(feature, fingerprint)
+      if (pool !== undefined) return pool
+    }
+    return undefined
+  }
+
   function start(call: FunctionCall | BatchCall, asked: Pick<CallFrame, 'key' | 'keys' | 'inputs'>): Promise<Outcome> {
     const { feature, fingerprint, asOf, mode, deadlineAt, signal } = call
-    const pool = [current, ...draining].map((one) => one?.poolOf(feature, fingerprint)).find((one) => one !== undefined)
+    const pool = current?.poolOf(feature, fingerprint) ?? drainingPoolOf(feature, fingerprint)
     if (!pool) {
       const error: CallFailure = {
         code: 'feature_failed',

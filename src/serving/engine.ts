@@ -143,7 +143,8 @@ class ReadPath implements Engine {
         }
       }
     }
-    return pending ? Promise.all(pending).then(() => results) : results
+    if (!pending) return results
+    return (pending.length === 1 && pending[0] ? pending[0] : Promise.all(pending)).then(() => results)
   }
 
   /** What nearly every row is: asked for as it is stored, and all of it fresh. Undefined: it is something else. */

@@ -190,6 +190,7 @@ describe('refreshing', () => {
     const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '1s' } })
     const rows = Array.from({ length: 640 }, (_, i) => ({ user_id: `u${i}` }))
     await readRows(['f'], rows)
+    const asked = programme.batches('f').length
     programme.set('f', async () => {
       await Bun.sleep(150)
       return 2
@@ -198,7 +199,7 @@ describe('refreshing', () => {
     await bench.scheduler().tick()
     expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 640, changed: 640, failed: 0 }])
     // As many as run at once: more would wait while their time runs.
-    expect(Math.max(...programme.batches('f'))).toBeLessThanOrEqual(64)
+    expect(Math.max(...programme.batches('f').slice(asked))).toBeLessThanOrEqual(64)
   })
 })
 

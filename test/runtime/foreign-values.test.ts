@@ -24,7 +24,8 @@ test('a text of Python becomes the text that TypeScript writes', () => {
   expect(texts('float', '1e-05')).toBe('0.00001')
   expect(texts('float', '1e+16')).toBe(encodeValue('float', 1e16))
   expect(texts('float', '-0.0')).toBe('-0')
-  expect(texts('int', '9223372036854775807')).toBe('9223372036854775807')
+  for (const int of ['9223372036854775807', '0', '7', '-12', '999999999999999', '-1000000000000000']) expect(texts('int', int)).toBe(int)
+  for (const odd of ['-0', ' 7', '7.0', '1e3']) expect(texts('int', odd)).toBe(encodeValue('int', JSON.parse(odd)))
   expect(texts('timestamp', '"2026-01-02T05:04:05.000000+02:00"')).toBe('"2026-01-02T03:04:05Z"')
   expect(texts('dict', '{"b": 1.0, "a": [1e-05, 12345678901234567890]}')).toBe('{"b":1,"a":[0.00001,12345678901234567890]}')
   expect(texts('float', 'null')).toBe('null')
@@ -32,7 +33,7 @@ test('a text of Python becomes the text that TypeScript writes', () => {
 
 test('what is not of its type, or no answer at all, is an error of that value alone', () => {
   const error = (frame: unknown, type: ValueType = 'int') => read(type, frame).error?.code
-  expect(error({ texts: ['1.5'] })).toBe('wrong_type')
+  for (const text of ['1.5', '07', '+7', '7 7', '']) expect(error({ texts: [text] })).toBe('wrong_type')
   expect(error({ texts: ['9223372036854775808'] })).toBe('wrong_type')
   for (const frame of [{ texts: ['{'] }, { texts: [] }, { texts: 5 }, {}, { texts: null, elements: 3 }]) {
     const { texts, error: found } = read('int', frame)

@@ -116,9 +116,9 @@ export async function openWorld(stores: BenchStores, salt: number) {
     const before = bench.programme.count(name, key)
     const begun = started.length
     const answer = bench.read(name, key, maxAgeText ?? undefined)
-    // Whatever can go on must have gone on before both sides are compared; in memory, reads begin to compute in the same turn.
+    // Whatever can go on must have gone on before both sides are compared; in memory, reads begin to compute at the end of the turn.
     if (holding) await bench.settle()
-    else await (stores.outlives ? answer.then(() => bench.idle()) : undefined)
+    else await (stores.outlives ? answer.then(() => bench.idle()) : new Promise((resolve) => setImmediate(resolve)))
     const computed = bench.programme.count(name, key) - before
     const waits = modelRead(name, key, { maxAge, computed, answer, begun: started.slice(begun) })
     if (waits === 'held') return

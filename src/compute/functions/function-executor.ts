@@ -1,13 +1,13 @@
 import { takesInputs } from '../../definition/feature-traits.ts'
 import type { Feature } from '../../definition/model.ts'
-import { FabraError } from '../../errors.ts'
+import type { FabraError } from '../../errors.ts'
 import type { Computed, ComputeOptions, ComputeRow, Executor } from '../executor.ts'
 import type { CallOutcome, FunctionRunner } from '../function-runner.ts'
 import { type Chunk, chunksOf } from './chunks.ts'
-import { failureOf, longestMs, timedOut } from './function-failure.ts'
+import { failureOf, timedOut } from './function-failure.ts'
 import { createFunctionLog, type WriteLine } from './function-log.ts'
 import { createRowHost, type RowHost, type RowHostOptions, withoutParts } from './row-host.ts'
-import { createSlots } from './slots.ts'
+import { createTurns } from './turns.ts'
 
 export interface WorkerExecutorOptions extends RowHostOptions {
   readonly runtime: FunctionRunner
@@ -29,36 +29,46 @@ const CHUNKS_AT_ONCE = 4
 
 /** Computes function features in workers, each row on its own, or lists of rows where a function takes them. */
 export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
-  const slots = createSlots(options.maxRunning ?? 512, options.maxWaiting ?? 10_000)
+  const inTurn = createTurns(options.maxRunning ?? 512, options.maxWaiting ?? 10_000)
   const log = createFunctionLog(options.log)
 
-  /** Runs the rows of one call in their turn, within their time. */
-  async function inTurn(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, batchDeadline: number): Promise<Computed[]> {
-    // A part asked for by a running function must not wait for that function's own slot.
-    const nested = batch.chain.length > 0
-    const taken = nested || slots.take(feature.name)
-    if (!(taken === true || (await taken))) {
-      const error = new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' })
-      return rows.map(() => failed(error))
-    }
-    try {
-      const now = performance.now()
-      const deadlineAt = Math.min(batchDeadline, now + longestMs(feature))
-      if (batch.signal.aborted || now >= deadlineAt) return rows.map((row) => failed(timedOut(feature, row, batch)))
-      return await (feature.batch === null ? runRow : runRows)(feature, rows, batch, deadlineAt)
-    } finally {
-      if (!nested) slots.give(feature.name)
-    }
+  function computeRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, batchDeadline: number): Promise<Computed> {
+    return inTurn(
+      feature,
+      batch,
+      batchDeadline,
+      (deadlineAt) => runRow(feature, row, batch, deadlineAt),
+      (error) => failed(error ?? timedOut(feature, row, batch)),
+    )
   }
 
-  async function runRow(feature: Feature, [row]: readonly ComputeRow[], batch: ComputeOptions, deadlineAt: number): Promise<Computed[]> {
-    if (row === undefined) return []
+  function computeRows(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, batchDeadline: number): Promise<Computed[]> {
+    return inTurn(
+      feature,
+      batch,
+      batchDeadline,
+      (deadlineAt) => runRows(feature, rows, batch, deadlineAt),
+      (error) => rows.map((row) => failed(error ?? timedOut(feature, row, batch))),
+    )
+  }
+
+  async function runRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, deadlineAt: number): Promise<Computed> {
     const host = createRowHost(options, feature, row, batch, deadlineAt)
-    const call = { ...callOf(feature, row, batch, deadlineAt), key: row.key.values, inputs: row.inputs ?? null, host }
-    const outcome = await options.runtime.call(call)
+    const { signal, mode } = batch
+    const outcome = await options.runtime.call({
+      feature: feature.name,
+      fingerprint: feature.fingerprint,
+      asOf: row.asOf,
+      mode,
+      deadlineAt,
+      signal,
+      key: row.key.values,
+      inputs: row.inputs ?? null,
+      host,
+    })
     host.end()
     if (outcome.usedPresent) log.usedPresent(feature)
-    return [computedOf(feature, row, outcome, host, batch)]
+    return computedOf(feature, row, outcome, host, batch)
   }
 
   async function runRows(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, deadlineAt: number): Promise<Computed[]> {
@@ -66,8 +76,17 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     if (first === undefined) return []
     const host = withoutParts(createRowHost(options, feature, first, batch, deadlineAt))
     const inputs = takesInputs(feature) ? rows.map((row) => row.inputs ?? {}) : null
-    const call = { ...callOf(feature, first, batch, deadlineAt), keys: rows.map((row) => row.key.values), inputs, host }
-    const outcome = await options.runtime.callBatch(call)
+    const outcome = await options.runtime.callBatch({
+      feature: feature.name,
+      fingerprint: feature.fingerprint,
+      asOf: first.asOf,
+      mode: batch.mode,
+      deadlineAt,
+      signal: batch.signal,
+      keys: rows.map((row) => row.key.values),
+      inputs,
+      host,
+    })
     host.end()
     if (outcome.usedPresent) log.usedPresent(feature)
     const whole: CallOutcome = { texts: null, error: outcome.error ?? { code: 'internal', message: 'the worker gave no answer for it.' } }
@@ -83,12 +102,16 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     async compute(feature, rows, batch) {
       const deadline = performance.now() + batch.timeoutMs
       const only = rows.length === 1 ? rows.at(0) : undefined
-      if (only) return inTurn(feature, [only], batch, deadline)
+      if (only && feature.batch === null) {
+        const computed = await computeRow(feature, only, batch, deadline)
+        batch.onAnswer?.(0, computed)
+        return [computed]
+      }
       const answers: Computed[] = new Array(rows.length)
       if (feature.batch !== null) {
         const chunks = chunksOf(rows, feature.batch)
         await inLanes(chunks, lanesOf(rows.length / chunks.length), async ({ rows: some, indexes }) => {
-          const computed = await inTurn(feature, some, batch, deadline)
+          const computed = await computeRows(feature, some, batch, deadline)
           for (const [i, one] of computed.entries()) answers[indexes[i] ?? 0] = one
         })
         return answers
@@ -97,20 +120,22 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       const computeInTurn = async () => {
         for (let i = next++; i < rows.length; i = next++) {
           const row = rows.at(i)
-          const [computed] = row === undefined ? [] : await inTurn(feature, [row], batch, deadline)
-          if (computed !== undefined) answers[i] = computed
+          if (row === undefined) continue
+          const computed = await computeRow(feature, row, batch, deadline)
+          answers[i] = computed
+          batch.onAnswer?.(i, computed)
         }
       }
-      const isPatient = batch.mode === 'past' && feature.timeout !== null && feature.timeout >= PATIENT_MICROS
-      await Promise.all(Array.from({ length: Math.min(isPatient ? PATIENT_ROWS_AT_ONCE : ROWS_AT_ONCE, rows.length) }, computeInTurn))
+      await Promise.all(Array.from({ length: Math.min(rowsAtOnce(feature, batch), rows.length) }, computeInTurn))
       return answers
     },
   }
 }
 
-/** What calls of one key and of many have in common. */
-function callOf(feature: Feature, { asOf }: ComputeRow, { mode, signal }: ComputeOptions, deadlineAt: number) {
-  return { feature: feature.name, fingerprint: feature.fingerprint, asOf, mode, deadlineAt, signal }
+/** Where somebody waits for each row by itself, the places for calls are the only limit. */
+function rowsAtOnce(feature: Feature, { mode, onAnswer }: ComputeOptions): number {
+  if (onAnswer !== undefined) return Number.POSITIVE_INFINITY
+  return mode === 'past' && feature.timeout !== null && feature.timeout >= PATIENT_MICROS ? PATIENT_ROWS_AT_ONCE : ROWS_AT_ONCE
 }
 
 /** @param size Of a chunk, on average: lists of one are calls like others. */

@@ -30,15 +30,13 @@ export function createRowHost(
   deadlineAt: number,
 ): RowHost {
   let oldest: number | null = null
-  let asked: { readonly ended: AbortController; readonly signal: AbortSignal } | null = null
+  let ended: AbortController | null = null
   let open = 0
   const said: string[] = []
+  // Its own alone: a call that is given up ends, and with it what it asks. A signal for both costs more than the question does here.
   const signal = () => {
-    if (asked === null) {
-      const ended = new AbortController()
-      asked = { ended, signal: AbortSignal.any([batch.signal, ended.signal]) }
-    }
-    return asked.signal
+    ended ??= new AbortController()
+    return ended.signal
   }
   return {
     async query(sql, params, form) {
@@ -73,7 +71,7 @@ export function createRowHost(
     saidByPart: (message) => said.includes(message),
     end() {
       // To abort costs as much as the question; nearly always nothing is being asked any more.
-      if (open > 0) asked?.ended.abort()
+      if (open > 0) ended?.abort()
     },
   }
 }

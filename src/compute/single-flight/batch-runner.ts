@@ -35,7 +35,7 @@ export class BatchRunner {
   compute(
     feature: Feature,
     rows: ComputeRows,
-    { timeoutMs, chain, isLook = false }: Pick<ComputeOptions, 'timeoutMs' | 'chain' | 'isLook'>,
+    { timeoutMs, chain, isLook = false, onAnswer }: Pick<ComputeOptions, 'timeoutMs' | 'chain' | 'isLook' | 'onAnswer'>,
   ): Promise<List<Computed>> {
     const controller = new AbortController()
     const all = (error: FabraError) => ChunkedList.filled<Computed>(rows.length, { kind: 'error', error })
@@ -44,7 +44,8 @@ export class BatchRunner {
       controller.abort()
       resolve(all(timedOut(feature, timeoutMs)))
     })
-    const options = { signal: controller.signal, timeoutMs, mode: 'present', chain, isLook } as const
+    const given = { signal: controller.signal, timeoutMs, mode: 'present', chain, isLook } as const
+    const options = onAnswer === undefined ? given : { ...given, onAnswer }
     // What an executor throws before its promise is a failure like any other.
     Promise.try(() => this.executor.compute(feature, rows, options)).then(
       (answers) => {

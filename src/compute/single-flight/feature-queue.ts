@@ -4,7 +4,6 @@ import { createPace, inSteps } from '../../collections/yielding.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import { isRealtime } from '../../definition/feature-traits.ts'
 import type { Feature } from '../../definition/model.ts'
-import { FabraError } from '../../errors.ts'
 import type { Computed } from '../executor.ts'
 import type { Activity } from './activity.ts'
 import type { Answered, BatchRunner } from './batch-runner.ts'
@@ -15,14 +14,18 @@ import {
   failed,
   type InFlight,
   inTime,
+  longestChain,
   newInFlight,
   noYoungerInputs,
   type Outcome,
   outcomeOf,
   takeBatch,
   timedOut,
+  tooMany,
 } from './in-flight.ts'
-import { CHUNK, RefreshBatch } from './refresh-batch.ts'
+import type { QueueDependencies } from './queue-dependencies.ts'
+import { CHUNK, LONGEST_REFRESH_MS, RefreshBatch } from './refresh-batch.ts'
+import { alikeOf, sideBySide } from './side-by-side.ts'
 
 /** Rows in one statement of a micro-batch. */
 const MAX_BATCH_ROWS = 1_000
@@ -30,21 +33,8 @@ const MAX_BATCH_ROWS = 1_000
 const MAX_BATCHES = 2
 /** Computations of one feature that may wait or run; more are refused as overloaded. */
 const MAX_IN_FLIGHT = 100_000
-/** However many lists of keys a function takes one after the other. */
-const LONGEST_REFRESH_MS = 6 * 3_600_000
 /** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
 const STORE_GRACE_MS = 50
-
-/** What the queues of all features have in common. */
-export interface QueueDependencies {
-  readonly runner: BatchRunner
-  readonly clock: Clock
-  /** 0 ≤ random < 1. */
-  readonly random: () => number
-  /** Computations that are shared with other processes; null: there are none. */
-  readonly shared: CrossProcess | null
-  readonly activity: Activity
-}
 
 /** The computations of one feature: those that wait, those that run, and the refreshes under way. */
 export class FeatureQueue {
@@ -89,10 +79,7 @@ export class FeatureQueue {
     const resting = this.pauses.reason(id)
     if (resting) return { computed: { kind: 'error', error: resting }, asOf: this.clock.now() }
     if (this.waiting.size + this.running.size >= MAX_IN_FLIGHT) {
-      const error = new FabraError('overloaded', `Too many computations of "${this.feature.name}" are waiting.`, {
-        hint: 'Try again in a second.',
-      })
-      return { computed: { kind: 'error', error }, asOf: this.clock.now() }
+      return { computed: { kind: 'error', error: tooMany(this.feature) }, asOf: this.clock.now() }
     }
     const inFlight = newInFlight(id, call)
     this.waiting.set(id, inFlight)
@@ -162,14 +149,33 @@ export class FeatureQueue {
     return this.isSql && this.batches >= MAX_BATCHES
   }
 
-  /** Starts at the end of the current turn, so that the rows of one request go together. */
+  /**
+   * SQL starts at the end of what runs now, so that the rows of one request go together; functions at the end of the turn of the event loop, so that
+   * requests that arrived together do, and those of one key share one call.
+   */
   private schedule(): void {
     if (this.isScheduled || this.waiting.size === 0 || this.isFull()) return
     this.isScheduled = true
-    queueMicrotask(() => {
+    const start = () => {
       this.isScheduled = false
-      this.start()
-    })
+      if (this.isSql || this.feature.batch !== null) this.start()
+      else this.startEach()
+    }
+    if (this.isSql) queueMicrotask(start)
+    else setImmediate(start)
+  }
+
+  /** Calls of one key each. */
+  private startEach(): void {
+    const calls = takeBatch(this.waiting, Number.POSITIVE_INFINITY)
+    for (const inFlight of calls) this.running.set(inFlight.id, inFlight)
+    const { alike, others } = this.shared && !this.isRealtime ? { alike: [], others: calls } : alikeOf(calls)
+    for (const inFlight of others) void this.run([inFlight])
+    const asOf = this.clock.now()
+    for (const together of alike)
+      sideBySide(this.runner, this.feature, together, asOf, (some, answers, leftMs) => {
+        void this.keepAndSettle(some, (i) => answers[i], asOf, Math.max(STORE_GRACE_MS, leftMs))
+      })
   }
 
   private start(): void {
@@ -291,9 +297,4 @@ export class FeatureQueue {
     inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
     this.activity.end()
   }
-}
-
-/** One that a running function waits for must not wait for that function's own place, whoever goes along. */
-function longestChain(batch: readonly InFlight[]): readonly string[] {
-  return batch.reduce<readonly string[]>((longest, { chain }) => (chain.length > longest.length ? chain : longest), [])
 }

@@ -91,6 +91,11 @@ export function takeBatch(waiting: Map<string, InFlight>, limit: number): InFlig
   return batch
 }
 
+/** One that a running function waits for must not wait for that function's own place, whoever goes along. */
+export function longestChain(batch: readonly InFlight[]): readonly string[] {
+  return batch.reduce<readonly string[]>((longest, { chain }) => (chain.length > longest.length ? chain : longest), [])
+}
+
 /** A part that was computed on the way is as old as the value derived from it, not younger. */
 export function noYoungerInputs(answer: Computed, asOf: Micros): Computed {
   if (answer.kind !== 'value' || answer.oldestInputAt === null || answer.oldestInputAt <= asOf) return answer
@@ -107,6 +112,10 @@ export function timedOut(feature: Feature, timeoutMs: number): FabraError {
   return new FabraError('feature_timeout', `The feature "${feature.name}" did not finish within ${timeoutMs} ms.`, {
     hint: 'Make it faster, give it a longer `timeout`, or let it be refreshed in the background with `refresh`.',
   })
+}
+
+export function tooMany(feature: Feature): FabraError {
+  return new FabraError('overloaded', `Too many computations of "${feature.name}" are waiting.`, { hint: 'Try again in a second.' })
 }
 
 export function failed(feature: Feature, cause?: unknown): { kind: 'error'; error: FabraError } {

@@ -9,6 +9,8 @@ import { failed, type InFlight, newInFlight, noYoungerInputs, type Outcome } fro
 
 /** Keys that are settled together. */
 export const CHUNK = 500
+/** However many lists of keys a function takes one after the other. */
+export const LONGEST_REFRESH_MS = 6 * 3_600_000
 
 const NO_CHAIN: readonly string[] = []
 

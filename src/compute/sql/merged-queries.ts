@@ -94,7 +94,8 @@ export class MergedQueries {
       deadlineAt: performance.now() + timeoutMs,
       isSettled: false,
       onSettled: undefined,
-      resolve: (rows) => settle(() => resolve(rows)),
+      // The deadlines are told of in ticks: one that has passed counts all the same.
+      resolve: (rows) => (performance.now() > one.deadlineAt ? late() : settle(() => resolve(rows))),
       reject: (error) => settle(() => reject(error)),
     }
     const onAbort = () => one.reject(new SqlError('interrupted', 'The statement was given up.', null))

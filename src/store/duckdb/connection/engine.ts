@@ -121,6 +121,8 @@ async function connectAll(
     await connection.run(`USE ${CATALOG}; SET TimeZone = 'UTC'; SET errors_as_json = true`)
   }
   await migrateFile(first, options.file)
-  await first.run("SET allowed_configs = ['threads']; SET enable_external_access = false; SET lock_configuration = true")
+  await first.run(
+    "SET allowed_configs = ['threads', 'allocator_bulk_deallocation_flush_threshold']; SET enable_external_access = false; SET lock_configuration = true",
+  )
   return { mark: attached?.mark, known: attached?.known, connections }
 }

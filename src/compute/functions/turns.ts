@@ -1,0 +1,36 @@
+import type { Feature } from '../../definition/model.ts'
+import { FabraError } from '../../errors.ts'
+import type { ComputeOptions } from '../executor.ts'
+import { longestMs } from './function-failure.ts'
+import { createSlots } from './slots.ts'
+
+/**
+ * Runs a call in its turn, within its time.
+ * @param endsAt When the time of all that it belongs to is over. On the clock of `performance.now()`.
+ * @param refused What becomes of it when it does not get a turn. Null: its time is over.
+ */
+export type InTurn = <T>(
+  feature: Feature,
+  batch: ComputeOptions,
+  endsAt: number,
+  run: (deadlineAt: number) => Promise<T>,
+  refused: (error: FabraError | null) => T,
+) => Promise<T>
+
+export function createTurns(maxRunning: number, maxWaiting: number): InTurn {
+  const slots = createSlots(maxRunning, maxWaiting)
+  return async (feature, batch, endsAt, run, refused) => {
+    // A part asked for by a running function must not wait for that function's own slot.
+    const nested = batch.chain.length > 0
+    const taken = nested || slots.take(feature.name)
+    if (!(taken === true || (await taken)))
+      return refused(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
+    try {
+      const now = performance.now()
+      const deadlineAt = Math.min(endsAt, now + longestMs(feature))
+      return batch.signal.aborted || now >= deadlineAt ? refused(null) : await run(deadlineAt)
+    } finally {
+      if (!nested) slots.give(feature.name)
+    }
+  }
+}
