@@ -7,12 +7,13 @@ import type { KeyHolder, Keyring } from '../auth/keyring.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { ReadObserver } from '../serving/read-observer.ts'
+import type { Allowance } from '../store/ports/admin-store.ts'
 import { pathOf } from './address.ts'
 import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
 import type { HostRule } from './hosts.ts'
 import type { OriginRule } from './origins.ts'
-import { Call, type Route } from './route.ts'
+import { Call, isConfined, type Route } from './route.ts'
 
 export interface DoorOptions {
   /** Null: keys are not asked for. */
@@ -31,6 +32,8 @@ export type Entrance = (request: Request, params: Params, server: Server<unknown
 
 /** Of routes; and, with scope `any`, of addresses that are none: even what is not there is told to holders of keys only. */
 export type Guarded = Pick<Route, 'further' | 'anyHost' | 'answer' | 'isRead'> & {
+  /** What answers keys that may not see everything; left out: they are refused. */
+  readonly within?: (allowed: Allowance) => Route['answer']
   readonly method: Route['method'] | 'any'
   readonly scope: Route['scope'] | 'any'
 }
@@ -41,6 +44,7 @@ const LOOKS = ['GET', 'HEAD']
 export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (route: Guarded) => Entrance {
   return (route) => {
     const { scope, method } = route
+    const within = route.within ?? refuseConfined
     const reads = route.isRead ? observer : null
     const fail = (error: unknown, request: Request, params: Params, call: Call | null, begun: number) => {
       if (reads && !call?.isCounted) reads.fail(codeOf(error), call?.caller ?? null, nameOf(request, params), begun)
@@ -49,7 +53,7 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
     const answer = (request: Request, params: Params, server: Server<unknown> | null, holder: KeyHolder | null, begun: number) => {
       const call = new Call(request, params, server, route, holder, begun)
       try {
-        const response = route.answer(call)
+        const response = holder !== null && holder.allowed !== null ? within(holder.allowed)(call) : route.answer(call)
         return response instanceof Promise ? response.catch((error) => fail(error, request, params, call, begun)) : response
       } catch (error) {
         return fail(error, request, params, call, begun)
@@ -78,6 +82,11 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
       ? openTo(hosts.origins, hosts, enter, (error, request) => fail(error, request, {}, null, performance.now()))
       : enter
   }
+}
+
+/** @throws FabraError forbidden */
+function refuseConfined(): never {
+  throw isConfined()
 }
 
 /** Where pages of other origins may ask: browsers' questions before are answered without a key, and answers may be read. */

@@ -1,10 +1,11 @@
 /** The API as a server takes it. Bun's own router finds the routes: they are asked more than all else, and each answers without a detour. */
 import type { BunRequest, Server } from 'bun'
 import { Elysia } from 'elysia'
+import { createConfinedTables } from './confined/confined-tables.ts'
 import { createDoor, type Entrance } from './door.ts'
 import type { HostRule } from './hosts.ts'
 import type { HttpOptions } from './options.ts'
-import type { Route } from './route.ts'
+import { isConfined, type Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
@@ -19,11 +20,20 @@ export interface HttpApp {
 /** @param hosts Null: requests come from this process, not through a socket. */
 export function createHttpApp(options: HttpOptions, hosts: HostRule | null): HttpApp {
   const table = routeTable(options)
+  const confinedTable = createConfinedTables(options, routeTable)
   const door = createDoor({ keyring: options.keyring, hosts, log: options.log, observer: options.insight.observer })
   return openRoutes(
-    table.map((route) => ({ route, entrance: door(route) })),
+    table.map((route, i) => ({
+      route,
+      entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
+    })),
     door(nothingThere(table, options.log)),
   )
+}
+
+/** Both tables have the same routes. */
+function refuse(): never {
+  throw isConfined()
 }
 
 export interface OpenRoute {
