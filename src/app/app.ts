@@ -117,6 +117,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
+    rateLimits: featureStore.rateLimits,
     isDevelopment: config.env === 'development',
     hasUi: config.ui,
     clock,

@@ -16,12 +16,12 @@ export function createApiKey(
   name: string,
   scopes: readonly Scope[],
   now: Micros,
-  bounds: Partial<Pick<ApiKey, 'allowed' | 'expiresAt'>> = {},
+  bounds: Partial<Pick<ApiKey, 'allowed' | 'rate' | 'expiresAt'>> = {},
 ): MadeKey {
   const key = `fab_${randomLetters(LENGTH)}`
   const hash = hashOf(key)
-  const { allowed = null, expiresAt = null } = bounds
-  const kept = { id: hash.slice(0, 12), name, hash, scopes, allowed, createdAt: now, expiresAt, revokedAt: null, lastUsedAt: null }
+  const { allowed = null, rate = null, expiresAt = null } = bounds
+  const kept = { id: hash.slice(0, 12), name, hash, scopes, allowed, rate, createdAt: now, expiresAt, revokedAt: null, lastUsedAt: null }
   return { key, kept }
 }
 

@@ -10,6 +10,8 @@ export interface KeyHolder {
   readonly scopes: readonly Scope[]
   /** Null: it sees all. */
   readonly allowed: Allowance | null
+  /** Requests a second; null: as many as it likes. */
+  readonly rate: number | null
 }
 
 /** Keys that requests may carry. */
@@ -26,6 +28,7 @@ interface GivenKey {
   /** Default: the first digits of the hash. */
   readonly name?: string
   readonly allowed?: Allowance | null
+  readonly rate?: number | null
   readonly expiresAt?: Micros | null
 }
 
@@ -143,7 +146,7 @@ async function read(store: KeyStore): Promise<KeyEntry[]> {
   return keys.filter((key) => key.revokedAt === null).map(asEntry)
 }
 
-function asEntry({ hash, scopes, name, allowed = null, expiresAt = null }: GivenKey): KeyEntry {
-  const holder = { id: hash.slice(0, 12), name: name ?? `env:${hash.slice(0, 8)}`, scopes, allowed }
+function asEntry({ hash, scopes, name, allowed = null, rate = null, expiresAt = null }: GivenKey): KeyEntry {
+  const holder = { id: hash.slice(0, 12), name: name ?? `env:${hash.slice(0, 8)}`, scopes, allowed, rate }
   return { digest: Buffer.from(hash, 'hex'), holder, expiresAt, isUsed: false }
 }

@@ -9,13 +9,16 @@ export interface ConfiguredKey {
   readonly scopes: readonly Scope[]
   /** Left out: it sees all. */
   readonly allowed?: Allowance
+  /** Requests a second; left out: as many as it likes. */
+  readonly rate?: number
   /** Left out: it has no end. */
   readonly expiresAt?: Micros
 }
 
 /**
  * `sha256hex:read+write`, with commas or line breaks between; `#` begins a comment. Behind the scopes, each after a semicolon, may stand what the key
- * may see and until when it is good: `sha256hex:read;features=a+b;entities=User;until=2027-01-31T00:00:00Z`.
+ * may see and until when it is good, and how often it may ask in a second:
+ * `sha256hex:read;features=a+b;entities=User;rate=100;until=2027-01-31T00:00:00Z`.
  */
 export function parseApiKeys(text: string, variable: string, problems: string[]): ConfiguredKey[] {
   const keys: ConfiguredKey[] = []
@@ -40,20 +43,24 @@ function boundsOf(texts: readonly string[]): Omit<ConfiguredKey, 'hash' | 'scope
   const given = new Map<string, string>()
   for (const text of texts) {
     const [, name = '', value = ''] = /^\s*([a-z]+)=(.+?)\s*$/.exec(text) ?? []
-    if (!['features', 'entities', 'until'].includes(name) || given.has(name))
-      return 'may have, once each and behind ";", features=a+b, entities=A+B and until=2027-01-31T00:00:00Z.'
+    if (!['features', 'entities', 'rate', 'until'].includes(name) || given.has(name))
+      return 'may have, once each and behind ";", features=a+b, entities=A+B, rate=100 and until=2027-01-31T00:00:00Z.'
     given.set(name, value)
   }
   const until = given.get('until')
   const expiresMs =
     until === undefined ? null : /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(until) ? Date.parse(until) : Number.NaN
   if (Number.isNaN(expiresMs)) return 'ends at no time: write until=2027-01-31T00:00:00Z.'
+  const rate = given.get('rate')
+  if (rate !== undefined && !/^[1-9]\d{0,6}$/.test(rate))
+    return 'has another limit than a whole number of requests a second: write rate=100.'
   const names = (of: string) => given.get(of)?.split('+') ?? null
   const [features, entities] = [names('features'), names('entities')]
   if ([...(features ?? []), ...(entities ?? [])].some((name) => !/^\w+$/.test(name)))
     return 'names no features or entities: write features=a+b.'
   return {
     ...(features || entities ? { allowed: { features, entities } } : {}),
+    ...(rate === undefined ? {} : { rate: Number(rate) }),
     ...(expiresMs === null ? {} : { expiresAt: expiresMs * 1_000 }),
   }
 }

@@ -8,18 +8,24 @@ import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { ReadObserver } from '../serving/read-observer.ts'
 import type { Allowance } from '../store/ports/admin-store.ts'
+import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import { pathOf } from './address.ts'
 import { authorise } from './auth.ts'
 import { errorResponse } from './error-response.ts'
 import type { HostRule } from './hosts.ts'
 import type { OriginRule } from './origins.ts'
 import { Call, isConfined, type Route } from './route.ts'
+import type { Shedder } from './shedder.ts'
 
 export interface DoorOptions {
   /** Null: keys are not asked for. */
   readonly keyring: Keyring | null
   /** Null: requests come from this process, not through a socket. */
   readonly hosts: HostRule | null
+  /** Null: no key has a limit. */
+  readonly rateLimits: RateLimitStore | null
+  /** Null: nothing is turned away for being too much. */
+  readonly shedder: Pick<Shedder, 'admits'> | null
   readonly log: Logger
   /** Counts reads that fail; null: they are not counted. */
   readonly observer: ReadObserver | null
@@ -41,7 +47,7 @@ export type Guarded = Pick<Route, 'further' | 'anyHost' | 'answer' | 'isRead'> &
 /** Methods that change nothing, whoever sends them. */
 const LOOKS = ['GET', 'HEAD']
 
-export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (route: Guarded) => Entrance {
+export function createDoor({ keyring, rateLimits, shedder, hosts, log, observer }: DoorOptions): (route: Guarded) => Entrance {
   return (route) => {
     const { scope, method } = route
     const within = route.within ?? refuseConfined
@@ -60,20 +66,30 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
       }
     }
 
+    /** Where a store has to be asked for the key, or for how often it may ask. */
+    const enterLater = async (finding: Promise<KeyHolder>, asked: Asking) => {
+      const { request, params, server, begun } = asked
+      try {
+        const holder = await finding
+        if (holder.rate !== null && rateLimits !== null) await keepTo(rateLimits, holder.id, holder.rate)
+        return answer(request, params, server, holder, begun)
+      } catch (error) {
+        return fail(error, request, params, null, begun)
+      }
+    }
+
     const enter: Entrance = (request, params, server) => {
       const begun = reads === null ? 0 : performance.now()
       try {
+        if (shedder !== null && !route.anyHost && !shedder.admits()) throw tooMuch()
         if (hosts) {
           if (!route.anyHost) hosts.admit(request)
           if (method === 'any' ? !LOOKS.includes(request.method) : method !== 'GET') hosts.admitChange(request)
         }
         const holder = keyring === null || scope === 'open' ? null : authorise(keyring, request, scope)
-        return holder instanceof Promise
-          ? holder.then(
-              (found) => answer(request, params, server, found, begun),
-              (error) => fail(error, request, params, null, begun),
-            )
-          : answer(request, params, server, holder, begun)
+        if (holder !== null && (holder instanceof Promise || holder.rate !== null))
+          return enterLater(Promise.resolve(holder), { request, params, server, begun })
+        return answer(request, params, server, holder, begun)
       } catch (error) {
         return fail(error, request, params, null, begun)
       }
@@ -82,6 +98,28 @@ export function createDoor({ keyring, hosts, log, observer }: DoorOptions): (rou
       ? openTo(hosts.origins, hosts, enter, (error, request) => fail(error, request, {}, null, performance.now()))
       : enter
   }
+}
+
+interface Asking {
+  readonly request: Request
+  readonly params: Params
+  readonly server: Server<unknown> | null
+  readonly begun: number
+}
+
+/** @throws FabraError too_many_requests */
+async function keepTo(rateLimits: RateLimitStore, key: string, perSecond: number): Promise<void> {
+  const waitMs = await rateLimits.take(key, perSecond)
+  if (waitMs === 0) return
+  throw new FabraError('too_many_requests', `The API key may ask ${perSecond} times a second.`, {
+    hint: `Ask again in ${waitMs} ms, or more keys in one request.`,
+  })
+}
+
+function tooMuch(): FabraError {
+  return new FabraError('overloaded', 'The server has more to do than it can do in time.', {
+    hint: 'Ask again in a second, or run another replica.',
+  })
 }
 
 /** @throws FabraError forbidden */

@@ -7,6 +7,7 @@ import type { HostRule } from './hosts.ts'
 import type { HttpOptions } from './options.ts'
 import { isConfined, type Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
+import type { Shedder } from './shedder.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
 
@@ -18,16 +19,17 @@ export interface HttpApp {
 }
 
 /** @param hosts Null: requests come from this process, not through a socket. */
-export function createHttpApp(options: HttpOptions, hosts: HostRule | null): HttpApp {
+export function createHttpApp(options: HttpOptions, hosts: HostRule | null, shedder: Shedder | null = null): HttpApp {
   const table = routeTable(options)
   const confinedTable = createConfinedTables(options, routeTable)
-  const door = createDoor({ keyring: options.keyring, hosts, log: options.log, observer: options.insight.observer })
+  const { keyring, rateLimits = null, log } = options
+  const door = createDoor({ keyring, rateLimits, shedder, hosts, log, observer: options.insight.observer })
   return openRoutes(
     table.map((route, i) => ({
       route,
       entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
     })),
-    door(nothingThere(table, options.log)),
+    door(nothingThere(table, log)),
   )
 }
 

@@ -57,21 +57,28 @@ describe('fabra keys', () => {
   })
 
   test('a key may see some features alone and have an end; another takes over from it while both are good', async () => {
-    const bounds = ['--features', 'score, spend', '--entities', 'User', '--expires', '90d']
+    const bounds = ['--features', 'score, spend', '--entities', 'User', '--rate', '50', '--expires', '90d']
     const made = JSON.parse((await fabra(['keys', 'create', '--json', '--name', 'partner', ...bounds])).stdout)
-    expect(made).toMatchObject({ features: ['score', 'spend'], entities: ['User'] })
-    expect(made.entry).toMatch(/^[0-9a-f]{64}:read;features=score\+spend;entities=User;until=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    expect(made).toMatchObject({ features: ['score', 'spend'], entities: ['User'], rate: 50 })
+    expect(made.entry).toMatch(/^[0-9a-f]{64}:read;features=score\+spend;entities=User;rate=50;until=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
     const { apiKeys } = readConfig({ FABRA_API_KEYS: made.entry }, { cwd: '/tmp', terminal: false })
     expect(apiKeys[0]).toMatchObject({ scopes: ['read'], allowed: { features: ['score', 'spend'], entities: ['User'] } })
     expect(Math.abs((apiKeys[0]?.expiresAt ?? 0) - Date.parse(made.expires_at) * 1000)).toBeLessThan(1_000_001)
 
     const next = JSON.parse((await fabra(['keys', 'rotate', made.id, '--overlap', '2h', '--json'])).stdout)
-    expect(next).toMatchObject({ name: 'partner', scopes: ['read'], features: ['score', 'spend'], entities: ['User'], replaces: made.id })
+    expect(next).toMatchObject({
+      name: 'partner',
+      scopes: ['read'],
+      features: ['score', 'spend'],
+      entities: ['User'],
+      rate: 50,
+      replaces: made.id,
+    })
     const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
     const [old, young] = [made.id, next.id].map((id) => keys.find((key: { id: string }) => key.id === id))
     expect(old.expires_at).toBe(next.replaced_until)
     expect(Date.parse(young.expires_at)).toBeGreaterThan(Date.parse(old.expires_at))
-    expect((await fabra(['keys', 'list'])).stdout).toMatch(/partner {2}read .* until .*, sees score, spend, User/)
+    expect((await fabra(['keys', 'list'])).stdout).toMatch(/partner {2}read .* until .*, 50\/s, sees score, spend, User/)
   })
 
   test('every key is another', async () => {

@@ -36,8 +36,10 @@ export function adminStoreSuite(name: string, factory: () => Promise<AdminStore>
 
     test('what a key is confined to comes back; older versions, which look at scopes alone, find it without any', async () => {
       const confined = key({ id: 'c', scopes: ['read', 'write'], allowed: { features: ['spend'], entities: null }, expiresAt: NOW + 7 })
+      const limited = key({ id: 'd', scopes: ['write'], rate: 7, createdAt: NOW + 1 })
       await store.addApiKey(confined)
-      expect(await store.apiKeys()).toEqual([confined])
+      await store.addApiKey(limited)
+      expect(await store.apiKeys()).toEqual([confined, limited])
     })
 
     test('the nearest end of a key and the latest use stay', async () => {
@@ -100,6 +102,7 @@ function key(facts: Partial<ApiKey>): ApiKey {
     scopes: ['read'],
     createdAt: NOW,
     allowed: null,
+    rate: null,
     expiresAt: null,
     revokedAt: null,
     lastUsedAt: null,

@@ -19,6 +19,7 @@ const keep = (key: string, scopes: readonly Scope[]) =>
     hash: sha256(key),
     scopes,
     allowed: null,
+    rate: null,
     createdAt: 0,
     expiresAt: null,
     revokedAt: null,

@@ -17,6 +17,7 @@ interface CreateOptions {
   readonly operator?: boolean
   readonly features?: string
   readonly entities?: string
+  readonly rate?: string
   readonly expires?: string
 }
 
@@ -51,6 +52,7 @@ export function keysCommand(program: Command, context: CliContext, host: CliProc
     .option('--scopes <scopes>', 'read, train, write, admin, with commas between', 'read')
     .option('--features <names>', 'let it see these features alone, with commas between')
     .option('--entities <names>', 'let it see features of these entities alone')
+    .option('--rate <count>', 'let it ask so often in a second, on all servers together')
     .option('--expires <time>', 'refuse it from then on: 90d, or 2027-01-31T00:00:00Z')
     .option('--operator', 'make a second key, with all scopes: for you, not for the app')
     .addOption(yesOption())
@@ -108,8 +110,8 @@ function madeJson({ key, kept }: MadeKey) {
 async function list(context: CliContext, host: CliProcess): Promise<void> {
   const keys = await withAdmin(host, async (admin, config) => [
     ...((await admin?.apiKeys()) ?? []).map(keyJson),
-    ...config.apiKeys.map(({ hash, scopes, allowed = null, expiresAt = null }) => ({
-      ...boundsJson({ allowed, expiresAt }),
+    ...config.apiKeys.map(({ hash, scopes, allowed = null, rate = null, expiresAt = null }) => ({
+      ...boundsJson({ allowed, rate, expiresAt }),
       id: hash.slice(0, 12),
       name: '(FABRA_API_KEYS)',
       scopes,

@@ -4,19 +4,21 @@ import { parseDuration } from '../../definition/duration.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 
-type Bounds = Pick<ApiKey, 'allowed' | 'expiresAt'>
+type Bounds = Pick<ApiKey, 'allowed' | 'rate' | 'expiresAt'>
 
 export interface BoundOptions {
   readonly features?: string
   readonly entities?: string
+  readonly rate?: string
   readonly expires?: string
 }
 
 /** @throws FabraError bad_usage */
-export function parseBounds({ features, entities, expires }: BoundOptions, now: number): Bounds {
+export function parseBounds({ features, entities, rate, expires }: BoundOptions, now: number): Bounds {
   const isConfined = features !== undefined || entities !== undefined
   return {
     allowed: isConfined ? { features: namesOf(features, '--features'), entities: namesOf(entities, '--entities') } : null,
+    rate: rate === undefined ? null : rateOf(rate),
     expiresAt: expires === undefined ? null : endOf(expires, now),
   }
 }
@@ -28,6 +30,13 @@ function namesOf(text: string | undefined, option: string): string[] | null {
   if (wrong === undefined) return names
   throw new FabraError('bad_usage', `${option}: "${wrong.slice(0, 80)}" is no name.`, {
     hint: 'Write names with commas between, such as score,spend; a feature is seen with all of its columns.',
+  })
+}
+
+function rateOf(text: string): number {
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text)
+  throw new FabraError('bad_usage', `--rate "${text.slice(0, 40)}" is no number of requests a second.`, {
+    hint: 'Write a whole number, such as 100.',
   })
 }
 
@@ -53,23 +62,24 @@ function timeOf(text: string): number {
 }
 
 /** For FABRA_API_KEYS. */
-export function entryOf({ hash, scopes, allowed, expiresAt }: ApiKey): string {
+export function entryOf({ hash, scopes, allowed, rate, expiresAt }: ApiKey): string {
   const names = (what: string, list: readonly string[] | null | undefined) => (list ? `;${what}=${list.join('+')}` : '')
   const until = expiresAt === null ? '' : `;until=${formatTime(Math.floor(expiresAt / 1e6) * 1e6).replace(/\.\d+Z$/, 'Z')}`
-  return `${hash}:${scopes.join('+')}${names('features', allowed?.features)}${names('entities', allowed?.entities)}${until}`
+  return `${hash}:${scopes.join('+')}${names('features', allowed?.features)}${names('entities', allowed?.entities)}${rate === null ? '' : `;rate=${rate}`}${until}`
 }
 
 /** Behind what a key may do. */
-export function boundsText({ allowed, expiresAt }: Bounds): string {
+export function boundsText({ allowed, rate, expiresAt }: Bounds): string {
   const sees = [...(allowed?.features ?? []), ...(allowed?.entities ?? [])]
   const confined = allowed === null ? '' : `, which sees ${sees.join(', ')} alone`
-  return `${confined}${expiresAt === null ? '' : `, good until ${minuteText(formatTime(expiresAt))}`}`
+  return `${confined}${rate === null ? '' : `, ${rate} requests a second`}${expiresAt === null ? '' : `, good until ${minuteText(formatTime(expiresAt))}`}`
 }
 
-export function boundsJson({ allowed, expiresAt }: Bounds) {
+export function boundsJson({ allowed, rate, expiresAt }: Bounds) {
   return {
     features: allowed?.features ?? null,
     entities: allowed?.entities ?? null,
+    rate,
     expires_at: expiresAt === null ? null : formatTime(expiresAt),
   }
 }
@@ -94,16 +104,18 @@ export function minuteText(time: string | null): string {
 interface Noted {
   readonly features: readonly string[] | null
   readonly entities: readonly string[] | null
+  readonly rate: number | null
   readonly expires_at: string | null
   readonly revoked_at: string | null
 }
 
 /** @param now As times are written, all in UTC. */
-export function noteText({ features, entities, expires_at, revoked_at }: Noted, now: string): string {
+export function noteText({ features, entities, rate, expires_at, revoked_at }: Noted, now: string): string {
   const sees = [...(features ?? []), ...(entities ?? [])]
   return [
     ...(revoked_at === null ? [] : [`revoked ${revoked_at.slice(0, 10)}`]),
     ...(expires_at === null ? [] : [`${expires_at <= now ? 'ended' : 'until'} ${minuteText(expires_at)}`]),
+    ...(rate === null ? [] : [`${rate}/s`]),
     ...(features === null && entities === null ? [] : [`sees ${sees.join(', ')}`]),
   ].join(', ')
 }

@@ -25,7 +25,7 @@ export async function rotateKey(id: string, options: RotateOptions, { context, w
       throw new FabraError('not_found', `No key "${id}" is good.`, { hint: '"fabra keys list" shows every key.' })
     // One that was to live for 90 days is followed by one that does.
     const expiresAt = old.expiresAt === null ? null : now + old.expiresAt - old.createdAt
-    const created = createApiKey(old.name, old.scopes, now, { allowed: old.allowed, expiresAt })
+    const created = createApiKey(old.name, old.scopes, now, { ...old, expiresAt })
     await admin.addApiKey(created.kept)
     await admin.expireApiKey(id, endsAt)
     return created

@@ -22,6 +22,8 @@ export interface ApiKey {
   readonly scopes: readonly Scope[]
   /** Null: it sees all. */
   readonly allowed: Allowance | null
+  /** Requests a second; null: as many as it likes. */
+  readonly rate: number | null
   readonly createdAt: Micros
   /** From then on it is refused; null: it has no end. */
   readonly expiresAt: Micros | null
