@@ -113,6 +113,23 @@ test('of what a key may not see no route knows anything, nor tells that it is th
   expect(answered).toBeGreaterThan(15)
 }, 60_000)
 
+test('a key for one entity is told nothing of the features of others, on any route', async () => {
+  const { paths } = JSON.parse((await ask('all', 'GET', '/openapi.json')).text) as { paths: Record<string, Record<string, unknown>> }
+  for (const key of ['by_entity', 'by_both']) {
+    const [name, entity, others] =
+      key === 'by_entity' ? ['hidden_size', 'HiddenShop', /open_|OpenUser/] : (['open_score', 'OpenUser', /hidden|open_sum/i] as const)
+    for (const [pattern, methods] of Object.entries(paths))
+      for (const method of Object.keys(methods)) {
+        const path = pattern.replace('{name}', String(name)).replace('{entity}', String(entity)).replace('{id}', 'u1')
+        const query = pattern.endsWith('{name}') || pattern.endsWith('/history') ? '?entity_id=u1' : ''
+        // It tells the list itself.
+        if (pattern === '/v1/me') continue
+        const { text } = await ask(key, method.toUpperCase(), path + query, bodies(String(name), String(entity))[pattern])
+        expect([key, pattern, method, text.match(others)]).toEqual([key, pattern, method, null])
+      }
+  }
+}, 60_000)
+
 test.each([
   ['GET', '/v1/overview'],
   ['GET', '/v1/changes'],
