@@ -26,10 +26,12 @@ const CODES = {
   not_refreshable: { status: 409, exit: 2, retryable: false },
   not_appendable: { status: 409, exit: 2, retryable: false },
   not_trainable: { status: 409, exit: 2, retryable: false },
+  body_too_slow: { status: 408, exit: 1, retryable: true },
   body_too_large: { status: 413, exit: 2, retryable: false },
   unsupported_type: { status: 415, exit: 2, retryable: false },
   unauthorized: { status: 401, exit: 2, retryable: false },
   forbidden: { status: 403, exit: 2, retryable: false },
+  too_many_requests: { status: 429, exit: 1, retryable: true },
   overloaded: { status: 503, exit: 1, retryable: true },
   // Computing and serving.
   feature_failed: { status: 502, exit: 1, retryable: true },

@@ -1,8 +1,10 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, jest, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { warnWhileOpen } from '../src/app/open-to-all.ts'
 import { run } from '../src/cli/run.ts'
+import { requireKeyring } from '../src/config/bound-address.ts'
 import { cacheFolders } from '../src/config/cache-folders.ts'
 import { readConfig, requireProduction } from '../src/config/config.ts'
 import { FabraError } from '../src/errors.ts'
@@ -204,5 +206,67 @@ describe('user code in worker processes', () => {
     expect(read({}).python.memory).toBe(2 ** 30)
     expect(read({ FABRA_WORKER_MEMORY: '512MiB' }).python.memory).toBe(2 ** 29)
     expect(refusal(() => read({ FABRA_WORKER_MEMORY: 'much' })).message).toContain('FABRA_WORKER_MEMORY="much"')
+  })
+})
+
+describe('an address that other machines reach', () => {
+  const key = `${'01'.repeat(32)}:read`
+  test.each([
+    '0.0.0.0',
+    '::',
+    '[::]',
+    '192.168.1.7',
+    'my-laptop.local',
+    '127.0.0.1.example.com',
+    '::ffff:10.0.0.1',
+    '1270.0.0.1',
+    'localhost.',
+  ])('%s asks for keys, unless it is told that everybody may come in', (host) => {
+    const error = refusal(() => requireKeyring(read({ FABRA_HOST: host })))
+    expect(error.code).toBe('invalid_config')
+    expect(`${error.message} ${error.hint}`).toContain('fabra keys create')
+    requireKeyring(read({ FABRA_HOST: host, FABRA_API_KEYS: key }))
+    requireKeyring(read({ FABRA_HOST: host, FABRA_INSECURE: '1' }))
+    requireKeyring(read({ FABRA_HOST: host, FABRA_ENV: 'production' }))
+  })
+
+  test.each(['127.0.0.1', '127.0.0.53', 'localhost', '::1', '[::1]', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1'])('is none of %s', (host) => {
+    requireKeyring(read({ FABRA_HOST: host }))
+  })
+
+  test('is refused by fabra serve before anything is opened', async () => {
+    let stderr = ''
+    const exitCode = await run(['serve', '--host', '0.0.0.0'], {
+      stdout: () => undefined,
+      stderr(text) {
+        stderr += text
+      },
+      cwd: '/tmp',
+      env: {},
+      stdoutIsTerminal: false,
+      stderrIsTerminal: false,
+      onSignal: () => undefined,
+    })
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('no API key is asked for')
+    expect(stderr).toContain('--insecure')
+  })
+
+  test('without keys is told of at once and every minute, and no more when the server has stopped', () => {
+    jest.useFakeTimers()
+    try {
+      const said: string[] = []
+      const stop = warnWhileOpen(read({ FABRA_HOST: '0.0.0.0' }), { warn: (message) => void said.push(message) })
+      jest.advanceTimersByTime(125_000)
+      expect(said).toHaveLength(3)
+      expect(said[0]).toContain('0.0.0.0')
+      stop()
+      jest.advanceTimersByTime(125_000)
+      expect(said).toHaveLength(3)
+      warnWhileOpen(read({}), { warn: (message) => void said.push(message) })
+      expect(said).toHaveLength(3)
+    } finally {
+      jest.useRealTimers()
+    }
   })
 })

@@ -5,6 +5,7 @@ import packageJson from '../../package.json'
 import { createKeyring, type Keyring } from '../auth/keyring.ts'
 import { SCOPES } from '../auth/scopes.ts'
 import { type Micros, systemClock } from '../clock.ts'
+import { requireKeyring } from '../config/bound-address.ts'
 import { type Config, requireProduction } from '../config/config.ts'
 import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
@@ -17,6 +18,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
 import type { Serving } from '../serving/serving.ts'
 import { type FeatureStore, openFeatureStore } from './feature-store.ts'
+import { warnWhileOpen } from './open-to-all.ts'
 import { sampleKey } from './sample-key.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
@@ -112,16 +114,10 @@ export async function openApp(options: AppOptions): Promise<App> {
   const http: HttpOptions = {
     serving: () => featureStore.serving(),
     readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
-    metrics: () => featureStore.metrics(),
-    refresh: featureStore.refresh,
-    insight: featureStore.insight,
-    runs: { list: featureStore.runs },
-    history: featureStore.history,
-    historyOfKey: featureStore.historyOfKey,
-    ingest: featureStore.ingest,
-    training: featureStore.training,
+    ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
+    rateLimits: featureStore.rateLimits,
     isDevelopment: config.env === 'development',
     hasUi: config.ui,
     clock,
@@ -131,12 +127,14 @@ export async function openApp(options: AppOptions): Promise<App> {
   let web: HttpApp | undefined
   let server: HttpServer | undefined
   let files: FileWatch | undefined
+  let stopWarning: () => void = () => undefined
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
     stopping = true
     const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
+    stopWarning()
     // Who watches would be waited for.
     featureStore.insight.feed.close()
     await server?.stop(deadline - performance.now())
@@ -158,6 +156,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       const sharing = options.shared && (options.shared.isFirst ? 'first' : 'further')
       const lingerMs = config.env === 'production' ? LINGER_MS : 0
       const { host, port, hosts, origins, metricsPort } = config
+      requireKeyring(config)
       starting = true
       server = await startHttp(http, { host, port, hosts, origins, metricsPort, sharing: sharing ?? 'alone', lingerMs })
       await leaveNote(dataDir, server, { localKey, clockOffset: options.apart === true ? options.clockOffset : null }).catch(
@@ -167,6 +166,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           log.debug('no note left in the data folder', { error })
         },
       )
+      stopWarning = warnWhileOpen(config, log)
       featureStore.start(config.role !== 'api')
       starting = false
       if (server.metricsUrl !== null) log.info('metrics are served to everybody who reaches their port', { url: server.metricsUrl })
@@ -189,6 +189,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       return closed
     },
   }
+}
+
+/** What routes ask of the running store. */
+function jobsOf(featureStore: FeatureStore) {
+  const { refresh, insight, runs, history, historyOfKey, ingest, training } = featureStore
+  return { metrics: () => featureStore.metrics(), refresh, insight, runs: { list: runs }, history, historyOfKey, ingest, training }
 }
 
 /** Where other commands find the server that holds the data folder. */

@@ -19,6 +19,7 @@ import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
+import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
 import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
@@ -55,6 +56,7 @@ export interface FeatureStore {
   readonly sourceEngine: SourceEngine
   /** API keys and kept runs. */
   readonly admin: AdminStore
+  readonly rateLimits: RateLimitStore
   /** The definitions being served; another object after each reload. */
   serving(): Serving
   /** Store → `ok`, or what is wrong with it. */
@@ -169,6 +171,7 @@ async function assemble(
   return {
     sourceEngine,
     admin: stores.admin,
+    rateLimits: stores.rateLimits,
     runs: (filter) => kept.list(filter),
     serving: () => definitions.live().serving,
     stores: health,

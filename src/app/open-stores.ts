@@ -13,6 +13,7 @@ import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { Migrating } from '../store/postgres/schema/migrate.ts'
+import { createRateLimits } from '../store/redis/rate-limits.ts'
 import type { Latest, Records, SlowSource, StoreAddresses, Stores } from './stores.ts'
 
 /** In the data folder. */
@@ -96,7 +97,7 @@ function fileHealth(database: Database): string {
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    const alone = { activeKeys: null, claims: null, seenSources: null }
+    const alone = { activeKeys: null, claims: null, seenSources: null, rateLimits: createRateLimits(null) }
     return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
@@ -114,6 +115,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
     seenSources: createRedisObservedSourceStore(redis),
+    rateLimits: createRateLimits(redis),
     health() {
       const doubts = online.doubts.why()
       return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }

@@ -9,6 +9,7 @@ import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
@@ -50,6 +51,7 @@ export interface Stores {
   readonly claims: ClaimStore | null
   /** What functions read, told to other processes; null where there are none. */
   readonly seenSources: ObservedSourceStore | null
+  readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
   /** The technology that keeps history, by its name in `health`. */
@@ -77,5 +79,6 @@ export interface Latest {
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
   readonly seenSources: ObservedSourceStore | null
+  readonly rateLimits: RateLimitStore
   health(): Readonly<Record<string, string>>
 }

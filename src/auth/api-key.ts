@@ -6,11 +6,23 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /** Letters of 5.95 bits each: 256 bits. */
 const LENGTH = 43
 
+export interface MadeKey {
+  readonly key: string
+  readonly kept: ApiKey
+}
+
 /** A new key and what is kept of it. The key is shown once, to whoever asked for it. */
-export function createApiKey(name: string, scopes: readonly Scope[], now: Micros): { readonly key: string; readonly kept: ApiKey } {
+export function createApiKey(
+  name: string,
+  scopes: readonly Scope[],
+  now: Micros,
+  bounds: Partial<Pick<ApiKey, 'allowed' | 'rate' | 'expiresAt'>> = {},
+): MadeKey {
   const key = `fab_${randomLetters(LENGTH)}`
   const hash = hashOf(key)
-  return { key, kept: { id: hash.slice(0, 12), name, hash, scopes, createdAt: now, revokedAt: null } }
+  const { allowed = null, rate = null, expiresAt = null } = bounds
+  const kept = { id: hash.slice(0, 12), name, hash, scopes, allowed, rate, createdAt: now, expiresAt, revokedAt: null, lastUsedAt: null }
+  return { key, kept }
 }
 
 /** SHA-256 in hexadecimal: all that is kept of a key. */

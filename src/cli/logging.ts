@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { secretsOf } from '../config/secrets.ts'
 import { createLogger, type Logger } from '../observability/logger.ts'
 import type { CliProcess } from './context.ts'
 
@@ -7,6 +8,7 @@ export function commandLogger(config: Config, host: CliProcess): Logger {
     level: config.logLevel,
     format: config.logFormat,
     color: host.stderrIsTerminal && host.env['NO_COLOR'] === undefined,
+    secrets: secretsOf(config),
     write: host.stderr,
     time: () => new Date().toISOString(),
   })

@@ -22,6 +22,8 @@ export interface Config {
   /** Absolute folder of laptop mode's DuckDB file. */
   readonly dataDir: string
   readonly host: string
+  /** Other machines may reach the server although no keys are asked for. */
+  readonly insecure: boolean
   readonly port: number
   /** Names by which requests may call the server, besides those of its machine. */
   readonly hosts: readonly string[]
@@ -65,6 +67,7 @@ export const variables: readonly Variable[] = [
   },
   { name: 'FABRA_DATA_DIR', default: './.fabra', help: "folder of laptop mode's DuckDB file" },
   { name: 'FABRA_HOST', default: '127.0.0.1; in production 0.0.0.0', help: 'address to listen on' },
+  { name: 'FABRA_INSECURE', default: '0', help: '1, as --insecure: without API keys, too, other machines may reach the server' },
   { name: 'FABRA_PORT', default: '8000; in production PORT', help: 'port to listen on' },
   {
     name: 'FABRA_HOSTS',
@@ -146,6 +149,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     apiKeys: apiKeys(text('FABRA_API_KEYS'), text('FABRA_API_KEYS_FILE'), problems),
     dataDir: isAbsolute(dataDir) ? dataDir : join(facts.cwd, dataDir),
     host: text('FABRA_HOST') ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
+    insecure: choice('FABRA_INSECURE', ['0', '1'], '0') === '1',
     port: whole(nameOf('FABRA_PORT', 'PORT'), 8000, 65_535),
     hosts: hostNames(text('FABRA_HOSTS'), problems),
     origins: origins(text('FABRA_ORIGINS'), problems),

@@ -17,7 +17,7 @@ export function authorise(keyring: Keyring, request: Request, needed: Scope | 'a
 }
 
 function check(holder: KeyHolder | undefined, needed: Scope | 'any'): KeyHolder {
-  if (!holder) throw new FabraError('unauthorized', 'The API key is unknown or revoked.', { hint: HOW })
+  if (!holder) throw new FabraError('unauthorized', 'The API key is unknown or revoked, or it has ended.', { hint: HOW })
   if (needed === 'any' || holder.scopes.includes(needed)) return holder
   throw lacks(needed)
 }

@@ -1,6 +1,7 @@
 import { faultSentence, jsonFault } from '../definition/json-fault.ts'
 import { parseExact } from '../definition/value.ts'
 import { FabraError, suggest } from '../errors.ts'
+import { FilePace, inPace } from './body-pace.ts'
 
 /** Largest request body, 8 MiB. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -46,7 +47,7 @@ async function readText(request: Request): Promise<string> {
   if (length !== null || !request.body) {
     let whole: Uint8Array
     try {
-      whole = await request.bytes()
+      whole = await inPace(request.bytes(), Number(length ?? 0))
     } catch (cause) {
       cutOff(cause)
     }
@@ -62,11 +63,12 @@ async function readText(request: Request): Promise<string> {
   return decodeUtf8(Buffer.concat(pieces))
 }
 
-/** @throws FabraError bad_request where the client hangs up before the end. */
+/** @throws FabraError bad_request where the client hangs up before the end; body_too_slow */
 export async function* bodyPieces(request: Request): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const reader = request.body?.getReader()
+  const pace = new FilePace()
   while (reader) {
-    const { done, value } = await reader.read().catch(cutOff)
+    const { done, value } = await pace.piece(reader.read()).catch(cutOff)
     if (done) return
     yield value
   }
@@ -74,6 +76,7 @@ export async function* bodyPieces(request: Request): AsyncGenerator<Uint8Array<A
 
 /** Nobody's failure here, and nobody waits for the answer. */
 function cutOff(cause: unknown): never {
+  if (cause instanceof FabraError) throw cause
   throw new FabraError('bad_request', 'The body ended before it was whole.', { cause, hint: 'Send as much as Content-Length says.' })
 }
 

@@ -42,7 +42,9 @@ export function lastResort(): Response {
 
 function respond(error: FabraError, id: string, more: Readonly<Record<string, string>> = {}): Response {
   const headers = new Headers({ ...more, 'content-type': 'application/json', 'x-request-id': id })
-  if (error.code === 'overloaded') headers.set('retry-after', '1')
+  if (error.code === 'overloaded' || error.code === 'too_many_requests') headers.set('retry-after', '1')
+  // The rest of the body would be taken for the next request.
+  if (error.code === 'body_too_slow') headers.set('connection', 'close')
   if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="fabra"')
   return new Response(`${JSON.stringify({ error: { ...errorJson(error), request_id: id } })}\n`, { status: error.status, headers })
 }

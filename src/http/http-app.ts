@@ -1,11 +1,13 @@
 /** The API as a server takes it. Bun's own router finds the routes: they are asked more than all else, and each answers without a detour. */
 import type { BunRequest, Server } from 'bun'
 import { Elysia } from 'elysia'
+import { createConfinedTables } from './confined/confined-tables.ts'
 import { createDoor, type Entrance } from './door.ts'
 import type { HostRule } from './hosts.ts'
 import type { HttpOptions } from './options.ts'
-import type { Route } from './route.ts'
+import { isConfined, type Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
+import type { Shedder } from './shedder.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
 
@@ -17,13 +19,23 @@ export interface HttpApp {
 }
 
 /** @param hosts Null: requests come from this process, not through a socket. */
-export function createHttpApp(options: HttpOptions, hosts: HostRule | null): HttpApp {
+export function createHttpApp(options: HttpOptions, hosts: HostRule | null, shedder: Shedder | null = null): HttpApp {
   const table = routeTable(options)
-  const door = createDoor({ keyring: options.keyring, hosts, log: options.log, observer: options.insight.observer })
+  const confinedTable = createConfinedTables(options, routeTable)
+  const { keyring, rateLimits = null, log } = options
+  const door = createDoor({ keyring, rateLimits, shedder, hosts, log, observer: options.insight.observer })
   return openRoutes(
-    table.map((route) => ({ route, entrance: door(route) })),
-    door(nothingThere(table, options.log)),
+    table.map((route, i) => ({
+      route,
+      entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
+    })),
+    door(nothingThere(table, log)),
   )
+}
+
+/** Both tables have the same routes. */
+function refuse(): never {
+  throw isConfined()
 }
 
 export interface OpenRoute {

@@ -8,6 +8,6 @@ import { metricsRoute } from './routes/operations.ts'
 /** Figures alone, without a key, for scrapers in a private network: FABRA_METRICS_PORT. */
 export function createMetricsApp(options: Pick<HttpOptions, 'metrics' | 'log'>, hosts: HostRule): HttpApp {
   const route = metricsRoute(options, 'open')
-  const door = createDoor({ keyring: null, hosts, log: options.log, observer: null })
+  const door = createDoor({ keyring: null, rateLimits: null, shedder: null, hosts, log: options.log, observer: null })
   return openRoutes([{ route, entrance: door(route) }], door(nothingThere([route], options.log)))
 }

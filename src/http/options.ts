@@ -9,6 +9,7 @@ import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
+import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { OneAnswer, OneRow } from '../training/one-row.ts'
@@ -50,6 +51,8 @@ export interface HttpOptions {
   readonly writeTable: TableWriter
   /** Who may ask; null: everybody who reaches the address. */
   readonly keyring: Keyring | null
+  /** Counts requests of keys that have a limit; left out: none have. */
+  readonly rateLimits?: RateLimitStore
   /** The page at /ui is served. Default: not. */
   readonly hasUi?: boolean
   /** Details are told to everybody. */

@@ -66,6 +66,10 @@ export function nothingThere(table: readonly Route[], log: Logger): Guarded {
   return {
     method: 'any',
     scope: 'any',
+    // It names methods, and nothing that is defined.
+    within() {
+      return this.answer
+    },
     answer({ request }) {
       const path = pathOf(request)
       const methods = [...new Set(table.filter((route) => paramsOf(route, path)).map((route) => route.method))]

@@ -22,6 +22,11 @@ export interface Route {
   readonly scope: Scope | 'open'
   /** Scope that some requests need besides, and which: the handler demands it where it sees that this is one. */
   readonly further?: { readonly scope: Scope; readonly where: string }
+  /**
+   * Answers keys that may see some features or entities only, too: all that it tells it asks its options for, which are then confined to those
+   * (confined/confined-options.ts). Without it such keys are refused.
+   */
+  readonly confinable?: true
   /** Values are read to be used: it is counted, and told of while it happens. */
   readonly isRead?: true
   /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */
@@ -91,6 +96,12 @@ const MAY_NOT: Readonly<Record<Scope, string>> = {
   train: 'make training sets from labels_sql',
   write: 'write',
   admin: 'administer',
+}
+
+export function isConfined(): FabraError {
+  return new FabraError('forbidden', 'The API key sees some features only, and this tells of all.', {
+    hint: 'Use a key that was made without --features and --entities. GET /v1/me shows what a key may see.',
+  })
 }
 
 export function lacks(scope: Scope): FabraError {

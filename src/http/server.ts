@@ -4,6 +4,7 @@ import { createHttpApp } from './http-app.ts'
 import { type ListenOptions, listen } from './listen.ts'
 import { createMetricsApp } from './metrics-app.ts'
 import type { HttpOptions } from './options.ts'
+import { Shedder, watchLateness } from './shedder.ts'
 
 export interface ServeOptions extends Omit<ListenOptions, 'another'> {
   /** Names by which the server may be called, besides those of this machine. */
@@ -30,12 +31,14 @@ export interface HttpServer {
 export async function startHttp(options: HttpOptions, address: ServeOptions): Promise<HttpServer> {
   const { keyring } = options
   const hosts = createHostRule({ named: address.hosts, bound: address.host, asksForKeys: keyring !== null, origins: address.origins })
-  const app = createHttpApp(options, hosts)
+  const shedder = new Shedder(Math.random)
+  const app = createHttpApp(options, hosts, shedder)
   const server = await listen(app, { ...address, another: `fabra serve --port ${address.port + 1}` })
   const metrics = await startMetrics(options, address).catch(async (error: unknown) => {
     await server.stop(true)
     throw error
   })
+  const stopWatching = watchLateness(shedder)
   const port = server.port ?? address.port
   return {
     host: address.host,
@@ -43,6 +46,7 @@ export async function startHttp(options: HttpOptions, address: ServeOptions): Pr
     url: urlOf(address.host, port),
     metricsUrl: metrics && `${urlOf(address.host, metrics.port ?? 0)}/metrics`,
     async stop(drainMs) {
+      stopWatching()
       await drain(server, { app, drainMs, lingerMs: address.lingerMs })
       await metrics?.stop(true)
     },

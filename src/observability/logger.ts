@@ -1,3 +1,5 @@
+import { createRedactor } from './redactor.ts'
+
 /** Log lines on stderr: one JSON object a line, or short coloured text on a terminal. Results never go here, logs never to stdout. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type LogFields = Readonly<Record<string, unknown>>
@@ -13,6 +15,8 @@ export interface LoggerOptions {
   readonly level: LogLevel | 'silent'
   readonly format: 'pretty' | 'json'
   readonly color: boolean
+  /** Nobody may read them in a log. Default: none but what looks like one. */
+  readonly secrets?: readonly string[]
   readonly write: (line: string) => void
   /** RFC 3339 text of the present. */
   readonly time: () => string
@@ -22,12 +26,13 @@ const RANK = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 } as const
 const COLOR = { debug: '\u001b[2m', info: '', warn: '\u001b[33m', error: '\u001b[31m' } as const
 
 export function createLogger(options: LoggerOptions): Logger {
+  const redact = createRedactor(options.secrets ?? [])
   const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
     if (RANK[level] < RANK[options.level]) return
     const safe = fields ? plainFields(fields) : {}
-    options.write(
-      options.format === 'json' ? jsonLine(options.time(), level, message, safe) : prettyLine(level, message, safe, options.color),
-    )
+    const line =
+      options.format === 'json' ? jsonLine(options.time(), level, message, safe) : prettyLine(level, message, safe, options.color)
+    options.write(redact(line))
   }
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
 }
@@ -52,15 +57,14 @@ function prettyLine(level: LogLevel, message: string, fields: LogFields, color: 
   return color && COLOR[level] ? `${COLOR[level]}${text}${trace}\u001b[0m\n` : `${text}${trace}\n`
 }
 
-/** Errors become message and stack (causes included); URLs lose their passwords; bigints become text. */
+/** Errors become message and stack (causes included), bigints become text. */
 function plainFields(fields: LogFields): Record<string, unknown> {
   const plain: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (value instanceof Error) {
-      plain[name] = redact(value.message)
-      plain['stack'] = redact(stackOf(value))
-    } else if (typeof value === 'bigint') plain[name] = value.toString()
-    else plain[name] = typeof value === 'string' ? redact(value) : value
+      plain[name] = value.message
+      plain['stack'] = stackOf(value)
+    } else plain[name] = typeof value === 'bigint' ? value.toString() : value
   }
   return plain
 }
@@ -68,9 +72,4 @@ function plainFields(fields: LogFields): Record<string, unknown> {
 function stackOf(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by: ${stackOf(error.cause)}` : ''
   return `${error.stack ?? error.message}${cause}`
-}
-
-/** What may be shown of a text that others wrote: URLs lose their passwords. */
-export function redact(text: string): string {
-  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]*@/gi, '$1:***@')
 }

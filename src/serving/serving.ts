@@ -30,6 +30,16 @@ export interface Serving {
 export function createServing(options: { readonly registry: Registry; readonly engine: Engine; readonly nextFiring: NextFiring }): Serving {
   const { registry, engine, nextFiring } = options
   const planned = new Map([...registry.features].map(([name, feature]) => [name, planFeature(registry, feature, nextFiring)]))
+  return servingOf({ registry, engine, planned, partsRead: new Map() })
+}
+
+/** The same definitions as if those were all that the registry holds: nothing else is planned, named or suggested. */
+export function confineServing({ engine, planned, partsRead }: Serving, registry: Registry): Serving {
+  return servingOf({ registry, engine, planned: new Map([...planned].filter(([name]) => registry.features.has(name))), partsRead })
+}
+
+function servingOf(facts: Pick<Serving, 'registry' | 'engine' | 'planned' | 'partsRead'>): Serving {
+  const { registry, planned } = facts
   const plans = new Map<string, { readonly plan: Plan; readonly count: number }>()
   const lasting = new WeakMap<readonly string[], Plan>()
   const single = new Map<string, Plan>()
@@ -69,10 +79,7 @@ export function createServing(options: { readonly registry: Registry; readonly e
   }
 
   return {
-    registry,
-    engine,
-    planned,
-    partsRead: new Map(),
+    ...facts,
     plan,
     planOne,
     planSet(name) {

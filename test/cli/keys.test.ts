@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { SQL } from 'bun'
 import { run } from '../../src/cli/run.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 let postgres: TestServer
@@ -55,6 +56,31 @@ describe('fabra keys', () => {
     expect(keys.find((key: { id: string }) => key.id === made.id).revoked_at).toMatch(/Z$/)
   })
 
+  test('a key may see some features alone and have an end; another takes over from it while both are good', async () => {
+    const bounds = ['--features', 'score, spend', '--entities', 'User', '--rate', '50', '--expires', '90d']
+    const made = JSON.parse((await fabra(['keys', 'create', '--json', '--name', 'partner', ...bounds])).stdout)
+    expect(made).toMatchObject({ features: ['score', 'spend'], entities: ['User'], rate: 50 })
+    expect(made.entry).toMatch(/^[0-9a-f]{64}:read;features=score\+spend;entities=User;rate=50;until=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    const { apiKeys } = readConfig({ FABRA_API_KEYS: made.entry }, { cwd: '/tmp', terminal: false })
+    expect(apiKeys[0]).toMatchObject({ scopes: ['read'], allowed: { features: ['score', 'spend'], entities: ['User'] } })
+    expect(Math.abs((apiKeys[0]?.expiresAt ?? 0) - Date.parse(made.expires_at) * 1000)).toBeLessThan(1_000_001)
+
+    const next = JSON.parse((await fabra(['keys', 'rotate', made.id, '--overlap', '2h', '--json'])).stdout)
+    expect(next).toMatchObject({
+      name: 'partner',
+      scopes: ['read'],
+      features: ['score', 'spend'],
+      entities: ['User'],
+      rate: 50,
+      replaces: made.id,
+    })
+    const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
+    const [old, young] = [made.id, next.id].map((id) => keys.find((key: { id: string }) => key.id === id))
+    expect(old.expires_at).toBe(next.replaced_until)
+    expect(Date.parse(young.expires_at)).toBeGreaterThan(Date.parse(old.expires_at))
+    expect((await fabra(['keys', 'list'])).stdout).toMatch(/partner {2}read .* until .*, 50\/s, sees score, spend, User/)
+  })
+
   test('every key is another', async () => {
     const keys = await Promise.all(Array.from({ length: 5 }, async () => (await fabra(['keys', 'create'])).stdout))
     expect(new Set(keys).size).toBe(5)
@@ -82,6 +108,11 @@ describe('fabra keys', () => {
     [['keys', 'revoke', 'nokey'], 2, 'No key "nokey"'],
     [['keys', 'create', '--scopes', 'root'], 2, '"root" is no scope'],
     [['keys', 'create', '--scopes', ''], 2, 'is no scope'],
+    [['keys', 'create', '--features', 'a b'], 2, '"a b" is no name'],
+    [['keys', 'create', '--expires', '2001-01-01T00:00:00Z'], 2, 'has passed already'],
+    [['keys', 'create', '--expires', 'soon'], 2, 'is no time'],
+    [['keys', 'rotate', 'nokey'], 2, 'No key "nokey" is good'],
+    [['keys', 'rotate', 'nokey', '--overlap', 'long'], 2, 'is no duration'],
     [['keys', 'revoke'], 2, 'Missing required argument'],
   ])('%p fails with %i', async (args, exitCode, text) => {
     const told = await fabra(args)

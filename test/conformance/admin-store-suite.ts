@@ -34,6 +34,25 @@ export function adminStoreSuite(name: string, factory: () => Promise<AdminStore>
       ])
     })
 
+    test('what a key is confined to comes back; older versions, which look at scopes alone, find it without any', async () => {
+      const confined = key({ id: 'c', scopes: ['read', 'write'], allowed: { features: ['spend'], entities: null }, expiresAt: NOW + 7 })
+      const limited = key({ id: 'd', scopes: ['write'], rate: 7, createdAt: NOW + 1 })
+      await store.addApiKey(confined)
+      await store.addApiKey(limited)
+      expect(await store.apiKeys()).toEqual([confined, limited])
+    })
+
+    test('the nearest end of a key and the latest use stay', async () => {
+      await store.addApiKey(key({ id: 'a' }))
+      expect(await store.expireApiKey('nobody', NOW)).toBe(false)
+      for (const at of [NOW + 9, NOW + 5, NOW + 7]) {
+        expect(await store.expireApiKey('a', at)).toBe(true)
+        await store.useApiKeys(['a', 'nobody'], at)
+      }
+      await store.useApiKeys([], NOW + 99)
+      expect(await store.apiKeys()).toMatchObject([{ expiresAt: NOW + 5, lastUsedAt: NOW + 9 }])
+    })
+
     test('runs come back exactly as they were added, newest first, of one feature or of all', async () => {
       expect(await store.runs({ limit: 10 })).toEqual([])
       const runs = [
@@ -82,7 +101,11 @@ function key(facts: Partial<ApiKey>): ApiKey {
     hash: 'a'.repeat(64).slice(0, 63) + (facts.id ?? 'a'),
     scopes: ['read'],
     createdAt: NOW,
+    allowed: null,
+    rate: null,
+    expiresAt: null,
     revokedAt: null,
+    lastUsedAt: null,
     ...facts,
   }
 }

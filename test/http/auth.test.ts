@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, spyOn, test } from 'bun:test'
 import { createHash, randomUUID } from 'node:crypto'
 import { createKeyring, type Keyring } from '../../src/auth/keyring.ts'
 import { FabraError } from '../../src/errors.ts'
@@ -13,7 +13,18 @@ let http: HttpBench
 let keyring: Keyring
 
 const keep = (key: string, scopes: readonly Scope[]) =>
-  kept.push({ id: randomUUID(), name: 'test', hash: sha256(key), scopes, createdAt: 0, revokedAt: null })
+  kept.push({
+    id: randomUUID(),
+    name: 'test',
+    hash: sha256(key),
+    scopes,
+    allowed: null,
+    rate: null,
+    createdAt: 0,
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+  })
 
 beforeAll(async () => {
   keep('fab_made', ['read'])
@@ -124,6 +135,34 @@ describe('an API key', () => {
     expect(await get({ 'x-api-key': 'fab_unknown' })).toBe(401)
     expect(await get({ 'x-api-key': 'fab_made' })).toBe(200)
     storeFails = false
+  })
+
+  test('that was used is told to the store, at most once a minute for all of them', async () => {
+    const told: (readonly string[])[] = []
+    let tick: () => void = () => undefined
+    const interval = spyOn(globalThis, 'setInterval').mockImplementation(((work: () => void) => {
+      tick = work
+      return { unref() {} }
+    }) as never)
+    const store = { apiKeys: async () => [...kept], useApiKeys: async (ids: readonly string[]) => void told.push(ids) }
+    const own = await createKeyring({ configured: [], store, onProblem() {} })
+    interval.mockRestore()
+    tick()
+    expect(told).toEqual([])
+    for (let i = 0; i < 100; i++) await own.holderOf('fab_made')
+    tick()
+    await own.holderOf('fab_made')
+    tick()
+    expect(told).toEqual([[sha256('fab_made').slice(0, 12)]])
+  })
+
+  test('that ends is refused from then on, to the microsecond', async () => {
+    let now = 41
+    const configured = [{ hash: sha256('fab_short'), scopes: ['read' as const], expiresAt: 42 }]
+    const own = await createKeyring({ configured, store: null, onProblem() {}, now: () => now })
+    expect(await own.holderOf('fab_short')).toBeDefined()
+    now = 42
+    expect(await own.holderOf('fab_short')).toBeUndefined()
   })
 
   test('that was revoked is refused from the next reading on', async () => {

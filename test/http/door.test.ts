@@ -285,7 +285,10 @@ test('a route that declares no scope lets nobody in', async () => {
   const answer = () => new Response('told')
   // As code without types would write it: with types it does not compile.
   const route = JSON.parse('{"method":"GET","path":"/new"}') as Route
-  const enter = createDoor({ keyring, hosts: null, log: silentLogger, observer: null })({ ...route, answer })
+  const enter = createDoor({ keyring, rateLimits: null, shedder: null, hosts: null, log: silentLogger, observer: null })({
+    ...route,
+    answer,
+  })
   for (const key of ['', 'fab_read', 'fab_train', 'fab_write', 'fab_admin']) {
     const response = await enter(new Request('http://localhost/new', { headers: { 'x-api-key': key } }), {}, null)
     expect([key, response.status]).toEqual([key, key === '' ? 401 : 403])

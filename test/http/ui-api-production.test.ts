@@ -21,7 +21,8 @@ beforeAll(async () => {
   const admin = await openAdmin(addresses.FABRA_POSTGRES_URL)
   for (const [name, scopes] of Object.entries(KEYS)) {
     const hash = createHash('sha256').update(`fab_${name}`).digest('hex')
-    await admin?.store.addApiKey({ id: name, name: `${name} of the test`, hash, scopes, createdAt: Date.now() * 1000, revokedAt: null })
+    const made = { id: hash.slice(0, 12), name: `${name} of the test`, hash, scopes, createdAt: Date.now() * 1000 }
+    await admin?.store.addApiKey({ ...made, allowed: null, rate: null, expiresAt: null, revokedAt: null, lastUsedAt: null })
   }
   await admin?.close()
   served = await serveFolder(folder, { FABRA_ENV: 'production', FABRA_HOST: '127.0.0.1', ...addresses })

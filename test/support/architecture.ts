@@ -78,6 +78,7 @@ export const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^apache-arrow$/, 'store/duckdb'],
   [/^lz4js$/, 'store/duckdb'],
   [/^ioredis$/, 'store/redis'],
+  [/^rate-limiter-flexible$/, 'store/redis'],
   [/^postgres$/, 'store/postgres'],
   [/^libpg-query\//, 'store/postgres'],
   [/^(elysia|@elysiajs\/.+)$/, 'http'],

@@ -10,6 +10,9 @@ of the definitions whether their tables have an index; reads the laptop's data
 file to its last row. Changes nothing, shows no password. Exit code 1 when
 something will not work.
 
+With --security it says of each default that keeps a server safe whether it
+holds, with the variables that are set here: give it those of the server.
+
 With --repair a damaged data file is moved aside (nothing is deleted), what can
 still be read of it becomes the data file again, and what is lost is said. No
 server may be running.
@@ -17,6 +20,7 @@ server may be running.
 Examples:
   $ fabra doctor
   $ fabra doctor features.ts --json
+  $ FABRA_ENV=production fabra doctor --security
   $ fabra doctor --repair`
 
 const TERMINAL_COLUMNS = 80
@@ -27,11 +31,13 @@ export function doctorCommand(program: Command, context: CliContext, host: CliPr
     .command('doctor')
     .description('find what stands in the way of production, and how to mend it')
     .argument('[files...]', 'definition files (default: features.ts and features.py, where they are there)')
+    .option('--security', 'say of each default that keeps a server safe whether it holds')
     .option('--repair', 'make a damaged data file usable again')
     .addHelpText('after', HELP)
-    .action((files: readonly string[], { repair }: { readonly repair?: boolean }) =>
-      repair ? repairFile(files, context, host) : doctor(files, context, host),
-    )
+    .action((files: readonly string[], { repair, security }: { readonly repair?: boolean; readonly security?: boolean }) => {
+      if (security) return judgeSecurity(context, host)
+      return repair ? repairFile(files, context, host) : doctor(files, context, host)
+    })
 }
 
 async function doctor(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
@@ -40,6 +46,12 @@ async function doctor(given: readonly string[], context: CliContext, host: CliPr
   const hasFiles = given.length > 0 || defaultFiles(host.cwd).length > 0
   const { examine } = await import('../../app/doctor.ts')
   show(await examine(config, hasFiles ? featureFiles(given, host.cwd) : []), context, host)
+}
+
+async function judgeSecurity(context: CliContext, host: CliProcess): Promise<void> {
+  const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
+  const { examineSecurity } = await import('../../app/doctor-security.ts')
+  show(await examineSecurity(config, context.clock.now()), context, host)
 }
 
 async function repairFile(given: readonly string[], context: CliContext, host: CliProcess): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { App } from '../../app/app.ts'
+import { requireKeyring } from '../../config/bound-address.ts'
 import { readConfig, requireProduction } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
@@ -17,6 +18,7 @@ interface ServeOptions {
   readonly port?: string
   readonly clock?: string
   readonly file?: readonly string[]
+  readonly insecure?: boolean
   readonly watch?: boolean
   readonly workers?: string
   /** This process is one of several, started by another. */
@@ -36,6 +38,7 @@ export function serveCommand(program: Command, context: CliContext, host: CliPro
     .description('serve features over HTTP')
     .argument('[files...]', 'definition files (default: features.ts and features.py)')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--insecure', 'let other machines in without API keys (development)')
     .option('--port <port>', 'port to listen on, 0 for any free one (default: 8000)')
     .addOption(new Option('--clock <time>', 'take this for the present; time runs on from there, state lives apart').argParser(String))
     .option('-w, --watch', 'reload the definitions when a file changes')
@@ -56,6 +59,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   const count = workerCount(options.workers)
   const config = readConfig(withFlags(host.env, options), { cwd: host.cwd, terminal: host.stderrIsTerminal })
   requireProduction(config)
+  requireKeyring(config)
   const files = featureFiles(given, host.cwd)
   await host.mayWrite?.()
   const log = commandLogger(config, host)
@@ -109,6 +113,7 @@ function workerArgs(files: readonly string[], options: ServeOptions, context: Cl
     ...(context.json ? ['--json'] : []),
     ...(options.watch ? ['--watch'] : []),
     ...(options.host === undefined ? [] : ['--host', options.host]),
+    ...(options.insecure ? ['--insecure'] : []),
   ]
   return ['serve', '--worker', ...flags, ...files.flatMap((file) => ['--file', file])]
 }
@@ -155,6 +160,7 @@ function withFlags(env: CliProcess['env'], options: ServeOptions): CliProcess['e
   return {
     ...env,
     ...(options.host === undefined ? {} : { FABRA_HOST: options.host }),
+    ...(options.insecure ? { FABRA_INSECURE: '1' } : {}),
     ...(options.port === undefined ? {} : { FABRA_PORT: options.port }),
   }
 }

@@ -21,6 +21,8 @@ export interface EventFilter {
   readonly failed: boolean
   /** Names of keys, ids of entities, and what functions threw. */
   readonly tellsIds: boolean
+  /** Which features and sets the client may see; null: all. */
+  readonly sees: ((name: string) => boolean) | null
 }
 
 export class EventWriter {
@@ -68,15 +70,17 @@ export class EventWriter {
   }
 
   private told({ kind, data }: FeedEvent): string {
-    const { kinds, feature } = this.filter
+    const { kinds, feature, sees } = this.filter
+    if (kind === 'request' || (sees && !sees((data as Run | StateEvent).feature))) return ''
     if (kind === 'run' && kinds.includes('runs')) {
-      const run = data as Run
+      // Reasons may name the parts of a feature: who may not see everything finds them where they are looked through.
+      const run = sees ? { ...(data as Run), error: null, fault: null } : (data as Run)
       if (feature !== null && run.feature !== feature) return ''
       const known = this.options.serving().registry.features.get(run.feature)
       return this.message('run', runJson(run, known, this.options.insight, this.filter.tellsIds))
     }
     if (kind !== 'state' || !kinds.includes('states')) return ''
-    const event = data as StateEvent
+    const event = sees ? { ...(data as StateEvent), reason: null } : (data as StateEvent)
     return feature !== null && event.feature !== feature ? '' : this.message('state', event)
   }
 
@@ -87,17 +91,19 @@ export class EventWriter {
     const samples = events.flatMap(({ kind, data }) =>
       kind === 'request' && this.wants(data as RequestSample) ? [data as RequestSample] : [],
     )
-    if (samples.length === 0 && total === 0) return ''
+    if (samples.length === 0 && (total === 0 || this.filter.sees)) return ''
     const event: RequestsEvent = {
       one_in: this.oneIn,
-      total,
+      // How much else is asked for is told to those who may see it.
+      total: this.filter.sees ? samples.length : total,
       requests: samples.slice(-MOST_REQUESTS).map((sample) => this.requestJson(sample)),
     }
     return this.message('requests', event)
   }
 
   private wants({ askedFor, ms, states, errorCode }: RequestSample): boolean {
-    const { feature, slowerThanMs, notFresh, failed } = this.filter
+    const { feature, slowerThanMs, notFresh, failed, sees } = this.filter
+    if (sees && !askedFor.every(sees)) return false
     if (feature !== null && !askedFor.some((name) => name === feature || name.startsWith(`${feature}.`))) return false
     if (slowerThanMs !== null && ms <= slowerThanMs) return false
     if (failed && errorCode === null) return false
@@ -105,8 +111,9 @@ export class EventWriter {
   }
 
   private requestJson(sample: RequestSample): RequestEvent {
-    const { tellsIds } = this.filter
-    const { entity } = sample
+    const { tellsIds, sees } = this.filter
+    const { entity, waitedFor } = sample
+    const isWaitTold = !sees || waitedFor === null || sees(waitedFor.replace(/^compute:/, ''))
     return {
       at: formatTime(sample.at),
       key: tellsIds ? sample.caller : null,
@@ -116,7 +123,7 @@ export class EventWriter {
       states: { ...sample.states },
       entity: tellsIds && entity ? { entity: entity.entity, key: JSON.parse(entity.json) as Record<string, unknown> } : null,
       error_code: sample.errorCode,
-      waited_for: sample.waitedFor,
+      waited_for: isWaitTold ? waitedFor : null,
       waited_ms: round(sample.waitedMs),
       is_outlier: sample.isOutlier,
     }

@@ -1,10 +1,13 @@
 import type { Micros } from '../../clock.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
-import { redact } from '../../observability/logger.ts'
+import { createRedactor } from '../../observability/redactor.ts'
 import { hasFailed, type Run } from '../../refresh/runs.ts'
 import type { Run as RunJson, RunState } from '../wire.ts'
 import { type Insight, placeOf } from './insight.ts'
+
+/** By their form: the log's own hides the configured ones, too. */
+const redact = createRedactor([])
 
 export const RUN_STATES: readonly RunState[] = ['running', 'done', 'failed', 'partly_failed']
 

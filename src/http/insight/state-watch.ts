@@ -1,4 +1,5 @@
 import { formatTime } from '../../definition/time.ts'
+import type { EventFeed } from '../../observability/event-feed.ts'
 import type { HttpOptions } from '../options.ts'
 import type { State, StateEvent } from '../wire.ts'
 import { healthOfAll } from './feature-health.ts'
@@ -11,7 +12,18 @@ export interface StateWatch {
   hold(): () => void
 }
 
-export function createStateWatch({ serving, insight, clock }: Pick<HttpOptions, 'serving' | 'insight' | 'clock'>): StateWatch {
+const watches = new WeakMap<EventFeed, StateWatch>()
+
+/** One for each feed, made for those who may see all; clients are told what they may see of it. */
+export function stateWatchOf(options: Pick<HttpOptions, 'serving' | 'insight' | 'clock'>): StateWatch {
+  const known = watches.get(options.insight.feed)
+  if (known) return known
+  const made = createStateWatch(options)
+  watches.set(options.insight.feed, made)
+  return made
+}
+
+function createStateWatch({ serving, insight, clock }: Pick<HttpOptions, 'serving' | 'insight' | 'clock'>): StateWatch {
   let holders = 0
   let timer: Timer | undefined
   let known = new Map<string, State>()

@@ -45,10 +45,13 @@ const traffic: Json = object({
   }),
 })
 
+const names = (what: string) => orNull(list(text), `${what} by name; null: all.`)
+const sees = orNull(object({ features: names('Features'), entities: names('Entities') }), 'What the key is confined to; null: it sees all.')
+
 export const insightSchemas: Json = {
   ...insightParts,
   Me: object({
-    key: orNull(object({ name: text, scopes }), 'Null where no key is asked for.'),
+    key: orNull(object({ name: text, scopes, sees }), 'Null where no key is asked for.'),
     scopes: described(scopes, 'What requests like this one may do.'),
     mode: { type: 'string', enum: ['laptop', 'production'] },
     project: text,

@@ -41,6 +41,9 @@ function guardOf({ scope, further, anyHost, method, docs }: Route) {
       ...(takesBody ? [['413', 'The body is too large.'] as const] : []),
       ...(scope === 'open' ? [] : [['401', 'No API key, or one that is unknown or revoked.'] as const]),
       ...(anyHost ? [] : [['403', scope === 'open' ? foreign : lacking] as const]),
+      ...(scope === 'open' ? [] : [['429', 'The key has asked as often as it may in this second.'] as const]),
+      ...(anyHost ? [] : [['503', 'More to do than can be done in time; or a store is away.'] as const]),
+      ...(method === 'GET' ? [] : [['408', 'The body came too slowly.'] as const]),
       ...(method === 'GET' ? [] : [['415', 'A web page sent a body whose type any page may send.'] as const]),
     ),
     security: scope === 'open' ? [] : [{ bearer: [scope] }, { apiKey: [scope] }],
@@ -73,7 +76,7 @@ export function openApi(table: readonly Route[], version: string): object {
         ...rest,
         tags: [tagOf(path)],
         parameters: [...parameters, ...query],
-        responses: { ...responses, ...guard.responses },
+        responses: { ...guard.responses, ...responses },
         security: guard.security,
       },
     }

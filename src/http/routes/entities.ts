@@ -30,6 +30,7 @@ export function entityRoutes(options: HttpOptions): readonly Route[] {
       method: 'GET',
       path: '/v1/entities/:entity/:id',
       scope: 'read',
+      confinable: true,
       docs: entityFeaturesDoc,
       isRead: true,
       answer: (call) => getEntity(options, looks, call),

@@ -2,7 +2,7 @@
 import { FabraError } from '../../errors.ts'
 import { queryOf } from '../address.ts'
 import { type EventFilter, EventWriter, KINDS } from '../insight/event-writer.ts'
-import { createStateWatch } from '../insight/state-watch.ts'
+import { stateWatchOf } from '../insight/state-watch.ts'
 import { eventsDoc } from '../openapi/insight-pages.ts'
 import type { HttpOptions } from '../options.ts'
 import { knownParameters } from '../query.ts'
@@ -19,12 +19,13 @@ const LONGEST_MS = 600_000
 const HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 export function eventRoutes(options: HttpOptions): readonly Route[] {
-  const states = createStateWatch(options)
+  const states = stateWatchOf(options)
   return [
     {
       method: 'GET',
       path: '/v1/events',
       scope: 'read',
+      confinable: true,
       docs: eventsDoc,
       answer(call) {
         const filter = filterOf(options, call)
@@ -41,7 +42,8 @@ export function eventRoutes(options: HttpOptions): readonly Route[] {
 }
 
 /** @throws FabraError invalid_input, unknown_feature */
-function filterOf({ serving }: HttpOptions, call: Call): EventFilter {
+function filterOf(options: HttpOptions, call: Call): EventFilter {
+  const { serving } = options
   const query = knownParameters(queryOf(call.request), PARAMETERS)
   const kinds = query.get('kinds')?.split(',') ?? KINDS
   for (const kind of kinds)
@@ -54,7 +56,24 @@ function filterOf({ serving }: HttpOptions, call: Call): EventFilter {
   if (slowerThanMs !== null && !(slowerThanMs >= 0))
     throw new FabraError('invalid_input', 'slower_than_ms is not a number of milliseconds.', { hint: 'Write slower_than_ms=5.' })
   const flag = (name: string) => query.get(name) === 'true'
-  return { kinds, feature, slowerThanMs, notFresh: flag('not_fresh'), failed: flag('failed'), tellsIds: call.may('admin') }
+  return {
+    kinds,
+    feature,
+    slowerThanMs,
+    notFresh: flag('not_fresh'),
+    failed: flag('failed'),
+    tellsIds: call.may('admin'),
+    sees: seesOf(options, call),
+  }
+}
+
+/** Null: everything. */
+function seesOf({ serving }: HttpOptions, { holder }: Call): EventFilter['sees'] {
+  if (holder === null || holder.allowed === null) return null
+  return (name) => {
+    const { features, featureSets } = serving().registry
+    return featureSets.has(name) || features.has(name.split('.')[0] ?? name)
+  }
 }
 
 /** Who does not read is written to no more, and misses what the feed does not keep. */

@@ -18,6 +18,7 @@ export function historyRoutes(options: HttpOptions): readonly Route[] {
       method: 'GET',
       path: '/v1/features/:name/history',
       scope: 'read',
+      confinable: true,
       docs: historyDoc,
       answer: (call) => history(options, call.param('name'), call.request),
     },

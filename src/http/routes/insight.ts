@@ -17,7 +17,14 @@ const MAX_CHANGES = 1_000
 
 export function insightRoutes(options: HttpOptions): readonly Route[] {
   return [
-    { method: 'GET', path: '/v1/me', scope: 'read', docs: meDoc, answer: (call) => jsonResponse(me(options, call)) },
+    {
+      method: 'GET',
+      path: '/v1/me',
+      scope: 'read',
+      confinable: true,
+      docs: meDoc,
+      answer: (call) => jsonResponse(me(options, call)),
+    },
     { method: 'GET', path: '/v1/overview', scope: 'read', docs: overviewDoc, answer: (call) => overview(options, call) },
     { method: 'GET', path: '/v1/changes', scope: 'read', docs: changesDoc, answer: (call) => changes(options, call) },
   ]
@@ -26,7 +33,7 @@ export function insightRoutes(options: HttpOptions): readonly Route[] {
 function me({ insight, version, clock }: HttpOptions, { holder }: Call): Me {
   const { facts, statistics } = insight
   return {
-    key: holder && { name: holder.name, scopes: [...holder.scopes] },
+    key: holder && { name: holder.name, scopes: [...holder.scopes], sees: holder.allowed },
     scopes: [...(holder?.scopes ?? SCOPES)],
     mode: facts.mode,
     project: facts.project,

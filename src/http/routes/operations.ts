@@ -33,6 +33,7 @@ export function operationRoutes(options: HttpOptions, table: () => readonly Rout
       method: 'GET',
       path: '/openapi.json',
       scope: 'read',
+      confinable: true,
       docs: openApiDoc,
       answer: () => new Response(`${JSON.stringify(openApi(table(), options.version))}\n`, { headers: JSON_HEADERS }),
     },

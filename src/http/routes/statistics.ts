@@ -25,6 +25,7 @@ export function statisticsRoutes(options: HttpOptions): readonly Route[] {
       method: 'GET',
       path: '/v1/features/:name/statistics',
       scope: 'read',
+      confinable: true,
       docs: featureStatisticsDoc,
       answer: (call) => statistics(options, call),
     },

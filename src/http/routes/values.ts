@@ -17,6 +17,7 @@ export function valueRoutes(options: HttpOptions): readonly Route[] {
       method: 'POST',
       path: '/v1/features/:name/values',
       scope: 'write',
+      confinable: true,
       docs: pushDoc,
       answer: (call) => pushValues(options, call.param('name'), call.request),
     },

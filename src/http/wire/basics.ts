@@ -58,9 +58,15 @@ export interface Reason {
 }
 
 /** GET /v1/me. */
+/** Of what is defined, by name; null: all. */
+export interface Sees {
+  features: readonly string[] | null
+  entities: readonly string[] | null
+}
+
 export interface Me {
   /** Of the key that the request carries; null where none is asked for. */
-  key: { name: string; scopes: Scope[] } | null
+  key: { name: string; scopes: Scope[]; sees: Sees | null } | null
   /** What requests like this one may do: those of the key; all of them where no key is asked for. */
   scopes: Scope[]
   mode: 'laptop' | 'production'

@@ -1,5 +1,6 @@
 import { FabraError } from '../../errors.ts'
 import type { AdminStore, ApiKey, Scope } from '../ports/admin-store.ts'
+import { grantsOf, keptGrants } from '../ports/key-grants.ts'
 import type { RunRecord } from '../ports/run-store.ts'
 import { SqlTimestamp, type SqlValue } from '../ports/source-engine.ts'
 import { type Database, ownDeadline } from './connection/database.ts'
@@ -11,11 +12,14 @@ const MAX_RUNS = 1_000
 const FORGET_EVERY = 200
 
 const LIST_KEYS = `
-SELECT id, name, hash, scopes, created_at, revoked_at
+SELECT id, name, hash, scopes, created_at, revoked_at, grants, expires_at, last_used_at
 FROM fabra.api_keys
 ORDER BY created_at, id`
 
-const ADD_KEY = 'INSERT INTO fabra.api_keys (id, name, hash, scopes, created_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6)'
+const ADD_KEY = `
+INSERT INTO fabra.api_keys (id, name, hash, scopes, created_at, revoked_at, grants, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+const EXPIRE_KEY = 'UPDATE fabra.api_keys SET expires_at = LEAST(expires_at, $2::TIMESTAMPTZ) WHERE id = $1'
+const USE_KEY = 'UPDATE fabra.api_keys SET last_used_at = GREATEST(last_used_at, $2::TIMESTAMPTZ) WHERE id = $1'
 const REVOKE_KEY = 'UPDATE fabra.api_keys SET revoked_at = COALESCE(revoked_at, $2::TIMESTAMPTZ) WHERE id = $1'
 /** $1: JSON. One statement for all of them: a statement each takes milliseconds. */
 const ADD_RUNS = `
@@ -60,12 +64,19 @@ export function createDuckdbAdminStore(database: Database): AdminStore {
     async apiKeys() {
       return (await read(LIST_KEYS, [])).map(toApiKey)
     },
-    async addApiKey({ id, name, hash, scopes, createdAt, revokedAt }) {
-      const revoked = revokedAt === null ? null : new SqlTimestamp(revokedAt)
-      await write([[ADD_KEY, [id, name, hash, scopes.join(','), new SqlTimestamp(createdAt), revoked]]])
+    async addApiKey(key) {
+      const { scopes, grants } = keptGrants(key)
+      const times = [timestamp(key.createdAt), timestamp(key.revokedAt)]
+      await write([[ADD_KEY, [key.id, key.name, key.hash, scopes.join(','), ...times, grants, timestamp(key.expiresAt)]]])
     },
     async revokeApiKey(id, at) {
       return (await write([[REVOKE_KEY, [id, new SqlTimestamp(at)]]])) > 0
+    },
+    async expireApiKey(id, at) {
+      return (await write([[EXPIRE_KEY, [id, new SqlTimestamp(at)]]])) > 0
+    },
+    async useApiKeys(ids, at) {
+      await write(ids.map((id) => [USE_KEY, [id, new SqlTimestamp(at)]] as const))
     },
     async addRuns(runs) {
       if (runs.length === 0) return
@@ -92,16 +103,23 @@ function asJson(runs: readonly RunRecord[]): string {
   )
 }
 
-function toApiKey([id, name, hash, scopes, createdAt, revokedAt]: readonly SqlValue[]): ApiKey {
+function timestamp(at: number | null): SqlTimestamp | null {
+  return at === null ? null : new SqlTimestamp(at)
+}
+
+function toApiKey([id, name, hash, scopes, createdAt, revokedAt, grants, expiresAt, lastUsedAt]: readonly SqlValue[]): ApiKey {
+  const known = String(scopes)
+    .split(',')
+    .filter((scope) => scope !== '') as Scope[]
   return {
     id: String(id),
     name: String(name),
     hash: String(hash),
-    scopes: String(scopes)
-      .split(',')
-      .filter((scope) => scope !== '') as Scope[],
+    ...grantsOf(known, typeof grants === 'string' ? grants : null),
     createdAt: micros(createdAt) ?? 0,
+    expiresAt: micros(expiresAt),
     revokedAt: micros(revokedAt),
+    lastUsedAt: micros(lastUsedAt),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AdminStore, ApiKey, Scope } from '../ports/admin-store.ts'
+import { grantsOf, keptGrants } from '../ports/key-grants.ts'
 import type { RunRecord } from '../ports/run-store.ts'
 import type { Parameter, Postgres } from './connection/postgres.ts'
 import { storeErrors } from './connection/store-errors.ts'
@@ -11,15 +12,19 @@ const MAX_RUNS = 1_000
 const FORGET_EVERY = 200
 
 const LIST_KEYS = `
-SELECT id, name, hash, array_to_string(scopes, ','), ${microsOf('created_at')}, ${microsOf('revoked_at')}
+SELECT id, name, hash, array_to_string(scopes, ','), ${microsOf('created_at')}, ${microsOf('revoked_at')}, grants, ${microsOf('expires_at')},
+  ${microsOf('last_used_at')}
 FROM fabra.api_keys
 ORDER BY created_at, id`
 
 const ADD_KEY = `
-INSERT INTO fabra.api_keys (id, name, hash, scopes, created_at, revoked_at)
-VALUES ($1, $2, $3, $4::text[], ${timeOf('$5::bigint')}, ${timeOf('$6::bigint')})`
+INSERT INTO fabra.api_keys (id, name, hash, scopes, created_at, revoked_at, grants, expires_at)
+VALUES ($1, $2, $3, $4::text[], ${timeOf('$5::bigint')}, ${timeOf('$6::bigint')}, $7, ${timeOf('$8::bigint')})`
 
 const REVOKE_KEY = `UPDATE fabra.api_keys SET revoked_at = COALESCE(revoked_at, ${timeOf('$2::bigint')}) WHERE id = $1`
+
+const EXPIRE_KEY = `UPDATE fabra.api_keys SET expires_at = LEAST(expires_at, ${timeOf('$2::bigint')}) WHERE id = $1`
+const USE_KEYS = `UPDATE fabra.api_keys SET last_used_at = GREATEST(last_used_at, ${timeOf('$2::bigint')}) WHERE id = ANY($1::text[])`
 
 const ADD_RUNS = `
 INSERT INTO fabra.runs (id, feature, reason, started_at, finished_at, keys, changed, failed, error)
@@ -56,11 +61,18 @@ export function createPostgresAdminStore(postgres: Postgres): AdminStore {
     async apiKeys() {
       return (await run(LIST_KEYS, [], true)).rows.map(toApiKey)
     },
-    async addApiKey({ id, name, hash, scopes, createdAt, revokedAt }) {
-      await run(ADD_KEY, [id, name, hash, scopes, createdAt, revokedAt], false)
+    async addApiKey(key) {
+      const { scopes, grants } = keptGrants(key)
+      await run(ADD_KEY, [key.id, key.name, key.hash, scopes, key.createdAt, key.revokedAt, grants, key.expiresAt], false)
     },
     async revokeApiKey(id, at) {
       return (await run(REVOKE_KEY, [id, at], false)).count > 0
+    },
+    async expireApiKey(id, at) {
+      return (await run(EXPIRE_KEY, [id, at], false)).count > 0
+    },
+    async useApiKeys(ids, at) {
+      await run(USE_KEYS, [ids, at], false)
     },
     async addRuns(runs) {
       if (runs.length === 0) return
@@ -98,15 +110,22 @@ function asArrays(runs: readonly RunRecord[]): Parameter[] {
 
 type Row = readonly (string | null)[]
 
-function toApiKey([id, name, hash, scopes, createdAt, revokedAt]: Row): ApiKey {
+function toApiKey([id, name, hash, scopes, createdAt, revokedAt, grants = null, expiresAt, lastUsedAt]: Row): ApiKey {
+  const known = (scopes ?? '').split(',').filter((scope) => scope !== '') as Scope[]
   return {
     id: String(id),
     name: String(name),
     hash: String(hash),
-    scopes: (scopes ?? '').split(',').filter((scope) => scope !== '') as Scope[],
+    ...grantsOf(known, grants),
     createdAt: Number(createdAt),
-    revokedAt: revokedAt === null || revokedAt === undefined ? null : Number(revokedAt),
+    expiresAt: micros(expiresAt),
+    revokedAt: micros(revokedAt),
+    lastUsedAt: micros(lastUsedAt),
   }
+}
+
+function micros(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text)
 }
 
 function toRun([id, feature, reason, startedAt, finishedAt, keys, changed, failed, error = null]: Row): RunRecord {
