@@ -37,6 +37,20 @@ const world = fc.record({
 
 type World = typeof world extends fc.Arbitrary<infer T> ? T : never
 
+const plain = { lookBack: null, knowledge: 'serving', snapshot: null, type: 'string', withStatus: true } as const
+const steps = [0, 1, 2].map((eventAt) => ({
+  key: 'u1' as const,
+  eventAt,
+  lag: 0,
+  createdLag: 0,
+  value: 'value' as const,
+  origin: 'pushed' as const,
+}))
+/** A value counts from its very time until that of the next: whatever chance has to say, these are tried. */
+const edges = [[0], [1], [2], [-1, 3], [0, 2]].map((times): [World] => [
+  { ...plain, rows: steps, labels: times.map((t) => ({ key: 'u1' as const, t })) },
+])
+
 /** The rule, written down without SQL and without anything of the system's: look at every row, keep the greatest. */
 function expected(rows: readonly HistoryRow[], { key, t }: World['labels'][number], { lookBack, knowledge, snapshot }: World): string {
   let best: HistoryRow | undefined
@@ -96,7 +110,7 @@ describe.each([
           const got = await answers(feature, given)
           expect(got).toEqual(given.labels.map((label) => told(expected(rows, label, given), given)))
         }),
-        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS, endOnFailure },
+        { numRuns: edges.length + (index < 2 ? RUNS : POSTGRES_RUNS), endOnFailure, examples: edges },
       )
     },
     LIMIT_MS,
@@ -113,7 +127,7 @@ describe.each([
           const got = await answers(feature, given)
           for (const [i, label] of given.labels.entries()) expect(got[i]).toBe(await replayed(rows, label, given.lookBack))
         }),
-        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS, endOnFailure },
+        { numRuns: edges.length + (index < 2 ? RUNS : POSTGRES_RUNS), endOnFailure, examples: edges },
       )
     },
     LIMIT_MS,
