@@ -102,6 +102,10 @@ class BodyTooLarge(ClientError):
     CODE = "body_too_large"
 
 
+class BodyTooSlow(ClientError):
+    CODE = "body_too_slow"
+
+
 class UnsupportedType(ClientError):
     CODE = "unsupported_type"
 
@@ -116,6 +120,12 @@ class Forbidden(ClientError):
 
 class Overloaded(ClientError):
     CODE = "overloaded"
+
+
+class TooManyRequests(Overloaded):
+    """The key's own rate is used up; `retry_after` says for how long."""
+
+    CODE = "too_many_requests"
 
 
 class FeatureFailed(ClientError):
