@@ -83,6 +83,11 @@ export class Call implements Asked {
     return this.holder === null || this.holder.scopes.includes(scope)
   }
 
+  /** Whether a key says that texts which functions and engines threw may be told: they may hold anything. Without keys the log has them. */
+  get tellsText(): boolean {
+    return this.holder?.scopes.includes('admin') === true
+  }
+
   /** Goes on only where the key has the further scope of this route. @throws FabraError forbidden */
   demandFurther(): void {
     const { further } = this.#route

@@ -55,7 +55,7 @@ async function features(options: HttpOptions, call: Call): Promise<Response> {
   const window = query.get('statistics')
   const all = [...options.serving().registry.features.values()]
   if (window === null) return json({ features: all.map(featureJson) })
-  const figures = await figuresOfAll(options, window, call.may('admin'))
+  const figures = await figuresOfAll(options, window, call.tellsText)
   return json({
     features: all.map((feature) => ({ ...featureJson(feature), ...figures.get(feature.name) })),
     coverage: coverageOf(options.insight),

@@ -48,7 +48,7 @@ function me({ insight, version, clock }: HttpOptions, { holder }: Call): Me {
 async function overview({ serving, insight, clock }: HttpOptions, call: Call): Promise<Response> {
   knownParameters(queryOf(call.request), [])
   await insight.freshen()
-  return jsonResponse(await overviewOf({ serving, insight, clock, tellsNames: call.may('admin'), tellsText: call.may('admin') }))
+  return jsonResponse(await overviewOf({ serving, insight, clock, tellsNames: call.may('admin'), tellsText: call.tellsText }))
 }
 
 async function changes({ insight }: HttpOptions, call: Call): Promise<Response> {

@@ -101,5 +101,5 @@ function statesOf(text: string | null): readonly string[] | null {
 }
 
 function toJson(options: HttpOptions, run: Run, call: Call): object {
-  return runJson(run, options.serving().registry.features.get(run.feature), options.insight, call.may('admin'))
+  return runJson(run, options.serving().registry.features.get(run.feature), options.insight, call.tellsText)
 }

@@ -52,7 +52,7 @@ async function statistics(options: HttpOptions, call: Call): Promise<Response> {
   const set = setOf(options, query.get('against'), feature)
   await insight.freshen()
   insight.statistics?.fold()
-  const health = healthOf(planned, { insight, clock, tellsText: call.may('admin') })
+  const health = healthOf(planned, { insight, clock, tellsText: call.tellsText })
   const now = clock.now()
   const answer: FeatureStatistics = {
     feature: feature.name,
