@@ -18,7 +18,8 @@ export function editorTypesText(): string {
 export function writeEditorTypes(folder: string): boolean {
   const path = join(folder, EDITOR_TYPES)
   if (readIfThere(path) === editorTypes) return false
-  mkdirSync(dirname(path), { recursive: true })
+  // Data comes here, too: nobody else looks into it.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const scratch = `${path}.${process.pid}`
   writeFileSync(scratch, editorTypes)
   renameSync(scratch, path)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -22,6 +22,8 @@ describe('fabra init', () => {
   test('writes a project into a new folder and says what to run next', async () => {
     const { stdout } = await init(['shop'])
     expect(tree(join(cwd, 'shop'))).toEqual(['.fabra/fabra.d.ts', '.gitignore', 'data/transactions.csv', 'features.ts', 'tsconfig.json'])
+    // Data comes there, too.
+    expect(statSync(join(cwd, 'shop/.fabra')).mode & 0o077).toBe(0)
     expect(stdout).toContain('cd shop\n  fabra serve features.ts')
   })
 
