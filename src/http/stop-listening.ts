@@ -4,8 +4,9 @@
  * request is refused.
  *
  * Connections wait in the kernel until the event loop takes them, and those are cut when the socket stops listening. So it is asked how many
- * wait, and stopped the moment there are none. Bun has the kernel hold back those that have not sent anything yet (TCP_DEFER_ACCEPT), and they are
- * not counted: that is ended first.
+ * wait, and stopped the moment there are none; meanwhile no more than one may wait, so that clients that come without a pause do not keep the
+ * queue full: the kernel lets the others try again later, when nobody listens. Bun has the kernel hold back those that have not sent anything yet
+ * (TCP_DEFER_ACCEPT), and they are not counted: that is ended first.
  */
 import { dlopen, FFIType, ptr } from 'bun:ffi'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -18,8 +19,8 @@ const TCP_INFO = 11
 /** Of struct tcp_info: "unacked", which for a listening socket counts connections that wait. */
 const WAITING_OFFSET = 24
 const SHUT_RDWR = 2
-/** Rounds of the event loop. Under a load that never lets the queue run empty it stops all the same. */
-const MOST_TRIES = 200
+/** Under a load that never lets the queue run empty it stops all the same. */
+const LONGEST_WAIT_MS = 1_000
 
 /**
  * Call some moments before: connections that are held back come only when they send something, and looking up takes milliseconds.
@@ -32,6 +33,7 @@ export function findListener(port: number): (() => Promise<void>) | null {
     const libc = dlopen('libc.so.6', {
       shutdown: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
       setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+      listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
       getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
     })
     const off = new Uint32Array([0])
@@ -43,8 +45,13 @@ export function findListener(port: number): (() => Promise<void>) | null {
       return libc.symbols.getsockopt(socket, IPPROTO_TCP, TCP_INFO, ptr(info), ptr(size)) === 0 ? (info[WAITING_OFFSET / 4] ?? 0) : 0
     }
     return async () => {
+      const endsAt = performance.now() + LONGEST_WAIT_MS
       for (const socket of sockets) {
-        for (let tries = 0; tries < MOST_TRIES && waiting(socket) > 0; tries++) await new Promise((resolve) => setImmediate(resolve))
+        libc.symbols.listen(socket, 0)
+        for (let tries = 1; waiting(socket) > 0 && performance.now() < endsAt; tries++) {
+          // Timers let the event loop look at its sockets, which immediates alone need not.
+          await (tries % 4 === 0 ? Bun.sleep(1) : new Promise((resolve) => setImmediate(resolve)))
+        }
         libc.symbols.shutdown(socket, SHUT_RDWR)
       }
       libc.close()
