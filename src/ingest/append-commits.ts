@@ -106,11 +106,9 @@ export class AppendCommits {
   }
 
   private answer({ request, times, resolve, reject }: WaitingRequest, outcome: AppendOutcome): void {
-    if (outcome.kind === 'appended') {
-      const isNew = (_: unknown, r: number) => outcome.repeats[r] !== true
-      const rows = request.rows.filter(isNew)
-      if (rows.length > 0) this.options.onAppended({ source: request.source, columns: request.columns, rows, times: times.filter(isNew) })
-    }
+    // Of rows that were there already too: whoever appended them may have died before anything followed, and only who sends them again knows of them.
+    if (outcome.kind === 'appended' && request.rows.length > 0)
+      this.options.onAppended({ source: request.source, columns: request.columns, rows: request.rows, times })
     if (outcome.kind === 'failed') reject(asStoreFailure(outcome.error))
     else resolve(outcome)
   }

@@ -14,6 +14,8 @@ import { entity, feature, source } from "fabra";
 export const User = entity("User", { key: "user_id" });
 export const orders = source("orders", { timestamp: "ordered_at" });
 export const rates = source("rates", { timestamp: "set_at" });
+export const clicks = source("clicks", { timestamp: "at", id: "click_id" });
+export const clicked = feature({ entity: User, refresh: "1h", type: "int", sql: "SELECT COUNT(*) FROM clicks WHERE user_id = $user_id" });
 export const visits = source("visits", { timestamp: "at", delay: "1s" });
 export const spent = feature({ entity: User, refresh: "1h", type: "int", sql: "SELECT COALESCE(SUM(amount), 0) FROM orders WHERE user_id = $user_id" });
 export const spent_twice = feature({ entity: User, refresh: "1h", type: "int", uses: [spent] }, async (user, { get }) => 2 * (await get(spent)));
@@ -27,6 +29,7 @@ const TABLES = `
 CREATE TABLE orders (user_id text, amount bigint, ordered_at timestamptz);
 CREATE TABLE rates (currency text, rate bigint, set_at timestamptz);
 CREATE TABLE visits (user_id text, at timestamptz);
+CREATE TABLE clicks (click_id text PRIMARY KEY, user_id text, at timestamptz);
 INSERT INTO orders VALUES ('u1', 10, '2026-01-01T00:00:00Z');
 INSERT INTO rates VALUES ('EUR', 2, '2026-01-01T00:00:00Z')`
 const LIMIT_MS = 5_000
@@ -34,6 +37,7 @@ const LIMIT_MS = 5_000
 let servers: ProductionServers
 let folder: ProjectFolder
 let replicas: readonly Replica[]
+let postgresUrl: string
 
 beforeAll(async () => {
   servers = await startProduction()
@@ -42,7 +46,8 @@ afterAll(() => servers[Symbol.asyncDispose]())
 beforeEach(async () => {
   folder = projectFolder({ 'features.ts': FEATURES })
   const addresses = await servers.fresh()
-  await using sql = new SQL(addresses.FABRA_POSTGRES_URL, { max: 1 })
+  postgresUrl = addresses.FABRA_POSTGRES_URL
+  await using sql = new SQL(postgresUrl, { max: 1 })
   await sql.unsafe(TABLES)
   replicas = [await startReplica(folder, 'a', addresses), await startReplica(folder, 'b', addresses)]
 })
@@ -82,4 +87,14 @@ test('a row that is visible only later reaches a key that another replica served
   await a.append('visits', { user_id: 'u1', at: now() })
   expect(await b.read('visited')).toBe(0)
   await until('the event in the value', LIMIT_MS, async () => ((await b.read('visited')) === 1 ? true : undefined))
+})
+
+test('a row that is sent again is followed, too: the process that took it may have died before anything was', async () => {
+  const [a, b] = two()
+  expect(await b.read('clicked')).toBe(0)
+  const click = { click_id: 'c1', user_id: 'u1', at: now() }
+  await using sql = new SQL(postgresUrl, { max: 1 })
+  await sql`INSERT INTO clicks VALUES (${click.click_id}, ${click.user_id}, ${click.at})`
+  expect((await a.send('POST', '/v1/sources/clicks/rows', { rows: [click] })).json).toMatchObject({ accepted: 0, duplicates: 1 })
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('clicked')) === 1 ? true : undefined))
 })
