@@ -85,10 +85,15 @@ async function check(world: Case): Promise<void> {
     const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
     // One row at a time takes the longest: a few of them there, and a repeated row where they go together.
     const questions = strategy === 'rows' ? world.questions.slice(0, 3) : [...world.questions, ...world.questions.slice(0, 1)]
-    const possible = strategy === 'joined' || strategy === 'sorted' ? names.filter((name) => definitions.get(name)?.plain) : names
+    const possible = strategy === 'joined' || strategy === 'sorted' ? names.filter((name) => joins(definitions, name, strategy)) : names
     return possible.map((name) => checkFeature(world, name, { strategy, definitions, executor, questions }))
   })
   await all(checks)
+}
+
+function joins(definitions: SqlDefinitions, name: string, strategy: 'joined' | 'sorted'): boolean {
+  const definition = definitions.get(name)
+  return definition?.plain !== null || (strategy === 'joined' && definition?.latest !== null)
 }
 
 /** A batch so large that the executor looks for the best way by itself. */

@@ -24,7 +24,7 @@ import { type Strategies, type Strategy, TRIAL } from './strategies.ts'
 /** Rows in one set-based statement: the engine holds all their pairs with events at once. */
 const SET_ROWS = 250_000
 
-/** Rows in one statement of a plain aggregate, each of which reads all events once. */
+/** Rows in one statement of a plain aggregate or of latest rows, each of which reads all events once. */
 const JOINED_ROWS = 1_000_000
 
 /** Rows told apart without a look at the clock. */
@@ -78,7 +78,7 @@ export class Batch {
   async run(): Promise<ChunkedList<Computed>> {
     let from = 0
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
-    const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
+    const size = this.definition.plain || this.definition.latest ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
     // Each piece has answered all of its rows, whatever came of it.
     return this.answers as ChunkedList<Computed>

@@ -12,6 +12,7 @@ import type { Entity, Feature, Problem, Registry, Source } from '../../definitio
 import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import { bindAlone, bindShadowed, refusalOf, sentence } from './binding.ts'
+import { type LatestRow, latestRowOf } from './duckdb/latest-row.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggregate.ts'
 import { writeSql } from './gate.ts'
@@ -45,6 +46,8 @@ export interface SqlDefinition {
   readonly keyTypes: readonly string[]
   /** Its shape when it is a plain windowed aggregate. */
   readonly plain: PlainAggregate | null
+  /** Its shape when it is the latest row of a key. */
+  readonly latest: LatestRow | null
   readonly alwaysOneRow: boolean
 }
 
@@ -129,6 +132,7 @@ async function compile(
     row,
     keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
+    latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
   }
 }

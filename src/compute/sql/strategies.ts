@@ -1,9 +1,11 @@
 import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
+import { latestStatement } from './duckdb/latest-row-statement.ts'
 import { joinedStatement, PAIRS_PER_EVENT } from './duckdb/windowed-aggregate-statement.ts'
 import type { SqlDefinition } from './sql-definitions.ts'
 
 /**
- * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time (DuckDB).
+ * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time, or the
+ * latest row of a key by an as-of join (DuckDB).
  * `sorted`: the same with every key in order of time. `mixed`: the same with keys that have more than a few of both.
  */
 export type Strategy = 'set' | 'rows' | 'joined' | 'sorted' | 'mixed'
@@ -45,8 +47,10 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
     return measured
   }
   const slowAsSet = ({ cost }: Measured) => cost !== null && (cost.set === null || cost.set > cost.rows)
-  const canJoin = ({ plain, grouped }: SqlDefinition, { refused }: Measured) =>
-    (plain !== null || grouped !== null) && !refused.has('joined')
+  const canJoin = ({ plain, latest, grouped }: SqlDefinition, { refused }: Measured) =>
+    (plain !== null || latest !== null || grouped !== null) && !refused.has('joined')
+  const joinedText = ({ plain, latest }: SqlDefinition, pairs: number) =>
+    plain ? joinedStatement([plain], store, pairs) : latest ? latestStatement([latest], store) : null
 
   return {
     async plan(definition, count) {
@@ -57,10 +61,12 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
       if (isGrouped && definition.grouped !== null && canJoin(definition, measured)) return { strategy: 'joined', text: definition.grouped }
       const forcedPairs = forced && PAIRS[forced]
       const joins = forcedPairs !== undefined || (forced === undefined && count >= JOINED_FROM)
-      if (joins && definition.plain && canJoin(definition, measured)) {
-        measured.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
+      const joined =
+        joins && canJoin(definition, measured) ? (measured.joined ?? joinedText(definition, forcedPairs ?? PAIRS_PER_EVENT)) : null
+      if (joined) {
+        measured.joined = joined
         try {
-          return { strategy: 'joined', text: await measured.joined }
+          return { strategy: 'joined', text: await joined }
         } catch (error) {
           if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
           measured.refused.set('joined', error.message)
@@ -86,6 +92,8 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
       if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
       if (canJoin(definition, measured) && definition.grouped !== null)
         return 'set-based: no index finds the rows of a key, so its table is joined'
+      if (canJoin(definition, measured) && definition.latest !== null)
+        return `set-based; from ${JOINED_FROM} rows on, the latest rows of all keys by one join`
       if (canJoin(definition, measured)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
       if (!slowAsSet(measured)) return 'set-based'
       const set = measured.cost?.set === null ? 'took too long' : `took ${measured.cost?.set.toFixed(1)} ms a row`

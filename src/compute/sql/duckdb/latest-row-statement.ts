@@ -1,0 +1,138 @@
+/**
+ * The latest row of each key before each time, for many keys and times at once. First an ASOF JOIN over keys and times alone tells for each row of the
+ * list which time its latest row has; that time is the same whatever the join makes of rows that share it. Then the rows of these times are
+ * fetched, and where several share one, the one that the query's own order puts first stays, by the number of the row where that says nothing. So the
+ * answer is total, and the join carries two short columns instead of all that is asked for.
+ */
+import type { SourceEngine } from '../../../store/ports/source-engine.ts'
+import { proveOwn } from '../proof.ts'
+import { quoteName } from '../rewrite/lexer.ts'
+import { columnOf } from '../rewrite/visibility.ts'
+import { textsOf } from './deparse.ts'
+import type { LatestRow } from './latest-row.ts'
+import { BEFORE_ALL } from './windowed-aggregate-statement.ts'
+
+const FUNCTIONS = ['max', 'min', 'first', 'epoch_us', 'isfinite', 'greatest', 'least', '+', '-', 'error']
+
+/** Over `__fabra_row`; columns as the set-based statement gives them. @param plans At least one; all of them `isSameRow` as the first. */
+export async function latestStatement(plans: readonly LatestRow[], store: SourceEngine): Promise<string> {
+  const [first] = plans
+  if (!first) throw new Error('There is nothing to look up.')
+  const bounds = await textsOf(
+    first.root,
+    first.bounds.map(({ expression }) => expression),
+    store,
+  )
+  const filters = await textsOf(first.root, first.filters, store)
+  const ties = await textsOf(
+    first.root,
+    first.ties.map(({ expression }) => expression),
+    store,
+  )
+  const select: string[] = []
+  for (const plan of plans) select.push(...(await textsOf(plan.root, plan.select, store)))
+  const columns = [...new Set(plans.flatMap((plan) => plan.columns))]
+  const text = statementOf({ plan: first, bounds, filters, ties, select, columns })
+  await proveOwn(text, { tables: [first.shadow.table], functions: [...FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])] }, store)
+  return text
+}
+
+/** Whether two plans find the same row. */
+export function isSameRow(a: LatestRow, b: LatestRow): boolean {
+  const rowOf = ({ keyColumns, bounds, filters, ties }: LatestRow) =>
+    // Without the places where they stand in their texts.
+    JSON.stringify({ keyColumns, bounds, filters, ties }, (name, value: unknown) => (name === 'query_location' ? undefined : value))
+  return physical(a) === physical(b) && rowOf(a) === rowOf(b)
+}
+
+interface Written {
+  readonly plan: LatestRow
+  readonly bounds: readonly string[]
+  readonly filters: readonly string[]
+  readonly ties: readonly string[]
+  readonly select: readonly string[]
+  readonly columns: readonly string[]
+}
+
+function statementOf(written: Written): string {
+  const { plan, select, columns } = written
+  const keys = plan.keyColumns.map((_, i) => `__fabra_k${i}`)
+  const key = keys.join(', ')
+  const sameKey = (a: string, b: string) => keys.map((name) => `${a}.${name} = ${b}.${name}`).join(' AND ')
+  const alias = quoteName(plan.shadow.ref.alias || plan.shadow.ref.name)
+  const ties = written.ties.map((text, i) => `${text} AS __fabra_o${i}`)
+  const first =
+    plan.ties.length === 0
+      ? 'min(__fabra_id)'
+      : `first(__fabra_id ORDER BY ${[...plan.ties.map(({ way }, i) => `__fabra_o${i}${way}`), '__fabra_id'].join(', ')})`
+  const from = written.bounds.length > 0 && plan.bounds.some(({ side }) => side === 'lower')
+  return (
+    `WITH __fabra_asked AS MATERIALIZED (\n${asked(written, keys)}\n), __fabra_found AS MATERIALIZED (\n` +
+    `SELECT __fabra_r.__fabra_ord, ${keys.map((name) => `__fabra_r.${name}`).join(', ')}, __fabra_e.__fabra_at FROM __fabra_asked AS __fabra_r\n` +
+    `ASOF JOIN (\n${events(written, keys)}\n) AS __fabra_e ON ${sameKey('__fabra_r', '__fabra_e')} AND __fabra_r.__fabra_until > __fabra_e.__fabra_at` +
+    `${from ? '\nWHERE __fabra_e.__fabra_at >= __fabra_r.__fabra_from' : ''}\n), __fabra_met AS MATERIALIZED (\n` +
+    `SELECT ${[...keys.map((name) => `__fabra_f.${name}`), '__fabra_f.__fabra_at', `${alias}.rowid AS __fabra_id`, ...columns.map((name) => `${alias}.${quoteName(name)}`), ...ties].join(', ')}\n` +
+    `FROM ${physical(plan)} JOIN (SELECT DISTINCT ${key}, __fabra_at FROM __fabra_found) AS __fabra_f\n` +
+    `ON ${[...plan.keyColumns.map((name, i) => `${alias}.${quoteName(name)} = __fabra_f.__fabra_k${i}`), `${timeOf(plan)} = __fabra_f.__fabra_at`].join(' AND ')}\n` +
+    `WHERE ${conditions(written).join(' AND ')}\n), __fabra_first AS MATERIALIZED (\n` +
+    `SELECT ${key}, __fabra_at, ${first} AS __fabra_id FROM __fabra_met GROUP BY ${key}, __fabra_at\n)\n` +
+    `SELECT __fabra_row.__fabra_ord, 1 AS __fabra_hit, ${select.join(', ')} FROM __fabra_found\n` +
+    `JOIN __fabra_first USING (${key}, __fabra_at)\n` +
+    `JOIN __fabra_met AS ${alias} ON ${alias}.__fabra_id = __fabra_first.__fabra_id AND ${sameKey(alias, '__fabra_first')}\n` +
+    'JOIN __fabra_row ON __fabra_row.__fabra_ord = __fabra_found.__fabra_ord'
+  )
+}
+
+/** A row's latest row is before `__fabra_until`, in microseconds, and not before `__fabra_from`. */
+function asked({ plan, bounds }: Written, keys: readonly string[]): string {
+  const ends = bounds.map((text, i) => ({ name: `__fabra_b${i}`, text: `CAST(${text} AS TIMESTAMPTZ) AS __fabra_b${i}` }))
+  const edges = plan.bounds.map(({ side, inclusive }, i) => {
+    const end = `__fabra_b${i}`
+    const micros = `CASE WHEN isfinite(${end}) THEN epoch_us(${end}) ELSE error('a bound of time is infinite') END`
+    return { side, text: inclusive === (side === 'lower') ? micros : `${micros} + 1` }
+  })
+  const textsOfSide = (wanted: string) => edges.filter(({ side }) => side === wanted).map(({ text }) => text)
+  const until = [`epoch_us(__fabra_as_of) - ${plan.shadow.source.delay}`, ...textsOfSide('upper')]
+  const from = textsOfSide('lower')
+  const columns = [
+    '__fabra_ord',
+    ...keys,
+    `LEAST(${until.join(', ')}) AS __fabra_until`,
+    ...(from.length > 0 ? [`GREATEST(${from.join(', ')}) AS __fabra_from`] : []),
+  ]
+  const list = `SELECT ${['*', ...ends.map(({ text }) => text)].join(', ')} FROM __fabra_row`
+  // Compared with NULL nothing is true.
+  const known = ends.map(({ name }) => `${name} IS NOT NULL`)
+  return `SELECT ${columns.join(', ')} FROM (${list}) AS __fabra_list${known.length > 0 ? ` WHERE ${known.join(' AND ')}` : ''}`
+}
+
+/** Keys and times of the rows that may be an answer. */
+function events(written: Written, keys: readonly string[]): string {
+  const { plan } = written
+  const columns = [...plan.keyColumns.map((column, i) => `${quoteName(column)} AS ${keys[i]}`), `${timeOf(plan)} AS __fabra_at`]
+  const alias = quoteName(plan.shadow.ref.alias || plan.shadow.ref.name)
+  const same = plan.keyColumns.map((column, i) => `${alias}.${quoteName(column)} = __fabra_asked.${keys[i]}`)
+  return (
+    `SELECT ${columns.join(', ')} FROM ${physical(plan)} SEMI JOIN __fabra_asked ON ${same.join(' AND ')}\n` +
+    `WHERE ${conditions(written).join(' AND ')}`
+  )
+}
+
+function conditions({ plan, filters }: Written): string[] {
+  return [...filters, `${quoteName(timeColumn(plan))} < TIMESTAMP 'infinity'`]
+}
+
+function timeOf(plan: LatestRow): string {
+  const time = quoteName(timeColumn(plan))
+  const micros =
+    columnOf(plan.shadow.table, timeColumn(plan))?.type === 'DATE' ? `epoch_us(CAST(${time} AS TIMESTAMP))` : `epoch_us(${time})`
+  return `CASE WHEN isfinite(${time}) THEN ${micros} ELSE ${BEFORE_ALL} END`
+}
+
+function timeColumn({ shadow: { source, table } }: LatestRow): string {
+  return columnOf(table, source.timestamp ?? '')?.name ?? ''
+}
+
+function physical({ shadow: { ref, table } }: LatestRow): string {
+  return `${quoteName(table.schema)}.${quoteName(table.name)} AS ${quoteName(ref.alias === '' ? ref.name : ref.alias)}`
+}
