@@ -1,0 +1,51 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts are code that holds templates.
+import { type Mutation, mistakes } from './mutation.ts'
+
+const suite = 'test/compute/latest-row.test.ts'
+
+/** Mistakes in the plan of latest rows: in what is taken for one, and in how they are found. */
+export const mutations: readonly Mutation[] = [
+  ...mistakes(
+    { suite, file: 'src/compute/sql/duckdb/latest-row.ts' },
+    {
+      'the earliest row is taken for the latest': ["time?.['type'] !== 'DESCENDING' || ", ''],
+      'any order is by time': ["|| !isTime(time['expression'], shadow)", ''],
+      'a row after the first is taken': ["&& !limit['offset']", ''],
+      'any window has one partition': [
+        "if (!partitions.every((part) => asObject(part)?.['class'] === 'COLUMN_REF' && isKey(part))) return null",
+        '',
+      ],
+      'rows that come later are seen': ['source.available !== null || ', ''],
+      'rows that end are seen': ['source.until !== null || ', ''],
+      'a name of the select list hides no column': [' || hidesColumns(root, shadow)', ''],
+      'a strict bound is not': [
+        'return expression && [{ side: isLeft ? side : turned, expression, inclusive }]',
+        'return expression && [{ side: isLeft ? side : turned, expression, inclusive: true }]',
+      ],
+      'bounds are not turned round': ['isLeft ? side : turned', 'side'],
+      'between is strict': [
+        "{ side: 'upper', expression: upper, inclusive: true }",
+        "{ side: 'upper', expression: upper, inclusive: false }",
+      ],
+      'nulls are where they are by default': ["'NULLS FIRST': ' NULLS FIRST'", "'NULLS FIRST': ''"],
+      'ties are decided the other way': ["DESCENDING: ' DESC' }", "DESCENDING: ' ASC' }"],
+    },
+  ),
+  ...mistakes(
+    { suite, file: 'src/compute/sql/duckdb/latest-row-statement.ts' },
+    {
+      'a row sees its own time': ['__fabra_r.__fabra_until > __fabra_e.__fabra_at', '__fabra_r.__fabra_until >= __fabra_e.__fabra_at'],
+      'a window has no beginning': [
+        "plan.bounds.some(({ side }) => side === 'lower') ?",
+        'plan.bounds.some(({ side }) => side === undefined) ?',
+      ],
+      'bounds are inclusive': ["inclusive === (side === 'lower') ? micros", 'inclusive !== undefined ? micros'],
+      'of the ends of time the last counts': ['`LEAST(${until', '`GREATEST(${until'],
+      'a bound that is null is none': ["known.length > 0 ? ` WHERE ${known.join(' AND ')}` : ''", "''"],
+      'filters are forgotten': ['const conditions = [...filters, `', 'const conditions = [`'],
+      'the delay is forgotten': ['epoch_us(__fabra_as_of) - ${plan.shadow.source.delay}`', 'epoch_us(__fabra_as_of)`'],
+      'ties are decided by storage alone': ['if (ties.length === 0) return stored', 'if (ties.length >= 0) return stored'],
+      'the last stored row is the first': ['min(__fabra_id) AS __fabra_id', 'max(__fabra_id) AS __fabra_id'],
+    },
+  ),
+]
