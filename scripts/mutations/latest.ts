@@ -2,8 +2,9 @@
 import { type Mutation, mistakes } from './mutation.ts'
 
 const suite = 'test/compute/latest-row.test.ts'
+const KEYED = 'test/compute/keyed-query.test.ts'
 
-/** Mistakes in the plan of latest rows: in what is taken for one, and in how they are found. */
+/** Mistakes in the plans of latest rows and of look-ups by key: in what is taken for one, and in how they are answered. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite, file: 'src/compute/sql/duckdb/latest-row.ts' },
@@ -46,6 +47,34 @@ export const mutations: readonly Mutation[] = [
       'the delay is forgotten': ['epoch_us(__fabra_as_of) - ${plan.shadow.source.delay}`', 'epoch_us(__fabra_as_of)`'],
       'ties are decided by storage alone': ['if (ties.length === 0) return stored', 'if (ties.length >= 0) return stored'],
       'the last stored row is the first': ['min(__fabra_id) AS __fabra_id', 'max(__fabra_id) AS __fabra_id'],
+    },
+  ),
+  ...mistakes(
+    { suite: KEYED, file: 'src/compute/sql/duckdb/keyed-query.ts' },
+    {
+      'a source whose rows end is joined': ['source.until === null && ', ''],
+      'repeats of a source are joined': ['source.id === null && ', ''],
+      'a source of another zone is joined as one of UTC': ['/^UTC$/i.test(source.timezone) && ', ''],
+      'between has no upper end': [
+        "[compared('COMPARE_GREATERTHANOREQUALTO', condition['lower']), compared(",
+        "[compared('COMPARE_GREATERTHANOREQUALTO', condition['lower']), ...[].map(",
+      ],
+      'conditions on rows are forgotten': [
+        "if (sideOf(written) === 'source') filters.push(written)",
+        "if (sideOf(written) === 'source') filters.push()",
+      ],
+      'filters of aggregates are forgotten': ['filter: filter ?? null }', 'filter: null }'],
+    },
+  ),
+  ...mistakes(
+    { suite: KEYED, file: 'src/compute/sql/duckdb/keyed-query-statement.ts' },
+    {
+      'rows that come later are met': ['const visible = visibleWhere(query.shadow, `${ROW}.__fabra_as_of`)', 'const visible = ["TRUE"]'],
+      'a call that meets nothing has no group': ['FROM ${ROW} LEFT JOIN ${rows(', 'FROM ${ROW} JOIN ${rows('],
+      'a row that is not there counts': ["const there = kept === null ? '__fabra_there' :", "const there = kept === null ? 'TRUE' :"],
+      'the first of all calls is the first of each': ['PARTITION BY ${ROW}.__fabra_ord ', 'PARTITION BY ${ROW}.__fabra_as_of '],
+      'the first row has another order': ["one + (orders[i]?.way ?? '')", 'one'],
+      'distinct is forgotten': ["isDistinct ? 'DISTINCT ' : ''", "''"],
     },
   ),
 ]

@@ -35,6 +35,18 @@ const row = fc.record({
   kind: fc.constantFrom(null, 'x', 'y', 'Y'),
 })
 
+const CONDITIONS = [
+  'NOW() - INTERVAL 20 HOUR <= e.ts',
+  'ts > NOW() - INTERVAL 6 HOUR',
+  "ts BETWEEN NOW() - INTERVAL '30 hours' AND now() - INTERVAL 3 HOUR",
+  'e.ts < NOW() - INTERVAL 3 HOUR',
+  'ts <= CURRENT_TIMESTAMP',
+  'amount > 0',
+  "(kind = 'x' OR amount IS NULL)",
+  "ts >= TIMESTAMP '2026-01-01 10:00:00'",
+  'NOW() - NULL > ts',
+] as const
+
 const asked = fc.record({
   select: fc.constantFrom(
     'amount AS c0',
@@ -44,20 +56,7 @@ const asked = fc.record({
     'CASE WHEN isfinite(e.ts) THEN epoch(NOW() - e.ts) END AS c0',
     'CASE WHEN e.kind IS NULL THEN n ELSE -n END AS c0',
   ),
-  where: fc.uniqueArray(
-    fc.constantFrom(
-      'ts > NOW() - INTERVAL 5 HOUR',
-      'NOW() - INTERVAL 20 HOUR <= e.ts',
-      'ts <= CURRENT_TIMESTAMP',
-      'e.ts < NOW() - INTERVAL 1 HOUR',
-      "ts BETWEEN NOW() - INTERVAL '30 hours' AND now()",
-      'amount > 0',
-      "(kind = 'x' OR amount IS NULL)",
-      "ts >= TIMESTAMP '2026-01-01 10:00:00'",
-      'NOW() - NULL > ts',
-    ),
-    { maxLength: 3 },
-  ),
+  where: fc.uniqueArray(fc.constantFrom(...CONDITIONS), { maxLength: 2 }),
   nulls: fc.constantFrom('', ' NULLS FIRST', ' NULLS LAST'),
   ties: fc.uniqueArray(
     fc.constantFrom(
@@ -79,9 +78,12 @@ const asked = fc.record({
 
 const world = fc.record({
   type: fc.constantFrom('instant', 'instant', 'naive', 'day'),
-  delay: fc.constantFrom(0, 0, 1, HOUR),
+  delay: fc.constantFrom(0, 1, HOUR, HOUR + 1),
   rows: fc.array(row, { minLength: 30, maxLength: 60, size: 'max' }),
-  features: fc.array(asked, { minLength: 12, maxLength: 12 }),
+  // One of each condition alone, besides others.
+  features: fc
+    .array(asked, { minLength: 12, maxLength: 12 })
+    .map((drawn) => drawn.map((feature, i) => ({ ...feature, where: i < CONDITIONS.length ? CONDITIONS.slice(i, i + 1) : feature.where }))),
 } as const)
 
 test(

@@ -121,9 +121,8 @@ export class Batch {
 
   private async recover(error: SqlError, strategy: Strategy, from: number, to: number): Promise<void> {
     if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
-    const isGrouped = strategy === 'joined' && this.definition.grouped !== null
     // A join looks at rows of other keys as well: where it is at fault itself, all of its parts fail.
-    const isAtFault = strategy === 'joined' && (!isGrouped || this.probes > MAX_GROUPED_PROBES)
+    const isAtFault = strategy === 'joined' || (strategy === 'grouped' && this.probes > MAX_GROUPED_PROBES)
     if (isAtFault || error.kind !== 'runtime') {
       this.strategies.refuse(this.definition, strategy, error)
       return this.piece(from, to)

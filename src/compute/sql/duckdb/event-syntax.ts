@@ -111,6 +111,36 @@ export function isOneRowEach({ tree }: Pick<AnalysedSql, 'tree'>): boolean {
   return !tree.functions.some(({ name }) => MANY_ROWS.has(name))
 }
 
+/** FROM one table, without groups. */
+export function hasPlainFrom(root: Json): boolean {
+  const from = asObject(root['from_table'])
+  if (root['type'] !== 'SELECT_NODE' || from?.['type'] !== 'BASE_TABLE' || asList(from['column_name_alias']).length > 0) return false
+  const ctes = asList(asObject(root['cte_map'])?.['map']).length
+  const grouped = asList(root['group_expressions']).length + asList(root['group_sets']).length
+  return ctes + grouped === 0 && !root['having'] && !root['sample'] && root['aggregate_handling'] === 'STANDARD_HANDLING'
+}
+
+/** The columns of `*` or `e.*`. */
+export function starColumns(node: Json, { ref, table }: Shadow): Json[] | null {
+  if (node['class'] !== 'STAR' || node['columns'] === true || node['expr'] || node['unpacked'] === true) return null
+  const changed = ['exclude_list', 'replace_list', 'qualified_exclude_list', 'rename_list'].some((part) => asList(node[part]).length > 0)
+  const name = ref.alias || ref.name
+  const relation = textOf(node['relation_name'])
+  if (changed || (relation !== '' && relation.toLowerCase() !== name.toLowerCase())) return null
+  return table.columns.map((column) => columnRef([name, column.name], ''))
+}
+
+/** A name of the select list that the rest of the query may mean in place of the column of that name. */
+export function hidesColumns(root: Json, shadow: Shadow): boolean {
+  return asList(root['select_list']).some((item) => {
+    const node = asObject(item) ?? {}
+    const alias = textOf(node['alias'])
+    if (alias === '') return false
+    const isItself = node['class'] === 'COLUMN_REF' && columnIn(shadow, node)?.name.toLowerCase() === alias.toLowerCase()
+    return columnOf(shadow.table, alias) !== undefined && !isItself
+  })
+}
+
 /** A copy with each child expression replaced; null when one of them has no replacement. */
 export function mapChildren(node: Json, map: (child: Json) => Json | null): Json | null {
   const copy: Record<string, unknown> = {}

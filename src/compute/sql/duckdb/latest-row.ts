@@ -11,8 +11,9 @@ import type { Shadow } from '../rewrite/statement.ts'
 import { columnOf } from '../rewrite/visibility.ts'
 import {
   columnIn,
-  columnRef,
   conjuncts,
+  hasPlainFrom,
+  hidesColumns,
   isOfEvent,
   isOneRowEach,
   isPlainNode,
@@ -20,6 +21,7 @@ import {
   keyEquality,
   mapChildren,
   ownColumn,
+  starColumns,
   withAsOf,
 } from './event-syntax.ts'
 
@@ -47,7 +49,7 @@ export interface LatestRow {
   readonly root: Json
 }
 
-interface Ordered {
+export interface Ordered {
   readonly orders: readonly unknown[]
   readonly partitions: readonly unknown[]
 }
@@ -57,7 +59,7 @@ export function latestRowOf(sql: AnalysedSql, entity: Entity): LatestRow | null 
   const [shadow] = sql.shadows
   if (!shadow || sql.shadows.length !== 1 || sql.undeclared.length > 0 || !isLatestSource(shadow)) return null
   if (sql.tokens.filter((token) => token.kind === 'parameter').length !== entity.key.length || !isOneRowEach(sql)) return null
-  const ordered = hasPlainFrom(root) ? (firstOfOrder(root) ?? firstOfWindow(root)) : null
+  const ordered = hasPlainFrom(root) ? firstOf(root) : null
   const where = ordered && readWhere(root, entity, shadow)
   const ties = where && readOrder(ordered, where.keyColumns, shadow)
   const select = ties && readSelect(asList(root['select_list']), shadow)
@@ -75,12 +77,9 @@ function isLatestSource({ source, table }: Shadow): boolean {
   return /^TIMESTAMPTZ$|^TIMESTAMP WITH TIME ZONE$/.test(type) || (/^TIMESTAMP$|^DATE$/.test(type) && source.timezone === 'UTC')
 }
 
-function hasPlainFrom(root: Json): boolean {
-  const from = asObject(root['from_table'])
-  if (root['type'] !== 'SELECT_NODE' || from?.['type'] !== 'BASE_TABLE' || asList(from['column_name_alias']).length > 0) return false
-  const ctes = asList(asObject(root['cte_map'])?.['map']).length
-  const grouped = asList(root['group_expressions']).length + asList(root['group_sets']).length
-  return ctes + grouped === 0 && !root['having'] && !root['sample'] && root['aggregate_handling'] === 'STANDARD_HANDLING'
+/** How rows are ordered of which the first alone is the answer. */
+export function firstOf(root: Json): Ordered | null {
+  return firstOfOrder(root) ?? firstOfWindow(root)
 }
 
 /** `ORDER BY … LIMIT 1` and nothing besides. */
@@ -184,7 +183,7 @@ function readOrder({ orders, partitions }: Ordered, keyColumns: readonly string[
   return ties
 }
 
-function wayOf(order: Json): string | null {
+export function wayOf(order: Json): string | null {
   const direction = { ORDER_DEFAULT: '', ASCENDING: ' ASC', DESCENDING: ' DESC' }[textOf(order['type'])]
   const nulls = { ORDER_DEFAULT: '', 'NULLS FIRST': ' NULLS FIRST', 'NULLS LAST': ' NULLS LAST' }[textOf(order['null_order'])]
   return direction === undefined || nulls === undefined ? null : direction + nulls
@@ -206,30 +205,9 @@ function readSelect(items: readonly unknown[], shadow: Shadow): Json[] | null {
   return complete.length === select.length ? complete : null
 }
 
-/** The columns of `*` or `e.*`. */
-function starColumns(node: Json, { ref, table }: Shadow): Json[] | null {
-  if (node['class'] !== 'STAR' || node['columns'] === true || node['expr'] || node['unpacked'] === true) return null
-  const changed = ['exclude_list', 'replace_list', 'qualified_exclude_list', 'rename_list'].some((part) => asList(node[part]).length > 0)
-  const name = ref.alias || ref.name
-  const relation = textOf(node['relation_name'])
-  if (changed || (relation !== '' && relation.toLowerCase() !== name.toLowerCase())) return null
-  return table.columns.map((column) => columnRef([name, column.name], ''))
-}
-
 /** Whether an expression looks at columns of the source and constants alone. */
 function isOfSource(expression: Json, shadow: Shadow): boolean {
   return isOfEvent(expression) && refsIn(expression).every((ref) => ownColumn(shadow, ref))
-}
-
-/** A name of the select list that the rest of the query may mean in place of the column of that name. */
-function hidesColumns(root: Json, shadow: Shadow): boolean {
-  return asList(root['select_list']).some((item) => {
-    const node = asObject(item) ?? {}
-    const alias = textOf(node['alias'])
-    if (alias === '') return false
-    const isItself = node['class'] === 'COLUMN_REF' && columnIn(shadow, node)?.name.toLowerCase() === alias.toLowerCase()
-    return columnOf(shadow.table, alias) !== undefined && !isItself
-  })
 }
 
 function columnsIn(expression: Json, shadow: Shadow): string[] {
