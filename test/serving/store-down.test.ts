@@ -114,7 +114,7 @@ describe('while the online store is down', () => {
         return isGone ? Promise.reject(new Error('gone')) : store.latestOfEach(...args)
       },
     })
-    bench = await openBench({ wrapOffline, features: { f: { default: -1 } } })
+    bench = await openBench({ wrapOffline, features: { f: { default: -1, maxStaleness: '1h' } } })
     bench.programme.set('f', fail)
     const rows = Array.from({ length: 2_000 }, (_, i) => ({ user_id: `u${i}` }))
     // Recorded, and lost by the online store.
@@ -128,6 +128,8 @@ describe('while the online store is down', () => {
       [1999, 19990],
     ])
     expect(asked).toBeLessThan(10)
+    bench.clock.advance('61m')
+    expect((await bench.readRows(['f'], [{ user_id: 'u7' }]))[0]?.[0]?.servedFrom).toBe('default')
     isGone = true
     expect((await bench.readRows(['f'], rows)).every(([one]) => one?.servedFrom === 'default')).toBe(true)
   })
