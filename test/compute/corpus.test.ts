@@ -3,7 +3,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
-import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
+import { corpus, corpusKeys, corpusQuestions, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
 import { comparable, keepDigits, normalise } from './corpus-answers.ts'
 
 type KeyName = keyof typeof corpusKeys
@@ -49,10 +49,9 @@ describe('set-based, row by row, joined, event-sorted and over truncated tables'
       const keyName = shape.key ?? 'user'
       const { key, values } = corpusKeys[keyName]
       const { definitions } = setOf.get(`${keyName} set`) as Defined
-      // Every time and every key, but not each with each: of two shapes that are neighbours, one asks what the other leaves out.
-      const turn = shapes.findIndex(([other]) => other === name)
-      const questions = corpusTimes.flatMap((time, t) =>
-        values.flatMap((value, v): Question[] => ((t + v + turn) % 2 === 0 ? [[value, time]] : [])),
+      const questions: Question[] = corpusQuestions(
+        shapes.findIndex(([other]) => other === name),
+        values,
       )
       const columns = definitions.get(idOf(name))?.columns ?? []
       const plain = await Promise.all(
