@@ -9,7 +9,7 @@ import { startProduction } from '../test/support/production.ts'
 
 const PROJECT = join(import.meta.dir, '..')
 /** On a machine with more to do. Nothing waits this long when all is well. */
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 180_000
 
 /** Files at once: many tests wait for servers and deadlines, so that three keep two cores busy. They share what a process has loaded. */
 const AT_ONCE = 3

@@ -28,7 +28,7 @@ beforeAll(async () => {
     }
   }
   truncated = await truncatedCopies()
-}, 60_000)
+}, 180_000)
 afterAll(() => bench.store.close())
 
 test('every shape is accepted', () => {
@@ -71,7 +71,7 @@ describe('set-based, row by row, joined, event-sorted and over truncated tables'
         expect({ strategy, answers: answers.map(comparable) }).toEqual({ strategy, answers: plain.filter((_, i) => asked[i]) })
       }
     },
-    60_000,
+    180_000,
   )
 })
 

@@ -42,7 +42,7 @@ export function exactValuesSuite(where: string, environment: () => Promise<Reado
         log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
         clockOffset: 0,
       })
-    }, 60_000)
+    }, 180_000)
     afterAll(async () => {
       await app.close()
       project[Symbol.dispose]()

@@ -8,7 +8,7 @@ import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 
 // A server is started twice.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const FEATURES = `
 import { entity, feature, source } from "fabra";

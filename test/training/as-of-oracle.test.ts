@@ -94,7 +94,7 @@ beforeAll(async () => {
   server = await startPostgres()
   const postgres = [await openPostgresTrainingBench(server, Number.POSITIVE_INFINITY), await openPostgresTrainingBench(server, 0)]
   benches = [await openTrainingBench(), await openTrainingBench(undefined, -1), ...postgres]
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await Promise.all(benches.map((one) => one.close()))
   await server[Symbol.asyncDispose]()

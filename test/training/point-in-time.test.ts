@@ -197,7 +197,7 @@ beforeAll(async () => {
   server = await startPostgres()
   const postgres = [await openPostgresTrainingBench(server, Number.POSITIVE_INFINITY), await openPostgresTrainingBench(server, 0)]
   benches = [await openTrainingBench(1), await openTrainingBench(4), ...postgres]
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await Promise.all(benches.map((bench) => bench.close()))
   await server[Symbol.asyncDispose]()
@@ -248,7 +248,7 @@ describe.each([
       const [first] = cases
       if (first) for (const [one, got] of await answersOf(bench, cases, askedBy(first))) answers.set(one, got)
     }
-  }, 60_000)
+  }, 180_000)
 
   test.each(CASES.map((one) => [one.what, one] as const))('%s', (_what, one) => {
     expect(answers.get(one)).toEqual([...one.expect])
@@ -390,7 +390,7 @@ test.each(PLACES)(
     const { rows } = await bench.train(pushedRegistry({ hot: { type: 'int' } }), labels, { features: ['hot'] })
     expect(rows.map((row) => row['hot'])).toEqual(labels.map((_, i) => (i * 7919) % versions))
   },
-  60_000,
+  180_000,
 )
 
 function micros(seconds: number): number {

@@ -58,7 +58,7 @@ beforeAll(async () => {
   const env = { PATH, HOME, ...PATIENT, FABRA_DATA_DIR: join(project.path, '.fabra'), ...(await productionAddresses(project.path)) }
   const config = readConfig(env, { cwd: project.path, terminal: false })
   app = await openApp({ files: [join(project.path, 'features.py')], config, log: silentLogger, clockOffset: 0 })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await app?.close()
   project?.[Symbol.dispose]()
