@@ -62,7 +62,7 @@ export const mutations: readonly Mutation[] = [
     {
       'redis: reads wait for the answer to others': ['        this.collect()\n        return\n', '        return\n'],
       'redis: a failed batch keeps its place': [
-        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this)',
+        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this, false)',
         '    for (const request of this.requests) request.reject(error)',
       ],
     },
@@ -119,10 +119,10 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: FAULTS, file: `${FOLDER}/socket/deadlines.ts` },
     {
-      'redis: nothing has a deadline': ['if (timer === undefined) watch(one)', ''],
+      'redis: nothing has a deadline': ['if (!isWatching) watch(one.dueAt)', ''],
       'redis: what was answered is over as well': [
-        "if (one.isOpen()) one.failed(new Error('Command timed out'))",
-        "one.failed(new Error('Command timed out'))",
+        "if (one.isOpen()) one.failed(isHeard ? tooMuch() : new Error('Command timed out'))",
+        "one.failed(isHeard ? tooMuch() : new Error('Command timed out'))",
       ],
     },
   ),
