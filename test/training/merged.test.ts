@@ -106,4 +106,4 @@ test('features that are computed together are what each is alone, and what count
       last_minute: last === undefined ? null : Math.floor((last.at % HOUR) / 60_000_000),
     })
   }
-}, 60_000)
+}, 180_000)
