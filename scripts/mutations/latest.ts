@@ -52,9 +52,9 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: KEYED, file: 'src/compute/sql/duckdb/keyed-query.ts' },
     {
-      'a source whose rows end is joined': ['source.until === null && ', ''],
-      'repeats of a source are joined': ['source.id === null && ', ''],
-      'a source of another zone is joined as one of UTC': ['/^UTC$/i.test(source.timezone) && ', ''],
+      'a source whose rows end is joined': ['source.until === null &&\n    ', ''],
+      'repeats of a source are joined': ['source.id === null &&\n    ', ''],
+      'a source of another zone is joined as one of UTC': ['/^UTC$/i.test(source.timezone) &&\n    ', ''],
       'between has no upper end': [
         "[compared('COMPARE_GREATERTHANOREQUALTO', condition['lower']), compared(",
         "[compared('COMPARE_GREATERTHANOREQUALTO', condition['lower']), ...[].map(",
