@@ -61,6 +61,8 @@ export function latestRowOf(sql: AnalysedSql, entity: Entity): LatestRow | null 
   if (sql.tokens.filter((token) => token.kind === 'parameter').length !== entity.key.length || !isOneRowEach(sql)) return null
   const ordered = hasPlainFrom(root) ? firstOf(root) : null
   const where = ordered && readWhere(root, entity, shadow)
+  // Which rows were seen, and which of them are before another time, are two orders: the join knows one.
+  if (shadow.source.available !== null && where?.bounds.some(({ side }) => side === 'upper')) return null
   const ties = where && readOrder(ordered, where.keyColumns, shadow)
   const select = ties && readSelect(asList(root['select_list']), shadow)
   if (!where || !ties || !select || hidesColumns(root, shadow)) return null
@@ -69,12 +71,14 @@ export function latestRowOf(sql: AnalysedSql, entity: Entity): LatestRow | null 
   return { shadow, ...where, ties, select, columns: [...new Set(looked)], functions, root }
 }
 
-/** Rows of a table, which have numbers, seen from their time on and for good. */
+/** Rows of a table, which have numbers, seen from a time on and for good. */
 function isLatestSource({ source, table }: Shadow): boolean {
-  if (source.timestamp === null || source.available !== null || source.until !== null || source.id !== null) return false
+  if (source.timestamp === null || source.until !== null || source.id !== null) return false
   if (table.kind !== 'table' || columnOf(table, 'rowid') !== undefined) return false
-  const type = columnOf(table, source.timestamp)?.type ?? ''
-  return /^TIMESTAMPTZ$|^TIMESTAMP WITH TIME ZONE$/.test(type) || (/^TIMESTAMP$|^DATE$/.test(type) && source.timezone === 'UTC')
+  return [source.timestamp, source.available ?? source.timestamp].every((name) => {
+    const type = columnOf(table, name)?.type ?? ''
+    return /^TIMESTAMPTZ$|^TIMESTAMP WITH TIME ZONE$/.test(type) || (/^TIMESTAMP$|^DATE$/.test(type) && source.timezone === 'UTC')
+  })
 }
 
 /** How rows are ordered of which the first alone is the answer. */
