@@ -1,4 +1,5 @@
 /** The user's definitions over open stores: everything but HTTP. */
+import { dirname } from 'node:path'
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
@@ -11,6 +12,7 @@ import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import { EventLoopLag } from '../observability/event-loop-lag.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
+import type { Tracer } from '../observability/tracer.ts'
 import type { WebhookEvent } from '../observability/webhook-message.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
@@ -33,6 +35,7 @@ import { processMetrics } from './process-metrics.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
+import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 
 export interface FeatureStoreOptions {
@@ -44,6 +47,8 @@ export interface FeatureStoreOptions {
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
+  /** Null, or left out: nothing is traced. */
+  readonly tracer?: Tracer | null
   /** What whoever looks is told of the process. */
   readonly about: Pick<InsightOptions, 'mode' | 'processes'> & { readonly keepsStatistics: boolean }
   /** Told of failing refreshes and values that are too old. */
@@ -89,9 +94,10 @@ export interface FeatureStore {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { files, clockOffset, python, log } = options
-  const runtime =
+  const { files, clockOffset, python, log, tracer = null } = options
+  const untraced =
     options.runtime ?? createRuntime({ files, clockOffset, python, log: (level, message, fields) => log[level](message, fields) })
+  const runtime = tracer === null ? untraced : tracedRuntime(tracer, untraced)
   const opening = openStores({
     ...options.stores,
     onProblem: (message, error) => log.warn(message, { error }),
@@ -99,7 +105,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   })
   opening.catch(() => undefined)
   try {
-    const [loaded, stores] = await Promise.all([runtime.load(), opening])
+    const [loaded, opened] = await Promise.all([runtime.load(), opening])
+    const stores = tracer === null ? opened : tracedStores(tracer, opened)
     try {
       const watching = createWatching(options.clock, options.about.keepsStatistics)
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
@@ -121,10 +128,17 @@ async function openDependencies(
   runs: Runs,
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log } = options
+  const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
   const { sourceEngine, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
-  return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
+  return {
+    ...shared,
+    tracing,
+    activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }),
+    schedule: createSchedule(),
+    runs,
+  }
 }
 
 interface Around {

@@ -6,6 +6,7 @@ import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
+import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
 export interface Config {
   readonly env: 'development' | 'production'
@@ -39,6 +40,8 @@ export interface Config {
   readonly python: PythonSettings
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** Where traces go; null: none are made. */
+  readonly tracing: TracingSettings | null
   /** The page at /ui is served. */
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
@@ -112,6 +115,7 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (Standard Webhooks)' },
+  ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
@@ -128,7 +132,8 @@ export function processEnv(): Env {
  */
 export function readConfig(env: Env, facts: { readonly cwd: string; readonly terminal: boolean }): Config {
   const problems: string[] = []
-  const { text, choice, whole } = reader(env, problems)
+  const variable = reader(env, problems)
+  const { text, choice, whole } = variable
   const mode = choice('FABRA_ENV', ['development', 'production'], 'development')
   const isProduction = mode === 'production'
   // Names that platforms set count in production only: a laptop's shell may hold those of another project.
@@ -161,6 +166,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
       hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
     }),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),

@@ -8,6 +8,7 @@ import type { HttpOptions } from './options.ts'
 import { isConfined, type Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
 import type { Shedder } from './shedder.ts'
+import { tracedEntrance } from './traced-entrance.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
 
@@ -22,15 +23,16 @@ export interface HttpApp {
 export function createHttpApp(options: HttpOptions, hosts: HostRule | null, shedder: Shedder | null = null): HttpApp {
   const table = routeTable(options)
   const confinedTable = createConfinedTables(options, routeTable)
-  const { keyring, rateLimits = null, log } = options
+  const { keyring, rateLimits = null, tracer = null, log } = options
   const door = createDoor({ keyring, rateLimits, shedder, hosts, log, observer: options.insight.observer })
-  return openRoutes(
-    table.map((route, i) => ({
-      route,
-      entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
-    })),
-    door(nothingThere(table, log)),
-  )
+  const opened = table.map((route, i) => ({
+    route,
+    entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
+  }))
+  const otherwise = door(nothingThere(table, log))
+  if (tracer === null) return openRoutes(opened, otherwise)
+  const traced = opened.map(({ route, entrance }) => ({ route, entrance: tracedEntrance(tracer, route.path, entrance) }))
+  return openRoutes(traced, tracedEntrance(tracer, null, otherwise))
 }
 
 /** Both tables have the same routes. */

@@ -6,6 +6,7 @@ import type { Feature } from '../definition/model.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
+import type { Tracer } from '../observability/tracer.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
@@ -53,6 +54,8 @@ export interface HttpOptions {
   readonly keyring: Keyring | null
   /** Counts requests of keys that have a limit; left out: none have. */
   readonly rateLimits?: RateLimitStore
+  /** Requests are traced; left out: they are not. */
+  readonly tracer?: Tracer | null
   /** The page at /ui is served. Default: not. */
   readonly hasUi?: boolean
   /** Details are told to everybody. */

@@ -84,6 +84,7 @@ export const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^(preact|@preact\/signals|uplot|@dagrejs\/dagre)(\/|$)/, 'ui'],
+  [/^@opentelemetry\//, 'observability'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],
