@@ -203,8 +203,8 @@ function featureStoreOptions(
 
 /** What routes ask of the running store. */
 function jobsOf(featureStore: FeatureStore) {
-  const { refresh, insight, runs, history, historyOfKey, ingest, training } = featureStore
-  return { metrics: () => featureStore.metrics(), refresh, insight, runs: { list: runs }, history, historyOfKey, ingest, training }
+  const { refresh, insight, audit, runs, history, historyOfKey, ingest, training } = featureStore
+  return { metrics: () => featureStore.metrics(), refresh, insight, audit, runs: { list: runs }, history, historyOfKey, ingest, training }
 }
 
 /** Where other commands find the server that holds the data folder. */

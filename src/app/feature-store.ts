@@ -6,8 +6,8 @@ import type { List } from '../collections/chunked-list.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import type { AuditBook } from '../http/audit-book.ts'
 import type { Insight } from '../http/insight/insight.ts'
-import { isOk } from '../http/readiness.ts'
 import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import { EventLoopLag } from '../observability/event-loop-lag.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -23,17 +23,20 @@ import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
-import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
+import { createRecorder } from '../store/recording/recorder.ts'
+import { auditedChanges, auditedReload, createAuditBook } from './audit-log.ts'
 import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
 import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
@@ -80,6 +83,8 @@ export interface FeatureStore {
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
   readonly ingest: Ingest
+  /** Who did what. */
+  readonly audit: AuditBook
   /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
   start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
@@ -178,7 +183,8 @@ async function assemble(
   const warmUp = createWarmUp(dependencies)
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
+  const audit = createAuditBook({ store: stores.audit, clock, log })
+  const insight = openInsight(dependencies, { stores, watching, options, definitions, audit, health, trainingSets: training.list })
   const lag = new EventLoopLag()
   let closing = false
 
@@ -208,6 +214,7 @@ async function assemble(
       return offline.historyOfKey(query)
     },
     insight,
+    audit,
     ingest: noted(ingest, insight),
     training,
     warm: warmUp.isOver,
@@ -223,11 +230,12 @@ async function assemble(
     },
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
-    async reload() {
-      await definitions.reload()
-      insight.statistics?.retain(new Set(definitions.registry().features.keys()))
-      await insight.changes.observe(definitions.registry())
-    },
+    reload: () =>
+      auditedReload(audit, async () => {
+        await definitions.reload()
+        insight.statistics?.retain(new Set(definitions.registry().features.keys()))
+        await insight.changes.observe(definitions.registry())
+      }),
     async close(graceMs) {
       closing = true
       lag.stop()
@@ -238,6 +246,7 @@ async function assemble(
       await recorder.close()
       await kept.close()
       await insight.stop()
+      await audit.close()
       await refreshing.close()
       await stores.close()
     },
@@ -246,36 +255,25 @@ async function assemble(
 
 interface Looked extends Omit<Around, 'kept'> {
   readonly definitions: CurrentDefinitions
+  readonly audit: AuditBook
   readonly health: InsightOptions['health']
   readonly trainingSets: InsightOptions['trainingSets']
 }
 
-function openInsight(dependencies: LiveDefinitionsDependencies, { options, ...looked }: Looked): OwnInsight {
+function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
   const { files, about, stores } = options
-  return createInsight({ ...looked, ...about, files, dataDir: stores.dataDir, activeKeys, schedule, clock, log })
-}
-
-/** What comes in is noted when it is durable. */
-function noted(ingest: Ingest, { changes, samples }: OwnInsight): Ingest {
-  return {
-    ...ingest,
-    async push(feature, rows) {
-      const receipt = await ingest.push(feature, rows)
-      changes.pushed(feature.name, receipt.accepted)
-      return receipt
-    },
-    async append(source, rows, key) {
-      const receipt = await ingest.append(source, rows, key)
-      changes.appended(source.name, rows.length)
-      return receipt
-    },
-    async forget(entity, key) {
-      const receipt = await ingest.forget(entity, key)
-      samples.forget(entity.name, key.encoded)
-      return receipt
-    },
-  }
+  return createInsight({
+    ...looked,
+    ...about,
+    files,
+    dataDir: stores.dataDir,
+    activeKeys,
+    schedule,
+    clock,
+    log,
+    onChange: auditedChanges(audit),
+  })
 }
 
 /** Resolves when the work has, at the latest after `ms`. */
@@ -284,12 +282,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const timer = setTimeout(late.resolve, ms)
   await Promise.race([work, late.promise])
   clearTimeout(timer)
-}
-
-/** Of history the recorder knows more than the store itself, but that it takes rows does not mean that the store is well. */
-function healthOf(stores: Stores, recorder: Recorder): Readonly<Record<string, string>> {
-  const health = stores.health()
-  const words = recorder.words()
-  if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
-  return { ...health, [stores.historyIn]: words }
 }

@@ -14,6 +14,7 @@ import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { OneAnswer, OneRow } from '../training/one-row.ts'
+import type { AuditBook } from './audit-book.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -54,6 +55,8 @@ export interface HttpOptions {
   readonly keyring: Keyring | null
   /** Counts requests of keys that have a limit; left out: none have. */
   readonly rateLimits?: RateLimitStore
+  /** Who did what is told there; left out: nowhere. */
+  readonly audit?: AuditBook
   /** Requests are traced; left out: they are not. */
   readonly tracer?: Tracer | null
   /** The page at /ui is served. Default: not. */
