@@ -105,6 +105,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     keyring,
     rateLimits: featureStore.rateLimits,
     tracer,
+    accessLog: config.accessLog,
     isDevelopment: config.env === 'development',
     hasUi: config.ui,
     clock,

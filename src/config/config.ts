@@ -48,6 +48,10 @@ export interface Config {
   readonly statistics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
+  /** Lines of one kind in ten seconds; 0: all. */
+  readonly logAlike: number
+  /** The share of requests that are lines of the log, from 0 to 1. */
+  readonly accessLog: number
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -120,6 +124,16 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
+  {
+    name: 'FABRA_LOG_ALIKE',
+    default: '100',
+    help: 'lines of one kind that are written in ten seconds; of more it is told how many there were; 0: all are written',
+  },
+  {
+    name: 'FABRA_ACCESS_LOG',
+    default: 'off',
+    help: 'on: each request is a line of the log; a number such as 0.01: that share of them, and all that fail',
+  },
 ]
 
 /** The process's environment as a plain object, for readConfig and nothing else. */
@@ -170,6 +184,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
+    accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
   if (config.sourceUrl !== null && config.postgresUrl === null)
@@ -214,6 +230,16 @@ function bytes(value: string, name: string, problems: string[]): number {
   if (found < FEWEST_BYTES || found > MOST_BYTES)
     problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
   return found
+}
+
+/** `on`, `off`, or a part of all. */
+function share(value: string | undefined, name: string, problems: string[]): number {
+  if (value === undefined || value === 'off') return 0
+  if (value === 'on') return 1
+  const number = Number(value)
+  if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
+  problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
+  return 0
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

@@ -57,6 +57,8 @@ export interface HttpOptions {
   readonly rateLimits?: RateLimitStore
   /** Who did what is told there; left out: nowhere. */
   readonly audit?: AuditBook
+  /** The share of requests that are lines of the log, from 0 to 1. Default: none. */
+  readonly accessLog?: number
   /** Requests are traced; left out: they are not. */
   readonly tracer?: Tracer | null
   /** The page at /ui is served. Default: not. */

@@ -1,9 +1,8 @@
 import type { Span, Tracer } from '../observability/tracer.ts'
+import { PROBES } from './access-log.ts'
 import type { Entrance } from './door.ts'
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS', 'TRACE', 'CONNECT'])
-/** Asked all the time by those who watch, and the same each time. */
-const PROBES: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics'])
 
 /** @param path Of the route, not of the request: there stand names and ids. Null: there is no such route. */
 export function tracedEntrance(tracer: Tracer, path: string | null, entrance: Entrance): Entrance {
