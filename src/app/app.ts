@@ -185,13 +185,14 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
     clock,
     clockOffset,
     python,
+    isolation,
     cold,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

@@ -47,6 +47,8 @@ export interface FeatureStoreOptions {
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly python?: PythonSettings
+  /** Where functions of TypeScript run. Default: in threads. */
+  readonly isolation?: 'thread' | 'process'
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
@@ -99,9 +101,10 @@ export interface FeatureStore {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { files, clockOffset, python, log, tracer = null } = options
+  const { files, clockOffset, python, isolation, log, tracer = null } = options
   const untraced =
-    options.runtime ?? createRuntime({ files, clockOffset, python, log: (level, message, fields) => log[level](message, fields) })
+    options.runtime ??
+    createRuntime({ files, clockOffset, python, isolation, log: (level, message, fields) => log[level](message, fields) })
   const runtime = tracer === null ? untraced : tracedRuntime(tracer, untraced)
   const opening = openStores({
     ...options.stores,

@@ -36,8 +36,10 @@ export interface Config {
   readonly drainSeconds: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
-  /** How the processes are started that run Python. */
+  /** How the processes are started that run Python, and TypeScript where it has some. */
   readonly python: PythonSettings
+  /** Where functions of TypeScript run. */
+  readonly isolation: 'thread' | 'process'
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
   /** Where traces go; null: none are made. */
@@ -110,7 +112,12 @@ export const variables: readonly Variable[] = [
     default: "the project's environment, else python3",
     help: 'interpreter that runs .py files: Python 3.9 or newer',
   },
-  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs Python functions may take' },
+  {
+    name: 'FABRA_ISOLATION',
+    default: 'thread',
+    help: "where functions in TypeScript run: in threads of the server, or with process in processes of their own, as Python's",
+  },
+  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs functions may take' },
   {
     name: 'FABRA_WORKER_ENV',
     default: 'none',
@@ -179,6 +186,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
       memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
       hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
     }),
+    isolation: choice('FABRA_ISOLATION', ['thread', 'process'], 'thread'),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',

@@ -67,7 +67,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: [],
   testing: [],
   public: [],
-  main: ['cli', 'config'],
+  main: ['cli', 'config', 'runtime'],
 }
 
 /** Each package outside of Fabra has one room. */
