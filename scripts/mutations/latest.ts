@@ -16,7 +16,10 @@ export const mutations: readonly Mutation[] = [
         "if (!partitions.every((part) => asObject(part)?.['class'] === 'COLUMN_REF' && isKey(part))) return null",
         '',
       ],
-      'rows that come later are seen': ['source.available !== null || ', ''],
+      'upper ends are heeded in another order': [
+        "where?.bounds.some(({ side }) => side === 'upper')",
+        'where?.bounds.some(({ side }) => side === undefined)',
+      ],
       'rows that end are seen': ['source.until !== null || ', ''],
       'a name of the select list hides no column': [' || hidesColumns(root, shadow)', ''],
       'a strict bound is not': [
@@ -43,8 +46,14 @@ export const mutations: readonly Mutation[] = [
       'bounds are inclusive': ["inclusive === (side === 'lower') ? micros", 'inclusive !== undefined ? micros'],
       'of the ends of time the last counts': ['`LEAST(${until', '`GREATEST(${until'],
       'a bound that is null is none': ["known.length > 0 ? ` WHERE ${known.join(' AND ')}` : ''", "''"],
-      'filters are forgotten': ['const conditions = [...filters, `', 'const conditions = [`'],
-      'the delay is forgotten': ['epoch_us(__fabra_as_of) - ${plan.shadow.source.delay}`', 'epoch_us(__fabra_as_of)`'],
+      'filters are forgotten': ['const conditions = [...filters, ...times', 'const conditions = [...times'],
+      'the delay is forgotten': ['${available === null ? delay : 0}', '0'],
+      'rows are seen at their time': ['GREATEST(${at} + ${delay + 1}, ${seen})', '${at} + ${delay + 1}'],
+      'a row of an earlier time that is seen later is the latest': [
+        'QUALIFY __fabra_at = max(__fabra_at) OVER (PARTITION BY __fabra_k ORDER BY __fabra_seen)',
+        'QUALIFY max(__fabra_at) OVER (PARTITION BY __fabra_k) > 0',
+      ],
+      'rows of one time compete before they are seen': [' AND __fabra_e.__fabra_seen <= __fabra_f.__fabra_seen', ''],
       'ties are decided by storage alone': ['if (ties.length === 0) return stored', 'if (ties.length >= 0) return stored'],
       'the last stored row is the first': ['min(__fabra_id) AS __fabra_id', 'max(__fabra_id) AS __fabra_id'],
     },
