@@ -109,7 +109,7 @@ async function compare({ rows, source, more }: typeof world extends fc.Arbitrary
   )
   expect(definitions.problems).toEqual([])
   expect(sqls.filter((_, i) => definitions.get(`f${i}`)?.grouped === null)).toEqual([])
-  const list = Array.from({ length: 20 }, (_, i) => START + ((i * 7) % 66) * HOUR + (i % 3) - 1).flatMap((t) =>
+  const list = Array.from({ length: 20 }, (_, i) => START + ((i * 7) % 66) * HOUR + (Math.floor(i / 3) % 3) - 1).flatMap((t) =>
     ['a', 'b', 'c'].map((id) => [id, t] as const),
   )
   const answersOf = (strategy: 'set' | 'grouped', name: 'f' | 'total') => {

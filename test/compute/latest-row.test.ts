@@ -128,7 +128,7 @@ async function compare({ type, isLate, delay, rows, features: drawn }: World): P
     `CREATE OR REPLACE TABLE events (user_id VARCHAR, shop INTEGER, ts ${TYPES[type]}, seen TIMESTAMP, amount BIGINT, kind VARCHAR, n INTEGER);
      INSERT INTO events VALUES ${written.join(', ')}`,
   )
-  const questions = Array.from({ length: 24 }, (_, i) => START + ((i * 7) % 66) * HOUR + (i % 3) - 1)
+  const questions = Array.from({ length: 24 }, (_, i) => START + ((i * 7) % 66) * HOUR + (Math.floor(i / 3) % 3) - 1)
   for (const isPair of [false, true]) {
     const own = features.filter((feature) => feature.isPair === isPair)
     const key: Readonly<Record<string, 'string' | 'int'>> = isPair ? { user_id: 'string', shop: 'int' } : { user_id: 'string' }
