@@ -246,6 +246,7 @@ function routes(): ReturnType<typeof routeTable> {
     runs: createRuns(),
     history: unused,
     historyOfKey: unused,
+    keptSince: unused,
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, beginLook: unused, computeOne: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,

@@ -94,6 +94,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     clockOffset: options.clockOffset,
     python: config.python,
     cold: options.cold === true,
+    historyKeep: config.historyKeep,
     log,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',
@@ -193,8 +194,18 @@ export async function openApp(options: AppOptions): Promise<App> {
 
 /** What routes ask of the running store. */
 function jobsOf(featureStore: FeatureStore) {
-  const { refresh, insight, runs, history, historyOfKey, ingest, training } = featureStore
-  return { metrics: () => featureStore.metrics(), refresh, insight, runs: { list: runs }, history, historyOfKey, ingest, training }
+  const { refresh, insight, runs, history, historyOfKey, keptSince, ingest, training } = featureStore
+  return {
+    metrics: () => featureStore.metrics(),
+    refresh,
+    insight,
+    runs: { list: runs },
+    history,
+    historyOfKey,
+    keptSince,
+    ingest,
+    training,
+  }
 }
 
 /** Where other commands find the server that holds the data folder. */

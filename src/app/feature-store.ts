@@ -27,6 +27,7 @@ import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { createOldHistory } from './old-history.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
@@ -43,6 +44,8 @@ export interface FeatureStoreOptions {
   readonly python?: PythonSettings
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
+  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
+  readonly historyKeep: Micros | null
   readonly log: Logger
   /** What whoever looks is told of the process. */
   readonly about: Pick<InsightOptions, 'mode' | 'processes'> & { readonly keepsStatistics: boolean }
@@ -71,6 +74,8 @@ export interface FeatureStore {
   /** Recorded values of one key, newest first, up to this moment. */
   history(query: HistoryQuery): Promise<readonly HistoryRow[]>
   historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
+  /** Since when history is whole, of features of which something left it. */
+  keptSince(features: readonly string[]): Promise<ReadonlyMap<string, Micros>>
   readonly insight: Insight
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
@@ -122,8 +127,20 @@ async function openDependencies(
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log } = options
   const { sourceEngine, offline, online } = stores
+  const { keptSince } = stores.historyRemoval
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
+  const shared = {
+    runtime,
+    sourceEngine,
+    offline,
+    keptSince,
+    online,
+    recorder,
+    clock,
+    log,
+    claims: stores.claims,
+    seenSources: stores.seenSources,
+  }
   return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
 }
 
@@ -162,6 +179,14 @@ async function assemble(
   const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
+  const oldHistory = createOldHistory({
+    removal: stores.historyRemoval,
+    leases: stores.leases,
+    features: () => definitions.registry().features.values(),
+    keep: options.historyKeep,
+    clock,
+    log,
+  })
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
@@ -193,6 +218,7 @@ async function assemble(
       await recorder.flush()
       return offline.historyOfKey(query)
     },
+    keptSince: stores.historyRemoval.keptSince,
     insight,
     ingest: noted(ingest, insight),
     training,
@@ -204,6 +230,7 @@ async function assemble(
         if (closing) return
         keysInUse.start()
         refreshing.start(refreshes)
+        if (refreshes) oldHistory.start()
         ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
       })
     },
@@ -217,7 +244,14 @@ async function assemble(
     async close(graceMs) {
       closing = true
       lag.stop()
-      const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
+      const ending = [
+        refreshing.stop(),
+        refilling.stop(),
+        keysInUse.stop(),
+        ingest.close(),
+        oldHistory.close(),
+        definitions.live().serving.engine.idle(),
+      ]
       await within(graceMs, Promise.all(ending))
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()

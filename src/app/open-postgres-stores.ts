@@ -11,6 +11,7 @@ import { openPostgres } from '../store/postgres/connection/connection.ts'
 import type { Postgres } from '../store/postgres/connection/postgres.ts'
 import { followPresent } from '../store/postgres/connection/server-clock.ts'
 import { storeErrors } from '../store/postgres/connection/store-errors.ts'
+import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
@@ -54,6 +55,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
   return {
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
+    historyRemoval: createPostgresHistoryRemoval(postgres),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),
     trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),

@@ -4,6 +4,7 @@ import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
+import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
@@ -52,12 +53,13 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, admin, changes, historyIn } = file
+  const { offline, historyRemoval, admin, changes, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
+    historyRemoval,
     admin,
     changes,
     historyIn,
@@ -75,6 +77,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     database,
     sourceEngine: createDuckdbSourceEngine(database),
     offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
+    historyRemoval: createDuckdbHistoryRemoval(database),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
     // Its engine reads whole columns in any case.

@@ -5,6 +5,7 @@ import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
@@ -38,6 +39,7 @@ export interface StoreAddresses {
 export interface Stores {
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
+  readonly historyRemoval: HistoryRemoval
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore

@@ -1,6 +1,7 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import type { Micros } from '../clock.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
@@ -43,6 +44,8 @@ export interface Config {
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
+  /** How long computed values stay in history; null: for ever. */
+  readonly historyKeep: Micros | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
 }
@@ -114,6 +117,11 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (Standard Webhooks)' },
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
+  {
+    name: 'FABRA_HISTORY_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
+  },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
 ]
@@ -163,6 +171,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
+    historyKeep: historyKeep(text('FABRA_HISTORY_KEEP'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
@@ -208,6 +217,18 @@ function bytes(value: string, name: string, problems: string[]): number {
   if (found < FEWEST_BYTES || found > MOST_BYTES)
     problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
   return found
+}
+
+const DAY: Micros = 86_400_000_000
+const MOST_DAYS = 36_525
+
+function historyKeep(value: string | undefined, problems: string[]): Micros | null {
+  if (value === undefined) return null
+  const [, count = '', unit = ''] = /^(\d{1,6})\s*([dw])$/i.exec(value.trim()) ?? []
+  const days = Number(count) * (unit.toLowerCase() === 'w' ? 7 : 1)
+  if (days >= 1 && days <= MOST_DAYS) return days * DAY
+  problems.push(`FABRA_HISTORY_KEEP="${value}" is not a number of days or weeks, such as 400d.`)
+  return null
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

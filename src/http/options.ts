@@ -1,5 +1,5 @@
 import type { Keyring } from '../auth/keyring.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
@@ -31,6 +31,8 @@ export interface HttpOptions {
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
   /** The same of many features of one key at once. */
   readonly historyOfKey: (query: KeyHistoryQuery) => Promise<readonly HistoryRow[]>
+  /** Since when history is whole, of features of which something left it. To be asked after reading. */
+  readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */

@@ -434,6 +434,7 @@ test('a definition holds what was written, and documented defaults for the rest'
     defaults: null,
     timeout: null,
     keepWarm: null,
+    keep: null,
     history: 'changes',
     inputs: {},
     uses: [],

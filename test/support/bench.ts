@@ -271,6 +271,7 @@ async function start(
   const shared = {
     online,
     offline,
+    keptSince: async () => new Map(),
     recorder,
     activeKeys,
     claims: common?.claims ?? null,
@@ -402,6 +403,7 @@ function featureOf(name: string, written: WrittenFeature): Feature {
     defaults: written.default === undefined ? null : defaults,
     timeout: micros(written.timeout),
     keepWarm: micros(written.keepWarm),
+    keep: null,
     history: written.history ?? 'changes',
     inputs: written.inputs ?? {},
     fingerprint: written.fingerprint ?? Bun.hash(name).toString(16).padStart(16, '0'),

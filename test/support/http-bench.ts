@@ -73,6 +73,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       await parts().recorder.flush()
       return parts().offline.history(query)
     },
+    keptSince: () => Promise.resolve(new Map()),
     historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {
       push: (feature, rows) => bench.ingest().push(feature, rows),

@@ -61,6 +61,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
   const stores = { runtime, sourceEngine, offline, online, recorder, clock, log }
   const parts: LiveDefinitionsDependencies = {
     ...stores,
+    keptSince: async () => new Map(),
     activeKeys: createActiveKeys(clock),
     claims: null,
     seenSources: null,

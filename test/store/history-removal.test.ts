@@ -1,0 +1,185 @@
+/** What goes from history is what a rule names, and no answer about a kept time is another one for it: of both engines, against brute force. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import fc from 'fast-check'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbHistoryRemoval } from '../../src/store/duckdb/history/history-removal.ts'
+import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import type { HistoryRemoval, RemovalRule } from '../../src/store/ports/history-removal.ts'
+import type { HistoryRow, OfflineStore, Origin } from '../../src/store/ports/offline-store.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import { createPostgresHistoryRemoval } from '../../src/store/postgres/history/history-removal.ts'
+import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { row } from '../conformance/offline-store-suite.ts'
+import { startPostgres } from '../support/servers.ts'
+
+// A PostgreSQL cluster is created.
+setDefaultTimeout(120_000)
+
+interface Engine {
+  readonly offline: OfflineStore
+  readonly removal: HistoryRemoval
+  close(): Promise<void>
+}
+
+async function duckdb(): Promise<Engine> {
+  const database = await openDatabase({ file: ':memory:' })
+  const offline = createDuckdbOfflineStore(database)
+  return { offline, removal: createDuckdbHistoryRemoval(database), close: () => offline.close() }
+}
+
+async function postgres(): Promise<Engine> {
+  const server = await startPostgres()
+  const connection = openPostgres({ url: server.url })
+  await migrate(connection)
+  const offline = createPostgresOfflineStore({ postgres: connection, random: Math.random, onProblem: () => undefined })
+  return {
+    offline,
+    removal: createPostgresHistoryRemoval(connection),
+    async close() {
+      await connection.close()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Tiny domains, so that ties, late arrivals and values of all origins on one key are the rule. */
+const rows = fc.array(
+  fc.record({
+    entityKey: fc.constantFrom('u1', 'u2'),
+    fingerprint: fc.constantFrom('f1', 'f1', 'f2'),
+    eventAt: fc.integer({ min: 0, max: 6 }),
+    lag: fc.integer({ min: 0, max: 3 }),
+    createdLag: fc.integer({ min: 0, max: 3 }),
+    value: fc.constantFrom('1', '2', 'null', null),
+    origin: fc.constantFrom<Origin>('computed', 'computed', 'pushed', 'backfill'),
+  }),
+  { maxLength: 14 },
+)
+const world = fc.record({
+  rows,
+  before: fc.integer({ min: 0, max: 9 }),
+  origins: fc.constantFrom<readonly Origin[]>(['computed'], ['computed', 'pushed', 'backfill']),
+})
+
+const HOUR = 3_600_000_000
+const BASE = Date.UTC(2026, 0, 1) * 1000
+
+const order = (a: HistoryRow, b: HistoryRow) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.seq - b.seq
+const sameKey = (a: HistoryRow, b: HistoryRow) => a.entityKey === b.entityKey && a.fingerprint === b.fingerprint
+
+/** The rule, without SQL. */
+function removable(all: readonly HistoryRow[], one: HistoryRow, { before, origins }: RemovalRule): boolean {
+  const overtakes = (other: HistoryRow) =>
+    sameKey(other, one) &&
+    order(other, one) > 0 &&
+    Math.max(other.eventAt, other.availableAt, other.createdAt) <= before &&
+    (other.origin !== 'backfill' || one.origin === 'backfill')
+  return one.eventAt < before && origins.includes(one.origin) && all.some(overtakes)
+}
+
+/** The point-in-time rule, without SQL: what each kind of question about a time is answered with. */
+function answers(all: readonly HistoryRow[], from: number): unknown[] {
+  const found: unknown[] = []
+  for (const entityKey of ['u1', 'u2'])
+    for (const fingerprint of ['f1', 'f2'])
+      for (const knowledge of ['serving', 'latest', 'served'])
+        for (const snapshot of [null, from, from + HOUR])
+          for (let t = from; t < from + 8 * HOUR; t += HOUR / 2) {
+            const seen = all.filter((one) => {
+              const mustHaveArrived = knowledge === 'serving' || (knowledge === 'served' && one.origin !== 'computed')
+              return (
+                one.entityKey === entityKey &&
+                one.fingerprint === fingerprint &&
+                one.eventAt <= t &&
+                (!mustHaveArrived || one.availableAt <= t) &&
+                (snapshot === null || one.createdAt <= snapshot) &&
+                (knowledge !== 'served' || one.origin !== 'backfill')
+              )
+            })
+            // With its event time: whatever the look-back is, it sees the same.
+            found.push(seen.sort(order).at(-1) ?? null)
+          }
+  return found
+}
+
+async function all(offline: OfflineStore, feature: string): Promise<readonly HistoryRow[]> {
+  const asked = ['u1', 'u2'].flatMap((entityKey) => ['f1', 'f2'].map((fingerprint) => ({ entityKey, fingerprint })))
+  const told = await Promise.all(asked.map((one) => offline.history({ ...one, feature, from: null, to: null, limit: 1_000 })))
+  return told.flat().sort((a, b) => a.seq - b.seq)
+}
+
+async function remove(removal: HistoryRemoval, rule: RemovalRule): Promise<number> {
+  let removed = 0
+  let place: Parameters<HistoryRemoval['removeLot']>[1] | null = { after: null }
+  while (place) {
+    const lot = await removal.removeLot(rule, place)
+    removed += lot.removed
+    place = lot.next
+  }
+  return removed
+}
+
+describe.each([
+  ['DuckDB', duckdb],
+  ['PostgreSQL', postgres],
+])('removal of recorded values from %s', (_name, open) => {
+  let engine: Engine
+  beforeAll(async () => {
+    engine = await open()
+  })
+  afterAll(() => engine?.close())
+
+  test('takes what the rule names and nothing else, and what is asked about a kept time has the answer that it had', async () => {
+    const { offline, removal } = engine
+    let run = 0
+    await fc.assert(
+      fc.asyncProperty(world, async (given) => {
+        const feature = `f${run++}`
+        const recorded = given.rows.map(({ lag, createdLag, ...one }, i) => {
+          const eventAt = BASE + one.eventAt * HOUR
+          const availableAt = eventAt + lag * HOUR
+          return row({ ...one, feature, eventAt, availableAt, createdAt: availableAt + createdLag * HOUR, seq: i + 1 })
+        })
+        const rule = { feature, before: BASE + given.before * HOUR, origins: given.origins }
+        await offline.append(recorded)
+        const gone = recorded.filter((one) => removable(recorded, one, rule))
+        expect(await remove(removal, rule)).toBe(gone.length)
+        const left = await all(offline, feature)
+        expect(left).toEqual(recorded.filter((one) => !gone.includes(one)))
+        expect(answers(left, rule.before)).toEqual(answers(recorded, rule.before))
+        expect([...(await removal.keptSince([feature, 'other']))]).toEqual(gone.length === 0 ? [] : [[feature, rule.before]])
+        // Once more there is nothing to do, and an earlier time takes nothing back.
+        expect(await remove(removal, { ...rule, before: rule.before - HOUR })).toBe(0)
+        expect(await remove(removal, rule)).toBe(0)
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('goes through more keys and rows than a lot has, and leaves the newest of each key and every erasure', async () => {
+    const { offline, removal } = engine
+    const keys = Array.from({ length: 450 }, (_, i) => `k${i}`)
+    await offline.append(
+      keys.flatMap((entityKey, k) =>
+        Array.from({ length: 60 }, (_, i) => {
+          const at = BASE + i * HOUR
+          return row({
+            feature: 'many',
+            entityKey,
+            value: i === 59 && k % 2 === 0 ? null : `${i}`,
+            eventAt: at,
+            availableAt: at,
+            createdAt: at,
+            seq: i + 1,
+          })
+        }),
+      ),
+    )
+    await offline.forget(['many'], { entity: 'User', entityKey: 'k7', at: BASE })
+    expect(await remove(removal, { feature: 'many', before: BASE + 1_000 * HOUR, origins: ['computed'] })).toBe(449 * 59)
+    const left = await offline.latestOf('many', 'f1', keys)
+    expect(left.flatMap((one, k) => (one?.eventAt === BASE + 59 * HOUR && (one.value === null) === (k % 2 === 0) ? [] : [k]))).toEqual([7])
+    expect(await offline.erasures()).toContainEqual({ entity: 'User', entityKey: 'k7', at: BASE })
+  })
+})
