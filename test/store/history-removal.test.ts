@@ -1,9 +1,14 @@
 /** What goes from history is what a rule names, and no answer about a kept time is another one for it: of both engines, against brute force. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
+import { createOldHistory } from '../../src/app/old-history.ts'
+import { formatTime } from '../../src/definition/time.ts'
+import { FabraError } from '../../src/errors.ts'
+import { silentLogger } from '../../src/observability/logger.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbHistoryRemoval } from '../../src/store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import type { HistoryRemoval, RemovalRule } from '../../src/store/ports/history-removal.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../../src/store/ports/offline-store.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
@@ -11,7 +16,9 @@ import { createPostgresHistoryRemoval } from '../../src/store/postgres/history/h
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { row } from '../conformance/offline-store-suite.ts'
+import { movableClock } from '../support/clock.ts'
 import { startPostgres } from '../support/servers.ts'
+import { openPostgresTrainingBench, pushedRegistry, type TrainingBench, trainingBenchOver } from '../support/training-bench.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(120_000)
@@ -19,24 +26,29 @@ setDefaultTimeout(120_000)
 interface Engine {
   readonly offline: OfflineStore
   readonly removal: HistoryRemoval
+  readonly training: TrainingBench
   close(): Promise<void>
 }
 
 async function duckdb(): Promise<Engine> {
   const database = await openDatabase({ file: ':memory:' })
   const offline = createDuckdbOfflineStore(database)
-  return { offline, removal: createDuckdbHistoryRemoval(database), close: () => offline.close() }
+  const training = trainingBenchOver(database)
+  return { offline, removal: createDuckdbHistoryRemoval(database), training, close: () => offline.close() }
 }
 
 async function postgres(): Promise<Engine> {
   const server = await startPostgres()
   const connection = openPostgres({ url: server.url })
   await migrate(connection)
+  const training = await openPostgresTrainingBench(server, 0)
   const offline = createPostgresOfflineStore({ postgres: connection, random: Math.random, onProblem: () => undefined })
   return {
     offline,
     removal: createPostgresHistoryRemoval(connection),
+    training,
     async close() {
+      await training.close()
       await connection.close()
       await server[Symbol.asyncDispose]()
     },
@@ -63,6 +75,7 @@ const world = fc.record({
 })
 
 const HOUR = 3_600_000_000
+const DAY = 24 * HOUR
 const BASE = Date.UTC(2026, 0, 1) * 1000
 
 const order = (a: HistoryRow, b: HistoryRow) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.seq - b.seq
@@ -181,5 +194,74 @@ describe.each([
     const left = await offline.latestOf('many', 'f1', keys)
     expect(left.flatMap((one, k) => (one?.eventAt === BASE + 59 * HOUR && (one.value === null) === (k % 2 === 0) ? [] : [k]))).toEqual([7])
     expect(await offline.erasures()).toContainEqual({ entity: 'User', entityKey: 'k7', at: BASE })
+  })
+
+  test('happens as features and the server say, under a lease, and a training set of what is gone is refused', async () => {
+    const { offline, removal, training } = engine
+    const clock = movableClock(BASE + 100 * DAY)
+    const refresh = { kind: 'interval', every: HOUR } as const
+    const computed = { type: 'int', computation: { kind: 'function' }, refresh } as const
+    const registry = pushedRegistry({
+      plain: computed,
+      slow: { ...computed, lookBack: 60 * DAY },
+      told: { ...computed, keep: 50 * DAY },
+      pushed: { type: 'int' },
+      kept: { type: 'int', keep: 10 * DAY },
+    })
+    const names = [...registry.features.keys()]
+    // Every ten days from the first on.
+    await offline.append(
+      [...registry.features.values(), { name: 'undefined_by_now', fingerprint: 'f1', refresh }].flatMap(({ name, fingerprint, refresh }) =>
+        Array.from({ length: 10 }, (_, i) => {
+          const at = BASE + i * 10 * DAY
+          const origin = refresh === null ? 'pushed' : 'computed'
+          return row({ feature: name, fingerprint, value: `${i}`, eventAt: at, availableAt: at, createdAt: at, seq: i + 1, origin })
+        }),
+      ),
+    )
+    const features = () => registry.features.values()
+    const leases = createMemoryLeaseStore(() => performance.now())
+    const log = silentLogger
+    const open = (keep: number | null) => createOldHistory({ removal, leases, features, keep, clock, log })
+    const left = async () => {
+      const all = await Promise.all(
+        [...names, 'undefined_by_now'].map((feature) => {
+          const fingerprint = registry.features.get(feature)?.fingerprint ?? 'f1'
+          return offline.history({ feature, fingerprint, entityKey: 'u1', from: null, to: null, limit: 100 })
+        }),
+      )
+      return all.map((some) => some.length)
+    }
+    const train = (t: number, asked = {}, some = names) =>
+      training
+        .train(registry, [{ user_id: 'u1', event_timestamp: formatTime(t) }], {
+          features: some,
+          parts: { keptSince: removal.keptSince },
+          ...asked,
+        })
+        .then(
+          ({ rows: [only] }) => some.map((name) => only?.[name]),
+          (error: unknown) => (error instanceof FabraError ? [error.code, error.message, error.hint].join(' ') : error),
+        )
+    const kept = BASE + 95 * DAY
+    const before = [await train(kept), await train(BASE + 71 * DAY, {}, ['plain'])]
+
+    const first = open(null)
+    expect(await first.sweep()).toBe(5 + 9)
+    const second = open(30 * DAY)
+    expect(await second.sweep()).toBe(0)
+    await first.close()
+    expect(await second.sweep()).toBe(7 + 4)
+    expect(await left()).toEqual([3, 6, 5, 10, 1, 10])
+    await second.close()
+
+    expect([await train(kept), await train(BASE + 71 * DAY, {}, ['plain'])]).toEqual(before)
+    for (const asked of [{}, { asServed: true }, { latestKnowledge: true }]) {
+      const refused = await train(BASE + 69 * DAY, asked, ['plain'])
+      expect(refused).toStartWith('history_removed One label row asks about "plain"')
+      expect(refused).toContain(formatTime(BASE + 70 * DAY))
+    }
+    expect(await train(kept, { snapshot: BASE + 69 * DAY }, ['plain'])).toStartWith('history_removed The snapshot of')
+    expect(await train(BASE + 69 * DAY, {}, ['pushed'])).toEqual([6])
   })
 })
