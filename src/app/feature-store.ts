@@ -27,6 +27,7 @@ import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { noted } from './noted-ingest.ts'
 import { createOldHistory } from './old-history.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
@@ -272,30 +273,8 @@ interface Looked extends Omit<Around, 'kept'> {
 
 function openInsight(dependencies: LiveDefinitionsDependencies, { options, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
-  const { files, about, stores } = options
-  return createInsight({ ...looked, ...about, files, dataDir: stores.dataDir, activeKeys, schedule, clock, log })
-}
-
-/** What comes in is noted when it is durable. */
-function noted(ingest: Ingest, { changes, samples }: OwnInsight): Ingest {
-  return {
-    ...ingest,
-    async push(feature, rows) {
-      const receipt = await ingest.push(feature, rows)
-      changes.pushed(feature.name, receipt.accepted)
-      return receipt
-    },
-    async append(source, rows, key) {
-      const receipt = await ingest.append(source, rows, key)
-      changes.appended(source.name, rows.length)
-      return receipt
-    },
-    async forget(entity, key) {
-      const receipt = await ingest.forget(entity, key)
-      samples.forget(entity.name, key.encoded)
-      return receipt
-    },
-  }
+  const { files, about, stores, historyKeep } = options
+  return createInsight({ ...looked, ...about, files, dataDir: stores.dataDir, historyKeep, activeKeys, schedule, clock, log })
 }
 
 /** Resolves when the work has, at the latest after `ms`. */

@@ -14,6 +14,7 @@ import { storeErrors } from '../store/postgres/connection/store-errors.ts'
 import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
+import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
 import { isSameDatabase } from '../store/postgres/sources/same-database.ts'
 import { createPostgresSourceEngine } from '../store/postgres/sources/source-engine.ts'
@@ -55,6 +56,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
   return {
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
+    offlineFigures: createPostgresFigures(postgres),
     historyRemoval: createPostgresHistoryRemoval(postgres),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),

@@ -8,6 +8,7 @@ import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-remo
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
+import { createDuckdbFigures } from '../store/duckdb/storage-figures.ts'
 import { forgettingKeptFiles } from '../store/duckdb/training/resume/forgetting-parts.ts'
 import { createDuckdbTrainingStore, createLocalKeptFiles } from '../store/duckdb/training/training-store.ts'
 import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
@@ -53,13 +54,14 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, historyRemoval, admin, changes, historyIn } = file
+  const { offline, historyRemoval, offlineFigures, admin, changes, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
     historyRemoval,
+    offlineFigures,
     admin,
     changes,
     historyIn,
@@ -77,6 +79,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     database,
     sourceEngine: createDuckdbSourceEngine(database),
     offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
+    offlineFigures: createDuckdbFigures(database),
     historyRemoval: createDuckdbHistoryRemoval(database),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
@@ -100,7 +103,7 @@ function fileHealth(database: Database): string {
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    const alone = { activeKeys: null, claims: null, seenSources: null, rateLimits: createRateLimits(null) }
+    const alone = { onlineFigures: null, activeKeys: null, claims: null, seenSources: null, rateLimits: createRateLimits(null) }
     return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
@@ -110,10 +113,12 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
   const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
+  const { createRedisFigures } = await import('../store/redis/storage-figures.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
   const online = createRedisOnlineStore(redis, onProblem)
   return {
     online,
+    onlineFigures: createRedisFigures(redis),
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),

@@ -13,6 +13,7 @@ import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
+import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
 export interface StoreAddresses {
@@ -40,6 +41,9 @@ export interface Stores {
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
   readonly historyRemoval: HistoryRemoval
+  readonly offlineFigures: OfflineFigures
+  /** Null: latest values are in memory. */
+  readonly onlineFigures: OnlineFigures | null
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
@@ -77,6 +81,7 @@ export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
 /** Latest values. */
 export interface Latest {
   readonly online: OnlineStore
+  readonly onlineFigures: OnlineFigures | null
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null

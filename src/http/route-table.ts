@@ -20,6 +20,7 @@ import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
 import { statisticsRoutes } from './routes/statistics.ts'
+import { storageRoutes } from './routes/storage.ts'
 import { trainingRoutes } from './routes/training.ts'
 import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
@@ -40,6 +41,7 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...lineageRoutes(options),
     ...eventRoutes(options),
     ...insightRoutes(options),
+    ...storageRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
     ...uiRoutes(options),

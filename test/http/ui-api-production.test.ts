@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { openAdmin } from '../../src/app/open-stores.ts'
-import type { Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs } from '../../src/http/wire.ts'
+import type { Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs, Storage } from '../../src/http/wire.ts'
 import type { Scope } from '../../src/store/ports/admin-store.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
@@ -50,7 +50,7 @@ test('a key is told its name and its scopes, and nobody without one is told anyt
     scopes: ['read'],
     mode: 'production',
   })
-  for (const path of ['/v1/me', '/v1/overview', '/v1/changes', '/v1/lineage', '/v1/events', '/v1/features/spend/definition'])
+  for (const path of ['/v1/me', '/v1/overview', '/v1/storage', '/v1/changes', '/v1/lineage', '/v1/events', '/v1/features/spend/definition'])
     expect([path, (await served.ask(path)).status]).toEqual([path, 401])
 })
 
@@ -65,6 +65,18 @@ test('figures are there for readers, who asks for them only for those who admini
   ])
   const statistics = await served.get<FeatureStatistics>('/v1/features/spend/statistics', 'fab_reader')
   expect(statistics.reads?.columns[0]?.quantiles).toMatchObject({ min: 6, max: 30 })
+})
+
+test('what is stored is told by store, table and feature, with what settings would save', async () => {
+  // Recorded a moment after it was computed; a look is kept for a while.
+  const { stores, tables, features, savings, is_estimate } = await served.get<Storage>('/v1/storage', 'fab_reader')
+  expect(stores.map(({ technology }) => technology)).toEqual(['postgres', 'redis'])
+  expect(stores[1]).toMatchObject({ bytes: expect.any(Number), keys: expect.any(Number), max_bytes: null })
+  expect(tables.map(({ name, kind }) => [name, kind])).toContainEqual(['events', 'source'])
+  expect(features.find(({ feature }) => feature === 'score')).toMatchObject({ is_defined: true, rows: 1, rows_a_day: 1, keep_ms: null })
+  expect(features.find(({ feature }) => feature === 'spend')?.online_bytes).toBeGreaterThan(0)
+  expect(savings.map(({ setting }) => setting)).toEqual(['30d', '90d', '400d'].map((keep) => `FABRA_HISTORY_KEEP=${keep}`))
+  expect(is_estimate).toBe(false)
 })
 
 test('texts of definitions and names of keys are for those who administer', async () => {

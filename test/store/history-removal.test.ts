@@ -8,12 +8,15 @@ import { silentLogger } from '../../src/observability/logger.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbHistoryRemoval } from '../../src/store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbFigures } from '../../src/store/duckdb/storage-figures.ts'
 import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import type { HistoryRemoval, RemovalRule } from '../../src/store/ports/history-removal.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../../src/store/ports/offline-store.ts'
+import type { OfflineFigures } from '../../src/store/ports/storage-figures.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { createPostgresHistoryRemoval } from '../../src/store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { createPostgresFigures } from '../../src/store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { movableClock } from '../support/clock.ts'
@@ -27,6 +30,7 @@ interface Engine {
   readonly offline: OfflineStore
   readonly removal: HistoryRemoval
   readonly training: TrainingBench
+  readonly figures: OfflineFigures
   close(): Promise<void>
 }
 
@@ -34,7 +38,13 @@ async function duckdb(): Promise<Engine> {
   const database = await openDatabase({ file: ':memory:' })
   const offline = createDuckdbOfflineStore(database)
   const training = trainingBenchOver(database)
-  return { offline, removal: createDuckdbHistoryRemoval(database), training, close: () => offline.close() }
+  return {
+    offline,
+    removal: createDuckdbHistoryRemoval(database),
+    training,
+    figures: createDuckdbFigures(database),
+    close: () => offline.close(),
+  }
 }
 
 async function postgres(): Promise<Engine> {
@@ -47,6 +57,7 @@ async function postgres(): Promise<Engine> {
     offline,
     removal: createPostgresHistoryRemoval(connection),
     training,
+    figures: createPostgresFigures(connection),
     async close() {
       await training.close()
       await connection.close()
@@ -263,5 +274,43 @@ describe.each([
     }
     expect(await train(kept, { snapshot: BASE + 69 * DAY }, ['plain'])).toStartWith('history_removed The snapshot of')
     expect(await train(BASE + 69 * DAY, {}, ['pushed'])).toEqual([6])
+  })
+
+  test('is foretold: rows and bytes of each feature, new ones of the last day, and those older than asked', async () => {
+    const { offline, figures } = engine
+    const now = BASE + 500 * DAY
+    const rowsOf = (feature: string, count: number, daysAgo: number, origin: Origin) =>
+      Array.from({ length: count }, (_, i) => {
+        const at = now - daysAgo * DAY + HOUR
+        return row({
+          feature,
+          entityKey: `${daysAgo}/${i}`,
+          value: `"${'x'.repeat(200)}"`,
+          eventAt: at,
+          availableAt: at,
+          createdAt: at,
+          seq: i + 1,
+          origin,
+        })
+      })
+    await offline.append([
+      ...rowsOf('sized', 3_000, 1, 'computed'),
+      ...rowsOf('sized', 1_000, 100, 'computed'),
+      ...rowsOf('sized', 500, 2, 'pushed'),
+      ...rowsOf('small', 10, 1, 'computed'),
+    ])
+    const question = { now, ages: [DAY, 50 * DAY, 200 * DAY], sources: ['nothing_there'] }
+    const { features, bytes, isEstimate } = await figures.recorded(question)
+    expect(isEstimate).toBe(false)
+    const [computed, pushed] = features.filter(({ feature }) => feature === 'sized')
+    expect([computed?.rows, computed?.rowsLastDay, pushed?.rows, pushed?.rowsLastDay]).toEqual([4_000, 3_000, 500, 0])
+    const whole = computed?.bytes ?? 0
+    expect(whole).toBeGreaterThan(4_000 * 50)
+    expect(features.reduce((sum, one) => sum + one.bytes, 0)).toBeLessThanOrEqual(bytes + features.length)
+    const shares = [computed?.bytesLastDay, ...(computed?.bytesOlder ?? [])].map((part) => Math.round((100 * (part ?? 0)) / whole))
+    expect(shares).toEqual([75, 25, 25, 0])
+    const tables = await figures.tables(question)
+    expect(tables.filter(({ kind }) => kind === 'history')).toHaveLength(1)
+    expect(tables.map(({ name }) => name)).toContain('fabra.feature_history')
   })
 })

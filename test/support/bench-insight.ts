@@ -32,5 +32,6 @@ export function benchInsight(clock: Clock): Insight {
     rowsOfKey: async () => [],
     trainingSets: () => [],
     stores: async () => [],
+    storage: async () => ({ now: '', stores: [], tables: [], features: [], savings: [], is_estimate: false }),
   }
 }
