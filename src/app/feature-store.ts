@@ -28,13 +28,13 @@ import { createInsight, createWatching, type InsightOptions, type OwnInsight, ty
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
 import { noted } from './noted-ingest.ts'
-import { createOldHistory } from './old-history.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
+import { createSweepers } from './sweepers.ts'
 import { createWarmUp } from './warm-up.ts'
 
 export interface FeatureStoreOptions {
@@ -180,14 +180,7 @@ async function assemble(
   const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
-  const oldHistory = createOldHistory({
-    removal: stores.historyRemoval,
-    leases: stores.leases,
-    features: () => definitions.registry().features.values(),
-    keep: options.historyKeep,
-    clock,
-    log,
-  })
+  const sweepers = createSweepers({ stores, registry: definitions.registry, historyKeep: options.historyKeep, clock, log })
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
@@ -231,7 +224,7 @@ async function assemble(
         if (closing) return
         keysInUse.start()
         refreshing.start(refreshes)
-        if (refreshes) oldHistory.start()
+        if (refreshes) for (const sweeper of sweepers) sweeper.start()
         ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
       })
     },
@@ -250,7 +243,7 @@ async function assemble(
         refilling.stop(),
         keysInUse.stop(),
         ingest.close(),
-        oldHistory.close(),
+        ...sweepers.map((sweeper) => sweeper.close()),
         definitions.live().serving.engine.idle(),
       ]
       await within(graceMs, Promise.all(ending))

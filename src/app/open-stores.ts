@@ -103,7 +103,14 @@ function fileHealth(database: Database): string {
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    const alone = { onlineFigures: null, activeKeys: null, claims: null, seenSources: null, rateLimits: createRateLimits(null) }
+    const alone = {
+      onlineFigures: null,
+      onlineSweep: null,
+      activeKeys: null,
+      claims: null,
+      seenSources: null,
+      rateLimits: createRateLimits(null),
+    }
     return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
@@ -113,12 +120,14 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
   const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
+  const { createRedisOnlineSweep } = await import('../store/redis/online-sweep.ts')
   const { createRedisFigures } = await import('../store/redis/storage-figures.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
   const online = createRedisOnlineStore(redis, onProblem)
   return {
     online,
     onlineFigures: createRedisFigures(redis),
+    onlineSweep: createRedisOnlineSweep(redis),
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),

@@ -25,6 +25,9 @@ export interface StorageDependencies {
   readonly now: () => Micros
 }
 
+/** Redis does not answer: the rest is told all the same. */
+const NOT_KNOWN: OnlineSize = { bytes: null, maxBytes: null, keys: null, features: new Map() }
+
 /** One look at a time, however many ask. @throws FabraError store_unavailable */
 export function createStorageLook(dependencies: StorageDependencies): () => Promise<Storage> {
   let looking: Promise<Storage> | undefined
@@ -49,7 +52,7 @@ async function look({ offline, online, historyIn, registry, keep, now }: Storage
   const question = { now: time, ages: weighed.ages, sources: [...sources.keys()] }
   const tables = await offline.tables(question)
   const recorded = await offline.recorded(question)
-  const latest = (await online?.look()) ?? null
+  const latest = online && (await online.look().catch(() => NOT_KNOWN))
   const others = sum(tables, ({ kind, bytes }) => (kind === 'history' ? 0 : (bytes ?? 0)))
   return {
     now: formatTime(time),

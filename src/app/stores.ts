@@ -10,6 +10,7 @@ import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { OnlineSweep } from '../store/ports/online-sweep.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
@@ -44,6 +45,8 @@ export interface Stores {
   readonly offlineFigures: OfflineFigures
   /** Null: latest values are in memory. */
   readonly onlineFigures: OnlineFigures | null
+  /** Null: they are in memory, or in a cluster. */
+  readonly onlineSweep: OnlineSweep | null
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
@@ -82,6 +85,7 @@ export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
 export interface Latest {
   readonly online: OnlineStore
   readonly onlineFigures: OnlineFigures | null
+  readonly onlineSweep: OnlineSweep | null
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
