@@ -199,6 +199,7 @@ async function assemble(
         history: recorder.counters(),
         stores: health(),
         doubts: online.isShared ? online.doubts : null,
+        onlineMemory: stores.onlineMemory(),
         reads: watching.statistics,
         runs: watching.runCounters,
         lag,

@@ -106,6 +106,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     const alone = {
       onlineFigures: null,
       onlineSweep: null,
+      onlineMemory: () => null,
       activeKeys: null,
       claims: null,
       seenSources: null,
@@ -120,14 +121,24 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
   const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
+  const { createMemoryWatch } = await import('../store/redis/memory-watch.ts')
   const { createRedisOnlineSweep } = await import('../store/redis/online-sweep.ts')
   const { createRedisFigures } = await import('../store/redis/storage-figures.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
-  const online = createRedisOnlineStore(redis, onProblem)
+  const store = createRedisOnlineStore(redis, onProblem)
+  const memory = createMemoryWatch(redis)
+  const online = {
+    ...store,
+    async close() {
+      memory.stop()
+      await store.close()
+    },
+  }
   return {
     online,
     onlineFigures: createRedisFigures(redis),
     onlineSweep: createRedisOnlineSweep(redis),
+    onlineMemory: memory.share,
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
@@ -135,7 +146,8 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     rateLimits: createRateLimits(redis),
     health() {
       const doubts = online.doubts.why()
-      return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }
+      const state = redis.status(doubts.get('refused') ?? [...doubts.values()][0])
+      return { redis: state === 'ok' ? (memory.warning() ?? state) : state }
     },
   }
 }

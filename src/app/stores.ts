@@ -47,6 +47,8 @@ export interface Stores {
   readonly onlineFigures: OnlineFigures | null
   /** Null: they are in memory, or in a cluster. */
   readonly onlineSweep: OnlineSweep | null
+  /** How much of the memory that the online store may take it has taken; null: not known, or as much as it wants. */
+  onlineMemory(): number | null
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
@@ -86,6 +88,7 @@ export interface Latest {
   readonly online: OnlineStore
   readonly onlineFigures: OnlineFigures | null
   readonly onlineSweep: OnlineSweep | null
+  onlineMemory(): number | null
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null

@@ -6,6 +6,7 @@ import type { Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, O
 import type { Scope } from '../../src/store/ports/admin-store.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { askRedis } from '../support/servers.ts'
 import { readEvents, type Served, serveFolder, UI_EVENTS, UI_FEATURES } from '../support/ui-project.ts'
 import { until } from '../support/until.ts'
 
@@ -65,6 +66,27 @@ test('figures are there for readers, who asks for them only for those who admini
   ])
   const statistics = await served.get<FeatureStatistics>('/v1/features/spend/statistics', 'fab_reader')
   expect(statistics.reads?.columns[0]?.quantiles).toMatchObject({ min: 6, max: 30 })
+})
+
+test('a Redis that is nearly full is told before it refuses writes', async () => {
+  const limit = (bytes: string) => askRedis(servers.redis, 'CONFIG', 'SET', 'maxmemory', bytes)
+  const told = () =>
+    Promise.all([served.get<Record<string, unknown>>('/ready', 'fab_reader'), served.ask('/metrics', { headers: { 'x-api-key': 'fab_reader' } })]).then(
+      async ([ready, metrics]) => ({ ready, share: Number(/^fabra_online_store_memory_share (\S+)$/m.exec(await metrics.text())?.[1]) }),
+    )
+  // Large beside what connections come and go with.
+  await askRedis(servers.redis, 'SETRANGE', 'filler', '50000000', 'x')
+  const used = Number(/^used_memory:(\d+)/m.exec(String(await askRedis(servers.redis, 'INFO', 'memory')))?.[1])
+  await limit(String(Math.round(used / 0.6)))
+  expect(await until('the share to be known', 30_000, async () => ((await told()).share > 0 ? told() : undefined))).toMatchObject({
+    ready: { status: 'ready', stores: { redis: 'ok' } },
+  })
+  await limit(String(Math.round(used / 0.9)))
+  const { ready } = await until('the warning', 30_000, async () => ((await told()).share > 0.8 ? told() : undefined))
+  expect(ready).toMatchObject({ status: 'ready', stores: { redis: expect.stringMatching(/^ok, but \d+ % of its maxmemory is used/) } })
+  await limit('0')
+  await askRedis(servers.redis, 'DEL', 'filler')
+  await until('it to be over', 30_000, async () => (Number.isNaN((await told()).share) ? true : undefined))
 })
 
 test('what is stored is told by store, table and feature, with what settings would save', async () => {
