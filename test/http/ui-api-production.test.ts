@@ -149,7 +149,8 @@ test('the page of a key is read from PostgreSQL, in the past too', async () => {
 
 test('runs are told to readers, and begun by those who may write', async () => {
   const { runs } = await served.get<Runs>('/v1/runs?feature=spend', 'fab_reader')
-  expect(runs[0]).toMatchObject({ state: 'done', reason: 'request', keys: 1, done: 1 })
+  // A window of the schedule may have begun meanwhile.
+  expect(runs.find(({ reason }) => reason === 'request')).toMatchObject({ state: 'done', keys: 1, done: 1 })
   const refused = await served.ask('/v1/features/spend/refresh', { method: 'POST', headers: { 'x-api-key': 'fab_reader' } })
   expect(refused.status).toBe(403)
 })
