@@ -247,6 +247,7 @@ function routes(): ReturnType<typeof routeTable> {
     history: unused,
     historyOfKey: unused,
     keptSince: unused,
+    backup: unused,
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, beginLook: unused, computeOne: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,

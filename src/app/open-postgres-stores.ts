@@ -64,6 +64,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
     changes: createPostgresChangeStore(postgres),
+    backup: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
+import { createBackup } from '../store/duckdb/backup.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
 import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
@@ -87,6 +88,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     changes: createDuckdbChangeStore(database),
+    backup: createBackup(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,

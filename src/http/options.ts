@@ -8,6 +8,7 @@ import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
+import type { BackupFile } from '../store/ports/backup.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
@@ -33,6 +34,8 @@ export interface HttpOptions {
   readonly historyOfKey: (query: KeyHistoryQuery) => Promise<readonly HistoryRow[]>
   /** Since when history is whole, of features of which something left it. To be asked after reading. */
   readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
+  /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
+  readonly backup: () => Promise<BackupFile>
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */

@@ -6,6 +6,7 @@ import type { Guarded } from './door.ts'
 import { errorResponse } from './error-response.ts'
 import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
+import { backupRoutes } from './routes/backup.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { definitionRoutes } from './routes/definition.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -42,6 +43,7 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...eventRoutes(options),
     ...insightRoutes(options),
     ...storageRoutes(options),
+    ...backupRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
     ...uiRoutes(options),

@@ -33,6 +33,8 @@ const COMMANDS = [
   'keys',
   'migrate',
   'doctor',
+  'backup',
+  'restore',
 ]
 
 test('what only talks loads no engine: nothing is unpacked into the home of the user', async () => {

@@ -73,6 +73,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       await parts().recorder.flush()
       return parts().offline.history(query)
     },
+    backup: () => Promise.reject(new Error('The bench has no data file.')),
     keptSince: () => Promise.resolve(new Map()),
     historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {

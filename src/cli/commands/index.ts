@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext, CliProcess } from '../context.ts'
+import { backupCommands } from './backup.ts'
 import { checkCommand } from './check.ts'
 import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'
@@ -37,6 +38,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   keysCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
+  backupCommands(program, context, host)
   deployCommand(program, context, host)
   setupCommand(program, context)
   healthcheckCommand(program, context, host)

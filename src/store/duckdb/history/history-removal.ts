@@ -9,6 +9,7 @@ import { SqlTimestamp } from '../../ports/source-engine.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { inTransaction } from '../connection/transaction.ts'
+import { CATALOG } from '../sql.ts'
 import { micros } from './pending-notes.ts'
 
 const ROWS_A_LOT = 20_000
@@ -37,7 +38,8 @@ WHERE rowid IN (
   LIMIT ${ROWS_A_LOT}
 )`
 
-const IS_THERE = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'fabra' AND table_name = 'history_removed' AND NOT temporary"
+const IS_THERE = `
+SELECT 1 FROM duckdb_tables() WHERE database_name = '${CATALOG}' AND schema_name = 'fabra' AND table_name = 'history_removed'`
 /** Made with the first removal, and not by a step of the schema: the version before, which refuses steps it does not know, can still open the file. */
 const MAKE = 'CREATE TABLE IF NOT EXISTS fabra.history_removed (feature VARCHAR NOT NULL, kept_since TIMESTAMPTZ NOT NULL)'
 const TELL = `
