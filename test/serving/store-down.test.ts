@@ -132,6 +132,29 @@ describe('while the online store is down', () => {
     expect((await bench.readRows(['f'], rows)).every(([one]) => one?.servedFrom === 'default')).toBe(true)
   })
 
+  test('a store with more to read than this process can is not away: the request is overloaded, and history is not asked, too', async () => {
+    const state = { isBusy: false, asked: 0 }
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({
+      ...store,
+      read: (...args) => (state.isBusy ? Promise.reject(new FabraError('overloaded', 'Too much.')) : store.read(...args)),
+    })
+    const wrapOffline = (store: OfflineStore): OfflineStore => ({
+      ...store,
+      latestOf(...args) {
+        state.asked++
+        return store.latestOf(...args)
+      },
+    })
+    bench = await openBench({ wrapOnline, wrapOffline, features: { f: { kind: 'pushed' } } })
+    await bench.push('f', 'u1', 9)
+    const before = state.asked
+    state.isBusy = true
+    await expect(bench.read('f')).rejects.toMatchObject({ code: 'overloaded' })
+    expect(state.asked).toBe(before)
+    state.isBusy = false
+    expect(await bench.read('f')).toMatchObject({ value: 9, status: 'fresh', servedFrom: 'online' })
+  })
+
   test('reads are as before as soon as it is back', async () => {
     const { state, wrapOnline } = flaky()
     bench = await openBench({ wrapOnline, features: { f: { kind: 'pushed' } } })
