@@ -248,6 +248,7 @@ function routes(): ReturnType<typeof routeTable> {
     historyOfKey: unused,
     keptSince: unused,
     backup: unused,
+    exportHistory: unused,
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, beginLook: unused, computeOne: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,

@@ -194,7 +194,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
 /** What routes ask of the running store. */
 function jobsOf(featureStore: FeatureStore) {
-  const { refresh, insight, runs, history, historyOfKey, keptSince, backup, ingest, training } = featureStore
+  const { refresh, insight, runs, history, historyOfKey, keptSince, storedFiles, ingest, training } = featureStore
   return {
     metrics: () => featureStore.metrics(),
     refresh,
@@ -203,7 +203,7 @@ function jobsOf(featureStore: FeatureStore) {
     history,
     historyOfKey,
     keptSince,
-    backup,
+    ...storedFiles,
     ingest,
     training,
   }

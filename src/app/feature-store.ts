@@ -18,7 +18,6 @@ import { createSchedule } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import type { BackupFile } from '../store/ports/backup.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
@@ -28,13 +27,13 @@ import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
-import { noDataFile } from './no-data-file.ts'
 import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { createStoredFiles, type StoredFiles } from './stored-files.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
 import { createSweepers } from './sweepers.ts'
 import { createWarmUp } from './warm-up.ts'
@@ -79,8 +78,7 @@ export interface FeatureStore {
   historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
   /** Since when history is whole, of features of which something left it. */
   keptSince(features: readonly string[]): Promise<ReadonlyMap<string, Micros>>
-  /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
-  backup(): Promise<BackupFile>
+  readonly storedFiles: StoredFiles
   readonly insight: Insight
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
@@ -218,11 +216,7 @@ async function assemble(
       return offline.historyOfKey(query)
     },
     keptSince: stores.historyRemoval.keptSince,
-    async backup() {
-      if (!stores.backup) throw noDataFile()
-      await recorder.flush()
-      return stores.backup()
-    },
+    storedFiles: createStoredFiles(stores, () => recorder.flush()),
     insight,
     ingest: noted(ingest, insight),
     training,

@@ -11,6 +11,7 @@ import { openPostgres } from '../store/postgres/connection/connection.ts'
 import type { Postgres } from '../store/postgres/connection/postgres.ts'
 import { followPresent } from '../store/postgres/connection/server-clock.ts'
 import { storeErrors } from '../store/postgres/connection/store-errors.ts'
+import { exportedRows } from '../store/postgres/history/exported-rows.ts'
 import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
@@ -21,6 +22,7 @@ import { createPostgresSourceEngine } from '../store/postgres/sources/source-eng
 import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
+import { createPostgresHistoryExport } from './postgres-history-export.ts'
 import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
@@ -64,6 +66,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
     changes: createPostgresChangeStore(postgres),
+    exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
     backup: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),

@@ -5,6 +5,7 @@ import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
 import { createBackup } from '../store/duckdb/backup.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
+import { createDuckdbHistoryExport } from '../store/duckdb/history/history-export.ts'
 import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
@@ -55,13 +56,14 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, historyRemoval, offlineFigures, admin, changes, historyIn } = file
+  const { offline, historyRemoval, exportHistory, offlineFigures, admin, changes, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
     historyRemoval,
+    exportHistory,
     offlineFigures,
     admin,
     changes,
@@ -88,6 +90,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     changes: createDuckdbChangeStore(database),
+    exportHistory: createDuckdbHistoryExport(database),
     backup: createBackup(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),

@@ -6,6 +6,7 @@ import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { HistoryExport } from '../store/ports/history-export.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
@@ -66,6 +67,7 @@ export interface Stores {
   readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
+  readonly exportHistory: HistoryExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null
   /** The technology that keeps history, by its name in `health`. */

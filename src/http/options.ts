@@ -9,6 +9,7 @@ import type { Metric } from '../observability/metrics.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
+import type { HistoryExport } from '../store/ports/history-export.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
@@ -36,6 +37,7 @@ export interface HttpOptions {
   readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
   /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
   readonly backup: () => Promise<BackupFile>
+  readonly exportHistory: HistoryExport
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */

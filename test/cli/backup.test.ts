@@ -50,6 +50,16 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
 
   await push(first, 'u1', 111)
   await push(first, 'u99', 99)
+  const exported = await fabra('export', 'history', '--feature', 'score', '-o', 'score.parquet')
+  expect([exported.exitCode, exported.stderr]).toEqual([0, ''])
+  expect((await fabra('export', 'history', '--before', '2001-01-01T00:00:00Z', '-o', 'old.parquet')).exitCode).toBe(0)
+  for (const wrong of [
+    ['history'],
+    ['rows', '-o', 'a.parquet'],
+    ['history', '-o', 'a.csv'],
+    ['history', '--feature', 'scroe', '-o', 'a.parquet'],
+  ])
+    expect([wrong, (await fabra('export', ...wrong)).exitCode]).toEqual([wrong, 2])
   expect((await first.ask('/v1/entities/User/u2', { method: 'DELETE' })).status).toBe(200)
   expect(await fabra('restore', 'monday.duckdb')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('data_dir_locked') })
   await first.app.close()
@@ -71,9 +81,20 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
   expect(aside.length).toBeGreaterThan(0)
   expect(aside.every((name) => existsSync(name) && name.includes('.before-restore-'))).toBe(true)
 
+  // What was exported is a source like any other.
+  folder.write({
+    'features.ts': `${await Bun.file(join(folder.path, 'features.ts')).text()}
+export const score_history = source('score_history', { file: './score.parquet', timestamp: 'event_timestamp', available: 'available_at' })
+export const told = feature({ entity: User, refresh: '5m', type: 'int', timeout: '20s',
+  sql: 'SELECT CAST(value AS BIGINT) FROM score_history WHERE user_id = $user_id ORDER BY event_timestamp DESC LIMIT 1' })
+`,
+  })
   const second = await serveFolder(folder)
+  expect(await Promise.all(['u1', 'u99'].map((user) => second.get(`/v1/features/told?entity_id=${user}`)))).toMatchObject([
+    { value: 111 },
+    { value: 99 },
+  ])
   expect(await Promise.all(['u1', 'u2', 'u19', 'u99'].map((user) => scoreOf(second, user)))).toEqual([1, 2, 19, null])
-  expect(await second.get('/v1/features/visits?entity_id=u1')).toMatchObject({ status: 'fresh' })
   await push(second, 'u1', 7)
   expect(await scoreOf(second, 'u1')).toBe(7)
   await second.app.close()

@@ -33,6 +33,7 @@ const COMMANDS = [
   'keys',
   'migrate',
   'doctor',
+  'export',
   'backup',
   'restore',
 ]

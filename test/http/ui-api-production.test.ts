@@ -1,6 +1,8 @@
 /** What the server tells of itself in production, to whom: with PostgreSQL, Redis and keys. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { openAdmin } from '../../src/app/open-stores.ts'
 import type { Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs, Storage } from '../../src/http/wire.ts'
 import type { Scope } from '../../src/store/ports/admin-store.ts'
@@ -71,9 +73,13 @@ test('figures are there for readers, who asks for them only for those who admini
 test('a Redis that is nearly full is told before it refuses writes', async () => {
   const limit = (bytes: string) => askRedis(servers.redis, 'CONFIG', 'SET', 'maxmemory', bytes)
   const told = () =>
-    Promise.all([served.get<Record<string, unknown>>('/ready', 'fab_reader'), served.ask('/metrics', { headers: { 'x-api-key': 'fab_reader' } })]).then(
-      async ([ready, metrics]) => ({ ready, share: Number(/^fabra_online_store_memory_share (\S+)$/m.exec(await metrics.text())?.[1]) }),
-    )
+    Promise.all([
+      served.get<Record<string, unknown>>('/ready', 'fab_reader'),
+      served.ask('/metrics', { headers: { 'x-api-key': 'fab_reader' } }),
+    ]).then(async ([ready, metrics]) => ({
+      ready,
+      share: Number(/^fabra_online_store_memory_share (\S+)$/m.exec(await metrics.text())?.[1]),
+    }))
   // Large beside what connections come and go with.
   await askRedis(servers.redis, 'SETRANGE', 'filler', '50000000', 'x')
   const used = Number(/^used_memory:(\d+)/m.exec(String(await askRedis(servers.redis, 'INFO', 'memory')))?.[1])
@@ -99,6 +105,18 @@ test('what is stored is told by store, table and feature, with what settings wou
   expect(features.find(({ feature }) => feature === 'spend')?.online_bytes).toBeGreaterThan(0)
   expect(savings.map(({ setting }) => setting)).toEqual(['30d', '90d', '400d'].map((keep) => `FABRA_HISTORY_KEEP=${keep}`))
   expect(is_estimate).toBe(false)
+})
+
+test('what is recorded is exported by those who administer, and there is no data file to copy', async () => {
+  const path = join(folder.path, 'score.parquet')
+  const exported = (key: string) => served.ask('/v1/history?feature=score', { headers: { 'x-api-key': key } })
+  expect((await exported('fab_reader')).status).toBe(403)
+  await Bun.write(path, await exported('fab_admin'))
+  const connection = await (await DuckDBInstance.create(':memory:')).connect()
+  const read = await connection.runAndReadAll(`SELECT user_id, entity_key, value, origin, seq > 0 FROM read_parquet('${path}')`)
+  expect(read.getRows()).toEqual([['u1', 'u1', '"high"', 'pushed', true]])
+  connection.closeSync()
+  expect((await served.ask('/v1/backup', { headers: { 'x-api-key': 'fab_admin' } })).status).toBe(404)
 })
 
 test('texts of definitions and names of keys are for those who administer', async () => {

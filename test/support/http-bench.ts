@@ -74,6 +74,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       return parts().offline.history(query)
     },
     backup: () => Promise.reject(new Error('The bench has no data file.')),
+    exportHistory: () => Promise.reject(new Error('The bench exports nothing.')),
     keptSince: () => Promise.resolve(new Map()),
     historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {

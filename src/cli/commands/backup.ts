@@ -1,17 +1,14 @@
 /** `fabra backup` and `fabra restore`: the laptop's one file. */
-import { createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
-import { connect, runningServer } from '../client.ts'
+import { runningServer } from '../client.ts'
 import type { CliContext, CliProcess } from '../context.ts'
 import { fileOption } from '../file-option.ts'
 import { yesOption } from '../may-write.ts'
 import { counted } from '../output.ts'
+import { saveFile } from '../saved-file.ts'
 
 const BACKUP_HELP = `
 A copy of the data file, of one moment, while a server goes on serving and
@@ -50,37 +47,7 @@ export function backupCommands(program: Command, context: CliContext, host: CliP
 }
 
 async function backup(output: string, files: readonly string[], context: CliContext, host: CliProcess): Promise<void> {
-  const path = resolve(context.cwd, output)
-  if (!(await stat(dirname(path)).catch(() => undefined))?.isDirectory())
-    throw new FabraError('io_failed', `There is no folder ${dirname(path)} to write to.`, { hint: 'Make it first, or name another.' })
-  if (await stat(path).catch(() => undefined))
-    throw new FabraError('io_failed', `${output} is there already.`, { hint: 'Name a new file: no backup is overwritten.' })
-  const client = await connect(files, host, { cold: true })
-  const draft = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}`)
-  try {
-    const response = await client.send('/v1/backup', {})
-    const size = Number(response.headers.get('x-fabra-bytes'))
-    await save(response, draft)
-    const written = (await stat(draft)).size
-    if (written !== size) throw new FabraError('io_failed', 'The backup did not come whole.', { hint: 'Ask for it again.' })
-    await rename(draft, path)
-    context.stdout(context.json ? `${JSON.stringify({ output: path, bytes: size })}\n` : `${output}: ${size.toLocaleString('en')} bytes\n`)
-  } finally {
-    await rm(draft, { force: true })
-    await client.close()
-  }
-}
-
-async function save(response: Response, draft: string): Promise<void> {
-  if (!response.body) throw new FabraError('internal', 'The answer has no body.')
-  try {
-    await pipeline(Readable.fromWeb(response.body as never), createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true }))
-  } catch (cause) {
-    throw new FabraError('io_failed', `${dirname(draft)} cannot be written to: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      hint: 'Name an output in a folder that has room.',
-      cause,
-    })
-  }
+  await saveFile({ output, files, address: '/v1/backup' }, context, host)
 }
 
 async function restore(given: string, context: CliContext, host: CliProcess): Promise<void> {

@@ -5,6 +5,7 @@ import { checkCommand } from './check.ts'
 import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'
 import { doctorCommand } from './doctor.ts'
+import { exportCommand } from './export.ts'
 import { getCommand } from './get.ts'
 import { healthcheckCommand } from './healthcheck.ts'
 import { initCommand } from './init.ts'
@@ -38,6 +39,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   keysCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
+  exportCommand(program, context, host)
   backupCommands(program, context, host)
   deployCommand(program, context, host)
   setupCommand(program, context)
