@@ -17,7 +17,7 @@ const ROWS_A_LOT = 20_000
 const LOT_MS = 60_000
 
 /** As RemovalRule says it: a key's greatest row that was known by the time overtakes all that are smaller. */
-const REMOVE = `
+const remove = (rowsALot: number) => `
 DELETE FROM fabra.feature_history
 WHERE rowid IN (
   WITH past AS (
@@ -35,7 +35,7 @@ WHERE rowid IN (
   JOIN tops USING (fingerprint, entity_key)
   WHERE event_timestamp < $2 AND origin IN (SELECT unnest($3::VARCHAR[]))
     AND (place < served_top OR (origin = 'backfill' AND place < top))
-  LIMIT ${ROWS_A_LOT}
+  LIMIT ${rowsALot}
 )`
 
 const IS_THERE = `
@@ -48,7 +48,9 @@ SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM fabra.history_removed WHERE featur
 const KEPT_SINCE =
   'SELECT feature, max(kept_since) FROM fabra.history_removed WHERE feature IN (SELECT unnest($1::VARCHAR[])) GROUP BY feature'
 
-export function createDuckdbHistoryRemoval(database: Database): HistoryRemoval {
+/** @param rowsALot Another than the default by tests only. */
+export function createDuckdbHistoryRemoval(database: Database, rowsALot = ROWS_A_LOT): HistoryRemoval {
+  const text = remove(rowsALot)
   let isMade = false
   const look = async (session: Session) => {
     isMade ||= (await session.read(IS_THERE, [], ownDeadline())).rows.length > 0
@@ -58,8 +60,8 @@ export function createDuckdbHistoryRemoval(database: Database): HistoryRemoval {
     removeLot: (rule) =>
       reported(() =>
         database.history.use(ownDeadline(LOT_MS), async (session) => {
-          const removed = await inTransaction(session, () => removeLot(session, rule))
-          return { removed, next: removed < ROWS_A_LOT ? null : { after: null } }
+          const removed = await inTransaction(session, () => removeLot(session, text, rule))
+          return { removed, next: removed < rowsALot ? null : { after: null } }
         }),
       ),
     keptSince: (features) =>
@@ -73,9 +75,9 @@ export function createDuckdbHistoryRemoval(database: Database): HistoryRemoval {
   }
 }
 
-async function removeLot(session: Session, { feature, before, origins }: RemovalRule): Promise<number> {
+async function removeLot(session: Session, text: string, { feature, before, origins }: RemovalRule): Promise<number> {
   const time = new SqlTimestamp(before)
-  const { rows } = await session.read(REMOVE, [feature, time, [...origins]], ownDeadline(LOT_MS))
+  const { rows } = await session.read(text, [feature, time, [...origins]], ownDeadline(LOT_MS))
   const removed = Number(rows[0]?.[0] ?? 0)
   if (removed === 0) return 0
   await session.execute(MAKE, ownDeadline())
