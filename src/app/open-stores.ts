@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
+import { createDuckdbAuditStore } from '../store/duckdb/audit-store.ts'
 import { createBackup } from '../store/duckdb/backup.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
@@ -16,6 +17,7 @@ import { createDuckdbTrainingStore, createLocalKeptFiles } from '../store/duckdb
 import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { Migrating } from '../store/postgres/schema/migrate.ts'
 import { createRateLimits } from '../store/redis/rate-limits.ts'
 import type { Latest, Records, SlowSource, StoreAddresses, Stores } from './stores.ts'
@@ -56,7 +58,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, historyRemoval, exportHistory, offlineFigures, admin, changes, historyIn } = file
+  const { offline, historyRemoval, exportHistory, offlineFigures, admin, changes, audit, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
@@ -67,6 +69,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
     offlineFigures,
     admin,
     changes,
+    audit,
     historyIn,
     trainingStore,
     health,
@@ -90,6 +93,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     changes: createDuckdbChangeStore(database),
+    audit: createDuckdbAuditStore(database),
     exportHistory: createDuckdbHistoryExport(database),
     backup: createBackup(database),
     historyIn: 'duckdb',
@@ -158,15 +162,18 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
 }
 
 /** The store of API keys alone, for commands that need nothing else. Null: there is no PostgreSQL to keep them in. @throws FabraError store_unavailable */
-export async function openAdmin(postgresUrl: string | null): Promise<{ readonly store: AdminStore; close(): Promise<void> } | null> {
+export async function openAdmin(
+  postgresUrl: string | null,
+): Promise<{ readonly store: AdminStore; readonly audit: AuditStore; close(): Promise<void> } | null> {
   if (postgresUrl === null) return null
   const { openPostgres } = await import('../store/postgres/connection/connection.ts')
   const { migrate } = await import('../store/postgres/schema/migrate.ts')
   const { createPostgresAdminStore } = await import('../store/postgres/admin-store.ts')
+  const { createPostgresAuditStore } = await import('../store/postgres/audit-store.ts')
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra', maxConnections: 1 })
   try {
     await migrate(postgres)
-    return { store: createPostgresAdminStore(postgres), close: () => postgres.close() }
+    return { store: createPostgresAdminStore(postgres), audit: createPostgresAuditStore(postgres), close: () => postgres.close() }
   } catch (error) {
     await postgres.close()
     throw error
@@ -209,3 +216,4 @@ export async function makeSourceRole(
 }
 
 export type { AdminStore, ApiKey, Scope } from '../store/ports/admin-store.ts'
+export type { AuditStore } from '../store/ports/audit-store.ts'

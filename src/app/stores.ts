@@ -3,6 +3,7 @@ import type { Source } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
@@ -67,6 +68,7 @@ export interface Stores {
   readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
+  readonly audit: AuditStore
   readonly exportHistory: HistoryExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import { auditSchemas } from './audit.ts'
 import { catalogueSchemas } from './catalogue.ts'
 import { historySchemas } from './history.ts'
 import { ingestSchemas } from './ingest.ts'
@@ -22,6 +23,7 @@ const SCHEMAS = {
   ...insightSchemas,
   ...storageSchemas,
   ...insightPageSchemas,
+  ...auditSchemas,
 }
 
 const SECURITY_SCHEMES = {
