@@ -4,7 +4,18 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { openAdmin } from '../../src/app/open-stores.ts'
-import type { Audit, Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs, Storage } from '../../src/http/wire.ts'
+import type {
+  Audit,
+  Changes,
+  Definition,
+  EntityPage,
+  FeatureStatistics,
+  Lineage,
+  Me,
+  Overview,
+  Runs,
+  Storage,
+} from '../../src/http/wire.ts'
 import type { Scope } from '../../src/store/ports/admin-store.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
