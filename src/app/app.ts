@@ -185,7 +185,7 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -193,6 +193,7 @@ function featureStoreOptions(
     clockOffset,
     python,
     isolation,
+    requestTimeoutMs,
     cold,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

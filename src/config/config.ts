@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { FabraError } from '../errors.ts'
+import { bytes, duration, share } from './amounts.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
@@ -34,6 +35,8 @@ export interface Config {
   readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
   readonly drainSeconds: number
+  /** Longest time of one computation in a request, of features that do not say it themselves. */
+  readonly requestTimeoutMs: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
   /** How the processes are started that run Python, and TypeScript where it has some. */
@@ -97,6 +100,11 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+train+write+admin, with commas between' },
   { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
+  {
+    name: 'FABRA_REQUEST_TIMEOUT',
+    default: '1s',
+    help: 'longest time of one computation in a request, such as 500ms or 5s, for features without a timeout of their own',
+  },
   {
     name: 'FABRA_TRAINING_MEMORY',
     default: '1GiB',
@@ -181,6 +189,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     origins: origins(text('FABRA_ORIGINS'), problems),
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
+    requestTimeoutMs: duration(text('FABRA_REQUEST_TIMEOUT') ?? '1s', 'FABRA_REQUEST_TIMEOUT', problems),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     python: pythonSettings(env, {
       memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
@@ -226,28 +235,6 @@ function reader(env: Env, problems: string[]) {
       return fallback
     },
   }
-}
-
-const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
-/** With less an engine cannot begin, and more no machine has. */
-const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
-
-function bytes(value: string, name: string, problems: string[]): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
-  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
-  if (found < FEWEST_BYTES || found > MOST_BYTES)
-    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
-  return found
-}
-
-/** `on`, `off`, or a part of all. */
-function share(value: string | undefined, name: string, problems: string[]): number {
-  if (value === undefined || value === 'off') return 0
-  if (value === 'on') return 1
-  const number = Number(value)
-  if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
-  problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
-  return 0
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {
