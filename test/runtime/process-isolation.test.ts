@@ -16,7 +16,7 @@ const FEATURES = `${HEAD}const kept = []
 ${fn('fine', '() => 1', 'int')}
 ${fn('pid', '() => process.pid', 'int')}
 ${fn('greedy', 'async () => { for (;;) { kept.push(new Uint8Array(2 ** 23).fill(1)); await Bun.sleep(10) } }')}
-${fn('killed', `() => { Bun.spawnSync(['kill', '-SEGV', String(process.pid)]); return 1 }`)}
+${fn('killed', `() => { Bun.spawnSync(['kill', '-9', String(process.pid)]); return 1 }`)}
 ${fn('names', `() => Object.keys(process.env).filter((name) => /^(FABRA_|SECRET|DATABASE)/.test(name)).sort()`, 'list')}
 ${fn(
   'odd',
@@ -50,7 +50,7 @@ test('one that takes too much memory is replaced, and its caller is told how muc
 
 test('one that breaks takes nobody along but the calls that it had begun', async () => {
   const error = errorOf(await ask('killed'))
-  expect([error.code, error.message]).toEqual(['feature_failed', expect.stringMatching(/ended: killed by signal 11 \(SIGSEGV\)/)])
+  expect([error.code, error.message]).toEqual(['feature_failed', expect.stringMatching(/ended: killed by signal 9 \(SIGKILL\)/)])
   expect(answered(await ask('fine'))).toBe(1)
 })
 
