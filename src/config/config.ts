@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { FabraError } from '../errors.ts'
-import { bytes, duration, share } from './amounts.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
+import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -213,28 +213,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
-}
-
-function reader(env: Env, problems: string[]) {
-  const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
-  return {
-    text,
-    choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const found = allowed.find((candidate) => candidate === value)
-      if (found === undefined) problems.push(`${name}="${value}" is not one of ${allowed.join(', ')}.`)
-      return found ?? fallback
-    },
-    whole(name: string, fallback: number, highest: number): number {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const number = Number(value)
-      if (/^\d+$/.test(value) && number <= highest) return number
-      problems.push(`${name}="${value}" is not a whole number from 0 to ${highest}.`)
-      return fallback
-    },
-  }
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {
