@@ -12,11 +12,12 @@ import type { Entity, Feature, Problem, Registry, Source } from '../../definitio
 import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import { bindAlone, bindShadowed, refusalOf, sentence } from './binding.ts'
+import { type LatestRow, latestRowOf } from './duckdb/latest-row.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggregate.ts'
 import { writeSql } from './gate.ts'
+import { groupedForm } from './grouped-form.ts'
 import { keyTypesOf } from './key-types.ts'
-import { groupedStatement } from './postgres/grouped-statement.ts'
 import { matchColumns, type SqlColumn } from './result-columns.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
@@ -38,13 +39,15 @@ export interface SqlDefinition {
   readonly past: string | null
   /** Over the row list; null with the engine's reason when it takes the statement only row by row. */
   readonly set: { readonly text: string; readonly refusal: null } | { readonly text: null; readonly refusal: string }
-  /** The same by a join, where the table would be read once for each row of the list (PostgreSQL). */
+  /** The same by a join: in PostgreSQL where the table would be read once for each row of the list, in DuckDB because LATERAL takes longer. */
   readonly grouped: string | null
   readonly row: RowSql
   /** SQL type of each key column in the row list. */
   readonly keyTypes: readonly string[]
   /** Its shape when it is a plain windowed aggregate. */
   readonly plain: PlainAggregate | null
+  /** Its shape when it is the latest row of a key. */
+  readonly latest: LatestRow | null
   readonly alwaysOneRow: boolean
 }
 
@@ -125,10 +128,11 @@ async function compile(
     undeclared: [...new Set(sql.undeclared.map(({ table }) => table.name))],
     past: pastRefusal(sql),
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
-    grouped: refusal === null ? await groupedStatement(sql, { row: lateralRow(checking), keyTypes, columns: natural }, store) : null,
+    grouped: refusal === null ? await groupedForm(sql, { row: lateralRow(checking), keyTypes, columns: natural }, store) : null,
     row,
     keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
+    latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
   }
 }
