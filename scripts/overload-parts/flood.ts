@@ -31,11 +31,20 @@ interface Connection {
   expected: number
   status: string
   isLater: boolean
+  isUnderWay: boolean
 }
 
-const found: Stretch[] = STRETCHES.map(() => ({ sent: 0, unsent: 0, served: 0, shed: 0, others: {}, latencies: [], shedLatencies: [] }))
+const found: (Stretch & { latencies: number[]; shedLatencies: number[] })[] = STRETCHES.map(() => ({
+  sent: 0,
+  unsent: 0,
+  served: 0,
+  shed: 0,
+  others: {},
+  latencies: [],
+  shedLatencies: [],
+}))
 /** Of each tenth of a second of the last stretch. */
-const after: { all: number; abnormal: number }[] = []
+const after: ({ all: number; abnormal: number } | undefined)[] = []
 let normalMs = NORMAL_MS
 let overAt = 0
 let underWay = 0
@@ -63,23 +72,22 @@ function answered(connection: Connection, code: string): void {
   if (connection.stretch === 0) normalMs = Math.max(normalMs, 2 * ms)
   if (connection.stretch !== 2) return
   const at = Math.floor((connection.sentAt - overAt) / BUCKET_MS)
-  after[at] ??= { all: 0, abnormal: 0 }
-  after[at].all++
-  if (connection.status !== '200' || ms > normalMs) after[at].abnormal++
+  const { all, abnormal } = after[at] ?? { all: 0, abnormal: 0 }
+  after[at] = { all: all + 1, abnormal: abnormal + (connection.status !== '200' || ms > normalMs ? 1 : 0) }
 }
 
 async function open(): Promise<void> {
   await Bun.connect<Connection>({
     hostname: url.hostname,
     port: Number(url.port),
-    data: { sentAt: 0, stretch: 0, received: 0, expected: 0, status: '', isLater: false },
+    data: { sentAt: 0, stretch: 0, received: 0, expected: 0, status: '', isLater: false, isUnderWay: false },
     socket: {
       open: (socket) => void free.push(socket),
       data(socket, chunk) {
         const connection = socket.data
         let code = ''
         if (connection.received === 0) {
-          const text = chunk.latin1Slice(0, Math.min(600, chunk.length))
+          const text = chunk.toString('latin1', 0, 600)
           const headEnd = text.indexOf('\r\n\r\n')
           connection.status = text.slice(9, 12)
           connection.expected = headEnd + 4 + Number(/content-length: (\d+)/i.exec(text)?.[1])
@@ -89,11 +97,12 @@ async function open(): Promise<void> {
         connection.received += chunk.length
         if (connection.received < connection.expected) return
         connection.received = 0
+        connection.isUnderWay = false
         answered(connection, code)
         free.push(socket)
       },
-      close(socket) {
-        if (!isOver) answered({ ...socket.data, status: 'closed' }, '')
+      close({ data: connection }) {
+        if (!isOver && connection.isUnderWay) answered({ ...connection, status: 'closed' }, '')
       },
     },
   })
@@ -122,6 +131,7 @@ for (const [index, { rate, seconds: lasts }] of STRETCHES.entries()) {
       }
       socket.data.sentAt = now
       socket.data.stretch = index
+      socket.data.isUnderWay = true
       stretch.sent++
       underWay++
       socket.write(request())
@@ -144,7 +154,7 @@ const flooded: Flooded = {
     shedLatencies: quantiles(stretch.shedLatencies),
   })),
   seconds: STRETCHES.map((stretch) => stretch.seconds),
-  recoveredMs: BUCKET_MS * (1 + after.findLastIndex(({ all, abnormal }) => abnormal > Math.max(1, all * ABNORMAL_SHARE))),
+  recoveredMs: BUCKET_MS * (1 + after.findLastIndex((one) => one !== undefined && one.abnormal > Math.max(1, one.all * ABNORMAL_SHARE))),
 }
 console.log(JSON.stringify(flooded))
 process.exit(0)

@@ -35,7 +35,7 @@ export class Client {
   private readonly document: Document
   private readonly problems: Problems
   /** Nothing takes so long that still has an answer. */
-  private static readonly PATIENCE_MS = 30_000
+  private static readonly PATIENCE_MS = 60_000
 
   constructor(targets: readonly Target[], document: Document, problems: Problems) {
     this.targets = targets
