@@ -15,15 +15,16 @@ import type { ComputeCall, InFlight } from './in-flight.ts'
 /** Computations of one feature that may wait or run, however quick it is. */
 const MAX_IN_FLIGHT = 100_000
 /**
- * A look needs so much time, or as much as answers took, so that they tell of what was taken since the last one; and so many answers; after
- * LONGEST_LOOK_MS it makes do with fewer.
+ * A look needs so much time, or while some are refused as much as answers took, so that they tell of what was taken since the last one; and so many
+ * answers; after LONGEST_LOOK_MS it makes do with fewer.
  */
-const LOOK_MS = 200
+const LOOK_MS = 100
 const ANSWERS = 8
 const LONGEST_LOOK_MS = 1_000
 const FEWEST_ANSWERS = 3
-/** Of the time a question has: answers that take more of it are late. */
+/** Of the time a question has: answers that take more of it are late; and from SLOW_SHARE on if those who wait then will take more. */
 const LATE_SHARE = 0.5
+const SLOW_SHARE = 0.25
 /** So many times what it takes alone. */
 const TIMES_ALONE = 2
 /** Of the time a question has: what it may wait where too much is asked. */
@@ -65,7 +66,7 @@ export class Admission {
   }
 
   /** One whose time was over counts as the latest of answers: where all of them are, less and less is taken, until some are not. */
-  settled({ begunAt, timeoutMs }: Pick<InFlight, 'begunAt' | 'timeoutMs'>, computed: Computed, now: number): void {
+  settled({ begunAt, timeoutMs }: Pick<InFlight, 'begunAt' | 'timeoutMs'>, computed: Computed, ahead: number, now: number): void {
     if (computed.kind === 'error' && computed.error.code === 'overloaded') return
     const tookMs = now - begunAt
     const isInTime = computed.kind !== 'error' || computed.error.code !== 'feature_timeout'
@@ -76,7 +77,7 @@ export class Admission {
     if (tookMs < this.quickest) this.quickest = tookMs
     const lookMs = now - this.lookedAt
     if (lookMs < this.lookForMs || (this.ended < ANSWERS && lookMs < LONGEST_LOOK_MS)) return
-    if (this.ended >= FEWEST_ANSWERS) this.judge(lookMs)
+    if (this.ended >= FEWEST_ANSWERS) this.judge(ahead, lookMs)
     this.lookedAt = now
     this.ended = 0
     this.answered = 0
@@ -86,11 +87,15 @@ export class Admission {
     this.quickest = Number.POSITIVE_INFINITY
   }
 
-  private judge(lookMs: number): void {
+  private judge(ahead: number, lookMs: number): void {
     const pace = this.answered / lookMs
     const meanMs = this.took / this.ended
-    this.lookForMs = Math.min(LONGEST_LOOK_MS, Math.max(LOOK_MS, meanMs))
-    if (this.share / this.ended > LATE_SHARE && meanMs > TIMES_ALONE * this.alone) {
+    const share = this.share / this.ended
+    const willTakeShare = (ahead / pace / this.took) * this.share
+    const isLate = share > LATE_SHARE || (share > SLOW_SHARE && willTakeShare > LATE_SHARE)
+    this.lookForMs = LOOK_MS
+    if (isLate && meanMs > TIMES_ALONE * this.alone) {
+      this.lookForMs = Math.min(LONGEST_LOOK_MS, Math.max(LOOK_MS, meanMs))
       // Where nothing was answered in time, it is not known how many can be: fewer than were taken.
       this.pace = pace > 0 ? pace : Math.min(this.pace || Number.POSITIVE_INFINITY, this.ended / lookMs) / 2
       this.room = 1
@@ -98,6 +103,7 @@ export class Admission {
     }
     this.alone = this.quickest < this.alone ? this.quickest : this.alone + LEARNS * (this.quickest - this.alone)
     if (this.pace === 0) return
+    this.lookForMs = Math.min(LONGEST_LOOK_MS, Math.max(LOOK_MS, meanMs))
     // What was answered can be answered again.
     if (pace > this.pace) this.pace = pace
     this.room *= GROWS_BY

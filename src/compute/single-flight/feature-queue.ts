@@ -293,7 +293,7 @@ export class FeatureQueue {
     if (inFlight.timer) clearTimeout(inFlight.timer)
     if (this.running.get(inFlight.id) === inFlight) this.running.delete(inFlight.id)
     inFlight.computed = computed
-    this.admission.settled(inFlight, computed, performance.now())
+    this.admission.settled(inFlight, computed, this.waiting.size + this.running.size, performance.now())
     inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
     this.activity.end()
   }
