@@ -52,13 +52,13 @@ interface Kind {
 
 const KINDS: Readonly<Record<string, Kind>> = {
   memory: { feature: 'score' },
-  sql: { feature: 'counted' },
+  sql: { feature: 'counted', connections: 500 },
   typescript: { feature: 'quick' },
   'busy-typescript': { feature: 'busy', connections: 8 },
   waiting: { feature: 'waits' },
   python: { feature: 'py_quick' },
   'busy-python': { feature: 'py_busy', connections: 8 },
-  redis: { feature: 'score', redisDelayMs: 50 },
+  redis: { feature: 'score', redisDelayMs: 50, connections: 500 },
 }
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(KINDS)

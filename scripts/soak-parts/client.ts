@@ -34,8 +34,9 @@ export class Client {
   private readonly targets: readonly Target[]
   private readonly document: Document
   private readonly problems: Problems
-  /** Nothing takes so long that still has an answer. */
+  /** Nothing takes so long that still has an answer; a training set, which has no deadline of its own, may wait out faults. */
   private static readonly PATIENCE_MS = 60_000
+  private static readonly TRAINING_MS = 300_000
 
   constructor(targets: readonly Target[], document: Document, problems: Problems) {
     this.targets = targets
@@ -54,7 +55,7 @@ export class Client {
       const response = await fetch(`${url}${path}`, {
         method,
         ...(init.body === undefined ? {} : { body: JSON.stringify(init.body), headers: { 'content-type': 'application/json' } }),
-        signal: AbortSignal.timeout(Client.PATIENCE_MS),
+        signal: AbortSignal.timeout(path.startsWith('/v1/training-sets') ? Client.TRAINING_MS : Client.PATIENCE_MS),
       })
       const text = await response.text()
       this.slowestMs = Math.max(this.slowestMs, performance.now() - askedAt)

@@ -24,7 +24,7 @@ const LONGEST_LOOK_MS = 1_000
 const FEWEST_ANSWERS = 3
 /** Of the time a question has: answers that take more of it are late; and from SLOW_SHARE on if those who wait then will take more. */
 const LATE_SHARE = 0.5
-const SLOW_SHARE = 0.25
+const SLOW_SHARE = 0.15
 /** So many times what it takes alone. */
 const TIMES_ALONE = 2
 /** Of the time a question has: what it may wait where too much is asked. */
@@ -77,7 +77,8 @@ export class Admission {
     if (tookMs < this.quickest) this.quickest = tookMs
     const lookMs = now - this.lookedAt
     if (lookMs < this.lookForMs || (this.ended < ANSWERS && lookMs < LONGEST_LOOK_MS)) return
-    if (this.ended >= FEWEST_ANSWERS) this.judge(ahead, lookMs)
+    if (this.ended < FEWEST_ANSWERS) return
+    this.judge(ahead, lookMs)
     this.lookedAt = now
     this.ended = 0
     this.answered = 0
