@@ -1,11 +1,13 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import { readDuration } from '../definition/duration.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
+import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
 export interface Config {
   readonly env: 'development' | 'production'
@@ -33,18 +35,28 @@ export interface Config {
   readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
   readonly drainSeconds: number
+  /** Longest time of one computation in a request, of features that do not say it themselves. */
+  readonly requestTimeoutMs: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
-  /** How the processes are started that run Python. */
+  /** How the processes are started that run Python, and TypeScript where it has some. */
   readonly python: PythonSettings
+  /** Where functions of TypeScript run. */
+  readonly isolation: 'thread' | 'process'
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** Where traces go; null: none are made. */
+  readonly tracing: TracingSettings | null
   /** The page at /ui is served. */
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
+  /** Lines of one kind in ten seconds; 0: all. */
+  readonly logAlike: number
+  /** The share of requests that are lines of the log, from 0 to 1. */
+  readonly accessLog: number
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -89,6 +101,11 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
   {
+    name: 'FABRA_REQUEST_TIMEOUT',
+    default: '1s',
+    help: 'longest time of one computation in a request, such as 500ms or 5s, for features without a timeout of their own',
+  },
+  {
     name: 'FABRA_TRAINING_MEMORY',
     default: '1GiB',
     help: 'memory that putting one training set together may take, such as 512MiB or 4GiB; the rest is spilled to disk',
@@ -103,7 +120,12 @@ export const variables: readonly Variable[] = [
     default: "the project's environment, else python3",
     help: 'interpreter that runs .py files: Python 3.9 or newer',
   },
-  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs Python functions may take' },
+  {
+    name: 'FABRA_ISOLATION',
+    default: 'thread',
+    help: "where functions in TypeScript run: in threads of the server, or with process in processes of their own, as Python's",
+  },
+  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs functions may take' },
   {
     name: 'FABRA_WORKER_ENV',
     default: 'none',
@@ -112,10 +134,21 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (Standard Webhooks)' },
+  ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
+  {
+    name: 'FABRA_LOG_ALIKE',
+    default: '100',
+    help: 'lines of one kind that are written in ten seconds; of more it is told how many there were; 0: all are written',
+  },
+  {
+    name: 'FABRA_ACCESS_LOG',
+    default: 'off',
+    help: 'on: each request is a line of the log; a number such as 0.01: that share of them, and all that fail',
+  },
 ]
 
 /** The process's environment as a plain object, for readConfig and nothing else. */
@@ -128,7 +161,8 @@ export function processEnv(): Env {
  */
 export function readConfig(env: Env, facts: { readonly cwd: string; readonly terminal: boolean }): Config {
   const problems: string[] = []
-  const { text, choice, whole } = reader(env, problems)
+  const variable = reader(env, problems)
+  const { text, choice, whole } = variable
   const mode = choice('FABRA_ENV', ['development', 'production'], 'development')
   const isProduction = mode === 'production'
   // Names that platforms set count in production only: a laptop's shell may hold those of another project.
@@ -155,15 +189,20 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     origins: origins(text('FABRA_ORIGINS'), problems),
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
+    requestTimeoutMs: duration(text('FABRA_REQUEST_TIMEOUT') ?? '1s', 'FABRA_REQUEST_TIMEOUT', problems),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     python: pythonSettings(env, {
       memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
       hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
     }),
+    isolation: choice('FABRA_ISOLATION', ['thread', 'process'], 'thread'),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
+    accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
   if (config.sourceUrl !== null && config.postgresUrl === null)
@@ -208,6 +247,27 @@ function bytes(value: string, name: string, problems: string[]): number {
   if (found < FEWEST_BYTES || found > MOST_BYTES)
     problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
   return found
+}
+
+/** Nobody waits longer for an answer. */
+const LONGEST_MS = 3_600_000
+
+/** In milliseconds. */
+function duration(value: string, name: string, problems: string[]): number {
+  const found = readDuration(value)
+  const ms = found.ok ? Math.ceil(found.micros / 1000) : 0
+  if (ms < 1 || ms > LONGEST_MS) problems.push(`${name}="${value}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
+  return ms
+}
+
+/** `on`, `off`, or a part of all. */
+function share(value: string | undefined, name: string, problems: string[]): number {
+  if (value === undefined || value === 'off') return 0
+  if (value === 'on') return 1
+  const number = Number(value)
+  if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
+  problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
+  return 0
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {
