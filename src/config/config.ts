@@ -1,11 +1,11 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { readDuration } from '../definition/duration.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
+import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -213,61 +213,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
-}
-
-function reader(env: Env, problems: string[]) {
-  const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
-  return {
-    text,
-    choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const found = allowed.find((candidate) => candidate === value)
-      if (found === undefined) problems.push(`${name}="${value}" is not one of ${allowed.join(', ')}.`)
-      return found ?? fallback
-    },
-    whole(name: string, fallback: number, highest: number): number {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const number = Number(value)
-      if (/^\d+$/.test(value) && number <= highest) return number
-      problems.push(`${name}="${value}" is not a whole number from 0 to ${highest}.`)
-      return fallback
-    },
-  }
-}
-
-const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
-/** With less an engine cannot begin, and more no machine has. */
-const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
-
-function bytes(value: string, name: string, problems: string[]): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
-  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
-  if (found < FEWEST_BYTES || found > MOST_BYTES)
-    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
-  return found
-}
-
-/** Nobody waits longer for an answer. */
-const LONGEST_MS = 3_600_000
-
-/** In milliseconds. */
-function duration(value: string, name: string, problems: string[]): number {
-  const found = readDuration(value)
-  const ms = found.ok ? Math.ceil(found.micros / 1000) : 0
-  if (ms < 1 || ms > LONGEST_MS) problems.push(`${name}="${value}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
-  return ms
-}
-
-/** `on`, `off`, or a part of all. */
-function share(value: string | undefined, name: string, problems: string[]): number {
-  if (value === undefined || value === 'off') return 0
-  if (value === 'on') return 1
-  const number = Number(value)
-  if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
-  problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
-  return 0
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {
