@@ -117,13 +117,12 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/socket/deadlines.ts` },
+    { suite: 'test/store/redis-deadlines.test.ts', file: `${FOLDER}/socket/deadlines.ts` },
     {
       'redis: nothing has a deadline': ['if (!isWatching) watch(one.dueAt)', ''],
-      'redis: what was answered is over as well': [
-        "if (one.isOpen()) one.failed(isHeard ? tooMuch() : new Error('Command timed out'))",
-        "one.failed(isHeard ? tooMuch() : new Error('Command timed out'))",
-      ],
+      'redis: what was answered is over as well': ['if (one.isOpen()) one.failed(', 'one.failed('],
+      'redis: a slow process finds the store away': ['const isHeard = silentAt > seenAt', 'const isHeard = false'],
+      'redis: a store that was heard once is never away': ['const isHeard = silentAt > seenAt', 'const isHeard = heardAt() !== undefined'],
     },
   ),
   ...mistakes(
