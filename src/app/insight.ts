@@ -1,7 +1,7 @@
 /** What the server knows of itself: figures of reads, runs, changes, sources and stores, put together for whoever looks. */
 import { statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
 import type { Insight, ProcessFacts } from '../http/insight/insight.ts'
 import { isOk } from '../http/readiness.ts'
@@ -22,6 +22,7 @@ import { createChangeBook, type WritableChangeBook } from './change-book.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import { DATA_FILE } from './open-stores.ts'
 import { createSourceLook } from './source-facts.ts'
+import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
 
 const FRESHEN_MS = 5_000
@@ -79,6 +80,8 @@ export interface InsightOptions {
   readonly mode: ProcessFacts['mode']
   readonly processes: number
   readonly stores: Stores
+  /** How long computed values stay in history; null: for ever. */
+  readonly historyKeep: Micros | null
   readonly health: () => Readonly<Record<string, string>>
   readonly trainingSets: Insight['trainingSets']
   readonly definitions: CurrentDefinitions
@@ -133,6 +136,14 @@ export function createInsight(options: InsightOptions): OwnInsight {
     sourceFacts: () => look.facts(definitions.registry().sources.values()),
     rowsOfKey: (entity, key, asOf) => look.rowsOfKey(definitions.registry().sources.values(), entity, key, asOf),
     trainingSets: options.trainingSets,
+    storage: createStorageLook({
+      offline: stores.offlineFigures,
+      online: stores.onlineFigures,
+      historyIn: stores.historyIn,
+      registry: definitions.registry,
+      keep: options.historyKeep,
+      now: clock.now,
+    }),
     async stores() {
       return storeStates(options)
     },
