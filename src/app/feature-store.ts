@@ -211,7 +211,7 @@ async function assemble(
     folders: () => sourceFolders(definitions.registry()),
     async reload() {
       await definitions.reload()
-      insight.statistics?.retain(new Set(definitions.registry().features.keys()))
+      watching.statistics?.retain(new Set(definitions.registry().features.keys()))
       await insight.changes.observe(definitions.registry())
     },
     async close(graceMs) {

@@ -5,6 +5,7 @@ import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { FigureStore } from '../store/ports/figure-store.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
@@ -51,6 +52,8 @@ export interface Stores {
   readonly claims: ClaimStore | null
   /** What functions read, told to other processes; null where there are none. */
   readonly seenSources: ObservedSourceStore | null
+  /** What processes tell one another of their reads; null where there is only this one. */
+  readonly figures: FigureStore | null
   readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
@@ -79,6 +82,7 @@ export interface Latest {
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
   readonly seenSources: ObservedSourceStore | null
+  readonly figures: FigureStore | null
   readonly rateLimits: RateLimitStore
   health(): Readonly<Record<string, string>>
 }

@@ -22,11 +22,11 @@ export function signOut(): void {
   isLocked.value = true
 }
 
-/** Whose reads the figures count: of several processes, those of the one that answers. Null: there is only one. */
+/** Whose reads the figures count. Null: there is only one process. */
 export function coverageWord(): string | null {
-  const { coverage, mode } = me.value ?? {}
-  if (!coverage || (coverage.of <= coverage.processes && mode !== 'production')) return null
-  return coverage.of > coverage.processes ? `${coverage.processes} of ${coverage.of} processes` : 'this process'
+  const { coverage } = me.value ?? {}
+  if (!coverage || coverage.of <= 1) return null
+  return coverage.of > coverage.processes ? `${coverage.processes} of ${coverage.of} processes` : `${coverage.of} processes`
 }
 
 /** Of requests that this page sends; where it is not known, the server decides. */

@@ -35,7 +35,7 @@ export function Head() {
         {coverageWord() && (
           <span
             class="soft only-wide"
-            title="Reads are counted by each process for itself, other replicas among them. Values, runs and changes are those of all."
+            title="Each process tells the others what it reads every five seconds. Histograms of values and the live traffic are of the process that answers."
           >
             figures of {coverageWord()}
           </span>
