@@ -113,7 +113,7 @@ describe('after some reads', () => {
         error_code: 'feature_failed',
       },
     })
-    expect(first?.reason.message).toBe('2 of 2 keys failed: key "u1".')
+    expect(first?.reason.message).toBe('2 of 2 keys failed: key "u1"; the log has the reason.')
     expect(features.error).toBe(1)
     expect(traffic?.errors_per_second).toBeGreaterThan(0)
     expect(traffic?.hour.latency.counts.flat().reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0)

@@ -122,7 +122,9 @@ function failing({ planned: { feature }, insight: { facts }, tellsText, runs, fi
 
 /** The feature is named where its reasons are told. */
 function whyHere(run: Run, tellsText: boolean): string {
-  return whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
+  const why = whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
+  const isTold = tellsText && run.fault?.detail != null
+  return isTold ? why : why.replace(/^(key .*)\.$/s, '$1; the log has the reason.')
 }
 
 /** Of values served in this minute and the one before. */
