@@ -1,8 +1,12 @@
-/** Runs the files of scripts/benches, or those named, and prints one table with the state of the machine it was measured on. */
-import { readdirSync, readFileSync } from 'node:fs'
+/**
+ * Runs the files of scripts/benches, or those named, and prints one table with the state of the machine it was measured on.
+ * `--beside <executable>` measures reads and pushes of dist/fabra beside those of another executable instead.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Bench, Measurement } from './benches/bench.ts'
+import { beside } from './benches/beside.ts'
 
 const FOLDER = join(import.meta.dir, 'benches')
 
@@ -10,7 +14,8 @@ const available = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.bench.ts'))
   .map((file) => file.slice(0, -'.bench.ts'.length))
   .sort()
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : available
+const [first, other] = process.argv.slice(2)
+const wanted = first === undefined ? available : first === '--beside' ? [] : process.argv.slice(2)
 const unknown = wanted.filter((name) => !available.includes(name))
 if (unknown.length > 0) {
   console.error(`No benchmark "${unknown.join('", "')}". Known: ${available.join(', ')}.`)
@@ -29,6 +34,13 @@ for (const name of wanted) {
     failures += 1
     console.error(`${name}: ${error instanceof Error ? error.message : error}`)
   }
+}
+if (first === '--beside') {
+  if (other === undefined || !existsSync(other)) {
+    console.error('--beside needs the path of another executable.')
+    process.exit(2)
+  }
+  rows.push(...(await beside(resolve(other))))
 }
 print(rows)
 const [stolen, all] = taken().map((ticks, i) => ticks - (takenBefore[i] ?? 0)) as [number, number]

@@ -130,3 +130,7 @@ function editDistance(a: string, b: string, limit: number): number {
 export function isUnavailable(error: unknown): boolean {
   return error instanceof FabraError && error.code === 'store_unavailable'
 }
+
+export function isOverloaded(error: unknown): boolean {
+  return error instanceof FabraError && error.code === 'overloaded'
+}

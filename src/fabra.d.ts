@@ -296,7 +296,7 @@ interface FeatureOptions<E> extends Described {
 interface ComputedOptions<E> extends FeatureOptions<E> {
   /** How often it is computed again: `0` (realtime), `'5m'`, `{ minutes: 5 }` or a cron string. */
   readonly refresh: Refresh
-  /** Longest time of one computation. Default 1 s in a request, 30 s in a refresh. */
+  /** Longest time of one computation. Default 1 s in a request (`FABRA_REQUEST_TIMEOUT`), 30 s in a refresh. */
   readonly timeout?: Duration
   /** How long after it was last read a key goes on being refreshed. Default: the larger of 24 h and ten times `refresh`. */
   readonly keep_warm?: Duration

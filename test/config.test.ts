@@ -105,6 +105,16 @@ test('origins of pages are written in full, as browsers do', () => {
   }
 })
 
+test('the time of one computation in a request is a duration, written as elsewhere', () => {
+  const timeoutOf = (text: string) => read({ FABRA_REQUEST_TIMEOUT: text }).requestTimeoutMs
+  expect(['', '500ms', '5s', '1m30s', '1h'].map(timeoutOf)).toEqual([1_000, 500, 5_000, 90_000, 3_600_000])
+  for (const text of ['5', '0s', '-1s', '2h', 'soon', '1e3ms']) {
+    const error = refusal(() => timeoutOf(text))
+    expect(error.code).toBe('invalid_config')
+    expect(error.message).toContain(`FABRA_REQUEST_TIMEOUT="${text}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
+  }
+})
+
 describe('the port of metrics', () => {
   test('is none unless given, and never the port of the server', () => {
     expect(read({}).metricsPort).toBeNull()

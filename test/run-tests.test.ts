@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './support/binary.ts'
 
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const SCRIPT = join(import.meta.dir, '../scripts/run-tests.ts')
 const PASSING = "import { expect, test } from 'bun:test'\ntest('one', () => expect(1).toBe(1))\ntest('two', () => expect(2).toBe(2))\n"

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RunningFabra, startFabra } from '../../test/support/binary.ts'
 import { startRedis } from '../../test/support/servers.ts'
 import type { Bench, Measurement } from './bench.ts'
 import { DEFINITIONS, NAMES, pushAll } from './fifty-features.ts'
 import { interleaved, peak, pinServer, type Target } from './load.ts'
+import { processorMicros, residentKiB } from './processes.ts'
 import { SHARED_CACHE, temporaryFolder } from './server.ts'
 
 const RUNS = 15
@@ -78,17 +78,4 @@ function memory(servers: readonly RunningFabra[]): Measurement[] {
     unit: 'MiB',
     values: servers.filter((_, i) => KINDS[i] === statistics).map(({ pid }) => residentKiB(pid) / 1024),
   }))
-}
-
-/** Of all threads; in ticks of a hundredth of a second it would be too coarse. */
-function processorMicros(pid: number): number {
-  const threads = `/proc/${pid}/task`
-  return readdirSync(threads).reduce(
-    (sum, thread) => sum + Number(readFileSync(`${threads}/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e3,
-    0,
-  )
-}
-
-function residentKiB(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 }

@@ -62,7 +62,7 @@ export const mutations: readonly Mutation[] = [
     {
       'redis: reads wait for the answer to others': ['        this.collect()\n        return\n', '        return\n'],
       'redis: a failed batch keeps its place': [
-        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this)',
+        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this, false)',
         '    for (const request of this.requests) request.reject(error)',
       ],
     },
@@ -117,13 +117,12 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: FAULTS, file: `${FOLDER}/socket/deadlines.ts` },
+    { suite: 'test/store/redis-deadlines.test.ts', file: `${FOLDER}/socket/deadlines.ts` },
     {
-      'redis: nothing has a deadline': ['if (timer === undefined) watch(one)', ''],
-      'redis: what was answered is over as well': [
-        "if (one.isOpen()) one.failed(new Error('Command timed out'))",
-        "one.failed(new Error('Command timed out'))",
-      ],
+      'redis: nothing has a deadline': ['if (!isWatching) watch(one.dueAt)', ''],
+      'redis: what was answered is over as well': ['if (one.isOpen()) one.failed(', 'one.failed('],
+      'redis: a slow process finds the store away': ['const isHeard = silentAt > seenAt', 'const isHeard = false'],
+      'redis: a store that was heard once is never away': ['const isHeard = silentAt > seenAt', 'const isHeard = heardAt() !== undefined'],
     },
   ),
   ...mistakes(

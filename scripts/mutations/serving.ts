@@ -119,6 +119,7 @@ export const mutations: readonly Mutation[] = [
     { suite: STORE_DOWN, file: 'src/serving/last-known.ts' },
     {
       'every waiting caller asks history': ['    if (joined) return joined.promise\n', ''],
+      'every feature asks history by itself': ['if (room === 0) break', 'break'],
     },
   ),
   ...mistakes(
@@ -144,6 +145,12 @@ export const mutations: readonly Mutation[] = [
         'eventAt: asOf, oldestInputAt: computed.oldestInputAt',
         'eventAt: asOf, oldestInputAt: null',
       ],
+    },
+  ),
+  ...mistakes(
+    { suite: STORE_DOWN, file: 'src/serving/engine.ts' },
+    {
+      'too much to read is taken for a store that is away': ['isOverloaded(one.reason)', 'false'],
     },
   ),
   ...mistakes(

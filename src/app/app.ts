@@ -93,6 +93,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     clock,
     clockOffset: options.clockOffset,
     python: config.python,
+    requestTimeoutMs: config.requestTimeoutMs,
     cold: options.cold === true,
     log,
     about: {

@@ -41,6 +41,8 @@ export interface FeatureStoreOptions {
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly python?: PythonSettings
+  /** Of one computation in a request, of features that do not say it. */
+  readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
@@ -120,11 +122,13 @@ async function openDependencies(
   stores: Stores,
   runs: Runs,
 ): Promise<LiveDefinitionsDependencies> {
-  const { clock, log } = options
+  const { clock, log, requestTimeoutMs } = options
   const { sourceEngine, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, claims: stores.claims, seenSources: stores.seenSources }
-  return { ...shared, activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }), schedule: createSchedule(), runs }
+  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, requestTimeoutMs }
+  const across = { claims: stores.claims, seenSources: stores.seenSources }
+  const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
+  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
 }
 
 interface Around {

@@ -55,6 +55,8 @@ export interface LiveDefinitionsDependencies {
   readonly schedule: Schedule
   readonly runs: Runs
   readonly clock: Clock
+  /** Of one computation in a request, of features that do not say it. */
+  readonly requestTimeoutMs: number
   readonly log: Logger
 }
 
@@ -121,6 +123,7 @@ export function createLiveDefinitions(
     online,
     computations,
     clock,
+    requestTimeoutMs: dependencies.requestTimeoutMs,
     lastKnown: async (feature, key) => {
       const row = await lastKnown(feature, key)
       return row && !recorder.erasures.isErased(feature.entity, key.encoded, row.eventAt) ? storedValue(feature, row) : undefined

@@ -136,6 +136,8 @@ async function answerOf(question: TestQuestion, opened: Opened): Promise<string>
       activeKeys: createActiveKeys(clock, { collect: false }),
       schedule: createSchedule(),
       runs: createRuns(),
+      // Never needed: each feature has a timeout here.
+      requestTimeoutMs: PATIENCE / 1000,
     },
     definitions,
   )

@@ -1,6 +1,7 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import { readDuration } from '../definition/duration.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
@@ -33,6 +34,8 @@ export interface Config {
   readonly metricsPort: number | null
   /** Longest wait for running requests at SIGTERM. */
   readonly drainSeconds: number
+  /** Longest time of one computation in a request, of features that do not say it themselves. */
+  readonly requestTimeoutMs: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
   /** How the processes are started that run Python. */
@@ -88,6 +91,11 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_API_KEYS', default: 'none', help: 'API keys: sha256hex:read+train+write+admin, with commas between' },
   { name: 'FABRA_API_KEYS_FILE', default: 'none', help: 'file that holds them, one a line' },
   { name: 'FABRA_DRAIN_SECONDS', default: '8', help: 'longest wait for running requests at SIGTERM' },
+  {
+    name: 'FABRA_REQUEST_TIMEOUT',
+    default: '1s',
+    help: 'longest time of one computation in a request, such as 500ms or 5s, for features without a timeout of their own',
+  },
   {
     name: 'FABRA_TRAINING_MEMORY',
     default: '1GiB',
@@ -155,6 +163,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     origins: origins(text('FABRA_ORIGINS'), problems),
     metricsPort: text('FABRA_METRICS_PORT') === undefined ? null : whole('FABRA_METRICS_PORT', 0, 65_535),
     drainSeconds: whole('FABRA_DRAIN_SECONDS', 8, 3_600),
+    requestTimeoutMs: duration(text('FABRA_REQUEST_TIMEOUT') ?? '1s', 'FABRA_REQUEST_TIMEOUT', problems),
     trainingMemory: bytes(text('FABRA_TRAINING_MEMORY') ?? '1GiB', 'FABRA_TRAINING_MEMORY', problems),
     python: pythonSettings(env, {
       memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
@@ -208,6 +217,17 @@ function bytes(value: string, name: string, problems: string[]): number {
   if (found < FEWEST_BYTES || found > MOST_BYTES)
     problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
   return found
+}
+
+/** Nobody waits longer for an answer. */
+const LONGEST_MS = 3_600_000
+
+/** In milliseconds. */
+function duration(value: string, name: string, problems: string[]): number {
+  const found = readDuration(value)
+  const ms = found.ok ? Math.ceil(found.micros / 1000) : 0
+  if (ms < 1 || ms > LONGEST_MS) problems.push(`${name}="${value}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
+  return ms
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

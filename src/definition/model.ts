@@ -101,7 +101,7 @@ export interface Feature extends Described {
   readonly lookBack: Micros | null
   /** JSON text per column served when there is nothing better; null: no default. */
   readonly defaults: readonly string[] | null
-  /** Microseconds; null: 1 s in a request, 30 s in a refresh. */
+  /** Microseconds; null: the server's default in a request, 30 s in a refresh. */
   readonly timeout: Micros | null
   readonly keepWarm: Micros | null
   readonly history: 'changes' | 'all' | 'off'

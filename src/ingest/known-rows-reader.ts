@@ -1,6 +1,6 @@
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature } from '../definition/model.ts'
-import { isUnavailable } from '../errors.ts'
+import { isOverloaded, isUnavailable } from '../errors.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import { isNewer } from '../store/ports/value-order.ts'
@@ -73,7 +73,7 @@ export class KnownRowsReader {
         }),
       )
     } catch (error) {
-      if (!isUnavailable(error)) throw error
+      if (!isUnavailable(error) && !isOverloaded(error)) throw error
     }
     const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
     return new Map(keys.map((key, i) => [key, rows[i]]))

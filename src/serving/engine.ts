@@ -7,6 +7,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import { isOverloaded } from '../errors.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
 import { ageMs, judge } from './freshness.ts'
 import { createOutageValues } from './outage-values.ts'
@@ -16,7 +17,7 @@ import { createUnsureReader, type Unsure, type UnsureReader } from './unsure.ts'
 import { type ReadContext, ValueFinder, type ValueFinderOptions } from './value-finder.ts'
 
 export interface Engine {
-  /** One result per row, in order; duplicates get equal answers. Never rejects for what a feature does. */
+  /** One result per row, in order; duplicates get equal answers. Never rejects for what a feature does: only as `overloaded`, when there is too much to read. */
   read(plan: Plan, rows: readonly PlanRow[], options: ReadOptions): RowResult[] | Promise<RowResult[]>
   /** Resolves when no computation started by a read is running. */
   idle(): Promise<void>
@@ -87,6 +88,8 @@ class ReadPath implements Engine {
     read: ReadOptions,
     settled: readonly PromiseSettledResult<StoredRows>[],
   ): Promise<RowResult[]> {
+    // The store is well, and history would only be more to read.
+    for (const one of settled) if (one.status === 'rejected' && isOverloaded(one.reason)) throw one.reason
     const { stored, unsure } = await this.readUnsure(plan, rows, settled)
     return this.serve(plan, rows, read, stored, unsure)
   }

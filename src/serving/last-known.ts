@@ -4,10 +4,10 @@ import type { Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 
-/** Keys of one read of history. */
+/** Keys of one read of history, of all features. */
 const MAX_KEYS = 5_000
 /** Reads under way: history has its own work to do. */
-const MAX_READS = 6
+const MAX_READS = 2
 /** Keys that may wait, of all features. */
 const MAX_WAITING = 100_000
 /** Longest wait of a key, its turn included. */
@@ -27,17 +27,17 @@ interface KeyBatch {
 }
 
 /**
- * Finds the newest recorded row of a key. While a feature's history is being read the next keys gather: where an outage makes every request ask
- * history, it is asked for many keys a few times, and for no key twice at once.
+ * Finds the newest recorded row of a key. All features' keys go together, and while history is being read the next keys gather: where an outage
+ * makes every request ask history, it is asked for many keys a few times, and for no key twice at once.
  * @returns rejects with `overloaded` when history does not answer in time, or has just not done so; with its own error when it fails.
  */
-export function createLastKnown(offline: Pick<OfflineStore, 'latestOf'>, nowMs: () => number = () => performance.now()): LastKnown {
+export function createLastKnown(offline: Pick<OfflineStore, 'latestOfEach'>, nowMs: () => number = () => performance.now()): LastKnown {
   const reads = new HistoryReads(offline, nowMs)
   return (feature, key) => reads.newest(feature, key.encoded)
 }
 
 class HistoryReads {
-  private readonly offline: Pick<OfflineStore, 'latestOf'>
+  private readonly offline: Pick<OfflineStore, 'latestOfEach'>
   private readonly nowMs: () => number
   private readonly waiting = new Map<string, KeyBatch>()
   /** By feature: what is being read. */
@@ -47,7 +47,7 @@ class HistoryReads {
   private isDue = false
   private failure: { readonly until: number; readonly error: unknown } | undefined
 
-  constructor(offline: Pick<OfflineStore, 'latestOf'>, nowMs: () => number) {
+  constructor(offline: Pick<OfflineStore, 'latestOfEach'>, nowMs: () => number) {
     this.offline = offline
     this.nowMs = nowMs
   }
@@ -78,31 +78,45 @@ class HistoryReads {
 
   private start(): void {
     this.isDue = false
-    for (const [field, batch] of this.waiting) {
-      if (this.running >= MAX_READS) return
-      if (this.underWay.has(field)) continue
-      this.waiting.delete(field)
-      this.waitingKeys -= batch.keys.size
-      void this.read(field, batch)
+    while (this.running < MAX_READS) {
+      const batches = this.takeBatches()
+      if (batches.length === 0) return
+      void this.read(batches)
     }
   }
 
-  private async read(field: string, { feature, keys, since }: KeyBatch): Promise<void> {
+  /** As many as one read takes. One that is larger than a read is taken in pieces: what is left of it waits on. */
+  private takeBatches(): KeyBatch[] {
+    const batches: KeyBatch[] = []
+    let room = MAX_KEYS
+    for (const [field, batch] of this.waiting) {
+      if (this.underWay.has(field)) continue
+      const keys = batch.keys.size <= room ? batch.keys : new Map([...batch.keys].slice(0, room))
+      if (keys === batch.keys) this.waiting.delete(field)
+      else for (const key of keys.keys()) batch.keys.delete(key)
+      this.waitingKeys -= keys.size
+      this.underWay.set(field, keys)
+      batches.push({ ...batch, keys })
+      room -= keys.size
+      if (room === 0) break
+    }
+    return batches
+  }
+
+  private async read(batches: readonly KeyBatch[]): Promise<void> {
     this.running++
-    this.underWay.set(field, keys)
     try {
-      const encoded = [...keys.keys()]
-      for (let from = 0; from < encoded.length; from += MAX_KEYS) {
-        const some = encoded.slice(from, from + MAX_KEYS)
-        const reading = this.offline.latestOf(feature.name, feature.fingerprint, some)
-        const rows = await inTime(reading, since + LONGEST_WAIT_MS - this.nowMs())
-        for (const [i, key] of some.entries()) keys.get(key)?.resolve(rows[i])
+      const wanted = batches.map(({ feature: { name, fingerprint }, keys }) => ({ feature: name, fingerprint, keys: [...keys.keys()] }))
+      const oldest = Math.min(...batches.map(({ since }) => since))
+      const found = await inTime(this.offline.latestOfEach(wanted), oldest + LONGEST_WAIT_MS - this.nowMs())
+      for (const [b, { keys }] of batches.entries()) {
+        for (const [i, { resolve }] of [...keys.values()].entries()) resolve(found[b]?.[i])
       }
     } catch (error) {
       this.failure = { until: this.nowMs() + PAUSE_MS, error }
-      for (const { reject } of keys.values()) reject(error)
+      for (const { keys } of batches) for (const { reject } of keys.values()) reject(error)
     }
-    this.underWay.delete(field)
+    for (const { feature } of batches) this.underWay.delete(fieldOf(feature))
     this.running--
     this.start()
   }

@@ -7,7 +7,7 @@
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
-import { FabraError } from '../errors.ts'
+import { isOverloaded } from '../errors.ts'
 import { DoubtedRows } from '../store/ports/doubts.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
 import { isNewer } from '../store/ports/value-order.ts'
@@ -99,7 +99,7 @@ async function answer(known: Promise<StoredValue | undefined>): Promise<{ readon
   try {
     return { value: await known }
   } catch (error) {
-    return error instanceof FabraError && error.code === 'overloaded' ? 'late' : undefined
+    return isOverloaded(error) ? 'late' : undefined
   }
 }
 

@@ -34,26 +34,29 @@ export interface ReadContext {
 export interface ValueFinderOptions {
   readonly computations: Computations
   readonly clock: Clock
+  /** Of one computation in a request, where the feature does not say it. */
+  readonly requestTimeoutMs: number
   /** What history has, when the online store is unreachable or holds nothing. Answers within a second, or rejects. */
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
   /** The key that was read is none to the feature's query: nobody is to compute it again unasked. */
   readonly onUnusable: (feature: Feature, key: EntityKey) => void
 }
 
-const DEFAULT_REQUEST_TIMEOUT_MS = 1_000
 const ROW_TIMEOUT_MS = 20
 const LONGEST_BATCH_MS = 10_000
 
 export class ValueFinder {
   private readonly computations: Computations
   private readonly clock: Clock
+  private readonly requestTimeoutMs: number
   private readonly lastKnown: ValueFinderOptions['lastKnown']
   private readonly onUnusable: ValueFinderOptions['onUnusable']
   private readonly outageValues: OutageValues
 
-  constructor({ computations, clock, lastKnown, onUnusable }: ValueFinderOptions, outageValues: OutageValues) {
+  constructor({ computations, clock, requestTimeoutMs, lastKnown, onUnusable }: ValueFinderOptions, outageValues: OutageValues) {
     this.computations = computations
     this.clock = clock
+    this.requestTimeoutMs = requestTimeoutMs
     this.lastKnown = lastKnown
     this.onUnusable = onUnusable
     this.outageValues = outageValues
@@ -106,7 +109,7 @@ export class ValueFinder {
       feature: planned.feature,
       key,
       chain: context.read.chain ?? [],
-      timeoutMs: timeoutMs(planned.feature, context),
+      timeoutMs: this.timeoutMs(planned.feature, context),
       isLook: context.read.isLook,
     })
   }
@@ -121,7 +124,7 @@ export class ValueFinder {
     const { feature } = planned
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
     const { chain = [], isLook } = context.read
-    const call = { feature, key, chain, timeoutMs: timeoutMs(feature, context), isLook, ...(inputs ? { inputs } : {}) }
+    const call = { feature, key, chain, timeoutMs: this.timeoutMs(feature, context), isLook, ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await this.computations.compute(call)
     if (computed.kind === 'error') {
       if (computed.error.code === 'invalid_key') this.onUnusable(feature, key)
@@ -163,17 +166,17 @@ export class ValueFinder {
     if (error) return foundError(error)
     return context.unsure?.isBlind(planned, key) ? foundUnavailable('The online store cannot be reached.') : foundDefault(planned)
   }
+
+  /** Each further row of a read gives all of them more time: they may have to be computed one after another. */
+  private timeoutMs({ timeout }: Feature, { rowCount, read }: ReadContext): number {
+    const own = timeout === null ? this.requestTimeoutMs : Math.ceil(timeout / 1000)
+    const asked = timeout === null && read.patienceMs !== undefined ? read.patienceMs : own
+    return Math.max(own, Math.min(LONGEST_BATCH_MS, Math.max(asked, own + (rowCount - 1) * ROW_TIMEOUT_MS)))
+  }
 }
 
 function ownInputs(feature: Feature, row: PlanRow): Record<string, unknown> {
   const own: Record<string, unknown> = Object.create(null)
   for (const name of Object.keys(feature.inputs)) own[name] = row.inputs?.[name]
   return own
-}
-
-/** Each further row of a read gives all of them more time: they may have to be computed one after another. */
-function timeoutMs({ timeout }: Feature, { rowCount, read }: ReadContext): number {
-  const own = timeout === null ? DEFAULT_REQUEST_TIMEOUT_MS : Math.ceil(timeout / 1000)
-  const asked = timeout === null && read.patienceMs !== undefined ? read.patienceMs : own
-  return Math.max(own, Math.min(LONGEST_BATCH_MS, Math.max(asked, own + (rowCount - 1) * ROW_TIMEOUT_MS)))
 }

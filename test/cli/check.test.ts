@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../src/cli/run.ts'
 
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 const GOOD = `import { entity, feature, source } from "fabra"
 export const User = entity("User", { key: "user_id" })
 export const transactions = source("transactions", { timestamp: "created_at", file: "./transactions.csv" })

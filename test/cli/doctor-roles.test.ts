@@ -14,7 +14,7 @@ beforeAll(async () => {
     .unsafe(`CREATE ROLE ordinary LOGIN; CREATE ROLE strong LOGIN; GRANT pg_read_server_files, pg_read_all_data TO strong;
       CREATE ROLE reader LOGIN; GRANT CREATE ON DATABASE fabra TO ordinary; CREATE SCHEMA fabra`)
     .simple()
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await sql.close()
   await server[Symbol.asyncDispose]()

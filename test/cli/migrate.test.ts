@@ -4,7 +4,7 @@ import { run } from '../../src/cli/run.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let postgres: TestServer
 beforeAll(async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { run } from '../../src/cli/run.ts'
+import { type Served, serveFolder } from '../support/ui-project.ts'
 
 const FEATURES = `import { entity, feature } from "fabra"
 export const User = entity("User", { key: "user_id" })
@@ -43,6 +44,9 @@ async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: str
   })
   return { exitCode, stdout, stderr }
 }
+
+/** Commands ask the server of their folder. Where there is none, as in the first two tests, each opens the store for itself, which takes longer. */
+const beside = (): Promise<Served> => serveFolder({ path: cwd, write: () => undefined, [Symbol.dispose]: () => undefined })
 
 const get = async (...args: string[]) => JSON.parse((await fabra('get', ...args, '--json')).stdout)
 
@@ -88,7 +92,7 @@ describe('fabra push', () => {
     expect((await fabra('push', 'spend', 'rows.parquet')).stdout).toBe('Pushed 6000 rows: 6000 new.\n')
     expect((await fabra('get', 'spend', 'u5999')).stdout).toBe('{"total":9007199254746991,"tags":["x","y"]}\n')
     expect((await fabra('push', 'spend', 'rows.parquet')).stdout).toBe('Pushed 6000 rows: 0 new, 6000 known already.\n')
-  }, 60_000)
+  }, 180_000)
 
   const wrong: [what: string, file: string, text: string | Buffer, says: string][] = [
     ['a file that is not there', 'gone.csv', '', 'The file gone.csv does not exist.'],
@@ -113,6 +117,7 @@ describe('fabra push', () => {
     ['a line with too many values', 'rows.csv', 'user_id,value\nu1,1,2\n', 'rows.csv'],
   ]
   test('tells of each file that cannot be pushed, and nothing of any is', async () => {
+    await using _server = await beside()
     for (const [what, file, text, says] of wrong) {
       if (file !== 'gone.csv') write(file, text)
       const { exitCode, stderr } = await fabra('push', 'churn', file)
@@ -134,6 +139,7 @@ describe('fabra push', () => {
     ['nested-names.parquet', 'two fields of column "m" are called "a" and "A", which are one name'],
   ]
   test('refuses Parquet with values that cannot be stored, and nothing of it is pushed', async () => {
+    await using _server = await beside()
     for (const [file, says] of impossible) {
       const { exitCode, stderr } = await fabra('push', 'anything', join(FIXTURES, file))
       expect({ file, exitCode }).not.toEqual({ file, exitCode: 0 })
@@ -150,6 +156,7 @@ describe('fabra push', () => {
   }
 
   test('takes ids that became floats for the whole ids they were, and refuses others by row', async () => {
+    await using _server = await beside()
     await parquet('floats.parquet', 'SELECT 1::DOUBLE AS user_id, 0.5 AS value UNION ALL SELECT 2, 1.5')
     expect((await fabra('push', 'churn', 'floats.parquet')).stdout).toBe('Pushed 2 rows: 2 new.\n')
     expect(await get('churn', '2')).toMatchObject({ value: 1.5 })
@@ -175,6 +182,7 @@ describe('fabra push', () => {
   })
 
   test('keeps every digit of long whole numbers, and refuses what no number is', async () => {
+    await using _server = await beside()
     const long = '123456789012345678901234567890'
     await parquet('long.parquet', `SELECT 'p1' AS user_id, 18446744073709551615::UBIGINT AS value`)
     await fabra('push', 'anything', 'long.parquet')
@@ -208,6 +216,7 @@ describe('fabra push', () => {
   })
 
   test('refuses names that differ only in case', async () => {
+    await using _server = await beside()
     write('twice.csv', 'user_id,value,Value\nu1,1,2\n')
     expect((await fabra('push', 'churn', 'twice.csv')).stderr).toContain(
       'line 1: two columns are called "value" and "Value", which are one name.',

@@ -5,7 +5,7 @@ import { ownDeadline } from '../../src/store/duckdb/connection/database.ts'
 import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
-import { corpus, corpusKeys, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
+import { corpus, corpusKeys, corpusQuestions, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
 import { comparable, keepDigits, normalise } from './corpus-answers.ts'
 import {
   otherThanDuckdb,
@@ -91,7 +91,10 @@ test.each(cases)('$name', async ({ id, shape, duckdb: other }) => {
     way,
     answers: (await (sets.get(`${keyName} ${way}`) as Defined).compute(id, questions)).map(comparable),
   })
-  const questions = corpusTimes.flatMap((time) => values.map((value): Question => [value, time]))
+  const questions: Question[] = corpusQuestions(
+    cases.findIndex((one) => one.id === id),
+    values,
+  )
   const columns = sets.get(`${keyName} set`)?.definitions.get(id)?.columns ?? []
   const plain = await Promise.all(
     questions.map(([value, time]) => {

@@ -40,6 +40,16 @@ export const corpusTimes = [
   '2026-03-29T01:30:00Z',
 ]
 
+/**
+ * What a shape is asked: every time and every key, but not each with each. Of two shapes that are neighbours, one asks what the other leaves out.
+ * @param turn The place of the shape in the corpus.
+ */
+export function corpusQuestions(turn: number, values: readonly (readonly string[])[]): [key: readonly string[], time: string][] {
+  return corpusTimes.flatMap((time, t) =>
+    values.flatMap((value, v): [readonly string[], string][] => ((t + v + turn) % 2 === 0 ? [[value, time]] : [])),
+  )
+}
+
 export const corpusSources: Readonly<Record<string, Partial<Source>>> = {
   transactions: { timestamp: 'created_at' },
   logins: { timestamp: 'at', delay: 600_000_000 },

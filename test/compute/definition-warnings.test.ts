@@ -6,7 +6,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+}, 180_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 const TABLE = 'CREATE TABLE events (user_id TEXT, shop_id TEXT, amount INT, created_at TIMESTAMPTZ)'
@@ -21,7 +21,7 @@ for (const [engine, open] of [
     beforeAll(async () => {
       bench = await open()
       await bench.execute(TABLE)
-    }, 60_000)
+    }, 180_000)
     afterAll(() => bench.close?.() ?? bench.store.close())
 
     async function warningsOf(sql: string, more: { defaults?: readonly string[]; key?: Parameters<SqlBench['define']>[0]['key'] } = {}) {

@@ -28,7 +28,7 @@ beforeAll(async () => {
     CREATE SCHEMA shop; CREATE TABLE shop.orders (user_id text, at timestamptz); INSERT INTO shop.orders VALUES ('a', '2026-01-01'), ('a', '2026-03-01');
     CREATE TABLE orders (user_id text, at timestamptz);
     CREATE TABLE "Mixed Case" ("User Id" text, "At" timestamptz, "select" int); INSERT INTO "Mixed Case" VALUES ('a', '2026-01-01', 7), ('a', '2026-03-01', 8)`)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await bench.close()
   await server[Symbol.asyncDispose]()

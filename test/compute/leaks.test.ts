@@ -21,7 +21,7 @@ const PAST = { asOf: parseTime(AS_OF), mode: 'past', timeoutMs: 10_000 } as cons
 let server: TestServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+}, 180_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 describe.each([
@@ -35,7 +35,7 @@ describe.each([
     empty = await open('leaks_empty')
     for (const bench of [full, empty]) await bench.execute(routes.tables)
     await full.execute(routes.later)
-  }, 60_000)
+  }, 180_000)
   afterAll(async () => {
     await full.close()
     await empty.close()

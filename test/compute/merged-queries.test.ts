@@ -10,7 +10,7 @@ import { openPostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const ROWS = `
 CREATE TABLE ev (user_id VARCHAR, n BIGINT, amount DECIMAL(18, 2), f DOUBLE PRECISION, seen TIMESTAMP WITH TIME ZONE, day DATE, ok BOOLEAN, raw VARCHAR);

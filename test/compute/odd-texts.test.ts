@@ -21,7 +21,7 @@ beforeAll(async () => {
   duckdb = await openComputeBench(1)
   postgres = await openPostgresBench(server, 'odd_texts')
   for (const bench of [duckdb, postgres]) await bench.execute(TABLES)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await duckdb.store.close()
   await postgres.close()

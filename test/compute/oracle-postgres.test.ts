@@ -18,7 +18,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { inPostgres } from '../support/statement-engines.ts'
 
 const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 3)
-const LIMIT_MS = 60_000 + RUNS * 2000
+const LIMIT_MS = 180_000 + RUNS * 2000
 const seed = process.env['FABRA_TEST_SEED']
 const RUN = { ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }
 
@@ -27,7 +27,7 @@ let bench: PostgresBench
 beforeAll(async () => {
   server = await startPostgres()
   bench = await openPostgresBench(server, 'oracle')
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await bench.close()
   await server[Symbol.asyncDispose]()

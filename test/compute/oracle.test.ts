@@ -16,8 +16,8 @@ import { type Case, cases, KEYS, type KeyKind, largeCases, plainCases } from '..
 import { written } from '../support/oracle-shapes.ts'
 import { expectedOf, KEY_COLUMNS, settingsOf, shortOf } from '../support/oracle-world.ts'
 
-const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
-const LIMIT_MS = 60_000 + RUNS * 1000
+const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 75)
+const LIMIT_MS = 180_000 + RUNS * 1000
 const seed = process.env['FABRA_TEST_SEED']
 /** Whether it fails is all that is asked when FABRA_TEST_SHRINK is 0; else the smallest case that fails is looked for. */
 const RUN = { ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }

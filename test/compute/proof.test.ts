@@ -41,7 +41,7 @@ beforeAll(async () => {
   const { sources } = registryOf({ sources: corpusSources, features: {} })
   grounds.set('duckdb', { store: duckdb.store, world: await readWorld(duckdb.store, sources), close: () => duckdb.store.close() })
   grounds.set('postgres', { store: postgres.store, world: await readWorld(postgres.store, sources), close: () => postgres.close() })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   for (const ground of grounds.values()) await ground.close()
   await server[Symbol.asyncDispose]()

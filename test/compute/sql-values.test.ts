@@ -18,7 +18,7 @@ beforeAll(async () => {
   await postgres.execute(`CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('a', 'b ''c'); CREATE DOMAIN short AS varchar(10);
     CREATE TYPE part AS (n int, "select" text, gone date, list numeric[]);
     CREATE TABLE docs (id bigint, doc jsonb, made timestamptz); INSERT INTO docs VALUES (1, '{"k": ["x"]}', '2026-01-01'), (2, '{"?": 1}', '2026-01-02')`)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await postgres.close()
   await server[Symbol.asyncDispose]()

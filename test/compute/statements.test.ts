@@ -3,14 +3,14 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openDuckdbStatements, openPostgresStatements } from '../support/statement-engines.ts'
 import { tryStatements } from '../support/statements.ts'
 
-const COUNT = Number(process.env['FABRA_TEST_STATEMENTS'] ?? 120)
+const COUNT = Number(process.env['FABRA_TEST_STATEMENTS'] ?? 75)
 const SEED = Number(process.env['FABRA_TEST_SEED'] ?? Date.now() % 1_000_000)
-const LIMIT_MS = 60_000 + COUNT * 500
+const LIMIT_MS = 180_000 + COUNT * 500
 
 let server: TestServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+}, 180_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 test.each(['duckdb', 'postgres'])(

@@ -5,6 +5,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { stringifyExact } from '../../src/definition/exact-json.ts'
 import { parseExact } from '../../src/definition/value.ts'
+import { PATIENT } from '../support/patience.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 
 /** Numbers, ids and names through every door of the HTTP API: what comes out is what went in, or it is refused with its place. */
@@ -33,7 +34,7 @@ export function exactValuesSuite(where: string, environment: () => Promise<Reado
     let app: App
     beforeAll(async () => {
       project = projectFolder({ 'features.ts': FEATURES, 'seen.jsonl': SEEN })
-      const config = readConfig({ FABRA_LOG_LEVEL: 'silent', ...(await environment()) }, { cwd: project.path, terminal: false })
+      const config = readConfig({ ...PATIENT, FABRA_LOG_LEVEL: 'silent', ...(await environment()) }, { cwd: project.path, terminal: false })
       const quiet = () => undefined
       app = await openApp({
         files: [join(project.path, 'features.ts')],
@@ -41,7 +42,7 @@ export function exactValuesSuite(where: string, environment: () => Promise<Reado
         log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
         clockOffset: 0,
       })
-    }, 60_000)
+    }, 180_000)
     afterAll(async () => {
       await app.close()
       project[Symbol.dispose]()

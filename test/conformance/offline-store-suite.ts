@@ -148,6 +148,25 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       expect(found.map((one) => one?.value)).toEqual(['2', undefined, '1', '2'])
     })
 
+    test('latestOfEach gives each version its own keys, in the order asked, and the newest row of each', async () => {
+      await store.append([
+        row({ entityKey: 'a', value: '1', eventAt: 10, seq: 1 }),
+        row({ entityKey: 'a', value: '2', eventAt: 20, seq: 2 }),
+        row({ entityKey: 'b', value: '3' }),
+        row({ entityKey: 'a', value: '4', feature: 'other' }),
+        row({ entityKey: 'b', value: '5', fingerprint: 'f2', eventAt: 99 }),
+      ])
+      const wanted = [
+        { feature: 'spend', fingerprint: 'f1', keys: ['b', 'none', 'a', 'b'] },
+        { feature: 'other', fingerprint: 'f1', keys: ['b', 'a'] },
+        { feature: 'spend', fingerprint: 'f2', keys: [] },
+        { feature: 'unknown', fingerprint: 'f1', keys: ['a'] },
+      ]
+      const found = await store.latestOfEach(wanted)
+      expect(found.map((rows) => rows.map((one) => one?.value))).toEqual([['3', undefined, '2', '3'], [undefined, '4'], [], [undefined]])
+      expect(await store.latestOfEach([])).toEqual([])
+    })
+
     test('history is newest first, both bounds belong to it, and the limit holds', async () => {
       await store.append([10, 30, 20, 40].map((eventAt, i) => row({ eventAt, seq: i + 1 })))
       expect((await history()).map((one) => one.eventAt)).toEqual([40, 30, 20, 10])

@@ -67,7 +67,7 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
         log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
         clockOffset: 0,
       })
-    }, 60_000)
+    }, 180_000)
     afterAll(async () => {
       await app.close()
       project[Symbol.dispose]()

@@ -107,7 +107,7 @@ test('the image has the Python and the packages of the environment, and what the
   const checked = await deploy('docker', '--check')
   expect(checked.stdout).toContain('FABRA_API_KEYS: is set neither here nor in .env')
   expect(checked.stdout).toContain('1 problem')
-}, 60_000)
+}, 180_000)
 
 test('what is imported and named nowhere is refused; what a named package needs is not', async () => {
   project({ 'requirements.txt': '# ours\nfabra-ai[ui]\n-r more/base.txt\n', 'more/base.txt': 'acme-base==2.0\n' })
@@ -125,7 +125,7 @@ test('what is imported and named nowhere is refused; what a named package needs 
   expect(textOf('out/requirements.txt')).toContain('-r more/base.txt')
   expect(textOf('out/.railwayignore')).toContain('!/more/base.txt\n')
   expect(textOf('out/.railwayignore')).toContain('!/requirements.txt\n')
-}, 60_000)
+}, 180_000)
 
 test('a lock file of uv says what is installed, and never our own name from an index', async () => {
   const lock = (wanted: string, development: string) => `[[package]]
@@ -150,4 +150,4 @@ name = "acme-risk-engine"
   expect(text).toContain('"uv", "sync", "--frozen", "--no-dev", "--no-install-project", "--no-install-package", "fabra-ai"')
   expect(text).toContain('COPY --from=python-packages ["/app/.venv", "./.venv"]')
   expect(readdirSync(folder)).not.toContain('requirements.txt')
-}, 60_000)
+}, 180_000)

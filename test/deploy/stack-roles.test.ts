@@ -29,4 +29,4 @@ test('Fabra is an ordinary role that owns its database', async () => {
   const [database] = await admin`SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = 'stack'`
   expect(database).toEqual({ owner: 'stack' })
   await admin.close()
-}, 60_000)
+}, 180_000)

@@ -6,7 +6,7 @@ import { builtBinary, type RunningFabra, runFabra, startFabra, temporaryFolder }
 import { until } from '../support/until.ts'
 
 // It may have to be built first.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 /** The executable alone, as somebody has it who downloaded it: no sources, no node_modules, no cache. */
 let downloads = ''

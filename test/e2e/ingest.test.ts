@@ -5,7 +5,7 @@ import { builtBinary, type RunningFabra, startFabra } from '../support/binary.ts
 import { projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 
-const KILLS = Number(process.env['FABRA_TEST_RUNS'] ?? 4)
+const KILLS = Number(process.env['FABRA_TEST_RUNS'] ?? 3)
 const FRAUD = resolve(import.meta.dir, '../../examples/fraud_detection.ts')
 const FEATURES = `import { entity, feature, source } from "fabra";
 export const User = entity("User", { key: "user_id" });

@@ -9,6 +9,7 @@ import { parseTime } from '../../src/definition/time.ts'
 import type { EntityPage } from '../../src/http/wire.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { PATIENT } from '../support/patience.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { until } from '../support/until.ts'
 
@@ -60,7 +61,7 @@ for (const example of examples) {
     beforeAll(async () => {
       const file = example.slice ? await sliced(example.file, example.slice, folders[0] ?? '') : join(EXAMPLES, example.file)
       const open = async (folder: string | undefined, env: Readonly<Record<string, string>>) => {
-        const config = readConfig({ FABRA_DATA_DIR: join(folder ?? '', '.fabra'), ...env }, { cwd: EXAMPLES, terminal: false })
+        const config = readConfig({ ...PATIENT, FABRA_DATA_DIR: join(folder ?? '', '.fabra'), ...env }, { cwd: EXAMPLES, terminal: false })
         const clockOffset = parseTime(example.present) - Date.now() * 1000
         return openApp({ files: [file], config, log: silentLogger, clockOffset })
       }

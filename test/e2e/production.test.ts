@@ -7,7 +7,7 @@ import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../sup
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { until } from '../support/until.ts'
 
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 const FEATURES = `import { entity, feature, source } from "fabra"
 export const User = entity("User", { key: "user_id" })
 export const events = source("events", { timestamp: "created_at", id: "event_id" })

@@ -111,7 +111,7 @@ test('of what a key may not see no route knows anything, nor tells that it is th
   }
   // Else nothing was compared.
   expect(answered).toBeGreaterThan(15)
-}, 60_000)
+}, 180_000)
 
 test('a key for one entity is told nothing of the features of others, on any route', async () => {
   const { paths } = JSON.parse((await ask('all', 'GET', '/openapi.json')).text) as { paths: Record<string, Record<string, unknown>> }
@@ -128,7 +128,7 @@ test('a key for one entity is told nothing of the features of others, on any rou
         expect([key, pattern, method, text.match(others)]).toEqual([key, pattern, method, null])
       }
   }
-}, 60_000)
+}, 180_000)
 
 test.each([
   ['GET', '/v1/overview'],

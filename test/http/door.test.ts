@@ -229,7 +229,7 @@ describe('every route, with every key', () => {
         if (!isIn) expect([route.path, key, asked]).toEqual([route.path, key, 0])
       }
     }
-  }, 60_000)
+  }, 180_000)
 
   test('refuses requests without one well-formed Host before anything else, but answers probes', async () => {
     for (const route of http.table) {
@@ -238,14 +238,14 @@ describe('every route, with every key', () => {
         if (!route.anyHost) expect([route.path, key, asked]).toEqual([route.path, key, 0])
       }
     }
-  }, 60_000)
+  }, 180_000)
 
   test('never takes a broken request for one', async () => {
     for (const route of http.table) {
       for (const key of KEYS)
         expect(await ask(route, key, BROKEN, (status) => status === undefined || status === 400 || status === 505)).toBe(0)
     }
-  }, 60_000)
+  }, 180_000)
 
   test('is not reached by another way of writing its address, nor by another method', async () => {
     for (const route of http.table) {
@@ -260,7 +260,7 @@ describe('every route, with every key', () => {
       }
     }
     console.info(`${count} combinations of route, key and request`)
-  }, 60_000)
+  }, 180_000)
 })
 
 test('a server that drains, where Bun finds no routes any more, has the same door', async () => {

@@ -3,6 +3,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { HEAD, type Project, project } from '../runtime/project.ts'
+import { PATIENT } from '../support/patience.ts'
 
 /** Stands for what must never leave: a password in a message, a table's name, a value of somebody else. */
 const SECRET = 'canary7f3a'
@@ -36,7 +37,7 @@ beforeAll(async () => {
   folder = project({ 'features.ts': FEATURES, 'events.csv': 'user_id,created_at\nu1,2026-01-01 10:00:00\nu1,2026-01-01 11:00:00\n' })
   const log = (message: string, fields?: unknown) => void logged.push(`${message} ${Bun.inspect(fields)}`)
   const logger: Logger = { debug: log, info: log, warn: log, error: log }
-  const config = readConfig({ FABRA_DATA_DIR: folder.path('.fabra') }, { cwd: folder.folder, terminal: false })
+  const config = readConfig({ ...PATIENT, FABRA_DATA_DIR: folder.path('.fabra') }, { cwd: folder.folder, terminal: false })
   app = await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0 })
 })
 afterAll(async () => {

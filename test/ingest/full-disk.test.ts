@@ -3,12 +3,13 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Subprocess } from 'bun'
+import { builtBinary } from '../support/binary.ts'
 import { freePort } from '../support/ports.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 
 // A server is started twice.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const FEATURES = `
 import { entity, feature, source } from "fabra";
@@ -38,10 +39,10 @@ afterEach(async () => {
 
 /** The signal of a file that grows too large is ignored, so that writing fails as on a full disk. */
 async function serve(): Promise<Subprocess> {
-  const command = `trap '' XFSZ; exec "$0" "$1" serve --port ${port}`
-  const started = Bun.spawn(['sh', '-c', command, process.execPath, join(import.meta.dir, '../../src/main.ts')], {
+  const command = `trap '' XFSZ; exec "$0" serve --port ${port}`
+  const started = Bun.spawn(['sh', '-c', command, builtBinary()], {
     cwd: folder.path,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder.path },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' },
     stdio: ['ignore', 'ignore', Bun.file(join(folder.path, 'log'))],
   })
   await until('the server', 30_000, async () => {

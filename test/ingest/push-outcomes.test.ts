@@ -7,7 +7,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created, and pushes wait for five seconds.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const FEATURES = `
 import { entity, feature, source } from "fabra";

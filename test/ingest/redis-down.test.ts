@@ -9,7 +9,7 @@ import { askRedis, emptyRedis, startPostgres, startRedis, type TestServer } from
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const FEATURES = `
 import { entity, feature } from "fabra";

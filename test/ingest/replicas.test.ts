@@ -7,7 +7,7 @@ import { type Replica, startReplica } from '../support/replica.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const FEATURES = `
 import { entity, feature, source } from "fabra";

@@ -6,7 +6,7 @@ import { interpreters } from '../support/interpreters.ts'
 import { until } from '../support/until.ts'
 
 const PACKAGE = join(import.meta.dir, '../../src/python')
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 
 export type Json = null | undefined | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 export interface Frame {

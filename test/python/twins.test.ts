@@ -10,9 +10,10 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { EXAMPLES } from '../examples/oracle.ts'
+import { PATIENT } from '../support/patience.ts'
 import { productionAddresses } from '../support/production-mode.ts'
 
-const ROWS = Number(process.env['FABRA_TWIN_ROWS'] ?? 100)
+const ROWS = Number(process.env['FABRA_TWIN_ROWS'] ?? 50)
 const SEED = Number(process.env['FABRA_TWIN_SEED'] ?? 20_260_101)
 /** After it nothing comes or goes in any window of any feature for a quarter of an hour, so it does not matter who is asked first. */
 const QUIET: Readonly<Record<string, string>> = {
@@ -46,7 +47,7 @@ async function open(example: string, language: (typeof LANGUAGES)[number], now: 
   copyFileSync(join(EXAMPLES, file), join(folder, file))
   copyData(join(folder, 'data'), now)
   const { PATH, HOME } = process.env
-  const env = { PATH, HOME, FABRA_DATA_DIR: join(folder, '.fabra'), ...(await productionAddresses(folder)) }
+  const env = { PATH, HOME, ...PATIENT, FABRA_DATA_DIR: join(folder, '.fabra'), ...(await productionAddresses(folder)) }
   const app = await openApp({
     files: [join(folder, file)],
     config: readConfig(env, { cwd: folder, terminal: false }),

@@ -5,6 +5,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { PATIENT } from '../support/patience.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolder()
@@ -33,7 +34,7 @@ function serve(sql: string): Promise<App> {
     export const events = source('events', { timestamp: 'at', file: './events.csv' })
     export const visits = feature({ entity: User, refresh: '1h', type: 'int', sql: \`${sql.replace('$', '\\$')}\` })`,
   )
-  const config = readConfig({ FABRA_PORT: '0', FABRA_DATA_DIR: join(folder, '.fabra') }, { cwd: folder, terminal: false })
+  const config = readConfig({ ...PATIENT, FABRA_PORT: '0', FABRA_DATA_DIR: join(folder, '.fabra') }, { cwd: folder, terminal: false })
   return openApp({ files: [file], config, log: silentLogger, clockOffset: 0 })
 }
 

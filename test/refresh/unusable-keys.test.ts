@@ -6,7 +6,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let postgres: TestServer
 let count = 0

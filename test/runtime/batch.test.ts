@@ -69,11 +69,11 @@ test('a function with batch gets lists of keys and answers for each', async () =
     '1',
     '1',
   ])
-}, 60_000)
+}, 180_000)
 
 test('rows of one as-of time go together', async () => {
   await using on = await bench({ 'features.ts': FEATURES })
   const asOfs = [AS_OF, AS_OF + 1_000_000, AS_OF, AS_OF + 1_000_000]
   const answers = await on.askMany('sizes', [['a'], ['b'], ['c'], ['d']], { mode: 'past', asOfs })
   expect(answers.map((one) => (one.kind === 'value' ? one.texts[0] : one.kind))).toEqual(['["a",2]', '["b",2]', '["c",2]', '["d",2]'])
-}, 60_000)
+}, 180_000)

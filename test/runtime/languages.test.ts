@@ -89,7 +89,7 @@ fraud = feature_set("fraud", [half, spread["high"], "base", risk])
   expect(existsSync(on.project.path('__pycache__'))).toBe(false)
   // What is to be known of the files is told once, however often they are read.
   expect(on.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([expect.stringContaining('FeatureStore')])
-}, 60_000)
+}, 180_000)
 
 test('what is wrong with Python definitions is said as Python writes it, by the same rules', async () => {
   const { says } = await load({
@@ -182,7 +182,7 @@ source("clicks", time_stamp="at")
     ],
     ['features.py:22', 'source "clicks"', 'there is no option "time_stamp".', 'Did you mean "timestamp"?'],
   ])
-}, 60_000)
+}, 180_000)
 
 test('an entity that both languages declare is one where it has the same key, and a clash where not', async () => {
   const ts = (key: string) => ({
@@ -204,7 +204,7 @@ export const count = feature({ entity: User, refresh: '5m', type: 'int', sql: 'S
       'An entity of both languages has the same key columns, of the same types, in both.',
     ],
   ])
-}, 60_000)
+}, 180_000)
 
 test('each language says of a file that defines nothing what to write', async () => {
   expect((await load({ 'features.py': 'x = 1\n' })).says).toEqual([
@@ -214,4 +214,4 @@ test('each language says of a file that defines nothing what to write', async ()
   expect(notebook.says.map((one) => one.slice(2))).toEqual([
     ['it is a notebook.', 'Make a file of it: jupyter nbconvert --to script features.ipynb'],
   ])
-}, 60_000)
+}, 180_000)

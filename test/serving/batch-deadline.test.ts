@@ -6,7 +6,7 @@ afterEach(() => bench.close())
 
 /** A feature whose value is the time it was given, read for so many keys at once. */
 async function timesGiven(written: WrittenBench['features'][string], rowCount: number): Promise<unknown[]> {
-  bench = await openBench({ features: { f: written } })
+  bench = await openBench({ features: { f: written }, requestTimeoutMs: 1_000 })
   bench.programme.set('f', (call) => call.timeoutMs)
   const rows = Array.from({ length: rowCount }, (_, i) => ({ user_id: `u${i}` }))
   return (await bench.readRows(['f'], rows)).map(([served]) => served?.value)
@@ -32,7 +32,7 @@ test('a longer timeout of a feature stays, a shorter one grows with the rows as 
 })
 
 test('what a function of a batch asks for has the time that is left to the function', async () => {
-  bench = await openBench({ features: { f: { refresh: 0 }, part: { refresh: '5m' } } })
+  bench = await openBench({ features: { f: { refresh: 0 }, part: { refresh: '5m' } }, requestTimeoutMs: 1_000 })
   bench.programme.set('part', (call) => call.timeoutMs)
   bench.programme.set('f', (call) => call.get('part'))
   const rows = Array.from({ length: 101 }, (_, i) => ({ user_id: `u${i}` }))

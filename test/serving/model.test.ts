@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { openBenchStores } from '../support/bench.ts'
 import { type Action, FEATURE_NAMES, KEYS, openWorld } from '../support/read-path-world.ts'
 
-const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 200)
+const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
 const MINUTE = 60_000_000
 /** At, just before and just beyond every bound there is. */
 const STEPS = [

@@ -352,7 +352,7 @@ describe('deadlines', () => {
   })
 
   test('a request that joins a long refresh keeps its own deadline', async () => {
-    const { read, programme, version, registry } = await open({ features: { f: { kind: 'function' } } })
+    const { read, programme, version, registry } = await open({ features: { f: { kind: 'function' } }, requestTimeoutMs: 300 })
     const release = Promise.withResolvers<number>()
     programme.set('f', () => release.promise)
     const feature = registry.features.get('f')

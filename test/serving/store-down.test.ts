@@ -80,10 +80,10 @@ describe('while the online store is down', () => {
     const answer = Promise.withResolvers<void>()
     const wrapOffline = (store: OfflineStore): OfflineStore => ({
       ...store,
-      async latestOf(...args) {
+      async latestOfEach(...args) {
         asked++
         await answer.promise
-        return store.latestOf(...args)
+        return store.latestOfEach(...args)
       },
     })
     bench = await openBench({ wrapOnline, wrapOffline, features: { f: {} } })
@@ -109,12 +109,12 @@ describe('while the online store is down', () => {
     let isGone = false
     const wrapOffline = (store: OfflineStore): OfflineStore => ({
       ...store,
-      latestOf(...args) {
+      latestOfEach(...args) {
         asked++
-        return isGone ? Promise.reject(new Error('gone')) : store.latestOf(...args)
+        return isGone ? Promise.reject(new Error('gone')) : store.latestOfEach(...args)
       },
     })
-    bench = await openBench({ wrapOffline, features: { f: { default: -1 } } })
+    bench = await openBench({ wrapOffline, features: { f: { default: -1, maxStaleness: '1h' } } })
     bench.programme.set('f', fail)
     const rows = Array.from({ length: 2_000 }, (_, i) => ({ user_id: `u${i}` }))
     // Recorded, and lost by the online store.
@@ -128,8 +128,33 @@ describe('while the online store is down', () => {
       [1999, 19990],
     ])
     expect(asked).toBeLessThan(10)
+    bench.clock.advance('61m')
+    expect((await bench.readRows(['f'], [{ user_id: 'u7' }]))[0]?.[0]?.servedFrom).toBe('default')
     isGone = true
     expect((await bench.readRows(['f'], rows)).every(([one]) => one?.servedFrom === 'default')).toBe(true)
+  })
+
+  test('a store with more to read than this process can is not away: the request is overloaded, and history is not asked, too', async () => {
+    const state = { isBusy: false, asked: 0 }
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({
+      ...store,
+      read: (...args) => (state.isBusy ? Promise.reject(new FabraError('overloaded', 'Too much.')) : store.read(...args)),
+    })
+    const wrapOffline = (store: OfflineStore): OfflineStore => ({
+      ...store,
+      latestOfEach(...args) {
+        state.asked++
+        return store.latestOfEach(...args)
+      },
+    })
+    bench = await openBench({ wrapOnline, wrapOffline, features: { f: { kind: 'pushed' } } })
+    await bench.push('f', 'u1', 9)
+    const before = state.asked
+    state.isBusy = true
+    await expect(bench.read('f')).rejects.toMatchObject({ code: 'overloaded' })
+    expect(state.asked).toBe(before)
+    state.isBusy = false
+    expect(await bench.read('f')).toMatchObject({ value: 9, status: 'fresh', servedFrom: 'online' })
   })
 
   test('reads are as before as soon as it is back', async () => {
@@ -162,10 +187,10 @@ describe('while the online store may lack what is recorded', () => {
     })
     const wrapOffline = (store: OfflineStore): OfflineStore => ({
       ...store,
-      latestOf(...args) {
+      latestOfEach(...args) {
         state.asked++
         if (state.history === 'hangs') return new Promise(() => undefined)
-        return state.history === 'fails' ? Promise.reject(new FabraError('store_unavailable', 'gone')) : store.latestOf(...args)
+        return state.history === 'fails' ? Promise.reject(new FabraError('store_unavailable', 'gone')) : store.latestOfEach(...args)
       },
     })
     return { state, wrapOnline, wrapOffline }
@@ -187,6 +212,24 @@ describe('while the online store may lack what is recorded', () => {
     expect(await read('f', 'u2')).toMatchObject({ value: 1, status: 'stale', servedFrom: 'last_good' })
     expect(await read('f', 'u3')).toMatchObject({ status: 'missing', error: undefined })
     expect(await read('d', 'u3')).toMatchObject({ value: 3, status: 'default' })
+  })
+
+  test('all features and keys of a request are one question to history, and each gets its own value', async () => {
+    const { state, ...wraps } = doubted()
+    const names = ['f', 'g', 'h']
+    bench = await openBench({ ...wraps, features: Object.fromEntries(names.map((name) => [name, { kind: 'pushed' as const }])) })
+    const { push, parts, readRows } = bench
+    for (const [i, name] of names.entries()) for (const user of ['u1', 'u2']) await push(name, user, i * 10 + Number(user.slice(1)))
+    await parts().recorder.flush()
+    state.rows = 'none'
+    const before = state.asked
+    const rows = await readRows(names, [{ user_id: 'u2' }, { user_id: 'u1' }, { user_id: 'u2' }])
+    expect(rows.map((row) => row.map((one) => one.value))).toEqual([
+      [2, 12, 22],
+      [1, 11, 21],
+      [2, 12, 22],
+    ])
+    expect(state.asked - before).toBe(1)
   })
 
   test.each(['fails', 'hangs'] as const)(

@@ -131,7 +131,7 @@ describe('what a file holds is what the table holds', () => {
     expect(await rows('SELECT COUNT(*), COUNT(DISTINCT origin), MIN(date) FROM flights')).toEqual([
       [3_000_000, 229, at('2001-01-01T00:01:00Z')],
     ])
-  }, 60_000)
+  }, 180_000)
 })
 
 describe('a file is loaded again when it changes, and only then', () => {

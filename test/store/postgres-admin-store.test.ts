@@ -7,7 +7,7 @@ import { adminStoreSuite } from '../conformance/admin-store-suite.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let server: TestServer
 let bouncer: TestServer

@@ -9,7 +9,7 @@ import { startPgBouncer, startPostgres, type TestServer } from '../support/serve
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const LONG = { timeoutMs: 10_000 }
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
     CREATE VIEW spent AS SELECT * FROM orders;
     CREATE ROLE reader LOGIN; GRANT SELECT ON orders TO reader; CREATE TABLE hidden (user_id text, at timestamptz)`)
   postgres = openPostgres({ url: bench.url })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await postgres.close()
   await bench.close()

@@ -7,7 +7,7 @@ import { MIGRATIONS } from '../../src/store/postgres/schema/migrations/index.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const LONG = { timeoutMs: 30_000 }
 const NAMES = MIGRATIONS.map(({ name }) => name)

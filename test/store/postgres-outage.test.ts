@@ -12,7 +12,7 @@ import { feature, User } from '../support/stored-definitions.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created, and killed.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 test('a server that is killed twice while rows come in loses nothing that was accepted, and keeps nothing twice', async () => {
   await using server = await startPostgres()

@@ -12,7 +12,7 @@ let postgres: Postgres
 beforeAll(async () => {
   server = await startPostgres()
   postgres = openPostgres({ url: server.url })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await postgres.close()
   await server[Symbol.asyncDispose]()

@@ -14,7 +14,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const LONG = { timeoutMs: 30_000 }
 const CSV = 'id,user_id,amount,created_at\ne1,7,1.5,2026-01-01T00:00:00.123456+01:00\ne2,8,,2026-01-01T00:00:00Z\n'

@@ -12,7 +12,7 @@ import { source } from '../support/stored-definitions.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const LONG = { timeoutMs: 30_000 }
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5) * 1000 + 123_456

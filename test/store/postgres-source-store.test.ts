@@ -7,7 +7,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+}, 180_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 sourceStoreSuite('postgres', async () => {

@@ -4,7 +4,7 @@ import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { startTlsPostgres, type TestTlsPostgres } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 let server: TestTlsPostgres
 beforeAll(async () => {

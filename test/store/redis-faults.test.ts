@@ -186,7 +186,7 @@ describe('while redis', () => {
     await store.write(keys.flatMap((key) => fields.map((field) => ({ entity: 'User', key, field, value }))))
     const calls = Array.from({ length: 300 }, async () => store.read('User', keys, fields, undefined))
     const outcomes = await Promise.all(calls.map(outcome))
-    expect(outcomes.every((one) => one === 'store_unavailable' || (one as unknown[]).length === 200)).toBe(true)
+    expect(outcomes.every((one) => one === 'overloaded' || (one as unknown[]).length === 200)).toBe(true)
     expect(connection.status()).toBe('ok')
     expect(problems).toEqual([])
     expect(await read(store)).toEqual(value)

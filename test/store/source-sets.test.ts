@@ -18,7 +18,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 interface Engine {
   load(source: Source, keyTypes: Record<string, KeyType>): Promise<readonly { readonly message: string; readonly hint: string }[]>

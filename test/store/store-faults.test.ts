@@ -11,7 +11,7 @@ import { askRedis, startPostgres, startRedis } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 setDefaultTimeout(120_000)
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'computed', oldestInputAt: null } as const
 const write = (store: OnlineStore) => store.write([{ entity: 'User', key: 'u1', field: 'f@1', value }])
 const read = async (store: OnlineStore) => store.read('User', ['u1'], ['f@1'], undefined)

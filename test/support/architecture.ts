@@ -48,7 +48,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'store/duckdb': STORE_NEEDS,
   'store/postgres': STORE_NEEDS,
   auth: ['ports'],
-  config: ['auth', 'ports'],
+  config: ['auth', 'ports', 'definition'],
   compute: ['definition', 'ports'],
   runtime: ['definition', 'ports', 'public'],
   serving: JOB_NEEDS,

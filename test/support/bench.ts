@@ -28,6 +28,7 @@ import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import type { SourceRows } from '../../src/store/ports/source-rows.ts'
 import { createRecorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
+import { REQUEST_TIMEOUT_MS } from './patience.ts'
 import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
 import { feature } from './stored-definitions.ts'
@@ -57,6 +58,8 @@ export interface WrittenBench {
   readonly featureSets?: Readonly<Record<string, readonly string[]>>
   /** Keys that an entity lists, asked at each refresh. */
   readonly listedKeys?: (entity: string) => readonly string[] | undefined
+  /** Of one computation in a request, of features without a timeout. */
+  readonly requestTimeoutMs?: number
   /** Stands between the engine and the stores, to make them fail. */
   readonly wrapOnline?: (store: OnlineStore) => OnlineStore
   readonly wrapOffline?: (store: OfflineStore) => OfflineStore
@@ -278,6 +281,7 @@ async function start(
     schedule,
     runs: createRuns(),
     clock,
+    requestTimeoutMs: written.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     log,
   }
   // What only the executor needs; the programme takes its place.

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { PATIENT } from './patience.ts'
 import { productionAddresses } from './production-mode.ts'
 import { until } from './until.ts'
 
@@ -166,6 +167,6 @@ function collect(stream: ReadableStream<Uint8Array>): { text: () => string; ende
 
 function cleanEnvironment(extra: RunOptions['env'] = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(FABRA_|NODE_ENV$|PORT$|DATABASE_URL$|REDIS_URL$)/.test(name))
-  const entries = Object.entries({ ...Object.fromEntries(inherited), NO_COLOR: '1', ...extra })
+  const entries = Object.entries({ ...Object.fromEntries(inherited), NO_COLOR: '1', ...PATIENT, ...extra })
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined))
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { HttpServer } from '../../src/http/server.ts'
+import { PATIENT } from './patience.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 
 /** The whole of Fabra on a socket, in this process: what it logs can be looked at. */
@@ -30,7 +31,7 @@ export async function listeningApp(
   const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') }
   try {
     const config = readConfig(
-      { FABRA_PORT: '0', FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env },
+      { ...PATIENT, FABRA_PORT: '0', FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env },
       { cwd: folder.path, terminal: false },
     )
     const app = await openApp({ files: [join(folder.path, 'features.ts')], config, log, clockOffset: 0 })

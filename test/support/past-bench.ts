@@ -19,6 +19,7 @@ import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
 import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
+import { REQUEST_TIMEOUT_MS } from './patience.ts'
 import { projectFolder } from './project-folder.ts'
 
 /** A user's project over real stores and real workers, asked for any time: what training and backfill will call. */
@@ -66,6 +67,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     seenSources: null,
     schedule: createSchedule(),
     runs: createRuns(),
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
   }
   const made: { executor?: Executor } = {}
   const { serving } = createLiveDefinitions(parts, definitions, (...given) => {

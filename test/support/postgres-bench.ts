@@ -14,7 +14,7 @@ export interface PostgresBench extends SqlBench {
 
 /** A database of its own on the server. @param options.template A database to copy. */
 export async function openPostgresBench(server: TestServer, name: string, options: { template?: string } = {}): Promise<PostgresBench> {
-  const admin = new SQL(server.url.replace(/\/[^/]*$/, '/postgres'), { max: 1 })
+  const admin = new SQL(server.url, { max: 1 })
   await admin.unsafe(`CREATE DATABASE "${name}"${options.template ? ` TEMPLATE "${options.template}"` : ''}`)
   await admin.close()
   const url = server.url.replace(/\/[^/]*$/, `/${name}`)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
+import { PATIENT } from './patience.ts'
 import { productionAddresses } from './production-mode.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 
@@ -20,7 +21,8 @@ export interface RealApp extends AsyncDisposable {
 export async function realApp(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Promise<RealApp> {
   const folder = projectFolder(files)
   const addresses = await productionAddresses(folder.path)
-  const config = readConfig({ FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses, ...env }, { cwd: folder.path, terminal: false })
+  const given = { ...PATIENT, FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses, ...env }
+  const config = readConfig(given, { cwd: folder.path, terminal: false })
   const open = () =>
     openApp({
       files: [join(folder.path, 'features.py' in files ? 'features.py' : 'features.ts')],

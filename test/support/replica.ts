@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
+import { PATIENT } from './patience.ts'
 import type { ProjectFolder } from './project-folder.ts'
 
 /** One of several servers over the same stores. */
@@ -22,7 +23,7 @@ export interface Replica {
 
 /** @param name Of its data folder. @param addresses Variables that name the stores. */
 export async function startReplica(folder: ProjectFolder, name: string, addresses: Readonly<Record<string, string>>): Promise<Replica> {
-  const env = { ...addresses, FABRA_DATA_DIR: join(folder.path, name), FABRA_PORT: '0' }
+  const env = { ...PATIENT, ...addresses, FABRA_DATA_DIR: join(folder.path, name), FABRA_PORT: '0' }
   const config = readConfig(env, { cwd: folder.path, terminal: false })
   const app: App = await openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
   const { url } = await app.listen()

@@ -3,7 +3,7 @@ import { RedisClient, SQL } from 'bun'
 import { startPostgres, startRedis } from './servers.ts'
 
 // A PostgreSQL cluster is created.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 test('a Redis server starts empty, and comes back on its port after it was killed', async () => {
   await using redis = await startRedis()

@@ -127,7 +127,7 @@ test('an Arrow file holds what the Parquet file holds, in types of its own, with
     seen_at: 'Timestamp<MICROSECOND, UTC>',
     tags: 'Utf8',
   })
-}, 60_000)
+}, 180_000)
 
 /** By way of the raw numbers: the package's own getters make milliseconds of times. */
 function columnTexts(table: Table, i: number): (string | null)[] {

@@ -7,7 +7,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /** FABRA_TEST_RUNS sets the number of cases, of which these have a share: each of them is a whole training set. */
-const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 6)
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 15)
 const POSTGRES_RUNS = Math.ceil(RUNS * 0.6)
 const LIMIT_MS = 120_000 + RUNS * 500
 /** Whether it fails is all that is asked when FABRA_TEST_SHRINK is 0; else the smallest case that fails is looked for. */
@@ -22,22 +22,28 @@ const row = fc.record({
   value: fc.constantFrom('value', 'value', 'value', 'null', 'tombstone'),
   origin: fc.constantFrom('pushed' as const, 'computed' as const, 'backfill' as const),
 })
-const world = fc.record({
+/** One feature, with all that was ever recorded of it. */
+const past = fc.record({
   rows: fc.array(row, { maxLength: 12 }),
+  lookBack: fc.constantFrom(null, 0, 1, 3),
+  type: fc.constantFrom('string' as const, 'json' as const),
+})
+/** A training set costs the same for several features as for one, and each is asked at the labels of all. */
+const world = fc.record({
+  pasts: fc.array(past, { minLength: 1, maxLength: 4 }),
   labels: fc.array(fc.record({ key: fc.constantFrom('u1', 'u2', 'u3'), t: fc.integer({ min: -3, max: 11 }) }), {
     minLength: 1,
     maxLength: 12,
   }),
-  lookBack: fc.constantFrom(null, 0, 1, 3),
   knowledge: fc.constantFrom('serving' as const, 'latest' as const, 'served' as const),
   snapshot: fc.constantFrom(null, null, 2, 5),
-  type: fc.constantFrom('string' as const, 'json' as const),
   withStatus: fc.boolean(),
 })
 
 type World = typeof world extends fc.Arbitrary<infer T> ? T : never
+type Past = World['pasts'][number]
 
-const plain = { lookBack: null, knowledge: 'serving', snapshot: null, type: 'string', withStatus: true } as const
+const plain = { knowledge: 'serving', snapshot: null, withStatus: true } as const
 const steps = [0, 1, 2].map((eventAt) => ({
   key: 'u1' as const,
   eventAt,
@@ -48,11 +54,15 @@ const steps = [0, 1, 2].map((eventAt) => ({
 }))
 /** A value counts from its very time until that of the next: whatever chance has to say, these are tried. */
 const edges = [[0], [1], [2], [-1, 3], [0, 2]].map((times): [World] => [
-  { ...plain, rows: steps, labels: times.map((t) => ({ key: 'u1' as const, t })) },
+  { ...plain, pasts: [{ rows: steps, lookBack: null, type: 'string' as const }], labels: times.map((t) => ({ key: 'u1' as const, t })) },
 ])
 
 /** The rule, written down without SQL and without anything of the system's: look at every row, keep the greatest. */
-function expected(rows: readonly HistoryRow[], { key, t }: World['labels'][number], { lookBack, knowledge, snapshot }: World): string {
+function expected(
+  { rows, lookBack }: Recorded,
+  { key, t }: World['labels'][number],
+  { knowledge, snapshot }: Pick<World, 'knowledge' | 'snapshot'>,
+): string {
   let best: HistoryRow | undefined
   for (const one of rows) {
     if (one.entityKey !== key || one.eventAt > t) continue
@@ -84,7 +94,7 @@ beforeAll(async () => {
   server = await startPostgres()
   const postgres = [await openPostgresTrainingBench(server, Number.POSITIVE_INFINITY), await openPostgresTrainingBench(server, 0)]
   benches = [await openTrainingBench(), await openTrainingBench(undefined, -1), ...postgres]
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await Promise.all(benches.map((one) => one.close()))
   await server[Symbol.asyncDispose]()
@@ -105,10 +115,10 @@ describe.each([
     async () => {
       await fc.assert(
         fc.asyncProperty(world, async (given) => {
-          const { feature, rows } = history(given)
-          await bench.offline.append(rows)
-          const got = await answers(feature, given)
-          expect(got).toEqual(given.labels.map((label) => told(expected(rows, label, given), given)))
+          const features = given.pasts.map(history)
+          await bench.offline.append(features.flatMap(({ rows }) => rows))
+          const got = await answers(features, given)
+          expect(got).toEqual(features.map((one) => given.labels.map((label) => told(expected(one, label, given), given))))
         }),
         { numRuns: edges.length + (index < 2 ? RUNS : POSTGRES_RUNS), endOnFailure, examples: edges },
       )
@@ -122,12 +132,13 @@ describe.each([
       await fc.assert(
         fc.asyncProperty(world, async (world_) => {
           const given: World = { ...world_, knowledge: 'serving', snapshot: null, withStatus: true }
-          const { feature, rows } = history(given)
-          await bench.offline.append(rows)
-          const got = await answers(feature, given)
-          for (const [i, label] of given.labels.entries()) expect(got[i]).toBe(await replayed(rows, label, given.lookBack))
+          const features = given.pasts.map(history)
+          await bench.offline.append(features.flatMap(({ rows }) => rows))
+          const got = await answers(features, given)
+          for (const [f, one] of features.entries())
+            expect(got[f]).toEqual(await Promise.all(given.labels.map((label) => replayed(one, label))))
         }),
-        { numRuns: edges.length + (index < 2 ? RUNS : POSTGRES_RUNS), endOnFailure, examples: edges },
+        { numRuns: index < 2 ? RUNS : POSTGRES_RUNS, endOnFailure },
       )
     },
     LIMIT_MS,
@@ -135,7 +146,7 @@ describe.each([
 })
 
 /** Serving at t: every value that has arrived was written, and no value of the future is ever accepted. */
-async function replayed(rows: readonly HistoryRow[], { key, t }: World['labels'][number], lookBack: number | null): Promise<string> {
+async function replayed({ rows, lookBack }: Recorded, { key, t }: World['labels'][number]): Promise<string> {
   const online = createMemoryOnlineStore()
   const arrived = rows
     .filter((one) => Math.max(one.availableAt, one.eventAt) <= t)
@@ -156,11 +167,18 @@ async function replayed(rows: readonly HistoryRow[], { key, t }: World['labels']
   return String(JSON.parse(stored.texts[0] ?? 'null'))
 }
 
-function history(given: World): { feature: string; rows: HistoryRow[] } {
-  const feature = `w${run++}`
-  const rows = given.rows.map(({ key, eventAt, lag, createdLag, value, origin }, i) =>
+interface Recorded {
+  readonly name: string
+  readonly rows: readonly HistoryRow[]
+  readonly lookBack: number | null
+  readonly type: Past['type']
+}
+
+function history({ rows, lookBack, type }: Past): Recorded {
+  const name = `w${run++}`
+  const recordedRows = rows.map(({ key, eventAt, lag, createdLag, value, origin }, i) =>
     recorded({
-      feature,
+      feature: name,
       entityKey: key,
       eventAt,
       availableAt: eventAt + lag,
@@ -169,14 +187,21 @@ function history(given: World): { feature: string; rows: HistoryRow[] } {
       value: value === 'tombstone' ? null : value === 'null' ? 'null' : `"${i}"`,
     }),
   )
-  return { feature, rows }
+  return { name, rows: recordedRows, lookBack, type }
 }
 
-async function answers(feature: string, { labels, lookBack, knowledge, snapshot, type, withStatus }: World): Promise<string[]> {
+/** Of each feature what each label gets. */
+async function answers(features: readonly Recorded[], { labels, knowledge, snapshot, withStatus }: World): Promise<string[][]> {
   const { rows } = await bench.train(
-    pushedRegistry({ [feature]: { type, lookBack, maxStaleness: lookBack } }),
+    pushedRegistry(Object.fromEntries(features.map(({ name, lookBack, type }) => [name, { type, lookBack, maxStaleness: lookBack }]))),
     labels.map(({ key, t }) => ({ user_id: key, event_timestamp: formatTime(t) })),
-    { features: [feature], withStatus, latestKnowledge: knowledge === 'latest', asServed: knowledge === 'served', snapshot },
+    {
+      features: features.map(({ name }) => name),
+      withStatus,
+      latestKnowledge: knowledge === 'latest',
+      asServed: knowledge === 'served',
+      snapshot,
+    },
   )
-  return rows.map((one) => (one[`${feature}__status`] === 'missing' ? 'missing' : String(one[feature])))
+  return features.map(({ name }) => rows.map((one) => (one[`${name}__status`] === 'missing' ? 'missing' : String(one[name]))))
 }

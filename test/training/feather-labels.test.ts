@@ -25,7 +25,7 @@ beforeAll(async () => {
   const quiet = () => undefined
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
   app = await openApp({ files: [join(project.path, 'features.ts')], config, log, clockOffset: 0 })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await app.close()
   project[Symbol.dispose]()

@@ -176,7 +176,7 @@ beforeAll(async () => {
     const config = readConfig(env, { cwd: folder.folder, terminal: false })
     apps.set(engine, await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0 }))
   }
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   for (const app of apps.values()) await app.close()
   await server[Symbol.asyncDispose]()

@@ -97,4 +97,4 @@ test('features that are computed together are what each is alone, and what count
       ever: seen.length,
     })
   }
-}, 60_000)
+}, 180_000)

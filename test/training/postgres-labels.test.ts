@@ -8,7 +8,7 @@ let bench: TrainingBench
 beforeAll(async () => {
   server = await startPostgres()
   bench = await openPostgresTrainingBench(server, 0)
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await bench.close()
   await server[Symbol.asyncDispose]()

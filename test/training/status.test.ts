@@ -41,7 +41,7 @@ const LONG_AGES = [24.5 * HOUR, 26.4 * HOUR, 29.4 * HOUR, 53.4 * HOUR, 90 * HOUR
 let server: TestServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+}, 180_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 const ENGINES: readonly [string, () => Promise<TrainingBench>][] = [
@@ -91,7 +91,7 @@ test.each(ENGINES)(
       await bench.close()
     }
   },
-  60_000,
+  180_000,
 )
 
 test.each(ENGINES)(
@@ -113,7 +113,7 @@ test.each(ENGINES)(
       await bench.close()
     }
   },
-  60_000,
+  180_000,
 )
 
 test.each(ENGINES)(
@@ -143,5 +143,5 @@ test.each(ENGINES)(
       await bench.close()
     }
   },
-  60_000,
+  180_000,
 )

@@ -30,7 +30,7 @@ interface Report {
 let servers: ProductionServers
 beforeAll(async () => {
   servers = await startProduction()
-}, 60_000)
+}, 180_000)
 afterAll(() => servers[Symbol.asyncDispose]())
 
 for (const [where, environment] of [
@@ -54,7 +54,7 @@ for (const [where, environment] of [
       const event = (user_id: string, amount: number | null) => ({ user_id, amount, created_at: '2026-01-01T00:00:00Z' })
       await post('/v1/sources/events/rows', { rows: [event('0001', 7), event('0001', 9), event('0002', null)] })
       await post('/v1/features/score/values', { rows: [{ user_id: '0001', value: 0.25, event_timestamp: '2026-01-01T00:00:00Z' }] })
-    }, 60_000)
+    }, 180_000)
     afterAll(async () => {
       await app.close()
       project[Symbol.dispose]()

@@ -5,7 +5,7 @@ import { type ProductionServers, startProduction } from '../support/production.t
 let servers: ProductionServers
 beforeAll(async () => {
   servers = await startProduction()
-}, 60_000)
+}, 180_000)
 afterAll(() => servers[Symbol.asyncDispose]())
 
 trainingSuite('on the laptop', async () => ({}))

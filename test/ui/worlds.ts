@@ -19,7 +19,7 @@ export interface Worlds extends AsyncDisposable {
   readonly production: ListeningApp
 }
 
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 /** Nothing is refreshed by itself: what is on the page stands still, and costs nothing. */
 const ROLE = { FABRA_ROLE: 'api' }
 /** Wherever tests are run, it is a laptop's. */

@@ -29,7 +29,7 @@ export const readSchemas: Json = {
       rows: {
         ...list({ type: 'object' }),
         description:
-          "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else 1 s, and 20 ms more for each further row, up to 10 s.",
+          "Key columns and request inputs, by name. What has to be computed has the feature's timeout, else the server's (1 s unless FABRA_REQUEST_TIMEOUT says otherwise), and 20 ms more for each further row, up to 10 s.",
       },
       max_age: { type: 'string', description: 'Oldest age served for this request: "30s", "5m", "1h".' },
       detailed: { type: 'boolean', description: 'Whether the answer tells types of the features and event times of the values, too.' },

@@ -43,6 +43,13 @@ export interface KeyHistoryQuery {
   readonly limit: number
 }
 
+/** Keys of one feature version. */
+export interface WantedKeys {
+  readonly feature: string
+  readonly fingerprint: string
+  readonly keys: readonly string[]
+}
+
 /** Rows that the store does not take, however often they are sent. Nothing of their append was written. */
 export class RefusedRows extends Error {
   override readonly name = 'RefusedRows'
@@ -86,6 +93,8 @@ export interface OfflineStore {
   keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
   /** Newest row of each of these keys, in the order given; undefined where there is none. */
   latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
+  /** The same of several feature versions at once, each with keys of its own. */
+  latestOfEach(wanted: readonly WantedKeys[]): Promise<readonly (readonly (HistoryRow | undefined)[])[]>
   /** The last accepted row of each of these keys with exactly this event timestamp, in the order given; undefined where there is none. */
   rowsAt(
     feature: string,

@@ -7,7 +7,7 @@ import type { NativeFile, NativeLibrary } from '../../../src/store/duckdb/native
 import { temporaryFolder } from '../../support/binary.ts'
 
 // Each test unpacks 70 MB.
-setDefaultTimeout(60_000)
+setDefaultTimeout(180_000)
 
 const PROJECT = join(import.meta.dir, '../../..')
 const UNPACKED = ['duckdb.node', 'libduckdb.so']

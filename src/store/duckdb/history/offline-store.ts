@@ -2,6 +2,7 @@ import { FabraError } from '../../../errors.ts'
 import type { Erasure } from '../../ports/erasure.ts'
 import { type HistoryRow, type OfflineStore, type Origin, RefusedRows } from '../../ports/offline-store.ts'
 import { SqlError, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
+import { asWantedColumns, rowsOfEach } from '../../recording/wanted-rows.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { isOutcomeUnknown, isValueError } from '../connection/sql-errors.ts'
@@ -14,6 +15,7 @@ import {
   KEYS_SINCE,
   LAST_SEQ,
   LATEST_OF,
+  LATEST_OF_EACH,
   READ_ERASURES,
   READ_HISTORY,
   ROWS_AT,
@@ -72,6 +74,11 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
       const { rows } = await read(LATEST_OF, [feature, fingerprint, [...new Set(keys)]])
       const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
       return keys.map((key) => found.get(key))
+    },
+    async latestOfEach(wanted) {
+      if (wanted.every(({ keys }) => keys.length === 0)) return wanted.map(() => [])
+      const { rows } = await read(LATEST_OF_EACH, asWantedColumns(wanted))
+      return rowsOfEach(wanted, rows.map(toHistoryRow))
     },
     async rowsAt(feature, fingerprint, points) {
       if (points.length === 0) return []

@@ -126,6 +126,17 @@ CROSS JOIN LATERAL (
   LIMIT 1
 ) AS h`
 
+export const LATEST_OF_EACH = `
+SELECT ${wire('h')}
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k(feature, fingerprint, entity_key)
+CROSS JOIN LATERAL (
+  SELECT *
+  FROM fabra.feature_history AS one
+  WHERE one.feature = k.feature AND one.fingerprint = k.fingerprint AND one.entity_key = k.entity_key
+  ORDER BY ${NEWEST_FIRST}
+  LIMIT 1
+) AS h`
+
 export const ROWS_AT = `
 SELECT ${wire('h')}
 FROM unnest($3::text[], $4::bigint[]) AS k(entity_key, event_us)

@@ -1,4 +1,5 @@
 import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
+import { asWantedColumns, rowsOfEach } from '../../recording/wanted-rows.ts'
 import { readInBatches } from '../connection/cursor.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
 import type { Parameter, Postgres, Statements } from '../connection/postgres.ts'
@@ -17,6 +18,7 @@ import {
   LAST_SEQ,
   LATEST,
   LATEST_OF,
+  LATEST_OF_EACH,
   LOCK_ERASURES,
   LOCK_PUSHED,
   MARK,
@@ -105,6 +107,11 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const { rows } = await read(LATEST_OF, [feature, fingerprint, [...new Set(keys)]])
       const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
       return keys.map((key) => found.get(key))
+    },
+    async latestOfEach(wanted) {
+      if (wanted.every(({ keys }) => keys.length === 0)) return wanted.map(() => [])
+      const { rows } = await read(LATEST_OF_EACH, asWantedColumns(wanted))
+      return rowsOfEach(wanted, rows.map(toHistoryRow))
     },
     async rowsAt(feature, fingerprint, points) {
       if (points.length === 0) return []

@@ -17,6 +17,8 @@ export interface Callbacks<Answer> {
 /** The socket of an ioredis client, for HMGET and PING alone: nothing else may be asked of that client. */
 export interface RawSocket {
   isOpen(): boolean
+  /** When something came last, by performance.now(). */
+  heardAt(): number
   /**
    * In one write. Tells of a row for each key, of all reads one after the other, and of the mark's last: what Redis answered. What Redis
    * refuses is told as failed first, and when all is answered as answered nonetheless.
@@ -118,6 +120,7 @@ export function createRawSocket(client: Redis, { silentMs, database, onOpen, onR
 
   return {
     isOpen: () => stream !== undefined,
+    heardAt: () => heardAt,
     hashes(reads, callbacks) {
       let text = ''
       let unanswered = 0

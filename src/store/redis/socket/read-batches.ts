@@ -1,5 +1,6 @@
 import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from '../integrity/marks.ts'
 import type { RedisConnection } from '../redis.ts'
+import { tooMuch } from './deadlines.ts'
 import type { Callbacks, HashRead } from './raw-socket.ts'
 import type { Places } from './servers.ts'
 import type { Command, Connections, Socket } from './socket.ts'
@@ -13,6 +14,8 @@ const MAX_KEYS_A_BATCH = 500
 const MAX_BATCHES = 2
 /** Later the next one leaves all the same, where few keys are under way: Redis then answers what is there at once, instead of one batch after the other. */
 const LONGEST_COLLECTING_MS = 1
+/** In timeouts. */
+const PATIENCE_WHILE_HEARD = 2
 
 /** Makes what was asked for of rows, of which those of the request begin at `from`. `isSure`: none of them was lost. */
 type Take<Answer> = (rows: readonly Buffer[], from: number, isSure: boolean) => Answer
@@ -78,12 +81,12 @@ class ReadBatch implements Command<readonly Buffer[]> {
       settle(request, rows, from, isSure)
       from += request.keys.length
     }
-    this.queue.over(this)
+    this.queue.over(this, true)
   }
 
   failed(error: unknown): void {
     for (const request of this.requests) request.reject(error)
-    this.queue.over(this)
+    this.queue.over(this, false)
   }
 }
 
@@ -121,6 +124,7 @@ export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
   private sentAt = 0
   private isLeaving = false
   private isCollecting = false
+  private answeredAt = Number.NEGATIVE_INFINITY
 
   constructor(socket: Pick<Socket, 'issue'>, options: ReadBatchesOptions) {
     this.socket = socket
@@ -132,7 +136,8 @@ export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
   }
 
   /** A batch was answered, or has failed. */
-  over(batch: ReadBatch): void {
+  over(batch: ReadBatch, isAnswered: boolean): void {
+    if (isAnswered) this.answeredAt = performance.now()
     this.batches--
     this.keysUnderWay -= batch.keys
     if (this.waiting.length > 0) this.leave()
@@ -193,14 +198,18 @@ export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
 
   private takeRequests(): ReadRequest[] {
     const { waiting } = this
-    const oldest = performance.now() - this.options.timeoutMs
+    const now = performance.now()
+    const { timeoutMs } = this.options
+    // While answers come, Redis is well, and this process is what requests wait for.
+    const isHeard = now - this.answeredAt < timeoutMs
+    const oldest = now - (isHeard ? PATIENCE_WHILE_HEARD : 1) * timeoutMs
     const requests: ReadRequest[] = []
     let keys = 0
     let next = 0
     for (; next < waiting.length && keys < MAX_KEYS_A_BATCH; next++) {
       const request = waiting[next] as ReadRequest
       if (request.requestedAt < oldest) {
-        request.reject(unavailable('Too many reads wait.'))
+        request.reject(isHeard ? tooMuch() : unavailable('Too many reads wait.'))
         continue
       }
       requests.push(request)

@@ -101,7 +101,7 @@ export function createSocket(address: RedisAddress, options: SocketOptions): Soc
       ? createRawSocket(client, { silentMs: longestSilenceMs(options), database: address.db, onOpen: met, onRefused: refused })
       : undefined
   const connections: Connections = { client, rawSocket }
-  const watch = createDeadlines(options.timeoutMs)
+  const watch = createDeadlines(options.timeoutMs, () => rawSocket?.heardAt())
 
   // Of the database itself is told where it is selected anew.
   client.on('error', (error: unknown) => isOfSelect(error) || health.fail(failureOf(error)))
