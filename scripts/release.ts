@@ -39,7 +39,7 @@ if (unknown.length > 0) throw new Error(`No target ${unknown.join(', ')}. There 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(join(out, 'executables'), { recursive: true })
 installTargets()
-const dependencies = bundledDependencies()
+const dependencies = await bundledDependencies()
 const shared = sharedEntries()
 const built: { target: Target; executable: string }[] = []
 const archives: Archive[] = []

@@ -3,9 +3,15 @@ import { run } from './cli/run.ts'
 import { tuneCollector } from './cli/serve/gc-settings.ts'
 import type { ParentLink } from './cli/serve/worker-messages.ts'
 import { processEnv } from './config/config.ts'
+import { GUEST } from './runtime/worker-url.ts'
 
 // From the sources it is the runtime that is executed, with this file as its first argument.
 const isExecutable = Bun.main.startsWith('/$bunfs/')
+if (isExecutable && process.argv[2] === GUEST) {
+  await import('./runtime/process/guest-main.ts')
+  // It ends when its server does, and not before.
+  await new Promise(() => {})
+}
 if (isExecutable) {
   const again = (env: NodeJS.ProcessEnv) => process.execve?.(process.execPath, [process.execPath, ...process.argv.slice(2)], env)
   const args = process.argv.slice(2)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import packageJson from '../../package.json'
 import { createKeyring, type Keyring } from '../auth/keyring.ts'
 import { SCOPES } from '../auth/scopes.ts'
-import { type Micros, systemClock } from '../clock.ts'
+import { type Micros, type SteeredClock, systemClock } from '../clock.ts'
 import { requireKeyring } from '../config/bound-address.ts'
 import { type Config, requireProduction } from '../config/config.ts'
 import type { Feature } from '../definition/model.ts'
@@ -14,12 +14,14 @@ import type { HttpOptions } from '../http/options.ts'
 import { type HttpServer, startHttp } from '../http/server.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createWebhook } from '../observability/webhook.ts'
+import type { WebhookEvent } from '../observability/webhook-message.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
 import type { Serving } from '../serving/serving.ts'
-import { type FeatureStore, openFeatureStore } from './feature-store.ts'
+import { type FeatureStore, type FeatureStoreOptions, openFeatureStore } from './feature-store.ts'
 import { warnWhileOpen } from './open-to-all.ts'
 import { sampleKey } from './sample-key.ts'
+import { openTracing } from './tracing.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
 const LINGER_MS = 1_000
@@ -73,36 +75,19 @@ export interface App {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, io_failed */
 export async function openApp(options: AppOptions): Promise<App> {
-  const { config, log } = options
+  const { config } = options
   requireProduction(config)
+  const { tracer, log } = await openTracing(config.tracing, options.log)
   const clock = systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
+  const notify = webhook && ((event: WebhookEvent) => webhook.send(event, tracer?.context()?.headers))
   const featureStore = await openFeatureStore({
-    files: options.files,
-    stores: {
-      dataDir,
-      postgresUrl: config.postgresUrl,
-      sourceUrl: config.sourceUrl,
-      redisUrl: config.redisUrl,
-      apart: options.apart === true,
-      trainingMemory: config.trainingMemory,
-      clock,
-    },
-    clock,
-    clockOffset: options.clockOffset,
-    python: config.python,
-    requestTimeoutMs: config.requestTimeoutMs,
-    cold: options.cold === true,
+    ...featureStoreOptions(options, dataDir, clock),
     log,
-    about: {
-      mode: config.env === 'production' ? 'production' : 'laptop',
-      processes: options.shared?.processes ?? 1,
-      keepsStatistics: config.statistics,
-    },
-    runtime: options.runtime,
-    ...(webhook ? { notify: webhook.send } : {}),
+    tracer,
+    ...(notify ? { notify } : {}),
   })
   // Commands of this machine's user reach the server of their folder without a key of their own.
   const localKey = options.shared?.localKey ?? crypto.randomUUID()
@@ -119,6 +104,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
     rateLimits: featureStore.rateLimits,
+    tracer,
+    accessLog: config.accessLog,
     isDevelopment: config.env === 'development',
     hasUi: config.ui,
     clock,
@@ -143,6 +130,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
     await featureStore.close(Math.max(0, deadline - performance.now()))
     await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
+    await tracer?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
   }
 
   return {
@@ -192,10 +180,34 @@ export async function openApp(options: AppOptions): Promise<App> {
   }
 }
 
+function featureStoreOptions(
+  { files, config, clockOffset, apart = false, cold = false, shared, runtime }: AppOptions,
+  dataDir: string,
+  clock: SteeredClock,
+): Omit<FeatureStoreOptions, 'log'> {
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  return {
+    files,
+    stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
+    clock,
+    clockOffset,
+    python,
+    isolation,
+    requestTimeoutMs,
+    cold,
+    about: {
+      mode: config.env === 'production' ? 'production' : 'laptop',
+      processes: shared?.processes ?? 1,
+      keepsStatistics: config.statistics,
+    },
+    runtime,
+  }
+}
+
 /** What routes ask of the running store. */
 function jobsOf(featureStore: FeatureStore) {
-  const { refresh, insight, runs, history, historyOfKey, ingest, training } = featureStore
-  return { metrics: () => featureStore.metrics(), refresh, insight, runs: { list: runs }, history, historyOfKey, ingest, training }
+  const { refresh, insight, audit, runs, history, historyOfKey, ingest, training } = featureStore
+  return { metrics: () => featureStore.metrics(), refresh, insight, audit, runs: { list: runs }, history, historyOfKey, ingest, training }
 }
 
 /** Where other commands find the server that holds the data folder. */

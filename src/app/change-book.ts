@@ -42,6 +42,8 @@ export interface ChangeBookOptions {
   readonly facts: ProcessFacts
   readonly clock: Clock
   readonly log: Logger
+  /** Told of what is new, as far as this process knows. */
+  readonly onNew?: (change: ChangeRecord) => void
 }
 
 interface Body {
@@ -153,6 +155,7 @@ class Book implements WritableChangeBook {
     const record = { id, at, kind, subject, body: JSON.stringify(body) }
     this.remember(record, body)
     this.waiting.push(record)
+    this.options.onNew?.(record)
     if (this.waiting.length > MOST_WAITING) this.waiting.shift()
   }
 

@@ -1,16 +1,18 @@
 /** The user's definitions over open stores: everything but HTTP. */
+import { dirname } from 'node:path'
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
+import type { AuditBook } from '../http/audit-book.ts'
 import type { Insight } from '../http/insight/insight.ts'
-import { isOk } from '../http/readiness.ts'
 import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import { EventLoopLag } from '../observability/event-loop-lag.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
+import type { Tracer } from '../observability/tracer.ts'
 import type { WebhookEvent } from '../observability/webhook-message.ts'
 import { createActiveKeys } from '../refresh/active-keys.ts'
 import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
@@ -21,18 +23,22 @@ import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
-import { createRecorder, type Recorder } from '../store/recording/recorder.ts'
+import { createRecorder } from '../store/recording/recorder.ts'
+import { auditedChanges, auditedReload, createAuditBook } from './audit-log.ts'
 import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
 import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
+import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
+import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 
 export interface FeatureStoreOptions {
@@ -43,9 +49,13 @@ export interface FeatureStoreOptions {
   readonly python?: PythonSettings
   /** Of one computation in a request, of features that do not say it. */
   readonly requestTimeoutMs: number
+  /** Where functions of TypeScript run. Default: in threads. */
+  readonly isolation?: 'thread' | 'process'
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   readonly log: Logger
+  /** Null, or left out: nothing is traced. */
+  readonly tracer?: Tracer | null
   /** What whoever looks is told of the process. */
   readonly about: Pick<InsightOptions, 'mode' | 'processes'> & { readonly keepsStatistics: boolean }
   /** Told of failing refreshes and values that are too old. */
@@ -77,6 +87,8 @@ export interface FeatureStore {
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
   readonly ingest: Ingest
+  /** Who did what. */
+  readonly audit: AuditBook
   /** Begin to work without being asked. @param refreshes Whether features are refreshed here, and not by other processes alone. */
   start(refreshes: boolean): void
   /** Every file the definitions and their sources were read from. */
@@ -91,9 +103,11 @@ export interface FeatureStore {
 
 /** @throws InvalidDefinitions with every problem found; FabraError data_dir_locked, data_file_corrupt, io_failed */
 export async function openFeatureStore(options: FeatureStoreOptions): Promise<FeatureStore> {
-  const { files, clockOffset, python, log } = options
-  const runtime =
-    options.runtime ?? createRuntime({ files, clockOffset, python, log: (level, message, fields) => log[level](message, fields) })
+  const { files, clockOffset, python, isolation, log, tracer = null } = options
+  const untraced =
+    options.runtime ??
+    createRuntime({ files, clockOffset, python, isolation, log: (level, message, fields) => log[level](message, fields) })
+  const runtime = tracer === null ? untraced : tracedRuntime(tracer, untraced)
   const opening = openStores({
     ...options.stores,
     onProblem: (message, error) => log.warn(message, { error }),
@@ -101,7 +115,8 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   })
   opening.catch(() => undefined)
   try {
-    const [loaded, stores] = await Promise.all([runtime.load(), opening])
+    const [loaded, opened] = await Promise.all([runtime.load(), opening])
+    const stores = tracer === null ? opened : tracedStores(tracer, opened)
     try {
       const watching = createWatching(options.clock, options.about.keepsStatistics)
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
@@ -123,12 +138,19 @@ async function openDependencies(
   runs: Runs,
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log, requestTimeoutMs } = options
+  const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
   const { sourceEngine, offline, online } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, requestTimeoutMs }
-  const across = { claims: stores.claims, seenSources: stores.seenSources }
-  const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
-  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
+  return {
+    ...shared,
+    claims: stores.claims,
+    seenSources: stores.seenSources,
+    tracing,
+    activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }),
+    schedule: createSchedule(),
+    runs,
+  }
 }
 
 interface Around {
@@ -168,7 +190,8 @@ async function assemble(
   const warmUp = createWarmUp(dependencies)
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, health, trainingSets: training.list })
+  const audit = createAuditBook({ store: stores.audit, clock, log })
+  const insight = openInsight(dependencies, { stores, watching, options, definitions, audit, health, trainingSets: training.list })
   const lag = new EventLoopLag()
   let closing = false
 
@@ -198,6 +221,7 @@ async function assemble(
       return offline.historyOfKey(query)
     },
     insight,
+    audit,
     ingest: noted(ingest, insight),
     training,
     warm: warmUp.isOver,
@@ -213,11 +237,12 @@ async function assemble(
     },
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
-    async reload() {
-      await definitions.reload()
-      watching.statistics?.retain(new Set(definitions.registry().features.keys()))
-      await insight.changes.observe(definitions.registry())
-    },
+    reload: () =>
+      auditedReload(audit, async () => {
+        await definitions.reload()
+        watching.statistics?.retain(new Set(definitions.registry().features.keys()))
+        await insight.changes.observe(definitions.registry())
+      }),
     async close(graceMs) {
       closing = true
       lag.stop()
@@ -228,6 +253,7 @@ async function assemble(
       await recorder.close()
       await kept.close()
       await insight.stop()
+      await audit.close()
       await refreshing.close()
       await stores.close()
     },
@@ -236,36 +262,25 @@ async function assemble(
 
 interface Looked extends Omit<Around, 'kept'> {
   readonly definitions: CurrentDefinitions
+  readonly audit: AuditBook
   readonly health: InsightOptions['health']
   readonly trainingSets: InsightOptions['trainingSets']
 }
 
-function openInsight(dependencies: LiveDefinitionsDependencies, { options, ...looked }: Looked): OwnInsight {
+function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
   const { files, about, stores } = options
-  return createInsight({ ...looked, ...about, files, dataDir: stores.dataDir, activeKeys, schedule, clock, log })
-}
-
-/** What comes in is noted when it is durable. */
-function noted(ingest: Ingest, { changes, samples }: OwnInsight): Ingest {
-  return {
-    ...ingest,
-    async push(feature, rows) {
-      const receipt = await ingest.push(feature, rows)
-      changes.pushed(feature.name, receipt.accepted)
-      return receipt
-    },
-    async append(source, rows, key) {
-      const receipt = await ingest.append(source, rows, key)
-      changes.appended(source.name, rows.length)
-      return receipt
-    },
-    async forget(entity, key) {
-      const receipt = await ingest.forget(entity, key)
-      samples.forget(entity.name, key.encoded)
-      return receipt
-    },
-  }
+  return createInsight({
+    ...looked,
+    ...about,
+    files,
+    dataDir: stores.dataDir,
+    activeKeys,
+    schedule,
+    clock,
+    log,
+    onChange: auditedChanges(audit),
+  })
 }
 
 /** Resolves when the work has, at the latest after `ms`. */
@@ -274,12 +289,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const timer = setTimeout(late.resolve, ms)
   await Promise.race([work, late.promise])
   clearTimeout(timer)
-}
-
-/** Of history the recorder knows more than the store itself, but that it takes rows does not mean that the store is well. */
-function healthOf(stores: Stores, recorder: Recorder): Readonly<Record<string, string>> {
-  const health = stores.health()
-  const words = recorder.words()
-  if (words === null || (isOk(words) && health[stores.historyIn] !== 'ok')) return health
-  return { ...health, [stores.historyIn]: words }
 }

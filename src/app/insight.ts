@@ -17,6 +17,7 @@ import type { Run, RunWatch } from '../refresh/runs.ts'
 import type { Schedule } from '../refresh/schedule.ts'
 import { nextDueAt } from '../refresh/scheduler.ts'
 import { ReadObserver, shapeOf } from '../serving/read-observer.ts'
+import type { ChangeRecord } from '../store/ports/change-store.ts'
 import type { FigureStore } from '../store/ports/figure-store.ts'
 import { createChangeBook, type WritableChangeBook } from './change-book.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
@@ -87,6 +88,8 @@ export interface InsightOptions {
   readonly schedule: Schedule
   readonly clock: Clock
   readonly log: Logger
+  /** Told of what changed. */
+  readonly onChange?: (change: ChangeRecord) => void
 }
 
 export interface OwnInsight extends Insight {
@@ -100,7 +103,7 @@ export function createInsight(options: InsightOptions): OwnInsight {
   const { watching, stores, definitions, activeKeys, schedule, clock, log } = options
   const { statistics, feed, samples, runs } = watching
   const facts = factsOf(options)
-  const changes = createChangeBook({ store: stores.changes, admin: stores.admin, facts, clock, log })
+  const changes = createChangeBook({ store: stores.changes, admin: stores.admin, facts, clock, log, onNew: options.onChange })
   const look = createSourceLook(stores.sourceEngine, stores.changes)
   const shared = statistics && stores.figures && sharedFigures(options, statistics, stores.figures)
   let freshened = Number.NEGATIVE_INFINITY

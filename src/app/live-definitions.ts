@@ -36,6 +36,7 @@ import { fromHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
+import type { ComputationTraces } from './traced-parts.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
 const DURABLE_FROM = 20_000
@@ -58,6 +59,8 @@ export interface LiveDefinitionsDependencies {
   /** Of one computation in a request, of features that do not say it. */
   readonly requestTimeoutMs: number
   readonly log: Logger
+  /** Null, or left out: computations are not traced. */
+  readonly tracing?: ComputationTraces | null
 }
 
 /** What training needs of one version of the definitions. */
@@ -96,7 +99,7 @@ export function createLiveDefinitions(
   definitions: SqlDefinitions,
   executorOf: ExecutorOf = createExecutor,
 ): LiveDefinitions {
-  const { online, recorder, clock, schedule, log, runs } = dependencies
+  const { online, recorder, clock, schedule, log, runs, tracing = null } = dependencies
   const { registry } = definitions
   const holder: { serving?: Serving } = {}
   const serving = () => {
@@ -104,8 +107,9 @@ export function createLiveDefinitions(
     return holder.serving
   }
   const seen = createSeenSources(dependencies.seenSources)
-  const executor = executorOf(dependencies, definitions, serving, seen)
-  const computations = createComputations({
+  const untraced = executorOf(dependencies, definitions, serving, seen)
+  const executor = tracing ? tracing.executor(untraced) : untraced
+  const own = createComputations({
     executor,
     clock,
     random: Math.random,
@@ -117,6 +121,7 @@ export function createLiveDefinitions(
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })
     },
   })
+  const computations = tracing ? tracing.computations(own) : own
   const followers = [...registry.features.values()].filter((feature) => feature.computation.kind === 'function' && !isRealtime(feature))
   const lastKnown = createLastKnown(dependencies.offline)
   const engine: Engine = createEngine({
@@ -136,18 +141,19 @@ export function createLiveDefinitions(
   })
   holder.serving = createServing({ registry, engine, nextFiring: schedule.nextFiring })
   const listKeys = createKeyLister({ registry, db: createDb({ sourceEngine: dependencies.sourceEngine, registry }), clock })
+  const refresher = createRefresher({
+    computations,
+    online,
+    clock,
+    runs,
+    log,
+    forgottenAt: recorder.erasures.at,
+    dropKey: dependencies.activeKeys.drop,
+  })
   return {
     serving: holder.serving,
     listKeys,
-    refresher: createRefresher({
-      computations,
-      online,
-      clock,
-      runs,
-      log,
-      forgottenAt: recorder.erasures.at,
-      dropKey: dependencies.activeKeys.drop,
-    }),
+    refresher: tracing ? tracing.refresher(refresher) : refresher,
     ingest: {
       registry,
       computations,
@@ -162,8 +168,9 @@ export function createLiveDefinitions(
 /** Training learns by itself which way of running a query is quick for its many rows. */
 function versionTraining(dependencies: LiveDefinitionsDependencies, definitions: SqlDefinitions, executor: Executor): VersionTraining {
   const sql = createSqlExecutor({ sourceEngine: dependencies.sourceEngine, definitions })
+  const queries = dependencies.tracing ? dependencies.tracing.executor(sql) : sql
   return {
-    executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : executor).compute(feature, rows, at) },
+    executor: { compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? queries : executor).compute(feature, rows, at) },
     pastStatement: (feature, rowCount, sample) => sql.pastStatement(feature.name, rowCount, sample),
     pastMerges: (features, rowCount, fits) => {
       const names = features.map((feature) => feature.name)

@@ -6,6 +6,7 @@ import { createMixedTrainingStore, createRemoteTrainingStore } from '../store/du
 import { SqlError } from '../store/ports/source-engine.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
+import { createPostgresAuditStore } from '../store/postgres/audit-store.ts'
 import { createPostgresChangeStore } from '../store/postgres/change-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
 import type { Postgres } from '../store/postgres/connection/postgres.ts'
@@ -60,6 +61,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     trainingBeside: (database) => createMixedTrainingStore(training, database, trainingMemory),
     admin: createPostgresAdminStore(postgres),
     changes: createPostgresChangeStore(postgres),
+    audit: createPostgresAuditStore(postgres),
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

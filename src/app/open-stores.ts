@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
+import { createDuckdbAuditStore } from '../store/duckdb/audit-store.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
@@ -12,6 +13,7 @@ import { createDuckdbTrainingStore, createLocalKeptFiles } from '../store/duckdb
 import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
 import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { Migrating } from '../store/postgres/schema/migrate.ts'
 import { createRateLimits } from '../store/redis/rate-limits.ts'
 import type { Latest, Records, SlowSource, StoreAddresses, Stores } from './stores.ts'
@@ -52,7 +54,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, admin, changes, historyIn } = file
+  const { offline, admin, changes, audit, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
@@ -60,6 +62,7 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
     offline,
     admin,
     changes,
+    audit,
     historyIn,
     trainingStore,
     health,
@@ -81,6 +84,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     slowSources: () => Promise.resolve([]),
     admin: createDuckdbAdminStore(database),
     changes: createDuckdbChangeStore(database),
+    audit: createDuckdbAuditStore(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,
@@ -126,15 +130,18 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
 }
 
 /** The store of API keys alone, for commands that need nothing else. Null: there is no PostgreSQL to keep them in. @throws FabraError store_unavailable */
-export async function openAdmin(postgresUrl: string | null): Promise<{ readonly store: AdminStore; close(): Promise<void> } | null> {
+export async function openAdmin(
+  postgresUrl: string | null,
+): Promise<{ readonly store: AdminStore; readonly audit: AuditStore; close(): Promise<void> } | null> {
   if (postgresUrl === null) return null
   const { openPostgres } = await import('../store/postgres/connection/connection.ts')
   const { migrate } = await import('../store/postgres/schema/migrate.ts')
   const { createPostgresAdminStore } = await import('../store/postgres/admin-store.ts')
+  const { createPostgresAuditStore } = await import('../store/postgres/audit-store.ts')
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra', maxConnections: 1 })
   try {
     await migrate(postgres)
-    return { store: createPostgresAdminStore(postgres), close: () => postgres.close() }
+    return { store: createPostgresAdminStore(postgres), audit: createPostgresAuditStore(postgres), close: () => postgres.close() }
   } catch (error) {
     await postgres.close()
     throw error
@@ -177,3 +184,4 @@ export async function makeSourceRole(
 }
 
 export type { AdminStore, ApiKey, Scope } from '../store/ports/admin-store.ts'
+export type { AuditStore } from '../store/ports/audit-store.ts'

@@ -3,6 +3,7 @@ import type { Source } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { FigureStore } from '../store/ports/figure-store.ts'
@@ -57,6 +58,7 @@ export interface Stores {
   readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
+  readonly audit: AuditStore
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */

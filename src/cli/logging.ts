@@ -11,5 +11,6 @@ export function commandLogger(config: Config, host: CliProcess): Logger {
     secrets: secretsOf(config),
     write: host.stderr,
     time: () => new Date().toISOString(),
+    mostAlike: config.logAlike,
   })
 }

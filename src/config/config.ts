@@ -1,12 +1,13 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { readDuration } from '../definition/duration.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
+import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
+import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
 export interface Config {
   readonly env: 'development' | 'production'
@@ -38,16 +39,24 @@ export interface Config {
   readonly requestTimeoutMs: number
   /** Bytes that putting one training set together may take before it spills to disk. */
   readonly trainingMemory: number
-  /** How the processes are started that run Python. */
+  /** How the processes are started that run Python, and TypeScript where it has some. */
   readonly python: PythonSettings
+  /** Where functions of TypeScript run. */
+  readonly isolation: 'thread' | 'process'
   /** Where failures are told; null: nowhere. */
   readonly webhook: { readonly url: string; readonly secret: string | null } | null
+  /** Where traces go; null: none are made. */
+  readonly tracing: TracingSettings | null
   /** The page at /ui is served. */
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
+  /** Lines of one kind in ten seconds; 0: all. */
+  readonly logAlike: number
+  /** The share of requests that are lines of the log, from 0 to 1. */
+  readonly accessLog: number
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -111,7 +120,12 @@ export const variables: readonly Variable[] = [
     default: "the project's environment, else python3",
     help: 'interpreter that runs .py files: Python 3.9 or newer',
   },
-  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs Python functions may take' },
+  {
+    name: 'FABRA_ISOLATION',
+    default: 'thread',
+    help: "where functions in TypeScript run: in threads of the server, or with process in processes of their own, as Python's",
+  },
+  { name: 'FABRA_WORKER_MEMORY', default: '1GiB', help: 'memory that each process which runs functions may take' },
   {
     name: 'FABRA_WORKER_ENV',
     default: 'none',
@@ -120,10 +134,21 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_DEBUG', default: '0', help: '1: in production, too, debuggers and core dumps may look into the server' },
   { name: 'FABRA_WEBHOOK_URL', default: 'none', help: 'address that is told of failing refreshes and values that are too old' },
   { name: 'FABRA_WEBHOOK_SECRET', default: 'none', help: 'signs what is sent there (Standard Webhooks)' },
+  ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
+  {
+    name: 'FABRA_LOG_ALIKE',
+    default: '100',
+    help: 'lines of one kind that are written in ten seconds; of more it is told how many there were; 0: all are written',
+  },
+  {
+    name: 'FABRA_ACCESS_LOG',
+    default: 'off',
+    help: 'on: each request is a line of the log; a number such as 0.01: that share of them, and all that fail',
+  },
 ]
 
 /** The process's environment as a plain object, for readConfig and nothing else. */
@@ -136,7 +161,8 @@ export function processEnv(): Env {
  */
 export function readConfig(env: Env, facts: { readonly cwd: string; readonly terminal: boolean }): Config {
   const problems: string[] = []
-  const { text, choice, whole } = reader(env, problems)
+  const variable = reader(env, problems)
+  const { text, choice, whole } = variable
   const mode = choice('FABRA_ENV', ['development', 'production'], 'development')
   const isProduction = mode === 'production'
   // Names that platforms set count in production only: a laptop's shell may hold those of another project.
@@ -169,10 +195,14 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
       memory: bytes(text('FABRA_WORKER_MEMORY') ?? '1GiB', 'FABRA_WORKER_MEMORY', problems),
       hidesServer: choice('FABRA_DEBUG', ['0', '1'], '0') === '0' && isProduction,
     }),
+    isolation: choice('FABRA_ISOLATION', ['thread', 'process'], 'thread'),
     webhook: webhook(text('FABRA_WEBHOOK_URL'), text('FABRA_WEBHOOK_SECRET'), problems),
+    tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
+    accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),
     logFormat: choice('FABRA_LOG_FORMAT', ['pretty', 'json'], facts.terminal ? 'pretty' : 'json'),
   })
   if (config.sourceUrl !== null && config.postgresUrl === null)
@@ -183,51 +213,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
-}
-
-function reader(env: Env, problems: string[]) {
-  const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
-  return {
-    text,
-    choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const found = allowed.find((candidate) => candidate === value)
-      if (found === undefined) problems.push(`${name}="${value}" is not one of ${allowed.join(', ')}.`)
-      return found ?? fallback
-    },
-    whole(name: string, fallback: number, highest: number): number {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const number = Number(value)
-      if (/^\d+$/.test(value) && number <= highest) return number
-      problems.push(`${name}="${value}" is not a whole number from 0 to ${highest}.`)
-      return fallback
-    },
-  }
-}
-
-const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
-/** With less an engine cannot begin, and more no machine has. */
-const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
-
-function bytes(value: string, name: string, problems: string[]): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
-  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
-  if (found < FEWEST_BYTES || found > MOST_BYTES)
-    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
-  return found
-}
-
-/** Nobody waits longer for an answer. */
-const LONGEST_MS = 3_600_000
-
-/** In milliseconds. */
-function duration(value: string, name: string, problems: string[]): number {
-  const found = readDuration(value)
-  const ms = found.ok ? Math.ceil(found.micros / 1000) : 0
-  if (ms < 1 || ms > LONGEST_MS) problems.push(`${name}="${value}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
-  return ms
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

@@ -1,10 +1,14 @@
 import type { Config } from './config.ts'
 
-/** What of the configuration nobody may be told: passwords of stores, the webhook's secret, and its address where that has a path (Slack's is a secret). */
-export function secretsOf({ postgresUrl, redisUrl, sourceUrl, webhook }: Config): readonly string[] {
-  const passwords = [postgresUrl, redisUrl, sourceUrl].flatMap((url) => (url === null ? [] : passwordsOf(url)))
+/**
+ * What of the configuration nobody may be told: passwords of stores, the webhook's secret, its address where that has a path (Slack's is a
+ * secret), and what the collector of traces is shown.
+ */
+export function secretsOf({ postgresUrl, redisUrl, sourceUrl, webhook, tracing }: Config): readonly string[] {
+  const passwords = [postgresUrl, redisUrl, sourceUrl, tracing?.url ?? null].flatMap((url) => (url === null ? [] : passwordsOf(url)))
   const path = webhook === null ? '' : (URL.parse(webhook.url)?.pathname ?? '')
-  return [...passwords, ...(webhook?.secret == null ? [] : [webhook.secret]), ...(path.length > 1 ? [path] : [])]
+  const shown = Object.values(tracing?.headers ?? {})
+  return [...passwords, ...shown, ...(webhook?.secret == null ? [] : [webhook.secret]), ...(path.length > 1 ? [path] : [])]
 }
 
 /** Of addresses that only some parsers know, too. */

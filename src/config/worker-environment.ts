@@ -4,6 +4,8 @@ type Env = Readonly<Record<string, string | undefined>>
 
 /** Addresses with passwords and keys, by how Fabra's own names end. */
 const SECRET = /^FABRA_(?:.+_)?(?:URL|KEY|KEYS|KEYS_FILE|SECRET|TOKEN|PASSWORD)$/
+/** Keys of collectors of traces. */
+const COLLECTORS = /^OTEL_EXPORTER_OTLP_(?:.+_)?HEADERS$/
 /** Platforms set these; in production the server uses them. */
 const PLATFORM = ['DATABASE_URL', 'REDIS_URL']
 
@@ -11,7 +13,7 @@ const PLATFORM = ['DATABASE_URL', 'REDIS_URL']
 export function workerEnvironment(env: Env): Readonly<Record<string, string>> {
   const given = new Set(names(env['FABRA_WORKER_ENV']))
   const isProduction = env['FABRA_ENV'] === 'production'
-  const isSecret = (name: string) => SECRET.test(name) || (isProduction && PLATFORM.includes(name))
+  const isSecret = (name: string) => SECRET.test(name) || COLLECTORS.test(name) || (isProduction && PLATFORM.includes(name))
   const kept = Object.entries(env).filter(([name, value]) => value !== undefined && (given.has(name) || !isSecret(name)))
   return Object.fromEntries(kept.map(([name, value]) => [name, value ?? '']))
 }

@@ -6,10 +6,20 @@ import { pathOf } from './address.ts'
 /** One object for all answers, a third faster than new headers for each. Responses copy it. */
 export const JSON_HEADERS = new Headers({ 'content-type': 'application/json' })
 
+/** Of requests that were told of by their id before they are answered. */
+const known = new WeakMap<Request, string>()
+
 /** A request id worth repeating: the caller's own when it is short and plain, else a new one. */
 export function requestId(request: Request): string {
   const given = request.headers.get('x-request-id')
-  return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID()
+  return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : (known.get(request) ?? crypto.randomUUID())
+}
+
+/** The same again for the same request, be it answered with an error. */
+export function requestIdFor(request: Request): string {
+  const id = requestId(request)
+  known.set(request, id)
+  return id
 }
 
 /** @param headers Sent along: `allow` with a 405. */

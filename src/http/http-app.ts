@@ -1,13 +1,15 @@
 /** The API as a server takes it. Bun's own router finds the routes: they are asked more than all else, and each answers without a detour. */
 import type { BunRequest, Server } from 'bun'
 import { Elysia } from 'elysia'
+import { knownCaller, loggedEntrance } from './access-log.ts'
 import { createConfinedTables } from './confined/confined-tables.ts'
-import { createDoor, type Entrance } from './door.ts'
+import { createDoor, type Entrance, type Guarded } from './door.ts'
 import type { HostRule } from './hosts.ts'
 import type { HttpOptions } from './options.ts'
 import { isConfined, type Route } from './route.ts'
 import { nothingThere, routeTable } from './route-table.ts'
 import type { Shedder } from './shedder.ts'
+import { tracedEntrance } from './traced-entrance.ts'
 
 export type Handler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>
 
@@ -23,19 +25,33 @@ export function createHttpApp(options: HttpOptions, hosts: HostRule | null, shed
   const table = routeTable(options)
   const confinedTable = createConfinedTables(options, routeTable)
   const { keyring, rateLimits = null, log } = options
-  const door = createDoor({ keyring, rateLimits, shedder, hosts, log, observer: options.insight.observer })
+  const guard = createDoor({ keyring, rateLimits, shedder, hosts, log, observer: options.insight.observer })
+  const door = (guarded: Guarded) => guard(options.accessLog ? knownCaller(guarded) : guarded)
+  const opened = table.map((route, i) => ({
+    route,
+    entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
+  }))
+  const otherwise = door(nothingThere(table, log))
+  const watched = watchedEntrance(options)
+  if (watched === null) return openRoutes(opened, otherwise)
   return openRoutes(
-    table.map((route, i) => ({
-      route,
-      entrance: door(route.confinable ? { ...route, within: (allowed) => confinedTable(allowed)[i]?.answer ?? refuse } : route),
-    })),
-    door(nothingThere(table, log)),
+    opened.map(({ route, entrance }) => ({ route, entrance: watched(route.path, entrance) })),
+    watched(null, otherwise),
   )
 }
 
 /** Both tables have the same routes. */
 function refuse(): never {
   throw isConfined()
+}
+
+/** What looks at every request from outside; null: nothing does, and no request goes another way for it. */
+function watchedEntrance({ tracer = null, accessLog: share = 0, log }: HttpOptions) {
+  if (tracer === null && share === 0) return null
+  return (path: string | null, entrance: Entrance): Entrance => {
+    const logged = share === 0 ? entrance : loggedEntrance({ share, log, random: Math.random }, path, entrance)
+    return tracer === null ? logged : tracedEntrance(tracer, path, logged)
+  }
 }
 
 export interface OpenRoute {

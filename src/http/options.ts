@@ -6,6 +6,7 @@ import type { Feature } from '../definition/model.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
+import type { Tracer } from '../observability/tracer.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
@@ -13,6 +14,7 @@ import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { ManyOfRow, OneAnswer, OneRow } from '../training/one-row.ts'
+import type { AuditBook } from './audit-book.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -54,6 +56,12 @@ export interface HttpOptions {
   readonly keyring: Keyring | null
   /** Counts requests of keys that have a limit; left out: none have. */
   readonly rateLimits?: RateLimitStore
+  /** Who did what is told there; left out: nowhere. */
+  readonly audit?: AuditBook
+  /** The share of requests that are lines of the log, from 0 to 1. Default: none. */
+  readonly accessLog?: number
+  /** Requests are traced; left out: they are not. */
+  readonly tracer?: Tracer | null
   /** The page at /ui is served. Default: not. */
   readonly hasUi?: boolean
   /** Details are told to everybody. */

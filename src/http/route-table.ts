@@ -2,10 +2,12 @@
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import { pathOf } from './address.ts'
+import { auditedRoute } from './audited.ts'
 import type { Guarded } from './door.ts'
 import { errorResponse } from './error-response.ts'
 import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { definitionRoutes } from './routes/definition.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -25,7 +27,7 @@ import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
 
 export function routeTable(options: HttpOptions): readonly Route[] {
-  const table: readonly Route[] = [
+  const routes: readonly Route[] = [
     ...featureRoutes(options),
     ...entityRoutes(options),
     ...historyRoutes(options),
@@ -40,10 +42,12 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...lineageRoutes(options),
     ...eventRoutes(options),
     ...insightRoutes(options),
+    ...auditRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
     ...uiRoutes(options),
   ]
+  const table = routes.map((route) => auditedRoute(route, options))
   return table
 }
 

@@ -4,6 +4,7 @@ import type { KeyHolder } from '../auth/keyring.ts'
 import { FabraError } from '../errors.ts'
 import type { Asked } from '../serving/read-observer.ts'
 import type { Scope } from '../store/ports/admin-store.ts'
+import type { AuditAction, AuditEntry } from './wire.ts'
 
 /** An operation of OpenAPI, without what the table knows of it. */
 export interface RouteDocs {
@@ -29,11 +30,25 @@ export interface Route {
   readonly confinable?: true
   /** Values are read to be used: it is counted, and told of while it happens. */
   readonly isRead?: true
+  /** It writes or administers: who did it is told in the audit log. */
+  readonly audited?: Audited
   /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */
   readonly anyHost?: true
   /** For /openapi.json; null: not told there. */
   readonly docs: RouteDocs | null
   readonly answer: (call: Call) => Response | Promise<Response>
+}
+
+export interface Written {
+  readonly rows: number
+  readonly detail?: AuditEntry['detail']
+}
+
+/** What the requests of a route are told as in the audit log. */
+export interface Audited {
+  readonly action: AuditAction
+  /** Which parameter of the path names what, and what it names: others' words are not kept. */
+  readonly subject: { readonly parameter: string; readonly of: 'features' | 'sources' | 'entities' }
 }
 
 /** A request that was let in. */
@@ -51,6 +66,8 @@ export class Call implements Asked {
   set: string | null = null
   /** What it read is counted. */
   isCounted = false
+  /** What it wrote, for the audit log; null: nothing is counted. */
+  written: Written | null = null
   readonly #route: Pick<Route, 'further'>
 
   constructor(

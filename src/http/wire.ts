@@ -3,6 +3,7 @@
  * a client of the server can import them without the server. Times are RFC 3339 texts in UTC; names of fields end in their unit (`_ms`,
  * `_bytes`, `_per_second`) or are counts; a share is between 0 and 1; null: not known, or there is none.
  */
+export type * from './wire/audit.ts'
 export type * from './wire/basics.ts'
 export type * from './wire/changes.ts'
 export type * from './wire/definition.ts'

@@ -1,3 +1,4 @@
+import { createLineLimit } from './line-limit.ts'
 import { createRedactor } from './redactor.ts'
 
 /** Log lines on stderr: one JSON object a line, or short coloured text on a terminal. Results never go here, logs never to stdout. */
@@ -20,15 +21,38 @@ export interface LoggerOptions {
   readonly write: (line: string) => void
   /** RFC 3339 text of the present. */
   readonly time: () => string
+  /** Lines of one kind (level, message and code) in ten seconds; more are counted instead. Left out, or 0: all are written. */
+  readonly mostAlike?: number
+  /** By which those ten seconds are measured. Default: the machine's. */
+  readonly nowMs?: () => number
 }
 
+/** The line of a request in the access log. */
+export const ACCESS = 'request'
+const SUPPRESSED = 'more lines like this are left out for a while'
+const LEFT_OUT = 'lines like this were left out'
 const RANK = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 } as const
 const COLOR = { debug: '\u001b[2m', info: '', warn: '\u001b[33m', error: '\u001b[31m' } as const
 
 export function createLogger(options: LoggerOptions): Logger {
   const redact = createRedactor(options.secrets ?? [])
+  const { mostAlike: most = 0, nowMs = () => performance.now() } = options
+  const limit =
+    most === 0
+      ? null
+      : createLineLimit<LogLevel>({
+          most,
+          nowMs,
+          onLeftOut: (level, like, lines) =>
+            write(level, lines === null ? SUPPRESSED : LEFT_OUT, lines === null ? { like } : { like, lines }),
+        })
   const log = (level: LogLevel) => (message: string, fields?: LogFields) => {
     if (RANK[level] < RANK[options.level]) return
+    // Its share is chosen by whoever wants it.
+    if (limit !== null && message !== ACCESS && !limit.admits(level, message, fields)) return
+    write(level, message, fields)
+  }
+  const write = (level: LogLevel, message: string, fields?: LogFields) => {
     const safe = fields ? plainFields(fields) : {}
     const line =
       options.format === 'json' ? jsonLine(options.time(), level, message, safe) : prettyLine(level, message, safe, options.color)

@@ -17,8 +17,8 @@ const LIFE_MS = 15 * 60_000
 const RETRIED: ReadonlySet<number> = new Set([408, 425, 429])
 
 export interface Webhook {
-  /** Never waits, never throws. */
-  send(event: WebhookEvent): void
+  /** Never waits, never throws. @param trace Headers that name the trace it belongs to. */
+  send(event: WebhookEvent, trace?: Readonly<Record<string, string>>): void
   /** Sends what waits for at most this long, then gives up the rest. */
   close(graceMs: number): Promise<void>
 }
@@ -39,6 +39,7 @@ interface Delivery {
   readonly type: string
   readonly body: string
   readonly deadline: number
+  readonly trace: Readonly<Record<string, string>> | undefined
 }
 
 export function createWebhook(options: WebhookOptions): Webhook {
@@ -49,12 +50,12 @@ export function createWebhook(options: WebhookOptions): Webhook {
   let sending: Promise<void> | undefined
   let closed = false
 
-  function send(event: WebhookEvent): void {
+  function send(event: WebhookEvent, trace?: Delivery['trace']): void {
     if (closed) return
     const id = `msg_${crypto.randomUUID()}`
     // The first is on its way.
     if (waiting.length >= MAX_WAITING) giveUp(waiting.splice(1, 1)[0], 'too many wait')
-    waiting.push({ id, type: event.type, body: form.body(event), deadline: performance.now() + LIFE_MS })
+    waiting.push({ id, type: event.type, body: form.body(event), deadline: performance.now() + LIFE_MS, trace })
     sending ??= sendAll().finally(() => {
       sending = undefined
     })
@@ -80,11 +81,11 @@ export function createWebhook(options: WebhookOptions): Webhook {
     }
   }
 
-  async function post({ id, body }: Delivery): Promise<'delivered' | { readonly problem: string; readonly final: boolean }> {
+  async function post({ id, body, trace }: Delivery): Promise<'delivered' | { readonly problem: string; readonly final: boolean }> {
     try {
       const response = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...form.headers(id, body) },
+        headers: { ...trace, 'content-type': 'application/json', ...form.headers(id, body) },
         body,
         redirect: 'manual',
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(TIMEOUT_MS)]),

@@ -32,6 +32,8 @@ export interface LoadFrame {
   readonly running: Int32Array | null
   /** See gates.ts. Threads only. */
   readonly gates: Int32Array | null
+  /** Path of a file that holds both of them, see process/slots.ts. Processes only. */
+  readonly shared?: string
 }
 
 /** A function of the guest as the registry has it. */
@@ -146,15 +148,15 @@ export type Message<Frame> = readonly Frame[] | string
 
 /** @returns the frames in the form that crosses to another thread quickest. */
 export function toMessage<Frame extends HostFrame | GuestFrame>(frames: readonly Frame[]): Message<Frame> {
-  return frames.every(isPlainJson) ? JSON.stringify(frames) : frames
+  return frames.every(isPlainFrame) ? JSON.stringify(frames) : frames
 }
 
 export function fromMessage<Frame>(message: Message<Frame>): readonly Frame[] {
   return typeof message === 'string' ? (JSON.parse(message) as Frame[]) : message
 }
 
-/** Calls, their results, and what they ask and are answered are nearly all there is. */
-function isPlainJson(frame: HostFrame | GuestFrame): boolean {
+/** Whether JSON says all that the frame holds: calls, their results, and what they ask and are answered are nearly all there is. */
+export function isPlainFrame(frame: HostFrame | GuestFrame): boolean {
   return frame.t === 'result' || (frame.t === 'call' && frame.inputs === null) || frame.t === 'cancel' || isPlainAnswer(frame)
 }
 

@@ -3,9 +3,10 @@ import { readForeign } from './foreign-values.ts'
 import { type GuestWorkerOptions, startGuestWorker } from './guest-worker.ts'
 import { buildDefinitions, type HostDefinitions } from './host-definitions.ts'
 import { createPool, type Pool, type PoolEvents, type PoolOptions } from './pool.ts'
+import { processWorkers } from './process/worker.ts'
 import { pythonWorkers } from './python/worker.ts'
 import type { RuntimeOptions } from './runtime-options.ts'
-import { workerUrl } from './worker-url.ts'
+import { guestCommand, workerUrl } from './worker-url.ts'
 
 /** One state of the definitions, and the workers of all languages that hold it. */
 export interface Generation {
@@ -47,7 +48,13 @@ export function createGeneration(options: RuntimeOptions, events: PoolEvents): G
 type OfLanguage = Pick<PoolOptions, 'startWorker' | 'form' | 'read'>
 
 const LANGUAGES: Readonly<Record<'python' | 'typescript', (options: RuntimeOptions) => OfLanguage>> = {
-  typescript: () => ({ form: 'plain', startWorker: (worker: GuestWorkerOptions) => startGuestWorker(workerUrl(), worker) }),
+  typescript: ({ isolation, python }) => ({
+    form: 'plain',
+    startWorker:
+      isolation === 'process'
+        ? processWorkers({ ...(python ?? NOWHERE), command: guestCommand() })
+        : (worker: GuestWorkerOptions) => startGuestWorker(workerUrl(), worker),
+  }),
   python: ({ python }) => ({ form: 'tagged', read: readForeign, startWorker: pythonWorkers(python ?? NOWHERE) }),
 }
 

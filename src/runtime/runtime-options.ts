@@ -12,6 +12,8 @@ export interface RuntimeOptions {
   /** Longest time the files' top-level code may take. Milliseconds, default 30,000. */
   readonly loadTimeoutMs?: number
   readonly log: RuntimeLog
-  /** What starts the processes that run Python; left out where there is none. */
+  /** Where functions of TypeScript run: threads of this process, or processes of their own. Default `thread`. */
+  readonly isolation?: 'thread' | 'process' | undefined
+  /** What starts the processes that run Python, and bounds all that run functions; left out where there is none. */
   readonly python?: PythonSettings | undefined
 }

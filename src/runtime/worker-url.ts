@@ -9,3 +9,12 @@ export function workerUrl(): string {
   const root = VIRTUAL_ROOT.exec(import.meta.url)?.[0]
   return root === undefined ? new URL('./worker.ts', import.meta.url).href : `${root}runtime/worker.ts`
 }
+
+/** With which main.ts is told that it is no command line, but a process that runs functions. */
+export const GUEST = '--guest-process'
+
+/** What starts such a process: the executable itself, or the runtime with the guest's own file. */
+export function guestCommand(): readonly string[] {
+  if (VIRTUAL_ROOT.test(import.meta.url)) return [process.execPath, GUEST]
+  return [process.execPath, new URL('./process/guest-main.ts', import.meta.url).pathname]
+}

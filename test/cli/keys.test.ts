@@ -54,6 +54,20 @@ describe('fabra keys', () => {
     expect((await fabra(['keys', 'revoke', made.id])).exitCode).toBe(0)
     const { keys } = JSON.parse((await fabra(['keys', 'list', '--json'])).stdout)
     expect(keys.find((key: { id: string }) => key.id === made.id).revoked_at).toMatch(/Z$/)
+    // Who did it is kept, and never the key.
+    const sql = new SQL(postgres.url, { max: 1 })
+    const lines = await sql`SELECT action, result, body FROM fabra.audit WHERE subject = ${made.id} ORDER BY happened_at, id`
+    await sql.close()
+    expect(lines.map(({ action, result }: { action: string; result: string }) => [action, result])).toEqual([
+      ['key.create', 'ok'],
+      ['key.revoke', 'ok'],
+      ['key.revoke', 'ok'],
+    ])
+    expect(JSON.parse(lines[0].body)).toMatchObject({
+      by: { kind: 'user', name: expect.stringMatching(/.+@.+/) },
+      detail: { name: 'gone' },
+    })
+    expect(JSON.stringify(lines)).not.toContain(made.key.slice(4))
   })
 
   test('a key may see some features alone and have an end; another takes over from it while both are good', async () => {

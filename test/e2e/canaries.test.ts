@@ -17,6 +17,7 @@ const CANARIES = {
   key: 'fab_canaryKeyOfTheAppThatIsLongEnoughToBeOne',
   webhook: 'canary-webhook-secret',
   path: '/services/canary/path',
+  collector: 'canary-of-the-collector',
 }
 const CANARY = /canary/i
 const FEATURES = `import { entity, feature, source } from 'fabra'
@@ -60,6 +61,8 @@ beforeAll(async () => {
     FABRA_API_KEYS: `${createHash('sha256').update(CANARIES.key).digest('hex')}:read+train+write+admin`,
     FABRA_WEBHOOK_URL: `http://127.0.0.1:1${CANARIES.path}`,
     FABRA_WEBHOOK_SECRET: CANARIES.webhook,
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${CANARIES.collector}`,
   }
 }, 120_000)
 afterAll(async () => {

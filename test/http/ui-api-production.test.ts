@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { openAdmin } from '../../src/app/open-stores.ts'
-import type { Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs } from '../../src/http/wire.ts'
+import type { Audit, Changes, Definition, EntityPage, FeatureStatistics, Lineage, Me, Overview, Runs } from '../../src/http/wire.ts'
 import type { Scope } from '../../src/store/ports/admin-store.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
@@ -132,4 +132,13 @@ test('what a function threw is told to those who administer, and to others that 
   expect(await told('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1"; the log has the reason.'])
   const thrown = 'Error: nothing is known of u1'
   expect(await told('fab_admin')).toEqual([`${failed}: ${thrown}`, `1 of 1 keys failed: key "u1": ${thrown}`])
+})
+
+test('who pushed is told by the name of the key, to those who administer', async () => {
+  const { entries } = await served.get<Audit>('/v1/audit?action=values.push', 'fab_admin')
+  const id = createHash('sha256').update('fab_admin').digest('hex').slice(0, 12)
+  expect(entries).toMatchObject([{ subject: 'score', by: { kind: 'key', name: 'admin of the test', id }, rows: 1, result: 'ok' }])
+  const { entries: steps } = await served.get<Audit>('/v1/audit?action=schema.migrate', 'fab_admin')
+  expect(steps).toMatchObject([{ by: { kind: 'user', name: expect.any(String) }, detail: { steps: expect.stringContaining('audit') } }])
+  expect((await served.ask('/v1/audit', { headers: { 'x-api-key': 'fab_reader' } })).status).toBe(403)
 })

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { createSlots, removeOldSlots } from '../../src/runtime/python/slots.ts'
-import { createMessageReader, frameText, packMessage } from '../../src/runtime/python/wire.ts'
+import { createSlots, removeOldSlots } from '../../src/runtime/process/slots.ts'
+import { createMessageReader, frameText, packMessage } from '../../src/runtime/process/wire.ts'
 import { answered, bench, errorOf, loadOnce, project } from '../runtime/project.ts'
 import { temporaryFolder } from '../support/binary.ts'
 import { pythonSettings } from '../support/python.ts'
@@ -226,7 +226,7 @@ time.sleep(0.2)
 })
 
 test('a server that hides itself is closed to debuggers and leaves no core', () => {
-  const hide = join(import.meta.dir, '../../src/runtime/python/hide-process.ts')
+  const hide = join(import.meta.dir, '../../src/runtime/process/hide-process.ts')
   const code = `import { dlopen } from 'bun:ffi'; import { hideProcess } from '${hide}'
     const { symbols } = dlopen('libc.so.6', { prctl: { args: ['int', 'u64', 'u64', 'u64', 'u64'], returns: 'int' } })
     const dumpable = () => symbols.prctl(3, 0n, 0n, 0n, 0n)

@@ -112,6 +112,11 @@ functionRunnerSuite('threads', {
   leaving: /process\.exit\(\) was called by feature \\"leaves\\"/,
 })
 
+functionRunnerSuite('processes', {
+  open: (options) => bench({ 'features.ts': TYPESCRIPT }, { ...options, isolation: 'process', python: pythonSettings() }),
+  leaving: /process\.exit\(\) was called by feature \\"leaves\\"/,
+})
+
 functionRunnerSuite('Python processes', {
   open: (options) => bench({ 'features.py': PYTHON }, { ...options, entry: ['features.py'], python: pythonSettings() }),
   leaving: /os\._exit\(3\)/,

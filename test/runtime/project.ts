@@ -86,7 +86,7 @@ export interface Bench {
 }
 
 export interface BenchOptions
-  extends Pick<RuntimeOptions, 'workers' | 'clockOffset' | 'python'>,
+  extends Pick<RuntimeOptions, 'workers' | 'clockOffset' | 'python' | 'isolation'>,
     Pick<WorkerExecutorOptions, 'maxRunning' | 'maxWaiting'> {
   readonly query?: (sql: string, params: readonly unknown[], at: DbOptions) => Promise<DbResult>
   readonly read?: (name: string, from: ReadFrom) => Promise<ReadPart>

@@ -67,7 +67,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: [],
   testing: [],
   public: [],
-  main: ['cli', 'config'],
+  main: ['cli', 'config', 'runtime'],
 }
 
 /** Each package outside of Fabra has one room. */
@@ -84,6 +84,7 @@ export const PACKAGES: readonly [name: RegExp, room: string][] = [
   [/^(elysia|@elysiajs\/.+)$/, 'http'],
   [/^(ignore|@balena\/dockerignore)$/, 'cli'],
   [/^(preact|@preact\/signals|uplot|@dagrejs\/dagre)(\/|$)/, 'ui'],
+  [/^@opentelemetry\//, 'observability'],
   [/^commander$/, 'cli'],
   [/^croner$/, 'refresh'],
   [/^(yaml|smol-toml)$/, 'deploy'],

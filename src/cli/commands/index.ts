@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext, CliProcess } from '../context.ts'
+import { auditLogCommand } from './audit-log.ts'
 import { checkCommand } from './check.ts'
 import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'
@@ -35,6 +36,7 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   typesCommand(program, context, host)
   uiCommand(program, context, host)
   keysCommand(program, context, host)
+  auditLogCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
   deployCommand(program, context, host)

@@ -8,6 +8,7 @@ import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
 import { boundsJson, boundsText, entryOf, keyJson, minuteText, needsPostgres, noteText, parseBounds } from '../keys/key-texts.ts'
 import { type RotateOptions, rotateKey } from '../keys/rotate-key.ts'
+import { keyTeller, type TellOfKey } from '../keys/tell-of-key.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 
@@ -82,8 +83,11 @@ async function create(options: CreateOptions, context: CliContext, host: CliProc
   const made = createApiKey(options.name, parseScopes(options.scopes), now, parseBounds(options, now))
   const operator = options.operator ? createApiKey(`${options.name}-operator`, SCOPES, now) : null
   const all = operator ? [made, operator] : [made]
-  const isKept = await withAdmin(host, async (admin) => {
-    for (const { kept } of all) await admin?.addApiKey(kept)
+  const isKept = await withAdmin(host, async (admin, _, tell) => {
+    for (const { kept } of all) {
+      await admin?.addApiKey(kept)
+      await tell('key.create', kept.id, { name: kept.name, scopes: kept.scopes.join(',') })
+    }
     return admin !== null
   })
   const entry = all.map(({ kept }) => entryOf(kept)).join(',')
@@ -136,7 +140,7 @@ async function list(context: CliContext, host: CliProcess): Promise<void> {
 }
 
 async function revoke(id: string, context: CliContext, host: CliProcess): Promise<void> {
-  await withAdmin(host, async (admin, config) => {
+  await withAdmin(host, async (admin, config, tell) => {
     if (config.apiKeys.some(({ hash }) => hash.startsWith(id)))
       throw new FabraError('not_found', `Key "${id}" comes from the environment.`, {
         hint: 'Remove it from FABRA_API_KEYS and restart the servers.',
@@ -144,19 +148,20 @@ async function revoke(id: string, context: CliContext, host: CliProcess): Promis
     if (!admin) throw needsPostgres()
     if (!(await admin.revokeApiKey(id, context.clock.now())))
       throw new FabraError('not_found', `No key "${id}".`, { hint: '"fabra keys list" shows every key.' })
+    await tell('key.revoke', id, {})
   })
   if (context.json) context.stdout(`${JSON.stringify({ id, revoked: true })}\n`)
   else context.stdout(`Key ${id} is revoked. Running servers refuse it within 5 s.\n`)
 }
 
-async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, config: Config) => Promise<T>): Promise<T> {
+async function withAdmin<T>(host: CliProcess, work: (admin: AdminStore | null, config: Config, tell: TellOfKey) => Promise<T>): Promise<T> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   // It brings the schema up to date, so looking writes, too.
   if (config.postgresUrl !== null) await host.mayWrite?.()
   const { openAdmin } = await import('../../app/open-stores.ts')
   const admin = await openAdmin(config.postgresUrl)
   try {
-    return await work(admin?.store ?? null, config)
+    return await work(admin?.store ?? null, config, keyTeller(admin?.audit ?? null))
   } finally {
     await admin?.close()
   }

@@ -79,6 +79,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
     files,
     clockOffset: clockOffset ?? 0,
     python: config.python,
+    isolation: config.isolation,
     log: (level, message, fields) => log[level](message, fields),
   })
   const { openApp } = await import('../../app/app.ts')

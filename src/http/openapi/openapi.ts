@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import { auditSchemas } from './audit.ts'
 import { catalogueSchemas } from './catalogue.ts'
 import { historySchemas } from './history.ts'
 import { ingestSchemas } from './ingest.ts'
@@ -20,6 +21,7 @@ const SCHEMAS = {
   ...ingestSchemas,
   ...insightSchemas,
   ...insightPageSchemas,
+  ...auditSchemas,
 }
 
 const SECURITY_SCHEMES = {

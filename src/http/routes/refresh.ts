@@ -24,6 +24,7 @@ export function refreshRoutes(options: HttpOptions): readonly Route[] {
       scope: 'write',
       confinable: true,
       docs: refreshDoc,
+      audited: { action: 'feature.refresh', subject: { parameter: 'name', of: 'features' } },
       answer: (call) => refresh(options, call),
     },
     {
@@ -50,6 +51,7 @@ async function refresh(options: HttpOptions, call: Call): Promise<Response> {
   const body = request.headers.get('content-length') === '0' || !request.body ? {} : await readBody(request, ['rows'], parseDistinct)
   const keys = body['rows'] === undefined ? null : rowKeys(entity, body['rows'])
   const run = await options.refresh(feature, keys)
+  call.written = { rows: run.keys, detail: { changed: run.changed, failed: run.failed } }
   return jsonResponse(toJson(options, run, call))
 }
 

@@ -4,7 +4,7 @@ import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { appendDoc } from '../openapi/ingest.ts'
 import type { HttpOptions } from '../options.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 import { bodyRows } from './values.ts'
 
 /** Longest Idempotency-Key that is remembered. */
@@ -17,19 +17,23 @@ export function sourceRowRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/sources/:name/rows',
       scope: 'write',
       docs: appendDoc,
-      answer: (call) => appendRows(options, call.param('name'), call.request),
+      audited: { action: 'rows.append', subject: { parameter: 'name', of: 'sources' } },
+      answer: (call) => appendRows(options, call),
     },
   ]
 }
 
 /** Answers when the rows are durable. */
-async function appendRows(options: HttpOptions, name: string, request: Request): Promise<Response> {
+async function appendRows(options: HttpOptions, call: Call): Promise<Response> {
+  const { request } = call
+  const name = call.param('name')
   const { sources } = options.serving().registry
   const source = sources.get(name)
   if (!source) throw new FabraError('unknown_source', `No source "${name}".`, { hint: suggest(name, [...sources.keys()]) })
   const idempotencyKey = readIdempotencyKey(request)
   const rows = bodyRows(await readBody(request, ['rows'], parseDistinct), '{"column": …}')
   const { accepted, duplicates } = await options.ingest.append(source, rows, idempotencyKey)
+  call.written = { rows: accepted }
   return new Response(`${JSON.stringify({ accepted, duplicates })}\n`, { headers: JSON_HEADERS })
 }
 

@@ -6,7 +6,7 @@ import { readBody } from '../body.ts'
 import { JSON_HEADERS } from '../error-response.ts'
 import { pushDoc } from '../openapi/ingest.ts'
 import type { HttpOptions } from '../options.ts'
-import type { Route } from '../route.ts'
+import type { Call, Route } from '../route.ts'
 
 /** Rows of one push or append. */
 const MAX_ROWS = 10_000
@@ -19,16 +19,21 @@ export function valueRoutes(options: HttpOptions): readonly Route[] {
       scope: 'write',
       confinable: true,
       docs: pushDoc,
-      answer: (call) => pushValues(options, call.param('name'), call.request),
+      audited: { action: 'values.push', subject: { parameter: 'name', of: 'features' } },
+      answer: (call) => pushValues(options, call),
     },
   ]
 }
 
 /** Answers when the values are durable. */
-async function pushValues(options: HttpOptions, name: string, request: Request): Promise<Response> {
-  const feature = pushedFeature(options.serving(), name)
-  const rows = bodyRows(await readBody(request, ['rows'], parseDistinct), `{"${keyExample(options.serving(), feature)}": …, "value": …}`)
+async function pushValues(options: HttpOptions, call: Call): Promise<Response> {
+  const feature = pushedFeature(options.serving(), call.param('name'))
+  const rows = bodyRows(
+    await readBody(call.request, ['rows'], parseDistinct),
+    `{"${keyExample(options.serving(), feature)}": …, "value": …}`,
+  )
   const { accepted, duplicates, fenced } = await options.ingest.push(feature, rows)
+  call.written = { rows: accepted }
   return new Response(`${JSON.stringify({ accepted, duplicates, fenced })}\n`, { headers: JSON_HEADERS })
 }
 

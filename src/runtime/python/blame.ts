@@ -3,7 +3,7 @@
  * process got of the processors while it was silent, or that it is the one the event loop sits in.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { RunningThread, Slots } from './slots.ts'
+import type { RunningThread, Slots } from '../process/slots.ts'
 
 export interface Blame {
   /** Remembers how much each thread has burned by now: the silence begins. */

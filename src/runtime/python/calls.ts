@@ -1,10 +1,10 @@
 import { createOutbox, type HostFrame, isPlainAnswer } from '../frames.ts'
 import { type InFlightCall, unsendable } from '../guest-worker.ts'
+import type { Slots } from '../process/slots.ts'
+import { frameText } from '../process/wire.ts'
 import { createSentCalls } from '../sent-calls.ts'
 import type { PythonLink } from './link.ts'
 import { createSignsOfLife } from './signs-of-life.ts'
-import type { Slots } from './slots.ts'
-import { frameText } from './wire.ts'
 
 /** The calls that one process was sent, and what is known of them without its help. */
 export interface PythonCalls {

@@ -1,5 +1,5 @@
+import type { Slots } from '../process/slots.ts'
 import type { Blame } from './blame.ts'
-import type { Slots } from './slots.ts'
 
 /** Calls that nobody waits for any more and that run on all the same: Python cannot end a thread. */
 export interface LostCalls {

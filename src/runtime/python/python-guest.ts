@@ -1,10 +1,10 @@
 import type { GuestFrame, LogLevel } from '../frames.ts'
+import { bytesText, type MemoryWatch, watchMemory } from '../process/memory.ts'
+import type { Slots } from '../process/slots.ts'
 import { type Blame, createBlame } from './blame.ts'
 import type { Interpreter } from './interpreter.ts'
 import { createLostCalls, type LostCalls } from './lost-calls.ts'
-import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
 import { type EndOfProcess, startPythonProcess } from './process.ts'
-import type { Slots } from './slots.ts'
 import { createStacks, type Stacks } from './stacks.ts'
 
 export interface Prepared {

@@ -4,7 +4,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Slots } from './slots.ts'
+import type { Slots } from '../process/slots.ts'
 
 export interface Stacks {
   /** Asks for the stacks, unless that was done just now. */

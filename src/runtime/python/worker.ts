@@ -9,15 +9,15 @@ import { MAX_VALUE_BYTES } from '../../definition/json-writer.ts'
 import { FabraError } from '../../errors.ts'
 import { type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
 import { type GuestWorker, type GuestWorkerOptions, noteSignOfLife, type StartWorker, type Watchfulness } from '../guest-worker.ts'
+import { hideProcess } from '../process/hide-process.ts'
+import { createSlots, removeOldSlots, type Slots } from '../process/slots.ts'
+import { frameText } from '../process/wire.ts'
 import { createPythonCalls, type PythonCalls } from './calls.ts'
-import { hideProcess } from './hide-process.ts'
 import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
 import { packageFiles } from './package-files.ts'
 import type { EndOfGuest, FromPython, Prepared } from './python-guest.ts'
-import { createSlots, removeOldSlots, type Slots } from './slots.ts'
 import { unpackPackage } from './unpack.ts'
-import { frameText } from './wire.ts'
 
 export interface PythonSettings {
   /** Of the command: says where interpreters are. */

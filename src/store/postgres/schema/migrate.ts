@@ -70,7 +70,21 @@ CREATE TABLE IF NOT EXISTS fabra.migrations (
     ])
     applied.push(migration.name)
   }
+  if (applied.length > 0) await tellOf(statements, applied)
   return applied
+}
+
+/** In the audit log, where it is there already: as the database knows who it was. */
+async function tellOf(statements: Transaction, applied: readonly string[]): Promise<void> {
+  const there = await statements.run("SELECT to_regclass('fabra.audit') IS NOT NULL")
+  if (there.rows[0]?.[0] !== 't') return
+  await statements.run(
+    `INSERT INTO fabra.audit (id, happened_at, action, subject, result, body)
+     SELECT 'schema.migrate:' || gen_random_uuid(), clock_timestamp(), 'schema.migrate', NULL, 'ok', json_build_object(
+       'by', json_build_object('kind', 'user', 'name', session_user, 'id', NULL), 'rows', NULL, 'requests', 1, 'request_id', NULL,
+       'detail', json_build_object('steps', $1::text))::text`,
+    [applied.join(', ')],
+  )
 }
 
 interface Applied {

@@ -2,6 +2,7 @@ import first from './001_first.sql' with { type: 'text' }
 import mark from './002_mark.sql' with { type: 'text' }
 import changes from './003_changes.sql' with { type: 'text' }
 import keyGrants from './004_key_grants.sql' with { type: 'text' }
+import audit from './005_audit.sql' with { type: 'text' }
 
 /**
  * One step of the file's schema. Never changed once released: a change is another step. It can be done twice: a repair keeps the tables and may
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 2, name: 'mark', text: mark },
   { id: 3, name: 'changes', text: changes },
   { id: 4, name: 'key grants', text: keyGrants },
+  { id: 5, name: 'audit', text: audit },
 ]

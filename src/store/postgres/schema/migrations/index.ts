@@ -2,6 +2,7 @@ import first from './001_first.sql' with { type: 'text' }
 import debts from './002_debts.sql' with { type: 'text' }
 import changes from './003_changes.sql' with { type: 'text' }
 import keyGrants from './004_key_grants.sql' with { type: 'text' }
+import audit from './005_audit.sql' with { type: 'text' }
 
 /** One step of the schema. Never changed once released: a change is another step. */
 export interface Migration {
@@ -15,4 +16,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { id: 2, name: 'debts', text: debts },
   { id: 3, name: 'changes', text: changes },
   { id: 4, name: 'key grants', text: keyGrants },
+  { id: 5, name: 'audit', text: audit },
 ]

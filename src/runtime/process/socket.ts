@@ -12,13 +12,17 @@ export interface FrameSocketEvents {
   onFrames(frames: readonly unknown[]): void
   /** What came can no longer be understood. */
   onBroken(reason: string): void
+  /** The other end is closed. No sign that whoever had it is dead: see below. */
+  onClosed?(): void
+  /** Reads the text of a message. Default: as Python writes it. */
+  parse?(text: string): unknown
 }
 
 export function openFrameSocket(fd: number, events: FrameSocketEvents): FrameSocket {
   let socket: Bun.Socket | null = null
   let backlog: Uint8Array[] = []
   let closed = false
-  const read = createMessageReader(events.onFrames)
+  const read = createMessageReader(events.onFrames, events.parse)
 
   function flush(): void {
     while (socket !== null && !closed) {
@@ -57,7 +61,10 @@ export function openFrameSocket(fd: number, events: FrameSocketEvents): FrameSoc
       },
       drain: flush,
       // No sign of death: a grandchild may hold the other end, and a living process may have closed it. What counts is its exit.
-      close: end,
+      close() {
+        end()
+        events.onClosed?.()
+      },
       error: end,
     },
   }

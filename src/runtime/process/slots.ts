@@ -1,5 +1,5 @@
 /**
- * Memory that a Python process and the host have in common, as a file that both map. The host sees in it what the process does even while C code
+ * Memory that a process which runs functions and the host have in common, as a file that both map. The host sees in it what the process does even while C code
  * holds the interpreter's lock. Words of 32 bits:
  *
  *   0 … 1023         gates of calls under way, see gates.ts; without an atomic exchange in Python, which a lock of its own has to do for
@@ -15,6 +15,7 @@ const IN_MEMORY = '/dev/shm'
 const STARTED_LONG_AGO_MS = 3_600_000
 const THREADS = 320
 const WORDS = GATES + 4 * THREADS
+const LOOP_CALL = GATES + 1
 
 export interface RunningThread {
   /** As the system knows it: a number in /proc. */
@@ -32,6 +33,8 @@ export interface Slots {
   readonly gates: Int32Array
   /** Threads in which a call's code runs at this instant. */
   running(): RunningThread[]
+  /** Id of the call whose code runs in the loop's thread; 0 for none. */
+  runningInLoop(): number
   /** Python's name for the thread that loads the files. */
   mainIdent(): bigint
   /** The process has both files open too, or is gone: their names are not needed any more. */
@@ -59,12 +62,20 @@ export function createSlots(): Slots {
       }
       return found
     },
+    runningInLoop: () => Atomics.load(words, LOOP_CALL),
     mainIdent: () => identAt(words, GATES),
     unlink() {
       rmSync(path, { force: true })
       rmSync(stacksPath, { force: true })
     },
   }
+}
+
+/** The same memory, as TypeScript's guest has it in its own process. */
+export function sharedWords(path: string): { readonly gates: Int32Array; readonly running: Int32Array } {
+  const bytes = Bun.mmap(path, { shared: true })
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, WORDS)
+  return { gates: words.subarray(0, GATES), running: words.subarray(LOOP_CALL, LOOP_CALL + 1) }
 }
 
 function folderOf(): string {

@@ -27,9 +27,13 @@ export function frameText(frame: object, isPlain: boolean): string {
 /**
  * Puts messages together from the pieces in which they arrive.
  * @param take Is given the frames of each message.
+ * @param parse Reads the text of one. Default: whole numbers of any size are exact.
  * @returns to be called with every piece. @throws Error when what came is no message; nothing after it can be understood.
  */
-export function createMessageReader(take: (frames: readonly unknown[]) => void): (piece: Uint8Array) => void {
+export function createMessageReader(
+  take: (frames: readonly unknown[]) => void,
+  parse: (text: string) => unknown = parseExact,
+): (piece: Uint8Array) => void {
   let parts: Uint8Array[] = []
   let length = 0
   let needed = HEADER
@@ -50,7 +54,7 @@ export function createMessageReader(take: (frames: readonly unknown[]) => void):
       return
     }
     needed = HEADER
-    const frames = parseExact(decoder.decode(bytes))
+    const frames = parse(decoder.decode(bytes))
     if (!Array.isArray(frames)) throw new Error('A message is no list of frames.')
     take(frames)
   }

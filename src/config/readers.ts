@@ -1,0 +1,59 @@
+/** How single variables are read: what is wrong with one is told among the problems, and a value that stands in its place is given. */
+import { readDuration } from '../definition/duration.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+export function reader(env: Env, problems: string[]) {
+  const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
+  return {
+    text,
+    choice<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
+      const value = text(name)
+      if (value === undefined) return fallback
+      const found = allowed.find((candidate) => candidate === value)
+      if (found === undefined) problems.push(`${name}="${value}" is not one of ${allowed.join(', ')}.`)
+      return found ?? fallback
+    },
+    whole(name: string, fallback: number, highest: number): number {
+      const value = text(name)
+      if (value === undefined) return fallback
+      const number = Number(value)
+      if (/^\d+$/.test(value) && number <= highest) return number
+      problems.push(`${name}="${value}" is not a whole number from 0 to ${highest}.`)
+      return fallback
+    },
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
+/** With less an engine cannot begin, and more no machine has. */
+const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
+
+export function bytes(value: string, name: string, problems: string[]): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
+  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
+  if (found < FEWEST_BYTES || found > MOST_BYTES)
+    problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
+  return found
+}
+
+/** Nobody waits longer for an answer. */
+const LONGEST_MS = 3_600_000
+
+/** In milliseconds. */
+export function duration(value: string, name: string, problems: string[]): number {
+  const found = readDuration(value)
+  const ms = found.ok ? Math.ceil(found.micros / 1000) : 0
+  if (ms < 1 || ms > LONGEST_MS) problems.push(`${name}="${value}" is not a duration from 1ms to 1h, such as 500ms or 5s.`)
+  return ms
+}
+
+/** `on`, `off`, or a part of all. */
+export function share(value: string | undefined, name: string, problems: string[]): number {
+  if (value === undefined || value === 'off') return 0
+  if (value === 'on') return 1
+  const number = Number(value)
+  if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
+  problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
+  return 0
+}

@@ -1,0 +1,52 @@
+/** Requests that write or administer are told of: who asked, for what, what came of it. */
+import { FabraError } from '../errors.ts'
+import { requestIdFor } from './error-response.ts'
+import type { HttpOptions } from './options.ts'
+import type { Call, Route } from './route.ts'
+import type { AuditActor } from './wire.ts'
+
+/** The same route, told of. What it did is in its call. */
+export function auditedRoute(route: Route, { audit, serving }: Pick<HttpOptions, 'audit' | 'serving'>): Route {
+  const { audited } = route
+  if (!audit || !audited) return route
+  const { action, subject } = audited
+  const tell = (call: Call, result: string, requestId: string) => {
+    const name = call.param(subject.parameter)
+    const known = subject.of === 'features' ? featureOf(serving, name) : serving().registry[subject.of].has(name) ? name : null
+    return audit.note({
+      action,
+      subject: known,
+      by: actorOf(call),
+      rows: call.written?.rows ?? null,
+      result,
+      requestId,
+      detail: call.written?.detail ?? {},
+    })
+  }
+  return {
+    ...route,
+    async answer(call) {
+      const requestId = requestIdFor(call.request)
+      try {
+        const response = await route.answer(call)
+        await tell(call, 'ok', requestId)
+        response.headers.set('x-request-id', requestId)
+        return response
+      } catch (error) {
+        await tell(call, error instanceof FabraError ? error.code : 'internal', requestId)
+        throw error
+      }
+    },
+  }
+}
+
+/** `spend.total` is a column of spend. */
+function featureOf(serving: HttpOptions['serving'], name: string): string | null {
+  const { features } = serving().registry
+  const [feature = ''] = name.split('.')
+  return features.has(name) ? name : features.has(feature) ? feature : null
+}
+
+function actorOf({ holder }: Call): AuditActor {
+  return holder === null ? { kind: 'anyone', name: null, id: null } : { kind: 'key', name: holder.name, id: holder.id }
+}

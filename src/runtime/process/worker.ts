@@ -1,0 +1,166 @@
+/**
+ * A process for TypeScript as the pool sees it. Inside it is what a thread is: it answers as soon as no function runs, and tells in shared memory whose
+ * function that is. But the system may let it wait for a processor, so its silence means something later than a thread's.
+ */
+import { constants } from 'node:os'
+import type { CallFailure } from '../../compute/function-runner.ts'
+import { FabraError } from '../../errors.ts'
+import { createOutbox, type GuestFrame, type HostFrame, isPlainFrame, type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
+import {
+  type GuestWorker,
+  type GuestWorkerOptions,
+  noteSignOfLife,
+  type StartWorker,
+  unsendable,
+  type Watchfulness,
+} from '../guest-worker.ts'
+import { createSentCalls } from '../sent-calls.ts'
+import { type Child, type EndOfChild, startChild } from './child.ts'
+import { hideProcess } from './hide-process.ts'
+import { bytesText, watchMemory } from './memory.ts'
+import { parsePlain, plainText } from './plain-values.ts'
+import { createSlots, removeOldSlots } from './slots.ts'
+
+export interface ProcessSettings {
+  /** What starts the process, before anything of its own. */
+  readonly command: readonly string[]
+  /** What user code sees of the environment: without the server's secrets. */
+  readonly workerEnv: Readonly<Record<string, string | undefined>>
+  /** Bytes that a process may hold. */
+  readonly memory: number
+  /** Whether the system keeps from workers what this process holds. */
+  readonly hidesServer?: boolean
+}
+
+const PROCESS: Watchfulness = {
+  pingAfterMs: 50,
+  stalledAfterMs: 150,
+  suspectAfterMs: 300,
+  hedgeAfterMs: 400,
+  blamesUnknown: true,
+  afterCrash: 'waiting',
+}
+const ENDED = 'Others go on in a new process. The log has what it printed last.'
+const LESS_MEMORY = 'Raise FABRA_WORKER_MEMORY, or let it hold less at a time.'
+const SIGNALS: Readonly<Record<string, number>> = constants.signals
+
+export function processWorkers(settings: ProcessSettings): StartWorker {
+  if (settings.hidesServer) hideProcess()
+  removeOldSlots()
+  return (options) => startProcessWorker(options, settings)
+}
+
+function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettings): GuestWorker {
+  const slots = createSlots()
+  const sent = createSentCalls(slots.gates)
+  const loaded = Promise.withResolvers<LoadedFrame>()
+  loaded.promise.catch(() => {})
+  const ended = Promise.withResolvers<void>()
+  /** Why we killed it; null when we did not. */
+  let reason: { readonly how: string; readonly hint: string } | null = null
+  let isEnding = false
+
+  function onFrame(frame: GuestFrame): void {
+    if (frame.t === 'loaded') {
+      slots.unlink()
+      worker.definitions = frame
+      loaded.resolve(frame)
+    } else if (frame.t === 'hello') {
+      if (frame.version !== PROTOCOL_VERSION)
+        loaded.reject(new Error(`The process speaks version ${frame.version} of the protocol; ${PROTOCOL_VERSION} is needed.`))
+    } else options.onFrame(worker, frame)
+  }
+  const kill = (how: string, hint: string) => {
+    reason ??= { how, hint }
+    child.kill()
+  }
+  const child: Child = startChild({
+    command: settings.command,
+    environment: settings.workerEnv,
+    onOutput: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
+    events: {
+      onFrames(frames) {
+        noteSignOfLife(worker)
+        for (const frame of frames) if (isFrame(frame)) onFrame(frame)
+      },
+      onBroken: (why) => kill(`its messages could not be understood any more (${why})`, ENDED),
+      parse: parsePlain,
+    },
+  })
+  const memory = watchMemory({
+    pid: child.pid,
+    limit: settings.memory,
+    isBusy: () => worker.inFlight.size > 0 || worker.definitions === null,
+    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(settings.memory)}`, LESS_MEMORY),
+  })
+  // What the files hold once they are loaded counts, too.
+  memory.wake()
+  void child.ended.then((end) => {
+    memory.stop()
+    slots.unlink()
+    child.socket.close()
+    const how = reason?.how ?? howItEnded(end)
+    loaded.reject(loadFailure(how, end, reason?.hint ?? null))
+    ended.resolve()
+    if (isEnding) return
+    const failure: CallFailure = {
+      code: 'feature_failed',
+      message: `The process that it ran in ended: ${how}.`,
+      hint: reason?.hint ?? ENDED,
+    }
+    options.onCrash(worker, how, failure, reason === null && end.isFromOutside)
+  })
+  const worker: GuestWorker = {
+    watched: PROCESS,
+    inFlight: new Map(),
+    lastSeenAt: performance.now(),
+    pingedAt: 0,
+    stalled: false,
+    blamed: 0,
+    sparedUntil: 0,
+    loaded: loaded.promise,
+    ended: ended.promise,
+    definitions: null,
+    placeInFiles: async () => null,
+    fingerprints: null,
+    send: createOutbox<HostFrame>((frames) => child.socket.post(frames.map((frame) => plainText(frame, isPlainFrame(frame)))), unsendable),
+    give(call) {
+      memory.wake()
+      worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
+    },
+    hasBegun: (call) => sent.hasBegun(call.frame.id),
+    ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
+    withdraw: (call) => sent.withdraw(call.frame.id),
+    release: (call) => sent.release(call.frame.id),
+    // The interpreter does not tell where another process is.
+    locate: () => {},
+    placeOf: () => null,
+    runningId: () => slots.runningInLoop(),
+    lastFeatures: () =>
+      [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
+    async terminate() {
+      isEnding = true
+      loaded.reject(new Error('The process was ended while it loaded.'))
+      child.kill()
+      await ended.promise
+      return true
+    },
+  }
+  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running: null, gates: null, shared: slots.path })
+  return worker
+}
+
+/** User code can reach the socket, and may send what is none of ours. */
+function isFrame(frame: unknown): frame is GuestFrame {
+  return typeof frame === 'object' && frame !== null && 't' in frame && typeof frame.t === 'string'
+}
+
+function howItEnded({ code, signal }: EndOfChild): string {
+  return signal === null ? `it ended with exit code ${code ?? 0}` : `killed by signal ${SIGNALS[signal] ?? '?'} (${signal})`
+}
+
+/** Without a hint of its own it gets the one of all that end while they are loaded. */
+function loadFailure(how: string, { lastWords }: EndOfChild, hint: string | null): Error {
+  if (hint !== null) return new FabraError('invalid_definition', `loading it ended the process: ${how}.`, { hint })
+  return new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`)
+}
