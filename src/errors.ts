@@ -26,6 +26,7 @@ const CODES = {
   not_refreshable: { status: 409, exit: 2, retryable: false },
   not_appendable: { status: 409, exit: 2, retryable: false },
   not_trainable: { status: 409, exit: 2, retryable: false },
+  history_removed: { status: 409, exit: 2, retryable: false },
   body_too_slow: { status: 408, exit: 1, retryable: true },
   body_too_large: { status: 413, exit: 2, retryable: false },
   unsupported_type: { status: 415, exit: 2, retryable: false },

@@ -287,6 +287,11 @@ interface FeatureOptions<E> extends Described {
   readonly look_back?: Duration
   /** Which computed values are recorded: those that differ from the one before (`'changes'`, the default), all, or none. */
   readonly history?: 'changes' | 'all' | 'off'
+  /**
+   * How long recorded values are kept, pushed ones too: `'400d'`. The newest of each key always is. Default: computed ones as long as
+   * `FABRA_HISTORY_KEEP` says, pushed ones for ever.
+   */
+  readonly keep?: Duration
   /** Replaces the code in the feature's fingerprint: the values stay valid until you change it, whatever the code does. */
   readonly version?: string
   /** Fingerprint of an earlier version whose history this one goes on with. */

@@ -185,7 +185,7 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -195,6 +195,7 @@ function featureStoreOptions(
     isolation,
     requestTimeoutMs,
     cold,
+    historyKeep,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',
       processes: shared?.processes ?? 1,
@@ -206,8 +207,8 @@ function featureStoreOptions(
 
 /** What routes ask of the running store. */
 function jobsOf(featureStore: FeatureStore) {
-  const { refresh, insight, audit, runs, history, historyOfKey, ingest, training } = featureStore
-  return { metrics: () => featureStore.metrics(), refresh, insight, audit, runs: { list: runs }, history, historyOfKey, ingest, training }
+  const { refresh, insight, audit, runs, recorded, ingest, training } = featureStore
+  return { metrics: () => featureStore.metrics(), refresh, insight, audit, runs: { list: runs }, ...recorded, ingest, training }
 }
 
 /** Where other commands find the server that holds the data folder. */

@@ -33,7 +33,12 @@ export function createFeatureStoreTraining(
   const [training, looks] = [createTraining(), createTraining(MOST_LOOKS)]
   const begin = (of: Training, about: Pick<TrainingReport, 'id' | 'owner'>) => {
     const { training: computing, serving } = definitions.live()
-    const own = { store: stores.trainingStore, slowSources: slowSourcesOf(serving.registry, stores), now: clock.now }
+    const own = {
+      store: stores.trainingStore,
+      slowSources: slowSourcesOf(serving.registry, stores),
+      keptSince: stores.historyRemoval.keptSince,
+      now: clock.now,
+    }
     return of.begin(serving.registry, { ...computing, ...own, flush: recorder.flush, version: packageJson.version }, about)
   }
   return {

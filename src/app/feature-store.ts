@@ -20,7 +20,6 @@ import { createSchedule } from '../refresh/schedule.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { createRecorder } from '../store/recording/recorder.ts'
@@ -34,10 +33,12 @@ import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
+import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
+import { createSweepers } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 
@@ -53,6 +54,8 @@ export interface FeatureStoreOptions {
   readonly isolation?: 'thread' | 'process'
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
+  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
+  readonly historyKeep: Micros | null
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -80,9 +83,7 @@ export interface FeatureStore {
   runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   refresh(feature: Feature, keys: List<EntityKey> | null): Promise<Run>
-  /** Recorded values of one key, newest first, up to this moment. */
-  history(query: HistoryQuery): Promise<readonly HistoryRow[]>
-  historyOfKey(query: KeyHistoryQuery): Promise<readonly HistoryRow[]>
+  readonly recorded: RecordedHistory
   readonly insight: Insight
   readonly training: FeatureStoreTraining
   /** Data that comes in. */
@@ -140,8 +141,9 @@ async function openDependencies(
   const { clock, log, requestTimeoutMs } = options
   const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
   const { sourceEngine, offline, online } = stores
+  const { keptSince } = stores.historyRemoval
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, requestTimeoutMs }
+  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs }
   return {
     ...shared,
     claims: stores.claims,
@@ -188,6 +190,7 @@ async function assemble(
   const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
+  const sweepers = createSweepers({ stores, registry: definitions.registry, historyKeep: options.historyKeep, clock, log })
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })
@@ -207,19 +210,13 @@ async function assemble(
         history: recorder.counters(),
         stores: health(),
         doubts: online.isShared ? online.doubts : null,
+        onlineMemory: stores.onlineMemory(),
         reads: watching.statistics,
         runs: watching.runCounters,
         lag,
       }),
     refresh: refreshing.refresh,
-    async history(query) {
-      await recorder.flush()
-      return offline.history(query)
-    },
-    async historyOfKey(query) {
-      await recorder.flush()
-      return offline.historyOfKey(query)
-    },
+    recorded: createRecordedHistory(stores, () => recorder.flush()),
     insight,
     audit,
     ingest: noted(ingest, insight),
@@ -232,6 +229,7 @@ async function assemble(
         if (closing) return
         keysInUse.start()
         refreshing.start(refreshes)
+        if (refreshes) for (const sweeper of sweepers) sweeper.start()
         ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
       })
     },
@@ -246,7 +244,14 @@ async function assemble(
     async close(graceMs) {
       closing = true
       lag.stop()
-      const ending = [refreshing.stop(), refilling.stop(), keysInUse.stop(), ingest.close(), definitions.live().serving.engine.idle()]
+      const ending = [
+        refreshing.stop(),
+        refilling.stop(),
+        keysInUse.stop(),
+        ingest.close(),
+        ...sweepers.map((sweeper) => sweeper.close()),
+        definitions.live().serving.engine.idle(),
+      ]
       await within(graceMs, Promise.all(ending))
       // What still computes is given up here: its callers are answered, and none can start anew.
       await runtime.close()
@@ -269,12 +274,13 @@ interface Looked extends Omit<Around, 'kept'> {
 
 function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
-  const { files, about, stores } = options
+  const { files, about, stores, historyKeep } = options
   return createInsight({
     ...looked,
     ...about,
     files,
     dataDir: stores.dataDir,
+    historyKeep,
     activeKeys,
     schedule,
     clock,

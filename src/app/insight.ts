@@ -1,7 +1,7 @@
 /** What the server knows of itself: figures of reads, runs, changes, sources and stores, put together for whoever looks. */
 import { statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { Feature } from '../definition/model.ts'
 import type { Insight, ProcessFacts } from '../http/insight/insight.ts'
 import { isOk } from '../http/readiness.ts'
@@ -24,6 +24,7 @@ import type { CurrentDefinitions } from './current-definitions.ts'
 import { DATA_FILE } from './open-stores.ts'
 import { createSharedFigures, type SharedFigures } from './shared-figures.ts'
 import { createSourceLook } from './source-facts.ts'
+import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
 
 const FRESHEN_MS = 5_000
@@ -81,6 +82,8 @@ export interface InsightOptions {
   readonly mode: ProcessFacts['mode']
   readonly processes: number
   readonly stores: Stores
+  /** How long computed values stay in history; null: for ever. */
+  readonly historyKeep: Micros | null
   readonly health: () => Readonly<Record<string, string>>
   readonly trainingSets: Insight['trainingSets']
   readonly definitions: CurrentDefinitions
@@ -137,6 +140,14 @@ export function createInsight(options: InsightOptions): OwnInsight {
     sourceFacts: () => look.facts(definitions.registry().sources.values()),
     rowsOfKey: (entity, key, asOf) => look.rowsOfKey(definitions.registry().sources.values(), entity, key, asOf),
     trainingSets: options.trainingSets,
+    storage: createStorageLook({
+      offline: stores.offlineFigures,
+      online: stores.onlineFigures,
+      historyIn: stores.historyIn,
+      registry: definitions.registry,
+      keep: options.historyKeep,
+      now: clock.now,
+    }),
     async stores() {
       return storeStates(options)
     },

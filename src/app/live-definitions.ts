@@ -1,6 +1,6 @@
 /** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
 
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
 import { createPastReader, type PastReader } from '../compute/functions/as-of-reader.ts'
 import { createWorkerExecutor } from '../compute/functions/function-executor.ts'
@@ -28,6 +28,7 @@ import { createPartReader } from '../serving/feature-reader.ts'
 import { createLastKnown } from '../serving/last-known.ts'
 import { createServing, type Serving } from '../serving/serving.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
@@ -36,16 +37,22 @@ import { fromHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
+import { refuseRemoved } from '../training/kept-history.ts'
 import type { ComputationTraces } from './traced-parts.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
 const DURABLE_FROM = 20_000
+
+/** What is no older than this stays in history whatever the settings are. */
+const NEVER_REMOVED: Micros = 43_200_000_000
 
 /** What lives as long as the process. */
 export interface LiveDefinitionsDependencies {
   readonly runtime: Runtime
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
+  /** Since when history is whole, of features of which something left it. */
+  readonly keptSince: HistoryRemoval['keptSince']
   readonly online: OnlineStore
   readonly recorder: Recorder
   readonly activeKeys: ActiveKeys
@@ -219,6 +226,7 @@ export function createExecutor(
       const from = reach === null ? null : asOf - reach
       const query = { feature: name, fingerprint, entityKey: key.encoded, from, to: asOf, availableBy: asOf, limit: 1 }
       const [row] = await dependencies.offline.history(query)
+      if (asOf < dependencies.clock.now() - NEVER_REMOVED) refuseRemoved(name, asOf, await dependencies.keptSince([name]))
       return row && { texts: fromHistoryText(feature, row.value), eventAt: row.eventAt }
     },
   })

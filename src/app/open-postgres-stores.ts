@@ -12,14 +12,18 @@ import { openPostgres } from '../store/postgres/connection/connection.ts'
 import type { Postgres } from '../store/postgres/connection/postgres.ts'
 import { followPresent } from '../store/postgres/connection/server-clock.ts'
 import { storeErrors } from '../store/postgres/connection/store-errors.ts'
+import { exportedRows } from '../store/postgres/history/exported-rows.ts'
+import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
+import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
 import { isSameDatabase } from '../store/postgres/sources/same-database.ts'
 import { createPostgresSourceEngine } from '../store/postgres/sources/source-engine.ts'
 import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
+import { createPostgresHistoryExport } from './postgres-history-export.ts'
 import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
@@ -55,6 +59,8 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
   return {
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
+    offlineFigures: createPostgresFigures(postgres),
+    historyRemoval: createPostgresHistoryRemoval(postgres),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),
     trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
@@ -62,6 +68,8 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     admin: createPostgresAdminStore(postgres),
     changes: createPostgresChangeStore(postgres),
     audit: createPostgresAuditStore(postgres),
+    exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
+    backup: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

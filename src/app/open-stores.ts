@@ -3,11 +3,15 @@ import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
 import { createDuckdbAuditStore } from '../store/duckdb/audit-store.ts'
+import { createBackup } from '../store/duckdb/backup.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
 import { type Database, openDatabase } from '../store/duckdb/connection/database.ts'
+import { createDuckdbHistoryExport } from '../store/duckdb/history/history-export.ts'
+import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
+import { createDuckdbFigures } from '../store/duckdb/storage-figures.ts'
 import { forgettingKeptFiles } from '../store/duckdb/training/resume/forgetting-parts.ts'
 import { createDuckdbTrainingStore, createLocalKeptFiles } from '../store/duckdb/training/training-store.ts'
 import { createMemoryLeaseStore } from '../store/memory/lease-store.ts'
@@ -54,12 +58,15 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, admin, changes, audit, historyIn } = file
+  const { offline, historyRemoval, exportHistory, offlineFigures, admin, changes, audit, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
+    historyRemoval,
+    exportHistory,
+    offlineFigures,
     admin,
     changes,
     audit,
@@ -78,6 +85,8 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     database,
     sourceEngine: createDuckdbSourceEngine(database),
     offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
+    offlineFigures: createDuckdbFigures(database),
+    historyRemoval: createDuckdbHistoryRemoval(database),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
     // Its engine reads whole columns in any case.
@@ -85,6 +94,8 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     admin: createDuckdbAdminStore(database),
     changes: createDuckdbChangeStore(database),
     audit: createDuckdbAuditStore(database),
+    exportHistory: createDuckdbHistoryExport(database),
+    backup: createBackup(database),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,
@@ -101,7 +112,16 @@ function fileHealth(database: Database): string {
 async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
-    const alone = { activeKeys: null, claims: null, seenSources: null, figures: null, rateLimits: createRateLimits(null) }
+    const alone = {
+      onlineFigures: null,
+      onlineSweep: null,
+      onlineMemory: () => null,
+      activeKeys: null,
+      claims: null,
+      seenSources: null,
+      figures: null,
+      rateLimits: createRateLimits(null),
+    }
     return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
   }
   // The driver is loaded by those who use it: a laptop starts without it.
@@ -112,10 +132,24 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
   const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
+  const { createMemoryWatch } = await import('../store/redis/memory-watch.ts')
+  const { createRedisOnlineSweep } = await import('../store/redis/online-sweep.ts')
+  const { createRedisFigures } = await import('../store/redis/storage-figures.ts')
   const redis = await openRedis({ url: redisUrl, onProblem })
-  const online = createRedisOnlineStore(redis, onProblem)
+  const store = createRedisOnlineStore(redis, onProblem)
+  const memory = createMemoryWatch(redis)
+  const online = {
+    ...store,
+    async close() {
+      memory.stop()
+      await store.close()
+    },
+  }
   return {
     online,
+    onlineFigures: createRedisFigures(redis),
+    onlineSweep: createRedisOnlineSweep(redis),
+    onlineMemory: memory.share,
     leases: createRedisLeaseStore(redis),
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
@@ -124,7 +158,8 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     rateLimits: createRateLimits(redis),
     health() {
       const doubts = online.doubts.why()
-      return { redis: redis.status(doubts.get('refused') ?? [...doubts.values()][0]) }
+      const state = redis.status(doubts.get('refused') ?? [...doubts.values()][0])
+      return { redis: state === 'ok' ? (memory.warning() ?? state) : state }
     },
   }
 }

@@ -15,12 +15,14 @@ export interface Watched {
   readonly stores: Readonly<Record<string, string>>
   /** Of the online store; null: it is in this process. */
   readonly doubts: Doubts | null
+  /** Share that the online store has taken of the memory that it may take; null: not known, or there is no limit. */
+  readonly onlineMemory: number | null
   readonly reads: ReadStatistics | null
   readonly runs: RunCounters
   readonly lag: EventLoopLag
 }
 
-export function processMetrics({ history, stores, doubts, reads, runs, lag }: Watched): Metric[] {
+export function processMetrics({ history, stores, doubts, onlineMemory, reads, runs, lag }: Watched): Metric[] {
   const one = (name: string, type: Metric['type'], help: string, value: number): Metric => ({ name, type, help, samples: [{ value }] })
   const up = Object.entries(stores).map(([store, state]) => ({ labels: { store }, value: isOk(state) ? 1 : 0 }))
   const doubted = DOUBT_KINDS.map((kind) => ({ labels: { reason: kind }, value: doubts?.has(kind) ? 1 : 0 }))
@@ -35,6 +37,9 @@ export function processMetrics({ history, stores, doubts, reads, runs, lag }: Wa
           },
         ]
       : []),
+    ...(onlineMemory === null
+      ? []
+      : [one('fabra_online_store_memory_share', 'gauge', 'Share of its maxmemory that Redis uses.', onlineMemory)]),
     { name: 'fabra_store_up', type: 'gauge', help: 'Whether a store answers.', samples: up },
     one('fabra_history_rows_written_total', 'counter', 'History rows committed.', history.written),
     one('fabra_history_rows_unchanged_total', 'counter', 'Computed values that history held already.', history.suppressed),

@@ -4,16 +4,21 @@ import type { FabraError } from '../errors.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { AuditStore } from '../store/ports/audit-store.ts'
+import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { FigureStore } from '../store/ports/figure-store.ts'
+import type { HistoryExport } from '../store/ports/history-export.ts'
+import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
+import type { OnlineSweep } from '../store/ports/online-sweep.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
+import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
 export interface StoreAddresses {
@@ -40,6 +45,14 @@ export interface StoreAddresses {
 export interface Stores {
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
+  readonly historyRemoval: HistoryRemoval
+  readonly offlineFigures: OfflineFigures
+  /** Null: latest values are in memory. */
+  readonly onlineFigures: OnlineFigures | null
+  /** Null: they are in memory, or in a cluster. */
+  readonly onlineSweep: OnlineSweep | null
+  /** How much of the memory that the online store may take it has taken; null: not known, or as much as it wants. */
+  onlineMemory(): number | null
   readonly online: OnlineStore
   readonly sourceRows: SourceRows
   readonly trainingStore: TrainingStore
@@ -59,6 +72,9 @@ export interface Stores {
   readonly admin: AdminStore
   readonly changes: ChangeStore
   readonly audit: AuditStore
+  readonly exportHistory: HistoryExport
+  /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
+  readonly backup: (() => Promise<BackupFile>) | null
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */
@@ -80,6 +96,9 @@ export type Records = Omit<Stores, keyof Latest> & Pick<Stores, 'health'>
 /** Latest values. */
 export interface Latest {
   readonly online: OnlineStore
+  readonly onlineFigures: OnlineFigures | null
+  readonly onlineSweep: OnlineSweep | null
+  onlineMemory(): number | null
   readonly leases: LeaseStore
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null

@@ -130,7 +130,7 @@ async function answerOf(question: TestQuestion, opened: Opened): Promise<string>
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
   const { serving } = createLiveDefinitions(
     {
-      ...{ online, offline, recorder, clock, log, claims: null, seenSources: null },
+      ...{ online, offline, keptSince: async () => new Map(), recorder, clock, log, claims: null, seenSources: null },
       runtime: { ...runtime, ...standingStill(runtime, registry) },
       sourceEngine: createDuckdbSourceEngine(database),
       activeKeys: createActiveKeys(clock, { collect: false }),

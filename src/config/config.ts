@@ -1,11 +1,12 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import type { Micros } from '../clock.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, reader, share } from './readers.ts'
+import { bytes, duration, historyKeep, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -51,6 +52,8 @@ export interface Config {
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
+  /** How long computed values stay in history; null: for ever. */
+  readonly historyKeep: Micros | null
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   /** Lines of one kind in ten seconds; 0: all. */
@@ -137,6 +140,11 @@ export const variables: readonly Variable[] = [
   ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
+  {
+    name: 'FABRA_HISTORY_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
+  },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
   {
@@ -200,6 +208,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
+    historyKeep: historyKeep(text('FABRA_HISTORY_KEEP'), problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
     accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),

@@ -1,4 +1,5 @@
 /** How single variables are read: what is wrong with one is told among the problems, and a value that stands in its place is given. */
+import type { Micros } from '../clock.ts'
 import { readDuration } from '../definition/duration.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -56,4 +57,17 @@ export function share(value: string | undefined, name: string, problems: string[
   if (/^\d*\.?\d+$/.test(value) && number <= 1) return number
   problems.push(`${name}="${value}" is not on, off or a number from 0 to 1.`)
   return 0
+}
+
+const DAY: Micros = 86_400_000_000
+const MOST_DAYS = 36_525
+
+/** Null: for ever. */
+export function historyKeep(value: string | undefined, problems: string[]): Micros | null {
+  if (value === undefined) return null
+  const [, count = '', unit = ''] = /^(\d{1,6})\s*([dw])$/i.exec(value.trim()) ?? []
+  const days = Number(count) * (unit.toLowerCase() === 'w' ? 7 : 1)
+  if (days >= 1 && days <= MOST_DAYS) return days * DAY
+  problems.push(`FABRA_HISTORY_KEEP="${value}" is not a number of days or weeks, such as 400d.`)
+  return null
 }

@@ -52,6 +52,7 @@ export interface FeatureDraft extends DraftBase {
   readonly defaults: readonly string[] | null
   readonly timeout: number | null
   readonly keepWarm: number | null
+  readonly keep: number | null
   readonly history: 'changes' | 'all' | 'off'
   readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Features or names. */

@@ -1,3 +1,4 @@
+import type { Micros } from '../clock.ts'
 import { baseType, elementOf, readDeclaredType, VALUE_TYPES } from './declared-type.ts'
 import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
 import { cronOfName, DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
@@ -8,7 +9,7 @@ import { type OptionReader, readOptions, suggestValue } from './options.ts'
 import { show } from './show.ts'
 import { callPlace } from './source-location.ts'
 
-const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'version', 'same_as']
+const FOR_ALL = ['entity', 'name', 'type', 'columns', 'default', 'max_staleness', 'look_back', 'history', 'keep', 'version', 'same_as']
 const FOR_COMPUTED = ['refresh', 'sql', 'timeout', 'keep_warm', 'uses']
 const FOR_FUNCTIONS = ['inputs', 'replay', 'batch', 'nan']
 const FOR_PEOPLE = ['description', 'owner', 'tags']
@@ -16,6 +17,7 @@ const OPTIONS = [...FOR_ALL, ...FOR_COMPUTED, ...FOR_FUNCTIONS, ...FOR_PEOPLE]
 const EXAMPLE = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT …" })'
 const REFRESH_HINT = 'Write "5m", "1h", { minutes: 5 }, a cron string, or 0 for realtime.'
 const SECOND = 1_000_000
+const SHORTEST_KEEP: Micros = 86_400 * SECOND
 const DEFAULT_BATCH = 1000
 const MAX_BATCH = 10_000
 const ELEMENT_HINT = 'Write "list[string]" or "dict[string, float]"; keys of dicts are strings.'
@@ -51,6 +53,7 @@ export function readFeature(given: unknown, compute: unknown, location: SourceLo
     defaults: readDefaults(columns, options),
     timeout: options.duration('timeout', 1000),
     keepWarm: options.duration('keep_warm'),
+    keep: readKeep(options),
     history: options.oneOf('history', ['changes', 'all', 'off']) ?? 'changes',
     inputs: readInputs(options),
     uses: readUses(options),
@@ -65,6 +68,27 @@ export function readFeature(given: unknown, compute: unknown, location: SourceLo
     location,
     complaints: options.complaints,
   }
+}
+
+/** Shorter, history would be gone before a training set could look back at it, or a restart bring a value back. */
+function readKeep(options: OptionReader): Micros | null {
+  const keep = options.duration('keep')
+  if (keep === null) return null
+  if (keep < SHORTEST_KEEP) {
+    options.complain(`keep ${show(options.raw('keep'))} is too short: history is kept for a day at least.`, 'Write keep: "400d".')
+    return null
+  }
+  // What is wrong with these is told where they are read.
+  for (const name of ['look_back', 'max_staleness']) {
+    const other = readDuration(options.raw(name))
+    if (!other.ok || other.micros <= keep) continue
+    options.complain(
+      `keep ${show(options.raw('keep'))} is shorter than its ${name} ${show(options.raw(name))}: values would be gone while they still count.`,
+      `Write keep: "${formatDuration(other.micros)}" or longer, or a shorter ${name}.`,
+    )
+    return null
+  }
+  return keep
 }
 
 function readName(options: OptionReader): string | null {

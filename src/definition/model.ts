@@ -104,6 +104,8 @@ export interface Feature extends Described {
   /** Microseconds; null: the server's default in a request, 30 s in a refresh. */
   readonly timeout: Micros | null
   readonly keepWarm: Micros | null
+  /** How long what is recorded is kept; null: as long as the server says, and what is pushed for ever. */
+  readonly keep: Micros | null
   readonly history: 'changes' | 'all' | 'off'
   /** Inputs that only the request knows. */
   readonly inputs: Readonly<Record<string, DeclaredType>>

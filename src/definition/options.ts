@@ -95,6 +95,7 @@ function plainEntries(value: unknown): [string, unknown][] | null {
 /** Names people bring along from elsewhere, and ours for them. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   ttl: 'max_staleness',
+  retention: 'keep',
   interval: 'refresh',
   every: 'refresh',
   schedule: 'refresh',

@@ -72,7 +72,7 @@ const PIECES: readonly (readonly [written: string, python: string])[] = [
 ]
 
 const OPTION =
-  /\b(entity|name|type|columns|default|max_staleness|look_back|history|version|same_as|refresh|sql|timeout|keep_warm|uses|inputs|replay|batch|nan|description|owner|tags|key|keys|timestamp|delay|available|until|id|timezone|static|file|format): (?=["'[{\d]|true\b|false\b|User\b)/g
+  /\b(entity|name|type|columns|default|max_staleness|look_back|history|version|same_as|refresh|sql|timeout|keep_warm|keep|uses|inputs|replay|batch|nan|description|owner|tags|key|keys|timestamp|delay|available|until|id|timezone|static|file|format): (?=["'[{\d]|true\b|false\b|User\b)/g
 
 /** What is wrong with a value; its message may quote the value, which stays as it is. */
 export function ofValueInPython<Wrong extends { readonly message: string; readonly hint?: string }>(wrong: Wrong): Wrong {

@@ -10,7 +10,7 @@ import { readSource } from './source.ts'
 import { formatTime } from './time.ts'
 
 /** Options in which a number is a length of time: seconds, as everywhere in Python. */
-const DURATIONS: ReadonlySet<string> = new Set(['refresh', 'max_staleness', 'look_back', 'timeout', 'keep_warm', 'delay'])
+const DURATIONS: ReadonlySet<string> = new Set(['refresh', 'max_staleness', 'look_back', 'timeout', 'keep_warm', 'keep', 'delay'])
 /** What the annotation says that its value holds; part of the type here. */
 const ELEMENT = 'element'
 

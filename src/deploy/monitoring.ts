@@ -34,6 +34,13 @@ const RULES: readonly Rule[] = [
     summary: 'Redis may lack values, so history is asked beside it: reads are slower.',
   },
   {
+    alert: 'FabraRedisNearlyFull',
+    expr: 'max(fabra_online_store_memory_share) > 0.8',
+    for: '1m',
+    severity: 'page',
+    summary: 'Redis uses more than four fifths of its maxmemory; when it is full it refuses writes, and history is asked beside it.',
+  },
+  {
     alert: 'FabraReadsFail',
     expr: 'sum(rate(fabra_read_requests_failed_total[5m])) / sum(rate(fabra_read_requests_total[5m])) > 0.01',
     for: '5m',

@@ -1,5 +1,5 @@
 import type { Keyring } from '../auth/keyring.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
@@ -9,6 +9,8 @@ import type { Metric } from '../observability/metrics.ts'
 import type { Tracer } from '../observability/tracer.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
+import type { BackupFile } from '../store/ports/backup.ts'
+import type { HistoryExport } from '../store/ports/history-export.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
@@ -33,6 +35,11 @@ export interface HttpOptions {
   readonly history: (query: HistoryQuery) => Promise<readonly HistoryRow[]>
   /** The same of many features of one key at once. */
   readonly historyOfKey: (query: KeyHistoryQuery) => Promise<readonly HistoryRow[]>
+  /** Since when history is whole, of features of which something left it. To be asked after reading. */
+  readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
+  /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
+  readonly backup: () => Promise<BackupFile>
+  readonly exportHistory: HistoryExport
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */

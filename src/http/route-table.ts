@@ -8,6 +8,7 @@ import { errorResponse } from './error-response.ts'
 import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { backupRoutes } from './routes/backup.ts'
 import { catalogueRoutes } from './routes/catalogue.ts'
 import { definitionRoutes } from './routes/definition.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -22,6 +23,7 @@ import { operationRoutes } from './routes/operations.ts'
 import { refreshRoutes } from './routes/refresh.ts'
 import { sourceRowRoutes } from './routes/source-rows.ts'
 import { statisticsRoutes } from './routes/statistics.ts'
+import { storageRoutes } from './routes/storage.ts'
 import { trainingRoutes } from './routes/training.ts'
 import { uiRoutes } from './routes/ui.ts'
 import { valueRoutes } from './routes/values.ts'
@@ -43,6 +45,8 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...eventRoutes(options),
     ...insightRoutes(options),
     ...auditRoutes(options),
+    ...storageRoutes(options),
+    ...backupRoutes(options),
     ...operationRoutes(options, () => table),
     ...docsRoutes(options),
     ...uiRoutes(options),

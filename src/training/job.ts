@@ -5,6 +5,7 @@ import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import type { Labels, TrainingStore } from '../store/ports/training-store.ts'
+import type { KeptHistory } from './kept-history.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import type { TrainingPace } from './pace.ts'
 import type { ColumnSummary, Doubts, TrainingWarning } from './summary.ts'
@@ -32,6 +33,8 @@ export interface TrainingDependencies {
   readonly clientSql: (text: string) => Promise<string>
   /** What doctor knows of tables that are slow to read by the keys of these entities. */
   readonly slowSources: (sources: readonly string[], entities: readonly Entity[]) => Promise<readonly TrainingWarning[]>
+  /** Since when history is whole, of features of which something left it. */
+  readonly keptSince: KeptHistory['keptSince']
   readonly hasAnyKey: Doubts['hasAnyKey']
   readonly now: () => Micros
   readonly nextFiring: NextFiring

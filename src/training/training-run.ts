@@ -7,6 +7,7 @@ import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
 import type { Labels, OutputColumn, OutputFeature, Reads, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
 import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
+import { checkKept } from './kept-history.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
 import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './preparing.ts'
@@ -242,7 +243,15 @@ export class Building {
     const started = performance.now()
     this.tell(this.progress.begin(`recorded values of ${features.length === 1 ? features[0]?.name : `${features.length} features`}`))
     const requests = features.map((feature) => questionOf(feature, this.options))
+    const kept = {
+      keptSince: this.dependencies.keptSince,
+      workspace: this.workspace,
+      snapshot: this.options.snapshot,
+      rows: this.report.rows ?? 0,
+    }
+    await checkKept(features, kept, this.run_)
     const ids = await this.workspace.asOf(requests, entity, this.run_)
+    await checkKept(features, kept, this.run_)
     for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
     this.done(features, this.workspace.historyHow, started)
   }

@@ -224,6 +224,17 @@ describe('fabra doctor', () => {
     project.write({ 'features.ts': HEAD + DUCKDB_ONLY })
     expect(await fabra(project, ['doctor'], address())).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('feature "rows"') })
   })
+
+  test('--growth tells what is stored, where it is and where it will be', async () => {
+    using project = projectFolder({ 'features.ts': HEAD + POSTGRES_ONLY })
+    const { exitCode, stdout } = await fabra(project, ['doctor', '--growth'], address())
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^STORE .*IN A YEAR\npostgres +\d/) })
+    expect(stdout).toMatch(/\nfabra\.feature_history +\S+ +\d+/)
+    expect(stdout).toMatch(/\npayments +\S+ +\d+/)
+    expect(stdout).not.toContain('secret')
+    const json = await fabra(project, ['doctor', '--growth', '--json'], address())
+    expect(JSON.parse(json.stdout)).toMatchObject({ stores: [{ technology: 'postgres' }], features: [], is_estimate: false })
+  })
 })
 
 function address() {

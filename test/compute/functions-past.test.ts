@@ -232,3 +232,20 @@ test('what is served now equals what is computed as of the same time', async () 
   const [again] = await bench.ask('dollar', [['u1', result?.sources[0]?.eventAt ?? 0]])
   expect(again).toMatchObject({ kind: 'value', texts: [result?.values[0] ?? 'nothing'] })
 })
+
+test('what has left history is refused, and never told from what is left of it', async () => {
+  await bench.push('churn_score', ['p4'], { text: '0.25', eventAt: '2026-03-01T00:00:00Z' })
+  await bench.push('churn_score', ['p4'], { text: '0.5', eventAt: '2026-03-03T00:00:00Z' })
+  const before = Date.UTC(2026, 5, 2) * 1000
+  expect((await bench.removal.removeLot({ feature: 'churn_score', before, origins: ['pushed'] }, { after: null })).removed).toBeGreaterThan(
+    0,
+  )
+  const [gone, kept] = await bench.ask('parts', [
+    ['p4', '2026-03-02T00:00:00Z'],
+    ['p4', '2026-06-02T00:00:00Z'],
+  ])
+  expect(gone?.kind === 'error' ? gone.error.message : gone).toContain(
+    '"churn_score" was asked for as of 2026-03-02T00:00:00Z, but what it held before',
+  )
+  expect(kept).toMatchObject({ kind: 'value' })
+})

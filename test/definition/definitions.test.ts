@@ -54,6 +54,36 @@ const WRONG: [string, () => unknown, string, string][] = [
     'Did you mean "max_staleness"?',
   ],
   [
+    'history that is gone at once',
+    () => feature({ entity: User, type: 'int', keep: '5h' }),
+    'keep "5h" is too short: history is kept for a day at least.',
+    'Write keep: "400d".',
+  ],
+  [
+    'history that is gone before it is looked back at',
+    () => feature({ entity: User, type: 'int', keep: { days: 30 }, look_back: '90d' }),
+    'keep { days: 30 } is shorter than its look_back "90d": values would be gone while they still count.',
+    'Write keep: "90d" or longer, or a shorter look_back.',
+  ],
+  [
+    'history that is gone while it is served',
+    () => feature({ entity: User, refresh: '1h', type: 'int', sql, keep: '1w', max_staleness: '8d' }),
+    'keep "1w" is shorter than its max_staleness "8d": values would be gone while they still count.',
+    'Write keep: "8d" or longer, or a shorter max_staleness.',
+  ],
+  [
+    'history that is kept for no time that there is',
+    () => feature({ entity: User, type: 'int', keep: 'forever' }),
+    'keep "forever" is not a duration.',
+    'Write "30s"',
+  ],
+  [
+    'keep by another name',
+    () => feature({ entity: User, type: 'int', retention: '1d' }),
+    'there is no option "retention".',
+    'Did you mean "keep"?',
+  ],
+  [
     'no refresh',
     () => feature({ entity: User, type: 'int', sql }),
     'refresh is missing.',
@@ -434,6 +464,7 @@ test('a definition holds what was written, and documented defaults for the rest'
     defaults: null,
     timeout: null,
     keepWarm: null,
+    keep: null,
     history: 'changes',
     inputs: {},
     uses: [],
@@ -446,6 +477,7 @@ test('a definition holds what was written, and documented defaults for the rest'
     columns: [{ name: null, type: 'json' }],
     inputs: { amount: 'float' },
   })
+  expect(built({ type: 'float', max_staleness: '7d', keep: '7d' }).keep).toBe(604_800_000_000)
   expect(built({ type: 'float', max_staleness: '7d', default: 0.5 })).toMatchObject({
     computation: { kind: 'pushed' },
     refresh: null,

@@ -33,6 +33,9 @@ const COMMANDS = [
   'keys',
   'migrate',
   'doctor',
+  'export',
+  'backup',
+  'restore',
 ]
 
 test('what only talks loads no engine: nothing is unpacked into the home of the user', async () => {

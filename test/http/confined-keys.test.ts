@@ -133,6 +133,7 @@ test('a key for one entity is told nothing of the features of others, on any rou
 test.each([
   ['GET', '/v1/overview'],
   ['GET', '/v1/changes'],
+  ['GET', '/v1/storage'],
   ['GET', '/v1/lineage'],
   ['GET', '/v1/sources'],
   ['GET', '/metrics'],

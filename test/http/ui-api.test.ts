@@ -320,6 +320,7 @@ describe('after some reads', () => {
     const asked = [
       ['/v1/me', '/v1/me'],
       ['/v1/overview', '/v1/overview'],
+      ['/v1/storage', '/v1/storage'],
       ['/v1/changes', '/v1/changes'],
       ['/v1/features', '/v1/features?statistics=7d'],
       ['/v1/features/{name}/statistics', '/v1/features/spend/statistics?window=30d'],

@@ -1,7 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { createIdleValues } from '../../src/app/idle-values.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { createRecomputer } from '../../src/ingest/recompute.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
+import { createRedisActiveKeyStore } from '../../src/store/redis/active-key-store.ts'
+import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
+import { createRedisOnlineSweep } from '../../src/store/redis/online-sweep.ts'
+import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { failure } from '../support/programmable-executor.ts'
 import { askRedis, emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
@@ -82,6 +87,56 @@ describe('of two processes', () => {
     await a.push('f', 'u1', 'new', a.clock.now())
     await b.push('f', 'u1', 'old', b.clock.now() - 1)
     expect(await b.read('f')).toMatchObject({ value: 'new' })
+  })
+
+  test('one lets values leave Redis that nobody has read for keep_warm, and nothing else', async () => {
+    const [a, b] = await two({ f: { refresh: '5m', keepWarm: '1h', timeout: '20s' }, p: { kind: 'pushed' } })
+    for (const process of processes) process.programme.set('f', ({ key }) => Number(key.slice(1)))
+    const keys = Array.from({ length: 400 }, (_, i) => `u${i}`)
+    await a.push('p', 'u1', 'told', a.clock.now())
+    await a.read('f', 'u1')
+    await a.read('f', 'u7')
+    await sync()
+    const size = async () => ((await askRedis(server, 'KEYS', 'fabra:{*')) as string[]).length
+    const before = await size()
+    await a.readRows(
+      ['f'],
+      keys.map((user_id) => ({ user_id })),
+    )
+    await sync()
+    expect(await size()).toBeGreaterThan(before + 390)
+    const redis = await openRedis({ url: server.url })
+    const [online, activeKeys, leases] = [createRedisOnlineSweep(redis), createRedisActiveKeyStore(redis), createRedisLeaseStore(redis)]
+    if (!online) throw new Error('It is no cluster.')
+    const sweeper = createIdleValues({ online, activeKeys, leases, features: () => a.registry.features, clock: a.clock, log: silentLogger })
+    expect(await sweeper.sweep()).toBe(0)
+    advance('30m')
+    await b.read('f', 'u7')
+    await sync()
+    advance('40m')
+    expect(await sweeper.sweep()).toBe(399)
+    expect(await size()).toBe(before)
+    for (const key of ['u1', 'u3', 'u7']) expect(await b.read('f', key)).toMatchObject({ value: Number(key.slice(1)) })
+    expect(await b.read('p', 'u1')).toMatchObject({ value: 'told', servedFrom: 'online' })
+
+    // What is written while it is looked at stays.
+    advance('10m')
+    const seen: string[] = []
+    let place: string | null = null
+    let removed = 0
+    do {
+      const lot: { readonly removed: number; readonly next: string | null } = await online.lot(place, async (values) => {
+        const some = values.filter(({ key, origin }) => key === 'u3' && origin === 'computed')
+        if (some.length > 0) await a.read('f', 'u3', '1ms')
+        seen.push(...values.map(({ field, key, origin }) => `${field.split('@')[0]} ${key} ${origin}`))
+        return some
+      })
+      place = lot.next
+      removed += lot.removed
+    } while (place !== null)
+    expect([removed, [...new Set(seen)].sort()]).toEqual([0, ['f u1 computed', 'f u3 computed', 'f u7 computed', 'p u1 pushed']])
+    await sweeper.close()
+    await redis.close()
   })
 
   test('history shows every change that was served, though each of them leaves out what it holds for unchanged', async () => {

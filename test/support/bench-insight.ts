@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/clock.ts'
+import { formatTime } from '../../src/definition/time.ts'
 import type { Insight } from '../../src/http/insight/insight.ts'
 import { EventFeed } from '../../src/observability/event-feed.ts'
 import { ReadStatistics } from '../../src/observability/read-statistics.ts'
@@ -33,5 +34,6 @@ export function benchInsight(clock: Clock): Insight {
     rowsOfKey: async () => [],
     trainingSets: () => [],
     stores: async () => [],
+    storage: async () => ({ now: formatTime(clock.now()), stores: [], tables: [], features: [], savings: [], is_estimate: false }),
   }
 }

@@ -274,6 +274,7 @@ async function start(
   const shared = {
     online,
     offline,
+    keptSince: async () => new Map(),
     recorder,
     activeKeys,
     claims: common?.claims ?? null,
@@ -406,6 +407,7 @@ function featureOf(name: string, written: WrittenFeature): Feature {
     defaults: written.default === undefined ? null : defaults,
     timeout: micros(written.timeout),
     keepWarm: micros(written.keepWarm),
+    keep: null,
     history: written.history ?? 'changes',
     inputs: written.inputs ?? {},
     fingerprint: written.fingerprint ?? Bun.hash(name).toString(16).padStart(16, '0'),

@@ -73,6 +73,9 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       await parts().recorder.flush()
       return parts().offline.history(query)
     },
+    backup: () => Promise.reject(new FabraError('not_found', 'The bench has no data file.')),
+    exportHistory: () => Promise.reject(new FabraError('overloaded', 'The bench exports nothing.')),
+    keptSince: () => Promise.resolve(new Map()),
     historyOfKey: (query) => parts().offline.historyOfKey(query),
     ingest: {
       push: (feature, rows) => bench.ingest().push(feature, rows),

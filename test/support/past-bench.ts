@@ -13,9 +13,11 @@ import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createRuntime } from '../../src/runtime/runtime.ts'
 import type { Serving } from '../../src/serving/serving.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbHistoryRemoval } from '../../src/store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createMemoryOnlineStore } from '../../src/store/memory/online-store.ts'
+import type { HistoryRemoval } from '../../src/store/ports/history-removal.ts'
 import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { createRecorder, type Recorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
@@ -30,6 +32,7 @@ export interface PastBench extends AsyncDisposable {
   readonly executor: Executor
   readonly recorder: Recorder
   readonly sourceEngine: SourceEngine
+  readonly removal: HistoryRemoval
   /** What users' functions and their failures logged. */
   readonly lines: string[]
   ask(feature: string, rows: readonly Asked[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
@@ -54,6 +57,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     createDuckdbOfflineStore(database),
     createMemoryOnlineStore(),
   ]
+  const removal = createDuckdbHistoryRemoval(database)
   const failures = await sourceEngine.load([...loaded.registry.sources.values()].map((source) => ({ source, keyTypes: {} })))
   if (failures.length > 0) throw new Error(JSON.stringify(failures))
   const definitions = await createSqlDefinitions(loaded.registry, sourceEngine)
@@ -62,6 +66,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
   const stores = { runtime, sourceEngine, offline, online, recorder, clock, log }
   const parts: LiveDefinitionsDependencies = {
     ...stores,
+    keptSince: removal.keptSince,
     activeKeys: createActiveKeys(clock),
     claims: null,
     seenSources: null,
@@ -89,6 +94,7 @@ export async function pastBench(files: Readonly<Record<string, string>>): Promis
     executor,
     recorder,
     sourceEngine,
+    removal,
     lines,
     async ask(name, rows, options) {
       const { feature, entity } = find(name)

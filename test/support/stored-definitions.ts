@@ -17,6 +17,7 @@ export function feature(facts: Partial<Feature> = {}): Feature {
     defaults: null,
     timeout: null,
     keepWarm: null,
+    keep: null,
     history: 'changes',
     inputs: {},
     uses: [],

@@ -81,6 +81,7 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         nextFiring: createSchedule().nextFiring,
         explain: () => null,
         clientSql: (text) => Promise.resolve(text),
+        keptSince: () => Promise.resolve(new Map()),
         flush: () => Promise.resolve(),
         version: '0.0.0',
       }

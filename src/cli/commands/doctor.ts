@@ -3,6 +3,7 @@ import type { Finding } from '../../app/finding.ts'
 import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
+import { yesOption } from '../may-write.ts'
 
 const HELP = `
 Asks PostgreSQL and Redis whether they are fit for production, and the sources
@@ -13,6 +14,10 @@ something will not work.
 With --security it says of each default that keeps a server safe whether it
 holds, with the variables that are set here: give it those of the server.
 
+With --growth it says how much is stored, by store, table and feature, how much
+a day of that is new, what there will be in a year, and what settings would
+save. It asks the running server, or opens the stores as a server does.
+
 With --repair a damaged data file is moved aside (nothing is deleted), what can
 still be read of it becomes the data file again, and what is lost is said. No
 server may be running.
@@ -21,7 +26,14 @@ Examples:
   $ fabra doctor
   $ fabra doctor features.ts --json
   $ FABRA_ENV=production fabra doctor --security
+  $ fabra doctor --growth
   $ fabra doctor --repair`
+
+interface DoctorOptions {
+  readonly repair?: boolean
+  readonly security?: boolean
+  readonly growth?: boolean
+}
 
 const TERMINAL_COLUMNS = 80
 const MARKS = { ok: ['ok', 32], warning: ['warning', 33], problem: ['problem', 31] } as const
@@ -32,9 +44,12 @@ export function doctorCommand(program: Command, context: CliContext, host: CliPr
     .description('find what stands in the way of production, and how to mend it')
     .argument('[files...]', 'definition files (default: features.ts and features.py, where they are there)')
     .option('--security', 'say of each default that keeps a server safe whether it holds')
+    .option('--growth', 'say how much is stored, how fast it grows, and what settings would save')
     .option('--repair', 'make a damaged data file usable again')
     .addHelpText('after', HELP)
-    .action((files: readonly string[], { repair, security }: { readonly repair?: boolean; readonly security?: boolean }) => {
+    .addOption(yesOption())
+    .action((files: readonly string[], { repair, security, growth }: DoctorOptions) => {
+      if (growth) return import('./growth.ts').then(({ showGrowth }) => showGrowth(files, context, host))
       if (security) return judgeSecurity(context, host)
       return repair ? repairFile(files, context, host) : doctor(files, context, host)
     })

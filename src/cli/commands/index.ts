@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import type { CliContext, CliProcess } from '../context.ts'
 import { auditLogCommand } from './audit-log.ts'
+import { backupCommands } from './backup.ts'
 import { checkCommand } from './check.ts'
 import { completionCommand } from './completion.ts'
 import { deployCommand } from './deploy.ts'
 import { doctorCommand } from './doctor.ts'
+import { exportCommand } from './export.ts'
 import { getCommand } from './get.ts'
 import { healthcheckCommand } from './healthcheck.ts'
 import { initCommand } from './init.ts'
@@ -39,6 +41,8 @@ export function registerCommands(program: Command, context: CliContext, host: Cl
   auditLogCommand(program, context, host)
   migrateCommand(program, context, host)
   doctorCommand(program, context, host)
+  exportCommand(program, context, host)
+  backupCommands(program, context, host)
   deployCommand(program, context, host)
   setupCommand(program, context)
   healthcheckCommand(program, context, host)

@@ -8,7 +8,7 @@ import type { RequestSamples } from '../../observability/request-samples.ts'
 import type { RunFigures } from '../../refresh/run-figures.ts'
 import type { ReadObserver } from '../../serving/read-observer.ts'
 import type { TrainingReport } from '../../training/job.ts'
-import type { Change, DefinitionText, Place, StoreState } from '../wire.ts'
+import type { Change, DefinitionText, Place, Storage, StoreState } from '../wire.ts'
 
 export interface Insight {
   /** Null, as `statistics`: none are kept. */
@@ -32,6 +32,8 @@ export interface Insight {
   /** Rows that have the key, by source; sources without its columns are left out. */
   rowsOfKey(entity: Entity, key: EntityKey, asOf: Micros | null): Promise<readonly KeyRows[]>
   stores(): Promise<readonly StoreState[]>
+  /** Sizes, and how they grow. @throws FabraError store_unavailable */
+  storage(): Promise<Storage>
   /** Training sets of this process, newest first. */
   trainingSets(): readonly TrainingReport[]
 }

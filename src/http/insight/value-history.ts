@@ -31,12 +31,14 @@ export async function keyHistory(
     to,
     limit: most + 1,
   })
+  const keptSince = await options.keptSince(features.map(({ name }) => name))
   const byFeature = Map.groupBy(rows, ({ feature }) => feature)
   const steps = new Map(features.map(({ name }) => [name, changesOf(byFeature.get(name) ?? [])]))
   return {
     of(feature) {
       const found = byFeature.get(feature.name) ?? []
-      return stepsJson(steps.get(feature.name) ?? [], { from, isCut: found.length > most && (found.at(-1)?.eventAt ?? from) > from })
+      const isCut = (found.length > most && (found.at(-1)?.eventAt ?? from) > from) || (keptSince.get(feature.name) ?? from) > from
+      return stepsJson(steps.get(feature.name) ?? [], { from, isCut })
     },
     changes: countsJson([...steps.values()].flat(), from, to),
   }

@@ -19,6 +19,11 @@ export const historySchemas: Json = {
         ['value', 'missing'],
       ),
     ),
+    kept_since: {
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'Rows of before have left history because of their age, but for the newest ones; null: none has.',
+    },
   }),
 }
 

@@ -9,6 +9,7 @@ import { operationSchemas } from './operations.ts'
 import { readSchemas } from './reads.ts'
 import { refreshSchemas } from './refresh.ts'
 import { failures } from './schema.ts'
+import { storageSchemas } from './storage.ts'
 import { trainingSchemas } from './training.ts'
 
 const SCHEMAS = {
@@ -20,6 +21,7 @@ const SCHEMAS = {
   ...historySchemas,
   ...ingestSchemas,
   ...insightSchemas,
+  ...storageSchemas,
   ...insightPageSchemas,
   ...auditSchemas,
 }

@@ -68,6 +68,7 @@ function optionsOf(feature: Feature): Record<string, unknown> {
     look_back: duration(feature.lookBack),
     timeout: duration(feature.timeout),
     keep_warm: duration(feature.keepWarm),
+    keep: duration(feature.keep),
     history: feature.history,
     inputs: filled(feature.inputs),
     default: feature.defaults?.map((text): unknown => JSON.parse(text)),

@@ -48,7 +48,8 @@ async function history(options: HttpOptions, name: string, request: Request): Pr
     to: timeOf(rest['to']),
     limit,
   })
-  const body = `{"feature":${JSON.stringify(name)},"entity":${keyColumnsJson(entity, key)},"history":[${rows.map(rowJson).join(',')}]}`
+  const keptSince = (await options.keptSince([feature.name])).get(feature.name)
+  const body = `{"feature":${JSON.stringify(name)},"entity":${keyColumnsJson(entity, key)},"history":[${rows.map(rowJson).join(',')}],"kept_since":${keptSince === undefined ? 'null' : `"${formatTime(keptSince)}"`}}`
   return new Response(`${body}\n`, { headers: JSON_HEADERS })
 }
 

@@ -233,8 +233,8 @@ def feature(*args: Any, **options: Any) -> Any:
     """
     `@feature(entity=User, refresh="5m")` before a function, or `spend = feature(entity=User, refresh="5m", sql="SELECT …")`.
 
-    Options: entity, name, refresh, sql, type, columns, default, max_staleness, look_back, history, timeout, keep_warm, inputs, uses,
-    batch, nan, replay, version, same_as, description, owner, tags.
+    Options: entity, name, refresh, sql, type, columns, default, max_staleness, look_back, history, keep, timeout, keep_warm, inputs,
+    uses, batch, nan, replay, version, same_as, description, owner, tags.
     """
     rest = tuple(one for one in args if not isinstance(one, FeatureStore))
     if len(rest) == 1 and _is_function(rest[0]):

@@ -43,6 +43,7 @@ class _ForAll(Described, total=False):
     max_staleness: Duration
     look_back: Duration
     history: str
+    keep: Duration
     version: str
     same_as: str
 

@@ -13,6 +13,8 @@ export interface ActiveKeyStore {
   touch(feature: string, uses: readonly KeyUse[]): Promise<void>
   /** Keys used since then, in pages. @throws FabraError store_unavailable */
   since(feature: string, at: Micros): AsyncIterable<readonly KeyUse[]>
+  /** When each of these keys was last used, in the order given; undefined: not that anybody knows. @throws FabraError store_unavailable */
+  lastUses(feature: string, keys: readonly string[]): Promise<readonly (Micros | undefined)[]>
   /** @throws FabraError store_unavailable */
   drop(feature: string, keys: readonly string[]): Promise<void>
   /** Let go of keys unused since then. @throws FabraError store_unavailable */

@@ -231,6 +231,8 @@ export interface TrainingWorkspace {
   ): Promise<readonly (readonly string[])[]>
   /** Label rows that look from later than this. */
   laterThan(time: Micros, options: RunOptions): Promise<{ readonly count: number; readonly latest: Micros | null }>
+  /** Label rows that look from earlier than this. */
+  earlierThan(time: Micros, options: RunOptions): Promise<{ readonly count: number; readonly earliest: Micros | null }>
   /** Some of the values that a key column has in the label rows, as texts. Both are indexes: of the entity and of its key's column. */
   someKeys(
     asked: { readonly entity: number; readonly column: number; readonly limit: number },

@@ -41,6 +41,14 @@ export function createRedisActiveKeyStore(connection: RedisConnection): ActiveKe
         from = last.at
       }
     },
+    async lastUses(feature, keys) {
+      const found: (number | undefined)[] = []
+      for (let from = 0; from < keys.length; from += STEP) {
+        const scores = (await connection.send('ZMSCORE', setOf(feature), ...keys.slice(from, from + STEP))) as (string | null)[]
+        found.push(...scores.map((score) => (score === null ? undefined : Number(score))))
+      }
+      return found
+    },
     async drop(feature, keys) {
       for (let from = 0; from < keys.length; from += STEP) await connection.send('ZREM', setOf(feature), ...keys.slice(from, from + STEP))
     },

@@ -24,7 +24,7 @@ type OnProblem = (message: string, cause: unknown) => void
 
 /**
  * Latest values in Redis, shared by all processes. How they lie there is told in record.ts. They have no time to live: a pushed value may be
- * the only one there ever is, and an erasure must outlast every late write.
+ * the only one there ever is, and an erasure must outlast every late write. Computed ones leave by a sweep, see online-sweep.ts.
  */
 export function createRedisOnlineStore(connection: RedisConnection, onProblem: OnProblem = () => undefined): OnlineStore {
   // A plan asks with the same list object every time.

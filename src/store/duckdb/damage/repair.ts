@@ -109,11 +109,11 @@ async function countRecorded(connection: DuckDBConnection, catalog: string): Pro
 }
 
 /** In an order in which a start that comes in between is refused by the mark. */
-function moveAside(file: string, made: string | undefined, now: Date): string[] {
+export function moveAside(file: string, made: string | undefined, now: Date, why = 'damaged'): string[] {
   const stamp = now.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const moved: string[] = []
   const move = (ending: string) => {
-    const target = `${file}.damaged-${stamp}${ending}`
+    const target = `${file}.${why}-${stamp}${ending}`
     if (!existsSync(`${file}${ending}`)) return
     renameSync(`${file}${ending}`, target)
     moved.push(target)
@@ -146,7 +146,7 @@ function keptText(recorded: Recorded | undefined): string {
   return `It holds ${history} rows of history${until}, ${sources} rows of sources and ${keys} API keys.`
 }
 
-async function withEngine<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+export async function withEngine<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
   const instance = await DuckDBInstance.create(':memory:', { autoinstall_known_extensions: 'false', autoload_known_extensions: 'false' })
   const connection = await instance.connect()
   try {

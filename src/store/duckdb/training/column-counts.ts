@@ -48,6 +48,22 @@ export async function rowsLaterThan(
 }
 
 /** @param rows File of the rows, quoted. */
+export async function rowsEarlierThan(
+  session: Session,
+  rows: string,
+  time: Micros,
+  options: RunOptions,
+): ReturnType<TrainingWorkspace['earlierThan']> {
+  const found = await session.read(
+    `SELECT COUNT(*), min(__fabra_as_of) FROM read_parquet(${rows}) WHERE epoch_us(__fabra_as_of) < CAST(${Math.trunc(time)} AS BIGINT)`,
+    [],
+    options,
+  )
+  const [count, earliest] = found.rows[0] ?? []
+  return { count: Number(count ?? 0), earliest: earliest instanceof SqlTimestamp ? earliest.micros : null }
+}
+
+/** @param rows File of the rows, quoted. */
 export async function keysOfRows(
   session: Session,
   rows: string,

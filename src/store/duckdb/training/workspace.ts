@@ -10,7 +10,7 @@ import { ownDeadline } from '../connection/database.ts'
 import { createSession, type Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import { CollectedValues } from './collected-values.ts'
-import { type Counted, countValues, keysOfRows, rowsLaterThan } from './column-counts.ts'
+import { type Counted, countValues, keysOfRows, rowsEarlierThan, rowsLaterThan } from './column-counts.ts'
 import { makeFreshUntilTables } from './fresh-until.ts'
 import { inputOf } from './label-inputs.ts'
 import { writeRows } from './label-keys.ts'
@@ -190,6 +190,10 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
 
   laterThan(time: Micros, options: RunOptions): ReturnType<TrainingWorkspace['laterThan']> {
     return rowsLaterThan(this.engine.session, this.rowsPath, time, options)
+  }
+
+  earlierThan(time: Micros, options: RunOptions): ReturnType<TrainingWorkspace['earlierThan']> {
+    return rowsEarlierThan(this.engine.session, this.rowsPath, time, options)
   }
 
   someKeys(asked: Parameters<TrainingWorkspace['someKeys']>[0], options: RunOptions): Promise<readonly string[]> {

@@ -233,6 +233,12 @@ export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer = ANY 
 
 export const READ_ERASURES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
 
+/** Everything recorded, of one feature ($1) or of all, of events before $2 or of all. */
+export const EXPORTED = `
+SELECT ${wire('h')}
+FROM fabra.feature_history AS h
+WHERE ($1::text IS NULL OR feature = $1) AND ($2::bigint IS NULL OR event_timestamp < ${timeOf('$2::bigint')})`
+
 /** Names of the months there are. */
 export const LIST_PARTITIONS = `
 SELECT c.relname

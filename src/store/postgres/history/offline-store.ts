@@ -196,7 +196,7 @@ async function repeated<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function toHistoryRow(row: readonly (string | null)[]): HistoryRow {
+export function toHistoryRow(row: readonly (string | null)[]): HistoryRow {
   const [feature, fingerprint, entityKey, value = null, eventAt, availableAt, createdAt, seq, origin] = row
   return {
     feature: String(feature),

@@ -118,6 +118,22 @@ end
 return 0
 `)
 
+/** Of each of KEYS the record goes that ARGV tells, after the name of its bucket, if it stands there as it was. Returns how many went. */
+export const REMOVE = script(`
+local gone = 0
+for i = 1, #KEYS do
+  local bucket, record = ARGV[2 * i - 1], ARGV[2 * i]
+  local text = redis.call('HGET', KEYS[i], bucket) or ''
+  local from, last = string.find(text, record, 1, true)
+  if from and (last == #text or string.byte(text, last + 1) == 30) then
+    text = string.sub(text, 1, from - 1) .. string.sub(text, last + 1)
+    if text == '' then redis.call('HDEL', KEYS[i], bucket) else redis.call('HSET', KEYS[i], bucket, text) end
+    gone = gone + 1
+  end
+end
+return gone
+`)
+
 /** Whether writes are taken: one more is counted beside the mark KEYS[1]. */
 export const PROBE = script(`
 return redis.call('HINCRBY', KEYS[1], 'probes', 1)

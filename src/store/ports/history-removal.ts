@@ -1,0 +1,42 @@
+import type { Micros } from '../../clock.ts'
+import type { Origin } from './offline-store.ts'
+
+/**
+ * What may go from the history of one feature, in all its versions: rows of these origins whose event was before a time, and which another row of
+ * the same version and key has overtaken by then. Overtaken: that row is greater by (event time, available at, seq), and was recorded and available by
+ * that time. So whatever is asked about that time or a later one has the same answer as before; the newest row of each key, a tombstone too, always
+ * stays, and erasures are not touched at all.
+ */
+export interface RemovalRule {
+  readonly feature: string
+  readonly before: Micros
+  /** A row of origin `backfill` is never told as it was served, so that it overtakes only others of its kind. */
+  readonly origins: readonly Origin[]
+}
+
+/** Keys up to this one are done with; null: none is. */
+export interface RemovalPlace {
+  readonly after: string | null
+}
+
+export interface RemovedLot {
+  readonly removed: number
+  /** Where the next lot begins; null: nothing is left that the rule names. */
+  readonly next: RemovalPlace | null
+}
+
+/** Deleting recorded values because of their age. */
+export interface HistoryRemoval {
+  /**
+   * Removes some thousand rows at most, all or none, and holds nobody up for longer than that takes. That some are missing from then on is durable in
+   * the same moment.
+   * @param from What the lot before gave.
+   * @throws FabraError store_unavailable; outcome_unknown. Trying again is safe.
+   */
+  removeLot(rule: RemovalRule, from: RemovalPlace): Promise<RemovedLot>
+  /**
+   * Since when history is whole, of those features of which something was removed: about an earlier time it may have another answer than it
+   * once had. To be asked after reading: what is removed meanwhile is then told.
+   */
+  keptSince(features: readonly string[]): Promise<ReadonlyMap<string, Micros>>
+}

@@ -1,0 +1,44 @@
+/** What was recorded and is gone by now has no answer: a row that asks about such a time is refused, and never told what is left. */
+import type { Micros } from '../clock.ts'
+import type { Feature } from '../definition/model.ts'
+import { formatTime } from '../definition/time.ts'
+import { FabraError } from '../errors.ts'
+import type { RunOptions } from '../store/ports/source-engine.ts'
+import type { TrainingWorkspace } from '../store/ports/training-store.ts'
+
+export interface KeptHistory {
+  readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
+  readonly workspace: Pick<TrainingWorkspace, 'earlierThan'>
+  readonly snapshot: Micros | null
+  readonly rows: number
+}
+
+/**
+ * Asked before the history is read, so as not to read in vain, and after it: what left meanwhile is told then.
+ * @throws FabraError history_removed
+ */
+export async function checkKept(features: readonly Feature[], asked: KeptHistory, run: RunOptions): Promise<void> {
+  const since = await asked.keptSince(features.map(({ name }) => name))
+  for (const { name } of features) {
+    const from = since.get(name)
+    if (from === undefined) continue
+    if (asked.snapshot !== null && asked.snapshot < from)
+      throw removed(`The snapshot of ${formatTime(asked.snapshot)} asks what was recorded of "${name}" by then`, from)
+    const { count, earliest } = await asked.workspace.earlierThan(from, run)
+    if (count === 0 || earliest === null) continue
+    const which = count === 1 ? 'One label row asks' : `${count.toLocaleString('en')} of ${asked.rows.toLocaleString('en')} label rows ask`
+    throw removed(`${which} about "${name}" at times from ${formatTime(earliest)} on`, from)
+  }
+}
+
+/** @throws FabraError history_removed, where what a function asks about is gone. */
+export function refuseRemoved(feature: string, asOf: Micros, since: ReadonlyMap<string, Micros>): void {
+  const from = since.get(feature)
+  if (from !== undefined && asOf < from) throw removed(`"${feature}" was asked for as of ${formatTime(asOf)}`, from)
+}
+
+function removed(what: string, since: Micros): FabraError {
+  return new FabraError('history_removed', `${what}, but what it held before ${formatTime(since)} has left history.`, {
+    hint: `Leave out what is earlier than ${formatTime(since)}, or the feature. How long history is kept: keep of the feature, FABRA_HISTORY_KEEP.`,
+  })
+}
