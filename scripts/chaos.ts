@@ -7,10 +7,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RunningFabra, startFabra, temporaryFolder } from '../test/support/binary.ts'
 import { startPostgres, startRedis } from '../test/support/servers.ts'
-import { until } from '../test/support/until.ts'
 import { type Fault, faults } from './chaos-parts/faults.ts'
 import { Ledger } from './chaos-parts/ledger.ts'
 import { nextTime, startLoad } from './chaos-parts/load.ts'
+import { statusOf, whole } from './chaos-parts/whole.ts'
 
 const KEYS = Number(process.env['KEYS'] ?? 20_000)
 const RATE = Number(process.env['RATE'] ?? 500)
@@ -123,15 +123,6 @@ async function toldOf(url: string, beganAt: number): Promise<number | undefined>
 
 /** Milliseconds until the replica said that all is well, and served from Redis again. */
 async function isWhole(url: string, endedAt: number): Promise<number> {
-  await until('all to be well', LIMIT_MS, async () => ((await statusOf(url)) === 'ready' ? true : undefined))
-  await until('an answer of Redis', LIMIT_MS, async () => {
-    const answer = await fetch(`${url}/v1/features/score?user_id=k${KEYS - 1}`).then((response) => response.json())
-    return (answer as { served_from: string | null }).served_from === 'last_good' ? undefined : true
-  })
+  await whole([url], `/v1/features/score?user_id=k${KEYS - 1}`, LIMIT_MS)
   return performance.now() - endedAt
-}
-
-async function statusOf(url: string): Promise<unknown> {
-  const response = await fetch(`${url}/ready`).catch(() => undefined)
-  return response && ((await response.json()) as { status: unknown }).status
 }

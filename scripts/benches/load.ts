@@ -19,8 +19,8 @@ export interface Target {
   readonly any?: number
 }
 
-/** Requests per second with 64 connections that wait for nothing. @throws Error without wrk, or when answers are no 200s. */
-export function peak(target: Target, seconds: number): number {
+/** Requests per second with so many connections that wait for nothing. @throws Error without wrk, or when answers are no 200s. */
+export function peak(target: Target, seconds: number, connections = 64): number {
   const folder = mkdtempSync(join(tmpdir(), 'fabra-bench-'))
   try {
     const script = join(folder, 'post.lua')
@@ -33,7 +33,7 @@ export function peak(target: Target, seconds: number): number {
       target.body === undefined ? '' : `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = ${body}\n`
     writeFileSync(script, post + each)
     const scripted = post + each === '' ? [] : ['-s', script]
-    const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', '-c64', `-d${seconds}`, ...scripted, target.url])
+    const run = Bun.spawnSync(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', `-c${connections}`, `-d${seconds}`, ...scripted, target.url])
     const report = run.stdout.toString()
     const rate = /Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]
     if (rate === undefined) throw new Error(`wrk is needed (Debian: apt-get install wrk). ${run.stderr}`)

@@ -103,7 +103,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: STORE_DOWN, file: FINDER },
     {
-      'history is not asked for the last good value': ['if (!planned.takesInputs && !stored)', 'if (!planned.takesInputs && stored)'],
+      'history is not asked for the last good value': ['if (!planned.takesInputs && !stored &&', 'if (!planned.takesInputs && stored &&'],
       'last good of history is unbounded': ['if (known && usable(known))', 'if (known)'],
       'a store that is down is a missing value': [
         "return context.unsure?.isBlind(planned, key) ? foundUnavailable('The online store cannot be reached.') : foundDefault(planned)",
@@ -193,15 +193,23 @@ export const mutations: readonly Mutation[] = [
       'statements of one feature run without limit': ['this.batches >= MAX_BATCHES', 'this.batches >= 1_000'],
       'a statement has any number of rows': ['const MAX_BATCH_ROWS = 1_000', 'const MAX_BATCH_ROWS = 1_000_000'],
       'a large refresh refuses readers of other keys': [
-        'this.waiting.size + this.running.size >= MAX_IN_FLIGHT',
-        'this.waiting.size + this.running.size + [...this.refreshBatches].reduce((sum, { length }) => sum + length, 0) >= MAX_IN_FLIGHT',
+        'admits(this.waiting.size + this.running.size, call)',
+        'admits(this.waiting.size + this.running.size + [...this.refreshBatches].reduce((sum, { length }) => sum + length, 0), call)',
       ],
-      'any number may wait': ['this.waiting.size + this.running.size >= MAX_IN_FLIGHT', 'this.waiting.size < 0'],
       'who waits behind others has no deadline': ['inFlight.timer ??= setTimeout(() => this.expire(inFlight), inFlight.timeoutMs)', ''],
       'who joins a refresh waits as long as it': [
         'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)',
         'outcomeOf(joined)',
       ],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/compute/admission.test.ts', file: 'src/compute/single-flight/admission.ts' },
+    {
+      'any number may wait': ['if (ahead >= MAX_IN_FLIGHT) return false', ''],
+      'too much is taken, however late answers are': ['isLate && meanMs > TIMES_ALONE * this.alone', 'meanMs < 0'],
+      'a slow function is taken for a busy one': ['isLate && meanMs > TIMES_ALONE * this.alone', 'isLate'],
+      'what a running function asks for is refused': ['chain.length > 0 || ', ''],
     },
   ),
   ...mistakes(

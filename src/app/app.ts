@@ -130,7 +130,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     if (server) await rm(noteOf(dataDir), { force: true }).catch(() => undefined)
     await featureStore.close(Math.max(0, deadline - performance.now()))
     await webhook?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
-    await tracer?.close(Math.max(0, Math.min(1_000, deadline - performance.now())))
+    await tracer?.close(Math.max(500, Math.min(5_000, deadline - performance.now())))
   }
 
   return {

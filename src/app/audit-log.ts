@@ -59,7 +59,17 @@ class Book implements OwnAuditBook {
     const { id, action, subject, result, by, rows, requestId, detail = {} } = event
     const at = clock.now()
     const body: Body = { by, rows, requests: 1, request_id: requestId, detail }
-    log.info('audit', { action, subject, by: by.name ?? by.kind, key_id: by.id, rows, result, request_id: requestId, ...detail })
+    // What the server does by itself nobody needs to be told aloud.
+    log[by.kind === 'server' ? 'debug' : 'info']('audit', {
+      action,
+      subject,
+      by: by.name ?? by.kind,
+      key_id: by.id,
+      rows,
+      result,
+      request_id: requestId,
+      ...detail,
+    })
     const record = { id: id ?? `${action}:${crypto.randomUUID()}`, at, action, subject, result }
     if (id === undefined && this.isOneOfMany(record, body)) return
     this.add({ ...record, body: JSON.stringify(body) })

@@ -48,10 +48,10 @@ export interface FeatureStoreOptions {
   readonly clock: Clock
   readonly clockOffset: Micros
   readonly python?: PythonSettings
-  /** Of one computation in a request, of features that do not say it. */
-  readonly requestTimeoutMs: number
   /** Where functions of TypeScript run. Default: in threads. */
   readonly isolation?: 'thread' | 'process'
+  /** Of one computation in a request, of features that do not say it. */
+  readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
   /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
@@ -143,16 +143,10 @@ async function openDependencies(
   const { sourceEngine, offline, online } = stores
   const { keptSince } = stores.historyRemoval
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs }
-  return {
-    ...shared,
-    claims: stores.claims,
-    seenSources: stores.seenSources,
-    tracing,
-    activeKeys: createActiveKeys(clock, { collect: stores.activeKeys !== null }),
-    schedule: createSchedule(),
-    runs,
-  }
+  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs, tracing }
+  const across = { claims: stores.claims, seenSources: stores.seenSources }
+  const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
+  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
 }
 
 interface Around {

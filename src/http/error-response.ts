@@ -2,6 +2,7 @@
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
 import { pathOf } from './address.ts'
+import { logFailure } from './failure-log.ts'
 
 /** One object for all answers, a third faster than new headers for each. Responses copy it. */
 export const JSON_HEADERS = new Headers({ 'content-type': 'application/json' })
@@ -34,7 +35,9 @@ export function errorResponse(error: unknown, request: Request, log: Logger, hea
     )
   }
   if (error.status >= 500)
-    log.warn(error.message, { code: error.code, request_id: id, path, ...(error.cause === undefined ? {} : { error: error.cause }) })
+    logFailure(log, error.code, error.message, () => {
+      return { code: error.code, request_id: id, path, ...(error.cause === undefined ? {} : { error: error.cause }) }
+    })
   // A client's mistake, but what lies behind it is for the operator alone: what a database said of its SQL.
   else if (error.cause !== undefined) log.info(error.message, { code: error.code, request_id: id, path, error: error.cause })
   return respond(error, id, headers)

@@ -13,8 +13,8 @@ export function workerUrl(): string {
 /** With which main.ts is told that it is no command line, but a process that runs functions. */
 export const GUEST = '--guest-process'
 
-/** What starts such a process: the executable itself, or the runtime with the guest's own file. */
+/** What starts such a process: the executable itself, or the runtime with the guest's own file; and whom it must not outlive. */
 export function guestCommand(): readonly string[] {
-  if (VIRTUAL_ROOT.test(import.meta.url)) return [process.execPath, GUEST]
-  return [process.execPath, new URL('./process/guest-main.ts', import.meta.url).pathname]
+  const own = VIRTUAL_ROOT.test(import.meta.url) ? GUEST : new URL('./process/guest-main.ts', import.meta.url).pathname
+  return [process.execPath, own, String(process.pid)]
 }

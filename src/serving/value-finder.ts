@@ -157,8 +157,8 @@ export class ValueFinder {
     const usable = (value: StoredValue | undefined) =>
       value !== undefined && value.texts !== null && judge(planned.rule, value.eventAt, this.clock.now(), context.read.maxAge) !== 'expired'
     if (stored && usable(stored)) return foundStored(planned, stored, 'stale', 'last_good')
-    // Of what the online store holds, history has nothing newer.
-    if (!planned.takesInputs && !stored) {
+    // Of what the online store holds, history has nothing newer. Where too much is asked, to ask history for each that is refused would be more still.
+    if (!planned.takesInputs && !stored && error?.code !== 'overloaded') {
       const known = await this.lastKnown(planned.feature, key).catch(() => undefined)
       if (known && usable(known)) return foundStored(planned, known, 'stale', 'last_good')
     }

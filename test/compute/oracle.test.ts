@@ -85,11 +85,11 @@ async function check(world: Case): Promise<void> {
   await fill(world)
   const definitions = await definitionsOf(world)
   const names = world.shapes.map((_, i) => `f${i}`)
-  const checks = (['set', 'rows', 'joined', 'sorted'] as const).flatMap((strategy) => {
+  const checks = (['set', 'rows', 'grouped', 'joined', 'sorted'] as const).flatMap((strategy) => {
     const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
     // One row at a time takes the longest: a few of them there, and a repeated row where they go together.
     const questions = strategy === 'rows' ? world.questions.slice(0, 3) : [...world.questions, ...world.questions.slice(0, 1)]
-    const possible = strategy === 'joined' || strategy === 'sorted' ? names.filter((name) => definitions.get(name)?.plain) : names
+    const possible = strategy === 'set' || strategy === 'rows' ? names : names.filter((name) => joins(definitions, name, strategy))
     return possible.map((name) => checkFeature(world, name, { strategy, definitions, executor, questions }))
   })
   await all(checks)
@@ -118,6 +118,12 @@ async function checkTogether(world: Case, definitions: SqlDefinitions): Promise<
       )
   }
   toldTogether += together.size
+}
+
+function joins(definitions: SqlDefinitions, name: string, strategy: 'grouped' | 'joined' | 'sorted'): boolean {
+  const definition = definitions.get(name)
+  if (strategy === 'grouped') return definition?.grouped !== null
+  return definition?.plain !== null || (strategy === 'joined' && definition?.latest !== null)
 }
 
 /** A batch so large that the executor looks for the best way by itself. */
@@ -184,6 +190,7 @@ async function checkFeature(world: Case, name: string, { strategy, definitions, 
   // A way that the engine refused was answered for by another.
   const told = executor.explain(name) ?? ''
   if (strategy === 'set' && told.startsWith('row by row')) throw new Error(`Not computed as a set: ${told}`)
+  if (strategy === 'grouped' && told.includes('its join failed')) throw new Error(`Not grouped: ${told}`)
   if ((strategy === 'joined' || strategy === 'sorted' || strategy === 'mixed') && !/^set-based; from /.test(told))
     throw new Error(`Not joined: ${told}`)
 }

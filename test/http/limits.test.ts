@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { createDoor } from '../../src/http/door.ts'
+import { logFailure } from '../../src/http/failure-log.ts'
 import { Shedder } from '../../src/http/shedder.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { createRateLimits } from '../../src/store/redis/rate-limits.ts'
@@ -56,6 +57,16 @@ test('a body that comes a byte at a time is answered with 408, headers that do n
   }
   expect((await fabra.ask('/v1/features/score?entity_id=u1', { headers: { 'x-api-key': 'fab_all' } })).status).toBe(200)
 }, 120_000)
+
+test('a flood of failures is told in some lines, and how many more there were', () => {
+  const lines: unknown[] = []
+  const log = { ...silentLogger, warn: (_: string, fields?: object) => void lines.push(fields) }
+  for (let i = 0; i < 1_000; i++) logFailure(log, 'overloaded', 'Too much.', () => ({ i }), 5_000 + i / 10)
+  logFailure(log, 'feature_timeout', 'Too slow.', () => ({ code: 'another' }), 5_200)
+  logFailure(log, 'overloaded', 'Too much.', () => ({ i: 'later' }), 6_001)
+  expect(lines).toHaveLength(22)
+  expect(lines.slice(-2)).toEqual([{ code: 'another' }, { i: 'later', further: 980 }])
+})
 
 describe('a key with a limit', () => {
   const ask = (key: string) => fabra.ask('/v1/features/score?entity_id=u1', { headers: { 'x-api-key': key } })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type Logger, silentLogger } from '../../src/observability/logger.ts'
-import { type Document, type HttpBench, openHttpBench } from '../support/http-bench.ts'
+import { type HttpBench, openHttpBench } from '../support/http-bench.ts'
+import type { Document } from '../support/json-schema.ts'
 import { rawRequest } from '../support/raw-http.ts'
 
 let http: HttpBench

@@ -54,7 +54,7 @@ interface Traced {
 }
 
 /** Asks a few things of the whole of Fabra, and stops it. */
-async function ask(collector: string, env: Readonly<Record<string, string>>): Promise<Traced> {
+async function ask({ url: collector, spans }: TestCollector, env: Readonly<Record<string, string>>): Promise<Traced> {
   using folder = projectFolder({ ...FILES, 'features.py': PYTHON })
   const said: string[] = []
   const say = (message: string, fields?: unknown) => void said.push(`${message} ${JSON.stringify(fields)}`)
@@ -67,6 +67,7 @@ async function ask(collector: string, env: Readonly<Record<string, string>>): Pr
     OTEL_EXPORTER_OTLP_HEADERS: 'x-team=ml%20team',
     OTEL_SERVICE_NAME: 'features-of-the-shop',
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+    OTEL_BSP_SCHEDULE_DELAY: '50',
     ...env,
   }
   const config = readConfig({ ...process.env, ...given }, { cwd: folder.path, terminal: false })
@@ -87,6 +88,8 @@ async function ask(collector: string, env: Readonly<Record<string, string>>): Pr
       await get('/v1/nothing/idOfAPerson', ''),
     ]
     for (const answer of answers) await answer.text()
+    // They come in the order in which they end.
+    await until('the last of the spans', 60_000, async () => (spans.some(({ name }) => name === 'GET') ? true : undefined))
     return { said, statuses: answers.map(({ status }) => status) }
   } finally {
     await app.close()
@@ -109,7 +112,7 @@ const RISK = 'GET /v1/features/:name > wait for risk > compute risk > function r
 
 test('a request is a part of what its traceparent names, down to queries and functions', async () => {
   await using collector = startCollector()
-  const { statuses, said } = await ask(collector.url, {})
+  const { statuses, said } = await ask(collector, {})
   expect(statuses).toEqual([200, 200, 200, 502, 200, 404])
   expect(shape(collector, PARENT)).toEqual([
     'GET /v1/features/:name',
@@ -151,7 +154,7 @@ test('a request is a part of what its traceparent names, down to queries and fun
 test('the same on PostgreSQL and Redis', async () => {
   await using collector = startCollector()
   const FABRA_API_KEYS = `${createHash('sha256').update('fab_test').digest('hex')}:read+write+admin`
-  const { statuses } = await ask(collector.url, { FABRA_ENV: 'production', FABRA_API_KEYS, ...(await servers.fresh()) })
+  const { statuses } = await ask(collector, { FABRA_ENV: 'production', FABRA_API_KEYS, ...(await servers.fresh()) })
   expect(statuses).toEqual([200, 200, 200, 502, 200, 404])
   const paths = shape(collector, PARENT)
   for (const path of [

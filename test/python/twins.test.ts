@@ -13,7 +13,7 @@ import { EXAMPLES } from '../examples/oracle.ts'
 import { PATIENT } from '../support/patience.ts'
 import { productionAddresses } from '../support/production-mode.ts'
 
-const ROWS = Number(process.env['FABRA_TWIN_ROWS'] ?? 50)
+const ROWS = Number(process.env['FABRA_TWIN_ROWS'] ?? 100)
 const SEED = Number(process.env['FABRA_TWIN_SEED'] ?? 20_260_101)
 /** After it nothing comes or goes in any window of any feature for a quarter of an hour, so it does not matter who is asked first. */
 const QUIET: Readonly<Record<string, string>> = {

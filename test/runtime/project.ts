@@ -37,10 +37,14 @@ export function project(files: Files): Project {
 }
 
 /** Loads `features.ts` (or the files named) once and tells what came of it. */
-export async function loadOnce(files: Files, options: { entry?: string[] } & Pick<RuntimeOptions, 'loadTimeoutMs' | 'python'> = {}) {
+export async function loadOnce(
+  files: Files,
+  options: { entry?: string[] } & Pick<RuntimeOptions, 'loadTimeoutMs' | 'python' | 'isolation'> = {},
+) {
   using on = project(files)
   const entry = (options.entry ?? ['features.ts']).map((name) => on.path(name))
-  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs: options.loadTimeoutMs ?? 20_000, python: options.python })
+  const { loadTimeoutMs = 20_000, python, isolation } = options
+  const runtime = createRuntime({ files: entry, log: () => {}, loadTimeoutMs, python, isolation })
   const loaded = await runtime.load()
   loaded.discard()
   await runtime.close()

@@ -156,6 +156,20 @@ describe('while redis', () => {
     expect(problems.map((problem) => problem.split(/[;.]/)[0])).toEqual(['Redis cannot be reached', 'Redis is back'])
   })
 
+  test('ends the connection, reads that wait for their turn fail with those under way', async () => {
+    await using path = await pathTo(server)
+    // None of them is let down by its deadline.
+    const patient = createRedisOnlineStore(await openRedis({ url: path.url, readTimeoutMs: 3_600_000 }))
+    path.hold()
+    const calls = Array.from({ length: 1_500 }, (_, i) => outcome(read(patient, `k${i}`)))
+    await until('the first to be asked', LIMIT_MS, async () => (path.hmgets() > 0 ? true : undefined))
+    path.cut()
+    expect([...new Set(await Promise.all(calls))]).toEqual(['store_unavailable'])
+    path.letGo()
+    expect(await until('reads', LIMIT_MS, () => read(patient).catch(() => undefined))).toEqual(value)
+    await patient.close()
+  })
+
   test('has no memory left, reads go on and writes say why they do not', async () => {
     await askRedis(server, 'CONFIG', 'SET', 'maxmemory', '1')
     const error = await write(store, 'u9').catch((reason) => reason)

@@ -19,7 +19,7 @@ const INPUTS = [
   'scripts/python-plugin.ts',
   'scripts/ui-plugin.ts',
 ]
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 180_000
 const STOP_LIMIT_MS = 15_000
 const RUN_LIMIT_MS = 30_000
 

@@ -12,7 +12,7 @@ import type { Logger } from '../../src/observability/logger.ts'
 import { writeArrowStream } from '../../src/store/duckdb/training/arrow-values.ts'
 import { type Bench, openBench, type WrittenBench } from './bench.ts'
 import { benchInsight } from './bench-insight.ts'
-import { schemaProblems } from './json-schema.ts'
+import { type Document, documentedSchema, schemaProblems } from './json-schema.ts'
 
 export interface Answer {
   readonly status: number
@@ -142,27 +142,6 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     close,
     [Symbol.asyncDispose]: close,
   }
-}
-
-export type Document = Readonly<Record<string, unknown>> & {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: Readonly<Record<string, unknown>> }>>>>
-}
-
-/** What the document says about an answer; of an address it does not know, that it is an error. */
-function documentedSchema(document: Document, path: string, method: string, status: number): unknown {
-  const parts = path.split('/')
-  const route = Object.entries(document.paths)
-    .filter(([pattern]) => {
-      const wanted = pattern.split('/')
-      return wanted.length === parts.length && wanted.every((part, i) => part.startsWith('{') || part === parts[i])
-    })
-    .find(([, methods]) => methods[method])
-  const anywhere = { $ref: '#/components/schemas/Error' }
-  const operation = route?.[1][method]
-  if (!operation || status === 400 || status === 405) return anywhere
-  const response = operation.responses[String(status)] as { content: Record<string, { schema: unknown }> } | undefined
-  if (!response) throw new Error(`/openapi.json does not say that ${method} ${route[0]} may answer ${status}.`)
-  return response.content['application/json']?.schema
 }
 
 function exchange(port: number, bytes: string): Promise<string> {

@@ -56,3 +56,24 @@ function resolved(document: Schema, ref: string): unknown {
     .split('/')
     .reduce<unknown>((part, name) => (part as Schema)[name], document)
 }
+
+export type Document = Readonly<Record<string, unknown>> & {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: Readonly<Record<string, unknown>> }>>>>
+}
+
+/** What the document says about an answer; of an address it does not know, that it is an error. */
+export function documentedSchema(document: Document, path: string, method: string, status: number): unknown {
+  const parts = path.split('/')
+  const route = Object.entries(document.paths)
+    .filter(([pattern]) => {
+      const wanted = pattern.split('/')
+      return wanted.length === parts.length && wanted.every((part, i) => part.startsWith('{') || part === parts[i])
+    })
+    .find(([, methods]) => methods[method])
+  const anywhere = { $ref: '#/components/schemas/Error' }
+  const operation = route?.[1][method]
+  if (!operation || status === 400 || status === 405) return anywhere
+  const response = operation.responses[String(status)] as { content: Record<string, { schema: unknown }> } | undefined
+  if (!response) throw new Error(`/openapi.json does not say that ${method} ${route[0]} may answer ${status}.`)
+  return response.content['application/json']?.schema
+}

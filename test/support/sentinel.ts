@@ -7,7 +7,7 @@ import { freePort } from './ports.ts'
 import { askRedis, startRedis, type TestServer } from './servers.ts'
 import { until } from './until.ts'
 
-const READY_LIMIT_MS = 30_000
+const READY_LIMIT_MS = 60_000
 /** What the sentinels call the master. */
 export const MASTER = 'main'
 

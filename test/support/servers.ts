@@ -7,7 +7,7 @@ import { freePort } from './ports.ts'
 import { copyFolder, emptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
 import { until } from './until.ts'
 
-const READY_LIMIT_MS = 30_000
+const READY_LIMIT_MS = 60_000
 
 /** Dispose of it (`await using`, or `[Symbol.asyncDispose]()` in afterAll) to stop it and remove its folder. */
 export interface TestServer extends AsyncDisposable {

@@ -9,7 +9,7 @@ const START = Date.parse('2026-01-01T00:00:00Z') * 1000
 const HOUR = 3_600_000_000
 const WHERE = 'FROM events WHERE user_id = $user_id'
 
-/** Plain aggregates over the same events: they are computed together, and must be what each is alone. */
+/** Plain aggregates over the same events, and columns of the same latest row: they are computed together, and must be what each is alone. */
 const FEATURES: Readonly<Record<string, string>> = {
   count_1h: `SELECT COUNT(*) ${WHERE} AND created_at > NOW() - INTERVAL '1 hour'`,
   count_from_1h: `SELECT COUNT(*) ${WHERE} AND created_at >= NOW() - INTERVAL '1 hour'`,
@@ -20,6 +20,9 @@ const FEATURES: Readonly<Record<string, string>> = {
   odd: `SELECT COUNT(kind) FILTER (amount % 2 = 1) ${WHERE} AND kind = 'a' AND created_at > NOW() - INTERVAL '3 hours'`,
   ever: `SELECT COUNT(*) ${WHERE}`,
   ever_total: `SELECT SUM(amount) ${WHERE} AND kind = 'b'`,
+  last_amount: `SELECT amount ${WHERE} AND created_at >= NOW() - INTERVAL '3 hours' ORDER BY created_at DESC, amount DESC LIMIT 1`,
+  last_minute: `SELECT minute(created_at) ${WHERE} AND created_at >= NOW() - INTERVAL '3 hours' QUALIFY row_number() OVER (ORDER BY created_at DESC, amount DESC) = 1`,
+  last_kind: `SELECT kind ${WHERE} ORDER BY created_at DESC LIMIT 1`,
 }
 
 let compute: ComputeBench
@@ -66,6 +69,9 @@ test('features that are computed together are what each is alone, and what count
     count_1h: 'rows and events joined',
     big_5h: 'rows and events joined, 3 features together',
     ever: 'rows and events joined, 2 features together',
+    last_amount: 'rows and events joined, 2 features together',
+    last_minute: 'rows and events joined, 2 features together',
+    last_kind: 'rows and events joined',
   })
   for (const name of names) {
     const alone = await bench.train(definitions.registry, rows, {
@@ -87,6 +93,7 @@ test('features that are computed together are what each is alone, and what count
     const amounts = within(2)
       .filter((event) => event.kind === 'a')
       .map((event) => event.amount)
+    const [last] = seen.filter(({ at }) => at >= t - 3 * HOUR).sort((a, b) => b.at - a.at || b.amount - a.amount)
     expect(together.rows[i]).toMatchObject({
       count_1h: within(1).length,
       count_from_1h: seen.filter((event) => event.at >= t - HOUR).length,
@@ -95,6 +102,8 @@ test('features that are computed together are what each is alone, and what count
       least_and_most: amounts.length === 0 ? null : Math.max(...amounts) - Math.min(...amounts),
       odd: within(3).filter((event) => event.kind === 'a' && event.amount % 2 === 1).length,
       ever: seen.length,
+      last_amount: last?.amount ?? null,
+      last_minute: last === undefined ? null : Math.floor((last.at % HOUR) / 60_000_000),
     })
   }
 }, 180_000)

@@ -6,6 +6,7 @@ import { isRealtime } from '../../definition/feature-traits.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Computed } from '../executor.ts'
 import type { Activity } from './activity.ts'
+import { Admission } from './admission.ts'
 import type { Answered, BatchRunner } from './batch-runner.ts'
 import type { CrossProcess, CrossProcessCallbacks } from './cross-process.ts'
 import { FailurePauses } from './failure-pauses.ts'
@@ -31,8 +32,6 @@ import { alikeOf, sideBySide } from './side-by-side.ts'
 const MAX_BATCH_ROWS = 1_000
 /** Statements of one SQL feature running at once. */
 const MAX_BATCHES = 2
-/** Computations of one feature that may wait or run; more are refused as overloaded. */
-const MAX_IN_FLIGHT = 100_000
 /** Longest wait for a store beyond a reader's own time, so that what is quickly kept is kept before anyone hears of it. */
 const STORE_GRACE_MS = 50
 
@@ -46,6 +45,7 @@ export class FeatureQueue {
   private readonly shared: CrossProcess | null
   private readonly activity: Activity
   private readonly pauses: FailurePauses
+  private readonly admission = new Admission(performance.now())
   private readonly callbacks: CrossProcessCallbacks
   private readonly waiting = new Map<string, InFlight>()
   private readonly running = new Map<string, InFlight>()
@@ -78,9 +78,8 @@ export class FeatureQueue {
     if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)
     const resting = this.pauses.reason(id)
     if (resting) return { computed: { kind: 'error', error: resting }, asOf: this.clock.now() }
-    if (this.waiting.size + this.running.size >= MAX_IN_FLIGHT) {
+    if (!this.admission.admits(this.waiting.size + this.running.size, call))
       return { computed: { kind: 'error', error: tooMany(this.feature) }, asOf: this.clock.now() }
-    }
     const inFlight = newInFlight(id, call)
     this.waiting.set(id, inFlight)
     this.activity.begin()
@@ -294,6 +293,7 @@ export class FeatureQueue {
     if (inFlight.timer) clearTimeout(inFlight.timer)
     if (this.running.get(inFlight.id) === inFlight) this.running.delete(inFlight.id)
     inFlight.computed = computed
+    this.admission.settled(inFlight, computed, this.waiting.size + this.running.size, performance.now())
     inFlight.waiting?.resolve({ computed, asOf: inFlight.asOf })
     this.activity.end()
   }

@@ -31,6 +31,8 @@ export interface InFlight extends ComputeRow {
   readonly chain: readonly string[]
   readonly timeoutMs: number
   readonly isLook: boolean
+  /** When it was asked for, on the clock of `performance.now()`. */
+  readonly begunAt: number
   /** Set when its computation starts: it is the value's event time. */
   asOf: Micros
   /** Its answer, as soon as it has one. */
@@ -51,6 +53,7 @@ export function newInFlight(id: string, call: ComputeCall): InFlight {
     chain: call.chain,
     timeoutMs: call.timeoutMs,
     isLook: call.isLook ?? false,
+    begunAt: performance.now(),
     asOf: 0,
     computed: undefined,
     waiting: undefined,

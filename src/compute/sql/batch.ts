@@ -24,7 +24,7 @@ import { type Strategies, type Strategy, TRIAL } from './strategies.ts'
 /** Rows in one set-based statement: the engine holds all their pairs with events at once. */
 const SET_ROWS = 250_000
 
-/** Rows in one statement of a plain aggregate, each of which reads all events once. */
+/** Rows in one statement of a plain aggregate or of latest rows, each of which reads all events once. */
 const JOINED_ROWS = 1_000_000
 
 /** Rows told apart without a look at the clock. */
@@ -78,7 +78,7 @@ export class Batch {
   async run(): Promise<ChunkedList<Computed>> {
     let from = 0
     if (this.strategies.wantsTrial(this.definition, this.rows.length)) from = await this.trial()
-    const size = this.definition.plain ? JOINED_ROWS : SET_ROWS
+    const size = this.definition.plain || this.definition.latest ? JOINED_ROWS : SET_ROWS
     for (; from < this.rows.length; from += size) await this.piece(from, Math.min(this.rows.length, from + size))
     // Each piece has answered all of its rows, whatever came of it.
     return this.answers as ChunkedList<Computed>
@@ -121,9 +121,8 @@ export class Batch {
 
   private async recover(error: SqlError, strategy: Strategy, from: number, to: number): Promise<void> {
     if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, from, to)
-    const isGrouped = strategy === 'joined' && this.definition.grouped !== null
     // A join looks at rows of other keys as well: where it is at fault itself, all of its parts fail.
-    const isAtFault = strategy === 'joined' && (!isGrouped || this.probes > MAX_GROUPED_PROBES)
+    const isAtFault = strategy === 'joined' || (strategy === 'grouped' && this.probes > MAX_GROUPED_PROBES)
     if (isAtFault || error.kind !== 'runtime') {
       this.strategies.refuse(this.definition, strategy, error)
       return this.piece(from, to)

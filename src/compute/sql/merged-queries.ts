@@ -69,6 +69,8 @@ export class MergedQueries {
   private readonly engine: Pick<SourceEngine, 'dialect' | 'query' | 'queryOver'>
   private readonly groups = new WeakMap<Mergeable, Map<string, Group>>()
   private readonly deadlines = createDeadlines()
+  /** Whose first text failed. */
+  private readonly failed = new WeakSet<SetForm>()
 
   constructor(engine: Pick<SourceEngine, 'dialect' | 'query' | 'queryOver'>) {
     this.engine = engine
@@ -191,6 +193,17 @@ export class MergedQueries {
 
   /** @throws SqlError, and then none of them is answered. */
   private async runSet(form: SetForm, calls: readonly Waiting[]): Promise<void> {
+    if (form.other === null || this.failed.has(form)) return this.runText(form, form.other ?? form.text, calls)
+    try {
+      await this.runText(form, form.text, calls)
+    } catch (error) {
+      if (!(error instanceof SqlError) || OVER.has(error.kind) || error.kind === 'timeout') throw error
+      this.failed.add(form)
+      await this.runText(form, form.other, calls)
+    }
+  }
+
+  private async runText(form: SetForm, text: string, calls: readonly Waiting[]): Promise<void> {
     const answers: (readonly SqlValue[] | undefined)[] = new Array(calls.length)
     let isTwofold = false
     const take = (rows: readonly (readonly SqlValue[])[]) => {
@@ -205,7 +218,7 @@ export class MergedQueries {
       keys: form.types.map((_, k) => calls.map(({ values }) => listText(values[k] ?? null))),
       asOf: calls.map(({ at }) => at.asOf),
     }
-    await this.engine.queryOver(take, form.text, list, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
+    await this.engine.queryOver(take, text, list, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
     if (isTwofold) throw new SqlError('internal', 'A call has more than one row.', null)
     for (const [i, call] of calls.entries()) {
       const row = answers[i]

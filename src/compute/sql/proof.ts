@@ -4,7 +4,7 @@
  * calls for and made of the conditions of the visibility rule; and beside them no table, no function and no form of the present that does not
  * belong there. No place in a text is believed, and nothing that the rewrite has counted. What cannot be proved is not run.
  */
-import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
+import { type SourceEngine, SqlError, type Table } from '../../store/ports/source-engine.ts'
 import { remainsInDuckdb } from './duckdb/proof.ts'
 import type { PlainAggregate } from './duckdb/windowed-aggregate.ts'
 import { remainsInPostgres } from './postgres/proof.ts'
@@ -93,19 +93,31 @@ function wordsOf({ tree, parameterNames }: AnalysedSql, grammar: Grammar): reado
   return grammar.remains(tree.root, { ...NOTHING, parameterOf }).words
 }
 
+/** Of a plain aggregate's events as they stand in the table. */
+export function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceEngine): Promise<void> {
+  const functions = [...JOINED_FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])]
+  return proveOwn(text, { tables: plans.map(({ shadow: { table } }) => table), functions }, store)
+}
+
 /**
- * Of a plain aggregate's events as they stand in the table: a statement of our own with pieces of users' expressions in it, written by the
- * engine. Those pieces read nothing: the only tables are the list of rows and the source's.
+ * Of a statement of our own with pieces of users' expressions in it, written by the engine. Those pieces read nothing: the only tables are the list
+ * of rows and the source's.
  */
-export async function proveJoined(text: string, plans: readonly PlainAggregate[], store: SourceEngine): Promise<void> {
+export async function proveOwn(
+  text: string,
+  {
+    tables: known,
+    functions: calls,
+  }: { readonly tables: readonly Pick<Table, 'schema' | 'name'>[]; readonly functions: readonly string[] },
+  store: SourceEngine,
+): Promise<void> {
   const grammar = grammarOf(store)
   const { tables, functions, tableFunctions, presents, unexpected } = grammar.remains(grammar.statement(await store.parse(text)), NOTHING)
-  const known = new Set([...JOINED_FUNCTIONS, ...plans.flatMap((plan) => [...plan.functions])])
+  const callable = new Set(calls)
   const isOurs = ({ catalog, schema, name }: Remains['tables'][number]) =>
-    catalog === '' &&
-    ((schema === '' && name === '__fabra_row') || plans.some(({ shadow: { table } }) => schema === table.schema && name === table.name))
+    catalog === '' && ((schema === '' && name === '__fabra_row') || known.some((table) => schema === table.schema && name === table.name))
   const foreign = tables.find((table) => !isOurs(table))
-  const call = [...functions].find((name) => !known.has(name))
+  const call = [...functions].find((name) => !callable.has(name))
   const why = foreign?.name ?? call ?? [...tableFunctions][0] ?? presents[0] ?? unexpected[0]
   if (why !== undefined) throw new UnprovenSql(`${why} is in it`)
 }

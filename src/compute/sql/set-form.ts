@@ -6,7 +6,8 @@ import { formatTime } from '../../definition/time.ts'
 import { type SourceEngine, SqlError, SqlTimestamp, type SqlValue, type TableColumn } from '../../store/ports/source-engine.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type Admitted, writeSql } from './gate.ts'
-import { groupedStatement, isSameColumns } from './postgres/grouped-statement.ts'
+import { groupedForm } from './grouped-form.ts'
+import { isSameColumns } from './postgres/grouped-statement.ts'
 import { isFirstOfOrder } from './rewrite/lexer.ts'
 import { setPrelude } from './rewrite/parameters.ts'
 import { setStatement } from './rewrite/statement.ts'
@@ -17,6 +18,8 @@ export interface SetForm {
   readonly types: readonly string[]
   /** Of the query alone. */
   readonly columns: readonly TableColumn[]
+  /** Another text for the same, where this one fails: a join may look at rows that no call asks for. */
+  readonly other: string | null
 }
 
 /** Longer texts go alone: nobody has thousands of them. */
@@ -57,10 +60,11 @@ export async function setFormOf(
       parameter: (written: string) => `__fabra_row.__fabra_k${Number(written.slice(1)) - 1}`,
     }
     const lateral = await writeSql(sql, { row, frame: setStatement }, gate)
-    const grouped = store.dialect === 'postgres' ? await groupedStatement(sql, { row, keyTypes: types, columns }, store) : null
-    if (grouped !== null) return { text: grouped, types, columns }
+    const grouped = await groupedForm(sql, { row, keyTypes: types, columns }, store)
+    if (grouped !== null && store.dialect === 'postgres') return { text: grouped, types, columns, other: null }
     const found = (await store.prepare(setPrelude(types) + lateral)).columns.slice(2)
-    return isSameColumns(found, columns) ? { text: lateral, types, columns } : null
+    if (!isSameColumns(found, columns)) return null
+    return grouped === null ? { text: lateral, types, columns, other: null } : { text: grouped, types, columns, other: lateral }
   } catch (error) {
     // Some places take constants only (LIMIT, a quantile), and DuckDB's driver fails on columns whose type is open yet (SELECT $1).
     if (error instanceof SqlError && error.kind === 'unavailable') throw error

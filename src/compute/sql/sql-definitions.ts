@@ -13,11 +13,12 @@ import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import { bindAlone, bindShadowed, refusalOf, sentence } from './binding.ts'
 import { type CopiedForm, copiedFormOf } from './copied-form.ts'
+import { type LatestRow, latestRowOf } from './duckdb/latest-row.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggregate.ts'
 import { writeSql } from './gate.ts'
+import { groupedForm } from './grouped-form.ts'
 import { keyTypesOf } from './key-types.ts'
-import { groupedStatement } from './postgres/grouped-statement.ts'
 import { matchColumns, type SqlColumn } from './result-columns.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
@@ -39,7 +40,7 @@ export interface SqlDefinition {
   readonly past: string | null
   /** Over the row list; null with the engine's reason when it takes the statement only row by row. */
   readonly set: { readonly text: string; readonly refusal: null } | { readonly text: null; readonly refusal: string }
-  /** The same by a join, where the table would be read once for each row of the list (PostgreSQL). */
+  /** The same by a join: in PostgreSQL where the table would be read once for each row of the list, in DuckDB because LATERAL takes longer. */
   readonly grouped: string | null
   readonly row: RowSql
   /** The same over copies of what is visible of one key; null where the engine needs none, or its rows cannot be told from others. */
@@ -48,6 +49,8 @@ export interface SqlDefinition {
   readonly keyTypes: readonly string[]
   /** Its shape when it is a plain windowed aggregate. */
   readonly plain: PlainAggregate | null
+  /** Its shape when it is the latest row of a key. */
+  readonly latest: LatestRow | null
   readonly alwaysOneRow: boolean
 }
 
@@ -129,11 +132,12 @@ async function compile(
     undeclared: [...new Set(sql.undeclared.map(({ table }) => table.name))],
     past,
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
-    grouped: refusal === null ? await groupedStatement(sql, { row: lateralRow(checking), keyTypes, columns: natural }, store) : null,
+    grouped: refusal === null ? await groupedForm(sql, { row: lateralRow(checking), keyTypes, columns: natural }, store) : null,
     row,
     copied: past === null && inputs === null ? copiedFormOf(sql, { ...checking, natural }, likeness) : null,
     keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
+    latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
   }
 }

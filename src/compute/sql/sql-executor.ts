@@ -81,7 +81,7 @@ export function createSqlExecutor(dependencies: SqlExecutorDependencies): SqlExe
       }
       const plan = await strategies.plan(definition, Math.max(2, rowCount))
       if (plan.strategy === 'rows') return null
-      const how = plan.strategy === 'joined' ? 'rows and events joined' : 'set-based'
+      const how = plan.strategy === 'set' ? 'set-based' : 'rows and events joined'
       return { text: plan.text, columns: definition.columns, alwaysOneRow: definition.alwaysOneRow, how }
     },
     async pastMerges(names, rowCount, fits) {

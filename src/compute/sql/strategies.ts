@@ -1,14 +1,16 @@
 import { type SourceEngine, SqlError } from '../../store/ports/source-engine.ts'
+import { latestStatement } from './duckdb/latest-row-statement.ts'
 import { joinedStatement, PAIRS_PER_EVENT } from './duckdb/windowed-aggregate-statement.ts'
 import type { SqlDefinition } from './sql-definitions.ts'
 
 /**
- * `set`: LATERAL over the row list. `rows`: one statement a row. `joined`: a plain aggregate by a hash join, heavy keys in order of time (DuckDB).
+ * `set`: LATERAL over the row list. `rows`: one statement a row. `grouped`: a join with the row list, where it means the same. `joined`: a plain aggregate by a hash join, heavy keys in order of time, or the
+ * latest row of a key by an as-of join (DuckDB).
  * `sorted`: the same with every key in order of time. `mixed`: the same with keys that have more than a few of both.
  */
-export type Strategy = 'set' | 'rows' | 'joined' | 'sorted' | 'mixed'
+export type Strategy = 'set' | 'rows' | 'grouped' | 'joined' | 'sorted' | 'mixed'
 
-export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'joined'; readonly text: string }
+export type Plan = { readonly strategy: 'rows' } | { readonly strategy: 'set' | 'grouped' | 'joined'; readonly text: string }
 
 /** From so many rows on, looking for heavy keys costs less than it may save. */
 export const JOINED_FROM = 2_000
@@ -45,34 +47,40 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
     return measured
   }
   const slowAsSet = ({ cost }: Measured) => cost !== null && (cost.set === null || cost.set > cost.rows)
-  const canJoin = ({ plain, grouped }: SqlDefinition, { refused }: Measured) =>
-    (plain !== null || grouped !== null) && !refused.has('joined')
+  const canJoin = ({ plain, latest }: SqlDefinition, { refused }: Measured) => (plain !== null || latest !== null) && !refused.has('joined')
+  const canGroup = ({ grouped }: SqlDefinition, { refused }: Measured) => grouped !== null && !refused.has('grouped')
+  const wantsGrouped = ({ plain, latest }: SqlDefinition, count: number) =>
+    forced === undefined ? count > 1 : forced === 'grouped' || (forced === 'joined' && plain === null && latest === null)
+  const joinedText = ({ plain, latest }: SqlDefinition, pairs: number) =>
+    plain ? joinedStatement([plain], store, pairs) : latest ? latestStatement([latest], store) : null
 
   return {
     async plan(definition, count) {
       const measured = measuredOf(definition)
       const { text } = definition.set
       if (text === null || measured.refused.has('set') || forced === 'rows') return { strategy: 'rows' }
-      const isGrouped = forced === undefined ? count > 1 : forced === 'joined'
-      if (isGrouped && definition.grouped !== null && canJoin(definition, measured)) return { strategy: 'joined', text: definition.grouped }
       const forcedPairs = forced && PAIRS[forced]
       const joins = forcedPairs !== undefined || (forced === undefined && count >= JOINED_FROM)
-      if (joins && definition.plain && canJoin(definition, measured)) {
-        measured.joined ??= joinedStatement([definition.plain], store, forcedPairs ?? PAIRS_PER_EVENT)
+      const joined =
+        joins && canJoin(definition, measured) ? (measured.joined ?? joinedText(definition, forcedPairs ?? PAIRS_PER_EVENT)) : null
+      if (joined) {
+        measured.joined = joined
         try {
-          return { strategy: 'joined', text: await measured.joined }
+          return { strategy: 'joined', text: await joined }
         } catch (error) {
           if (!(error instanceof SqlError) || error.kind === 'unavailable') throw error
           measured.refused.set('joined', error.message)
         }
       }
+      if (definition.grouped !== null && wantsGrouped(definition, count) && canGroup(definition, measured))
+        return { strategy: 'grouped', text: definition.grouped }
       if (count === 1 && forced === undefined) return { strategy: 'rows' }
       return forced === undefined && slowAsSet(measured) ? { strategy: 'rows' } : { strategy: 'set', text }
     },
     wantsTrial(definition, count) {
       const measured = measuredOf(definition)
       const open = forced === undefined && measured.cost === null && definition.set.text !== null && !measured.refused.has('set')
-      return open && count >= TRIAL.from && !canJoin(definition, measured)
+      return open && count >= TRIAL.from && !canJoin(definition, measured) && !canGroup(definition, measured)
     },
     tried(definition, cost) {
       measuredOf(definition).cost = cost
@@ -84,10 +92,13 @@ export function createStrategies(store: SourceEngine, forced?: Strategy): Strate
       const measured = measuredOf(definition)
       const refusal = definition.set.refusal ?? measured.refused.get('set')
       if (refusal !== undefined && refusal !== null) return `row by row: ${refusal}`
-      if (canJoin(definition, measured) && definition.grouped !== null)
+      if (canGroup(definition, measured) && store.dialect === 'postgres')
         return 'set-based: no index finds the rows of a key, so its table is joined'
+      if (canJoin(definition, measured) && definition.latest !== null)
+        return `set-based; from ${JOINED_FROM} rows on, the latest rows of all keys by one join`
       if (canJoin(definition, measured)) return `set-based; from ${JOINED_FROM} rows on, keys with much history in order of time`
-      if (!slowAsSet(measured)) return 'set-based'
+      const unjoined = measured.refused.get('grouped')
+      if (!slowAsSet(measured)) return unjoined === undefined ? 'set-based' : `set-based; its join failed: ${unjoined}`
       const set = measured.cost?.set === null ? 'took too long' : `took ${measured.cost?.set.toFixed(1)} ms a row`
       return `row by row: set-based ${set}, row by row ${measured.cost?.rows.toFixed(1)} ms`
     },

@@ -23,6 +23,7 @@ export const pushDoc: RouteDocs = {
       ['404', 'No such feature.'],
       ['422', 'A row is wrong; the message names its index. Nothing was written.'],
       ['503', 'Too much is waiting to be written, or a store cannot be reached. Send it again.'],
+      ['504', 'A store did not answer in the middle: it may be done or not. Send it again.'],
     ),
   },
 }
@@ -47,6 +48,7 @@ export const appendDoc: RouteDocs = {
       ['409', 'The source takes no rows: it is a view.'],
       ['422', 'A row is wrong; the message names its index and column. Nothing was written.'],
       ['503', 'Too much is waiting, or a store cannot be reached. Send it again.'],
+      ['504', 'The store did not answer in the middle: the rows may be there or not. Send them again where they have an id.'],
     ),
   },
 }
@@ -56,7 +58,12 @@ export const forgetDoc: RouteDocs = {
     'Forget one entity key: its stored values and history go, and only later events count. Rows of sources stay. Several key columns: `-` for the id, the columns in the query.',
   responses: {
     200: ok('Forgotten, durably.', ref('ForgetReceipt')),
-    ...failures(['404', 'No such entity.'], ['422', 'The key is wrong.'], ['503', 'A store cannot be reached. Send it again.']),
+    ...failures(
+      ['404', 'No such entity.'],
+      ['422', 'The key is wrong.'],
+      ['503', 'A store cannot be reached. Send it again.'],
+      ['504', 'A store did not answer in the middle: it may be done or not. Send it again.'],
+    ),
   },
 }
 export const ingestSchemas: Json = {

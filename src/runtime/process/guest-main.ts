@@ -20,7 +20,8 @@ const kill = process.kill.bind(process)
 /** The server is gone, or does not speak our language: nothing is worth an orderly end. */
 const end = () => kill(process.pid, 'SIGKILL')
 
-endWithParent(process.ppid)
+// The last word of the command is the server's.
+endWithParent(Number(process.argv.at(-1)))
 const socket = openFrameSocket(SOCKET, {
   onFrames: (frames) => void receive((frames as HostFrame[]).map(withSharedMemory)),
   onBroken: end,
@@ -59,6 +60,6 @@ function endWithParent(parent: number): void {
       // Another C library.
     }
   }
-  // It may have gone before it was asked for.
+  // It may have gone before that was asked for.
   if (process.ppid !== parent) end()
 }

@@ -3,9 +3,16 @@
  * function that is. But the system may let it wait for a processor, so its silence means something later than a thread's.
  */
 import { constants } from 'node:os'
-import type { CallFailure } from '../../compute/function-runner.ts'
 import { FabraError } from '../../errors.ts'
-import { createOutbox, type GuestFrame, type HostFrame, isPlainFrame, type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
+import {
+  createOutbox,
+  type GuestFrame,
+  type HostFrame,
+  isPlainFrame,
+  type LoadedFrame,
+  type LogLevel,
+  PROTOCOL_VERSION,
+} from '../frames.ts'
 import {
   type GuestWorker,
   type GuestWorkerOptions,
@@ -17,9 +24,9 @@ import {
 import { createSentCalls } from '../sent-calls.ts'
 import { type Child, type EndOfChild, startChild } from './child.ts'
 import { hideProcess } from './hide-process.ts'
-import { bytesText, watchMemory } from './memory.ts'
+import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
 import { parsePlain, plainText } from './plain-values.ts'
-import { createSlots, removeOldSlots } from './slots.ts'
+import { createSlots, removeOldSlots, type Slots } from './slots.ts'
 
 export interface ProcessSettings {
   /** What starts the process, before anything of its own. */
@@ -52,12 +59,9 @@ export function processWorkers(settings: ProcessSettings): StartWorker {
 
 function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettings): GuestWorker {
   const slots = createSlots()
-  const sent = createSentCalls(slots.gates)
   const loaded = Promise.withResolvers<LoadedFrame>()
   loaded.promise.catch(() => {})
   const ended = Promise.withResolvers<void>()
-  /** Why we killed it; null when we did not. */
-  let reason: { readonly how: string; readonly hint: string } | null = null
   let isEnding = false
 
   function onFrame(frame: GuestFrame): void {
@@ -70,47 +74,88 @@ function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettin
         loaded.reject(new Error(`The process speaks version ${frame.version} of the protocol; ${PROTOCOL_VERSION} is needed.`))
     } else options.onFrame(worker, frame)
   }
+  const guest = startGuestChild(settings, {
+    onFrames(frames) {
+      noteSignOfLife(worker)
+      for (const frame of frames) if (isFrame(frame)) onFrame(frame)
+    },
+    isBusy: () => worker.inFlight.size > 0 || worker.definitions === null,
+    onOutput: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
+    onEnd({ how, hint, lastWords, isFromOutside }) {
+      slots.unlink()
+      loaded.reject(loadFailure(how, lastWords, hint))
+      ended.resolve()
+      const message = `The process that it ran in ended: ${how}.`
+      if (!isEnding) options.onCrash(worker, how, { code: 'feature_failed', message, hint: hint ?? ENDED }, isFromOutside)
+    },
+  })
+  const worker = newWorker(guest, slots, {
+    loaded: loaded.promise,
+    ended: ended.promise,
+    async terminate() {
+      isEnding = true
+      loaded.reject(new Error('The process was ended while it loaded.'))
+      guest.child.kill()
+      await ended.promise
+      return true
+    },
+  })
+  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running: null, gates: null, shared: slots.path })
+  return worker
+}
+
+interface GuestChild {
+  readonly child: Child
+  readonly memory: MemoryWatch
+}
+
+interface GuestEvents {
+  onFrames(frames: readonly unknown[]): void
+  isBusy(): boolean
+  onOutput(level: LogLevel, text: string): void
+  onEnd(end: Pick<EndOfChild, 'lastWords' | 'isFromOutside'> & { readonly how: string; readonly hint: string | null }): void
+}
+
+/** The process, and who looks how much memory it holds. */
+function startGuestChild({ command, workerEnv, memory: limit }: ProcessSettings, events: GuestEvents): GuestChild {
+  /** Why we killed it; null when we did not. */
+  let reason: { readonly how: string; readonly hint: string } | null = null
   const kill = (how: string, hint: string) => {
     reason ??= { how, hint }
     child.kill()
   }
   const child: Child = startChild({
-    command: settings.command,
-    environment: settings.workerEnv,
-    onOutput: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
+    command,
+    environment: workerEnv,
+    onOutput: events.onOutput,
     events: {
-      onFrames(frames) {
-        noteSignOfLife(worker)
-        for (const frame of frames) if (isFrame(frame)) onFrame(frame)
-      },
+      onFrames: events.onFrames,
       onBroken: (why) => kill(`its messages could not be understood any more (${why})`, ENDED),
       parse: parsePlain,
     },
   })
   const memory = watchMemory({
     pid: child.pid,
-    limit: settings.memory,
-    isBusy: () => worker.inFlight.size > 0 || worker.definitions === null,
-    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(settings.memory)}`, LESS_MEMORY),
+    limit,
+    isBusy: events.isBusy,
+    onOver: (bytes) => kill(`it used ${bytesText(bytes)} of memory, FABRA_WORKER_MEMORY is ${bytesText(limit)}`, LESS_MEMORY),
   })
   // What the files hold once they are loaded counts, too.
   memory.wake()
   void child.ended.then((end) => {
     memory.stop()
-    slots.unlink()
     child.socket.close()
-    const how = reason?.how ?? howItEnded(end)
-    loaded.reject(loadFailure(how, end, reason?.hint ?? null))
-    ended.resolve()
-    if (isEnding) return
-    const failure: CallFailure = {
-      code: 'feature_failed',
-      message: `The process that it ran in ended: ${how}.`,
-      hint: reason?.hint ?? ENDED,
-    }
-    options.onCrash(worker, how, failure, reason === null && end.isFromOutside)
+    const isFromOutside = reason === null && end.isFromOutside
+    events.onEnd({ lastWords: end.lastWords, hint: null, how: howItEnded(end), ...reason, isFromOutside })
   })
+  return { child, memory }
+}
+
+function newWorker({ child, memory }: GuestChild, slots: Slots, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'terminate'>): GuestWorker {
+  const sent = createSentCalls(slots.gates)
+  const textOf = (frame: HostFrame) => plainText(frame, isPlainFrame(frame))
   const worker: GuestWorker = {
+    ...ends,
     watched: PROCESS,
     inFlight: new Map(),
     lastSeenAt: performance.now(),
@@ -118,12 +163,10 @@ function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettin
     stalled: false,
     blamed: 0,
     sparedUntil: 0,
-    loaded: loaded.promise,
-    ended: ended.promise,
     definitions: null,
     placeInFiles: async () => null,
     fingerprints: null,
-    send: createOutbox<HostFrame>((frames) => child.socket.post(frames.map((frame) => plainText(frame, isPlainFrame(frame)))), unsendable),
+    send: createOutbox<HostFrame>((frames) => child.socket.post(frames.map(textOf)), unsendable),
     give(call) {
       memory.wake()
       worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
@@ -138,15 +181,7 @@ function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettin
     runningId: () => slots.runningInLoop(),
     lastFeatures: () =>
       [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
-    async terminate() {
-      isEnding = true
-      loaded.reject(new Error('The process was ended while it loaded.'))
-      child.kill()
-      await ended.promise
-      return true
-    },
   }
-  worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running: null, gates: null, shared: slots.path })
   return worker
 }
 
@@ -160,7 +195,7 @@ function howItEnded({ code, signal }: EndOfChild): string {
 }
 
 /** Without a hint of its own it gets the one of all that end while they are loaded. */
-function loadFailure(how: string, { lastWords }: EndOfChild, hint: string | null): Error {
+function loadFailure(how: string, lastWords: string, hint: string | null): Error {
   if (hint !== null) return new FabraError('invalid_definition', `loading it ended the process: ${how}.`, { hint })
   return new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`)
 }

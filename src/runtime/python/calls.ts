@@ -84,7 +84,10 @@ export function createPythonCalls({ link, slots, onAlive }: PythonCallsOptions):
       if (sent.hasBegun(frame.id)) link.guest()?.stacks.look()
     },
     placeOf: ({ frame }) => link.guest()?.stacks.placeOf(frame.id) ?? null,
-    answered: (id) => void features.delete(id),
+    answered(id) {
+      features.delete(id)
+      life.answered()
+    },
     runningId: () => link.guest()?.blame.culprit(life.loopIsSilent()) ?? 0,
     lastFeatures: () => slots.running().flatMap(({ call }) => features.get(call) ?? []),
     seen: life.seen,

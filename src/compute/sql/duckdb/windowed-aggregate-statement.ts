@@ -13,12 +13,13 @@ import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import { proveJoined } from '../proof.ts'
 import { quoteName } from '../rewrite/lexer.ts'
 import type { Json } from '../rewrite/sql-tree.ts'
+import { textsOf } from './deparse.ts'
 import type { PlainAggregate } from './windowed-aggregate.ts'
 
 /** A pair of row and event in the join costs about this much less than a row or an event in order of time (15 ns against 2 µs). */
 export const PAIRS_PER_EVENT = 150
 /** Outside of all times that microseconds hold, and far enough from the end of int64 to add a window to. */
-const BEFORE_ALL = '-4000000000000000000'
+export const BEFORE_ALL = '-4000000000000000000'
 /** A longer piece holds more events that a row looks at in vain; a shorter one is more often left by a window, which then looks in two. */
 const WINDOWS_PER_PIECE = 4
 /** Added to times before they are cut into pieces: whole division rounds towards zero. */
@@ -212,22 +213,16 @@ function physical({ shadow: { ref, table } }: PlainAggregate): string {
   return `${quoteName(table.schema)}.${quoteName(table.name)} AS ${quoteName(ref.alias === '' ? ref.name : ref.alias)}`
 }
 
-/** Syntax back to text, by the engine itself. */
+/** Syntax back to text. */
 async function deparse(plan: PlainAggregate, store: SourceEngine): Promise<Texts> {
   const aggregates = plan.aggregates.flatMap(({ argument, filter }) => [argument, filter])
   const expressions = [plan.lower?.expression ?? null, ...aggregates, ...plan.filters, ...plan.select]
-  const present = expressions.filter((expression) => expression !== null)
-  const list = present.map((_, i) => `json_deserialize_sql(CAST($${i + 1} AS JSON))`)
-  const { rows } = await store.query(
-    `SELECT ${list.join(', ')}`,
-    present.map((expression) => statementOf(plan.root, expression)),
-    {
-      signal: new AbortController().signal,
-      timeoutMs: 10_000,
-    },
+  const found = await textsOf(
+    plan.root,
+    expressions.filter((expression) => expression !== null),
+    store,
   )
-  const found = [...(rows[0] ?? [])]
-  const take = (expression: Json | null) => (expression === null ? null : `(${String(found.shift()).replace(/^SELECT /, '')})`)
+  const take = (expression: Json | null) => (expression === null ? null : (found.shift() ?? 'NULL'))
   const lower = take(plan.lower?.expression ?? null)
   const taken = plan.aggregates.map(({ argument, filter }) => ({ argument: take(argument) ?? '1', filter: take(filter) }))
   return {
@@ -236,13 +231,4 @@ async function deparse(plan: PlainAggregate, store: SourceEngine): Promise<Texts
     filters: plan.filters.map((expression) => take(expression) ?? 'TRUE'),
     select: plan.select.map((expression) => take(expression) ?? 'NULL'),
   }
-}
-
-function statementOf(root: Json, expression: Json): string {
-  const from = { type: 'EMPTY', alias: '', sample: null, query_location: 0 }
-  const node = { ...root, select_list: [expression], where_clause: null, from_table: from }
-  // Places that the parser does not know are numbers which do not survive JSON.
-  return JSON.stringify({ error: false, statements: [{ node, named_param_map: [] }] }, (key, value: unknown) =>
-    key === 'query_location' ? 0 : value,
-  )
 }

@@ -5,10 +5,10 @@
  */
 import type { Entity } from '../../../definition/model.ts'
 import type { AnalysedSql } from '../rewrite/analysis.ts'
-import { presentFunction } from '../rewrite/now-functions.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import type { Shadow } from '../rewrite/statement.ts'
 import { columnOf } from '../rewrite/visibility.ts'
+import { columnIn, columnRef, conjuncts, isOfEvent, isPlainNode, keyEquality, mapChildren, withAsOf } from './event-syntax.ts'
 
 export interface PlainAggregate {
   readonly shadow: Shadow
@@ -27,15 +27,6 @@ export interface PlainAggregate {
 }
 
 const AGGREGATES = new Set(['count_star', 'count', 'sum', 'avg', 'min', 'max'])
-/** The present as a TIMESTAMPTZ. */
-const NOW = new Set(['now', 'current_timestamp', 'get_current_timestamp', 'transaction_timestamp'])
-/** Syntax that an expression over one event may consist of. */
-const EVENT_CLASSES = new Set(['COLUMN_REF', 'CONSTANT', 'COMPARISON', 'CONJUNCTION', 'OPERATOR', 'FUNCTION', 'CAST', 'CASE', 'BETWEEN'])
-const KEY_TYPES: Readonly<Record<string, RegExp>> = {
-  string: /^VARCHAR$/,
-  int: /^(?:U?INTEGER|U?SMALLINT|U?TINYINT|BIGINT)$/,
-  uuid: /^UUID$/,
-}
 
 export function plainAggregateOf(sql: AnalysedSql, entity: Entity): PlainAggregate | null {
   const { root } = sql.tree
@@ -82,23 +73,6 @@ function readWhere(root: Json, entity: Entity, shadow: Shadow): Pick<PlainAggreg
   return complete.length === entity.key.length ? { keyColumns: complete, lower, filters } : null
 }
 
-function conjuncts(condition: Json | undefined): Json[] {
-  if (!condition) return []
-  if (condition['type'] !== 'CONJUNCTION_AND') return [condition]
-  return asList(condition['children']).flatMap((child) => conjuncts(asObject(child)))
-}
-
-function keyEquality(condition: Json, entity: Entity, shadow: Shadow): { index: number; column: string } | null {
-  if (condition['type'] !== 'COMPARE_EQUAL') return null
-  const sides = [asObject(condition['left']), asObject(condition['right'])]
-  const parameter = sides.find((side) => side?.['class'] === 'PARAMETER')
-  const column = columnName(sides.find((side) => side?.['class'] === 'COLUMN_REF'))
-  const index = entity.key.findIndex((candidate) => candidate.name.toLowerCase() === textOf(parameter?.['identifier']).toLowerCase())
-  const key = entity.key[index]
-  const found = column === null ? undefined : columnOf(shadow.table, column)
-  return key && found && KEY_TYPES[key.type]?.test(found.type) ? { index, column: found.name } : null
-}
-
 /** `created_at > NOW() - …`, either way round. An upper bound of NOW() itself says nothing new only when it is not strict about the present. */
 function lowerBound(condition: Json, shadow: Shadow): PlainAggregate['lower'] {
   const types: Readonly<Record<string, readonly [column: string, other: string, inclusive: boolean]>> = {
@@ -110,19 +84,9 @@ function lowerBound(condition: Json, shadow: Shadow): PlainAggregate['lower'] {
   const shape = types[textOf(condition['type'])]
   if (!shape) return null
   const [column, other, inclusive] = [asObject(condition[shape[0]]), asObject(condition[shape[1]]), shape[2]]
-  if (columnName(column)?.toLowerCase() !== shadow.source.timestamp?.toLowerCase()) return null
+  if (columnIn(shadow, column)?.name.toLowerCase() !== shadow.source.timestamp?.toLowerCase()) return null
   const expression = other && withAsOf(other)
   return expression ? { expression, inclusive } : null
-}
-
-/** An expression of constants and the present, with the row's as-of time for the present; null when it holds anything else. */
-function withAsOf(expression: Json): Json | null {
-  const name = expression['class'] === 'COLUMN_REF' ? columnName(expression) : textOf(expression['function_name'])
-  const isCall = expression['class'] === 'FUNCTION' && asList(expression['children']).length === 0
-  if (name !== null && NOW.has(name.toLowerCase()) && (isCall || expression['class'] === 'COLUMN_REF'))
-    return columnRef(['__fabra_row', '__fabra_as_of'], '')
-  if (expression['class'] === 'COLUMN_REF' || !isPlainNode(expression)) return null
-  return mapChildren(expression, withAsOf)
 }
 
 function readSelect(items: readonly unknown[]): Pick<PlainAggregate, 'aggregates' | 'select'> | null {
@@ -145,58 +109,4 @@ function readSelect(items: readonly unknown[]): Pick<PlainAggregate, 'aggregates
   const select = items.map((item) => replace({ ...asObject(item), alias: '' }))
   const complete = select.filter((expression) => expression !== null)
   return aggregates.length > 0 && complete.length === select.length ? { aggregates, select: complete } : null
-}
-
-/** Whether an expression looks at columns of the event and constants only. */
-function isOfEvent(expression: Json): boolean {
-  if (!isPlainNode(expression) || (expression['class'] === 'COLUMN_REF' && columnName(expression) === null)) return false
-  if (expression['class'] === 'COLUMN_REF' && presentFunction((columnName(expression) ?? '').toLowerCase())) return false
-  return mapChildren(expression, (child) => (isOfEvent(child) ? child : null)) !== null
-}
-
-function isPlainNode(node: Json): boolean {
-  if (!EVENT_CLASSES.has(textOf(node['class']))) return false
-  if (node['class'] !== 'FUNCTION') return isExactConstant(node)
-  const name = textOf(node['function_name']).toLowerCase()
-  if (presentFunction(name) || name === 'age' || name === 'unnest') return false
-  return node['distinct'] !== true && !node['filter'] && asList(asObject(node['order_bys'])?.['orders']).length === 0
-}
-
-function columnRef(names: readonly string[], alias: string): Json {
-  return { class: 'COLUMN_REF', type: 'COLUMN_REF', alias, query_location: 0, column_names: names }
-}
-
-/** The tree came through JSON: whole numbers beyond doubles are no longer what the user wrote. */
-function isExactConstant(node: Json): boolean {
-  const value = asObject(node['value'])?.['value']
-  return typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)
-}
-
-/** `amount` or `transactions.amount`; null for anything longer, whose first part may be a schema. */
-function columnName(expression: Json | undefined): string | null {
-  const names = asList(expression?.['column_names']).map(String)
-  return names.length === 1 || names.length === 2 ? (names.at(-1) ?? null) : null
-}
-
-/** A copy with each child expression replaced; null when one of them has no replacement. */
-function mapChildren(node: Json, map: (child: Json) => Json | null): Json | null {
-  const copy: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(node)) {
-    if (Array.isArray(value)) {
-      const items = value.map((item) => mapValue(item, map))
-      if (items.includes(null)) return null
-      copy[key] = items
-    } else {
-      const mapped = asObject(value) ? mapValue(value, map) : value
-      if (mapped === null && value !== null) return null
-      copy[key] = mapped
-    }
-  }
-  return copy
-}
-
-function mapValue(value: unknown, map: (child: Json) => Json | null): unknown {
-  const node = asObject(value)
-  if (!node) return value
-  return 'class' in node ? map(node) : mapChildren(node, map)
 }
