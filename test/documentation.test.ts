@@ -250,7 +250,7 @@ function routes(): ReturnType<typeof routeTable> {
     backup: unused,
     exportHistory: unused,
     ingest: { push: unused, append: unused, forget: unused },
-    training: { begin: unused, beginLook: unused, computeOne: unused, report: unused, list: unused, cancel: unused },
+    training: { begin: unused, beginLook: unused, computeOne: unused, computeMany: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,
     keyring: null,
     hasUi: true,

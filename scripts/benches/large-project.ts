@@ -24,7 +24,7 @@ export function definitions(): string {
     return kinds[i % kinds.length] ?? ''
   }
   const one = (i: number) =>
-    `export const f${i} = feature({ entity: User, refresh: '1h', ${i % 4 === 3 ? "columns: { mean: 'float', merchant: 'string' }, " : ''}sql: \`${sql(i)}\` })`
+    `export const f${i} = feature({ entity: User, refresh: '1h', timeout: '60s', ${i % 4 === 3 ? "columns: { mean: 'float', merchant: 'string' }, " : ''}sql: \`${sql(i)}\` })`
   return `import { entity, feature, source } from 'fabra'
 export const User = entity('User', { key: 'user_id' })
 export const events = source('events', { timestamp: 'created_at', id: 'id', file: './events.parquet' })

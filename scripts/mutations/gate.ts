@@ -9,7 +9,10 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite, file: 'src/compute/sql/rewrite/statement.ts' },
     {
-      'no table is held back': ['...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row)),', ''],
+      'no table is held back': [
+        '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, visiblePart(shadow, row.asOf, options.copyOf))),',
+        '',
+      ],
       'one table is held back': ['...shadows.flatMap(', '...shadows.slice(0, 1).flatMap('],
       'the present stays': ['...presentEdits(sql, row.asOf),', ''],
       'parameters stay': ['...parameterEdits(sql, row),\n    ...timeWordEdits', '...timeWordEdits'],

@@ -174,8 +174,8 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         file: 'src/compute/sql/rewrite/statement.ts',
-        from: '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row))',
-        to: '...shadows.slice(0, 1).flatMap((shadow) => shadowEdits(sql, shadow, row))',
+        from: '...shadows.flatMap((shadow) => shadowEdits(sql, shadow, visiblePart(shadow, row.asOf, options.copyOf)))',
+        to: '...shadows.slice(0, 1).flatMap((shadow) => shadowEdits(sql, shadow, visiblePart(shadow, row.asOf, options.copyOf)))',
       },
     ],
   },

@@ -1,6 +1,6 @@
 import packageJson from '../../package.json'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
-import { computeOne, type OneAnswer, type OneRow } from '../training/one-row.ts'
+import { computeMany, computeOne, type ManyOfRow, type OneAnswer, type OneRow } from '../training/one-row.ts'
 import { createTraining, type Training } from '../training/training-set.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
@@ -21,6 +21,8 @@ export interface FeatureStoreTraining {
   beginLook(): Promise<TrainingJob>
   /** Null: its past is what was recorded. @throws FabraError not_trainable */
   computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
+  /** Those of the features that are computed together, as they come; the others are left out. */
+  computeMany(row: ManyOfRow, signal: AbortSignal): Promise<void>
 }
 
 export function createFeatureStoreTraining(
@@ -43,6 +45,7 @@ export function createFeatureStoreTraining(
     begin: (about) => begin(training, about),
     beginLook: () => begin(looks, { id: crypto.randomUUID(), owner: null }),
     computeOne: (row, signal) => computeOne(row, definitions.live().training, signal),
+    computeMany: (row, signal) => computeMany(row, definitions.live().training, signal),
     report: training.report,
     list: training.list,
     cancel: training.cancel,

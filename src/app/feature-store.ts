@@ -232,7 +232,7 @@ async function assemble(
     reload: () =>
       auditedReload(audit, async () => {
         await definitions.reload()
-        insight.statistics?.retain(new Set(definitions.registry().features.keys()))
+        watching.statistics?.retain(new Set(definitions.registry().features.keys()))
         await insight.changes.observe(definitions.registry())
       }),
     async close(graceMs) {

@@ -16,11 +16,13 @@ import { createRunFigures, type RunFigures } from '../refresh/run-figures.ts'
 import type { Run, RunWatch } from '../refresh/runs.ts'
 import type { Schedule } from '../refresh/schedule.ts'
 import { nextDueAt } from '../refresh/scheduler.ts'
-import { ReadObserver } from '../serving/read-observer.ts'
+import { ReadObserver, shapeOf } from '../serving/read-observer.ts'
 import type { ChangeRecord } from '../store/ports/change-store.ts'
+import type { FigureStore } from '../store/ports/figure-store.ts'
 import { createChangeBook, type WritableChangeBook } from './change-book.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import { DATA_FILE } from './open-stores.ts'
+import { createSharedFigures, type SharedFigures } from './shared-figures.ts'
 import { createSourceLook } from './source-facts.ts'
 import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
@@ -106,13 +108,14 @@ export function createInsight(options: InsightOptions): OwnInsight {
   const facts = factsOf(options)
   const changes = createChangeBook({ store: stores.changes, admin: stores.admin, facts, clock, log, onNew: options.onChange })
   const look = createSourceLook(stores.sourceEngine, stores.changes)
+  const shared = statistics && stores.figures && sharedFigures(options, statistics, stores.figures)
   let freshened = Number.NEGATIVE_INFINITY
   let freshening: Promise<unknown> = Promise.resolve()
   /** Who asks while somebody reads what is new waits for the same. */
   const readWhatIsNew = () => {
     if (performance.now() - freshened < FRESHEN_MS) return freshening
     freshened = performance.now()
-    freshening = Promise.all([changes.freshen(), runs.load(stores.admin).catch(() => undefined)])
+    freshening = Promise.all([changes.freshen(), shared?.freshen(), runs.load(stores.admin).catch(() => undefined)])
     return freshening
   }
   let opening: Promise<void> | undefined
@@ -122,8 +125,9 @@ export function createInsight(options: InsightOptions): OwnInsight {
     await readWhatIsNew()
   }
   return {
+    covered: () => shared?.reads.processes ?? 1,
     observer: statistics && new ReadObserver({ statistics, feed, samples, clock }),
-    statistics,
+    statistics: shared?.reads ?? statistics,
     samples,
     feed,
     facts,
@@ -149,16 +153,26 @@ export function createInsight(options: InsightOptions): OwnInsight {
     },
     start(version) {
       statistics?.start()
+      shared?.start()
       opening = readWhatIsNew()
         .then(() => changes.open(definitions.registry(), version))
         .catch((error) => log.warn('what changed is not kept', { error }))
     },
     async stop() {
       statistics?.stop()
+      await shared?.stop()
       await opening
       await changes.close()
     },
   }
+}
+
+function sharedFigures({ definitions, clock, log }: InsightOptions, statistics: ReadStatistics, store: FigureStore): SharedFigures {
+  const featureShape = (name: string) => {
+    const feature = definitions.registry().features.get(name)
+    return feature && shapeOf(feature)
+  }
+  return createSharedFigures({ statistics, store, shapeOf: featureShape, nowMs: () => clock.now() / 1_000, log })
 }
 
 function factsOf({ files, mode, processes, clock }: InsightOptions): ProcessFacts {

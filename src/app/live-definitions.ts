@@ -73,7 +73,16 @@ export interface LiveDefinitionsDependencies {
 /** What training needs of one version of the definitions. */
 export type VersionTraining = Pick<
   TrainingDependencies,
-  'executor' | 'pastStatement' | 'pastMerges' | 'pastRefusal' | 'sourcesOf' | 'hasAnyKey' | 'explain' | 'clientSql' | 'nextFiring'
+  | 'executor'
+  | 'pastStatement'
+  | 'pastMerges'
+  | 'pastOfKey'
+  | 'pastRefusal'
+  | 'sourcesOf'
+  | 'hasAnyKey'
+  | 'explain'
+  | 'clientSql'
+  | 'nextFiring'
 >
 
 export type ExecutorOf = (
@@ -174,6 +183,7 @@ function versionTraining(dependencies: LiveDefinitionsDependencies, definitions:
       const names = features.map((feature) => feature.name)
       return sql.pastMerges(names, rowCount, fits)
     },
+    pastOfKey: sql.pastOfKey,
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,

@@ -119,6 +119,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
       activeKeys: null,
       claims: null,
       seenSources: null,
+      figures: null,
       rateLimits: createRateLimits(null),
     }
     return { online: createMemoryOnlineStore(), leases, ...alone, health: () => ({ memory: 'ok' }) }
@@ -127,6 +128,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { openRedis } = await import('../store/redis/socket/connection.ts')
   const { createRedisActiveKeyStore } = await import('../store/redis/active-key-store.ts')
   const { createRedisClaimStore } = await import('../store/redis/claim-store.ts')
+  const { createRedisFigureStore } = await import('../store/redis/figure-store.ts')
   const { createRedisLeaseStore } = await import('../store/redis/lease-store.ts')
   const { createRedisOnlineStore } = await import('../store/redis/online-store.ts')
   const { createRedisObservedSourceStore } = await import('../store/redis/observed-source-store.ts')
@@ -152,6 +154,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
     activeKeys: createRedisActiveKeyStore(redis),
     claims: createRedisClaimStore(redis, crypto.randomUUID()),
     seenSources: createRedisObservedSourceStore(redis),
+    figures: createRedisFigureStore(redis, crypto.randomUUID().slice(0, 13), () => Date.now()),
     rateLimits: createRateLimits(redis),
     health() {
       const doubts = online.doubts.why()

@@ -7,6 +7,7 @@ import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
+import type { FigureStore } from '../store/ports/figure-store.ts'
 import type { HistoryExport } from '../store/ports/history-export.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
@@ -65,6 +66,8 @@ export interface Stores {
   readonly claims: ClaimStore | null
   /** What functions read, told to other processes; null where there are none. */
   readonly seenSources: ObservedSourceStore | null
+  /** What processes tell one another of their reads; null where there is only this one. */
+  readonly figures: FigureStore | null
   readonly rateLimits: RateLimitStore
   readonly admin: AdminStore
   readonly changes: ChangeStore
@@ -100,6 +103,7 @@ export interface Latest {
   readonly activeKeys: ActiveKeyStore | null
   readonly claims: ClaimStore | null
   readonly seenSources: ObservedSourceStore | null
+  readonly figures: FigureStore | null
   readonly rateLimits: RateLimitStore
   health(): Readonly<Record<string, string>>
 }

@@ -15,7 +15,7 @@ import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/o
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
-import type { OneAnswer, OneRow } from '../training/one-row.ts'
+import type { ManyOfRow, OneAnswer, OneRow } from '../training/one-row.ts'
 import type { AuditBook } from './audit-book.ts'
 import type { Insight } from './insight/insight.ts'
 import type { Readiness } from './readiness.ts'
@@ -55,6 +55,7 @@ export interface HttpOptions {
     beginLook(): Promise<TrainingJob>
     /** One feature of one key as of a moment; null: its past is what was recorded. @throws FabraError not_trainable */
     computeOne(row: OneRow, signal: AbortSignal): Promise<OneAnswer | null>
+    computeMany(row: ManyOfRow, signal: AbortSignal): Promise<void>
   }
   /** For clients that read tables. */
   readonly writeTable: TableWriter

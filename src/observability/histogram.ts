@@ -29,6 +29,24 @@ export class DurationHistogram {
     this.total += other.total
   }
 
+  /** Its first bucket that counts anything, and the counts from there on; empty where there is nothing. */
+  toList(): number[] {
+    if (this.total <= 0) return []
+    return [this.first, ...Array.from(this.counts.subarray(this.first, this.last + 1), (count) => Math.round(count * 100) / 100)]
+  }
+
+  /** @param list As another one gave it. */
+  addList([first = 0, ...counts]: readonly number[]): void {
+    for (const [i, count] of counts.entries()) {
+      const bucket = first + i
+      if (!(count > 0) || !(bucket >= 0 && bucket < BUCKETS)) continue
+      this.counts[bucket] = (this.counts[bucket] ?? 0) + count
+      this.first = Math.min(this.first, bucket)
+      this.last = Math.max(this.last, bucket)
+      this.total += count
+    }
+  }
+
   clear(): void {
     if (this.total === 0) return
     this.counts.fill(0)

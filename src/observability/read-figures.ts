@@ -58,6 +58,8 @@ export class ReadFigures {
   readonly latency = [new DurationHistogram(), new DurationHistogram()] as const
   /** Values since the start, by state in the order of STATES: of `fresh`, all of them. */
   readonly served = new Float64Array(STATES.length)
+  /** What a step holds. */
+  readonly fields: readonly SeriesField[]
   private readonly step: Float64Array
   private readonly series: StepSeries
   private readonly ages = new Float32Array(AGES)
@@ -71,9 +73,9 @@ export class ReadFigures {
     this.sinceMs = nowMs
     this.columns = shapes.map((shape) => ({ shape, values: new ValueSample(measureOf(shape.type)) }))
     const bands = hasBands ? BAND_EDGES_MS.slice(1).map(() => SUM) : []
-    const fields = [...FIELDS, ...bands, ...shapes.flatMap(() => [byLooked, byLooked, byLooked])]
-    this.series = new StepSeries(fields, nowMs)
-    this.step = new Float64Array(fields.length)
+    this.fields = [...FIELDS, ...bands, ...shapes.flatMap(() => [byLooked, byLooked, byLooked])]
+    this.series = new StepSeries(this.fields, nowMs)
+    this.step = new Float64Array(this.fields.length)
   }
 
   add(field: number, amount: number): void {
@@ -138,6 +140,16 @@ export class ReadFigures {
     const latest = new Float32Array(kept)
     for (let i = 0; i < kept; i++) latest[i] = this.ages[(this.agesSeen - 1 - i) % AGES] ?? 0
     return latest.sort()
+  }
+
+  /** Of the minute under way; undefined: nothing was read in it. */
+  underWay(): Float64Array | undefined {
+    return this.step.some((figure) => figure > 0) ? Float64Array.from(this.figures()) : undefined
+  }
+
+  /** Of a minute that is over. */
+  minute(number: number): Float64Array | undefined {
+    return this.series.minute(number)
   }
 
   over(windowMs: number): SeriesRows {

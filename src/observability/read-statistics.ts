@@ -149,8 +149,8 @@ export class ReadStatistics {
   }
 
   /** Of each feature that was read: what was served of its version since it came. */
-  perFeature(): { readonly feature: string; readonly figures: ReadFigures }[] {
-    return [...this.features].map(([feature, { figures }]) => ({ feature, figures }))
+  perFeature(): { readonly feature: string; readonly version: string; readonly figures: ReadFigures }[] {
+    return [...this.features].map(([feature, { version, figures }]) => ({ feature, version, figures }))
   }
 
   failed(): void {

@@ -81,16 +81,14 @@ export class StepSeries {
     return sum
   }
 
+  /** Of a minute that is over; undefined: nothing is known of it. */
+  minute(number: number): Float64Array | undefined {
+    const last = this.numbers[0] ?? 0
+    return number < last && number > last - (LEVELS[0]?.steps ?? 0) ? this.keptRow(0, number) : undefined
+  }
+
   private addTo(sum: Float64Array, figures: Float64Array | Float32Array): void {
-    const { weights } = this
-    for (let i = 0; i < weights.length; i++) {
-      const weight = weights[i] ?? -1
-      if (weight < 0) continue
-      const [had, more] = [sum[weight] ?? 0, figures[weight] ?? 0]
-      const [old, given] = [sum[i] ?? 0, figures[i] ?? 0]
-      if (more > 0 && !Number.isNaN(given)) sum[i] = had > 0 && !Number.isNaN(old) ? (old * had + given * more) / (had + more) : given
-    }
-    for (let i = 0; i < weights.length; i++) if ((weights[i] ?? -1) < 0) sum[i] = (sum[i] ?? 0) + (figures[i] ?? 0)
+    addFigures(this.weights, sum, figures)
   }
 
   private keep(level: number, number: number, figures: Float64Array | undefined): void {
@@ -151,4 +149,16 @@ export class StepSeries {
     }
     return sum
   }
+}
+
+/** Figures of the same time become those of both together. @param weights Of each field, where the sum stands that it is weighted by; -1: it is one. */
+export function addFigures(weights: ArrayLike<number>, sum: Float64Array, figures: Float64Array | Float32Array): void {
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] ?? -1
+    if (weight < 0) continue
+    const [had, more] = [sum[weight] ?? 0, figures[weight] ?? 0]
+    const [old, given] = [sum[i] ?? 0, figures[i] ?? 0]
+    if (more > 0 && !Number.isNaN(given)) sum[i] = had > 0 && !Number.isNaN(old) ? (old * had + given * more) / (had + more) : given
+  }
+  for (let i = 0; i < weights.length; i++) if ((weights[i] ?? -1) < 0) sum[i] = (sum[i] ?? 0) + (figures[i] ?? 0)
 }

@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
-import type { MergedPast, PastStatement, Sample } from '../compute/sql/sql-executor.ts'
+import type { MergedPast, PastStatement, Sample, SqlExecutor } from '../compute/sql/sql-executor.ts'
 import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
@@ -22,6 +22,8 @@ export interface TrainingDependencies {
     rowCount: number,
     fits: (columns: PastStatement['columns']) => boolean,
   ) => Promise<readonly MergedPast[]>
+  /** SQL features of one key as of one time, as many as go together; the others are not told of. */
+  readonly pastOfKey: SqlExecutor['pastOfKey']
   readonly pastRefusal: (feature: Feature) => string | null
   /** Sources that its SQL reads; null where that is not known. */
   readonly sourcesOf: (feature: Feature) => readonly string[] | null

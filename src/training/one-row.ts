@@ -1,4 +1,4 @@
-/** One feature of one key as of one moment, as a training set of that row would have it, where it can be computed for any time. */
+/** Features of one key as of one moment, as a training set of that row would have them, where they can be computed for any time. */
 import type { Micros } from '../clock.ts'
 import type { Computed } from '../compute/executor.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
@@ -17,6 +17,13 @@ export interface OneRow {
   readonly asOf: Micros
 }
 
+export interface ManyOfRow {
+  readonly features: readonly Feature[]
+  readonly key: EntityKey
+  readonly asOf: Micros
+  readonly onAnswer: (feature: Feature, answer: OneAnswer) => void
+}
+
 export interface OneAnswer {
   readonly method: Method
   readonly computed: Computed
@@ -28,7 +35,7 @@ export async function computeOne(
   { executor, pastRefusal }: Pick<TrainingDependencies, 'executor' | 'pastRefusal'>,
   signal: AbortSignal,
 ): Promise<OneAnswer | null> {
-  const method = await methodOf(feature, NOTHING_ASKED, { pastRefusal, hasHistory: async () => true })
+  const method = await naturalMethodOf(feature, pastRefusal)
   if (method === 'history') return null
   const options = { signal, timeoutMs: LONGEST_MS, mode: 'past' as const, chain: [] }
   const answers = await executor.compute(patient(feature), [{ key, asOf }], options)
@@ -36,4 +43,16 @@ export async function computeOne(
   return { method, computed }
 }
 
-const NOTHING_ASKED = { method: null, asServed: false }
+/** Tells of those that go together, in no order; the others, and those that fail, are to be asked for one by one. */
+export async function computeMany(
+  { features, key, asOf, onAnswer }: ManyOfRow,
+  { pastOfKey }: Pick<TrainingDependencies, 'pastOfKey'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const tell = (feature: Feature, computed: Computed) => onAnswer(feature, { method: 'recompute', computed })
+  await pastOfKey(features, { key, asOf }, { signal, timeoutMs: LONGEST_MS, onAnswer: tell })
+}
+
+function naturalMethodOf(feature: Feature, pastRefusal: TrainingDependencies['pastRefusal']): Promise<Method> {
+  return methodOf(feature, { method: null, asServed: false }, { pastRefusal, hasHistory: async () => true })
+}

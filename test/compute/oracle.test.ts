@@ -3,9 +3,12 @@
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import type { Computed } from '../../src/compute/executor.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
+import { entityKey } from '../../src/definition/entity-key.ts'
+import type { Feature } from '../../src/definition/model.ts'
 import type { SourceEngine, Table } from '../../src/store/ports/source-engine.ts'
 import { type ComputeBench, defined, openComputeBench, registryOf, type WrittenFeature } from '../support/compute-bench.ts'
 import { disagreement, type Expected, type OracleRow, type OracleSource } from '../support/oracle.ts'
@@ -72,6 +75,7 @@ test(
   'every way to compute a feature agrees with the oracle',
   async () => {
     await fc.assert(fc.asyncProperty(cases, check), { ...RUN, numRuns: RUNS })
+    expect(toldTogether).toBeGreaterThan(RUNS / 4)
   },
   LIMIT_MS,
 )
@@ -89,6 +93,31 @@ async function check(world: Case): Promise<void> {
     return possible.map((name) => checkFeature(world, name, { strategy, definitions, executor, questions }))
   })
   await all(checks)
+  await checkTogether(world, definitions)
+}
+
+let toldTogether = 0
+
+/** All features of one key at once must be what each is by itself. */
+async function checkTogether(world: Case, definitions: SqlDefinitions): Promise<void> {
+  const [question] = world.questions
+  const entity = [...definitions.registry.entities.values()][0]
+  if (!question || !entity) return
+  const row = { key: entityKey(entity, question.key), asOf: question.t }
+  const options = { signal: new AbortController().signal, timeoutMs: 30_000 }
+  const executor = createSqlExecutor({ sourceEngine: bench.store, definitions })
+  const together = new Map<string, Computed>()
+  const onAnswer = (feature: Feature, computed: Computed) => void together.set(feature.name, computed)
+  await executor.pastOfKey([...definitions.registry.features.values()], row, { ...options, onAnswer })
+  for (const [name, computed] of together) {
+    const feature = definitions.registry.features.get(name) as Feature
+    const alone = (await executor.compute(feature, [row], { ...options, mode: 'past', chain: [] })).at(0)
+    if (!Bun.deepEquals(computed, alone))
+      throw new Error(
+        `${JSON.stringify(feature.computation)} gives ${JSON.stringify(computed)} beside others, ${JSON.stringify(alone)} alone`,
+      )
+  }
+  toldTogether += together.size
 }
 
 function joins(definitions: SqlDefinitions, name: string, strategy: 'grouped' | 'joined' | 'sorted'): boolean {

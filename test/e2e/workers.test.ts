@@ -74,6 +74,12 @@ describe('two workers', () => {
     expect((await fetch(`${server.url}/v1/features/score/values`, { method: 'POST', body })).status).toBe(200)
     for (let i = 0; i < 20; i++)
       expect((await ask(server, '/v1/features/score?entity_id=u1')).json).toMatchObject({ value: 7, status: 'fresh' })
+    // Whichever answers tells of the reads of both.
+    await until('figures of both', LIMIT_MS, async () => {
+      const { json } = await ask(server, '/v1/features/score/statistics')
+      const { coverage, reads } = json as { coverage: object; reads: { reads: number } | null }
+      return reads?.reads === 20 && Bun.deepEquals(coverage, { processes: 2, of: 2 }) ? true : undefined
+    })
     const running = ask(server, '/v1/features/slow?entity_id=u1')
     await until('the function to run', LIMIT_MS, async () => (server.stderr().includes('slow began') ? true : undefined))
     expect(await Promise.all([server.stop(), running])).toMatchObject([0, { json: { value: 1 } }])

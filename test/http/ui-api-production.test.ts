@@ -193,7 +193,7 @@ test('what a function threw is told to those who administer, and to others that 
     return [runs[0]?.error, attention.find(({ feature }) => feature === 'broken')?.reason.message]
   }
   const failed = 'feature "broken" failed for key "u1"'
-  expect(await told('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1".'])
+  expect(await told('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1"; the log has the reason.'])
   const thrown = 'Error: nothing is known of u1'
   expect(await told('fab_admin')).toEqual([`${failed}: ${thrown}`, `1 of 1 keys failed: key "u1": ${thrown}`])
 })

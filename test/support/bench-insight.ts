@@ -14,6 +14,7 @@ export function benchInsight(clock: Clock): Insight {
   return {
     observer: new ReadObserver({ statistics, feed, samples, clock }),
     statistics,
+    covered: () => 1,
     samples,
     feed,
     facts: { mode: 'laptop', project: 'bench', folder: '/nowhere', startedAt: clock.now(), processes: 1 },

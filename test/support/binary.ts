@@ -97,6 +97,8 @@ interface StartOptions extends RunOptions {
   readonly args?: readonly string[]
   /** Default: any free one. Null: the one of the environment. */
   readonly port?: number | null
+  /** Default: a minute. */
+  readonly startLimitMs?: number
 }
 
 /**
@@ -135,7 +137,7 @@ export async function startFabra(options: StartOptions): Promise<RunningFabra> {
     return response?.ok === true ? url : undefined
   }
   try {
-    const url = await until('fabra serve', START_LIMIT_MS, printedUrl)
+    const url = await until('fabra serve', options.startLimitMs ?? START_LIMIT_MS, printedUrl)
     return {
       url,
       port: Number(new URL(url).port),

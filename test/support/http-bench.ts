@@ -86,6 +86,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       beginLook: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
       computeOne: async () => touch(null),
+      computeMany: async () => {},
       report: () => touch(undefined),
       list: () => touch([]),
       cancel: () => touch(false),

@@ -1,7 +1,7 @@
 /** How the page is sent, and what it shows to whom where requests need a key. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Browser, Page } from 'playwright-core'
-import { openPage, startBrowser } from '../support/browser.ts'
+import { openPage, settled, startBrowser } from '../support/browser.ts'
 import { type ListeningApp, listeningApp } from '../support/listening-app.ts'
 import { realApp } from '../support/real-app.ts'
 import { until } from '../support/until.ts'
@@ -10,11 +10,12 @@ import { KEYS } from './worlds.ts'
 
 setDefaultTimeout(240_000)
 
+const PART = 'fab_part_of_tests'
 const hashed = (key: string) => new Bun.CryptoHasher('sha256').update(key).digest('hex')
 let browser: Browser
 let app: ListeningApp
 beforeAll(async () => {
-  const keys = `${hashed(KEYS.admin)}:read+train+write+admin,${hashed(KEYS.reader)}:read`
+  const keys = `${hashed(KEYS.admin)}:read+train+write+admin,${hashed(KEYS.reader)}:read,${hashed(PART)}:read+write+train+admin;features=payments+broken`
   app = await listeningApp(PROJECT_FILES, { FABRA_API_KEYS: keys, FABRA_ROLE: 'api' })
   browser = await startBrowser()
 })
@@ -117,6 +118,44 @@ describe('where requests need a key', () => {
     await admin.locator('.code .k').first().waitFor()
     await admin.getByRole('button', { name: 'refresh now' }).waitFor()
     await Promise.all([reader, admin].map((one) => one.context().close()))
+  })
+
+  test('a key that sees some features has every page of them, and is told calmly what it may not see', async () => {
+    await app.ask('/v1/features/broken/refresh', {
+      method: 'POST',
+      body: JSON.stringify({ rows: [{ user_id: 'u1' }] }),
+      headers: { 'x-api-key': KEYS.admin, 'content-type': 'application/json' },
+    })
+    const { page: opened, faults } = await open(PART, '')
+    await opened.getByText('This key sees payments, broken.').waitFor()
+    await opened.getByRole('table', { name: 'needs attention' }).getByRole('link', { name: 'broken' }).waitFor()
+    await opened.locator('.counts').getByText('2 features').waitFor()
+    const [all, closed] = ['', 'It sees payments, broken, and what is here tells of more.']
+    const rooms: readonly [path: string, shows: string | RegExp, told: string][] = [
+      ['', 'Needs attention', closed],
+      ['catalogue', 'worst first', all],
+      ['features/broken', 'Definition', closed],
+      ['entities/User/u1', 'Served last', all],
+      ['entities/User/u1?as_of=2026-01-02T00:00:00Z', 'as of', all],
+      ['runs', 'Under way at once', all],
+      ['lineage', 'This key may not see this.', closed],
+      ['training', 'A training set begins with labels', all],
+      ['live', /requests? shown/, all],
+      ['api', 'Read', all],
+    ]
+    for (const [path, shows, told] of rooms) {
+      await opened.goto(`${app.server.url}/ui/${path}`)
+      await opened.getByText(shows).first().waitFor()
+      await settled(opened)
+      const text = await opened.locator('body').innerText()
+      expect([path, text.includes(told), await opened.locator('[role=alert]').count()]).toEqual([path, true, 0])
+      expect([path, ['spend', 'forgotten', 'score', 'fraud_v1', 'events.csv'].filter((name) => text.includes(name))]).toEqual([path, []])
+    }
+    expect(await opened.getByRole('button', { name: /forget|write SQL/ }).count()).toBe(0)
+    await opened.keyboard.press('/')
+    await opened.getByRole('dialog').getByText('payments').first().waitFor()
+    expect(faults).toEqual([])
+    await opened.context().close()
   })
 
   test('requests are shown as they come: with their ids to administrators, and to others without', async () => {

@@ -141,7 +141,7 @@ export class Batch {
       if (!row) continue
       try {
         const result = await this.store.query(this.definition.row.text, bindRow(this.definition.row, row), this.runOptions())
-        this.answers.set(i, this.answerOf(result.rows, 1))
+        this.answers.set(i, answerOf(this.definition, result.rows, 1))
       } catch (caught) {
         const error = asSqlError(caught)
         if (error.kind === 'timeout' || error.kind === 'interrupted') return this.fail(error, i, to)
@@ -179,30 +179,13 @@ export class Batch {
   private sharedAnswer(row: readonly SqlValue[]): Computed {
     const value =
       this.definition.columns.length === 1 && row[1] !== null ? (row[2 + (this.definition.columns[0]?.index ?? 0)] ?? null) : null
-    if (!isShared(value)) return this.answerOf([row], 2)
+    if (!isShared(value)) return answerOf(this.definition, [row], 2)
     let answer = this.shared.get(value)
     if (!answer) {
-      answer = this.answerOf([row], 2)
+      answer = answerOf(this.definition, [row], 2)
       if (this.shared.size < MAX_SHARED) this.shared.set(value, answer)
     }
     return answer
-  }
-
-  /** @param first Column where the user's own begin; the one before is the mark of a row that is there. */
-  private answerOf(rows: readonly (readonly SqlValue[])[], first: number): Computed {
-    const [row] = rows
-    if (rows.length > 1) return asError(notOneRow(this.feature))
-    if (!row || row[first - 1] === null) return { kind: 'missing' }
-    const texts: string[] = []
-    for (const column of this.definition.columns) {
-      try {
-        texts.push(sqlValueText(column.element ?? column.type, row[first + column.index] ?? null, column.sqlType))
-      } catch (error) {
-        if (!(error instanceof FabraError)) throw error
-        return asError(valueError(this.feature, column.name, error))
-      }
-    }
-    return { kind: 'value', texts, oldestInputAt: null }
   }
 
   private fail(error: SqlError, from: number, to: number): void {
@@ -242,7 +225,24 @@ function isShared(value: SqlValue): boolean {
   return (typeof value === 'number' && value !== 0) || (typeof value === 'string' && value.length <= MAX_SHARED_LENGTH)
 }
 
-function bindRow(sql: RowSql, row: ComputeRow): SqlValue[] {
+/** @param first Column where the user's own begin; the one before is the mark of a row that is there. */
+export function answerOf({ feature, columns }: SqlDefinition, rows: readonly (readonly SqlValue[])[], first: number): Computed {
+  const [row] = rows
+  if (rows.length > 1) return asError(notOneRow(feature))
+  if (!row || row[first - 1] === null) return { kind: 'missing' }
+  const texts: string[] = []
+  for (const column of columns) {
+    try {
+      texts.push(sqlValueText(column.element ?? column.type, row[first + column.index] ?? null, column.sqlType))
+    } catch (error) {
+      if (!(error instanceof FabraError)) throw error
+      return asError(valueError(feature, column.name, error))
+    }
+  }
+  return { kind: 'value', texts, oldestInputAt: null }
+}
+
+function bindRow(sql: Pick<RowSql, 'parameters'>, row: ComputeRow): SqlValue[] {
   return sql.parameters.map((parameter) => {
     if (parameter.kind === 'asOf') return new SqlTimestamp(row.asOf)
     if (parameter.kind === 'key') return row.key.values[parameter.index] ?? null

@@ -29,11 +29,20 @@ export interface Admitted {
 }
 
 /** The text that is run. @throws SqlError binding where it is not certain to read only what it may. */
-export async function writeSql(sql: AnalysedSql, { row, frame, finish = (text) => text }: Statement, gate: Gate): Promise<string> {
+export async function writeSql(sql: AnalysedSql, statement: Statement, gate: Gate): Promise<string> {
+  return (await writeLikeSql(sql, statement, gate)).text
+}
+
+/** And what others that say the same must be like. @throws SqlError binding */
+export async function writeLikeSql(
+  sql: AnalysedSql,
+  { row, frame, finish = (text) => text }: Statement,
+  gate: Gate,
+): Promise<{ readonly text: string; readonly likeness: string }> {
   const text = finish(frame(bodyFor(sql, sql.shadows, row).text))
   const parameter = (written: string) => finish(row.parameter(written, 0))
-  await prove(sql, { text, frame, asOf: finish(row.asOf), parameter }, gate.store, gate.world)
-  return text
+  const likeness = await prove(sql, { text, frame, asOf: finish(row.asOf), parameter }, gate.store, gate.world)
+  return { text, likeness }
 }
 
 /** For texts that come while serving: what there is to read is looked up once, and again when a text seems to be wrong about it. */

@@ -27,7 +27,7 @@ export interface Rewritten {
 }
 
 /** For trees in which nothing is put for anything. */
-const NOTHING: Ours = { isShadow: () => false, isAsOf: () => false, parameterOf: () => undefined }
+const NOTHING: Ours = { shadowOf: () => undefined, isAsOf: () => false, parameterOf: () => undefined }
 const JOINED_FUNCTIONS = [
   ...['count', 'count_star', 'max', 'min', 'row_number', 'range', 'unnest', 'greatest', 'least', 'epoch_us', 'isfinite'],
   ...['+', '-', '*', '/', '//'],
@@ -35,8 +35,11 @@ const JOINED_FUNCTIONS = [
 /** Trees of our own texts, by the text. */
 const MAX_KEPT = 2_000
 
-/** @throws SqlError binding where it cannot be proved. */
-export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: SourceEngine, world: SqlWorld): Promise<void> {
+/**
+ * @returns what it says beside what is ours in it: the same of two texts that differ in nothing but that.
+ * @throws SqlError binding where it cannot be proved.
+ */
+export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: SourceEngine, world: SqlWorld): Promise<string> {
   const grammar = grammarOf(store)
   const ours = await oursOf(sql, rewritten, grammar)
   const actual = grammar.statement(await store.parse(rewritten.text))
@@ -49,6 +52,38 @@ export async function prove(sql: AnalysedSql, rewritten: Rewritten, store: Sourc
   const why = whyNot(remains, sql, world)
   if (why !== null) throw new UnprovenSql(why)
   if (remains.words.join('\0') !== wordsOf(sql, grammar).join('\0')) throw new UnprovenSql('it no longer says what it did')
+  return likenessOf(remains)
+}
+
+/**
+ * Several texts that read copies of what shadows show: each must say what the text that was proved with the shadows says.
+ * @param copies The table that each copy shows a part of. @returns which of them do.
+ */
+export async function areLike(
+  rewritten: Omit<Rewritten, 'text'> & { readonly texts: readonly string[]; readonly parameters: readonly string[] },
+  { copies, likenesses }: { readonly copies: ReadonlyMap<string, string>; readonly likenesses: readonly string[] },
+  store: SourceEngine,
+): Promise<readonly boolean[]> {
+  const grammar = grammarOf(store)
+  const { texts, frame, asOf, parameter, parameters } = rewritten
+  const trees = new Map<string, string>()
+  for (const [copy, table] of copies)
+    trees.set(canonical(grammar.subquery(await grammar.own(`SELECT 1 FROM (SELECT * FROM ${copy}) AS "__fabra_shadow"`))), table)
+  const ours = await oursIn(trees, { asOf, parameter }, parameters, grammar)
+  const hole = await grammar.own(frame(`SELECT 1 AS "${HOLE}"`))
+  const parsed = asList(asObject(await store.parse(texts.join(';\n')))?.['statements'])
+  return texts.map((_, i) => {
+    const body = withinFrame(hole, asObject(parsed[i])?.['node'], grammar.isHole)
+    if (parsed.length !== texts.length || body === undefined) return false
+    const remains = grammar.remains(body, ours)
+    return remains.tables.length === 0 && likenessOf(remains) === likenesses[i]
+  })
+}
+
+/** In short. */
+function likenessOf({ words, shows, presents, unexpected, borrowed, tables }: Remains): string {
+  const text = JSON.stringify([words, shows, presents, unexpected, borrowed, tables])
+  return new Bun.CryptoHasher('sha256').update(text).digest('base64')
 }
 
 /** What the user's own text says. */
@@ -131,7 +166,7 @@ function mayBe(source: string, { schema, name, isOnPath }: SqlWorld['tables'][nu
 
 /** The shadows as they must be, each proved to show only what is visible. */
 async function oursOf({ shadows, parameterNames }: AnalysedSql, { asOf, parameter }: Rewritten, grammar: Grammar): Promise<Ours> {
-  const trees = new Set<string>()
+  const trees = new Map<string, string>()
   for (const shadow of shadows) {
     const made = grammar.subquery(await grammar.own(`SELECT 1 FROM ${shadowOf(shadow, physicalName(shadow), asOf)} AS "__fabra_shadow"`))
     const conditions = visibleWhere(shadow, asOf)
@@ -139,14 +174,23 @@ async function oursOf({ shadows, parameterNames }: AnalysedSql, { asOf, paramete
     if (!showsOnlyVisible(grammar.dialect, { shadow: made, wanted: grammar.asSubquery(wanted) }, shadow)) {
       throw new UnprovenSql(`what hides the later rows of "${shadow.source.name}" does not hide them all`)
     }
-    trees.add(canonical(made))
+    trees.set(canonical(made), physicalName(shadow))
   }
+  return oursIn(trees, { asOf, parameter }, [...parameterNames.keys()], grammar)
+}
+
+async function oursIn(
+  trees: ReadonlyMap<string, string>,
+  { asOf, parameter }: Pick<Rewritten, 'asOf' | 'parameter'>,
+  names: readonly string[],
+  grammar: Grammar,
+): Promise<Ours> {
   const written = async (expression: string) => unnamed(grammar.expression(await grammar.own(`SELECT ${expression}`)))
   const time = await written(asOf)
   const parameters = new Map<string, string>()
-  for (const name of parameterNames.keys()) parameters.set(await written(parameter(name)), name)
+  for (const name of names) parameters.set(await written(parameter(name)), name)
   return {
-    isShadow: (subquery) => trees.has(canonical(subquery)),
+    shadowOf: (subquery) => trees.get(canonical(subquery)),
     isAsOf: (expression) => grammar.mayBeOurs(expression) && unnamed(expression) === time,
     parameterOf: (expression) => (grammar.mayBeOurs(expression) ? parameters.get(unnamed(expression)) : undefined),
   }

@@ -12,6 +12,7 @@ import type { Entity, Feature, Problem, Registry, Source } from '../../definitio
 import { suggest } from '../../errors.ts'
 import { type SourceEngine, SqlError, type TableColumn } from '../../store/ports/source-engine.ts'
 import { bindAlone, bindShadowed, refusalOf, sentence } from './binding.ts'
+import { type CopiedForm, copiedFormOf } from './copied-form.ts'
 import { type LatestRow, latestRowOf } from './duckdb/latest-row.ts'
 import { setRefusal } from './duckdb/set-refusal.ts'
 import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggregate.ts'
@@ -22,7 +23,7 @@ import { matchColumns, type SqlColumn } from './result-columns.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
 import type { SqlFault } from './rewrite/forbidden.ts'
-import { lateralRow, type RowSql, rowSqlOf, setPrelude, unknownParameters } from './rewrite/parameters.ts'
+import { lateralRow, likeRowSqlOf, type RowSql, setPrelude, unknownParameters } from './rewrite/parameters.ts'
 import { setStatement } from './rewrite/statement.ts'
 import { timeColumnProblem } from './rewrite/visibility.ts'
 
@@ -42,6 +43,8 @@ export interface SqlDefinition {
   /** The same by a join: in PostgreSQL where the table would be read once for each row of the list, in DuckDB because LATERAL takes longer. */
   readonly grouped: string | null
   readonly row: RowSql
+  /** The same over copies of what is visible of one key; null where the engine needs none, or its rows cannot be told from others. */
+  readonly copied: CopiedForm | null
   /** SQL type of each key column in the row list. */
   readonly keyTypes: readonly string[]
   /** Its shape when it is a plain windowed aggregate. */
@@ -115,7 +118,8 @@ async function compile(
   const fault = await bindShadowed(sql, checking, store, natural)
   if (fault) return [fault]
   const gate = { store, world }
-  const row = await rowSqlOf(sql, checking, gate)
+  const { row, likeness } = await likeRowSqlOf(sql, checking, gate)
+  const past = pastRefusal(sql)
   const inputs = takesInputs(feature) ? 'inputs differ from row to row' : null
   const setText = inputs === null ? await writeSql(sql, { row: lateralRow(checking), frame: setStatement }, gate) : ''
   const refusal =
@@ -126,10 +130,11 @@ async function compile(
     columns,
     sources: [...new Set(sql.shadows.map((shadow) => shadow.source))],
     undeclared: [...new Set(sql.undeclared.map(({ table }) => table.name))],
-    past: pastRefusal(sql),
+    past,
     set: refusal === null ? { text: setText, refusal } : { text: null, refusal },
     grouped: refusal === null ? await groupedForm(sql, { row: lateralRow(checking), keyTypes, columns: natural }, store) : null,
     row,
+    copied: past === null && inputs === null ? copiedFormOf(sql, { ...checking, natural }, likeness) : null,
     keyTypes,
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,

@@ -1,10 +1,11 @@
-import type { ValueType } from '../../definition/model.ts'
+import type { Feature, ValueType } from '../../definition/model.ts'
 import type { SourceEngine } from '../../store/ports/source-engine.ts'
 import { type Computed, type ComputeOptions, type ComputeRow, type ComputeRows, type Executor, listOf } from '../executor.ts'
 import { asError, Batch, same } from './batch.ts'
 import { mergedStatements } from './duckdb/merged-statements.ts'
 import { refusedForPast, unknownDefinition } from './failures.ts'
 import { keyCheck } from './key-types.ts'
+import { createPastOfKey, type PastOfKeyOptions } from './past-of-key.ts'
 import type { SqlDefinitions } from './sql-definitions.ts'
 import { createStrategies, JOINED_FROM, type Strategy, TRIAL } from './strategies.ts'
 
@@ -51,6 +52,11 @@ export interface SqlExecutor extends Executor {
     rowCount: number,
     fits: (columns: PastStatement['columns']) => boolean,
   ): Promise<readonly MergedPast[]>
+  /**
+   * Many features of one key as of one past time. Those that are not told of have to be asked for one by one, and those that fail are among them.
+   * @throws SqlError interrupted
+   */
+  pastOfKey(features: readonly Feature[], row: ComputeRow, options: PastOfKeyOptions): Promise<void>
   /** How a feature is computed, in a line; null for one that is not SQL. */
   explain(feature: string): string | null
 }
@@ -60,6 +66,7 @@ const TRIAL_MS = 600_000
 
 export function createSqlExecutor(dependencies: SqlExecutorDependencies): SqlExecutor {
   const strategies = createStrategies(dependencies.sourceEngine, dependencies.strategy)
+  const pastOfKey = createPastOfKey(dependencies.sourceEngine, dependencies.definitions)
   return {
     explain(name) {
       const definition = dependencies.definitions.get(name)
@@ -89,6 +96,7 @@ export function createSqlExecutor(dependencies: SqlExecutorDependencies): SqlExe
         ),
       }))
     },
+    pastOfKey: pastOfKey.compute,
     async compute(feature, rows, options) {
       const definition = dependencies.definitions.get(feature.name)
       if (!definition) return same(rows, asError(unknownDefinition(feature)))

@@ -77,6 +77,7 @@ function readerOf(parse: SourceEngine['parse']): SourceEngine {
     query: nothing,
     queryInto: nothing,
     queryOver: nothing,
+    copies: null,
     close: async () => {},
   }
 }

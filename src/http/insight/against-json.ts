@@ -1,12 +1,12 @@
 /** What is served beside what a training set held, as answers tell it. */
 import { formatTime } from '../../definition/time.ts'
-import type { ReadFigures } from '../../observability/read-figures.ts'
+import type { FiguresView } from '../../observability/figures-elsewhere.ts'
 import type { TrainingReport } from '../../training/job.ts'
 import type { Against, Distribution } from '../wire.ts'
 import { overBinsOf, psiOf } from './drift.ts'
 import { distributionJson } from './figures-json.ts'
 
-export function againstJson(feature: string, figures: ReadFigures | undefined, set: TrainingReport): Against {
+export function againstJson(feature: string, figures: FiguresView | undefined, set: TrainingReport): Against {
   const own = set.samples.filter((sample) => sample.feature === feature)
   return {
     training_set: set.id,

@@ -1,6 +1,6 @@
 /** How far what is served has moved from what a training set held. */
 import { countsIn, stabilityIndex } from '../../observability/distribution.ts'
-import type { ReadFigures } from '../../observability/read-figures.ts'
+import type { FiguresView } from '../../observability/figures-elsewhere.ts'
 import { SAMPLE_SIZE, type SampleFigures, type ValueSample } from '../../observability/value-sample.ts'
 import type { TrainingReport } from '../../training/job.ts'
 
@@ -44,7 +44,7 @@ export interface Drift {
 }
 
 /** The column that moved furthest from the newest set that was made with the feature. */
-export function driftOf(feature: string, figures: ReadFigures, sets: readonly TrainingReport[]): Drift | null {
+export function driftOf(feature: string, figures: FiguresView, sets: readonly TrainingReport[]): Drift | null {
   const set = newestWith(sets, feature)
   if (!set) return null
   const found = figures.columns.flatMap(({ shape, values }): Drift[] => {

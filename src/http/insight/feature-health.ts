@@ -3,7 +3,8 @@ import type { Clock, Micros } from '../../clock.ts'
 import { isPushed, isRealtime, isScheduled } from '../../definition/feature-traits.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
-import { FIELD, type ReadFigures, share } from '../../observability/read-figures.ts'
+import type { FiguresView } from '../../observability/figures-elsewhere.ts'
+import { FIELD, share } from '../../observability/read-figures.ts'
 import { WINDOWS_MS } from '../../observability/step-series.ts'
 import type { FeatureRuns } from '../../refresh/run-figures.ts'
 import type { Run } from '../../refresh/runs.ts'
@@ -38,7 +39,7 @@ export interface FeatureHealth {
   /** Worst first. */
   readonly reasons: readonly Reason[]
   readonly refreshed: Refreshed
-  readonly figures: ReadFigures | undefined
+  readonly figures: FiguresView | undefined
 }
 
 export interface HealthOptions {
@@ -78,7 +79,7 @@ interface Look {
   readonly tellsText: boolean
   readonly now: Micros
   readonly runs: FeatureRuns
-  readonly figures: ReadFigures | undefined
+  readonly figures: FiguresView | undefined
   /** Of the last refresh or push. */
   readonly at: Micros | null
 }
@@ -121,18 +122,20 @@ function failing({ planned: { feature }, insight: { facts }, tellsText, runs, fi
 
 /** The feature is named where its reasons are told. */
 function whyHere(run: Run, tellsText: boolean): string {
-  return whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
+  const why = whyFailed(run, tellsText)?.replace(/^feature "[^"]*" failed for (?=key )/, '') ?? 'the log has the reason.'
+  const isTold = tellsText && run.fault?.detail != null
+  return isTold ? why : why.replace(/^(key .*)\.$/s, '$1; the log has the reason.')
 }
 
 /** Of values served in this minute and the one before. */
-function errorShare(figures: ReadFigures | undefined): number | null {
+function errorShare(figures: FiguresView | undefined): number | null {
   const rows = figures?.over(HOUR_MS).rows.slice(-2) ?? []
   const sum = (field: number) => rows.reduce((total, row) => total + (row?.[field] ?? 0), 0)
   return share(sum(FIELD.error), sum(FIELD.reads))
 }
 
 /** Beginning of the minutes in which there was any, up to now. */
-function firstMinute(figures: ReadFigures | undefined, now: Micros, field: number): string | null {
+function firstMinute(figures: FiguresView | undefined, now: Micros, field: number): string | null {
   if (!figures) return null
   const { rows, fromMs, stepMs } = figures.over(HOUR_MS)
   let first = rows.length

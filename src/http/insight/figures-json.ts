@@ -2,7 +2,8 @@
 import type { Micros } from '../../clock.ts'
 import { formatTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
-import { type ColumnShape, FIELD, known, type ReadFigures, share, statesOf } from '../../observability/read-figures.ts'
+import type { FiguresView } from '../../observability/figures-elsewhere.ts'
+import { type ColumnShape, FIELD, known, share, statesOf } from '../../observability/read-figures.ts'
 import { type SeriesRows, WINDOWS_MS } from '../../observability/step-series.ts'
 import type { SampleFigures } from '../../observability/value-sample.ts'
 import type { Coverage, Distribution, FeatureFigures, OverTime, ReadFigures as ReadFiguresJson } from '../wire.ts'
@@ -21,9 +22,9 @@ export function windowOf(text: string, name: string): number {
   })
 }
 
-/** Figures are of the process that answers. */
-export function coverageOf({ facts }: Insight): Coverage {
-  return { processes: 1, of: facts.processes }
+/** Processes whose figures are told together, and those that are known to be. */
+export function coverageOf({ facts, covered }: Insight): Coverage {
+  return { processes: covered(), of: Math.max(facts.processes, covered()) }
 }
 
 export function distributionJson({ column, name, type }: ColumnShape, figures: SampleFigures): Distribution {
@@ -42,7 +43,7 @@ export function distributionJson({ column, name, type }: ColumnShape, figures: S
   }
 }
 
-export function readFiguresJson(figures: ReadFigures | undefined, windowMs: number, now: Micros): ReadFiguresJson | null {
+export function readFiguresJson(figures: FiguresView | undefined, windowMs: number, now: Micros): ReadFiguresJson | null {
   if (!figures) return null
   const total = figures.total(windowMs)
   const sinceMs = Math.max(figures.sinceMs, now / 1000 - windowMs)
@@ -81,7 +82,7 @@ export function featureFiguresJson(health: FeatureHealth, windowMs: number, insi
   }
 }
 
-export function overTimeJson(figures: ReadFigures | undefined, windowMs: number, now: Micros): Omit<OverTime, 'runs' | 'versions'> | null {
+export function overTimeJson(figures: FiguresView | undefined, windowMs: number, now: Micros): Omit<OverTime, 'runs' | 'versions'> | null {
   if (!figures) return null
   const { fromMs, stepMs, rows } = figures.over(windowMs)
   const each = (of: (row: Float64Array) => number | null) => rows.map((row) => (row ? of(row) : null))

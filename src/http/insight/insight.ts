@@ -3,7 +3,7 @@ import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { Entity, Feature, SourceLocation } from '../../definition/model.ts'
 import type { EventFeed } from '../../observability/event-feed.ts'
-import type { ReadStatistics } from '../../observability/read-statistics.ts'
+import type { ReadsView } from '../../observability/reads-together.ts'
 import type { RequestSamples } from '../../observability/request-samples.ts'
 import type { RunFigures } from '../../refresh/run-figures.ts'
 import type { ReadObserver } from '../../serving/read-observer.ts'
@@ -13,7 +13,9 @@ import type { Change, DefinitionText, Place, Storage, StoreState } from '../wire
 export interface Insight {
   /** Null, as `statistics`: none are kept. */
   readonly observer: ReadObserver | null
-  readonly statistics: ReadStatistics | null
+  readonly statistics: ReadsView | null
+  /** How many processes the statistics are of. */
+  readonly covered: () => number
   readonly samples: RequestSamples
   readonly feed: EventFeed
   readonly facts: ProcessFacts

@@ -1,7 +1,8 @@
 /** The whole at a glance: traffic of the last hour, counts by state, stores, and what wants attention. */
 import type { Clock, Micros } from '../../clock.ts'
 import { formatTime } from '../../definition/time.ts'
-import { BAND_EDGES_MS, FIELD, known, type ReadFigures, share, statesOf } from '../../observability/read-figures.ts'
+import type { FiguresView } from '../../observability/figures-elsewhere.ts'
+import { BAND_EDGES_MS, FIELD, known, share, statesOf } from '../../observability/read-figures.ts'
 import { STEP_MS, WINDOWS_MS } from '../../observability/step-series.ts'
 import type { Serving } from '../../serving/serving.ts'
 import type { Attention, Overview, State, StateCounts, Traffic } from '../wire.ts'
@@ -51,7 +52,7 @@ function attentionOf(health: readonly FeatureHealth[], now: Micros): Attention[]
 }
 
 /** Over the last minute, of which the part that lies in the minute before is estimated. */
-export function rateOf(figures: ReadFigures, now: Micros, field: number = FIELD.reads): number {
+export function rateOf(figures: FiguresView, now: Micros, field: number = FIELD.reads): number {
   const [before, current] = figures.over(HOUR_MS).rows.slice(-2)
   const elapsed = (now / 1_000) % STEP_MS
   const earlier = before ? (before[field] ?? 0) * (1 - elapsed / STEP_MS) : 0

@@ -8,6 +8,7 @@ import { formatTime, parseTime } from '../../definition/time.ts'
 import { parseExact } from '../../definition/value.ts'
 import { FabraError } from '../../errors.ts'
 import type { TrainingJob } from '../../training/job.ts'
+import type { ManyOfRow, OneAnswer } from '../../training/one-row.ts'
 import type { TrainingOptions } from '../../training/options.ts'
 import type { HttpOptions } from '../options.ts'
 
@@ -33,6 +34,10 @@ export async function fillPast(
   found: Map<string, PastValue>,
 ): Promise<void> {
   const isSql = ({ computation }: Feature) => computation.kind === 'sql'
+  const together = async (some: readonly Feature[]) => {
+    await computedTogether(options, some, row, found)
+    await fill(some.filter(({ name }) => !found.has(name)))
+  }
   const fill = async (some: readonly Feature[]) => {
     const waiting = [...some]
     const recorded: Feature[] = []
@@ -47,7 +52,7 @@ export async function fillPast(
     for (const [name, value] of await recordedValues(options, recorded, row)) found.set(name, value)
   }
   // What is recorded and what functions give does not wait for hundreds of statements.
-  await Promise.all([fill(features.filter(isSql)), fill(features.filter((feature) => !isSql(feature)))])
+  await Promise.all([together(features.filter(isSql)), fill(features.filter((feature) => !isSql(feature)))])
 }
 
 export interface PastRow {
@@ -57,20 +62,38 @@ export interface PastRow {
   readonly signal: AbortSignal
 }
 
+/** Hundreds of statements about one key read much the same. What goes together is there long before the rest. */
+async function computedTogether(
+  { training }: HttpOptions,
+  features: readonly Feature[],
+  { key, asOf, signal }: PastRow,
+  found: Map<string, PastValue>,
+): Promise<void> {
+  const onAnswer: ManyOfRow['onAnswer'] = (feature, answer) => found.set(feature.name, toldOf(feature, answer, asOf))
+  try {
+    await training.computeMany({ features, key, asOf, onAnswer }, signal)
+  } catch (error) {
+    if (signal.aborted) throw error
+    // Asked for one by one, each says what is wrong.
+  }
+}
+
 /** Null: its past is what was recorded. */
 async function computed(options: HttpOptions, feature: Feature, { key, asOf, signal }: PastRow): Promise<PastValue | null> {
   try {
     const answer = await options.training.computeOne({ feature, key, asOf }, signal)
-    if (answer === null) return null
-    const { method, computed: found } = answer
-    if (found.kind === 'error') return failed(found.error)
-    const texts = found.kind === 'value' ? found.texts : feature.defaults
-    const status = found.kind === 'value' ? 'fresh' : feature.defaults ? 'default' : 'missing'
-    return { value: valueText(feature, texts), status, method, eventAt: found.kind === 'value' ? asOf : null, error: null }
+    return answer && toldOf(feature, answer, asOf)
   } catch (error) {
     if (error instanceof FabraError && !signal.aborted) return failed(error)
     throw error
   }
+}
+
+function toldOf(feature: Feature, { method, computed: found }: OneAnswer, asOf: Micros): PastValue {
+  if (found.kind === 'error') return failed(found.error)
+  const texts = found.kind === 'value' ? found.texts : feature.defaults
+  const status = found.kind === 'value' ? 'fresh' : feature.defaults ? 'default' : 'missing'
+  return { value: valueText(feature, texts), status, method, eventAt: found.kind === 'value' ? asOf : null, error: null }
 }
 
 function valueText({ columns }: Feature, texts: readonly string[] | null): string {

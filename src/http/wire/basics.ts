@@ -13,7 +13,7 @@ export type Scope = 'read' | 'train' | 'write' | 'admin'
 
 export type ValueType = 'int' | 'float' | 'string' | 'bool' | 'timestamp' | 'list' | 'dict' | 'json'
 
-/** Of which processes figures are: all that serve (`processes` = `of`), or the one that answered. */
+/** Of how many processes figures are, and how many are known to serve. */
 export interface Coverage {
   processes: number
   of: number

@@ -121,6 +121,20 @@ export interface LoadFinding {
   readonly isNote?: true
 }
 
+/** A table that holds what a statement gives. */
+export interface Copy {
+  /** `__fabra_…`, plain. */
+  readonly name: string
+  readonly text: string
+  readonly parameters: readonly SqlValue[]
+}
+
+/** For many statements that read the same part of large tables. */
+export interface Copies {
+  /** @param work Its statements alone find the copies, which are gone when it is over. @throws SqlError */
+  use<T>(copies: readonly Copy[], options: RunOptions, work: (query: SourceEngine['query']) => Promise<T>): Promise<T>
+}
+
 /** Where user SQL runs: the engine that holds the sources. Read-only, in UTC, every statement with a deadline. */
 export interface SourceEngine {
   readonly dialect: 'duckdb' | 'postgres'
@@ -154,5 +168,7 @@ export interface SourceEngine {
    * @param take Is called at least once.
    */
   queryOver(take: TakeRows, text: string, rows: RowList, options: RunOptions): Promise<void>
+  /** Null: an index finds the rows of a key, so that many statements about one key read little each. */
+  readonly copies: Copies | null
   close(): Promise<void>
 }

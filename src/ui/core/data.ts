@@ -6,6 +6,7 @@ import { type Signal, signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { ask, Failure } from './ask.ts'
 import { setNow } from './now.ts'
+import { isClosed } from './session.ts'
 
 const EVERY_MS = 5_000
 /** Where the answer says that some of it is yet to come. */
@@ -33,11 +34,15 @@ export interface Shown<T> {
   again(): void
 }
 
+/** Asking would be a refusal that is known. */
+const NOT_SEEN = new Failure({ status: 403, code: 'not_seen', message: 'This key may not see this.' })
+
 const cells = new Map<string, Cell>()
 
 /** @param path Null: nothing is asked. @param everyMs Null: once. */
 export function useData<T>(path: string | null, everyMs: number | null = EVERY_MS): Shown<T> {
-  const cell = path === null ? null : cellOf(path)
+  const isRefused = path !== null && isClosed(path)
+  const cell = path === null || isRefused ? null : cellOf(path)
   const last = useRef<T | undefined>(undefined)
   useEffect(() => {
     if (!cell) return
@@ -51,9 +56,9 @@ export function useData<T>(path: string | null, everyMs: number | null = EVERY_M
   }, [cell, everyMs])
   const value = cell?.value.value as T | undefined
   if (value !== undefined) last.current = value
-  const failure = cell?.failure.value ?? null
+  const failure = isRefused ? NOT_SEEN : (cell?.failure.value ?? null)
   return {
-    value: value ?? (path === null ? undefined : last.current),
+    value: value ?? (cell === null ? undefined : last.current),
     failure,
     isOld: value === undefined || (failure !== null && failure.status === 0),
     heardAt: cell?.at.value ?? 0,

@@ -1,7 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
-import type { Overview } from '../../http/wire.ts'
 import { href, place } from '../core/address.ts'
-import { useData } from '../core/data.ts'
+import { useGlance } from '../core/glance.ts'
 import { openHelp, openPalette } from '../core/keys.ts'
 import { coverageWord, key, me, signOut } from '../core/session.ts'
 import { theme, turnTheme } from '../core/theme.ts'
@@ -20,7 +19,7 @@ export const ROOMS: readonly [room: string, title: string][] = [
 ]
 
 export function Head() {
-  const counts = useData<Overview>('/v1/overview').value?.features
+  const counts = useGlance().value?.features
   const total = counts ? Object.values(counts).reduce((sum, count) => sum + count, 0) : null
   return (
     <header class="top">
@@ -35,7 +34,7 @@ export function Head() {
         {coverageWord() && (
           <span
             class="soft only-wide"
-            title="Reads are counted by each process for itself, other replicas among them. Values, runs and changes are those of all."
+            title="Each process tells the others what it reads every five seconds. Histograms of values and the live traffic are of the process that answers."
           >
             figures of {coverageWord()}
           </span>

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import type { Failure } from '../core/ask.ts'
 import type { Shown } from '../core/data.ts'
-import { signOut } from '../core/session.ts'
+import { seesWords, signOut } from '../core/session.ts'
 import { age } from '../core/words.ts'
 import { copy } from './copy.tsx'
 import { Mark } from './mark.tsx'
@@ -25,6 +25,14 @@ export function Note({ title, children, command }: { title: ComponentChildren; c
 }
 
 export function FailureNote({ of, again }: { of: Failure; again?: (() => void) | undefined }) {
+  const sees = of.status === 403 ? seesWords() : null
+  if (sees !== null) {
+    return (
+      <Note title="This key may not see this.">
+        It sees {sees}, and what is here tells of more. Whoever runs Fabra can make a key that sees everything.
+      </Note>
+    )
+  }
   if (of.status === 403) {
     const scope = /scope "(\w+)"/.exec(of.hint ?? '')?.[1] ?? 'admin'
     return (

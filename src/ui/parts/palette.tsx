@@ -145,7 +145,7 @@ function usePlaces() {
     places,
     entities: kinds.value?.entities ?? [],
     isWhole: all.every(({ value, failure }) => value !== undefined || failure !== null),
-    failure: all.find(({ value, failure }) => value === undefined && failure !== null)?.failure ?? null,
+    failure: all.find(({ value, failure }) => value === undefined && failure !== null && failure.status !== 403)?.failure ?? null,
   }
 }
 

@@ -103,6 +103,7 @@ function usualWord(run: Run): string {
 export function errorText({ error, file, line }: Run): string {
   if (error === null) return ''
   const [whole = ''] = error.split('\n')
-  const first = whole.replace(/^feature "[^"]*" failed for key "(?:[^"\\]|\\.)*": /, '')
+  // The row names the feature; the reason is worth more than the key it was first found with, where it is told.
+  const first = whole.replace(/^feature "[^"]*" failed for key "(?:[^"\\]|\\.)*": /, '').replace(/^feature "[^"]*" failed for (?=key )/, '')
   return file === null ? first : `${first.replace(/\.$/, '')}, ${file}${line === null ? '' : `:${line}`}`
 }

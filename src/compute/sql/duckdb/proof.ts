@@ -36,9 +36,11 @@ class Walk {
       return
     }
     if (this.isParameter(node)) return
-    if (node['type'] === 'SUBQUERY' && 'subquery' in node && this.ours.isShadow(node['subquery'])) {
+    const shown = node['type'] === 'SUBQUERY' && 'subquery' in node ? this.ours.shadowOf(node['subquery']) : undefined
+    if (shown !== undefined) {
       if (node['sample'] !== null) this.remains.unexpected.push('a sample')
       this.remains.shadows++
+      this.remains.shows.push(shown)
       this.remains.words.push(textOf(node['alias']).toLowerCase())
       return
     }

@@ -80,8 +80,8 @@ function groupsOf(sql: AnalysedSql, { row, keyTypes }: GroupedRow): Texts | null
   const end = sql.text.length
   const first = ` ${ORD}, 1 AS __fabra_hit,`
   const last = `\nGROUP BY ${group}`
-  const met = bodyFor(sql, sql.shadows, row, [at(places.select, first), at(places.from, LIST), at(end, last)]).text
-  const unmet = bodyFor(sql, sql.shadows, row, [at(places.where, ' FALSE AND ('), at(end, '\n)')]).text
+  const met = bodyFor(sql, sql.shadows, row, { added: [at(places.select, first), at(places.from, LIST), at(end, last)] }).text
+  const unmet = bodyFor(sql, sql.shadows, row, { added: [at(places.where, ' FALSE AND ('), at(end, '\n)')] }).text
   const metFrame = `SELECT${first} 1 AS ${HOLE} FROM${LIST}(SELECT 1) AS ${HOLE} WHERE ${HOLE}${last}`
   return { text: both(met, unmet), frame: both(metFrame, `SELECT 1 AS ${HOLE} FROM (SELECT 1) AS ${HOLE} WHERE FALSE AND (${HOLE})`) }
 }
@@ -104,7 +104,8 @@ function firstOf(sql: AnalysedSql, { row }: GroupedRow): Texts | null {
   const first = ` DISTINCT ON (${ORD}) ${ORD}, 1 AS __fabra_hit,`
   const sorted = ` ${ORD}, `
   const cut = { start: limit.start, end: one.end, text: '' }
-  const text = bodyFor(sql, sql.shadows, row, [at(places.select, first), at(places.from, LIST), at(by.end, sorted), cut]).text
+  const added = [at(places.select, first), at(places.from, LIST), at(by.end, sorted), cut]
+  const text = bodyFor(sql, sql.shadows, row, { added }).text
   return { text, frame: `SELECT${first} 1 AS ${HOLE} FROM${LIST}(SELECT 1) AS ${HOLE} WHERE ${HOLE} ORDER BY${sorted}${HOLE}` }
 }
 

@@ -42,9 +42,11 @@ class Walk {
       return
     }
     const content = asObject(node[kind]) ?? {}
-    if (kind === 'RangeSubselect' && this.ours.isShadow(content['subquery'])) {
+    const shown = kind === 'RangeSubselect' ? this.ours.shadowOf(content['subquery']) : undefined
+    if (shown !== undefined) {
       this.noteNames(asObject(content['alias']) ?? {})
       this.remains.shadows++
+      this.remains.shows.push(shown)
       this.remains.words.push(textOf(asObject(content['alias'])?.['aliasname']))
       return
     }

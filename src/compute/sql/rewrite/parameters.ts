@@ -2,7 +2,7 @@
 import { baseType } from '../../../definition/declared-type.ts'
 import type { Entity, Feature, ValueType } from '../../../definition/model.ts'
 import { suggest } from '../../../errors.ts'
-import { type Gate, writeSql } from '../gate.ts'
+import { type Gate, writeLikeSql } from '../gate.ts'
 import type { AnalysedSql } from './analysis.ts'
 import type { SqlFault } from './forbidden.ts'
 import { type RowReference, rowStatement } from './statement.ts'
@@ -59,8 +59,13 @@ export function lateralRow({ entity }: Owner): RowReference {
 
 /** Placeholders are numbered as they come to stand in the text: an engine refuses to be given one that it does not meet. */
 export async function rowSqlOf(sql: AnalysedSql, owner: Parameters, gate: Gate): Promise<RowSql> {
+  return (await likeRowSqlOf(sql, owner, gate)).row
+}
+
+/** Marks stand for values until it is settled which numbers they have. */
+export function markedRow(owner: Parameters): RowReference {
   const { entity, feature } = owner
-  const row: RowReference = {
+  return {
     asOf: 'CAST(__fabra_asof_ AS TIMESTAMPTZ)',
     parameter(written) {
       const index = keyIndex(written, entity)
@@ -68,6 +73,19 @@ export async function rowSqlOf(sql: AnalysedSql, owner: Parameters, gate: Gate):
       return `CAST(${index === -1 ? `__fabra_input_${inputName(written, feature)}` : `__fabra_key_${index}`} AS ${type})`
     },
   }
+}
+
+/** The as-of time is the first parameter, the columns of the key follow. */
+export function numberedKey(marked: string): string {
+  return marked.replace(/__fabra_(asof|key)_(\d*)/g, (_, kind: string, index: string) => `$${kind === 'asof' ? 1 : Number(index) + 2}`)
+}
+
+export interface LikeRowSql {
+  readonly row: RowSql
+  readonly likeness: string
+}
+
+export async function likeRowSqlOf(sql: AnalysedSql, owner: Parameters, gate: Gate): Promise<LikeRowSql> {
   const parameters = new Map<string, RowParameter>()
   let isWhole = true
   const finish = (written: string) => {
@@ -80,8 +98,8 @@ export async function rowSqlOf(sql: AnalysedSql, owner: Parameters, gate: Gate):
     isWhole = false
     return finished
   }
-  const text = await writeSql(sql, { row, frame: rowStatement, finish }, gate)
-  return { text, parameters: [...parameters.values()] }
+  const { text, likeness } = await writeLikeSql(sql, { row: markedRow(owner), frame: rowStatement, finish }, gate)
+  return { row: { text, parameters: [...parameters.values()] }, likeness }
 }
 
 /**

@@ -6,8 +6,8 @@ import { asObject, type Json } from './sql-tree.ts'
 
 /** Tells our own constructs by their trees. */
 export interface Ours {
-  /** A subquery in FROM is exactly one of the shadows. */
-  isShadow(subquery: unknown): boolean
+  /** The table that a subquery in FROM shows a part of, where it is exactly one of the shadows. */
+  shadowOf(subquery: unknown): string | undefined
   /** The expression is the as-of time of the row. */
   isAsOf(expression: Json): boolean
   /** What the user calls the parameter that the expression stands for. */
@@ -17,6 +17,8 @@ export interface Ours {
 /** What is left beside shadows. */
 export interface Remains {
   shadows: number
+  /** The tables that they show a part of. */
+  readonly shows: string[]
   /** Tables that are neither in a shadow nor a name of a WITH around them. */
   readonly tables: { readonly catalog: string; readonly schema: string; readonly name: string }[]
   readonly functions: Set<string>
@@ -36,6 +38,7 @@ export interface Remains {
 export function nothingYet(): Remains {
   return {
     shadows: 0,
+    shows: [],
     tables: [],
     functions: new Set(),
     tableFunctions: new Set(),

@@ -41,11 +41,20 @@ export function withoutSemicolon(text: string): string {
   return text.slice(0, tokens[last - 1]?.end ?? 0)
 }
 
-/** The user's statement for one row. @param added More to put into it, where nothing else is changed. */
-export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowReference, added: readonly Edit[] = []): Edited {
+/** The name of the table that holds what is visible of a source, where one stands in for it. */
+export type CopyOf = (shadow: Shadow) => string | null
+
+export interface BodyOptions {
+  /** More to put into it, where nothing else is changed. */
+  readonly added?: readonly Edit[]
+  readonly copyOf?: CopyOf | undefined
+}
+
+/** The user's statement for one row. */
+export function bodyFor(sql: ParsedSql, shadows: readonly Shadow[], row: RowReference, options: BodyOptions = {}): Edited {
   const edits = [
-    ...added,
-    ...shadows.flatMap((shadow) => shadowEdits(sql, shadow, row)),
+    ...(options.added ?? []),
+    ...shadows.flatMap((shadow) => shadowEdits(sql, shadow, visiblePart(shadow, row.asOf, options.copyOf))),
     ...qualifiedColumnEdits(sql, shadows),
     ...presentEdits(sql, row.asOf),
     ...parameterEdits(sql, row),
@@ -79,11 +88,15 @@ export function physicalName({ ref, table }: Shadow): string {
   return ref.catalog === '' ? name : `${quoteName(ref.catalog)}.${name}`
 }
 
-function shadowEdits(sql: ParsedSql, shadowed: Shadow, row: RowReference): Edit[] {
-  const { ref } = shadowed
+/** A derived table of the rows that are visible. */
+export function visiblePart(shadow: Shadow, asOf: string, copyOf: CopyOf | undefined): string {
+  const copy = copyOf?.(shadow) ?? null
+  return copy === null ? shadowOf(shadow, physicalName(shadow), asOf) : `(SELECT * FROM ${copy})`
+}
+
+function shadowEdits(sql: ParsedSql, { ref }: Shadow, shadow: string): Edit[] {
   const name = nameAt(sql.tokens, ref.at)
   if (!name) return []
-  const shadow = shadowOf(shadowed, physicalName(shadowed), row.asOf)
   const alias = ref.alias === '' ? ` AS ${quoteName(ref.name)}` : ''
   const keyword = isWord(sql.tokens[name.first - 1], 'table') ? sql.tokens[name.first - 1] : undefined
   if (keyword) return [{ start: keyword.start, end: name.end, text: `SELECT * FROM ${shadow}${alias}` }]

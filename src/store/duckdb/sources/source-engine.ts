@@ -4,6 +4,7 @@ import { offsetOfCodePoint } from '../../ports/text-offsets.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { LIST_TABLES, SERIALIZE } from '../sql.ts'
+import { withCopies } from './copies.ts'
 import { createFunctionLookup } from './functions.ts'
 import { fillRowTable, releaseRowTable } from './row-table.ts'
 import { loadSources } from './source-loader.ts'
@@ -36,6 +37,7 @@ export function createDuckdbSourceEngine(database: Database): SourceEngine {
           await releaseRowTable(session, rows)
         }
       }),
+    copies: { use: (copies, options, work) => readers.use(options, (session, left) => withCopies(session, copies, left, work)) },
     close: () => database.close(),
   }
 }

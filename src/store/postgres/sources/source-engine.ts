@@ -121,6 +121,7 @@ export function createPostgresSourceEngine({ reader, owner, loadFile }: Postgres
         throw new SqlError(error.kind, error.message, position < 0 ? null : position, error)
       }
     },
+    copies: null,
     close: () => reader.close(),
   }
 }

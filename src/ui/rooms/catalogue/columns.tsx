@@ -1,8 +1,9 @@
 /** The columns of the catalogue: one row answers what is served, how old it is, whether it is right and what changed. */
-import type { Distribution } from '../../../http/wire.ts'
+import type { Distribution, Reason } from '../../../http/wire.ts'
 import { href } from '../../core/address.ts'
 import { type ColumnRow, type ListedFeature, shapeOf } from '../../core/catalogue.ts'
 import { ageOf } from '../../core/now.ts'
+import { figure, reasonWord } from '../../core/reasons.ts'
 import { age, day, number, percent, rate, roughly } from '../../core/words.ts'
 import { Histogram } from '../../parts/charts.tsx'
 import { Mark } from '../../parts/mark.tsx'
@@ -141,13 +142,20 @@ function Version({ of }: { of: ListedFeature }) {
   )
 }
 
-/** Counts come first in a reason; where there is room for a few words, what was thrown is worth more. */
+/** Where there is room for a few words, what was thrown is worth more than counts, and a figure beside the usual one more than a sentence. */
 const COUNTS = /^\d+ of \d+ keys failed(?:, \d+ runs in a row)?: (?:key "(?:[^"\\]|\\.)*": )?/
 
 function Look({ of }: { of: ListedFeature }) {
   const { refreshed, reason } = of
-  if (reason) return <span title={reason.message}>{reason.message.replace(COUNTS, '')}</span>
+  if (reason) return <span title={reason.message}>{shortly(reason)}</span>
   if (!refreshed?.running) return null
   const { done, keys } = refreshed.running
   return <>run under way{keys > 0 ? `, ${Math.round((done / keys) * 100)} %` : ''}</>
+}
+
+function shortly(reason: Reason): string {
+  const thrown = reason.message.replace(COUNTS, '')
+  if (reason.code === 'failing' && thrown !== reason.message && !thrown.endsWith('the log has the reason.')) return thrown
+  const usual = reason.usual ? `, usual ${figure(reason.usual, reason)}` : ''
+  return `${reasonWord(reason)} ${figure(reason.now, reason)}${usual}`
 }

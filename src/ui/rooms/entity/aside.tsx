@@ -4,7 +4,7 @@ import type { EntityPage, EntityRead, State } from '../../../http/wire.ts'
 import { href } from '../../core/address.ts'
 import { ask, Failure } from '../../core/ask.ts'
 import { refreshData } from '../../core/data.ts'
-import { may } from '../../core/session.ts'
+import { may, seesWords } from '../../core/session.ts'
 import { number, took } from '../../core/words.ts'
 import { say } from '../../parts/copy.tsx'
 import { Mark, STATES } from '../../parts/mark.tsx'
@@ -81,7 +81,7 @@ export function RowsBehind({ of }: { of: EntityPage }) {
 /** Not shown to keys that may not. */
 export function Forget({ entity, id, path, of }: { entity: string; id: string; path: string; of: EntityPage }) {
   const isAsking = useSignal(false)
-  if (!may('admin')) return null
+  if (!may('admin') || seesWords() !== null) return null
   const turn = () => {
     isAsking.value = !isAsking.value
   }

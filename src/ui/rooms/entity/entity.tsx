@@ -135,7 +135,7 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
         </h1>
         {value && (
           <p class="counts">
-            {plural(value.features.length, 'feature')} <Counts of={countsOf(value)} />
+            {plural(value.features.length, 'feature')} {hasValues(value) ? <Counts of={countsOf(value)} /> : ' computing …'}
           </p>
         )}
         <div class="acts">
@@ -180,6 +180,10 @@ function countsOf({ features }: EntityAnswer): StateCounts {
   const counts: StateCounts = { fresh: 0, stale: 0, missing: 0, default: 0, error: 0 }
   for (const { status, pending, needs_inputs } of features) if (!pending && !needs_inputs) counts[status]++
   return counts
+}
+
+function hasValues({ features }: EntityAnswer): boolean {
+  return features.some(({ pending, needs_inputs }) => !pending && !needs_inputs)
 }
 
 const METHODS = { recompute: 'recomputed from sources', replay: 'replayed', history: 'recorded' } as const

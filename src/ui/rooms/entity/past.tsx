@@ -11,8 +11,8 @@ interface PastProps extends Pick<KeyRow, 'of' | 'history'> {
 export function Past({ of, history, from, to, at }: PastProps) {
   if (!of.error || history.length > 0) return <Steps of={history} from={from} to={to} at={at} />
   return (
-    <span class="soft" title={of.error.hint}>
-      {of.error.message}
+    <span class="soft reach" title={`${of.error.message} ${of.error.hint ?? ''}`}>
+      {of.error.message.replace(/^The past of "[^"]*" cannot be told[^:]*: /, '')}
     </span>
   )
 }

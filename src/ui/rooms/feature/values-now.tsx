@@ -82,7 +82,7 @@ function Shown({ now, against, name }: { now: Distribution; against: Distributio
     <>
       <div class="dist">
         <Bars counts={now.bins.counts} line={against?.bins?.counts} width={480} height={88} wide />
-        <div class="xs" aria-hidden="true">
+        <div class={holdsWhole(now) ? 'xs mid' : 'xs'} aria-hidden="true">
           {edgesOf(now).map((edge, i) => (
             <span key={i}>{edge}</span>
           ))}
@@ -93,8 +93,20 @@ function Shown({ now, against, name }: { now: Distribution; against: Distributio
   )
 }
 
-function edgesOf({ bins, measure }: Distribution): string[] {
+/** A bin for each whole number, which then stands below its bar. */
+function holdsWhole({ bins, measure }: Distribution): boolean {
   const edges = bins?.edges ?? []
+  return (
+    measure !== 'time' &&
+    edges.length > 2 &&
+    edges.every((edge, i) => Number.isInteger(edge) && (i === 0 || edge - (edges[i - 1] ?? 0) === 1))
+  )
+}
+
+function edgesOf(of: Distribution): string[] {
+  const { bins, measure } = of
+  const edges = bins?.edges ?? []
+  if (holdsWhole(of)) return edges.slice(0, -1).map((edge) => write(edge, measure))
   if (edges[0] === edges.at(-1)) return [write(edges[0] ?? null, measure)]
   return Array.from({ length: EDGES }, (_, i) => write(edges[Math.round((i / (EDGES - 1)) * (edges.length - 1))] ?? null, measure))
 }

@@ -1,5 +1,6 @@
 /** Failing and slow requests, kept apart from the stream so that they do not scroll away; and who asks. */
 import type { RequestEvent, Traffic } from '../../../http/wire.ts'
+import { me } from '../../core/session.ts'
 import { percent, rate, took } from '../../core/words.ts'
 import { Mark } from '../../parts/mark.tsx'
 import { Note } from '../../parts/note.tsx'
@@ -20,6 +21,20 @@ export function Failing({ of }: { of: readonly RequestEvent[] }) {
         <Note title="None of those shown." />
       ) : (
         <table aria-label="failing requests">
+          <thead>
+            <tr>
+              <th scope="col" class="m1">
+                <span class="hide">state</span>
+              </th>
+              <th scope="col">what</th>
+              <th scope="col" class="w20">
+                code
+              </th>
+              <th scope="col" class="num w8">
+                times
+              </th>
+            </tr>
+          </thead>
           <tbody>
             {groups.slice(0, MOST).map((group) => {
               const [first] = group
@@ -61,6 +76,17 @@ export function Slow({ of }: { of: readonly RequestEvent[] }) {
         <Note title="None yet." />
       ) : (
         <table class="two slow" aria-label="slow requests">
+          <thead>
+            <tr>
+              <th scope="col" class="num w10">
+                took
+              </th>
+              <th scope="col">what and why</th>
+              <th scope="col" class="num w10">
+                ago
+              </th>
+            </tr>
+          </thead>
           <tbody>
             {slowest.map((request) => (
               <tr key={request.at + request.ms}>
@@ -82,16 +108,16 @@ export function Slow({ of }: { of: readonly RequestEvent[] }) {
 }
 
 function whyWords({ waited_for, waited_ms, rows }: RequestEvent): string {
-  if (waited_for !== null) return `waited${waited_ms === null ? '' : ` ${took(waited_ms)}`} for ${waitWords(waited_for)}`
+  if (waited_for !== null) return `${waited_ms === null ? '' : `${took(waited_ms)} `}${waitWords(waited_for)}`
   return rows > 1 ? `${rows} rows in one request` : ''
 }
 
-/** `compute:spend` is a computation of spend. */
+/** `compute:spend`: computing spend. */
 function waitWords(waitedFor: string): string {
   return waitedFor
-    .replace(/^compute:/, 'a computation of ')
-    .replace(/^get:/, 'the value of ')
-    .replace(/^store:(.*)/, 'the $1 store')
+    .replace(/^compute:/, 'computing ')
+    .replace(/^get:/, 'getting ')
+    .replace(/^store:(.*)/, 'waiting for the $1 store')
 }
 
 export function Callers({ of }: { of: Traffic | null }) {
@@ -100,7 +126,7 @@ export function Callers({ of }: { of: Traffic | null }) {
     <section aria-labelledby="callers">
       <h2 id="callers">Callers</h2>
       {of.callers.length === 0 ? (
-        <Note title="Nobody in the last minute." />
+        <Note title={me.value?.key === null ? 'Requests need no key here, so nobody is named.' : 'Nobody in the last minute.'} />
       ) : (
         <table aria-label="callers">
           <thead>

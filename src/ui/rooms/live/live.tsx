@@ -6,7 +6,7 @@ import type { Failure } from '../../core/ask.ts'
 import { useData } from '../../core/data.ts'
 import { onKey } from '../../core/keys.ts'
 import { follow } from '../../core/stream.ts'
-import { number, rate, took } from '../../core/words.ts'
+import { number, rate } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { FailureNote, Note } from '../../parts/note.tsx'
 import { Callers, Failing, Slow } from './aside.tsx'
@@ -27,7 +27,10 @@ export function LivePage() {
     <>
       <div class="head">
         <h1 class="hide">Live</h1>
-        <Filters sampling={live.hello === null ? '' : samplingWords(live.hello, overview?.requests_per_second ?? null)} />
+        <Filters
+          of={live.requests}
+          sampling={live.hello === null ? '' : samplingWords(live.hello, overview?.requests_per_second ?? null)}
+        />
         <div class="acts">
           <button aria-pressed={live.isPaused} aria-keyshortcuts="p" onClick={live.pause}>
             {live.isPaused ? `go on (${number(live.waiting)} wait)` : 'pause'}
@@ -67,7 +70,8 @@ function pathOf(query: URLSearchParams): string {
   return `/v1/events?${asked}`
 }
 
-function Filters({ sampling }: { sampling: string }) {
+/** @param of Those that are kept: of them it is told how many a filter would leave. */
+function Filters({ of, sampling }: { of: readonly RequestEvent[]; sampling: string }) {
   const { query } = place.value
   const toggle = (name: string) => () => setQuery({ [name]: query.has(name) ? null : '1' })
   return (
@@ -81,14 +85,18 @@ function Filters({ sampling }: { sampling: string }) {
         onInput={(event) => setQuery({ q: event.currentTarget.value })}
       />
       <button class="pill" aria-pressed={query.has('slow')} onClick={toggle('slow')}>
-        slower than {took(SLOW_MS)}
+        slower than {SLOW_MS} ms <span class="soft">{number(of.filter(({ ms }) => ms > SLOW_MS).length)}</span>
       </button>
       <button class="pill" aria-pressed={query.has('not_fresh')} onClick={toggle('not_fresh')}>
-        not fresh
+        not fresh <span class="soft">{number(of.filter(isNotFresh).length)}</span>
       </button>
       <span class="soft">{sampling}</span>
     </div>
   )
+}
+
+function isNotFresh({ states, error_code }: RequestEvent): boolean {
+  return error_code !== null || Object.entries(states).some(([state, count]) => state !== 'fresh' && count > 0)
 }
 
 function samplingWords({ one_in }: HelloEvent, perSecond: number | null): string {

@@ -28,7 +28,7 @@ const COLUMNS: readonly Column<RequestEvent>[] = [
   },
   { id: 'rows', head: 'rows', cls: 'num p2', width: 'w7', cell: ({ rows }) => number(rows) },
   { id: 'ms', head: 'ms', cls: 'num', width: 'w8', cell: ({ ms }) => (ms >= 100 ? number(Math.round(ms)) : ms.toFixed(1)) },
-  { id: 'states', head: 'states', width: 'w20', cell: (request) => <States of={request} /> },
+  { id: 'states', head: 'states', width: 'w24', cell: (request) => <States of={request} /> },
   { id: 'entity', head: 'entity', cls: 'mono soft p2', width: 'w18', cell: ({ entity }) => entity && <Key of={entity} /> },
 ]
 

@@ -1,8 +1,11 @@
-import type { Attention, Change, Changes, Overview as OverviewAnswer } from '../../../http/wire.ts'
+import type { Attention, Change, Changes } from '../../../http/wire.ts'
 import { href } from '../../core/address.ts'
+import { CATALOGUE } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
+import { type Glance, useGlance } from '../../core/glance.ts'
 import { ageOf } from '../../core/now.ts'
 import { figure, placeText, reasonWord } from '../../core/reasons.ts'
+import { seesWords } from '../../core/session.ts'
 import { number, plural, rate, roughly } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Mark } from '../../parts/mark.tsx'
@@ -13,19 +16,20 @@ import { LastRuns } from './last-runs.tsx'
 import { Strip } from './strip.tsx'
 
 export function Overview() {
-  const overview = useData<OverviewAnswer>('/v1/overview')
+  const overview = useGlance()
+  const sees = seesWords()
   return (
     <>
       <h1 class="hide">Overview</h1>
       <OldNote on={overview} />
-      <div class="flush">{overview.value ? <Strip of={overview.value} /> : <Waiting on={overview} />}</div>
+      <div class="flush">{overview.value ? <Strip of={overview.value.whole} /> : <Waiting on={overview} />}</div>
       <div class="cols c84">
         <section aria-labelledby="attention">
           <div class="sec">
             <h2 id="attention">Needs attention</h2>
             <span class="small">{overview.value && attentionWord(overview.value)}</span>
             <span class="acts">
-              <CopyAs path="/v1/overview" cli="fabra runs --json" />
+              <CopyAs path={sees === null ? '/v1/overview' : CATALOGUE} cli={sees === null ? 'fabra runs --json' : 'fabra list --json'} />
             </span>
           </div>
           {overview.value && <NeedsAttention of={overview.value.attention} />}
@@ -37,7 +41,7 @@ export function Overview() {
   )
 }
 
-function attentionWord({ attention, features }: OverviewAnswer): string {
+function attentionWord({ attention, features }: Glance): string {
   const all = Object.values(features).reduce((sum, count) => sum + count, 0)
   return attention.length === 0 ? '' : `${new Set(attention.map(({ feature }) => feature)).size} of ${all}; by state, then by reads`
 }

@@ -1,13 +1,25 @@
 import type { Overview, StateCounts, StoreState, Traffic } from '../../../http/wire.ts'
 import { ageOf } from '../../core/now.ts'
-import { coverageWord, me } from '../../core/session.ts'
+import { coverageWord, me, seesWords } from '../../core/session.ts'
 import { age, bytes, number, percent, rate, took } from '../../core/words.ts'
 import { CursorGroup } from '../../parts/cursor.tsx'
 import { Mark } from '../../parts/mark.tsx'
 import { Note } from '../../parts/note.tsx'
 import { Trend } from '../../parts/strip.tsx'
 
-export function Strip({ of }: { of: Overview }) {
+/** @param of Null: it tells of more than the key sees. */
+export function Strip({ of }: { of: Overview | null }) {
+  if (of === null) {
+    return (
+      <div class="strip">
+        <div class="cell">
+          <Note title={`This key sees ${seesWords() ?? 'everything'}.`}>
+            Traffic, stores and what changed tell of more than that, and are shown to keys that see everything.
+          </Note>
+        </div>
+      </div>
+    )
+  }
   return (
     <CursorGroup cls="strip">
       {of.traffic ? (

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import { setQuery } from '../../core/address.ts'
 import { columnRows, shapeOf, useCatalogue } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
-import { may } from '../../core/session.ts'
+import { may, seesWords } from '../../core/session.ts'
 import { bytes, number } from '../../core/words.ts'
 import { Mark } from '../../parts/mark.tsx'
 import type { AsOf, Format, Wanted } from './request.ts'
@@ -63,7 +63,7 @@ export function Labels({ of, onChange }: { of: Wanted; onChange: Change }) {
     <section aria-labelledby="labels">
       <h2 id="labels">Labels</h2>
       {isSql.value ? <LabelsSql of={of} onChange={onChange} /> : <LabelsFile of={of} onChange={onChange} />}
-      {may('train') && (
+      {may('train') && seesWords() === null && (
         <p class="flush8">
           <button onClick={turn}>{isSql.value ? 'a file instead' : 'write SQL'}</button>
         </p>
