@@ -105,6 +105,12 @@ test('of a function that never answered all are told that it does not answer; on
   expect(shareOf(between(hung, 10_500, 15_000), 'served')).toBe(1)
 })
 
+test('a few questions are taken after a pause in which nothing was answered, too', () => {
+  // Six a second, and for three seconds everything stands still.
+  const paused = play({ atOnce: 4, ms: (at) => (at > 5_000 && at < 8_000 ? 8_000 - at : 100) }, () => 6, 12_000)
+  expect(paused.filter(({ how }) => how === 'refused')).toEqual([])
+})
+
 test('what a running function asks for is always taken', () => {
   const admission = new Admission(0)
   for (let now = 1; now < 400; now += 10) admission.settled({ begunAt: now - 1, timeoutMs: TIMEOUT_MS }, VALUE, 100, now)

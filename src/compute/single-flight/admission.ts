@@ -14,6 +14,8 @@ import type { ComputeCall, InFlight } from './in-flight.ts'
 
 /** Computations of one feature that may wait or run, however quick it is. */
 const MAX_IN_FLIGHT = 100_000
+/** So few are no crowd: when they are late something else stood still, and what was answered meanwhile says nothing of how many can be. */
+const FEW = 8
 /**
  * A look needs so much time, or while some are refused as much as answers took, so that they tell of what was taken since the last one; and so many
  * answers; after LONGEST_LOOK_MS it makes do with fewer.
@@ -60,7 +62,7 @@ export class Admission {
   /** @param ahead How many wait or run. What a running function asks for belongs to what was taken. */
   admits(ahead: number, { chain, timeoutMs }: Pick<ComputeCall, 'chain' | 'timeoutMs'>): boolean {
     if (ahead >= MAX_IN_FLIGHT) return false
-    if (this.pace === 0 || chain.length > 0 || ahead <= this.pace * timeoutMs * WAIT_SHARE * this.room) return true
+    if (this.pace === 0 || chain.length > 0 || ahead < FEW || ahead <= this.pace * timeoutMs * WAIT_SHARE * this.room) return true
     this.refused++
     return false
   }
