@@ -2,7 +2,7 @@
 import { FabraError } from '../errors.ts'
 import { requestIdFor } from './error-response.ts'
 import type { HttpOptions } from './options.ts'
-import type { Call, Route } from './route.ts'
+import type { Audited, Call, Route } from './route.ts'
 import type { AuditActor } from './wire.ts'
 
 /** The same route, told of. What it did is in its call. */
@@ -11,8 +11,7 @@ export function auditedRoute(route: Route, { audit, serving }: Pick<HttpOptions,
   if (!audit || !audited) return route
   const { action, subject } = audited
   const tell = (call: Call, result: string, requestId: string) => {
-    const name = call.param(subject.parameter)
-    const known = subject.of === 'features' ? featureOf(serving, name) : serving().registry[subject.of].has(name) ? name : null
+    const known = subject === null ? null : knownName(serving, subject, call.param(subject.parameter))
     return audit.note({
       action,
       subject: known,
@@ -38,6 +37,11 @@ export function auditedRoute(route: Route, { audit, serving }: Pick<HttpOptions,
       }
     },
   }
+}
+
+function knownName(serving: HttpOptions['serving'], subject: NonNullable<Audited['subject']>, name: string): string | null {
+  if (subject.of === 'features') return featureOf(serving, name)
+  return serving().registry[subject.of].has(name) ? name : null
 }
 
 /** `spend.total` is a column of spend. */

@@ -30,7 +30,7 @@ export interface Route {
   readonly confinable?: true
   /** Values are read to be used: it is counted, and told of while it happens. */
   readonly isRead?: true
-  /** It writes or administers: who did it is told in the audit log. */
+  /** It writes, administers or hands out everything: who did it is told in the audit log. */
   readonly audited?: Audited
   /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */
   readonly anyHost?: true
@@ -47,8 +47,8 @@ export interface Written {
 /** What the requests of a route are told as in the audit log. */
 export interface Audited {
   readonly action: AuditAction
-  /** Which parameter of the path names what, and what it names: others' words are not kept. */
-  readonly subject: { readonly parameter: string; readonly of: 'features' | 'sources' | 'entities' }
+  /** Which parameter of the path names what, and what it names: others' words are not kept. Null: it is about everything. */
+  readonly subject: { readonly parameter: string; readonly of: 'features' | 'sources' | 'entities' } | null
 }
 
 /** A request that was let in. */

@@ -70,6 +70,18 @@ test('writes are told with who, what, how many rows and in which request; neithe
   expect(JSON.stringify(entries)).not.toMatch(/idOfAPerson|valueThatIsNotTold/)
 })
 
+test('whoever takes everything away with them is told of, too', async () => {
+  const taken = [await ask('GET', '/v1/backup', undefined, 'req-b'), await ask('GET', '/v1/history?feature=score', undefined, 'req-h')]
+  expect(taken.map(({ status }) => status)).toEqual([200, 200])
+  for (const response of taken) await response.body?.cancel()
+  for (const [action, id] of [
+    ['data.backup', 'req-b'],
+    ['history.export', 'req-h'],
+  ]) {
+    expect((await audit(`&action=${action}`)).entries).toMatchObject([{ action, subject: null, result: 'ok', request_id: id }])
+  }
+})
+
 test('starts and changed definitions are told, too', async () => {
   const changes = await until('the start to be told', 30_000, async () => {
     const { entries } = await audit()

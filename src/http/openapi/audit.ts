@@ -15,6 +15,8 @@ export const AUDIT_ACTIONS: readonly AuditAction[] = [
   'key.rotate',
   'key.revoke',
   'schema.migrate',
+  'data.backup',
+  'history.export',
 ]
 
 export const auditSchemas: Json = {

@@ -18,6 +18,7 @@ export function backupRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/backup',
       scope: 'admin',
       docs: backupDoc,
+      audited: { action: 'data.backup', subject: null },
       async answer({ request }) {
         knownParameters(queryOf(request), [])
         return sent(await options.backup(), 'application/octet-stream', 'fabra-backup.duckdb')
@@ -28,6 +29,7 @@ export function backupRoutes(options: HttpOptions): readonly Route[] {
       path: '/v1/history',
       scope: 'admin',
       docs: exportDoc,
+      audited: { action: 'history.export', subject: null },
       async answer({ request }) {
         const query = knownParameters(queryOf(request), ['feature', 'before'])
         const [name, before] = [query.get('feature'), query.get('before')]

@@ -39,6 +39,8 @@ export type AuditAction =
   | 'key.rotate'
   | 'key.revoke'
   | 'schema.migrate'
+  | 'data.backup'
+  | 'history.export'
 
 /** `key`: whoever had that API key. `user`: of the machine, who ran a command. `anyone`: no key was asked for. `server`: it did so by itself. */
 export interface AuditActor {
