@@ -14,7 +14,9 @@ const MOST_WAITING = 10_000
 /** Who does the same more often than this in a minute is told of together. */
 const MOST_ALIKE = 60
 const MINUTE: Micros = 60_000_000
-/** What is forgotten and the like: nobody is answered before it is kept, or before that has failed. */
+/** Whoever waits for something to be kept waits no longer: the store may be silent, and it is tried again. */
+const LONGEST_WAIT_MS = 2_000
+/** What is forgotten and the like: nobody is answered before it is kept, before that has failed, or before it took too long. */
 const AT_ONCE: ReadonlySet<string> = new Set(['entity.forget', 'definitions.reload', 'key.create', 'key.rotate', 'key.revoke'])
 
 export interface AuditOptions {
@@ -73,7 +75,7 @@ class Book implements OwnAuditBook {
     const record = { id: id ?? `${action}:${crypto.randomUUID()}`, at, action, subject, result }
     if (id === undefined && this.isOneOfMany(record, body)) return
     this.add({ ...record, body: JSON.stringify(body) })
-    if (AT_ONCE.has(action)) await this.flush()
+    if (AT_ONCE.has(action)) await noLonger(this.flush(), LONGEST_WAIT_MS)
   }
 
   async list({
@@ -157,8 +159,15 @@ class Book implements OwnAuditBook {
     clearInterval(this.timer)
     for (const alike of this.alike.values()) this.tellRest(alike)
     this.alike.clear()
-    await this.flush()
+    await noLonger(this.flush(), LONGEST_WAIT_MS)
   }
+}
+
+async function noLonger(work: Promise<void>, ms: number): Promise<void> {
+  const over = Promise.withResolvers<void>()
+  const timer = setTimeout(over.resolve, ms)
+  await Promise.race([work, over.promise])
+  clearTimeout(timer)
 }
 
 function plus(a: number | null, b: number | null): number | null {

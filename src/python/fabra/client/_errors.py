@@ -58,6 +58,12 @@ class InvalidLabels(ClientError):
     CODE = "invalid_labels"
 
 
+class HistoryRemoved(ClientError):
+    """What was recorded before some time has left history; `message` says which."""
+
+    CODE = "history_removed"
+
+
 class ColumnConflict(ClientError):
     CODE = "column_conflict"
 
