@@ -66,6 +66,7 @@ function play(source: Source, perSecond: (at: number) => number, forMs: number):
   return ended
 }
 
+const times = (count: number, of: number) => Array.from({ length: count }, () => of)
 const LATE = timedOut({ name: 'f' } as Parameters<typeof timedOut>[0], TIMEOUT_MS)
 const shareOf = (ended: readonly Ended[], how: Ended['how']) => ended.filter((one) => one.how === how).length / ended.length
 const between = (ended: readonly Ended[], from: number, to: number) => ended.filter(({ askedAt }) => askedAt >= from && askedAt < to)
@@ -100,6 +101,12 @@ test('questions that are answered in time are never refused, however slow the fu
 test('of a function that never answered all are told that it does not answer; one that answers again is asked again', () => {
   const never = play({ atOnce: 100_000, ms: () => 1e9 }, () => 50, 5_000)
   expect(shareOf(never, 'late')).toBe(1)
+  // A process that is busy is late with its timers, too: later than twice the shortest wait.
+  const admission = new Admission(0)
+  const late: Computed = { kind: 'error', error: LATE }
+  for (const [now, tookMs] of [...times(20, 200), ...times(20, 900)].map((tookMs, i) => [(i + 1) * 100, tookMs] as const))
+    admission.settled({ begunAt: now - tookMs, timeoutMs: 200 }, late, 300, now)
+  expect(admission.admits(1_000, { chain: [], timeoutMs: 200 })).toBe(true)
   const hung = play({ atOnce: 1_000, ms: (at) => (at > 3_000 && at < 8_000 ? 9_000 - at : 10) }, () => 50, 15_000)
   expect(shareOf(between(hung, 0, 2_000), 'served')).toBe(1)
   expect(shareOf(between(hung, 10_500, 15_000), 'served')).toBe(1)

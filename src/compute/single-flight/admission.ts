@@ -76,7 +76,7 @@ export class Admission {
     if (isInTime) this.answered++
     this.took += tookMs
     this.share += tookMs / timeoutMs
-    if (tookMs < this.quickest) this.quickest = tookMs
+    if (isInTime && tookMs < this.quickest) this.quickest = tookMs
     const lookMs = now - this.lookedAt
     if (lookMs < this.lookForMs || (this.ended < ANSWERS && lookMs < LONGEST_LOOK_MS)) return
     if (this.ended < FEWEST_ANSWERS) return
@@ -104,7 +104,8 @@ export class Admission {
       this.room = 1
       return
     }
-    this.alone = this.quickest < this.alone ? this.quickest : this.alone + LEARNS * (this.quickest - this.alone)
+    // Of one that was not answered in time it is not known what it takes.
+    if (this.answered > 0) this.alone = this.quickest < this.alone ? this.quickest : this.alone + LEARNS * (this.quickest - this.alone)
     if (this.pace === 0) return
     this.lookForMs = Math.min(LONGEST_LOOK_MS, Math.max(LOOK_MS, meanMs))
     // What was answered can be answered again.
