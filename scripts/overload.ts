@@ -76,7 +76,9 @@ async function tried(name: string, { feature, redisDelayMs, connections = 64 }: 
   writeFileSync(join(folder, 'events.csv'), `user_id,at\n${events.join('\n')}\n`)
   await using redis = redisDelayMs === undefined ? null : await startRedis()
   await using path = redis && (await delayedPathTo(redis))
-  const env = path === null ? {} : { FABRA_REDIS_URL: `redis://127.0.0.1:${path.port}` }
+  // The deadline that users have, and not that of tests.
+  const own = { FABRA_REQUEST_TIMEOUT: `${DEADLINE_MS}ms` }
+  const env = path === null ? own : { ...own, FABRA_REDIS_URL: `redis://127.0.0.1:${path.port}` }
   const fabra = await startFabra({
     ...{ cwd: folder, file: 'features.ts', args: [join(folder, 'features.py')], env },
     ...(BINARY === undefined ? {} : { binary: BINARY }),
