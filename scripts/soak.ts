@@ -65,7 +65,7 @@ console.log(
     ? 'Nothing was wrong.'
     : `${problems.kinds.size} kinds of problems; ${tmpdir()}/fabra-soak-*.log has what the replicas said.`,
 )
-process.exit(problems.kinds.size === 0 ? 0 : 1)
+process.exitCode = problems.kinds.size === 0 ? 0 : 1
 
 function replica(name: string) {
   const found = replicas.get(name)

@@ -1,8 +1,11 @@
 import { FabraError } from '../../../errors.ts'
 
 const LATE_LOOK_MS = 20
-/** Of what is asked over one socket the answers come in turn: while some come, ours is on its way, and it is this process that is slow to read them. */
-const PATIENCE_WHILE_HEARD = 4
+/**
+ * Of what is asked over one socket the answers come in turn: while some come, ours is on its way, and it is this process that is slow to read them.
+ * With half a second of timeout it is less than a second in all: a later answer might contradict what was acknowledged meanwhile.
+ */
+const PATIENCE_WHILE_HEARD = 1.8
 
 /** Given so that tests can move it. */
 export interface Time {
