@@ -50,8 +50,8 @@ async function migrate(
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })
   if (context.json) {
-    const told = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
-    context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun, ...told })}\n`)
+    const roleFields = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
+    context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun, ...roleFields })}\n`)
     return
   }
   const state = (name: string, isDone: boolean) => (applied.includes(name) ? 'done now' : isDone ? 'done' : 'to do')
