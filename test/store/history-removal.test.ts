@@ -220,7 +220,7 @@ describe.each([
     const registry = pushedRegistry({
       plain: computed,
       slow: { ...computed, lookBack: 60 * DAY },
-      told: { ...computed, keep: 50 * DAY },
+      limited: { ...computed, keep: 50 * DAY },
       pushed: { type: 'int' },
       kept: { type: 'int', keep: 10 * DAY },
     })
