@@ -81,7 +81,7 @@ const READS_SETTINGS: ReadonlySet<string> = new Set([
   ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
 ])
 /** Their arguments are definition files. */
-const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor'])
+const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor', 'list'])
 
 /** `keys` of `fabra keys create`. */
 function commandOf(action: Command): string {

@@ -9,6 +9,8 @@ export interface Migration {
   readonly id: number
   readonly name: string
   readonly text: string
+  /** Takes away or changes what the version before uses. Only what no running version uses may go: a version after the one that stopped using it. */
+  readonly contracts?: true
 }
 
 export const MIGRATIONS: readonly Migration[] = [
