@@ -7,56 +7,56 @@ import { type Node, SyntaxKind } from 'typescript/unstable/ast'
 import { API } from 'typescript/unstable/async'
 
 /** Each had several meanings. As they are written: `known` may be what is known, `Known` says nothing. */
-const INSTEAD: Readonly<Record<string, string>> = {
-  Fence: 'Erasure',
-  fence: 'erasure',
-  fences: 'erasures',
-  raise: 'erase, or what is written',
-  hides: 'isErased',
-  Version: 'LiveDefinitions, or a version of what',
-  Project: 'FeatureStore, or what of the folder',
-  Parts: '…Dependencies, or parts of what',
-  Place: 'SourceLocation, Span, index',
-  Places: 'what they are places of',
-  Lane: 'FeatureQueue, PooledConnection',
-  lane: 'worker, queue',
-  lanes: 'workers, or how many',
-  Flight: 'InFlight',
-  flight: 'what is under way',
-  land: 'settle',
-  depart: 'start',
-  flown: 'outcome',
-  Sweep: 'RefreshBatch',
-  LOT: 'CHUNK',
-  Question: '…Request',
-  Ask: '…Request',
-  Asked: '…Request, …Options',
-  Posed: '…Request',
-  Told: 'what was told: …Answer, …Report, …Body',
-  told: 'reported, notified, or what was told',
-  untold: 'unreported',
-  Known: 'what is known',
-  KnownRows: 'RowCache',
-  Desk: 'TrainingWorkspace',
-  Keeper: 'ResumeLog',
-  KeptStep: 'ResumeStep',
-  debts: 'PendingOnlineWrites',
-  debt: 'pending write',
-  owed: 'pending',
-  pay: 'replay',
-  overOthers: 'replacedForeign',
-  standing: 'winner',
-  leftOut: 'suppressed, excluded',
-  LeftOut: 'suppressed, excluded',
-  left_out: 'suppressed, excluded',
-  strange: 'unknown',
-  SourceStore: 'SourceEngine',
-  heed: 'applyErasure',
-  gather: 'pull, collect',
-  learn: 'recordRemoteUse, pull',
-  takeUntold: 'drain',
-  touch: 'markUsed',
-}
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ['Fence', 'Erasure'],
+  ['fence', 'erasure'],
+  ['fences', 'erasures'],
+  ['raise', 'erase, or what is written'],
+  ['hides', 'isErased'],
+  ['Version', 'LiveDefinitions, or a version of what'],
+  ['Project', 'FeatureStore, or what of the folder'],
+  ['Parts', '…Dependencies, or parts of what'],
+  ['Place', 'SourceLocation, Span, index'],
+  ['Places', 'what they are places of'],
+  ['Lane', 'FeatureQueue, PooledConnection'],
+  ['lane', 'worker, queue'],
+  ['lanes', 'workers, or how many'],
+  ['Flight', 'InFlight'],
+  ['flight', 'what is under way'],
+  ['land', 'settle'],
+  ['depart', 'start'],
+  ['flown', 'outcome'],
+  ['Sweep', 'RefreshBatch'],
+  ['LOT', 'CHUNK'],
+  ['Question', '…Request'],
+  ['Ask', '…Request'],
+  ['Asked', '…Request, …Options'],
+  ['Posed', '…Request'],
+  ['Told', 'what was told: …Answer, …Report, …Body'],
+  ['told', 'reported, notified, or what was told'],
+  ['untold', 'unreported'],
+  ['Known', 'what is known'],
+  ['KnownRows', 'RowCache'],
+  ['Desk', 'TrainingWorkspace'],
+  ['Keeper', 'ResumeLog'],
+  ['KeptStep', 'ResumeStep'],
+  ['debts', 'PendingOnlineWrites'],
+  ['debt', 'pending write'],
+  ['owed', 'pending'],
+  ['pay', 'replay'],
+  ['overOthers', 'replacedForeign'],
+  ['standing', 'winner'],
+  ['leftOut', 'suppressed, excluded'],
+  ['LeftOut', 'suppressed, excluded'],
+  ['left_out', 'suppressed, excluded'],
+  ['strange', 'unknown'],
+  ['SourceStore', 'SourceEngine'],
+  ['heed', 'applyErasure'],
+  ['gather', 'pull, collect'],
+  ['learn', 'recordRemoteUse, pull'],
+  ['takeUntold', 'drain'],
+  ['touch', 'markUsed'],
+])
 
 /** And `fenced`, which is no word of the list, in the receipt of a push. */
 const STAYS: Readonly<Record<string, string>> = {
@@ -67,7 +67,7 @@ const STAYS: Readonly<Record<string, string>> = {
 }
 
 /** What may be a declaration; the most of prose is none, so that few files are parsed. */
-const MAYBE = new RegExp(`\\b(?:${Object.keys(INSTEAD).join('|')})\\b(?=\\s*(?:[\\]:=?,(){}<;]|(?:extends|implements|of|in)\\b))`)
+const MAYBE = new RegExp(`\\b(?:${[...INSTEAD.keys()].join('|')})\\b(?=\\s*(?:[\\]:=?,(){}<;]|(?:extends|implements|of|in)\\b))`)
 
 /** @returns `file:line calls something told; say …`, for files of a repository in TypeScript and Python. */
 export async function wordsNotToSay(root: string): Promise<string[]> {
@@ -82,8 +82,8 @@ export async function wordsNotToSay(root: string): Promise<string[]> {
     ...namesOfPython(root, suspects.filter(isPython)),
   ]
   return names.flatMap(({ file, line, name }) =>
-    Object.hasOwn(INSTEAD, name) && !Object.hasOwn(STAYS, `${file} ${name}`)
-      ? [`${file}:${line} calls something ${name}; say ${INSTEAD[name]}.`]
+    INSTEAD.has(name) && !Object.hasOwn(STAYS, `${file} ${name}`)
+      ? [`${file}:${line} calls something ${name}; say ${INSTEAD.get(name)}.`]
       : [],
   )
 }
