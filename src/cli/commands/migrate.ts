@@ -17,7 +17,8 @@ change the schema: with the URL of one that may. All steps happen or none;
 several may run it at once. The version before this one runs on beside a schema
 that is brought up: bring it up first, then put the new version in its place.
 
---dry-run prints the statements, which tables each locks, and for about how long.
+--dry-run prints the statements, which tables each locks, and for about how
+long.
 
 --source-role makes a role that may read your tables and nothing of Fabra's own,
 and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then
