@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KeyType, Registry, Source } from '../../src/definition/model.ts'
 import { createAppender } from '../../src/ingest/append.ts'
-import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/sources/source-rows.ts'
@@ -27,6 +27,8 @@ interface Engine {
   readonly rows: SourceRows
   /** Everything as texts. */
   texts(query: string): Promise<(string | null)[][]>
+  /** Nothing was ever loaded or appended. */
+  empty(): Promise<void>
   close(): Promise<void>
 }
 
@@ -45,23 +47,27 @@ afterAll(async () => {
 async function onDuckdb(dir: string): Promise<Engine> {
   const database = await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') })
   const store = createDuckdbSourceEngine(database)
+  const empty = 'DROP TABLE IF EXISTS events; DELETE FROM fabra.source_files; DELETE FROM fabra.source_rows'
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     rows: createDuckdbSourceRows(database),
     texts: async (query) =>
       (await store.query(query, [], soon())).rows.map((row) => row.map((value) => (value === null ? null : String(value)))),
+    empty: () => database.loader.use(ownDeadline(), (session, left) => session.execute(empty, left)),
     close: () => store.close(),
   }
 }
 
 async function onPostgres(): Promise<Engine> {
-  await postgres.run('DROP TABLE IF EXISTS events', [], soon())
-  await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
   const loadFile = createSourceFiles({ owner: postgres, reader: createSourceFileReader(), onLoaded: () => undefined })
   return {
     load: (one, keyTypes) => loadTables({ owner: postgres, loadFile }, postgres, [{ source: one, keyTypes }]),
     rows: createPostgresSourceRows({ postgres, writer: 'a' }),
     texts: async (query) => (await postgres.run(query, [], soon())).rows.map((row) => [...row]),
+    empty: async () => {
+      await postgres.run('DROP TABLE IF EXISTS events', [], soon())
+      await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
+    },
     close: async () => undefined,
   }
 }
@@ -69,11 +75,12 @@ async function onPostgres(): Promise<Engine> {
 describe.each(['DuckDB', 'PostgreSQL'])('on %s what was appended is exact for ever', (name) => {
   let dir: string
   let engine: Engine
-  beforeEach(async () => {
+  beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
     engine = name === 'DuckDB' ? await onDuckdb(dir) : await onPostgres()
   })
-  afterEach(async () => {
+  beforeEach(() => engine.empty())
+  afterAll(async () => {
     await engine.close()
     await rm(dir, { recursive: true, force: true })
   })
