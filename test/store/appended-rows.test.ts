@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KeyType, Registry, Source } from '../../src/definition/model.ts'
 import { createAppender } from '../../src/ingest/append.ts'
-import { openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
+import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { createSourceFileReader } from '../../src/store/duckdb/sources/source-file-reader.ts'
 import { createDuckdbSourceRows } from '../../src/store/duckdb/sources/source-rows.ts'
@@ -16,6 +16,7 @@ import { createSourceFiles } from '../../src/store/postgres/sources/source-files
 import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
 import { loadTables } from '../../src/store/postgres/sources/source-tables.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
 
@@ -47,13 +48,12 @@ afterAll(async () => {
 async function onDuckdb(dir: string): Promise<Engine> {
   const database = await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') })
   const store = createDuckdbSourceEngine(database)
-  const empty = 'DROP TABLE IF EXISTS events; DELETE FROM fabra.source_files; DELETE FROM fabra.source_rows'
   return {
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     rows: createDuckdbSourceRows(database),
     texts: async (query) =>
       (await store.query(query, [], soon())).rows.map((row) => row.map((value) => (value === null ? null : String(value)))),
-    empty: () => database.loader.use(ownDeadline(), (session, left) => session.execute(empty, left)),
+    empty: () => emptied(database),
     close: () => store.close(),
   }
 }
