@@ -118,11 +118,11 @@ ALTER TABLE fabra.source_rows ADD COLUMN ö text, ADD COLUMN y text;
 ALTER TABLE fabra.source_rows ALTER COLUMN row TYPE jsonb USING row::jsonb;
 UPDATE fabra.source_rows SET y = 'x'`
   const plan = await migrationPlan(postgres, new Set([7]), [{ id: 7, name: 'seven', text }])
-  const told = (plan.get(7) ?? []).map(({ sql, locks }) => [
+  const shown = (plan.get(7) ?? []).map(({ sql, locks }) => [
     sql.slice(-20),
     ...locks.map(({ mode, rows, seconds }) => `${mode} ${rows} ${seconds}`),
   ])
-  expect(told).toEqual([
+  expect(shown).toEqual([
     ['fabra.new (x integer)'.slice(-20)],
     ['INDEX ON fabra.new (x)'.slice(-20)],
     ['source_rows (arrived_at)'.slice(-20), 'SHARE 300000 0.6'],

@@ -67,9 +67,9 @@ async function migrate(
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })
   if (context.json) {
-    const told = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
+    const roleFields = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
     const steps = migrations.map(({ isNewer, ...one }) => ({ ...one, newer: isNewer, statements: plan.get(one.id) ?? [] }))
-    context.stdout(`${JSON.stringify({ migrations: steps, applied, dry_run: dryRun, ...told })}\n`)
+    context.stdout(`${JSON.stringify({ migrations: steps, applied, dry_run: dryRun, ...roleFields })}\n`)
     return
   }
   const state = ({ name, applied: isDone, isNewer }: Step) =>
