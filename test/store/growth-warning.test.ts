@@ -28,9 +28,9 @@ test('the history of a feature that grows beyond FABRA_STORAGE_WARN is warned of
   const day = features.find(({ feature }) => feature === 'grows')?.bytesLastDay ?? 0
   expect(day).toBeGreaterThan(0)
 
-  const told: string[] = []
+  const warnings: string[] = []
   const quiet = () => undefined
-  const log = { debug: quiet, info: quiet, error: quiet, warn: (text: string) => void told.push(text) } as unknown as Logger
+  const log = { debug: quiet, info: quiet, error: quiet, warn: (text: string) => void warnings.push(text) } as unknown as Logger
   const stores = {
     ...{
       historyRemoval: createDuckdbHistoryRemoval(database),
@@ -49,7 +49,7 @@ test('the history of a feature that grows beyond FABRA_STORAGE_WARN is warned of
   await atLimit.close()
   const beyond = await sweeps(300 * day)
   expect(await beyond.sweep()).toBe(1)
-  expect(told).toEqual(['the history of "grows" will be larger in a year than FABRA_STORAGE_WARN allows'])
+  expect(warnings).toEqual(['the history of "grows" will be larger in a year than FABRA_STORAGE_WARN allows'])
   clock.advance(DAY - 1)
   expect(await beyond.sweep()).toBe(0)
   clock.advance(1)
