@@ -21,6 +21,7 @@ export interface RowCacheReaderOptions {
 /** Rows of one turn that concern one version of a feature. */
 interface Group {
   readonly feature: Feature
+  readonly field: string
   readonly entity: Entity
   readonly rows: PushedRow[]
 }
@@ -44,15 +45,18 @@ export class RowCacheReader {
     return new Map(known.map((rows) => [rows.field, rows]))
   }
 
-  private async readGroup({ feature, entity, rows }: Group): Promise<RowCache> {
+  private async readGroup({ feature, field, entity, rows }: Group): Promise<RowCache> {
     const { offline, underWay } = this.options
     const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
     // What arrives while the stores are asked may be missed by both questions.
-    const arriving = rows.map((row) => ({ row, known: underWay.find(feature, row) }))
+    const arriving = rows.flatMap((row) => {
+      const known = underWay.find(field, row)
+      return known ? [{ row, known }] : []
+    })
     const newest = await this.newestOf(feature, entity, keys)
     const late = rows.filter((row) => row.dated && isLate(row, newest.get(row.key.encoded)))
-    const known = createRowCache(feature, newest, (row) => underWay.find(feature, row))
-    for (const { row, known: one } of arriving) if (one) known.add(row.key.encoded, one)
+    const known = createRowCache(field, newest, (row) => underWay.find(field, row))
+    for (const { row, known: one } of arriving) known.add(row.key.encoded, one)
     if (late.length === 0) return known
     const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
     const found = (await offline.rowsAt(feature.name, feature.fingerprint, points)).filter((row) => row !== undefined)
@@ -100,9 +104,9 @@ export class RowCacheReader {
 
 function groupByField(requests: readonly PushRequest[]): Map<string, Group> {
   const groups = new Map<string, Group>()
-  for (const { feature, entity, rows } of requests) {
-    const group = groups.get(fieldOf(feature))
-    if (!group) groups.set(fieldOf(feature), { feature, entity, rows: [...rows] })
+  for (const { feature, field, entity, rows } of requests) {
+    const group = groups.get(field)
+    if (!group) groups.set(field, { feature, field, entity, rows: [...rows] })
     else for (const row of rows) group.rows.push(row)
   }
   return groups
