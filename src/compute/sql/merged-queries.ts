@@ -144,14 +144,15 @@ export class MergedQueries {
     const [first] = group.waiting
     if (group.isScheduled || first === undefined) return
     const startAt = startOf(group, first)
-    if (startAt > performance.now()) {
+    const pauseMs = startAt - performance.now()
+    if (pauseMs > 0) {
       if (group.timer !== undefined && group.timerAt <= startAt) return
       clearTimeout(group.timer)
       group.timerAt = startAt
       group.timer = setTimeout(() => {
         group.timer = undefined
         this.schedule(group)
-      }, startAt - performance.now())
+      }, pauseMs)
       return
     }
     group.isScheduled = true

@@ -3,23 +3,24 @@ const MAX_TEXTS = 256
 /** Longer ones are not kept: lists of literals. */
 const MAX_TEXT = 20_000
 
-/** Texts that were found to be exactly one SELECT without parameters, which is a matter of the text alone. */
+/** Texts that were found to be exactly one SELECT, which is a matter of the text alone, and how many parameters each takes. */
 export interface KnownSelects {
-  has(text: string): boolean
-  add(text: string): void
+  /** Undefined: it is not known to be one. */
+  parametersOf(text: string): number | undefined
+  add(text: string, parameterCount: number): void
 }
 
 export function createKnownSelects(): KnownSelects {
-  const texts = new Set<string>()
+  const texts = new Map<string, number>()
   return {
-    has: (text) => texts.has(text),
-    add(text) {
+    parametersOf: (text) => texts.get(text),
+    add(text, parameterCount) {
       if (text.length > MAX_TEXT) return
-      for (const oldest of texts) {
+      for (const oldest of texts.keys()) {
         if (texts.size < MAX_TEXTS) break
         texts.delete(oldest)
       }
-      texts.add(text)
+      texts.set(text, parameterCount)
     },
   }
 }

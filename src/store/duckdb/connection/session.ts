@@ -63,7 +63,12 @@ export function createSession(connection: DuckDBConnection): Session {
   const cache = createStatementCache()
   const knownSelects = createKnownSelects()
   const own = (text: string) => connection.prepare(text)
-  const users = (text: string) => prepareOne(connection, text)
+  const users = async (text: string) => {
+    if (knownSelects.parametersOf(text) !== undefined) return connection.prepare(text)
+    const prepared = await prepareOne(connection, text)
+    knownSelects.add(text, prepared.parameterCount)
+    return prepared
+  }
   const start = (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) =>
     withDeadline(connection, text, options, () => {
       bind(prepared, parameters)
@@ -96,21 +101,19 @@ export function createSession(connection: DuckDBConnection): Session {
   }
   /**
    * In one transaction, since what the engine plans holds for the rows that are there when it plans: run over rows that came later, a plan gives wrong
-   * values or ends the process. For the same reason it is not kept for the next time. (Nor may an ASOF JOIN be run twice.) A text that is known to be
-   * one SELECT is handed over as it is: the engine then plans and runs it in a transaction of its own, in one go.
+   * values or ends the process. For the same reason it is not kept for the next time. (Nor may an ASOF JOIN be run twice.) A text without parameters
+   * that is known to be one SELECT is handed over as it is: the engine then plans and runs it in a transaction of its own, in one go.
    */
   const select = async <T>(request: Request, convert: (result: DuckDBMaterializedResult) => Promise<T>): Promise<T> => {
     const { text, parameters, options } = request
-    if (parameters.length === 0 && knownSelects.has(text)) {
+    if (parameters.length === 0 && knownSelects.parametersOf(text) === 0) {
       return convert(await withDeadline(connection, text, options, () => connection.run(text)))
     }
     await connection.run('BEGIN TRANSACTION').catch((error: unknown) => {
       throw toSqlError(error, text)
     })
     try {
-      const converted = await run(users, request, convert)
-      if (parameters.length === 0) knownSelects.add(text)
-      return converted
+      return await run(users, request, convert)
     } finally {
       // Of a database that has failed there is nothing to roll back, and its failure is known.
       await connection.run('ROLLBACK').catch(() => undefined)
