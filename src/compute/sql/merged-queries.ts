@@ -19,8 +19,11 @@ const MAX_RUNNING = 2
 const GATHER_MS = 50
 /** So long a single call waits for company while others run. */
 const ALONE_MS = 2
-/** Longest rest after a statement of many. */
-const REST_MS = 5
+/** Rest after a statement of many: as long as it took, within these. */
+const SHORTEST_REST_MS = 2
+const LONGEST_REST_MS = 5
+/** Fewer are not many: what they would wait is more than they save. */
+const MANY = 4
 const MAX_SET = 1_000
 /** What fails in fewer is run one by one. */
 const SMALL_SET = 8
@@ -173,7 +176,8 @@ export class MergedQueries {
         group.running--
         const now = performance.now()
         // Rows of the past are computed for nobody who asks the next thing at once.
-        if (calls.length > 1 && calls[0]?.at.mode === 'present') group.restsUntil = now + Math.min(REST_MS, now - startedAt)
+        const isMany = calls.length >= MANY && calls[0]?.at.mode === 'present'
+        if (isMany) group.restsUntil = now + Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, now - startedAt))
         this.schedule(group)
       })
     }
