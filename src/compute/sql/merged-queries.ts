@@ -225,7 +225,7 @@ export class MergedQueries {
     const [first] = calls
     if (first === undefined) return
     const rows = await this.engine.query(text, first.bound, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
-    for (const call of calls) call.resolve(rows)
+    for (const call of calls) answer(call, rows)
   }
 
   /** @throws SqlError, and then none of them is answered. */
@@ -259,7 +259,7 @@ export class MergedQueries {
     if (isTwofold) throw new SqlError('internal', 'A call has more than one row.', null)
     for (const [i, call] of calls.entries()) {
       const row = answers[i]
-      call.resolve({ columns: form.columns, rows: row ? [row] : [] })
+      answer(call, { columns: form.columns, rows: row ? [row] : [] })
     }
   }
 }
@@ -274,6 +274,12 @@ function startOf({ running, waiting, restsUntil }: Group, { askedAt }: Waiting):
 function patience(calls: readonly Waiting[]): number {
   const least = calls.reduce((time, { deadlineAt }) => Math.min(time, deadlineAt), Number.POSITIVE_INFINITY)
   return Math.max(1, (least - performance.now()) / 2)
+}
+
+/** By a statement that is over: there is nothing to abort any more. */
+function answer(call: Waiting, rows: ResultRows): void {
+  call.onSettled = undefined
+  call.resolve(rows)
 }
 
 /** Aborts when nobody waits for any of them. */
