@@ -9,8 +9,8 @@ import { setNow } from './now.ts'
 import { isClosed } from './session.ts'
 
 const EVERY_MS = 5_000
-/** Where the answer says that some of it is yet to come. */
-const PENDING_MS = 1_000
+/** Where the answer says that some of it is yet to come: who asks for the rest waits at the server until there is more. */
+const PENDING_MS = 20
 const MOST_KEPT = 60
 
 interface Cell {
@@ -71,6 +71,11 @@ export function refreshData(...beginnings: string[]): void {
   for (const cell of cells.values()) {
     if (cell.users > 0 && beginnings.some((beginning) => cell.path.startsWith(beginning))) askNow(cell)
   }
+}
+
+/** What a page will ask for as soon as it is drawn. */
+export function askAhead(path: string): void {
+  if (!isClosed(path)) askNow(cellOf(path))
 }
 
 export function forgetData(): void {
