@@ -7,6 +7,7 @@ import { ageOf } from '../../core/now.ts'
 import { figure, placeText, reasonWord } from '../../core/reasons.ts'
 import { seesWords } from '../../core/session.ts'
 import { number, plural, rate, roughly } from '../../core/words.ts'
+import { Spark } from '../../parts/charts.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Mark } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
@@ -46,7 +47,7 @@ function attentionWord({ attention, features }: Glance): string {
   return attention.length === 0 ? '' : `${new Set(attention.map(({ feature }) => feature)).size} of ${all}; by state, then by reads`
 }
 
-const ATTENTION: readonly Column<Attention>[] = [
+const attentionColumns = (trendHead: string): readonly Column<Attention>[] => [
   { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ state }) => <Mark of={state} /> },
   {
     id: 'why',
@@ -63,6 +64,13 @@ const ATTENTION: readonly Column<Attention>[] = [
       </>
     ),
   },
+  {
+    id: 'trend',
+    head: trendHead,
+    cls: 'p2 trend',
+    width: 'w16',
+    cell: ({ trend, reason }) => trend && <Spark of={trend.values} label={`${reasonWord(reason)}, ${trendHead}`} />,
+  },
   { id: 'now', head: 'now', cls: 'num', width: 'w11', cell: ({ reason }) => figure(reason.now, reason) },
   { id: 'usual', head: 'usual', cls: 'num soft p1', width: 'w9', cell: ({ reason }) => figure(reason.usual, reason) },
   { id: 'since', head: 'since', cls: 'num soft p1', width: 'w10', cell: ({ reason }) => <Ago of={reason.since} /> },
@@ -71,11 +79,13 @@ const ATTENTION: readonly Column<Attention>[] = [
 
 function NeedsAttention({ of }: { of: readonly Attention[] }) {
   if (of.length === 0) return <Note title="Nothing.">All features are as fresh, as fast and as full as usual.</Note>
+  const trend = of.find((one) => one.trend)?.trend
+  const isHour = trend ? trend.step_ms * trend.values.length <= HOUR_MS : false
   return (
     <Table
       label="needs attention"
       cls="two"
-      columns={ATTENTION}
+      columns={attentionColumns(isHour ? 'last hour' : 'last 24 h')}
       rows={of}
       keyOf={({ feature, reason }) => `${feature} ${reason.code}`}
       hrefOf={({ feature }) => href(['features', feature])}
@@ -124,6 +134,7 @@ function ChangeList({ of }: { of: Changes }) {
 }
 
 const MOST_CHANGES = 8
+const HOUR_MS = 3_600_000
 const AT_ONCE_MS = 5_000
 
 /** What came at once and is of one kind stands in one line: a start with new definitions would fill the list. */
