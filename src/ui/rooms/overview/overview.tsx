@@ -1,4 +1,4 @@
-import type { Attention, Change, Changes } from '../../../http/wire.ts'
+import type { Attention, Change, Changes, StoreState } from '../../../http/wire.ts'
 import { href } from '../../core/address.ts'
 import { CATALOGUE } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
@@ -14,7 +14,7 @@ import { Note, OldNote, Waiting } from '../../parts/note.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { LastRuns } from './last-runs.tsx'
-import { Strip } from './strip.tsx'
+import { Strip, technologyWord } from './strip.tsx'
 
 export function Overview() {
   const overview = useGlance()
@@ -33,7 +33,10 @@ export function Overview() {
               <CopyAs path={sees === null ? '/v1/overview' : CATALOGUE} cli={sees === null ? 'fabra runs --json' : 'fabra list --json'} />
             </span>
           </div>
-          {overview.value && <NeedsAttention of={overview.value.attention} />}
+          {overview.value?.whole?.stores.map((store) => (
+            <StoreDown key={store.role} of={store} />
+          ))}
+          {overview.value && <NeedsAttention of={overview.value} />}
         </section>
         <Changed />
       </div>
@@ -68,7 +71,7 @@ const attentionColumns = (trendHead: string): readonly Column<Attention>[] => [
     id: 'trend',
     head: trendHead,
     cls: 'p2 trend',
-    width: 'w16',
+    width: 'w12',
     cell: ({ trend, reason }) => trend && <Spark of={trend.values} label={`${reasonWord(reason)}, ${trendHead}`} />,
   },
   { id: 'now', head: 'now', cls: 'num', width: 'w11', cell: ({ reason }) => figure(reason.now, reason) },
@@ -77,7 +80,19 @@ const attentionColumns = (trendHead: string): readonly Column<Attention>[] => [
   { id: 'reads', head: 'reads/s', cls: 'num p2', width: 'w9', cell: ({ reads_per_second }) => rate(reads_per_second) },
 ]
 
-function NeedsAttention({ of }: { of: readonly Attention[] }) {
+function StoreDown({ of }: { of: StoreState }) {
+  if (of.state === 'ok') return null
+  return (
+    <div class="note error flush8">
+      <p>
+        <Mark of="error" word="ill" /> <b>{technologyWord(of)}</b> is not well: {of.state}
+      </p>
+    </div>
+  )
+}
+
+function NeedsAttention({ of: { attention: of, whole } }: { of: Glance }) {
+  if (of.length === 0 && whole?.stores.some(({ state }) => state !== 'ok')) return null
   if (of.length === 0) return <Note title="Nothing.">All features are as fresh, as fast and as full as usual.</Note>
   const trend = of.find((one) => one.trend)?.trend
   const isHour = trend ? trend.step_ms * trend.values.length <= HOUR_MS : false

@@ -134,12 +134,16 @@ function callers({ callers: of, requests_per_second }: Traffic): string {
 
 const TECHNOLOGIES: Readonly<Record<string, string>> = { duckdb: 'DuckDB', postgres: 'PostgreSQL', redis: 'Redis', memory: 'memory' }
 
+export function technologyWord({ technology }: StoreState): string {
+  return TECHNOLOGIES[technology] ?? technology
+}
+
 function Store({ of }: { of: StoreState }) {
   const facts = [of.size_bytes === null ? null : bytes(of.size_bytes), of.keys === null ? null : `${number(of.keys)} keys`]
   const isOk = of.state === 'ok'
   return (
     <>
-      <dt>{TECHNOLOGIES[of.technology] ?? of.technology}</dt>
+      <dt>{technologyWord(of)}</dt>
       <dd title={of.state}>
         <Mark of={isOk ? 'fresh' : 'error'} word={of.state} /> {isOk ? facts.filter(Boolean).join(', ') || 'ok' : of.state}
       </dd>
