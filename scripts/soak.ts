@@ -20,6 +20,8 @@ const MINUTES = Number(process.argv[2] ?? 2)
 if (!(MINUTES > 0)) throw new Error('Say for how many minutes: scripts/soak 30')
 const RATE = process.env['RATE']
 const BINARY = process.env['BINARY']
+const FAULTS = process.env['FAULTS']?.split(',')
+const EVERY_MS = process.env['EVERY_MS'] === undefined ? undefined : Number(process.env['EVERY_MS'])
 const MEASURED_MS = 5_000
 const AT_ONCE = 32
 /** More would wait than anybody looks after: what is measured then is this process. */
@@ -31,14 +33,15 @@ writeFileSync(join(folder, 'features.ts'), TYPESCRIPT)
 writeFileSync(join(folder, 'features.py'), PYTHON)
 await using postgres = await startPostgres()
 await using redis = await startRedis()
-await using path = await delayedPathTo(redis)
+await using toRedisOfA = await delayedPathTo(redis)
+await using toRedisOfB = await delayedPathTo(redis)
 const replicas = new Map<string, { running: RunningFabra; readonly target: Target }>()
 const problems = new Problems()
 
 const start = (name: string): Promise<RunningFabra> => {
   const cwd = join(folder, name)
   mkdirSync(cwd, { recursive: true })
-  const env = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: `redis://127.0.0.1:${path.port}` }
+  const env = { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: `redis://127.0.0.1:${(name === 'a' ? toRedisOfA : toRedisOfB).port}` }
   const file = join(folder, 'features.ts')
   return startFabra({ cwd, file, args: [join(folder, 'features.py')], env, ...(BINARY === undefined ? {} : { binary: BINARY }) })
 }
@@ -86,8 +89,8 @@ async function soak(): Promise<void> {
   const footprint = new Footprint(replica('a').running.pid)
   const load = startWork(work, rate)
   const endsAt = performance.now() + MINUTES * 60_000
-  const known = soakFaults({
-    ...{ redis, postgres, path, client },
+  const all = soakFaults({
+    ...{ redis, postgres, paths: [toRedisOfA, toRedisOfB], client },
     killReplica: async () => {
       const { running, target } = replica('b')
       target.isDown = true
@@ -101,7 +104,8 @@ async function soak(): Promise<void> {
       target.isDown = false
     },
   })
-  const everyMs = Math.min(60_000, (MINUTES * 60_000) / (known.length + 1))
+  const known = FAULTS === undefined ? all : all.filter(({ name }) => FAULTS.includes(name))
+  const everyMs = EVERY_MS ?? Math.min(60_000, (MINUTES * 60_000) / (known.length + 1))
   console.log('fault                             at (s)  whole again after (ms)')
   for (let i = 0, dueAt = performance.now() + everyMs; dueAt < endsAt; i++, dueAt = Math.max(performance.now(), dueAt + everyMs)) {
     await Bun.sleep(Math.max(0, dueAt - performance.now()))

@@ -10,6 +10,10 @@ const BUSY_KEYS = 50
 const BATCH = 20
 const NAMES = ['score', 'twice', 'thrice', 'counted.n', 'counted.total']
 const FORGET_AFTER_MS = 3_000
+const PUSHES = Number(process.env['PUSHES'] ?? 0)
+/** Share of the pushes after which all replicas are asked, as soon as they must know. */
+const FOLLOWED = Number(process.env['FOLLOWED'] ?? 0.2)
+const FOLLOW_AFTER_MS = 1_001
 
 interface Value {
   readonly value: unknown
@@ -34,6 +38,7 @@ export class Work {
   private pushed = 1_000_000
   private made = 0
   /** Forgotten keys, and when: they are asked for again until the end. */
+  private readonly following = new Set<Promise<void>>()
   private readonly gone: { readonly key: string; readonly at: number }[] = []
 
   constructor(client: Client, problems: Problems) {
@@ -44,6 +49,7 @@ export class Work {
   /** One request, of which kind chance decides. */
   async one(): Promise<void> {
     const kind = Math.random()
+    if (PUSHES > 0 && Math.random() < PUSHES) return this.push(this.anyKey())
     if (kind < 0.25) return this.readScore(this.anyKey())
     if (kind < 0.35) return this.readMany()
     if (kind < 0.45) return this.readTwice()
@@ -63,10 +69,24 @@ export class Work {
     const row = { user_id: key, ...(isDeletion ? { delete: true } : { value: write.value }), event_timestamp: nextTime() }
     const { status } = await this.client.ask('push', '/v1/features/score/values', { body: { rows: [row] } })
     this.ledger.end(write, status)
+    if (status === 200 && Math.random() < FOLLOWED) this.follow(key)
+  }
+
+  /** Whoever is asked a second after a push, each replica must know of it. */
+  private follow(key: string): void {
+    const looking = Bun.sleep(FOLLOW_AFTER_MS)
+      .then(() => this.client.askAll('read after a push', `/v1/features/score?user_id=${key}`))
+      .then((answers) => {
+        for (const { status, json, askedAt } of answers)
+          if (status === 200) this.checkScore(key, (json as Value).value, askedAt, { ...(json as Value), what: 'after a push' })
+      })
+      .finally(() => this.following.delete(looking))
+    this.following.add(looking)
   }
 
   /** Of everything that was ever acknowledged. */
   async readAll(): Promise<void> {
+    await Promise.all(this.following)
     for (let n = 0; n < KEYS; n += 100) {
       const keys = Array.from({ length: 100 }, (_, i) => `k${n + i}`)
       await this.readBatch('all', keys, ['score', 'counted.n', 'counted.total'])

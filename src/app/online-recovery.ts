@@ -84,9 +84,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
   const timers: Timer[] = []
   const running = new Set<Promise<void>>()
   /** Does it again and again, one at a time. */
-  const every = (ms: number, work: () => Promise<void>) => {
+  const every = (ms: number, work: () => Promise<void>, first: 'at once' | 'later' = 'later') => {
     let isAtIt = false
-    const timer = setInterval(() => {
+    const turn = () => {
       if (isAtIt) return
       isAtIt = true
       const attempt = work()
@@ -98,7 +98,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
           running.delete(attempt)
         })
       running.add(attempt)
-    }, ms)
+    }
+    if (first === 'at once') turn()
+    const timer = setInterval(turn, ms)
     timer.unref()
     timers.push(timer)
   }
@@ -107,7 +109,7 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
       if (!online.isShared || timers.length > 0) return
       const owed = new OwedByOthers(online.doubts)
       every(LOOK_EVERY_MS, () => owed.duringLook(() => online.look()))
-      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), owed))
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), owed), 'at once')
       every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
