@@ -187,7 +187,12 @@ async function replayForOthers(dependencies: LiveDefinitionsDependencies, regist
   if (notes.length === 0) return
   for (const feature of registry.features.values()) await refill(dependencies, registry, [feature])
   log.info('values that another process recorded while the online store was down came back from history')
-  await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
+  // Who has told again meanwhile was only slow, and may owe more by now.
+  const silent = clock.now() - SILENT_FOR
+  await offline.forgetPendingNotes(
+    notes.filter(({ at }) => at < silent).map(({ writer }) => writer),
+    silent,
+  )
 }
 
 async function refill(dependencies: LiveDefinitionsDependencies, registry: Registry, features: readonly Feature[]): Promise<void> {

@@ -1,6 +1,7 @@
 /** Pushes and forgotten keys while Redis is down, and after it came back with old data or none. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
+import { bucketOf } from '../../src/store/redis/format/record.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
@@ -104,6 +105,26 @@ test('what one process owes to Redis is known to another within a second, though
     const { json } = await b.get('/v1/features/score?user_id=u1')
     return json['value'] === 2 && json['served_from'] === 'online' ? true : undefined
   })
+})
+
+test('a repeat while Redis is doubted makes what a process had recorded seen that died before it was there', async () => {
+  const limit = (replicas: number) => askRedis(redis, 'CONFIG', 'SET', 'min-replicas-to-write', String(replicas))
+  const place = ['fabra:{User:u1}', bucketOf('score')] as const
+  const a = await start()
+  const isReady = async () => (await a.get('/ready')).json['status'] === 'ready'
+  await push(a, 1, '2026-01-01T00:00:00Z')
+  const before = String(await askRedis(redis, 'HGET', ...place))
+  await push(a, 2, '2026-01-02T00:00:00Z')
+  await askRedis(redis, 'HSET', ...place, before)
+  await limit(1)
+  try {
+    await until('the doubt', LIMIT_MS, async () => ((await isReady()) ? undefined : true))
+    expect(await push(a, 2, '2026-01-02T00:00:00Z')).toMatchObject(accepted(0, 1))
+  } finally {
+    await limit(0)
+  }
+  await until('its end', LIMIT_MS, async () => (await isReady()) || undefined)
+  expect(await a.read('score')).toBe(2)
 })
 
 test('a push while PostgreSQL is down is refused as safe to send again', async () => {

@@ -121,7 +121,8 @@ export interface OfflineStore {
   notePending(writer: string, at: Micros): Promise<void>
   /** Processes that noted so, and when they last did. */
   pendingNotes(): Promise<readonly PendingNote[]>
-  forgetPendingNotes(writers: readonly string[]): Promise<void>
+  /** @param before Those told then or later stay: their writers are not gone. Default: none do. */
+  forgetPendingNotes(writers: readonly string[], before?: Micros): Promise<void>
   close(): Promise<void>
 }
 

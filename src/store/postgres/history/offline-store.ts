@@ -164,8 +164,9 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const { rows } = await read(READ_PENDING_NOTES, [], { isUrgent: true })
       return rows.map(([writer, at]) => ({ writer: String(writer), at: Number(at) }))
     },
-    async forgetPendingNotes(writers) {
-      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers], { timeoutMs: WRITE_MS }))
+    async forgetPendingNotes(writers, before) {
+      if (writers.length > 0)
+        await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers, before ?? null], { timeoutMs: WRITE_MS }))
     },
     async close() {},
   }
