@@ -40,7 +40,7 @@ export class Client {
   private readonly document: Document
   private readonly problems: Problems
   /** Nothing takes so long that still has an answer; a training set, which has no deadline of its own, may wait out faults. */
-  private static readonly PATIENCE_MS = 60_000
+  private static readonly PATIENCE_MS = 120_000
   private static readonly TRAINING_MS = 300_000
 
   constructor(targets: readonly Target[], document: Document, problems: Problems) {
