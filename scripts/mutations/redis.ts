@@ -70,7 +70,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: STORE, file: `${FOLDER}/socket/read-batches.ts` },
     {
-      'redis: every request of a batch gets the first one’s rows': ['settle(request, told, from)', 'settle(request, told, 0)'],
+      'redis: every request of a batch gets the first one’s rows': ['settle(request, answer, from)', 'settle(request, answer, 0)'],
     },
   ),
   ...mistakes(
@@ -108,7 +108,7 @@ export const mutations: readonly Mutation[] = [
     { suite: INTEGRITY, file: `${FOLDER}/online-store.ts` },
     {
       'redis: a doubt that ended under way is none': [' || doubts.ended !== ended', ''],
-      'redis: what nobody has told of late is believed': [' || answeredAt > doubts.toldUntil', ''],
+      'redis: what nobody has told of late is believed': [' || answeredAt > doubts.trustedUntil', ''],
     },
   ),
   ...mistakes(

@@ -132,7 +132,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: 'test/ingest/owed-by-others.test.ts', file: 'src/app/owed-by-others.ts' },
     {
-      'what others owe is told for from the answer on': ['tellUntil(askedAt + TOLD_FOR_MS)', 'tellUntil(this.nowMs() + TOLD_FOR_MS)'],
+      'what others owe is told for from the answer on': ['trustUntil(askedAt + TOLD_FOR_MS)', 'trustUntil(this.nowMs() + TOLD_FOR_MS)'],
       'a late history counts as one that is away': ["error.cause.kind === 'unavailable'", 'true'],
     },
   ),

@@ -7,7 +7,7 @@ export interface Target {
   isDown: boolean
 }
 
-interface Question {
+interface ClientRequest {
   readonly method?: string
   readonly body?: object
 }
@@ -50,7 +50,7 @@ export class Client {
   }
 
   /** Of one of the replicas. */
-  async ask(what: string, path: string, init: Question = {}): Promise<Answer> {
+  async ask(what: string, path: string, init: ClientRequest = {}): Promise<Answer> {
     const up = this.targets.filter(({ isDown }) => !isDown)
     return this.askOne(up[Math.floor(Math.random() * up.length)], what, path, init)
   }
@@ -60,7 +60,7 @@ export class Client {
     return Promise.all(this.targets.filter(({ isDown }) => !isDown).map((target) => this.askOne(target, what, path, {})))
   }
 
-  private async askOne(target: Target | undefined, what: string, path: string, init: Question): Promise<Answer> {
+  private async askOne(target: Target | undefined, what: string, path: string, init: ClientRequest): Promise<Answer> {
     const askedAt = performance.now()
     if (target === undefined) return { status: 0, json: null, askedAt }
     const { url } = target

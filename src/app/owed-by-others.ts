@@ -17,16 +17,16 @@ const OWED_BY_OTHERS = 'lacks what another process has recorded: history is aske
  * the store says is not taken for all there is until history has told again.
  */
 export class OwedByOthers {
-  private readonly doubts: Pick<Doubts, 'set' | 'has' | 'tellUntil'>
+  private readonly doubts: Pick<Doubts, 'set' | 'has' | 'trustUntil'>
   private readonly nowMs: () => number
   /** Counts the looks that found, or followed, a refusal. */
   private refusals = 0
 
   /** From now on it is to be told. */
-  constructor(doubts: Pick<Doubts, 'set' | 'has' | 'tellUntil'>, nowMs: () => number = () => performance.now()) {
+  constructor(doubts: Pick<Doubts, 'set' | 'has' | 'trustUntil'>, nowMs: () => number = () => performance.now()) {
     this.doubts = doubts
     this.nowMs = nowMs
-    doubts.tellUntil(nowMs())
+    doubts.trustUntil(nowMs())
   }
 
   /** @param look Sets or clears the doubt `refused`. One that clears it follows a refusal, be it one that only a write has met. */
@@ -46,10 +46,10 @@ export class OwedByOthers {
     const askedAt = this.nowMs()
     const notes = await ask().catch((error: unknown) => {
       // Nobody records anything in a history that is away, and what was noted before that has mostly been told.
-      if (isAway(error)) this.doubts.tellUntil(this.nowMs() + TOLD_FOR_MS)
+      if (isAway(error)) this.doubts.trustUntil(this.nowMs() + TOLD_FOR_MS)
       throw error
     })
-    this.doubts.tellUntil(askedAt + TOLD_FOR_MS)
+    this.doubts.trustUntil(askedAt + TOLD_FOR_MS)
     if (notes.length > 0) this.doubts.set('owed_by_others', OWED_BY_OTHERS)
     else if (refusals === this.refusals && !this.doubts.has('refused')) this.doubts.set('owed_by_others', null)
     return notes

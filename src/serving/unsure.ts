@@ -52,7 +52,7 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
     async function readRow(group: PlanGroup, key: EntityKey, failure: unknown, r: number): Promise<(StoredValue | undefined)[]> {
       const { entity, fields, features } = group
       const said = failure instanceof DoubtedRows ? failure.rows?.[r] : undefined
-      const isUntold = failure instanceof DoubtedRows && failure.isUntold
+      const isUnreported = failure instanceof DoubtedRows && failure.isUnreported
       let last: readonly (StoredValue | undefined)[] | undefined
       const visible = (value: StoredValue | undefined) => (value && !isErased(entity.name, key.encoded, value.eventAt) ? value : undefined)
       const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
@@ -61,7 +61,7 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
         // What is computed for each request anyway needs something only should that fail.
         const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
         // Where nothing says that the store lacks anything, what it has is the last good value.
-        if (answered === 'late' && planned.pushed && !isUntold) {
+        if (answered === 'late' && planned.pushed && !isUnreported) {
           late.add(idOf(planned, key))
           return undefined
         }

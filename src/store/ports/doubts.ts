@@ -17,8 +17,8 @@ export interface Doubts {
   /** Rises with each doubt that is over. What was asked for before it was, was said while the doubt held. */
   readonly ended: number
   /** Until when, by `performance.now()`, it may be taken that nobody else owes the store anything. Default: for ever. */
-  readonly toldUntil: number
-  tellUntil(ms: number): void
+  readonly trustedUntil: number
+  trustUntil(ms: number): void
   /** Of each doubt, in words. */
   why(): ReadonlyMap<DoubtKind, string>
 }
@@ -29,7 +29,7 @@ export const DOUBT_KINDS: readonly DoubtKind[] = ['lost', 'refused', 'owed', 'ow
 export function createDoubts(onChange: (kind: DoubtKind, why: string | null) => void = () => undefined): Doubts {
   const doubts = new Map<DoubtKind, string>()
   let ended = 0
-  let toldUntil = Number.POSITIVE_INFINITY
+  let trustedUntil = Number.POSITIVE_INFINITY
   return {
     set(kind, why) {
       if ((doubts.get(kind) ?? null) === why) return
@@ -46,11 +46,11 @@ export function createDoubts(onChange: (kind: DoubtKind, why: string | null) => 
     get ended() {
       return ended
     },
-    get toldUntil() {
-      return toldUntil
+    get trustedUntil() {
+      return trustedUntil
     },
-    tellUntil(ms) {
-      toldUntil = ms
+    trustUntil(ms) {
+      trustedUntil = ms
     },
     why: () => doubts,
   }
@@ -61,11 +61,11 @@ export class DoubtedRows extends FabraError {
   /** They may lack what came of late; undefined: they do not count. */
   readonly rows: StoredRows | undefined
   /** Nothing says that they lack anything, only that nobody has told of late that they do not. */
-  readonly isUntold: boolean
+  readonly isUnreported: boolean
 
-  constructor(rows: StoredRows | undefined, isUntold = false) {
+  constructor(rows: StoredRows | undefined, isUnreported = false) {
     super('store_unavailable', 'The online store may lack values that are recorded.', { hint: 'Try again in a few seconds.' })
     this.rows = rows
-    this.isUntold = isUntold
+    this.isUnreported = isUnreported
   }
 }

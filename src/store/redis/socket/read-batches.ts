@@ -2,7 +2,7 @@ import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from '../integrity/mar
 import type { RedisConnection } from '../redis.ts'
 import { tooMuch } from './deadlines.ts'
 import type { Callbacks, HashRead } from './raw-socket.ts'
-import type { Places } from './servers.ts'
+import type { RedisLayout } from './servers.ts'
 import type { Command, Connections, Socket } from './socket.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -76,13 +76,13 @@ class ReadBatch implements Command<readonly Buffer[]> {
 
   answered(rows: readonly Buffer[]): void {
     const isSure = this.isSure && (this.options.places.isOne ? this.options.marks.check(MARK_KEY, this.belief, rows[this.keys]) : true)
-    const told = { rows, isSure, at: performance.now() }
+    const answer = { rows, isSure, at: performance.now() }
     let from = 0
     for (const request of this.requests) {
-      settle(request, told, from)
+      settle(request, answer, from)
       from += request.keys.length
     }
-    this.queue.over(this, told.at)
+    this.queue.over(this, answer.at)
   }
 
   failed(error: unknown): void {
@@ -113,7 +113,7 @@ function settle(
 export interface ReadBatchesOptions {
   readonly timeoutMs: number
   readonly marks: Marks
-  readonly places: Places
+  readonly places: RedisLayout
 }
 
 /**
