@@ -20,6 +20,7 @@ const MINUTES = Number(process.argv[2] ?? 2)
 if (!(MINUTES > 0)) throw new Error('Say for how many minutes: scripts/soak 30')
 const RATE = process.env['RATE']
 const BINARY = process.env['BINARY']
+const HISTORY_AWAY = 'postgres away'
 const FAULTS = process.env['FAULTS']?.split(',')
 const EVERY_MS = process.env['EVERY_MS'] === undefined ? undefined : Number(process.env['EVERY_MS'])
 const MEASURED_MS = 5_000
@@ -120,11 +121,13 @@ async function soak(): Promise<void> {
     if (fault === undefined) break
     const at = (performance.now() - endsAt) / 1000 + MINUTES * 60
     await fault.prepare?.()
+    if (fault.name === HISTORY_AWAY) work.historyAwayUntil = Number.POSITIVE_INFINITY
     await fault.begin()
     await Bun.sleep(fault.lastsMs)
     await fault.end()
     const endedAt = performance.now()
     await bothWhole()
+    if (fault.name === HISTORY_AWAY) work.historyAwayUntil = performance.now()
     console.log(`${fault.name.padEnd(32)} ${at.toFixed(0).padStart(7)} ${(performance.now() - endedAt).toFixed(0).padStart(23)}`)
   }
   await Bun.sleep(Math.max(0, endsAt - performance.now()))
@@ -186,7 +189,7 @@ function print(client: Client, work: Work, footprint: string): void {
   console.log()
   for (const [what, count] of [...client.counts].sort(([a], [b]) => a.localeCompare(b)))
     console.log(`${String(count).padStart(9)}  ${what}`)
-  const checked = `${work.ledger.checked} pushed values and ${work.events.checked} counts checked, ${work.forgotten} keys forgotten`
+  const checked = `${work.ledger.checked} pushed values and ${work.events.checked} counts checked, ${work.forgotten} keys forgotten, ${work.lastResorts} older values told as last good while PostgreSQL was away`
   console.log(`${checked}; slowest answer ${client.slowestMs.toFixed(0)} ms`)
   console.log(`${footprint}\n`)
 }

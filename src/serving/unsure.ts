@@ -68,6 +68,8 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
         const asked = answered === 'late' ? undefined : answered
         // Of equals the store's own: it is served as ever.
         let newest = newer(newer(own, asked?.value), stored)
+        // A history that is away takes nothing that anybody could owe.
+        if (isUnreported && answered === undefined) return newest
         // Every push is in history; what is computed gets there a moment later, or not at all.
         if (!asked || !planned.pushed) {
           last ??= online.lastRead(entity.name, key.encoded, fields)
