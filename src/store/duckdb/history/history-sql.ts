@@ -140,7 +140,8 @@ export const OWE = 'INSERT INTO fabra.debts (writer, told_at) VALUES ($1, $2)'
 
 export const READ_PENDING_NOTES = 'SELECT writer, max(told_at) FROM fabra.debts GROUP BY writer ORDER BY writer'
 
-export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[]))'
+export const FORGET_PENDING_NOTES = `
+DELETE FROM fabra.debts WHERE writer IN (SELECT unnest($1::VARCHAR[])) AND ($2::TIMESTAMPTZ IS NULL OR told_at < $2)`
 
 export const INSERT_ERASURE = 'INSERT INTO fabra.fences (entity, entity_key, fenced_at) VALUES ($1, $2, $3)'
 
