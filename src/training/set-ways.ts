@@ -77,13 +77,13 @@ export async function wayOverCopies(
   }
 }
 
-interface ReadBy {
+export interface ReadBy {
   readonly read: PortableRead
   readonly entity: number
 }
 
 /** Of one source: of rows all that any of the features looks at. */
-function wantedRows(reads: readonly ReadBy[], entities: readonly Entity[]): WantedRows {
+export function wantedRows(reads: readonly ReadBy[], entities: readonly Entity[]): WantedRows {
   const [{ read, entity }] = reads as [ReadBy]
   const { source, table } = read
   const sameKeys = reads.every((other) => other.entity === entity && JSON.stringify(other.read.keys) === JSON.stringify(read.keys))

@@ -35,7 +35,9 @@ export interface Copying {
    * @returns why nothing shall be copied; null: go on.
    */
   begin(rows: readonly number[]): string | null
-  /** Rows of a table as CSV: NULL is nothing, an empty text is `""`. */
+  /**
+   * Rows of a table as CSV, each on one line: NULL is nothing, texts are in quotes, with `\s` for a backslash, `\n` and `\r` for the ends of lines.
+   */
   take(table: number, text: string): Promise<void>
 }
 

@@ -36,13 +36,25 @@ async function copyTable(statements: Transaction, table: CopiedTable, take: (tex
   await statements.run('CLOSE fabra_copied')
 }
 
-/** Texts are in quotes, and so not NULL; nothing else needs them. */
+/** Texts are in quotes, and so not NULL, and on one line; nothing else needs it. */
 function lineOf({ columns }: CopiedTable): string {
   const values = columns.map(({ name, type }) => {
     const text = `${quoted(name)}::pg_catalog.text`
-    return TEXT.test(type) ? `CASE WHEN ${quoted(name)} IS NOT NULL THEN '"' || pg_catalog.replace(${text}, '"', '""') || '"' END` : text
+    return TEXT.test(type) ? `CASE WHEN ${quoted(name)} IS NOT NULL THEN '"' || ${ESCAPES.reduce(escaped, text)} || '"' END` : text
   })
   return values.join(", ',', ")
+}
+
+/** In this order; taken back in the other one. See `Copying`. */
+const ESCAPES: readonly (readonly [found: string, written: string])[] = [
+  [`'\\'`, `'\\s'`],
+  ['chr(10)', `'\\n'`],
+  ['chr(13)', `'\\r'`],
+  [`'"'`, `'""'`],
+]
+
+function escaped(text: string, [found, written]: readonly [string, string]): string {
+  return `pg_catalog.replace(${text}, ${found}, ${written})`
 }
 
 /** Types that users made and called like one of the server's, and collations in which texts are equal that differ. */

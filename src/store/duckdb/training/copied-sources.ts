@@ -21,6 +21,7 @@ const MOST_KEYS = 250_000
 const BYTES_PER_MEMORY = 16
 const KEY_CHUNKS = 50
 
+/** Half of what the set may take: the other half is for putting it together. */
 export interface CopiedSources {
   readonly engine: SourceEngine
   readonly compute: SourcesAccess['compute']
@@ -41,7 +42,7 @@ export async function copySources(wanted: readonly WantedRows[], work: CopyWork,
   if (work.values < LEAST_VALUES) return `${work.values.toLocaleString('en')} values are sooner computed there than rows are copied`
   const { state } = work
   const folder = join(state.folder, 'copied')
-  const database = await openDatabase({ file: join(folder, 'copied.duckdb'), memoryLimit: work.memory })
+  const database = await openDatabase({ file: join(folder, 'copied.duckdb'), memoryLimit: Math.floor(work.memory / 2) })
   try {
     const refusal = await copyInto(database, wanted, work, options)
     if (refusal === null) return await openCopied(database, state)
@@ -157,7 +158,7 @@ async function makeTable(
   options: RunOptions,
 ): Promise<void> {
   const struct = columns.map((_, i) => `'c${i}': 'VARCHAR'`).join(', ')
-  const rows = `read_csv(${quoteText(file)}, columns = {${struct}}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, strict_mode = true)`
+  const rows = `read_csv(${quoteText(file)}, columns = {${struct}}, auto_detect = false, header = false, delim = ',', new_line = '\\n', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, strict_mode = true)`
   const name = source.split('.').map(quoteName).join('.')
   await database.loader.use(options, async (session, left) => {
     const types: string[] = []
@@ -176,10 +177,15 @@ async function makeTable(
       if (found[0]?.[0] !== true || whole + fraction > MOST_DIGITS) throw new SqlError('runtime', 'A number has too many digits.', null)
       return `DECIMAL(${Math.max(whole + fraction, WORD_DIGITS)}, ${fraction})`
     }
-    const select = columns.map(({ name: column }, i) => `CAST(c${i} AS ${types[i]}) AS ${quoteName(column)}`)
+    const select = columns.map(({ name: column }, i) => `${writtenAs(`c${i}`, types[i] ?? '')} AS ${quoteName(column)}`)
     if (source.includes('.')) await session.execute(`CREATE SCHEMA IF NOT EXISTS ${name.slice(0, name.lastIndexOf('.'))}`, left)
     await session.execute(`CREATE TABLE ${name} AS SELECT ${select.join(', ')} FROM ${rows}`, left)
   })
+}
+
+function writtenAs(column: string, type: string): string {
+  if (type !== 'VARCHAR') return `CAST(${column} AS ${type})`
+  return `replace(replace(replace(${column}, '\\r', chr(13)), '\\n', chr(10)), '\\s', '\\')`
 }
 
 const TYPES: Readonly<Record<string, string>> = {
