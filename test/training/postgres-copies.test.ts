@@ -22,7 +22,7 @@ import { shortOf } from '../support/oracle-world.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
-const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 60))
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 40))
 const LIMIT_MS = 180_000 + RUNS * 2000
 const seed = process.env['FABRA_TEST_SEED']
 const RUN = { ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }

@@ -21,7 +21,6 @@ const MOST_KEYS = 250_000
 const BYTES_PER_MEMORY = 16
 const KEY_CHUNKS = 50
 
-/** Half of what the set may take: the other half is for putting it together. */
 export interface CopiedSources {
   readonly engine: SourceEngine
   readonly compute: SourcesAccess['compute']
@@ -42,6 +41,7 @@ export async function copySources(wanted: readonly WantedRows[], work: CopyWork,
   if (work.values < LEAST_VALUES) return `${work.values.toLocaleString('en')} values are sooner computed there than rows are copied`
   const { state } = work
   const folder = join(state.folder, 'copied')
+  // The other half is for putting the set together.
   const database = await openDatabase({ file: join(folder, 'copied.duckdb'), memoryLimit: Math.floor(work.memory / 2) })
   try {
     const refusal = await copyInto(database, wanted, work, options)
