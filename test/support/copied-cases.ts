@@ -149,6 +149,21 @@ const aggregated = fc.oneof(
   fc.tuple(fc.constantFrom('MIN', 'MAX'), argument, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
   fc.tuple(fc.constantFrom('bool_and', 'bool_or', 'every'), condition, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
 )
+const divided = fc.oneof(
+  fc.tuple(number, filtered).map(([a, filter]) => `AVG(${a})${filter}`),
+  fc.constantFrom(
+    'AVG(small)',
+    'AVG(big)',
+    'AVG(amount)',
+    'AVG(price)',
+    'AVG(amount)::float8',
+    'COALESCE(AVG(amount), 0)',
+    'COALESCE(AVG(n), -1.5)',
+  ),
+  fc.tuple(number, counted).map(([a, b]) => `SUM(${a})::numeric / NULLIF(${b}, 0)`),
+  fc.tuple(counted, counted).map(([a, b]) => `100.0 * ${a} / NULLIF(${b}, 0)`),
+  fc.tuple(number, number).map(([a, b]) => `COALESCE(SUM(${a}) * 0.001 / NULLIF(MAX(${b}), 0), 7)`),
+)
 const computed = fc.oneof(
   { weight: 4, arbitrary: aggregated },
   {
@@ -184,6 +199,10 @@ const picked = fc.oneof(
   fc.constantFrom('category', 'ts', 'score', 'amount', 'price', 'at', 'flag', 'user_id', "'x'::text"),
 )
 const sql = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.tuple(divided, where).map(([select, rest]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}`),
+  },
   {
     weight: 3,
     arbitrary: fc.tuple(computed, where).map(([select, rest]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}`),

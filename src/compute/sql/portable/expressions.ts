@@ -6,7 +6,8 @@
 
 import { nameOf } from '../postgres/tree-reader.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
-import { alike, as, cast, isNumber, isWhole, type Kind, quoted, refuse, type Typed, widest } from './kinds.ts'
+import { alike, as, cast, isNumber, isWhole, type Kind, refuse, type Typed, widest } from './kinds.ts'
+import { bool, constant, known, quotient } from './pieces.ts'
 
 /** What names mean. */
 export interface Scope {
@@ -91,13 +92,19 @@ const READERS: Readonly<Record<string, Reader>> = {
     if (node['boolop'] === 'NOT_EXPR') return bool(`(NOT ${args[0]})`)
     return bool(`(${args.join(node['boolop'] === 'AND_EXPR' ? ' AND ' : ' OR ')})`)
   },
-  NullTest: (expressions, node) => bool(`(${expressions.of(node['arg']).sql} IS ${node['nulltesttype'] === 'IS_NULL' ? '' : 'NOT '}NULL)`),
+  NullTest: (expressions, node) =>
+    bool(`(${known(expressions.of(node['arg'])).sql} IS ${node['nulltesttype'] === 'IS_NULL' ? '' : 'NOT '}NULL)`),
   BooleanTest(expressions, node) {
     const arg = expressions.condition(node['arg'])
     const test = BOOLEAN_TESTS[textOf(node['booltesttype'])]
     return test ? bool(test(arg)) : refuse(textOf(node['booltesttype']))
   },
-  CoalesceExpr: (expressions, node) => together('COALESCE', expressions.all(node['args'])),
+  CoalesceExpr(expressions, node) {
+    const args = expressions.all(node['args'])
+    const [first, otherwise, ...more] = args
+    if (!first?.division || !otherwise || more.length > 0) return together('COALESCE', args)
+    return quotient(first.division, as(otherwise, 'float8'))
+  },
   MinMaxExpr(expressions, node) {
     const args = expressions.all(node['args'])
     const name = node['op'] === 'IS_LEAST' ? 'LEAST' : 'GREATEST'
@@ -121,29 +128,9 @@ const BOOLEAN_TESTS: Readonly<Record<string, (arg: string) => string>> = {
   IS_NOT_UNKNOWN: (arg) => `(${arg} IS NOT NULL)`,
 }
 
-function bool(sql: string): Typed {
-  return { sql, kind: 'bool' }
-}
-
 function together(name: string, args: readonly Typed[]): Typed {
   const { kind, values } = alike(args)
   return { sql: `${name}(${values.join(', ')})`, kind }
-}
-
-const INT4 = 2 ** 31
-
-function constant(node: Json): Typed {
-  if (node['isnull'] === true) return { sql: 'NULL', kind: 'null' }
-  const text = asObject(node['sval'])?.['sval'] ?? (node['sval'] ? '' : undefined)
-  if (typeof text === 'string') return { sql: quoted(text), kind: 'text', literal: text }
-  if (node['boolval']) return bool(asObject(node['boolval'])?.['boolval'] === true ? 'TRUE' : 'FALSE')
-  if (node['ival']) {
-    const value = Number(asObject(node['ival'])?.['ival'] ?? 0)
-    return { sql: value < 0 ? `(${value})` : String(value), kind: 'int4' }
-  }
-  const written = textOf(asObject(node['fval'])?.['fval'])
-  if (/^-?\d{1,18}$/.test(written)) return { sql: cast(written, 'int8'), kind: Math.abs(Number(written)) < INT4 ? 'int4' : 'int8' }
-  return /^-?\d{0,18}\.\d{1,18}$/.test(written) ? { sql: `(${written.replace(/^(-?)\./, '$10.')})`, kind: 'numeric' } : refuse('a constant')
 }
 
 function operation(expressions: Expressions, node: Json): Typed {
@@ -201,7 +188,7 @@ function binary(expressions: Expressions, operator: string, node: Json): Typed {
   const byConstant = 'A_Const' in (asObject(node['rexpr']) ?? {}) && /^[1-9]\d*$/.test(right.sql)
   if (isWhole({ sql: '', kind }) && /^[/%]$/.test(operator) && byConstant)
     return { sql: `(${a} ${operator === '/' ? '//' : '%'} ${b})`, kind }
-  return refuse(`${operator} of ${kind}`)
+  return operator === '/' && kind === 'numeric' ? quotient({ of: a, by: b }, null) : refuse(`${operator} of ${kind}`)
 }
 
 function choice(expressions: Expressions, node: Json): Typed {
@@ -216,7 +203,7 @@ function choice(expressions: Expressions, node: Json): Typed {
   return { sql: `CASE ${parts.join(' ')} ELSE ${values.at(-1)} END`, kind }
 }
 
-const CASTS: Readonly<Record<string, Exclude<Kind, 'null'>>> = {
+const CASTS: Readonly<Record<string, Exclude<Kind, 'null' | 'quotient'>>> = {
   int2: 'int2',
   int4: 'int4',
   int8: 'int8',
@@ -240,6 +227,8 @@ function casting(expressions: Expressions, node: Json): Typed {
   const kind = names.length === 1 || names[0] === 'pg_catalog' ? CASTS[names.at(-1) ?? ''] : undefined
   if (!kind || !plain) return refuse(`a cast to ${names.at(-1)}`)
   const value = expressions.of(node['arg'])
+  // It becomes one of them all the same.
+  if (value.division && kind === 'float8') return value
   if (kind === 'interval') {
     const [, count = '', unit = ''] = SPAN.exec(value.literal ?? '') ?? refuse('this interval')
     return { sql: `INTERVAL '${count} ${unit.toLowerCase()}s'`, kind }
@@ -261,9 +250,15 @@ function call(expressions: Expressions, node: Json): Typed {
   if (name === 'now' && args.length === 0) return PRESENT
   const [value, ...more] = expressions.all(args)
   if (!value || more.length > 0 || value.literal !== undefined || value.kind === 'null') return refuse(`${name}()`)
+  if (value.kind === 'quotient') return refuse(`${name}() of a quotient`)
   const inside = `(${isDistinct ? 'DISTINCT ' : ''}${value.sql})${filter}`
   if (name === 'count') return aggregate(expressions, `COUNT${inside}`, 'int8')
   if (name === 'abs' && isNumber(value) && value.kind !== 'float8' && filter === '') return { sql: `abs(${value.sql})`, kind: value.kind }
+  if (name === 'avg' && isNumber(value) && value.kind !== 'float8' && !isDistinct) {
+    expressions.aggregates++
+    const of = value.kind === 'numeric' ? `SUM${inside}` : cast(`SUM${inside}`, 'numeric')
+    return quotient({ of, by: `CAST(COUNT${inside} AS DECIMAL(19, 0))` }, null)
+  }
   if (isDistinct) return refuse(`${name}(DISTINCT …)`)
   if (name === 'sum' && isNumber(value)) return sum(expressions, value, inside)
   if ((name === 'min' || name === 'max') && (isNumber(value) || ORDERED.includes(value.kind)))

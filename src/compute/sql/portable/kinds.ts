@@ -12,6 +12,8 @@ export type Kind =
   | 'timestamp'
   | 'date'
   | 'uuid'
+  /** A numeric that was divided: in DuckDB a record of what is divided by what, which whoever takes the statement's values brings to an end. */
+  | 'quotient'
   /** Only added to a time or taken from it. */
   | 'interval'
   /** NULL, whose type is that of what stands beside it. */
@@ -24,7 +26,11 @@ export interface Typed {
   /** A text in quotes, which PostgreSQL takes for whatever type it needs there. */
   readonly literal?: string
   readonly isPresent?: true
+  /** Of a quotient: what is divided by what. */
+  readonly division?: { readonly by: string; readonly of: string }
 }
+
+type Castable = Exclude<Kind, 'interval' | 'null' | 'quotient'>
 
 /** What is not surely the same in the other engine; the message says what it is, as people know it. */
 export class NotTheSame extends Error {
@@ -56,7 +62,7 @@ const NAMES: Readonly<Record<string, Kind>> = {
 }
 
 /** Of values that are computed; columns of numbers have the digits that they have. */
-const IN_DUCKDB: Readonly<Record<Exclude<Kind, 'interval' | 'null'>, string>> = {
+const IN_DUCKDB: Readonly<Record<Castable, string>> = {
   int2: 'SMALLINT',
   int4: 'INTEGER',
   int8: 'BIGINT',
@@ -80,7 +86,7 @@ export function isNumber(value: Typed): boolean {
   return isWhole(value) || value.kind === 'numeric' || value.kind === 'float8'
 }
 
-export function cast(sql: string, kind: Exclude<Kind, 'interval' | 'null'>): string {
+export function cast(sql: string, kind: Castable): string {
   return `CAST(${sql} AS ${IN_DUCKDB[kind]})`
 }
 
@@ -88,6 +94,7 @@ export function cast(sql: string, kind: Exclude<Kind, 'interval' | 'null'>): str
 export function alike(values: readonly Typed[]): { readonly kind: Kind; readonly values: readonly string[] } {
   const known = values.filter(({ kind, literal }) => kind !== 'null' && literal === undefined)
   const kinds = new Set(known.map(({ kind }) => kind))
+  if (kinds.has('quotient')) refuse('a quotient or an average within an expression')
   const [first, ...more] = kinds
   if (first === undefined) {
     if (values.every(({ kind }) => kind === 'null')) refuse('NULL alone')
@@ -105,7 +112,9 @@ export function widest(kinds: ReadonlySet<Kind>): Kind {
 
 /** A value where PostgreSQL would make it one of this kind by itself. */
 export function as(value: Typed, kind: Kind): string {
-  if (value.kind === 'null') return kind === 'interval' || kind === 'null' || kind === 'numeric' ? 'NULL' : cast('NULL', kind)
+  if (value.kind === 'null') {
+    return kind === 'interval' || kind === 'null' || kind === 'numeric' || kind === 'quotient' ? 'NULL' : cast('NULL', kind)
+  }
   if (value.literal !== undefined) return literalAs(value.literal, kind)
   if (value.kind === kind) return value.sql
   if (!isNumber(value) || !WIDTHS.includes(kind)) return refuse(`${value.kind} as ${kind}`)

@@ -17,6 +17,8 @@ import { type Kind, kindOf, NotTheSame, refuse, type Typed } from './kinds.ts'
 export interface Portable {
   /** For DuckDB, with the feature's parameters and NOW(). */
   readonly text: string
+  /** Of each column that it gives. */
+  readonly kinds: readonly Kind[]
   readonly read: PortableRead
 }
 
@@ -71,6 +73,7 @@ class Statement {
   private readonly shadow: Shadow
   private readonly alias: string
   private readonly used = new Map<string, TableColumn>()
+  private readonly kinds: Kind[] = []
   private readonly expressions: Expressions
 
   constructor(sql: AnalysedSql, owner: PortableOwner) {
@@ -104,7 +107,7 @@ class Statement {
     }
     this.checkColumns(read.columns)
     const table = this.shadow.source.name.split('.').map(quoteName).join('.')
-    return { text: `SELECT ${targets.join(', ')}\nFROM ${table} AS ${quoteName(this.alias)}${where}${order}`, read }
+    return { text: `SELECT ${targets.join(', ')}\nFROM ${table} AS ${quoteName(this.alias)}${where}${order}`, kinds: this.kinds, read }
   }
 
   private column(names: readonly string[]): Typed {
@@ -141,7 +144,9 @@ class Statement {
     return items.map((item, i) => {
       const value = this.expressions.of(asObject(asObject(item)?.['ResTarget'])?.['val'])
       const { name, type } = natural[i] as TableColumn
-      if (kindOf(type) !== value.kind) refuse(`a value of type ${type}`)
+      const isQuotient = value.kind === 'quotient' && ['numeric', 'float8'].includes(kindOf(type) ?? '')
+      if (kindOf(type) !== value.kind && !isQuotient) refuse(`a value of type ${type}`)
+      this.kinds.push(value.kind)
       return `${value.sql} AS ${quoteName(name)}`
     })
   }

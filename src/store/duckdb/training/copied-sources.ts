@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '../connection/database.ts'
 import { createDuckdbSourceEngine } from '../sources/source-engine.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import { localSources, type SourcesAccess, type WorkspaceState } from './local-stores.ts'
+import { MAKE_QUOTIENTS } from './quotients.ts'
 
 /** A value computed over there costs at least as much as so many rows that come over (130 µs and 4 µs on a busy machine). */
 const ROWS_PER_VALUE = 30
@@ -113,6 +114,7 @@ export async function copyInto(
   } finally {
     for (const sink of sinks) await sink.end()
   }
+  await database.loader.use(options, (session, left) => session.execute(MAKE_QUOTIENTS, left))
   for (const [i, { source, table }] of wanted.entries()) {
     await makeTable(database, { source, columns: table.columns, file: files[i] ?? '' }, options)
     await rm(files[i] ?? '', { force: true })
