@@ -192,8 +192,8 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
 test('a training set over copies is the set without them, and says which features were computed where they are', async () => {
   const training = await openPostgresTrainingBench({ ...server, url: bench.url }, 0)
   try {
-    await bench.execute(`CREATE TABLE sales AS SELECT 'u' || i % 60 AS buyer, timestamptz '2026-01-01' + i * interval '1 hour' AS sold_at,
-      (i % 997)::numeric(18, 2) / 100 AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i`)
+    await bench.execute(`CREATE TABLE public.sales AS SELECT 'u' || i % 60 AS buyer, timestamptz '2026-01-01' + i * interval '1 hour' AS sold_at,
+      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i`)
     const where = 'FROM sales WHERE buyer = $buyer'
     const sqls = [
       `SELECT COUNT(*) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
