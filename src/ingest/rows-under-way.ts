@@ -1,23 +1,23 @@
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import type { Known } from './known-rows.ts'
 import type { PushedRow } from './push-rows.ts'
+import type { AcceptedRow } from './row-cache.ts'
 
 /** Rows accepted and on their way to the stores, by feature, key and event time: no store needs to know them yet. */
 export class RowsUnderWay {
-  private readonly rows = new Map<string, Known>()
+  private readonly rows = new Map<string, AcceptedRow>()
 
   /** The last accepted of this key and time. */
-  find(feature: Feature, row: PushedRow): Known | undefined {
+  find(feature: Feature, row: PushedRow): AcceptedRow | undefined {
     return this.rows.get(idOf(feature, row))
   }
 
-  begin(feature: Feature, row: PushedRow, accepted: Known): void {
+  begin(feature: Feature, row: PushedRow, accepted: AcceptedRow): void {
     this.rows.set(idOf(feature, row), accepted)
   }
 
   /** One that was accepted after it stays. */
-  end(feature: Feature, row: PushedRow, accepted: Known): void {
+  end(feature: Feature, row: PushedRow, accepted: AcceptedRow): void {
     const id = idOf(feature, row)
     if (this.rows.get(id) === accepted) this.rows.delete(id)
   }

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { SQL } from 'bun'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
@@ -158,9 +158,9 @@ export const m = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SEL
     const unknown = await fabra(project, ['check', '--against', server.url.replace(/\/fabra$/, '/nowhere')])
     expect(unknown).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('no database of that name') })
     const misuse = await fabra(project, ['check', '--against', 'mysql://u:hidden@h/db'])
-    const told = misuse.stderr
+    const misuseText = misuse.stderr
     expect(misuse).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--against begins with mysql://') })
-    expect(told).not.toContain('hidden')
+    expect(misuseText).not.toContain('hidden')
   })
 
   test('in production without an address it is read as PostgreSQL reads it, and said to be no more than that', async () => {
@@ -242,20 +242,8 @@ function address() {
 }
 
 async function fabra(project: ProjectFolder, args: readonly string[], env: Record<string, string> = {}) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: project.path,
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
   })
-  return { exitCode, stdout, stderr }
 }

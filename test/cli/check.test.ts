@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 
 const LIMIT_MS = 180_000
 const GOOD = `import { entity, feature, source } from "fabra"
@@ -37,11 +37,11 @@ describe('fabra check', () => {
       const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'
       write('features.ts', `${GOOD}export const n = ${n}\nexport const m = ${n}`)
       write('transactions.csv', `user_id,created_at\n${'1.0,2026-01-02T03:04:05Z\n'.repeat(20)}`)
-      const told = await fabra('check')
-      expect(told.exitCode).toBe(0)
-      expect(told.stdout.match(/1\.0 is read as the id 1/g)).toHaveLength(1)
-      expect(told.stdout).toMatch(/^warning features\.ts:3:\d+\s+source "transactions": Column "user_id" is a key/)
-      expect(told.stdout).toEndWith('2 features, 1 source, no problems, 1 warning\n')
+      const checked = await fabra('check')
+      expect(checked.exitCode).toBe(0)
+      expect(checked.stdout.match(/1\.0 is read as the id 1/g)).toHaveLength(1)
+      expect(checked.stdout).toMatch(/^warning features\.ts:3:\d+\s+source "transactions": Column "user_id" is a key/)
+      expect(checked.stdout).toEndWith('2 features, 1 source, no problems, 1 warning\n')
       write('transactions.csv', 'user_id,created_at\n1.0,2026-01-02T03:04:05Z\n,2026-01-02T03:04:05Z\n')
       const refused = await fabra('check')
       expect(refused.exitCode).toBe(1)
@@ -161,20 +161,8 @@ function write(name: string, text: string): void {
 }
 
 async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd,
     env: {},
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
   })
-  return { exitCode, stdout, stderr }
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { SQL } from 'bun'
-import { run } from '../../src/cli/run.ts'
 import { readConfig } from '../../src/config/config.ts'
+import { runCommand } from '../support/command.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 let postgres: TestServer
@@ -12,22 +12,10 @@ beforeAll(async () => {
 afterAll(() => postgres[Symbol.asyncDispose]())
 
 async function fabra(args: readonly string[], env: Readonly<Record<string, string>> = { FABRA_POSTGRES_URL: postgres.url }) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: '/tmp',
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 describe('fabra keys', () => {
@@ -129,15 +117,15 @@ describe('fabra keys', () => {
     [['keys', 'rotate', 'nokey', '--overlap', 'long'], 2, 'is no duration'],
     [['keys', 'revoke'], 2, 'Missing required argument'],
   ])('%p fails with %i', async (args, exitCode, text) => {
-    const told = await fabra(args)
-    expect(told.exitCode).toBe(exitCode)
-    expect(told.stderr).toContain(text)
+    const ended = await fabra(args)
+    expect(ended.exitCode).toBe(exitCode)
+    expect(ended.stderr).toContain(text)
   })
 
   test('a database that cannot be reached is told in words, without its address', async () => {
-    const told = await fabra(['keys', 'list'], { FABRA_POSTGRES_URL: 'postgres://me:secret@127.0.0.1:1/x' })
-    expect(told.exitCode).toBe(1)
-    expect(told.stderr).toContain('store_unavailable')
-    expect(told.stderr).not.toContain('secret')
+    const ended = await fabra(['keys', 'list'], { FABRA_POSTGRES_URL: 'postgres://me:secret@127.0.0.1:1/x' })
+    expect(ended.exitCode).toBe(1)
+    expect(ended.stderr).toContain('store_unavailable')
+    expect(ended.stderr).not.toContain('secret')
   })
 })

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type ProjectContents, projectContents } from '../../src/cli/deploy/project-contents.ts'
-import { run } from '../../src/cli/run.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { runCommand } from '../support/command.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -20,12 +20,12 @@ function write(files: Readonly<Record<string, string>>): void {
   }
 }
 
-interface Asked {
+interface ContentsOptions {
   readonly include?: readonly string[]
   readonly sources?: readonly (readonly string[])[]
 }
 
-function contents({ include = [], sources = [] }: Asked = {}): ProjectContents {
+function contents({ include = [], sources = [] }: ContentsOptions = {}): ProjectContents {
   return projectContents({
     folder,
     apart: folder,
@@ -36,8 +36,8 @@ function contents({ include = [], sources = [] }: Asked = {}): ProjectContents {
   })
 }
 
-const copied = (asked: Asked = {}) => contents(asked).copied.map((file) => file.path)
-const strays = (asked: Asked = {}) => contents(asked).strays.map((stray) => `${stray.message} ${stray.hint}`)
+const copied = (asked: ContentsOptions = {}) => contents(asked).copied.map((file) => file.path)
+const strays = (asked: ContentsOptions = {}) => contents(asked).strays.map((stray) => `${stray.message} ${stray.hint}`)
 
 describe('into an image go', () => {
   test('the definitions and all that they import, as code or as text, and nothing that lies beside it', () => {
@@ -308,7 +308,7 @@ describe('.dockerignore', () => {
 describe('the list', () => {
   test('of what is left out has everything else with its size, but what nobody expects', () => {
     write({ 'features.ts': '', 'data/big.csv': 'x'.repeat(5_000), 'n.ipynb': 'xx', '.env': 'S', 'node_modules/m/i.js': '', Dockerfile: '' })
-    expect([...contents().leftOut].sort((a, b) => a.bytes - b.bytes)).toEqual([
+    expect([...contents().excluded].sort((a, b) => a.bytes - b.bytes)).toEqual([
       { path: 'n.ipynb', bytes: 2 },
       { path: 'data/big.csv', bytes: 5_000 },
     ])
@@ -332,24 +332,7 @@ describe('fabra deploy --check', () => {
   const ENV = { FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: `${'0'.repeat(64)}:read` }
 
   const check = (...args: string[]) => docker('--check', ...args)
-  async function docker(...args: string[]) {
-    let stdout = ''
-    let stderr = ''
-    const exitCode = await run(['deploy', 'docker', '--name', 'a', ...args], {
-      stdout: (text) => {
-        stdout += text
-      },
-      stderr: (text) => {
-        stderr += text
-      },
-      cwd: folder,
-      env: ENV,
-      stdoutIsTerminal: false,
-      stderrIsTerminal: false,
-      onSignal: () => undefined,
-    })
-    return { exitCode, stdout, stderr }
-  }
+  const docker = (...args: string[]) => runCommand(['deploy', 'docker', '--name', 'a', ...args], { cwd: folder, env: ENV })
   const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith('fabra-deploy-'))
 
   const reads: [how: string, code: string][] = [
