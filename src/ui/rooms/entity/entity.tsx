@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
-import type { EntityPage as EntityAnswer, StateCounts } from '../../../http/wire.ts'
+import { useMemo } from 'preact/hooks'
+import type { EntityPage as EntityAnswer, FeatureList, StateCounts } from '../../../http/wire.ts'
 import { go, href, place, setQuery } from '../../core/address.ts'
 import { useCatalogue } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
@@ -18,6 +19,7 @@ import { Slider } from './slider.tsx'
 
 /** Looking computes what is not there: seldom, so that a page that is left open costs little. */
 const EVERY_MS = 15_000
+const DEFINITIONS_EVERY_MS = 60_000
 const SPANS: Readonly<Record<string, number>> = { '1d': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 }
 
 export function EntityPage() {
@@ -122,6 +124,8 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
   const columns = useKeyColumns(entity)
   const path = keyPath(entity, columns, id, { ...(asOf === null ? {} : { as_of: asOf }), history: span })
   const page = useData<EntityAnswer>(columns.length === 0 ? null : path, asOf === null ? EVERY_MS : null)
+  // Beside the values and not after them: their rows are drawn once.
+  const { features = [] } = useData<FeatureList>('/v1/features', DEFINITIONS_EVERY_MS).value ?? {}
   const at = asOf === null ? null : Date.parse(asOf)
   const { value } = page
   const spanMs = SPANS[span] ?? 0
@@ -156,6 +160,7 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
       {value ? (
         <Values
           of={value}
+          features={features}
           isOld={page.isOld}
           window={{ from: end - spanMs, to: end, at }}
           entity={entity}
@@ -199,6 +204,7 @@ function methodWords({ as_of, features }: EntityAnswer): string {
 
 interface ValuesProps {
   readonly of: EntityAnswer
+  readonly features: FeatureList['features']
   readonly isOld: boolean
   readonly window: { readonly from: number; readonly to: number; readonly at: number | null }
   readonly entity: string
@@ -206,12 +212,11 @@ interface ValuesProps {
   readonly path: string
 }
 
-function Values({ of, isOld, window, entity, id, path }: ValuesProps) {
-  const features = useCatalogue().value?.features ?? []
-  const columnsOf = (name: string) => {
-    const { columns } = features.find((feature) => feature.name === name) ?? {}
-    return columns ? Object.keys(columns) : null
-  }
+function Values({ of, features, isOld, window, entity, id, path }: ValuesProps) {
+  const rows = useMemo(() => {
+    const columns = new Map(features.map((feature) => [feature.name, feature.columns ? Object.keys(feature.columns) : null]))
+    return keyRows(of, (name) => columns.get(name) ?? null)
+  }, [of, features])
   const isPast = window.at !== null
   return (
     <div class={`cols tail${isPast ? ' past' : ''}`}>
@@ -223,7 +228,7 @@ function Values({ of, isOld, window, entity, id, path }: ValuesProps) {
             label={`values of ${entity} ${id}`}
             cls="sticky ent"
             columns={valueColumns(window)}
-            rows={keyRows(of, columnsOf)}
+            rows={rows}
             keyOf={({ name }) => name}
             hrefOf={({ name }) => href(['features', name])}
             isOld={isOld}
