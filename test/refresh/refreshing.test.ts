@@ -34,6 +34,9 @@ describe('refreshing', () => {
     expect(await read('f')).toMatchObject({ status: 'fresh', servedFrom: 'online' })
     expect(n).toBeGreaterThanOrEqual(22)
     expect(n).toBeLessThanOrEqual(24)
+    // Behind the two hours of the first read, within those of the second, which found it fresh.
+    await pass(20 * MINUTE, 5 * SECOND)
+    expect(await read('f')).toMatchObject({ status: 'fresh', servedFrom: 'online' })
   })
 
   test('a key not read for longer than keep_warm is let go', async () => {
