@@ -15,8 +15,8 @@ export function createCopyRows(reader: Postgres): CopyRows {
     reader.transaction({ ...options, readOnly: true, snapshot: true, settings: SETTINGS }, async (statements) => {
       const guessed: number[] = []
       for (const table of tables) {
-        const strange = await strangeColumn(statements, table)
-        if (strange !== null) return `"${table.name}.${strange}" compares or is stored in a way of its own`
+        const unknown = await strangeColumn(statements, table)
+        if (unknown !== null) return `"${table.name}.${unknown}" compares or is stored in a way of its own`
         guessed.push(await guessedRows(statements, table))
       }
       const refusal = copying.begin(guessed)
