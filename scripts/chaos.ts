@@ -79,7 +79,7 @@ async function run(fault: Fault, ledger: Ledger): Promise<void> {
   await Bun.sleep(1000 * SECONDS)
   const beganAt = performance.now()
   const begun = fault.begin()
-  const told = replicas.map(({ url }) => toldOf(url, beganAt))
+  const incidents = replicas.map(({ url }) => toldOf(url, beganAt))
   await begun
   await Bun.sleep(fault.lastsMs)
   await fault.end()
@@ -95,7 +95,7 @@ async function run(fault: Fault, ledger: Ledger): Promise<void> {
     fault.name.padEnd(32),
     String(ledger.checked - before.checked).padStart(8),
     String(found.length).padStart(15),
-    (await Promise.all(told))
+    (await Promise.all(incidents))
       .map((ms) => (ms === undefined ? '–' : ms.toFixed(0)))
       .join(' ')
       .padStart(10),

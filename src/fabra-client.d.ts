@@ -33,7 +33,7 @@ type ColumnName<M> = { [N in FeatureName<M>]: `${N}.${keyof Columns<M[N]> & stri
 export type Name<M> = FeatureName<M> | ColumnName<M>
 
 type Whole<N> = N extends `${infer F}.${string}` ? F : N
-type Part<M, N> = Whole<N> extends keyof M ? About<M[Whole<N>]>['shape'] : never
+type ColumnShape<M, N> = Whole<N> extends keyof M ? About<M[Whole<N>]>['shape'] : never
 
 /** What a feature's value is, or a column's. */
 export type Value<M, N> = N extends keyof M
@@ -47,13 +47,13 @@ export type Value<M, N> = N extends keyof M
     : never
 
 /** The key of a feature's entity: the value of its only column, or all columns by name. */
-export type Key<M, N> = Part<M, N>['key']
+export type Key<M, N> = ColumnShape<M, N>['key']
 
 /** All columns of features that are asked for as a whole. */
 type ReadName<M, N> =
   N extends FeatureName<M> ? ([About<M[N]>['shape']['columns']] extends [never] ? N : `${N}.${keyof Columns<M[N]> & string}`) : N
 
-type InputsOf<M, N> = Part<M, N>['inputs']
+type InputsOf<M, N> = ColumnShape<M, N>['inputs']
 type AllInputs<M, N> = (N extends unknown ? (one: InputsOf<M, N>) => void : never) extends (all: infer I) => void ? I : never
 type KeyColumns<K> = K extends object ? K : { readonly entity_id: K }
 

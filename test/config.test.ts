@@ -227,6 +227,13 @@ test('history is kept for ever unless days or weeks are said', () => {
     expect(refusal(() => read({ FABRA_HISTORY_KEEP: text })).message).toContain(`FABRA_HISTORY_KEEP="${text}"`)
 })
 
+test('history of a feature may grow to 50 GB in a year before it is warned of', () => {
+  const sizes = ['', '500MB', '2 TB', '1GiB'].map((text) => read({ FABRA_STORAGE_WARN: text }).storageWarn)
+  expect(sizes).toEqual([50e9, 500e6, 2e12, 2 ** 30])
+  for (const text of ['0GB', '50', 'much', '-1GB'])
+    expect(refusal(() => read({ FABRA_STORAGE_WARN: text })).message).toContain(`FABRA_STORAGE_WARN="${text}"`)
+})
+
 describe('an address that other machines reach', () => {
   const key = `${'01'.repeat(32)}:read`
   test.each([

@@ -51,8 +51,8 @@ function events(cwd: string): Promise<void> {
 async function record(cwd: string): Promise<void> {
   const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`)
   const { stdout } = await fabra(['train', '--features', names.join(','), '--explain', '--json'], cwd)
-  const told = (JSON.parse(stdout) as { features: { feature: string; fingerprint: string }[] }).features
-  const values = told.map(({ feature, fingerprint }, i) => `(${i}, '${feature}', '${fingerprint}')`)
+  const explained = (JSON.parse(stdout) as { features: { feature: string; fingerprint: string }[] }).features
+  const values = explained.map(({ feature, fingerprint }, i) => `(${i}, '${feature}', '${fingerprint}')`)
   mkdirSync(join(cwd, '.fabra'), { recursive: true })
   const database = await openDatabase({ file: join(cwd, '.fabra/fabra.duckdb') })
   try {

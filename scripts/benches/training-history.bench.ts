@@ -50,8 +50,8 @@ export async function history(recorded: Recorded, wanted: readonly Wanted[]): Pr
 /** Straight into the data folder: as many pushes would take longer than everything that is measured. */
 async function record(cwd: string, { rows, keys, features }: Recorded, names: readonly string[]): Promise<void> {
   const { stdout } = await fabra(['train', '--features', names.join(','), '--explain', '--json'], cwd)
-  const told = (JSON.parse(stdout) as { features: { feature: string; fingerprint: string }[] }).features
-  const fingerprints = told.map(({ feature, fingerprint }) => `('${feature}', '${fingerprint}')`)
+  const explained = (JSON.parse(stdout) as { features: { feature: string; fingerprint: string }[] }).features
+  const fingerprints = explained.map(({ feature, fingerprint }) => `('${feature}', '${fingerprint}')`)
   const database = await openDatabase({ file: join(cwd, '.fabra/fabra.duckdb') })
   try {
     await database.loader.use(LONG, async (session) => {

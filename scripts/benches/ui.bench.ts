@@ -44,7 +44,7 @@ async function warm(server: RunningFabra): Promise<void> {
 }
 
 /** A row is said when it is there: what comes later may take long, or fail. */
-function told(row: Measurement): Measurement {
+function reported(row: Measurement): Measurement {
   console.error(`  ${row.what}: ${row.values.map((value) => value.toFixed(0)).join(', ') || 'not measured'} ${row.unit}`)
   return row
 }
@@ -52,17 +52,17 @@ function told(row: Measurement): Measurement {
 /** What fails has a row without values, and keeps nothing else from being measured. */
 async function row(about: Omit<Measurement, 'values'>, measure: () => Promise<readonly number[]>): Promise<Measurement> {
   try {
-    return told({ ...about, values: await measure() })
+    return reported({ ...about, values: await measure() })
   } catch (error) {
     console.error(`  ${about.what}: ${error instanceof Error ? error.message : error}`)
-    return told({ ...about, values: [] })
+    return reported({ ...about, values: [] })
   }
 }
 
 async function size(): Promise<Measurement> {
   const files = await uiFiles()
   const bytes = files.reduce((sum, { packed }) => sum + packed.length, 0)
-  return told({ what: 'all files of the page, packed', unit: 'kB', values: [bytes / 1_000], atMost: PACKED_KB })
+  return reported({ what: 'all files of the page, packed', unit: 'kB', values: [bytes / 1_000], atMost: PACKED_KB })
 }
 
 const past = () => new Date(Date.now() - 2 * 86_400_000 - Math.floor(Math.random() * 3_600_000)).toISOString()
@@ -116,7 +116,7 @@ async function wholePast(server: RunningFabra): Promise<Measurement[]> {
     }
     return values
   })
-  return [whole, told({ what: 'as of: time of the processor', unit: 'ms', values: worked })]
+  return [whole, reported({ what: 'as of: time of the processor', unit: 'ms', values: worked })]
 }
 
 /** In ticks of ten milliseconds. */
@@ -157,7 +157,7 @@ async function pages(browser: Browser, { url }: RunningFabra): Promise<Measureme
       }
       return values
     })
-    measured.push(told({ what: `${name}: first paint`, unit: 'ms', values: paints, atMost: PAINT_MS }), shown)
+    measured.push(reported({ what: `${name}: first paint`, unit: 'ms', values: paints, atMost: PAINT_MS }), shown)
   }
   await context.close()
   return measured

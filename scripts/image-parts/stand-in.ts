@@ -37,7 +37,7 @@ export const python: Base = {
 
 type Buildah = (...words: readonly string[]) => string
 
-interface Place {
+interface BuildTools {
   readonly buildah: Buildah
   /** A folder to work in. */
   readonly work: string
@@ -46,7 +46,7 @@ interface Place {
 }
 
 /** @returns what was done, for people. */
-export function provideBase(base: Base, { buildah, work, offline }: Place): string {
+export function provideBase(base: Base, { buildah, work, offline }: BuildTools): string {
   try {
     if (offline) throw new Error('No registry is asked.')
     buildah('pull', '--quiet', '--retry', '0', base.image)

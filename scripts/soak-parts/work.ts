@@ -92,12 +92,12 @@ export class Work {
     if (value) this.checkScore(key, value.value, askedAt, value)
   }
 
-  /** @param told More of the answer, for whoever looks for the reason. */
-  private checkScore(key: string, value: unknown, askedAt: number, told: unknown): void {
+  /** @param context More of the answer, for whoever looks for the reason. */
+  private checkScore(key: string, value: unknown, askedAt: number, context: unknown): void {
     const before = this.ledger.contradictions.length
     this.ledger.check(key, (value as number | null) ?? undefined, askedAt)
     for (const { answered, expected } of this.ledger.contradictions.slice(before))
-      this.wrong(`score of ${key}: ${answered ?? 'nothing'} instead of ${expected}; ${JSON.stringify(told)}`)
+      this.wrong(`score of ${key}: ${answered ?? 'nothing'} instead of ${expected}; ${JSON.stringify(context)}`)
   }
 
   private async readTwice(): Promise<void> {

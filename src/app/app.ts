@@ -185,7 +185,7 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -196,6 +196,7 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',
       processes: shared?.processes ?? 1,

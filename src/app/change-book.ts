@@ -57,7 +57,7 @@ interface Body {
   readonly line?: number
 }
 
-interface Known {
+interface RecordedChange {
   readonly record: ChangeRecord
   readonly body: Body
 }
@@ -68,7 +68,7 @@ export function createChangeBook(options: ChangeBookOptions): WritableChangeBook
 
 class Book implements WritableChangeBook {
   private readonly options: ChangeBookOptions
-  private readonly known = new Map<string, Known>()
+  private readonly known = new Map<string, RecordedChange>()
   /** Newest first. */
   private readonly versions = new Map<string, FeatureVersion[]>()
   /** Times of pushes, oldest first. */

@@ -153,11 +153,11 @@ function judgeRedaction(config: Config, judge: Judge): void {
     const log = createLogger({ level: 'debug', format, color: false, secrets: secretsOf(config), write, time: () => '' })
     for (const secret of secrets) log.error(`said ${secret}`, { field: secret, error: new Error(secret), deep: { in: [secret] } })
   }
-  const told = secrets.filter((secret) => secret.length >= 4 && written.includes(secret)).length
+  const exposedCount = secrets.filter((secret) => secret.length >= 4 && written.includes(secret)).length
   judge(
     'logs',
-    told === 0,
-    told === 0 ? `${secrets.length - 1} secrets of the configuration are kept out` : `${told} secrets would be written`,
+    exposedCount === 0,
+    exposedCount === 0 ? `${secrets.length - 1} secrets of the configuration are kept out` : `${exposedCount} secrets would be written`,
     'Please report it: docs/SECURITY.md.',
   )
 }

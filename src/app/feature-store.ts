@@ -56,6 +56,7 @@ export interface FeatureStoreOptions {
   readonly cold: boolean
   /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
   readonly historyKeep: Micros | null
+  readonly storageWarn: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -184,7 +185,7 @@ async function assemble(
   const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
-  const sweepers = createSweepers({ stores, registry: definitions.registry, historyKeep: options.historyKeep, clock, log })
+  const sweepers = createSweepers({ ...options, stores, registry: definitions.registry, clock, log })
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })

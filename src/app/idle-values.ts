@@ -48,13 +48,13 @@ export function createIdleValues({ online, activeKeys, leases, features, clock, 
   })
 }
 
-interface Known {
+interface SweepContext {
   readonly activeKeys: ActiveKeyStore
   readonly features: ReadonlyMap<string, Feature>
   readonly now: Micros
 }
 
-async function idle(values: readonly SweptValue[], { activeKeys, features, now }: Known): Promise<SweptValue[]> {
+async function idle(values: readonly SweptValue[], { activeKeys, features, now }: SweepContext): Promise<SweptValue[]> {
   const old = Map.groupBy(
     values.filter((value) => isOld(value, features.get(featureOfField(value.field)), now)),
     ({ field }) => featureOfField(field),

@@ -105,9 +105,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
   return {
     start() {
       if (!online.isShared || timers.length > 0) return
-      const owed = new OwedByOthers(online.doubts)
-      every(LOOK_EVERY_MS, () => owed.duringLook(() => online.look()))
-      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), owed))
+      const pendingOfOthers = new OwedByOthers(online.doubts)
+      every(LOOK_EVERY_MS, () => pendingOfOthers.duringLook(() => online.look()))
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), pendingOfOthers))
       every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
@@ -170,9 +170,13 @@ async function replayOwn(dependencies: LiveDefinitionsDependencies, registry: Re
 }
 
 /** What other processes have yet to bring is asked of history until it is there. One that is gone cannot: it is brought in its place. */
-async function lookForPendingElsewhere(dependencies: LiveDefinitionsDependencies, registry: Registry, owed: OwedByOthers): Promise<void> {
+async function lookForPendingElsewhere(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  pendingOfOthers: OwedByOthers,
+): Promise<void> {
   const { offline, recorder, clock } = dependencies
-  const notes = await owed.duringQuestion(async () =>
+  const notes = await pendingOfOthers.duringQuestion(async () =>
     (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer),
   )
   if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(dependencies, registry, clock.now() - SILENT_FOR)

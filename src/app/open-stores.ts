@@ -19,6 +19,7 @@ import { createMemoryOnlineStore } from '../store/memory/online-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { Migrating } from '../store/postgres/schema/migrate.ts'
+import type { PlannedStatement } from '../store/postgres/schema/migration-plan.ts'
 import { createRateLimits } from '../store/redis/rate-limits.ts'
 import type { Latest, Records, SlowSource, StoreAddresses, Stores } from './stores.ts'
 
@@ -183,16 +184,25 @@ export async function openAdmin(
   }
 }
 
+export interface SchemaMigration extends Migrating {
+  /** By the step's id, where it was only asked what would be done. */
+  readonly plan: ReadonlyMap<number, readonly PlannedStatement[]>
+}
+
 /**
  * Brings the schema up to this executable, or only tells what would be done. Servers do it too, when they start; this is for roles that may not.
  * @throws FabraError store_unavailable, schema_mismatch, forbidden
  */
-export async function migrateSchema(postgresUrl: string, options: { readonly dryRun: boolean }): Promise<Migrating> {
+export async function migrateSchema(postgresUrl: string, options: { readonly dryRun: boolean }): Promise<SchemaMigration> {
   const { openPostgres } = await import('../store/postgres/connection/connection.ts')
   const { migrate, migrationState } = await import('../store/postgres/schema/migrate.ts')
+  const { migrationPlan } = await import('../store/postgres/schema/migration-plan.ts')
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
   try {
-    return options.dryRun ? { migrations: await migrationState(postgres), applied: [] } : await migrate(postgres)
+    if (!options.dryRun) return { ...(await migrate(postgres)), plan: new Map() }
+    const migrations = await migrationState(postgres)
+    const pending = new Set(migrations.filter(({ applied }) => !applied).map(({ id }) => id))
+    return { migrations, applied: [], plan: await migrationPlan(postgres, pending) }
   } finally {
     await postgres.close()
   }

@@ -23,7 +23,7 @@ export interface SharedFigures {
   /** Tells now; done by itself every five seconds, and what others tell is learnt after it. Never rejects. */
   tell(): Promise<void>
   /** The same though somebody looked just now. Never rejects. */
-  learn(): Promise<void>
+  pullNow(): Promise<void>
   start(): void
   stop(): Promise<void>
 }
@@ -54,19 +54,19 @@ export function createSharedFigures({ statistics, store, shapeOf, nowMs, log }: 
     toldUpTo = Math.max(toldUpTo, over)
   }
 
-  async function learn(): Promise<void> {
+  async function pull(): Promise<void> {
     const others = await store.others()
     const now = nowMs()
     const settled = minuteOf(now - SETTLED_MS) - 1
     const wanted = Array.from({ length: Math.max(0, minuteOf(now) - nextMinute) }, (_, i) => nextMinute + i).slice(-HOUR)
-    const told = await Promise.all(others.map(async ({ id }) => (await store.minutes(id, wanted)).map(recordOf)))
+    const recordsOfOthers = await Promise.all(others.map(async ({ id }) => (await store.minutes(id, wanted)).map(recordOf)))
     for (const [i, minute] of wanted.entries()) {
       if (minute > settled) break
-      const records = told.flatMap((one) => one[i] ?? [])
+      const records = recordsOfOthers.flatMap((one) => one[i] ?? [])
       reads.closeMinute(minute, records)
     }
     nextMinute = Math.max(nextMinute, settled + 1)
-    const open = told.map((one) => one.flatMap((record) => (record && record.minute > settled ? record : [])))
+    const open = recordsOfOthers.map((one) => one.flatMap((record) => (record && record.minute > settled ? record : [])))
     const live = others.map(({ now: text }) => recordOf(text))
     reads.setOpen(
       open.flatMap((minutes, i) => [...minutes, ...(live[i] ? [beside(live[i], minutes)] : [])]),
@@ -77,7 +77,7 @@ export function createSharedFigures({ statistics, store, shapeOf, nowMs, log }: 
   /** One after the other, since each goes on where the last one ended. */
   const learnNext = (): Promise<void> => {
     learntAt = performance.now()
-    learning = learning.then(learn).catch((error) => {
+    learning = learning.then(pull).catch((error) => {
       // What they told is not what they do now.
       reads.setOpen([], 0)
       log.debug('figures of other processes could not be read', { error })
@@ -90,7 +90,7 @@ export function createSharedFigures({ statistics, store, shapeOf, nowMs, log }: 
     reads,
     freshen,
     tell: tellNow,
-    learn: learnNext,
+    pullNow: learnNext,
     start() {
       const begin = () => {
         running ??= tellNow()

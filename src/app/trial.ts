@@ -48,7 +48,7 @@ export async function missingFiles(files: readonly string[], python?: PythonSett
     activate()
     const waiting = [...registry.features.values()].filter((feature) => feature.computation.kind === 'function').entries()
     const found: [number, MissingFile][] = []
-    const lane = async () => {
+    const worker = async () => {
       for (const [i, feature] of waiting) {
         const thrown = await tryOnce(runtime, registry, feature)
         if (thrown !== null && MISSING.test(thrown)) {
@@ -56,7 +56,7 @@ export async function missingFiles(files: readonly string[], python?: PythonSett
         }
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, lane))
+    await Promise.all(Array.from({ length: AT_ONCE }, worker))
     return found.sort(([a], [b]) => a - b).map(([, missing]) => missing)
   } finally {
     await runtime.close()

@@ -16,7 +16,7 @@ export interface Settings {
   /** Names, in the order of the file. */
   readonly taken: readonly string[]
   /** What to tell the user; null where nothing was found. */
-  readonly told: string | null
+  readonly notice: string | null
 }
 
 const KNOWN: ReadonlySet<string> = new Set(variables.map(({ name }) => name))
@@ -27,20 +27,20 @@ const DEFINITIONS = /\.(?:[cm]?[jt]s|[jt]sx|py)$/
 /** @param files Definition files that were named. @throws FabraError io_failed */
 export function withEnvFile(env: Env, { cwd, files }: { readonly cwd: string; readonly files: readonly string[] }): Settings {
   const path = envFile(cwd, files)
-  const nothing = { env, taken: [], told: null }
+  const nothing = { env, taken: [], notice: null }
   if (path === undefined) return nothing
   const ours = Object.entries(parseEnv(textOf(path))).filter(([name, value]) => name.startsWith('FABRA_') && value !== '')
   const taken = ours.filter(([name]) => KNOWN.has(name) && env[name] === undefined)
   const unknown = ours.map(([name]) => name).filter((name) => !KNOWN.has(name) && !NOT_OURS.has(name))
   const shown = relative(cwd, path) || path
-  const told = [
+  const lines = [
     ...(taken.length > 0 ? [`Settings from ${shown}: ${taken.map(([name]) => name).join(', ')}.`] : []),
     ...unknown.map((name) => `${shown} has ${name}, which Fabra does not know. ${suggest(name, [...KNOWN])}`),
   ]
   return {
     env: { ...env, ...Object.fromEntries(taken) },
     taken: taken.map(([name]) => name),
-    told: told.length === 0 ? null : `${told.join('\n')}\n`,
+    notice: lines.length === 0 ? null : `${lines.join('\n')}\n`,
   }
 }
 

@@ -101,13 +101,13 @@ function ofMypy(text: string, cwd: string): Problem[] {
 }
 
 function ofPyright(text: string): Problem[] {
-  let told: { generalDiagnostics?: readonly PyrightDiagnostic[] }
+  let report: { generalDiagnostics?: readonly PyrightDiagnostic[] }
   try {
-    told = JSON.parse(text)
+    report = JSON.parse(text)
   } catch {
     return []
   }
-  return (told.generalDiagnostics ?? [])
+  return (report.generalDiagnostics ?? [])
     .filter(({ severity }) => severity === 'error')
     .map(({ file, message, rule, range: { start } }) => {
       const [first = '', ...more] = message.split('\n')

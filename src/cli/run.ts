@@ -36,7 +36,7 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
     },
   }
   try {
-    let settings: Settings = { env: host.env, taken: [], told: null }
+    let settings: Settings = { env: host.env, taken: [], notice: null }
     let yes = false
     const { ask } = host
     const program = await createProgram(
@@ -58,7 +58,7 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
       // Processes of --workers have been given them.
       if (!READS_SETTINGS.has(commandOf(action)) || options['worker'] === true) return
       settings = withEnvFile(host.env, { cwd: host.cwd, files: definitionsOf(action) })
-      if (settings.told !== null) host.stderr(settings.told)
+      if (settings.notice !== null) host.stderr(settings.notice)
     })
     if (args.length === 0) {
       host.stdout(`${program.helpInformation()}${EXAMPLES}\n`)
@@ -70,9 +70,9 @@ export async function run(args: readonly string[], host: CliProcess): Promise<nu
   } catch (error) {
     // It has shown its help, asked for or not.
     if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? 0 : 2
-    const told = error instanceof CommanderError ? misuse(error, args, commands) : error
-    printError(told, context)
-    return told instanceof FabraError ? told.exitCode : 1
+    const reported = error instanceof CommanderError ? misuse(error, args, commands) : error
+    printError(reported, context)
+    return reported instanceof FabraError ? reported.exitCode : 1
   }
 }
 
@@ -81,7 +81,7 @@ const READS_SETTINGS: ReadonlySet<string> = new Set([
   ...['serve', 'check', 'list', 'get', 'push', 'refresh', 'runs', 'train', 'keys', 'migrate', 'doctor', 'deploy', 'healthcheck'],
 ])
 /** Their arguments are definition files. */
-const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor'])
+const TAKES_FILES: ReadonlySet<string> = new Set(['serve', 'check', 'doctor', 'list'])
 
 /** `keys` of `fabra keys create`. */
 function commandOf(action: Command): string {

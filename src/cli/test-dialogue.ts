@@ -32,7 +32,7 @@ export async function answerTests(
         store ??= await openTestStore({ ...options, known })
         write(`{"value":${await store.value({ ...asked, given, at: testTime(asked.at) })}}\n`)
       } catch (error) {
-        write(`${JSON.stringify({ error: told(error, options.cwd) })}\n`)
+        write(`${JSON.stringify({ error: errorAnswer(error, options.cwd) })}\n`)
       }
     }
   } finally {
@@ -50,7 +50,7 @@ function parsed(line: string): unknown {
   }
 }
 
-function told(error: unknown, cwd: string): object {
+function errorAnswer(error: unknown, cwd: string): object {
   if (error instanceof InvalidDefinitions) {
     const problems = error.problems.map((problem) => problemText(problem, cwd)).join('\n')
     return { code: error.code, message: `${error.message}\n${problems}`, hint: error.hint ?? null }

@@ -34,16 +34,16 @@ const SHOWN_WARNINGS = 20
 
 /** Says each warning once, as soon as it is known. */
 export function createWarner(context: CliContext): { tell(warnings: readonly Warning[]): void } {
-  const told = new Set<string>()
+  const warned = new Set<string>()
   const mark = context.color ? '\u001b[33mwarning\u001b[0m' : 'warning'
   return {
     tell(warnings) {
       for (const { subject, message, hint } of warnings) {
         const text = `${mark} ${subject}: ${message}\n  → ${hint}\n`
-        if (told.has(text)) continue
-        told.add(text)
-        if (told.size <= SHOWN_WARNINGS) context.stderr(text)
-        else if (told.size === SHOWN_WARNINGS + 1) context.stderr(`${mark} there are more; --json has all of them\n`)
+        if (warned.has(text)) continue
+        warned.add(text)
+        if (warned.size <= SHOWN_WARNINGS) context.stderr(text)
+        else if (warned.size === SHOWN_WARNINGS + 1) context.stderr(`${mark} there are more; --json has all of them\n`)
       }
     },
   }

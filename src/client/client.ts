@@ -19,14 +19,14 @@ interface CallOptions {
   readonly idempotencyKey?: string
 }
 
-interface Told {
+interface ErrorBody {
   readonly code?: string
   readonly message?: string
   readonly hint?: string
   readonly request_id?: string
 }
 
-interface Asked {
+interface ReadAnswer {
   readonly features: readonly string[]
   readonly results: readonly {
     readonly entity: Readonly<Record<string, unknown>>
@@ -36,7 +36,7 @@ interface Asked {
     readonly freshness_ms: readonly (number | null)[]
     readonly event_timestamps: readonly (string | null)[]
   }[]
-  readonly errors?: readonly (Told & { readonly row: number; readonly feature: string })[]
+  readonly errors?: readonly (ErrorBody & { readonly row: number; readonly feature: string })[]
 }
 
 export class FabraError extends Error {
@@ -46,13 +46,13 @@ export class FabraError extends Error {
   readonly requestId: string | undefined
   readonly retryAfterMs: number | undefined
 
-  constructor(told: Told, status = 0, retryAfterMs?: number, cause?: unknown) {
-    super(told.message, { cause })
+  constructor(answer: ErrorBody, status = 0, retryAfterMs?: number, cause?: unknown) {
+    super(answer.message, { cause })
     this.name = 'FabraError'
-    this.code = told.code ?? 'internal'
-    this.hint = told.hint
+    this.code = answer.code ?? 'internal'
+    this.hint = answer.hint
     this.status = status
-    this.requestId = told.request_id
+    this.requestId = answer.request_id
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -92,35 +92,39 @@ export function createClient({ url, apiKey, timeoutMs = 10_000, retries = 3, fet
     if (body !== undefined) init.body = JSON.stringify(body, writeBigint)
     const response = await (given ?? fetch)(url.replace(/\/+$/, '') + path, init)
     const text = await response.text()
-    let told: unknown
+    let answer: unknown
     try {
-      told = JSON.parse(text, readBigint)
+      answer = JSON.parse(text, readBigint)
     } catch (cause) {
       throw new FabraError({ message: `The answer is not JSON: ${text.slice(0, 99)}` }, response.status, undefined, cause)
     }
-    if (response.ok) return told
+    if (response.ok) return answer
     const after = response.headers.get('retry-after')
-    throw new FabraError((told as { error?: Told }).error ?? {}, response.status, after ? Number(after) * 1000 || undefined : undefined)
+    throw new FabraError(
+      (answer as { error?: ErrorBody }).error ?? {},
+      response.status,
+      after ? Number(after) * 1000 || undefined : undefined,
+    )
   }
 
   const asRow = (key: unknown) => (typeof key === 'object' && key !== null ? key : { entity_id: key })
   const rowsPath = (kind: string, name: string, what: string) => `/v1/${kind}/${encodeURIComponent(name)}/${what}`
 
-  function read(features: readonly string[], rows: readonly unknown[], { maxAge, ...options }: CallOptions = {}): Promise<Asked> {
+  function read(features: readonly string[], rows: readonly unknown[], { maxAge, ...options }: CallOptions = {}): Promise<ReadAnswer> {
     return call(
       'POST',
       '/v1/features',
       { features, rows: rows.map(asRow), max_age: maxAge, detailed: true },
       true,
       options,
-    ) as Promise<Asked>
+    ) as Promise<ReadAnswer>
   }
 
   return {
     async feature(name: string, key: unknown, options?: CallOptions) {
       const { features, results, errors } = await read([name], [{ ...asRow(key), ...options?.inputs }], options)
       if (errors?.[0]) throw new FabraError(errors[0])
-      const one = results[0] as Asked['results'][number]
+      const one = results[0] as ReadAnswer['results'][number]
       const status = one.statuses[0]
       const columns = () => Object.fromEntries(features.map((ref, i) => [ref.slice(name.length + 1), one.values[i]]))
       const value = features[0] === name ? one.values[0] : status === 'missing' ? null : columns()

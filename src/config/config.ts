@@ -6,7 +6,7 @@ import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, historyKeep, reader, share } from './readers.ts'
+import { bytes, duration, historyKeep, reader, share, size } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -54,6 +54,8 @@ export interface Config {
   readonly statistics: boolean
   /** How long computed values stay in history; null: for ever. */
   readonly historyKeep: Micros | null
+  /** Bytes of one feature's history in a year beyond which it is warned. */
+  readonly storageWarn: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   /** Lines of one kind in ten seconds; 0: all. */
@@ -145,6 +147,11 @@ export const variables: readonly Variable[] = [
     default: 'for ever',
     help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
   },
+  {
+    name: 'FABRA_STORAGE_WARN',
+    default: '50GB',
+    help: "size of one feature's history in a year, as it grows now, beyond which the log warns of it",
+  },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
   {
@@ -209,6 +216,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     historyKeep: historyKeep(text('FABRA_HISTORY_KEEP'), problems),
+    storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
     accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),

@@ -26,16 +26,28 @@ export function reader(env: Env, problems: string[]) {
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9 }
+const UNITS: Readonly<Record<string, number>> = { mib: 2 ** 20, mb: 1e6, gib: 2 ** 30, gb: 1e9, tib: 2 ** 40, tb: 1e12 }
 /** With less an engine cannot begin, and more no machine has. */
 const [FEWEST_BYTES, MOST_BYTES] = [64 * 2 ** 20, 2 ** 50]
 
 export function bytes(value: string, name: string, problems: string[]): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb)$/i.exec(value.trim()) ?? []
-  const found = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
+  const found = amountOf(value)
   if (found < FEWEST_BYTES || found > MOST_BYTES)
     problems.push(`${name}="${value}" is not an amount of memory from 64MiB on, such as 512MiB or 4GiB.`)
   return found
+}
+
+/** Of a disk. */
+export function size(value: string, name: string, problems: string[]): number {
+  const found = amountOf(value)
+  if (found < 1) problems.push(`${name}="${value}" is not a size such as 500MB, 50GB or 2TB.`)
+  return found
+}
+
+/** 0: it is none. */
+function amountOf(value: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(mib|mb|gib|gb|tib|tb)$/i.exec(value.trim()) ?? []
+  return Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? 0))
 }
 
 /** Nobody waits longer for an answer. */

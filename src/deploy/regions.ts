@@ -7,12 +7,12 @@ export interface Regions {
 
 type Cloud = 'fly' | 'cloudrun' | 'ecs' | 'render' | 'railway'
 /** In the order of `Cloud`; null where a platform has nothing near. */
-type Place = readonly (string | null)[]
+type RegionNames = readonly (string | null)[]
 
 const CLOUDS: readonly Cloud[] = ['fly', 'cloudrun', 'ecs', 'render', 'railway']
 
 /** The same place in the words of each platform, so that one `--region` fits all. The first row that has a word decides. */
-const PLACES: readonly Place[] = [
+const REGIONS: readonly RegionNames[] = [
   ['iad', 'us-east4', 'us-east-1', 'virginia', 'us-east4-eqdc4a'],
   ['ord', 'us-central1', 'us-east-2', 'ohio', null],
   ['sjc', 'us-west1', 'us-west-2', 'oregon', 'us-west2'],
@@ -78,7 +78,7 @@ const MORE: Readonly<Record<Cloud, readonly string[]>> = {
 
 export function regionsOf(cloud: Cloud, fallback: string): Regions {
   const column = CLOUDS.indexOf(cloud)
-  const near = PLACES.flatMap((place) => place[column] ?? [])
+  const near = REGIONS.flatMap((place) => place[column] ?? [])
   return { fallback, all: [...new Set([...near, ...MORE[cloud]])].sort() }
 }
 
@@ -92,7 +92,7 @@ export function resolveRegion(cloud: string, title: string, regions: Regions, gi
   const word = given.trim().toLowerCase()
   if (regions.all.includes(word)) return word
   const column = (CLOUDS as readonly string[]).indexOf(cloud)
-  const same = PLACES.find((place) => place.includes(word))?.[column]
+  const same = REGIONS.find((place) => place.includes(word))?.[column]
   if (same) return same
   throw new FabraError('bad_usage', `${title} has no region "${given}".`, {
     hint: `${suggest(word, regions.all).startsWith('Did') ? `${suggest(word, regions.all)} ` : ''}Its regions: ${regions.all.join(', ')}.`,

@@ -34,7 +34,7 @@ export function loggedEntrance({ share, log, random }: AccessLog, path: string |
   return (request, params, server) => {
     const begun = performance.now()
     const id = requestIdFor(request)
-    const told = (response: Response): Response => {
+    const logged = (response: Response): Response => {
       const { status } = response
       if (response.headers.get('x-request-id') === null) response.headers.set('x-request-id', id)
       if (status < 500 && (isProbe || random() >= share)) return response
@@ -53,6 +53,6 @@ export function loggedEntrance({ share, log, random }: AccessLog, path: string |
       return response
     }
     const answer = entrance(request, params, server)
-    return answer instanceof Promise ? answer.then(told) : told(answer)
+    return answer instanceof Promise ? answer.then(logged) : logged(answer)
   }
 }

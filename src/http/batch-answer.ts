@@ -38,11 +38,11 @@ export async function arrowAnswer({ plan, rows, results }: Batch, write: TableWr
   }))
   const types = Object.fromEntries(values.map(({ name, type }) => [name, type]))
   const errors = errorsOf(plan, results)
-  const told = { features: plan.refs.map(({ name }) => name), types, ...(errors.length === 0 ? {} : { errors }) }
+  const metadata = { features: plan.refs.map(({ name }) => name), types, ...(errors.length === 0 ? {} : { errors }) }
   const bytes = await write({
     rowCount: results.length,
     columns: [...keyColumns(plan, rows), ...values, ...plan.refs.flatMap((ref, i) => howColumns(ref, i, results))],
-    metadata: { fabra: JSON.stringify(told) },
+    metadata: { fabra: JSON.stringify(metadata) },
   })
   return new Response(bytes, { headers: { 'content-type': ARROW_STREAM } })
 }

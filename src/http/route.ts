@@ -2,7 +2,7 @@
 import type { Server } from 'bun'
 import type { KeyHolder } from '../auth/keyring.ts'
 import { FabraError } from '../errors.ts'
-import type { Asked } from '../serving/read-observer.ts'
+import type { ReadOrigin } from '../serving/read-observer.ts'
 import type { Scope } from '../store/ports/admin-store.ts'
 import type { AuditAction, AuditEntry } from './wire.ts'
 
@@ -52,7 +52,7 @@ export interface Audited {
 }
 
 /** A request that was let in. */
-export class Call implements Asked {
+export class Call implements ReadOrigin {
   readonly request: Request
   /** Parameters of the path, decoded. */
   readonly params: Readonly<Record<string, string>>

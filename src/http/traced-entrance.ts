@@ -13,14 +13,14 @@ export function tracedEntrance(tracer: Tracer, path: string | null, entrance: En
     const start = { name: path === null ? method : `${method} ${path}`, facts: { 'http.request.method': method, ...route } }
     return tracer.serve(request.headers, start, (span) => {
       const answer = entrance(request, params, server)
-      if (!(answer instanceof Promise)) return told(span, answer)
-      return answer.then((response) => told(span, response))
+      if (!(answer instanceof Promise)) return traced(span, answer)
+      return answer.then((response) => traced(span, response))
     })
   }
 }
 
 /** A client's mistake is no failure of the server's. */
-function told(span: Span, response: Response): Response {
+function traced(span: Span, response: Response): Response {
   span.tell({ 'http.response.status_code': response.status })
   if (response.status >= 500) span.fail(String(response.status))
   return response

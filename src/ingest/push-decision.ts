@@ -2,9 +2,9 @@ import type { Micros } from '../clock.ts'
 import type { Erasures } from '../store/recording/erasures.ts'
 import { toHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite } from '../store/recording/recorded-write.ts'
-import type { Known, KnownRows, Recording } from './known-rows.ts'
 import type { PushRequest } from './push-request.ts'
 import type { PushedRow } from './push-rows.ts'
+import type { AcceptedRow, Recording, RowCache } from './row-cache.ts'
 
 /** What is made of a request. */
 export interface PushDecision {
@@ -12,13 +12,13 @@ export interface PushDecision {
   readonly writes: RecordedWrite[]
   /** Of each write: which row of the request it is, the row itself, and as what it was accepted. */
   readonly places: number[]
-  readonly begun: [row: PushedRow, accepted: Known][]
+  readonly begun: [row: PushedRow, accepted: AcceptedRow][]
   /** Requests under way that have rows which this one repeats. */
   readonly repeated: Set<Recording>
 }
 
 /** Decides on each row of a request: erased, a repeat, or new. @param known What is known at the times of its rows; later requests see what is accepted here. */
-export function decidePush(request: PushRequest, known: KnownRows | undefined, now: Micros, erasures: Erasures): PushDecision {
+export function decidePush(request: PushRequest, known: RowCache | undefined, now: Micros, erasures: Erasures): PushDecision {
   const { feature, entity, rows } = request
   const decision: PushDecision = {
     receipt: { accepted: 0, duplicates: 0, fenced: 0 },

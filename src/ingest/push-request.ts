@@ -1,9 +1,9 @@
 import type { Entity, Feature } from '../definition/model.ts'
 import { RefusedRows } from '../store/ports/offline-store.ts'
 import type { RecordedLot } from '../store/recording/recorded-write.ts'
-import type { Recording } from './known-rows.ts'
 import { asRefusal, notRecorded, outcomeUnknown } from './push-errors.ts'
 import type { PushedRow } from './push-rows.ts'
+import type { Recording } from './row-cache.ts'
 import type { RowsUnderWay } from './rows-under-way.ts'
 
 export interface PushReceipt {

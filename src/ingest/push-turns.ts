@@ -4,10 +4,10 @@ import type { Feature } from '../definition/model.ts'
 import type { RecordedLot } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import { inTime } from './in-time.ts'
-import type { KnownRowsReader } from './known-rows-reader.ts'
 import { decidePush, type PushDecision } from './push-decision.ts'
 import { outcomeUnknown } from './push-errors.ts'
 import { type PushRequest, refusalOf } from './push-request.ts'
+import type { RowCacheReader } from './row-cache-reader.ts'
 import type { RowsUnderWay } from './rows-under-way.ts'
 
 /** Rows decided in one turn. */
@@ -17,7 +17,7 @@ const MAX_DECISIONS = 3
 
 export interface PushTurnsOptions {
   readonly recorder: Pick<Recorder, 'erasures' | 'push'>
-  readonly known: KnownRowsReader
+  readonly known: RowCacheReader
   readonly underWay: RowsUnderWay
   readonly clock: Clock
   /** Called with the keys that have another value now. */
@@ -84,11 +84,11 @@ export class PushTurns {
   private async decide(turn: readonly PushRequest[]): Promise<void> {
     const { recorder, known, underWay, clock } = this.options
     const deadlineAt = turn.reduce((least, one) => Math.min(least, one.deadlineAt), Number.POSITIVE_INFINITY)
-    const knownRows = await inTime(known.read(turn), deadlineAt)
+    const caches = await inTime(known.read(turn), deadlineAt)
     // From here to `recorder.push` nothing else can be accepted, and nobody gives up.
     const now = clock.now()
     const open = turn.filter((one) => !one.answered)
-    const decisions = open.map((one) => decidePush(one, knownRows.get(one.field), now, recorder.erasures))
+    const decisions = open.map((one) => decidePush(one, caches.get(one.field), now, recorder.erasures))
     const lots = recorder.push(
       decisions.map(({ writes }) => writes),
       deadlineAt,

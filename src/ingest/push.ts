@@ -9,7 +9,7 @@
  *
  * A push is decided in turn with all others, so that two equal rows on their way at once are told apart (push-turns.ts); its commit is shared
  * with whatever comes meanwhile. A row that repeats one of a push under way is answered when that one is durable; where that one is refused, it
- * is decided anew. What the stores know of the rows is looked up by known-rows-reader.ts.
+ * is decided anew. What the stores know of the rows is looked up by row-cache-reader.ts.
  */
 import type { Clock } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
@@ -20,10 +20,10 @@ import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import { PATIENCE_MS } from '../store/recording/history-queue.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
-import { KnownRowsReader } from './known-rows-reader.ts'
 import { giveUp, type PushReceipt, type PushRequest } from './push-request.ts'
 import { readPushedRows } from './push-rows.ts'
 import { PushTurns } from './push-turns.ts'
+import { RowCacheReader } from './row-cache-reader.ts'
 import { RowsUnderWay } from './rows-under-way.ts'
 
 /** Rows that may wait for their turn; more are refused as overloaded. */
@@ -53,7 +53,7 @@ export interface PusherOptions {
 
 export function createPusher({ online, offline, recorder, clock, entityOf, onPushed }: PusherOptions): Pusher {
   const underWay = new RowsUnderWay()
-  const known = new KnownRowsReader({ online, offline, recorder, underWay })
+  const known = new RowCacheReader({ online, offline, recorder, underWay })
   const turns = new PushTurns({ recorder, known, underWay, clock, onPushed })
   let waitingRows = 0
 

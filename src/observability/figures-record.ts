@@ -64,12 +64,12 @@ function withReads(row: Float64Array | undefined): Float64Array | undefined {
 
 /** As it is told: a text of printable characters. */
 export function writeRecord({ minute, sinceMs, rows, callers }: FiguresRecord): string {
-  const told = rows.map(({ feature, version, row, latency }) => [feature, version, Array.from(row, short), latency])
+  const written = rows.map(({ feature, version, row, latency }) => [feature, version, Array.from(row, short), latency])
   const read = callers.map(({ name, requestsPerSecond, p99Ms, freshShare, targets }) => [
     ...[name, short(requestsPerSecond), p99Ms, freshShare],
     [...targets].slice(0, MOST_TARGETS).map(([target, rate]) => [target, short(rate)]),
   ])
-  return Buffer.from(Bun.gzipSync(JSON.stringify([FORMAT, minute, sinceMs, told, read]), { level: 1 })).toString('base64')
+  return Buffer.from(Bun.gzipSync(JSON.stringify([FORMAT, minute, sinceMs, written, read]), { level: 1 })).toString('base64')
 }
 
 const FORMAT = 1

@@ -209,12 +209,12 @@ class Traces implements Tracer {
       parent.context,
     )
     const work = new UnderWay(trace.setSpan(parent.context, span), span, passedOn)
-    const told: Span = {
+    const handle: Span = {
       tell: (facts) => void span.setAttributes(facts),
       fail: (reason) => failed(span, reason),
     }
     try {
-      const result = this.underWay.run(work, () => run(told))
+      const result = this.underWay.run(work, () => run(handle))
       if (result instanceof Promise)
         result.then(
           () => span.end(),

@@ -51,13 +51,13 @@ export function createReadsTogether(
 
   /** What is told of one feature, by all. */
   function byFeature(records: readonly FiguresRecord[]) {
-    const told = new Map<FiguresElsewhere, { minute: number; row: Float64Array; latency: readonly number[]; sinceMs: number }[]>()
+    const grouped = new Map<FiguresElsewhere, { minute: number; row: Float64Array; latency: readonly number[]; sinceMs: number }[]>()
     for (const { minute, sinceMs, rows } of records)
       for (const { feature, version, row, latency } of rows) {
         const figures = figuresOf(feature, version)
-        if (figures) told.set(figures, [...(told.get(figures) ?? []), { minute, row, latency, sinceMs }])
+        if (figures) grouped.set(figures, [...(grouped.get(figures) ?? []), { minute, row, latency, sinceMs }])
       }
-    return told
+    return grouped
   }
 
   const view = (feature: string, figures: FiguresView | undefined): FiguresView | undefined => {
@@ -83,14 +83,14 @@ export function createReadsTogether(
     of: (feature) => view(feature, own.of(feature)),
     fold: () => own.fold(),
     closeMinute(minute, records) {
-      const told = byFeature(records)
-      for (const figures of elsewhere.values()) figures.close(minute, told.get(figures)?.map(({ row }) => row) ?? [])
+      const grouped = byFeature(records)
+      for (const figures of elsewhere.values()) figures.close(minute, grouped.get(figures)?.map(({ row }) => row) ?? [])
       nextMinute = minute + 1
     },
     setOpen(records, live) {
-      const told = byFeature(records)
+      const grouped = byFeature(records)
       for (const [feature, figures] of elsewhere) {
-        if (feature === ALL || shapeOf(feature)?.version === figures.version) figures.setOpen(told.get(figures) ?? [])
+        if (feature === ALL || shapeOf(feature)?.version === figures.version) figures.setOpen(grouped.get(figures) ?? [])
         else elsewhere.delete(feature)
       }
       callers = records.flatMap((record) => record.callers)

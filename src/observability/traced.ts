@@ -1,14 +1,14 @@
 import type { Logger, LogLevel } from './logger.ts'
 import type { SpanStart, Tracer } from './tracer.ts'
 
-type Parts<T> = {
+type TracedMethods<T> = {
   readonly [Name in keyof T]?: T[Name] extends (...given: infer Given) => unknown ? (...given: Given) => SpanStart : never
 }
 
 type Method = (...given: unknown[]) => unknown
 
 /** The same object, of which calls of these methods are parts of what is under way. */
-export function traced<T extends object>(tracer: Tracer, target: T, parts: Parts<T>): T {
+export function traced<T extends object>(tracer: Tracer, target: T, parts: TracedMethods<T>): T {
   const starts = new Map(Object.entries(parts) as [string, (...given: unknown[]) => SpanStart][])
   const wrapped = new Map<string | symbol, { readonly of: Method; readonly by: Method }>()
   return new Proxy(target, {

@@ -61,7 +61,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
     for (const [feature, keys] of drops) await store.drop(feature, keys)
     for (const [feature, uses] of activeKeys.drain()) {
       const entity = feature.entity
-      await store.touch(
+      await store.markUsed(
         feature.name,
         uses.filter(({ key, at }) => !erasures.isErased(entity, key, at)),
       )
@@ -70,8 +70,8 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
 
   async function applyRemote(): Promise<void> {
     const now = clock.now()
-    const told = await online.erasuresSince(erasuresReadUpTo - OVERLAP)
-    for (const erasure of told) {
+    const recent = await online.erasuresSince(erasuresReadUpTo - OVERLAP)
+    for (const erasure of recent) {
       const id = `${erasure.entity}:${erasure.entityKey}`
       // A write may have met the erasure already, and yet the key be in use here. What was known at the start was not.
       const appliedAt = applied?.get(id) ?? (applied ? undefined : erasures.at(erasure.entity, erasure.entityKey))
@@ -80,7 +80,7 @@ export function createSharedKeys(options: SharedKeysOptions): SharedKeys {
       if (entity) onForgotten(entity, decodeKey(entity, erasure.entityKey), erasure)
       else erasures.add(erasure)
     }
-    applied = new Map(told.map(({ entity, entityKey, at }) => [`${entity}:${entityKey}`, at]))
+    applied = new Map(recent.map(({ entity, entityKey, at }) => [`${entity}:${entityKey}`, at]))
     erasuresReadUpTo = now
   }
 

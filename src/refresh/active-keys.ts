@@ -56,8 +56,8 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
       const row = note(known, key, at)
       if (!collect || at - known.sharedAt(row) < TELL_EVERY) return
       known.share(row, at)
-      const told = undrained.get(feature)
-      if (told) told.push({ key: key.encoded, at })
+      const undrainedUses = undrained.get(feature)
+      if (undrainedUses) undrainedUses.push({ key: key.encoded, at })
       else undrained.set(feature, [{ key: key.encoded, at }])
     },
     recordRemoteUse(feature, key, at) {
@@ -80,9 +80,9 @@ export function createActiveKeys(clock: Clock, options: { readonly limit?: numbe
     drop(feature, key) {
       usesOf(feature).drop(key.encoded)
       // Read just now, it stands at the end.
-      const told = undrained.get(feature)
-      const at = told?.findLastIndex((use) => use.key === key.encoded) ?? -1
-      if (at >= 0) told?.splice(at, 1)
+      const undrainedUses = undrained.get(feature)
+      const at = undrainedUses?.findLastIndex((use) => use.key === key.encoded) ?? -1
+      if (at >= 0) undrainedUses?.splice(at, 1)
     },
   }
 }

@@ -54,7 +54,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
   let timer: Timer | undefined
 
   /** @returns whether it is to be told now. */
-  function raise(alarms: Map<string, Alarm>, feature: string, now: Micros): Alarm | undefined {
+  function alarmDue(alarms: Map<string, Alarm>, feature: string, now: Micros): Alarm | undefined {
     const known = alarms.get(feature)
     if (known && now - known.notifiedAt < REMIND_AFTER) return undefined
     const alarm = { since: known?.since ?? now, notifiedAt: now }
@@ -72,7 +72,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
       send({ type: 'refresh.recovered', feature, at: formatTime(now), since: formatTime(alarm.since) })
       return
     }
-    const alarm = raise(failing, feature, now)
+    const alarm = alarmDue(failing, feature, now)
     if (alarm) send({ type: 'refresh.failed', feature, at: formatTime(now), since: formatTime(alarm.since), keys, failed, error })
   }
 
@@ -98,7 +98,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
       send({ type: 'feature.fresh', feature: feature.name, at: formatTime(now), since: formatTime(alarm.since) })
       return
     }
-    const alarm = checks >= STALE_CHECKS ? raise(stale, feature.name, now) : undefined
+    const alarm = checks >= STALE_CHECKS ? alarmDue(stale, feature.name, now) : undefined
     if (!alarm) return
     const oldest = Math.floor((now - Math.min(...late)) / 1000)
     send({

@@ -46,7 +46,7 @@ export interface RunOptions {
 const NONE: Skipped = { count: 0, why: null }
 
 /** Keys that are none to the feature's query. */
-interface LeftOut {
+interface SkippedKeys {
   count: number
   why: string | null
 }
@@ -55,7 +55,7 @@ interface LeftOut {
 interface Progress {
   readonly feature: Feature
   readonly record: Run
-  readonly leftOut: LeftOut
+  readonly skippedKeys: SkippedKeys
 }
 
 export function createRefresher(options: RefresherOptions): Refresher {
@@ -63,13 +63,13 @@ export function createRefresher(options: RefresherOptions): Refresher {
 
   async function run(feature: Feature, keys: List<EntityKey>, { reason, before, skipped = NONE }: RunOptions): Promise<Run> {
     const record = runs.begin(feature.name, reason, clock.now())
-    const leftOut: LeftOut = { ...skipped }
+    const skippedKeys: SkippedKeys = { ...skipped }
     const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
     try {
       for (let from = 0; from < keys.length; from += size)
-        await runBatch({ feature, record, leftOut }, { keys, from, to: Math.min(from + size, keys.length) }, before)
-      record.skipped = leftOut.count
-      if (leftOut.count > 0) record.error ??= `${leftOut.count} keys were left out. The first, ${leftOut.why}`
+        await runBatch({ feature, record, skippedKeys }, { keys, from, to: Math.min(from + size, keys.length) }, before)
+      record.skipped = skippedKeys.count
+      if (skippedKeys.count > 0) record.error ??= `${skippedKeys.count} keys were left out. The first, ${skippedKeys.why}`
     } catch (error) {
       record.error = error instanceof FabraError ? error.message : 'The refresh failed inside Fabra; the server log has the details.'
       record.fault ??= faultOf(feature, error)
@@ -93,7 +93,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
   }
 
   async function count(
-    { feature, record, leftOut }: Progress,
+    { feature, record, skippedKeys }: Progress,
     due: DueKeys,
     outcome: Awaited<ReturnType<Computations['computeAll']>>,
     keyAt: (index: number) => EntityKey,
@@ -105,8 +105,8 @@ export function createRefresher(options: RefresherOptions): Refresher {
       // Asked for by name, it is a failure; else it is not asked for again.
       record.done++
       if (computed.kind === 'error' && computed.error.code === 'invalid_key' && record.reason !== 'request') {
-        leftOut.count++
-        leftOut.why ??= computed.error.message
+        skippedKeys.count++
+        skippedKeys.why ??= computed.error.message
         dropKey(feature, keyAt(due.indexes.at(place) as number))
       } else if (computed.kind === 'error') {
         record.failed++

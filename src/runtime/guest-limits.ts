@@ -90,16 +90,16 @@ function refuseToSpeak(refuse: Refuse): void {
 
 /** Packages listen for signals as they are imported; nothing is the matter with the rest of them, so that they are told is all. */
 function ignoreSignals(refuse: Refuse, { print }: Surroundings): void {
-  const told = new Set<string>()
+  const warned = new Set<string>()
   const methods: Pick<NodeJS.Process, (typeof LISTENING)[number]> = process
   for (const method of LISTENING) {
     const original = methods[method] as (event: string | symbol, listener: (...args: unknown[]) => void) => NodeJS.Process
     replace(process, {
       [method](event: string | symbol, listener: (...args: unknown[]) => void) {
         if (typeof event !== 'string' || !/^SIG[A-Z]/.test(event)) return original.call(process, event, listener)
-        if (!told.has(event))
+        if (!warned.has(event))
           print('warn', `A features file listens for ${event}. Signals are the server’s to handle, so the listener is never called.`)
-        told.add(event)
+        warned.add(event)
         return process
       },
     })

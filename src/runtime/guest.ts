@@ -34,7 +34,7 @@ interface GuestState {
   readonly send: (frame: GuestFrame) => void
   readonly storage: CallStorage
   readonly calls: Map<number, Call>
-  readonly asks: Map<number, { readonly id: number; readonly waiting: PromiseWithResolvers<DbResult | ReadPart> }>
+  readonly pendingRequests: Map<number, { readonly id: number; readonly waiting: PromiseWithResolvers<DbResult | ReadPart> }>
   readonly definitions: Definitions
   running: RunningCall
   gates: Int32Array | null
@@ -56,7 +56,7 @@ export function startGuest(
     send: createOutbox(post),
     storage: new AsyncLocalStorage(),
     calls: new Map(),
-    asks: new Map(),
+    pendingRequests: new Map(),
     definitions,
     running: createRunningCall(null),
     gates: null,
@@ -184,7 +184,7 @@ function openCall(state: GuestState, frame: CallFrame): Call {
     ask: (question) => {
       const ask = ++state.lastAsk
       const waiting = Promise.withResolvers<DbResult | ReadPart>()
-      state.asks.set(ask, { id: frame.id, waiting })
+      state.pendingRequests.set(ask, { id: frame.id, waiting })
       state.send({ t: 'ask', id: frame.id, ask, question })
       return waiting.promise
     },
@@ -210,9 +210,9 @@ function cancel(state: GuestState, id: number): void {
 }
 
 async function takeAnswer(state: GuestState, frame: AnswerFrame): Promise<void> {
-  const asked = state.asks.get(frame.ask)
+  const asked = state.pendingRequests.get(frame.ask)
   if (asked === undefined) return
-  state.asks.delete(frame.ask)
+  state.pendingRequests.delete(frame.ask)
   await state.running.resuming(asked.id, () => {
     if (frame.error) {
       const { code, message, hint } = frame.error

@@ -18,7 +18,7 @@ const MOST_NAMES = 20
 const NOBODY = ''
 
 /** What a request asked for. */
-export interface Asked {
+export interface ReadOrigin {
   /** Name of its API key; null: none is asked for. */
   readonly caller: string | null
   /** The feature set; null: features by name. */
@@ -59,7 +59,7 @@ export class ReadObserver {
   }
 
   /** A request was answered. @param begun By performance.now(). */
-  end(plan: Plan, rows: readonly PlanRow[], results: readonly RowResult[], asked: Asked, begun: number): void {
+  end(plan: Plan, rows: readonly PlanRow[], results: readonly RowResult[], asked: ReadOrigin, begun: number): void {
     const tally = plan.tally ?? this.bind(plan)
     const hasFailed = this.count(tally, results, asked)
     const weight = this.statistics.begin(tally.features.length)
@@ -80,7 +80,7 @@ export class ReadObserver {
     plan: Plan,
     rows: readonly PlanRow[],
     results: readonly RowResult[],
-    asked: Asked & { readonly begun: number },
+    asked: ReadOrigin & { readonly begun: number },
     weight: number,
   ): void {
     const isFirst = !asked.isCounted
@@ -93,7 +93,7 @@ export class ReadObserver {
   }
 
   /** @returns whether a value is an error. */
-  private count(tally: ReadTally, results: readonly RowResult[], asked: Asked): boolean {
+  private count(tally: ReadTally, results: readonly RowResult[], asked: ReadOrigin): boolean {
     asked.isCounted = true
     this.statistics.count(tally, results.length)
     let hasFailed = false
@@ -192,10 +192,10 @@ interface Answered {
   readonly plan: Plan
   readonly rows: readonly PlanRow[]
   readonly results: readonly RowResult[]
-  readonly asked: Asked
+  readonly asked: ReadOrigin
 }
 
-function sampleOf({ plan, rows, results, asked }: Answered, told: Pick<RequestSample, 'at' | 'ms' | 'isOutlier'>): RequestSample {
+function sampleOf({ plan, rows, results, asked }: Answered, timing: Pick<RequestSample, 'at' | 'ms' | 'isOutlier'>): RequestSample {
   const states = statesOf(plan, results)
   let waited: RowResult | undefined
   let errorCode: string | null = null
@@ -203,10 +203,10 @@ function sampleOf({ plan, rows, results, asked }: Answered, told: Pick<RequestSa
     if (result.waitedMs > (waited?.waitedMs ?? 0)) waited = result
     if (result.errors) errorCode ??= result.errors.find((error) => error !== undefined)?.code ?? null
   }
-  const isSlow = told.ms > SLOW_MS && waited?.waitedFor !== undefined
+  const isSlow = timing.ms > SLOW_MS && waited?.waitedFor !== undefined
   const [entity, key] = [plan.groups[0]?.entity, rows[0]?.keys[0]]
   return {
-    ...told,
+    ...timing,
     caller: asked.caller,
     askedFor: asked.set === null ? namesOf(plan) : [asked.set],
     rows: results.length,

@@ -30,7 +30,7 @@ export async function explainTraining(
   const merges = await dependencies.pastMerges(recomputed, rows ?? ASSUMED_ROWS, (columns) => workspace.canCompute(columns))
   const trained = new Map([...methods].filter((one): one is [Feature, Method] => !(one[1] instanceof FabraError)))
   const warnings = await slowSourcesOf(registry, dependencies, trained)
-  const told = features.map((feature) => {
+  const explained = features.map((feature) => {
     const { name, fingerprint } = feature
     const method = methods.get(feature)
     if (method === undefined || method instanceof FabraError)
@@ -44,7 +44,7 @@ export async function explainTraining(
       why: whyOf(feature, method, options),
     }
   })
-  return { features: told, warnings }
+  return { features: explained, warnings }
 }
 
 function howOf(feature: Feature, method: Method, together: number | undefined, dependencies: TrainingDependencies): string {

@@ -41,9 +41,9 @@ export interface Summarized {
 }
 
 export async function summarize({ workspace, features, columns, rows, run }: Summarized): Promise<readonly ColumnSummary[]> {
-  const told = columns.filter(({ content }) => content === 'value')
-  const counts = await workspace.counts({ features, columns: told }, run)
-  return told.flatMap((column, i) => {
+  const valueColumns = columns.filter(({ content }) => content === 'value')
+  const counts = await workspace.counts({ features, columns: valueColumns }, run)
+  return valueColumns.flatMap((column, i) => {
     const given = features[column.feature]
     if (!given) return []
     const { found = 0, given: values = 0 } = counts[i] ?? {}

@@ -67,10 +67,10 @@ export class Building {
       return await (this.options.deterministic ? this.workspace.deterministically(() => this.make(labels)) : this.make(labels))
     } catch (error) {
       const isCancelled = this.cancel.aborted
-      const told = isCancelled ? cancelled(error) : asTrainingError(error)
-      const why = told instanceof FabraError ? told : new FabraError('internal', 'Something went wrong inside Fabra.')
+      const reported = isCancelled ? cancelled(error) : asTrainingError(error)
+      const why = reported instanceof FabraError ? reported : new FabraError('internal', 'Something went wrong inside Fabra.')
       this.tell({ state: isCancelled ? 'cancelled' : 'failed', finishedAt: this.dependencies.now(), error: why, pace: null })
-      throw told
+      throw reported
     }
   }
 

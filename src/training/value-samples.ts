@@ -16,9 +16,9 @@ export interface ColumnSample {
 
 export async function sampleColumns({ workspace, features, columns, rows, run }: Summarized): Promise<readonly ColumnSample[]> {
   if (rows < FEWEST_ROWS) return []
-  const told = columns.filter(({ content }) => content === 'value').slice(0, MOST_COLUMNS)
-  const texts = await workspace.someValues({ features, columns: told, most: SAMPLE_SIZE }, run)
-  return told.flatMap((column, i) => {
+  const valueColumns = columns.filter(({ content }) => content === 'value').slice(0, MOST_COLUMNS)
+  const texts = await workspace.someValues({ features, columns: valueColumns, most: SAMPLE_SIZE }, run)
+  return valueColumns.flatMap((column, i) => {
     const { feature } = features[column.feature] ?? {}
     if (!feature) return []
     const { name = null, type = null } = feature.columns[column.column] ?? {}

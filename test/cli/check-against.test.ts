@@ -158,9 +158,9 @@ export const m = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SEL
     const unknown = await fabra(project, ['check', '--against', server.url.replace(/\/fabra$/, '/nowhere')])
     expect(unknown).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('no database of that name') })
     const misuse = await fabra(project, ['check', '--against', 'mysql://u:hidden@h/db'])
-    const told = misuse.stderr
+    const misuseText = misuse.stderr
     expect(misuse).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--against begins with mysql://') })
-    expect(told).not.toContain('hidden')
+    expect(misuseText).not.toContain('hidden')
   })
 
   test('in production without an address it is read as PostgreSQL reads it, and said to be no more than that', async () => {

@@ -49,7 +49,7 @@ test('a role for sources that may read what is Fabra’s is told', async () => {
 })
 
 test('an ordinary role is not', async () => {
-  const told = await warnings({ FABRA_POSTGRES_URL: as('ordinary') })
-  expect(told).not.toContain('superuser')
-  expect(told).not.toContain('member of')
+  const warned = await warnings({ FABRA_POSTGRES_URL: as('ordinary') })
+  expect(warned).not.toContain('superuser')
+  expect(warned).not.toContain('member of')
 })

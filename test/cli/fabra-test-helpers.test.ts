@@ -68,11 +68,11 @@ test(
     await Bun.write(join(installed, 'test.mjs'), await testScript())
     await Bun.write(join(installed, 'package.json'), '{ "name": "fabra", "exports": { "./test": "./test.mjs" } }')
     await Bun.write(join(cwd, 'some.test.ts'), IN_TYPESCRIPT)
-    const told = await runTool([process.execPath, 'test', '--timeout=120000', 'some.test.ts'], { cwd, env })
-    expect(told).toContain('(pass) passes')
-    expect(told).toContain('spent.total of [7,"a"] at 2026-01-02T01:00Z\n  expected 3\n  came     2')
-    expect(told).toContain('No feature "spend". Did you mean "spent"?')
-    expect(told).toContain(' 1 pass\n 2 fail\n')
+    const output = await runTool([process.execPath, 'test', '--timeout=120000', 'some.test.ts'], { cwd, env })
+    expect(output).toContain('(pass) passes')
+    expect(output).toContain('spent.total of [7,"a"] at 2026-01-02T01:00Z\n  expected 3\n  came     2')
+    expect(output).toContain('No feature "spend". Did you mean "spent"?')
+    expect(output).toContain(' 1 pass\n 2 fail\n')
   },
   LIMIT_MS,
 )
@@ -87,9 +87,9 @@ test(
     await Bun.write(join(cwd, 'shown/data/transactions.csv'), Bun.file(join(PROJECT, 'examples/data/transactions.csv')))
     const plugins = ['-p', 'fabra.testing.pytest_plugin', '-p', 'no:cacheprovider']
     const words = [pythonTool('python'), '-m', 'pytest', '-q', ...plugins, 'tests', 'shown']
-    const told = await runTool(words, { cwd, env: { ...env, PYTHONPATH: PYTHON_SOURCES } })
-    expect(told).toContain('1 failed, 2 passed')
-    expect(told).toContain("AssertionError: spent.total of [7, 'a'] at 2026-01-02T01:00Z\nE         expected 3\nE         came     2\n")
+    const output = await runTool(words, { cwd, env: { ...env, PYTHONPATH: PYTHON_SOURCES } })
+    expect(output).toContain('1 failed, 2 passed')
+    expect(output).toContain("AssertionError: spent.total of [7, 'a'] at 2026-01-02T01:00Z\nE         expected 3\nE         came     2\n")
   },
   LIMIT_MS,
 )

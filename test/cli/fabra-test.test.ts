@@ -55,11 +55,11 @@ describe('fabra test', () => {
       ])
       await golden('py.golden.jsonl', 'features.py', [{ feature: 'count_1h', key: 'u1', value: 2 }])
       await writeShown()
-      const told = await fabra('test')
-      expect(told.stderr).toStartWith('warn: feature "ratio" asks for the current time')
-      expect(told.stdout).toContain('passed  ts.golden.json case 4  ratio of ["u1"] at 2020-01-02T01:00Z\n')
-      expect(told.stdout).toEndWith('7 cases: 7 passed, 0 failed\n')
-      expect(told).toMatchObject({ exitCode: 0 })
+      const tested = await fabra('test')
+      expect(tested.stderr).toStartWith('warn: feature "ratio" asks for the current time')
+      expect(tested.stdout).toContain('passed  ts.golden.json case 4  ratio of ["u1"] at 2020-01-02T01:00Z\n')
+      expect(tested.stdout).toEndWith('7 cases: 7 passed, 0 failed\n')
+      expect(tested).toMatchObject({ exitCode: 0 })
     },
     LIMIT_MS,
   )
@@ -76,15 +76,15 @@ describe('fabra test', () => {
         { feature: 'ratio', key: 'u1', inputs: { amount: 'many' } },
         { feature: 'spent_1h', key: 'u1', at: 'noon' },
       ])
-      const told = await fabra('test', 'bad.golden.json')
-      expect(told).toMatchObject({ exitCode: 1, stderr: '' })
-      expect(told.stdout).toContain('bad.golden.json case 1  spent_1h of "u1" at 2020-01-02T01:00Z\n    expected 31\n    came     30\n')
-      expect([...told.stdout.matchAll(/Did you mean "[^"]+"/g)].map(([found]) => found)).toEqual(
+      const tested = await fabra('test', 'bad.golden.json')
+      expect(tested).toMatchObject({ exitCode: 1, stderr: '' })
+      expect(tested.stdout).toContain('bad.golden.json case 1  spent_1h of "u1" at 2020-01-02T01:00Z\n    expected 31\n    came     30\n')
+      expect([...tested.stdout.matchAll(/Did you mean "[^"]+"/g)].map(([found]) => found)).toEqual(
         ['spent_1h', 'user_id', 'payments', 'amount'].map((name) => `Did you mean "${name}"`),
       )
-      expect(told.stdout).toContain('Row 0: "payments" has no column "amout".')
-      expect(told.stdout).toContain('The input "amount"')
-      expect(told.stdout).toContain('invalid_time: "noon" is not a time')
+      expect(tested.stdout).toContain('Row 0: "payments" has no column "amout".')
+      expect(tested.stdout).toContain('The input "amount"')
+      expect(tested.stdout).toContain('invalid_time: "noon" is not a time')
       const updated = await fabra('test', 'bad.golden.json', '--update')
       expect(updated.stdout).toEndWith('7 cases: 0 passed, 6 failed, 1 updated\n')
       const written = await Bun.file(join(cwd, 'bad.golden.json')).json()
@@ -125,13 +125,13 @@ async function write(name: string, text: string): Promise<void> {
 }
 
 async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const told = { stdout: '', stderr: '' }
+  const output = { stdout: '', stderr: '' }
   const exitCode = await run(args, {
     stdout: (text) => {
-      told.stdout += text
+      output.stdout += text
     },
     stderr: (text) => {
-      told.stderr += text
+      output.stderr += text
     },
     cwd,
     env: pythonSettings().env,
@@ -139,5 +139,5 @@ async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: str
     stderrIsTerminal: false,
     onSignal: () => undefined,
   })
-  return { exitCode, ...told }
+  return { exitCode, ...output }
 }

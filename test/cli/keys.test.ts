@@ -129,15 +129,15 @@ describe('fabra keys', () => {
     [['keys', 'rotate', 'nokey', '--overlap', 'long'], 2, 'is no duration'],
     [['keys', 'revoke'], 2, 'Missing required argument'],
   ])('%p fails with %i', async (args, exitCode, text) => {
-    const told = await fabra(args)
-    expect(told.exitCode).toBe(exitCode)
-    expect(told.stderr).toContain(text)
+    const ended = await fabra(args)
+    expect(ended.exitCode).toBe(exitCode)
+    expect(ended.stderr).toContain(text)
   })
 
   test('a database that cannot be reached is told in words, without its address', async () => {
-    const told = await fabra(['keys', 'list'], { FABRA_POSTGRES_URL: 'postgres://me:secret@127.0.0.1:1/x' })
-    expect(told.exitCode).toBe(1)
-    expect(told.stderr).toContain('store_unavailable')
-    expect(told.stderr).not.toContain('secret')
+    const ended = await fabra(['keys', 'list'], { FABRA_POSTGRES_URL: 'postgres://me:secret@127.0.0.1:1/x' })
+    expect(ended.exitCode).toBe(1)
+    expect(ended.stderr).toContain('store_unavailable')
+    expect(ended.stderr).not.toContain('secret')
   })
 })

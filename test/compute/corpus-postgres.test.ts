@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import { ownDeadline } from '../../src/store/duckdb/connection/database.ts'
-import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
+import { type BenchRow, type ComputeBench, type Defined, defined, openComputeBench } from '../support/compute-bench.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { corpus, corpusKeys, corpusQuestions, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
@@ -87,11 +87,11 @@ test('every shape is accepted', () => {
 test.each(cases)('$name', async ({ id, shape, duckdb: other }) => {
   const keyName: KeyName = shape.key ?? 'user'
   const { key, values } = corpusKeys[keyName]
-  const answersOf = async (way: string, questions: readonly Question[]) => ({
+  const answersOf = async (way: string, questions: readonly BenchRow[]) => ({
     way,
     answers: (await (sets.get(`${keyName} ${way}`) as Defined).compute(id, questions)).map(comparable),
   })
-  const questions: Question[] = corpusQuestions(
+  const questions: BenchRow[] = corpusQuestions(
     cases.findIndex((one) => one.id === id),
     values,
   )

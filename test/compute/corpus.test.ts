@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
-import { type ComputeBench, type Defined, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
+import { type BenchRow, type ComputeBench, type Defined, defined, openComputeBench } from '../support/compute-bench.ts'
 import { corpus, corpusKeys, corpusQuestions, corpusSources, corpusTables, corpusTimes, type Shape } from './corpus.ts'
 import { comparable, keepDigits, normalise } from './corpus-answers.ts'
 
@@ -49,7 +49,7 @@ describe('set-based, row by row, joined, event-sorted and over truncated tables'
       const keyName = shape.key ?? 'user'
       const { key, values } = corpusKeys[keyName]
       const { definitions } = setOf.get(`${keyName} set`) as Defined
-      const questions: Question[] = corpusQuestions(
+      const questions: BenchRow[] = corpusQuestions(
         shapes.findIndex(([other]) => other === name),
         values,
       )

@@ -1,7 +1,7 @@
 /** Functions computed for times past: they see through `db`, `get` and `asOf` what was there then, and nothing later. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Computed } from '../../src/compute/executor.ts'
-import { type Asked, type PastBench, pastBench } from '../support/past-bench.ts'
+import { type PastBench, type PastRow, pastBench } from '../support/past-bench.ts'
 
 interface Transaction {
   readonly user: string
@@ -114,8 +114,8 @@ function values(answers: readonly Computed[]): unknown[] {
     return answer.kind === 'missing' ? undefined : JSON.parse(answer.texts[0] ?? '')
   })
 }
-const everywhere = (inputs?: Readonly<Record<string, unknown>>): Asked[] =>
-  times.flatMap((time) => ['u1', 'u2', 'nobody'].map((user): Asked => [user, time, inputs]))
+const everywhere = (inputs?: Readonly<Record<string, unknown>>): PastRow[] =>
+  times.flatMap((time) => ['u1', 'u2', 'nobody'].map((user): PastRow => [user, time, inputs]))
 
 describe('in the past', () => {
   test('amount_vs_usual divides by the average of that time, in one batch of many times', async () => {
@@ -202,7 +202,7 @@ describe('get() in the past', () => {
       bench
         .ask(
           'parts',
-          times.map((time): Asked => ['p1', time]),
+          times.map((time): PastRow => ['p1', time]),
         )
         .then(values)
     expect(await at(['2026-02-28T23:59:59.999999Z', '2026-03-01T00:00:00Z', '2026-03-03T12:00:00Z', '2026-03-04T00:00:00Z'])).toEqual([
@@ -215,7 +215,7 @@ describe('get() in the past', () => {
 
   test('gives nothing that would have been too old to serve then', async () => {
     await bench.push('churn_score', ['p2'], { text: '0.25', eventAt: '2026-03-01T00:00:00Z' })
-    const rows: Asked[] = ['2026-03-08T00:00:00Z', '2026-03-08T00:00:00.000001Z'].map((time) => ['p2', time])
+    const rows: PastRow[] = ['2026-03-08T00:00:00Z', '2026-03-08T00:00:00.000001Z'].map((time) => ['p2', time])
     expect(values(await bench.ask('parts', rows))).toEqual([
       [0.25, 5, null],
       [null, 5, null],

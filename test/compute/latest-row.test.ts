@@ -104,7 +104,7 @@ test(
 )
 
 type World = typeof world extends fc.Arbitrary<infer T> ? T : never
-type Asked = Omit<World['features'][number], 'ties'> & { readonly ties: readonly string[] }
+type DrawnFeature = Omit<World['features'][number], 'ties'> & { readonly ties: readonly string[] }
 
 async function compare({ type, isLate, delay, rows, features: drawn }: World): Promise<void> {
   const features = drawn.filter(({ where }) => !isLate || !where.some((condition) => UPPER.has(condition)))
@@ -171,14 +171,14 @@ async function compare({ type, isLate, delay, rows, features: drawn }: World): P
   }
 }
 
-function sqlOf({ select, where, nulls, ties, window, isWindow, isPair }: Asked): string {
+function sqlOf({ select, where, nulls, ties, window, isWindow, isPair }: DrawnFeature): string {
   const conditions = ['e.user_id = $user_id', ...(isPair ? ['$shop = shop'] : []), ...where]
   const order = `ORDER BY ${[`ts DESC${nulls}`, ...ties].join(', ')}`
   const first = isWindow ? `QUALIFY row_number() OVER (${window}${order}) = 1` : `${order} LIMIT 1`
   return `SELECT ${select} FROM events e WHERE ${conditions.join(' AND ')} ${first}`
 }
 
-function columnsOf({ select }: Asked): Readonly<Record<string, null>> {
+function columnsOf({ select }: DrawnFeature): Readonly<Record<string, null>> {
   const names = select === 'e.*' ? ['user_id', 'shop', 'ts', 'seen', 'amount', 'kind', 'n'] : select.split(', ').map((_, i) => `c${i}`)
   return Object.fromEntries(names.map((name) => [name, null]))
 }

@@ -128,18 +128,18 @@ describe.each(['duckdb', 'postgres'] as const)('%s', (dialect) => {
     timeoutMs: 30_000,
     ...facts,
   })
-  const told = (work: Promise<unknown>) =>
+  const settled = (work: Promise<unknown>) =>
     work.catch((error: { code?: string; message: string }) => ({ code: error.code, message: error.message }))
   /** What came, and what the engine ran for it. */
   async function together(sql: string, parameters: (typeof MERGED)[number][1]) {
     store.statements.length = 0
-    const answers = await Promise.all(KEYS.map((key, i) => told(db.query(sql, parameters(key, i), at(i)))))
+    const answers = await Promise.all(KEYS.map((key, i) => settled(db.query(sql, parameters(key, i), at(i)))))
     return { answers, statements: [...store.statements] }
   }
   async function alone(sql: string, parameters: (typeof MERGED)[number][1]) {
     const answers: unknown[] = []
     store.statements.length = 0
-    for (const [i, key] of KEYS.entries()) answers.push(await told(db.query(sql, parameters(key, i), at(i))))
+    for (const [i, key] of KEYS.entries()) answers.push(await settled(db.query(sql, parameters(key, i), at(i))))
     expect(store.statements).toEqual(KEYS.map(() => 'one'))
     return answers
   }
@@ -191,7 +191,7 @@ describe.each(['duckdb', 'postgres'] as const)('%s', (dialect) => {
     const sql = 'SELECT COUNT(*), MAX(n) FROM ev WHERE user_id = $1'
     const leaving = new AbortController()
     const running = KEYS.map((key, i) =>
-      told(db.query(sql, [key], at(i, i === 3 ? { signal: leaving.signal } : i === 4 ? { timeoutMs: 0.001 } : {}))),
+      settled(db.query(sql, [key], at(i, i === 3 ? { signal: leaving.signal } : i === 4 ? { timeoutMs: 0.001 } : {}))),
     )
     leaving.abort()
     const answers = await Promise.all(running)
@@ -203,7 +203,7 @@ describe.each(['duckdb', 'postgres'] as const)('%s', (dialect) => {
   test('calls that ask the very same have one statement that begins after all of them, with its rows or its fault', async () => {
     const same = async (sql: string) => {
       store.statements.length = 0
-      const answers = await Promise.all(KEYS.map((_, i) => told(db.query(sql, [], at(i)))))
+      const answers = await Promise.all(KEYS.map((_, i) => settled(db.query(sql, [], at(i)))))
       const [one] = store.statements
       return { answers, statements: store.statements.length, one }
     }

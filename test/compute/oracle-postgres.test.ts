@@ -97,8 +97,8 @@ async function checkFeature(world: Case, index: number, definitions: SqlDefiniti
     const place = `for ${JSON.stringify(question.key)} at ${question.t} (row ${i})`
     throw new Error(`${strategy ?? 'by itself'}: ${featureOf(world, index).sql}\n${place}: ${why}`)
   }
-  const told = executor.explain(`f${index}`) ?? ''
-  if (strategy === 'set' && told.startsWith('row by row')) throw new Error(`Not computed as a set: ${told}`)
+  const explanation = executor.explain(`f${index}`) ?? ''
+  if (strategy === 'set' && explanation.startsWith('row by row')) throw new Error(`Not computed as a set: ${explanation}`)
 }
 
 /** A sum of bigint is a numeric, which has no end: where whole numbers are meant, the declared type says so. */

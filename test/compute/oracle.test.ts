@@ -188,11 +188,11 @@ async function checkFeature(world: Case, name: string, { strategy, definitions, 
     throw new Error(`${strategy}: ${featureOf(world, index).sql}\nfor ${JSON.stringify(question.key)} at ${question.t} (row ${i}): ${why}`)
   }
   // A way that the engine refused was answered for by another.
-  const told = executor.explain(name) ?? ''
-  if (strategy === 'set' && told.startsWith('row by row')) throw new Error(`Not computed as a set: ${told}`)
-  if (strategy === 'grouped' && told.includes('its join failed')) throw new Error(`Not grouped: ${told}`)
-  if ((strategy === 'joined' || strategy === 'sorted' || strategy === 'mixed') && !/^set-based; from /.test(told))
-    throw new Error(`Not joined: ${told}`)
+  const explanation = executor.explain(name) ?? ''
+  if (strategy === 'set' && explanation.startsWith('row by row')) throw new Error(`Not computed as a set: ${explanation}`)
+  if (strategy === 'grouped' && explanation.includes('its join failed')) throw new Error(`Not grouped: ${explanation}`)
+  if ((strategy === 'joined' || strategy === 'sorted' || strategy === 'mixed') && !/^set-based; from /.test(explanation))
+    throw new Error(`Not joined: ${explanation}`)
 }
 
 function featureOf(world: Case, index: number): WrittenFeature {

@@ -98,17 +98,17 @@ async function refusal(proving: Promise<unknown>): Promise<string | null> {
 describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   test('every shape of the corpus is proved, over a list of rows and for one', async () => {
     const gate = groundOf(engine)
-    const told: string[] = []
+    const reasons: string[] = []
     for (const [name, shape] of textsOf(engine)) {
       const owner = ownerOf(corpusKeys[shape.key ?? 'user'].key, shape.sql)
       const sql = await admitted(engine, shape.sql)
-      told.push(...sql.faults.map(({ message }) => `${name}: ${message}`))
+      reasons.push(...sql.faults.map(({ message }) => `${name}: ${message}`))
       if (sql.faults.length > 0) continue
       const why =
         (await refusal(writeSql(sql, { row: lateralRow(owner), frame: setStatement }, gate))) ?? (await refusal(rowSqlOf(sql, owner, gate)))
-      if (why !== null) told.push(`${name}: ${why}`)
+      if (why !== null) reasons.push(`${name}: ${why}`)
     }
-    expect(told).toEqual([])
+    expect(reasons).toEqual([])
   })
 
   const T = 'transactions'

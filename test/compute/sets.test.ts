@@ -1,7 +1,7 @@
 /** Shapes whose answer for a key without rows is easily lost when many rows are computed at once. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
-import { type ComputeBench, defined, openComputeBench, type Question } from '../support/compute-bench.ts'
+import { type BenchRow, type ComputeBench, defined, openComputeBench } from '../support/compute-bench.ts'
 
 const U = 'user_id = $user_id'
 const shapes: readonly string[] = [
@@ -93,7 +93,7 @@ beforeAll(async () => {
 afterAll(() => bench.store.close())
 
 /** Keys with rows, with one row of nulls, with none; times before, among and after the rows. */
-const questions = ['a', 'b', 'nobody', 'a'].flatMap((key) => [5, 1, 15, 100].map((t): Question => [key, t]))
+const questions = ['a', 'b', 'nobody', 'a'].flatMap((key) => [5, 1, 15, 100].map((t): BenchRow => [key, t]))
 
 test.each(shapes)('a set answers as each row alone: %s', async (sql) => {
   const { definitions, registry } = await bench.define({

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type ComputeBench, openComputeBench, type Question, type WrittenRegistry } from '../support/compute-bench.ts'
+import { type BenchRow, type ComputeBench, openComputeBench, type WrittenRegistry } from '../support/compute-bench.ts'
 
 let bench: ComputeBench
 beforeAll(async () => {
@@ -7,10 +7,10 @@ beforeAll(async () => {
 })
 afterAll(() => bench.store.close())
 
-const at = (...times: string[]): Question[] => times.map((time) => ['a', `2026-01-10T${time}Z`])
+const at = (...times: string[]): BenchRow[] => times.map((time) => ['a', `2026-01-10T${time}Z`])
 
 /** What a feature gives at each time, and that it gives the same one row at a time. */
-async function answers(source: NonNullable<WrittenRegistry['sources']>, sql: string, questions: readonly Question[]) {
+async function answers(source: NonNullable<WrittenRegistry['sources']>, sql: string, questions: readonly BenchRow[]) {
   const { definitions, ask } = await bench.define({ sources: source, features: { f: sql } })
   expect(definitions.problems).toEqual([])
   const together = await ask('f', questions)
@@ -67,7 +67,7 @@ test('the repeat that was available first stands, though its own time is later',
 test('naive times are read in the zone of their source, through the change of the clocks', async () => {
   await bench.execute(`CREATE TABLE local AS SELECT 'a' AS user_id, TIMESTAMP '2026-03-29 03:30:00' AS ts`)
   const sql = "SELECT COUNT(*) FROM local WHERE user_id = $user_id AND ts > NOW() - INTERVAL '1 hour'"
-  const questions: Question[] = [
+  const questions: BenchRow[] = [
     ['a', '2026-03-29T01:30:00Z'],
     ['a', '2026-03-29T01:30:00.000001Z'],
     ['a', '2026-03-29T02:30:00Z'],

@@ -198,8 +198,8 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       await store.forget(['spend'], { entity: 'User', entityKey: 'u1', at: 7 })
       await store.forget([], { entity: 'User', entityKey: 'u1', at: 9 })
       await store.forget([], { entity: 'Pair', entityKey: 'u1', at: 3 })
-      const fences = (await store.erasures()).toSorted((a, b) => a.at - b.at)
-      expect(fences).toEqual([
+      const erasures = (await store.erasures()).toSorted((a, b) => a.at - b.at)
+      expect(erasures).toEqual([
         { entity: 'Pair', entityKey: 'u1', at: 3 },
         { entity: 'User', entityKey: 'u1', at: 9 },
       ])

@@ -131,8 +131,8 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
       await write('u1', 'b', stored({ texts: ['"at the fence"'], eventAt: 30 }))
       await write('u1', 'c', stored({ texts: ['"later"', 'null'], eventAt: 31 }))
       await write('u2', 'a', stored({ texts: ['2'], eventAt: 10 }))
-      const fences = Array.from({ length: 120 }, (_, i) => ({ entity: 'User', entityKey: `v${i}`, at: 1_700_000_000_123_456 }))
-      await store.addErasures([{ entity: 'User', entityKey: 'u1', at: 30 }, ...fences])
+      const erasures = Array.from({ length: 120 }, (_, i) => ({ entity: 'User', entityKey: `v${i}`, at: 1_700_000_000_123_456 }))
+      await store.addErasures([{ entity: 'User', entityKey: 'u1', at: 30 }, ...erasures])
       await store.addErasures([{ entity: 'User', entityKey: 'u1', at: 20 }])
       expect((await read(['u1', 'u2'], ['a', 'b', 'c'])).map((row) => row.map((value) => value?.texts))).toEqual([
         [undefined, undefined, ['"later"', 'null']],

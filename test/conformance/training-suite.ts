@@ -282,12 +282,12 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
       const features = 'count_1h,spend,seen,versus,score,scheduled,plan,fails'
 
       test('tells method, way and reason of each feature, of those that are refused too, and runs none', async () => {
-        const told = (await (await train(`?features=${features}&explain=true`, '')).json()) as {
+        const explained = (await (await train(`?features=${features}&explain=true`, '')).json()) as {
           rows: null
           features: Record<string, unknown>[]
         }
-        expect(told.rows).toBeNull()
-        expect(told.features.map(({ feature, method, why }) => [feature, method, why])).toEqual([
+        expect(explained.rows).toBeNull()
+        expect(explained.features.map(({ feature, method, why }) => [feature, method, why])).toEqual([
           ['count_1h', 'recompute', 'SQL over sources that say when their rows came to be'],
           ['spend', 'recompute', 'SQL over sources that say when their rows came to be'],
           ['seen', 'replay', 'a realtime function'],
@@ -297,7 +297,7 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
           ['plan', null, expect.stringMatching(/plan/)],
           ['fails', 'replay', 'a realtime function'],
         ])
-        expect(told.features.map(({ how }) => how)).toEqual([
+        expect(explained.features.map(({ how }) => how)).toEqual([
           expect.stringMatching(/set-based/),
           expect.stringMatching(/set-based/),
           'the function, row by row',
@@ -310,16 +310,16 @@ export function trainingSuite(where: string, environment: () => Promise<Readonly
       })
 
       test('with labels counts them, and refuses those that are wrong', async () => {
-        const told = await (await train('?features=seen&explain=true', csv())).json()
-        expect(told).toMatchObject({ rows: LABELS.length })
+        const explained = await (await train('?features=seen&explain=true', csv())).json()
+        expect(explained).toMatchObject({ rows: LABELS.length })
         expect(await errorOf(await train('?features=seen&explain=true', 'user_id,event_timestamp\nu1,today\n'))).toMatchObject({
           code: 'invalid_time',
         })
       })
 
       test('says which method was asked for', async () => {
-        const told = await (await train('?features=seen&explain=true&as_served=true', '')).json()
-        expect(told).toMatchObject({ features: [{ method: 'history', why: 'asked for as it was served' }] })
+        const explained = await (await train('?features=seen&explain=true&as_served=true', '')).json()
+        expect(explained).toMatchObject({ features: [{ method: 'history', why: 'asked for as it was served' }] })
       })
     })
 

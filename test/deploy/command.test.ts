@@ -201,9 +201,9 @@ describe('fabra deploy', () => {
 
   test('--json tells files and commands', async () => {
     const { stdout } = await deploy('fly', '--name', 'a', '--json')
-    const told = JSON.parse(stdout) as { files: { path: string; state: string }[]; next: { command: string }[] }
-    expect(told.files).toContainEqual({ path: 'fly.toml', state: 'written' })
-    expect(told.next.map((step) => step.command)).toContain('fabra keys create --name a --operator')
+    const report = JSON.parse(stdout) as { files: { path: string; state: string }[]; next: { command: string }[] }
+    expect(report.files).toContainEqual({ path: 'fly.toml', state: 'written' })
+    expect(report.next.map((step) => step.command)).toContain('fabra keys create --name a --operator')
   })
 })
 

@@ -20,12 +20,12 @@ function write(files: Readonly<Record<string, string>>): void {
   }
 }
 
-interface Asked {
+interface ContentsOptions {
   readonly include?: readonly string[]
   readonly sources?: readonly (readonly string[])[]
 }
 
-function contents({ include = [], sources = [] }: Asked = {}): ProjectContents {
+function contents({ include = [], sources = [] }: ContentsOptions = {}): ProjectContents {
   return projectContents({
     folder,
     apart: folder,
@@ -36,8 +36,8 @@ function contents({ include = [], sources = [] }: Asked = {}): ProjectContents {
   })
 }
 
-const copied = (asked: Asked = {}) => contents(asked).copied.map((file) => file.path)
-const strays = (asked: Asked = {}) => contents(asked).strays.map((stray) => `${stray.message} ${stray.hint}`)
+const copied = (asked: ContentsOptions = {}) => contents(asked).copied.map((file) => file.path)
+const strays = (asked: ContentsOptions = {}) => contents(asked).strays.map((stray) => `${stray.message} ${stray.hint}`)
 
 describe('into an image go', () => {
   test('the definitions and all that they import, as code or as text, and nothing that lies beside it', () => {
@@ -308,7 +308,7 @@ describe('.dockerignore', () => {
 describe('the list', () => {
   test('of what is left out has everything else with its size, but what nobody expects', () => {
     write({ 'features.ts': '', 'data/big.csv': 'x'.repeat(5_000), 'n.ipynb': 'xx', '.env': 'S', 'node_modules/m/i.js': '', Dockerfile: '' })
-    expect([...contents().leftOut].sort((a, b) => a.bytes - b.bytes)).toEqual([
+    expect([...contents().excluded].sort((a, b) => a.bytes - b.bytes)).toEqual([
       { path: 'n.ipynb', bytes: 2 },
       { path: 'data/big.csv', bytes: 5_000 },
     ])

@@ -43,16 +43,16 @@ test('each expression can be read, and asks for what a server tells', async () =
   await app.post('/v1/features', { features: ['score', 'one', 'bad'], rows: [{ user_id: 'u1' }] })
   await app.post('/v1/features/one/refresh', {})
   await app.post('/v1/features/bad/refresh', {})
-  const { text: told } = await app.get('/metrics')
+  const { text: exposed } = await app.get('/metrics')
   // What Prometheus makes itself, and what only a server with Redis has.
   const names = new Set([
     'up',
     'fabra_online_store_doubts',
     'fabra_online_store_memory_share',
-    ...[...told.matchAll(/^(\w+)[{ ]/gm)].map(([, name]) => name),
+    ...[...exposed.matchAll(/^(\w+)[{ ]/gm)].map(([, name]) => name),
   ])
   const documented = readFileSync(join(import.meta.dir, '../../docs/production.md'), 'utf8').match(/`(?:fabra|process)_\w+/g) ?? []
-  const families = new Set([...told.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name))
+  const families = new Set([...exposed.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name))
   expect(documented.map((name) => name.slice(1)).filter((name) => !families.has(name) && !names.has(name))).toEqual([])
   const asked = new Set(expressions().flatMap(metricsOf))
   expect(asked.size).toBeGreaterThan(12)
@@ -65,5 +65,5 @@ test('each expression can be read, and asks for what a server tells', async () =
     'fabra_read_seconds_bucket{le="+Inf"} 1',
     'fabra_read_seconds_count 1',
   ])
-    expect(told.split('\n')).toContain(line)
+    expect(exposed.split('\n')).toContain(line)
 })

@@ -70,13 +70,13 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-interface Asked {
+interface RunningCommand {
   readonly stop: () => void
   readonly ended: Promise<number>
 }
 
 /** A command in this process, whose words are heard. */
-function command(args: readonly string[], more: Record<string, string> = {}): Asked {
+function command(args: readonly string[], more: Record<string, string> = {}): RunningCommand {
   let stop: () => void = () => undefined
   const ended = run(args, {
     stdout(text) {
@@ -102,9 +102,9 @@ async function askAll(url: string, names: readonly string[]): Promise<void> {
   const headers = { 'x-api-key': CANARIES.key, 'content-type': 'application/json' }
   const ask = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
-    const told = JSON.stringify([...response.headers])
+    const headerText = JSON.stringify([...response.headers])
     if (response.headers.get('content-type')?.startsWith('text/event-stream')) await response.body?.cancel()
-    else hear(`${init.method ?? 'GET'} ${path}`, told + (await response.text()))
+    else hear(`${init.method ?? 'GET'} ${path}`, headerText + (await response.text()))
     return response.status
   }
   const { paths } = (await (await fetch(`${url}/openapi.json`, { headers })).json()) as { paths: Record<string, Record<string, object>> }
@@ -154,10 +154,10 @@ test('no secret of the configuration is in anything that the server or a command
   await served.ended
   for (const name of ['FABRA_POSTGRES_URL', 'FABRA_REDIS_URL', 'FABRA_WEBHOOK_URL', 'FABRA_API_KEYS', 'FABRA_SOURCE_URL'])
     await command(['serve'], { [name]: `nothing://x:canary@${env[name]}` }).ended
-  const told = heard
+  const leaked = heard
     .filter(({ text }) => CANARY.test(text))
     .map(({ where, text }) => `${where}: …${text.slice(Math.max(0, text.search(CANARY) - 80)).slice(0, 200)}`)
-  expect(told).toEqual([])
+  expect(leaked).toEqual([])
   // Else nothing was looked through.
   expect(heard.length).toBeGreaterThan(100)
 }, 240_000)

@@ -88,7 +88,8 @@ describe('a mistake is exit code 2, one error with a hint, and JSON on stdout wi
     [['get', 'ratio', 'u1'], 'amount', 'amount'],
     [['get', 'visits', 'u1', '--max-age', 'soon'], 'max_age', '30s'],
     [['refresh', 'ratio'], 'cannot be refreshed', 'read it'],
-    [['list', 'more'], 'Too many arguments', 'fabra list --help'],
+    [['version', 'more'], 'Too many arguments', 'fabra version --help'],
+    [['list', 'feature.ts'], 'feature.ts does not exist', 'Did you mean "features.ts"?'],
     [['serve', 'feature.ts'], 'feature.ts does not exist', 'Did you mean "features.ts"?'],
     [['check', 'no/such.ts'], 'does not exist', 'folder'],
   ]

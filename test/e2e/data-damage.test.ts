@@ -48,9 +48,9 @@ test(
       const server = await startFabra({ cwd: project.path, file: 'features.ts' })
       for (const [user, last] of acknowledged) expect(Number(await score(server, user))).toBeGreaterThanOrEqual(last)
       let running = true
-      const pushing = Array.from({ length: 6 }, async (_, lane) => {
+      const pushing = Array.from({ length: 6 }, async (_, writer) => {
         while (running) {
-          const [user, mine] = [`u${lane}-${value % 7}`, ++value]
+          const [user, mine] = [`u${writer}-${value % 7}`, ++value]
           if (await push(server, user, mine)) acknowledged.set(user, mine)
         }
       })

@@ -110,11 +110,11 @@ for (const example of examples) {
     test('tells of the past of one key what its training set has', async () => {
       for (const [entity, [column, [, key = '']]] of Object.entries(example.keys)) {
         for (const app of [laptop, production]) {
-          const told = await pastOf(app, `/v1/entities/${entity}/${key}?as_of=${example.present}`)
-          expect(told.size).toBeGreaterThan(0)
+          const past = await pastOf(app, `/v1/entities/${entity}/${key}?as_of=${example.present}`)
+          expect(past.size).toBeGreaterThan(0)
           const rows = [{ [column]: key, event_timestamp: example.present }]
-          const row = JSON.parse(await trainingSet(app, { features: [...told.keys()], rows, format: 'jsonl' })) as Record<string, unknown>
-          const flat = [...told].flatMap(([name, value]) =>
+          const row = JSON.parse(await trainingSet(app, { features: [...past.keys()], rows, format: 'jsonl' })) as Record<string, unknown>
+          const flat = [...past].flatMap(([name, value]) =>
             isRecord(value) && !(name in row) ? Object.entries(value).map(([part, one]) => [`${name}.${part}`, one]) : [[name, value]],
           )
           expect(rounded({ [column]: key, event_timestamp: row['event_timestamp'], ...Object.fromEntries(flat) })).toEqual(
@@ -165,9 +165,9 @@ async function pastOf(app: App, path: string): Promise<ReadonlyMap<string, unkno
     const answer = (await (await app.fetch(new Request(`http://localhost${path}`))).json()) as EntityPage
     return answer.pending === 0 ? answer : undefined
   })
-  const told = page.features.filter((feature) => feature.needs_inputs === undefined && feature.error?.code !== 'not_trainable')
-  expect(told.flatMap(({ feature, error }) => (error ? [feature, error] : []))).toEqual([])
-  return new Map(told.map(({ feature, value }) => [feature, value]))
+  const trainable = page.features.filter((feature) => feature.needs_inputs === undefined && feature.error?.code !== 'not_trainable')
+  expect(trainable.flatMap(({ feature, error }) => (error ? [feature, error] : []))).toEqual([])
+  return new Map(trainable.map(({ feature, value }) => [feature, value]))
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

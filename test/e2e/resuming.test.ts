@@ -69,22 +69,22 @@ async function killed(callsFile: string): Promise<void> {
   await child.exited
 }
 
-interface Told {
+interface TrainReport {
   readonly resumed: number
   readonly dataset_hash: string
 }
 
-async function trained(callsFile: string, args: readonly string[] = []): Promise<Told> {
+async function trained(callsFile: string, args: readonly string[] = []): Promise<TrainReport> {
   const made = await runFabra([...COMMAND, ...args], {
     cwd,
     env: { ...LAPTOP, ...AT_ONCE, FABRA_TEST_CALLS: callsFile },
     timeoutMs: 60_000,
   })
   expect(made).toMatchObject({ exitCode: 0 })
-  return JSON.parse(made.stdout) as Told
+  return JSON.parse(made.stdout) as TrainReport
 }
 
-let whole: Told
+let whole: TrainReport
 test(
   'a set that was killed goes on where it was, calls no function twice for what was kept, and is the same set',
   async () => {

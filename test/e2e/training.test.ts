@@ -80,9 +80,9 @@ test('the executable writes Arrow files, for a request and for the command', asy
 
 test('without an output the command tells what it would do, and does nothing', async () => {
   const before = readdirSync(cwd)
-  const told = await runFabra(['train', '--features', 'count_1h,fails', '--explain'], { cwd })
-  expect(told).toMatchObject({ exitCode: 0, stderr: '' })
-  expect(told.stdout).toMatch(
+  const explained = await runFabra(['train', '--features', 'count_1h,fails', '--explain'], { cwd })
+  expect(explained).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(explained.stdout).toMatch(
     /count_1h +recompute +\S.*SQL over sources[^\n]*\nfails +replay +the function, row by row +a realtime function/,
   )
   expect(readdirSync(cwd)).toEqual(before)

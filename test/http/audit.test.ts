@@ -51,9 +51,9 @@ test('writes are told with who, what, how many rows and in which request; neithe
   await ask('DELETE', '/v1/entities/User/u2', undefined, 'an id with a blank')
 
   const { entries, next, kept_days } = await audit()
-  const told = entries.filter(({ request_id: id }) => id !== null).map(({ at, detail, ...entry }) => entry)
+  const requested = entries.filter(({ request_id: id }) => id !== null).map(({ at, detail, ...entry }) => entry)
   const by = { kind: 'anyone', name: null, id: null } as const
-  const [lastForgotten, ...others] = told
+  const [lastForgotten, ...others] = requested
   expect(others).toEqual([
     { action: 'values.push', subject: null, by, rows: null, requests: 1, result: 'unknown_feature', request_id: 'req-6' },
     { action: 'values.push', subject: 'score', by, rows: null, requests: 1, result: error.code, request_id: error.request_id },
@@ -102,13 +102,13 @@ test('who does the same all the time is told of in one line when the minute is o
   for (let i = 0; i < 3; i++) await push(`wrong-${i}`, null)
   clock.advance('1m')
   await push('second-0', 2)
-  const told = async () => (await book.list({ limit: 1_000 })).map(({ request_id: id, requests, rows }) => [id, requests, rows])
-  const lines = await told()
+  const listed = async () => (await book.list({ limit: 1_000 })).map(({ request_id: id, requests, rows }) => [id, requests, rows])
+  const lines = await listed()
   expect(lines.filter(([id]) => id === 'first-60')).toEqual([['first-60', 40, 80]])
   expect(lines.length).toBe(60 + 1 + 3 + 1)
   for (let i = 1; i < 70; i++) await push(`second-${i}`, 2)
   await book.close()
-  expect((await told()).filter(([id]) => id === 'second-60')).toEqual([['second-60', 10, 20]])
+  expect((await listed()).filter(([id]) => id === 'second-60')).toEqual([['second-60', 10, 20]])
   await database.close()
 })
 
@@ -133,9 +133,9 @@ test('pages follow one another, and parameters that are wrong are told', async (
 })
 
 test('the command asks the running server, and names the next page', async () => {
-  const [told, page] = [await fabra('--action', 'entity.forget', '-n', '1'), await fabra('-n', '2', '--json')]
-  expect(told.stdout).toMatch(/^WHEN \(UTC\) +WHAT +OF +WHO +ROWS +RESULT +REQUEST\n\S+ \S+ +entity.forget +User +anyone +\d+ +ok/)
-  const next = told.stderr.split('--before ')[1]?.trim() ?? ''
+  const [forgotten, page] = [await fabra('--action', 'entity.forget', '-n', '1'), await fabra('-n', '2', '--json')]
+  expect(forgotten.stdout).toMatch(/^WHEN \(UTC\) +WHAT +OF +WHO +ROWS +RESULT +REQUEST\n\S+ \S+ +entity.forget +User +anyone +\d+ +ok/)
+  const next = forgotten.stderr.split('--before ')[1]?.trim() ?? ''
   expect((await fabra('--action', 'entity.forget', '-n', '1', '--before', next)).stdout).toContain('req-4')
   expect(JSON.parse(page.stdout).entries.length).toBe(2)
 })
@@ -143,13 +143,13 @@ test('the command asks the running server, and names the next page', async () =>
 /** A busy server may not say in time that it is there; then the command looks for the data itself, which the server holds. */
 function fabra(...args: readonly string[]) {
   return until('the answer of the command', 60_000, async () => {
-    const told = { stdout: '', stderr: '' }
-    const say = (name: keyof typeof told) => (text: string) => {
-      told[name] += text
+    const output = { stdout: '', stderr: '' }
+    const say = (name: keyof typeof output) => (text: string) => {
+      output[name] += text
     }
     const terminal = { stdoutIsTerminal: false, stderrIsTerminal: false, onSignal: () => undefined }
     const env = { FABRA_DATA_DIR: `${folder.path}/.fabra` }
     const code = await run(['audit-log', ...args], { stdout: say('stdout'), stderr: say('stderr'), cwd: folder.path, env, ...terminal })
-    return code === 0 ? told : undefined
+    return code === 0 ? output : undefined
   })
 }

@@ -138,22 +138,22 @@ describe('an API key', () => {
   })
 
   test('that was used is told to the store, at most once a minute for all of them', async () => {
-    const told: (readonly string[])[] = []
+    const noted: (readonly string[])[] = []
     let tick: () => void = () => undefined
     const interval = spyOn(globalThis, 'setInterval').mockImplementation(((work: () => void) => {
       tick = work
       return { unref() {} }
     }) as never)
-    const store = { apiKeys: async () => [...kept], useApiKeys: async (ids: readonly string[]) => void told.push(ids) }
+    const store = { apiKeys: async () => [...kept], useApiKeys: async (ids: readonly string[]) => void noted.push(ids) }
     const own = await createKeyring({ configured: [], store, onProblem() {} })
     interval.mockRestore()
     tick()
-    expect(told).toEqual([])
+    expect(noted).toEqual([])
     for (let i = 0; i < 100; i++) await own.holderOf('fab_made')
     tick()
     await own.holderOf('fab_made')
     tick()
-    expect(told).toEqual([[sha256('fab_made').slice(0, 12)]])
+    expect(noted).toEqual([[sha256('fab_made').slice(0, 12)]])
   })
 
   test('that ends is refused from then on, to the microsecond', async () => {

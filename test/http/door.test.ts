@@ -204,7 +204,7 @@ describe('every route, with every key', () => {
     variants: readonly Variant[],
     check: (status: number | undefined) => boolean,
   ) => {
-    const before = http.touched()
+    const before = http.useCount()
     const wrong: unknown[] = []
     await Promise.all(
       variants.map(async (variant) => {
@@ -216,7 +216,7 @@ describe('every route, with every key', () => {
       }),
     )
     expect(wrong).toEqual([])
-    return http.touched() - before
+    return http.useCount() - before
   }
 
   test('lets in who has its scope, and nobody else, however the request is written', async () => {

@@ -30,12 +30,12 @@ afterAll(async () => {
   keyring.close()
 })
 
-interface Asked {
+interface Answered {
   readonly status: number
   readonly error: Readonly<Record<string, string>>
 }
 
-async function ask(http: HttpBench, start: string, headers: readonly string[], body = ''): Promise<Asked> {
+async function ask(http: HttpBench, start: string, headers: readonly string[], body = ''): Promise<Answered> {
   const key = http === laptop || http === named ? [] : ['X-API-Key: fab_all']
   const lines = [...headers, ...key, 'Connection: close', ...(body === '' ? [] : [`Content-Length: ${body.length}`])]
   const { statuses, text } = await rawRequest(http.server.port, `${start} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`)

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
-import { HEAD, type Project, project } from '../runtime/project.ts'
+import { HEAD, type ProjectFolder, project } from '../runtime/project.ts'
 import { PATIENT } from '../support/patience.ts'
 
 /** Stands for what must never leave: a password in a message, a table's name, a value of somebody else. */
@@ -31,7 +31,7 @@ export const rejects = feature({ entity: User, refresh: 0, type: 'int', timeout:
 `
 
 let app: App
-let folder: Project
+let folder: ProjectFolder
 const logged: string[] = []
 beforeAll(async () => {
   folder = project({ 'features.ts': FEATURES, 'events.csv': 'user_id,created_at\nu1,2026-01-01 10:00:00\nu1,2026-01-01 11:00:00\n' })

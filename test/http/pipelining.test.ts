@@ -66,6 +66,6 @@ test('behind one that waits nothing is half done: what is answered is whole and 
   const { statuses, text } = await rawRequest(fabra.server.port, bytes, { answers: 4 })
   expect(statuses).toEqual([200, 200, 200, 200].slice(0, statuses.length))
   expect(usersIn(text)).toEqual([1, 2, 3].slice(0, usersIn(text).length))
-  const told = (await (await fabra.ask('/v1/features/score?entity_id=behind')).json()) as { status: string }
-  expect(told.status).toBe(statuses.length > 2 ? 'fresh' : 'missing')
+  const served = (await (await fabra.ask('/v1/features/score?entity_id=behind')).json()) as { status: string }
+  expect(served.status).toBe(statuses.length > 2 ? 'fresh' : 'missing')
 })

@@ -57,28 +57,35 @@ describe('labels_sql', () => {
     ['in the body, without a type', '', { body: Buffer.from(JSON.stringify({ features: ['visits'], labels_sql: SQL })) }],
   ]
   test.each(ways)('%s needs train besides read', async (_name, query, init) => {
-    const told: Record<string, unknown> = {}
+    const outcomes: Record<string, unknown> = {}
     for (const key of ['fab_none', 'fab_r', 'fab_t', 'fab_w', 'fab_wa', 'fab_rt']) {
       const answer = await ask(`/v1/training-sets${query}`, key, { ...init, method: 'POST' })
-      told[key] = answer.status
+      outcomes[key] = answer.status
       const body = await answer.text()
       if (key === 'fab_r') expect(JSON.parse(body).error).toMatchObject({ code: 'forbidden', hint: expect.stringContaining('"train"') })
     }
-    expect(told).toEqual({ fab_none: 401, fab_r: 403, fab_t: 403, fab_w: 403, fab_wa: 403, fab_rt: 200 })
+    expect(outcomes).toEqual({ fab_none: 401, fab_r: 403, fab_t: 403, fab_w: 403, fab_wa: 403, fab_rt: 200 })
   })
 
   test('twice in the body is nobody’s', async () => {
     const body = `{"features":["visits"],"labels_sql":null,"labels_sql":${JSON.stringify(SQL)}}`
-    const told: Record<string, unknown> = {}
+    const outcomes: Record<string, unknown> = {}
     for (const key of ['fab_none', 'fab_r', 'fab_t', 'fab_w', 'fab_wa', 'fab_rt']) {
       const answer = await ask('/v1/training-sets', key, { method: 'POST', body })
-      told[key] = [answer.status, ((await answer.json()) as { error: { code: string } }).error.code]
+      outcomes[key] = [answer.status, ((await answer.json()) as { error: { code: string } }).error.code]
     }
     const [refused, closed] = [
       [422, 'invalid_body'],
       [403, 'forbidden'],
     ]
-    expect(told).toEqual({ fab_none: [401, 'unauthorized'], fab_r: refused, fab_t: closed, fab_w: closed, fab_wa: closed, fab_rt: refused })
+    expect(outcomes).toEqual({
+      fab_none: [401, 'unauthorized'],
+      fab_r: refused,
+      fab_t: closed,
+      fab_w: closed,
+      fab_wa: closed,
+      fab_rt: refused,
+    })
   })
 
   test('labels that are sent along need read alone', async () => {

@@ -69,11 +69,11 @@ test('a key is told its name and its scopes, and nobody without one is told anyt
 })
 
 test('figures are there for readers, who asks for them only for those who administer', async () => {
-  const [told, all] = [await served.get<Overview>('/v1/overview', 'fab_reader'), await served.get<Overview>('/v1/overview', 'fab_admin')]
-  expect(told.traffic?.callers).toBeNull()
-  expect(told.traffic?.states?.fresh).toBeGreaterThanOrEqual(4)
+  const [seen, all] = [await served.get<Overview>('/v1/overview', 'fab_reader'), await served.get<Overview>('/v1/overview', 'fab_admin')]
+  expect(seen.traffic?.callers).toBeNull()
+  expect(seen.traffic?.states?.fresh).toBeGreaterThanOrEqual(4)
   expect(all.traffic?.callers?.map(({ key }) => key).sort()).toEqual(['admin of the test', 'reader of the test'])
-  expect(told.stores.map(({ technology, state }) => [technology, state]).sort()).toEqual([
+  expect(seen.stores.map(({ technology, state }) => [technology, state]).sort()).toEqual([
     ['postgres', 'ok'],
     ['redis', 'ok'],
   ])
@@ -83,7 +83,7 @@ test('figures are there for readers, who asks for them only for those who admini
 
 test('a Redis that is nearly full is told before it refuses writes', async () => {
   const limit = (bytes: string) => askRedis(servers.redis, 'CONFIG', 'SET', 'maxmemory', bytes)
-  const told = () =>
+  const reported = () =>
     Promise.all([
       served.get<Record<string, unknown>>('/ready', 'fab_reader'),
       served.ask('/metrics', { headers: { 'x-api-key': 'fab_reader' } }),
@@ -95,15 +95,15 @@ test('a Redis that is nearly full is told before it refuses writes', async () =>
   await askRedis(servers.redis, 'SETRANGE', 'filler', '50000000', 'x')
   const used = Number(/^used_memory:(\d+)/m.exec(String(await askRedis(servers.redis, 'INFO', 'memory')))?.[1])
   await limit(String(Math.round(used / 0.6)))
-  expect(await until('the share to be known', 30_000, async () => ((await told()).share > 0 ? told() : undefined))).toMatchObject({
+  expect(await until('the share to be known', 30_000, async () => ((await reported()).share > 0 ? reported() : undefined))).toMatchObject({
     ready: { status: 'ready', stores: { redis: 'ok' } },
   })
   await limit(String(Math.round(used / 0.9)))
-  const { ready } = await until('the warning', 30_000, async () => ((await told()).share > 0.8 ? told() : undefined))
+  const { ready } = await until('the warning', 30_000, async () => ((await reported()).share > 0.8 ? reported() : undefined))
   expect(ready).toMatchObject({ status: 'ready', stores: { redis: expect.stringMatching(/^ok, but \d+ % of its maxmemory is used/) } })
   await limit('0')
   await askRedis(servers.redis, 'DEL', 'filler')
-  await until('it to be over', 30_000, async () => (Number.isNaN((await told()).share) ? true : undefined))
+  await until('it to be over', 30_000, async () => (Number.isNaN((await reported()).share) ? true : undefined))
 })
 
 test('what is stored is told by store, table and feature, with what settings would save', async () => {
@@ -131,7 +131,7 @@ test('what is recorded is exported by those who administer, and there is no data
 })
 
 test('texts of definitions and names of keys are for those who administer', async () => {
-  const [told, all] = await Promise.all(
+  const [seen, all] = await Promise.all(
     ['fab_reader', 'fab_admin'].map((key) =>
       until('the definition to be noted', 30_000, async () => {
         const definition = await served.get<Definition>('/v1/features/spend/definition', key)
@@ -139,7 +139,7 @@ test('texts of definitions and names of keys are for those who administer', asyn
       }),
     ),
   )
-  expect(told).toMatchObject({ text: null, sql: null, version_number: 1, versions: [{ text: null }] })
+  expect(seen).toMatchObject({ text: null, sql: null, version_number: 1, versions: [{ text: null }] })
   expect(all?.text?.lines.join('\n')).toContain('FROM events')
   const kinds = (key: string) =>
     served
@@ -187,15 +187,15 @@ test('runs are told to readers, and begun by those who may write', async () => {
 test('what a function threw is told to those who administer, and to others that it failed', async () => {
   const body = JSON.stringify({ rows: [{ user_id: 'u1' }] })
   await served.ask('/v1/features/broken/refresh', { method: 'POST', body, headers: { 'x-api-key': 'fab_admin' } })
-  const told = async (key: string) => {
+  const errorsSeen = async (key: string) => {
     const { runs } = await served.get<Runs>('/v1/runs?feature=broken', key)
     const { attention } = await served.get<Overview>('/v1/overview', key)
     return [runs[0]?.error, attention.find(({ feature }) => feature === 'broken')?.reason.message]
   }
   const failed = 'feature "broken" failed for key "u1"'
-  expect(await told('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1"; the log has the reason.'])
+  expect(await errorsSeen('fab_reader')).toEqual([`${failed}.`, '1 of 1 keys failed: key "u1"; the log has the reason.'])
   const thrown = 'Error: nothing is known of u1'
-  expect(await told('fab_admin')).toEqual([`${failed}: ${thrown}`, `1 of 1 keys failed: key "u1": ${thrown}`])
+  expect(await errorsSeen('fab_admin')).toEqual([`${failed}: ${thrown}`, `1 of 1 keys failed: key "u1": ${thrown}`])
 })
 
 test('who pushed is told by the name of the key, to those who administer', async () => {

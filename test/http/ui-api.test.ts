@@ -88,14 +88,14 @@ describe('after some reads', () => {
   })
 
   test('over time they stand in the step that is under way', async () => {
-    const told = await served.get<FeatureStatistics>('/v1/features/spend.total/statistics?window=24h')
-    expect(told).toMatchObject({ feature: 'spend', entity: 'User', window_ms: 86_400_000, keys_in_use: 4, against: null })
-    expect(told.over_time.step_ms).toBe(900_000)
-    expect(told.over_time.reads_per_second).toHaveLength(96)
-    expect(told.over_time.reads_per_second.slice(-2).some((rate) => (rate ?? 0) > 0)).toBe(true)
-    expect(told.over_time.fresh_share.findLast((share) => share !== null)).toBe(1)
-    expect(told.over_time.columns.map(({ name }) => name)).toEqual(['spend.total', 'spend.times'])
-    expect(told.over_time.versions).toMatchObject([{ number: 1, version: told.over_time.versions[0]?.version }])
+    const statistics = await served.get<FeatureStatistics>('/v1/features/spend.total/statistics?window=24h')
+    expect(statistics).toMatchObject({ feature: 'spend', entity: 'User', window_ms: 86_400_000, keys_in_use: 4, against: null })
+    expect(statistics.over_time.step_ms).toBe(900_000)
+    expect(statistics.over_time.reads_per_second).toHaveLength(96)
+    expect(statistics.over_time.reads_per_second.slice(-2).some((rate) => (rate ?? 0) > 0)).toBe(true)
+    expect(statistics.over_time.fresh_share.findLast((share) => share !== null)).toBe(1)
+    expect(statistics.over_time.columns.map(({ name }) => name)).toEqual(['spend.total', 'spend.times'])
+    expect(statistics.over_time.versions).toMatchObject([{ number: 1, version: statistics.over_time.versions[0]?.version }])
   })
 
   test('what fails wants attention, with the line at fault', async () => {
@@ -286,8 +286,8 @@ describe('after some reads', () => {
       await readMany('u3')
       const [total] = (await against()).against?.columns ?? []
       const { attention } = await served.get<Overview>('/v1/overview')
-      const told = attention.find(({ feature, reason }) => feature === 'spend' && reason.code === 'drifted')
-      return (total?.psi ?? 0) > 1 && told?.reason.unit === 'psi' && told.reason.message.includes('spend.total') ? true : undefined
+      const drifted = attention.find(({ feature, reason }) => feature === 'spend' && reason.code === 'drifted')
+      return (total?.psi ?? 0) > 1 && drifted?.reason.unit === 'psi' && drifted.reason.message.includes('spend.total') ? true : undefined
     })
     expect((await served.ask(`/v1/features/broken/statistics?against=${id}`)).status).toBe(404)
     expect((await served.ask('/v1/features/spend/statistics?against=nothing')).status).toBe(404)
@@ -357,10 +357,10 @@ test('what changed is kept, and statistics can be off', async () => {
   })
   expect(warming.flatMap(({ feature, reason }) => (reason === 'new version' ? [feature] : []))).toEqual(['spend'])
   const { changes } = await served.get<Changes>('/v1/changes')
-  const told = changes.map(({ kind, subject, message }) => [kind, subject, message])
-  expect(told).toContainEqual(['version', 'spend', 'has version 2'])
-  expect(told).toContainEqual(['push', 'score', '2 values pushed'])
-  expect(told).toContainEqual(['source', 'events', 'was loaded from its file'])
+  const listed = changes.map(({ kind, subject, message }) => [kind, subject, message])
+  expect(listed).toContainEqual(['version', 'spend', 'has version 2'])
+  expect(listed).toContainEqual(['push', 'score', '2 values pushed'])
+  expect(listed).toContainEqual(['source', 'events', 'was loaded from its file'])
   expect(changes.filter(({ kind }) => kind === 'start')).toHaveLength(2)
   expect(changes.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at)).map(({ at }) => at)).toEqual(changes.map(({ at }) => at))
   const me = await served.get<Me>('/v1/me')

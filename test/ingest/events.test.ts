@@ -146,8 +146,8 @@ export const seen = feature({ entity: User, refresh: 0, type: "json", sql: {
     expect((await post(app, 'shop.clicks', [row, { user_id: 'u1', at: ago(900) }])).json).toEqual({ accepted: 2, duplicates: 0 })
     await app.restart()
     const empty = { n: null, tags: null, day: null, raw: null, ok: null, big: null, one: null }
-    const told = { n: '12.30', tags: ['a', 'b'], day: '2026-02-03', raw: { x: [1, null] }, ok: true, big: '12', one }
-    expect(await valueAt(app, 'seen?user_id=u1')).toEqual([told, empty])
+    const full = { n: '12.30', tags: ['a', 'b'], day: '2026-02-03', raw: { x: [1, null] }, ok: true, big: '12', one }
+    expect(await valueAt(app, 'seen?user_id=u1')).toEqual([full, empty])
   })
 })
 

@@ -7,14 +7,14 @@ const NOTE = { writer: 'another', at: 0 }
 
 function world() {
   const doubts = createDoubts()
-  const owed = new OwedByOthers(doubts)
+  const pendingOfOthers = new OwedByOthers(doubts)
   /** Redis answers as the look finds it. */
   const look = (found: 'refused' | 'takes writes') =>
-    owed.duringLook(async () => doubts.set('refused', found === 'refused' ? 'NOREPLICAS' : null))
+    pendingOfOthers.duringLook(async () => doubts.set('refused', found === 'refused' ? 'NOREPLICAS' : null))
   /** The question is answered when that is called. */
   function ask() {
     const { promise, resolve } = Promise.withResolvers<readonly (typeof NOTE)[]>()
-    const asked = owed.duringQuestion(() => promise)
+    const asked = pendingOfOthers.duringQuestion(() => promise)
     return async (notes: readonly (typeof NOTE)[]) => {
       resolve(notes)
       await asked
@@ -60,9 +60,9 @@ test('a refusal that only a write has met makes others suspect, too, before it i
 
 test('a look that fails keeps what was suspected', async () => {
   const doubts = createDoubts()
-  const owed = new OwedByOthers(doubts)
+  const pendingOfOthers = new OwedByOthers(doubts)
   doubts.set('refused', 'NOREPLICAS')
-  const failing = owed.duringLook(() => Promise.reject(new Error('gone')))
+  const failing = pendingOfOthers.duringLook(() => Promise.reject(new Error('gone')))
   await expect(failing).rejects.toThrow('gone')
   expect(doubts.has('owed_by_others')).toBe(true)
 })

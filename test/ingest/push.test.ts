@@ -312,7 +312,7 @@ describe('whatever way pushes come', () => {
       const feature = () => bench.registry.features.get('score')
       const runs: Promise<unknown>[] = []
       /** Results land in the reverse of the order in which they began. Over a network a run may not have begun to compute yet. */
-      const land = async () => {
+      const settle = async () => {
         let isWaiting = true
         const all = Promise.all(runs.splice(0)).finally(() => {
           isWaiting = false
@@ -347,13 +347,13 @@ describe('whatever way pushes come', () => {
           expected.push({ at, value: one.value })
         } else if (one.kind === 'refresh') runs.push(bench.version().refresher.run(current, [key], { reason: 'request', before: null }))
         else {
-          await land()
+          await settle()
           if (one.kind === 'restart') await bench.restart()
         }
         await Bun.sleep(0)
         await check()
       }
-      await land()
+      await settle()
       await check()
     })
     await fc.assert(property, { numRuns: RUNS })

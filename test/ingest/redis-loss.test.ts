@@ -269,12 +269,12 @@ describe('a redis that keeps what SAVE wrote', () => {
       await push(b, 'pair', [{ user_id: 'new', value: { low: 1, high: 2 }, event_timestamp: at(2) }])
       await a.append('orders', { user_id: 'u1', amount: 6, ordered_at: at(2) })
       for (const one of [a, b]) {
-        const told = (what: string, feature: string, user: string, value: unknown) =>
+        const answered = (what: string, feature: string, user: string, value: unknown) =>
           until(what, SOON_MS, async () => (Bun.deepEquals((await answer(one, feature, user)).value, value) ? true : undefined))
-        await told('the push', 'score', 'u1', 2)
-        await told('the deletion', 'bare', 'deleted', null)
-        await told('the first value', 'pair', 'new', { low: 1, high: 2 })
-        await told('what is built on it', 'twice', 'u1', 4)
+        await answered('the push', 'score', 'u1', 2)
+        await answered('the deletion', 'bare', 'deleted', null)
+        await answered('the first value', 'pair', 'new', { low: 1, high: 2 })
+        await answered('what is built on it', 'twice', 'u1', 4)
       }
       for (const one of [a, b]) {
         await until('the event', SOON_MS, async () => ((await one.read('spent')) === 11 ? true : undefined))

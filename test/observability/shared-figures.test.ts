@@ -48,7 +48,7 @@ function startProcess(id: string, shape = SPEND) {
       of.ask('spend', count)
     },
     /** Readings of the hour and of the day, and of all requests; of the last two minutes; per minute where there are any. */
-    told() {
+    figures() {
       shared.reads.fold()
       const spend = shared.reads.of(shape.feature)
       const rows = spend?.over(HOUR).rows ?? []
@@ -65,7 +65,7 @@ function startProcess(id: string, shape = SPEND) {
 async function all(processes: readonly ReturnType<typeof startProcess>[]): Promise<void> {
   // Each tells, then each knows what all told.
   for (const one of processes) await one.tell()
-  for (const one of processes) await one.learn()
+  for (const one of processes) await one.pullNow()
 }
 
 test('reads of all processes are one figure, in each of them, minute by minute; those of one that ended stay for their hour', async () => {
@@ -74,14 +74,14 @@ test('reads of all processes are one figure, in each of them, minute by minute; 
   b.read(5, 100, 'shop')
   await all([a, b, idle])
   const together = { processes: 3, reads: [8, 8, 8], minutes: [[0, 8]], timed: 8 }
-  expect([a.told(), b.told(), idle.told()]).toEqual([together, together, together])
+  expect([a.figures(), b.figures(), idle.figures()]).toEqual([together, together, together])
   expect(idle.reads.of('spend')?.recentLatency().quantile(0.99)).toBeGreaterThan(80)
   expect(a.reads.callers.rates()).toMatchObject([{ name: 'shop', requestsPerSecond: 8, targets: new Map([['spend', 8]]) }])
 
   clock.advance('45s')
   b.read(2, 100, 'shop')
   await all([a, b, idle])
-  expect([a.told().minutes, idle.told().minutes]).toEqual([
+  expect([a.figures().minutes, idle.figures().minutes]).toEqual([
     [
       [1, 8],
       [0, 2],
@@ -101,15 +101,15 @@ test('reads of all processes are one figure, in each of them, minute by minute; 
     [2, 8],
     [1, 2],
   ]
-  expect(late.told()).toMatchObject({ processes: 3, reads: [10, 10, 10], minutes })
-  expect(a.told()).toMatchObject({ processes: 3, reads: [10, 10, 10], minutes })
+  expect(late.figures()).toMatchObject({ processes: 3, reads: [10, 10, 10], minutes })
+  expect(a.figures()).toMatchObject({ processes: 3, reads: [10, 10, 10], minutes })
 
   clock.advance('58m')
   await all([a, idle, late])
   clock.advance('1m')
   await all([a, idle, late])
-  expect(a.told().reads).toEqual([2, 10, 2])
-  expect(late.told().reads).toEqual([2, 10, 2])
+  expect(a.figures().reads).toEqual([2, 10, 2])
+  expect(late.figures().reads).toEqual([2, 10, 2])
 })
 
 test('figures of another version of a feature are not added to those of this one', async () => {
@@ -118,7 +118,7 @@ test('figures of another version of a feature are not added to those of this one
   old.read(4, 1, 'shop')
   young.read(1, 1, 'shop')
   await all([old, young])
-  expect([old.told().minutes, young.told().minutes]).toEqual([[[0, 4]], [[0, 1]]])
+  expect([old.figures().minutes, young.figures().minutes]).toEqual([[[0, 4]], [[0, 1]]])
 })
 
 test('what five hundred features tell is small, and leaves by itself', async () => {

@@ -221,11 +221,11 @@ test('what nobody wants to see is not sent, and is still named to whoever is ask
   tracer.root({ name: 'not taken' }, () => undefined)
   tracer.part({ name: 'of nothing' }, () => undefined)
   const headers = new Headers({ traceparent: `00-${PARENT.traceId}-${PARENT.spanId}-01`, tracestate: 'shop=1' })
-  const told = tracer.serve(headers, { name: 'asked for' }, () => tracer.context())
+  const passedOn = tracer.serve(headers, { name: 'asked for' }, () => tracer.context())
   await tracer.close(30_000)
   expect(collector.spans.map(({ name }) => name)).toEqual(['asked for'])
   const { spanId } = collector.named('asked for')
-  expect(told?.headers).toEqual({ traceparent: `00-${PARENT.traceId}-${spanId}-01`, tracestate: 'shop=1' })
+  expect(passedOn?.headers).toEqual({ traceparent: `00-${PARENT.traceId}-${spanId}-01`, tracestate: 'shop=1' })
 })
 
 test.each([

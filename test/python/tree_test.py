@@ -21,7 +21,7 @@ tree = importlib.import_module("fabra._tree")
 count = 0
 
 
-class Project:
+class WrittenProject:
     """A folder of files, its features.py imported; every project is its own top-level package, so that tests do not meet."""
 
     def __init__(self, files: Dict[str, str]) -> None:
@@ -47,7 +47,7 @@ class Project:
 
 
 def code(text: str, files: Dict[str, str] = {}, name: str = "f") -> str:
-    return str(Project({"features.py": text, **files}).read(name).code)
+    return str(WrittenProject({"features.py": text, **files}).read(name).code)
 
 
 class Types(unittest.TestCase):
@@ -83,7 +83,7 @@ class Types(unittest.TestCase):
             "Pair": "list", "collections.abc.Mapping[str, int]": "dict dict[str, int]",
         }
         body = "".join(f"\ndef f{index}() -> {annotation}: ...\n" for index, annotation in enumerate(expected))
-        project = Project({"features.py": textwrap.dedent(head) + body})
+        project = WrittenProject({"features.py": textwrap.dedent(head) + body})
         for index, (annotation, shown) in enumerate(expected.items()):
             found = project.read(f"f{index}")
             self.assertEqual(found.problems, [], annotation)
@@ -91,7 +91,7 @@ class Types(unittest.TestCase):
             self.assertEqual(" ".join(filter(None, [spec.type, spec.element])) + ("?" if spec.nullable else ""), shown, annotation)
 
     def test_what_is_no_type_is_a_problem_with_its_place(self) -> None:
-        project = Project({"features.py": """
+        project = WrittenProject({"features.py": """
             from __future__ import annotations
             from datetime import timedelta
             def helper(): ...
@@ -111,17 +111,17 @@ class Types(unittest.TestCase):
             def f10() -> os.path: ...
             def f11() -> list[u]: ...
         """})
-        told = [problem for index in range(12) for problem in project.read(f"f{index}").problems]
-        places = [(problem["location"]["line"], problem["location"]["column"]) for problem in told]
+        found = [problem for index in range(12) for problem in project.read(f"f{index}").problems]
+        places = [(problem["location"]["line"], problem["location"]["column"]) for problem in found]
         self.assertEqual(places, [(6, 13), (7, 13), (8, 13), (9, 13), (10, 41), (10, 19), (10, 27), (11, 13), (12, 13), (13, 13), (14, 13), (15, 13), (18, 14), (19, 19)])
-        self.assertTrue(all(problem["location"]["file"].endswith("features.py") and problem["hint"] for problem in told))
-        self.assertIn("Did you mean string?", told[0]["hint"])
-        self.assertIn("sorted(values)", told[4]["hint"])
-        self.assertIn("from datetime import datetime", told[-4]["hint"])
-        self.assertEqual([problem["hint"] for problem in told[-1:]], ["Write u.UUID."])
+        self.assertTrue(all(problem["location"]["file"].endswith("features.py") and problem["hint"] for problem in found))
+        self.assertIn("Did you mean string?", found[0]["hint"])
+        self.assertIn("sorted(values)", found[4]["hint"])
+        self.assertIn("from datetime import datetime", found[-4]["hint"])
+        self.assertEqual([problem["hint"] for problem in found[-1:]], ["Write u.UUID."])
 
     def test_keys_of_a_class_are_its_annotated_names_in_order(self) -> None:
-        project = Project({"base.py": "class Base:\n    tenant: int\n", "features.py": """
+        project = WrittenProject({"base.py": "class Base:\n    tenant: int\n", "features.py": """
             from typing import ClassVar
             from .base import Base
             class Pair(Base):
@@ -136,7 +136,7 @@ class Types(unittest.TestCase):
         self.assertEqual([problem["location"]["line"] for problem in found.problems], [8])
 
     def test_variables_are_described_by_the_text_after_or_the_comment_before(self) -> None:
-        project = Project({"features.py": '''
+        project = WrittenProject({"features.py": '''
             spend = 1
             """What was spent.
 
@@ -209,7 +209,7 @@ class Code(unittest.TestCase):
 
 class Clock(unittest.TestCase):
     def test_clocks_and_randomness_are_found(self) -> None:
-        project = Project({
+        project = WrittenProject({
             "helpers.py": """
                 import random
                 from datetime import datetime
@@ -257,7 +257,7 @@ class Clock(unittest.TestCase):
             self.assertEqual(project.clock(f"f{index}"), [one.strip()], f"f{index}")
 
     def test_files_are_named_as_they_are_given_though_a_link_leads_there(self) -> None:
-        project = Project({"features.py": "import time\ndef f(u): return time.time()\n"})
+        project = WrittenProject({"features.py": "import time\ndef f(u): return time.time()\n"})
         link = project.root + "_link"
         os.symlink(project.root, link)
         linked = tree.ProjectTree([link])
@@ -265,7 +265,7 @@ class Clock(unittest.TestCase):
         self.assertIn(os.path.join(link, "features.py"), linked.files())
 
     def test_what_only_looks_like_a_clock_is_none(self) -> None:
-        project = Project({"features.py": """
+        project = WrittenProject({"features.py": """
             import datetime as dt, random as rnd, time, uuid
             from dataclasses import dataclass
             def f0(u): random = rnd_of(u); return random.random()
@@ -284,7 +284,7 @@ class Clock(unittest.TestCase):
             self.assertEqual(project.clock(f"f{index}"), [], f"f{index}")
 
     def test_packages_that_say_now_are_found_without_them(self) -> None:
-        project = Project({"features.py": """
+        project = WrittenProject({"features.py": """
             def f(u):
                 import numpy as np, pandas as pd
                 from numpy.random import default_rng

@@ -73,10 +73,10 @@ async function open(example: string, language: (typeof LANGUAGES)[number], now: 
       return results.map(({ entity, values, statuses, errors }) => ({ entity, values, statuses, errors }))
     },
     async methods(features) {
-      const told = JSON.parse(await post(`/v1/training-sets?features=${features}&explain=true`)) as {
+      const explained = JSON.parse(await post(`/v1/training-sets?features=${features}&explain=true`)) as {
         features: { feature: string; method: string | null }[]
       }
-      return Object.fromEntries(told.features.map(({ feature, method }) => [feature, method]))
+      return Object.fromEntries(explained.features.map(({ feature, method }) => [feature, method]))
     },
     async train(features, labels) {
       const text = await post(`/v1/training-sets?features=${features}&format=jsonl`, jsonLines(labels))
@@ -160,10 +160,10 @@ for (const [example, quiet] of Object.entries(QUIET)) {
           expect(answers[1]).toEqual(answers[0])
 
           const methods = [await ts.methods(features), await py.methods(features)] as const
-          const recomputed = features.filter((name) => methods.every((told) => told[name] === 'recompute' || told[name] === 'replay'))
+          const recomputed = features.filter((name) => methods.every((one) => one[name] === 'recompute' || one[name] === 'replay'))
           const past = rows.map((row) => ({ ...row, event_timestamp: new Date(now - random(120 * DAY)).toISOString() }))
           // What is only recorded is asked for after it was served; before, there is nothing.
-          const recorded = features.filter((name) => methods.every((told) => told[name] !== null))
+          const recorded = features.filter((name) => methods.every((one) => one[name] !== null))
           const after = rows
             .slice(0, Math.ceil(ROWS / 5))
             .map((row) => ({ ...row, event_timestamp: new Date(now + 14 * 60_000).toISOString() }))

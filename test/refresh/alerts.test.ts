@@ -29,17 +29,17 @@ async function openAlerts() {
     if (!feature) throw new Error('No feature.')
     alerts.ran(await bench.version().refresher.run(feature, await activeKeys.of(feature), { reason: 'schedule', before: null }))
   }
-  const told = () => sent.splice(0).map((event) => `${event.type} ${event['feature']}`)
-  return { bench, pushed, sent, alerts, refresh, told, [Symbol.asyncDispose]: () => bench.close() }
+  const takeSent = () => sent.splice(0).map((event) => `${event.type} ${event['feature']}`)
+  return { bench, pushed, sent, alerts, refresh, takeSent, [Symbol.asyncDispose]: () => bench.close() }
 }
 
 test('a refresh that begins to fail is told once, again while it lasts, and when it works again', async () => {
   await using open = await openAlerts()
-  const { bench, refresh, told } = open
+  const { bench, refresh, takeSent } = open
   bench.programme.set('count', () => 1)
   await bench.read('count')
   await refresh()
-  expect(told()).toEqual([])
+  expect(takeSent()).toEqual([])
   bench.programme.set('count', () => {
     throw new Error('It broke.')
   })
@@ -48,20 +48,20 @@ test('a refresh that begins to fail is told once, again while it lasts, and when
     bench.clock.advance('1m')
   }
   expect(open.sent[0]).toMatchObject({ keys: 1, failed: 1, at: '2026-01-02T03:04:05Z', error: expect.any(String) })
-  expect(told()).toEqual(['refresh.failed count'])
+  expect(takeSent()).toEqual(['refresh.failed count'])
   bench.clock.advance('10m')
   await refresh()
-  expect(told()).toEqual(['refresh.failed count'])
+  expect(takeSent()).toEqual(['refresh.failed count'])
   bench.programme.set('count', () => 2)
   bench.clock.advance('1m')
   await refresh()
   await refresh()
-  expect(told()).toEqual(['refresh.recovered count'])
+  expect(takeSent()).toEqual(['refresh.recovered count'])
 })
 
 test('values in use that are too old are told when two looks find them so, and when they are fresh again', async () => {
   await using open = await openAlerts()
-  const { bench, alerts, told } = open
+  const { bench, alerts, takeSent } = open
   await bench.read('count')
   await bench.push('score', 'u1', 1)
   const score = bench.registry.features.get('score')
@@ -70,19 +70,19 @@ test('values in use that are too old are told when two looks find them so, and w
   await bench.read('live')
   await alerts.check()
   await alerts.check()
-  expect(told()).toEqual([])
+  expect(takeSent()).toEqual([])
   bench.clock.advance('6m')
   await alerts.check()
-  expect(told()).toEqual([])
+  expect(takeSent()).toEqual([])
   await alerts.check()
   expect(open.sent[0]).toMatchObject({ keys: 1, late: 1, oldest_ms: 360_000 })
-  expect(told()).toEqual(['feature.stale count'])
+  expect(takeSent()).toEqual(['feature.stale count'])
   await alerts.check()
-  expect(told()).toEqual([])
+  expect(takeSent()).toEqual([])
   bench.clock.advance('1h')
   await bench.read('count')
   await bench.idle()
   await alerts.check()
   await alerts.check()
-  expect(told()).toEqual(['feature.fresh count', 'feature.stale score'])
+  expect(takeSent()).toEqual(['feature.fresh count', 'feature.stale score'])
 })

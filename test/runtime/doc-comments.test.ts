@@ -60,7 +60,7 @@ export const User = entity('User', { key: 'user_id' })
 /* No doc comment. */
 export const plain = ${PUSHED}
 /** Overruled. */
-export const told = feature({ entity: User, type: 'int', description: 'Told.' })
+export const described = feature({ entity: User, type: 'int', description: 'Told.' })
 /** @deprecated */
 export const only_a_tag = ${PUSHED}
 /** Makes features. */
@@ -77,7 +77,7 @@ export const after_all = (later(), ${PUSHED})
 `,
   })
   expect(found).toEqual({
-    ...{ User: null, plain: null, told: 'Told.', only_a_tag: null, made: null, made_too: 'Made, and said so.', after_all: null },
+    ...{ User: null, plain: null, described: 'Told.', only_a_tag: null, made: null, made_too: 'Made, and said so.', after_all: null },
   })
 })
 

@@ -17,14 +17,14 @@ export const User = entity('User', { key: 'user_id' })
 
 export type Files = Readonly<Record<string, string>>
 
-export interface Project {
+export interface ProjectFolder {
   readonly folder: string
   write(files: Files): void
   path(name: string): string
   [Symbol.dispose](): void
 }
 
-export function project(files: Files): Project {
+export function project(files: Files): ProjectFolder {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fabra-runtime-')))
   const write = (more: Files) => {
     for (const [name, text] of Object.entries(more)) {
@@ -77,7 +77,7 @@ export interface AskOptions {
 }
 
 export interface Bench {
-  readonly project: Project
+  readonly project: ProjectFolder
   readonly runtime: Runtime
   readonly lines: LogLine[]
   readonly queries: { sql: string; params: readonly unknown[]; at: DbOptions }[]

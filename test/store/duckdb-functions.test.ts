@@ -36,8 +36,8 @@ test('a function of the user’s own is told, whatever its name, its kind and it
     CREATE MACRO other.upper(x) AS x`)
   const lookup = createFunctionLookup(database)
   const own = ['abs', 'count', 'now', 'it\'s "mine"', 'optional', 'range', 'everything', 'upper']
-  const told = await lookup([...own, 'lower', 'avg', 'sum', '+', '||', 'unnest', 'no_such_function', ''])
-  expect(new Set(told.filter((one) => !one.builtIn).map((one) => one.name.toLowerCase()))).toEqual(new Set(own))
+  const found = await lookup([...own, 'lower', 'avg', 'sum', '+', '||', 'unnest', 'no_such_function', ''])
+  expect(new Set(found.filter((one) => !one.builtIn).map((one) => one.name.toLowerCase()))).toEqual(new Set(own))
 })
 
 test('what the engine knows and what nobody knows is left out', async () => {

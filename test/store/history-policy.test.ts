@@ -50,10 +50,10 @@ test('remembers so many keys of each feature, and of the rest what was remembere
 test('of a value left out and a late one of the same moments, history tells the one accepted last last', () => {
   const policy = createHistoryPolicy().of(feature({ name: 'score' }))
   policy.judge('u1', value('1', SECOND))
-  const leftOut = { ...value('1', 2 * SECOND), seq: 9 }
-  expect(policy.judge('u1', leftOut).rows).toEqual([])
+  const suppressed = { ...value('1', 2 * SECOND), seq: 9 }
+  expect(policy.judge('u1', suppressed).rows).toEqual([])
   const late = { ...value('2', 2 * SECOND), seq: 8 }
-  expect(policy.judge('u1', late).rows).toEqual([late, leftOut])
+  expect(policy.judge('u1', late).rows).toEqual([late, suppressed])
 })
 
 test('a value that is overtaken by one available later at the same event time does not become the newest', () => {

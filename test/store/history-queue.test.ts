@@ -4,7 +4,7 @@ import { FabraError } from '../../src/errors.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import { type HistoryRow, type OfflineStore, RefusedRows } from '../../src/store/ports/offline-store.ts'
-import { createHistoryQueue, type HistoryQueueOptions, type Lot } from '../../src/store/recording/history-queue.ts'
+import { createHistoryQueue, type HistoryQueueOptions, type QueuedRows } from '../../src/store/recording/history-queue.ts'
 import { until } from '../support/until.ts'
 
 const opened: OfflineStore[] = []
@@ -42,7 +42,7 @@ async function bench(options: Partial<HistoryQueueOptions> = {}) {
   const stored = async () => [...(await store.keysSince('f', 0, 1_000_000))].sort()
   return { queue, row, push, stored, setAside, appended, faults }
 }
-const outcomeOf = (lot: Lot) =>
+const outcomeOf = (lot: QueuedRows) =>
   lot.committed.then(
     () => 'committed',
     (error: unknown) => (error instanceof RefusedRows ? 'refused' : (error as FabraError).code),

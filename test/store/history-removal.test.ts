@@ -134,8 +134,8 @@ function answers(all: readonly HistoryRow[], from: number): unknown[] {
 
 async function all(offline: OfflineStore, feature: string): Promise<readonly HistoryRow[]> {
   const asked = ['u1', 'u2'].flatMap((entityKey) => ['f1', 'f2'].map((fingerprint) => ({ entityKey, fingerprint })))
-  const told = await Promise.all(asked.map((one) => offline.history({ ...one, feature, from: null, to: null, limit: 1_000 })))
-  return told.flat().sort((a, b) => a.seq - b.seq)
+  const histories = await Promise.all(asked.map((one) => offline.history({ ...one, feature, from: null, to: null, limit: 1_000 })))
+  return histories.flat().sort((a, b) => a.seq - b.seq)
 }
 
 async function remove(removal: HistoryRemoval, rule: RemovalRule): Promise<number> {
@@ -220,7 +220,7 @@ describe.each([
     const registry = pushedRegistry({
       plain: computed,
       slow: { ...computed, lookBack: 60 * DAY },
-      told: { ...computed, keep: 50 * DAY },
+      limited: { ...computed, keep: 50 * DAY },
       pushed: { type: 'int' },
       kept: { type: 'int', keep: 10 * DAY },
     })

@@ -3,15 +3,22 @@ import { FabraError } from '../../src/errors.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
 import { migrate, migrationState } from '../../src/store/postgres/schema/migrate.ts'
-import { MIGRATIONS } from '../../src/store/postgres/schema/migrations/index.ts'
+import { migrationPlan } from '../../src/store/postgres/schema/migration-plan.ts'
+import { MIGRATIONS, type Migration } from '../../src/store/postgres/schema/migrations/index.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(180_000)
 
 const LONG = { timeoutMs: 30_000 }
+const LOCK_NAMES: Readonly<Record<string, string>> = {
+  RowExclusiveLock: 'ROW EXCLUSIVE',
+  ShareLock: 'SHARE',
+  ShareRowExclusiveLock: 'SHARE ROW EXCLUSIVE',
+  AccessExclusiveLock: 'ACCESS EXCLUSIVE',
+}
 const NAMES = MIGRATIONS.map(({ name }) => name)
-const next = { id: 1_000, name: 'next', text: 'CREATE TABLE fabra.next (x integer); INSERT INTO fabra.next VALUES (1)' }
+const next: Migration = { id: 1_000, name: 'next', text: 'CREATE TABLE fabra.next (x integer); INSERT INTO fabra.next VALUES (1)' }
 
 let server: TestServer
 let bouncer: TestServer
@@ -63,12 +70,66 @@ test('only what is missing is done, and a step that fails leaves nothing behind'
   expect((await postgres.run('SELECT x FROM fabra.next', [], LONG)).rows).toEqual([['1']])
 })
 
-test('a schema that a newer executable made is refused, by name', async () => {
+test('a schema that a newer executable expanded is used as it is; one that it took something from is refused, by name', async () => {
   await empty()
   await migrate(postgres, [...MIGRATIONS, next])
+  expect(await migrate(postgres)).toEqual({ migrations: await migrationState(postgres), applied: [] })
+  expect((await migrationState(postgres)).filter(({ isNewer }) => isNewer).map(({ name }) => name)).toEqual(['next'])
+  await migrate(postgres, [...MIGRATIONS, next, { id: 1_002, name: 'gone', text: 'DROP TABLE fabra.debts', contracts: true }])
   const error = await failure(migrate(postgres))
   expect(error.code).toBe('schema_mismatch')
-  expect(error.message).toContain('newer than this executable: it has step 1000 (next)')
+  expect(error.message).toContain('newer than this executable: step 1002 (gone)')
+})
+
+test('of steps of versions that did not say so it is not known whether they took something', async () => {
+  await empty()
+  await migrate(postgres, [...MIGRATIONS, next])
+  await postgres.run('ALTER TABLE fabra.migrations DROP COLUMN contracts', [], LONG)
+  expect((await failure(migrationState(postgres))).code).toBe('schema_mismatch')
+  expect((await migrate(postgres, [...MIGRATIONS, next])).applied).toEqual([])
+})
+
+test('what a step would lock is told as PostgreSQL locks it, and no step holds history for longer than a change of names takes', async () => {
+  await empty()
+  for (const [i, migration] of MIGRATIONS.entries()) {
+    const id = new Set([migration.id])
+    const plan = await migrationPlan(postgres, id)
+    const planned = new Map<string, string>()
+    for (const { locks } of plan.get(migration.id) ?? []) {
+      for (const { table, mode, seconds } of locks) {
+        planned.set(table, mode)
+        if (table.startsWith('fabra.feature_history')) expect(seconds).toBe(0)
+      }
+    }
+    expect(planned).toEqual(await locksOf(migration.text))
+    await migrate(postgres, MIGRATIONS.slice(0, i + 1))
+  }
+})
+
+test('the plan counts rows, and says of each kind of statement who waits', async () => {
+  await empty()
+  await migrate(postgres)
+  await postgres.run("INSERT INTO fabra.source_rows SELECT 's', now(), n::text FROM generate_series(1, 300000) AS n", [], LONG)
+  await postgres.run('ANALYZE fabra.source_rows', [], LONG)
+  const text = `-- Besides.
+CREATE TABLE fabra.new (x integer); CREATE INDEX ON fabra.new (x);
+CREATE INDEX ON fabra.source_rows (arrived_at);
+ALTER TABLE fabra.source_rows ADD COLUMN ö text, ADD COLUMN y text;
+ALTER TABLE fabra.source_rows ALTER COLUMN row TYPE jsonb USING row::jsonb;
+UPDATE fabra.source_rows SET y = 'x'`
+  const plan = await migrationPlan(postgres, new Set([7]), [{ id: 7, name: 'seven', text }])
+  const shown = (plan.get(7) ?? []).map(({ sql, locks }) => [
+    sql.slice(-20),
+    ...locks.map(({ mode, rows, seconds }) => `${mode} ${rows} ${seconds}`),
+  ])
+  expect(shown).toEqual([
+    ['fabra.new (x integer)'.slice(-20)],
+    ['INDEX ON fabra.new (x)'.slice(-20)],
+    ['source_rows (arrived_at)'.slice(-20), 'SHARE 300000 0.6'],
+    ['ADD COLUMN ö text, ADD COLUMN y text'.slice(-20), 'ACCESS EXCLUSIVE 300000 0'],
+    ['TYPE jsonb USING row::jsonb'.slice(-20), 'ACCESS EXCLUSIVE 300000 1.5'],
+    ["fabra.source_rows SET y = 'x'".slice(-20), 'ROW EXCLUSIVE 300000 1.5'],
+  ])
 })
 
 test('a schema whose steps were others is refused; their comments may change', async () => {
@@ -94,3 +155,25 @@ test('a role that may change nothing is told which command helps, and serves onc
   expect((await migrate(reader)).applied).toEqual([])
   await reader.close()
 })
+
+/** The strongest lock of each table of ours that was there before, as PostgreSQL tells it. */
+async function locksOf(text: string): Promise<Map<string, string>> {
+  const undone = new Error('undone')
+  const locks = new Map<string, string>()
+  const work = postgres.transaction(LONG, async (statements) => {
+    await statements.run('CREATE TEMPORARY TABLE there ON COMMIT DROP AS SELECT oid FROM pg_class')
+    await statements.script('CREATE SCHEMA IF NOT EXISTS fabra')
+    await statements.script(text)
+    const { rows } = await statements.run(`
+      SELECT relation::regclass::text, mode FROM pg_locks JOIN there ON there.oid = relation JOIN pg_class ON pg_class.oid = relation
+      WHERE pid = pg_backend_pid() AND relkind IN ('r', 'p') AND relnamespace = 'fabra'::regnamespace
+        AND mode IN ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
+      ORDER BY array_position(ARRAY['RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock'], mode)`)
+    for (const [table, mode] of rows) locks.set(String(table), LOCK_NAMES[String(mode)] ?? String(mode))
+    throw undone
+  })
+  await work.catch((error: unknown) => {
+    if (error !== undone) throw error
+  })
+  return locks
+}

@@ -17,10 +17,10 @@ const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'com
 const row = (key: string, eventAt = 10) => ({ entity: 'User', key, field: 'f@1', value: { ...value, eventAt } })
 
 async function open(url: string) {
-  const told: string[] = []
-  const connection = await openRedis({ url, onProblem: (message, cause) => told.push(`${message} ${Bun.inspect(cause)}`) })
+  const problems: string[] = []
+  const connection = await openRedis({ url, onProblem: (message, cause) => problems.push(`${message} ${Bun.inspect(cause)}`) })
   const store = createRedisOnlineStore(connection)
-  return { connection, store, told, [Symbol.asyncDispose]: () => store.close() }
+  return { connection, store, problems, [Symbol.asyncDispose]: () => store.close() }
 }
 
 describe('a Redis behind a Unix socket', () => {
@@ -57,7 +57,7 @@ describe('a Redis behind a Unix socket', () => {
     await using on = await open(`redis+unix://${encodeURI(socket)}`)
     expect(on.connection.status()).toBe('There is no socket at its path.')
     await expect(Promise.resolve(on.store.read('User', ['u1'], ['f@1'], undefined))).rejects.toMatchObject({ code: 'store_unavailable' })
-    expect(on.told.join()).not.toContain(folder)
+    expect(on.problems.join()).not.toContain(folder)
     await server.start()
     await until('Redis to be back', 10_000, async () => (on.connection.status() === 'ok' ? true : undefined))
     await on.store.write([row('u1')])
@@ -102,7 +102,7 @@ describe.each([
     expect(found.map(([one]) => one?.eventAt)).toEqual([10, 20])
     // Both values, and the mark where a look has come in between.
     expect(String(await ask(on.replica, 'INFO', 'keyspace'))).toMatch(/db2:keys=[23],/)
-    expect(opened.told.join()).not.toMatch(/127\.0\.0\.1|secret|other/)
+    expect(opened.problems.join()).not.toMatch(/127\.0\.0\.1|secret|other/)
   })
 
   test('by another name is not there, which says neither address nor password', async () => {
@@ -111,7 +111,7 @@ describe.each([
     await expect(Promise.resolve(opened.store.read('User', ['u1'], ['f@1'], undefined))).rejects.toMatchObject({
       code: 'store_unavailable',
     })
-    expect(`${opened.told} ${opened.connection.status()}`).not.toMatch(/127\.0\.0\.1|secret|other/)
+    expect(`${opened.problems} ${opened.connection.status()}`).not.toMatch(/127\.0\.0\.1|secret|other/)
   })
 })
 

@@ -65,8 +65,8 @@ describe('redis', () => {
     expect(error).toMatchObject({ code: 'store_unavailable' })
     expect(problems.length).toBeGreaterThan(0)
     expect(connection.status()).not.toBe('ok')
-    const told = `${problems} ${connection.status()} ${Bun.inspect(error)}`
-    expect(told).not.toMatch(/cr@t|cr%40t|cret\b|127\.0\.0\.1|nobody/)
+    const shown = `${problems} ${connection.status()} ${Bun.inspect(error)}`
+    expect(shown).not.toMatch(/cr@t|cr%40t|cret\b|127\.0\.0\.1|nobody/)
     await store.close()
   })
 
@@ -81,10 +81,10 @@ describe('redis', () => {
     expect(await write(30, 3)).toEqual(none)
     expect(await write(40, 4, 2)).toEqual({ ...none, replacedForeign: [0] })
     expect(await write(35, 5, 4)).toEqual({ ...none, refused: [0] })
-    const standing = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, seq: 4 } }
-    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], winner: [standing] })
+    const winner = { index: 0, value: { ...value, texts: ['1', '"a"'], eventAt: 40, seq: 4 } }
+    expect(await write(35, 6, 3)).toEqual({ ...none, refused: [0], winner: [winner] })
     await store.write([{ entity: 'User', key: 'u1', field: 'f_0@1', value }])
-    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], winner: [standing] })
+    expect(await write(35, 7, 0)).toEqual({ ...none, refused: [0], winner: [winner] })
     await store.close()
   })
 

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { type Reply, RespReader } from '../../src/store/redis/socket/resp-reader.ts'
 
-type Told = (string | null)[] | { readonly word: string } | { readonly error: string }
+type RawReply = (string | null)[] | { readonly word: string } | { readonly error: string }
 
 const bulk = (text: string | null) => (text === null ? '$-1\r\n' : `$${Buffer.byteLength(text)}\r\n${text}\r\n`)
-const wire = (told: Told) => {
-  if (Array.isArray(told)) return `*${told.length}\r\n${told.map(bulk).join('')}`
-  return 'word' in told ? `+${told.word}\r\n` : `-${told.error}\r\n`
+const wire = (raw: RawReply) => {
+  if (Array.isArray(raw)) return `*${raw.length}\r\n${raw.map(bulk).join('')}`
+  return 'word' in raw ? `+${raw.word}\r\n` : `-${raw.error}\r\n`
 }
 /** What is handed on: of a row all that comes behind the number of its texts. */
-const handedOn = (one: Told) => {
+const handedOn = (one: RawReply) => {
   if (Array.isArray(one)) return Buffer.from(one.map(bulk).join(''))
   return 'word' in one ? one.word : new Error(one.error)
 }
@@ -27,7 +27,7 @@ function read(bytes: Buffer, sizes: readonly number[]): Reply[] {
 }
 
 const word = fc.stringMatching(/^[A-Z ]{1,12}$/)
-const told: fc.Arbitrary<Told> = fc.oneof(
+const rawReply: fc.Arbitrary<RawReply> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.array(fc.option(fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('', '\r\n', '$-1\r\n', '*1\r\n')))),
@@ -40,7 +40,7 @@ describe('replies', () => {
   test('are read as they were written, wherever they are cut', () => {
     fc.assert(
       fc.property(
-        fc.array(told, { maxLength: 8 }),
+        fc.array(rawReply, { maxLength: 8 }),
         fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 }),
         (all, sizes) => {
           expect(read(Buffer.from(all.map(wire).join('')), sizes)).toEqual(all.map(handedOn))

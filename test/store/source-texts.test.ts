@@ -246,10 +246,10 @@ describe('CSV as it comes', () => {
     ['Parquet', 'PAR1xxxx', ['is a Parquet file']],
   ])('%s is told with its place', async (_, text, words) => {
     const problem = await loadText('e.csv', text)
-    const told = `${problem?.message} ${problem?.hint}`
-    for (const part of ['e.csv', ...words]) expect(told).toContain(part)
-    expect(told).not.toContain('state machine')
-    expect(told).not.toContain(join(dir, 'data'))
+    const explained = `${problem?.message} ${problem?.hint}`
+    for (const part of ['e.csv', ...words]) expect(explained).toContain(part)
+    expect(explained).not.toContain('state machine')
+    expect(explained).not.toContain(join(dir, 'data'))
   })
 
   test.each<[what: string, text: string | Uint8Array, words: string]>([

@@ -312,7 +312,7 @@ async function start(
       activeKeys,
       erasures: recorder.erasures,
       registry: () => running.version.serving.registry,
-      onForgotten: (entity, key, fence) => running.ingest.applyErasure(entity, key, fence),
+      onForgotten: (entity, key, erasedAt) => running.ingest.applyErasure(entity, key, erasedAt),
       clock,
       log,
     })

@@ -30,11 +30,11 @@ export interface Defined {
   readonly definitions: SqlDefinitions
   readonly executor: Executor
   /** `rows`: key values and as-of times (RFC 3339 or microseconds). Answers in short: `=text` per value, `missing`, or the error's code. */
-  ask(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<string[]>
-  compute(feature: string, rows: readonly Question[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
+  ask(feature: string, rows: readonly BenchRow[], options?: Partial<ComputeOptions>): Promise<string[]>
+  compute(feature: string, rows: readonly BenchRow[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
 }
 
-export type Question = readonly [key: unknown, asOf: string | Micros, inputs?: Readonly<Record<string, unknown>>]
+export type BenchRow = readonly [key: unknown, asOf: string | Micros, inputs?: Readonly<Record<string, unknown>>]
 
 export interface WrittenFeature extends Partial<Omit<Feature, 'columns'>> {
   readonly sql: string

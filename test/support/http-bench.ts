@@ -31,7 +31,7 @@ export interface HttpBench extends AsyncDisposable {
   readonly options: HttpOptions
   readonly table: readonly Route[]
   /** How often a route asked for anything that only those may see who are let in. */
-  touched(): number
+  useCount(): number
   get(path: string, headers?: Record<string, string>): Promise<Answer>
   post(path: string, body: unknown): Promise<Answer>
   send(path: string, request: RequestInit): Promise<Answer>
@@ -55,20 +55,20 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
   const bench = await openBench(written)
   const { parts, version } = bench
   let touches = 0
-  const touch = <T>(value: T): T => {
+  const counted = <T>(value: T): T => {
     touches++
     return value
   }
   const http: HttpOptions = {
-    serving: () => touch(version().serving),
-    readiness: () => touch(options.readiness?.() ?? { ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
-    metrics: () => touch([{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }]),
+    serving: () => counted(version().serving),
+    readiness: () => counted(options.readiness?.() ?? { ready: true, stores: { duckdb: 'ok', memory: 'ok' } }),
+    metrics: () => counted([{ name: 'fabra_ready', help: 'Ready.', type: 'gauge', samples: [{ value: 1 }] }]),
     async refresh(feature, keys) {
       if (feature.refresh === null) throw new FabraError('not_refreshable', 'Its values are pushed.', { hint: 'Push one.' })
       return version().refresher.run(feature, keys ?? (await parts().activeKeys.of(feature)), { reason: 'request', before: null })
     },
     insight: benchInsight(bench.clock),
-    runs: { list: (filter) => touch(parts().runs.list(filter)) },
+    runs: { list: (filter) => counted(parts().runs.list(filter)) },
     async history(query) {
       await parts().recorder.flush()
       return parts().offline.history(query)
@@ -83,13 +83,13 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       forget: (entity, key) => bench.ingest().forget(entity, key),
     },
     training: {
-      begin: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
-      beginLook: () => touch(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
-      computeOne: async () => touch(null),
+      begin: () => counted(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      beginLook: () => counted(Promise.reject(new FabraError('overloaded', 'Training sets are tested on the whole.'))),
+      computeOne: async () => counted(null),
       computeMany: async () => {},
-      report: () => touch(undefined),
-      list: () => touch([]),
-      cancel: () => touch(false),
+      report: () => counted(undefined),
+      list: () => counted([]),
+      cancel: () => counted(false),
     },
     writeTable: writeArrowStream,
     keyring,
@@ -134,7 +134,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
     server,
     options: http,
     table: routeTable(http),
-    touched: () => touches,
+    useCount: () => touches,
     get: (path, headers) => send(path, { headers: headers ?? {} }),
     post: (path, body) => send(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) }),
     send,

@@ -155,10 +155,10 @@ interface Drawn {
   readonly settings: fc.Arbitrary<Settings>
   readonly rows: fc.Arbitrary<LooseRow[]>
   readonly shapes: fc.Arbitrary<Shape[]>
-  readonly questions: fc.Arbitrary<Question[]>
+  readonly questions: fc.Arbitrary<DrawnRow[]>
 }
 type Settings = typeof settings extends fc.Arbitrary<infer T> ? T : never
-type Question = typeof question extends fc.Arbitrary<infer T> ? T : never
+type DrawnRow = typeof question extends fc.Arbitrary<infer T> ? T : never
 
 function shapesOf(shape: fc.Arbitrary<ShapeName>, drawn: fc.Arbitrary<Draw>): fc.Arbitrary<Shape[]> {
   const one = fc.tuple(shape, drawn).map(([name, rest]): Shape => ({ shape: name, ...rest }))

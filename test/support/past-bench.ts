@@ -35,12 +35,12 @@ export interface PastBench extends AsyncDisposable {
   readonly removal: HistoryRemoval
   /** What users' functions and their failures logged. */
   readonly lines: string[]
-  ask(feature: string, rows: readonly Asked[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
+  ask(feature: string, rows: readonly PastRow[], options?: Partial<ComputeOptions>): Promise<readonly Computed[]>
   /** Records a value as a push would. */
   push(feature: string, key: readonly unknown[], value: { text: string | null; eventAt: string; availableAt?: string }): Promise<void>
 }
 
-export type Asked = readonly [key: unknown, asOf: string | Micros, inputs?: Readonly<Record<string, unknown>>]
+export type PastRow = readonly [key: unknown, asOf: string | Micros, inputs?: Readonly<Record<string, unknown>>]
 
 export async function pastBench(files: Readonly<Record<string, string>>): Promise<PastBench> {
   const folder = projectFolder(files)

@@ -71,12 +71,12 @@ export function createProgramme(reader: () => Reader): Programme {
     executor: {
       compute(feature, rows, options) {
         batches.set(feature.name, [...(batches.get(feature.name) ?? []), rows.length])
-        const told = async (row: ComputeRow, i: number) => {
+        const answering = async (row: ComputeRow, i: number) => {
           const computed = await computeRow(feature, row, options)
           options.onAnswer?.(i, computed)
           return computed
         }
-        return Promise.all(listOf(rows).map(told))
+        return Promise.all(listOf(rows).map(answering))
       },
     },
     set: (feature, body) => bodies.set(feature, body),

@@ -66,7 +66,7 @@ export function mayCompute(state: KeyState, now: number): 'yes' | 'no' | 'either
 }
 
 /** A computation of `asOf` ended: the newer of it and what is stored stays. */
-export function land(feature: ModelFeature, state: KeyState, outcome: Outcome, asOf: number, now: number): void {
+export function applyOutcome(feature: ModelFeature, state: KeyState, outcome: Outcome, asOf: number, now: number): void {
   if (outcome.kind === 'error') {
     const longest = Math.min(5_000_000, 100_000 * 2 ** Math.min(state.failures, 10))
     state.failures++
@@ -86,7 +86,7 @@ export function write(feature: ModelFeature, state: KeyState, written: Stored, p
 }
 
 export function fromStore(feature: ModelFeature, stored: Stored, now: number, maxAge: number | null): Expected {
-  return told(feature, stored, judge(feature, stored, now, maxAge), 'online', now)
+  return served(feature, stored, judge(feature, stored, now, maxAge), 'online', now)
 }
 
 /** @param stored What was stored when the read began. */
@@ -101,7 +101,7 @@ export function fromComputation(
   }
   if (outcome.kind === 'missing') return standIn(feature)
   if (stored && stored.value !== undefined && judge(feature, stored, at.now, at.maxAge) !== 'expired') {
-    return told(feature, stored, 'stale', 'last_good', at.now)
+    return served(feature, stored, 'stale', 'last_good', at.now)
   }
   if (feature.default !== undefined) return standIn(feature)
   return { value: undefined, status: 'error', servedFrom: null, ageMs: null, eventAt: null }
@@ -112,7 +112,7 @@ export function standIn(feature: ModelFeature): Expected {
   return { value: feature.default, status: 'default', servedFrom: 'default', ageMs: null, eventAt: null }
 }
 
-function told(feature: ModelFeature, stored: Stored, status: string, servedFrom: string, now: number): Expected {
+function served(feature: ModelFeature, stored: Stored, status: string, servedFrom: string, now: number): Expected {
   if (stored.value === undefined) return standIn(feature)
   return { value: stored.value, status, servedFrom, ageMs: age(stored.eventAt, now), eventAt: stored.eventAt }
 }

@@ -2,12 +2,12 @@ import { expect } from 'bun:test'
 import { type Bench, type BenchStores, openBench, type Served, type WrittenBench } from './bench.ts'
 import { type Body, type Call, failure, hang, NO_ROW } from './programmable-executor.ts'
 import {
+  applyOutcome,
   type Expected,
   freshState,
   fromComputation,
   fromStore,
   type KeyState,
-  land,
   type ModelFeature,
   mayCompute,
   type Outcome,
@@ -156,13 +156,13 @@ export async function openWorld(stores: BenchStores, salt: number) {
     if (may !== 'either') expect(computed).toBe(may === 'yes' ? 1 : 0)
     if (computed === 0) return shown ?? fromComputation(feature, stored, { kind: 'error' }, { asOf: now, now, maxAge })
     expect(computed).toBe(1)
-    const [flight] = real.begun
-    if (flight) {
-      held.push({ feature: name, state, asOf: now, waiting: shown ? [] : [waiting], end: flight.end })
+    const [computation] = real.begun
+    if (computation) {
+      held.push({ feature: name, state, asOf: now, waiting: shown ? [] : [waiting], end: computation.end })
       return shown ?? 'held'
     }
     const outcome = outcomeOf(name, now)
-    land(feature, state, outcome, now, now)
+    applyOutcome(feature, state, outcome, now, now)
     return shown ?? fromComputation(feature, stored, outcome, { asOf: now, now, maxAge })
   }
 
@@ -194,15 +194,15 @@ export async function openWorld(stores: BenchStores, salt: number) {
 
   async function release(): Promise<void> {
     holding = false
-    const flights = held
+    const computations = held
     held = []
     started = []
     const now = bench.clock.now()
-    for (const flight of flights) flight.end(outcomeOf(flight.feature, flight.asOf))
-    for (const { feature: name, state, asOf, waiting } of flights) {
+    for (const computation of computations) computation.end(outcomeOf(computation.feature, computation.asOf))
+    for (const { feature: name, state, asOf, waiting } of computations) {
       const feature: ModelFeature = FEATURES[name].model
       const outcome = outcomeOf(name, asOf)
-      land(feature, state, outcome, asOf, now)
+      applyOutcome(feature, state, outcome, asOf, now)
       for (const { answer, stored, maxAge } of waiting) {
         check(`${name} held`, await answer, fromComputation(feature, stored, outcome, { asOf, now, maxAge }))
       }

@@ -42,11 +42,12 @@ export async function startSentinels(options: { password?: string; sentinelPassw
     const ask = (port: number, ...args: string[]) =>
       askRedis({ port, ...(sentinelPassword ? { password: sentinelPassword } : {}) }, 'SENTINEL', ...args)
     await until('the sentinels to know all', READY_LIMIT_MS, async () => {
-      const told = await Promise.all(
+      const listed = await Promise.all(
         ports.map(async (port) => [await ask(port, 'REPLICAS', MASTER), await ask(port, 'SENTINELS', MASTER)] as unknown[][]),
       ).catch(() => [])
       const isLinked = (one: unknown) => Bun.inspect(one).includes('master-link-status') && Bun.inspect(one).includes('ok')
-      return told.length > 0 && told.every(([replicas, others]) => replicas?.length === 1 && isLinked(replicas[0]) && others?.length === 1)
+      return listed.length > 0 &&
+        listed.every(([replicas, others]) => replicas?.length === 1 && isLinked(replicas[0]) && others?.length === 1)
         ? true
         : undefined
     })

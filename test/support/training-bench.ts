@@ -22,7 +22,7 @@ import type { TestServer } from './servers.ts'
 export interface TrainingBench {
   readonly offline: OfflineStore
   /** @returns the rows of the result as JSON says them. Labels: CSV text, JSON rows, or a file. */
-  train(registry: Registry, labels: GivenLabels, asked: Asked): Promise<Trained>
+  train(registry: Registry, labels: GivenLabels, asked: BenchRequest): Promise<Trained>
   close(): Promise<void>
 }
 
@@ -36,7 +36,10 @@ export interface Trained {
   readonly report: TrainingReport
 }
 
-export type Asked = Partial<TrainingOptions> & { readonly features: readonly string[]; readonly parts?: Partial<TrainingDependencies> }
+export type BenchRequest = Partial<TrainingOptions> & {
+  readonly features: readonly string[]
+  readonly parts?: Partial<TrainingDependencies>
+}
 
 /** Training sets over a history and a stand-in for computing. @param threads of the engine. */
 export async function openTrainingBench(threads?: number, pairsPerRow?: number): Promise<TrainingBench> {
@@ -52,8 +55,8 @@ export function trainingBenchOver(database: Database, pairsPerRow?: number): Tra
 export async function openPostgresTrainingBench(server: TestServer, rowsPerLook: number): Promise<TrainingBench> {
   const postgres = openPostgres({ url: server.url })
   await migrate(postgres)
-  const sourceStore = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
-  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceStore }), {
+  const sourceEngine = createPostgresSourceEngine({ reader: postgres, owner: postgres, loadFile: null })
+  const store = createRemoteTrainingStore(createPostgresTrainingEngine({ postgres, reader: postgres, sourceEngine: sourceEngine }), {
     rowsPerLook,
   })
   const fail = (message: string, cause: unknown) => {

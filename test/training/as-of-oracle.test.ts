@@ -82,7 +82,7 @@ function expected(
 }
 
 /** Without a status, nothing to see tells what is missing from what is null. */
-function told(value: string, { withStatus }: World): string {
+function visible(value: string, { withStatus }: World): string {
   return value === 'missing' && !withStatus ? 'null' : value
 }
 
@@ -118,7 +118,7 @@ describe.each([
           const features = given.pasts.map(history)
           await bench.offline.append(features.flatMap(({ rows }) => rows))
           const got = await answers(features, given)
-          expect(got).toEqual(features.map((one) => given.labels.map((label) => told(expected(one, label, given), given))))
+          expect(got).toEqual(features.map((one) => given.labels.map((label) => visible(expected(one, label, given), given))))
         }),
         { numRuns: edges.length + (index < 2 ? RUNS : POSTGRES_RUNS), endOnFailure, examples: edges },
       )

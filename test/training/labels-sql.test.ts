@@ -4,7 +4,7 @@ import { SQL } from 'bun'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
-import { HEAD, type Project, project } from '../runtime/project.ts'
+import { HEAD, type ProjectFolder, project } from '../runtime/project.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 const FEATURES = `${HEAD}
@@ -160,7 +160,7 @@ const more: readonly string[] = [
 const apps = new Map<string, App>()
 const logged: string[] = []
 let server: TestServer
-let folder: Project
+let folder: ProjectFolder
 beforeAll(async () => {
   server = await startPostgres()
   const admin = new SQL(server.url, { max: 1 })
@@ -212,7 +212,7 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
   })
 
   test('the rest is refused, in words of ours', async () => {
-    const told: unknown[] = []
+    const refusals: unknown[] = []
     for (const sql of [...refused, ...more]) {
       const { status, text } = await train(engine, sql)
       const error = text.startsWith('{"error"') ? (JSON.parse(text) as { error: { code: string } }).error : { code: 'answered' }
@@ -227,9 +227,9 @@ describe.each(['duckdb', 'postgres'])('%s', (engine) => {
         !isOurs ||
         (!wrote && text.includes(SECRET))
       )
-        told.push([sql, status, text])
+        refusals.push([sql, status, text])
     }
-    expect(told).toEqual([])
+    expect(refusals).toEqual([])
   })
 
   test('by explain and in the address as well', async () => {

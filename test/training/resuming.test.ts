@@ -13,7 +13,7 @@ import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
 import type { TrainingStore } from '../../src/store/ports/training-store.ts'
 import type { TrainingDependencies } from '../../src/training/job.ts'
 import { temporaryFolder } from '../support/binary.ts'
-import { type Asked, executorOf, pushedRegistry, recorded, type Trained, trainingBenchOf } from '../support/training-bench.ts'
+import { type BenchRequest, executorOf, pushedRegistry, recorded, type Trained, trainingBenchOf } from '../support/training-bench.ts'
 
 const ROWS = 1_000
 const START = Date.parse('2026-01-01T00:00:00Z')
@@ -78,7 +78,7 @@ interface Run extends Trained {
 
 /** @param dies From which call on nothing is answered any more. */
 async function train(
-  asked: Partial<Asked> = {},
+  asked: Partial<BenchRequest> = {},
   { dies = Number.POSITIVE_INFINITY, labels = LABELS as readonly Record<string, unknown>[], from = store } = {},
 ): Promise<Run> {
   const called: number[] = []
@@ -103,7 +103,7 @@ const SQL_PARTS: Partial<TrainingDependencies> = {
   }),
 }
 
-async function interrupted(asked: Partial<Asked> = {}, dies = 700): Promise<void> {
+async function interrupted(asked: Partial<BenchRequest> = {}, dies = 700): Promise<void> {
   await expect(train(asked, { dies })).rejects.toThrow('killed')
   await restart()
 }

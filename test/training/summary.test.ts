@@ -90,7 +90,7 @@ for (const [where, environment] of [
     const JUNE = '2026-06-01T00:00:00Z'
     const csv = (...keys: string[]) => `user_id,event_timestamp\n${keys.map((key) => `${key},${JUNE}\n`).join('')}`
     const all = ['counted', 'last', 'mean', 'score', 'absent', 'doubled']
-    const told = ({ warnings }: Report) =>
+    const warningTexts = ({ warnings }: Report) =>
       warnings.filter(({ subject }) => !subject.startsWith('source ')).map(({ subject, message }) => `${subject} ${message}`)
 
     test('the values, nulls, defaults and missing of every column, by its method, and never a row too many', async () => {
@@ -111,7 +111,7 @@ for (const [where, environment] of [
     })
 
     test('a warning of each column that holds nothing, and of no other', async () => {
-      expect(told(await reportOf(all, csv('0001', '0002', '0009', '0001')))).toEqual([
+      expect(warningTexts(await reportOf(all, csv('0001', '0002', '0009', '0001')))).toEqual([
         'mean.none is null in every one of 4 rows.',
         "score is missing in every one of 4 rows, though 2 of them have values with earlier event times: these arrived only after the labels' times.",
         'absent has its default in every one of 4 rows.',
@@ -128,19 +128,19 @@ for (const [where, environment] of [
 
     test('a warning of labels from the future', async () => {
       const found = await reportOf(['counted'], `${csv('0001')}0001,2099-01-01T00:00:00Z\n0002,2098-01-01T00:00:00Z\n`)
-      expect(told(found)).toEqual([
+      expect(warningTexts(found)).toEqual([
         'labels 2 of 3 rows are from the future, up to 2099-01-01T00:00:00Z: what will have happened by then is not known yet.',
       ])
-      expect(told(await reportOf(['counted'], csv('0001')))).toEqual([])
+      expect(warningTexts(await reportOf(['counted'], csv('0001')))).toEqual([])
     })
 
     test('a warning of whole numbers whose zeros were lost, and of any keys that no source knows', async () => {
       const lost = await reportOf(['counted'], csv('1', '2'))
-      expect(told(lost)).toEqual([`labels' user_id None of the 2 keys looked for is in "events", such as "1".`])
+      expect(warningTexts(lost)).toEqual([`labels' user_id None of the 2 keys looked for is in "events", such as "1".`])
       expect(lost.warnings.at(-1)?.hint).toContain("labels hold numbers where User's key is a string")
-      const strange = await reportOf(['counted'], csv('x9'))
-      expect(strange.warnings.at(-1)?.hint).toContain('name the same things')
-      expect(told(await reportOf(['counted'], csv('1', '0002')))).toEqual([])
+      const unlike = await reportOf(['counted'], csv('x9'))
+      expect(unlike.warnings.at(-1)?.hint).toContain('name the same things')
+      expect(warningTexts(await reportOf(['counted'], csv('1', '0002')))).toEqual([])
     })
 
     test('nothing but its columns where there are no rows', async () => {

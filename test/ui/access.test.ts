@@ -94,13 +94,13 @@ describe('where requests need a key', () => {
     await opened.getByRole('button', { name: /sign out/ }).click()
     await opened.getByLabel('API key').waitFor()
     expect(await stored(opened)).toEqual([])
-    const told = [
+    const exposed = [
       ...asked,
       opened.url(),
       JSON.stringify(app.said),
       await opened.evaluate<string>('JSON.stringify(localStorage) + document.cookie'),
     ]
-    expect(told.filter((text) => text.includes(KEYS.reader) || text.includes('fab_wrong'))).toEqual([])
+    expect(exposed.filter((text) => text.includes(KEYS.reader) || text.includes('fab_wrong'))).toEqual([])
     await opened.context().close()
   })
 
@@ -131,7 +131,7 @@ describe('where requests need a key', () => {
     await opened.getByRole('table', { name: 'needs attention' }).getByRole('link', { name: 'broken' }).waitFor()
     await opened.locator('.counts').getByText('2 features').waitFor()
     const [all, closed] = ['', 'It sees payments, broken, and what is here tells of more.']
-    const rooms: readonly [path: string, shows: string | RegExp, told: string][] = [
+    const rooms: readonly [path: string, shows: string | RegExp, notice: string][] = [
       ['', 'Needs attention', closed],
       ['catalogue', 'worst first', all],
       ['features/broken', 'Definition', closed],
@@ -143,12 +143,12 @@ describe('where requests need a key', () => {
       ['live', /requests? shown/, all],
       ['api', 'Read', all],
     ]
-    for (const [path, shows, told] of rooms) {
+    for (const [path, shows, notice] of rooms) {
       await opened.goto(`${app.server.url}/ui/${path}`)
       await opened.getByText(shows).first().waitFor()
       await settled(opened)
       const text = await opened.locator('body').innerText()
-      expect([path, text.includes(told), await opened.locator('[role=alert]').count()]).toEqual([path, true, 0])
+      expect([path, text.includes(notice), await opened.locator('[role=alert]').count()]).toEqual([path, true, 0])
       expect([path, ['spend', 'forgotten', 'score', 'fraud_v1', 'events.csv'].filter((name) => text.includes(name))]).toEqual([path, []])
     }
     expect(await opened.getByRole('button', { name: /forget|write SQL/ }).count()).toBe(0)

@@ -11,11 +11,11 @@ import { PROJECT_FILES } from './project.ts'
 export const KEYS = { admin: 'fab_admin_of_tests', reader: 'fab_reader_of_tests' }
 
 /** What tests need of a server, whether it is a process of its own or not. */
-type Asked = Pick<ListeningApp, 'ask'> & { readonly server: Pick<ListeningApp['server'], 'url'> }
+type AskedServer = Pick<ListeningApp, 'ask'> & { readonly server: Pick<ListeningApp['server'], 'url'> }
 
 export interface Worlds extends AsyncDisposable {
   readonly browser: Browser
-  readonly laptop: Asked
+  readonly laptop: AskedServer
   readonly production: ListeningApp
 }
 
@@ -49,7 +49,7 @@ export async function openWorlds(): Promise<Worlds> {
   }
 }
 
-async function laptopExecutable(): Promise<Asked & AsyncDisposable> {
+async function laptopExecutable(): Promise<AskedServer & AsyncDisposable> {
   const folder = projectFolder(PROJECT_FILES)
   try {
     const fabra = await startFabra({ file: 'features.ts', cwd: folder.path, env: { ...ROLE, ...NO_STORES } })

@@ -48,14 +48,14 @@ interface Findings {
   readonly warnings: readonly Problem[]
 }
 
-interface Asked {
+interface CheckFlags {
   readonly against: string | null
   /** Those of files in TypeScript are checked without being asked for. */
   readonly pythonTypes: boolean
 }
 
 /** Loads the definitions and checks their types, both at once: each finds what the other cannot. */
-async function findProblems(files: readonly string[], { against, pythonTypes }: Asked, host: CliProcess): Promise<Findings> {
+async function findProblems(files: readonly string[], { against, pythonTypes }: CheckFlags, host: CliProcess): Promise<Findings> {
   const config = readConfig(host.env, { cwd: host.cwd, terminal: host.stderrIsTerminal })
   const { checkPlace, checkProject } = await import('../../app/app.ts')
   const { typeCheck } = await import('../type-check.ts')
@@ -88,7 +88,7 @@ function tellsOf(problem: Problem, type: Problem): boolean {
 }
 
 function asText({ registry, problems, warnings }: Findings, cwd: string): string {
-  const told = [
+  const lines = [
     ...problems.map((problem) => problemText(problem, cwd)),
     ...warnings.map((warning) => `warning ${problemText(warning, cwd)}`),
   ]
@@ -97,7 +97,7 @@ function asText({ registry, problems, warnings }: Findings, cwd: string): string
     problems.length === 0 ? size : counted(problems.length, 'problem'),
     ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')]),
   ]
-  return `${[...told, summary.join(', ')].join('\n\n')}\n`
+  return `${[...lines, summary.join(', ')].join('\n\n')}\n`
 }
 
 function asJson({ registry, problems, warnings }: Findings): string {

@@ -73,11 +73,11 @@ function welcome(language: Language, inside: string, next: readonly string[], ke
     '.gitignore': 'Your .gitignore was kept. Add a line ".fabra/" to it: that folder holds data.',
   }
   const written = Object.keys(language.settings).filter((name) => !kept.includes(name))
-  const told = Object.entries(notes).filter(([name]) => kept.includes(name))
+  const keptNotes = Object.entries(notes).filter(([name]) => kept.includes(name))
   return `Wrote a new project${inside === '' ? '' : ` in ${inside}`}:
   ${language.file.padEnd(23)} ${language.about}
   data/transactions.csv   sample data that stays alive for ten weeks
-${written.map((name) => `${settings[name]}\n`).join('')}${told.map(([, note]) => `\n${note}\n`).join('')}
+${written.map((name) => `${settings[name]}\n`).join('')}${keptNotes.map(([, note]) => `\n${note}\n`).join('')}
 Next:
 ${next.map((line) => `  ${line}`).join('\n')}
 `

@@ -19,11 +19,12 @@ export function listCommand(program: Command, context: CliContext, host: CliProc
   program
     .command('list')
     .description('list the features')
+    .argument('[files...]', 'definition files, as with -f')
     .addOption(fileOption('definition files (default: features.ts and features.py, or the running server)'))
     .addOption(yesOption())
-    .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list --json -f examples/flights.ts')
-    .action(async (options: { file?: string[] }) => {
-      const client = await connect(options.file ?? [], host)
+    .addHelpText('after', '\nExamples:\n  $ fabra list\n  $ fabra list examples/flights.ts --json')
+    .action(async (files: string[], options: { file?: string[] }) => {
+      const client = await connect([...files, ...(options.file ?? [])], host)
       try {
         const body = (await client.get('/v1/features')) as { features: readonly Listed[] }
         context.stdout(context.json ? `${JSON.stringify(body)}\n` : listing(body.features, tableWidth(host.stdoutIsTerminal, host)))

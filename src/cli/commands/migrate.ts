@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { SchemaMigration } from '../../app/open-stores.ts'
 import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
@@ -6,10 +7,18 @@ import { randomSecret } from '../deploy/secret.ts'
 import { yesOption } from '../may-write.ts'
 import { table } from '../output.ts'
 
+type Step = SchemaMigration['migrations'][number]
+type Statements = NonNullable<ReturnType<SchemaMigration['plan']['get']>>
+type Lock = Statements[number]['locks'][number]
+
 const HELP = `
 Servers do the same when they start. Run it yourself where their role may not
 change the schema: with the URL of one that may. All steps happen or none;
-several may run it at once.
+several may run it at once. The version before this one runs on beside a schema
+that is brought up: bring it up first, then put the new version in its place.
+
+--dry-run prints the statements, which tables each locks, and for about how
+long.
 
 --source-role makes a role that may read your tables and nothing of Fabra's own,
 and prints the FABRA_SOURCE_URL with it: SQL of features and of clients then
@@ -20,6 +29,14 @@ Examples:
   $ fabra migrate --dry-run
   $ fabra migrate --source-role fabra_reader
   $ FABRA_POSTGRES_URL=postgres://owner@db/app fabra migrate`
+
+/** Who waits while a lock is held. */
+const KEPT_OUT: Readonly<Record<Lock['mode'], string>> = {
+  'ROW EXCLUSIVE': 'nobody waits',
+  SHARE: 'writes wait',
+  'SHARE ROW EXCLUSIVE': 'writes wait',
+  'ACCESS EXCLUSIVE': 'reads and writes wait',
+}
 
 export function migrateCommand(program: Command, context: CliContext, host: CliProcess): void {
   program
@@ -46,16 +63,19 @@ async function migrate(
   }
   if (!dryRun) await host.mayWrite?.()
   const { makeSourceRole, migrateSchema } = await import('../../app/open-stores.ts')
-  const { migrations, applied } = await migrateSchema(postgresUrl, { dryRun })
+  const { migrations, applied, plan } = await migrateSchema(postgresUrl, { dryRun })
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })
   if (context.json) {
-    const told = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
-    context.stdout(`${JSON.stringify({ migrations, applied, dry_run: dryRun, ...told })}\n`)
+    const roleFields = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
+    const steps = migrations.map(({ isNewer, ...one }) => ({ ...one, newer: isNewer, statements: plan.get(one.id) ?? [] }))
+    context.stdout(`${JSON.stringify({ migrations: steps, applied, dry_run: dryRun, ...roleFields })}\n`)
     return
   }
-  const state = (name: string, isDone: boolean) => (applied.includes(name) ? 'done now' : isDone ? 'done' : 'to do')
-  context.stdout(table([['STEP', 'NAME', ''], ...migrations.map((one) => [String(one.id), one.name, state(one.name, one.applied)])]))
+  const state = ({ name, applied: isDone, isNewer }: Step) =>
+    isNewer ? 'done by a newer version' : applied.includes(name) ? 'done now' : isDone ? 'done' : 'to do'
+  context.stdout(table([['STEP', 'NAME', ''], ...migrations.map((one) => [String(one.id), one.name, state(one)])]))
+  for (const { id, name } of migrations) for (const line of planned(id, name, plan.get(id) ?? [])) context.stdout(`${line}\n`)
   const left = migrations.filter((one) => !one.applied).length
   context.stderr(
     left > 0
@@ -65,6 +85,17 @@ async function migrate(
         : 'The schema was up to date.\n',
   )
   if (role !== null) tellRole(role, dryRun, context)
+}
+
+/** As SQL, to be read. */
+function planned(id: number, name: string, statements: Statements): string[] {
+  if (statements.length === 0) return []
+  return [`\n-- Step ${id}: ${name}`, ...statements.flatMap(({ sql, locks }) => [...locks.map(lockLine), `${sql};`])]
+}
+
+function lockLine({ table: name, mode, rows, seconds }: Lock): string {
+  const held = seconds < 1 ? 'under a second' : `about ${Math.ceil(seconds)} s`
+  return `-- locks ${name} (${mode}: ${KEPT_OUT[mode]}), ${rows} rows: ${held}`
 }
 
 function tellRole(

@@ -81,7 +81,7 @@ async function push(feature: string, data: string, { options, context, host }: A
     bar.stop()
     const { sent, ...receipt } = done
     if (context.json) context.stdout(`${JSON.stringify(receipt)}\n`)
-    else context.stdout(`${told(sent, receipt)}\n`)
+    else context.stdout(`${receiptText(sent, receipt)}\n`)
   } finally {
     bar.stop()
     await client.close()
@@ -95,7 +95,7 @@ interface Receipt {
   readonly fenced: number
 }
 
-function told(sent: number, { accepted, duplicates, fenced }: Receipt): string {
+function receiptText(sent: number, { accepted, duplicates, fenced }: Receipt): string {
   const more = [...(duplicates > 0 ? [`${duplicates} known already`] : []), ...(fenced > 0 ? [`${fenced} of forgotten keys dropped`] : [])]
   return `Pushed ${counted(sent, 'row')}: ${[`${accepted} new`, ...more].join(', ')}.`
 }

@@ -103,12 +103,12 @@ async function explain(labels: string | undefined, options: TrainOptions, contex
       headers: { 'content-type': 'application/octet-stream' },
       ...(body === null ? {} : { body }),
     })
-    const told = (await response.json()) as Explanation
-    if (context.json) return context.stdout(`${JSON.stringify(told)}\n`)
-    const rows = told.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
+    const explanation = (await response.json()) as Explanation
+    if (context.json) return context.stdout(`${JSON.stringify(explanation)}\n`)
+    const rows = explanation.features.map(({ feature, method, how, why }) => [feature, method ?? 'refused', how ?? '', why])
     context.stdout(table([['feature', 'method', 'how', 'why'], ...rows], tableWidth(host.stdoutIsTerminal, host)))
-    createWarner(context).tell(told.warnings ?? [])
-    if (told.rows !== null) context.stderr(`${counted(told.rows, 'row')}\n`)
+    createWarner(context).tell(explanation.warnings ?? [])
+    if (explanation.rows !== null) context.stderr(`${counted(explanation.rows, 'row')}\n`)
   } finally {
     await client.close()
   }

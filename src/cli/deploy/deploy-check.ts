@@ -43,10 +43,10 @@ export async function checkDeployment(plan: Deployment, checked: Checked, contex
     context.stdout(`${JSON.stringify({ problems: failures, warnings })}\n`)
     return
   }
-  const told = ({ subject, message, hint }: Failure) => `${subject}: ${message}\n    ${hint}\n`
+  const asText = ({ subject, message, hint }: Failure) => `${subject}: ${message}\n    ${hint}\n`
   const counts = [counted(failures.length, 'problem'), ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')])]
   const summary = failures.length === 0 ? `Nothing was found that would fail on ${checked.platform}.` : counts.join(', ')
-  context.stdout([...failures.map(told), ...warnings.map((warning) => `warning ${told(warning)}`), `${summary}\n`].join('\n'))
+  context.stdout([...failures.map(asText), ...warnings.map((warning) => `warning ${asText(warning)}`), `${summary}\n`].join('\n'))
 }
 
 /** Names that platforms give their databases, which count as well. */
@@ -88,11 +88,11 @@ async function findInImage({ definitions, contents, against }: Checked, context:
 
 async function findIn(folder: string, files: readonly string[], against: string | null, host: CliProcess): Promise<Found> {
   const { problems, warnings } = await checkDefinitions(files, against, host)
-  const told = (problem: Problem): Failure => {
+  const asFailure = (problem: Problem): Failure => {
     const [first = '', ...more] = problemText(problem, folder).split('\n')
     return { subject: 'definitions', message: first, hint: more.join(' ').trim() }
   }
-  return { problems: problems.map(told), warnings: warnings.map(told) }
+  return { problems: problems.map(asFailure), warnings: warnings.map(asFailure) }
 }
 
 async function missingInImage(files: readonly string[], copy: string, folder: string, host: CliProcess): Promise<Failure[]> {

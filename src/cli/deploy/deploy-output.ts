@@ -75,13 +75,13 @@ function stepLines(plan: Deployment): string[] {
 }
 
 function notes({ platform, options, region, folder, files, states, contents }: DeployReport): string {
-  const told: string[] = []
+  const lines: string[] = []
   if (region !== undefined && region.trim().toLowerCase() !== options.region)
-    told.push(`"${region}" is ${options.region} on ${platform.title}.`)
+    lines.push(`"${region}" is ${options.region} on ${platform.title}.`)
   const kept = files.filter((_, i) => states[i] === 'kept').map((file) => file.path)
   const archive = archiveName(options.arch)
   if (kept.includes('.dockerignore') && options.release === null && contents.reason(archive) === '.dockerignore')
-    told.push(`Your .dockerignore keeps ${archive} out of the image, which cannot be built then: add the line !${archive} to it.`)
+    lines.push(`Your .dockerignore keeps ${archive} out of the image, which cannot be built then: add the line !${archive} to it.`)
   if (
     options.release === null &&
     platform.name !== 'render' &&
@@ -89,7 +89,7 @@ function notes({ platform, options, region, folder, files, states, contents }: D
     contents.reason(archive) === null &&
     platform.needsImage
   )
-    told.push(`${archive} is too large for git: add it to .gitignore. With --release there is no such file.`)
-  if (kept.includes('.env')) told.push('Your .env was kept. It must set POSTGRES_PASSWORD and REDIS_PASSWORD.')
-  return told.length === 0 ? '' : `${told.join('\n')}\n\n`
+    lines.push(`${archive} is too large for git: add it to .gitignore. With --release there is no such file.`)
+  if (kept.includes('.env')) lines.push('Your .env was kept. It must set POSTGRES_PASSWORD and REDIS_PASSWORD.')
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n\n`
 }

@@ -6,15 +6,15 @@ import { foldersAbove, type ProjectFile } from './project-files.ts'
 /** More are counted. */
 const MOST_NAMES = 8
 
-export function imageAsText({ copied, leftOut, notes }: ProjectContents): string {
-  const together = grouped(leftOut, copied)
+export function imageAsText({ copied, excluded, notes }: ProjectContents): string {
+  const together = grouped(excluded, copied)
   return [
     `Into the image ${copied.length === 1 ? 'goes' : 'go'} ${counted(copied.length, 'file')}, ${sizeText(total(copied))}:`,
     `  ${names(copied.map((file) => file.path))}`,
-    ...(leftOut.length === 0
+    ...(excluded.length === 0
       ? []
       : [
-          `Left out ${leftOut.length === 1 ? 'is' : 'are'} ${counted(leftOut.length, 'file')}, ${sizeText(total(leftOut))}; --include takes more along:`,
+          `Left out ${excluded.length === 1 ? 'is' : 'are'} ${counted(excluded.length, 'file')}, ${sizeText(total(excluded))}; --include takes more along:`,
           `  ${names(together.map(({ path, bytes }) => `${path} (${sizeText(bytes)})`))}`,
         ]),
     ...notes.flatMap(({ message, hint }) => [message, `  ${hint}`]),
@@ -22,21 +22,21 @@ export function imageAsText({ copied, leftOut, notes }: ProjectContents): string
   ].join('\n')
 }
 
-export function imageAsJson({ copied, leftOut, notes, foreign, reason }: ProjectContents): object {
+export function imageAsJson({ copied, excluded, notes, foreign, reason }: ProjectContents): object {
   return {
     copied,
     copied_bytes: total(copied),
-    left_out: leftOut.map(({ path, bytes }) => ({ path, bytes, why: reason(path) ?? 'not needed' })),
-    left_out_bytes: total(leftOut),
+    left_out: excluded.map(({ path, bytes }) => ({ path, bytes, why: reason(path) ?? 'not needed' })),
+    left_out_bytes: total(excluded),
     notes: [...notes, ...foreign],
   }
 }
 
 /** Folders of which nothing is copied count as one. Largest first. */
-function grouped(leftOut: readonly ProjectFile[], copied: readonly ProjectFile[]): ProjectFile[] {
+function grouped(excluded: readonly ProjectFile[], copied: readonly ProjectFile[]): ProjectFile[] {
   const shared = new Set(copied.flatMap(({ path }) => foldersAbove(path)))
   const sizes = new Map<string, number>()
-  for (const { path, bytes } of leftOut) {
+  for (const { path, bytes } of excluded) {
     const folder = foldersAbove(path).find((above) => !shared.has(above))
     const name = folder === undefined ? path : `${folder}/`
     sizes.set(name, (sizes.get(name) ?? 0) + bytes)

@@ -37,7 +37,7 @@ export interface Remark {
 export interface ProjectContents {
   readonly copied: readonly CopiedFile[]
   /** Without hidden files and installed packages, which nobody expects in it. */
-  readonly leftOut: readonly ProjectFile[]
+  readonly excluded: readonly ProjectFile[]
   /** What is copied as files, and as folders with all that is in them. */
   readonly entries: { readonly files: readonly string[]; readonly folders: readonly string[] }
   /** The definitions would not load in the image, or what was asked for cannot be had. */
@@ -55,7 +55,7 @@ export interface DeclaredSource {
   readonly files: readonly string[]
 }
 
-export interface Project {
+export interface ImageProject {
   /** Absolute. */
   readonly folder: string
   /** A folder in it that stays out: the output's. */
@@ -91,11 +91,11 @@ const WORDS: Readonly<Record<KeptOut, readonly [what: string, hint: string]>> = 
 }
 const OUTSIDE = 'Run the command in a folder that holds both, and name the definitions: fabra deploy … -f path/to/features.ts'
 
-export function projectContents(project: Project): ProjectContents {
+export function projectContents(project: ImageProject): ProjectContents {
   const { folder } = project
   const rules = keptOutRules(folder)
   const asked = askedFiles(project, rules)
-  const gathered = gather({ folder, rules, python: project.python, asked: new Set(asked.files) })
+  const gathered = collectFiles({ folder, rules, python: project.python, asked: new Set(asked.files) })
   for (const file of project.definitions) gathered.reach(file, { by: 'features are defined in', why: 'definitions', isNeeded: true })
   const manifests = MANIFESTS.map((name) => join(folder, name)).filter(isFile)
   for (const file of [...manifests, ...(project.python?.included ?? [])]) {
@@ -110,7 +110,7 @@ export function projectContents(project: Project): ProjectContents {
   const copied = [...gathered.copied.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
   return {
     copied,
-    leftOut: walked.files.filter(({ path }) => !gathered.copied.has(path)),
+    excluded: walked.files.filter(({ path }) => !gathered.copied.has(path)),
     entries: imageEntries(copied, walked),
     strays: [...asked.strays, ...gathered.strays.values()],
     foreign: [...gathered.foreign.values()],
@@ -140,7 +140,7 @@ interface Gathering {
   readonly asked: ReadonlySet<string>
 }
 
-function gather({ folder, rules, python, asked }: Gathering): Gathered {
+function collectFiles({ folder, rules, python, asked }: Gathering): Gathered {
   const packages = packagesIn(folder)
   const copied = new Map<string, CopiedFile>()
   const strays = new Map<string, Remark>()
@@ -263,13 +263,13 @@ function settingsOf(file: string, folder: string): string[] {
   return found
 }
 
-interface Asked {
+interface IncludedFiles {
   readonly files: readonly string[]
   readonly strays: readonly Remark[]
 }
 
 /** What `--include` names. What .gitignore names goes in where it is named itself, not where it only lies in a folder that is. */
-function askedFiles({ folder, include }: Project, rules: KeptOutRules): Asked {
+function askedFiles({ folder, include }: ImageProject, rules: KeptOutRules): IncludedFiles {
   const files = new Set<string>()
   const strays: Remark[] = []
   for (const given of include) {

@@ -33,11 +33,11 @@ export function setup(dir: string, flags: SetupFlags, context: CliContext): void
     return
   }
   const written = files.filter((_, i) => states[i] === 'new' || states[i] === 'different').map((file) => file.path)
-  const told =
+  const summary =
     written.length === 0
       ? 'Everything is there already.'
       : `Wrote ${written.slice(0, -1).join(', ')}${written.length > 1 ? ' and ' : ''}${written.at(-1)}.`
-  context.stdout(`${told} Passwords are in .env: keep it out of git.\n\nNext:\n${next.map((line) => `  ${line}\n`).join('')}`)
+  context.stdout(`${summary} Passwords are in .env: keep it out of git.\n\nNext:\n${next.map((line) => `  ${line}\n`).join('')}`)
 }
 
 /** .env with what is in it already: databases keep the password that they were made with. */

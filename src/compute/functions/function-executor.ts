@@ -143,12 +143,12 @@ function lanesOf(size: number): number {
   return Math.max(CHUNKS_AT_ONCE, Math.floor(ROWS_AT_ONCE / size))
 }
 
-async function inLanes(chunks: readonly Chunk[], lanes: number, run: (chunk: Chunk) => Promise<void>): Promise<void> {
+async function inLanes(chunks: readonly Chunk[], atOnce: number, run: (chunk: Chunk) => Promise<void>): Promise<void> {
   const waiting = chunks.values()
-  const lane = async () => {
+  const worker = async () => {
     for (const chunk of waiting) await run(chunk)
   }
-  await Promise.all(Array.from({ length: Math.min(lanes, chunks.length) }, lane))
+  await Promise.all(Array.from({ length: Math.min(atOnce, chunks.length) }, worker))
 }
 
 function failed(error: FabraError): Computed {

@@ -233,7 +233,7 @@ function duckdbGrammar(store: SourceEngine): Grammar {
   const statement = (parsed: unknown) => only(asObject(parsed)?.['statements'])?.['node']
   return {
     dialect: 'duckdb',
-    own: keeper(async (text) => statement(await store.parse(text))),
+    own: memoized(async (text) => statement(await store.parse(text))),
     statement,
     subquery: (node) => asObject(asObject(node)?.['from_table'])?.['subquery'],
     asSubquery: (node) => ({ node }),
@@ -251,7 +251,7 @@ function postgresGrammar(store: SourceEngine): Grammar {
   const target = (node: Json) => asObject(asObject(asList(node['targetList'])[0])?.['ResTarget'])
   return {
     dialect: 'postgres',
-    own: keeper(async (text) => statement(await store.parse(text))),
+    own: memoized(async (text) => statement(await store.parse(text))),
     statement,
     subquery: (node) => asObject(asObject(asList(select(node)['fromClause'])[0])?.['RangeSubselect'])?.['subquery'],
     asSubquery: (node) => node,
@@ -270,7 +270,7 @@ function only(list: unknown): Json | undefined {
 }
 
 /** Keeps what is read again and again; a failure is not kept. */
-function keeper(read: (text: string) => Promise<unknown>): (text: string) => Promise<unknown> {
+function memoized(read: (text: string) => Promise<unknown>): (text: string) => Promise<unknown> {
   const kept = new Map<string, Promise<unknown>>()
   return (text) => {
     const known = kept.get(text)

@@ -46,14 +46,14 @@ export function confinedOptions(options: HttpOptions, allowed: Allowance): HttpO
 }
 
 function confinedEngine(engine: Engine, words: ConfinedWords): Engine {
-  const told = (results: RowResult[]) => {
+  const confineErrors = (results: RowResult[]) => {
     for (const result of results) if (result.errors) result.errors = result.errors.map((error) => error && words.error(error))
     return results
   }
   return {
     read(plan, rows, options) {
       const results = engine.read(plan, rows, options)
-      return results instanceof Promise ? results.then(told) : told(results)
+      return results instanceof Promise ? results.then(confineErrors) : confineErrors(results)
     },
     idle: () => engine.idle(),
   }

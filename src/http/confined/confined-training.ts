@@ -44,7 +44,7 @@ function confinedJob(job: TrainingJob, current: () => Confined): TrainingJob {
       })
     }
   }
-  const told = <T>(work: Promise<T>) =>
+  const confineErrors = <T>(work: Promise<T>) =>
     work.catch((error: unknown) => {
       throw error instanceof FabraError ? current().words.error(error) : error
     })
@@ -56,12 +56,12 @@ function confinedJob(job: TrainingJob, current: () => Confined): TrainingJob {
     },
     async build(labels, options, signal) {
       check(options.features, labels)
-      const set = await told(job.build(labels, options, signal))
+      const set = await confineErrors(job.build(labels, options, signal))
       return { ...set, report: confinedReport(set.report, current().words) }
     },
     async explain(labels, options, signal) {
       check(options.features, labels)
-      return confinedExplanation(await told(job.explain(labels, options, signal)), current().words)
+      return confinedExplanation(await confineErrors(job.explain(labels, options, signal)), current().words)
     },
     close: () => job.close(),
   }

@@ -64,12 +64,12 @@ export class EventWriter {
       this.oneIn = statistics.oneIn
       parts.push(this.hello())
     }
-    for (const event of events) parts.push(this.told(event))
+    for (const event of events) parts.push(this.eventText(event))
     if (this.filter.kinds.includes('requests')) parts.push(this.requests(events))
     return parts.join('')
   }
 
-  private told({ kind, data }: FeedEvent): string {
+  private eventText({ kind, data }: FeedEvent): string {
     const { kinds, feature, sees } = this.filter
     if (kind === 'request' || (sees && !sees((data as Run | StateEvent).feature))) return ''
     if (kind === 'run' && kinds.includes('runs')) {

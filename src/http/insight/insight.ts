@@ -8,7 +8,7 @@ import type { RequestSamples } from '../../observability/request-samples.ts'
 import type { RunFigures } from '../../refresh/run-figures.ts'
 import type { ReadObserver } from '../../serving/read-observer.ts'
 import type { TrainingReport } from '../../training/job.ts'
-import type { Change, DefinitionText, Place, Storage, StoreState } from '../wire.ts'
+import type { Change, DefinitionText, SourceLine, Storage, StoreState } from '../wire.ts'
 
 export interface Insight {
   /** Null, as `statistics`: none are kept. */
@@ -82,7 +82,7 @@ export interface ChangeBook {
 }
 
 /** As it is told: relative to the project. */
-export function placeOf({ folder }: ProcessFacts, location: Pick<SourceLocation, 'file' | 'line'> | null): Place | null {
+export function placeOf({ folder }: ProcessFacts, location: Pick<SourceLocation, 'file' | 'line'> | null): SourceLine | null {
   if (location === null) return null
   const { file, line } = location
   return { file: file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : (file.split('/').at(-1) ?? file), line }

@@ -113,12 +113,12 @@ async function recordedValues(options: HttpOptions, asked: readonly Feature[], r
   const job = await options.training.beginLook()
   try {
     const methods = new Map((await job.explain(null, trainingOptions(asked), row.signal)).features.map((one) => [one.feature, one]))
-    const told = asked.filter(({ name }) => {
+    const computable = asked.filter(({ name }) => {
       const explained = methods.get(name)
       if (!explained?.method) found.set(name, refused('not_trainable', explained?.why ?? 'Its past cannot be told.'))
       return explained?.method
     })
-    for (const [feature, value] of await build(job, told, row))
+    for (const [feature, value] of await build(job, computable, row))
       found.set(feature.name, { ...value, method: methods.get(feature.name)?.method ?? null })
     return found
   } finally {

@@ -35,13 +35,13 @@ export async function previewOf(options: HttpOptions, set: TrainingSet, asked: T
   }
 }
 
-interface Known {
+interface ColumnOrigin {
   readonly feature: string
   readonly column: number
   readonly type: string | null
 }
 
-function columnsOf({ serving }: HttpOptions, { features }: TrainingOptions): ReadonlyMap<string, Known> {
+function columnsOf({ serving }: HttpOptions, { features }: TrainingOptions): ReadonlyMap<string, ColumnOrigin> {
   const refs = resolveRefs(serving().registry, features)
   return new Map(
     refs.map(({ name, feature, column }) => [name, { feature: feature.name, column, type: feature.columns[column]?.type ?? null }]),
@@ -61,7 +61,7 @@ interface Looked {
   readonly name: string
   readonly rows: readonly Row[]
   readonly labels: readonly string[]
-  readonly known: ReadonlyMap<string, Known>
+  readonly known: ReadonlyMap<string, ColumnOrigin>
   readonly report: TrainingReport
 }
 
@@ -98,15 +98,15 @@ function textOf(value: unknown): string {
 
 function leaks(name: string, values: readonly unknown[], labels: readonly string[], rows: readonly Row[]): PreviewWarning[] {
   return labels.flatMap((label) => {
-    const told = separation(
+    const separated = separation(
       values,
       rows.map((row) => row[label]),
       ENOUGH,
     )
-    if (told === null || told < LEAKS) return []
+    if (separated === null || separated < LEAKS) return []
     return {
       code: 'leak' as const,
-      message: `"${name}" leaks: alone it tells ${Math.floor(told * 100)} % of "${label}".`,
+      message: `"${name}" leaks: alone it tells ${Math.floor(separated * 100)} % of "${label}".`,
       hint: 'If its events arrive after the label, give their source a delay, or the column that says when they became known (available).',
     }
   })
@@ -130,7 +130,7 @@ function apart(values: ValueSample, servedValues: ValueSample | undefined): Prev
   return found
 }
 
-function cells(row: Row, names: readonly string[], known: ReadonlyMap<string, Known>): Pick<PreviewRow, 'values' | 'states'> {
+function cells(row: Row, names: readonly string[], known: ReadonlyMap<string, ColumnOrigin>): Pick<PreviewRow, 'values' | 'states'> {
   return {
     values: names.map((name) => plain(row[name])),
     states: names.map((name) => {

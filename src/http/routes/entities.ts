@@ -95,16 +95,21 @@ function keyOf(serving: Serving, features: readonly Feature[], keyed: Request): 
   return rowFromQuery(forgiving(serving.planOne(first.name)), keyed).row.keys[0]
 }
 
-interface Asked {
+interface EntityRequest {
   readonly keyed: Request
   /** The page looks, which is no read of a model: it is not counted as one, and does not wait for what is slow. */
   readonly isLook: boolean
 }
 
 /** Of each feature; undefined: not computed yet. */
-type Parts = readonly (string | undefined)[]
+type FeatureTexts = readonly (string | undefined)[]
 
-async function present(options: HttpOptions, features: readonly Feature[], { keyed, isLook }: Asked, call: Call): Promise<Parts> {
+async function present(
+  options: HttpOptions,
+  features: readonly Feature[],
+  { keyed, isLook }: EntityRequest,
+  call: Call,
+): Promise<FeatureTexts> {
   const serving = options.serving()
   const observer = isLook ? null : options.insight.observer
   const weight = observer?.begin(features.length) ?? 0
@@ -138,7 +143,7 @@ async function past<T>(
   features: readonly Feature[],
   row: Parameters<PastLooks['look']>[1],
   besides: Besides<T>,
-): Promise<readonly [Parts, T]> {
+): Promise<readonly [FeatureTexts, T]> {
   const computed = features.filter((feature) => !takesInputs(feature))
   const found = await looks.look(computed, row, besides)
   const parts = features.map((feature) => {
@@ -166,7 +171,7 @@ function besidesJson(
   call: Call,
   { entity, key, sources }: { readonly entity: Entity; readonly key: EntityKey; readonly sources: readonly KeyRows[] },
 ): string {
-  const told = sources.map(({ source, rows, rowsLimit, newestAt }) => ({
+  const sourceRows = sources.map(({ source, rows, rowsLimit, newestAt }) => ({
     source,
     rows,
     rows_limit: rowsLimit,
@@ -180,7 +185,7 @@ function besidesJson(
     ms: Math.round(sample.ms * 1_000) / 1_000,
     states: { fresh: 0, stale: 0, missing: 0, default: 0, error: 0, ...sample.states },
   }))
-  return `"sources":${JSON.stringify(told)},"last_reads":${call.may('admin') ? JSON.stringify(reads) : 'null'}`
+  return `"sources":${JSON.stringify(sourceRows)},"last_reads":${call.may('admin') ? JSON.stringify(reads) : 'null'}`
 }
 
 /** `/v1/entities/User/u1` is `?entity_id=u1`; several key columns are given by name behind `-`. */

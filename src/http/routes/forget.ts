@@ -32,11 +32,11 @@ async function forget(options: HttpOptions, call: Call): Promise<Response> {
   call.written = { rows: 0, detail }
   const receipt = await options.ingest.forget(entity, key)
   call.written = { rows: receipt.online + receipt.history, detail }
-  const told = {
+  const body = {
     forgotten_at: formatTime(receipt.at),
     online_values: receipt.online,
     history_rows: receipt.history,
     sources_untouched: receipt.sources,
   }
-  return new Response(`{"entity":${keyColumnsJson(entity, key)},${JSON.stringify(told).slice(1)}\n`, { headers: JSON_HEADERS })
+  return new Response(`{"entity":${keyColumnsJson(entity, key)},${JSON.stringify(body).slice(1)}\n`, { headers: JSON_HEADERS })
 }

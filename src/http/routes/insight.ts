@@ -57,6 +57,6 @@ async function changes({ insight }: HttpOptions, call: Call): Promise<Response> 
   const limit = limitOf(query, DEFAULT_CHANGES, MAX_CHANGES)
   await insight.freshen()
   const found = await insight.changes.list({ since: since === null ? null : parseTime(since), limit })
-  const told = call.may('admin') ? [...found] : found.map((change) => (change.kind === 'key' ? { ...change, subject: null } : change))
-  return jsonResponse({ changes: told, known_since: formatTime(insight.changes.knownSince) } satisfies Changes)
+  const shown = call.may('admin') ? [...found] : found.map((change) => (change.kind === 'key' ? { ...change, subject: null } : change))
+  return jsonResponse({ changes: shown, known_since: formatTime(insight.changes.knownSince) } satisfies Changes)
 }

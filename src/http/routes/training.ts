@@ -92,23 +92,23 @@ async function trainingSet(options: HttpOptions, call: Call): Promise<Response> 
 }
 
 async function explanation(job: TrainingJob, labels: Labels | null, training: TrainingRequest, request: Request): Promise<Response> {
-  const told = await job.explain(labels, training.options, request.signal)
+  const explained = await job.explain(labels, training.options, request.signal)
   await job.close()
-  return new Response(`${JSON.stringify(told)}\n`, { headers: JSON_HEADERS })
+  return new Response(`${JSON.stringify(explained)}\n`, { headers: JSON_HEADERS })
 }
 
-interface Asked {
+interface PreviewRequest {
   readonly job: TrainingJob
   readonly labels: Labels
   readonly training: TrainingRequest
 }
 
-async function preview(options: HttpOptions, { job, labels, training }: Asked, request: Request): Promise<Response> {
+async function preview(options: HttpOptions, { job, labels, training }: PreviewRequest, request: Request): Promise<Response> {
   const asked = { ...training.options, format: 'jsonl' as const, withStatus: true, withEventTimestamp: false, fresh: true }
   const set = await job.build(labels, asked, request.signal)
-  const told = await previewOf(options, set, asked)
+  const previewed = await previewOf(options, set, asked)
   await job.close()
-  return jsonResponse(told)
+  return jsonResponse(previewed)
 }
 
 /** Of one that another key asked for, those who administer alone may. */

@@ -20,7 +20,7 @@ export interface Coverage {
 }
 
 /** Where something stands in the files of definitions. */
-export interface Place {
+export interface SourceLine {
   /** Relative to the folder of the project, as `features/fraud.ts`. */
   file: string
   /** From 1. */
@@ -52,7 +52,7 @@ export interface Reason {
   /** Since when it is so, as far as is known. */
   since: Time | null
   /** The line at fault, else that of the definition. */
-  place: Place | null
+  place: SourceLine | null
   /** Of `failing`: the code of the first failure, as `feature_timeout`. */
   error_code: string | null
 }

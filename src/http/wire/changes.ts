@@ -1,4 +1,4 @@
-import type { Place, Time } from './basics.ts'
+import type { SourceLine, Time } from './basics.ts'
 
 /** GET /v1/changes?since=…&limit=…: newest first. */
 export interface Changes {
@@ -19,5 +19,5 @@ export interface Change {
   version_number: number | null
   /** Rows loaded, appended or pushed. */
   rows: number | null
-  place: Place | null
+  place: SourceLine | null
 }

@@ -1,4 +1,4 @@
-import type { Coverage, Place, State, Time } from './basics.ts'
+import type { Coverage, SourceLine, State, Time } from './basics.ts'
 
 /** GET /v1/lineage?feature=… (a feature: what leads to it and what follows alone). */
 export interface Lineage {
@@ -19,7 +19,7 @@ export interface SourceNode {
   rows: number | null
   newest_row_at: Time | null
   loaded_at: Time | null
-  place: Place | null
+  place: SourceLine | null
 }
 
 export interface FeatureNode {
@@ -33,7 +33,7 @@ export interface FeatureNode {
   columns: string[]
   state: State
   reads_per_second: number | null
-  place: Place | null
+  place: SourceLine | null
 }
 
 export interface SetNode {
@@ -45,7 +45,7 @@ export interface SetNode {
   state: State
   features: string[]
   reads_per_second: number | null
-  place: Place | null
+  place: SourceLine | null
 }
 
 /** An API key that reads; only for `admin`. */

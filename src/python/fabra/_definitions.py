@@ -18,25 +18,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     file: str
     line: int
 
 
-def caller() -> Place:
+def caller() -> SourceLocation:
     """The line of the user's code that is being run."""
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     if frame is None:
-        return Place("", 1)
-    return Place(os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
+        return SourceLocation("", 1)
+    return SourceLocation(os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
 
 
 class Definition:
     """An entity, a source, a feature or a feature set, as the file wrote it."""
 
-    def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
+    def __init__(self, kind: str, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[SourceLocation] = None) -> None:
         self._kind = kind
         self._args = tuple(one for one in args if not isinstance(one, FeatureStore))
         self._options: Dict[str, Any] = {name: value for name, value in options.items() if name != "store"}
@@ -101,14 +101,14 @@ def stores() -> List[FeatureStore]:
 class Entity(Definition):
     """What features are about."""
 
-    def __init__(self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None) -> None:
+    def __init__(self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[SourceLocation] = None) -> None:
         super().__init__("entity", args, options, target, place)
 
 
 class EntityDecorator:
     """`@entity(store, keys="SELECT …")` before a class."""
 
-    def __init__(self, options: Mapping[str, Any], place: Place) -> None:
+    def __init__(self, options: Mapping[str, Any], place: SourceLocation) -> None:
         self._options = options
         self._place = place
 
@@ -178,7 +178,7 @@ class Feature(Definition):
     """A feature that is computed by SQL, that is pushed, or that a function with columns computes; before a function, its decorator."""
 
     def __init__(
-        self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[Place] = None, pushed: bool = False
+        self, args: Tuple[Any, ...], options: Mapping[str, Any], target: Any = None, place: Optional[SourceLocation] = None, pushed: bool = False
     ) -> None:
         super().__init__("feature", args, options, target, place)
         self._pushed = pushed
@@ -212,7 +212,7 @@ class FeatureDecorator(Feature):
         def __call__(self, fn: F, /) -> F: ...
 
 
-def _computed_by(fn: Callable[..., Any], args: Tuple[Any, ...], options: Mapping[str, Any], place: Optional[Place] = None) -> Any:
+def _computed_by(fn: Callable[..., Any], args: Tuple[Any, ...], options: Mapping[str, Any], place: Optional[SourceLocation] = None) -> Any:
     made = Feature(args, options, fn, place)
     return made if "columns" in options else fn
 

@@ -227,9 +227,9 @@ def _message_and_stack(error: BaseException) -> List[str]:
     first = next((index for index, frame in enumerate(frames) if not frame[0].startswith(_STANDARD)), 0)
     # How a thread or a task comes to run the user's code tells nothing.
     del frames[:first]
-    left_out = len(frames) - _FIRST_FRAMES - _LAST_FRAMES
-    if left_out > 0:
-        frames[_FIRST_FRAMES : len(frames) - _LAST_FRAMES] = [("", left_out, "")]
+    omitted = len(frames) - _FIRST_FRAMES - _LAST_FRAMES
+    if omitted > 0:
+        frames[_FIRST_FRAMES : len(frames) - _LAST_FRAMES] = [("", omitted, "")]
     for file, line, function in frames:
         if file == "":
             lines.append(f"  … {line} more")

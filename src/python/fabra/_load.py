@@ -12,7 +12,7 @@ from ._definitions import _PACKAGE, stores
 from ._drafts import read_drafts
 from ._fresh import read_from_source
 from ._load_problems import Problem, at, check_file, hides_standard_library, hides_this_package, import_problems, problem
-from ._project_files import Project
+from ._project_files import ProjectFiles
 from ._tree import ProjectTree
 
 
@@ -46,7 +46,7 @@ def load(paths: Iterable[str], version: Optional[str] = None) -> Loaded:
         warnings.extend(hides_standard_library(root))
     if any(problem["subject"] == "file \"fabra.py\"" for problem in problems):
         return Loaded([], problems, warnings, files)
-    project = Project(roots)
+    project = ProjectFiles(roots)
     read_from_source(project.has)
     for root in reversed(roots):
         if root not in sys.path:

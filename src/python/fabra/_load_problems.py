@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from ._boot import _STANDARD
 from ._definitions import _PACKAGE
 from ._errors import FabraError
-from ._project_files import Project
+from ._project_files import ProjectFiles
 
 Problem = Dict[str, Any]
 
@@ -71,7 +71,7 @@ def _standard_names() -> Set[str]:
     return found | set(sys.builtin_module_names)
 
 
-def import_problems(error: BaseException, file: str, project: Project) -> List[Problem]:
+def import_problems(error: BaseException, file: str, project: ProjectFiles) -> List[Problem]:
     """What an exception at the top level of a file means to its author."""
     where = _place_of(error, project) or (file, 1)
     location = at(*where)
@@ -115,7 +115,7 @@ def _syntax(error: SyntaxError, location: Dict[str, Any], subject: str) -> Probl
     return problem(location, subject, f"the file cannot be read as code: {error.msg}.", hint)
 
 
-def _missing_module(name: str, location: Dict[str, Any], subject: str, project: Project) -> Problem:
+def _missing_module(name: str, location: Dict[str, Any], subject: str, project: ProjectFiles) -> Problem:
     top = name.split(".")[0]
     if name == "fabra" or name.startswith("fabra."):
         return problem(location, subject, f'it imports "{name}", which Fabra does not have.', 'Import everything from "fabra".')
@@ -153,7 +153,7 @@ def _wanted_name(error: ImportError) -> str:
     return str(getattr(error, "name_from", None) or (str(error).split("'")[1] if "'" in str(error) else ""))
 
 
-def _place_of(error: BaseException, project: Project) -> Optional[Tuple[str, int]]:
+def _place_of(error: BaseException, project: ProjectFiles) -> Optional[Tuple[str, int]]:
     """The innermost line of the user's files."""
     found: Optional[Tuple[str, int]] = None
     step = error.__traceback__

@@ -19,13 +19,13 @@ Print = Callable[[int, str, str], None]
 class _Printed:
     """What one call prints."""
 
-    __slots__ = ("parts", "length", "total", "left_out")
+    __slots__ = ("parts", "length", "total", "dropped")
 
     def __init__(self) -> None:
         self.parts: List[str] = []
         self.length = 0
         self.total = 0
-        self.left_out = 0
+        self.dropped = 0
 
 
 class Output(io.TextIOBase):
@@ -74,7 +74,7 @@ class Output(io.TextIOBase):
             room = _MOST_IN_CALL - printed.total
             printed.total += len(text)
             kept = text if len(text) <= room else text[: max(0, room)]
-            printed.left_out += len(text) - len(kept)
+            printed.dropped += len(text) - len(kept)
             if kept:
                 printed.parts.append(kept)
                 printed.length += len(kept)
@@ -97,7 +97,7 @@ class Output(io.TextIOBase):
         with self._lock:
             printed = self._of(call)
             if printed.total >= _MOST_IN_CALL:
-                printed.left_out += len(message)
+                printed.dropped += len(message)
                 return
             printed.total += len(message)
         self._send(0 if call is None else call.id, level, message[:_MOST_IN_MESSAGE])
@@ -115,9 +115,9 @@ class Output(io.TextIOBase):
             self._tell_left_out(printed, call.id)
 
     def _tell_left_out(self, printed: _Printed, id: int) -> None:
-        if printed.left_out > 0:
-            self._send(id, "warn", f"… and {printed.left_out} more characters that were printed, left out here.")
-            printed.left_out = 0
+        if printed.dropped > 0:
+            self._send(id, "warn", f"… and {printed.dropped} more characters that were printed, left out here.")
+            printed.dropped = 0
 
     def _of(self, call: Any) -> _Printed:
         if call is None:

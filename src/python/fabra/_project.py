@@ -14,7 +14,7 @@ from ._modules import Module, Modules
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
-class Project:
+class InspectedProject:
     def __init__(self, folder: str, definitions: List[str], packages: "Packages") -> None:
         self._folder = os.path.realpath(folder)
         self._tops = list(dict.fromkeys(_top_folder(file) for file in definitions))
@@ -216,9 +216,9 @@ def _origin(distribution: importlib.metadata.Distribution) -> Dict[str, Any]:
     version = distribution.version
     direct = distribution.read_text("direct_url.json")
     if direct:
-        told = json.loads(direct)
-        url = str(told.get("url", ""))
-        vcs = told.get("vcs_info")
+        origin = json.loads(direct)
+        url = str(origin.get("url", ""))
+        vcs = origin.get("vcs_info")
         if vcs:
             return {"version": version, "url": f"{vcs['vcs']}+{url}@{vcs['commit_id']}"}
         return {"version": version, "url": url}
@@ -258,7 +258,7 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     folder = asked["folder"]
     packages = Packages(asked["ours"])
-    project = Project(folder, asked["definitions"], packages)
+    project = InspectedProject(folder, asked["definitions"], packages)
     names, files = required_names(os.path.join(folder, "requirements.txt"), set())
     imported = sorted({one["package"] for file in project.files.values() for one in file["imports"] if one["package"]})
     print(json.dumps({

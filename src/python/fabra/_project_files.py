@@ -8,7 +8,7 @@ from ._boot import _STANDARD
 from ._definitions import _PACKAGE
 
 
-class Project:
+class ProjectFiles:
     def __init__(self, roots: List[str]) -> None:
         here = os.getcwd() if os.path.isdir(".") else os.sep
         # People start the server in the project's folder and import from there.

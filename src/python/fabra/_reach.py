@@ -56,7 +56,7 @@ class Pieces:
     def _read(self, module: Module, node: ast.AST, around: Iterable[AnyFunction] = ()) -> Seen:
         key = (module.path, id(node))
         if key not in self._readings:
-            left_out = {
+            dropped = {
                 id(decorator)
                 for inner in ast.walk(node)
                 if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
@@ -65,7 +65,7 @@ class Pieces:
             }
 
             def leave_out(inner: ast.AST) -> bool:
-                return id(inner) in left_out
+                return id(inner) in dropped
 
             self._readings[key] = Seen(dump(node, leave_out), read_code(self._modules, module, node, leave_out, around), module)
         return self._readings[key]

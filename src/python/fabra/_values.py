@@ -184,8 +184,8 @@ def encode_columns(columns: List[Dict[str, Any]], value: Any, nan: str, max_byte
     if len(pairs) > len(columns):
         wanted = {column["name"] for column in columns}
         extra = next(name for name, _ in pairs if name not in wanted)
-        told = f'"{extra}"' if isinstance(extra, str) else shown(extra)
-        raise wrong(f"the dict it returned has {told}, which is no column of the feature.", f"Declare it under columns, or return {names} alone.")
+        named = f'"{extra}"' if isinstance(extra, str) else shown(extra)
+        raise wrong(f"the dict it returned has {named}, which is no column of the feature.", f"Declare it under columns, or return {names} alone.")
     return texts
 
 

@@ -53,7 +53,7 @@ export interface InstalledPackage {
   readonly url: string | null
 }
 
-interface Question {
+interface InspectRequest {
   /** Absolute. */
   readonly folder: string
   readonly definitions: readonly string[]
@@ -79,7 +79,7 @@ export async function pythonPlace(settings: PythonSettings, file: string): Promi
   return { python: path, folder }
 }
 
-export async function inspectPython(settings: PythonSettings, question: Question): Promise<PythonProject> {
+export async function inspectPython(settings: PythonSettings, question: InspectRequest): Promise<PythonProject> {
   const { python: path, folder } = await pythonPlace(settings, question.definitions[0] ?? '')
   const child = Bun.spawn([path, '-c', SCRIPT, folder, JSON.stringify(question)], {
     cwd: question.folder,

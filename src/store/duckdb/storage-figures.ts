@@ -55,10 +55,10 @@ export function createDuckdbFigures(database: Database): OfflineFigures {
         const known = new Set(sources)
         const found = rows.map(([schema, name, count]) => ({ schema: String(schema), name: String(name), rows: Number(count) }))
         const sourceOf = ({ schema, name }: { schema: string; name: string }) => (schema === 'main' ? name : `${schema}.${name}`)
-        const told = found.filter((table) => table.schema === 'fabra' || known.has(sourceOf(table)))
+        const listed = found.filter((table) => table.schema === 'fabra' || known.has(sourceOf(table)))
         const sizes: number[] = []
-        for (const table of told) sizes.push(await bytesOf(session, table))
-        return told.map(({ schema, name, rows }, i) => {
+        for (const table of listed) sizes.push(await bytesOf(session, table))
+        return listed.map(({ schema, name, rows }, i) => {
           const isOwn = schema === 'fabra'
           const kind = isOwn ? (name === 'feature_history' ? ('history' as const) : ('other' as const)) : ('source' as const)
           return { name: isOwn ? `fabra.${name}` : name, kind, rows, bytes: sizes[i] ?? null }

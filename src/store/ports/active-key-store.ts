@@ -10,7 +10,7 @@ export interface KeyUse {
 /** Which keys of which feature are in use, told to one another by all processes. A hint: losing it costs a computation at the next read. */
 export interface ActiveKeyStore {
   /** A use never moves back. Beyond a million keys of a feature those longest unused are let go. @throws FabraError store_unavailable */
-  touch(feature: string, uses: readonly KeyUse[]): Promise<void>
+  markUsed(feature: string, uses: readonly KeyUse[]): Promise<void>
   /** Keys used since then, in pages. @throws FabraError store_unavailable */
   since(feature: string, at: Micros): AsyncIterable<readonly KeyUse[]>
   /** When each of these keys was last used, in the order given; undefined: not that anybody knows. @throws FabraError store_unavailable */

@@ -18,7 +18,7 @@ import type { Waiter } from './history-entry.ts'
 import { RefusalSearch } from './refusal-search.ts'
 
 /** Rows of one sender: all of them or none. */
-export interface Lot {
+export interface QueuedRows {
   /**
    * Resolves when they are committed, with the indexes of those that history had already from another process. Rejects when they are not and never will be: with RefusedRows (its indexes are those of the lot), or
    * FabraError store_unavailable.
@@ -50,7 +50,7 @@ export interface HistoryQueue {
   /** Rows that are tried until they are committed. */
   add(rows: readonly HistoryRow[]): void
   /** @param deadlineAt When the sender gives up, by `performance.now()`. */
-  push(rows: readonly HistoryRow[], deadlineAt: number): Lot
+  push(rows: readonly HistoryRow[], deadlineAt: number): QueuedRows
   /** What came before this is committed, refused or set aside when it resolves. @throws FabraError store_unavailable */
   flush(): Promise<void>
   counters(): HistoryQueueCounters
@@ -118,7 +118,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
     else schedule(!search.isOver || backlog.waiting > 0 ? 0 : commitEveryMs)
   }
 
-  const push = (rows: readonly HistoryRow[], deadlineAt: number): Lot => {
+  const push = (rows: readonly HistoryRow[], deadlineAt: number): QueuedRows => {
     const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>()
     const waiter: Waiter = { deadlineAt, attempts: 0, inFlight: false, inDoubt: false, isSettled: false, resolve, reject }
     const entry = { rows, waiter }
@@ -171,7 +171,7 @@ export function createHistoryQueue(options: HistoryQueueOptions): HistoryQueue {
 }
 
 /** @throws FabraError store_unavailable */
-async function inTime({ committed, giveUp }: Lot): Promise<void> {
+async function inTime({ committed, giveUp }: QueuedRows): Promise<void> {
   const late = Promise.withResolvers<void>()
   const timer = setTimeout(() => {
     if (!giveUp()) late.reject(unavailable())

@@ -28,14 +28,14 @@ export function createSetAside({
 }): SetAside {
   const known = new Map<string, Micros>()
   let count = 0
-  let untold = 0
+  let unreported = 0
   let toldAt = Number.NEGATIVE_INFINITY
   let last: { readonly feature: string; readonly why: string } | undefined
   return {
     note(rows, refusal) {
       const now = clock.now()
       count += rows.length
-      untold += rows.length
+      unreported += rows.length
       for (const { feature, fingerprint, entityKey } of rows) {
         const id = `${fieldOf({ name: feature, fingerprint })}\0${entityKey}`
         known.delete(id)
@@ -50,10 +50,10 @@ export function createSetAside({
       if (!first || now - toldAt < MESSAGE_EVERY) return
       const key = first.entityKey.length > 100 ? `${first.entityKey.slice(0, 100)}…` : first.entityKey
       onProblem(
-        `${untold} rows of history were refused for good and set aside. One is of "${first.feature}", key ${JSON.stringify(key)}: ${refusal.why}.`,
+        `${unreported} rows of history were refused for good and set aside. One is of "${first.feature}", key ${JSON.stringify(key)}: ${refusal.why}.`,
         refusal.cause,
       )
-      untold = 0
+      unreported = 0
       toldAt = now
     },
     has(field, key) {

@@ -10,7 +10,7 @@ const PAGE = 5_000
 export function createRedisActiveKeyStore(connection: RedisConnection): ActiveKeyStore {
   const setOf = (feature: string) => `fabra:active:${feature}`
   return {
-    async touch(feature, uses) {
+    async markUsed(feature, uses) {
       for (let from = 0; from < uses.length; from += STEP) {
         const members = uses.slice(from, from + STEP).flatMap(({ key, at }) => [at, key])
         await connection.send('ZADD', setOf(feature), 'GT', ...members)

@@ -5,7 +5,7 @@ import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-stor
 import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
 import { RowCache } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
-import { FORGET, RAISE, WRITE } from './format/scripts.ts'
+import { FORGET, RESTORE_ERASURES, WRITE } from './format/scripts.ts'
 import { INCOMPLETE, Integrity, NOT_LOOKED_AT } from './integrity/integrity.ts'
 import type { RedisConnection } from './redis.ts'
 
@@ -93,17 +93,17 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
       await atOnce(SCRIPTS_AT_ONCE, inGroups(erasures, connection.spansSlots ? ERASURES_A_SCRIPT : 1), async (some) => {
         const keys = some.map(({ entity, entityKey }) => hashKey(entity, entityKey))
         await connection.run(
-          RAISE,
+          RESTORE_ERASURES,
           keys,
           some.map(({ at }) => at),
         )
       })
     },
     async erasuresSince(at) {
-      const told = (await connection.send('ZRANGEBYSCORE', ERASURES, at, '+inf', 'WITHSCORES')) as string[]
-      return Array.from({ length: told.length / 2 }, (_, i) => {
-        const [entity, entityKey] = JSON.parse(told[2 * i] as string) as [string, string]
-        return { entity, entityKey, at: Number(told[2 * i + 1]) }
+      const entries = (await connection.send('ZRANGEBYSCORE', ERASURES, at, '+inf', 'WITHSCORES')) as string[]
+      return Array.from({ length: entries.length / 2 }, (_, i) => {
+        const [entity, entityKey] = JSON.parse(entries[2 * i] as string) as [string, string]
+        return { entity, entityKey, at: Number(entries[2 * i + 1]) }
       })
     },
     filled: (fields) => integrity.filled(fields),
@@ -118,7 +118,7 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
   }
 }
 
-const TOLD: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> = {
+const DOUBT_TEXTS: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> = {
   lost: ['Redis may have lost values; until they are back, history is asked', 'Redis holds what it should hold.'],
   refused: ['Redis refuses writes; until it takes them, history is asked', 'Redis takes writes.'],
   owed: [
@@ -133,16 +133,16 @@ const TOLD: Readonly<Record<DoubtKind, readonly [begin: string, end: string]>> =
 
 /** Bad news once, and good news where there was bad. */
 function teller(onProblem: OnProblem): (kind: DoubtKind, why: string | null) => void {
-  const told = new Set<DoubtKind>()
+  const reported = new Set<DoubtKind>()
   let wasWhole = false
   return (kind, why) => {
     if (kind === 'lost' && why === null) wasWhole = true
     // A process that starts, a command too, fills what is not there yet: that is no news.
     if (why === INCOMPLETE && !wasWhole) return
-    if (why === NOT_LOOKED_AT || (why === null ? !told.delete(kind) : told.has(kind))) return
-    const [begin, end] = TOLD[kind]
+    if (why === NOT_LOOKED_AT || (why === null ? !reported.delete(kind) : reported.has(kind))) return
+    const [begin, end] = DOUBT_TEXTS[kind]
     if (why === null) return onProblem(end, undefined)
-    told.add(kind)
+    reported.add(kind)
     onProblem(`${begin}.`, new Error(why))
   }
 }

@@ -12,7 +12,7 @@ const PREFIX = 'fabra:{'
 const UNIT = '\x1f'
 const ORIGINS: Readonly<Record<string, Origin>> = { c: 'computed', p: 'pushed', b: 'backfill' }
 
-interface Place {
+interface RecordLocation {
   readonly hash: string
   readonly bucket: string
   readonly record: string
@@ -27,7 +27,7 @@ export function createRedisOnlineSweep(redis: RedisConnection): OnlineSweep | nu
         string,
         string[],
       ]
-      const places = new Map<SweptValue, Place>()
+      const places = new Map<SweptValue, RecordLocation>()
       const texts = (await Promise.all(hashes.map((hash) => redis.send('HGETALL', hash)))) as string[][]
       for (const [i, hash] of hashes.entries()) for (const [value, place] of valuesOf(hash, texts[i] ?? [])) places.set(value, place)
       const going = (places.size === 0 ? [] : await judge([...places.keys()])).flatMap((value) => places.get(value) ?? [])
@@ -44,7 +44,7 @@ export function createRedisOnlineSweep(redis: RedisConnection): OnlineSweep | nu
 }
 
 /** @param fields Names and texts by turns. */
-function* valuesOf(hash: string, fields: readonly string[]): Generator<[SweptValue, Place]> {
+function* valuesOf(hash: string, fields: readonly string[]): Generator<[SweptValue, RecordLocation]> {
   const name = hash.slice(PREFIX.length, -1)
   const colon = name.indexOf(':')
   const [entity, key] = [name.slice(0, colon), name.slice(colon + 1)]

@@ -1,6 +1,6 @@
 import type { RedisScript } from './format/scripts.ts'
 import type { Marks } from './integrity/marks.ts'
-import type { Place } from './socket/servers.ts'
+import type { RedisPart } from './socket/servers.ts'
 
 export interface RedisOpening {
   /** See url.ts. */
@@ -41,7 +41,7 @@ export interface RedisConnection {
   readonly isEncrypted: boolean
   readonly marks: Marks
   /** Where a mark belongs, and the server that is asked there. */
-  places(): readonly Place[]
+  places(): readonly RedisPart[]
   /** The server that takes writes; undefined: there is no connection, or there are several servers. */
   writesTo(): string | undefined
   /** Called when another server may be there, and when a mark is not what it was. */

@@ -6,15 +6,15 @@ const UI = new URL('..', import.meta.url).pathname
 /** `/`: what the API's paths follow. */
 export const API = new URL('../..', import.meta.url).pathname.replace(/\/$/, '')
 
-export interface Place {
+export interface PageAddress {
   /** Parts of the path behind /ui/, decoded: `['features', 'spend']`. */
   readonly parts: readonly string[]
   readonly query: URLSearchParams
 }
 
-export const place = signal<Place>(read())
+export const place = signal<PageAddress>(read())
 
-function read(): Place {
+function read(): PageAddress {
   const rest = location.pathname.startsWith(UI) ? location.pathname.slice(UI.length) : ''
   return { parts: rest.split('/').filter(Boolean).map(decoded), query: new URLSearchParams(location.search) }
 }

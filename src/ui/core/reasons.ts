@@ -1,5 +1,5 @@
 /** Why a feature wants attention, in words. */
-import type { Place, Reason } from '../../http/wire.ts'
+import type { Reason, SourceLine } from '../../http/wire.ts'
 import { age, interval, number, took } from './words.ts'
 
 const WORDS: Readonly<Record<Reason['code'], string>> = {
@@ -30,6 +30,6 @@ export function figure(value: number | null, { unit, code }: Reason): string {
   }
 }
 
-export function placeText(place: Place | null | undefined): string | null {
+export function placeText(place: SourceLine | null | undefined): string | null {
   return place ? `${place.file}:${place.line}` : null
 }

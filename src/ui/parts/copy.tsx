@@ -31,13 +31,13 @@ export function copy(text: string, what = 'Copied'): void {
   )
 }
 
-export interface Asked {
+export interface CopiedRequest {
   readonly path: string
   readonly cli: string
 }
 
 /** Four ways to ask for exactly what is shown. The key is named, never written out. */
-export function CopyAs({ path, cli }: Asked) {
+export function CopyAs({ path, cli }: CopiedRequest) {
   const url = `${location.origin}${API}${path}`
   const ways: readonly [name: string, text: string][] = [
     ['curl', curlText(url)],

@@ -75,7 +75,7 @@ function Search() {
         onKeyDown={onKeyDown}
       />
       <Results of={found} index={index} onOpen={open} />
-      <Told of={places} text={text.value} isEmpty={found.length === 0} />
+      <SearchNotice of={places} text={text.value} isEmpty={found.length === 0} />
     </>
   )
 }
@@ -95,7 +95,7 @@ function Results({ of, index, onOpen }: { of: readonly Found[]; index: number; o
   )
 }
 
-function Told({ of: { isWhole, failure }, text, isEmpty }: { of: ReturnType<typeof usePlaces>; text: string; isEmpty: boolean }) {
+function SearchNotice({ of: { isWhole, failure }, text, isEmpty }: { of: ReturnType<typeof usePlaces>; text: string; isEmpty: boolean }) {
   return (
     <>
       {isEmpty && <p class="pad">{isWhole ? `Nothing is called “${text}”.` : 'looking …'}</p>}

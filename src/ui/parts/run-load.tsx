@@ -72,14 +72,14 @@ function atOnce(spans: readonly Span[], start: number, step: number): number[] {
   const counts = new Array<number>(BINS).fill(0)
   let present = 0
   let bin = 0
-  const raise = (index: number) => {
+  const countIn = (index: number) => {
     if (index >= 0 && index < BINS) counts[index] = Math.max(counts[index] ?? 0, present)
   }
   for (const { at, by } of turns) {
     const next = Math.min(BINS - 1, Math.floor((at - start) / step))
-    for (; bin < next; bin++) raise(bin + 1)
+    for (; bin < next; bin++) countIn(bin + 1)
     present += by
-    raise(next)
+    countIn(next)
   }
   return counts
 }

@@ -186,13 +186,13 @@ function resolveTables(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shad
 /** To a client only what is declared is there. */
 function resolveForClient(sql: ParsedSql, world: SqlWorld): Pick<AnalysedSql, 'shadows' | 'undeclared' | 'faults'> {
   const { shadows, undeclared, faults } = resolveTables(sql, world)
-  const strangers = [...undeclared.map(({ ref }) => ref), ...sql.tree.tables.filter((ref) => faults.some(({ at }) => at === ref.at))]
-  const told = strangers.map((ref) => ({
+  const undeclaredRefs = [...undeclared.map(({ ref }) => ref), ...sql.tree.tables.filter((ref) => faults.some(({ at }) => at === ref.at))]
+  const clientFaults = undeclaredRefs.map((ref) => ({
     message: `No source is called "${ref.schema === '' ? ref.name : `${ref.schema}.${ref.name}`}".`,
     hint: `Declare it in the definitions to read it. ${suggest(ref.name, [...world.sources.keys()])}`,
     at: ref.at,
   }))
-  return { shadows, undeclared: [], faults: told }
+  return { shadows, undeclared: [], faults: clientFaults }
 }
 
 /** The source that declares the table, whatever either is called by. */

@@ -197,13 +197,13 @@ _CLASSES: Dict[str, Type[ClientError]] = {
 }
 
 
-def error_of(told: Mapping[str, Any], *, status: Optional[int] = None, retry_after: Optional[float] = None) -> ClientError:
+def error_of(body: Mapping[str, Any], *, status: Optional[int] = None, retry_after: Optional[float] = None) -> ClientError:
     """The error that an answer tells of: `{"code", "message", "hint"?, "request_id"?}`."""
-    code = str(told.get("code", "internal"))
-    hint = told.get("hint")
-    request_id = told.get("request_id")
+    code = str(body.get("code", "internal"))
+    hint = body.get("hint")
+    request_id = body.get("request_id")
     return _CLASSES.get(code, ClientError)(
-        str(told.get("message", "Something went wrong.")),
+        str(body.get("message", "Something went wrong.")),
         None if hint is None else str(hint),
         code=code,
         status=status,

@@ -108,8 +108,8 @@ def polars_type(pl: Any, declared: str) -> Any:
 
 def declared_types(table: Any) -> Dict[str, str]:
     """As features declare them, where the metadata of a table says so."""
-    told = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
-    types: Dict[str, str] = told.get("types", {})
+    metadata = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
+    types: Dict[str, str] = metadata.get("types", {})
     return types
 
 

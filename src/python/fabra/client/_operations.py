@@ -80,14 +80,14 @@ def _read_json(asked: Mapping[str, Any], rows: List[Row]) -> Operation[Features]
     errors: List[Any] = []
     for start in range(0, max(1, len(rows)), READ_ROWS):
         body = to_json({**asked, "rows": rows[start : start + READ_ROWS], "detailed": True})
-        told = (yield json_request("POST", "/v1/features", body)).json()
-        if start > 0 and (told["features"] != names or told["types"] != types):
+        answer = (yield json_request("POST", "/v1/features", body)).json()
+        if start > 0 and (answer["features"] != names or answer["types"] != types):
             raise SchemaMismatch("The definitions of the server changed while it was read.", "Read again.")
-        names, types = told["features"], told["types"]
-        if len(told["results"]) != len(rows[start : start + READ_ROWS]):
-            raise SchemaMismatch(f"The answer has {len(told['results'])} results for {len(rows[start : start + READ_ROWS])} rows.")
-        results.extend(told["results"])
-        errors.extend((start + one["row"], one["feature"], error_of(one)) for one in told.get("errors", []))
+        names, types = answer["features"], answer["types"]
+        if len(answer["results"]) != len(rows[start : start + READ_ROWS]):
+            raise SchemaMismatch(f"The answer has {len(answer['results'])} results for {len(rows[start : start + READ_ROWS])} rows.")
+        results.extend(answer["results"])
+        errors.extend((start + one["row"], one["feature"], error_of(one)) for one in answer.get("errors", []))
     return Features(names, types, results, errors)
 
 
@@ -99,12 +99,12 @@ def _read_arrow(asked: Mapping[str, Any], rows: List[Row]) -> Operation[Features
         body = to_json({**asked, "rows": rows[start : start + READ_ROWS]})
         answer = yield json_request("POST", "/v1/features", body, headers={"accept": ARROW_STREAM})
         tables.append(ipc.open_stream(answer.content).read_all())
-    told = [json.loads(table.schema.metadata[b"fabra"]) for table in tables]
-    if any(one["types"] != told[0]["types"] for one in told):
+    metadata = [json.loads(table.schema.metadata[b"fabra"]) for table in tables]
+    if any(one["types"] != metadata[0]["types"] for one in metadata):
         raise SchemaMismatch("The definitions of the server changed while it was read.", "Read again.")
-    errors = [{**error, "row": i * READ_ROWS + error["row"]} for i, one in enumerate(told) for error in one.get("errors", [])]
+    errors = [{**error, "row": i * READ_ROWS + error["row"]} for i, one in enumerate(metadata) for error in one.get("errors", [])]
     whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    return FeatureTable(whole.replace_schema_metadata({"fabra": json.dumps({**told[0], "errors": errors})}))
+    return FeatureTable(whole.replace_schema_metadata({"fabra": json.dumps({**metadata[0], "errors": errors})}))
 
 
 def push(name: str, rows: Rows, progress: Optional[bool]) -> Operation[WriteReceipt]:
@@ -144,14 +144,14 @@ def _write(path: str, what: str, rows: List[Row], progress: Optional[bool], head
         for number, (lot, body) in enumerate(_lots(rows)):
             own = {name: value if number == 0 else f"{value}:{number}" for name, value in headers.items()}
             try:
-                told = (yield json_request("POST", path, body, is_read=False, headers=own)).json()
+                receipt = (yield json_request("POST", path, body, is_read=False, headers=own)).json()
             except ClientError as error:
                 if done > 0:
                     error.args = (f"{error.args[0]} (The {done} rows before were written; rows are counted from there.)",)
                 raise
-            accepted += told["accepted"]
-            duplicates += told["duplicates"]
-            fenced += told.get("fenced", 0)
+            accepted += receipt["accepted"]
+            duplicates += receipt["duplicates"]
+            fenced += receipt.get("fenced", 0)
             done += lot
             bar.to(done)
     finally:
@@ -177,9 +177,9 @@ def forget(entity: str, key: Any) -> Operation[Dict[str, Any]]:
     columns = {name: str(plain(value)) for name, value in key.items()} if isinstance(key, Mapping) else {}
     identity = "-" if columns else quote(str(plain(key)), safe="")
     answer = yield json_request("DELETE", f"/v1/entities/{quote(entity, safe='')}/{identity}", is_read=False, params=columns)
-    told: Dict[str, Any] = answer.json()
-    told["forgotten_at"] = read_time(told["forgotten_at"])
-    return told
+    receipt: Dict[str, Any] = answer.json()
+    receipt["forgotten_at"] = read_time(receipt["forgotten_at"])
+    return receipt
 
 
 def training_set(labels: Any, names: Names, options: Mapping[str, Any], progress: Optional[bool]) -> Operation[TrainingSet]:
@@ -194,7 +194,7 @@ def training_set(labels: Any, names: Names, options: Mapping[str, Any], progress
     into = folder / "set.arrow"
     kept = False
     try:
-        request = _training_request(labels, asked, folder, into, identity, lambda told: bar.to(float(told.get("progress") or 0)))
+        request = _training_request(labels, asked, folder, into, identity, lambda state: bar.to(float(state.get("progress") or 0)))
         answer = yield request
         report = yield from _report(identity, answer)
         bar.to(1)

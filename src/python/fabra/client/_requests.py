@@ -70,14 +70,14 @@ def failure_of(answer: Answer) -> Optional[ClientError]:
         return None
     after = retry_after_of(answer.headers)
     try:
-        told = json.loads(answer.content)["error"]
-        return error_of(told, status=answer.status, retry_after=after)
+        body = json.loads(answer.content)["error"]
+        return error_of(body, status=answer.status, retry_after=after)
     except (ValueError, KeyError, TypeError, AttributeError):
         code = {401: "unauthorized", 403: "forbidden", 404: "not_found", 413: "body_too_large", 429: "overloaded", 503: "overloaded"}
         text = answer.content[:200].decode("utf-8", "replace").strip()
-        told = {
+        body = {
             "code": code.get(answer.status, "internal"),
             "message": f"The answer has status {answer.status}: {text or 'no text'}",
             "hint": "It is not fabra's own: something before the server gave it.",
         }
-        return error_of(told, status=answer.status, retry_after=after)
+        return error_of(body, status=answer.status, retry_after=after)

@@ -144,8 +144,8 @@ class Features:
         for one in self._results[:_SHOWN_ROWS]:
             key = ", ".join(f"{name}={value!r}" for name, value in one["entity"].items())
             values = zip(self.names, one["values"], one["statuses"], one["freshness_ms"])
-            told = [f"{name} {shown(value)} ({said(status, _age(ms))})" for name, value, status, ms in values]
-            lines.append(f"  {key}: {'; '.join(told)}")
+            texts = [f"{name} {shown(value)} ({said(status, _age(ms))})" for name, value, status, ms in values]
+            lines.append(f"  {key}: {'; '.join(texts)}")
         if len(self) > _SHOWN_ROWS:
             lines.append(f"  … {len(self) - _SHOWN_ROWS} more")
         return "\n".join(lines)
@@ -171,10 +171,10 @@ class FeatureTable(Features):
     """The same out of a table of Arrow, which is only taken apart where that is asked for."""
 
     def __init__(self, table: Any) -> None:
-        told = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
-        names = [str(name) for name in told["features"]]
-        errors = [(int(one["row"]), str(one["feature"]), error_of(one)) for one in told.get("errors", [])]
-        super().__init__(names, [str(told["types"][name]) for name in names], (), errors)
+        metadata = json.loads((table.schema.metadata or {}).get(b"fabra", b"{}"))
+        names = [str(name) for name in metadata["features"]]
+        errors = [(int(one["row"]), str(one["feature"]), error_of(one)) for one in metadata.get("errors", [])]
+        super().__init__(names, [str(metadata["types"][name]) for name in names], (), errors)
         self._table = table
         how = {f"{name}__{what}" for name in names for what in ("status", "served_from", "freshness_ms", "event_timestamp")}
         self._values = table.select([name for name in table.column_names if name not in how])

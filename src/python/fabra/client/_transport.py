@@ -255,11 +255,11 @@ class AsyncTransport:
         while True:
             await anyio.sleep(_WATCH_SECONDS)
             try:
-                told = (await self._once(Request("GET", request.watch_path), deadline)).json()
+                state = (await self._once(Request("GET", request.watch_path), deadline)).json()
             except (FabraError, httpx.HTTPError):
                 continue
             if request.watch is not None:
-                request.watch(told)
+                request.watch(state)
 
     async def _once(self, request: Request, deadline: Deadline) -> Answer:
         content: Union[bytes, AsyncIterator[bytes], None]

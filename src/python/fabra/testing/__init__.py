@@ -46,7 +46,7 @@ class Store:
         self._files = list(files)
         self._lock = threading.Lock()
         self._process: "Optional[subprocess.Popen[bytes]]" = None
-        self._told: Optional[IO[bytes]] = None
+        self._stderr: Optional[IO[bytes]] = None
 
     def at(self, time: "str | datetime") -> "Moment":
         """The time that stands still: RFC 3339 with a zone, or a datetime with one."""
@@ -85,26 +85,26 @@ class Store:
                 late.cancel()
             if not answer.endswith(b"\n"):
                 raise self._gone(process)
-        told = json.loads(answer)
-        if "error" in told:
-            error = told["error"]
+        reply = json.loads(answer)
+        if "error" in reply:
+            error = reply["error"]
             raise FabraError(error["code"], error["message"], error["hint"])
-        return told["value"]
+        return reply["value"]
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        self._told = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [_program(), "test", "--serve", *self._files], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._told
+            [_program(), "test", "--serve", *self._files], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr
         )
         atexit.register(self.close)
         return self._process
 
     def _gone(self, process: "subprocess.Popen[bytes]") -> FabraError:
         code = process.wait()
-        told = self._told
-        if told is not None:
-            told.seek(0)
-        words = "" if told is None else told.read().decode(errors="replace").strip()
+        stderr = self._stderr
+        if stderr is not None:
+            stderr.seek(0)
+        words = "" if stderr is None else stderr.read().decode(errors="replace").strip()
         self._end()
         return FabraError("io_failed", f"fabra test ended with {code} and gave no answer.\n{words}")
 
@@ -113,7 +113,7 @@ class Store:
         if process is None:
             return
         atexit.unregister(self.close)
-        for pipe in (process.stdin, process.stdout, self._told):
+        for pipe in (process.stdin, process.stdout, self._stderr):
             if pipe is not None:
                 try:
                     pipe.close()

@@ -6,7 +6,7 @@ import { FabraError } from '../../../errors.ts'
 import { damaged, damageIn, lockedError, openError } from '../damage/file-damage.ts'
 import { HEAD_BYTES, readHead } from '../damage/file-head.ts'
 import { cutZeros } from '../damage/log-file.ts'
-import { type Known, type Mark, markOf, readMark, refusal, toKnown, writeMark } from '../damage/mark.ts'
+import { type Mark, markOf, type OwnMark, readMark, refusal, toKnown, writeMark } from '../damage/mark.ts'
 import { unreadableTables } from '../damage/unreadable-tables.ts'
 import { checkSchema } from '../schema/migrate.ts'
 import { CATALOG, quoteText, readMarkRow } from '../sql.ts'
@@ -15,7 +15,7 @@ import { toSqlError } from './sql-errors.ts'
 export interface Attached {
   readonly mark: Mark | undefined
   /** What the database knows of its mark; undefined for a new one, and for one of an earlier version. */
-  readonly known: Known | undefined
+  readonly known: OwnMark | undefined
 }
 
 /** @throws FabraError data_dir_locked, data_file_corrupt, schema_mismatch, io_failed. The file is as it was then. */
@@ -64,7 +64,7 @@ function removeUnborn(file: string, mark: Mark | undefined): boolean {
   return true
 }
 
-async function readKnown(connection: DuckDBConnection, file: string): Promise<Known | undefined> {
+async function readKnown(connection: DuckDBConnection, file: string): Promise<OwnMark | undefined> {
   const text = readMarkRow(CATALOG)
   try {
     const [row] = (await connection.runAndReadAll(text)).getRows()

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { FabraError } from '../../../errors.ts'
 import { createDamageWatch } from '../damage/damage-watch.ts'
 import { openError } from '../damage/file-damage.ts'
-import type { Known } from '../damage/mark.ts'
+import type { OwnMark } from '../damage/mark.ts'
 import { createMarking, firstMark, type Marking } from '../damage/marking.ts'
 import { CATALOG } from '../sql.ts'
 import { createChanges } from '../training/resume/changes.ts'
@@ -64,7 +64,7 @@ interface Opened extends DatabaseOptions {
   /** The log of an earlier process was read back. */
   readonly wasKilled: boolean
   /** Undefined: nothing is kept, so there is nothing to mark. */
-  readonly mark: Known | undefined
+  readonly mark: OwnMark | undefined
 }
 
 function asDatabase(first: Engine, options: Opened, dir: string): Database {
@@ -132,7 +132,7 @@ function oneThread(readers: SessionPool): Database['onOneThread'] {
   }
 }
 
-async function markDatabase(file: string, { first, attached }: Engine): Promise<Known | undefined> {
+async function markDatabase(file: string, { first, attached }: Engine): Promise<OwnMark | undefined> {
   try {
     return await firstMark(file, first, attached.known, attached.mark)
   } catch (error) {

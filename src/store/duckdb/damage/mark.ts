@@ -31,11 +31,11 @@ export interface MarkedRows {
 }
 
 /** What a database knows of itself, in its one row. */
-export type Known = Pick<Mark, 'id' | 'n' | 'at'>
+export type OwnMark = Pick<Mark, 'id' | 'n' | 'at'>
 
-export const fromKnown = ({ id, n, at }: Known) => JSON.stringify({ id, n, at })
+export const fromKnown = ({ id, n, at }: OwnMark) => JSON.stringify({ id, n, at })
 
-export function toKnown(text: string): Known {
+export function toKnown(text: string): OwnMark {
   const { id, n, at } = JSON.parse(text) as Record<string, unknown>
   return { id: String(id), n: Number(n), at: String(at) }
 }
@@ -66,17 +66,17 @@ export function writeMark(file: string, mark: Mark): void {
 }
 
 /** The refusal of a database that is not what the mark says; undefined where it is, or where nothing is known. */
-export function refusal(file: string, mark: Mark | undefined, known: Known | undefined): FabraError | undefined {
+export function refusal(file: string, mark: Mark | undefined, known: OwnMark | undefined): FabraError | undefined {
   if (!mark || mark.id === null) return undefined
-  const told = `its mark (${markOf(file)}) was written at ${mark.at}${mark.rows ? `, when it held ${rowsText(mark.rows.history)} of history` : ''}`
+  const markText = `its mark (${markOf(file)}) was written at ${mark.at}${mark.rows ? `, when it held ${rowsText(mark.rows.history)} of history` : ''}`
   const older = { hint: AFTER_LOSS }
-  if (!known) return damaged(file, `it is not the database that was here: ${told}, and this one knows of no mark`, older)
+  if (!known) return damaged(file, `it is not the database that was here: ${markText}, and this one knows of no mark`, older)
   if (known.id !== mark.id)
-    return damaged(file, `it is another database than the one that was here, or its log (.wal) is another's: ${told}`, older)
+    return damaged(file, `it is another database than the one that was here, or its log (.wal) is another's: ${markText}`, older)
   if (known.n >= mark.n) return undefined
   return damaged(
     file,
-    `what was acknowledged is missing in it: ${told}, and what can be read ends at ${known.at}. Its log (.wal) was cut or removed, or an older copy was put in its place`,
+    `what was acknowledged is missing in it: ${markText}, and what can be read ends at ${known.at}. Its log (.wal) was cut or removed, or an older copy was put in its place`,
     older,
   )
 }

@@ -2,7 +2,7 @@ import { ownDeadline } from '../connection/own-deadline.ts'
 import type { Session } from '../connection/session.ts'
 import type { SessionPool } from '../connection/session-pool.ts'
 import { CATALOG, FIRST_MARK, markRows, raiseMark } from '../sql.ts'
-import { fromKnown, type Known, type Mark, writeMark } from './mark.ts'
+import { fromKnown, type Mark, type OwnMark, writeMark } from './mark.ts'
 
 /** The mark is written within a second of a write, and a start or a full machine may take some of that. */
 const MARK_AFTER_MS = 400
@@ -19,14 +19,14 @@ export interface Marking {
  * @param pool Whose session alone raises the number.
  * @param onProblem Told once in a row that the mark cannot be written. The database itself may be well.
  */
-export function createMarking(file: string, known: Known, pool: SessionPool, onProblem: (error: unknown) => void): Marking {
+export function createMarking(file: string, known: OwnMark, pool: SessionPool, onProblem: (error: unknown) => void): Marking {
   let { n } = known
   let timer: ReturnType<typeof setTimeout> | undefined
   let running: Promise<void> | undefined
   let isTold = false
   let closed = false
 
-  const raise = async (session: Session) => {
+  const writeNext = async (session: Session) => {
     // A number is never used twice: a commit of unknown outcome may have used it.
     n += 1
     const at = new Date().toISOString()
@@ -38,7 +38,7 @@ export function createMarking(file: string, known: Known, pool: SessionPool, onP
   const run = () => {
     timer = undefined
     running = pool
-      .use(ownDeadline(), raise)
+      .use(ownDeadline(), writeNext)
       .then(
         () => {
           isTold = false
@@ -75,13 +75,13 @@ export function createMarking(file: string, known: Known, pool: SessionPool, onP
       clearTimeout(timer)
       await running
       // A failure is the operator's to see at the next start, if there is one to see: what was marked before still holds.
-      if (isDue) await pool.use(ownDeadline(), raise).catch(() => undefined)
+      if (isDue) await pool.use(ownDeadline(), writeNext).catch(() => undefined)
     },
   }
 }
 
 /** A database without a number gets its first. @returns what it knows of itself from now on. */
-export async function firstMark(file: string, session: Session, known: Known | undefined, mark: Mark | undefined): Promise<Known> {
+export async function firstMark(file: string, session: Session, known: OwnMark | undefined, mark: Mark | undefined): Promise<OwnMark> {
   if (known) {
     if (mark?.n !== known.n || mark.id !== known.id) tryMark(file, { ...known, rows: null })
     return known

@@ -60,12 +60,12 @@ async function copyWhole(backup: string, draft: string): Promise<void> {
   }
 }
 
-interface Asked {
+interface RestoreFlags {
   readonly backup: string
   readonly before: string | null
 }
 
-async function readBackup(draft: string, { backup, before }: Asked): Promise<Omit<Restored, 'aside'>> {
+async function readBackup(draft: string, { backup, before }: RestoreFlags): Promise<Omit<Restored, 'aside'>> {
   const unsound = (why: string, cause?: unknown) =>
     new FabraError('bad_usage', `${backup} is no backup that can be restored: ${why}`, {
       hint: 'Name a file that "fabra backup" made. Nothing was changed.',

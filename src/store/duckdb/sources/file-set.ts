@@ -17,7 +17,7 @@ const LOAD = ownDeadline(30 * 60_000)
 /** Rows of one file are numbered below this. */
 const FILE_ROWS = 1_000_000_000_000n
 
-interface Part {
+interface OpenedPart {
   readonly input: SourceFile
   readonly opened: OpenedFile
   readonly lent: LentFile
@@ -29,7 +29,7 @@ export async function stageFiles(
   input: SourceColumns & Pick<SourceFile, 'rejected'>,
   lent: LentFiles,
 ): Promise<FilePlan> {
-  const parts: Part[] = []
+  const parts: OpenedPart[] = []
   for (const one of lent.files) {
     const file = { ...input, file: one.file, readFrom: one.readFrom }
     parts.push({ input: file, opened: withPartition(await openFile(session, file), one), lent: one })
@@ -78,7 +78,7 @@ function withPartition(opened: OpenedFile, { partition }: LentFile): OpenedFile 
 }
 
 /** What one file may lack are columns that came later; its times, ids and keys it has. */
-function checkParts(input: SourceColumns, parts: readonly Part[]): void {
+function checkParts(input: SourceColumns, parts: readonly OpenedPart[]): void {
   const all = parts.flatMap(({ opened }) => opened.found.map(({ name }) => name))
   checkColumns(input.source, all, `No file of source "${input.source.name}"`, 'has a column')
   const keys = Object.keys(input.keyTypes).map((key) => key.toLowerCase())
@@ -93,7 +93,11 @@ function checkParts(input: SourceColumns, parts: readonly Part[]): void {
   }
 }
 
-async function jointTypes(session: Session, input: Pick<SourceFile, 'rejected'>, parts: readonly Part[]): Promise<Map<string, string>> {
+async function jointTypes(
+  session: Session,
+  input: Pick<SourceFile, 'rejected'>,
+  parts: readonly OpenedPart[],
+): Promise<Map<string, string>> {
   const rejected = (name: string) => input.rejected?.get(name) ?? []
   const tables = parts.flatMap(({ opened }): TextColumns[] => {
     const own = opened.texts
@@ -123,7 +127,7 @@ interface JointColumn extends ColumnPlan {
 }
 
 /** A type that all files' values fit, exactly. */
-function jointColumns(parts: readonly Part[], plans: readonly FilePlan[]): JointColumn[] {
+function jointColumns(parts: readonly OpenedPart[], plans: readonly FilePlan[]): JointColumn[] {
   const columns = new Map<string, JointColumn>()
   for (const [i, { plans: own }] of plans.entries()) {
     const file = parts[i]?.input.file ?? ''

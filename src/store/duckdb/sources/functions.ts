@@ -53,19 +53,19 @@ export function createFunctionLookup(database: Database): (names: readonly strin
     return asked
   }
   /** The engine's own, but none that is known. What it has not at all it refuses by itself, and functions in FROM are few. */
-  const strange = async (name: string): Promise<readonly SqlFunction[]> => {
+  const unlisted = async (name: string): Promise<readonly SqlFunction[]> => {
     const entries = (await listAll()).filter((one) => one.name.toLowerCase() === name && CALLED.has(one.kind))
     return entries.map((one) => ({ ...one, stability: 'unknown' }))
   }
   return async (names) => {
-    const told = await Promise.all(
+    const listed = await Promise.all(
       [...new Set(names)].map(async (name) =>
         (await isBuiltIn(name))
-          ? (builtIn(name) ?? (await strange(name)))
+          ? (builtIn(name) ?? (await unlisted(name)))
           : (await listAll()).filter((one) => one.name.toLowerCase() === name),
       ),
     )
-    return told.flat()
+    return listed.flat()
   }
 }
 

@@ -9,10 +9,10 @@ import { SourceProblem } from './source-problem.ts'
 const MAX_DECIMAL_DIGITS = 38
 
 /** A column of a Parquet file, or a part of one. */
-interface Part {
+interface SchemaNode {
   readonly name: string
   readonly precision: number
-  readonly parts: readonly Part[]
+  readonly parts: readonly SchemaNode[]
 }
 
 /** Refuses a file of which the engine would make something else. @throws SourceProblem @param read Runs a query and gives its rows. */
@@ -23,10 +23,10 @@ export async function checkParquet(
 ): Promise<void> {
   const rows = await read(`SELECT name, num_children, precision, logical_type FROM parquet_schema(${quoteText(path)})`)
   let at = 0
-  const next = (): Part => {
+  const next = (): SchemaNode => {
     const [name, children, precision, logical] = rows[at++] ?? []
     const digits = Number(precision ?? /precision=(\d+)/.exec(String(logical ?? ''))?.[1] ?? 0)
-    const parts: Part[] = []
+    const parts: SchemaNode[] = []
     while (parts.length < Number(children ?? 0) && at < rows.length) parts.push(next())
     return { name: String(name), precision: digits, parts }
   }
@@ -38,7 +38,7 @@ export const reading =
   async (text: string): Promise<readonly (readonly unknown[])[]> =>
     (await session.read(text, [], options)).rows
 
-function checkParts(whole: Part, path: readonly string[], file: string): void {
+function checkParts(whole: SchemaNode, path: readonly string[], file: string): void {
   const where = path.length > 1 ? `${path[0]}" (in ${path.slice(1).join('.')})` : `${path[0]}"`
   if (whole.precision > MAX_DECIMAL_DIGITS) {
     throw new SourceProblem(

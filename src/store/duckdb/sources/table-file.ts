@@ -66,8 +66,8 @@ export async function* readTableFile(file: TableFile): AsyncGenerator<Record<str
     }
   } catch (error) {
     if (error instanceof FabraError) throw error
-    const told = () => (text ? csvProblem(error, text, file.name) : readProblem(error, file.name, file.path))
-    const problem = error instanceof SourceProblem ? error : await told()
+    const explain = () => (text ? csvProblem(error, text, file.name) : readProblem(error, file.name, file.path))
+    const problem = error instanceof SourceProblem ? error : await explain()
     throw new FabraError('invalid_body', problem.message, { hint: problem.hint, cause: error })
   } finally {
     instance.closeSync()

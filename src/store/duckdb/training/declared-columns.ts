@@ -54,20 +54,20 @@ export interface PandasMetadata {
 
 export function pandasMetadata(columns: readonly TableColumn[]): PandasMetadata {
   const id = new Bun.CryptoHasher('sha256').update(crypto.randomUUID()).digest('hex').slice(0, 16)
-  const told = columns.flatMap(({ name, type }, i) => {
+  const declared = columns.flatMap(({ name, type }, i) => {
     const names = NULLABLE[type]
     return names ? [{ name, names, standIn: `"${id}-${i}"` }] : []
   })
-  const fields = told.map(({ name, names: [, plain], standIn }) => {
+  const fields = declared.map(({ name, names: [, plain], standIn }) => {
     const text = JSON.stringify(name)
     return `{"name":${text},"field_name":${text},"pandas_type":"${plain}","numpy_type":${standIn},"metadata":null}`
   })
   const text = `{"index_columns":[],"column_indexes":[],"columns":[${fields.join(',')}],"pandas_version":"2.0.0"}`
   return {
-    text: told.length === 0 ? null : text,
+    text: declared.length === 0 ? null : text,
     replacements: (holdsNulls) =>
       // JSON may have spaces behind a value.
-      told.map(({ name, names: [nullable, plain], standIn }) => [
+      declared.map(({ name, names: [nullable, plain], standIn }) => [
         standIn,
         JSON.stringify(holdsNulls(name) ? nullable : plain).padEnd(standIn.length),
       ]),

@@ -134,8 +134,8 @@ async function converted(labels: { format: LabelFormat; path: string }, place: L
   } catch (error) {
     if (error instanceof FabraError || (error instanceof SqlError && (error.kind === 'timeout' || error.kind === 'interrupted')))
       throw error
-    const told = () => (text ? csvProblem(error, text, labels.path) : readProblem(error, labels.path))
-    const problem = error instanceof SourceProblem ? error : await told()
+    const explain = () => (text ? csvProblem(error, text, labels.path) : readProblem(error, labels.path))
+    const problem = error instanceof SourceProblem ? error : await explain()
     const message = problem.message.replaceAll(labels.path, 'the labels')
     throw new FabraError('invalid_labels', message.charAt(0).toUpperCase() + message.slice(1), { hint: problem.hint, cause: error })
   }

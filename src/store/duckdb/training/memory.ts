@@ -8,7 +8,7 @@ export const WORKSPACE_MEMORY = 1024 * 1024 * 1024
 
 /** The same session, whose statements say which setting to raise where the engine has run out of memory. */
 export function tellingOfMemory(session: Session, limit: number): Session {
-  const told = async <T>(work: Promise<T>): Promise<T> => {
+  const explained = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work
     } catch (error) {
@@ -17,10 +17,10 @@ export function tellingOfMemory(session: Session, limit: number): Session {
   }
   return {
     ...session,
-    execute: (text, options) => told(session.execute(text, options)),
-    read: (text, parameters, options) => told(session.read(text, parameters, options)),
-    open: (text, parameters, options) => told(session.open(text, parameters, options)),
-    stream: (text, options, begin) => told(session.stream(text, options, begin)),
+    execute: (text, options) => explained(session.execute(text, options)),
+    read: (text, parameters, options) => explained(session.read(text, parameters, options)),
+    open: (text, parameters, options) => explained(session.open(text, parameters, options)),
+    stream: (text, options, begin) => explained(session.stream(text, options, begin)),
   }
 }
 

@@ -29,11 +29,11 @@ async function writeOnce(session: Session, rows: string, { path, format, metadat
   const standIn = new Bun.CryptoHasher('sha256').update(crypto.randomUUID()).digest('hex')
   const columns = await columnsOf(session, rows, options)
   const pandas = pandasMetadata(columns)
-  const told = { ...metadata(standIn), ...(pandas.text === null ? {} : { pandas: pandas.text }) }
+  const fileMetadata = { ...metadata(standIn), ...(pandas.text === null ? {} : { pandas: pandas.text }) }
   await writeFile(
     session,
     writtenSelect(rows, columns, format, types),
-    { path, format, metadata: told, columnCount: columns.length },
+    { path, format, metadata: fileMetadata, columnCount: columns.length },
     options,
   )
   const hash = await hashOf(session, path, columns, options)
@@ -51,11 +51,11 @@ async function writeTwice(session: Session, rows: string, { path, format, metada
   const from = `read_parquet(${quoteText(draft)})`
   const hash = await hashOf(session, draft, columns, options)
   const pandas = format === 'parquet' || format === 'arrow' ? await knownPandas(session, draft, columns, options) : {}
-  const told = { ...metadata(hash), ...pandas }
+  const fileMetadata = { ...metadata(hash), ...pandas }
   await writeFile(
     session,
     writtenSelect(from, columns, format, types),
-    { path, format, metadata: told, columnCount: columns.length },
+    { path, format, metadata: fileMetadata, columnCount: columns.length },
     options,
   )
   await rm(draft)

@@ -1,6 +1,9 @@
 /**
  * Brings the schema `fabra` up to this executable. Any number of processes may do it at once: one works under a lock of its transaction, the
  * others wait and find it done. All steps happen or none.
+ *
+ * Steps expand what is there, and the version before runs on beside them: a schema with steps that this executable does not know is one that it can
+ * use, unless one of those took something away.
  */
 import { FabraError } from '../../../errors.ts'
 import type { SqlError } from '../../ports/source-engine.ts'
@@ -13,6 +16,8 @@ export interface MigrationState {
   readonly id: number
   readonly name: string
   readonly applied: boolean
+  /** Of a newer executable, which this one runs beside. */
+  readonly isNewer: boolean
 }
 
 export interface Migrating {
@@ -33,7 +38,10 @@ export async function migrationState(postgres: Postgres, migrations = MIGRATIONS
   return reported(async () => {
     const done = await postgres.transaction({ timeoutMs: LOOK_MS, readOnly: true }, appliedIn)
     checkApplied(done, migrations)
-    return migrations.map(({ id, name }) => ({ id, name, applied: done.some((one) => one.id === id) }))
+    return [
+      ...migrations.map(({ id, name }) => ({ id, name, applied: done.some((one) => one.id === id), isNewer: false })),
+      ...unknownOf(done, migrations).map(({ id, name }) => ({ id, name, applied: true, isNewer: true })),
+    ]
   })
 }
 
@@ -43,7 +51,7 @@ export async function migrate(postgres: Postgres, migrations = MIGRATIONS): Prom
   // Where all is done no right to change anything is needed.
   if (before.every(({ applied }) => applied)) return { migrations: before, applied: [] }
   const applied = await reported(() => postgres.transaction({ timeoutMs: WORK_MS }, (statements) => applyPending(statements, migrations)))
-  return { migrations: migrations.map(({ id, name }) => ({ id, name, applied: true })), applied }
+  return { migrations: before.map((one) => ({ ...one, applied: true })), applied }
 }
 
 async function applyPending(statements: Transaction, migrations: readonly Migration[]): Promise<string[]> {
@@ -58,15 +66,16 @@ CREATE TABLE IF NOT EXISTS fabra.migrations (
   name text NOT NULL,
   checksum text NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)`)
+);
+-- Whether older executables can no longer use the schema; of steps that did not say so it is not known.
+ALTER TABLE fabra.migrations ADD COLUMN IF NOT EXISTS contracts boolean NOT NULL DEFAULT true`)
   const applied: string[] = []
   for (const migration of migrations) {
     if (done.some(({ id }) => id === migration.id)) continue
     await statements.script(migration.text)
-    await statements.run('INSERT INTO fabra.migrations (id, name, checksum) VALUES ($1::integer, $2, $3)', [
-      migration.id,
-      migration.name,
-      checksumOf(migration),
+    await statements.run('INSERT INTO fabra.migrations (id, name, checksum, contracts) VALUES ($1::integer, $2, $3, $4::boolean)', [
+      ...[migration.id, migration.name, checksumOf(migration)],
+      String(migration.contracts === true),
     ])
     applied.push(migration.name)
   }
@@ -91,13 +100,24 @@ interface Applied {
   readonly id: number
   readonly name: string
   readonly checksum: string
+  readonly contracts: boolean
 }
 
 async function appliedIn(statements: Statements): Promise<Applied[]> {
   const there = await statements.run("SELECT to_regclass('fabra.migrations') IS NOT NULL")
   if (there.rows[0]?.[0] !== 't') return []
-  const { rows } = await statements.run('SELECT id, name, checksum FROM fabra.migrations ORDER BY id')
-  return rows.map(([id, name, checksum]) => ({ id: Number(id), name: String(name), checksum: String(checksum) }))
+  // The first versions made the table without the last of them.
+  const { rows } = await statements.run(
+    "SELECT id, name, checksum, COALESCE((to_jsonb(step) ->> 'contracts')::boolean, true) FROM fabra.migrations AS step ORDER BY id",
+  )
+  return rows.map(([id, name, checksum, contracts]) => ({
+    ...{ id: Number(id), name: String(name), checksum: String(checksum) },
+    contracts: contracts === 't',
+  }))
+}
+
+function unknownOf(done: readonly Applied[], migrations: readonly Migration[]): readonly Applied[] {
+  return done.filter(({ id }) => !migrations.some((migration) => migration.id === id))
 }
 
 async function checkServer(statements: Statements): Promise<void> {
@@ -107,11 +127,11 @@ async function checkServer(statements: Statements): Promise<void> {
 }
 
 function checkApplied(done: readonly Applied[], migrations: readonly Migration[]): void {
-  const unknown = done.find(({ id }) => !migrations.some((migration) => migration.id === id))
+  const unknown = unknownOf(done, migrations).find(({ contracts }) => contracts)
   if (unknown) {
     throw new FabraError(
       'schema_mismatch',
-      `The schema "fabra" of the database is newer than this executable: it has step ${unknown.id} (${unknown.name}).`,
+      `The schema "fabra" of the database is newer than this executable: step ${unknown.id} (${unknown.name}) took away what this one uses.`,
       { hint: 'Run the version of Fabra that made it, or a newer one.' },
     )
   }

@@ -33,16 +33,16 @@ const MAX_DEPTH = 8
  */
 export function createResultTypes(find: (oids: readonly number[]) => Promise<readonly TypeRow[]>): ResultTypes {
   const known = new Map<number, ResultType>()
-  const learn = async (oids: readonly number[], depth: number): Promise<void> => {
+  const load = async (oids: readonly number[], depth: number): Promise<void> => {
     const unknown = [...new Set(oids)].filter((oid) => !known.has(oid))
     if (unknown.length === 0) return
     const rows = await find(unknown)
     const inner = rows.flatMap((row) => [row.base, row.item, ...row.fields.map(([, oid]) => oid)]).filter((oid) => oid !== 0)
-    if (depth < MAX_DEPTH) await learn(inner, depth + 1)
+    if (depth < MAX_DEPTH) await load(inner, depth + 1)
     for (const row of rows) known.set(row.oid, typeOf(row, known))
   }
   return async (oids) => {
-    await learn(oids, 0)
+    await load(oids, 0)
     return known
   }
 }

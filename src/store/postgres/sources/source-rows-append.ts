@@ -108,23 +108,24 @@ async function writeRows(
   columns: readonly AppendColumn[],
   rows: readonly (readonly SqlValue[])[],
 ): Promise<void> {
-  const leftOut = (row: readonly SqlValue[]) => columns.flatMap(({ hasDefault }, c) => (hasDefault && (row[c] ?? null) === null ? [c] : []))
-  for (const [without, part] of Map.groupBy(rows, (row) => leftOut(row).join(','))) {
+  const defaulted = (row: readonly SqlValue[]) =>
+    columns.flatMap(({ hasDefault }, c) => (hasDefault && (row[c] ?? null) === null ? [c] : []))
+  for (const [without, part] of Map.groupBy(rows, (row) => defaulted(row).join(','))) {
     const out = new Set(without.split(','))
-    const told = columns.map((column, c) => ({ column, c })).filter(({ c }) => !out.has(String(c)))
-    if (told.length === 0) {
+    const written = columns.map((column, c) => ({ column, c })).filter(({ c }) => !out.has(String(c)))
+    if (written.length === 0) {
       for (const _ of part) await statements.run(insertDefaults(table))
       continue
     }
     const text = insertRows(
       table,
-      told.map(({ column }) => column),
+      written.map(({ column }) => column),
     )
     for (let from = 0; from < part.length; from += STATEMENT_ROWS) {
       const piece = part.slice(from, from + STATEMENT_ROWS)
       await statements.run(
         text,
-        told.map(({ c }) => piece.map((row) => valueText(row[c]))),
+        written.map(({ c }) => piece.map((row) => valueText(row[c]))),
       )
     }
   }

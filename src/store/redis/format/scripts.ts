@@ -95,7 +95,7 @@ return count
 `)
 
 /** Put fences back: of each of KEYS, what is not later than the time of the same place in ARGV goes. A fence never moves back. */
-export const RAISE = script(`
+export const RESTORE_ERASURES = script(`
 for i = 1, #KEYS do
   local all, at, fence = redis.call('HGETALL', KEYS[i]), tonumber(ARGV[i]), nil
   for f = 1, #all, 2 do

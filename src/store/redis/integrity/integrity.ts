@@ -5,7 +5,7 @@ import type { Doubts } from '../../ports/doubts.ts'
 import type { OnlineStore } from '../../ports/online-store.ts'
 import { PROBE } from '../format/scripts.ts'
 import type { RedisConnection } from '../redis.ts'
-import type { Place } from '../socket/servers.ts'
+import type { RedisPart } from '../socket/servers.ts'
 import { isRefusal, unavailable } from '../socket/unavailable.ts'
 import { FilledFields } from './filled-fields.ts'
 import { MarkReader } from './mark-reader.ts'
@@ -109,12 +109,12 @@ export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled
   }
 
   /** @returns undefined: all is there, and the marks are believed. */
-  private async whatIsWrong(places: readonly Place[]): Promise<string | undefined> {
+  private async whatIsWrong(places: readonly RedisPart[]): Promise<string | undefined> {
     const seen = await this.marks.read(places)
     const first = seen?.[0]
     if (!seen || !first) return INCOMPLETE
     if (!this.fields.areProved(first.epoch) && !(await this.fields.prove(first.epoch))) return INCOMPLETE
-    for (const [i, belief] of seen.entries()) this.connection.marks.believe((places[i] as Place).key, belief)
+    for (const [i, belief] of seen.entries()) this.connection.marks.believe((places[i] as RedisPart).key, belief)
     return undefined
   }
 }

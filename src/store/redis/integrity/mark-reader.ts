@@ -1,5 +1,5 @@
 import type { RedisConnection } from '../redis.ts'
-import type { Place } from '../socket/servers.ts'
+import type { RedisPart } from '../socket/servers.ts'
 import { type Belief, MARK_FIELDS, readMark } from './marks.ts'
 
 /** Reads the marks themselves, rather than comparing what a read brought with what is believed. */
@@ -13,7 +13,7 @@ export class MarkReader {
   }
 
   /** Every place's is compared with what is believed of it, as with any read. */
-  async compare(places: readonly Place[]): Promise<void> {
+  async compare(places: readonly RedisPart[]): Promise<void> {
     await this.connection.readHashes(
       places.map(({ key }) => key),
       MARK_FIELDS,
@@ -22,7 +22,7 @@ export class MarkReader {
   }
 
   /** @returns the marks as they are, where they say one epoch and their servers; else undefined. */
-  async read(places: readonly Place[]): Promise<readonly Belief[] | undefined> {
+  async read(places: readonly RedisPart[]): Promise<readonly Belief[] | undefined> {
     const { marks } = this.connection
     const rows = await this.connection.readHashes(
       places.map(({ key }) => key),

@@ -2,7 +2,7 @@ import { type Belief, MARK_FIELDS, MARK_KEY, type Marks } from '../integrity/mar
 import type { RedisConnection } from '../redis.ts'
 import { tooMuch } from './deadlines.ts'
 import type { Callbacks, HashRead } from './raw-socket.ts'
-import type { Places } from './servers.ts'
+import type { RedisLayout } from './servers.ts'
 import type { Command, Connections, Socket } from './socket.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -108,7 +108,7 @@ function settle({ take, resolve, reject }: ReadRequest, rows: readonly Buffer[],
 export interface ReadBatchesOptions {
   readonly timeoutMs: number
   readonly marks: Marks
-  readonly places: Places
+  readonly places: RedisLayout
 }
 
 /**

@@ -2,22 +2,22 @@
 import type { Cluster, Redis } from 'ioredis'
 import { identify, MARK_KEY, type Marks } from '../integrity/marks.ts'
 
-export interface Place {
+export interface RedisPart {
   /** Of its mark. */
   readonly key: string
   /** Run id of the server that is asked there; undefined: there is no connection. */
   readonly server: string | undefined
 }
 
-export interface Places {
+export interface RedisLayout {
   readonly isOne: boolean
   /** Key of the mark of the place where a key lies; undefined: that is not known yet. */
   of(key: string): string | undefined
-  all(): readonly Place[]
+  all(): readonly RedisPart[]
 }
 
 /** @param server Of the connection that reads. */
-export function onePlace(server: () => string | undefined): Places {
+export function onePlace(server: () => string | undefined): RedisLayout {
   return {
     isOne: true,
     of: () => MARK_KEY,
@@ -40,7 +40,7 @@ const SLOTS = 16_384
  * @param client The one that reads.
  * @param onServer Told when a node is there that can be looked at.
  */
-export function placesOfCluster(client: Cluster, marks: Marks, onServer: () => void): Places {
+export function placesOfCluster(client: Cluster, marks: Marks, onServer: () => void): RedisLayout {
   const servers = new Map<string, string>()
   let known: Map<string, string> | undefined
   const nameOf = ({ options }: Redis) => `${options.host}:${options.port}`

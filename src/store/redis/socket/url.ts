@@ -40,14 +40,14 @@ export function parseRedisUrl(url: string): RedisAddress {
   return { isCluster, nodes, username, password, db: parseDatabase(path), tls: parseTls(scheme, params, ['ca']) }
 }
 
-interface Parts {
+interface UrlFields {
   readonly scheme: string
   readonly user: string | undefined
   readonly hosts: string
   readonly path: string | undefined
 }
 
-function socketAddress({ scheme, user, hosts, path }: Parts, params: URLSearchParams): RedisAddress {
+function socketAddress({ scheme, user, hosts, path }: UrlFields, params: URLSearchParams): RedisAddress {
   if (scheme !== 'redis+unix') throw wrong('a Unix socket has no TLS: write redis+unix://')
   if (hosts !== '' || path === undefined || path === '') {
     throw wrong('a Unix socket is named by its whole path, behind three slashes: redis+unix:///path/to/redis.sock')
@@ -59,7 +59,7 @@ function socketAddress({ scheme, user, hosts, path }: Parts, params: URLSearchPa
 }
 
 /** @throws FabraError invalid_config */
-function sentinelAddress({ scheme, user, hosts, path }: Parts, params: URLSearchParams): RedisAddress {
+function sentinelAddress({ scheme, user, hosts, path }: UrlFields, params: URLSearchParams): RedisAddress {
   const [master = '', database, ...more] = (path ?? '').split('/')
   if (master === '' || more.length > 0)
     throw wrong('sentinels are asked for a master by its name: redis+sentinel://host:port,host:port/master')

@@ -64,7 +64,7 @@ export const COLUMNS: readonly Column<ColumnRow>[] = [
     cell: (row) => percent(row.distribution?.null_share ?? row.feature.reads?.null_share),
   },
   { id: 'p99', head: 'p99 ms', cls: 'num p4', width: 'w7', sorts: true, cell: ({ feature }) => ms(feature.reads?.latency_ms.p99) },
-  { id: 'changed', head: 'changed', cls: 'num soft p4', width: 'w9', sorts: true, cell: ({ feature }) => <Version of={feature} /> },
+  { id: 'changed', head: 'changed', cls: 'num soft p4', width: 'w9', sorts: true, cell: ({ feature }) => <VersionCell of={feature} /> },
   { id: 'look', head: 'worth a look', cls: 'soft p2', cell: ({ feature }) => <Look of={feature} /> },
 ]
 
@@ -132,7 +132,7 @@ export function ofWord(feature: ListedFeature): string {
   return intervalWord(refreshed.interval_ms, refreshed.is_learnt)
 }
 
-function Version({ of }: { of: ListedFeature }) {
+function VersionCell({ of }: { of: ListedFeature }) {
   if (!of.version_since) return <span class="mono">{of.version.slice(0, 6)}</span>
   return (
     <time dateTime={of.version_since} title={`${of.version} since ${of.version_since}`}>

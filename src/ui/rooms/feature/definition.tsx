@@ -46,7 +46,7 @@ export function Definition({ feature }: { feature: string }) {
         )}
       </div>
       {value ? <Text of={value} view={view.value} /> : <Waiting on={definition} />}
-      {value && <Versions of={value.versions} />}
+      {value && <VersionList of={value.versions} />}
     </section>
   )
 }
@@ -83,7 +83,7 @@ function Text({ of, view }: { of: DefinitionAnswer; view: View }) {
   )
 }
 
-function Versions({ of }: { of: readonly DefinitionVersion[] }) {
+function VersionList({ of }: { of: readonly DefinitionVersion[] }) {
   const open = useSignal<string | null>(of.length > 1 ? (of[0]?.version ?? null) : null)
   return (
     <>

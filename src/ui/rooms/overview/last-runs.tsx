@@ -5,9 +5,9 @@ import { type ListedFeature, shapeOf, useCatalogue } from '../../core/catalogue.
 import { useData } from '../../core/data.ts'
 import { ageOf, now } from '../../core/now.ts'
 import { age, interval, took } from '../../core/words.ts'
-import { Lane } from '../../parts/lane.tsx'
 import { Mark, STATES } from '../../parts/mark.tsx'
 import { Note, Waiting } from '../../parts/note.tsx'
+import { RunTimeline } from '../../parts/run-timeline.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 
 const HOUR_MS = 3_600_000
@@ -97,7 +97,7 @@ const COLUMNS: readonly Column<Line>[] = [
         <span>now</span>
       </span>
     ),
-    cell: ({ feature, runs }) => <Lane runs={runs} spanMs={HOUR_MS} dueSince={dueSince(feature)} />,
+    cell: ({ feature, runs }) => <RunTimeline runs={runs} spanMs={HOUR_MS} dueSince={dueSince(feature)} />,
   },
   { id: 'last', head: 'last', cls: 'num', width: 'w10', cell: ({ feature, runs }) => lastWord(feature, runs) },
   { id: 'took', head: 'took', cls: 'num soft p1', width: 'w9', cell: ({ runs }) => tookWord(runs[0]) },

@@ -79,7 +79,7 @@ export function createKeptFiles(folder: string): KeptFiles {
   }
 }
 
-interface Part extends RowRange {
+interface PartFile extends RowRange {
   readonly step: string
   readonly hash: string
   readonly name: string
@@ -87,7 +87,7 @@ interface Part extends RowRange {
 
 const NAME = /^([0-9a-f]+)-(\d+)-(\d+)-([0-9a-f]+)\.parquet$/
 
-async function partsIn(folder: string): Promise<Part[]> {
+async function partsIn(folder: string): Promise<PartFile[]> {
   const names = await readdir(folder).catch(() => [])
   return names.flatMap((name) => {
     const [, step = '', from, to, hash = ''] = NAME.exec(name) ?? []
@@ -97,7 +97,7 @@ async function partsIn(folder: string): Promise<Part[]> {
 
 async function take(
   folder: string,
-  parts: readonly Part[],
+  parts: readonly PartFile[],
   { step, from, target }: { step: string; from: number; target: string },
 ): Promise<RowRange | undefined> {
   const found = parts.filter((part) => part.step === step && part.from === from).sort((a, b) => b.to - a.to)

@@ -1,5 +1,5 @@
 import first from './001_first.sql' with { type: 'text' }
-import debts from './002_debts.sql' with { type: 'text' }
+import pendingWrites from './002_debts.sql' with { type: 'text' }
 import changes from './003_changes.sql' with { type: 'text' }
 import keyGrants from './004_key_grants.sql' with { type: 'text' }
 import audit from './005_audit.sql' with { type: 'text' }
@@ -9,11 +9,13 @@ export interface Migration {
   readonly id: number
   readonly name: string
   readonly text: string
+  /** Takes away or changes what the version before uses. Only what no running version uses may go: a version after the one that stopped using it. */
+  readonly contracts?: true
 }
 
 export const MIGRATIONS: readonly Migration[] = [
   { id: 1, name: 'first', text: first },
-  { id: 2, name: 'debts', text: debts },
+  { id: 2, name: 'debts', text: pendingWrites },
   { id: 3, name: 'changes', text: changes },
   { id: 4, name: 'key grants', text: keyGrants },
   { id: 5, name: 'audit', text: audit },

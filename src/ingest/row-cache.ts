@@ -11,18 +11,18 @@ export interface Recording {
   readonly lot: RecordedLot | undefined
 }
 
-export interface KnownRows {
+export interface RowCache {
   readonly field: string
-  add(key: string, row: Known): void
+  add(key: string, row: AcceptedRow): void
   /** The row is the last accepted of its key and time already. */
-  repeatOf(row: PushedRow, text: string | null): Known | undefined
+  repeatOf(row: PushedRow, text: string | null): AcceptedRow | undefined
   /** Notes the row as the last accepted of its key and time. */
-  accept(row: PushedRow, accepted: Known): void
+  accept(row: PushedRow, accepted: AcceptedRow): void
   /** A correction is available no earlier than what it corrects, whatever the clock does. */
   availableAt(row: PushedRow): Micros
 }
 
-export interface Known {
+export interface AcceptedRow {
   /** As history writes it. */
   readonly value: string | null
   readonly availableAt: Micros
@@ -32,19 +32,19 @@ export interface Known {
 }
 
 /** The newest value of a key. */
-export type Newest = Known & ValueOrder & Pick<HistoryRow, 'origin'>
+export type Newest = AcceptedRow & ValueOrder & Pick<HistoryRow, 'origin'>
 
-export function createKnownRows(
+export function createRowCache(
   field: string,
   newest: ReadonlyMap<string, Newest | undefined>,
-  underWay: (row: PushedRow) => Known | undefined,
-): KnownRows {
-  const rows = new Map<string, Known>()
-  const inThisTurn = new Map<string, Known>()
-  const find = (row: PushedRow): Known | undefined => {
+  underWay: (row: PushedRow) => AcceptedRow | undefined,
+): RowCache {
+  const rows = new Map<string, AcceptedRow>()
+  const inThisTurn = new Map<string, AcceptedRow>()
+  const find = (row: PushedRow): AcceptedRow | undefined => {
     return inThisTurn.get(row.id) ?? underWay(row) ?? rows.get(row.id)
   }
-  const served = (row: PushedRow): Known | undefined => {
+  const served = (row: PushedRow): AcceptedRow | undefined => {
     const stored = newest.get(row.key.encoded)
     return stored?.eventAt !== row.eventAt || stored.origin === 'computed' ? undefined : stored
   }

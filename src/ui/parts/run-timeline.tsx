@@ -4,7 +4,7 @@ import { now } from '../core/now.ts'
 const WIDTH = 3_600
 
 /** One line of time until now: ▲ failed, a bar done, an open box under way, dashes overdue. */
-export function Lane({ runs, spanMs, dueSince }: { runs: readonly Run[]; spanMs: number; dueSince: number | null }) {
+export function RunTimeline({ runs, spanMs, dueSince }: { runs: readonly Run[]; spanMs: number; dueSince: number | null }) {
   const end = now()
   const x = (ms: number) => Math.round(Math.max(0, WIDTH * (1 - (end - ms) / spanMs)))
   const shown = runs.filter((run) => end - Date.parse(run.finished_at ?? run.started_at) < spanMs)

@@ -6,12 +6,12 @@ import type { OnlineStore } from '../store/ports/online-store.ts'
 import { isNewer } from '../store/ports/value-order.ts'
 import { fromHistoryText, toHistoryText } from '../store/recording/history-text.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
-import { createKnownRows, type KnownRows, type Newest } from './known-rows.ts'
 import type { PushRequest } from './push-request.ts'
 import type { PushedRow } from './push-rows.ts'
+import { createRowCache, type Newest, type RowCache } from './row-cache.ts'
 import type { RowsUnderWay } from './rows-under-way.ts'
 
-export interface KnownRowsReaderOptions {
+export interface RowCacheReaderOptions {
   readonly online: Pick<OnlineStore, 'read'>
   readonly offline: Pick<OfflineStore, 'latestOf' | 'rowsAt'>
   readonly recorder: Pick<Recorder, 'show'>
@@ -32,20 +32,20 @@ interface Group {
  * stands in while the online store is down. A process may have died between history and the online store, which then is behind: a newer row may be
  * there all the same, and history itself tells when it is written. Where the online store turns out to be behind, the key is shown again.
  */
-export class KnownRowsReader {
-  private readonly options: KnownRowsReaderOptions
+export class RowCacheReader {
+  private readonly options: RowCacheReaderOptions
 
-  constructor(options: KnownRowsReaderOptions) {
+  constructor(options: RowCacheReaderOptions) {
     this.options = options
   }
 
   /** @returns by field. @throws FabraError store_unavailable */
-  async read(requests: readonly PushRequest[]): Promise<ReadonlyMap<string, KnownRows>> {
+  async read(requests: readonly PushRequest[]): Promise<ReadonlyMap<string, RowCache>> {
     const known = await Promise.all([...groupByField(requests).values()].map((group) => this.readGroup(group)))
     return new Map(known.map((rows) => [rows.field, rows]))
   }
 
-  private async readGroup({ feature, field, entity, rows }: Group): Promise<KnownRows> {
+  private async readGroup({ feature, field, entity, rows }: Group): Promise<RowCache> {
     const { offline, underWay } = this.options
     const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
     // What arrives while the stores are asked may be missed by both questions.
@@ -55,7 +55,7 @@ export class KnownRowsReader {
     })
     const newest = await this.newestOf(feature, entity, keys)
     const late = rows.filter((row) => row.dated && isLate(row, newest.get(row.key.encoded)))
-    const known = createKnownRows(field, newest, (row) => underWay.find(field, row))
+    const known = createRowCache(field, newest, (row) => underWay.find(field, row))
     for (const { row, known: one } of arriving) known.add(row.key.encoded, one)
     if (late.length === 0) return known
     const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
