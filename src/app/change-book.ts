@@ -91,7 +91,9 @@ class Book implements WritableChangeBook {
     this.timer = setInterval(() => void this.flush(), FLUSH_MS)
     this.timer.unref()
     const at = this.options.facts.startedAt
-    this.add('start', version, at, `start:${crypto.randomUUID()}`, { message: `started with ${registry.features.size} ${registry.features.size === 1 ? 'feature' : 'features'}` })
+    this.add('start', version, at, `start:${crypto.randomUUID()}`, {
+      message: `started with ${registry.features.size} ${registry.features.size === 1 ? 'feature' : 'features'}`,
+    })
     await this.observe(registry)
   }
 
