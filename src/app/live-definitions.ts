@@ -10,6 +10,7 @@ import { createCrossProcess } from '../compute/single-flight/cross-process.ts'
 import { createClientSql } from '../compute/sql/client-sql.ts'
 import { createKeyLister, type KeyLister } from '../compute/sql/key-lister.ts'
 import { hasAnyKey } from '../compute/sql/known-keys.ts'
+import { overCopies } from '../compute/sql/portable/over-copies.ts'
 import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../compute/sql/sql-executor.ts'
 import { createDb } from '../compute/sql/user-queries.ts'
@@ -76,6 +77,8 @@ export type VersionTraining = Pick<
   | 'executor'
   | 'pastStatement'
   | 'pastMerges'
+  | 'portability'
+  | 'overCopies'
   | 'pastOfKey'
   | 'pastRefusal'
   | 'sourcesOf'
@@ -183,6 +186,13 @@ function versionTraining(dependencies: LiveDefinitionsDependencies, definitions:
       const names = features.map((feature) => feature.name)
       return sql.pastMerges(names, rowCount, fits)
     },
+    portability: (feature) => definitions.get(feature.name)?.portability ?? null,
+    overCopies: (features, engine) =>
+      overCopies(
+        definitions,
+        features.map(({ name }) => name),
+        engine,
+      ),
     pastOfKey: sql.pastOfKey,
     explain: (feature) => sql.explain(feature.name),
     pastRefusal: (feature) => definitions.get(feature.name)?.past ?? null,

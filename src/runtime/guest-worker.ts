@@ -2,7 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { CallFailure } from '../compute/function-runner.ts'
 import { type CallFrame, createOutbox, type GuestFrame, type HostFrame, type LoadedFrame, PROTOCOL_VERSION } from './frames.ts'
 import { startGuestThread } from './guest-thread.ts'
-import { createSentCalls } from './sent-calls.ts'
+import { createSentCalls, type SentCalls } from './sent-calls.ts'
 
 /** One call on its way: asked by somebody, running on one worker, or on two after the first went silent. */
 export interface InFlightCall {
@@ -127,32 +127,12 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
     },
   })
   const worker: GuestWorker = {
-    watched: THREAD,
-    inFlight: new Map(),
-    lastSeenAt: performance.now(),
-    pingedAt: 0,
-    stalled: false,
-    blamed: 0,
-    sparedUntil: 0,
+    ...newState(THREAD),
+    ...sentBy(sent, () => worker),
     loaded: loaded.promise,
     ended: thread.ended,
-    definitions: null,
-    placeInFiles: async () => null,
-    fingerprints: null,
     send: createOutbox(thread.post, unsendable),
-    give(call) {
-      worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
-    },
-    hasBegun: (call) => sent.hasBegun(call.frame.id),
-    ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
-    withdraw: (call) => sent.withdraw(call.frame.id),
-    release: (call) => sent.release(call.frame.id),
-    // The interpreter does not tell where another thread is.
-    locate: () => {},
-    placeOf: () => null,
     runningId: () => Atomics.load(running, 0),
-    lastFeatures: () =>
-      [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
     terminate() {
       loaded.reject(new Error('The worker was terminated while it loaded.'))
       return thread.terminate()
@@ -160,6 +140,43 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
   }
   worker.send({ t: 'load', files: options.files, clockOffset: options.clockOffset, running, gates: sent.gates })
   return worker
+}
+
+type State = 'watched' | 'inFlight' | 'lastSeenAt' | 'pingedAt' | 'stalled' | 'blamed' | 'sparedUntil' | 'definitions' | 'fingerprints'
+
+/** Of a worker that has yet to load. */
+export function newState(watched: Watchfulness): Pick<GuestWorker, State> {
+  return {
+    watched,
+    inFlight: new Map(),
+    lastSeenAt: performance.now(),
+    pingedAt: 0,
+    stalled: false,
+    blamed: 0,
+    sparedUntil: 0,
+    definitions: null,
+    fingerprints: null,
+  }
+}
+
+type OfCalls = 'give' | 'hasBegun' | 'ranMs' | 'withdraw' | 'release' | 'locate' | 'placeOf' | 'placeInFiles' | 'lastFeatures'
+
+/** Calls of TypeScript, which say in shared memory when they begin. The interpreter does not tell where another thread or process is. */
+export function sentBy(sent: SentCalls, worker: () => GuestWorker): Pick<GuestWorker, OfCalls> {
+  return {
+    give: (call) => worker().send({ ...call.frame, slot: sent.add(call.frame.id) }),
+    hasBegun: (call) => sent.hasBegun(call.frame.id),
+    ranMs: (call) => sent.ranMs(call.frame.id, worker().lastSeenAt),
+    withdraw: (call) => sent.withdraw(call.frame.id),
+    release: (call) => sent.release(call.frame.id),
+    locate: () => {},
+    placeOf: () => null,
+    placeInFiles: async () => null,
+    lastFeatures() {
+      const { inFlight, runningId } = worker()
+      return [...inFlight.values()].filter(({ frame }) => frame.id === runningId()).map(({ frame }) => frame.feature)
+    },
+  }
 }
 
 export function noteSignOfLife(worker: GuestWorker): void {

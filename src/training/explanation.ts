@@ -6,6 +6,7 @@ import type { TrainingDependencies, TrainingExplanation } from './job.ts'
 import { methodOf, whyOf } from './methods.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { slowSourcesOf } from './preparing.ts'
+import { HERE, uncopiedBecause } from './set-ways.ts'
 
 /** Rows that are assumed where there are no labels. */
 const ASSUMED_ROWS = 1_000_000
@@ -14,7 +15,7 @@ const ASSUMED_ROWS = 1_000_000
 export async function explainTraining(
   registry: Registry,
   dependencies: TrainingDependencies,
-  workspace: Pick<TrainingWorkspace, 'hasHistory' | 'canCompute' | 'historyHow'>,
+  workspace: Pick<TrainingWorkspace, 'hasHistory' | 'canCompute' | 'historyHow' | 'bring'>,
   asked: { readonly options: TrainingOptions; readonly rows: number | null },
 ): Promise<Pick<TrainingExplanation, 'features' | 'warnings'>> {
   const { options, rows } = asked
@@ -40,16 +41,26 @@ export async function explainTraining(
       feature: name,
       fingerprint,
       method,
-      how: method === 'history' ? workspace.historyHow : howOf(feature, method, together, dependencies),
+      how: method === 'history' ? workspace.historyHow : howOf(feature, method, together, { dependencies, workspace }),
       why: whyOf(feature, method, options),
     }
   })
   return { features: explained, warnings }
 }
 
-function howOf(feature: Feature, method: Method, together: number | undefined, dependencies: TrainingDependencies): string {
+interface Explained {
+  readonly dependencies: TrainingDependencies
+  readonly workspace: Pick<TrainingWorkspace, 'bring'>
+}
+
+function howOf(feature: Feature, method: Method, together: number | undefined, { dependencies, workspace }: Explained): string {
   if (method === 'replay') return 'the function, row by row'
-  return together === undefined ? (dependencies.explain(feature) ?? 'set-based') : `rows and events joined, ${together} features together`
+  if (together !== undefined) return `rows and events joined, ${together} features together`
+  const own = dependencies.explain(feature) ?? 'set-based'
+  const portability = workspace.bring === null ? null : dependencies.portability(feature)
+  return portability?.portable
+    ? `rows and events joined, ${HERE} where that is worth it; else ${own}`
+    : own + uncopiedBecause(portability, null)
 }
 
 function refusalOf(error: unknown): FabraError {

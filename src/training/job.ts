@@ -1,9 +1,12 @@
 import type { Micros } from '../clock.ts'
 import type { Executor } from '../compute/executor.ts'
+import type { OverCopies } from '../compute/sql/portable/over-copies.ts'
+import type { Portability } from '../compute/sql/portable/portable.ts'
 import type { MergedPast, PastStatement, Sample, SqlExecutor } from '../compute/sql/sql-executor.ts'
 import type { NextFiring } from '../definition/feature-traits.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
+import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { Labels, TrainingStore } from '../store/ports/training-store.ts'
 import type { KeptHistory } from './kept-history.ts'
 import type { Method, TrainingOptions } from './options.ts'
@@ -22,6 +25,10 @@ export interface TrainingDependencies {
     rowCount: number,
     fits: (columns: PastStatement['columns']) => boolean,
   ) => Promise<readonly MergedPast[]>
+  /** How a feature is computed over copies of the rows that it reads, or why not; null where its sources are here. */
+  readonly portability: (feature: Feature) => Portability | null
+  /** @param engine Holds the copies. */
+  readonly overCopies: (features: readonly Feature[], engine: SourceEngine) => Promise<OverCopies>
   /** SQL features of one key as of one time, as many as go together; the others are not told of. */
   readonly pastOfKey: SqlExecutor['pastOfKey']
   readonly pastRefusal: (feature: Feature) => string | null

@@ -1,4 +1,4 @@
-import type { MergedPast, Sample } from '../compute/sql/sql-executor.ts'
+import type { Sample } from '../compute/sql/sql-executor.ts'
 import { freshnessRule } from '../definition/feature-traits.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
@@ -13,6 +13,7 @@ import { Progress } from './pace.ts'
 import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './preparing.ts'
 import { definitionsText, readsOf, requestText, versionOf } from './resume-identity.ts'
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
+import { type CopyPlan, giveUpUnlessSql, mergesOf, ownWay, type SetWay, uncopiedBecause, wayOverCopies } from './set-ways.ts'
 import { doubts, summarize } from './summary.ts'
 import { sampleColumns } from './value-samples.ts'
 
@@ -29,6 +30,8 @@ export class Building {
   private readonly keep: (report: TrainingReport) => void
   private report: TrainingReport
   private progress = new Progress(0, 0)
+  /** Why no rows were copied; null: they were, or need not be. */
+  private uncopied: string | null = null
 
   constructor(
     registry: Registry,
@@ -96,7 +99,8 @@ export class Building {
     if (options.sample === null) await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
-    const found = await this.together(recomputed, entityOf, rows)
+    const ways = await this.ways({ features: recomputed, entities, rows })
+    const found = await this.together(recomputed, ways, { entityOf, rows })
     for (const entity of entities.keys()) {
       const recorded = features.filter((feature) => methods.get(feature) === 'history' && entityOf(feature) === entity)
       await this.recorded(recorded, entity, found)
@@ -107,7 +111,7 @@ export class Building {
       this.tell(this.progress.begin(feature.name))
       const progress = (share: number, taken: number) => this.tell({ ...this.progress.share(share, taken), resumed: workspace.resumed })
       const at = { entity: entityOf(feature), rows, progress }
-      const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', at)
+      const { values, how } = await this.values(feature, methods.get(feature) ?? 'history', ways, at)
       found.set(feature, { values, firstColumn: 0 })
       this.done([feature], how, started)
     }
@@ -130,13 +134,25 @@ export class Building {
     return this.write(made, columns, rows)
   }
 
+  /** The first that has a feature is tried first. */
+  private async ways(plan: CopyPlan): Promise<readonly SetWay[]> {
+    const own = ownWay(this.dependencies, this.workspace)
+    const over = await wayOverCopies(plan, this.dependencies, this.workspace, this.run_).catch(giveUpUnlessSql)
+    if (typeof over === 'string') this.uncopied = over
+    return over === null || typeof over === 'string' ? [own] : [over, own]
+  }
+
   /** Features that look at the same events, in one statement each group. What fails so is left to be tried one by one. */
-  private async together(features: readonly Feature[], entityOf: (feature: Feature) => number, rows: number): Promise<Map<Feature, Found>> {
+  private async together(
+    features: readonly Feature[],
+    ways: readonly SetWay[],
+    { entityOf, rows }: { readonly entityOf: (feature: Feature) => number; readonly rows: number },
+  ): Promise<Map<Feature, Found>> {
     const found = new Map<Feature, Found>()
-    for (const merge of await this.merges(features, rows)) {
-      const members = merge.features.flatMap((name) => features.find((feature) => feature.name === name) ?? [])
+    for (const { way, merge } of await mergesOf(features, ways, rows)) {
+      const members = merge.features.flatMap((name) => features.find((feature) => feature.name === name && !found.has(feature)) ?? [])
       const [first] = members
-      if (!first) continue
+      if (!first || members.length < merge.features.length) continue
       const started = performance.now()
       this.tell(this.progress.begin(members.map(({ name }) => name).join(', ')))
       const request = {
@@ -147,22 +163,16 @@ export class Building {
         features: members.map(versionOf),
         reads: this.reads(members),
       }
-      const values = await this.workspace.compute(request, this.run_).catch(giveUpUnlessSql)
+      const values = await way.compute(request, this.run_).catch(giveUpUnlessSql)
       if (values === null) continue
       let firstColumn = 0
       for (const [i, feature] of members.entries()) {
         found.set(feature, { values, firstColumn })
         firstColumn += merge.columns[i]?.length ?? 0
       }
-      this.done(members, `rows and events joined, ${members.length} features together`, started)
+      this.done(members, `rows and events joined, ${members.length} features together${way.place}`, started)
     }
     return found
-  }
-
-  private async merges(features: readonly Feature[], rows: number): Promise<readonly MergedPast[]> {
-    return (
-      (await this.dependencies.pastMerges(features, rows, (columns) => this.workspace.canCompute(columns)).catch(giveUpUnlessSql)) ?? []
-    )
   }
 
   private done(features: readonly Feature[], how: string, started: number): void {
@@ -213,16 +223,18 @@ export class Building {
   private async values(
     feature: Feature,
     method: Method,
+    ways: readonly SetWay[],
     at: { readonly entity: number; readonly rows: number; readonly progress: (share: number, taken: number) => void },
   ): Promise<{ readonly values: ValuesId; readonly how: string }> {
     const sample: Sample = (count) => this.workspace.rows({ from: 0, to: count, entity: at.entity, inputs: [] })
-    const statement = method === 'recompute' ? await this.dependencies.pastStatement(feature, at.rows, sample) : null
-    if (statement && this.workspace.canCompute(statement.columns)) {
+    for (const way of method === 'recompute' ? ways.filter((one) => one.has(feature)) : []) {
+      const statement = await way.pastStatement(feature, at.rows, sample)
+      if (!statement || !way.canCompute(statement.columns)) continue
       const { text, columns, alwaysOneRow, how } = statement
       // Row by row the same failure is told with its row; where it is none, the rows have their answers.
       const request = { text, entity: at.entity, columns, alwaysOneRow, features: [versionOf(feature)], reads: this.reads([feature]) }
-      const values = await this.workspace.compute(request, this.run_).catch(giveUpUnlessSql)
-      if (values !== null) return { values, how }
+      const values = await way.compute(request, this.run_).catch(giveUpUnlessSql)
+      if (values !== null) return { values, how: how + way.place }
     }
     const hangsOn = feature.computation.kind === 'function' ? definitionsText(this.registry) : ''
     const work = {
@@ -234,7 +246,8 @@ export class Building {
       hangsOn,
     }
     const values = await rowByRow(work, at)
-    const sets = `${this.dependencies.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time`
+    const why = uncopiedBecause(this.dependencies.portability(feature), this.uncopied)
+    const sets = `${this.dependencies.explain(feature) ?? 'set-based'}, ${SQL_ROWS.toLocaleString('en')} rows at a time${why}`
     return { values, how: method === 'replay' ? 'the function, row by row' : sets }
   }
 
@@ -282,11 +295,4 @@ function asTrainingError(error: unknown): unknown {
     hint: `The log has the details: ${/space|disk/i.test(error.message) ? 'the disk may be full' : error.kind}.`,
     cause: error,
   })
-}
-
-/** Null for what may succeed another way. */
-function giveUpUnlessSql(error: unknown): null {
-  const isSql = error instanceof SqlError && error.kind !== 'timeout' && error.kind !== 'interrupted' && error.kind !== 'unavailable'
-  if (!isSql) throw error
-  return null
 }

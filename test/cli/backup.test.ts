@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { EVENTS, HEAD, type ProjectFolder, projectFolder, VISITS } from '../support/project-folder.ts'
 import { type Served, serveFolder } from '../support/ui-project.ts'
 
@@ -15,15 +15,7 @@ beforeAll(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-async function fabra(...args: string[]) {
-  const said = { stdout: '', stderr: '' }
-  const write = (stream: keyof typeof said) => (text: string) => {
-    said[stream] += text
-  }
-  const terminal = { stdoutIsTerminal: false, stderrIsTerminal: false, onSignal: () => {} }
-  const exitCode = await run(args, { stdout: write('stdout'), stderr: write('stderr'), cwd: folder.path, env: {}, ...terminal })
-  return { exitCode, ...said }
-}
+const fabra = (...args: string[]) => runCommand(args, { cwd: folder.path, env: {} })
 
 const push = async (served: Served, user: string, value: number) => {
   const body = JSON.stringify({ rows: [{ user_id: user, value }] })

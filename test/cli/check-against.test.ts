@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { SQL } from 'bun'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
@@ -242,20 +242,8 @@ function address() {
 }
 
 async function fabra(project: ProjectFolder, args: readonly string[], env: Record<string, string> = {}) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: project.path,
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
   })
-  return { exitCode, stdout, stderr }
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 
 const LIMIT_MS = 180_000
 const GOOD = `import { entity, feature, source } from "fabra"
@@ -161,20 +161,8 @@ function write(name: string, text: string): void {
 }
 
 async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd,
     env: {},
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
   })
-  return { exitCode, stdout, stderr }
 }

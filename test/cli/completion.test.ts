@@ -1,23 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 
 async function script(shell: string): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(['completion', shell], {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(['completion', shell], {
     cwd: '/',
     env: {},
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 describe('fabra completion', () => {

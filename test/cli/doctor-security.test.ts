@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { examine } from '../../src/app/doctor.ts'
 import { examineSecurity } from '../../src/app/doctor-security.ts'
-import { run } from '../../src/cli/run.ts'
 import { readConfig } from '../../src/config/config.ts'
+import { runCommand } from '../support/command.ts'
 import { startRedis } from '../support/servers.ts'
 
 const KEY = `${'01'.repeat(32)}:read`
@@ -39,25 +39,14 @@ test.each<[what: string, env: Record<string, string>, subject: string, state: st
 })
 
 test('is a command that fails where one does not, and repeats no secret', async () => {
-  let stdout = ''
   const ask = async (env: Record<string, string>) => {
-    stdout = ''
-    const exitCode = await run(['doctor', '--security', '--json'], {
-      stdout: (text) => {
-        stdout += text
-      },
-      stderr: () => undefined,
-      cwd: '/tmp',
-      env: { FABRA_DATA_DIR: '/nowhere', ...env },
-      stdoutIsTerminal: false,
-      stderrIsTerminal: false,
-      onSignal: () => undefined,
-    })
+    const host = { cwd: '/tmp', env: { FABRA_DATA_DIR: '/nowhere', ...env } }
+    const { exitCode, stdout } = await runCommand(['doctor', '--security', '--json'], host)
+    expect(stdout).not.toContain('canaryword')
     return [exitCode, JSON.parse(stdout).findings.some(({ state }: { state: string }) => state === 'problem')]
   }
   expect(await ask({ FABRA_API_KEYS: KEY })).toEqual([0, false])
   expect(await ask({ FABRA_REDIS_URL: 'redis://:canaryword@cache.example.com' })).toEqual([1, true])
-  expect(stdout).not.toContain('canaryword')
 })
 
 test('tells a Redis that throws values out', async () => {

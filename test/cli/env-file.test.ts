@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { spreadFiles } from '../../src/cli/file-option.ts'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { PLAIN, type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 
 /** What `keys list` shows of FABRA_API_KEYS tells whose settings counted. */
@@ -163,21 +163,9 @@ interface How {
 }
 
 async function fabra(project: ProjectFolder, args: readonly string[], { env = {}, ask }: How = {}) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: project.path,
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
     ...(ask ? { ask } : {}),
   })
-  return { exitCode, stdout, stderr }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { pythonSettings } from '../support/python.ts'
 
 const LIMIT_MS = 120_000
@@ -125,19 +125,8 @@ async function write(name: string, text: string): Promise<void> {
 }
 
 async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const output = { stdout: '', stderr: '' }
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      output.stdout += text
-    },
-    stderr: (text) => {
-      output.stderr += text
-    },
+  return runCommand(args, {
     cwd,
     env: pythonSettings().env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, ...output }
 }

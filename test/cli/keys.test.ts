@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { SQL } from 'bun'
-import { run } from '../../src/cli/run.ts'
 import { readConfig } from '../../src/config/config.ts'
+import { runCommand } from '../support/command.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 let postgres: TestServer
@@ -12,22 +12,10 @@ beforeAll(async () => {
 afterAll(() => postgres[Symbol.asyncDispose]())
 
 async function fabra(args: readonly string[], env: Readonly<Record<string, string>> = { FABRA_POSTGRES_URL: postgres.url }) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: '/tmp',
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 describe('fabra keys', () => {

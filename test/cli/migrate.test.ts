@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 // A PostgreSQL cluster is created.
@@ -13,22 +13,10 @@ beforeAll(async () => {
 afterAll(() => postgres[Symbol.asyncDispose]())
 
 async function fabra(args: readonly string[], env: Readonly<Record<string, string>> = { FABRA_POSTGRES_URL: postgres.url }) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd: '/tmp',
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 test('a dry run tells what is to do and does nothing; a run does it; another finds it done', async () => {

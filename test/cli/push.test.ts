@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { run } from '../../src/cli/run.ts'
+import { runCommand } from '../support/command.ts'
 import { type Served, serveFolder } from '../support/ui-project.ts'
 
 const FEATURES = `import { entity, feature } from "fabra"
@@ -27,22 +27,10 @@ function write(name: string, text: string | Buffer): void {
 }
 
 async function fabra(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd,
     env: { FABRA_LOG_LEVEL: 'silent' },
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 /** Commands ask the server of their folder. Where there is none, as in the first two tests, each opens the store for itself, which takes longer. */

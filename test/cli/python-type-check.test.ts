@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pythonTypeCheck } from '../../src/cli/python-type-check.ts'
 import { pythonSettingsOf } from '../../src/config/python-settings.ts'
 import { interpreters } from '../support/interpreters.ts'
-import { pythonTool } from '../support/python.ts'
+import { MYPY_SETTINGS, pythonTool } from '../support/python.ts'
 
 const ROOT = join(import.meta.dir, '../..')
 let folder = ''
@@ -18,6 +18,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const settings = (python: string) => pythonSettingsOf({ HOME: process.env['HOME'], PATH: '/nowhere', FABRA_PYTHON: python })
 
 test('mypy of the environment finds nothing wrong with the examples, and names the line of what is', async () => {
+  writeFileSync(join(folder, 'mypy.ini'), MYPY_SETTINGS)
   writeFileSync(join(folder, 'other.py'), 'WORD: int = "text"\n')
   const bad = join(folder, 'bad.py')
   writeFileSync(

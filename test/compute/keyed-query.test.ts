@@ -144,6 +144,8 @@ const ODD: readonly [sql: string, source?: Partial<Source>][] = [
   [`SELECT COUNT(*) ${FROM}`, { timestamp: 'ts', until: 'seen' }],
   [`SELECT COUNT(*) ${FROM}`, { timestamp: 'ts', id: 'n' }],
   [`SELECT COUNT(*) ${FROM}`, { timestamp: 'seen', timezone: 'Europe/Berlin' }],
+  // Refused here, and not only for the function that reads a time in its zone.
+  [`SELECT COUNT(*) ${FROM}`, { timestamp: 'ts', timezone: 'Europe/Berlin' }],
 ]
 
 test('whatever is the least bit different goes its own way', async () => {

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { run } from '../../src/cli/run.ts'
 import { platforms } from '../../src/deploy/platforms.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { runCommand } from '../support/command.ts'
 import { deployOptions, platformOf } from './options.ts'
 
 let folder = ''
@@ -30,22 +30,10 @@ function elf(machine: number): Uint8Array {
 }
 
 async function fabra(args: readonly string[], env: Record<string, string> = {}, { cwd = folder } = {}) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(args, {
     cwd,
     env,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => undefined,
   })
-  return { exitCode, stdout, stderr }
 }
 
 const deploy = (...args: string[]) => fabra(['deploy', ...args, '--executable', 'linux'])

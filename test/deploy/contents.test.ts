@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type ProjectContents, projectContents } from '../../src/cli/deploy/project-contents.ts'
-import { run } from '../../src/cli/run.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { runCommand } from '../support/command.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -332,24 +332,7 @@ describe('fabra deploy --check', () => {
   const ENV = { FABRA_REDIS_URL: 'redis://x', FABRA_API_KEYS: `${'0'.repeat(64)}:read` }
 
   const check = (...args: string[]) => docker('--check', ...args)
-  async function docker(...args: string[]) {
-    let stdout = ''
-    let stderr = ''
-    const exitCode = await run(['deploy', 'docker', '--name', 'a', ...args], {
-      stdout: (text) => {
-        stdout += text
-      },
-      stderr: (text) => {
-        stderr += text
-      },
-      cwd: folder,
-      env: ENV,
-      stdoutIsTerminal: false,
-      stderrIsTerminal: false,
-      onSignal: () => undefined,
-    })
-    return { exitCode, stdout, stderr }
-  }
+  const docker = (...args: string[]) => runCommand(['deploy', 'docker', '--name', 'a', ...args], { cwd: folder, env: ENV })
   const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith('fabra-deploy-'))
 
   const reads: [how: string, code: string][] = [

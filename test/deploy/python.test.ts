@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { run } from '../../src/cli/run.ts'
 import { temporaryFolder } from '../support/binary.ts'
+import { runCommand } from '../support/command.ts'
 import { interpreters } from '../support/interpreters.ts'
 
 let folder = ''
@@ -67,22 +67,10 @@ function project(more: Readonly<Record<string, string>> = {}): string {
 }
 
 async function deploy(...args: string[]) {
-  let stdout = ''
-  let stderr = ''
-  const exitCode = await run(['deploy', ...args, '--name', 'shop', '--executable', 'linux'], {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
+  return runCommand(['deploy', ...args, '--name', 'shop', '--executable', 'linux'], {
     cwd: folder,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    onSignal: () => {},
   })
-  return { exitCode, stdout, stderr }
 }
 const textOf = (path: string) => readFileSync(join(folder, path), 'utf8')
 const copies = (text: string) => text.split('\n').filter((line) => line.startsWith('COPY --chown'))

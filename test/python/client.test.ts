@@ -3,7 +3,7 @@ import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCodes } from '../../src/errors.ts'
 import { BINARY, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
-import { PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
+import { MYPY_SETTINGS, PYTHON_SOURCES, pythonTool, runTool } from '../support/python.ts'
 
 const PROJECT = join(import.meta.dir, '../..')
 const LIMIT_MS = 300_000
@@ -60,7 +60,16 @@ test(
   'the client and fabra.testing are clean to a strict type checker, and so is what uses the client; with generated types a wrong name is not',
   async () => {
     // Where a mistake that is marked as one were none, the mark would be the mistake.
-    const options = ['--strict', '--python-version', '3.10', '--cache-dir', join(import.meta.dir, '../../.bun/mypy')]
+    writeFileSync(join(cwd, 'mypy.ini'), MYPY_SETTINGS)
+    const options = [
+      '--strict',
+      '--config-file',
+      join(cwd, 'mypy.ini'),
+      '--python-version',
+      '3.10',
+      '--cache-dir',
+      join(import.meta.dir, '../../.bun/mypy'),
+    ]
     expect(await runFabra(['types', '--python', '-o', 'fabra_types.py'], { cwd })).toMatchObject({ exitCode: 0 })
     const programs = ['client_typed.py', 'client_generated.py'].map((name) => join(import.meta.dir, name))
     // One run for both packages: most of it is reading what they import.

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ import { createSourceFiles } from '../../src/store/postgres/sources/source-files
 import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
 import { loadTables } from '../../src/store/postgres/sources/source-tables.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
 
@@ -27,6 +28,8 @@ interface Engine {
   readonly rows: SourceRows
   /** Everything as texts. */
   texts(query: string): Promise<(string | null)[][]>
+  /** Nothing was ever loaded or appended. */
+  empty(): Promise<void>
   close(): Promise<void>
 }
 
@@ -50,18 +53,21 @@ async function onDuckdb(dir: string): Promise<Engine> {
     rows: createDuckdbSourceRows(database),
     texts: async (query) =>
       (await store.query(query, [], soon())).rows.map((row) => row.map((value) => (value === null ? null : String(value)))),
+    empty: () => emptied(database),
     close: () => store.close(),
   }
 }
 
 async function onPostgres(): Promise<Engine> {
-  await postgres.run('DROP TABLE IF EXISTS events', [], soon())
-  await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
   const loadFile = createSourceFiles({ owner: postgres, reader: createSourceFileReader(), onLoaded: () => undefined })
   return {
     load: (one, keyTypes) => loadTables({ owner: postgres, loadFile }, postgres, [{ source: one, keyTypes }]),
     rows: createPostgresSourceRows({ postgres, writer: 'a' }),
     texts: async (query) => (await postgres.run(query, [], soon())).rows.map((row) => [...row]),
+    empty: async () => {
+      await postgres.run('DROP TABLE IF EXISTS events', [], soon())
+      await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
+    },
     close: async () => undefined,
   }
 }
@@ -69,11 +75,12 @@ async function onPostgres(): Promise<Engine> {
 describe.each(['DuckDB', 'PostgreSQL'])('on %s what was appended is exact for ever', (name) => {
   let dir: string
   let engine: Engine
-  beforeEach(async () => {
+  beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
     engine = name === 'DuckDB' ? await onDuckdb(dir) : await onPostgres()
   })
-  afterEach(async () => {
+  beforeEach(() => engine.empty())
+  afterAll(async () => {
     await engine.close()
     await rm(dir, { recursive: true, force: true })
   })

@@ -1,26 +1,35 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { type SourceEngine, SqlDecimal, SqlTimestamp } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const FLIGHTS = join(import.meta.dir, '../../node_modules/vega-datasets/data/flights-3m.parquet')
 
 let dir: string
+let database: Database
 let store: SourceEngine
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fabra-test-'))
+  database = await openDatabase({ file: join(folder, 'fabra.duckdb') })
+  store = createDuckdbSourceEngine(database)
 })
-afterEach(async () => {
+beforeEach(async () => {
+  await emptied(database)
+  dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+afterAll(async () => {
   await store.close()
-  await rm(dir, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true })
 })
 
 async function load(name: string, facts: Partial<Source> = {}, keyTypes: Record<string, KeyType> = {}) {
@@ -82,17 +91,17 @@ describe('what a file holds is what the table holds', () => {
   test('once loaded, no file is left where SQL may read', async () => {
     expect(await loadText('e.csv', 'a\n1\n')).toBeUndefined()
     expect(await loadText('e.csv', 'a,b\n1\n')).toBeDefined()
-    expect(await readdir(join(dir, 'data', 'load'))).toEqual([])
+    expect(await readdir(database.loadDir)).toEqual([])
     expect(store.query(`SELECT * FROM read_csv('${join(dir, 'e.csv')}')`, [], soon())).rejects.toThrow('disabled by configuration')
   })
 
   test('a Parquet file may have columns with the names that the engine gives', async () => {
-    const made = join(dir, 'data', 'load', 'e.parquet')
-    const database = await DuckDBInstance.create(':memory:')
-    const connection = await database.connect()
+    const made = join(database.loadDir, 'e.parquet')
+    const instance = await DuckDBInstance.create(':memory:')
+    const connection = await instance.connect()
     await connection.run(`COPY (SELECT 9 - i AS file_row_number, 'u' AS user_id FROM range(3) r(i)) TO '${made}' (FORMAT parquet)`)
     connection.closeSync()
-    database.closeSync()
+    instance.closeSync()
     await rename(made, join(dir, 'e.parquet'))
     expect(await load('e.parquet', {}, { user_id: 'string' })).toBeUndefined()
     expect(await rows()).toEqual([

@@ -194,6 +194,22 @@ describe('while redis', () => {
     await worksAgain(store)
   })
 
+  test('is a replica, and its address leads to the new master, writes go there though the connection to the old one lives on', async () => {
+    await using other = await startRedis()
+    let master = server
+    await using path = await pathTo(() => master)
+    const own = createRedisOnlineStore(await openRedis({ url: path.url }))
+    try {
+      await write(own)
+      master = other
+      await askRedis(server, 'REPLICAOF', '127.0.0.1', String(other.port))
+      const keysThere = () => write(own, 'u9').then(() => askRedis(other, 'KEYS', '*u9*'))
+      expect(await until('a write at the new master', 30_000, () => keysThere().catch(() => undefined))).toHaveLength(1)
+    } finally {
+      await own.close()
+    }
+  })
+
   test('is asked for more than this process can take, every call has an answer, and redis is not blamed', async () => {
     const keys = Array.from({ length: 200 }, (_, i) => `u${i}`)
     const fields = Array.from({ length: 50 }, (_, i) => `f${i}@1`)

@@ -14,6 +14,7 @@ import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createSourceFiles } from '../../src/store/postgres/sources/source-files.ts'
 import { loadTables } from '../../src/store/postgres/sources/source-tables.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { source } from '../support/stored-definitions.ts'
 
@@ -24,6 +25,10 @@ interface Engine {
   load(source: Source, keyTypes: Record<string, KeyType>): Promise<readonly { readonly message: string; readonly hint: string }[]>
   /** Everything as texts. */
   texts(query: string): Promise<(string | null)[][]>
+  /** Nothing was ever loaded. */
+  empty(): Promise<void>
+  /** Where a database takes files from while it reads them; null: another has them. */
+  readonly loadDir: string | null
   close(): Promise<void>
 }
 
@@ -47,22 +52,32 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 async function onDuckdb(): Promise<Engine> {
-  const store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, '.data', 'fabra.duckdb') }))
+  const folder = mkdtempSync(join(tmpdir(), 'fabra-test-'))
+  const database = await openDatabase({ file: join(folder, 'fabra.duckdb') })
+  const store = createDuckdbSourceEngine(database)
   return {
+    empty: () => emptied(database),
+    loadDir: database.loadDir,
     load: (one, keyTypes) => store.load([{ source: one, keyTypes }]),
     texts: async (query) =>
       (await store.query(query, [], soon())).rows.map((row) => row.map((value) => (value === null ? null : String(value)))),
-    close: () => store.close(),
+    async close() {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
   }
 }
 
 async function onPostgres(): Promise<Engine> {
-  await postgres.run('DROP TABLE IF EXISTS events', [], soon())
-  await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
   const loadFile = createSourceFiles({ owner: postgres, reader: createSourceFileReader(), onLoaded: () => loads++ })
   return {
     load: (one, keyTypes) => loadTables({ owner: postgres, loadFile }, postgres, [{ source: one, keyTypes }]),
+    empty: async () => {
+      await postgres.run('DROP TABLE IF EXISTS events', [], soon())
+      await postgres.run('TRUNCATE fabra.source_files, fabra.source_rows', [], soon())
+    },
     texts: async (query) => (await postgres.run(query, [], soon())).rows.map((row) => [...row]),
+    loadDir: null,
     close: async () => undefined,
   }
 }
@@ -86,10 +101,11 @@ const gz = (text: string) => Bun.gzipSync(Buffer.from(text))
 
 describe.each(['DuckDB', 'PostgreSQL'])('on %s a source has the rows of', (name) => {
   let engine: Engine
-  beforeEach(async () => {
+  beforeAll(async () => {
     engine = name === 'DuckDB' ? await onDuckdb() : await onPostgres()
   })
-  afterEach(() => engine.close())
+  beforeEach(() => engine.empty())
+  afterAll(() => engine.close())
 
   const path = (file: string | readonly string[]) => (typeof file === 'string' ? join(dir, file) : file.map((one) => join(dir, one)))
   const load = async (file: string | readonly string[], facts: Partial<Source> = {}, keyTypes: Record<string, KeyType> = {}) =>
@@ -279,7 +295,7 @@ describe.each(['DuckDB', 'PostgreSQL'])('on %s a source has the rows of', (name)
     const timed = JSON.stringify(files).includes('at\\n')
     const problem = await load(file, timed ? { timestamp: 'at' } : {})
     for (const part of words) expect(`${problem?.message} ${problem?.hint}`).toContain(part)
-    if (name === 'DuckDB') expect(readdirSync(join(dir, '.data', 'load'))).toEqual([])
+    if (engine.loadDir !== null) expect(readdirSync(engine.loadDir)).toEqual([])
   })
 
   test('Parquet files that do not agree, or only seem to', async () => {

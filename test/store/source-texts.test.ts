@@ -1,22 +1,26 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import { readTableFile } from '../../src/store/duckdb/sources/table-file.ts'
 import { type SourceEngine, SqlTimestamp } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { source } from '../support/stored-definitions.ts'
 
 let dir: string
+let database: Database
 let store: SourceEngine
-beforeEach(async () => {
+beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceEngine(await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') }))
+  database = await openDatabase({ file: join(dir, 'data', 'fabra.duckdb') })
+  store = createDuckdbSourceEngine(database)
 })
-afterEach(async () => {
+beforeEach(() => emptied(database))
+afterAll(async () => {
   await store.close()
   await rm(dir, { recursive: true, force: true })
 })

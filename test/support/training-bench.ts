@@ -75,6 +75,9 @@ export function trainingBenchOf(store: TrainingStore, offline: OfflineStore, clo
         executor: { compute: (_feature, rows) => Promise.resolve(listOf(rows).map(() => ({ kind: 'missing' as const }))) },
         pastStatement: () => Promise.resolve(null),
         pastMerges: () => Promise.resolve([]),
+        portability: () => null,
+        overCopies: () =>
+          Promise.resolve({ has: () => false, pastStatement: () => Promise.resolve(null), pastMerges: () => Promise.resolve([]) }),
         pastOfKey: () => Promise.resolve(),
         pastRefusal: () => null,
         sourcesOf: () => null,

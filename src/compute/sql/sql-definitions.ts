@@ -19,6 +19,7 @@ import { type PlainAggregate, plainAggregateOf } from './duckdb/windowed-aggrega
 import { writeSql } from './gate.ts'
 import { groupedForm } from './grouped-form.ts'
 import { keyTypesOf } from './key-types.ts'
+import { type Portability, type PortableOwner, portabilityOf } from './portable/portable.ts'
 import { matchColumns, type SqlColumn } from './result-columns.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
@@ -52,6 +53,8 @@ export interface SqlDefinition {
   /** Its shape when it is the latest row of a key. */
   readonly latest: LatestRow | null
   readonly alwaysOneRow: boolean
+  /** On PostgreSQL: how it is computed in DuckDB over a copy of the rows that it reads, or why it may not mean the same there. */
+  readonly portability: Portability | null
 }
 
 export interface SqlDefinitions {
@@ -139,7 +142,13 @@ async function compile(
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
+    portability: world.dialect === 'postgres' ? portabilityIn(sql, { entity, keyTypes, natural }, past ?? inputs) : null,
   }
+}
+
+/** @param refusal Why it is not computed for many rows of the past at all. */
+function portabilityIn(sql: AnalysedSql, owner: PortableOwner, refusal: string | null): Portability {
+  return refusal === null ? portabilityOf(sql, owner) : { portable: null, refusal }
 }
 
 function checkSource(source: Source, world: SqlWorld): Problem[] {

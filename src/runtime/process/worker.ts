@@ -3,7 +3,6 @@
  * function that is. But the system may let it wait for a processor, so its silence means something later than a thread's.
  */
 import { constants } from 'node:os'
-import { FabraError } from '../../errors.ts'
 import {
   createOutbox,
   type GuestFrame,
@@ -16,8 +15,10 @@ import {
 import {
   type GuestWorker,
   type GuestWorkerOptions,
+  newState,
   noteSignOfLife,
   type StartWorker,
+  sentBy,
   unsendable,
   type Watchfulness,
 } from '../guest-worker.ts'
@@ -27,6 +28,7 @@ import { hideProcess } from './hide-process.ts'
 import { bytesText, type MemoryWatch, watchMemory } from './memory.ts'
 import { parsePlain, plainText } from './plain-values.ts'
 import { createSlots, removeOldSlots, type Slots } from './slots.ts'
+import { callFailure, ENDED, loadFailure } from './worker-end.ts'
 
 export interface ProcessSettings {
   /** What starts the process, before anything of its own. */
@@ -47,7 +49,6 @@ const PROCESS: Watchfulness = {
   blamesUnknown: true,
   afterCrash: 'waiting',
 }
-const ENDED = 'Others go on in a new process. The log has what it printed last.'
 const LESS_MEMORY = 'Raise FABRA_WORKER_MEMORY, or let it hold less at a time.'
 const SIGNALS: Readonly<Record<string, number>> = constants.signals
 
@@ -83,10 +84,9 @@ function startProcessWorker(options: GuestWorkerOptions, settings: ProcessSettin
     onOutput: (level, message) => options.onFrame(worker, { t: 'log', id: 0, level, message, fields: {} }),
     onEnd({ how, hint, lastWords, isFromOutside }) {
       slots.unlink()
-      loaded.reject(loadFailure(how, lastWords, hint))
+      loaded.reject(loadFailure({ how, lastWords, hint }))
       ended.resolve()
-      const message = `The process that it ran in ended: ${how}.`
-      if (!isEnding) options.onCrash(worker, how, { code: 'feature_failed', message, hint: hint ?? ENDED }, isFromOutside)
+      if (!isEnding) options.onCrash(worker, how, callFailure('process', { how, hint }), isFromOutside)
     },
   })
   const worker = newWorker(guest, slots, {
@@ -154,33 +154,17 @@ function startGuestChild({ command, workerEnv, memory: limit }: ProcessSettings,
 function newWorker({ child, memory }: GuestChild, slots: Slots, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'terminate'>): GuestWorker {
   const sent = createSentCalls(slots.gates)
   const textOf = (frame: HostFrame) => plainText(frame, isPlainFrame(frame))
+  const calls = sentBy(sent, () => worker)
   const worker: GuestWorker = {
+    ...newState(PROCESS),
+    ...calls,
     ...ends,
-    watched: PROCESS,
-    inFlight: new Map(),
-    lastSeenAt: performance.now(),
-    pingedAt: 0,
-    stalled: false,
-    blamed: 0,
-    sparedUntil: 0,
-    definitions: null,
-    placeInFiles: async () => null,
-    fingerprints: null,
     send: createOutbox<HostFrame>((frames) => child.socket.post(frames.map(textOf)), unsendable),
     give(call) {
       memory.wake()
-      worker.send({ ...call.frame, slot: sent.add(call.frame.id) })
+      calls.give(call)
     },
-    hasBegun: (call) => sent.hasBegun(call.frame.id),
-    ranMs: (call) => sent.ranMs(call.frame.id, worker.lastSeenAt),
-    withdraw: (call) => sent.withdraw(call.frame.id),
-    release: (call) => sent.release(call.frame.id),
-    // The interpreter does not tell where another process is.
-    locate: () => {},
-    placeOf: () => null,
     runningId: () => slots.runningInLoop(),
-    lastFeatures: () =>
-      [...worker.inFlight.values()].filter(({ frame }) => frame.id === worker.runningId()).map(({ frame }) => frame.feature),
   }
   return worker
 }
@@ -192,10 +176,4 @@ function isFrame(frame: unknown): frame is GuestFrame {
 
 function howItEnded({ code, signal }: EndOfChild): string {
   return signal === null ? `it ended with exit code ${code ?? 0}` : `killed by signal ${SIGNALS[signal] ?? '?'} (${signal})`
-}
-
-/** Without a hint of its own it gets the one of all that end while they are loaded. */
-function loadFailure(how: string, lastWords: string, hint: string | null): Error {
-  if (hint !== null) return new FabraError('invalid_definition', `loading it ended the process: ${how}.`, { hint })
-  return new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`)
 }

@@ -4,14 +4,21 @@
  * alone; see blame.ts. Calls whose time is over may go on in threads that nothing ends; see lost-calls.ts.
  */
 import packageJson from '../../../package.json'
-import type { CallFailure } from '../../compute/function-runner.ts'
 import { MAX_VALUE_BYTES } from '../../definition/json-writer.ts'
 import { FabraError } from '../../errors.ts'
 import { type LoadedFrame, PROTOCOL_VERSION } from '../frames.ts'
-import { type GuestWorker, type GuestWorkerOptions, noteSignOfLife, type StartWorker, type Watchfulness } from '../guest-worker.ts'
+import {
+  type GuestWorker,
+  type GuestWorkerOptions,
+  newState,
+  noteSignOfLife,
+  type StartWorker,
+  type Watchfulness,
+} from '../guest-worker.ts'
 import { hideProcess } from '../process/hide-process.ts'
 import { createSlots, removeOldSlots, type Slots } from '../process/slots.ts'
 import { frameText } from '../process/wire.ts'
+import { callFailure, loadFailure } from '../process/worker-end.ts'
 import { createPythonCalls, type PythonCalls } from './calls.ts'
 import { findInterpreter } from './interpreter.ts'
 import { openPythonLink } from './link.ts'
@@ -45,7 +52,6 @@ const PROCESS: Watchfulness = {
   afterCrash: 'waiting',
 }
 const THREADS = { threads: 32, maxThreads: 256 }
-const ENDED = 'Others go on in a new process. The log has what it printed last.'
 
 /** @returns what starts workers of these settings. The interpreter is looked for once, and again as long as there is none. */
 export function pythonWorkers(settings: PythonSettings): StartWorker {
@@ -91,7 +97,7 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
     slots.unlink()
     loading.reject(loadFailure(end))
     ended.resolve()
-    if (!isEnding) options.onCrash(worker, end.how, callFailure(end), end.isFromOutside)
+    if (!isEnding) options.onCrash(worker, end.how, callFailure('Python process', end), end.isFromOutside)
   }
   const link = openPythonLink(prepared, {
     ...settings,
@@ -122,17 +128,9 @@ function startPythonWorker(options: GuestWorkerOptions, settings: PythonSettings
 
 function newWorker(calls: PythonCalls, ends: Pick<GuestWorker, 'loaded' | 'ended' | 'placeInFiles' | 'terminate'>): GuestWorker {
   const worker: GuestWorker = {
+    ...newState(PROCESS),
     ...calls,
     ...ends,
-    watched: PROCESS,
-    inFlight: new Map(),
-    lastSeenAt: performance.now(),
-    pingedAt: 0,
-    stalled: false,
-    blamed: 0,
-    sparedUntil: 0,
-    definitions: null,
-    fingerprints: null,
     ranMs: (call) => calls.ranMs(call, worker.lastSeenAt),
   }
   return worker
@@ -159,14 +157,4 @@ function refuseOtherVersion(version: number, reject: (reason: Error) => void): v
   if (version === PROTOCOL_VERSION) return
   const message = `the package "fabra" that Python found speaks version ${version} of the protocol; ${PROTOCOL_VERSION} is needed.`
   reject(new FabraError('invalid_definition', message, { hint: 'Remove it from PYTHONPATH.' }))
-}
-
-function callFailure({ how, hint }: EndOfGuest): CallFailure {
-  return { code: 'feature_failed', message: `The Python process that it ran in ended: ${how}.`, hint: hint ?? ENDED }
-}
-
-/** Without a hint of its own it gets the one of all that end while they are loaded. */
-function loadFailure({ how, lastWords, hint }: EndOfGuest): Error {
-  if (hint !== null) return new FabraError('invalid_definition', `loading it ended the process: ${how}.`, { hint })
-  return new Error(lastWords === '' ? how : `${how}; it said: ${lastWords}`)
 }

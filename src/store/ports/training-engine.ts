@@ -1,4 +1,5 @@
 import type { Micros } from '../../clock.ts'
+import type { CopyRows } from './copied-rows.ts'
 import type { RunOptions, TableColumn } from './source-engine.ts'
 import type { AsOfRequest } from './training-store.ts'
 
@@ -42,6 +43,7 @@ export interface TrainingEngine {
     rows: { readonly keys: readonly string[]; readonly times: readonly Micros[] },
     options: RunOptions,
   ): Promise<readonly TextValues[]>
+  readonly copyRows: CopyRows
   /** Whether anything at all was ever recorded for a version of a feature. @throws FabraError store_unavailable */
   hasHistory(feature: string, fingerprint: string): Promise<boolean>
 }

@@ -2,7 +2,8 @@ import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import type { FreshnessRule } from '../../definition/feature-traits.ts'
 import type { DeclaredType, Entity, Feature, ValueType } from '../../definition/model.ts'
-import type { RunOptions, TableColumn } from './source-engine.ts'
+import type { WantedRows } from './copied-rows.ts'
+import type { RunOptions, SourceEngine, TableColumn } from './source-engine.ts'
 
 export type LabelFormat = 'parquet' | 'arrow' | 'csv' | 'jsonl'
 export type OutputFormat = LabelFormat
@@ -154,6 +155,14 @@ export interface TrainingStore {
   open(): Promise<TrainingWorkspace>
 }
 
+/** Copies of rows, in an engine of their own. Gone with the workspace. */
+export interface Brought {
+  readonly engine: SourceEngine
+  /** As the workspace's, over the copies. */
+  readonly canCompute: TrainingWorkspace['canCompute']
+  readonly compute: TrainingWorkspace['compute']
+}
+
 /**
  * Where one training set is made: a folder of its own, in which an engine without access to anything else reads the labels and writes the
  * result, while the engines that hold sources and history read the rows and leave values there.
@@ -204,6 +213,12 @@ export interface TrainingWorkspace {
    * @throws SqlError; also when a value does not fit its declared type, or a row has two answers: then nothing is kept, and computing row by row tells which.
    */
   compute(request: ComputeRequest, options: RunOptions): Promise<ValuesId>
+  /**
+   * Copies rows of sources on another machine beside the workspace, all of one moment. Null where sources are here already. After `prepareRows`.
+   * @param values How many are to be computed over them: for few it is not worth it. @returns why nothing was copied, in a few words.
+   * @throws SqlError
+   */
+  readonly bring: ((wanted: readonly WantedRows[], values: number, options: RunOptions) => Promise<Brought | string>) | null
   /** How `asOf` goes about it: one line for people. */
   readonly historyHow: string
   /**

@@ -3,6 +3,7 @@ import type { TrainingEngine } from '../ports/training-engine.ts'
 import { readInBatches } from './connection/cursor.ts'
 import type { Postgres } from './connection/postgres.ts'
 import { asStoreError, storeErrors } from './connection/store-errors.ts'
+import { createCopyRows } from './copied-rows.ts'
 import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history/history-sql.ts'
 
 const BATCH_ROWS = 5_000
@@ -22,6 +23,7 @@ export interface PostgresTrainingDependencies {
 }
 
 export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingDependencies): TrainingEngine {
+  const copyRows = createCopyRows(reader)
   return {
     name: 'PostgreSQL',
     async query(sql, options, begin) {
@@ -47,6 +49,7 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }:
       const asked = () => postgres.run(recordedAsOf(request), parameters, { ...options, readOnly: true, settings: SEEK })
       return (await unlessGone(asked)).rows
     },
+    copyRows: (tables, copying, options) => unlessGone(() => copyRows(tables, copying, options)),
     async hasHistory(feature, fingerprint) {
       const asked = () => postgres.run(HAS_RECORDED, [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
       return (await storeErrors(asked)).rows.length > 0

@@ -122,6 +122,9 @@ test('a file with another step of the same number is refused', async () => {
 test('a step that fails leaves nothing behind, those before it stay, and it is done at the next start', async () => {
   const broken = { id: 1_001, name: 'broken', text: "CREATE TABLE fabra.half (x INTEGER); SELECT CAST('x' AS INTEGER)" }
   await attached(async (connection, rows) => {
+    await refused(migrateFile(connection, file, [...MIGRATIONS, broken]))
+    expect(await rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'fabra'")).toEqual([])
+    await migrateFile(connection, file)
     await refused(migrateFile(connection, file, [...MIGRATIONS, next, broken]))
     expect(await rows("SELECT table_name FROM duckdb_tables() WHERE table_name IN ('next', 'half')")).toEqual([['next']])
     const mended = { ...broken, text: 'CREATE TABLE fabra.half (x INTEGER)' }

@@ -1,6 +1,6 @@
 /**
  * Brings Fabra's own tables in the file up to this executable, in numbered steps, each in a transaction of its own: a process that is killed in
- * between leaves a file that the next one brings further.
+ * between leaves a file that the next one brings further. A file without a list of them has all or none, as a new one: that costs half.
  *
  * A file without a list of steps was made before there were any, and begins with the first. One with a step that is not known here was made by
  * a newer Fabra and is refused before anything in it is changed. Executables from before there were steps know nothing of them: they open any
@@ -21,8 +21,9 @@ export async function checkSchema(connection: DuckDBConnection, file: string, ca
 /** @returns names of the steps that were done now. @throws FabraError schema_mismatch, data_file_corrupt, io_failed */
 export async function migrateFile(connection: DuckDBConnection, file: string, migrations = MIGRATIONS): Promise<readonly string[]> {
   const pending = await pendingSteps(connection, { file, catalog: CATALOG }, migrations)
-  for (const step of pending) {
-    await connection.run(inTransaction(step)).catch(async (error: unknown) => {
+  const hasList = pending.length < migrations.length
+  for (const steps of hasList ? pending.map((step) => [step]) : [pending]) {
+    await connection.run(inTransaction(steps)).catch(async (error: unknown) => {
       await connection.run('ROLLBACK').catch(() => undefined)
       throw openError(error, file)
     })
@@ -61,12 +62,12 @@ async function doneSteps(connection: DuckDBConnection, { file, catalog }: Attach
   }
 }
 
-function inTransaction({ id, name, text }: Migration): string {
+function inTransaction(steps: readonly Migration[]): string {
   return `BEGIN;
 CREATE SCHEMA IF NOT EXISTS ${CATALOG}.fabra;
 CREATE TABLE IF NOT EXISTS ${CATALOG}.fabra.migrations (id INTEGER NOT NULL, name VARCHAR NOT NULL, applied_at TIMESTAMPTZ NOT NULL);
-${text};
-INSERT INTO ${CATALOG}.fabra.migrations (id, name, applied_at) VALUES (${id}, ${quoteText(name)}, now());
+${steps.map(({ text }) => `${text};`).join('\n')}
+INSERT INTO ${CATALOG}.fabra.migrations (id, name, applied_at) VALUES ${steps.map(({ id, name }) => `(${id}, ${quoteText(name)}, now())`).join(', ')};
 COMMIT`
 }
 

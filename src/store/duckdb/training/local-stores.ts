@@ -1,5 +1,6 @@
 /** Where sources and history are, as a workspace sees them: the laptop's engine, which reads and writes the workspace's folder itself. */
 import { join } from 'node:path'
+import type { CopyRows } from '../../ports/copied-rows.ts'
 import { type RunOptions, SqlError, type TableColumn } from '../../ports/source-engine.ts'
 import type { AsOfRequest, TrainingWorkspace, TypedColumn } from '../../ports/training-store.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
@@ -44,6 +45,8 @@ export interface SourcesAccess {
   canCompute(columns: readonly TypedColumn[]): boolean
   compute(request: Parameters<TrainingWorkspace['compute']>[0], state: WorkspaceState, options: RunOptions): Promise<HeldValues>
   deterministically<T>(work: () => Promise<T>): Promise<T>
+  /** From another machine; null where sources are here. */
+  readonly copyRows: CopyRows | null
 }
 
 /** Where history is. */
@@ -100,6 +103,7 @@ export function localSources(database: Database): SourcesAccess {
       return { kind: 'typed', from, f: 0 }
     },
     deterministically: (work) => database.onOneThread(work),
+    copyRows: null,
   }
 }
 

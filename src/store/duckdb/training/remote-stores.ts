@@ -43,6 +43,7 @@ export function remoteSources(engine: TrainingEngine): SourcesAccess {
     canCompute: () => false,
     compute: () => Promise.reject(new SqlError('internal', 'The sources are on another machine.', null)),
     deterministically: (work) => work(),
+    copyRows: engine.copyRows,
   }
 }
 

@@ -2,6 +2,7 @@
 import type { ValueType } from '../../../definition/model.ts'
 import type { TypedColumn } from '../../ports/training-store.ts'
 import { quoteText } from '../sql.ts'
+import { isQuotient, quotientOf } from './quotients.ts'
 
 /** The row list of `SourceStore.queryOver`, out of a file. */
 export function rowTableFrom(rows: string, entity: number, keyCount: number, range: { from: number; to: number }): string {
@@ -44,7 +45,7 @@ const SHORT_TEXT = 10_000
 export function canType(type: ValueType, sqlType: string): boolean {
   const from = sqlType.toUpperCase()
   if (type === 'int') return /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(\d+,\s*0\))$/.test(from)
-  if (type === 'float') return /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL.*|FLOAT|DOUBLE)$/.test(from)
+  if (type === 'float') return isQuotient(sqlType) || /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL.*|FLOAT|DOUBLE)$/.test(from)
   if (type === 'string') return from === 'VARCHAR'
   if (type === 'bool') return from === 'BOOLEAN'
   return type === 'timestamp' && (from === 'TIMESTAMP' || from === 'TIMESTAMP WITH TIME ZONE')
@@ -53,6 +54,7 @@ export function canType(type: ValueType, sqlType: string): boolean {
 function typedValue(value: string, type: ValueType, sqlType: string): string {
   if (type === 'int') return `CAST(${value} AS BIGINT)`
   if (type === 'float') {
+    if (isQuotient(sqlType)) return quotientOf(value, sqlType)
     if (/^(FLOAT|DOUBLE)$/i.test(sqlType))
       return `CASE WHEN ${value} IS NULL OR isfinite(${value}) THEN CAST(${value} AS DOUBLE) ELSE ${NOT_OF_TYPE} END`
     // By way of text, because the engine's own conversion of long numbers is not the nearest double.

@@ -11,6 +11,7 @@ import { createSession, type Session } from '../connection/session.ts'
 import { quoteName, quoteText } from '../sql.ts'
 import { CollectedValues } from './collected-values.ts'
 import { type Counted, countValues, keysOfRows, rowsEarlierThan, rowsLaterThan } from './column-counts.ts'
+import { type CopiedSources, copySources } from './copied-sources.ts'
 import { makeFreshUntilTables } from './fresh-until.ts'
 import { inputOf } from './label-inputs.ts'
 import { writeRows } from './label-keys.ts'
@@ -45,6 +46,7 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
   private areCsv = false
   private needs: RowNeeds = { entities: [], timestamp: '', timezone: null }
   private rowCount = 0
+  private copied: CopiedSources | undefined
   sampled: TrainingWorkspace['sampled'] = null
 
   /** @param folder Made for it, and removed with it. */
@@ -113,6 +115,19 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
 
   async compute(request: Parameters<TrainingWorkspace['compute']>[0], options: RunOptions): Promise<ValuesId> {
     return this.hold(await this.access.sources.compute(request, this.state, options))
+  }
+
+  get bring(): TrainingWorkspace['bring'] {
+    const { sources, memory = WORKSPACE_MEMORY } = this.access
+    const { copyRows } = sources
+    if (copyRows === null) return null
+    return async (wanted, values, options) => {
+      const copied = await copySources(wanted, { state: this.state, copyRows, memory, values }, options)
+      if (typeof copied === 'string') return copied
+      this.copied = copied
+      const compute: TrainingWorkspace['compute'] = async (request, left) => this.hold(await copied.compute(request, this.state, left))
+      return { engine: copied.engine, canCompute: copied.canCompute, compute }
+    }
   }
 
   get historyHow(): string {
@@ -202,6 +217,7 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
 
   async close(): Promise<void> {
     this.resumeLog.close()
+    await this.copied?.close()
     this.engine.session.close()
     this.engine.instance.closeSync()
     await rm(this.folder, { recursive: true, force: true })

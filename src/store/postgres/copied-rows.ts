@@ -1,0 +1,114 @@
+/**
+ * Rows of tables as a training set asks for them: of its keys and times, all from one snapshot. The server writes them as lines of CSV, one value a row
+ * for the driver, and sends more when those before are written: `COPY` would not wait for who reads it.
+ */
+import type { CopiedTable, CopyRows } from '../ports/copied-rows.ts'
+import type { Postgres, Transaction } from './connection/postgres.ts'
+
+/** Compiling a plan takes longer than it saves, all rows are read, and they come in the order in which they are stored. */
+const SETTINGS = { jit: 'off', cursor_tuple_fraction: 1, synchronize_seqscans: 'off' } as const
+const BATCH_ROWS = 20_000
+const TEXT = /^(?:TEXT|VARCHAR|CHARACTER VARYING)/
+
+export function createCopyRows(reader: Postgres): CopyRows {
+  return (tables, copying, options) =>
+    reader.transaction({ ...options, readOnly: true, snapshot: true, settings: SETTINGS }, async (statements) => {
+      const guessed: number[] = []
+      for (const table of tables) {
+        const strange = await strangeColumn(statements, table)
+        if (strange !== null) return `"${table.name}.${strange}" compares or is stored in a way of its own`
+        guessed.push(await guessedRows(statements, table))
+      }
+      const refusal = copying.begin(guessed)
+      if (refusal !== null) return refusal
+      for (const [i, table] of tables.entries()) await copyTable(statements, table, (text) => copying.take(i, text))
+      return null
+    })
+}
+
+async function copyTable(statements: Transaction, table: CopiedTable, take: (text: string) => Promise<void>): Promise<void> {
+  await statements.run(`DECLARE fabra_copied NO SCROLL CURSOR FOR ${selectOf(table, [`pg_catalog.concat(${lineOf(table)})`])}`)
+  for (;;) {
+    const { rows } = await statements.run(`FETCH ${BATCH_ROWS} FROM fabra_copied`)
+    if (rows.length > 0) await take(`${rows.map(([line]) => line).join('\n')}\n`)
+    if (rows.length < BATCH_ROWS) break
+  }
+  await statements.run('CLOSE fabra_copied')
+}
+
+/** Texts are in quotes, and so not NULL, and on one line; nothing else needs it. */
+function lineOf({ columns }: CopiedTable): string {
+  const values = columns.map(({ name, type }) => {
+    const text = `${quoted(name)}::pg_catalog.text`
+    return TEXT.test(type) ? `CASE WHEN ${quoted(name)} IS NOT NULL THEN '"' || ${ESCAPES.reduce(escaped, text)} || '"' END` : text
+  })
+  return values.join(", ',', ")
+}
+
+/** In this order; taken back in the other one. See `Copying`. */
+const ESCAPES: readonly (readonly [found: string, written: string])[] = [
+  [`'\\'`, `'\\s'`],
+  ['chr(10)', `'\\n'`],
+  ['chr(13)', `'\\r'`],
+  [`'"'`, `'""'`],
+]
+
+function escaped(text: string, [found, written]: readonly [string, string]): string {
+  return `pg_catalog.replace(${text}, ${found}, ${written})`
+}
+
+/** Types that users made and called like one of the server's, and collations in which texts are equal that differ. */
+const STRANGE = `
+SELECT a.attname
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = ANY ($2::text[])
+  AND (COALESCE(NOT c.collisdeterministic, false)
+    OR (SELECT n.nspname FROM pg_catalog.pg_type b JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace
+        WHERE b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END) <> 'pg_catalog')
+LIMIT 1`
+
+async function strangeColumn(statements: Transaction, table: CopiedTable): Promise<string | null> {
+  const { rows } = await statements.run(STRANGE, [nameOf(table), table.columns.map(({ name }) => name)])
+  return rows[0]?.[0] ?? null
+}
+
+async function guessedRows(statements: Transaction, table: CopiedTable): Promise<number> {
+  const { rows } = await statements.run(`EXPLAIN (FORMAT JSON) ${selectOf(table)}`)
+  const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
+  return plan['Plan Rows']
+}
+
+/** Statements that declare a cursor, and those that explain, are best given no parameters: what they would be stands in the text. */
+function selectOf({ columns, keys, times, ...table }: CopiedTable, values = columns.map(({ name }) => quoted(name))): string {
+  const conditions: string[] = []
+  if (keys) {
+    const lists = keys.values.map((values, i) => `${literal(arrayOf(values))}::${keys.types[i]}[]`)
+    conditions.push(`(${keys.columns.map(quoted).join(', ')}) IN (SELECT * FROM pg_catalog.unnest(${lists.join(', ')}))`)
+  }
+  if (times) {
+    const at = (micros: number) =>
+      `(timestamptz 'epoch' + ${Math.trunc(micros / 1e6)} * interval '1 second' + ${micros % 1e6} * interval '1 microsecond')`
+    conditions.push(`${quoted(times.column)} <= ${at(times.to)}`)
+    const from = times.spans.map((span) => `${at(times.from)} - interval ${literal(span)}`)
+    if (from.length > 0) conditions.push(`${quoted(times.column)} >= LEAST(${from.join(', ')})`)
+  }
+  const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''
+  return `SELECT ${values.join(', ')} FROM ${nameOf(table)}${where}`
+}
+
+function nameOf({ schema, name }: Pick<CopiedTable, 'schema' | 'name'>): string {
+  return `${quoted(schema)}.${quoted(name)}`
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** The transaction sets `standard_conforming_strings`. */
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function arrayOf(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+}

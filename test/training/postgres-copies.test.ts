@@ -1,0 +1,240 @@
+/**
+ * Features of PostgreSQL over copies of their rows in DuckDB: random rows and random texts, each answered by PostgreSQL row by row and by every plan
+ * over the copies. FABRA_TEST_RUNS sets the number of cases, FABRA_TEST_SEED repeats a run.
+ */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { copiedDefinitions, overCopies } from '../../src/compute/sql/portable/over-copies.ts'
+import { createSqlDefinitions, type SqlDefinition, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
+import type { Strategy } from '../../src/compute/sql/strategies.ts'
+import { entityKey } from '../../src/definition/entity-key.ts'
+import type { Entity, Feature } from '../../src/definition/model.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { copyInto } from '../../src/store/duckdb/training/copied-sources.ts'
+import { typedValues } from '../../src/store/duckdb/training/typed-values.ts'
+import { type SourceEngine, SqlError, type TakeRows } from '../../src/store/ports/source-engine.ts'
+import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
+import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { createCopyRows } from '../../src/store/postgres/copied-rows.ts'
+import type { TrainingDependencies } from '../../src/training/job.ts'
+import { HERE, wantedRows } from '../../src/training/set-ways.ts'
+import { defined, registryOf } from '../support/compute-bench.ts'
+import { type CopiedCase, copiedCases, KEYS, rowsOf, TABLE } from '../support/copied-cases.ts'
+import { shortOf } from '../support/oracle-world.ts'
+import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
+import { startPostgres, type TestServer } from '../support/servers.ts'
+import { openPostgresTrainingBench } from '../support/training-bench.ts'
+
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 16))
+const LIMIT_MS = 180_000 + RUNS * 2000
+const seed = process.env['FABRA_TEST_SEED']
+const RUN = { ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }
+const OPTIONS = { signal: new AbortController().signal, timeoutMs: 60_000 }
+
+let server: TestServer
+let bench: PostgresBench
+let postgres: Postgres
+let database: Database
+beforeAll(async () => {
+  server = await startPostgres()
+  bench = await openPostgresBench(server, 'copies')
+  postgres = openPostgres({ url: bench.url, maxConnections: 1 })
+  database = await openDatabase({ file: ':memory:', threads: 1 })
+  await bench.execute(`CREATE TABLE events (${TABLE})`)
+}, 180_000)
+afterAll(async () => {
+  await database.close()
+  await postgres.close()
+  await bench.close()
+  await server[Symbol.asyncDispose]()
+})
+
+test(
+  'every plan over copies answers as PostgreSQL does',
+  async () => {
+    const told = { features: 0, answers: 0, over: 0 }
+    await fc.assert(
+      fc.asyncProperty(copiedCases, (world) => check(world, told)),
+      { ...RUN, numRuns: RUNS },
+    )
+    // What the allow-list lets through is what is looked at here.
+    expect(told.over).toBeGreaterThan(told.features * 0.9)
+    expect(told.answers).toBeGreaterThan(RUNS * 5)
+  },
+  LIMIT_MS,
+)
+
+const STRATEGIES: readonly Strategy[] = ['set', 'grouped', 'joined', 'sorted']
+
+function isPossible(strategy: Strategy, definition: SqlDefinition | undefined): boolean {
+  if (strategy === 'grouped') return definition?.grouped !== null
+  if (strategy === 'sorted') return definition?.plain !== null
+  return strategy === 'set' || definition?.plain !== null || definition?.latest !== null
+}
+
+async function check(world: CopiedCase, told: { features: number; answers: number; over: number }): Promise<void> {
+  await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
+  const names = world.sqls.map((_, i) => `f${i}`)
+  const sources = { events: { timestamp: 'ts', delay: world.delay } }
+  const features = Object.fromEntries(world.sqls.map((sql, i) => [names[i] ?? '', sql]))
+  const definitions = await createSqlDefinitions(registryOf({ key: { user_id: 'string' }, sources, features }), bench.store)
+  if (definitions.problems.length > 0) throw new Error(JSON.stringify([definitions.problems, world.sqls]))
+  const engine = createDuckdbSourceEngine(database)
+  try {
+    await copied(world, definitions, names)
+    const over = await copiedDefinitions(definitions, names, engine)
+    const wanted = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy: 'set' })
+    for (const [i, name] of names.entries()) {
+      told.features++
+      if (over.get(name) === undefined) continue
+      told.over++
+      const expected = await answersOf(definitions, wanted, name, world)
+      if (definitions.get(name)?.portability?.portable?.kinds.includes('quotient')) {
+        told.answers += await checkQuotient(world, { definitions, engine, name }, expected)
+        continue
+      }
+      for (const strategy of STRATEGIES.filter((one) => isPossible(one, over.get(name)))) {
+        const executor = createSqlExecutor({ sourceEngine: engine, definitions: over, strategy })
+        const found = await answersOf(definitions, executor, name, world)
+        for (const [q, answer] of found.entries()) {
+          told.answers++
+          // What fails is computed in PostgreSQL.
+          if (answer === 'error' || Bun.deepEquals(answer, expected[q])) continue
+          const text = definitions.get(name)?.portability?.portable?.text
+          throw new Error(
+            `${strategy}: ${world.sqls[i]}\n${text}\n${JSON.stringify(world.questions[q])}: ${JSON.stringify(answer)}, not ${JSON.stringify(expected[q])}`,
+          )
+        }
+      }
+    }
+  } finally {
+    await database.loader.use(OPTIONS, (session, left) => session.execute('DROP TABLE IF EXISTS events', left))
+  }
+}
+
+/** Quotients come to an end where the values of a set get their types. @returns how many were told. */
+async function checkQuotient(
+  world: CopiedCase,
+  { definitions, engine, name }: { readonly definitions: SqlDefinitions; readonly engine: SourceEngine; readonly name: string },
+  expected: readonly unknown[],
+): Promise<number> {
+  const over = await overCopies(definitions, [name], engine)
+  const feature = definitions.registry.features.get(name) as Feature
+  const entity = definitions.registry.entities.get(feature.entity) as Entity
+  const sample = async () =>
+    Array.from({ length: 256 }, (_, i) => {
+      const { key, at } = world.questions[i % world.questions.length] ?? { key: 0, at: 0 }
+      return { key: entityKey(entity, [KEYS[key] ?? '']), asOf: at }
+    })
+  let answers = 0
+  for (const count of [2, 5_000]) {
+    const statement = await over.pastStatement(name, count, sample)
+    if (!statement) throw new Error(`No statement: ${name}`)
+    for (const [q, { key, at }] of world.questions.entries()) {
+      const rows = { types: ['VARCHAR'], keys: [[KEYS[key] ?? '']], asOf: [at] }
+      const found: unknown[] = []
+      const take: TakeRows = (some) => void found.push(...some.map(([, , value]) => (value === null ? null : String(value))))
+      try {
+        await engine.queryOver(take, typedValues(statement.text, statement.columns), rows, OPTIONS)
+      } catch (error) {
+        if (error instanceof SqlError && error.kind === 'runtime') continue
+        throw error
+      }
+      answers++
+      const wanted = expected[q]
+      const same = Array.isArray(wanted) ? (wanted[0] === 'null' ? null : String(Number(wanted[0]))) : wanted
+      if (Bun.deepEquals(found, same === 'missing' ? [] : [same])) continue
+      throw new Error(
+        `${feature.computation.kind === 'sql' && JSON.stringify(feature.computation.sql)}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`,
+      )
+    }
+  }
+  return answers
+}
+
+async function answersOf(
+  definitions: SqlDefinitions,
+  executor: ReturnType<typeof createSqlExecutor>,
+  name: string,
+  { questions }: CopiedCase,
+): Promise<readonly unknown[]> {
+  const asked = questions.map(({ key, at }): [string[], number] => [[KEYS[key] ?? ''], at])
+  const answers = await defined(definitions.registry, definitions, executor).compute(name, asked)
+  return answers.map((answer) => (answer?.kind === 'error' ? 'error' : shortOf(answer)))
+}
+
+/** As a training set does it. */
+async function copied(world: CopiedCase, definitions: SqlDefinitions, names: readonly string[]): Promise<void> {
+  const entity = [...definitions.registry.entities.values()]
+  const reads = names.flatMap((name) => {
+    const portable = definitions.get(name)?.portability?.portable
+    return portable ? [{ read: portable.read, entity: 0 }] : []
+  })
+  const rows = `'${join(database.loadDir, 'labels.parquet')}'`
+  const values = world.questions.map(({ key, at }) => `('${(KEYS[key] ?? '').replaceAll("'", "''")}', make_timestamptz(${at}))`)
+  await database.loader.use(OPTIONS, async (session, left) => {
+    await session.execute(
+      `COPY (SELECT * FROM (VALUES ${values.join(', ')}) AS t(__fabra_e0_k0, __fabra_as_of)) TO ${rows} (FORMAT parquet)`,
+      left,
+    )
+    const state = { folder: '', session, rows, rowCount: values.length, keyCount: () => 1, file: () => '' }
+    const work = { state: state as never, copyRows: createCopyRows(postgres), memory: 1024 ** 3, values: 10_000 }
+    // The loader's session is in use: tables are made on the one of history.
+    expect(
+      await copyInto({ ...database, loader: database.history }, reads.length === 0 ? [] : [wantedRows(reads, entity)], work, left),
+    ).toBeNull()
+  })
+}
+
+test('a training set over copies is the set without them, and says which features were computed where they are', async () => {
+  const training = await openPostgresTrainingBench({ ...server, url: bench.url }, 0)
+  try {
+    await bench.execute(`CREATE TABLE public.sales AS SELECT 'u' || i % 60 AS buyer, timestamptz '2026-01-01' + i * interval '1 hour' AS sold_at,
+      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i`)
+    const where = 'FROM sales WHERE buyer = $buyer'
+    const sqls = [
+      `SELECT COUNT(*) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
+      `SELECT COALESCE(SUM(price), 0) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
+      `SELECT AVG(price) ${where}`,
+      `SELECT kind ${where} ORDER BY sold_at DESC, n LIMIT 1`,
+      `SELECT SUM(weight) ${where}`,
+    ]
+    const features = Object.fromEntries(sqls.map((sql, i) => [`f${i}`, sql]))
+    const definitions = await createSqlDefinitions(
+      registryOf({ key: { buyer: 'string' }, sources: { sales: { timestamp: 'sold_at' } }, features }),
+      bench.store,
+    )
+    const executor = createSqlExecutor({ sourceEngine: bench.store, definitions })
+    const parts = (copies: boolean): Partial<TrainingDependencies> => ({
+      executor,
+      portability: (feature) => (copies ? (definitions.get(feature.name)?.portability ?? null) : null),
+      overCopies: (some, engine) =>
+        overCopies(
+          definitions,
+          some.map(({ name }) => name),
+          engine,
+        ),
+      explain: ({ name }) => executor.explain(name),
+    })
+    const labels = [
+      'buyer,event_timestamp',
+      ...Array.from({ length: 600 }, (_, i) => `u${i % 70},${new Date(Date.UTC(2026, 0, 2, i)).toISOString()}`),
+    ].join('\n')
+    const asked = { features: Object.keys(features) }
+    const over = await training.train(definitions.registry, labels, { ...asked, parts: parts(true) })
+    const there = await training.train(definitions.registry, labels, { ...asked, parts: parts(false) })
+    expect(over.text).toBe(there.text)
+    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false])
+    expect(over.report.features[4]?.how).toEndWith(
+      ', where the sources are: a sum of double precision, which hangs on the order of its rows',
+    )
+    // Fewer values than a copy is made for.
+    const few = await training.train(definitions.registry, labels, { features: ['f0'], parts: parts(true) })
+    expect(few.report.features[0]?.how).toEndWith('600 values are sooner computed there than rows are copied')
+  } finally {
+    await training.close()
+  }
+}, 60_000)
