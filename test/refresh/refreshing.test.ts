@@ -266,6 +266,20 @@ describe('a refresh that fails', () => {
     expect(await read('f', 'bad')).toMatchObject({ value: 1 })
   })
 
+  test('to keep its answers at all has failed', async () => {
+    let isBroken = false
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({
+      ...store,
+      write: (rows) => (isBroken ? Promise.reject(new Error('It is broken.')) : store.write(rows)),
+    })
+    const { read, clock } = await open({ f: { refresh: '5m' } }, { wrapOnline })
+    await read('f')
+    isBroken = true
+    clock.advance('6m')
+    await bench.scheduler().tick()
+    expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 1, failed: 1 }])
+  })
+
   test('to show its answers has not failed: history has them, and they are owed to the online store', async () => {
     let down = false
     const wrapOnline = (store: OnlineStore): OnlineStore => ({

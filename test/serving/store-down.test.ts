@@ -63,6 +63,12 @@ describe('while the online store is down', () => {
     expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
   })
 
+  test('and though the store is broken rather than down', async () => {
+    const wrapOnline = (store: OnlineStore): OnlineStore => ({ ...store, write: () => Promise.reject(new Error('It is broken.')) })
+    bench = await openBench({ wrapOnline, features: { f: {} } })
+    expect(await bench.read('f')).toMatchObject({ value: 1, status: 'fresh', servedFrom: 'computed', error: undefined })
+  })
+
   test('a store that never answers a write or a claim keeps no reader from what was computed', async () => {
     const never = () => new Promise<never>(() => undefined)
     let isStill = true
