@@ -222,12 +222,20 @@ const sql = fc.oneof(
   },
 )
 
+/** Where all of them are, older rows are left where they are. */
+const windowed = fc
+  .tuple(computed, fc.constantFrom('1 hour', '1 day', '7 days', '31 days', '1 month'))
+  .map(([select, span]) => `SELECT ${select} FROM events WHERE user_id = $user_id AND ts > NOW() - INTERVAL '${span}'`)
+
 /** Two keys a case, so that a key has many rows and another may be taken for it. */
 export const copiedCases: fc.Arbitrary<CopiedCase> = fc
   .record({
     first: fc.nat({ max: KEYS.length - 1 }),
     rows: fc.array(row, { minLength: 4, maxLength: 16, size: 'max' }),
-    sqls: fc.array(sql, { minLength: 4, maxLength: 6 }),
+    sqls: fc.oneof(
+      { weight: 3, arbitrary: fc.array(sql, { minLength: 4, maxLength: 6 }) },
+      { weight: 1, arbitrary: fc.array(windowed, { minLength: 3, maxLength: 5 }) },
+    ),
     delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
     questions: fc.array(fc.record({ key: fc.nat({ max: 1 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
   })
