@@ -45,8 +45,18 @@ export class Ledger {
     const found = writes.findLastIndex(({ value, state }, i) => i >= newest && value === answered && state !== 'refused')
     if (found >= 0 || (newest < 0 && answered === undefined)) return
     const last = writes[newest]
-    const expected = `${last ? (last.value ?? 'nothing') : 'nothing'}, or one of ${writes.length - 1 - newest} later`
-    this.contradictions.push({ key, answered, expected, at: askedAt })
+    const since = last ? `, acknowledged ${(askedAt - last.acknowledgedAt).toFixed(0)} ms before` : ''
+    const expected = `${last?.value ?? 'nothing'}${since}, or one of ${writes.length - 1 - newest} later`
+    this.contradictions.push({ key, answered, expected: `${expected} (${this.originOf(key, answered)})`, at: askedAt })
+  }
+
+  /** Where an answer that contradicts may come from. */
+  private originOf(key: string, answered: number | undefined): string {
+    const isThat = ({ value }: Write) => value === answered
+    const own = this.writes.get(key)?.findLast(isThat)
+    if (own) return `an older one, ${own.state}`
+    const [other] = [...this.writes].find(([, writes]) => writes.some(isThat)) ?? []
+    return answered === undefined ? 'nothing' : other === undefined ? 'of nobody' : `of ${other}`
   }
 }
 

@@ -32,7 +32,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: CONNECTION, file: `${FOLDER}/connection/connection.ts` },
     {
-      'postgres: any number may wait': ['if (waiting.length >= maxWaiting)', 'if (waiting.length >= 1e9)'],
+      'postgres: any number may wait': ['waiting.length >= maxWaiting', 'waiting.length >= 1e9'],
       'postgres: the wait for a connection does not count': ['Promise.race([promise, deadline.over])', 'promise'],
     },
   ),

@@ -62,7 +62,7 @@ export const mutations: readonly Mutation[] = [
     {
       'redis: reads wait for the answer to others': ['        this.collect()\n        return\n', '        return\n'],
       'redis: a failed batch keeps its place': [
-        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this, false)',
+        '    for (const request of this.requests) request.reject(error)\n    this.queue.over(this, undefined)',
         '    for (const request of this.requests) request.reject(error)',
       ],
     },
@@ -70,10 +70,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: STORE, file: `${FOLDER}/socket/read-batches.ts` },
     {
-      'redis: every request of a batch gets the first one’s rows': [
-        'settle(request, rows, from, isSure)',
-        'settle(request, rows, 0, isSure)',
-      ],
+      'redis: every request of a batch gets the first one’s rows': ['settle(request, answer, from)', 'settle(request, answer, 0)'],
     },
   ),
   ...mistakes(
@@ -105,6 +102,13 @@ export const mutations: readonly Mutation[] = [
         "reconnectOnError: (error: Error) => error.message.includes('READONLY You can'),",
         '',
       ],
+    },
+  ),
+  ...mistakes(
+    { suite: INTEGRITY, file: `${FOLDER}/online-store.ts` },
+    {
+      'redis: a doubt that ended under way is none': [' || doubts.ended !== ended', ''],
+      'redis: what nobody has told of late is believed': [' || answeredAt > doubts.trustedUntil', ''],
     },
   ),
   ...mistakes(

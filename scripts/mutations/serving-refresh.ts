@@ -137,7 +137,7 @@ export const mutations: readonly Mutation[] = [
       'equal values are never confirmed': ['value.eventAt - newest.eventAt + step > every', 'false'],
       'equal values are confirmed every half': ['feature.maxStaleness ?? DAY, DAY) / 4', 'feature.maxStaleness ?? DAY, DAY) / 2'],
       'equal pushed values are left out': ["value.origin !== 'computed' || value.eventAt", 'value.eventAt'],
-      'what was written last is not remembered': ['          known.set(row, newest)\n', ''],
+      'what was written last is not remembered': ['        known.set(row, newest)\n', ''],
       'a late value hides what was left out': ['return [value, seen]', 'return [value]'],
       'history: off is ignored': ["value.origin === 'computed' && feature.history === 'off' ? [] : [value]", '[value]'],
       'history: off drops what was pushed': ["value.origin === 'computed' && feature.history === 'off'", "feature.history === 'off'"],

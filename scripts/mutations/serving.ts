@@ -123,6 +123,20 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
+    { suite: 'test/serving/last-known.test.ts', file: 'src/serving/last-known.ts' },
+    {
+      'what history says counts however old it is': ['if (!isLate()) return found', 'return found'],
+      'history is asked again however long somebody waits': ['if (until - this.time.nowMs() < LONGEST_READ_MS) throw tooSlow()', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/ingest/owed-by-others.test.ts', file: 'src/app/owed-by-others.ts' },
+    {
+      'what others owe is told for from the answer on': ['trustUntil(askedAt + TOLD_FOR_MS)', 'trustUntil(this.nowMs() + TOLD_FOR_MS)'],
+      'a late history counts as one that is away': ["error.cause.kind === 'unavailable'", 'true'],
+    },
+  ),
+  ...mistakes(
     { suite: SHARING, file: FINDER },
     {
       'a failure skips the default': ['if (planned.feature.defaults) return foundDefault(planned)\n    if (error)', 'if (error)'],

@@ -7,6 +7,11 @@ export interface Target {
   isDown: boolean
 }
 
+interface ClientRequest {
+  readonly method?: string
+  readonly body?: object
+}
+
 export interface Answer {
   /** 0: there was none, because the replica was killed. */
   readonly status: number
@@ -35,7 +40,7 @@ export class Client {
   private readonly document: Document
   private readonly problems: Problems
   /** Nothing takes so long that still has an answer; a training set, which has no deadline of its own, may wait out faults. */
-  private static readonly PATIENCE_MS = 60_000
+  private static readonly PATIENCE_MS = 120_000
   private static readonly TRAINING_MS = 300_000
 
   constructor(targets: readonly Target[], document: Document, problems: Problems) {
@@ -44,9 +49,18 @@ export class Client {
     this.problems = problems
   }
 
-  async ask(what: string, path: string, init: { readonly method?: string; readonly body?: object } = {}): Promise<Answer> {
+  /** Of one of the replicas. */
+  async ask(what: string, path: string, init: ClientRequest = {}): Promise<Answer> {
     const up = this.targets.filter(({ isDown }) => !isDown)
-    const target = up[Math.floor(Math.random() * up.length)]
+    return this.askOne(up[Math.floor(Math.random() * up.length)], what, path, init)
+  }
+
+  /** Of each replica. */
+  askAll(what: string, path: string): Promise<readonly Answer[]> {
+    return Promise.all(this.targets.filter(({ isDown }) => !isDown).map((target) => this.askOne(target, what, path, {})))
+  }
+
+  private async askOne(target: Target | undefined, what: string, path: string, init: ClientRequest): Promise<Answer> {
     const askedAt = performance.now()
     if (target === undefined) return { status: 0, json: null, askedAt }
     const { url } = target

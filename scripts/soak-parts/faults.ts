@@ -6,7 +6,8 @@ import type { DelayedPath } from './delayed-path.ts'
 export interface SoakFaultsOptions {
   readonly redis: TestServer
   readonly postgres: TestServer
-  readonly path: DelayedPath
+  /** Of each replica to Redis. */
+  readonly paths: readonly DelayedPath[]
   readonly client: Client
   /** SIGKILL for one of the replicas, and after a while another process in its place. */
   readonly killReplica: () => Promise<void>
@@ -17,11 +18,15 @@ const SLOW_MS = 80
 const BLOCKED_AT_ONCE = 4
 
 /** Those of scripts/chaos, and what becomes of the processes themselves. */
-export function soakFaults({ redis, postgres, path, client, killReplica, startReplica }: SoakFaultsOptions): readonly Fault[] {
+export function soakFaults({ redis, postgres, paths, client, killReplica, startReplica }: SoakFaultsOptions): readonly Fault[] {
   const nothing = async () => undefined
   const signal = (name: NodeJS.Signals) => async () => {
     const pid = redis.pid()
     if (pid !== undefined) process.kill(pid, name)
+  }
+  // The other must hear of what this one owes.
+  const cut = (isCut: boolean) => async () => {
+    for (const path of paths.slice(0, 1)) path.isCut = isCut
   }
   return [
     { name: 'a function that blocks', begin: () => askBlocking(client), end: nothing, lastsMs: 1_000 },
@@ -30,13 +35,14 @@ export function soakFaults({ redis, postgres, path, client, killReplica, startRe
     {
       name: 'a slow network',
       begin: async () => {
-        path.delayMs = SLOW_MS
+        for (const path of paths) path.delayMs = SLOW_MS
       },
       end: async () => {
-        path.delayMs = 0
+        for (const path of paths) path.delayMs = 0
       },
       lastsMs: 4_000,
     },
+    { name: 'Redis out of reach of one', begin: cut(true), end: cut(false), lastsMs: 4_000 },
     { name: 'a replica killed', begin: killReplica, end: startReplica, lastsMs: 1_000 },
     ...faults(redis, postgres),
   ]

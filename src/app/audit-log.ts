@@ -34,7 +34,8 @@ type Body = Omit<AuditEntry, 'at' | 'action' | 'subject' | 'result'>
 interface Alike {
   readonly since: Micros
   count: number
-  rest: { readonly record: Omit<AuditRecord, 'body'>; readonly body: Body } | null
+  /** Those that are told of together, by the first of them. */
+  rest: { readonly record: Omit<AuditRecord, 'body'>; readonly body: Body; rows: number | null; requests: number } | null
 }
 
 export function createAuditBook(options: AuditOptions): OwnAuditBook {
@@ -72,9 +73,8 @@ class Book implements OwnAuditBook {
       request_id: requestId,
       ...detail,
     })
-    const record = { id: id ?? `${action}:${crypto.randomUUID()}`, at, action, subject, result }
-    if (id === undefined && this.isOneOfMany(record, body)) return
-    this.add({ ...record, body: JSON.stringify(body) })
+    if (id === undefined && this.isOneOfMany(event, at, body)) return
+    this.add({ id: id ?? newId(action), at, action, subject, result, body: JSON.stringify(body) })
     if (AT_ONCE.has(action)) await noLonger(this.flush(), LONGEST_WAIT_MS)
   }
 
@@ -91,30 +91,29 @@ class Book implements OwnAuditBook {
   }
 
   /** @returns true: it is told of with others, when the minute is over. */
-  private isOneOfMany(record: Omit<AuditRecord, 'body'>, body: Body): boolean {
-    const name = JSON.stringify([record.action, record.subject, record.result, body.by])
+  private isOneOfMany({ action, subject, result, by }: AuditEvent, at: Micros, body: Body): boolean {
+    const name = `${action}\0${result}\0${subject ?? '\0'}\0${by.kind}\0${by.id}\0${by.name}`
     const known = this.alike.get(name)
-    if (known === undefined || record.at - known.since >= MINUTE) {
+    if (known === undefined || at - known.since >= MINUTE) {
       this.tellRest(known)
-      this.alike.set(name, { since: record.at, count: 1, rest: null })
+      this.alike.set(name, { since: at, count: 1, rest: null })
       return false
     }
     if (++known.count <= MOST_ALIKE) return false
-    const before = known.rest
-    known.rest = {
-      record: before?.record ?? record,
-      body: {
-        ...(before?.body ?? body),
-        rows: before ? plus(before.body.rows, body.rows) : body.rows,
-        requests: (before?.body.requests ?? 0) + 1,
-      },
+    const { rest } = known
+    if (rest === null) known.rest = { record: { id: newId(action), at, action, subject, result }, body, rows: body.rows, requests: 1 }
+    else {
+      rest.rows = plus(rest.rows, body.rows)
+      rest.requests++
     }
     return true
   }
 
   private tellRest(alike: Alike | undefined): void {
-    if (alike?.rest) this.add({ ...alike.rest.record, body: JSON.stringify(alike.rest.body) })
-    if (alike) alike.rest = null
+    if (!alike?.rest) return
+    const { record, body, rows, requests } = alike.rest
+    this.add({ ...record, body: JSON.stringify({ ...body, rows, requests }) })
+    alike.rest = null
   }
 
   private add(record: AuditRecord): void {
@@ -161,6 +160,10 @@ class Book implements OwnAuditBook {
     this.alike.clear()
     await noLonger(this.flush(), LONGEST_WAIT_MS)
   }
+}
+
+function newId(action: string): string {
+  return `${action}:${crypto.randomUUID()}`
 }
 
 async function noLonger(work: Promise<void>, ms: number): Promise<void> {

@@ -7,6 +7,7 @@ import type { Change, DefinitionText } from '../http/wire.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
+import { ChangesTogether } from './changes-together.ts'
 import { createTextReader, type WrittenText } from './definition-text.ts'
 
 /** Pushes of a feature, or rows appended to a source, are told of together. */
@@ -72,7 +73,7 @@ class Book implements WritableChangeBook {
   private readonly versions = new Map<string, FeatureVersion[]>()
   /** Times of pushes, oldest first. */
   private readonly pushes = new Map<string, Micros[]>()
-  private readonly together = new Map<string, { readonly record: ChangeRecord; rows: number }>()
+  private readonly together = new Map<string, ChangesTogether>()
   private waiting: ChangeRecord[] = []
   private timer: Timer | undefined
   private isOpen = false
@@ -91,7 +92,9 @@ class Book implements WritableChangeBook {
     this.timer = setInterval(() => void this.flush(), FLUSH_MS)
     this.timer.unref()
     const at = this.options.facts.startedAt
-    this.add('start', version, at, `start:${crypto.randomUUID()}`, { message: `started with ${registry.features.size} features` })
+    this.add('start', version, at, `start:${crypto.randomUUID()}`, {
+      message: `started with ${registry.features.size} ${registry.features.size === 1 ? 'feature' : 'features'}`,
+    })
     await this.observe(registry)
   }
 
@@ -132,22 +135,22 @@ class Book implements WritableChangeBook {
   /** The first of a minute is noted at once, its rows when the minute is over. */
   private addTogether(kind: 'push' | 'source', subject: string, rows: number): void {
     if (!this.isOpen) return
-    const id = `${kind}:${subject}`
     const now = this.options.clock.now()
+    const id = `${kind}:${subject}`
     const open = this.together.get(id)
     if (open && now - open.record.at < TOGETHER) {
       open.rows += rows
-      this.remember(open.record, { message: messageOf(kind, open.rows), rows: open.rows })
       return
     }
-    if (open) this.keep(open.record, open.rows)
+    if (open) this.keep(open)
     const record: ChangeRecord = { id: `${id}:${crypto.randomUUID()}`, at: now, kind, subject, body: '' }
-    this.together.set(id, { record, rows })
-    this.remember(record, { message: messageOf(kind, rows), rows })
+    const begun = new ChangesTogether(record, rows)
+    this.together.set(id, begun)
+    this.remember(record, begun)
   }
 
-  private keep(record: ChangeRecord, rows: number): void {
-    this.waiting.push({ ...record, body: JSON.stringify({ message: messageOf(record.kind, rows), rows } satisfies Body) })
+  private keep({ record, rows, message }: ChangesTogether): void {
+    this.waiting.push({ ...record, body: JSON.stringify({ message, rows } satisfies Body) })
   }
 
   private add(kind: ChangeRecord['kind'], subject: string, at: Micros, id: string, body: Body): void {
@@ -183,7 +186,7 @@ class Book implements WritableChangeBook {
     for (const [id, open] of this.together) {
       if (now - open.record.at < TOGETHER) continue
       this.together.delete(id)
-      this.keep(open.record, open.rows)
+      this.keep(open)
     }
     const taken = this.waiting
     if (taken.length === 0) return
@@ -249,7 +252,7 @@ class Book implements WritableChangeBook {
 
   async close(): Promise<void> {
     clearInterval(this.timer)
-    for (const { record, rows } of this.together.values()) this.keep(record, rows)
+    for (const open of this.together.values()) this.keep(open)
     this.together.clear()
     await this.flush()
   }
@@ -260,10 +263,6 @@ function isSame(before: DefinitionText | null, now: WrittenText | null): boolean
   if (before === null || now === null) return true
   const code = (lines: readonly string[]) => lines.filter((line) => !/^\s*(\/\/|\/?\*|#)/.test(line)).join('\n')
   return code(before.lines) === code(now.lines)
-}
-
-function messageOf(kind: ChangeRecord['kind'], rows: number): string {
-  return kind === 'push' ? `${rows} ${rows === 1 ? 'value' : 'values'} pushed` : `${rows} ${rows === 1 ? 'row' : 'rows'} appended`
 }
 
 function changeOf({ at, kind, subject }: ChangeRecord, { message, rows, number, file, line }: Body): Change {

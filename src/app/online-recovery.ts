@@ -84,9 +84,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
   const timers: Timer[] = []
   const running = new Set<Promise<void>>()
   /** Does it again and again, one at a time. */
-  const every = (ms: number, work: () => Promise<void>) => {
+  const every = (ms: number, work: () => Promise<void>, first: 'at once' | 'later' = 'later') => {
     let isAtIt = false
-    const timer = setInterval(() => {
+    const turn = () => {
       if (isAtIt) return
       isAtIt = true
       const attempt = work()
@@ -98,7 +98,9 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
           running.delete(attempt)
         })
       running.add(attempt)
-    }, ms)
+    }
+    if (first === 'at once') turn()
+    const timer = setInterval(turn, ms)
     timer.unref()
     timers.push(timer)
   }
@@ -107,7 +109,7 @@ export function createRefilling(dependencies: LiveDefinitionsDependencies, regis
       if (!online.isShared || timers.length > 0) return
       const pendingOfOthers = new OwedByOthers(online.doubts)
       every(LOOK_EVERY_MS, () => pendingOfOthers.duringLook(() => online.look()))
-      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), pendingOfOthers))
+      every(LOOK_EVERY_MS, () => lookForPendingElsewhere(dependencies, registry(), pendingOfOthers), 'at once')
       every(LOOK_EVERY_MS, () => replayOwn(dependencies, registry(), onReplayed))
       let restoreAt = 0
       every(LOOK_EVERY_MS, async () => {
@@ -189,7 +191,12 @@ async function replayForOthers(dependencies: LiveDefinitionsDependencies, regist
   if (notes.length === 0) return
   for (const feature of registry.features.values()) await refill(dependencies, registry, [feature])
   log.info('values that another process recorded while the online store was down came back from history')
-  await offline.forgetPendingNotes(notes.filter(({ at }) => at < clock.now() - SILENT_FOR).map(({ writer }) => writer))
+  // Who has told again meanwhile was only slow, and may owe more by now.
+  const silent = clock.now() - SILENT_FOR
+  await offline.forgetPendingNotes(
+    notes.filter(({ at }) => at < silent).map(({ writer }) => writer),
+    silent,
+  )
 }
 
 async function refill(dependencies: LiveDefinitionsDependencies, registry: Registry, features: readonly Feature[]): Promise<void> {

@@ -30,25 +30,53 @@ export function parseExact(text: string): unknown {
   })
 }
 
-/** Strings, and the colon after those that are keys. */
-const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/gs
-
 /**
  * The same for what is to be kept: of a key that stands twice in one object, JSON.parse keeps the last and says nothing.
  * @throws SyntaxError also for such a text. `jsonFault` tells where.
  */
 export function parseDistinct(text: string): unknown {
   const value = parseExact(text)
-  let written = 0
-  for (const match of text.matchAll(STRINGS)) if (match[1] !== undefined) written++
-  if (written !== keysOf(value)) throw new SyntaxError('A key is there twice.')
+  if (writtenKeys(text) !== keysOf(value)) throw new SyntaxError('A key is there twice.')
   return value
+}
+
+/** Strings that a colon stands behind. @param text JSON. */
+function writtenKeys(text: string): number {
+  let count = 0
+  for (let quote = text.indexOf('"'); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    quote = text.indexOf('"', quote + 1)
+    while (isEscaped(text, quote)) quote = text.indexOf('"', quote + 1)
+    let next = quote + 1
+    while (isBlank(text.charCodeAt(next))) next++
+    if (text.charCodeAt(next) === COLON) count++
+  }
+  return count
+}
+
+const [BACKSLASH, COLON] = [0x5c, 0x3a]
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at
+  while (text.charCodeAt(before - 1) === BACKSLASH) before--
+  return (at - before) % 2 === 1
+}
+
+/** As JSON has them between its parts. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
 function keysOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
+  if (Array.isArray(value)) {
+    let count = 0
+    for (let i = 0; i < value.length; i++) count += keysOf(value[i])
+    return count
+  }
   const parts = Object.values(value)
-  return parts.reduce<number>((count, part) => count + keysOf(part), Array.isArray(value) ? 0 : parts.length)
+  let count = parts.length
+  for (let i = 0; i < parts.length; i++) count += keysOf(parts[i])
+  return count
 }
 
 declare global {

@@ -47,8 +47,9 @@ function knownName(serving: HttpOptions['serving'], subject: NonNullable<Audited
 /** `spend.total` is a column of spend. */
 function featureOf(serving: HttpOptions['serving'], name: string): string | null {
   const { features } = serving().registry
+  if (features.has(name)) return name
   const [feature = ''] = name.split('.')
-  return features.has(name) ? name : features.has(feature) ? feature : null
+  return features.has(feature) ? feature : null
 }
 
 function actorOf({ holder }: Call): AuditActor {

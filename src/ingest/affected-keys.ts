@@ -22,9 +22,15 @@ export function readersOf({ registry, sourcesOf }: Dependencies, source: string)
   return [...registry.features.values()].filter((feature) => sourcesOf(feature).includes(source))
 }
 
+/** Of the definitions that are served: asked for with each push. */
+const dependents = new WeakMap<Registry, Map<string, readonly Feature[]>>()
+
 /** Features that declare this one as a part. They describe the same entity, so the same keys change. */
-export function dependentsOf(registry: Registry, feature: Feature): Feature[] {
-  return [...registry.features.values()].filter((one) => one.name !== feature.name && one.uses.includes(feature.name))
+export function dependentsOf(registry: Registry, { name }: Feature): readonly Feature[] {
+  const known = dependents.get(registry) ?? new Map<string, readonly Feature[]>()
+  const found = known.get(name) ?? [...registry.features.values()].filter((one) => one.name !== name && one.uses.includes(name))
+  dependents.set(registry, known.set(name, found))
+  return found
 }
 
 /**

@@ -18,6 +18,8 @@ export interface PushReceipt {
 /** A push that somebody waits for. */
 export interface PushRequest extends Recording {
   readonly feature: Feature
+  /** Of the feature's version. */
+  readonly field: string
   readonly entity: Entity
   readonly rows: readonly PushedRow[]
   /** By `performance.now()`. */
@@ -47,5 +49,5 @@ export function refusalOf(request: PushRequest, error: unknown, underWay: RowsUn
 
 /** Some of its rows are recorded, or are on their way with another request: what becomes of them is as unknown as that. */
 function isPartlyKnown(request: PushRequest, underWay: RowsUnderWay): boolean {
-  return request.recorded > 0 || request.rows.some((row) => (underWay.find(request.feature, row)?.of ?? request) !== request)
+  return request.recorded > 0 || request.rows.some((row) => (underWay.find(request.field, row)?.of ?? request) !== request)
 }

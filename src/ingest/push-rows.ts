@@ -13,6 +13,8 @@ export const MAX_AHEAD: Micros = 5 * 60_000_000
 
 export interface PushedRow {
   readonly key: EntityKey
+  /** Of its key and event time, among rows of one feature. */
+  readonly id: string
   /** JSON text per column; null: a tombstone. */
   readonly texts: readonly string[] | null
   readonly eventAt: Micros
@@ -47,7 +49,11 @@ function readRow(
   const key = entityKeyFromRow(entity, row)
   const dated = row['event_timestamp'] !== undefined
   const eventAt = dated ? readTime(row['event_timestamp'], at.now) : at.now
-  return { key, texts: readTexts(feature, row), eventAt, dated }
+  return { key, id: pushedRowId(key.encoded, eventAt), texts: readTexts(feature, row), eventAt, dated }
+}
+
+export function pushedRowId(key: string, eventAt: Micros): string {
+  return `${eventAt} ${key}`
 }
 
 /** @throws FabraError invalid_time */

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
-import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
 import type { RecordedLot } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
@@ -89,7 +88,7 @@ export class PushTurns {
     // From here to `recorder.push` nothing else can be accepted, and nobody gives up.
     const now = clock.now()
     const open = turn.filter((one) => !one.answered)
-    const decisions = open.map((one) => decidePush(one, caches.get(fieldOf(one.feature)), now, recorder.erasures))
+    const decisions = open.map((one) => decidePush(one, caches.get(one.field), now, recorder.erasures))
     const lots = recorder.push(
       decisions.map(({ writes }) => writes),
       deadlineAt,
@@ -97,7 +96,7 @@ export class PushTurns {
     for (const [i, decision] of decisions.entries()) {
       const one = open[i] as PushRequest
       one.lot = lots[i]
-      for (const [row, accepted] of decision.begun) underWay.begin(one.feature, row, accepted)
+      for (const [row, accepted] of decision.begun) underWay.begin(one.field, row, accepted)
       const settled = this.settle(one, lots[i] as RecordedLot, decision).finally(() => this.settling.delete(settled))
       this.settling.add(settled)
     }
@@ -107,21 +106,23 @@ export class PushTurns {
   private async settle(one: PushRequest, lot: RecordedLot, decision: PushDecision): Promise<void> {
     const { known, underWay, onPushed } = this.options
     const { receipt, writes, places, begun, repeated } = decision
-    const others = Promise.all([...repeated].map((other) => other.lot?.recorded))
-    others.catch(() => undefined)
+    const others = repeated.size === 0 ? null : Promise.all([...repeated].map((other) => other.lot?.recorded))
+    others?.catch(() => undefined)
     try {
       const repeats = await lot.recorded
       one.recorded += writes.length - repeats.length
-      const keys = new Set(repeats.flatMap((w) => writes[w]?.key.encoded ?? []))
-      await known.showAgain(one.feature, one.entity, keys).catch(throwUnknown)
+      if (repeats.length > 0) {
+        const keys = new Set(repeats.flatMap((w) => writes[w]?.key.encoded ?? []))
+        await known.showAgain(one.feature, one.entity, keys).catch(throwUnknown)
+      }
       if (writes.length > 0) onPushed(one.feature, new Map(writes.map(({ key }) => [key.encoded, key])))
     } catch (error) {
       return one.fail(refusalOf(one, error, underWay, places))
     } finally {
-      for (const [row, accepted] of begun) underWay.end(one.feature, row, accepted)
+      for (const [row, accepted] of begun) underWay.end(one.field, row, accepted)
     }
     try {
-      await others
+      if (others !== null) await others
     } catch (error) {
       this.decideAnew(one, error)
       return

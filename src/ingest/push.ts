@@ -13,6 +13,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { fieldOf } from '../definition/feature-version.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { OfflineStore } from '../store/ports/offline-store.ts'
@@ -68,6 +69,7 @@ export function createPusher({ online, offline, recorder, clock, entityOf, onPus
       const { promise, resolve, reject } = Promise.withResolvers<PushReceipt>()
       const request: PushRequest = {
         feature,
+        field: fieldOf(feature),
         entity,
         rows: pushed,
         deadlineAt: performance.now() + PATIENCE_MS,

@@ -18,9 +18,16 @@ export interface RowCacheReaderOptions {
   readonly underWay: RowsUnderWay
 }
 
+interface NewestOfKeys {
+  readonly newest: ReadonlyMap<string, Newest | undefined>
+  /** Whether the online store said so, or history in its place. */
+  readonly isOnline: boolean
+}
+
 /** Rows of one turn that concern one version of a feature. */
 interface Group {
   readonly feature: Feature
+  readonly field: string
   readonly entity: Entity
   readonly rows: PushedRow[]
 }
@@ -44,39 +51,42 @@ export class RowCacheReader {
     return new Map(known.map((rows) => [rows.field, rows]))
   }
 
-  private async readGroup({ feature, entity, rows }: Group): Promise<RowCache> {
+  private async readGroup({ feature, field, entity, rows }: Group): Promise<RowCache> {
     const { offline, underWay } = this.options
     const keys = [...new Map(rows.map((row) => [row.key.encoded, row])).keys()]
     // What arrives while the stores are asked may be missed by both questions.
-    const arriving = rows.map((row) => ({ row, known: underWay.find(feature, row) }))
-    const newest = await this.newestOf(feature, entity, keys)
+    const arriving = rows.flatMap((row) => {
+      const known = underWay.find(field, row)
+      return known ? [{ row, known }] : []
+    })
+    const { newest, isOnline } = await this.newestOf(feature, entity, keys)
     const late = rows.filter((row) => row.dated && isLate(row, newest.get(row.key.encoded)))
-    const known = createRowCache(feature, newest, (row) => underWay.find(feature, row))
-    for (const { row, known: one } of arriving) if (one) known.add(row.key.encoded, one)
+    const known = createRowCache(field, newest, (row) => underWay.find(field, row))
+    for (const { row, known: one } of arriving) known.add(row.key.encoded, one)
     if (late.length === 0) return known
     const points = late.map((row) => ({ entityKey: row.key.encoded, eventAt: row.eventAt }))
     const found = (await offline.rowsAt(feature.name, feature.fingerprint, points)).filter((row) => row !== undefined)
     for (const row of found) known.add(row.entityKey, row)
-    const unseen = found.filter((row) => isUnseen(row, newest.get(row.entityKey)))
+    // What history said in place of the online store does not tell what that has.
+    const unseen = found.filter((row) => !isOnline || isUnseen(row, newest.get(row.entityKey)))
     await this.showAgain(feature, entity, new Set(unseen.map((row) => row.entityKey)))
     return known
   }
 
-  private async newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<Map<string, Newest | undefined>> {
+  private async newestOf(feature: Feature, entity: Entity, keys: readonly string[]): Promise<NewestOfKeys> {
     const { online, offline } = this.options
     try {
       const values = await online.read(entity.name, keys, [fieldOf(feature)], 'deciding')
-      return new Map(
-        keys.map((key, i) => {
-          const value = values[i]?.[0]
-          return [key, value && { ...value, value: toHistoryText(feature, value.texts) }]
-        }),
-      )
+      const newest = keys.map((key, i): [string, Newest | undefined] => {
+        const value = values[i]?.[0]
+        return [key, value && { ...value, value: toHistoryText(feature, value.texts) }]
+      })
+      return { newest: new Map(newest), isOnline: true }
     } catch (error) {
       if (!isUnavailable(error) && !isOverloaded(error)) throw error
     }
     const rows = await offline.latestOf(feature.name, feature.fingerprint, keys)
-    return new Map(keys.map((key, i) => [key, rows[i]]))
+    return { newest: new Map(keys.map((key, i) => [key, rows[i]])), isOnline: false }
   }
 
   /**
@@ -100,9 +110,9 @@ export class RowCacheReader {
 
 function groupByField(requests: readonly PushRequest[]): Map<string, Group> {
   const groups = new Map<string, Group>()
-  for (const { feature, entity, rows } of requests) {
-    const group = groups.get(fieldOf(feature))
-    if (!group) groups.set(fieldOf(feature), { feature, entity, rows: [...rows] })
+  for (const { feature, field, entity, rows } of requests) {
+    const group = groups.get(field)
+    if (!group) groups.set(field, { feature, field, entity, rows: [...rows] })
     else for (const row of rows) group.rows.push(row)
   }
   return groups

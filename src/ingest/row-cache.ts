@@ -1,11 +1,9 @@
 /** What is known of the rows that a push may repeat or correct. */
 import type { Micros } from '../clock.ts'
-import { fieldOf } from '../definition/feature-version.ts'
-import type { Feature } from '../definition/model.ts'
 import type { HistoryRow } from '../store/ports/offline-store.ts'
 import type { ValueOrder } from '../store/ports/value-order.ts'
 import type { RecordedLot } from '../store/recording/recorded-write.ts'
-import type { PushedRow } from './push-rows.ts'
+import { type PushedRow, pushedRowId } from './push-rows.ts'
 
 /** A request under way. */
 export interface Recording {
@@ -37,29 +35,27 @@ export interface AcceptedRow {
 export type Newest = AcceptedRow & ValueOrder & Pick<HistoryRow, 'origin'>
 
 export function createRowCache(
-  feature: Feature,
+  field: string,
   newest: ReadonlyMap<string, Newest | undefined>,
   underWay: (row: PushedRow) => AcceptedRow | undefined,
 ): RowCache {
   const rows = new Map<string, AcceptedRow>()
   const inThisTurn = new Map<string, AcceptedRow>()
-  const at = (key: string, eventAt: Micros) => `${eventAt} ${key}`
   const find = (row: PushedRow): AcceptedRow | undefined => {
-    const id = at(row.key.encoded, row.eventAt)
-    return inThisTurn.get(id) ?? underWay(row) ?? rows.get(id)
+    return inThisTurn.get(row.id) ?? underWay(row) ?? rows.get(row.id)
   }
   const served = (row: PushedRow): AcceptedRow | undefined => {
     const stored = newest.get(row.key.encoded)
     return stored?.eventAt !== row.eventAt || stored.origin === 'computed' ? undefined : stored
   }
   return {
-    field: fieldOf(feature),
-    add: (key, row) => void rows.set(at(key, row.eventAt), row),
+    field,
+    add: (key, row) => void rows.set(pushedRowId(key, row.eventAt), row),
     repeatOf(row, text) {
       const known = find(row)
       return known && known.value === text ? known : undefined
     },
-    accept: (row, accepted) => void inThisTurn.set(at(row.key.encoded, row.eventAt), accepted),
+    accept: (row, accepted) => void inThisTurn.set(row.id, accepted),
     availableAt: (row) => Math.max(find(row)?.availableAt ?? 0, served(row)?.availableAt ?? 0),
   }
 }

@@ -1,28 +1,24 @@
-import { fieldOf } from '../definition/feature-version.ts'
-import type { Feature } from '../definition/model.ts'
 import type { PushedRow } from './push-rows.ts'
 import type { AcceptedRow } from './row-cache.ts'
 
-/** Rows accepted and on their way to the stores, by feature, key and event time: no store needs to know them yet. */
+/** Rows accepted and on their way to the stores, by field, key and event time: no store needs to know them yet. */
 export class RowsUnderWay {
-  private readonly rows = new Map<string, AcceptedRow>()
+  private readonly fields = new Map<string, Map<string, AcceptedRow>>()
 
   /** The last accepted of this key and time. */
-  find(feature: Feature, row: PushedRow): AcceptedRow | undefined {
-    return this.rows.get(idOf(feature, row))
+  find(field: string, row: PushedRow): AcceptedRow | undefined {
+    return this.fields.get(field)?.get(row.id)
   }
 
-  begin(feature: Feature, row: PushedRow, accepted: AcceptedRow): void {
-    this.rows.set(idOf(feature, row), accepted)
+  begin(field: string, row: PushedRow, accepted: AcceptedRow): void {
+    const rows = this.fields.get(field)
+    if (rows) rows.set(row.id, accepted)
+    else this.fields.set(field, new Map([[row.id, accepted]]))
   }
 
   /** One that was accepted after it stays. */
-  end(feature: Feature, row: PushedRow, accepted: AcceptedRow): void {
-    const id = idOf(feature, row)
-    if (this.rows.get(id) === accepted) this.rows.delete(id)
+  end(field: string, row: PushedRow, accepted: AcceptedRow): void {
+    const rows = this.fields.get(field)
+    if (rows?.get(row.id) === accepted) rows.delete(row.id)
   }
-}
-
-function idOf(feature: Feature, row: PushedRow): string {
-  return `${fieldOf(feature)}\0${row.eventAt}\0${row.key.encoded}`
 }

@@ -169,7 +169,8 @@ export class ReadStatistics {
     this.countdown = Math.min(this.countdown, 2 * this.oneIn)
     this.offered = 0
     this.spent = 0
-    this.maySpend = COST_OF_FEW
+    // Where there were many a moment ago, many may come again at once.
+    this.maySpend = this.oneIn === 1 ? COST_OF_FEW : BUDGET
   }
 
   /** Closing the minute of hundreds of features takes a while: requests get their turn in between. */

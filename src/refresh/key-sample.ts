@@ -10,16 +10,45 @@ export interface KeySample {
   drop(feature: Feature, key: EntityKey): void
 }
 
+/** Each key has a place; where all are taken, another one's in turn. (The first entry of a map that many were deleted from takes long to find.) */
+class Sample {
+  readonly keys: EntityKey[] = []
+  private readonly places = new Map<string, number>()
+  private next = 0
+
+  note(key: EntityKey): void {
+    const { keys, places } = this
+    if (places.has(key.encoded)) return
+    const isFull = keys.length >= MAX_KEYS
+    const place = isFull ? this.next : keys.length
+    const before = keys[place]
+    if (before) places.delete(before.encoded)
+    keys[place] = key
+    places.set(key.encoded, place)
+    if (isFull) this.next = (place + 1) % MAX_KEYS
+  }
+
+  drop(key: EntityKey): void {
+    const { keys, places } = this
+    const place = places.get(key.encoded)
+    const last = place === undefined ? undefined : keys.pop()
+    if (place === undefined || !last) return
+    places.delete(key.encoded)
+    if (last.encoded === key.encoded) return
+    keys[place] = last
+    places.set(last.encoded, place)
+  }
+}
+
 export function createKeySample(): KeySample {
-  const features = new Map<string, Map<string, EntityKey>>()
+  const features = new Map<string, Sample>()
   return {
     note({ name }, key) {
-      const keys = features.get(name) ?? new Map<string, EntityKey>()
-      features.set(name, keys)
-      if (!keys.has(key.encoded) && keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value ?? '')
-      keys.set(key.encoded, key)
+      const sample = features.get(name) ?? new Sample()
+      features.set(name, sample)
+      sample.note(key)
     },
-    of: ({ name }) => [...(features.get(name)?.values() ?? [])],
-    drop: ({ name }, key) => void features.get(name)?.delete(key.encoded),
+    of: ({ name }) => [...(features.get(name)?.keys ?? [])],
+    drop: ({ name }, key) => features.get(name)?.drop(key),
   }
 }

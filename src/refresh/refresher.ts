@@ -14,6 +14,8 @@ import type { Run, RunFault, Runs } from './runs.ts'
 /** Keys in one batch. SQL scans its source once a batch, so batches are large. Functions all run at once, each with its own timeout. */
 const SQL_BATCH = 500_000
 const FUNCTION_BATCH = 64
+/** In one batch, of a function that takes lists: as many as run at once. */
+const LISTS = 4
 const DEFAULT_TIMEOUT_MS = 30_000
 
 export interface RefresherOptions {
@@ -64,7 +66,7 @@ export function createRefresher(options: RefresherOptions): Refresher {
   async function run(feature: Feature, keys: List<EntityKey>, { reason, before, skipped = NONE }: RunOptions): Promise<Run> {
     const record = runs.begin(feature.name, reason, clock.now())
     const skippedKeys: SkippedKeys = { ...skipped }
-    const size = feature.computation.kind === 'sql' ? SQL_BATCH : FUNCTION_BATCH
+    const size = batchSize(feature)
     try {
       for (let from = 0; from < keys.length; from += size)
         await runBatch({ feature, record, skippedKeys }, { keys, from, to: Math.min(from + size, keys.length) }, before)
@@ -126,6 +128,11 @@ function faultOf(feature: Feature, error: unknown): RunFault {
     detail: error.thrown ?? (error.cause instanceof Error ? error.cause.message : null),
     place: error.place ?? feature.location,
   }
+}
+
+function batchSize(feature: Feature): number {
+  if (feature.computation.kind === 'sql') return SQL_BATCH
+  return feature.batch === null ? FUNCTION_BATCH : LISTS * feature.batch
 }
 
 /** A feature's own timeout is for one call. One statement for all keys has at least the default. */

@@ -1,8 +1,8 @@
 import type { EntityKey } from '../definition/entity-key.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import type { Feature } from '../definition/model.ts'
-import { FabraError } from '../errors.ts'
-import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
+import { FabraError, isOverloaded } from '../errors.ts'
+import type { HistoryRow, OfflineStore, WantedKeys } from '../store/ports/offline-store.ts'
 
 /** Keys of one read of history, of all features. */
 const MAX_KEYS = 5_000
@@ -12,8 +12,32 @@ const MAX_READS = 2
 const MAX_WAITING = 100_000
 /** Longest wait of a key, its turn included. */
 const LONGEST_WAIT_MS = 2_000
+/**
+ * An answer that comes later after its question might contradict what was acknowledged meanwhile, to whoever asked it and to those who have
+ * joined since: where there is time it is asked again.
+ */
+const LONGEST_READ_MS = 900
+/** A shorter one could not be answered. */
+const SHORTEST_READ_MS = 50
+/** For its own deadline, so that the one here comes first. */
+const AHEAD_MS = 200
 /** After a read that failed nobody waits for another one. */
 const PAUSE_MS = 500
+
+/** Given so that tests can move it. */
+export interface Time {
+  nowMs(): number
+  /** @returns a way to call it off. */
+  later(work: () => void, ms: number): () => void
+}
+
+const REAL_TIME: Time = {
+  nowMs: () => performance.now(),
+  later(work, ms) {
+    const timer = setTimeout(work, ms)
+    return () => clearTimeout(timer)
+  },
+}
 
 export type LastKnown = (feature: Feature, key: EntityKey) => Promise<HistoryRow | undefined>
 
@@ -31,14 +55,14 @@ interface KeyBatch {
  * makes every request ask history, it is asked for many keys a few times, and for no key twice at once.
  * @returns rejects with `overloaded` when history does not answer in time, or has just not done so; with its own error when it fails.
  */
-export function createLastKnown(offline: Pick<OfflineStore, 'latestOfEach'>, nowMs: () => number = () => performance.now()): LastKnown {
-  const reads = new HistoryReads(offline, nowMs)
+export function createLastKnown(offline: Pick<OfflineStore, 'latestOfEach'>, time: Time = REAL_TIME): LastKnown {
+  const reads = new HistoryReads(offline, time)
   return (feature, key) => reads.newest(feature, key.encoded)
 }
 
 class HistoryReads {
   private readonly offline: Pick<OfflineStore, 'latestOfEach'>
-  private readonly nowMs: () => number
+  private readonly time: Time
   private readonly waiting = new Map<string, KeyBatch>()
   /** By feature: what is being read. */
   private readonly underWay = new Map<string, Rows>()
@@ -47,18 +71,18 @@ class HistoryReads {
   private isDue = false
   private failure: { readonly until: number; readonly error: unknown } | undefined
 
-  constructor(offline: Pick<OfflineStore, 'latestOfEach'>, nowMs: () => number) {
+  constructor(offline: Pick<OfflineStore, 'latestOfEach'>, time: Time) {
     this.offline = offline
-    this.nowMs = nowMs
+    this.time = time
   }
 
   newest(feature: Feature, key: string): Promise<HistoryRow | undefined> {
     const field = fieldOf(feature)
     const joined = this.underWay.get(field)?.get(key) ?? this.waiting.get(field)?.keys.get(key)
     if (joined) return joined.promise
-    if (this.failure && this.nowMs() < this.failure.until) return Promise.reject(this.failure.error)
+    if (this.failure && this.time.nowMs() < this.failure.until) return Promise.reject(this.failure.error)
     if (this.waitingKeys >= MAX_WAITING) return Promise.reject(tooSlow())
-    const batch = this.waiting.get(field) ?? { feature, keys: new Map(), since: this.nowMs() }
+    const batch = this.waiting.get(field) ?? { feature, keys: new Map(), since: this.time.nowMs() }
     this.waiting.set(field, batch)
     this.waitingKeys++
     const answer = Promise.withResolvers<HistoryRow | undefined>()
@@ -108,17 +132,34 @@ class HistoryReads {
     try {
       const wanted = batches.map(({ feature: { name, fingerprint }, keys }) => ({ feature: name, fingerprint, keys: [...keys.keys()] }))
       const oldest = Math.min(...batches.map(({ since }) => since))
-      const found = await inTime(this.offline.latestOfEach(wanted), oldest + LONGEST_WAIT_MS - this.nowMs())
+      const found = await this.readInTime(wanted, oldest + LONGEST_WAIT_MS)
       for (const [b, { keys }] of batches.entries()) {
         for (const [i, { resolve }] of [...keys.values()].entries()) resolve(found[b]?.[i])
       }
     } catch (error) {
-      this.failure = { until: this.nowMs() + PAUSE_MS, error }
+      this.failure = { until: this.time.nowMs() + PAUSE_MS, error }
       for (const { keys } of batches) for (const { reject } of keys.values()) reject(error)
     }
     for (const { feature } of batches) this.underWay.delete(fieldOf(feature))
     this.running--
     this.start()
+  }
+
+  /** @param until A read that has begun is not given up before it can be answered. */
+  private async readInTime(wanted: readonly WantedKeys[], until: number): Promise<Awaited<ReturnType<OfflineStore['latestOfEach']>>> {
+    for (;;) {
+      const startedAt = this.time.nowMs()
+      const limitMs = Math.min(LONGEST_READ_MS, Math.max(SHORTEST_READ_MS, until - startedAt))
+      const isLate = () => this.time.nowMs() - startedAt > limitMs
+      try {
+        const found = await inTime(this.offline.latestOfEach(wanted, { timeoutMs: limitMs + AHEAD_MS }), limitMs, this.time)
+        // This process may have been too busy to look at it, or at the time.
+        if (!isLate()) return found
+      } catch (error) {
+        if (!isOverloaded(error) && !isLate()) throw error
+      }
+      if (until - this.time.nowMs() < LONGEST_READ_MS) throw tooSlow()
+    }
   }
 }
 
@@ -127,14 +168,13 @@ function tooSlow(): FabraError {
   return new FabraError('overloaded', 'History does not answer in time.', { hint: 'Try again in a few seconds.' })
 }
 
-/** @param limitMs At least a moment: a read that has begun is not given up before it can be answered. */
-async function inTime<T>(reading: Promise<T>, limitMs: number): Promise<T> {
+async function inTime<T>(reading: Promise<T>, limitMs: number, { later }: Time): Promise<T> {
   reading.catch(() => undefined)
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(tooSlow()), Math.max(50, limitMs))
+  const callOff = later(() => late.reject(tooSlow()), limitMs)
   try {
     return await Promise.race([reading, late.promise])
   } finally {
-    clearTimeout(timer)
+    callOff()
   }
 }

@@ -40,7 +40,7 @@ export class ReadObserver {
   private readonly samples: RequestSamples
   private readonly clock: Clock
   private outliers = 0
-  private outliersSince = 0
+  private outliersUntil = 0
 
   constructor({ statistics, feed, samples, clock }: ReadObserverOptions) {
     this.statistics = statistics
@@ -63,19 +63,16 @@ export class ReadObserver {
     const tally = plan.tally ?? this.bind(plan)
     const hasFailed = this.count(tally, results, asked)
     const weight = this.statistics.begin(tally.features.length)
-    const ms = performance.now() - begun
+    const now = performance.now()
+    const ms = now - begun
     const isSlow = ms > SLOW_MS
-    // Of nearly all requests nothing but their number is kept.
-    if (weight > 0 || isSlow || hasFailed) this.keep({ plan, rows, results, asked }, tally, { ms, weight, mustTell: isSlow || hasFailed })
-  }
-
-  private keep(answered: Answered, tally: ReadTally, { ms, weight, mustTell }: Kept): void {
     // Slow ones are all there, so each stands for itself.
-    if (ms > SLOW_MS) tally.latency.add(ms)
+    if (isSlow) tally.latency.add(ms)
     else if (weight > 0) tally.latency.add(ms, weight)
-    if (weight > 0) this.look(tally, answered.results)
-    if (weight === 0 && !(mustTell && this.mayTellOutlier())) return
-    this.tell(sampleOf(answered, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
+    if (weight > 0) this.look(tally, results)
+    // Of nearly all requests nothing but their number is kept; and when all are slow, nothing but that and how slow.
+    else if (!(isSlow || hasFailed) || !this.mayTellOutlier(now)) return
+    this.tell(sampleOf({ plan, rows, results, asked }, { at: this.clock.now(), ms, isOutlier: weight === 0 }), weight)
   }
 
   /** One feature of many that a request asks for one by one; it is told of as the first of them. */
@@ -113,8 +110,9 @@ export class ReadObserver {
   /** A request was refused, or failed as a whole. @param path Stands for what it asked for. */
   fail(errorCode: string, caller: string | null, path: string, begun: number): void {
     this.statistics.failed()
-    if (!this.mayTellOutlier()) return
-    const ms = performance.now() - begun
+    const now = performance.now()
+    if (!this.mayTellOutlier(now)) return
+    const ms = now - begun
     const nothing = { rows: 0, states: {}, entity: null, waitedFor: null, waitedMs: null }
     this.tell({ at: this.clock.now(), caller, askedFor: [path], ms, errorCode, isOutlier: true, ...nothing }, 0)
   }
@@ -145,10 +143,10 @@ export class ReadObserver {
     }
   }
 
-  private mayTellOutlier(): boolean {
-    const second = Math.floor(performance.now() / 1_000)
-    if (second !== this.outliersSince) {
-      this.outliersSince = second
+  /** @param now By performance.now(). */
+  private mayTellOutlier(now: number): boolean {
+    if (now >= this.outliersUntil) {
+      this.outliersUntil = now + 1_000
       this.outliers = 0
     }
     return ++this.outliers <= MOST_OUTLIERS
@@ -188,13 +186,6 @@ export function shapeOf(feature: Feature) {
     type,
   }))
   return { feature: feature.name, version: feature.fingerprint, columns }
-}
-
-interface Kept {
-  readonly ms: number
-  /** For how many requests it stands; 0: it was not its turn. */
-  readonly weight: number
-  readonly mustTell: boolean
 }
 
 interface Answered {

@@ -52,6 +52,7 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
     async function readRow(group: PlanGroup, key: EntityKey, failure: unknown, r: number): Promise<(StoredValue | undefined)[]> {
       const { entity, fields, features } = group
       const said = failure instanceof DoubtedRows ? failure.rows?.[r] : undefined
+      const isUnreported = failure instanceof DoubtedRows && failure.isUnreported
       let last: readonly (StoredValue | undefined)[] | undefined
       const visible = (value: StoredValue | undefined) => (value && !isErased(entity.name, key.encoded, value.eventAt) ? value : undefined)
       const readOne = async (planned: PlannedFeature, f: number): Promise<StoredValue | undefined> => {
@@ -59,13 +60,16 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
         const own = visible(outageValues.find(key.encoded, fields[f] as string))
         // What is computed for each request anyway needs something only should that fail.
         const answered = planned.realtime || planned.takesInputs ? undefined : await answer(lastKnown(planned.feature, key))
-        if (answered === 'late' && planned.pushed) {
+        // Where nothing says that the store lacks anything, what it has is the last good value.
+        if (answered === 'late' && planned.pushed && !isUnreported) {
           late.add(idOf(planned, key))
           return undefined
         }
         const asked = answered === 'late' ? undefined : answered
         // Of equals the store's own: it is served as ever.
         let newest = newer(newer(own, asked?.value), stored)
+        // A history that is away takes nothing that anybody could owe.
+        if (isUnreported && answered === undefined) return newest
         // Every push is in history; what is computed gets there a moment later, or not at all.
         if (!asked || !planned.pushed) {
           last ??= online.lastRead(entity.name, key.encoded, fields)

@@ -6,7 +6,7 @@ import { useEffect } from 'preact/hooks'
 import type { Me } from '../http/wire.ts'
 import { followLinks, place } from './core/address.ts'
 import { ask, Failure } from './core/ask.ts'
-import { forgetData } from './core/data.ts'
+import { askAhead, forgetData } from './core/data.ts'
 import { listenToKeys } from './core/keys.ts'
 import { setNow } from './core/now.ts'
 import { beginPulse } from './core/pulse.ts'
@@ -47,6 +47,8 @@ function begin(who: Me): void {
   me.value = who
   setNow(who.now)
   isLocked.value = false
+  // The page of a key is asked for when this is known; it does not queue behind what the head shows.
+  if (place.value.parts[0] === 'entities') askAhead('/v1/entities')
   isOpen.value = true
   endPulse()
   endPulse = beginPulse()

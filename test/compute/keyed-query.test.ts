@@ -1,19 +1,12 @@
-/**
- * Look-ups by key joined with the list of calls, against LATERAL. FABRA_TEST_RUNS sets the number of random questions asked in turn (a world is 60),
- * FABRA_TEST_SEED repeats a run.
- */
+/** Look-ups by key joined with the list of calls, against LATERAL. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Source } from '../../src/definition/model.ts'
 import { type ComputeBench, defined, openComputeBench, registryOf, shortAnswer } from '../support/compute-bench.ts'
+import { HOUR, inWorlds, moments, START, sqlText, WORLDS_LIMIT_MS } from '../support/drawn-events.ts'
 
-const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
-const WORLDS = Math.ceil(RUNS / 60)
-const seed = process.env['FABRA_TEST_SEED']
-const START = Date.parse('2026-01-01T00:00:00Z') * 1000
-const HOUR = 3_600_000_000
 const TABLE = 'CREATE OR REPLACE TABLE events (user_id VARCHAR, ts TIMESTAMPTZ, seen TIMESTAMP, amount BIGINT, kind VARCHAR, n INTEGER)'
 
 let bench: ComputeBench
@@ -63,23 +56,12 @@ const world = fc.record({
   more: fc.array(fc.uniqueArray(fc.constantFrom(...CONDITIONS), { maxLength: 2 }), { minLength: 15, maxLength: 15 }),
 })
 
-test(
-  'what is looked up by key for many calls is what each call gets alone',
-  async () => {
-    await fc.assert(fc.asyncProperty(world, compare), {
-      numRuns: WORLDS,
-      endOnFailure: true,
-      ...(seed === undefined ? {} : { seed: Number(seed) }),
-    })
-  },
-  60_000 + RUNS * 1_000,
-)
+test('what is looked up by key for many calls is what each call gets alone', () => inWorlds(world, compare), WORLDS_LIMIT_MS)
 
 async function compare({ rows, source, more }: typeof world extends fc.Arbitrary<infer T> ? T : never): Promise<void> {
   const written = rows.map(({ user, hour, late, amount, kind }, i) => {
-    const text = (value: string | null) => (value === null ? 'NULL' : `'${value}'`)
     const at = (hours: number | null) => (hours === null ? 'NULL' : `make_timestamptz(${START + hours * HOUR})`)
-    return `(${text(user)}, ${at(hour)}, ${at(hour === null || late === null ? null : hour + late)}, ${amount}, ${text(kind)}, ${i})`
+    return `(${sqlText(user)}, ${at(hour)}, ${at(hour === null || late === null ? null : hour + late)}, ${amount}, ${sqlText(kind)}, ${i})`
   })
   await bench.execute(`${TABLE}; INSERT INTO events VALUES ${written.join(', ')}`)
   const shapes = [
@@ -109,9 +91,7 @@ async function compare({ rows, source, more }: typeof world extends fc.Arbitrary
   )
   expect(definitions.problems).toEqual([])
   expect(sqls.filter((_, i) => definitions.get(`f${i}`)?.grouped === null)).toEqual([])
-  const list = Array.from({ length: 20 }, (_, i) => START + ((i * 7) % 66) * HOUR + (Math.floor(i / 3) % 3) - 1).flatMap((t) =>
-    ['a', 'b', 'c'].map((id) => [id, t] as const),
-  )
+  const list = moments(20).flatMap((t) => ['a', 'b', 'c'].map((id) => [id, t] as const))
   const answersOf = (strategy: 'set' | 'grouped', name: 'f' | 'total') => {
     const executor = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy })
     const { compute } = defined(definitions.registry, definitions, executor)

@@ -8,12 +8,8 @@ import { createSqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Source } from '../../src/definition/model.ts'
 import { type ComputeBench, defined, openComputeBench, registryOf, shortAnswer } from '../support/compute-bench.ts'
+import { HOUR, inWorlds, moments, START, sqlText, WORLDS_LIMIT_MS } from '../support/drawn-events.ts'
 
-const RUNS = Number(process.env['FABRA_TEST_RUNS'] ?? 120)
-const WORLDS = Math.ceil(RUNS / 60)
-const seed = process.env['FABRA_TEST_SEED']
-const START = Date.parse('2026-01-01T00:00:00Z') * 1000
-const HOUR = 3_600_000_000
 const JOINED = 'set-based; from 2000 rows on, the latest rows of all keys by one join'
 const TYPES = { instant: 'TIMESTAMPTZ', naive: 'TIMESTAMP', day: 'DATE' } as const
 
@@ -91,17 +87,7 @@ const world = fc.record({
     .map((drawn) => drawn.map((feature, i) => ({ ...feature, where: i < CONDITIONS.length ? CONDITIONS.slice(i, i + 1) : feature.where }))),
 } as const)
 
-test(
-  'the latest rows of many keys and times are those of each alone',
-  async () => {
-    await fc.assert(fc.asyncProperty(world, compare), {
-      numRuns: WORLDS,
-      endOnFailure: true,
-      ...(seed === undefined ? {} : { seed: Number(seed) }),
-    })
-  },
-  60_000 + RUNS * 1_000,
-)
+test('the latest rows of many keys and times are those of each alone', () => inWorlds(world, compare), WORLDS_LIMIT_MS)
 
 type World = typeof world extends fc.Arbitrary<infer T> ? T : never
 type DrawnFeature = Omit<World['features'][number], 'ties'> & { readonly ties: readonly string[] }
@@ -115,20 +101,19 @@ async function compare({ type, isLate, delay, rows, features: drawn }: World): P
         ? 'NULL'
         : `'${hour}'`
   const written = rows.map(({ user, shop, hour, late, amount, kind }, i) => {
-    const texts = [user, kind].map((text) => (text === null ? 'NULL' : `'${text}'`))
     const seen =
       typeof late !== 'number'
         ? late === null
           ? 'NULL'
           : `'${late}'`
         : `make_timestamp(${START + ((typeof hour === 'number' ? hour : 0) + late) * HOUR})`
-    return `(${texts[0]}, ${shop}, ${timeOf(hour)}, ${seen}, ${amount}, ${texts[1]}, ${i})`
+    return `(${sqlText(user)}, ${shop}, ${timeOf(hour)}, ${seen}, ${amount}, ${sqlText(kind)}, ${i})`
   })
   await bench.execute(
     `CREATE OR REPLACE TABLE events (user_id VARCHAR, shop INTEGER, ts ${TYPES[type]}, seen TIMESTAMP, amount BIGINT, kind VARCHAR, n INTEGER);
      INSERT INTO events VALUES ${written.join(', ')}`,
   )
-  const questions = Array.from({ length: 24 }, (_, i) => START + ((i * 7) % 66) * HOUR + (Math.floor(i / 3) % 3) - 1)
+  const questions = moments(24)
   for (const isPair of [false, true]) {
     const own = features.filter((feature) => feature.isPair === isPair)
     const key: Readonly<Record<string, 'string' | 'int'>> = isPair ? { user_id: 'string', shop: 'int' } : { user_id: 'string' }

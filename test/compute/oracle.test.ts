@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Computed } from '../../src/compute/executor.ts'
+import { writtenKey } from '../../src/compute/sql/rewrite/parameters.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor, type SqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
@@ -95,6 +96,13 @@ async function check(world: Case): Promise<void> {
   await all(checks)
   await checkTogether(world, definitions)
 }
+
+test('a key and a time are written as literals, whatever the key has in it', () => {
+  const key = { values: ["o'b $& __fabra_key_1", '\\'], encoded: '' }
+  expect(writtenKey('CAST(__fabra_key_0 AS VARCHAR), CAST(__fabra_key_1 AS VARCHAR), __fabra_asof_', { key, asOf: 1_500_000 })).toBe(
+    "CAST('o''b $& __fabra_key_1' AS VARCHAR), CAST('\\' AS VARCHAR), '1970-01-01T00:00:01.500000Z'",
+  )
+})
 
 let toldTogether = 0
 

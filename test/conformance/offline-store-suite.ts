@@ -217,6 +217,11 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
       await store.forgetPendingNotes(['a', 'unknown'])
       await store.forgetPendingNotes([])
       expect(await store.pendingNotes()).toEqual([{ writer: 'b', at: 3 }])
+      await store.notePending('b', 5)
+      await store.forgetPendingNotes(['b'], 5)
+      expect(await store.pendingNotes()).toEqual([{ writer: 'b', at: 5 }])
+      await store.forgetPendingNotes(['b'], 6)
+      expect(await store.pendingNotes()).toEqual([])
     })
 
     test('at one event time the row accepted last is found, and none of a moment beside it', async () => {

@@ -41,7 +41,11 @@ const examples: readonly Example[] = [
     file: 'flights.ts',
     present: '2001-03-15T12:00:00Z',
     keys: { Airport: ['origin', ['ATL', 'ORD', 'LAX', 'JFK', 'ANC', 'XXX']] },
-    slice: { file: '../node_modules/vega-datasets/data/flights-3m.parquet', where: "date BETWEEN '2001-03-07' AND '2001-03-16'" },
+    slice: {
+      file: '../node_modules/vega-datasets/data/flights-3m.parquet',
+      // Those asked for, and one that is not.
+      where: "date BETWEEN '2001-03-07' AND '2001-03-16' AND origin IN ('ATL', 'ORD', 'LAX', 'JFK', 'ANC', 'DFW')",
+    },
   },
 ]
 

@@ -118,12 +118,25 @@ def rated(user_id: str) -> float:
 def crowd(user_ids: list[str]) -> list[int]:
     return [len(user_ids)] * len(user_ids)
 
+@feature(entity=User, refresh="1h")
+def torn(user_id: str) -> int:
+    text = user_id
+    return deep(text)
+
+def deep(text):
+    return int(text)
+
 def transaction_rate(user_id):
     return db.fetchval("SELECT AVG(amount) FROM transactions WHERE user_id = ?", user_id)
 `,
     )
     const rated = (wanted: number) => until('the edit', WAIT_MS, async () => ((await get('rated')).value === wanted ? true : undefined))
     await rated(24)
+    // Where it fails is the line that threw, and not the one that its definition begins with.
+    await fetch(`${server.url}/v1/features/torn/refresh`, { method: 'POST', body: '{"rows":[{"user_id":"u1"}]}' })
+    const { runs } = (await (await fetch(`${server.url}/v1/runs?feature=torn`)).json()) as { runs: { file: string; line: number }[] }
+    const lines = (await Bun.file(join(folder, 'features.py')).text()).split('\n')
+    expect([runs[0]?.file, lines[(runs[0]?.line ?? 0) - 1]?.trim()]).toEqual(['features.py', 'return int(text)'])
     // It is refreshed by itself, each second, once it was read.
     const first = await get('rated')
     const later = await until('a refresh', WAIT_MS, async () => {

@@ -114,6 +114,8 @@ describe('after some reads', () => {
       },
     })
     expect(first?.reason.message).toBe('2 of 2 keys failed: key "u1"; the log has the reason.')
+    // Over the minutes: whichever of them it was read in.
+    expect(Math.max(...(first?.trend?.values ?? []).map((value) => value ?? 0))).toBeGreaterThan(0)
     expect(features.error).toBe(1)
     expect(traffic?.errors_per_second).toBeGreaterThan(0)
     expect(traffic?.hour.latency.counts.flat().reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0)

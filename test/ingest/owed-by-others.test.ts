@@ -1,13 +1,18 @@
 /** Nobody takes the online store for whole while another process may owe it what it refused. */
 import { expect, test } from 'bun:test'
 import { OwedByOthers } from '../../src/app/owed-by-others.ts'
+import { FabraError } from '../../src/errors.ts'
 import { createDoubts } from '../../src/store/ports/doubts.ts'
+import { SqlError } from '../../src/store/ports/source-engine.ts'
 
 const NOTE = { writer: 'another', at: 0 }
 
 function world() {
   const doubts = createDoubts()
-  const pendingOfOthers = new OwedByOthers(doubts)
+  const time = { now: 1_000 }
+  const pendingOfOthers = new OwedByOthers(doubts, () => time.now)
+  /** Whether what the store says now counts as it is. */
+  const isBelieved = () => !doubts.isAny && time.now <= doubts.trustedUntil
   /** Redis answers as the look finds it. */
   const look = (found: 'refused' | 'takes writes') =>
     pendingOfOthers.duringLook(async () => doubts.set('refused', found === 'refused' ? 'NOREPLICAS' : null))
@@ -15,12 +20,12 @@ function world() {
   function ask() {
     const { promise, resolve } = Promise.withResolvers<readonly (typeof NOTE)[]>()
     const asked = pendingOfOthers.duringQuestion(() => promise)
-    return async (notes: readonly (typeof NOTE)[]) => {
-      resolve(notes)
-      await asked
+    return async (notes: readonly (typeof NOTE)[] | Error) => {
+      resolve(notes instanceof Error ? Promise.reject(notes) : notes)
+      await asked.catch(() => undefined)
     }
   }
-  return { doubts, look, ask }
+  return { doubts, look, ask, time, isBelieved }
 }
 
 test('that nobody owes anything does not count while writes are refused: somebody may be refused one a moment later', async () => {
@@ -65,4 +70,34 @@ test('a look that fails keeps what was suspected', async () => {
   const failing = pendingOfOthers.duringLook(() => Promise.reject(new Error('gone')))
   await expect(failing).rejects.toThrow('gone')
   expect(doubts.has('owed_by_others')).toBe(true)
+})
+
+test('that nobody owes anything holds for less than a second from when it was asked, however late the answer', async () => {
+  const { ask, time, isBelieved } = world()
+  time.now += 1
+  expect(isBelieved()).toBe(false)
+  await ask()([])
+  time.now += 400
+  expect(isBelieved()).toBe(true)
+  const answer = ask()
+  time.now += 501
+  expect(isBelieved()).toBe(false)
+  await answer([])
+  expect(isBelieved()).toBe(true)
+  // It was asked half a second ago.
+  time.now += 400
+  expect(isBelieved()).toBe(false)
+})
+
+test('a history that is away records nothing that anybody could owe; one that only is late may', async () => {
+  const { ask, time, isBelieved } = world()
+  const failure = (kind: SqlError['kind']) => new FabraError('store_unavailable', 'No.', { cause: new SqlError(kind, 'No.', null) })
+  const away = ask()
+  time.now += 2_000
+  await away(failure('unavailable'))
+  expect(isBelieved()).toBe(true)
+  time.now += 901
+  const late = ask()
+  await late(failure('timeout'))
+  expect(isBelieved()).toBe(false)
 })

@@ -201,6 +201,17 @@ describe('refreshing', () => {
     // As many as run at once: more would wait while their time runs.
     expect(Math.max(...programme.batches('f').slice(asked))).toBeLessThanOrEqual(64)
   })
+
+  test('a function that takes lists gets whole ones, four at a time', async () => {
+    const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', batch: 200 } })
+    const rows = Array.from({ length: 1000 }, (_, i) => ({ user_id: `u${i}` }))
+    await readRows(['f'], rows)
+    const asked = programme.batches('f').length
+    clock.advance('10m')
+    await bench.scheduler().tick()
+    // The executor parts them into lists.
+    expect(programme.batches('f').slice(asked)).toEqual([800, 200])
+  })
 })
 
 describe('refreshing by a cron string', () => {

@@ -171,7 +171,7 @@ describe('while the online store is down', () => {
 describe('while the online store may lack what is recorded', () => {
   /** The memory store, of which somebody says so. */
   function doubted() {
-    const state = { rows: 'all' as 'all' | 'old' | 'none', history: 'answers' as 'answers' | 'fails' | 'hangs', asked: 0 }
+    const state = { rows: 'all' as 'all' | 'old' | 'none' | 'unreported', history: 'answers' as 'answers' | 'fails' | 'hangs', asked: 0 }
     const wrapOnline = (store: OnlineStore): OnlineStore => ({
       ...store,
       async read(...args) {
@@ -181,7 +181,7 @@ describe('while the online store may lack what is recorded', () => {
           throw error
         })
         if (state.rows === 'all') return rows
-        throw new DoubtedRows(state.rows === 'old' ? rows : undefined)
+        throw new DoubtedRows(state.rows === 'none' ? undefined : rows, state.rows === 'unreported')
       },
       write: (rows) => (state.rows === 'old' ? Promise.reject(new FabraError('store_unavailable', 'It is full.')) : store.write(rows)),
     })
@@ -245,13 +245,20 @@ describe('while the online store may lack what is recorded', () => {
       // History that only is slow may have taken something newer.
       const served = how === 'fails' ? { value: 1, status: 'stale', servedFrom: 'last_good' } : { status: 'error', value: undefined }
       expect(await read('f', 'u1')).toMatchObject(served)
+      const { asked } = state
       state.rows = 'none'
       const [u1, u2] = await Promise.all([read('f', 'u1'), read('f', 'u2')])
       // A store of production keeps what this process read of it last.
       const keeps = isProductionMode && how === 'fails'
       expect(u1).toMatchObject(keeps ? served : { status: 'error', error: { code: 'store_unavailable' } })
       expect(u2).toMatchObject({ status: 'error', error: { code: 'store_unavailable' } })
-      expect(state.asked).toBe(1)
+      expect(state.asked).toBe(asked)
+      // Nothing says that the store lacks anything: what it has is the last good value, and fresh where history takes nothing that is newer.
+      state.rows = 'unreported'
+      const isAway = how === 'fails'
+      const answer = isAway ? { status: 'fresh', servedFrom: 'online' } : { status: 'stale', servedFrom: 'last_good' }
+      expect(await read('f', 'u1')).toMatchObject({ value: 1, ...answer })
+      expect(await read('f', 'u2')).toMatchObject({ status: isAway ? 'missing' : 'error' })
     },
   )
 

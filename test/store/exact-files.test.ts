@@ -1,28 +1,32 @@
 /** What files hold that an engine would change without a word: wide decimals, ids that became floats, long numbers, names that differ in case. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyType, Source } from '../../src/definition/model.ts'
-import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
+import { type Database, openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
 import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { soon } from '../conformance/source-store-suite.ts'
+import { emptied } from '../support/emptied.ts'
 import { source } from '../support/stored-definitions.ts'
 
 const FIXTURES = join(import.meta.dir, '../fixtures/exact')
 
 let dir: string
+let database: Database
 let store: SourceEngine
+beforeAll(async () => {
+  database = await openDatabase({ file: ':memory:' })
+  store = createDuckdbSourceEngine(database)
+})
 beforeEach(async () => {
+  await emptied(database)
   dir = await mkdtemp(join(tmpdir(), 'fabra-test-'))
-  store = createDuckdbSourceEngine(await openDatabase({ file: ':memory:' }))
 })
-afterEach(async () => {
-  await store.close()
-  await rm(dir, { recursive: true, force: true })
-})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+afterAll(() => store.close())
 
 async function load(file: string, keyTypes: Record<string, KeyType> = {}, facts: Partial<Source> = {}) {
   return (await store.load([{ source: source('events', { file, ...facts }), keyTypes }]))[0]

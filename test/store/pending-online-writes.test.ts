@@ -55,6 +55,19 @@ test('the newest value of each key is written when the store is back, and that i
   expect(filled).toEqual([])
 })
 
+test('is noted anew before others may take the process for gone: they bring what was there by then, and forget the note', async () => {
+  const { pending, offline, clock } = await bench(10)
+  await pending.add([write('u1', '1', 1)])
+  const first = clock.now()
+  clock.advance('9s')
+  await pending.add([write('u2', '1', 1)])
+  expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: first }])
+  clock.advance('31s')
+  await offline.forgetPendingNotes(['me'])
+  await pending.add([write('u3', '1', 1)])
+  expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
+})
+
 test('of too many the features are remembered, and filled from history', async () => {
   const { pending, offline, down, filled, replay } = await bench(3)
   await pending.add(Array.from({ length: 5 }, (_, i) => write(`u${i}`, '1', i)))

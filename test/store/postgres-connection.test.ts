@@ -183,6 +183,22 @@ describe('a PostgreSQL server', () => {
     await narrow.close()
   })
 
+  test('what is urgent has the next connection, whoever waits already and however many', async () => {
+    const narrow = openPostgres({ url: server.url, maxConnections: 1, maxWaiting: 1 })
+    const held = Promise.withResolvers<void>()
+    const holding = narrow.transaction(LONG, () => held.promise)
+    const order: string[] = []
+    const ask = async (name: string, isUrgent: boolean) => {
+      await narrow.run('SELECT 1', [], { ...LONG, isUrgent })
+      order.push(name)
+    }
+    const waiting = [ask('first', false), ask('urgent', true)]
+    held.resolve()
+    await Promise.all([holding, ...waiting])
+    expect(order).toEqual(['urgent', 'first'])
+    await narrow.close()
+  })
+
   test('a stalled server costs its callers their deadline, and is used again when it goes on', async () => {
     const pid = Number((await direct.run('SELECT pg_backend_pid()', [], LONG)).rows[0]?.[0])
     process.kill(pid, 'SIGSTOP')

@@ -67,6 +67,21 @@ describe.each([
     await store.close()
   })
 
+  test('is not taken at its word by a read that was under way when a doubt ended, nor when nobody has told of late what others owe', async () => {
+    const store = await whole()
+    store.doubts.set('owed', 'lacks something')
+    const underWay = read(store)
+    store.doubts.set('owed', null)
+    expect(await underWay).toEqual({ sure: false, rows: all })
+    expect(await read(store)).toEqual({ sure: true, rows: all })
+    store.doubts.trustUntil(performance.now() - 1)
+    const unreported = (async () => store.read('User', KEYS, FIELDS, 'serving'))()
+    await expect(unreported).rejects.toMatchObject({ code: 'store_unavailable', rows: all, isUnreported: true })
+    store.doubts.trustUntil(Number.POSITIVE_INFINITY)
+    expect(await read(store)).toEqual({ sure: true, rows: all })
+    await store.close()
+  })
+
   test('that is emptied is found out by the very next read, of however many keys', async () => {
     const store = await whole()
     for (const keys of [KEYS, Array.from({ length: 600 }, (_, i) => `v${i}`)]) {

@@ -44,6 +44,7 @@ export interface WrittenFeature {
   readonly refresh?: 0 | string
   readonly maxStaleness?: string
   readonly timeout?: string
+  readonly batch?: number
   readonly keepWarm?: string
   readonly default?: unknown
   readonly inputs?: Readonly<Record<string, ValueType>>
@@ -406,6 +407,7 @@ function featureOf(name: string, written: WrittenFeature): Feature {
     lookBack: micros(written.maxStaleness),
     defaults: written.default === undefined ? null : defaults,
     timeout: micros(written.timeout),
+    batch: written.batch ?? null,
     keepWarm: micros(written.keepWarm),
     keep: null,
     history: written.history ?? 'changes',

@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
  * `pass`: it goes through. `refuse`: connections are shut. `hold`: nothing goes either way, until it passes again.
  * `lose answers of commits`: a COMMIT goes through, and the connection is cut before its answer. `hold after commits`: a COMMIT goes through, then
  * nothing more on any connection. `hold after appends`: only after that of a transaction that wrote history. `hold before commits`: not even the
- * COMMIT.
+ * COMMIT. `hold what is owed`: whoever asks what others owe to the online store gets no answer, and all else goes through.
  */
 export type ProxyMode =
   | 'pass'
@@ -15,6 +15,7 @@ export type ProxyMode =
   | 'hold after commits'
   | 'hold after appends'
   | 'hold before commits'
+  | 'hold what is owed'
 
 export interface PostgresProxy extends AsyncDisposable {
   /** The server's address, through the proxy. */
@@ -22,6 +23,8 @@ export interface PostgresProxy extends AsyncDisposable {
   set(mode: ProxyMode): void
   /** COMMITs that the mode was about. */
   commits(): number
+  /** Questions that were held. */
+  questions(): number
 }
 
 /** Stands before a server and does what networks do. */
@@ -29,10 +32,11 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
   let mode: ProxyMode = 'pass'
   let isHeld = false
   let commits = 0
+  let questions = 0
   const sockets = new Set<Socket>()
   let kept: (() => void)[] = []
-  const through = (send: () => void) => {
-    if (isHeld) kept.push(send)
+  const through = (send: () => void, isMuted = false) => {
+    if (isHeld || isMuted) kept.push(send)
     else send()
   }
   const listener = createServer((client) => {
@@ -52,6 +56,7 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
     }
     let isDeaf = false
     let isAppending = false
+    let isMuted = false
     client.on('data', (data) => {
       isAppending ||= data.includes('INSERT INTO fabra.feature_history')
       const isAnyCommit = data.includes('COMMIT\0')
@@ -60,7 +65,9 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
       if (isCommit) commits++
       if (isCommit && mode === 'hold before commits') isHeld = true
       if (isCommit && mode === 'lose answers of commits') isDeaf = true
-      through(() => upstream.write(data))
+      if (mode === 'hold what is owed' && data.includes('FROM fabra.debts')) questions++
+      isMuted = mode === 'hold what is owed' && (isMuted || data.includes('FROM fabra.debts'))
+      through(() => upstream.write(data), isMuted)
       if (isCommit && (mode === 'hold after commits' || mode === 'hold after appends')) isHeld = true
     })
     upstream.on('data', (data) => {
@@ -83,6 +90,7 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
       for (const send of sends) send()
     },
     commits: () => commits,
+    questions: () => questions,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       await new Promise<void>((resolve) => listener.close(() => resolve()))

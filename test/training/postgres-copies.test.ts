@@ -55,14 +55,14 @@ afterAll(async () => {
 test(
   'every plan over copies answers as PostgreSQL does',
   async () => {
-    const told = { features: 0, answers: 0, over: 0 }
+    const tally = { features: 0, answers: 0, over: 0 }
     await fc.assert(
-      fc.asyncProperty(copiedCases, (world) => check(world, told)),
+      fc.asyncProperty(copiedCases, (world) => check(world, tally)),
       { ...RUN, numRuns: RUNS },
     )
     // What the allow-list lets through is what is looked at here.
-    expect(told.over).toBeGreaterThan(told.features * 0.9)
-    expect(told.answers).toBeGreaterThan(RUNS * 5)
+    expect(tally.over).toBeGreaterThan(tally.features * 0.9)
+    expect(tally.answers).toBeGreaterThan(RUNS * 5)
   },
   LIMIT_MS,
 )
@@ -75,7 +75,7 @@ function isPossible(strategy: Strategy, definition: SqlDefinition | undefined): 
   return strategy === 'set' || definition?.plain !== null || definition?.latest !== null
 }
 
-async function check(world: CopiedCase, told: { features: number; answers: number; over: number }): Promise<void> {
+async function check(world: CopiedCase, tally: { features: number; answers: number; over: number }): Promise<void> {
   await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
   const names = world.sqls.map((_, i) => `f${i}`)
   const sources = { events: { timestamp: 'ts', delay: world.delay } }
@@ -88,19 +88,19 @@ async function check(world: CopiedCase, told: { features: number; answers: numbe
     const over = await copiedDefinitions(definitions, names, engine)
     const wanted = createSqlExecutor({ sourceEngine: bench.store, definitions, strategy: 'set' })
     for (const [i, name] of names.entries()) {
-      told.features++
+      tally.features++
       if (over.get(name) === undefined) continue
-      told.over++
+      tally.over++
       const expected = await answersOf(definitions, wanted, name, world)
       if (definitions.get(name)?.portability?.portable?.kinds.includes('quotient')) {
-        told.answers += await checkQuotient(world, { definitions, engine, name }, expected)
+        tally.answers += await checkQuotient(world, { definitions, engine, name }, expected)
         continue
       }
       for (const strategy of STRATEGIES.filter((one) => isPossible(one, over.get(name)))) {
         const executor = createSqlExecutor({ sourceEngine: engine, definitions: over, strategy })
         const found = await answersOf(definitions, executor, name, world)
         for (const [q, answer] of found.entries()) {
-          told.answers++
+          tally.answers++
           // What fails is computed in PostgreSQL.
           if (answer === 'error' || Bun.deepEquals(answer, expected[q])) continue
           const text = definitions.get(name)?.portability?.portable?.text

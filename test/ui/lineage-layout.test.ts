@@ -32,6 +32,9 @@ test.each([40, 600])('of %i features none stands on another, and those of a set 
   expect(drawn.columns.map(({ title }) => title)).toEqual(['sources, rows, newest', 'features of sources', 'sets, worst state'])
   const spots = [...drawn.nodes.values()].map(({ x, y }) => `${x} ${y}`)
   expect(new Set(spots).size).toBe(spots.length)
+  const wide = await layOut({ nodes: [...nodes], edges: [...edges], now: '', coverage: { processes: 1, of: 1 } }, 800)
+  expect(drawn.width).toBeLessThan(800)
+  expect(wide.width).toBe(800)
   const heightOf = (name: string) => drawn.nodes.get(`feature:${name}`)?.y ?? 0
   const inOrder = nodes.filter(({ kind }) => kind === 'feature').sort((a, b) => heightOf(a.name) - heightOf(b.name))
   const changes = inOrder.filter(({ name }, i) => i > 0 && Number(name.slice(1)) % 4 !== Number(inOrder[i - 1]?.name.slice(1)) % 4)

@@ -10,6 +10,9 @@ const LIST_MS = 30_000
 /** Characters of what was thrown that are kept with a run. */
 const MAX_THROWN = 500
 
+/** What Python writes before the stack of an error that led to the one before. */
+const BETWEEN = /^(?:caused by|with)$/
+
 /** Failures beneath a function that are not the function's own. */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature_timeout', 'overloaded'])
 
@@ -47,15 +50,20 @@ function firstLine(thrown: string): string {
   return line.length > MAX_THROWN ? `${line.slice(0, MAX_THROWN)}…` : line
 }
 
-/** The first line of what was thrown that lies in the file of the definition. */
+/** Of what was thrown, the innermost line that lies in the file of the definition: JavaScript names it first, Python last. */
 function placeOf({ location }: Feature, thrown: string | undefined): { readonly file: string; readonly line: number } | undefined {
   if (location === null || thrown === undefined) return undefined
+  let found: number | undefined
   for (const line of thrown.split('\n')) {
     const at = line.indexOf(location.file)
-    const [, number] = at < 0 ? [] : (/^:(\d+)/.exec(line.slice(at + location.file.length)) ?? [])
-    if (number !== undefined) return { file: location.file, line: Number(number) }
+    const behind = at < 0 ? '' : line.slice(at + location.file.length)
+    const [, own] = /^:(\d+)/.exec(behind) ?? []
+    if (own !== undefined) return { file: location.file, line: Number(own) }
+    const [, guest] = /^", line (\d+)/.exec(behind) ?? []
+    if (guest !== undefined) found = Number(guest)
+    else if (found !== undefined && BETWEEN.test(line)) break
   }
-  return undefined
+  return found === undefined ? undefined : { file: location.file, line: found }
 }
 
 /** How long one call may take: what the feature says; a list of keys without a word of it, as long as a refresh. */

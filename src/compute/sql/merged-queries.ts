@@ -2,7 +2,8 @@
  * Queries that calls of one moment make with the same text and other parameters, as one statement:
  *
  *   - a call that is alone is run as it is, at the end of the turn in which it came;
- *   - while statements of a text run, what comes gathers, for a moment at most;
+ *   - while statements of a text run, what comes gathers, for a moment at most; one call that comes alone meanwhile goes by itself;
+ *   - after a statement of many nothing runs for as long as it took: what one more call adds to a statement is little beside what a statement costs;
  *   - calls that ask the very same get one answer of a statement that begins after all of them;
  *   - what fails in company is parted, and run alone in the end: the poisoned call gets its own error, and its neighbours their answers;
  *   - each call keeps its own deadline, and a text that takes too long in company goes alone for a while.
@@ -16,6 +17,13 @@ import { listText, type SetForm, signatureOf } from './set-form.ts'
 const MAX_RUNNING = 2
 /** Then what gathers goes all the same: those that run may be slow for a reason of their own. */
 const GATHER_MS = 50
+/** So long a single call waits for company while others run. */
+const ALONE_MS = 2
+/** Rest after a statement of many: as long as it took, within these. */
+const SHORTEST_REST_MS = 2
+const LONGEST_REST_MS = 5
+/** Fewer are not many: what they would wait is more than they save. */
+const MANY = 4
 const MAX_SET = 1_000
 /** What fails in fewer is run one by one. */
 const SMALL_SET = 8
@@ -45,6 +53,7 @@ export interface QueryCall {
 
 interface Waiting extends QueryCall {
   /** By `performance.now()`. */
+  readonly askedAt: number
   readonly deadlineAt: number
   isSettled: boolean
   /** Of the statement that is to answer it with others: called when it is settled. */
@@ -61,7 +70,9 @@ interface Group {
   running: number
   isScheduled: boolean
   timer: ReturnType<typeof setTimeout> | undefined
-  /** By `performance.now()`. */
+  /** When it comes. This and the others by `performance.now()`. */
+  timerAt: number
+  restsUntil: number
   apartUntil: number
 }
 
@@ -91,9 +102,11 @@ export class MergedQueries {
       how()
       one.onSettled?.()
     }
+    const askedAt = performance.now()
     const one: Waiting = {
       ...call,
-      deadlineAt: performance.now() + timeoutMs,
+      askedAt,
+      deadlineAt: askedAt + timeoutMs,
       isSettled: false,
       onSettled: undefined,
       // The deadlines are told of in ticks: one that has passed counts all the same.
@@ -115,15 +128,34 @@ export class MergedQueries {
     this.groups.set(statement, groups)
     const known = groups.get(id)
     if (known) return known
-    const group: Group = { statement, signature, waiting: [], running: 0, isScheduled: false, timer: undefined, apartUntil: 0 }
+    const group: Group = {
+      statement,
+      signature,
+      waiting: [],
+      running: 0,
+      isScheduled: false,
+      timer: undefined,
+      timerAt: 0,
+      restsUntil: 0,
+      apartUntil: 0,
+    }
     groups.set(id, group)
     return group
   }
 
   private schedule(group: Group): void {
-    if (group.isScheduled || group.waiting.length === 0) return
-    if (group.running >= MAX_RUNNING || (group.running > 0 && group.waiting.length > 1)) {
-      group.timer ??= setTimeout(() => this.start(group), GATHER_MS)
+    const [first] = group.waiting
+    if (group.isScheduled || first === undefined) return
+    const startAt = startOf(group, first)
+    const pauseMs = startAt - performance.now()
+    if (pauseMs > 0) {
+      if (group.timer !== undefined && group.timerAt <= startAt) return
+      clearTimeout(group.timer)
+      group.timerAt = startAt
+      group.timer = setTimeout(() => {
+        group.timer = undefined
+        this.schedule(group)
+      }, pauseMs)
       return
     }
     group.isScheduled = true
@@ -139,8 +171,13 @@ export class MergedQueries {
     const calls = group.waiting.splice(0, MAX_SET).filter(({ isSettled }) => !isSettled)
     if (calls.length > 0) {
       group.running++
+      const startedAt = performance.now()
       void this.run(group, calls).finally(() => {
         group.running--
+        const now = performance.now()
+        // Rows of the past are computed for nobody who asks the next thing at once.
+        const isMany = calls.length >= MANY && calls[0]?.at.mode === 'present'
+        if (isMany) group.restsUntil = now + Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, now - startedAt))
         this.schedule(group)
       })
     }
@@ -188,7 +225,7 @@ export class MergedQueries {
     const [first] = calls
     if (first === undefined) return
     const rows = await this.engine.query(text, first.bound, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
-    for (const call of calls) call.resolve(rows)
+    for (const call of calls) answer(call, rows)
   }
 
   /** @throws SqlError, and then none of them is answered. */
@@ -222,15 +259,27 @@ export class MergedQueries {
     if (isTwofold) throw new SqlError('internal', 'A call has more than one row.', null)
     for (const [i, call] of calls.entries()) {
       const row = answers[i]
-      call.resolve({ columns: form.columns, rows: row ? [row] : [] })
+      answer(call, { columns: form.columns, rows: row ? [row] : [] })
     }
   }
+}
+
+/** When the calls that wait may start. By `performance.now()`. */
+function startOf({ running, waiting, restsUntil }: Group, { askedAt }: Waiting): number {
+  if (running === 0) return restsUntil
+  return askedAt + (running < MAX_RUNNING && waiting.length === 1 ? ALONE_MS : GATHER_MS)
 }
 
 /** Half of what the first of them has left: if it is not enough, there is time to run them alone. */
 function patience(calls: readonly Waiting[]): number {
   const least = calls.reduce((time, { deadlineAt }) => Math.min(time, deadlineAt), Number.POSITIVE_INFINITY)
   return Math.max(1, (least - performance.now()) / 2)
+}
+
+/** By a statement that is over: there is nothing to abort any more. */
+function answer(call: Waiting, rows: ResultRows): void {
+  call.onSettled = undefined
+  call.resolve(rows)
 }
 
 /** Aborts when nobody waits for any of them. */

@@ -4,7 +4,7 @@ import type { Computed, ComputeRow } from '../executor.ts'
 import { answerOf } from './batch.ts'
 import { keyCheck } from './key-types.ts'
 import { areLike } from './proof.ts'
-import { markedRow, numberedKey } from './rewrite/parameters.ts'
+import { markedRow, numberedKey, writtenKey } from './rewrite/parameters.ts'
 import { rowStatement } from './rewrite/statement.ts'
 import type { SqlDefinition, SqlDefinitions } from './sql-definitions.ts'
 
@@ -21,13 +21,16 @@ const LEAST = 2
 const TOGETHER = 32
 /** A connection is lent for so many statements; then others have their turn. */
 const STATEMENTS = 8
+/** Connections at the same time: the engine plans a statement on one core, and planning is most of what these take. */
+const AT_ONCE = 2
 
 type CopiedDefinition = SqlDefinition & { readonly copied: NonNullable<SqlDefinition['copied']> }
 
 /** One statement of many features whose columns have the same types. Rows tell which of them they are of. */
 interface Union {
   readonly definitions: readonly CopiedDefinition[]
-  readonly text: string
+  /** With marks for the time and the key. */
+  readonly marked: string
 }
 
 export interface PastOfKey {
@@ -77,8 +80,8 @@ export function createPastOfKey(sourceEngine: SourceEngine, definitions: Pick<Sq
     }))
     const deadline = performance.now() + timeoutMs
     await copies.use(needed, { signal, timeoutMs }, async (query) => {
-      for (const { definitions: members, text } of unions) {
-        const { rows } = await query(text, parameters, { signal, timeoutMs: Math.max(1, deadline - performance.now()) })
+      for (const { definitions: members, marked } of unions) {
+        const { rows } = await query(writtenKey(marked, row), [], { signal, timeoutMs: Math.max(1, deadline - performance.now()) })
         const own = members.map((): (readonly SqlValue[])[] => [])
         for (const one of rows) own[Number(one[0])]?.push(one)
         for (const [i, definition] of members.entries()) {
@@ -104,12 +107,16 @@ export function createPastOfKey(sourceEngine: SourceEngine, definitions: Pick<Sq
       for (const group of groupsOf(together)) {
         await prove(group)
         const members = group.filter(({ feature }) => !unlike.has(feature.name))
-        if (members.length > 0) unions.push({ definitions: members, text: unionOf(members) })
+        if (members.length > 0) unions.push({ definitions: members, marked: unionOf(members) })
       }
-      for (let from = 0; from < unions.length; from += STATEMENTS) {
-        options.signal.throwIfAborted()
-        await computeSome(copies, unions.slice(from, from + STATEMENTS), row, options).catch(passUnlessGivenUp)
+      const most = Math.min(STATEMENTS, Math.ceil(unions.length / AT_ONCE))
+      const work = async () => {
+        for (let some = unions.splice(0, most); some.length > 0; some = unions.splice(0, most)) {
+          options.signal.throwIfAborted()
+          await computeSome(copies, some, row, options).catch(passUnlessGivenUp)
+        }
       }
+      await Promise.all(Array.from({ length: AT_ONCE }, work))
     },
   }
 }
@@ -142,10 +149,9 @@ function groupsOf(definitions: readonly CopiedDefinition[]): readonly (readonly 
 /** Each text is one statement by itself, so in brackets it is what it was. */
 function unionOf(definitions: readonly CopiedDefinition[]): string {
   const parts = definitions.map(
-    ({ copied }, i) => `SELECT CAST(${i} AS BIGINT) AS __fabra_ord, __fabra_one.* FROM (\n${numberedKey(copied.marked)}\n) AS __fabra_one`,
+    ({ copied }, i) => `SELECT CAST(${i} AS BIGINT) AS __fabra_ord, __fabra_one.* FROM (\n${copied.marked}\n) AS __fabra_one`,
   )
-  const [first] = definitions
-  return `SELECT * FROM (\n${parts.join('\nUNION ALL\n')}\n) AS __fabra_all${first ? ` WHERE ${allBound(first)}` : ''}`
+  return parts.join('\nUNION ALL\n')
 }
 
 /** The engine refuses values that a statement does not ask for. */

@@ -9,11 +9,14 @@ import type { Attention, Overview, State, StateCounts, Traffic } from '../wire.t
 import { type FeatureHealth, healthOfAll } from './feature-health.ts'
 import { coverageOf, perSecond, ratesOf, round } from './figures-json.ts'
 import type { Insight } from './insight.ts'
+import { trendOf } from './trend.ts'
 
 const [HOUR_MS = 0] = WINDOWS_MS
 /** Worst first. */
 export const WORST: readonly State[] = ['error', 'stale', 'missing', 'default', 'fresh']
 const MOST_CALLERS = 20
+/** Of entries of attention: others are below the screen. */
+const MOST_TRENDS = 50
 
 export interface OverviewOptions {
   readonly serving: () => Serving
@@ -45,10 +48,18 @@ export async function overviewOf(options: OverviewOptions): Promise<Overview> {
 
 function attentionOf(health: readonly FeatureHealth[], now: Micros): Attention[] {
   return health
-    .flatMap(({ feature, state, reasons, figures }) =>
-      reasons.map((reason) => ({ feature: feature.name, state, reason, reads_per_second: figures ? rateOf(figures, now) : null })),
+    .flatMap(({ feature, state, reasons, figures }) => {
+      const attention = { feature: feature.name, state, reads_per_second: figures ? rateOf(figures, now) : null }
+      return reasons.map((reason) => ({ attention: { ...attention, reason }, figures }))
+    })
+    .sort(
+      ({ attention: a }, { attention: b }) =>
+        WORST.indexOf(a.state) - WORST.indexOf(b.state) || (b.reads_per_second ?? 0) - (a.reads_per_second ?? 0),
     )
-    .sort((a, b) => WORST.indexOf(a.state) - WORST.indexOf(b.state) || (b.reads_per_second ?? 0) - (a.reads_per_second ?? 0))
+    .map(({ attention, figures }, i) => ({
+      ...attention,
+      trend: i < MOST_TRENDS ? trendOf(attention.reason, figures, now / 1_000) : null,
+    }))
 }
 
 /** Over the last minute, of which the part that lies in the minute before is estimated. */

@@ -34,12 +34,16 @@ export async function keyHistory(
   const keptSince = await options.keptSince(features.map(({ name }) => name))
   const byFeature = Map.groupBy(rows, ({ feature }) => feature)
   const steps = new Map(features.map(({ name }) => [name, changesOf(byFeature.get(name) ?? [])]))
+  const written = new Map(
+    [...steps].map(([name, some]) => {
+      const found = byFeature.get(name) ?? []
+      const isCut = (found.length > most && (found.at(-1)?.eventAt ?? from) > from) || (keptSince.get(name) ?? from) > from
+      return [name, stepsJson(some, { from, isCut })]
+    }),
+  )
   return {
-    of(feature) {
-      const found = byFeature.get(feature.name) ?? []
-      const isCut = (found.length > most && (found.at(-1)?.eventAt ?? from) > from) || (keptSince.get(feature.name) ?? from) > from
-      return stepsJson(steps.get(feature.name) ?? [], { from, isCut })
-    },
+    // Written once: a page asks until all values of a moment are there.
+    of: ({ name }) => written.get(name) ?? stepsJson([], { from, isCut: false }),
     changes: countsJson([...steps.values()].flat(), from, to),
   }
 }

@@ -76,7 +76,18 @@ export const insightSchemas: Json = {
       }),
     ),
     memory_bytes: described(whole, 'Of the process that answers.'),
-    attention: list(object({ feature: text, state: ref('State'), reason: ref('Reason'), reads_per_second: noNumber })),
+    attention: list(
+      object({
+        feature: text,
+        state: ref('State'),
+        reason: ref('Reason'),
+        reads_per_second: noNumber,
+        trend: orNull(
+          object({ step_ms: whole, values: list(noNumber) }),
+          'Of what the reason tells, over the last day; over the last hour, where the server is young. Null: nothing is known of it, or there are fifty before it.',
+        ),
+      }),
+    ),
     coverage: ref('Coverage'),
   }),
   Change: object({

@@ -65,4 +65,9 @@ export interface Attention {
   state: State
   reason: Reason
   reads_per_second: number | null
+  /**
+   * Over the last day, or the last hour of a server that is young: the share of errors where it fails, the median age at serve where it is late, the
+   * share of nulls, or the slowest of a hundred reads. Null: nothing is known of it; of the first fifty alone.
+   */
+  trend?: { step_ms: number; values: (number | null)[] } | null
 }

@@ -240,15 +240,14 @@ class PastGuard:
     def __init__(self, project_files: Iterable[str]) -> None:
         self._project_files = frozenset(project_files)
         self._installed = False
-        places = [_STANDARD, _PACKAGE.rstrip(os.sep), "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo", "/etc/localtime", os.devnull]
-        places += [path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")]
-        places += [path for path in sys.path if "site-packages" in path or "dist-packages" in path]
-        self._places: Tuple[str, ...] = tuple(dict.fromkeys(os.path.realpath(path) for path in places))
+        self._places: Tuple[str, ...] = ()
 
     def install(self) -> None:
         """Hooks cannot be taken back, and cost a little: only workers that compute the past have one."""
         if not self._installed:
             self._installed = True
+            # Takes as long as all else that the guard does when a worker starts: most never need it.
+            self._places = tuple(dict.fromkeys(os.path.realpath(path) for path in _open_to_all()))
             sys.addaudithook(self._look)
 
     def _look(self, event: str, args: Tuple[Any, ...]) -> None:
@@ -289,3 +288,10 @@ class PastGuard:
                 return f" at {os.path.basename(file)}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
+
+
+def _open_to_all() -> List[str]:
+    """Of Python, its packages and the system: nothing there tells of the present."""
+    places = [_STANDARD, _PACKAGE.rstrip(os.sep), "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo", "/etc/localtime", os.devnull]
+    places += [path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return places + [path for path in sys.path if "site-packages" in path or "dist-packages" in path]

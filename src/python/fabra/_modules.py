@@ -109,6 +109,7 @@ class Modules:
         self._modules: Dict[str, Optional[Module]] = {}
         self._found: Dict[str, Optional[Whole]] = {}
         self._is_own: Dict[str, bool] = {}
+        self._real_folders: Dict[str, str] = {}
 
     def read(self, path: str) -> Optional[Module]:
         """None when it is not the project's or cannot be read: the import of it has told."""
@@ -128,9 +129,21 @@ class Modules:
         read = {path for path, module in self._modules.items() if module is not None}
         for module in list(sys.modules.values()):
             path = getattr(module, "__file__", None)
-            if isinstance(path, str) and path.endswith(".py") and self.is_own(os.path.realpath(path)):
-                read.add(os.path.realpath(path))
+            if not isinstance(path, str) or not path.endswith(".py"):
+                continue
+            real = self._real(path)
+            if self.is_own(real):
+                read.add(real)
         return sorted(self._shown(path) for path in read)
+
+    def _real(self, path: str) -> str:
+        """As os.path.realpath() says, which looks at every folder above each file: there may be thousands of modules."""
+        folder, name = os.path.split(path)
+        real = self._real_folders.get(folder)
+        if real is None:
+            real = self._real_folders[folder] = os.path.realpath(folder)
+        joined = os.path.join(real, name)
+        return os.path.realpath(joined) if os.path.islink(joined) else joined
 
     def _shown(self, path: str) -> str:
         for given, real in zip(self._given, self._roots):

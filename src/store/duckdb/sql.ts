@@ -96,14 +96,14 @@ export function createRowTable(keyTypes: readonly string[]): string {
   return `CREATE OR REPLACE TEMP TABLE __fabra_row (__fabra_ord BIGINT, ${[...keys, '__fabra_as_of TIMESTAMPTZ'].join(', ')})`
 }
 
-/** Adds rows from JSON lists. Parameters: the number of the first row, how many there are, a list per key column, a list of as-of times. */
+/** Adds rows from texts whose items are apart by NUL. Parameters: the number of the first row, how many there are, a text per key column, one of as-of times. */
 export function appendRows(keyTypes: readonly string[]): string {
-  const keys = keyTypes.map((_, i) => `UNNEST(from_json(CAST($${i + 3} AS VARCHAR), '["VARCHAR"]')) AS k${i}`)
-  const times = `UNNEST(from_json(CAST($${keyTypes.length + 3} AS VARCHAR), '["BIGINT"]')) AS t`
+  const items = (parameter: number, name: string) => `UNNEST(string_split(CAST($${parameter} AS VARCHAR), chr(0))) AS ${name}`
+  const keys = keyTypes.map((_, i) => items(i + 3, `k${i}`))
   const casts = keyTypes.map((type, i) => `CAST(k${i} AS ${type})`)
   return `INSERT INTO temp.main.__fabra_row
-SELECT CAST($1 AS BIGINT) + i, ${[...casts, 'make_timestamptz(t)'].join(', ')}
-FROM (SELECT ${['UNNEST(range(CAST($2 AS BIGINT))) AS i', ...keys, times].join(', ')})`
+SELECT CAST($1 AS BIGINT) + i, ${[...casts, 'make_timestamptz(CAST(t AS BIGINT))'].join(', ')}
+FROM (SELECT ${['UNNEST(range(CAST($2 AS BIGINT))) AS i', ...keys, items(keyTypes.length + 3, 't')].join(', ')})`
 }
 
 export const CLEAR_ROW_TABLE = 'DELETE FROM temp.main.__fabra_row'

@@ -93,8 +93,11 @@ export interface OfflineStore {
   keysSince(feature: string, since: Micros, limit: number): Promise<readonly string[]>
   /** Newest row of each of these keys, in the order given; undefined where there is none. */
   latestOf(feature: string, fingerprint: string, keys: readonly string[]): Promise<readonly (HistoryRow | undefined)[]>
-  /** The same of several feature versions at once, each with keys of its own. */
-  latestOfEach(wanted: readonly WantedKeys[]): Promise<readonly (readonly (HistoryRow | undefined)[])[]>
+  /** The same of several feature versions at once, each with keys of its own. @param options.timeoutMs After it nobody needs the answer. */
+  latestOfEach(
+    wanted: readonly WantedKeys[],
+    options?: { readonly timeoutMs?: number },
+  ): Promise<readonly (readonly (HistoryRow | undefined)[])[]>
   /** The last accepted row of each of these keys with exactly this event timestamp, in the order given; undefined where there is none. */
   rowsAt(
     feature: string,
@@ -118,7 +121,8 @@ export interface OfflineStore {
   notePending(writer: string, at: Micros): Promise<void>
   /** Processes that noted so, and when they last did. */
   pendingNotes(): Promise<readonly PendingNote[]>
-  forgetPendingNotes(writers: readonly string[]): Promise<void>
+  /** @param before Those told then or later stay: their writers are not gone. Default: none do. */
+  forgetPendingNotes(writers: readonly string[], before?: Micros): Promise<void>
   close(): Promise<void>
 }
 

@@ -15,8 +15,8 @@ export function createCopyRows(reader: Postgres): CopyRows {
     reader.transaction({ ...options, readOnly: true, snapshot: true, settings: SETTINGS }, async (statements) => {
       const guessed: number[] = []
       for (const table of tables) {
-        const strange = await strangeColumn(statements, table)
-        if (strange !== null) return `"${table.name}.${strange}" compares or is stored in a way of its own`
+        const odd = await oddColumn(statements, table)
+        if (odd !== null) return `"${table.name}.${odd}" compares or is stored in a way of its own`
         guessed.push(await guessedRows(statements, table))
       }
       const refusal = copying.begin(guessed)
@@ -67,7 +67,7 @@ WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = ANY ($2::text[])
         WHERE b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END) <> 'pg_catalog')
 LIMIT 1`
 
-async function strangeColumn(statements: Transaction, table: CopiedTable): Promise<string | null> {
+async function oddColumn(statements: Transaction, table: CopiedTable): Promise<string | null> {
   const { rows } = await statements.run(STRANGE, [nameOf(table), table.columns.map(({ name }) => name)])
   return rows[0]?.[0] ?? null
 }

@@ -71,25 +71,35 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
     return newest
   }
 
+  const policyOf = (feature: Feature): FeaturePolicy => {
+    if (feature.history !== 'changes') return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), lastToken: undefined }) }
+    const known = newestOf(feature)
+    const every = confirmEvery(feature)
+    return {
+      judge(key, value) {
+        const row = known.of(key)
+        if (row === undefined) {
+          known.add(key, asNewest(value))
+          return { rows: [value], lastToken: 0 }
+        }
+        const newest = known.get(row)
+        const lastToken = newest.seq
+        const rows = judgeNext(newest, value, every)
+        known.set(row, newest)
+        return { rows, lastToken }
+      },
+    }
+  }
+  /** Asked for with each row. */
+  const policies = new WeakMap<Feature, FeaturePolicy>()
+
   return {
     of(feature) {
-      if (feature.history !== 'changes') return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), lastToken: undefined }) }
-      const known = newestOf(feature)
-      const every = confirmEvery(feature)
-      return {
-        judge(key, value) {
-          const row = known.of(key)
-          if (row === undefined) {
-            known.add(key, asNewest(value))
-            return { rows: [value], lastToken: 0 }
-          }
-          const newest = known.get(row)
-          const lastToken = newest.seq
-          const rows = judgeNext(newest, value, every)
-          known.set(row, newest)
-          return { rows, lastToken }
-        },
-      }
+      const known = policies.get(feature)
+      if (known) return known
+      const made = policyOf(feature)
+      policies.set(feature, made)
+      return made
     },
     forget(features, key) {
       for (const [field, newest] of fields) if (features.includes(featureOfField(field))) newest.drop(key)

@@ -72,7 +72,7 @@ export interface HistoryQueueOptions {
 /** How long anybody waits for history, all attempts together. */
 export const PATIENCE_MS = 5_000
 
-const COMMIT_AT_ROWS = 1000
+const COMMIT_AT_ROWS = 5000
 const RETRY_FIRST_MS = 100
 const RETRY_LAST_MS = 5000
 /** While somebody waits. */

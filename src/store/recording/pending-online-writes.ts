@@ -5,7 +5,7 @@
  * anyone is told that they are recorded: should this process die first, the next one fills the store from history. Where too many are
  * owed, only the features are remembered, and filled from history likewise.
  */
-import type { Clock } from '../../clock.ts'
+import type { Clock, Micros } from '../../clock.ts'
 import { isUnavailable } from '../../errors.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OfflineStore } from '../ports/offline-store.ts'
@@ -13,6 +13,8 @@ import type { OnlineStore, StoredWrite } from '../ports/online-store.ts'
 import { replaces } from '../ports/value-order.ts'
 
 const MAX_PENDING = 100_000
+/** What is owed later is noted anew: of a writer that has not told for long others bring all there is by then, and forget the note. */
+const NOTE_HOLDS: Micros = 10_000_000
 
 export interface PendingOnlineWrites {
   /** Resolves when that is noted beside history. @throws FabraError store_unavailable */
@@ -51,6 +53,7 @@ export function createPendingOnlineWrites({
   let fields = new Set<string>()
   let erasures: Erasure[] = []
   let noted: Promise<void> | undefined
+  let notedAt: Micros = 0
   /** The last note is being taken back: another one must not go with it. */
   let settling: Promise<unknown> = Promise.resolve()
   const idOf = ({ entity, key, field }: StoredWrite) => `${entity}\0${field}\0${key}`
@@ -67,13 +70,17 @@ export function createPendingOnlineWrites({
   }
 
   const note = () => {
-    noted ??= settling
+    const now = clock.now()
+    if (noted && now - notedAt < NOTE_HOLDS) return noted
+    notedAt = now
+    const noting = settling
       .then(() => offline.notePending(writer, clock.now()))
       .catch((error: unknown) => {
-        noted = undefined
+        if (noted === noting) noted = undefined
         throw error
       })
-    return noted
+    noted = noting
+    return noting
   }
 
   // At once: what is read from now on is not all there is.

@@ -61,7 +61,8 @@ export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrite
     const { texts, eventAt, availableAt, origin, oldestInputAt } = write.value
     const judgement = policy.of(feature).judge(key.encoded, { eventAt, availableAt, origin, text: row.value, seq: row.seq })
     const { createdAt } = row
-    queue.add(judgement.rows.slice(1).map((one) => historyRow(write, one, { createdAt, seq: nextSeq(createdAt) })))
+    if (judgement.rows.length > 1)
+      queue.add(judgement.rows.slice(1).map((one) => historyRow(write, one, { createdAt, seq: nextSeq(createdAt) })))
     const value = { texts, eventAt, availableAt, seq: row.seq, origin, oldestInputAt }
     return { stored: { entity: entity.name, key: key.encoded, field: fieldOf(feature), value, after: judgement.lastToken }, write }
   }

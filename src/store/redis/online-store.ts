@@ -48,15 +48,17 @@ export function createRedisOnlineStore(connection: RedisConnection, onProblem: O
       const layout = layoutFor(fields)
       const hashes = new Array<string>(keys.length)
       for (let k = 0; k < keys.length; k++) hashes[k] = hashKey(entity, keys[k] as string)
-      return connection.readHashes(hashes, layout.buckets, (answers, from, isSure) => {
-        const isDoubted = use !== undefined && (!isSure || doubts.isAny)
+      const { ended } = doubts
+      return connection.readHashes(hashes, layout.buckets, (answers, from, isSure, answeredAt) => {
+        const mayLack = !isSure || doubts.isAny || doubts.ended !== ended
+        const isDoubted = use !== undefined && (mayLack || answeredAt > doubts.trustedUntil)
         const isKept = use === 'serving' && !isDoubted
         const rows: Row[] = new Array(hashes.length)
         for (let k = 0; k < rows.length; k++) {
           const answer = answers[from + k] as Buffer
           rows[k] = isKept ? rowCache.take(layout, hashes[k] as string, answer) : readRow(layout, answer.toString())
         }
-        if (isDoubted) throw new DoubtedRows(isSure && !doubts.has('lost') ? rows : undefined)
+        if (isDoubted) throw new DoubtedRows(isSure && !doubts.has('lost') ? rows : undefined, !mayLack)
         return rows
       })
     },

@@ -22,12 +22,12 @@ export interface RedisConnection {
    * Several fields of many hashes in one round trip.
    * @param take Makes the answer of a row for each key, which begin at `from`: the texts of its fields one after the other, each followed by
    * a line end, and nothing but a length where there is none. They are parts of a larger buffer: whoever keeps one copies it. `isSure`: what the
-   * marks say of these very answers.
+   * marks say of these very answers. `answeredAt`: by `performance.now()`.
    */
   readHashes<Answer>(
     keys: readonly string[],
     fields: readonly string[],
-    take: (rows: readonly Buffer[], from: number, isSure: boolean) => Answer,
+    take: (rows: readonly Buffer[], from: number, isSure: boolean, answeredAt: number) => Answer,
   ): Promise<Answer>
   /** @param keys All of one slot, unless `spansSlots`. */
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>

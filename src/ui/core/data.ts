@@ -9,8 +9,8 @@ import { setNow } from './now.ts'
 import { isClosed } from './session.ts'
 
 const EVERY_MS = 5_000
-/** Where the answer says that some of it is yet to come. */
-const PENDING_MS = 1_000
+/** Where the answer says that some of it is yet to come, after the first such answer, the second …: most is there soon, and what is slow takes long. */
+const PENDING_MS: readonly number[] = [20, 200, 1_000]
 const MOST_KEPT = 60
 
 interface Cell {
@@ -23,6 +23,8 @@ interface Cell {
   timer: ReturnType<typeof setTimeout> | undefined
   asking: Promise<void> | undefined
   everyMs: number | null
+  /** Answers in a row that were not whole. */
+  partly: number
 }
 
 export interface Shown<T> {
@@ -73,6 +75,11 @@ export function refreshData(...beginnings: string[]): void {
   }
 }
 
+/** What a page will ask for as soon as it is drawn. */
+export function askAhead(path: string): void {
+  if (!isClosed(path)) askNow(cellOf(path))
+}
+
 export function forgetData(): void {
   for (const cell of cells.values()) clearTimeout(cell.timer)
   cells.clear()
@@ -94,6 +101,7 @@ function cellOf(path: string): Cell {
     timer: undefined,
     asking: undefined,
     everyMs: null,
+    partly: 0,
   }
   cells.set(path, cell)
   return cell
@@ -109,9 +117,9 @@ function askNow(cell: Cell): void {
 }
 
 /** Null: it is not asked for again. */
-function pauseOf({ value, failure, everyMs }: Cell): number | null {
+function pauseOf({ failure, everyMs, partly }: Cell): number | null {
   if (failure.value && mayPass(failure.value)) return EVERY_MS
-  return isPending(value.value) ? PENDING_MS : everyMs
+  return partly === 0 ? everyMs : (PENDING_MS[partly - 1] ?? PENDING_MS.at(-1) ?? EVERY_MS)
 }
 
 /** Nobody answered, or somebody who may do better in a moment: what is asked for once is asked for until it is heard. */
@@ -142,6 +150,7 @@ async function hear(cell: Cell): Promise<void> {
     const value = await ask<{ now?: unknown } | null>(cell.path)
     if (typeof value?.now === 'string') setNow(value.now)
     cell.value.value = value
+    cell.partly = isPending(value) ? cell.partly + 1 : 0
     cell.at.value = Date.now()
     cell.failure.value = null
   } catch (error) {

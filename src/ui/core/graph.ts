@@ -13,12 +13,14 @@ export interface Drawn {
 const LETTER = 7.3
 const LINE = 19
 const GAP = 72
+const MOST_GAP = 320
 
 /** dagre takes a second and more for hundreds of nodes, in which the page stands still: those are put in order by their neighbours alone. */
 const MOST_FOR_DAGRE = 150
 const SWEEPS = 4
 
-export async function layOut(lineage: Lineage): Promise<Drawn> {
+/** @param room How wide it may be: columns stand as far apart as that allows, so that lines can be told apart. */
+export async function layOut(lineage: Lineage, room = 0): Promise<Drawn> {
   const { nodes, edges } = lineage
   const ranks = ranksOf(nodes, edges)
   const heightAt = nodes.length > MOST_FOR_DAGRE ? orderOf(lineage, ranks) : await dagreOf(lineage)
@@ -32,6 +34,7 @@ export async function layOut(lineage: Lineage): Promise<Drawn> {
   return placed(
     [...columns].sort(([a], [b]) => a - b).map(([, of]) => of),
     edges,
+    room,
   )
 }
 
@@ -99,37 +102,49 @@ function ranksOf(nodes: readonly LineageNode[], edges: readonly LineageEdge[]): 
 }
 
 /** Columns are spread over the height of the tallest one. */
-function placed(columns: readonly (readonly LineageNode[])[], edges: readonly LineageEdge[]): Drawn {
+function placed(columns: readonly (readonly LineageNode[])[], edges: readonly LineageEdge[], room: number): Drawn {
   const heights = columns.map((of) => of.reduce((sum, node) => sum + heightOf(node), 0))
   const height = Math.max(...heights, LINE)
   const nodes = new Map<string, { x: number; y: number; end: number }>()
   const titles: { x: number; title: string }[] = []
+  const gap = gapOf(columns, room)
   let x = 0
   columns.forEach((of, i) => {
     const free = Math.min(40, (height - (heights[i] ?? 0)) / Math.max(1, of.length))
     const used = (heights[i] ?? 0) + free * of.length
     let y = (height - used) / 2 + LINE / 2 + free / 2
-    let widest = 0
     for (const node of of) {
-      const width = node.name.length * LETTER + 20
-      nodes.set(node.id, { x, y, end: x + width })
-      widest = Math.max(widest, width)
+      nodes.set(node.id, { x, y, end: x + widthOf(node) })
       y += heightOf(node) + free
     }
-    titles.push({ x, title: titleOf(of, i) })
-    x += Math.max(widest, 120) + GAP
+    titles.push({ x, title: titleOf(of, i, columns[0] ?? []) })
+    x += columnWidth(of) + gap
   })
   const lines = edges.flatMap(({ from, to }) => {
     const [a, b] = [nodes.get(from), nodes.get(to)]
     return a && b ? [{ from, to, path: curve(a.end, a.y, b.x - 8, b.y) }] : []
   })
-  return { nodes, edges: lines, columns: titles, width: x - GAP, height }
+  return { nodes, edges: lines, columns: titles, width: x - gap, height }
 }
 
-function titleOf([first]: readonly LineageNode[], index: number): string {
+function widthOf({ name }: LineageNode): number {
+  return name.length * LETTER + 20
+}
+
+function columnWidth(of: readonly LineageNode[]): number {
+  return Math.max(120, ...of.map(widthOf))
+}
+
+function gapOf(columns: readonly (readonly LineageNode[])[], room: number): number {
+  const free = room - columns.reduce((sum, of) => sum + columnWidth(of), 0)
+  return Math.min(MOST_GAP, Math.max(GAP, free / Math.max(1, columns.length - 1)))
+}
+
+function titleOf([first]: readonly LineageNode[], index: number, [leftmost]: readonly LineageNode[]): string {
   if (first?.kind === 'source') return 'sources, rows, newest'
   if (first?.kind === 'set') return 'sets, worst state'
   if (first?.kind === 'key') return 'keys that read'
+  if (leftmost?.kind !== 'source') return index === 0 ? 'features' : index === 1 ? 'features of features' : `depth ${index + 1}`
   return index <= 1 ? 'features of sources' : index === 2 ? 'features of features' : `depth ${index}`
 }
 

@@ -78,9 +78,10 @@ export function linePath(values: readonly (number | null)[], height: number, fro
   let path = ''
   values.forEach((value, i) => {
     if (value === null) return
-    const isAlone = (values[i - 1] ?? null) === null
-    path += `${isAlone ? 'M' : 'L'}${i} ${y(value)}`
-    if (isAlone && (values[i + 1] ?? null) === null) path += `h.4`
+    const isFirst = (values[i - 1] ?? null) === null
+    // As wide as its step: a point would hardly be seen.
+    if (isFirst && (values[i + 1] ?? null) === null) path += `M${Math.max(0, i - 1)} ${y(value)}h1`
+    else path += `${isFirst ? 'M' : 'L'}${i} ${y(value)}`
   })
   return path
 }

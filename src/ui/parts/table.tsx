@@ -44,6 +44,8 @@ interface TableProps<R> {
 
 const MANY = 120
 const BEYOND = 20
+/** Before it is known where the table stands. */
+const FIRST = 60
 
 export function Table<R>(props: TableProps<R>) {
   const { columns, rows } = props
@@ -152,7 +154,7 @@ interface Range {
 
 /** Which rows are near the screen. */
 function useRange(table: { readonly current: HTMLTableElement | null }, count: number, isUneven: boolean): Range {
-  const [range, setRange] = useState<Range>({ from: 0, to: MANY })
+  const [range, setRange] = useState<Range>({ from: 0, to: FIRST })
   const isWhole = count <= MANY || isUneven
   useEffect(() => {
     if (isWhole) return

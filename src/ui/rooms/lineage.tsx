@@ -1,6 +1,6 @@
 /** Sources → features → sets, left to right; the list beside the picture says the same for the keyboard. */
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { Lineage, LineageNode, State } from '../../http/wire.ts'
 import { href, place, setQuery } from '../core/address.ts'
 import { useData } from '../core/data.ts'
@@ -38,11 +38,12 @@ function words({ nodes }: Lineage): string {
 
 function Shown({ of }: { of: Lineage }) {
   const drawn = useSignal<Drawn | null>(null)
+  const box = useRef<HTMLDivElement>(null)
   const hovered = useSignal<string | null>(null)
   const chosen = place.value.query.get('at')
   const shape = of.nodes.map(({ id }) => id).join() + of.edges.map(({ from, to }) => from + to).join()
   useEffect(() => {
-    void layOut(of).then((found) => {
+    void layOut(of, (box.current?.clientWidth ?? 0) - 16).then((found) => {
       drawn.value = found
     })
   }, [shape])
@@ -54,7 +55,9 @@ function Shown({ of }: { of: Lineage }) {
   if (of.nodes.length === 0) return <Note title="Nothing is defined yet." command="fabra init shop" />
   return (
     <div class="cols tail">
-      <div class="only-wide graph-box">{drawn.value && <Graph of={of} drawn={drawn.value} lit={lit} at={at} onLight={light} />}</div>
+      <div class="only-wide graph-box" ref={box}>
+        {drawn.value && <Graph of={of} drawn={drawn.value} lit={lit} at={at} onLight={light} />}
+      </div>
       <section class="flush8">
         <h2>The same as a list</h2>
         <List of={of} at={at} onLight={light} />

@@ -11,7 +11,7 @@ import { textsOf } from './deparse.ts'
 import type { KeyedAggregate, KeyedQuery } from './keyed-query.ts'
 
 const ROW = '__fabra_row'
-const FUNCTIONS = ['row_number', 'count', 'sum', 'avg', 'min', 'max', 'bool_and', 'bool_or', '-']
+const FUNCTIONS = ['row_number', 'first', 'count', 'sum', 'avg', 'min', 'max', 'bool_and', 'bool_or', '-']
 
 /**
  * Over `__fabra_row`; columns as the set-based statement gives them.
@@ -46,16 +46,19 @@ interface Written extends Pick<KeyedQuery, 'shadow'> {
   readonly select: readonly string[]
 }
 
-/** A call that meets nothing has a group all the same, of a row that is not there. */
+/**
+ * A call that meets nothing has a group all the same, of a row that is not there. Groups are the numbers of calls alone: a table of whole numbers is
+ * found by their place, where one with the texts of keys is hashed and made anew for each statement, which costs more than the join does.
+ */
 function grouped(written: Written, calls: readonly string[], keyCount: number): string {
-  const list = ['__fabra_ord', ...Array.from({ length: keyCount }, (_, i) => `__fabra_k${i}`), '__fabra_as_of'].map(
-    (name) => `${ROW}.${name}`,
-  )
-  const columns = [...list, ...calls.map((call, i) => `${call} AS __fabra_a${i}`)]
+  const list = [...Array.from({ length: keyCount }, (_, i) => `__fabra_k${i}`), '__fabra_as_of']
+  const select = written.select.join(', ')
+  const asked = list.filter((name) => select.includes(name)).map((name) => `first(${ROW}.${name}) AS ${name}`)
+  const columns = [`${ROW}.__fabra_ord`, ...asked, ...calls.map((call, i) => `${call} AS __fabra_a${i}`)]
   return (
-    `SELECT ${ROW}.__fabra_ord, 1 AS __fabra_hit, ${written.select.join(', ')} FROM (\n` +
+    `SELECT ${ROW}.__fabra_ord, 1 AS __fabra_hit, ${select} FROM (\n` +
     `SELECT ${columns.join(', ')}\nFROM ${ROW} LEFT JOIN ${rows(written, 'TRUE AS __fabra_there')} ON ${written.on}\n` +
-    `GROUP BY ${list.join(', ')}\n) AS ${ROW}`
+    `GROUP BY ${ROW}.__fabra_ord\n) AS ${ROW}`
   )
 }
 

@@ -88,8 +88,8 @@ class Statement {
 
   write(): Portable {
     const select = asObject(this.sql.tree.root['SelectStmt']) ?? refuse('this statement')
-    const strange = Object.keys(select).find((part) => !PARTS.has(part))
-    if (strange) refuse(SAID[strange] ?? strange)
+    const unsupported = Object.keys(select).find((part) => !PARTS.has(part))
+    if (unsupported) refuse(SAID[unsupported] ?? unsupported)
     if (select['op'] !== 'SETOP_NONE') refuse('UNION')
     const [from] = asList(select['fromClause']).map((item) => asObject(asObject(item)?.['RangeVar']) ?? refuse('a table that is none'))
     if (!from || asList(asObject(from['alias'])?.['colnames']).length > 0 || from['inh'] !== true)

@@ -1,10 +1,13 @@
 /** How a feature's parameters are written: `$key` and `$input` of the user's text, and what stands for them in each statement. */
 import { baseType } from '../../../definition/declared-type.ts'
 import type { Entity, Feature, ValueType } from '../../../definition/model.ts'
+import { formatTime } from '../../../definition/time.ts'
 import { suggest } from '../../../errors.ts'
+import type { ComputeRow } from '../../executor.ts'
 import { type Gate, writeLikeSql } from '../gate.ts'
 import type { AnalysedSql } from './analysis.ts'
 import type { SqlFault } from './forbidden.ts'
+import { quoteText } from './lexer.ts'
 import { type RowReference, rowStatement } from './statement.ts'
 
 /** Whose parameters a text may name. */
@@ -78,6 +81,13 @@ export function markedRow(owner: Parameters): RowReference {
 /** The as-of time is the first parameter, the columns of the key follow. */
 export function numberedKey(marked: string): string {
   return marked.replace(/__fabra_(asof|key)_(\d*)/g, (_, kind: string, index: string) => `$${kind === 'asof' ? 1 : Number(index) + 2}`)
+}
+
+/** As literals: an engine that is given parameters plans a statement when it is prepared, and once more when it knows them. */
+export function writtenKey(marked: string, { asOf, key }: ComputeRow): string {
+  return marked.replace(/__fabra_(asof|key)_(\d*)/g, (_, kind: string, index: string) =>
+    quoteText(kind === 'asof' ? formatTime(asOf) : (key.values[Number(index)] ?? '')),
+  )
 }
 
 export interface LikeRowSql {

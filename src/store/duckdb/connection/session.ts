@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBDataChunk, DuckDBMaterializedResult, DuckD
 import { StatementType } from '@duckdb/node-api'
 import { createPace } from '../../../collections/yielding.ts'
 import { type ResultRows, type RunOptions, SqlError, type SqlValue, type TakeRows } from '../../ports/source-engine.ts'
+import { createKnownSelects } from './known-selects.ts'
 import { isDurable, toSqlError } from './sql-errors.ts'
 import { createStatementCache } from './statement-cache.ts'
 import { appendRows, toParameter, typeName } from './values.ts'
@@ -60,8 +61,14 @@ export interface OpenResult {
 
 export function createSession(connection: DuckDBConnection): Session {
   const cache = createStatementCache()
+  const knownSelects = createKnownSelects()
   const own = (text: string) => connection.prepare(text)
-  const users = (text: string) => prepareOne(connection, text)
+  const users = async (text: string) => {
+    if (knownSelects.parametersOf(text) !== undefined) return connection.prepare(text)
+    const prepared = await prepareOne(connection, text)
+    knownSelects.add(text, prepared.parameterCount)
+    return prepared
+  }
   const start = (prepared: DuckDBPreparedStatement, text: string, parameters: readonly SqlValue[], options: RunOptions) =>
     withDeadline(connection, text, options, () => {
       bind(prepared, parameters)
@@ -94,11 +101,16 @@ export function createSession(connection: DuckDBConnection): Session {
   }
   /**
    * In one transaction, since what the engine plans holds for the rows that are there when it plans: run over rows that came later, a plan gives wrong
-   * values or ends the process. For the same reason it is not kept for the next time. (Nor may an ASOF JOIN be run twice.)
+   * values or ends the process. For the same reason it is not kept for the next time. (Nor may an ASOF JOIN be run twice.) A text without parameters
+   * that is known to be one SELECT is handed over as it is: the engine then plans and runs it in a transaction of its own, in one go.
    */
   const select = async <T>(request: Request, convert: (result: DuckDBMaterializedResult) => Promise<T>): Promise<T> => {
+    const { text, parameters, options } = request
+    if (parameters.length === 0 && knownSelects.parametersOf(text) === 0) {
+      return convert(await withDeadline(connection, text, options, () => connection.run(text)))
+    }
     await connection.run('BEGIN TRANSACTION').catch((error: unknown) => {
-      throw toSqlError(error, request.text)
+      throw toSqlError(error, text)
     })
     try {
       return await run(users, request, convert)

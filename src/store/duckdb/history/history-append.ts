@@ -1,7 +1,7 @@
 import { BIGINT, DuckDBDataChunk, DuckDBTimestampTZValue, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api'
 import { createPace } from '../../../collections/yielding.ts'
 import type { HistoryRow } from '../../ports/offline-store.ts'
-import type { RunOptions, SqlValue } from '../../ports/source-engine.ts'
+import type { RunOptions } from '../../ports/source-engine.ts'
 import type { Session } from '../connection/session.ts'
 import { inTransaction } from '../connection/transaction.ts'
 import { CATALOG } from '../sql.ts'
@@ -16,10 +16,11 @@ const CHUNK_ROWS = 2048
 export async function appendHistory(session: Session, rows: readonly HistoryRow[], options: RunOptions): Promise<void> {
   const [first] = rows
   if (!first) return
-  const texts = await asTexts(rows)
+  const isOneWrite = rows.every((row) => isSameWrite(row, first))
+  const texts = await asTexts(rows, isOneWrite ? PER_ROW : [...SHARED, ...PER_ROW])
   if (!texts) await inTransaction(session, async () => appendChunks(session, rows))
-  else if (texts.writes.length === 1) await session.repeat(APPEND_WRITE, [...shared(first), ...texts.perRow], options)
-  else await session.repeat(APPEND_WRITES, [JSON.stringify(texts.writes), texts.writeOf, ...texts.perRow], options)
+  else if (isOneWrite) await session.repeat(APPEND_WRITE, [...SHARED.map((column) => column(first)), ...texts], options)
+  else await session.repeat(APPEND_WRITES, texts, options)
 }
 
 /** Holds this thread meanwhile. */
@@ -34,48 +35,30 @@ function holdsNul(row: HistoryRow): boolean {
   return row.entityKey.includes('\0') || row.value?.includes('\0') === true
 }
 
-function shared({ feature, fingerprint, availableAt, createdAt, origin }: HistoryRow): SqlValue[] {
-  return [feature, fingerprint, availableAt, createdAt, origin]
-}
+type Column = (row: HistoryRow) => string | number
 
-/** Items of the rows as texts that are apart by NUL. */
-interface Texts {
-  /** What the rows of one write share is told once for all of them. */
-  readonly writes: readonly object[]
-  /** The write of each row. */
-  readonly writeOf: string
-  /** Keys, values, event times, seqs. */
-  readonly perRow: readonly string[]
-}
+/** What rows of one write have in common, and what is each one's own, as the statements take it. */
+const SHARED: readonly Column[] = [
+  (row) => row.feature,
+  (row) => row.fingerprint,
+  (row) => row.availableAt,
+  (row) => row.createdAt,
+  (row) => row.origin,
+]
+const PER_ROW: readonly Column[] = [(row) => row.entityKey, (row) => row.value ?? '', (row) => row.eventAt, (row) => row.seq]
 
-/** In steps, so that requests are answered in between. Undefined where a NUL in a row would part the texts wrongly. */
-async function asTexts(rows: readonly HistoryRow[]): Promise<Texts | undefined> {
-  const writes: object[] = []
-  const columns: [string[], string[], string[], string[], string[]] = [[], [], [], [], []]
+/** A text for each column, in steps, so that requests are answered in between. Undefined where a NUL in a row would part the texts wrongly. */
+async function asTexts(rows: readonly HistoryRow[], columns: readonly Column[]): Promise<string[] | undefined> {
+  const parts: string[][] = columns.map(() => [])
   const pace = createPace()
-  let last: HistoryRow | undefined
   for (let from = 0; from < rows.length; from += STEP_ROWS) {
     const wait = pace()
     if (wait) await wait
     const some = rows.slice(from, from + STEP_ROWS)
     if (some.some(holdsNul)) return undefined
-    const writeOf: number[] = []
-    for (const row of some) {
-      if (!last || !isSameWrite(row, last)) {
-        const { feature, fingerprint, origin, availableAt, createdAt } = row
-        writes.push({ write: String(writes.length), feature, fingerprint, origin, available_us: availableAt, created_us: createdAt })
-      }
-      writeOf.push(writes.length - 1)
-      last = row
-    }
-    columns[0].push(writeOf.join('\0'))
-    columns[1].push(some.map((row) => row.entityKey).join('\0'))
-    columns[2].push(some.map((row) => row.value ?? '').join('\0'))
-    columns[3].push(some.map((row) => row.eventAt).join('\0'))
-    columns[4].push(some.map((row) => row.seq).join('\0'))
+    for (const [c, column] of columns.entries()) parts[c]?.push(some.map(column).join('\0'))
   }
-  const [writeOf = '', ...perRow] = columns.map((parts) => parts.join('\0'))
-  return { writes, writeOf, perRow }
+  return parts.map((texts) => texts.join('\0'))
 }
 
 function isSameWrite(a: HistoryRow, b: HistoryRow): boolean {

@@ -35,8 +35,8 @@ export function createPendingNotes(
       if (writes === book.writes) book.notes = notes
       return notes
     },
-    async forgetPendingNotes(writers) {
-      if (writers.length > 0) await change(FORGET_PENDING_NOTES, [writers])
+    async forgetPendingNotes(writers, before) {
+      if (writers.length > 0) await change(FORGET_PENDING_NOTES, [writers, before === undefined ? null : new SqlTimestamp(before)])
     },
   }
 }

@@ -49,14 +49,14 @@ export async function dropRowTable(session: Session): Promise<void> {
 }
 
 /**
- * A list goes over as JSON, which the engine takes apart on its own threads; the driver's appender would hold up this one, value by value.
- * Keys hold no NUL and are well-formed, as-of times are whole: both come through JSON exactly.
+ * A list goes over as texts, which the engine takes apart on its own threads; the driver's appender would hold up this one, value by value.
+ * Keys hold no NUL and are well-formed, as-of times are whole: both come through exactly.
  */
 async function appendRowList(session: Session, rows: RowList, options: RunOptions): Promise<void> {
   const text = appendRows(rows.types)
   for (let from = 0; from < rows.asOf.length; from += CHUNK_ROWS) {
     const asOf = rows.asOf.slice(from, from + CHUNK_ROWS)
-    const keys = rows.keys.map((column) => JSON.stringify(asOf.map((_, i) => column.at(from + i))))
-    await session.repeat(text, [from, asOf.length, ...keys, JSON.stringify(asOf)], options)
+    const keys = rows.keys.map((column) => asOf.map((_, i) => column.at(from + i)).join('\0'))
+    await session.repeat(text, [from, asOf.length, ...keys, asOf.join('\0')], options)
   }
 }

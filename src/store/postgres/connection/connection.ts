@@ -22,7 +22,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
   const waiting: Waiter[] = []
   let closed = false
 
-  const acquire = (deadline: Deadline): Promise<PooledConnection> => {
+  const acquire = (deadline: Deadline, isUrgent = false): Promise<PooledConnection> => {
     if (closed) throw new PostgresSqlError('unavailable', null, 'The connections to PostgreSQL are closed: this process is stopping.', null)
     const free = idle.pop()
     if (free) return Promise.resolve(free)
@@ -31,10 +31,10 @@ export function openPostgres(options: PostgresOptions): Postgres {
       connections.push(connection)
       return Promise.resolve(connection)
     }
-    if (waiting.length >= maxWaiting) {
+    if (waiting.length >= maxWaiting && !isUrgent) {
       throw new PostgresSqlError('unavailable', null, `PostgreSQL is busy: ${waiting.length} statements wait already.`, null)
     }
-    return wait(waiting, deadline, release)
+    return wait(waiting, isUrgent, deadline, release)
   }
   const release = (connection: PooledConnection) => {
     const next = waiting.shift()
@@ -45,7 +45,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
     const deadline = startDeadline(work)
     try {
       for (let attempt = 0; ; attempt++) {
-        const connection = await acquire(deadline)
+        const connection = await acquire(deadline, work.isUrgent)
         const wasOpen = connection.isOpen
         try {
           return await connection.within(deadline, () => use(connection, deadline))
@@ -104,10 +104,16 @@ interface Waiter {
   reject(error: unknown): void
 }
 
-async function wait(waiting: Waiter[], deadline: Deadline, release: (connection: PooledConnection) => void): Promise<PooledConnection> {
+async function wait(
+  waiting: Waiter[],
+  isUrgent: boolean,
+  deadline: Deadline,
+  release: (connection: PooledConnection) => void,
+): Promise<PooledConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<PooledConnection>()
   const waiter = { resolve, reject }
-  waiting.push(waiter)
+  if (isUrgent) waiting.unshift(waiter)
+  else waiting.push(waiter)
   try {
     return await Promise.race([promise, deadline.over])
   } catch (error) {

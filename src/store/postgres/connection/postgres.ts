@@ -22,6 +22,8 @@ export interface WorkOptions {
   readonly signal?: AbortSignal
   /** Default false. Work that only reads is tried once more when its connection turns out to be dead. */
   readonly readOnly?: boolean
+  /** Default false. The next connection that is free is for this, whoever waits already. */
+  readonly isUrgent?: boolean
   /** Everything in it sees one moment of the data. Default: each statement its own. */
   readonly snapshot?: boolean
   /** More to set for this work alone, such as `work_mem`. Names and values are Fabra's own, never a user's. */

@@ -229,7 +229,7 @@ ON CONFLICT (writer) DO UPDATE SET told_at = greatest(d.told_at, excluded.told_a
 
 export const READ_PENDING_NOTES = `SELECT writer, ${microsOf('told_at')} FROM fabra.debts ORDER BY writer`
 
-export const FORGET_PENDING_NOTES = 'DELETE FROM fabra.debts WHERE writer = ANY ($1::text[])'
+export const FORGET_PENDING_NOTES = `DELETE FROM fabra.debts WHERE writer = ANY ($1::text[]) AND ($2::bigint IS NULL OR told_at < ${timeOf('$2::bigint')})`
 
 export const READ_ERASURES = `SELECT entity, entity_key, ${microsOf('fenced_at')} FROM fabra.fences`
 

@@ -2,7 +2,7 @@ import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store
 import { asWantedColumns, rowsOfEach } from '../../recording/wanted-rows.ts'
 import { readInBatches } from '../connection/cursor.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
-import type { Parameter, Postgres, Statements } from '../connection/postgres.ts'
+import type { Parameter, Postgres, Statements, WorkOptions } from '../connection/postgres.ts'
 import { asAppendError, asStoreError, storeErrors } from '../connection/store-errors.ts'
 import { asArrays, asPoints, locksOf } from './history-append.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
@@ -55,8 +55,8 @@ const ATTEMPTS = 3
 export function createPostgresOfflineStore({ postgres, random, onProblem }: PostgresOfflineStoreOptions): OfflineStore {
   const partitions = createHistoryPartitions(postgres, onProblem)
   const writer = Math.floor(random() * WRITERS)
-  const read = (text: string, parameters: readonly Parameter[]) =>
-    storeErrors(() => postgres.run(text, parameters, { timeoutMs: READ_MS, readOnly: true }))
+  const read = (text: string, parameters: readonly Parameter[], options: Pick<WorkOptions, 'isUrgent'> & { timeoutMs?: number } = {}) =>
+    storeErrors(() => postgres.run(text, parameters, { timeoutMs: READ_MS, readOnly: true, ...options }))
 
   const latest: OfflineStore['latest'] = async function* (feature, fingerprint, { before, limit }) {
     const statement = { text: LATEST, parameters: [feature, fingerprint, before, limit] }
@@ -108,9 +108,9 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       const found = new Map(rows.map((row) => [String(row[2]), toHistoryRow(row)]))
       return keys.map((key) => found.get(key))
     },
-    async latestOfEach(wanted) {
+    async latestOfEach(wanted, { timeoutMs = READ_MS } = {}) {
       if (wanted.every(({ keys }) => keys.length === 0)) return wanted.map(() => [])
-      const { rows } = await read(LATEST_OF_EACH, asWantedColumns(wanted))
+      const { rows } = await read(LATEST_OF_EACH, asWantedColumns(wanted), { timeoutMs })
       return rowsOfEach(wanted, rows.map(toHistoryRow))
     },
     async rowsAt(feature, fingerprint, points) {
@@ -161,11 +161,12 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
       await storeErrors(() => postgres.run(OWE, [writer, at], { timeoutMs: WRITE_MS }))
     },
     async pendingNotes() {
-      const { rows } = await read(READ_PENDING_NOTES, [])
+      const { rows } = await read(READ_PENDING_NOTES, [], { isUrgent: true })
       return rows.map(([writer, at]) => ({ writer: String(writer), at: Number(at) }))
     },
-    async forgetPendingNotes(writers) {
-      if (writers.length > 0) await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers], { timeoutMs: WRITE_MS }))
+    async forgetPendingNotes(writers, before) {
+      if (writers.length > 0)
+        await storeErrors(() => postgres.run(FORGET_PENDING_NOTES, [writers, before ?? null], { timeoutMs: WRITE_MS }))
     },
     async close() {},
   }

@@ -18,7 +18,7 @@ const LONGEST_COLLECTING_MS = 1
 const PATIENCE_WHILE_HEARD = 2
 
 /** Makes what was asked for of rows, of which those of the request begin at `from`. `isSure`: none of them was lost. */
-type Take<Answer> = (rows: readonly Buffer[], from: number, isSure: boolean) => Answer
+type Take<Answer> = (rows: readonly Buffer[], from: number, isSure: boolean, answeredAt: number) => Answer
 
 interface ReadRequest extends HashRead {
   readonly requestedAt: number
@@ -76,17 +76,18 @@ class ReadBatch implements Command<readonly Buffer[]> {
 
   answered(rows: readonly Buffer[]): void {
     const isSure = this.isSure && (this.options.places.isOne ? this.options.marks.check(MARK_KEY, this.belief, rows[this.keys]) : true)
+    const answer = { rows, isSure, at: performance.now() }
     let from = 0
     for (const request of this.requests) {
-      settle(request, rows, from, isSure)
+      settle(request, answer, from)
       from += request.keys.length
     }
-    this.queue.over(this, true)
+    this.queue.over(this, answer.at)
   }
 
   failed(error: unknown): void {
     for (const request of this.requests) request.reject(error)
-    this.queue.over(this, false)
+    this.queue.over(this, undefined)
   }
 }
 
@@ -97,9 +98,13 @@ function oneRow(fields: readonly (Buffer | null)[]): Buffer {
 }
 
 /** Rows that one of the requests cannot use are no reason to leave the others without. */
-function settle({ take, resolve, reject }: ReadRequest, rows: readonly Buffer[], from: number, isSure: boolean): void {
+function settle(
+  { take, resolve, reject }: ReadRequest,
+  { rows, isSure, at }: { readonly rows: readonly Buffer[]; readonly isSure: boolean; readonly at: number },
+  from: number,
+): void {
   try {
-    resolve(take(rows, from, isSure))
+    resolve(take(rows, from, isSure, at))
   } catch (error) {
     reject(error)
   }
@@ -135,9 +140,9 @@ export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
     return keys.length <= MAX_KEYS_OF_ONE ? this.request(keys, fields, take) : this.inTurns(keys, fields, take)
   }
 
-  /** A batch was answered, or has failed. */
-  over(batch: ReadBatch, isAnswered: boolean): void {
-    if (isAnswered) this.answeredAt = performance.now()
+  /** A batch was answered then, or has failed. */
+  over(batch: ReadBatch, answeredAt: number | undefined): void {
+    if (answeredAt !== undefined) this.answeredAt = answeredAt
     this.batches--
     this.keysUnderWay -= batch.keys
     if (this.waiting.length > 0) this.leave()
@@ -167,7 +172,7 @@ export class ReadBatches implements Pick<RedisConnection, 'readHashes'> {
         for (let i = 0; i < some.length; i++) all.push(rows[from + i] as Buffer)
       })
     }
-    return take(all, 0, isSure)
+    return take(all, 0, isSure, performance.now())
   }
 
   private mayLeave(now: number): boolean {

@@ -1,23 +1,22 @@
 import { useSignal } from '@preact/signals'
-import type { EntityPage as EntityAnswer, StateCounts } from '../../../http/wire.ts'
+import type { EntityPage as EntityAnswer, FeatureList, StateCounts } from '../../../http/wire.ts'
 import { go, href, place, setQuery } from '../../core/address.ts'
 import { useCatalogue } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
 import { now } from '../../core/now.ts'
-import { age, plural, valueText } from '../../core/words.ts'
+import { plural } from '../../core/words.ts'
 import { CopyAs } from '../../parts/copy.tsx'
-import { Counts, Mark } from '../../parts/mark.tsx'
+import { Counts } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
-import { Ago, intervalWord } from '../../parts/time.tsx'
 import { useKeyColumns } from '../feature/try-it.tsx'
-import { Forget, RowsBehind, ServedLast } from './aside.tsx'
-import { Past } from './past.tsx'
-import { type KeyRow, keyPath, keyRows } from './rows.ts'
+import { keyPath } from './rows.ts'
 import { Slider } from './slider.tsx'
+import { Values } from './values.tsx'
 
 /** Looking computes what is not there: seldom, so that a page that is left open costs little. */
 const EVERY_MS = 15_000
+const DEFINITIONS_EVERY_MS = 60_000
 const SPANS: Readonly<Record<string, number>> = { '1d': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 }
 
 export function EntityPage() {
@@ -122,6 +121,8 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
   const columns = useKeyColumns(entity)
   const path = keyPath(entity, columns, id, { ...(asOf === null ? {} : { as_of: asOf }), history: span })
   const page = useData<EntityAnswer>(columns.length === 0 ? null : path, asOf === null ? EVERY_MS : null)
+  // Beside the values and not after them: their rows are drawn once.
+  const { features = [] } = useData<FeatureList>('/v1/features', DEFINITIONS_EVERY_MS).value ?? {}
   const at = asOf === null ? null : Date.parse(asOf)
   const { value } = page
   const spanMs = SPANS[span] ?? 0
@@ -156,6 +157,7 @@ function Page({ entity, id, entities }: { entity: string; id: string; entities: 
       {value ? (
         <Values
           of={value}
+          features={features}
           isOld={page.isOld}
           window={{ from: end - spanMs, to: end, at }}
           entity={entity}
@@ -195,102 +197,4 @@ function methodWords({ as_of, features }: EntityAnswer): string {
     return count === 0 ? [] : [`${count} ${METHODS[method]}`]
   })
   return parts.join(' · ')
-}
-
-interface ValuesProps {
-  readonly of: EntityAnswer
-  readonly isOld: boolean
-  readonly window: { readonly from: number; readonly to: number; readonly at: number | null }
-  readonly entity: string
-  readonly id: string
-  readonly path: string
-}
-
-function Values({ of, isOld, window, entity, id, path }: ValuesProps) {
-  const features = useCatalogue().value?.features ?? []
-  const columnsOf = (name: string) => {
-    const { columns } = features.find((feature) => feature.name === name) ?? {}
-    return columns ? Object.keys(columns) : null
-  }
-  const isPast = window.at !== null
-  return (
-    <div class={`cols tail${isPast ? ' past' : ''}`}>
-      <section class="flush">
-        {of.features.length === 0 ? (
-          <Note title={`No feature describes a ${entity}.`} />
-        ) : (
-          <Table
-            label={`values of ${entity} ${id}`}
-            cls="sticky ent"
-            columns={valueColumns(window)}
-            rows={keyRows(of, columnsOf)}
-            keyOf={({ name }) => name}
-            hrefOf={({ name }) => href(['features', name])}
-            isOld={isOld}
-          />
-        )}
-      </section>
-      <div>
-        <ServedLast of={of} />
-        <RowsBehind of={of} />
-        <Forget entity={entity} id={id} path={path} of={of} />
-      </div>
-    </div>
-  )
-}
-
-function valueColumns({ from, to, at }: ValuesProps['window']): readonly Column<KeyRow>[] {
-  return [
-    { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ of }) => <StateMark of={of} /> },
-    { id: 'feature', head: 'feature', cls: 'mono', width: 'w-name', cell: ({ name }) => <a href={href(['features', name])}>{name}</a> },
-    { id: 'value', head: 'value', cls: 'num', width: 'w20', cell: (row) => <Value of={row} /> },
-    {
-      id: 'age',
-      head: 'age',
-      cls: 'num',
-      width: 'w10',
-      cell: ({ of }) => age(of.freshness_ms),
-      cellCls: ({ of }) => (of.status === 'stale' ? 'is-stale' : ''),
-    },
-    { id: 'of', head: 'of', cls: 'num soft p1', width: 'w7', cell: ({ of }) => intervalWord(of.interval_ms ?? null) },
-    { id: 'from', head: 'from', cls: 'soft p1', width: 'w12', cell: ({ of }) => fromWord(of) },
-    { id: 'steps', head: 'history', cls: 'p2', cell: ({ of, history }) => <Past of={of} history={history} from={from} to={to} at={at} /> },
-    {
-      id: 'before',
-      head: 'before',
-      cls: 'num soft p2',
-      width: 'w14',
-      cell: ({ before }) => (before === undefined ? '' : valueText(before)),
-    },
-    { id: 'changed', head: 'changed', cls: 'num soft p2', width: 'w9', cell: ({ of }) => <Ago of={of.changed_at} none="" /> },
-  ]
-}
-
-function StateMark({ of }: { of: KeyRow['of'] }) {
-  if (of.pending) return <Mark of="running" word="not computed yet" />
-  if (of.needs_inputs) return <Mark of="none" word="needs inputs" />
-  return <Mark of={of.status} />
-}
-
-function Value({ of: { of, value } }: { of: KeyRow }) {
-  if (of.error) return <span title={`${of.error.code}: ${of.error.message}`}>{of.error.code.replace(/^feature_/, '')}</span>
-  if (of.pending) return <span class="soft">computing …</span>
-  if (of.needs_inputs) {
-    return (
-      <span class="soft" title={of.needs_inputs.join(', ')}>
-        needs inputs
-      </span>
-    )
-  }
-  if (of.status === 'missing') return <>–</>
-  return (
-    <span key={JSON.stringify(value)} class="changed-cell" title={JSON.stringify(value)}>
-      {valueText(value)}
-    </span>
-  )
-}
-
-function fromWord({ method, served_from }: KeyRow['of']): string {
-  if (method) return { recompute: 'recomputed', replay: 'replayed', history: 'recorded' }[method]
-  return served_from ?? '–'
 }

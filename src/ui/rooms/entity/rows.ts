@@ -1,5 +1,5 @@
 /** The page of one key: a row for each column of each feature. */
-import type { EntityPage, HistoryStep, State } from '../../../http/wire.ts'
+import type { EntityPage, FeatureList, HistoryStep, State } from '../../../http/wire.ts'
 
 type Value = EntityPage['features'][number]
 
@@ -13,9 +13,10 @@ export interface KeyRow {
 
 const ORDER: readonly State[] = ['error', 'stale', 'missing', 'default', 'fresh']
 
-export function keyRows(page: EntityPage, columnsOf: (feature: string) => readonly string[] | null): KeyRow[] {
+export function keyRows(page: EntityPage, features: FeatureList['features']): KeyRow[] {
+  const columnsOf = new Map(features.map(({ name, columns }) => [name, columns && Object.keys(columns)]))
   const rows = page.features.flatMap((of): KeyRow[] => {
-    const columns = columnsOf(of.feature)
+    const columns = columnsOf.get(of.feature)
     const history = of.history ?? []
     if (!columns) return [{ name: of.feature, of, value: of.value, before: of.before?.value, history }]
     return columns.map((column) => ({

@@ -3,10 +3,25 @@ import { took } from '../../core/words.ts'
 import { TimeAxis } from '../../parts/plot.tsx'
 
 const LEVELS = 5
+/** Fewer bands would be as high as paragraphs. */
+const FEWEST_BANDS = 8
+
+/** Bands in which there was anything in the hour, and one beside them. */
+function shown({ edges_ms: edges, counts }: TrafficHour['latency']): { edges: readonly number[]; counts: readonly (readonly number[])[] } {
+  const bands = edges.length - 1
+  const used = edges.slice(1).map((_, band) => counts.some((column) => (column[band] ?? 0) > 0))
+  if (!used.includes(true)) return { edges, counts }
+  let [low, high] = [Math.max(0, used.indexOf(true) - 1), Math.min(bands, used.lastIndexOf(true) + 2)]
+  while (high - low < Math.min(FEWEST_BANDS, bands)) {
+    if (high < bands) high++
+    else low--
+  }
+  return { edges: edges.slice(low, high + 1), counts: counts.map((column) => column.slice(low, high)) }
+}
 
 /** Requests by how long they took, over the last hour. The stronger, the more. */
 export function HeatMap({ of, p50, p99 }: { of: TrafficHour; p50: number | null; p99: number | null }) {
-  const { edges_ms: edges, counts } = of.latency
+  const { edges, counts } = shown(of.latency)
   const bands = edges.length - 1
   const most = Math.max(...counts.flat(), 1)
   if (bands < 1 || counts.length === 0) return null

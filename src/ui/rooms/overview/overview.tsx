@@ -1,4 +1,4 @@
-import type { Attention, Change, Changes } from '../../../http/wire.ts'
+import type { Attention, Change, Changes, StoreState } from '../../../http/wire.ts'
 import { href } from '../../core/address.ts'
 import { CATALOGUE } from '../../core/catalogue.ts'
 import { useData } from '../../core/data.ts'
@@ -7,13 +7,14 @@ import { ageOf } from '../../core/now.ts'
 import { figure, placeText, reasonWord } from '../../core/reasons.ts'
 import { seesWords } from '../../core/session.ts'
 import { number, plural, rate, roughly } from '../../core/words.ts'
+import { Spark } from '../../parts/charts.tsx'
 import { CopyAs } from '../../parts/copy.tsx'
 import { Mark } from '../../parts/mark.tsx'
 import { Note, OldNote, Waiting } from '../../parts/note.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { LastRuns } from './last-runs.tsx'
-import { Strip } from './strip.tsx'
+import { Strip, technologyWord } from './strip.tsx'
 
 export function Overview() {
   const overview = useGlance()
@@ -32,7 +33,10 @@ export function Overview() {
               <CopyAs path={sees === null ? '/v1/overview' : CATALOGUE} cli={sees === null ? 'fabra runs --json' : 'fabra list --json'} />
             </span>
           </div>
-          {overview.value && <NeedsAttention of={overview.value.attention} />}
+          {overview.value?.whole?.stores.map((store) => (
+            <StoreDown key={store.role} of={store} />
+          ))}
+          {overview.value && <NeedsAttention of={overview.value} />}
         </section>
         <Changed />
       </div>
@@ -46,7 +50,7 @@ function attentionWord({ attention, features }: Glance): string {
   return attention.length === 0 ? '' : `${new Set(attention.map(({ feature }) => feature)).size} of ${all}; by state, then by reads`
 }
 
-const ATTENTION: readonly Column<Attention>[] = [
+const attentionColumns = (trendHead: string): readonly Column<Attention>[] => [
   { id: 'mark', head: <span class="hide">state</span>, cls: 'm1', cell: ({ state }) => <Mark of={state} /> },
   {
     id: 'why',
@@ -63,19 +67,40 @@ const ATTENTION: readonly Column<Attention>[] = [
       </>
     ),
   },
+  {
+    id: 'trend',
+    head: trendHead,
+    cls: 'p2 trend',
+    width: 'w12',
+    cell: ({ trend, reason }) => trend && <Spark of={trend.values} label={`${reasonWord(reason)}, ${trendHead}`} />,
+  },
   { id: 'now', head: 'now', cls: 'num', width: 'w11', cell: ({ reason }) => figure(reason.now, reason) },
   { id: 'usual', head: 'usual', cls: 'num soft p1', width: 'w9', cell: ({ reason }) => figure(reason.usual, reason) },
   { id: 'since', head: 'since', cls: 'num soft p1', width: 'w10', cell: ({ reason }) => <Ago of={reason.since} /> },
   { id: 'reads', head: 'reads/s', cls: 'num p2', width: 'w9', cell: ({ reads_per_second }) => rate(reads_per_second) },
 ]
 
-function NeedsAttention({ of }: { of: readonly Attention[] }) {
+function StoreDown({ of }: { of: StoreState }) {
+  if (of.state === 'ok') return null
+  return (
+    <div class="note error flush8">
+      <p>
+        <Mark of="error" word="ill" /> <b>{technologyWord(of)}</b> is not well: {of.state}
+      </p>
+    </div>
+  )
+}
+
+function NeedsAttention({ of: { attention: of, whole } }: { of: Glance }) {
+  if (of.length === 0 && whole?.stores.some(({ state }) => state !== 'ok')) return null
   if (of.length === 0) return <Note title="Nothing.">All features are as fresh, as fast and as full as usual.</Note>
+  const trend = of.find((one) => one.trend)?.trend
+  const isHour = trend ? trend.step_ms * trend.values.length <= HOUR_MS : false
   return (
     <Table
       label="needs attention"
       cls="two"
-      columns={ATTENTION}
+      columns={attentionColumns(isHour ? 'last hour' : 'last 24 h')}
       rows={of}
       keyOf={({ feature, reason }) => `${feature} ${reason.code}`}
       hrefOf={({ feature }) => href(['features', feature])}
@@ -124,6 +149,7 @@ function ChangeList({ of }: { of: Changes }) {
 }
 
 const MOST_CHANGES = 8
+const HOUR_MS = 3_600_000
 const AT_ONCE_MS = 5_000
 
 /** What came at once and is of one kind stands in one line: a start with new definitions would fill the list. */

@@ -74,7 +74,13 @@ function TrafficFigures({ of }: { of: Traffic }) {
         <span class="two">{split(of.latency_ms.p99)[0]}</span>
         <small>{split(of.latency_ms.p99)[1]} p99</small>
       </Trend>
-      <Trend label="fresh at serve" series={hour.fresh_share} spanMs={spanMs} write={(v) => `${percent(v)} %`} sub={others(of.states)}>
+      <Trend
+        label="fresh at serve"
+        series={hour.fresh_share}
+        spanMs={spanMs}
+        write={(v) => `${percent(v)} %`}
+        sub={<Others of={of.states} />}
+      >
         {percent(fresh)}
         <small>%</small>
       </Trend>
@@ -105,11 +111,19 @@ function total(states: StateCounts): number {
   return Object.values(states).reduce((sum, count) => sum + count, 0) || 1
 }
 
-function others(states: StateCounts | null): string {
-  if (!states) return 'nothing read in the last minute'
-  const all = total(states)
-  const shown = (['stale', 'error', 'missing', 'default'] as const).filter((state) => states[state] > 0)
-  return shown.length === 0 ? 'all of it' : shown.map((state) => `${state} ${percent(states[state] / all)} %`).join(' · ')
+function Others({ of }: { of: StateCounts | null }) {
+  if (!of) return <>nothing read in the last minute</>
+  const shown = (['error', 'stale', 'missing', 'default'] as const).filter((state) => of[state] > 0)
+  if (shown.length === 0) return <>all of it</>
+  return (
+    <>
+      {shown.map((state) => (
+        <span key={state} class="part">
+          <Mark of={state} /> {percent(of[state] / total(of))} %
+        </span>
+      ))}
+    </>
+  )
 }
 
 function callers({ callers: of, requests_per_second }: Traffic): string {
@@ -120,12 +134,16 @@ function callers({ callers: of, requests_per_second }: Traffic): string {
 
 const TECHNOLOGIES: Readonly<Record<string, string>> = { duckdb: 'DuckDB', postgres: 'PostgreSQL', redis: 'Redis', memory: 'memory' }
 
+export function technologyWord({ technology }: StoreState): string {
+  return TECHNOLOGIES[technology] ?? technology
+}
+
 function Store({ of }: { of: StoreState }) {
   const facts = [of.size_bytes === null ? null : bytes(of.size_bytes), of.keys === null ? null : `${number(of.keys)} keys`]
   const isOk = of.state === 'ok'
   return (
     <>
-      <dt>{TECHNOLOGIES[of.technology] ?? of.technology}</dt>
+      <dt>{technologyWord(of)}</dt>
       <dd title={of.state}>
         <Mark of={isOk ? 'fresh' : 'error'} word={of.state} /> {isOk ? facts.filter(Boolean).join(', ') || 'ok' : of.state}
       </dd>
