@@ -10,7 +10,7 @@ export interface CopiedCase {
 
 type CopiedRow = readonly (string | null)[]
 
-export const KEYS = ['a', "o'neil", 'A', 'a ', '', 'NULL', '\\N', 'é,"x"\r\n', '🙂\\', '{"a"}'] as const
+export const KEYS = ['a', "o'neil", 'A', 'a ', 'ü', 'NULL', '\\N', 'é,"x"\r\n', '🙂\\', '{"a"}'] as const
 export const TABLE = `n bigint, user_id varchar(40), ts timestamptz, small integer, tiny smallint, big bigint, amount numeric(18, 3), price numeric,
   score double precision, category text, flag boolean, at timestamp, day date, ref uuid`
 
@@ -25,7 +25,7 @@ const whole = (extremes: readonly string[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.integer({ min: -20, max: 90 }).map(String) }, { weight: 1, arbitrary: fc.constantFrom(...extremes) })
 
 const row: fc.Arbitrary<CopiedRow> = fc.tuple(
-  often(fc.nat({ max: 3 }).map(String)),
+  often(fc.nat({ max: 1 }).map(String)),
   often(times.map(instant)),
   often(whole(['2147483647', '-2147483648'])),
   often(whole(['32767', '-32768'])),
@@ -188,6 +188,11 @@ const ordered = fc.constantFrom(
   'ts DESC, n DESC',
   'ts, n',
   'small DESC, n',
+  'tiny DESC, n',
+  'big DESC, n DESC',
+  'amount DESC, n',
+  'price DESC, n',
+  'flag DESC, n',
   'amount NULLS FIRST, n',
   'price DESC NULLS LAST, n',
   'flag, ts DESC, n',
@@ -217,14 +222,32 @@ const sql = fc.oneof(
   },
 )
 
-export const copiedCases: fc.Arbitrary<CopiedCase> = fc.record({
-  rows: fc.array(row, { maxLength: 14 }),
-  sqls: fc.array(sql, { minLength: 4, maxLength: 6 }),
-  delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
-  questions: fc.array(fc.record({ key: fc.nat({ max: 3 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
-})
+/** Where all of them are, older rows are left where they are. */
+const windowed = fc
+  .tuple(computed, fc.constantFrom('1 hour', '1 day', '7 days', '31 days', '1 month'))
+  .map(([select, span]) => `SELECT ${select} FROM events WHERE user_id = $user_id AND ts > NOW() - INTERVAL '${span}'`)
 
-/** Which of the keys a case's few are hangs on how many rows it has. */
+/** Two keys a case, so that a key has many rows and another may be taken for it. */
+export const copiedCases: fc.Arbitrary<CopiedCase> = fc
+  .record({
+    first: fc.nat({ max: KEYS.length - 1 }),
+    rows: fc.array(row, { minLength: 4, maxLength: 16, size: 'max' }),
+    sqls: fc.oneof(
+      { weight: 3, arbitrary: fc.array(sql, { minLength: 4, maxLength: 6 }) },
+      { weight: 1, arbitrary: fc.array(windowed, { minLength: 3, maxLength: 5 }) },
+    ),
+    delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
+    questions: fc.array(fc.record({ key: fc.nat({ max: 1 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
+  })
+  .map(({ first, rows, questions, ...rest }) => {
+    const keyOf = (key: number) => (first + key) % KEYS.length
+    return {
+      ...rest,
+      rows: rows.map(([key = null, ...values]) => [key === null ? null : String(keyOf(Number(key))), ...values]),
+      questions: questions.map(({ key, at }) => ({ key: keyOf(key), at })),
+    }
+  })
+
 export function rowsOf({ rows }: CopiedCase): string {
   if (rows.length === 0) return ''
   const values = rows.map(
