@@ -148,13 +148,15 @@ export async function openApp(options: AppOptions): Promise<App> {
       requireKeyring(config)
       starting = true
       server = await startHttp(http, { host, port, hosts, origins, metricsPort, sharing: sharing ?? 'alone', lingerMs })
-      await leaveNote(dataDir, server, { localKey, clockOffset: options.apart === true ? options.clockOffset : null }).catch(
-        (error: unknown) => {
-          // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
-          if (config.env !== 'production') throw noFolder(dataDir, error)
-          log.debug('no note left in the data folder', { error })
-        },
-      )
+      await leaveNote(dataDir, server, {
+        localKey,
+        files: options.files,
+        clockOffset: options.apart === true ? options.clockOffset : null,
+      }).catch((error: unknown) => {
+        // A server whose data is elsewhere runs on a read-only disk, too: commands then do not find it by themselves.
+        if (config.env !== 'production') throw noFolder(dataDir, error)
+        log.debug('no note left in the data folder', { error })
+      })
       stopWarning = warnWhileOpen(config, log)
       featureStore.start(config.role !== 'api')
       starting = false
@@ -219,17 +221,18 @@ function noteOf(dataDir: string): string {
 
 interface Note {
   readonly localKey: string
+  /** Of definitions. */
+  readonly files: readonly string[]
   /** Of a server with another present. */
   readonly clockOffset: Micros | null
 }
 
-async function leaveNote(dataDir: string, server: HttpServer, { localKey, clockOffset }: Note): Promise<void> {
+async function leaveNote(dataDir: string, server: HttpServer, { localKey, files, clockOffset }: Note): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   // A file that is there already would keep its mode.
   await rm(noteOf(dataDir), { force: true })
-  await writeFile(noteOf(dataDir), `${JSON.stringify({ url: server.url, pid: process.pid, key: localKey, clock_offset: clockOffset })}\n`, {
-    mode: 0o600,
-  })
+  const note = { url: server.url, pid: process.pid, key: localKey, files, clock_offset: clockOffset }
+  await writeFile(noteOf(dataDir), `${JSON.stringify(note)}\n`, { mode: 0o600 })
 }
 
 function noFolder(dataDir: string, cause: unknown): FabraError {

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Config, readConfig } from '../config/config.ts'
@@ -32,13 +33,31 @@ export async function connect(files: readonly string[], host: CliProcess, how: C
   // Its state lies apart, so it is never the one that answers.
   const other = await runningServer(join(config.dataDir, 'clock'))
   if (other) host.stderr(otherWorld(other, systemClock()))
-  return server === undefined ? openHere(config, files, host, how) : remote(server)
+  if (server) return remote(server)
+  try {
+    return await openHere(config, files, host, how)
+  } catch (error) {
+    if (!(error instanceof FabraError && error.code === 'data_dir_locked')) throw error
+    const holder = await holderOf(config.dataDir, featureFiles(files, host.cwd))
+    if (!holder) throw error
+    host.stderr(`The server at ${holder.url} answers: it serves these files, as it has loaded them.\n`)
+    return remote(holder)
+  }
+}
+
+/** A server that holds the folder and serves the same files. */
+async function holderOf(dataDir: string, files: readonly string[]): Promise<RunningServer | undefined> {
+  const holder = await runningServer(dataDir)
+  const real = (names: readonly string[]) => names.map((name) => (existsSync(name) ? realpathSync(name) : name)).sort()
+  return holder?.files && Bun.deepEquals(real(holder.files), real(files)) ? holder : undefined
 }
 
 export interface RunningServer {
   readonly url: string
   /** The API key of this machine's user. */
   readonly key: string
+  /** Of definitions; servers of earlier versions do not tell. */
+  readonly files?: readonly string[]
   /** Microseconds; of a server with another present. */
   readonly clock_offset?: number | null
 }

@@ -13,6 +13,12 @@ test('a second process is told which process holds it; commands ask that one', a
   expect(second.stderr).toContain('error data_dir_locked')
   expect(second.stderr).toContain(String(server.pid))
   expect(await runFabra(['get', 'visits', 'u1'], { cwd: project.path })).toMatchObject({ exitCode: 0, stdout: '2\n' })
+  const named = await runFabra(['get', 'visits', 'u1', '-f', join(project.path, 'features.ts')], { cwd: project.path })
+  expect(named).toMatchObject({ exitCode: 0, stdout: '2\n' })
+  expect(named.stderr).toContain(`The server at ${server.url} answers`)
+  project.write({ 'other.ts': HEAD + VISITS })
+  const other = await runFabra(['get', 'visits', 'u1', '-f', 'other.ts'], { cwd: project.path })
+  expect([other.exitCode, other.stderr.includes('error data_dir_locked')]).toEqual([1, true])
   expect(await server.stop()).toBe(0)
 })
 
