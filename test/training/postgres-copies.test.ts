@@ -75,6 +75,15 @@ function isPossible(strategy: Strategy, definition: SqlDefinition | undefined): 
   return strategy === 'set' || definition?.plain !== null || definition?.latest !== null
 }
 
+/**
+ * Whether an engine may find a value without computing all that is written: in which order conditions are tried is not said, and what need not be
+ * computed may fail in one engine alone.
+ */
+function mayLeaveOut(sql: string): boolean {
+  const [, conditions = ''] = sql.replaceAll(/NOW\(\) - INTERVAL '[^']*'/g, '').split(' WHERE ')
+  return /\b(?:OR|CASE|COALESCE|BETWEEN|NULLIF|LIMIT)\b/.test(sql) || /[-+*/%] ?[\w(]/.test(conditions)
+}
+
 async function check(world: CopiedCase, tally: { features: number; answers: number; over: number }): Promise<void> {
   await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
   const names = world.sqls.map((_, i) => `f${i}`)
@@ -103,6 +112,7 @@ async function check(world: CopiedCase, tally: { features: number; answers: numb
           tally.answers++
           // What fails is computed in PostgreSQL.
           if (answer === 'error' || Bun.deepEquals(answer, expected[q])) continue
+          if (expected[q] === 'error' && mayLeaveOut(world.sqls[i] ?? '')) continue
           const text = definitions.get(name)?.portability?.portable?.text
           throw new Error(
             `${strategy}: ${world.sqls[i]}\n${text}\n${JSON.stringify(world.questions[q])}: ${JSON.stringify(answer)}, not ${JSON.stringify(expected[q])}`,
@@ -145,6 +155,7 @@ async function checkQuotient(
       }
       answers++
       const wanted = expected[q]
+      if (wanted === 'error' && mayLeaveOut(world.sqls[Number(name.slice(1))] ?? '')) continue
       const same = Array.isArray(wanted) ? (wanted[0] === 'null' ? null : String(Number(wanted[0]))) : wanted
       if (Bun.deepEquals(found, same === 'missing' ? [] : [same])) continue
       throw new Error(
