@@ -6,7 +6,7 @@
 
 import { nameOf } from '../postgres/tree-reader.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
-import { alike, as, cast, isNumber, isWhole, type Kind, refuse, type Typed, widest } from './kinds.ts'
+import { alike, as, cast, isNumber, isWhole, type Kind, refuse, scaleOf, type Typed, widest, widestScale } from './kinds.ts'
 import { bool, constant, known, quotient } from './pieces.ts'
 
 /** What names mean. */
@@ -57,6 +57,9 @@ export class Expressions {
   compare(operator: string, left: Typed, right: Typed): string {
     // Sessions run in UTC: there a time without a zone is the same instant in both.
     if (isInstant(left) && isInstant(right) && COMPARISONS.has(operator)) return `(${left.sql} ${operator} ${right.sql})`
+    if (isNumeric(left, right) && COMPARISONS.has(operator))
+      // A difference keeps all digits, or is an error.
+      return `(sign(${as(left, 'numeric')} - ${as(right, 'numeric')}) ${operator} 0)`
     const { kind, values } = alike([left, right])
     const isAble =
       COMPARISONS.has(operator) && (isNumberKind(kind) || ORDERED.includes(kind) || (EQUAL.includes(kind) && /^(?:=|<>)$/.test(operator)))
@@ -66,6 +69,12 @@ export class Expressions {
 
 function isInstant({ kind }: Typed): boolean {
   return kind === 'timestamptz' || kind === 'timestamp'
+}
+
+/** Of both a value is known, and PostgreSQL compares them as numerics. */
+function isNumeric(...values: readonly Typed[]): boolean {
+  const isOne = values.some(({ kind }) => kind === 'numeric')
+  return isOne && values.every((value) => value.literal === undefined && (value.kind === 'numeric' || isWhole(value)))
 }
 
 function isNumberKind(kind: Kind): boolean {
@@ -130,7 +139,7 @@ const BOOLEAN_TESTS: Readonly<Record<string, (arg: string) => string>> = {
 
 function together(name: string, args: readonly Typed[]): Typed {
   const { kind, values } = alike(args)
-  return { sql: `${name}(${values.join(', ')})`, kind }
+  return { sql: `${name}(${values.join(', ')})`, kind, ...(kind === 'numeric' ? widestScale(args) : {}) }
 }
 
 function operation(expressions: Expressions, node: Json): Typed {
@@ -152,7 +161,11 @@ function operation(expressions: Expressions, node: Json): Typed {
   }
   const right = expressions.of(node['rexpr'])
   if (kind === 'AEXPR_NULLIF')
-    return { sql: `CASE WHEN ${expressions.compare('=', left, right)} THEN NULL ELSE ${left.sql} END`, kind: left.kind }
+    return {
+      sql: `CASE WHEN ${expressions.compare('=', left, right)} THEN NULL ELSE ${left.sql} END`,
+      kind: left.kind,
+      ...(left.scale === undefined ? {} : { scale: left.scale }),
+    }
   if (kind === 'AEXPR_DISTINCT' || kind === 'AEXPR_NOT_DISTINCT') {
     const { values } = alike([left, right])
     expressions.compare('=', left, right)
@@ -170,7 +183,7 @@ function operation(expressions: Expressions, node: Json): Typed {
 }
 
 function negated(operator: string, value: Typed): Typed {
-  return operator === '-' && isNumber(value) ? { sql: `(- ${value.sql})`, kind: value.kind } : refuse(`${operator} of ${value.kind}`)
+  return operator === '-' && isNumber(value) ? { ...value, sql: `(- ${value.sql})` } : refuse(`${operator} of ${value.kind}`)
 }
 
 function binary(expressions: Expressions, operator: string, node: Json): Typed {
@@ -183,7 +196,8 @@ function binary(expressions: Expressions, operator: string, node: Json): Typed {
   const kind = widest(new Set([left.kind, right.kind]))
   if (kind === 'float8') return refuse(`${operator} of double precision`)
   const [a, b] = [as(left, kind), as(right, kind)].map((sql) => (kind === 'numeric' ? sql : cast(sql, kind as 'int8'))) as [string, string]
-  if (/^[+*-]$/.test(operator)) return { sql: `(${a} ${operator} ${b})`, kind }
+  if (/^[+*-]$/.test(operator))
+    return { sql: `(${a} ${operator} ${b})`, kind, ...(kind === 'numeric' ? scaleOf(operator, left, right) : {}) }
   // By zero it is an error there, and by -1 the least number has no result.
   const byConstant = 'A_Const' in (asObject(node['rexpr']) ?? {}) && /^[1-9]\d*$/.test(right.sql)
   if (isWhole({ sql: '', kind }) && /^[/%]$/.test(operator) && byConstant)
@@ -198,9 +212,10 @@ function choice(expressions: Expressions, node: Json): Typed {
     subject ? expressions.compare('=', subject, expressions.of(expr)) : expressions.condition(expr),
   )
   const otherwise: Typed = node['defresult'] ? expressions.of(node['defresult']) : { sql: 'NULL', kind: 'null' }
-  const { kind, values } = alike([...whens.map(({ result }) => expressions.of(result)), otherwise])
+  const results = [...whens.map(({ result }) => expressions.of(result)), otherwise]
+  const { kind, values } = alike(results)
   const parts = conditions.map((condition, i) => `WHEN ${condition} THEN ${values[i]}`)
-  return { sql: `CASE ${parts.join(' ')} ELSE ${values.at(-1)} END`, kind }
+  return { sql: `CASE ${parts.join(' ')} ELSE ${values.at(-1)} END`, kind, ...(kind === 'numeric' ? widestScale(results) : {}) }
 }
 
 const CASTS: Readonly<Record<string, Exclude<Kind, 'null' | 'quotient'>>> = {
@@ -235,6 +250,7 @@ function casting(expressions: Expressions, node: Json): Typed {
   }
   if (value.kind === 'null' || value.literal !== undefined || value.kind === kind) return { sql: as(value, kind), kind }
   if (isWhole(value) && isWhole({ sql: '', kind })) return { sql: cast(value.sql, kind), kind }
+  if (isWhole(value) && kind === 'numeric') return { sql: as(value, kind), kind, scale: 0 }
   return isNumber(value) ? { sql: as(value, kind), kind } : refuse(`a cast of ${value.kind} to ${kind}`)
 }
 
@@ -253,7 +269,7 @@ function call(expressions: Expressions, node: Json): Typed {
   if (value.kind === 'quotient') return refuse(`${name}() of a quotient`)
   const inside = `(${isDistinct ? 'DISTINCT ' : ''}${value.sql})${filter}`
   if (name === 'count') return aggregate(expressions, `COUNT${inside}`, 'int8')
-  if (name === 'abs' && isNumber(value) && value.kind !== 'float8' && filter === '') return { sql: `abs(${value.sql})`, kind: value.kind }
+  if (name === 'abs' && isNumber(value) && value.kind !== 'float8' && filter === '') return { ...value, sql: `abs(${value.sql})` }
   if (name === 'avg' && isNumber(value) && value.kind !== 'float8' && !isDistinct) {
     expressions.aggregates++
     const of = value.kind === 'numeric' ? `SUM${inside}` : cast(`SUM${inside}`, 'numeric')
@@ -262,7 +278,7 @@ function call(expressions: Expressions, node: Json): Typed {
   if (isDistinct) return refuse(`${name}(DISTINCT …)`)
   if (name === 'sum' && isNumber(value)) return sum(expressions, value, inside)
   if ((name === 'min' || name === 'max') && (isNumber(value) || ORDERED.includes(value.kind)))
-    return aggregate(expressions, `${name}${inside}`, value.kind)
+    return { ...value, ...aggregate(expressions, `${name}${inside}`, value.kind) }
   if (name === 'bool_and' || name === 'bool_or' || name === 'every')
     return value.kind === 'bool' ? aggregate(expressions, `${name === 'every' ? 'bool_and' : name}${inside}`, 'bool') : refuse(name)
   return refuse(`${name}() of ${value.kind}`)
@@ -270,9 +286,9 @@ function call(expressions: Expressions, node: Json): Typed {
 
 function sum(expressions: Expressions, value: Typed, inside: string): Typed {
   if (value.kind === 'float8') return refuse('a sum of double precision, which hangs on the order of its rows')
-  if (value.kind === 'numeric') return aggregate(expressions, `SUM${inside}`, 'numeric')
+  if (value.kind === 'numeric') return { ...value, ...aggregate(expressions, `SUM${inside}`, 'numeric') }
   const kind = value.kind === 'int8' ? 'numeric' : 'int8'
-  return aggregate(expressions, cast(`SUM${inside}`, kind), kind)
+  return { ...aggregate(expressions, cast(`SUM${inside}`, kind), kind), ...(kind === 'numeric' ? { scale: 0 } : {}) }
 }
 
 function aggregate(expressions: Expressions, sql: string, kind: Kind): Typed {

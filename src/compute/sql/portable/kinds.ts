@@ -26,6 +26,8 @@ export interface Typed {
   /** A text in quotes, which PostgreSQL takes for whatever type it needs there. */
   readonly literal?: string
   readonly isPresent?: true
+  /** Of a numeric: digits after the point at most; left out: not known. */
+  readonly scale?: number
   /** Of a quotient: what is divided by what. */
   readonly division?: { readonly by: string; readonly of: string }
 }
@@ -101,7 +103,36 @@ export function alike(values: readonly Typed[]): { readonly kind: Kind; readonly
     return { kind: 'text', values: values.map(({ sql }) => sql) }
   }
   const kind = more.length === 0 ? first : known.every(isNumber) ? widest(kinds) : refuse(`${[...kinds].join(' beside ')}`)
+  if (kind === 'numeric' && !keepDigits(known)) refuse('numerics of several scales together')
   return { kind, values: values.map((value) => as(value, kind)) }
+}
+
+/** With so many digits after the point there is room for any whole number before it. */
+const MOST_SCALE = 19
+
+/**
+ * Whether DuckDB has a type with room for the digits of all. Where there is none it takes digits after the point away, without an error: of a product
+ * or a sum, which may have 38 digits before it, beside a number that has any after it.
+ */
+function keepDigits(values: readonly Typed[]): boolean {
+  const numerics = values.filter((value) => !isWhole(value))
+  if (numerics.every(({ scale }) => scale === 0)) return true
+  const [only] = numerics
+  return values.length === 1 || (numerics.length === 1 && only?.scale !== undefined && only.scale <= MOST_SCALE)
+}
+
+/** Of sums and differences, and of products. */
+export function scaleOf(operator: string, { scale: a, kind }: Typed, { scale: b, kind: other }: Typed): { readonly scale?: number } {
+  const [left, right] = [kind === 'numeric' ? a : 0, other === 'numeric' ? b : 0]
+  if (left === undefined || right === undefined) return {}
+  return { scale: operator === '*' ? left + right : Math.max(left, right) }
+}
+
+/** `alike` has let them stand together: of at most one of them digits after the point. */
+export function widestScale(values: readonly Typed[]): { readonly scale?: number } {
+  const numerics = values.filter(({ kind }) => kind === 'numeric')
+  const scales = numerics.map(({ scale }) => scale)
+  return scales.includes(undefined) ? {} : { scale: Math.max(0, ...scales.map(Number)) }
 }
 
 const WIDTHS: readonly Kind[] = ['int2', 'int4', 'int8', 'numeric', 'float8']

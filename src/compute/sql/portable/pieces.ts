@@ -30,5 +30,7 @@ export function constant(node: Json): Typed {
   }
   const written = textOf(asObject(node['fval'])?.['fval'])
   if (/^-?\d{1,18}$/.test(written)) return { sql: cast(written, 'int8'), kind: Math.abs(Number(written)) < INT4 ? 'int4' : 'int8' }
-  return /^-?\d{0,18}\.\d{1,18}$/.test(written) ? { sql: `(${written.replace(/^(-?)\./, '$10.')})`, kind: 'numeric' } : refuse('a constant')
+  return /^-?\d{0,18}\.\d{1,18}$/.test(written)
+    ? { sql: `(${written.replace(/^(-?)\./, '$10.')})`, kind: 'numeric', scale: written.split('.')[1]?.length ?? 0 }
+    : refuse('a constant')
 }

@@ -116,7 +116,8 @@ class Statement {
     const column = table.columns.find((candidate) => candidate.name === name) ?? refuse(`"${names.join('.')}"`)
     const kind = kindOf(column.type) ?? refuse(`${column.type} (column "${column.name}")`)
     this.used.set(column.name, column)
-    return { sql: `${quoteName(this.alias)}.${quoteName(column.name)}`, kind }
+    const scale = /^NUMERIC\(\d+, ?(\d+)\)$/.exec(column.type)?.[1]
+    return { sql: `${quoteName(this.alias)}.${quoteName(column.name)}`, kind, ...(scale === undefined ? {} : { scale: Number(scale) }) }
   }
 
   private parameter(number: number): Typed {
