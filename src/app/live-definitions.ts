@@ -6,7 +6,7 @@ import { createPastReader, type PastReader } from '../compute/functions/as-of-re
 import { createWorkerExecutor } from '../compute/functions/function-executor.ts'
 import { createSeenSources, type SeenSources } from '../compute/functions/observed-sources.ts'
 import { type Answered, createComputations } from '../compute/single-flight/computations.ts'
-import { createCrossProcess } from '../compute/single-flight/cross-process.ts'
+import { CLAIM_LIMITS, type ClaimLimits, createCrossProcess } from '../compute/single-flight/cross-process.ts'
 import { createClientSql } from '../compute/sql/client-sql.ts'
 import { createKeyLister, type KeyLister } from '../compute/sql/key-lister.ts'
 import { hasAnyKey } from '../compute/sql/known-keys.ts'
@@ -59,6 +59,8 @@ export interface LiveDefinitionsDependencies {
   readonly activeKeys: ActiveKeys
   /** Who computes what, among many processes; null where there is only this one. */
   readonly claims: ClaimStore | null
+  /** Given by tests only, whose processes share a machine that may be busy. */
+  readonly claimLimits?: ClaimLimits
   /** What functions read, among many processes; null where there is only this one. */
   readonly seenSources: ObservedSourceStore | null
   readonly schedule: Schedule
@@ -125,7 +127,10 @@ export function createLiveDefinitions(
     random: Math.random,
     shared:
       dependencies.claims &&
-      createCrossProcess({ claims: dependencies.claims, online, random: Math.random, nowMs: () => performance.now() }),
+      createCrossProcess({
+        ...{ claims: dependencies.claims, online, limits: dependencies.claimLimits ?? CLAIM_LIMITS },
+        ...{ random: Math.random, nowMs: () => performance.now() },
+      }),
     async onComputed(feature, answers) {
       // Whoever computes faster than history takes it waits for history.
       await recorder.record(writes(registry, feature, answers, clock), { durable: recorder.counters().queued >= DURABLE_FROM })

@@ -28,7 +28,7 @@ import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import type { SourceRows } from '../../src/store/ports/source-rows.ts'
 import { createRecorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
-import { REQUEST_TIMEOUT_MS } from './patience.ts'
+import { PATIENT_CLAIMS, REQUEST_TIMEOUT_MS } from './patience.ts'
 import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
 import { feature } from './stored-definitions.ts'
@@ -279,6 +279,7 @@ async function start(
     recorder,
     activeKeys,
     claims: common?.claims ?? null,
+    claimLimits: PATIENT_CLAIMS,
     seenSources: null,
     schedule,
     runs: createRuns(),

@@ -12,11 +12,17 @@ import type { Claim, ClaimStore } from '../../store/ports/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../../store/ports/online-store.ts'
 import type { InFlight, Outcome } from './in-flight.ts'
 
-const CLAIM_MS = 500
 const EXTEND_EVERY_MS = 150
 const LOOK_EVERY_MS = 10
-/** A store that takes longer saves no work: readers have a deadline. A claim that it takes late ends by itself. */
-const PATIENCE_MS = 200
+
+export interface ClaimLimits {
+  /** Of a claim that is not kept up. */
+  readonly claimMs: number
+  /** A store that takes longer to answer saves no work: readers have a deadline. A claim that it takes late ends by itself. */
+  readonly patienceMs: number
+}
+
+export const CLAIM_LIMITS: ClaimLimits = { claimMs: 500, patienceMs: 200 }
 
 export interface CrossProcess {
   /**
@@ -42,8 +48,9 @@ export function createCrossProcess(options: {
   readonly random: () => number
   /** Monotonic. */
   readonly nowMs: () => number
+  readonly limits: ClaimLimits
 }): CrossProcess {
-  const { claims, online, random, nowMs } = options
+  const { claims, online, random, nowMs, limits } = options
 
   /** @returns those that another process has. Its own are computed meanwhile. */
   async function split(
@@ -54,7 +61,7 @@ export function createCrossProcess(options: {
     const wanted = batch.map(({ key }) => claimOf(feature, key))
     let isOurs: readonly boolean[]
     try {
-      isOurs = await inTime(claims.claim(wanted, CLAIM_MS))
+      isOurs = await inTime(claims.claim(wanted, limits.claimMs), limits.patienceMs)
     } catch {
       return { others: [], own: compute(batch) }
     }
@@ -67,7 +74,7 @@ export function createCrossProcess(options: {
   }
 
   async function underClaim(held: readonly Claim[], compute: () => Promise<void>): Promise<void> {
-    const keeping = setInterval(() => claims.extend(held, CLAIM_MS).catch(() => undefined), EXTEND_EVERY_MS)
+    const keeping = setInterval(() => claims.extend(held, limits.claimMs).catch(() => undefined), EXTEND_EVERY_MS)
     try {
       await compute()
     } finally {
@@ -90,22 +97,31 @@ export function createCrossProcess(options: {
     let waiting = batch
     try {
       const before = new Map((await look(feature, waiting)).map((value, i) => [waiting[i], value?.seq]))
-      while (waiting.length > 0) {
-        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * (1 + random())))
-        const values = await look(feature, waiting)
-        const unanswered = waiting.filter((inFlight, i) => {
+      /** Settles those whose answer is there. @returns the others. */
+      const unansweredOf = async (asked: readonly InFlight[]): Promise<InFlight[]> => {
+        const values = await look(feature, asked)
+        return asked.filter((inFlight, i) => {
           const value = values[i]
           if (!value || value.seq === before.get(inFlight)) return true
           running.settle(inFlight, outcomeOf(value))
           return false
         })
+      }
+      // What was claimed may have been answered, and let go, since it was looked for.
+      const computeUnanswered = async (claimed: readonly InFlight[]) => {
+        const left = await unansweredOf(claimed).catch(() => claimed)
+        if (left.length > 0) await running.compute(left)
+      }
+      while (waiting.length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * (1 + random())))
+        const unanswered = await unansweredOf(waiting)
         const late = unanswered.filter((inFlight) => nowMs() - startedAt >= inFlight.timeoutMs)
         for (const inFlight of late) running.expire(inFlight)
         const rest = unanswered.filter((inFlight) => !late.includes(inFlight))
         // Kept for the case that the next look fails.
         waiting = rest
         if (rest.length === 0) break
-        const { others, own } = await split(feature, rest, running)
+        const { others, own } = await split(feature, rest, { ...running, compute: computeUnanswered })
         computing.push(own)
         waiting = others
       }
@@ -125,10 +141,10 @@ export function createCrossProcess(options: {
   }
 }
 
-async function inTime<T>(claiming: Promise<T>): Promise<T> {
+async function inTime<T>(claiming: Promise<T>, limitMs: number): Promise<T> {
   claiming.catch(() => undefined)
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(reject, PATIENCE_MS, new Error('The store of claims takes too long.'))
+  const timer = setTimeout(reject, limitMs, new Error('The store of claims takes too long.'))
   try {
     return await Promise.race([claiming, promise])
   } finally {
