@@ -70,6 +70,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     audit: createPostgresAuditStore(postgres),
     exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
     backup: null,
+    shrinking: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../store/duckdb/connection/database
 import { createDuckdbHistoryExport } from '../store/duckdb/history/history-export.ts'
 import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
+import { createDuckdbShrinking } from '../store/duckdb/history/shrinking.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
 import { createDuckdbFigures } from '../store/duckdb/storage-figures.ts'
@@ -97,6 +98,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     audit: createDuckdbAuditStore(database),
     exportHistory: createDuckdbHistoryExport(database),
     backup: createBackup(database),
+    shrinking: createDuckdbShrinking(database, join(dataDir, DATA_FILE)),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,

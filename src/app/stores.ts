@@ -16,6 +16,7 @@ import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { OnlineSweep } from '../store/ports/online-sweep.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
+import type { Shrinking } from '../store/ports/shrinking.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
@@ -75,6 +76,8 @@ export interface Stores {
   readonly exportHistory: HistoryExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null
+  /** Null: the file is not ours, or there is none. */
+  readonly shrinking: Shrinking | null
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */

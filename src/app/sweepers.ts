@@ -5,6 +5,7 @@ import type { Logger } from '../observability/logger.ts'
 import { createGrowthWarning } from './growth-warning.ts'
 import { createIdleValues } from './idle-values.ts'
 import { createOldHistory } from './old-history.ts'
+import { createSmallerFile } from './smaller-file.ts'
 import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
 import type { Sweeper } from './sweeper.ts'
@@ -32,10 +33,9 @@ export function createSweepers({ stores, registry, historyKeep, storageWarn, clo
     now: clock.now,
   })
   const growth = createGrowthWarning({ storage, limitBytes: storageWarn, leases, clock, log })
-  if (onlineSweep === null || activeKeys === null) return [oldHistory, growth]
-  return [
-    oldHistory,
-    growth,
-    createIdleValues({ online: onlineSweep, activeKeys, leases, features: () => registry().features, clock, log }),
-  ]
+  const sweepers = [oldHistory, growth]
+  if (stores.shrinking !== null) sweepers.push(createSmallerFile({ shrinking: stores.shrinking, leases, log }))
+  if (onlineSweep !== null && activeKeys !== null)
+    sweepers.push(createIdleValues({ online: onlineSweep, activeKeys, leases, features: () => registry().features, clock, log }))
+  return sweepers
 }

@@ -1,6 +1,6 @@
 /**
  * Rows leave in lots, each a transaction in turn with appends. The engine uses the room of whole row groups again for what comes next, so the file
- * stops growing; it does not become smaller.
+ * stops growing; it becomes smaller by shrinking.ts alone.
  */
 import type { Micros } from '../../../clock.ts'
 import { FabraError } from '../../../errors.ts'
