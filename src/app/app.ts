@@ -187,7 +187,8 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, storageWarn } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, archiveDir, storageWarn } =
+    config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -198,6 +199,9 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    // Sources are the same with any clock.
+    rowsKeep: apart ? null : config.rowsKeep,
+    archiveDir: apart ? null : archiveDir,
     storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

@@ -28,7 +28,7 @@ export async function openCurrentDefinitions(
   /** Checks loaded definitions and puts them into use, or leaves everything as it is. */
   async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
-      const definitions = await checkedDefinitions(next, dependencies.sourceEngine)
+      const definitions = await checkedDefinitions(next, dependencies.sourceEngine, dependencies.rowsKeep ?? null)
       const taken = createLiveDefinitions(dependencies, definitions)
       if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
       next.activate()

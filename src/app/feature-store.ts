@@ -38,11 +38,11 @@ import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
-import { createSweepers } from './sweepers.ts'
+import { createSweepers, type KeepOptions } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends KeepOptions {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
@@ -54,9 +54,6 @@ export interface FeatureStoreOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
-  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
-  readonly historyKeep: Micros | null
-  readonly storageWarn: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -141,13 +138,13 @@ async function openDependencies(
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log, requestTimeoutMs } = options
   const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
-  const { sourceEngine, offline, online } = stores
-  const { keptSince } = stores.historyRemoval
+  const { sourceEngine, offline, online, rowsRemoval } = stores
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs, tracing }
+  const removed = { keptSince: stores.historyRemoval.keptSince, rowsRemoval, rowsKeep: options.rowsKeep }
+  const shared = { runtime, sourceEngine, offline, online, recorder, clock, log, requestTimeoutMs, tracing }
   const across = { claims: stores.claims, seenSources: stores.seenSources }
   const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
-  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
+  return { ...shared, ...removed, ...across, activeKeys, schedule: createSchedule(), runs }
 }
 
 interface Around {
