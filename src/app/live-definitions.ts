@@ -39,6 +39,7 @@ import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
 import { refuseRemoved } from '../training/kept-history.ts'
+import type { RecalledStore } from './recalled-store.ts'
 import type { ComputationTraces } from './traced-parts.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
@@ -55,6 +56,8 @@ export interface LiveDefinitionsDependencies {
   /** Since when history is whole, of features of which something left it. */
   readonly keptSince: HistoryRemoval['keptSince']
   readonly online: OnlineStore
+  /** The same, where it is in this process and is filled from history while it is read; null: it is not. */
+  readonly recalled?: RecalledStore | null
   readonly recorder: Recorder
   readonly activeKeys: ActiveKeys
   /** Who computes what, among many processes; null where there is only this one. */

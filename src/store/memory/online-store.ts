@@ -2,6 +2,7 @@ import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-st
 import { createDoubts } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { LateTexts, LateValue } from '../ports/stored-value.ts'
 import { replaces, type ValueOrder } from '../ports/value-order.ts'
 import { createErasures } from '../recording/erasures.ts'
 
@@ -16,7 +17,7 @@ interface EntityTable {
 /** The values of one field. */
 interface Field {
   /** Undefined: nothing is stored. */
-  readonly texts: ValueColumn<StoredValue['texts']>
+  readonly texts: ValueColumn<StoredValue['texts'] | LateTexts>
   readonly numbers: NumberColumns
 }
 
@@ -116,8 +117,12 @@ export function createMemoryOnlineStore(): OnlineStore {
 }
 
 function valueAt(field: Field | undefined, row: number): StoredValue | undefined {
-  const texts = field?.texts.get(row)
+  let texts = field?.texts.get(row)
   if (!field || texts === undefined) return undefined
+  if (texts instanceof LateTexts) {
+    texts = texts.take()
+    field.texts.set(row, texts)
+  }
   const { numbers } = field
   const oldestInputAt = numbers.get(row, OLDEST_INPUT_AT)
   return {
@@ -131,7 +136,7 @@ function valueAt(field: Field | undefined, row: number): StoredValue | undefined
 }
 
 function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
-  texts.set(row, value.texts)
+  texts.set(row, value instanceof LateValue ? value.late : value.texts)
   numbers.set(row, EVENT_AT, value.eventAt)
   numbers.set(row, AVAILABLE_AT, value.availableAt)
   numbers.set(row, SEQ, value.seq)

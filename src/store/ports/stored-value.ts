@@ -20,5 +20,43 @@ export interface StoredValue {
   readonly oldestInputAt: Micros | null
 }
 
+/** Texts that are taken apart when somebody first asks for them: of a million values that are brought back few are read soon. */
+export class LateTexts {
+  private readonly text: string
+  private readonly read: (text: string) => StoredValue['texts']
+
+  constructor(text: string, read: (text: string) => StoredValue['texts']) {
+    this.text = text
+    this.read = read
+  }
+
+  take(): StoredValue['texts'] {
+    return this.read(this.text)
+  }
+}
+
+/** A value whose texts may be kept as they are recorded. */
+export class LateValue implements StoredValue {
+  readonly late: LateTexts | null
+  readonly eventAt: Micros
+  readonly availableAt: Micros
+  readonly seq: number
+  readonly origin: StoredValue['origin']
+  readonly oldestInputAt: Micros | null = null
+
+  /** @param late Null: known to be missing. */
+  constructor(late: LateTexts | null, row: Pick<StoredValue, 'eventAt' | 'availableAt' | 'seq' | 'origin'>) {
+    this.late = late
+    this.eventAt = row.eventAt
+    this.availableAt = row.availableAt
+    this.seq = row.seq
+    this.origin = row.origin
+  }
+
+  get texts(): StoredValue['texts'] {
+    return this.late === null ? null : this.late.take()
+  }
+}
+
 /** By key and field. Whoever reads the same again may be given the same lists. */
 export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]
