@@ -20,33 +20,24 @@ export interface StoredValue {
   readonly oldestInputAt: Micros | null
 }
 
-/** Texts that are taken apart when somebody first asks for them: of a million values that are brought back few are read soon. */
-export class LateTexts {
-  private readonly text: string
-  private readonly read: (text: string) => StoredValue['texts']
+/** Takes apart what is recorded of one field. */
+export type TextReader = (recorded: string) => StoredValue['texts']
 
-  constructor(text: string, read: (text: string) => StoredValue['texts']) {
-    this.text = text
-    this.read = read
-  }
-
-  take(): StoredValue['texts'] {
-    return this.read(this.text)
-  }
-}
-
-/** A value whose texts may be kept as they are recorded. */
+/** A value whose texts are taken apart when somebody first asks for them: of a million values that are brought back few are read soon. */
 export class LateValue implements StoredValue {
-  readonly late: LateTexts | null
+  /** Null: known to be missing. */
+  readonly recorded: string | null
+  readonly read: TextReader
   readonly eventAt: Micros
   readonly availableAt: Micros
   readonly seq: number
   readonly origin: StoredValue['origin']
   readonly oldestInputAt: Micros | null = null
 
-  /** @param late Null: known to be missing. */
-  constructor(late: LateTexts | null, row: Pick<StoredValue, 'eventAt' | 'availableAt' | 'seq' | 'origin'>) {
-    this.late = late
+  /** @param read The same for all values of a field. */
+  constructor(recorded: string | null, read: TextReader, row: Pick<StoredValue, 'eventAt' | 'availableAt' | 'seq' | 'origin'>) {
+    this.recorded = recorded
+    this.read = read
     this.eventAt = row.eventAt
     this.availableAt = row.availableAt
     this.seq = row.seq
@@ -54,7 +45,7 @@ export class LateValue implements StoredValue {
   }
 
   get texts(): StoredValue['texts'] {
-    return this.late === null ? null : this.late.take()
+    return this.recorded === null ? null : this.read(this.recorded)
   }
 }
 

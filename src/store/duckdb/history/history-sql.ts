@@ -15,7 +15,6 @@ export const COUNT_ROWS = 'SELECT count(*) FROM fabra.feature_history'
 
 /** Rows that come packed in one text. */
 const PACKED = 4_096
-const PACKED_IN_ANY_ORDER = 1_024
 
 /**
  * Newest row per key of versions ($1 and $2 side by side), newest keys first, of each version at most $4. Must not return rows that became available
@@ -39,21 +38,18 @@ ORDER BY feature, fingerprint, nth // ${PACKED}`
 
 /**
  * The same of one version ($1, $2) and all of its keys, in any order: putting them in order takes the engine three times as long as finding them.
- * A lot ($4 of $5) at a time, so that it never holds all of them at once.
+ * A lot ($4 of $5) at a time, so that it never holds all of them at once, in 256 texts.
  */
 export const LATEST_IN_ANY_ORDER = `
 SELECT string_agg(concat_ws(chr(0), entity_key, coalesce(value, ''), epoch_us(event_timestamp), epoch_us(available_at), epoch_us(created_at), seq,
   origin), chr(0))
 FROM (
-  SELECT *, row_number() OVER () AS nth
-  FROM (
-    SELECT *
-    FROM fabra.feature_history
-    WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3 AND hash(entity_key) % $5::UBIGINT = $4::UBIGINT
-    QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
-  )
+  SELECT *
+  FROM fabra.feature_history
+  WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3 AND hash(entity_key) % $5::UBIGINT = $4::UBIGINT
+  QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
 )
-GROUP BY nth // ${PACKED_IN_ANY_ORDER}`
+GROUP BY hash(entity_key) >> 56`
 
 /** Keys in use lately, whatever version of the feature computed them. */
 export const KEYS_SINCE = `

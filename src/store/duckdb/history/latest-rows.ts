@@ -30,6 +30,11 @@ interface Recorded extends VersionName {
   readonly keys: number
 }
 
+interface Lot extends VersionName {
+  readonly lot: number
+  readonly count: number
+}
+
 type Options = Parameters<OfflineStore['latestOfAll']>[1]
 
 export interface LatestRows extends Pick<OfflineStore, 'haveOtherVersions'> {
@@ -92,12 +97,23 @@ async function* latestRows(reads: Reads, versions: readonly Recorded[], options:
     const { rows } = await reads.read(LATEST, [...names, new SqlTimestamp(before), limit])
     for (const [feature, fingerprint, packed] of rows) yield unpacked(String(feature), String(fingerprint), String(packed))
   }
-  for (const { feature, fingerprint, keys } of inLots) {
-    const lots = Math.ceil(keys / KEYS_IN_A_LOT)
-    for (let lot = 0; lot < lots; lot++) {
-      const result = await reads.open(LATEST_IN_ANY_ORDER, [feature, fingerprint, new SqlTimestamp(before), lot, lots])
-      for (const [packed] of result.each()) yield unpacked(feature, fingerprint, String(packed))
-    }
+  const lots = inLots.flatMap(({ feature, fingerprint, keys }) => {
+    const count = Math.ceil(keys / KEYS_IN_A_LOT)
+    return Array.from({ length: count }, (_, lot) => ({ feature, fingerprint, lot, count }))
+  })
+  const find = ({ feature, fingerprint, lot, count }: Lot) => {
+    const finding = reads.open(LATEST_IN_ANY_ORDER, [feature, fingerprint, new SqlTimestamp(before), lot, count])
+    // Whoever leaves early does not hear of it.
+    finding.catch(() => undefined)
+    return finding
+  }
+  // The engine finds the next lot while this one is taken.
+  let next = lots[0] && find(lots[0])
+  for (const [l, { feature, fingerprint }] of lots.entries()) {
+    const result = await next
+    const following = lots[l + 1]
+    next = following && find(following)
+    for (const [packed] of result?.each() ?? []) yield unpacked(feature, fingerprint, String(packed))
   }
 }
 
