@@ -99,7 +99,11 @@ export async function openApp(options: AppOptions): Promise<App> {
   let stopping = false
   const http: HttpOptions = {
     serving: () => featureStore.serving(),
-    readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
+    readiness: () => ({
+      ready: !starting && !stopping && featureStore.warm(),
+      stores: featureStore.stores(),
+      recovery: featureStore.recovery(),
+    }),
     ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,

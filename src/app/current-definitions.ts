@@ -3,6 +3,7 @@ import type { LoadedDefinitions } from '../runtime/runtime.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from './live-definitions.ts'
 import { rewarm } from './online-recovery.ts'
+import type { StartRecovery } from './start-recovery.ts'
 
 /** The definitions being served, until others are read from disk. */
 export interface CurrentDefinitions {
@@ -15,11 +16,11 @@ export interface CurrentDefinitions {
   reload(): Promise<void>
 }
 
-/** @param cold Latest values are not brought back from history. @throws InvalidDefinitions */
+/** @param recovery Brings latest values back from history; null: nobody will ask for them. @throws InvalidDefinitions */
 export async function openCurrentDefinitions(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  cold: boolean,
+  recovery: Pick<StartRecovery, 'begin'> | null,
 ): Promise<CurrentDefinitions> {
   let good = loaded.files
   let files = good
@@ -30,7 +31,8 @@ export async function openCurrentDefinitions(
     try {
       const definitions = await checkedDefinitions(next, dependencies.sourceEngine, dependencies.rowsKeep ?? null)
       const taken = createLiveDefinitions(dependencies, definitions)
-      if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
+      if (before) await rewarm(dependencies, definitions.registry, before.serving.registry)
+      else await recovery?.begin(definitions.registry)
       next.activate()
       return taken
     } catch (error) {
