@@ -36,7 +36,8 @@ export interface Copying {
    */
   begin(rows: readonly number[]): string | null
   /**
-   * Rows of a table as CSV, each on one line: NULL is nothing, texts are in quotes, with `\s` for a backslash, `\n` and `\r` for the ends of lines.
+   * Rows of a table as CSV, each on one line between a column `(` and a column `)`: NULL is nothing, an empty text is in quotes, with `\s` for a
+   * backslash, `\n` and `\r` for the ends of lines.
    */
   take(table: number, text: string): Promise<void>
 }
