@@ -7,6 +7,8 @@ export interface CopiedTable {
   readonly schema: string
   readonly name: string
   readonly columns: readonly TableColumn[]
+  /** SQL of what is copied in its place; null: its rows as they are. */
+  readonly rows: string | null
   /** Rows whose columns are one of these keys alone; null: of all. */
   readonly keys: CopiedKeys | null
   /** Rows whose time is within these alone; null: all. */
@@ -52,7 +54,7 @@ export type CopyRows = (tables: readonly CopiedTable[], copying: Copying, option
 export interface WantedRows {
   /** Its name, which the copy has as well. */
   readonly source: string
-  readonly table: Pick<CopiedTable, 'schema' | 'name' | 'columns'>
+  readonly table: Pick<CopiedTable, 'schema' | 'name' | 'columns' | 'rows'>
   /** Columns that hold a key of the label rows' entity; null: rows of all keys are looked at. `parts` are places in the entity's key. */
   readonly keys: {
     readonly columns: readonly string[]

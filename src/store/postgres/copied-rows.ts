@@ -56,7 +56,7 @@ SELECT a.attname
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = ANY ($2::text[])
   AND (COALESCE(NOT c.collisdeterministic, false)
-    OR (SELECT n.nspname FROM pg_catalog.pg_type b JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace
+    OR t.typtype <> 'e' AND (SELECT n.nspname FROM pg_catalog.pg_type b JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace
         WHERE b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END) <> 'pg_catalog')
 LIMIT 1`
 
@@ -86,7 +86,8 @@ function selectOf({ columns, keys, times, ...table }: CopiedTable, values = colu
     if (from.length > 0) conditions.push(`${quoted(times.column)} >= LEAST(${from.join(', ')})`)
   }
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''
-  return `SELECT ${values.join(', ')} FROM ${nameOf(table)}${where}`
+  const from = table.rows === null ? nameOf(table) : `${table.rows} AS fabra_rows`
+  return `SELECT ${values.join(', ')} FROM ${from}${where}`
 }
 
 function nameOf({ schema, name }: Pick<CopiedTable, 'schema' | 'name'>): string {
