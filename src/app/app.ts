@@ -33,6 +33,8 @@ export interface AppOptions {
   readonly log: Logger
   /** Added to the machine's clock (`--clock`). */
   readonly clockOffset: Micros
+  /** Another clock than the machine's, for simulations: no command and no setting gives one. */
+  readonly clock?: SteeredClock
   /** Keep state in a folder of its own, emptied at start (`--clock`). */
   readonly apart?: boolean
   /** Other processes of the same command share the port. */
@@ -78,7 +80,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const { config } = options
   requireProduction(config)
   const { tracer, log } = await openTracing(config.tracing, options.log)
-  const clock = systemClock(options.clockOffset)
+  const clock = options.clock ?? systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
