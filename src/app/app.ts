@@ -187,7 +187,8 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, storageWarn } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  const { historyKeep, historyMode, historySample, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -198,6 +199,8 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    historyMode,
+    historySample,
     storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

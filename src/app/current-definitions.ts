@@ -3,6 +3,7 @@ import type { LoadedDefinitions } from '../runtime/runtime.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from './live-definitions.ts'
 import { rewarm } from './online-recovery.ts'
+import type { RecordedKeys } from './recorded-keys.ts'
 
 /** The definitions being served, until others are read from disk. */
 export interface CurrentDefinitions {
@@ -15,11 +16,11 @@ export interface CurrentDefinitions {
   reload(): Promise<void>
 }
 
-/** @param cold Latest values are not brought back from history. @throws InvalidDefinitions */
+/** @param options.cold Latest values are not brought back from history. @throws InvalidDefinitions */
 export async function openCurrentDefinitions(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  cold: boolean,
+  { cold, recordedKeys }: { readonly cold: boolean; readonly recordedKeys: Pick<RecordedKeys, 'resolve'> },
 ): Promise<CurrentDefinitions> {
   let good = loaded.files
   let files = good
@@ -28,7 +29,7 @@ export async function openCurrentDefinitions(
   /** Checks loaded definitions and puts them into use, or leaves everything as it is. */
   async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
-      const definitions = await checkedDefinitions(next, dependencies.sourceEngine)
+      const definitions = await recordedKeys.resolve(await checkedDefinitions(next, dependencies.sourceEngine))
       const taken = createLiveDefinitions(dependencies, definitions)
       if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
       next.activate()

@@ -34,6 +34,7 @@ import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
+import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { healthOf } from './store-health.ts'
@@ -41,6 +42,7 @@ import type { StoreAddresses, Stores } from './stores.ts'
 import { createSweepers } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
+import { within } from './within.ts'
 
 export interface FeatureStoreOptions {
   readonly files: readonly string[]
@@ -56,6 +58,10 @@ export interface FeatureStoreOptions {
   readonly cold: boolean
   /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
   readonly historyKeep: Micros | null
+  /** What is recorded of features that do not say it; null: as the store began. */
+  readonly historyMode: 'auto' | 'changes' | null
+  /** Of keys, where not all are recorded. */
+  readonly historySample: number
   readonly storageWarn: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
@@ -122,7 +128,9 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     try {
       const watching = createWatching(options.clock, options.about.keepsStatistics)
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
-      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, watching, options })
+      const recordedKeys = await openRecordedKeys(stores, options)
+      const dependencies = await openDependencies(options, runtime, { ...stores, offline: recordedKeys.offline }, kept.runs)
+      return await assemble(dependencies, loaded, { stores, kept, watching, recordedKeys, options })
     } catch (error) {
       await stores.close()
       throw stores.damage() ?? error
@@ -154,17 +162,18 @@ interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
   readonly watching: Watching
+  readonly recordedKeys: RecordedKeys
   readonly options: FeatureStoreOptions
 }
 
 async function assemble(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  { stores, kept, watching, options }: Around,
+  { stores, kept, watching, recordedKeys, options }: Around,
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
-  const definitions = await openCurrentDefinitions(dependencies, loaded, cold)
+  const definitions = await openCurrentDefinitions(dependencies, loaded, { cold, recordedKeys })
   const keysInUse = createKeysInUse(dependencies, {
     store: stores.activeKeys,
     samplePushed: notify !== undefined,
@@ -189,7 +198,8 @@ async function assemble(
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, audit, health, trainingSets: training.list })
+  const looked = { stores, watching, recordedKeys, options, definitions, audit, health, trainingSets: training.list }
+  const insight = openInsight(dependencies, looked)
   const lag = new EventLoopLag()
   let closing = false
 
@@ -282,12 +292,4 @@ function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit
     log,
     onChange: auditedChanges(audit),
   })
-}
-
-/** Resolves when the work has, at the latest after `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
-  await Promise.race([work, late.promise])
-  clearTimeout(timer)
 }
