@@ -55,13 +55,15 @@ export async function openRecordedKeys(
   { offline, changes }: Pick<Stores, 'offline' | 'changes'>,
   { clock, historyMode: mode, historySample: share }: RecordedKeysOptions,
 ): Promise<RecordedKeys> {
-  const own = mode ?? (await modeOfStore(offline, changes, clock))
+  // Also where it is told: a store that is begun with auto keeps to it.
+  const begun = mode === 'changes' ? mode : await modeOfStore(offline, changes, clock)
+  const own = mode ?? begun
   /** By field, those of which not all that is recorded counts. */
   const partly = new Map<string, Feature>()
   let couldSample: ReadonlySet<string> = new Set()
 
   return {
-    offline: withLatestOnly(offline, partly),
+    offline: withLatestOnly(offline, (field) => partly.get(field)),
     async resolve(definitions) {
       const notes = await readNotes(changes)
       const toNote: ChangeRecord[] = []
@@ -151,14 +153,14 @@ async function readNotes(changes: ChangeStore): Promise<Notes> {
   return notes
 }
 
-function withLatestOnly(offline: OfflineStore, partly: ReadonlyMap<string, Feature>): OfflineStore {
-  const featureOf = (feature: string, fingerprint: string) => partly.get(fieldOf({ name: feature, fingerprint }))
+/** @param partly Features, by field, of which not all that is recorded counts. */
+export function withLatestOnly(offline: OfflineStore, partly: (field: string) => Feature | undefined): OfflineStore {
   const counts = (row: HistoryRow) => {
-    const feature = featureOf(row.feature, row.fingerprint)
+    const feature = partly(fieldOf({ name: row.feature, fingerprint: row.fingerprint }))
     return feature === undefined || isLatestValue(feature, row)
   }
   async function* counting(batches: AsyncIterable<readonly HistoryRow[]>) {
-    for await (const rows of batches) yield partly.size === 0 ? rows : rows.filter(counts)
+    for await (const rows of batches) yield rows.filter(counts)
   }
   const known = (rows: readonly (HistoryRow | undefined)[]) => rows.map((row) => (row && counts(row) ? row : undefined))
   return {
