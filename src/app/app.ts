@@ -193,8 +193,8 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, archiveDir, storageWarn } =
-    config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  const { historyKeep, historyMode, historySample, archiveDir, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -205,6 +205,8 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    historyMode,
+    historySample,
     // Sources are the same with any clock.
     rowsKeep: apart ? null : config.rowsKeep,
     archiveDir: apart ? null : archiveDir,

@@ -35,6 +35,7 @@ import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
+import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
@@ -57,6 +58,10 @@ export interface FeatureStoreOptions extends KeepOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
+  /** What is recorded of features that do not say it; null: as the store began. */
+  readonly historyMode: 'auto' | 'changes' | null
+  /** Of keys, where not all are recorded. */
+  readonly historySample: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -124,7 +129,9 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     try {
       const watching = createWatching(options.clock, options.about.keepsStatistics)
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
-      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, watching, options })
+      const recordedKeys = await openRecordedKeys(stores, options)
+      const dependencies = await openDependencies(options, runtime, { ...stores, offline: recordedKeys.offline }, kept.runs)
+      return await assemble(dependencies, loaded, { stores, kept, watching, recordedKeys, options })
     } catch (error) {
       await stores.close()
       throw stores.damage() ?? error
@@ -158,18 +165,19 @@ interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
   readonly watching: Watching
+  readonly recordedKeys: RecordedKeys
   readonly options: FeatureStoreOptions
 }
 
 async function assemble(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  { stores, kept, watching, options }: Around,
+  { stores, kept, watching, recordedKeys, options }: Around,
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
   const recovery = createStartRecovery(dependencies)
-  const definitions = await openCurrentDefinitions(dependencies, loaded, cold ? null : recovery)
+  const definitions = await openCurrentDefinitions(dependencies, loaded, { recovery: cold ? null : recovery, recordedKeys })
   const keysInUse = createKeysInUse(dependencies, {
     store: stores.activeKeys,
     whole: recovery.run,
@@ -195,7 +203,8 @@ async function assemble(
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, audit, health, trainingSets: training.list })
+  const looked = { stores, watching, recordedKeys, options, definitions, audit, health, trainingSets: training.list }
+  const insight = openInsight(dependencies, looked)
   const lag = new EventLoopLag()
   let closing = false
 
