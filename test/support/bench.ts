@@ -1,6 +1,7 @@
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
 import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
 import { recalledFrom } from '../../src/app/recalled-store.ts'
+import { withLatestOnly } from '../../src/app/recorded-keys.ts'
 import { createStartRecovery, type StartRecovery } from '../../src/app/start-recovery.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
@@ -51,6 +52,8 @@ export interface WrittenFeature {
   readonly default?: unknown
   readonly inputs?: Readonly<Record<string, ValueType>>
   readonly history?: Feature['history']
+  /** The share of its keys that are recorded; all where it is left out. */
+  readonly sampled?: number
   readonly fingerprint?: string
 }
 
@@ -272,7 +275,7 @@ async function start(
   { registry, clock, offline: history, log: lines, programme, sourceRows, online: openOnline }: Kept,
 ) {
   const common = await written.openShared?.()
-  const offline = (written.wrapOffline ?? ((store) => store))(history)
+  const offline = withLatestOnly((written.wrapOffline ?? ((store) => store))(history), (field) => SAMPLED.get(field))
   const store = (written.wrapOnline ?? ((store) => store))(common?.online ?? (await openOnline()))
   const recalled = written.recoversBehind ? recalledFrom({ online: store, offline }) : null
   const online = recalled ?? store
@@ -404,7 +407,22 @@ export function registryOf(written: WrittenBench): Registry {
   return { entities: new Map(entities), sources: new Map(), features: new Map(features), featureSets: new Map(sets) }
 }
 
+/** By field, for the latest values that history does not know. */
+const SAMPLED = new Map<string, Feature>()
+
 function featureOf(name: string, written: WrittenFeature): Feature {
+  const made = madeOf(name, written)
+  if (written.sampled === undefined) {
+    // Another bench may have had a feature of this name.
+    SAMPLED.delete(fieldOf(made))
+    return made
+  }
+  const sampled = { ...made, sampled: { share: written.sampled, from: 0 } }
+  SAMPLED.set(fieldOf(sampled), sampled)
+  return sampled
+}
+
+function madeOf(name: string, written: WrittenFeature): Feature {
   const kind = written.kind ?? 'sql'
   const columns = written.columns
     ? Object.entries(written.columns).map(([column, type]) => ({ name: column, type }))

@@ -63,8 +63,10 @@ export function createMemoryOnlineStore(): OnlineStore {
     async write(writes) {
       const refused: number[] = []
       const erasures: Erasure[] = []
+      const replacedForeign: number[] = []
+      const winner: { index: number; value: StoredValue }[] = []
       for (let i = 0; i < writes.length; i++) {
-        const { entity, key, field, value } = writes[i] as (typeof writes)[number]
+        const { entity, key, field, value, after } = writes[i] as (typeof writes)[number]
         const erasure = known.at(entity, key)
         if (erasure !== undefined && value.eventAt <= erasure) {
           refused.push(i)
@@ -74,11 +76,18 @@ export function createMemoryOnlineStore(): OnlineStore {
         const table = tableOf(entity)
         const column = fieldOf(table, field)
         const row = table.rows.of(key) ?? table.rows.add(key)
-        if (column.texts.get(row) !== undefined && !replaces(value, orderAt(column.numbers, row))) refused.push(i)
-        else put(column, row, value)
+        const isThere = column.texts.get(row) !== undefined
+        const isNewer = !isThere || replaces(value, orderAt(column.numbers, row))
+        // There is no other process.
+        if (isThere && after === 'other_origin' && ORIGINS[column.numbers.get(row, ORIGIN)] !== value.origin) {
+          const standing = valueAt(column, row)
+          if (isNewer) replacedForeign.push(i)
+          else if (standing) winner.push({ index: i, value: standing })
+        }
+        if (isNewer) put(column, row, value)
+        else refused.push(i)
       }
-      // There is no other process.
-      return { refused, erasures, replacedForeign: [], winner: [] }
+      return { refused, erasures, replacedForeign, winner }
     },
     async forget(erasure) {
       known.add(erasure)
