@@ -26,6 +26,7 @@ import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
 import { createPostgresHistoryExport } from './postgres-history-export.ts'
+import { createPostgresRowsExport } from './postgres-rows-export.ts'
 import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
@@ -73,6 +74,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     changes: createPostgresChangeStore(postgres),
     audit: createPostgresAuditStore(postgres),
     exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
+    exportRows: createPostgresRowsExport(reader),
     backup: null,
     shrinking: null,
     historyIn: 'postgres',
