@@ -40,6 +40,7 @@ import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
 import { refuseRemoved, refuseRowsRemoved } from '../training/kept-history.ts'
+import type { RecalledStore } from './recalled-store.ts'
 import type { ComputationTraces } from './traced-parts.ts'
 import { createWholeSince } from './whole-since.ts'
 
@@ -61,6 +62,8 @@ export interface LiveDefinitionsDependencies {
   /** How long rows of sources stay; null: for ever. */
   readonly rowsKeep?: Micros | null
   readonly online: OnlineStore
+  /** The same, where it is in this process and is filled from history while it is read; null: it is not. */
+  readonly recalled?: RecalledStore | null
   readonly recorder: Recorder
   readonly activeKeys: ActiveKeys
   /** Who computes what, among many processes; null where there is only this one. */

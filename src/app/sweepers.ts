@@ -47,6 +47,8 @@ export function createSweepers({
   const keyOf = ({ entity }: Feature) => registry().entities.get(entity)?.key ?? []
   const oldHistory = createOldHistory({ removal: historyRemoval, archive, keyOf, leases, features, keep: historyKeep, clock, log })
   const storage = createStorageLook({
+    // What it would save is not asked.
+    couldSample: () => ({ features: new Set(), share: 1 }),
     offline: stores.offlineFigures,
     online: null,
     historyIn: stores.historyIn,

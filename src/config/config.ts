@@ -6,7 +6,7 @@ import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, keptFor, reader, share, size } from './readers.ts'
+import { bytes, duration, keptFor, part, reader, share, size } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -58,6 +58,10 @@ export interface Config {
   readonly rowsKeep: Micros | null
   /** What leaves is written there first; null: it is not. */
   readonly archiveDir: string | null
+  /** What is recorded of features that do not say it; null: as the store began. */
+  readonly historyMode: 'auto' | 'changes' | null
+  /** Of keys, those that are recorded where not all are. */
+  readonly historySample: number
   /** Bytes of one feature's history in a year beyond which it is warned. */
   readonly storageWarn: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -147,6 +151,12 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   {
+    name: 'FABRA_HISTORY',
+    default: 'auto; in stores of earlier releases changes',
+    help: 'what is recorded of computed features that do not say history: auto (of a sample of keys where the past can be recomputed) or changes',
+  },
+  { name: 'FABRA_HISTORY_SAMPLE', default: '0.01', help: 'share of keys, from 0 to 1, that auto records where the past can be recomputed' },
+  {
     name: 'FABRA_HISTORY_KEEP',
     default: 'for ever',
     help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
@@ -229,6 +239,8 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
+    historyMode: text('FABRA_HISTORY') === undefined ? null : choice('FABRA_HISTORY', ['auto', 'changes'], 'auto'),
+    historySample: part(text('FABRA_HISTORY_SAMPLE') ?? '0.01', 'FABRA_HISTORY_SAMPLE', problems),
     historyKeep: keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
     rowsKeep: keptFor(text('FABRA_ROWS_KEEP'), 'FABRA_ROWS_KEEP', problems),
     archiveDir: archiveDir(text('FABRA_ARCHIVE_DIR'), facts.cwd, problems),

@@ -71,6 +71,14 @@ export function share(value: string | undefined, name: string, problems: string[
   return 0
 }
 
+/** A part of all, or all. */
+export function part(value: string, name: string, problems: string[]): number {
+  const number = Number(value)
+  if (/^\d*\.?\d+$/.test(value.trim()) && number <= 1) return number
+  problems.push(`${name}="${value}" is not a number from 0 to 1, such as 0.01.`)
+  return 0
+}
+
 const DAY: Micros = 86_400_000_000
 const MOST_DAYS = 36_525
 

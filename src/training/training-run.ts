@@ -15,9 +15,10 @@ import { definitionsText, readsOf, requestText, versionOf } from './resume-ident
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { type CopyPlan, giveUpUnlessSql, mergesOf, ownWay, type SetWay, uncopiedBecause, wayOverCopies } from './set-ways.ts'
 import { doubts, summarize } from './summary.ts'
+import { recordedOf, unrecordedRows } from './unrecorded-rows.ts'
 import { sampleColumns } from './value-samples.ts'
 
-type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
+type Found = Pick<OutputFeature, 'values' | 'firstColumn' | 'unrecorded'>
 
 /** One training set on its way. */
 export class Building {
@@ -264,7 +265,8 @@ export class Building {
     await checkKept(features, kept, this.run_)
     const ids = await this.workspace.asOf(requests, entity, this.run_)
     await checkKept(features, kept, this.run_)
-    for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
+    const unrecorded = await unrecordedRows(features, { ...kept, workspace: this.workspace, entity, options: this.options }, this.run_)
+    for (const [feature, of] of recordedOf(features, ids, unrecorded, this.workspace)) found.set(feature, of)
     this.done(features, this.workspace.historyHow, started)
   }
 
