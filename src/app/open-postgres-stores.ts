@@ -17,6 +17,7 @@ import { exportedRows } from '../store/postgres/history/exported-rows.ts'
 import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
+import { createPostgresSourceFigures } from '../store/postgres/inspect/source-growth.ts'
 import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
 import { createPostgresRowsRemoval } from '../store/postgres/sources/rows-removal.ts'
@@ -63,6 +64,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     offlineFigures: createPostgresFigures(postgres),
+    sourceFigures: createPostgresSourceFigures(reader),
     historyRemoval: createPostgresHistoryRemoval(postgres),
     rowsRemoval: createPostgresRowsRemoval(postgres),
     archiveMarks: createPostgresArchiveMarks(postgres),

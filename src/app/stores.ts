@@ -21,7 +21,7 @@ import type { RowsRemoval } from '../store/ports/rows-removal.ts'
 import type { Shrinking } from '../store/ports/shrinking.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
-import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
+import type { OfflineFigures, OnlineFigures, SourceFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
 export interface StoreAddresses {
@@ -52,6 +52,7 @@ export interface Stores {
   readonly rowsRemoval: RowsRemoval
   readonly archiveMarks: ArchiveMarks
   readonly offlineFigures: OfflineFigures
+  readonly sourceFigures: SourceFigures
   /** Null: latest values are in memory. */
   readonly onlineFigures: OnlineFigures | null
   /** Null: they are in memory, or in a cluster. */

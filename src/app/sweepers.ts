@@ -54,6 +54,7 @@ export function createSweepers({
     historyIn: stores.historyIn,
     registry,
     keep: historyKeep,
+    rows: { growth: null, rowsKeep },
     now: clock.now,
   })
   const growth = createGrowthWarning({ storage, limitBytes: storageWarn, leases, clock, log })
