@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
+import type { KeepSettings } from '../config/keep-settings.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
@@ -41,12 +42,12 @@ import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
-import { createSweepers, type KeepOptions } from './sweepers.ts'
+import { createSweepers } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 import { within } from './within.ts'
 
-export interface FeatureStoreOptions extends KeepOptions {
+export interface FeatureStoreOptions extends KeepSettings {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
@@ -58,10 +59,6 @@ export interface FeatureStoreOptions extends KeepOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
-  /** What is recorded of features that do not say it; null: as the store began. */
-  readonly historyMode: 'auto' | 'changes' | null
-  /** Of keys, where not all are recorded. */
-  readonly historySample: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -297,10 +294,7 @@ function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit
     dataDir: stores.dataDir,
     historyKeep,
     rowsKeep,
-    activeKeys,
-    schedule,
-    clock,
-    log,
+    ...{ activeKeys, schedule, clock, log },
     onChange: auditedChanges(audit),
   })
 }
