@@ -50,7 +50,7 @@ export function createSweepers({
   const sweepers = [oldHistory, growth]
   const sources = () => registry().sources.values()
   if (rowsKeep !== null) sweepers.push(createOldRows({ removal: stores.rowsRemoval, archive, leases, sources, keep: rowsKeep, clock, log }))
-  if (stores.shrinking !== null) sweepers.push(createSmallerFile({ shrinking: stores.shrinking, leases, log }))
+  if (stores.shrinking !== null) sweepers.push(createSmallerFile({ shrinking: stores.shrinking, sources, leases, log }))
   if (onlineSweep !== null && activeKeys !== null)
     sweepers.push(createIdleValues({ online: onlineSweep, activeKeys, leases, features: () => registry().features, clock, log }))
   return sweepers
