@@ -51,16 +51,13 @@ export async function wayOverCopies(
   const reads = features.flatMap((feature) => {
     const portable = dependencies.portability(feature)?.portable
     const entity = entities.findIndex((one) => one.name === feature.entity)
-    return portable ? [{ feature, read: portable.read, entity }] : []
+    return portable?.reads.map((read) => ({ feature, read, entity })) ?? []
   })
   if (reads.length === 0) return null
   const wanted = [...Map.groupBy(reads, ({ read }) => read.source.name).values()].map((some) => wantedRows(some, entities))
-  const brought = await bring(wanted, rows * reads.length, run)
+  const brought = await bring(wanted, rows * new Set(reads.map(({ feature }) => feature)).size, run)
   if (typeof brought === 'string') return brought
-  const over = await dependencies.overCopies(
-    reads.map(({ feature }) => feature),
-    brought.engine,
-  )
+  const over = await dependencies.overCopies([...new Set(reads.map(({ feature }) => feature))], brought.engine)
   const able = new Set(reads.filter(({ feature }) => over.has(feature.name)).map(({ feature }) => feature))
   return {
     has: (feature) => able.has(feature),

@@ -22,7 +22,7 @@ import { createCopyRows } from '../../src/store/postgres/copied-rows.ts'
 import type { TrainingDependencies } from '../../src/training/job.ts'
 import { HERE, wantedRows } from '../../src/training/set-ways.ts'
 import { defined, registryOf } from '../support/compute-bench.ts'
-import { type CopiedCase, copiedCases, KEYS, rowsOf, TABLE } from '../support/copied-cases.ts'
+import { type CopiedCase, copiedCases, KEYS, rowsOf, TABLE, THINGS } from '../support/copied-cases.ts'
 import { shortOf } from '../support/oracle-world.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
@@ -43,7 +43,7 @@ beforeAll(async () => {
   bench = await openPostgresBench(server, 'copies')
   postgres = openPostgres({ url: bench.url, maxConnections: 1 })
   database = await openDatabase({ file: ':memory:', threads: 1 })
-  await bench.execute(`CREATE TABLE events (${TABLE})`)
+  await bench.execute(`CREATE TABLE events (${TABLE}); CREATE TABLE things (${THINGS})`)
 }, 180_000)
 afterAll(async () => {
   await database.close()
@@ -92,9 +92,9 @@ function areNear(sql: string, answer: unknown, expected: unknown): boolean {
 }
 
 async function check(world: CopiedCase, tally: { features: number; answers: number; over: number }): Promise<void> {
-  await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
+  await bench.execute(`TRUNCATE events, things; ${rowsOf(world)}`)
   const names = world.sqls.map((_, i) => `f${i}`)
-  const sources = { events: world.source }
+  const sources = { events: world.source, things: world.isStatic ? { static: true } : { timestamp: 'made' } }
   const features = Object.fromEntries(world.sqls.map((sql, i) => [names[i] ?? '', sql]))
   const definitions = await createSqlDefinitions(registryOf({ key: { user_id: 'string' }, sources, features }), bench.store)
   if (definitions.problems.length > 0) throw new Error(JSON.stringify([definitions.problems, world.sqls]))
@@ -128,7 +128,7 @@ async function check(world: CopiedCase, tally: { features: number; answers: numb
       }
     }
   } finally {
-    await database.loader.use(OPTIONS, (session, left) => session.execute('DROP TABLE IF EXISTS events', left))
+    await database.loader.use(OPTIONS, (session, left) => session.execute('DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS things', left))
   }
 }
 
@@ -189,7 +189,7 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
   const entity = [...definitions.registry.entities.values()]
   const reads = names.flatMap((name) => {
     const portable = definitions.get(name)?.portability?.portable
-    return portable ? [{ read: portable.read, entity: 0 }] : []
+    return portable?.reads.map((read) => ({ read, entity: 0 })) ?? []
   })
   const rows = `'${join(database.loadDir, 'labels.parquet')}'`
   const values = world.questions.map(({ key, at }) => `('${(KEYS[key] ?? '').replaceAll("'", "''")}', make_timestamptz(${at}))`)
@@ -198,12 +198,11 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
       `COPY (SELECT * FROM (VALUES ${values.join(', ')}) AS t(__fabra_e0_k0, __fabra_as_of)) TO ${rows} (FORMAT parquet)`,
       left,
     )
+    const wanted = [...Map.groupBy(reads, ({ read }) => read.source.name).values()].map((some) => wantedRows(some, entity))
     const state = { folder: '', session, rows, rowCount: values.length, keyCount: () => 1, file: () => '' }
     const work = { state: state as never, copyRows: createCopyRows(postgres), memory: 1024 ** 3, values: 10_000 }
     // The loader's session is in use: tables are made on the one of history.
-    expect(
-      await copyInto({ ...database, loader: database.history }, reads.length === 0 ? [] : [wantedRows(reads, entity)], work, left),
-    ).toBeNull()
+    expect(await copyInto({ ...database, loader: database.history }, wanted, work, left)).toBeNull()
   })
 }
 
