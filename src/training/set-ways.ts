@@ -1,5 +1,6 @@
 /** Where statements over all label rows run: where the sources are, or here over copies of the rows that they read. */
-import type { Portability, PortableRead } from '../compute/sql/portable/portable.ts'
+import type { Portability } from '../compute/sql/portable/portable.ts'
+import type { PortableRead } from '../compute/sql/portable/tables.ts'
 import type { MergedPast, PastStatement } from '../compute/sql/sql-executor.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { WantedRows } from '../store/ports/copied-rows.ts'

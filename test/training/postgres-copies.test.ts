@@ -215,7 +215,11 @@ test('a training set over copies is the set without them, and says which feature
   const training = await openPostgresTrainingBench({ ...server, url: bench.url }, 0)
   try {
     await bench.execute(`CREATE TABLE public.sales AS SELECT 'u' || i % 60 AS buyer, timestamptz '2026-01-01' + i * interval '1 hour' AS sold_at,
-      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i`)
+      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i;
+      CREATE TYPE public.mood AS ENUM ('sad', 'glad');
+      CREATE TABLE public.visits AS SELECT i % 500 AS id, 'u' || i % 60 AS buyer, timestamp '2026-01-01' + i * interval '1 hour' AS seen_at,
+        (ARRAY['sad', 'glad'])[i % 2 + 1]::public.mood AS mood FROM generate_series(1, 900) i;
+      CREATE INDEX ON public.visits (id); CREATE INDEX ON public.visits (buyer); CREATE INDEX ON public.sales (buyer); ANALYZE`)
     const where = 'FROM sales WHERE buyer = $buyer'
     const sqls = [
       `SELECT COUNT(*) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
@@ -224,10 +228,18 @@ test('a training set over copies is the set without them, and says which feature
       `SELECT kind ${where} ORDER BY sold_at DESC, n LIMIT 1`,
       `SELECT STDDEV(weight) ${where}`,
       `SELECT SUM(weight) ${where}`,
+      // Of rows with one id the first is there, and its time is that of Berlin.
+      "SELECT COUNT(*) FROM visits WHERE buyer = $buyer AND mood = 'glad' AND seen_at > NOW() - INTERVAL '30 days'",
+      'SELECT mood FROM visits WHERE buyer = $buyer GROUP BY mood HAVING COUNT(*) > 0 ORDER BY COUNT(*) DESC, MAX(seen_at) LIMIT 1',
+      "SELECT COUNT(*) FROM sales s JOIN visits v ON v.buyer = s.buyer WHERE s.buyer = $buyer AND v.seen_at > NOW() - INTERVAL '1 day'",
     ]
     const features = Object.fromEntries(sqls.map((sql, i) => [`f${i}`, sql]))
     const definitions = await createSqlDefinitions(
-      registryOf({ key: { buyer: 'string' }, sources: { sales: { timestamp: 'sold_at' } }, features }),
+      registryOf({
+        key: { buyer: 'string' },
+        sources: { sales: { timestamp: 'sold_at' }, visits: { timestamp: 'seen_at', timezone: 'Europe/Berlin', id: 'id' } },
+        features,
+      }),
       bench.store,
     )
     const executor = createSqlExecutor({ sourceEngine: bench.store, definitions })
@@ -250,7 +262,7 @@ test('a training set over copies is the set without them, and says which feature
     const over = await training.train(definitions.registry, labels, { ...asked, parts: parts(true) })
     const there = await training.train(definitions.registry, labels, { ...asked, parts: parts(false) })
     expect(digits(over.text)).toBe(digits(there.text))
-    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false, true])
+    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false, true, true, true, true])
     expect(over.report.features[4]?.how).toEndWith(', where the sources are: stddev() of float8')
     // Fewer values than a copy is made for.
     const few = await training.train(definitions.registry, labels, { features: ['f0'], parts: parts(true) })
@@ -258,4 +270,4 @@ test('a training set over copies is the set without them, and says which feature
   } finally {
     await training.close()
   }
-}, 60_000)
+}, 180_000)

@@ -3,15 +3,14 @@
  * Nothing of the user's text is passed on: what is run is written anew out of PostgreSQL's syntax tree, by an allow-list. One SELECT from
  * sources and joins of them, of aggregates without groups, of the first row of an order, or of whatever rows there are.
  */
-import type { Source } from '../../../definition/model.ts'
-import type { Table, TableColumn } from '../../../store/ports/source-engine.ts'
+import type { TableColumn } from '../../../store/ports/source-engine.ts'
 import { nameOf } from '../postgres/tree-reader.ts'
 import type { AnalysedSql } from '../rewrite/analysis.ts'
 import { quoteName } from '../rewrite/lexer.ts'
 import { asList, asObject, type Json } from '../rewrite/sql-tree.ts'
 import { Expressions } from './expressions.ts'
 import { type Kind, kindOf, NotTheSame, refuse, type Typed } from './kinds.ts'
-import { Tables } from './tables.ts'
+import { type PortableRead, Tables } from './tables.ts'
 
 export interface Portable {
   /** For DuckDB, with the feature's parameters and NOW(). */
@@ -20,19 +19,6 @@ export interface Portable {
   readonly kinds: readonly Kind[]
   /** Of each table that stands in it. */
   readonly reads: readonly PortableRead[]
-}
-
-/** What is read of a source. */
-export interface PortableRead {
-  readonly source: Source
-  readonly table: Table
-  readonly columns: readonly TableColumn[]
-  /** SQL of its rows, each once and with its times in UTC; null: as they are. */
-  readonly rows: string | null
-  /** Columns that are equal to a part of the key, each part once; empty where rows of all keys are looked at. */
-  readonly keys: readonly { readonly column: string; readonly part: number }[]
-  /** Older rows than this before the present are not looked at; null: all are. As PostgreSQL reads it. */
-  readonly since: string | null
 }
 
 export type Portability = { readonly portable: Portable; readonly refusal: null } | { readonly portable: null; readonly refusal: string }

@@ -1,12 +1,25 @@
 /** The sources that a SELECT reads: how they are joined, and which of their rows are looked at. */
-import type { TableColumn } from '../../../store/ports/source-engine.ts'
+import type { Source } from '../../../definition/model.ts'
+import type { Table, TableColumn } from '../../../store/ports/source-engine.ts'
 import { nameOf } from '../postgres/tree-reader.ts'
 import { quoteName } from '../rewrite/lexer.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import type { Shadow } from '../rewrite/statement.ts'
 import { columnOf, rowsOfAllTimes } from '../rewrite/visibility.ts'
 import { type Kind, kindOf, refuse, type Typed } from './kinds.ts'
-import type { PortableRead } from './portable.ts'
+
+/** What is read of a source. */
+export interface PortableRead {
+  readonly source: Source
+  readonly table: Table
+  readonly columns: readonly TableColumn[]
+  /** SQL of its rows, each once and with its times in UTC; null: as they are. */
+  readonly rows: string | null
+  /** Columns that are equal to a part of the key, each part once; empty where rows of all keys are looked at. */
+  readonly keys: readonly { readonly column: string; readonly part: number }[]
+  /** Older rows than this before the present are not looked at; null: all are. As PostgreSQL reads it. */
+  readonly since: string | null
+}
 
 interface Joined {
   readonly shadow: Shadow
