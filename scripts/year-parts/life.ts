@@ -50,7 +50,7 @@ export class Life {
 
   /** @param day Counted from 0. */
   async day(day: number): Promise<void> {
-    const { replica, keys } = this.options
+    const { replica } = this.options
     if (day % 7 === 0) await this.readAll()
     for (let half = 0; half < 2; half++) {
       await this.send()
@@ -60,7 +60,6 @@ export class Life {
       this.quiet.push(replica.now() + 11 * HOUR)
       await this.leap(12 * HOUR)
     }
-    if (keys > 0 && day % 30 === 29) await this.restart()
   }
 
   /** A year's upgrades: the new one opens what the old one left. */
