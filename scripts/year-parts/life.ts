@@ -11,6 +11,7 @@ import type { Replica } from './replica.ts'
 const DAY: Micros = 86_400_000_000
 const HOUR: Micros = DAY / 24
 const LIMIT_MS = 600_000
+const LOOK_MS = 300
 const READ_ROWS = 500
 /** Of the keys, sent in half a day. */
 const EVENTS_SHARE = 0.1
@@ -157,8 +158,10 @@ export class Life {
     await replica.leap(by)
     const since = formatTime(replica.now() - HOUR)
     await until('all to be refreshed', LIMIT_MS, async () => {
+      // Each look is work for the server.
+      await Bun.sleep(LOOK_MS)
       const { runs } = await replica.ask<{ readonly runs: readonly { readonly feature: string; readonly state: string }[] }>(
-        `/v1/runs?since=${since}&limit=200`,
+        `/v1/runs?since=${since}&limit=60`,
       )
       const done = new Set(runs.filter(({ state }) => state !== 'running').map(({ feature }) => feature))
       return COMPUTED.every((name) => done.has(name)) ? true : undefined
