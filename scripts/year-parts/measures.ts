@@ -37,7 +37,7 @@ interface Period {
 /** What may differ from what was foretold. */
 const SHARE = 1.2
 /** Pages and blocks that are begun, catalogs, what a process takes before it does anything: of what is small they are much. */
-const SLACK = { history: 4 * MIB, data: 24 * MIB, redis: 2 * MIB, rss: 96 * MIB, temporary: MIB, logs: 65_536 } as const
+const SLACK = { history: 2 * MIB, data: 24 * MIB, redis: 2 * MIB, rss: 96 * MIB, temporary: MIB, logs: 65_536 } as const
 /** DuckDB writes its log into the file at 16 MiB; PostgreSQL keeps up to max_wal_size. */
 const WAL_LIMIT = { laptop: 32 * MIB, production: 1_100 * MIB } as const
 /** Processor time of the same work, on a machine that others use. */
