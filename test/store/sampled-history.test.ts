@@ -226,8 +226,8 @@ describe('a training set of what was served', () => {
     const refused = await train('as_served=true')
     expect(refused.status).toBe(409)
     expect(refused.text).toContain(`${others.length} of 12 label rows are of keys that are not recorded (it is for 50 % of them)`)
-    const told = await train('as_served=true&with_status=true')
-    const lines = told.text.trim().split('\n').slice(1)
+    const withStatus = await train('as_served=true&with_status=true')
+    const lines = withStatus.text.trim().split('\n').slice(1)
     expect(lines.map((line) => line.replace(/,\d{4}[^,]*/, ''))).toEqual(
       KEYS.map((key) => (sampled.includes(key) ? `${key},0,stale` : `${key},,not_recorded`)),
     )
