@@ -10,7 +10,7 @@ import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { takesInputs } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { isLatestValue, percent, whyRecorded } from '../definition/history-sample.ts'
-import type { Feature } from '../definition/model.ts'
+import type { Feature, WhyAllKeys } from '../definition/model.ts'
 import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { Stores } from './stores.ts'
@@ -98,6 +98,11 @@ async function modeOfStore(offline: OfflineStore, changes: ChangeStore, clock: C
   return 'auto'
 }
 
+const BEGUN_SO: WhyAllKeys = {
+  plain: 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)',
+  named: 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)',
+}
+
 interface Choice {
   readonly mode: 'auto' | 'changes'
   readonly isTold: boolean
@@ -110,7 +115,7 @@ function chosenFor(feature: Feature, definitions: SqlDefinitions, { mode, isTold
   const why = history === 'auto' ? whyRecorded(feature, definitions.registry, ({ name }) => definitions.get(name)) : null
   const sampled = history === 'auto' && why === null && share < 1 && !takesInputs(feature) ? { share, from: 0 } : undefined
   const isOld = feature.historyUnsaid === true && mode === 'changes' && !isTold
-  const whyAll = isOld ? 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)' : why
+  const whyAll = isOld ? BEGUN_SO : why
   const chosen = { ...rest, history, ...(sampled ? { sampled } : {}) }
   return whyAll === null ? chosen : { ...chosen, whyAllKeys: whyAll }
 }

@@ -52,9 +52,11 @@ describe('a store that begins', () => {
     expect(Object.fromEntries(features.map(({ name, history, recorded }) => [name, [history, recorded]]))).toEqual({
       events_seen: ['auto', 'recorded for 50 % of keys: its past can be recomputed'],
       events_all: ['all', 'every value is recorded'],
-      logins_seen: ['auto', 'recorded as it changes: the source "logins" does not say when its rows arrived (available)'],
+      logins_seen: ['auto', 'recorded as it changes: a source that it reads does not say when its rows arrived (available)'],
       answer: ['auto', 'recorded as it changes: a function computes it'],
     })
+    const { recorded } = await json<Listed>('/v1/features/logins_seen/definition')
+    expect(recorded).toBe('recorded as it changes: the source "logins" does not say when its rows arrived (available)')
     const rows = KEYS.map((user_id) => ({ user_id, amount: 1, at: '2026-01-01T00:00:00Z', arrived: '2026-01-01T00:00:00Z' }))
     expect((await app.post('/v1/sources/events/rows', { rows })).status).toBe(200)
     const names = ['events_seen', 'events_all', 'logins_seen', 'answer']
