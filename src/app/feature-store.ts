@@ -33,18 +33,20 @@ import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
+import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
 import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
-import { createSweepers } from './sweepers.ts'
+import { createSweepers, type KeepOptions } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 import { within } from './within.ts'
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends KeepOptions {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
@@ -56,13 +58,10 @@ export interface FeatureStoreOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
-  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
-  readonly historyKeep: Micros | null
   /** What is recorded of features that do not say it; null: as the store began. */
   readonly historyMode: 'auto' | 'changes' | null
   /** Of keys, where not all are recorded. */
   readonly historySample: number
-  readonly storageWarn: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -84,8 +83,10 @@ export interface FeatureStore {
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
   metrics(): readonly Metric[]
-  /** False while values of new feature versions are computed for the keys in use, a minute at most. */
+  /** False while values come back from history, and those of new feature versions are computed for the keys in use: a minute each at most. */
   warm(): boolean
+  /** How far what comes back from history has come; null: nothing is on its way. */
+  recovery(): RecoveryProgress | null
   /** What refreshes did, newest first. */
   runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
@@ -149,13 +150,15 @@ async function openDependencies(
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log, requestTimeoutMs } = options
   const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
-  const { sourceEngine, offline, online } = stores
-  const { keptSince } = stores.historyRemoval
+  const { sourceEngine, offline, rowsRemoval } = stores
+  const recalled = recalledFrom(stores)
+  const online = recalled ?? stores.online
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs, tracing }
+  const removed = { keptSince: stores.historyRemoval.keptSince, rowsRemoval, rowsKeep: options.rowsKeep }
+  const shared = { runtime, sourceEngine, offline, online, recalled, recorder, clock, log, requestTimeoutMs, tracing }
   const across = { claims: stores.claims, seenSources: stores.seenSources }
   const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
-  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
+  return { ...shared, ...removed, ...across, activeKeys, schedule: createSchedule(), runs }
 }
 
 interface Around {
@@ -173,9 +176,11 @@ async function assemble(
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
-  const definitions = await openCurrentDefinitions(dependencies, loaded, { cold, recordedKeys })
+  const recovery = createStartRecovery(dependencies)
+  const definitions = await openCurrentDefinitions(dependencies, loaded, { recovery: cold ? null : recovery, recordedKeys })
   const keysInUse = createKeysInUse(dependencies, {
     store: stores.activeKeys,
+    whole: recovery.run,
     samplePushed: notify !== undefined,
     registry: definitions.registry,
     onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
@@ -226,17 +231,21 @@ async function assemble(
     audit,
     ingest: noted(ingest, insight),
     training,
-    warm: warmUp.isOver,
+    warm: () => recovery.isOver() && warmUp.isOver(),
+    recovery: recovery.progress,
     start(refreshes) {
+      const recovered = recovery.run()
       refilling.start()
       insight.start(packageJson.version)
-      void warmUp.run(definitions.live()).then(() => {
-        if (closing) return
-        keysInUse.start()
-        refreshing.start(refreshes)
-        if (refreshes) for (const sweeper of sweepers) sweeper.start()
-        ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
-      })
+      void recovered
+        .then(() => (closing ? undefined : warmUp.run(definitions.live())))
+        .then(() => {
+          if (closing) return
+          keysInUse.start()
+          refreshing.start(refreshes)
+          if (refreshes) for (const sweeper of sweepers) sweeper.start()
+          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+        })
     },
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
@@ -250,6 +259,7 @@ async function assemble(
       closing = true
       lag.stop()
       const ending = [
+        recovery.stop(),
         refreshing.stop(),
         refilling.stop(),
         keysInUse.stop(),

@@ -6,7 +6,7 @@ import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, historyKeep, part, reader, share, size } from './readers.ts'
+import { bytes, duration, keptFor, part, reader, share, size } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
@@ -54,6 +54,10 @@ export interface Config {
   readonly statistics: boolean
   /** How long computed values stay in history; null: for ever. */
   readonly historyKeep: Micros | null
+  /** How long rows that are appended to sources stay; null: for ever. */
+  readonly rowsKeep: Micros | null
+  /** What leaves is written there first; null: it is not. */
+  readonly archiveDir: string | null
   /** What is recorded of features that do not say it; null: as the store began. */
   readonly historyMode: 'auto' | 'changes' | null
   /** Of keys, those that are recorded where not all are. */
@@ -158,6 +162,16 @@ export const variables: readonly Variable[] = [
     help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
   },
   {
+    name: 'FABRA_ROWS_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which appended rows of sources stay, such as 90d; refused unless every feature is proved to look back less far',
+  },
+  {
+    name: 'FABRA_ARCHIVE_DIR',
+    default: 'none',
+    help: 'folder that values and rows are written to, as Parquet files, before they leave',
+  },
+  {
     name: 'FABRA_STORAGE_WARN',
     default: '50GB',
     help: "size of one feature's history in a year, as it grows now, beyond which the log warns of it",
@@ -227,7 +241,9 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
     historyMode: text('FABRA_HISTORY') === undefined ? null : choice('FABRA_HISTORY', ['auto', 'changes'], 'auto'),
     historySample: part(text('FABRA_HISTORY_SAMPLE') ?? '0.01', 'FABRA_HISTORY_SAMPLE', problems),
-    historyKeep: historyKeep(text('FABRA_HISTORY_KEEP'), problems),
+    historyKeep: keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
+    rowsKeep: keptFor(text('FABRA_ROWS_KEEP'), 'FABRA_ROWS_KEEP', problems),
+    archiveDir: archiveDir(text('FABRA_ARCHIVE_DIR'), facts.cwd, problems),
     storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
@@ -242,6 +258,13 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
+}
+
+function archiveDir(value: string | undefined, cwd: string, problems: string[]): string | null {
+  if (value === undefined) return null
+  if (/^[a-z][a-z0-9+.-]+:/i.test(value))
+    problems.push(`FABRA_ARCHIVE_DIR="${value}" is no folder: mount the store, and name a folder of it.`)
+  return isAbsolute(value) ? value : join(cwd, value)
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

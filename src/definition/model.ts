@@ -144,6 +144,8 @@ export interface Feature extends Described {
   readonly nan: 'error' | 'null'
   /** Where its function looks at the clock or at chance, as far as that can be read: then it does not replay unless it says so. */
   readonly clock: readonly ClockUse[]
+  /** Its function, or something of the project that it calls, names `db`. */
+  readonly readsDb?: true
   readonly version: string | null
   readonly sameAs: string | null
   /** Sixteen hex digits; part of every stored value's name, so versions never mix. */

@@ -213,6 +213,7 @@ function featureOf(one: Named<FeatureDraft>, parts: readonly Feature[], around: 
     batch,
     nan,
     clock: compute === null ? [] : around.clock(compute),
+    ...(compute !== null && /\bdb\b/.test(around.code(compute)) ? { readsDb: true as const } : {}),
     version,
     sameAs,
     fingerprint: own,

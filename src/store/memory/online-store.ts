@@ -2,6 +2,7 @@ import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-st
 import { createDoubts } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { LateValue, type TextReader } from '../ports/stored-value.ts'
 import { replaces, type ValueOrder } from '../ports/value-order.ts'
 import { createErasures } from '../recording/erasures.ts'
 
@@ -15,9 +16,10 @@ interface EntityTable {
 
 /** The values of one field. */
 interface Field {
-  /** Undefined: nothing is stored. */
-  readonly texts: ValueColumn<StoredValue['texts']>
+  /** Undefined: nothing is stored. One text: as it is recorded, not taken apart yet. */
+  readonly texts: ValueColumn<StoredValue['texts'] | string>
   readonly numbers: NumberColumns
+  read: TextReader
 }
 
 /** Columns of a field's numbers. */
@@ -125,8 +127,12 @@ export function createMemoryOnlineStore(): OnlineStore {
 }
 
 function valueAt(field: Field | undefined, row: number): StoredValue | undefined {
-  const texts = field?.texts.get(row)
+  let texts = field?.texts.get(row)
   if (!field || texts === undefined) return undefined
+  if (typeof texts === 'string') {
+    texts = field.read(texts)
+    field.texts.set(row, texts)
+  }
   const { numbers } = field
   const oldestInputAt = numbers.get(row, OLDEST_INPUT_AT)
   return {
@@ -139,8 +145,12 @@ function valueAt(field: Field | undefined, row: number): StoredValue | undefined
   }
 }
 
-function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
-  texts.set(row, value.texts)
+function put(field: Field, row: number, value: StoredValue): void {
+  const { texts, numbers } = field
+  if (value instanceof LateValue) {
+    field.read = value.read
+    texts.set(row, value.recorded)
+  } else texts.set(row, value.texts)
   numbers.set(row, EVENT_AT, value.eventAt)
   numbers.set(row, AVAILABLE_AT, value.availableAt)
   numbers.set(row, SEQ, value.seq)
@@ -155,11 +165,14 @@ function orderAt(numbers: NumberColumns, row: number): ValueOrder {
 function fieldOf(table: EntityTable, name: string): Field {
   let field = table.fields.get(name)
   if (!field) {
-    field = { texts: new ValueColumn(), numbers: new NumberColumns(ORIGIN + 1) }
+    field = { texts: new ValueColumn(), numbers: new NumberColumns(ORIGIN + 1), read: unread }
     table.fields.set(name, field)
   }
   return field
 }
+
+/** Of a field that was never filled with what is recorded. */
+const unread: TextReader = (recorded) => [recorded]
 
 /** A field never written is not there yet; such lists are not remembered. */
 function fieldsOf(table: EntityTable, names: readonly string[]): readonly (Field | undefined)[] {
