@@ -36,7 +36,9 @@ export async function openCurrentDefinitions(
   /** Checks loaded definitions and puts them into use, or leaves everything as it is. */
   async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
-      const definitions = await recordedKeys.resolve(await checkedDefinitions(next, dependencies.sourceEngine, dependencies.rowsKeep ?? null))
+      const definitions = await recordedKeys.resolve(
+        await checkedDefinitions(next, dependencies.sourceEngine, dependencies.rowsKeep ?? null),
+      )
       const taken = createLiveDefinitions(dependencies, definitions)
       if (before) await rewarm(dependencies, definitions.registry, before.serving.registry)
       else await recovery?.begin(definitions.registry)

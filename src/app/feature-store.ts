@@ -1,7 +1,7 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import { dirname } from 'node:path'
 import packageJson from '../../package.json'
-import type { Clock, Micros } from '../clock.ts'
+import type { Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
@@ -35,7 +35,7 @@ import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
-import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
+import { openRecordedKeys, type RecordedKeys, type RecordedKeysOptions } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
@@ -46,10 +46,9 @@ import { createComputationTraces, tracedRuntime, tracedStores } from './traced-p
 import { createWarmUp } from './warm-up.ts'
 import { within } from './within.ts'
 
-export interface FeatureStoreOptions extends KeepOptions {
+export interface FeatureStoreOptions extends KeepOptions, RecordedKeysOptions {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
-  readonly clock: Clock
   readonly clockOffset: Micros
   readonly python?: PythonSettings
   /** Where functions of TypeScript run. Default: in threads. */
@@ -58,10 +57,6 @@ export interface FeatureStoreOptions extends KeepOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
-  /** What is recorded of features that do not say it; null: as the store began. */
-  readonly historyMode: 'auto' | 'changes' | null
-  /** Of keys, where not all are recorded. */
-  readonly historySample: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null

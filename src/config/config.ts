@@ -1,16 +1,16 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import type { Micros } from '../clock.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
+import { type HistorySettings, historySettings, historyVariables } from './history-settings.ts'
 import { hostNames, origins } from './hosts.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, keptFor, part, reader, share, size } from './readers.ts'
+import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
-export interface Config {
+export interface Config extends HistorySettings {
   readonly env: 'development' | 'production'
   /** History and, unless `sourceUrl` is given, sources; null: the DuckDB file. */
   readonly postgresUrl: string | null
@@ -52,18 +52,6 @@ export interface Config {
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
-  /** How long computed values stay in history; null: for ever. */
-  readonly historyKeep: Micros | null
-  /** How long rows that are appended to sources stay; null: for ever. */
-  readonly rowsKeep: Micros | null
-  /** What leaves is written there first; null: it is not. */
-  readonly archiveDir: string | null
-  /** What is recorded of features that do not say it; null: as the store began. */
-  readonly historyMode: 'auto' | 'changes' | null
-  /** Of keys, those that are recorded where not all are. */
-  readonly historySample: number
-  /** Bytes of one feature's history in a year beyond which it is warned. */
-  readonly storageWarn: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   /** Lines of one kind in ten seconds; 0: all. */
@@ -150,32 +138,7 @@ export const variables: readonly Variable[] = [
   ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
-  {
-    name: 'FABRA_HISTORY',
-    default: 'auto; in stores of earlier releases changes',
-    help: 'what is recorded of computed features that do not say history: auto (of a sample of keys where the past can be recomputed) or changes',
-  },
-  { name: 'FABRA_HISTORY_SAMPLE', default: '0.01', help: 'share of keys, from 0 to 1, that auto records where the past can be recomputed' },
-  {
-    name: 'FABRA_HISTORY_KEEP',
-    default: 'for ever',
-    help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
-  },
-  {
-    name: 'FABRA_ROWS_KEEP',
-    default: 'for ever',
-    help: 'days or weeks for which appended rows of sources stay, such as 90d; refused unless every feature is proved to look back less far',
-  },
-  {
-    name: 'FABRA_ARCHIVE_DIR',
-    default: 'none',
-    help: 'folder that values and rows are written to, as Parquet files, before they leave',
-  },
-  {
-    name: 'FABRA_STORAGE_WARN',
-    default: '50GB',
-    help: "size of one feature's history in a year, as it grows now, beyond which the log warns of it",
-  },
+  ...historyVariables,
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
   {
@@ -239,12 +202,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
-    historyMode: text('FABRA_HISTORY') === undefined ? null : choice('FABRA_HISTORY', ['auto', 'changes'], 'auto'),
-    historySample: part(text('FABRA_HISTORY_SAMPLE') ?? '0.01', 'FABRA_HISTORY_SAMPLE', problems),
-    historyKeep: keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
-    rowsKeep: keptFor(text('FABRA_ROWS_KEEP'), 'FABRA_ROWS_KEEP', problems),
-    archiveDir: archiveDir(text('FABRA_ARCHIVE_DIR'), facts.cwd, problems),
-    storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),
+    ...historySettings(variable, facts.cwd, problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
     accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),
@@ -258,13 +216,6 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     throw new FabraError('invalid_config', problems.join(' '), { hint: 'Correct or unset these environment variables.' })
   }
   return config
-}
-
-function archiveDir(value: string | undefined, cwd: string, problems: string[]): string | null {
-  if (value === undefined) return null
-  if (/^[a-z][a-z0-9+.-]+:/i.test(value))
-    problems.push(`FABRA_ARCHIVE_DIR="${value}" is no folder: mount the store, and name a folder of it.`)
-  return isAbsolute(value) ? value : join(cwd, value)
 }
 
 function apiKeys(list: string | undefined, file: string | undefined, problems: string[]): Config['apiKeys'] {

@@ -42,26 +42,33 @@ export function isLatestValue(feature: Pick<Feature, 'sampled' | 'recordedSince'
   return createdAt >= (recordedSince ?? Number.NEGATIVE_INFINITY) && recordsKey(feature, entityKey)
 }
 
-/** What is known of a feature's SQL; undefined: it has none. */
-export type PastOf = (feature: Feature) => { readonly past: string | null; readonly sources: readonly Source[] } | undefined
+export interface PastFacts {
+  readonly registry: Registry
+  /** What is known of a feature's SQL; undefined: it has none. */
+  readonly pastOf: (feature: Feature) => { readonly past: string | null; readonly sources: readonly Source[] } | undefined
+  /** Rows of sources leave when they are old. */
+  readonly rowsLeave: boolean
+}
 
 /**
  * Why the past of a feature cannot be computed as it was served; null when it can: by SQL, over rows that stay as they came and say when that was,
  * or that never change.
  */
-export function whyRecorded(feature: Feature, registry: Registry, pastOf: PastOf): WhyAllKeys | null {
+export function whyRecorded(feature: Feature, around: PastFacts): WhyAllKeys | null {
+  const { registry, pastOf, rowsLeave } = around
   if (feature.computation.kind === 'pushed') return unnamed('its values are pushed')
   const sql = pastOf(feature)
   if (!sql) return unnamed('a function computes it')
   if (feature.version !== null) return unnamed('its version stands for its SQL, which may have been another')
   if (sql.past !== null) return unnamed('its SQL cannot be computed for past times')
+  if (rowsLeave && !sql.sources.every((source) => source.static)) return unnamed('rows of its sources leave (FABRA_ROWS_KEEP)')
   for (const source of sql.sources) {
     const why = whyUnlikeServed(source)
     if (why !== null) return { plain: `a source that it reads ${why}`, named: `the source "${source.name}" ${why}` }
   }
   for (const name of feature.uses) {
     const part = registry.features.get(name)
-    if (part && whyRecorded(part, registry, pastOf) === null) continue
+    if (part && whyRecorded(part, around) === null) continue
     const why = 'which it uses, cannot be recomputed'
     return { plain: `the past of a feature, ${why}`, named: `the past of "${name}", ${why}` }
   }
