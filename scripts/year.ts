@@ -22,7 +22,8 @@ const problems = new Map<string, number>()
 const onProblem = (what: string) => void problems.set(what, (problems.get(what) ?? 0) + 1)
 await using postgres = isProduction ? await startPostgres() : undefined
 await using redis = isProduction ? await startRedis() : undefined
-const addresses = postgres && redis ? { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url } : {}
+const addresses: Readonly<Record<string, string>> =
+  postgres && redis ? { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url } : {}
 const replica = new Replica({ folder, env: { ...addresses, FABRA_HISTORY_KEEP: `${KEPT_DAYS}d`, FABRA_DATA_DIR: `${folder}/data` } })
 const life = new Life({ replica, folder, keys: KEYS, keptDays: TRAINED_DAYS, random: randomOf(SEED), onProblem })
 const measures = new Measures({ replica, folder, postgres: postgres?.url, redis: redis?.url, keptDays: KEPT_DAYS, onProblem })

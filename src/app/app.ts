@@ -194,7 +194,7 @@ function featureStoreOptions(
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
   const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
-  const { historyKeep, historyMode, historySample, archiveDir, storageWarn } = config
+  const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -208,7 +208,7 @@ function featureStoreOptions(
     historyMode,
     historySample,
     // Sources are the same with any clock.
-    rowsKeep: apart ? null : config.rowsKeep,
+    rowsKeep: apart ? null : rowsKeep,
     archiveDir: apart ? null : archiveDir,
     storageWarn,
     about: {

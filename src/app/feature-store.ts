@@ -1,8 +1,9 @@
 /** The user's definitions over open stores: everything but HTTP. */
 import { dirname } from 'node:path'
 import packageJson from '../../package.json'
-import type { Micros } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
+import type { KeepSettings } from '../config/keep-settings.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
@@ -35,20 +36,21 @@ import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
 import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
-import { openRecordedKeys, type RecordedKeys, type RecordedKeysOptions } from './recorded-keys.ts'
+import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
 import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
-import { createSweepers, type KeepOptions } from './sweepers.ts'
+import { createSweepers } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 import { within } from './within.ts'
 
-export interface FeatureStoreOptions extends KeepOptions, RecordedKeysOptions {
+export interface FeatureStoreOptions extends KeepSettings {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
+  readonly clock: Clock
   readonly clockOffset: Micros
   readonly python?: PythonSettings
   /** Where functions of TypeScript run. Default: in threads. */
@@ -291,10 +293,7 @@ function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit
     files,
     dataDir: stores.dataDir,
     historyKeep,
-    activeKeys,
-    schedule,
-    clock,
-    log,
+    ...{ activeKeys, schedule, clock, log },
     onChange: auditedChanges(audit),
   })
 }

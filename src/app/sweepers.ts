@@ -1,5 +1,6 @@
 /** What lets things go that would else grow for ever, and tells of what does. */
-import type { Clock, Micros } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { KeepSettings } from '../config/keep-settings.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
 import { createArchive } from './archive/archive.ts'
@@ -12,19 +13,7 @@ import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
 import type { Sweeper } from './sweeper.ts'
 
-/** What the configuration says of what leaves. */
-export interface KeepOptions {
-  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
-  readonly historyKeep: Micros | null
-  /** How long appended rows of sources stay; null: for ever. */
-  readonly rowsKeep: Micros | null
-  /** What leaves is written there first; null: it is not. */
-  readonly archiveDir: string | null
-  /** Bytes of one feature's history in a year. */
-  readonly storageWarn: number
-}
-
-export interface SweepersOptions extends KeepOptions {
+export interface SweepersOptions extends Omit<KeepSettings, 'historyMode' | 'historySample'> {
   readonly stores: Stores
   readonly registry: () => Registry
   readonly clock: Clock

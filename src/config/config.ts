@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
-import { type HistorySettings, historySettings, historyVariables } from './history-settings.ts'
 import { hostNames, origins } from './hosts.ts'
+import { type KeepSettings, keepSettings } from './keep-settings.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
 import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
-export interface Config extends HistorySettings {
+export interface Config extends KeepSettings {
   readonly env: 'development' | 'production'
   /** History and, unless `sourceUrl` is given, sources; null: the DuckDB file. */
   readonly postgresUrl: string | null
@@ -138,7 +138,32 @@ export const variables: readonly Variable[] = [
   ...tracingVariables,
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
-  ...historyVariables,
+  {
+    name: 'FABRA_HISTORY',
+    default: 'auto; in stores of earlier releases changes',
+    help: 'what is recorded of computed features that do not say history: auto (of a sample of keys where the past can be recomputed) or changes',
+  },
+  { name: 'FABRA_HISTORY_SAMPLE', default: '0.01', help: 'share of keys, from 0 to 1, that auto records where the past can be recomputed' },
+  {
+    name: 'FABRA_HISTORY_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
+  },
+  {
+    name: 'FABRA_ROWS_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which appended rows of sources stay, such as 90d; refused unless every feature is proved to look back less far',
+  },
+  {
+    name: 'FABRA_ARCHIVE_DIR',
+    default: 'none',
+    help: 'folder that values and rows are written to, as Parquet files, before they leave',
+  },
+  {
+    name: 'FABRA_STORAGE_WARN',
+    default: '50GB',
+    help: "size of one feature's history in a year, as it grows now, beyond which the log warns of it",
+  },
   { name: 'FABRA_LOG_LEVEL', default: 'info', help: 'debug, info, warn, error or silent' },
   { name: 'FABRA_LOG_FORMAT', default: 'pretty on a terminal, else json', help: 'pretty or json' },
   {
@@ -202,7 +227,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
-    ...historySettings(variable, facts.cwd, problems),
+    ...keepSettings(variable, facts.cwd, problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
     accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),

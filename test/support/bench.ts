@@ -398,7 +398,11 @@ const SAMPLED = new Map<string, Feature>()
 
 function featureOf(name: string, written: WrittenFeature): Feature {
   const made = madeOf(name, written)
-  if (written.sampled === undefined) return made
+  if (written.sampled === undefined) {
+    // Another bench may have had a feature of this name.
+    SAMPLED.delete(fieldOf(made))
+    return made
+  }
   const sampled = { ...made, sampled: { share: written.sampled, from: 0 } }
   SAMPLED.set(fieldOf(sampled), sampled)
   return sampled
