@@ -126,7 +126,7 @@ export const mutations: readonly Mutation[] = [
     { suite: 'test/serving/last-known.test.ts', file: 'src/serving/last-known.ts' },
     {
       'what history says counts however old it is': ['if (!isLate()) return found', 'return found'],
-      'history is asked again however long somebody waits': ['if (until - this.time.nowMs() < LONGEST_READ_MS) throw tooSlow()', ''],
+      'history is asked again however long somebody waits': ['if (until - this.time.nowMs() < this.patience.readMs) throw tooSlow()', ''],
     },
   ),
   ...mistakes(
@@ -303,7 +303,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
     {
-      'a refused write is not told': ['orderAt(column.numbers, row))) refused.push(i)', 'orderAt(column.numbers, row))) continue'],
+      'a refused write is not told': ['        else refused.push(i)\n', ''],
       'a forgotten key is still there': ['        texts.set(row, undefined)\n        count++', '        count++'],
       'a value without a time of its oldest part gets one': ['Number.isNaN(oldestInputAt) ? null : oldestInputAt', 'oldestInputAt'],
       'what a value came of is mixed up': ['ORIGINS.indexOf(value.origin)', '0'],

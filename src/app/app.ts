@@ -101,7 +101,11 @@ export async function openApp(options: AppOptions): Promise<App> {
   let stopping = false
   const http: HttpOptions = {
     serving: () => featureStore.serving(),
-    readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
+    readiness: () => ({
+      ready: !starting && !stopping && featureStore.warm(),
+      stores: featureStore.stores(),
+      recovery: featureStore.recovery(),
+    }),
     ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
@@ -189,7 +193,8 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, storageWarn } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -200,6 +205,11 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    historyMode,
+    historySample,
+    // Sources are the same with any clock.
+    rowsKeep: apart ? null : rowsKeep,
+    archiveDir: apart ? null : archiveDir,
     storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

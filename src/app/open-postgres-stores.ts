@@ -6,6 +6,7 @@ import { createMixedTrainingStore, createRemoteTrainingStore } from '../store/du
 import { SqlError } from '../store/ports/source-engine.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
+import { createPostgresArchiveMarks } from '../store/postgres/archive-marks.ts'
 import { createPostgresAuditStore } from '../store/postgres/audit-store.ts'
 import { createPostgresChangeStore } from '../store/postgres/change-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
@@ -16,14 +17,17 @@ import { exportedRows } from '../store/postgres/history/exported-rows.ts'
 import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
+import { createPostgresSourceFigures } from '../store/postgres/inspect/source-growth.ts'
 import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
+import { createPostgresRowsRemoval } from '../store/postgres/sources/rows-removal.ts'
 import { isSameDatabase } from '../store/postgres/sources/same-database.ts'
 import { createPostgresSourceEngine } from '../store/postgres/sources/source-engine.ts'
 import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
 import { createPostgresHistoryExport } from './postgres-history-export.ts'
+import { createPostgresRowsExport } from './postgres-rows-export.ts'
 import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
@@ -60,7 +64,10 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     offlineFigures: createPostgresFigures(postgres),
+    sourceFigures: createPostgresSourceFigures(reader),
     historyRemoval: createPostgresHistoryRemoval(postgres),
+    rowsRemoval: createPostgresRowsRemoval(postgres),
+    archiveMarks: createPostgresArchiveMarks(postgres),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),
     trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
@@ -69,7 +76,9 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     changes: createPostgresChangeStore(postgres),
     audit: createPostgresAuditStore(postgres),
     exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
+    exportRows: createPostgresRowsExport(reader),
     backup: null,
+    shrinking: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

@@ -3,12 +3,13 @@ import type { Source } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { ArchiveMarks } from '../store/ports/archive.ts'
 import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { FigureStore } from '../store/ports/figure-store.ts'
-import type { HistoryExport } from '../store/ports/history-export.ts'
+import type { HistoryExport, RowsExport } from '../store/ports/history-export.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
@@ -16,9 +17,11 @@ import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { OnlineSweep } from '../store/ports/online-sweep.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
+import type { RowsRemoval } from '../store/ports/rows-removal.ts'
+import type { Shrinking } from '../store/ports/shrinking.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
-import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
+import type { OfflineFigures, OnlineFigures, SourceFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
 export interface StoreAddresses {
@@ -46,7 +49,10 @@ export interface Stores {
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
   readonly historyRemoval: HistoryRemoval
+  readonly rowsRemoval: RowsRemoval
+  readonly archiveMarks: ArchiveMarks
   readonly offlineFigures: OfflineFigures
+  readonly sourceFigures: SourceFigures
   /** Null: latest values are in memory. */
   readonly onlineFigures: OnlineFigures | null
   /** Null: they are in memory, or in a cluster. */
@@ -73,8 +79,11 @@ export interface Stores {
   readonly changes: ChangeStore
   readonly audit: AuditStore
   readonly exportHistory: HistoryExport
+  readonly exportRows: RowsExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null
+  /** Null: the file is not ours, or there is none. */
+  readonly shrinking: Shrinking | null
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */

@@ -3,8 +3,11 @@ import * as fc from 'fast-check'
 
 export interface CopiedCase {
   readonly rows: readonly CopiedRow[]
+  /** Of the other table. */
+  readonly things: readonly (readonly [key: number, label: string, weight: number | null, at: string])[]
+  readonly isStatic: boolean
   readonly sqls: readonly string[]
-  readonly delay: number
+  readonly source: { readonly timestamp: string; readonly delay: number; readonly timezone?: string; readonly id?: string }
   readonly questions: readonly { readonly key: number; readonly at: number }[]
 }
 
@@ -13,6 +16,8 @@ type CopiedRow = readonly (string | null)[]
 export const KEYS = ['a', "o'neil", 'A', 'a ', 'ü', 'NULL', '\\N', 'é,"x"\r\n', '🙂\\', '{"a"}'] as const
 export const TABLE = `n bigint, user_id varchar(40), ts timestamptz, small integer, tiny smallint, big bigint, amount numeric(18, 3), price numeric,
   score double precision, category text, flag boolean, at timestamp, day date, ref uuid`
+
+export const THINGS = 'user_id text, label text, weight integer, made timestamptz'
 
 const BASE = Date.parse('2026-03-29T01:00:00Z') * 1000
 const DAY = 86_400_000_000
@@ -34,7 +39,7 @@ const row: fc.Arbitrary<CopiedRow> = fc.tuple(
   often(fc.constantFrom('0', '1.10', '-2.5', '0.000001', '12345678901234567890.5', '7', '1e-9')),
   often(
     fc.oneof(
-      fc.constantFrom("'NaN'", "'-Infinity'", '0.1', '1e300', '-0.0'),
+      fc.constantFrom("'NaN'", "'-Infinity'", '0.1', '0.3', '-0.2', '1e300', '-1e300', '1e-300', '1.7e308', '-0.0'),
       fc.integer({ min: -9, max: 9 }).map((value) => `${value} / 8.0`),
     ),
   ),
@@ -147,6 +152,9 @@ const aggregated = fc.oneof(
   fc.tuple(counted, filtered).map(([sql, filter]) => sql + filter),
   fc.tuple(number, filtered).map(([sql, filter]) => `SUM(${sql})${filter}`),
   fc.tuple(fc.constantFrom('MIN', 'MAX'), argument, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
+  fc
+    .tuple(fc.constantFrom('SUM(score)', 'AVG(score)', 'COALESCE(SUM(score), 0)', 'AVG((small > 3)::int)'), filtered)
+    .map(([sql, filter]) => (sql.startsWith('COALESCE') ? sql : sql + filter)),
   fc.tuple(fc.constantFrom('bool_and', 'bool_or', 'every'), condition, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
 )
 const divided = fc.oneof(
@@ -163,6 +171,12 @@ const divided = fc.oneof(
   fc.tuple(number, counted).map(([a, b]) => `SUM(${a})::numeric / NULLIF(${b}, 0)`),
   fc.tuple(counted, counted).map(([a, b]) => `100.0 * ${a} / NULLIF(${b}, 0)`),
   fc.tuple(number, number).map(([a, b]) => `COALESCE(SUM(${a}) * 0.001 / NULLIF(MAX(${b}), 0), 7)`),
+)
+/** One row, or none. */
+const having = fc.oneof(
+  { weight: 5, arbitrary: fc.constant('') },
+  fc.tuple(counted, fc.constantFrom('> 0', '> 1', '= 2')).map(([sql, rest]) => ` HAVING ${sql} ${rest}`),
+  aggregated.filter((sql) => !sql.includes('score')).map((sql) => ` HAVING ${sql} IS NOT NULL`),
 )
 const computed = fc.oneof(
   { weight: 4, arbitrary: aggregated },
@@ -210,7 +224,9 @@ const sql = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.tuple(computed, where).map(([select, rest]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}`),
+    arbitrary: fc
+      .tuple(computed, where, having)
+      .map(([select, rest, only]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}${only}`),
   },
   {
     weight: 2,
@@ -221,6 +237,57 @@ const sql = fc.oneof(
       ),
   },
 )
+
+/** The group with the most rows, ties settled. */
+const grouped = fc
+  .tuple(
+    fc.constantFrom(['category', 'MAX(n)'], ['flag', 'flag'], ['tiny', 'tiny DESC'], ['ref, small', 'MIN(n)'], ['day', 'day NULLS FIRST']),
+    aggregated.filter((sql) => !/score|bool_|every/.test(sql)),
+    where,
+    having,
+    fc.boolean(),
+  )
+  .map(([[column = '', last = ''], best, rest, only, isBest]) => {
+    const [first = ''] = column.split(',')
+    const from = `FROM events e WHERE user_id = $user_id${rest} GROUP BY ${column}${only}`
+    return isBest
+      ? `SELECT ${best} AS best ${from} ORDER BY best DESC, ${last} LIMIT 1`
+      : `SELECT ${first} ${from} ORDER BY ${best} DESC, ${last} LIMIT 1`
+  })
+
+/** Joins, each so that rows of the key alone are copied of one table or of both; or of none. */
+const joined = fc
+  .tuple(
+    fc.constantFrom(
+      'COUNT(*)',
+      'COUNT(t.weight)',
+      'SUM(weight)',
+      'MAX(e.n)',
+      'COUNT(DISTINCT label)',
+      'SUM(weight * small)',
+      'AVG(weight)',
+      'SUM(e.score)',
+      'COUNT(*) FILTER (WHERE e.n IS NULL)',
+    ),
+    fc.constantFrom(
+      'events e JOIN things t ON t.user_id = e.user_id WHERE e.user_id = $user_id',
+      'events e LEFT JOIN things t ON t.user_id = e.user_id AND t.weight > 2 WHERE $user_id = e.user_id',
+      'events AS e JOIN things t ON e.category = label WHERE e.user_id = $user_id',
+      'events e, things t WHERE t.user_id = $user_id AND t.user_id = e.user_id',
+      'things t LEFT JOIN events e ON e.user_id = $user_id AND t.user_id = e.user_id WHERE weight IS NOT NULL',
+      'things t LEFT JOIN events e ON e.user_id = $user_id AND t.user_id = e.user_id',
+      "things t LEFT JOIN events e ON e.user_id = t.user_id AND e.ts > NOW() - INTERVAL '1 day' WHERE t.user_id = $user_id",
+      'things t LEFT JOIN (events e JOIN things u ON u.user_id = e.user_id AND u.user_id = $user_id) ON t.label = e.category',
+      '(things t JOIN things u ON u.user_id = $user_id AND t.label = u.label) LEFT JOIN events e ON e.user_id = u.user_id',
+      'events e CROSS JOIN things t WHERE e.user_id = $user_id',
+    ),
+    fc.constantFrom('', '', "e.ts > NOW() - INTERVAL '1 day'", 'e.flag', 't.weight > 1', 'e.small = t.weight'),
+  )
+  .filter(([select, from]) => !/ u /.test(from) || !/\b(?<!\.)(?:weight|label)\b/.test(select.replaceAll('t.', '.')))
+  .map(([select, from, rest]) => {
+    const only = rest === '' ? '' : `${from.includes(' WHERE ') ? ' AND' : ' WHERE'} ${rest}`
+    return `SELECT ${select} FROM ${from}${only}`
+  })
 
 /** Where all of them are, older rows are left where they are. */
 const windowed = fc
@@ -233,28 +300,52 @@ export const copiedCases: fc.Arbitrary<CopiedCase> = fc
     first: fc.nat({ max: KEYS.length - 1 }),
     rows: fc.array(row, { minLength: 4, maxLength: 16, size: 'max' }),
     sqls: fc.oneof(
-      { weight: 3, arbitrary: fc.array(sql, { minLength: 4, maxLength: 6 }) },
+      {
+        weight: 3,
+        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: sql }, { weight: 1, arbitrary: grouped }, { weight: 2, arbitrary: joined }), {
+          minLength: 4,
+          maxLength: 6,
+        }),
+      },
       { weight: 1, arbitrary: fc.array(windowed, { minLength: 3, maxLength: 5 }) },
     ),
-    delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
+    source: fc
+      .record({
+        timestamp: fc.constantFrom('ts', 'ts', 'at'),
+        delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
+        timezone: fc.constantFrom('UTC', 'Europe/Berlin'),
+        id: fc.constantFrom(undefined, undefined, 'tiny'),
+      })
+      .map(({ id, ...source }) => ({ ...source, ...(id === undefined ? {} : { id }) })),
+    things: fc.array(
+      fc.tuple(fc.nat({ max: 1 }), fc.constantFrom('food', '', 'é'), often(fc.integer({ min: 0, max: 5 })), times.map(instant)),
+      {
+        minLength: 2,
+        maxLength: 6,
+        size: 'max',
+      },
+    ),
+    isStatic: fc.boolean(),
     questions: fc.array(fc.record({ key: fc.nat({ max: 1 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
   })
-  .map(({ first, rows, questions, ...rest }) => {
+  .map(({ first, rows, things, questions, ...rest }) => {
     const keyOf = (key: number) => (first + key) % KEYS.length
     return {
       ...rest,
       rows: rows.map(([key = null, ...values]) => [key === null ? null : String(keyOf(Number(key))), ...values]),
+      things: things.map(([key, ...thing]) => [keyOf(key), ...thing] as const),
       questions: questions.map(({ key, at }) => ({ key: keyOf(key), at })),
     }
   })
 
-export function rowsOf({ rows }: CopiedCase): string {
-  if (rows.length === 0) return ''
+export function rowsOf({ rows, things }: CopiedCase): string {
   const values = rows.map(
     ([key = null, ...rest], i) =>
       `(${[String(i), key === null ? 'NULL' : text(KEYS[Number(key)] ?? ''), ...rest.map((value) => value ?? 'NULL')].join(', ')})`,
   )
   const types = 'bigint varchar timestamptz integer smallint bigint numeric numeric float8 text boolean timestamp date uuid'.split(' ')
   const casts = types.map((type, i) => `c${i}::${type}`)
-  return `INSERT INTO events SELECT ${casts.join(', ')} FROM (VALUES ${values.join(', ')}) AS t(${types.map((_, i) => `c${i}`).join(', ')})`
+  const made = things.map(([key, label, weight, at]) => `(${text(KEYS[key] ?? '')}, ${text(label)}, ${weight ?? 'NULL'}, ${at})`)
+  return `INSERT INTO things SELECT c0, c1, c2::integer, c3::timestamptz FROM (VALUES ${made.join(', ')}) AS t(c0, c1, c2, c3);
+INSERT INTO events SELECT ${casts.join(', ')} FROM (VALUES ${values.join(', ')}) AS t(${types.map((_, i) => `c${i}`).join(', ')})`
 }

@@ -8,7 +8,7 @@ export interface Storage {
   tables: StoreTable[]
   /** Of features that have something recorded or in Redis, largest first. */
   features: FeatureSize[]
-  /** What `FABRA_HISTORY_KEEP` would save, for some values of it. */
+  /** What `FABRA_HISTORY=auto` would save in a store that keeps to every change, and `FABRA_HISTORY_KEEP` for some values of it. */
   savings: Saving[]
   /** Bytes and rows of features are told from a sample. */
   is_estimate: boolean
@@ -32,6 +32,10 @@ export interface StoreTable {
   kind: 'history' | 'source' | 'other'
   rows: number | null
   bytes: number | null
+  /** Of history and of sources with timestamps: new within the last day. Null where it is not known. */
+  rows_a_day: number | null
+  bytes_a_day: number | null
+  bytes_in_a_year: number | null
 }
 
 export interface FeatureSize {

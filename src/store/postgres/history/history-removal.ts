@@ -3,7 +3,9 @@
  * made with the first removal, and not by a step of the schema: processes of the version before, which refuse steps they do not know, can still
  * be started beside.
  */
-import type { HistoryRemoval, RemovalPlace, RemovalRule, RemovedLot } from '../../ports/history-removal.ts'
+import type { TakeLeaving } from '../../ports/archive.ts'
+import { type HistoryRemoval, LEAVING_COLUMNS, type RemovalPlace, type RemovalRule, type RemovedLot } from '../../ports/history-removal.ts'
+import { makeArchiveMarks, markArchived } from '../archive-marks.ts'
 import type { Postgres, Statements } from '../connection/postgres.ts'
 import { storeErrors } from '../connection/store-errors.ts'
 import { microsOf, timeOf } from './history-sql.ts'
@@ -57,6 +59,8 @@ WHERE h.feature = $1 AND h.event_timestamp < ${BEFORE}
   AND h.entity_key = g.entity_key AND h.fingerprint = g.fingerprint AND h.event_timestamp = g.event_timestamp
   AND h.available_at = g.available_at AND h.seq = g.seq`
 
+const RETURNING = ` RETURNING ${LEAVING_COLUMNS.map(({ name }) => `h.${name}::text`).join(', ')}`
+
 const IS_THERE = "SELECT to_regclass('fabra.history_removed') IS NOT NULL"
 const MAKE = `
 CREATE TABLE IF NOT EXISTS fabra.history_removed (
@@ -75,10 +79,11 @@ export function createPostgresHistoryRemoval(postgres: Postgres): HistoryRemoval
     return isMade
   }
   return {
-    removeLot: (rule, from) =>
+    removeLot: (rule, from, take = null) =>
       storeErrors(async () => {
         if (!(await look())) await postgres.run(MAKE, [], { timeoutMs: LOT_MS })
-        return postgres.transaction({ timeoutMs: LOT_MS, settings: SETTINGS }, (statements) => removeLot(statements, rule, from))
+        if (take) await makeArchiveMarks(postgres)
+        return postgres.transaction({ timeoutMs: LOT_MS, settings: SETTINGS }, (statements) => removeLot(statements, rule, { from, take }))
       }),
     async keptSince(features) {
       return storeErrors(async () => {
@@ -90,10 +95,16 @@ export function createPostgresHistoryRemoval(postgres: Postgres): HistoryRemoval
   }
 }
 
-async function removeLot(statements: Statements, { feature, before, origins }: RemovalRule, from: RemovalPlace): Promise<RemovedLot> {
+interface Lot {
+  readonly from: RemovalPlace
+  readonly take: TakeLeaving | null
+}
+
+async function removeLot(statements: Statements, { feature, before, origins }: RemovalRule, { from, take }: Lot): Promise<RemovedLot> {
   const keys = (await statements.run(NEXT_KEYS, [feature, before, from.after])).rows.map(([key]) => String(key))
   if (keys.length === 0) return { removed: 0, next: null }
-  const removed = (await statements.run(REMOVE, [feature, before, keys, origins])).count
+  const { count: removed, rows } = await statements.run(take ? REMOVE + RETURNING : REMOVE, [feature, before, keys, origins])
+  if (take && removed > 0) await markArchived(statements, await take({ columns: LEAVING_COLUMNS, rows }))
   if (removed > 0) await statements.run(TELL, [feature, before])
   // These keys may have more.
   if (removed === ROWS_A_LOT) return { removed, next: from }

@@ -13,6 +13,7 @@ import {
   FORGET_PENDING_NOTES,
   INSERT_ERASURE,
   INSERT_FEATURE_ERASURES,
+  IS_LONGER,
   KEY_HISTORY,
   KEYS_SINCE,
   LAST_SEQ,
@@ -96,6 +97,7 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     async *latestOfAll(versions, options) {
       for (const { feature, fingerprint } of versions) yield* latest(feature, fingerprint, options)
     },
+    isLongerThan: async (count) => Number((await read(IS_LONGER, [count])).rows[0]?.[0]) === 1,
     // To know it takes as long as to list the keys.
     haveOtherVersions: async (versions) => new Set(versions.map(({ feature }) => feature)),
     async keysSince(feature, since, limit) {
