@@ -109,7 +109,7 @@ LIMIT $4::bigint`
 
 /** Stops at the row that decides. */
 export const IS_LONGER = `
-SELECT (count(*) > $1::bigint)::int FROM (SELECT FROM fabra.feature_history LIMIT $1::bigint + 1) AS first`
+SELECT (count(*) > $1::bigint)::int FROM (SELECT FROM fabra.feature_history LIMIT $1::bigint + 1) AS recorded`
 
 export const KEYS_SINCE = `
 SELECT entity_key

@@ -97,10 +97,7 @@ export function createPostgresOfflineStore({ postgres, random, onProblem }: Post
     async *latestOfAll(versions, options) {
       for (const { feature, fingerprint } of versions) yield* latest(feature, fingerprint, options)
     },
-    async isLongerThan(count) {
-      const { rows } = await read(IS_LONGER, [count])
-      return Number(rows[0]?.[0]) === 1
-    },
+    isLongerThan: async (count) => Number((await read(IS_LONGER, [count])).rows[0]?.[0]) === 1,
     // To know it takes as long as to list the keys.
     haveOtherVersions: async (versions) => new Set(versions.map(({ feature }) => feature)),
     async keysSince(feature, since, limit) {
