@@ -50,7 +50,8 @@ function sum(expressions: Reading, value: Typed, inside: string): Typed {
 function rounded(expressions: Reading, name: 'sum' | 'avg', value: string, filter: string): Typed {
   const of = (aggregated: string, argument: string) => aggregate(expressions, `${aggregated}(${argument})${filter}`, 'float8').sql
   const [sum, all, count] = [of('SUM', value), of('SUM', `abs(${value})`), of('COUNT', value)]
-  const isFar = `abs(${sum}) * 4.5e6 < ${all} * ${count}`
+  // An average fails there where the square of a number is too large for a double.
+  const isFar = `${all} > 1e150 OR abs(${sum}) * 4.5e6 < ${all} * ${count}`
   return {
     sql: `CASE WHEN ${isFar} THEN CAST('far: ' || CAST(${sum} AS VARCHAR) AS DOUBLE) ELSE ${of(name.toUpperCase(), value)} END`,
     kind: 'float8',
