@@ -60,10 +60,7 @@ export const mutations: readonly Mutation[] = [
       ],
       'postgres: a fence hides nothing': ['f.fenced_at >= ', 'f.fenced_at < '],
       'postgres: rows sent again are stored again': ['ON CONFLICT DO NOTHING`\n\nconst PACKED', '`\n\nconst PACKED'],
-      'postgres: packed rows sent again are stored again': [
-        "\n  AND NOT ${isThere(layout, { feature: 'w.feature'",
-        "\n  AND TRUE OR ${isThere(layout, { feature: 'w.feature'",
-      ],
+      'postgres: packed rows sent again are stored again': ['${mayBeThere ? `AND NOT ${isThere', '${mayBeThere ? `OR ${isThere'],
       'postgres: a push that another process stored is stored again': ['return `(r.may_repeat AND (', 'return `(false AND ('],
       'postgres: equal pushes at two processes do not see each other': ["pg_advisory_xact_lock(hashtext('fabra.pushed'), lot.n)", 'lot.n'],
       'postgres: equals of pushed rows are looked for by reading a month': ["enable_seqscan: 'off'", "enable_seqscan: 'on'"],

@@ -37,7 +37,7 @@ const IS_ERASED = `EXISTS (
  * For transactions that append. A look for an equal row is one descent into the index, whatever is known of the table: a month that was empty when it
  * was last counted would be read whole for each row. Compiling the plan takes longer than it saves.
  */
-export const APPEND_SETTINGS = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' } as const
+export const APPEND_SETTINGS = { enable_seqscan: 'off', enable_bitmapscan: 'off', enable_mergejoin: 'off', jit: 'off' } as const
 
 /** Rows and their writes, as `asArrays` gives them. What rows of one write have in common is told once ($6 on); $1 says per row which write it is of. */
 const GIVEN = `
@@ -75,16 +75,26 @@ ON CONFLICT DO NOTHING`
 
 const PACKED = packed({ event: 'r.event_us', available: 'w.available_us', created: 'w.created_us', seq: 'r.seq', origin: 'w.origin' })
 
+/** What is looked for among the rows that are there. To look takes longer than to write, and to plan it too. */
+export interface Suspicions {
+  /** Some rows were pushed. */
+  readonly mayRepeat: boolean
+  /** Some rows may have been sent before. */
+  readonly mayBeThere: boolean
+}
+
 /** A version whose number is missing is an error of its column, which may not be NULL: no row is lost for that. */
-function packedAppend(layout: HistoryLayout): string {
+function packedAppend(layout: HistoryLayout, { mayRepeat, mayBeThere }: Suspicions): string {
+  const given = { feature: 'w.feature', fingerprint: 'w.fingerprint', available: 'w.available_us' }
   return `
 INSERT INTO fabra.history_packed (event_timestamp, version, available_lag, created_lag, mark, entity_key, value, far)
 SELECT ${timeOf('r.event_us')}, v.id, ${PACKED.columns('near.is').join(', ')}, r.entity_key, r.value, ${PACKED.far('near.is')}
 ${GIVEN}
 LEFT JOIN fabra.feature_versions AS v ON v.feature = w.feature AND v.fingerprint = w.fingerprint
 CROSS JOIN LATERAL (SELECT ${PACKED.isNear} AS is) AS near
-WHERE NOT ${IS_ERASED} AND NOT ${isRepeat(layout)}
-  AND NOT ${isThere(layout, { feature: 'w.feature', fingerprint: 'w.fingerprint', available: 'w.available_us' })}`
+WHERE NOT ${IS_ERASED}
+  ${mayRepeat ? `AND NOT ${isRepeat(layout)}` : ''}
+  ${mayBeThere ? `AND NOT ${isThere(layout, given)}` : ''}`
 }
 
 /** Gives numbers to versions ($1, $2) that have none. In one order: two that give at once wait for each other, and never each for the other. */
@@ -102,8 +112,8 @@ ON CONFLICT DO NOTHING`
  */
 export const LOCK_APPENDS = "SELECT pg_advisory_xact_lock(hashtext('fabra.appends'), $1::integer)"
 
-export function append(layout: HistoryLayout): string {
-  return hasPacked(layout) ? packedAppend(layout) : PLAIN_APPEND
+export function append(layout: HistoryLayout, suspicions: Suspicions): string {
+  return hasPacked(layout) ? packedAppend(layout, suspicions) : PLAIN_APPEND
 }
 
 /**

@@ -44,6 +44,8 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
   /** Of appends of this process, among all: two that have the same wait for each other. */
   const place = Math.floor(random() * 2 ** 31)
   const numbered = new Set<string>()
+  /** The highest seq that this process sent: what it sends up to it may be there. */
+  let sent = 0
 
   const appendTo = async (where: HistoryLayout, rows: readonly HistoryRow[], leftMs: () => number): Promise<readonly number[]> => {
     const isPacked = hasPacked(where)
@@ -51,6 +53,8 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
     const pieces = await asArrays(rows)
     const pushed = rows.filter(({ origin }) => origin === 'pushed')
     const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
+    const text = sql.append(where, { mayRepeat: pushed.length > 0, mayBeThere: rows.some(({ seq }) => seq <= sent) })
+    sent = Math.max(sent, mark)
     return repeated(
       async () => {
         const unnumbered = isPacked ? versionsOf(rows).filter(({ name }) => !numbered.has(name)) : []
@@ -61,7 +65,7 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
             ...(pushed.length > 0 ? [statements.run(sql.LOCK_PUSHED, [locksOf(pushed)])] : []),
             ...(unnumbered.length > 0 ? [statements.run(sql.NUMBER_VERSIONS, columnsOf(unnumbered))] : []),
           ]
-          const appending = pieces.map((piece) => statements.run(sql.append(where), piece))
+          const appending = pieces.map((piece) => statements.run(text, piece))
           await allOf([...before, ...appending, statements.run(sql.MARK, [writer, mark])])
           const counts = await Promise.all(appending)
           const isComplete = counts.reduce((sum, { count }) => sum + count, 0) === rows.length
