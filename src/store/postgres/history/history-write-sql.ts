@@ -107,10 +107,12 @@ ORDER BY 1, 2
 ON CONFLICT DO NOTHING`
 
 /**
- * Appends of one process to packed history go one after the other: what is sent again finds what an attempt wrote whose answer was lost. Plain history
+ * What one process sends to packed history again waits for what it sent before, and finds the rows of an attempt whose answer was lost. Plain history
  * has a unique index for that, which would be twice as large as the one that finds rows.
  */
-export const LOCK_APPENDS = "SELECT pg_advisory_xact_lock(hashtext('fabra.appends'), $1::integer)"
+export function lockAppends({ mayBeThere }: Pick<Suspicions, 'mayBeThere'>): string {
+  return `SELECT pg_advisory_xact_lock${mayBeThere ? '' : '_shared'}(hashtext('fabra.appends'), $1::integer)`
+}
 
 export function append(layout: HistoryLayout, suspicions: Suspicions): string {
   return hasPacked(layout) ? packedAppend(layout, suspicions) : PLAIN_APPEND

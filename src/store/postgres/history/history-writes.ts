@@ -53,14 +53,15 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
     const pieces = await asArrays(rows)
     const pushed = rows.filter(({ origin }) => origin === 'pushed')
     const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
-    const text = sql.append(where, { mayRepeat: pushed.length > 0, mayBeThere: rows.some(({ seq }) => seq <= sent) })
+    const suspicions = { mayRepeat: pushed.length > 0, mayBeThere: rows.some(({ seq }) => seq <= sent) }
+    const text = sql.append(where, suspicions)
     sent = Math.max(sent, mark)
     return repeated(
       async () => {
         const unnumbered = isPacked ? versionsOf(rows).filter(({ name }) => !numbered.has(name)) : []
         const repeats = await postgres.transaction({ timeoutMs: leftMs(), settings: sql.APPEND_SETTINGS }, async (statements) => {
           const before = [
-            ...(isPacked ? [statements.run(sql.LOCK_APPENDS, [place])] : []),
+            ...(isPacked ? [statements.run(sql.lockAppends(suspicions), [place])] : []),
             statements.run(sql.SHARE_ERASURES),
             ...(pushed.length > 0 ? [statements.run(sql.LOCK_PUSHED, [locksOf(pushed)])] : []),
             ...(unnumbered.length > 0 ? [statements.run(sql.NUMBER_VERSIONS, columnsOf(unnumbered))] : []),
