@@ -94,7 +94,9 @@ async function soak(): Promise<void> {
       ? Math.min(Math.ceil((await measuredPeak(work)) / 2), MINUTES < LONG_MINUTES ? MODEST_RATE : Number.POSITIVE_INFINITY)
       : Number(RATE)
   console.log(`${rate} requests a second for ${MINUTES} minutes, two replicas.`)
-  const footprint = new Footprint(replica('a').running.pid)
+  const footprint = new Footprint(
+    [...replicas.keys()].map((name) => ({ name, pid: () => replica(name).running.pid, url: () => replica(name).target.url })),
+  )
   const load = startWork(work, rate)
   const endsAt = performance.now() + MINUTES * 60_000
   const all = soakFaults({
@@ -120,6 +122,7 @@ async function soak(): Promise<void> {
     const fault = known[i % known.length]
     if (fault === undefined) break
     const at = (performance.now() - endsAt) / 1000 + MINUTES * 60
+    footprint.note(fault.name)
     await fault.prepare?.()
     if (fault.name === HISTORY_AWAY) work.historyAwayUntil = Number.POSITIVE_INFINITY
     await fault.begin()

@@ -285,8 +285,11 @@ interface FeatureOptions<E> extends Described {
   readonly max_staleness?: Duration
   /** How far before a label's time a training set may reach for a recorded value. Default: `max_staleness`. */
   readonly look_back?: Duration
-  /** Which computed values are recorded: those that differ from the one before (`'changes'`, the default), all, or none. */
-  readonly history?: 'changes' | 'all' | 'off'
+  /**
+   * Which computed values are recorded: those that differ from the one before (`'changes'`), all, or none. `'auto'`, the default: of features whose
+   * past can be recomputed as it was served, those of a sample of keys (`FABRA_HISTORY_SAMPLE`, 1 %); of others as `'changes'`.
+   */
+  readonly history?: 'auto' | 'changes' | 'all' | 'off'
   /**
    * How long recorded values are kept, pushed ones too: `'400d'`. The newest of each key always is. Default: computed ones as long as
    * `FABRA_HISTORY_KEEP` says, pushed ones for ever.

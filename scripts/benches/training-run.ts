@@ -60,19 +60,22 @@ export function writeLabels(path: string, count: number, shape: Shape): Promise<
   return withEngine((run) => run(`COPY (${select}) TO '${path}' (FORMAT parquet)`))
 }
 
+export type CommandEnvironment = Readonly<Record<string, string>>
+
 export interface Ran {
   readonly seconds: number
+  readonly cpuSeconds: number
   readonly peakMiB: number
   readonly stdout: string
 }
 
 /** A command to its end, with nothing else of it left. */
-export async function timed(command: readonly string[], cwd: string): Promise<Ran> {
+export async function timed(command: readonly string[], cwd: string, env: CommandEnvironment = {}): Promise<Ran> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(FABRA_|PORT$|DATABASE_URL$|REDIS_URL$)/.test(name))
   const started = performance.now()
   const child = Bun.spawn([...command], {
     cwd,
-    env: { ...Object.fromEntries(inherited), FABRA_CACHE_DIR: SHARED_CACHE },
+    env: { ...Object.fromEntries(inherited), FABRA_CACHE_DIR: SHARED_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let peakMiB = 0
@@ -83,7 +86,8 @@ export async function timed(command: readonly string[], cwd: string): Promise<Ra
   clearInterval(watch)
   const seconds = (performance.now() - started) / 1000
   if (code !== 0) throw new Error(`${command.slice(0, 2).join(' ')} ended with ${code}: ${stderr}`)
-  return { seconds, peakMiB, stdout }
+  const cpuSeconds = Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1e6
+  return { seconds, cpuSeconds, peakMiB, stdout }
 }
 
 /** What Linux says of a running process. (What it says of one that has ended may be the peak of its parent.) */

@@ -141,7 +141,7 @@ export const mutations: readonly Mutation[] = [
       'a late value hides what was left out': ['return [value, seen]', 'return [value]'],
       'history: off is ignored': ["value.origin === 'computed' && feature.history === 'off' ? [] : [value]", '[value]'],
       'history: off drops what was pushed': ["value.origin === 'computed' && feature.history === 'off'", "feature.history === 'off'"],
-      'history: all leaves out': ["if (feature.history !== 'changes') return {", "if (feature.history === 'off') return {"],
+      'history: all leaves out': ["if (feature.history === 'all' || feature", 'if (feature'],
     },
   ),
   ...mistakes(

@@ -303,7 +303,7 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: MEMORY, file: 'src/store/memory/online-store.ts' },
     {
-      'a refused write is not told': ['orderAt(column.numbers, row))) refused.push(i)', 'orderAt(column.numbers, row))) continue'],
+      'a refused write is not told': ['        else refused.push(i)\n', ''],
       'a forgotten key is still there': ['        texts.set(row, undefined)\n        count++', '        count++'],
       'a value without a time of its oldest part gets one': ['Number.isNaN(oldestInputAt) ? null : oldestInputAt', 'oldestInputAt'],
       'what a value came of is mixed up': ['ORIGINS.indexOf(value.origin)', '0'],

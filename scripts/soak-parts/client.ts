@@ -5,6 +5,8 @@ export interface Target {
   url: string
   /** What does not answer then is not its fault. On the clock of performance.now(). */
   isDown: boolean
+  /** What it says of itself, where replicas are of several versions. Default: that of the client. */
+  readonly document?: Document
 }
 
 interface ClientRequest {
@@ -36,6 +38,8 @@ export class Client {
   /** Answers by what was asked and the status, with the code of an error. */
   readonly counts = new Map<string, number>()
   slowestMs = 0
+  /** Told of each answer that is an error, with the times between which it was waited for. */
+  onFailure: (what: string, askedAt: number, answeredAt: number) => void = () => undefined
   private readonly targets: readonly Target[]
   private readonly document: Document
   private readonly problems: Problems
@@ -72,8 +76,13 @@ export class Client {
         signal: AbortSignal.timeout(path.startsWith('/v1/training-sets') ? Client.TRAINING_MS : Client.PATIENCE_MS),
       })
       const text = await response.text()
+      if (!response.ok) this.onFailure(`${what} ${response.status}: ${text.slice(0, 300)}`, askedAt, performance.now())
       this.slowestMs = Math.max(this.slowestMs, performance.now() - askedAt)
-      return { status: response.status, json: this.checked(what, path, method, response, text), askedAt }
+      return {
+        status: response.status,
+        json: this.checked(what, path, { method, document: target.document ?? this.document }, response, text),
+        askedAt,
+      }
     } catch (error) {
       const wasKilled = target.isDown || target.url !== url
       this.count(`${what} ${wasKilled ? 'killed' : 'no answer'}`)
@@ -82,13 +91,19 @@ export class Client {
     }
   }
 
-  private checked(what: string, path: string, method: string, response: Response, text: string): unknown {
+  private checked(
+    what: string,
+    path: string,
+    { method, document }: { readonly method: string; readonly document: Document },
+    response: Response,
+    text: string,
+  ): unknown {
     const { status } = response
     let json: unknown
     try {
       json = JSON.parse(text)
-      const schema = documentedSchema(this.document, path.split('?')[0] ?? '', method.toLowerCase(), status)
-      const found = schemaProblems(this.document, schema, json)
+      const schema = documentedSchema(document, path.split('?')[0] ?? '', method.toLowerCase(), status)
+      const found = schemaProblems(document, schema, json)
       if (status >= 400 && typeof (json as { error?: { code?: unknown } }).error?.code !== 'string') found.push('an error without a code')
       if (found.length > 0) this.problems.add('not as described', `${method} ${path}: ${status}, ${found.slice(0, 3).join('; ')}`)
     } catch (error) {

@@ -33,6 +33,8 @@ export interface AppOptions {
   readonly log: Logger
   /** Added to the machine's clock (`--clock`). */
   readonly clockOffset: Micros
+  /** Another clock than the machine's, for simulations: no command and no setting gives one. */
+  readonly clock?: SteeredClock
   /** Keep state in a folder of its own, emptied at start (`--clock`). */
   readonly apart?: boolean
   /** Other processes of the same command share the port. */
@@ -78,7 +80,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const { config } = options
   requireProduction(config)
   const { tracer, log } = await openTracing(config.tracing, options.log)
-  const clock = systemClock(options.clockOffset)
+  const clock = options.clock ?? systemClock(options.clockOffset)
   const dataDir = options.apart ? join(config.dataDir, 'clock') : config.dataDir
   if (options.apart) await rm(dataDir, { recursive: true, force: true })
   const webhook = config.webhook && createWebhook({ ...config.webhook, log, random: Math.random })
@@ -99,7 +101,11 @@ export async function openApp(options: AppOptions): Promise<App> {
   let stopping = false
   const http: HttpOptions = {
     serving: () => featureStore.serving(),
-    readiness: () => ({ ready: !starting && !stopping && featureStore.warm(), stores: featureStore.stores() }),
+    readiness: () => ({
+      ready: !starting && !stopping && featureStore.warm(),
+      stores: featureStore.stores(),
+      recovery: featureStore.recovery(),
+    }),
     ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
@@ -187,7 +193,8 @@ function featureStoreOptions(
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
-  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs, historyKeep, storageWarn } = config
+  const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
+  const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
@@ -198,6 +205,11 @@ function featureStoreOptions(
     requestTimeoutMs,
     cold,
     historyKeep,
+    historyMode,
+    historySample,
+    // Sources are the same with any clock.
+    rowsKeep: apart ? null : rowsKeep,
+    archiveDir: apart ? null : archiveDir,
     storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

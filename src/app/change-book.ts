@@ -6,7 +6,7 @@ import { type ChangeBook, type FeatureVersion, type ProcessFacts, placeOf } from
 import type { Change, DefinitionText } from '../http/wire.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
-import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
+import type { ChangeRecord, ChangeStore, ShownChange } from '../store/ports/change-store.ts'
 import { ChangesTogether } from './changes-together.ts'
 import { createTextReader, type WrittenText } from './definition-text.ts'
 
@@ -58,7 +58,7 @@ interface Body {
 }
 
 interface RecordedChange {
-  readonly record: ChangeRecord
+  readonly record: ShownChange
   readonly body: Body
 }
 
@@ -143,7 +143,7 @@ class Book implements WritableChangeBook {
       return
     }
     if (open) this.keep(open)
-    const record: ChangeRecord = { id: `${id}:${crypto.randomUUID()}`, at: now, kind, subject, body: '' }
+    const record: ShownChange = { id: `${id}:${crypto.randomUUID()}`, at: now, kind, subject, body: '' }
     const begun = new ChangesTogether(record, rows)
     this.together.set(id, begun)
     this.remember(record, begun)
@@ -153,7 +153,7 @@ class Book implements WritableChangeBook {
     this.waiting.push({ ...record, body: JSON.stringify({ message, rows } satisfies Body) })
   }
 
-  private add(kind: ChangeRecord['kind'], subject: string, at: Micros, id: string, body: Body): void {
+  private add(kind: ShownChange['kind'], subject: string, at: Micros, id: string, body: Body): void {
     if (this.known.has(id)) return
     const record = { id, at, kind, subject, body: JSON.stringify(body) }
     this.remember(record, body)
@@ -162,7 +162,7 @@ class Book implements WritableChangeBook {
     if (this.waiting.length > MOST_WAITING) this.waiting.shift()
   }
 
-  private remember(record: ChangeRecord, body: Body): void {
+  private remember(record: ShownChange, body: Body): void {
     const isNew = !this.known.has(record.id)
     this.known.set(record.id, { record, body })
     if (!isNew) return
@@ -211,7 +211,7 @@ class Book implements WritableChangeBook {
         this.versions.size === 0 ? store.changes({ kind: 'version', limit: MOST_VERSIONS }) : [],
         store.changes({ limit: MOST_OTHERS }),
       ])
-      for (const record of [...versions, ...others]) {
+      for (const record of [...versions, ...others].filter(isShown)) {
         this.knownSince = Math.min(this.knownSince, record.at)
         if (!this.known.has(record.id)) this.remember(record, bodyOf(record))
       }
@@ -265,7 +265,11 @@ function isSame(before: DefinitionText | null, now: WrittenText | null): boolean
   return code(before.lines) === code(now.lines)
 }
 
-function changeOf({ at, kind, subject }: ChangeRecord, { message, rows, number, file, line }: Body): Change {
+function isShown(record: ChangeRecord): record is ShownChange {
+  return record.kind !== 'history'
+}
+
+function changeOf({ at, kind, subject }: ShownChange, { message, rows, number, file, line }: Body): Change {
   const place = file !== undefined && line !== undefined ? { file, line } : null
   return { at: formatTime(at), kind, subject, message, version_number: number ?? null, rows: rows ?? null, place }
 }

@@ -1,6 +1,8 @@
 /** What is wrong with definition files, found without serving and without leaving a trace, against the database that serving would use. */
 import { join } from 'node:path'
+import type { Micros } from '../clock.ts'
 import { keysFaults } from '../compute/sql/keys-sql.ts'
+import { keptRowsProblems } from '../compute/sql/reach/kept-rows.ts'
 import { createSqlDefinitions, type SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { unpreparedProblems } from '../compute/sql/unprepared.ts'
 import type { Config } from '../config/config.ts'
@@ -21,8 +23,8 @@ import { DATA_FILE } from './open-stores.ts'
 
 /** Where SQL is prepared. `unprepared`: for a PostgreSQL that is not there to be asked. */
 export type CheckPlace =
-  | { readonly kind: 'duckdb'; readonly dataFile: string }
-  | ({ readonly kind: 'postgres' } & PostgresAddresses)
+  | { readonly kind: 'duckdb'; readonly dataFile: string; readonly rowsKeep?: Micros | null }
+  | ({ readonly kind: 'postgres'; readonly rowsKeep?: Micros | null } & PostgresAddresses)
   | { readonly kind: 'unprepared' }
 
 export interface CheckedProject {
@@ -33,10 +35,10 @@ export interface CheckedProject {
 }
 
 /** Where serving with this configuration would prepare. @param against The address of another PostgreSQL; null: none was named. */
-export function checkPlace({ env, postgresUrl, sourceUrl, dataDir }: Config, against: string | null): CheckPlace {
-  if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null }
-  if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl }
-  return env === 'production' ? { kind: 'unprepared' } : { kind: 'duckdb', dataFile: join(dataDir, DATA_FILE) }
+export function checkPlace({ env, postgresUrl, sourceUrl, dataDir, rowsKeep }: Config, against: string | null): CheckPlace {
+  if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null, rowsKeep }
+  if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl, rowsKeep }
+  return env === 'production' ? { kind: 'unprepared' } : { kind: 'duckdb', dataFile: join(dataDir, DATA_FILE), rowsKeep }
 }
 
 const NOT_PREPARED: Problem = {
@@ -74,7 +76,7 @@ interface Local {
 async function checkedIn(location: CheckPlace, loaded: LoadedDefinitions, { database, store: local }: Local): Promise<CheckedProject> {
   if (location.kind === 'unprepared') return unprepared(loaded, local)
   const look = async (store: SourceEngine) => {
-    const { registry, warnings } = await checkedDefinitions(loaded, store)
+    const { registry, warnings } = await checkedDefinitions(loaded, store, location.rowsKeep ?? null)
     return { registry, problems: [], warnings }
   }
   if (location.kind === 'duckdb') {
@@ -132,8 +134,13 @@ function asProblem({ message, hint }: FabraError): Problem {
 /**
  * Sources loaded, SQL bound, cron patterns read: every problem at once, those of the files included. Where sources are wrong, SQL is not
  * looked at: it would only be told of tables that are not there.
+ * @param rowsKeep How long rows of sources stay; null: for ever.
  */
-export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine: SourceEngine): Promise<SqlDefinitions> {
+export async function checkedDefinitions(
+  loaded: LoadedDefinitions,
+  sourceEngine: SourceEngine,
+  rowsKeep: Micros | null = null,
+): Promise<SqlDefinitions> {
   const { registry } = loaded
   const problems: Problem[] = [...loaded.problems]
   if (problems.some((problem) => !problem.subject.startsWith('feature "'))) throw new InvalidDefinitions(problems)
@@ -142,6 +149,7 @@ export async function checkedDefinitions(loaded: LoadedDefinitions, sourceEngine
   if (problems.some((problem) => problem.subject.startsWith('source "'))) throw new InvalidDefinitions(problems)
   const definitions = await createSqlDefinitions(registry, sourceEngine)
   problems.push(...definitions.problems, ...(await keysProblems(registry, sourceEngine)))
+  if (problems.length === 0) problems.push(...(await keptRowsProblems(definitions, sourceEngine, rowsKeep)))
   if (problems.length > 0) throw new InvalidDefinitions(problems)
   return { ...definitions, warnings: [...loaded.warnings, ...sources.notes, ...definitions.warnings] }
 }

@@ -3,6 +3,8 @@ import type { LoadedDefinitions } from '../runtime/runtime.ts'
 import { checkedDefinitions } from './checked-definitions.ts'
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from './live-definitions.ts'
 import { rewarm } from './online-recovery.ts'
+import type { RecordedKeys } from './recorded-keys.ts'
+import type { StartRecovery } from './start-recovery.ts'
 
 /** The definitions being served, until others are read from disk. */
 export interface CurrentDefinitions {
@@ -15,11 +17,17 @@ export interface CurrentDefinitions {
   reload(): Promise<void>
 }
 
-/** @param cold Latest values are not brought back from history. @throws InvalidDefinitions */
+export interface DefinitionsHelpers {
+  /** Brings latest values back from history; null: nobody will ask for them. */
+  readonly recovery: Pick<StartRecovery, 'begin'> | null
+  readonly recordedKeys: Pick<RecordedKeys, 'resolve'>
+}
+
+/** @throws InvalidDefinitions */
 export async function openCurrentDefinitions(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  cold: boolean,
+  { recovery, recordedKeys }: DefinitionsHelpers,
 ): Promise<CurrentDefinitions> {
   let good = loaded.files
   let files = good
@@ -28,9 +36,12 @@ export async function openCurrentDefinitions(
   /** Checks loaded definitions and puts them into use, or leaves everything as it is. */
   async function take(next: LoadedDefinitions, before: LiveDefinitions | undefined): Promise<LiveDefinitions> {
     try {
-      const definitions = await checkedDefinitions(next, dependencies.sourceEngine)
+      const definitions = await recordedKeys.resolve(
+        await checkedDefinitions(next, dependencies.sourceEngine, dependencies.rowsKeep ?? null),
+      )
       const taken = createLiveDefinitions(dependencies, definitions)
-      if (!cold) await rewarm(dependencies, definitions.registry, before?.serving.registry)
+      if (before) await rewarm(dependencies, definitions.registry, before.serving.registry)
+      else await recovery?.begin(definitions.registry)
       next.activate()
       return taken
     } catch (error) {

@@ -1,5 +1,6 @@
 import packageJson from '../../package.json'
 import type { TrainingJob, TrainingReport } from '../training/job.ts'
+import { refuseRowsRemoved } from '../training/kept-history.ts'
 import { computeMany, computeOne, type ManyOfRow, type OneAnswer, type OneRow } from '../training/one-row.ts'
 import { createTraining, type Training } from '../training/training-set.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
@@ -44,8 +45,18 @@ export function createFeatureStoreTraining(
   return {
     begin: (about) => begin(training, about),
     beginLook: () => begin(looks, { id: crypto.randomUUID(), owner: null }),
-    computeOne: (row, signal) => computeOne(row, definitions.live().training, signal),
-    computeMany: (row, signal) => computeMany(row, definitions.live().training, signal),
+    async computeOne(row, signal) {
+      const { training: computing } = definitions.live()
+      const since = (await computing.wholeSince?.(row.feature)) ?? null
+      if (since !== null) refuseRowsRemoved(row.feature.name, row.asOf, since)
+      return computeOne(row, computing, signal)
+    },
+    async computeMany(row, signal) {
+      const { training: computing } = definitions.live()
+      const since = await Promise.all(row.features.map(async (feature) => (await computing.wholeSince?.(feature)) ?? 0))
+      // The others fail when they are asked for one by one.
+      await computeMany({ ...row, features: row.features.filter((_, i) => (since[i] ?? 0) <= row.asOf) }, computing, signal)
+    },
     report: training.report,
     list: training.list,
     cancel: training.cancel,

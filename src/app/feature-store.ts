@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
+import type { KeepSettings } from '../config/keep-settings.ts'
 import type { PythonSettings } from '../config/python-settings.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
@@ -33,16 +34,20 @@ import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
+import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
+import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
 import { sourceFiles, sourceFolders } from './source-paths.ts'
+import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
 import { createSweepers } from './sweepers.ts'
 import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
+import { within } from './within.ts'
 
-export interface FeatureStoreOptions {
+export interface FeatureStoreOptions extends KeepSettings {
   readonly files: readonly string[]
   readonly stores: Omit<StoreAddresses, 'onProblem' | 'onLoaded'>
   readonly clock: Clock
@@ -54,9 +59,6 @@ export interface FeatureStoreOptions {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
-  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
-  readonly historyKeep: Micros | null
-  readonly storageWarn: number
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -78,8 +80,10 @@ export interface FeatureStore {
   /** Store → `ok`, or what is wrong with it. */
   stores(): Readonly<Record<string, string>>
   metrics(): readonly Metric[]
-  /** False while values of new feature versions are computed for the keys in use, a minute at most. */
+  /** False while values come back from history, and those of new feature versions are computed for the keys in use: a minute each at most. */
   warm(): boolean
+  /** How far what comes back from history has come; null: nothing is on its way. */
+  recovery(): RecoveryProgress | null
   /** What refreshes did, newest first. */
   runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
@@ -122,7 +126,9 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
     try {
       const watching = createWatching(options.clock, options.about.keepsStatistics)
       const kept = createKeptRuns(stores.admin, (message, error) => log.warn(message, { error }), watching.runWatch)
-      return await assemble(await openDependencies(options, runtime, stores, kept.runs), loaded, { stores, kept, watching, options })
+      const recordedKeys = await openRecordedKeys(stores, options)
+      const dependencies = await openDependencies(options, runtime, { ...stores, offline: recordedKeys.offline }, kept.runs)
+      return await assemble(dependencies, loaded, { stores, kept, watching, recordedKeys, options })
     } catch (error) {
       await stores.close()
       throw stores.damage() ?? error
@@ -141,32 +147,37 @@ async function openDependencies(
 ): Promise<LiveDefinitionsDependencies> {
   const { clock, log, requestTimeoutMs } = options
   const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
-  const { sourceEngine, offline, online } = stores
-  const { keptSince } = stores.historyRemoval
+  const { sourceEngine, offline, rowsRemoval } = stores
+  const recalled = recalledFrom(stores)
+  const online = recalled ?? stores.online
   const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const shared = { runtime, sourceEngine, offline, keptSince, online, recorder, clock, log, requestTimeoutMs, tracing }
+  const removed = { keptSince: stores.historyRemoval.keptSince, rowsRemoval, rowsKeep: options.rowsKeep }
+  const shared = { runtime, sourceEngine, offline, online, recalled, recorder, clock, log, requestTimeoutMs, tracing }
   const across = { claims: stores.claims, seenSources: stores.seenSources }
   const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
-  return { ...shared, ...across, activeKeys, schedule: createSchedule(), runs }
+  return { ...shared, ...removed, ...across, activeKeys, schedule: createSchedule(), runs }
 }
 
 interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
   readonly watching: Watching
+  readonly recordedKeys: RecordedKeys
   readonly options: FeatureStoreOptions
 }
 
 async function assemble(
   dependencies: LiveDefinitionsDependencies,
   loaded: LoadedDefinitions,
-  { stores, kept, watching, options }: Around,
+  { stores, kept, watching, recordedKeys, options }: Around,
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
   const { notify, cold } = options
-  const definitions = await openCurrentDefinitions(dependencies, loaded, cold)
+  const recovery = createStartRecovery(dependencies)
+  const definitions = await openCurrentDefinitions(dependencies, loaded, { recovery: cold ? null : recovery, recordedKeys })
   const keysInUse = createKeysInUse(dependencies, {
     store: stores.activeKeys,
+    whole: recovery.run,
     samplePushed: notify !== undefined,
     registry: definitions.registry,
     onForgotten: (entity, key, erasure) => ingest.applyErasure(entity, key, erasure),
@@ -189,7 +200,8 @@ async function assemble(
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })
-  const insight = openInsight(dependencies, { stores, watching, options, definitions, audit, health, trainingSets: training.list })
+  const looked = { stores, watching, recordedKeys, options, definitions, audit, health, trainingSets: training.list }
+  const insight = openInsight(dependencies, looked)
   const lag = new EventLoopLag()
   let closing = false
 
@@ -216,17 +228,21 @@ async function assemble(
     audit,
     ingest: noted(ingest, insight),
     training,
-    warm: warmUp.isOver,
+    warm: () => recovery.isOver() && warmUp.isOver(),
+    recovery: recovery.progress,
     start(refreshes) {
+      const recovered = recovery.run()
       refilling.start()
       insight.start(packageJson.version)
-      void warmUp.run(definitions.live()).then(() => {
-        if (closing) return
-        keysInUse.start()
-        refreshing.start(refreshes)
-        if (refreshes) for (const sweeper of sweepers) sweeper.start()
-        ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
-      })
+      void recovered
+        .then(() => (closing ? undefined : warmUp.run(definitions.live())))
+        .then(() => {
+          if (closing) return
+          keysInUse.start()
+          refreshing.start(refreshes)
+          if (refreshes) for (const sweeper of sweepers) sweeper.start()
+          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+        })
     },
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
@@ -240,6 +256,7 @@ async function assemble(
       closing = true
       lag.stop()
       const ending = [
+        recovery.stop(),
         refreshing.stop(),
         refilling.stop(),
         keysInUse.stop(),
@@ -276,18 +293,7 @@ function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit
     files,
     dataDir: stores.dataDir,
     historyKeep,
-    activeKeys,
-    schedule,
-    clock,
-    log,
+    ...{ activeKeys, schedule, clock, log },
     onChange: auditedChanges(audit),
   })
-}
-
-/** Resolves when the work has, at the latest after `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
-  await Promise.race([work, late.promise])
-  clearTimeout(timer)
 }

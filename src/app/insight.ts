@@ -22,6 +22,7 @@ import type { FigureStore } from '../store/ports/figure-store.ts'
 import { createChangeBook, type WritableChangeBook } from './change-book.ts'
 import type { CurrentDefinitions } from './current-definitions.ts'
 import { DATA_FILE } from './open-stores.ts'
+import type { RecordedKeys } from './recorded-keys.ts'
 import { createSharedFigures, type SharedFigures } from './shared-figures.ts'
 import { createSourceLook } from './source-facts.ts'
 import { createStorageLook } from './storage.ts'
@@ -82,6 +83,7 @@ export interface InsightOptions {
   readonly mode: ProcessFacts['mode']
   readonly processes: number
   readonly stores: Stores
+  readonly recordedKeys: Pick<RecordedKeys, 'couldSample'>
   /** How long computed values stay in history; null: for ever. */
   readonly historyKeep: Micros | null
   readonly health: () => Readonly<Record<string, string>>
@@ -145,6 +147,7 @@ export function createInsight(options: InsightOptions): OwnInsight {
       online: stores.onlineFigures,
       historyIn: stores.historyIn,
       registry: definitions.registry,
+      couldSample: options.recordedKeys.couldSample,
       keep: options.historyKeep,
       now: clock.now,
     }),

@@ -23,6 +23,8 @@ export interface KeysInUseOptions {
   /** Whether some keys of pushed features are noted: they are nobody's to refresh, but tell whether pushes still come. */
   readonly samplePushed: boolean
   readonly registry: () => Registry
+  /** Resolves when all keys that were in use before this process are known. */
+  readonly whole: () => Promise<void>
   /** Another process forgot a key. */
   readonly onForgotten: (entity: Entity, key: EntityKey, erasure: Erasure) => void
 }
@@ -33,7 +35,10 @@ export function createKeysInUse(dependencies: LiveDefinitionsDependencies, optio
   const pushed = options.samplePushed ? createKeySample() : undefined
   const shared = store && createSharedKeys({ store, online, activeKeys, erasures: recorder.erasures, registry, onForgotten, clock, log })
   return {
-    of: (feature) => activeKeys.of(feature),
+    async of(feature) {
+      await options.whole()
+      return activeKeys.of(feature)
+    },
     markUsed: (feature, key) => (feature.refresh === null ? pushed?.note(feature, key) : activeKeys.markUsed(feature, key)),
     drop(feature, key) {
       if (feature.refresh === null) return pushed?.drop(feature, key)

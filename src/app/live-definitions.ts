@@ -33,13 +33,16 @@ import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
+import type { RowsRemoval } from '../store/ports/rows-removal.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
 import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
-import { refuseRemoved } from '../training/kept-history.ts'
+import { refuseRemoved, refuseRowsRemoved } from '../training/kept-history.ts'
+import type { RecalledStore } from './recalled-store.ts'
 import type { ComputationTraces } from './traced-parts.ts'
+import { createWholeSince } from './whole-since.ts'
 
 /** History rows in the queue from which on those who add to it wait until they are durable. */
 const DURABLE_FROM = 20_000
@@ -54,7 +57,13 @@ export interface LiveDefinitionsDependencies {
   readonly offline: OfflineStore
   /** Since when history is whole, of features of which something left it. */
   readonly keptSince: HistoryRemoval['keptSince']
+  /** Rows that left sources. */
+  readonly rowsRemoval?: Pick<RowsRemoval, 'keptSince'>
+  /** How long rows of sources stay; null: for ever. */
+  readonly rowsKeep?: Micros | null
   readonly online: OnlineStore
+  /** The same, where it is in this process and is filled from history while it is read; null: it is not. */
+  readonly recalled?: RecalledStore | null
   readonly recorder: Recorder
   readonly activeKeys: ActiveKeys
   /** Who computes what, among many processes; null where there is only this one. */
@@ -88,6 +97,7 @@ export type VersionTraining = Pick<
   | 'explain'
   | 'clientSql'
   | 'nextFiring'
+  | 'wholeSince'
 >
 
 export type ExecutorOf = (
@@ -204,6 +214,7 @@ function versionTraining(dependencies: LiveDefinitionsDependencies, definitions:
     sourcesOf: (feature) => definitions.get(feature.name)?.sources.map(({ name }) => name) ?? null,
     clientSql: createClientSql({ sourceEngine: dependencies.sourceEngine, registry: definitions.registry, clock: dependencies.clock }),
     nextFiring: dependencies.schedule.nextFiring,
+    wholeSince: createWholeSince(dependencies.rowsRemoval, definitions),
     hasAnyKey: (source, column, keys) => hasAnyKey(dependencies.sourceEngine, { source, column }, keys),
   }
 }
@@ -232,8 +243,15 @@ export function createExecutor(
   const executor: Executor = {
     compute: (feature, rows, at) => (feature.computation.kind === 'sql' ? sql : functions).compute(feature, rows, at),
   }
+  const wholeSince = createWholeSince(dependencies.rowsRemoval, definitions)
   holder.past = createPastReader({
-    executor,
+    executor: {
+      async compute(feature, rows, at) {
+        const since = await wholeSince(feature)
+        if (since !== null) for (let i = 0; i < rows.length; i++) refuseRowsRemoved(feature.name, rows.at(i)?.asOf ?? since, since)
+        return executor.compute(feature, rows, at)
+      },
+    },
     recomputable: (feature) => (feature.computation.kind === 'sql' ? definitions.get(feature.name)?.past === null : replays(feature)),
     async recordedAt(feature, key, asOf) {
       const { name, fingerprint } = feature

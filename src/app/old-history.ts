@@ -3,19 +3,25 @@
  * where FABRA_HISTORY_KEEP is set; without either nothing ever does, nor does anything of features that are not defined any more.
  */
 import type { Clock, Micros } from '../clock.ts'
-import type { Feature } from '../definition/model.ts'
+import type { Feature, KeyColumn } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { HistoryRemoval, RemovalPlace, RemovalRule } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { Origin } from '../store/ports/offline-store.ts'
+import type { Archive } from './archive/archive.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 
 const COMPUTED: readonly Origin[] = ['computed']
+/** In it a source's blocks are skipped by time. */
+const ORDER = ['event_timestamp', 'feature', 'entity_key', 'fingerprint', 'available_at', 'seq']
 const ALL: readonly Origin[] = ['computed', 'pushed', 'backfill']
 
 export interface OldHistoryOptions {
   readonly removal: HistoryRemoval
+  /** Null, or left out: what goes is gone. */
+  readonly archive?: Archive | null
+  readonly keyOf?: (feature: Feature) => readonly KeyColumn[]
   readonly leases: LeaseStore
   readonly features: () => Iterable<Feature>
   /** Of features that do not say it themselves; null: their history stays. */
@@ -25,25 +31,30 @@ export interface OldHistoryOptions {
 }
 
 /** What goes are rows. */
-export function createOldHistory({ removal, leases, features, keep, clock, log }: OldHistoryOptions): Sweeper {
+export function createOldHistory({ removal, archive = null, keyOf, leases, features, keep, clock, log }: OldHistoryOptions): Sweeper {
   return createSweeper({
     lease: 'old-history',
     leases,
     log,
     async work(lots) {
       let all = 0
+      await archive?.joinAll().catch((error: unknown) => log.warn('what an earlier process archived could not be put together', { error }))
       for (const feature of features()) {
         const rule = ruleOf(feature, keep, clock.now())
         if (!rule) continue
         let removed = 0
+        const own = { kind: 'history', name: feature.name } as const
+        const take = archive?.taker(own, { key: keyOf?.(feature) ?? [], order: ORDER }) ?? null
         let place: RemovalPlace = { after: null }
         try {
           await lots(async () => {
-            const lot = await removal.removeLot(rule, place)
+            const lot = await removal.removeLot(rule, place, take)
             removed += lot.removed
             place = lot.next ?? place
+            await archive?.join(own, 'many')
             return lot.next !== null
           })
+          await archive?.join(own)
         } catch (error) {
           // The next sweep goes on.
           log.warn('recorded values that are too old could not leave history', { feature: feature.name, error })

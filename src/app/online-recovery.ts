@@ -1,6 +1,7 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
 
 import type { Micros } from '../clock.ts'
+import { createPace } from '../collections/yielding.ts'
 import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
 import { isPushed, isScheduled } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
@@ -8,9 +9,11 @@ import type { Entity, Feature, Registry } from '../definition/model.ts'
 import { isUnavailable } from '../errors.ts'
 import { keepWarm } from '../refresh/active-keys.ts'
 import type { Erasure } from '../store/ports/erasure.ts'
+import type { PendingNote } from '../store/ports/offline-store.ts'
 import { FENCES_FIELD } from '../store/ports/online-store.ts'
+import { lateValue } from './late-value.ts'
 import { type LiveDefinitionsDependencies, storedValue } from './live-definitions.ts'
-import { OwedByOthers } from './owed-by-others.ts'
+import { OWED_BY_OTHERS, OwedByOthers } from './owed-by-others.ts'
 
 /** Keys per feature that come back to memory, or into use. */
 export const MAX_REWARMED = 1_000_000
@@ -22,16 +25,35 @@ const LOOK_EVERY_MS = 400
 const RESTORE_PAUSE_MS = 2_000
 /** A process that has something to bring says so every few seconds; one silent for longer is gone. */
 const SILENT_FOR: Micros = 30_000_000
+/** Rows brought to a store in this process without a look at the clock. A shared one takes many at once. */
+const ROWS_A_STEP = 256
+const ROWS_A_WRITE = 5_000
+
+/** Who follows a recovery, and may end it. */
+export interface RecoveryWatch {
+  /** About so many keys come, where that is known. */
+  expect(keys: number): void
+  brought(keys: number): void
+  /** The process ends. */
+  isOver(): boolean
+}
+
+const UNWATCHED: RecoveryWatch = { expect: () => undefined, brought: () => undefined, isOver: () => false }
 
 /**
  * Latest values come back from history, with the times they had, where the online store does not have them: in memory at each start, in a
  * store of its own after it lost its data. Keys come back into use. Features that `before` already had are there.
  */
-export async function rewarm(dependencies: LiveDefinitionsDependencies, registry: Registry, before: Registry | undefined): Promise<void> {
+export async function rewarm(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  before: Registry | undefined,
+  watch = UNWATCHED,
+): Promise<void> {
   const features = [...registry.features.values()].filter(
     ({ name, fingerprint }) => before?.features.get(name)?.fingerprint !== fingerprint,
   )
-  if (!before) await unlessDown(() => restoreAtStart(dependencies, registry))
+  if (!before) await unlessDown(() => restoreAtStart(dependencies, registry, watch))
   const filled = await unlessDown(() => dependencies.online.filled(features.map(fieldOf)))
   // First the erasures: what another process brings late is refused then.
   if (filled && !before)
@@ -39,8 +61,8 @@ export async function rewarm(dependencies: LiveDefinitionsDependencies, registry
   const isLost = dependencies.online.doubts.has('lost')
   const empty = features.filter((_, i) => filled?.[i] === false && !isLost)
   // In a shared store that lacks it still, a doubt remains; memory would take it for missing.
-  if (dependencies.online.isShared) for (const feature of empty) await unlessDown(() => refill(dependencies, registry, [feature]))
-  else await refill(dependencies, registry, empty)
+  if (dependencies.online.isShared) for (const feature of empty) await unlessDown(() => refill(dependencies, registry, [feature], watch))
+  else await refill(dependencies, registry, empty, watch)
   const whole = new Set(empty)
   for (const feature of features) {
     const entity = registry.entities.get(feature.entity)
@@ -60,10 +82,25 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function restoreAtStart(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
+async function restoreAtStart(dependencies: LiveDefinitionsDependencies, registry: Registry, watch: RecoveryWatch): Promise<void> {
   const { online } = dependencies
   await online.look(fieldsOf(registry))
-  if (online.doubts.has('lost')) await restoreLost(dependencies, registry)
+  if (online.doubts.has('lost')) await restoreLost(dependencies, registry, watch)
+}
+
+/**
+ * What has to be known of the online store before anybody is answered from it, where bringing back what it lacks takes long and follows: of a shared
+ * one whether it may be taken at its word, of one in this process which keys were forgotten and that it lacks everything.
+ */
+export async function doubtUntilRewarmed(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<void> {
+  const { online, recalled, recorder } = dependencies
+  if (online.isShared) {
+    await unlessDown(() => online.look(fieldsOf(registry)))
+    if ((await pendingElsewhere(dependencies)).length > 0) online.doubts.set('owed_by_others', OWED_BY_OTHERS)
+    return
+  }
+  recalled?.recall([...registry.features.values()])
+  await restoreErasures(dependencies, recorder.erasures.since(Number.NEGATIVE_INFINITY))
 }
 
 export interface Refilling {
@@ -132,14 +169,18 @@ function fieldsOf(registry: Registry): string[] {
 }
 
 /** @returns names of the features that the online store had lost; undefined where another process is at it. */
-async function restoreLost(dependencies: LiveDefinitionsDependencies, registry: Registry): Promise<readonly string[] | undefined> {
+async function restoreLost(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  watch = UNWATCHED,
+): Promise<readonly string[] | undefined> {
   const features = new Map([...registry.features.values()].map((feature) => [fieldOf(feature), feature]))
   const lost = await dependencies.online.restore(async (fields) => {
     // First the erasures: nothing that was forgotten comes back, be it from another process.
     await restoreErasures(dependencies, undefined)
     for (const field of fields) {
       const feature = features.get(field)
-      if (feature) await refill(dependencies, registry, [feature])
+      if (feature) await refill(dependencies, registry, [feature], watch)
       else if (field !== FENCES_FIELD) await dependencies.online.markFilled(field)
     }
   })
@@ -177,17 +218,20 @@ async function lookForPendingElsewhere(
   registry: Registry,
   pendingOfOthers: OwedByOthers,
 ): Promise<void> {
-  const { offline, recorder, clock } = dependencies
-  const notes = await pendingOfOthers.duringQuestion(async () =>
-    (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer),
-  )
+  const { clock } = dependencies
+  const notes = await pendingOfOthers.duringQuestion(() => pendingElsewhere(dependencies))
   if (notes.some(({ at }) => at < clock.now() - SILENT_FOR)) await replayForOthers(dependencies, registry, clock.now() - SILENT_FOR)
+}
+
+/** What other processes noted that they have yet to bring. */
+async function pendingElsewhere({ offline, recorder }: LiveDefinitionsDependencies): Promise<readonly PendingNote[]> {
+  return (await offline.pendingNotes()).filter(({ writer }) => writer !== recorder.pendingOnline.writer)
 }
 
 /** @param silentSince For those that have not been heard of since then. */
 async function replayForOthers(dependencies: LiveDefinitionsDependencies, registry: Registry, silentSince: Micros): Promise<void> {
-  const { offline, recorder, clock, log } = dependencies
-  const notes = (await offline.pendingNotes()).filter(({ writer, at }) => writer !== recorder.pendingOnline.writer && at <= silentSince)
+  const { offline, clock, log } = dependencies
+  const notes = (await pendingElsewhere(dependencies)).filter(({ at }) => at <= silentSince)
   if (notes.length === 0) return
   for (const feature of registry.features.values()) await refill(dependencies, registry, [feature])
   log.info('values that another process recorded while the online store was down came back from history')
@@ -199,24 +243,47 @@ async function replayForOthers(dependencies: LiveDefinitionsDependencies, regist
   )
 }
 
-async function refill(dependencies: LiveDefinitionsDependencies, registry: Registry, features: readonly Feature[]): Promise<void> {
+async function refill(
+  dependencies: LiveDefinitionsDependencies,
+  registry: Registry,
+  features: readonly Feature[],
+  watch = UNWATCHED,
+): Promise<void> {
+  const { online, offline, recalled, recorder, activeKeys, clock } = dependencies
   const byName = new Map(features.map((feature) => [feature.name, feature]))
-  // A store of its own takes all of them: a miss there must mean that history has nothing.
-  const isWhole = dependencies.online.isShared && features.every(isPushed)
-  const bounds = { before: dependencies.clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
+  const isWhole = online.isShared && features.every(isPushed)
+  const bounds = { before: clock.now() + CLOCKS_DIFFER_BY, limit: isWhole ? Number.MAX_SAFE_INTEGER : MAX_REWARMED }
   const versions = features.map(({ name, fingerprint }) => ({ feature: name, fingerprint }))
-  for await (const rows of dependencies.offline.latestOfAll(versions, bounds)) {
+  const counts = new Map<Feature, number>()
+  const write = recalled?.bring ?? online.write
+  const step = online.isShared ? ROWS_A_WRITE : ROWS_A_STEP
+  const pace = createPace()
+  for await (const rows of offline.latestOfAll(versions, { ...bounds, inAnyOrder: true, onCount: watch.expect })) {
+    if (watch.isOver()) return
     const feature = byName.get(rows[0]?.feature ?? '')
     const entity = feature && registry.entities.get(feature.entity)
     if (!entity) continue
-    await dependencies.online.write(
-      rows.map((row) => ({ entity: entity.name, key: row.entityKey, field: fieldOf(feature), value: storedValue(feature, row) })),
-    )
-    // Keys of pushed features are nobody's to refresh.
-    if (isPushed(feature)) continue
-    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)
+    const field = fieldOf(feature)
+    const asStored = online.isShared ? storedValue : lateValue
+    for (let from = 0; from < rows.length; from += step) {
+      const wait = pace()
+      if (wait) await wait
+      const some = rows.slice(from, from + step)
+      await write(some.map((row) => ({ entity: entity.name, key: row.entityKey, field, value: asStored(feature, row) })))
+      watch.brought(some.length)
+      // Keys of pushed features are nobody's to refresh.
+      if (isPushed(feature)) continue
+      for (const { entityKey, eventAt } of some)
+        if (!recorder.erasures.isErased(entity.name, entityKey, eventAt))
+          activeKeys.markUsed(feature, decodeKey(entity, entityKey), eventAt)
+    }
+    counts.set(feature, (counts.get(feature) ?? 0) + rows.length)
   }
-  for (const feature of features) await dependencies.online.markFilled(fieldOf(feature))
+  for (const feature of features) {
+    // Of more keys than memory takes the oldest stay in history, and are asked for there.
+    const isCut = recalled !== null && recalled !== undefined && isPushed(feature) && (counts.get(feature) ?? 0) >= MAX_REWARMED
+    if (!isCut) await online.markFilled(fieldOf(feature))
+  }
 }
 
 /** The values are there; which keys are in use is told by what was recorded of them. */

@@ -6,6 +6,7 @@ import { createMixedTrainingStore, createRemoteTrainingStore } from '../store/du
 import { SqlError } from '../store/ports/source-engine.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 import { createPostgresAdminStore } from '../store/postgres/admin-store.ts'
+import { createPostgresArchiveMarks } from '../store/postgres/archive-marks.ts'
 import { createPostgresAuditStore } from '../store/postgres/audit-store.ts'
 import { createPostgresChangeStore } from '../store/postgres/change-store.ts'
 import { openPostgres } from '../store/postgres/connection/connection.ts'
@@ -18,6 +19,7 @@ import { createPostgresOfflineStore } from '../store/postgres/history/offline-st
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
 import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
+import { createPostgresRowsRemoval } from '../store/postgres/sources/rows-removal.ts'
 import { isSameDatabase } from '../store/postgres/sources/same-database.ts'
 import { createPostgresSourceEngine } from '../store/postgres/sources/source-engine.ts'
 import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
@@ -61,6 +63,8 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     offlineFigures: createPostgresFigures(postgres),
     historyRemoval: createPostgresHistoryRemoval(postgres),
+    rowsRemoval: createPostgresRowsRemoval(postgres),
+    archiveMarks: createPostgresArchiveMarks(postgres),
     sourceRows: isTogether ? createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }) : createDistantSourceRows(),
     slowSources: (sources, keys) => slowSources(reader, sources, keys),
     trainingStore: createRemoteTrainingStore(training, { memory: trainingMemory }),
@@ -70,6 +74,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     audit: createPostgresAuditStore(postgres),
     exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
     backup: null,
+    shrinking: null,
     historyIn: 'postgres',
     health: () => ({ postgres: look.status() }),
     damage: () => null,

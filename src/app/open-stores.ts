@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Entity, Registry } from '../definition/model.ts'
 import { createDuckdbAdminStore } from '../store/duckdb/admin-store.ts'
+import { createDuckdbArchiveMarks } from '../store/duckdb/archive-marks.ts'
 import { createDuckdbAuditStore } from '../store/duckdb/audit-store.ts'
 import { createBackup } from '../store/duckdb/backup.ts'
 import { createDuckdbChangeStore } from '../store/duckdb/change-store.ts'
@@ -9,6 +10,8 @@ import { type Database, openDatabase } from '../store/duckdb/connection/database
 import { createDuckdbHistoryExport } from '../store/duckdb/history/history-export.ts'
 import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
+import { createDuckdbShrinking } from '../store/duckdb/history/shrinking.ts'
+import { createDuckdbRowsRemoval } from '../store/duckdb/sources/rows-removal.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
 import { createDuckdbFigures } from '../store/duckdb/storage-figures.ts'
@@ -59,13 +62,14 @@ async function openRecords(addresses: StoreAddresses): Promise<Records> {
   const records = await openPostgresRecords(addresses.postgresUrl, addresses)
   if (!addresses.apart) return records
   const file = await openFile(addresses)
-  const { offline, historyRemoval, exportHistory, offlineFigures, admin, changes, audit, historyIn } = file
+  const { offline, historyRemoval, archiveMarks, exportHistory, offlineFigures, admin, changes, audit, historyIn } = file
   const trainingStore = records.trainingBeside(file.database)
   const health = () => ({ ...records.health(), ...file.health() })
   return {
     ...records,
     offline,
     historyRemoval,
+    archiveMarks,
     exportHistory,
     offlineFigures,
     admin,
@@ -88,6 +92,8 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
     offlineFigures: createDuckdbFigures(database),
     historyRemoval: createDuckdbHistoryRemoval(database),
+    rowsRemoval: createDuckdbRowsRemoval(database),
+    archiveMarks: createDuckdbArchiveMarks(database),
     sourceRows: createDuckdbSourceRows(database),
     trainingStore: createDuckdbTrainingStore(database, { parts, memory: trainingMemory }),
     // Its engine reads whole columns in any case.
@@ -97,6 +103,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     audit: createDuckdbAuditStore(database),
     exportHistory: createDuckdbHistoryExport(database),
     backup: createBackup(database),
+    shrinking: createDuckdbShrinking(database, join(dataDir, DATA_FILE)),
     historyIn: 'duckdb',
     health: () => ({ duckdb: fileHealth(database) }),
     damage: database.damage,

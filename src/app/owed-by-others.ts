@@ -7,7 +7,7 @@ import { SqlError } from '../store/ports/source-engine.ts'
  * must have heard of it, also where history answers this process slowly.
  */
 const TOLD_FOR_MS = 900
-const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
+export const OWED_BY_OTHERS = 'lacks what another process has recorded: history is asked until it is there'
 
 /**
  * Whether other processes may have yet to bring to the online store what it refused to them.

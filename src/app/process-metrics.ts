@@ -52,6 +52,12 @@ export function processMetrics({ history, stores, doubts, onlineMemory, reads, r
     one('process_start_time_seconds', 'gauge', 'When this process began.', Math.round(performance.timeOrigin / 1_000)),
     ...openDescriptors().map((count) => one('process_open_fds', 'gauge', 'Files and connections that are open.', count)),
     one('process_resident_memory_bytes', 'gauge', 'Memory of this process.', process.memoryUsage.rss()),
+    one(
+      'process_heap_bytes',
+      'gauge',
+      'Of it, what its own JavaScript holds; that of users has threads or processes of its own.',
+      process.memoryUsage().heapUsed,
+    ),
     one('process_cpu_seconds_total', 'counter', 'Processor time of this process.', cpuSeconds()),
   ]
 }

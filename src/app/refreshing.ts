@@ -40,8 +40,8 @@ export interface RefreshingOptions {
 type RunArguments = Parameters<LiveDefinitions['refresher']['run']>
 
 export function createRefreshing(dependencies: LiveDefinitionsDependencies, options: RefreshingOptions): Refreshing {
-  const { activeKeys, log } = dependencies
-  const { definitions, kept, notify } = options
+  const { log } = dependencies
+  const { definitions, keysInUse, kept, notify } = options
   const leases = createLeaseKeeper({ leases: options.leases, nowMs: () => performance.now(), log })
   const alerts = notify && openAlerts(dependencies, options, notify)
   const run = async (...args: RunArguments): Promise<Run> => {
@@ -54,7 +54,7 @@ export function createRefreshing(dependencies: LiveDefinitionsDependencies, opti
     async refresh(feature, keys) {
       refuseRefresh(feature)
       const listed = keys ? { keys, skipped: undefined } : await definitions.live().listKeys(feature.entity)
-      const due = listed?.keys ?? (await activeKeys.of(feature))
+      const due = listed?.keys ?? (await keysInUse.of(feature))
       return kept.keep(await run(feature, due, { reason: 'request', before: null, skipped: listed?.skipped }))
     },
     start(schedule) {

@@ -20,6 +20,8 @@ export interface StorageDependencies {
   readonly online: OnlineFigures | null
   readonly historyIn: string
   readonly registry: () => Registry
+  /** Features of which `FABRA_HISTORY=auto` would record this share of the keys. */
+  readonly couldSample: () => { readonly features: ReadonlySet<string>; readonly share: number }
   /** Of the server. */
   readonly keep: Micros | null
   readonly now: () => Micros
@@ -45,7 +47,7 @@ export function createStorageLook(dependencies: StorageDependencies): () => Prom
   }
 }
 
-async function look({ offline, online, historyIn, registry, keep, now }: StorageDependencies): Promise<Storage> {
+async function look({ offline, online, historyIn, registry, couldSample, keep, now }: StorageDependencies): Promise<Storage> {
   const time = now()
   const { features, sources } = registry()
   const weighed = new Weighed(features, keep)
@@ -69,7 +71,10 @@ async function look({ offline, online, historyIn, registry, keep, now }: Storage
     ],
     tables: tables.map((table) => ({ ...table })),
     features: featureSizes(recorded.features, { features, weighed, keep, latest }),
-    savings: KEEPS.map((setting) => savingOf(setting, recorded.features, weighed, keep)),
+    savings: [
+      ...savingBySampling(couldSample(), recorded.features, weighed, keep),
+      ...KEEPS.map((setting) => savingOf(setting, recorded.features, weighed, keep)),
+    ],
     is_estimate: recorded.isEstimate,
   }
 }
@@ -155,6 +160,20 @@ function savingOf(setting: Micros, recorded: readonly RecordedSize[], weighed: W
     bytes_now: Math.max(0, leaving(setting) - leaving(keep)),
     bytes_in_a_year: Math.max(0, inAYear(keep) - inAYear(setting)),
   }
+}
+
+/** What is there stays. Nothing where it would not save anything. */
+function savingBySampling(
+  { features, share }: ReturnType<StorageDependencies['couldSample']>,
+  recorded: readonly RecordedSize[],
+  weighed: Weighed,
+  keep: Micros | null,
+): Saving[] {
+  if (features.size === 0) return []
+  const growth = recorded
+    .filter(({ feature, origin }) => origin === 'computed' && features.has(feature))
+    .map((one) => (Math.min(weighed.keepOf(one, keep) ?? YEAR, YEAR) / DAY) * one.bytesLastDay)
+  return [{ setting: 'FABRA_HISTORY=auto', bytes_now: 0, bytes_in_a_year: Math.round((1 - share) * sum(growth, (bytes) => bytes)) }]
 }
 
 function redisSize({ bytes, maxBytes, keys }: OnlineSize): StoreSize {

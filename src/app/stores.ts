@@ -3,6 +3,7 @@ import type { Source } from '../definition/model.ts'
 import type { FabraError } from '../errors.ts'
 import type { ActiveKeyStore } from '../store/ports/active-key-store.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
+import type { ArchiveMarks } from '../store/ports/archive.ts'
 import type { AuditStore } from '../store/ports/audit-store.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
@@ -16,6 +17,8 @@ import type { OfflineStore } from '../store/ports/offline-store.ts'
 import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { OnlineSweep } from '../store/ports/online-sweep.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
+import type { RowsRemoval } from '../store/ports/rows-removal.ts'
+import type { Shrinking } from '../store/ports/shrinking.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
@@ -46,6 +49,8 @@ export interface Stores {
   readonly sourceEngine: SourceEngine
   readonly offline: OfflineStore
   readonly historyRemoval: HistoryRemoval
+  readonly rowsRemoval: RowsRemoval
+  readonly archiveMarks: ArchiveMarks
   readonly offlineFigures: OfflineFigures
   /** Null: latest values are in memory. */
   readonly onlineFigures: OnlineFigures | null
@@ -75,6 +80,8 @@ export interface Stores {
   readonly exportHistory: HistoryExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null
+  /** Null: the file is not ours, or there is none. */
+  readonly shrinking: Shrinking | null
   /** The technology that keeps history, by its name in `health`. */
   readonly historyIn: string
   /** Technology → `ok`, or what is wrong with it. */

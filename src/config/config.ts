@@ -1,16 +1,16 @@
 /** The environment, read once, in one table. Nothing else in Fabra reads `process.env`. */
 import { readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import type { Micros } from '../clock.ts'
 import { FabraError } from '../errors.ts'
 import { type ConfiguredKey, parseApiKeys } from './api-keys-variable.ts'
 import { hostNames, origins } from './hosts.ts'
+import { type KeepSettings, keepSettings } from './keep-settings.ts'
 import { type PythonSettings, pythonSettings } from './python-settings.ts'
-import { bytes, duration, historyKeep, reader, share, size } from './readers.ts'
+import { bytes, duration, reader, share } from './readers.ts'
 import { postgresProblem, redisProblem } from './store-urls.ts'
 import { type TracingSettings, tracingSettings, tracingVariables } from './tracing-settings.ts'
 
-export interface Config {
+export interface Config extends KeepSettings {
   readonly env: 'development' | 'production'
   /** History and, unless `sourceUrl` is given, sources; null: the DuckDB file. */
   readonly postgresUrl: string | null
@@ -52,10 +52,6 @@ export interface Config {
   readonly ui: boolean
   /** Whether figures of reads are kept: distributions, latencies, live traffic. */
   readonly statistics: boolean
-  /** How long computed values stay in history; null: for ever. */
-  readonly historyKeep: Micros | null
-  /** Bytes of one feature's history in a year beyond which it is warned. */
-  readonly storageWarn: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly logFormat: 'pretty' | 'json'
   /** Lines of one kind in ten seconds; 0: all. */
@@ -143,9 +139,25 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_UI', default: 'on', help: 'on, or off: no page at /ui' },
   { name: 'FABRA_STATISTICS', default: 'on', help: 'off: no figures of reads are kept, such as distributions, latencies and live traffic' },
   {
+    name: 'FABRA_HISTORY',
+    default: 'auto; in stores of earlier releases changes',
+    help: 'what is recorded of computed features that do not say history: auto (of a sample of keys where the past can be recomputed) or changes',
+  },
+  { name: 'FABRA_HISTORY_SAMPLE', default: '0.01', help: 'share of keys, from 0 to 1, that auto records where the past can be recomputed' },
+  {
     name: 'FABRA_HISTORY_KEEP',
     default: 'for ever',
     help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
+  },
+  {
+    name: 'FABRA_ROWS_KEEP',
+    default: 'for ever',
+    help: 'days or weeks for which appended rows of sources stay, such as 90d; refused unless every feature is proved to look back less far',
+  },
+  {
+    name: 'FABRA_ARCHIVE_DIR',
+    default: 'none',
+    help: 'folder that values and rows are written to, as Parquet files, before they leave',
   },
   {
     name: 'FABRA_STORAGE_WARN',
@@ -215,8 +227,7 @@ export function readConfig(env: Env, facts: { readonly cwd: string; readonly ter
     tracing: tracingSettings(variable, problems),
     ui: choice('FABRA_UI', ['on', 'off'], 'on') === 'on',
     statistics: choice('FABRA_STATISTICS', ['on', 'off'], 'on') === 'on',
-    historyKeep: historyKeep(text('FABRA_HISTORY_KEEP'), problems),
-    storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),
+    ...keepSettings(variable, facts.cwd, problems),
     logLevel: choice('FABRA_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
     logAlike: whole('FABRA_LOG_ALIKE', 100, 1_000_000),
     accessLog: share(text('FABRA_ACCESS_LOG'), 'FABRA_ACCESS_LOG', problems),

@@ -71,15 +71,23 @@ export function share(value: string | undefined, name: string, problems: string[
   return 0
 }
 
+/** A part of all, or all. */
+export function part(value: string, name: string, problems: string[]): number {
+  const number = Number(value)
+  if (/^\d*\.?\d+$/.test(value.trim()) && number <= 1) return number
+  problems.push(`${name}="${value}" is not a number from 0 to 1, such as 0.01.`)
+  return 0
+}
+
 const DAY: Micros = 86_400_000_000
 const MOST_DAYS = 36_525
 
 /** Null: for ever. */
-export function historyKeep(value: string | undefined, problems: string[]): Micros | null {
+export function keptFor(value: string | undefined, name: string, problems: string[]): Micros | null {
   if (value === undefined) return null
   const [, count = '', unit = ''] = /^(\d{1,6})\s*([dw])$/i.exec(value.trim()) ?? []
   const days = Number(count) * (unit.toLowerCase() === 'w' ? 7 : 1)
   if (days >= 1 && days <= MOST_DAYS) return days * DAY
-  problems.push(`FABRA_HISTORY_KEEP="${value}" is not a number of days or weeks, such as 400d.`)
+  problems.push(`${name}="${value}" is not a number of days or weeks, such as 400d.`)
   return null
 }

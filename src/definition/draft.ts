@@ -2,7 +2,7 @@
  * What the user's calls of entity(), source(), feature() and featureSet() leave behind. They never throw: a draft carries what is wrong with
  * it, and the registry reports the problems of all drafts at once. References to other definitions are still objects here.
  */
-import type { DeclaredType, FeatureColumn, KeyColumn, Refresh, Source, SourceLocation, SqlText } from './model.ts'
+import type { DeclaredType, FeatureColumn, HistoryMode, KeyColumn, Refresh, Source, SourceLocation, SqlText } from './model.ts'
 
 /** Part of a Problem: the registry adds whose it is. */
 export interface Complaint {
@@ -53,7 +53,8 @@ export interface FeatureDraft extends DraftBase {
   readonly timeout: number | null
   readonly keepWarm: number | null
   readonly keep: number | null
-  readonly history: 'changes' | 'all' | 'off'
+  /** Null: it is not said. */
+  readonly history: HistoryMode | null
   readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Features or names. */
   readonly uses: readonly unknown[]

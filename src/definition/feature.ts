@@ -3,7 +3,7 @@ import { baseType, elementOf, readDeclaredType, VALUE_TYPES } from './declared-t
 import { type Definition, define, draftOf, type FeatureDraft, type FeatureFunction } from './draft.ts'
 import { cronOfName, DURATION_EXAMPLES, formatDuration, looksLikeCron, readDuration } from './duration.ts'
 import { readDefaults } from './feature-default.ts'
-import type { DeclaredType, FeatureColumn, Refresh, SourceLocation, SqlText } from './model.ts'
+import type { DeclaredType, FeatureColumn, HistoryMode, Refresh, SourceLocation, SqlText } from './model.ts'
 import { COLUMN_NAME, FEATURE_NAME, FEATURE_NAME_RULE, lawfulName, RESERVED } from './naming.ts'
 import { type OptionReader, readOptions, suggestValue } from './options.ts'
 import { show } from './show.ts'
@@ -18,6 +18,7 @@ const EXAMPLE = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELEC
 const REFRESH_HINT = 'Write "5m", "1h", { minutes: 5 }, a cron string, or 0 for realtime.'
 const SECOND = 1_000_000
 const SHORTEST_KEEP: Micros = 86_400 * SECOND
+const HISTORY_MODES: readonly HistoryMode[] = ['auto', 'changes', 'all', 'off']
 const DEFAULT_BATCH = 1000
 const MAX_BATCH = 10_000
 const ELEMENT_HINT = 'Write "list[string]" or "dict[string, float]"; keys of dicts are strings.'
@@ -54,7 +55,7 @@ export function readFeature(given: unknown, compute: unknown, location: SourceLo
     timeout: options.duration('timeout', 1000),
     keepWarm: options.duration('keep_warm'),
     keep: readKeep(options),
-    history: options.oneOf('history', ['changes', 'all', 'off']) ?? 'changes',
+    history: options.oneOf('history', HISTORY_MODES),
     inputs: readInputs(options),
     uses: readUses(options),
     replay: options.flag('replay') ?? false,

@@ -72,6 +72,15 @@ export type Refresh =
 
 export type Computation = { readonly kind: 'sql'; readonly sql: SqlText } | { readonly kind: 'function' } | { readonly kind: 'pushed' }
 
+export type HistoryMode = 'auto' | 'changes' | 'all' | 'off'
+
+export interface Sampled {
+  /** Of keys; at most 1. */
+  readonly share: number
+  /** Until then all keys were recorded. */
+  readonly from: Micros
+}
+
 /** One text for both engines, or one for each where the dialects truly differ. */
 export type SqlText = string | { readonly duckdb: string; readonly postgres: string }
 
@@ -106,7 +115,18 @@ export interface Feature extends Described {
   readonly keepWarm: Micros | null
   /** How long what is recorded is kept; null: as long as the server says, and what is pushed for ever. */
   readonly keep: Micros | null
-  readonly history: 'changes' | 'all' | 'off'
+  /** Which computed values are recorded; `auto`: for a sample of keys alone where `sampled` says so, else as `changes`. */
+  readonly history: HistoryMode
+  /** Its definition does not say it: the store does. Default: it is said. */
+  readonly historyUnsaid?: true
+  /** Of `auto`, once its sources are known: how its keys are chosen. Left out: all of them are recorded. */
+  readonly sampled?: Sampled
+  /** Why all of its keys are recorded, as the end of a sentence, where that was not asked for. Known to whoever serves it. */
+  readonly whyAllKeys?: string
+  /** What was computed and recorded before then may have been followed by what was not: it is no latest value. Default: all counts. */
+  readonly recordedSince?: Micros
+  /** All keys are recorded, but from this time on until `recordedSince` not all of them were. */
+  readonly gapFrom?: Micros
   /** Inputs that only the request knows. */
   readonly inputs: Readonly<Record<string, DeclaredType>>
   /** Names of features this one declares as its parts. */
@@ -118,6 +138,8 @@ export interface Feature extends Described {
   readonly nan: 'error' | 'null'
   /** Where its function looks at the clock or at chance, as far as that can be read: then it does not replay unless it says so. */
   readonly clock: readonly ClockUse[]
+  /** Its function, or something of the project that it calls, names `db`. */
+  readonly readsDb?: true
   readonly version: string | null
   readonly sameAs: string | null
   /** Sixteen hex digits; part of every stored value's name, so versions never mix. */

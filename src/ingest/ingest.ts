@@ -2,6 +2,7 @@
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { recordsKey } from '../definition/history-sample.ts'
 import type { Entity, Feature, Source } from '../definition/model.ts'
 import { FabraError } from '../errors.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -75,9 +76,11 @@ export function createIngest(options: IngestOptions): Ingest {
       await keysInUse.pull(feature)
       return keysInUse.of(feature)
     },
-    async recorded({ name, fingerprint }, encoded) {
+    async recorded(feature, encoded) {
       await recorder.flush()
-      return (await offline.latestOf(name, fingerprint, encoded)).map((row) => row !== undefined)
+      const rows = await offline.latestOf(feature.name, feature.fingerprint, encoded)
+      // Of a key that is not recorded a value may be served all the same.
+      return rows.map((row, i) => row !== undefined || !recordsKey(feature, encoded[i] ?? ''))
     },
     clock,
     log,

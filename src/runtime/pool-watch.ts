@@ -1,3 +1,4 @@
+import { type Backlog, CROWDED_OUT } from './backlog.ts'
 import type { CallsInFlight } from './calls-in-flight.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { GuestWorker, InFlightCall } from './guest-worker.ts'
@@ -19,6 +20,7 @@ export interface PoolWatch {
 export interface PoolWatchDependencies {
   readonly workers: WorkerSet
   readonly calls: CallsInFlight
+  readonly backlog: Backlog
   readonly dispatcher: Dispatcher
   readonly suspects: Suspects
   readonly rescue: Rescue
@@ -28,7 +30,7 @@ const WATCH_MS = 10
 /** So long before a call's time is over it is found out where it is. */
 const LOCATE_MS = 100
 
-export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
+export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
   let timer: ReturnType<typeof setInterval> | null = null
   let lastLookAt = 0
 
@@ -55,7 +57,11 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
 
   function listenTo(worker: GuestWorker, now: number, late: boolean): void {
     const silentMs = checkSilence(worker, now, late)
-    if (!worker.stalled || worker === workers.quarantine()) return
+    if (worker === workers.quarantine()) return
+    if (!worker.stalled) {
+      backlog.lookAt(worker, now)
+      return
+    }
     const culprit = worker.inFlight.get(worker.blamed)
     if (culprit && silentMs >= worker.watched.suspectAfterMs) suspects.accuse(culprit.frame.feature, 'blocks')
     rescue.fromStalled(worker, silentMs)
@@ -64,7 +70,8 @@ export function createPoolWatch({ workers, calls, dispatcher, suspects, rescue }
   /** The call's time is over. A stalled worker goes with it, at once or when those that it spares are through. */
   function giveUp(call: InFlightCall, now: number): void {
     const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
-    calls.timeOut(call)
+    if (stalled.length === 0 && backlog.isCrowdedOut(call)) calls.fail(call, CROWDED_OUT)
+    else calls.timeOut(call)
     for (const worker of stalled) {
       if (worker.blamed === call.frame.id || (worker.blamed === 0 && worker.watched.blamesUnknown))
         suspects.accuse(call.frame.feature, 'blocks')

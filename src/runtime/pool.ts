@@ -2,6 +2,7 @@ import type { Micros } from '../clock.ts'
 import type { CellForm, DbResult } from '../compute/db.ts'
 import type { CallFailure } from '../compute/function-runner.ts'
 import type { ReadPart } from '../compute/reader.ts'
+import { createBacklog } from './backlog.ts'
 import { createCallsInFlight, type Outcome } from './calls-in-flight.ts'
 import { createDispatcher } from './dispatcher.ts'
 import type { GuestFrame, LoadedFrame, LogLevel, ResultFrame, RuntimeLog, RuntimeRequest } from './frames.ts'
@@ -61,11 +62,12 @@ const NO_THREAD: CallFailure = {
 export function createPool(options: PoolOptions): Pool {
   const { log, events } = options
   const calls = createCallsInFlight(events.onOutcome)
+  const backlog = createBacklog(calls)
   const suspects = createSuspects(log)
   const workers = createWorkerSet({ ...options, onFrame, onCrash, onSpent, onLate: (worker) => watch.replace(worker), onLoaded })
   const dispatcher = createDispatcher({ workers, calls, suspects })
   const rescue = createRescue(calls, dispatcher)
-  const watch = createPoolWatch({ workers, calls, dispatcher, suspects, rescue })
+  const watch = createPoolWatch({ workers, calls, backlog, dispatcher, suspects, rescue })
   let definitions: PoolDefinitions | null = null
   let crashes = 0
 
@@ -74,6 +76,7 @@ export function createPool(options: PoolOptions): Pool {
       const call = calls.get(frame.id)
       if (call === undefined) return
       crashes = 0
+      backlog.answered(worker)
       suspects.clear(call.frame.feature)
       calls.finish(call, definitions && options.read ? options.read(definitions, call.frame.feature, frame) : frame, worker)
     } else if (frame.t === 'ask') {

@@ -51,7 +51,7 @@ class ReadPath implements Engine {
     this.clock = clock
     this.onRead = onRead
     this.finder = new ValueFinder(options, outageValues)
-    this.readUnsure = createUnsureReader({ online, outageValues, lastKnown, isErased })
+    this.readUnsure = createUnsureReader({ online, outageValues, lastKnown, isErased, now: () => clock.now() })
   }
 
   /** Nearly all plans are of one entity: fewer arrays and a promise less for each read. */

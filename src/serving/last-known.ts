@@ -10,13 +10,17 @@ const MAX_KEYS = 5_000
 const MAX_READS = 2
 /** Keys that may wait, of all features. */
 const MAX_WAITING = 100_000
-/** Longest wait of a key, its turn included. */
-const LONGEST_WAIT_MS = 2_000
+export interface Patience {
+  /** Longest wait of a key, its turn included. */
+  readonly waitMs: number
+  readonly readMs: number
+}
+
 /**
  * An answer that comes later after its question might contradict what was acknowledged meanwhile, to whoever asked it and to those who have
  * joined since: where there is time it is asked again.
  */
-const LONGEST_READ_MS = 900
+const AMONG_MANY_WRITERS: Patience = { waitMs: 2_000, readMs: 900 }
 /** A shorter one could not be answered. */
 const SHORTEST_READ_MS = 50
 /** For its own deadline, so that the one here comes first. */
@@ -55,14 +59,19 @@ interface KeyBatch {
  * makes every request ask history, it is asked for many keys a few times, and for no key twice at once.
  * @returns rejects with `overloaded` when history does not answer in time, or has just not done so; with its own error when it fails.
  */
-export function createLastKnown(offline: Pick<OfflineStore, 'latestOfEach'>, time: Time = REAL_TIME): LastKnown {
-  const reads = new HistoryReads(offline, time)
+export function createLastKnown(
+  offline: Pick<OfflineStore, 'latestOfEach'>,
+  time: Time = REAL_TIME,
+  patience: Patience = AMONG_MANY_WRITERS,
+): LastKnown {
+  const reads = new HistoryReads(offline, time, patience)
   return (feature, key) => reads.newest(feature, key.encoded)
 }
 
 class HistoryReads {
   private readonly offline: Pick<OfflineStore, 'latestOfEach'>
   private readonly time: Time
+  private readonly patience: Patience
   private readonly waiting = new Map<string, KeyBatch>()
   /** By feature: what is being read. */
   private readonly underWay = new Map<string, Rows>()
@@ -71,9 +80,10 @@ class HistoryReads {
   private isDue = false
   private failure: { readonly until: number; readonly error: unknown } | undefined
 
-  constructor(offline: Pick<OfflineStore, 'latestOfEach'>, time: Time) {
+  constructor(offline: Pick<OfflineStore, 'latestOfEach'>, time: Time, patience: Patience) {
     this.offline = offline
     this.time = time
+    this.patience = patience
   }
 
   newest(feature: Feature, key: string): Promise<HistoryRow | undefined> {
@@ -132,7 +142,7 @@ class HistoryReads {
     try {
       const wanted = batches.map(({ feature: { name, fingerprint }, keys }) => ({ feature: name, fingerprint, keys: [...keys.keys()] }))
       const oldest = Math.min(...batches.map(({ since }) => since))
-      const found = await this.readInTime(wanted, oldest + LONGEST_WAIT_MS)
+      const found = await this.readInTime(wanted, oldest + this.patience.waitMs)
       for (const [b, { keys }] of batches.entries()) {
         for (const [i, { resolve }] of [...keys.values()].entries()) resolve(found[b]?.[i])
       }
@@ -149,7 +159,7 @@ class HistoryReads {
   private async readInTime(wanted: readonly WantedKeys[], until: number): Promise<Awaited<ReturnType<OfflineStore['latestOfEach']>>> {
     for (;;) {
       const startedAt = this.time.nowMs()
-      const limitMs = Math.min(LONGEST_READ_MS, Math.max(SHORTEST_READ_MS, until - startedAt))
+      const limitMs = Math.min(this.patience.readMs, Math.max(SHORTEST_READ_MS, until - startedAt))
       const isLate = () => this.time.nowMs() - startedAt > limitMs
       try {
         const found = await inTime(this.offline.latestOfEach(wanted, { timeoutMs: limitMs + AHEAD_MS }), limitMs, this.time)
@@ -158,7 +168,7 @@ class HistoryReads {
       } catch (error) {
         if (!isOverloaded(error) && !isLate()) throw error
       }
-      if (until - this.time.nowMs() < LONGEST_READ_MS) throw tooSlow()
+      if (until - this.time.nowMs() < this.patience.readMs) throw tooSlow()
     }
   }
 }

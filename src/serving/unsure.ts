@@ -2,10 +2,14 @@
  * Reading while the online store is away, or answers but may lack what is recorded: it was emptied, went back to an older state, or refuses
  * writes. What is acknowledged is in history, so history is asked for every value, and the newest counts of what it has, what this process
  * computed meanwhile, and what the store has where that counts. Where history cannot be asked either, what this process read last has to do.
+ *
+ * Of keys whose computed values are not recorded, history tells nothing: others may have served what nobody here knows. They are computed, for each
+ * key once a second at most, and what is known stands in where that fails.
  */
 
 import type { Micros } from '../clock.ts'
 import type { EntityKey } from '../definition/entity-key.ts'
+import { recordsKey } from '../definition/history-sample.ts'
 import type { Feature } from '../definition/model.ts'
 import { isOverloaded } from '../errors.ts'
 import { DoubtedRows } from '../store/ports/doubts.ts'
@@ -18,6 +22,8 @@ import type { Plan, PlanGroup, PlannedFeature, PlanRow } from './plan.ts'
 export interface Unsure {
   /** Values that are not the store's, or that nobody could compare with history. */
   readonly foreign: ReadonlySet<StoredValue>
+  /** Values that may have been followed by others, of which nobody can be asked: they stand in where computing fails. */
+  readonly outdated: ReadonlySet<StoredValue>
   /** Whether there may be a value that nobody could be asked for. */
   isBlind(planned: PlannedFeature, key: EntityKey): boolean
   /** Whether history did not answer in time: anything that is served might contradict what it has. */
@@ -34,7 +40,11 @@ export interface UnsureOptions {
   readonly outageValues: OutageValues
   readonly lastKnown: (feature: Feature, key: EntityKey) => Promise<StoredValue | undefined>
   readonly isErased: (entity: string, encodedKey: string, eventAt: Micros) => boolean
+  readonly now: () => Micros
 }
+
+/** What is acknowledged need not be seen sooner. */
+const STILL_NEW: Micros = 1_000_000
 
 /** @param groups What came of reading each group of the plan. */
 export type UnsureReader = (
@@ -43,11 +53,12 @@ export type UnsureReader = (
   groups: readonly PromiseSettledResult<StoredRows>[],
 ) => Promise<UnsureReads>
 
-export function createUnsureReader({ online, outageValues, lastKnown, isErased }: UnsureOptions): UnsureReader {
+export function createUnsureReader({ online, outageValues, lastKnown, isErased, now }: UnsureOptions): UnsureReader {
   return async (plan, rows, groups) => {
     const foreign = new Set<StoredValue>()
     const blind = new Set<string>()
     const late = new Set<string>()
+    const outdated = new Set<StoredValue>()
 
     async function readRow(group: PlanGroup, key: EntityKey, failure: unknown, r: number): Promise<(StoredValue | undefined)[]> {
       const { entity, fields, features } = group
@@ -77,6 +88,11 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
         }
         // A store that is away might have known.
         if (!asked || !(failure instanceof DoubtedRows)) blind.add(idOf(planned, key))
+        const isKnown = isUnreported || newest === undefined || newest === asked?.value || recordsKey(planned.feature, key.encoded)
+        if (newest && !isKnown && newest.eventAt <= now() - STILL_NEW) {
+          outdated.add(newest)
+          return newest
+        }
         if (newest && (newest !== stored || !asked)) foreign.add(newest)
         return newest
       }
@@ -91,6 +107,7 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased }
     )
     const unsure: Unsure = {
       foreign,
+      outdated,
       isBlind: (planned, key) => blind.has(idOf(planned, key)),
       isLate: (planned, key) => late.has(idOf(planned, key)),
     }

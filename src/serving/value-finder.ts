@@ -7,7 +7,7 @@
  *   realtime             → always compute in the request
  *   the computation fails → the last good value within max staleness, else the default, else the error
  *   the store is away, or may lack what is recorded → the newest that history, this process and the store have, within max staleness, computed
- *                          anew behind it; where there is none, as if missing (unsure.ts)
+ *                          anew behind it; where there is none, or history does not know the key, as if missing (unsure.ts)
  */
 import type { Clock, Micros } from '../clock.ts'
 import type { Computations } from '../compute/single-flight/computations.ts'
@@ -71,6 +71,7 @@ export class ValueFinder {
     context: ReadContext,
   ): Found | Promise<Found> {
     if (planned.realtime) return this.computeNow(planned, key, row, stored, context)
+    if (stored && context.unsure?.outdated.has(stored)) return this.computeNow(planned, key, row, stored, context)
     if (stored && context.unsure?.foreign.has(stored)) return this.findForeign(planned, key, row, stored, context)
     const judgement = stored ? judge(planned.rule, stored.eventAt, context.now, context.read.maxAge) : 'expired'
     if (stored && judgement === 'fresh') return foundStored(planned, stored, 'fresh', 'online')

@@ -42,6 +42,8 @@ export interface TrainingDependencies {
   readonly slowSources: (sources: readonly string[], entities: readonly Entity[]) => Promise<readonly TrainingWarning[]>
   /** Since when history is whole, of features of which something left it. */
   readonly keptSince: KeptHistory['keptSince']
+  /** Since when it can be computed as it was; null: for any time. Infinity: for none. */
+  readonly wholeSince?: (feature: Feature) => Promise<Micros | null>
   readonly hasAnyKey: Doubts['hasAnyKey']
   readonly now: () => Micros
   readonly nextFiring: NextFiring

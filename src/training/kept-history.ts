@@ -5,6 +5,7 @@ import { formatTime } from '../definition/time.ts'
 import { FabraError } from '../errors.ts'
 import type { RunOptions } from '../store/ports/source-engine.ts'
 import type { TrainingWorkspace } from '../store/ports/training-store.ts'
+import type { Method } from './options.ts'
 
 export interface KeptHistory {
   readonly keptSince: (features: readonly string[]) => Promise<ReadonlyMap<string, Micros>>
@@ -35,6 +36,48 @@ export async function checkKept(features: readonly Feature[], asked: KeptHistory
 export function refuseRemoved(feature: string, asOf: Micros, since: ReadonlyMap<string, Micros>): void {
   const from = since.get(feature)
   if (from !== undefined && asOf < from) throw removed(`"${feature}" was asked for as of ${formatTime(asOf)}`, from)
+}
+
+/**
+ * The same of rows that have left sources: what is computed for a time from which they could be seen lacks them.
+ * @throws FabraError history_removed
+ */
+export async function checkWhole(
+  methods: ReadonlyMap<Feature, Method>,
+  {
+    wholeSince,
+    workspace,
+    rows,
+  }: Pick<KeptHistory, 'workspace' | 'rows'> & { readonly wholeSince: ((feature: Feature) => Promise<Micros | null>) | undefined },
+  run: RunOptions,
+): Promise<void> {
+  for (const [feature, method] of methods) {
+    if (method === 'history') continue
+    const since = (await wholeSince?.(feature)) ?? null
+    if (since === null) continue
+    const { count, earliest } = await workspace.earlierThan(Number.isFinite(since) ? since : LATEST, run)
+    if (count === 0 || earliest === null) continue
+    const which = count === 1 ? 'One label row asks' : `${count.toLocaleString('en')} of ${rows.toLocaleString('en')} label rows ask`
+    throw rowsRemoved(`${which} about "${feature.name}" at times from ${formatTime(earliest)} on`, since)
+  }
+}
+
+/** @throws FabraError history_removed */
+export function refuseRowsRemoved(feature: string, asOf: Micros, since: Micros): void {
+  if (asOf < since) throw rowsRemoved(`"${feature}" was asked for as of ${formatTime(asOf)}`, since)
+}
+
+/** 9999-12-31. */
+const LATEST: Micros = 253_402_214_400_000_000
+
+function rowsRemoved(what: string, since: Micros): FabraError {
+  const isKnown = Number.isFinite(since)
+  const why = isKnown
+    ? `rows that it looked at before ${formatTime(since)} have left its sources`
+    : 'rows have left its sources, and how far it looks back is not known'
+  return new FabraError('history_removed', `${what}, but ${why}.`, {
+    hint: `${isKnown ? `Leave out what is earlier than ${formatTime(since)}, or the feature` : 'Leave out the feature'}. How long rows stay: FABRA_ROWS_KEEP.`,
+  })
 }
 
 function removed(what: string, since: Micros): FabraError {

@@ -94,7 +94,7 @@ export function wantedRows(reads: readonly ReadBy[], entities: readonly Entity[]
   const parts = read.keys.map(({ part }) => part)
   return {
     source: source.name,
-    table: { schema: table.schema, name: table.name, columns: [...columns.values()] },
+    table: { schema: table.schema, name: table.name, columns: [...columns.values()], rows: read.rows },
     keys:
       sameKeys && parts.length > 0
         ? {

@@ -1,5 +1,6 @@
 /** What a finished training set holds, told to whoever will learn from it: what is legal, but seldom meant, is said. */
 import type { Micros } from '../clock.ts'
+import { recordedWords } from '../definition/history-sample.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import { formatTime } from '../definition/time.ts'
 import type { RunOptions, TableColumn } from '../store/ports/source-engine.ts'
@@ -48,15 +49,16 @@ export async function summarize({ workspace, features, columns, rows, run }: Sum
     if (!given) return []
     const { found = 0, given: values = 0 } = counts[i] ?? {}
     const { feature, method, seconds } = given
-    const [none, other] = [rows - found, 0]
+    const unknown = given.unrecorded?.count ?? 0
+    const none = rows - found - unknown
     return {
       column: column.name,
       feature: feature.name,
       method,
       values,
       null: found - values,
-      default: feature.defaults === null ? other : none,
-      missing: feature.defaults === null ? none : other,
+      default: feature.defaults === null ? 0 : none,
+      missing: feature.defaults === null ? none + unknown : unknown,
       seconds,
     }
   })
@@ -78,7 +80,7 @@ export interface Doubts extends Summarized {
 /** What is legal in a set and its labels, but seldom meant. */
 export async function doubts(asked: Doubts): Promise<readonly TrainingWarning[]> {
   if (asked.rows === 0) return []
-  return [...(await futureLabels(asked)), ...(await strangeKeys(asked)), ...(await emptyColumns(asked))]
+  return [...(await futureLabels(asked)), ...(await strangeKeys(asked)), ...notRecorded(asked), ...(await emptyColumns(asked))]
 }
 
 async function futureLabels({ workspace, rows, now, run }: Doubts): Promise<TrainingWarning[]> {
@@ -125,6 +127,16 @@ async function strangeKeys({ workspace, features, entities, labels, sourcesOf, h
   return warnings
 }
 
+function notRecorded({ features, rows }: Doubts): TrainingWarning[] {
+  return features.flatMap(({ feature, unrecorded }) => {
+    if (!unrecorded) return []
+    const message = `It is not known what ${unrecorded.count.toLocaleString('en')} of ${rows.toLocaleString('en')} rows were served: it is ${recordedWords(feature)}. Their status is not_recorded.`
+    return [
+      { subject: feature.name, message, hint: 'Leave them out, or let the past be recomputed: without --as-served and --method history.' },
+    ]
+  })
+}
+
 async function emptyColumns(asked: Doubts): Promise<TrainingWarning[]> {
   const { summary, rows, features } = asked
   const warnings: TrainingWarning[] = []
@@ -132,6 +144,7 @@ async function emptyColumns(asked: Doubts): Promise<TrainingWarning[]> {
     const every = rows === 1 ? 'the one row' : `every one of ${rows.toLocaleString('en')} rows`
     if (one.values > 0) continue
     const given = features.find(({ feature }) => feature.name === one.feature)
+    if (given?.unrecorded) continue
     const later = given && one.null === 0 && one.method === 'history' ? await knownLater(asked, given) : 0
     const state =
       one.default === rows

@@ -7,7 +7,7 @@ import { type RunOptions, SqlError } from '../store/ports/source-engine.ts'
 import type { Labels, OutputColumn, OutputFeature, Reads, TrainingWorkspace, ValuesId } from '../store/ports/training-store.ts'
 import { columnTypes, outputColumns } from './columns.ts'
 import type { TrainingDependencies, TrainingReport, TrainingSet } from './job.ts'
-import { checkKept } from './kept-history.ts'
+import { checkKept, checkWhole } from './kept-history.ts'
 import type { Method, TrainingOptions } from './options.ts'
 import { Progress } from './pace.ts'
 import { entitiesOf, methodsOf, questionOf, readRows, slowSourcesOf } from './preparing.ts'
@@ -15,9 +15,10 @@ import { definitionsText, readsOf, requestText, versionOf } from './resume-ident
 import { rowByRow, SQL_ROWS } from './row-by-row.ts'
 import { type CopyPlan, giveUpUnlessSql, mergesOf, ownWay, type SetWay, uncopiedBecause, wayOverCopies } from './set-ways.ts'
 import { doubts, summarize } from './summary.ts'
+import { recordedOf, unrecordedRows } from './unrecorded-rows.ts'
 import { sampleColumns } from './value-samples.ts'
 
-type Found = Pick<OutputFeature, 'values' | 'firstColumn'>
+type Found = Pick<OutputFeature, 'values' | 'firstColumn' | 'unrecorded'>
 
 /** One training set on its way. */
 export class Building {
@@ -98,6 +99,8 @@ export class Building {
     this.progress = new Progress(features.length, rows)
     if (options.sample === null) await workspace.resume(requestText(methods, options, this.dependencies.version), options.fresh, this.run_)
     const entityOf = (feature: Feature) => entities.findIndex((one) => one.name === feature.entity)
+    const whole = { wholeSince: this.dependencies.wholeSince, workspace, rows }
+    await checkWhole(methods, whole, this.run_)
     const recomputed = features.filter((feature) => methods.get(feature) === 'recompute')
     const ways = await this.ways({ features: recomputed, entities, rows })
     const found = await this.together(recomputed, ways, { entityOf, rows })
@@ -115,6 +118,7 @@ export class Building {
       found.set(feature, { values, firstColumn: 0 })
       this.done([feature], how, started)
     }
+    await checkWhole(methods, whole, this.run_)
     const secondsOf = new Map(this.report.features.map(({ feature, seconds }) => [feature, seconds]))
     const made = features.map((feature) => {
       const method = methods.get(feature) ?? 'history'
@@ -256,16 +260,13 @@ export class Building {
     const started = performance.now()
     this.tell(this.progress.begin(`recorded values of ${features.length === 1 ? features[0]?.name : `${features.length} features`}`))
     const requests = features.map((feature) => questionOf(feature, this.options))
-    const kept = {
-      keptSince: this.dependencies.keptSince,
-      workspace: this.workspace,
-      snapshot: this.options.snapshot,
-      rows: this.report.rows ?? 0,
-    }
+    const { keptSince } = this.dependencies
+    const kept = { keptSince, workspace: this.workspace, snapshot: this.options.snapshot, rows: this.report.rows ?? 0 }
     await checkKept(features, kept, this.run_)
     const ids = await this.workspace.asOf(requests, entity, this.run_)
     await checkKept(features, kept, this.run_)
-    for (const [i, feature] of features.entries()) found.set(feature, { values: ids[i] ?? 0, firstColumn: 0 })
+    const unrecorded = await unrecordedRows(features, { ...kept, workspace: this.workspace, entity, options: this.options }, this.run_)
+    for (const [feature, of] of recordedOf(features, ids, unrecorded, this.workspace)) found.set(feature, of)
     this.done(features, this.workspace.historyHow, started)
   }
 

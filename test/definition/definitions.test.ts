@@ -465,7 +465,8 @@ test('a definition holds what was written, and documented defaults for the rest'
     timeout: null,
     keepWarm: null,
     keep: null,
-    history: 'changes',
+    history: 'auto',
+    historyUnsaid: true,
     inputs: {},
     uses: [],
     replay: false,
@@ -477,6 +478,7 @@ test('a definition holds what was written, and documented defaults for the rest'
     columns: [{ name: null, type: 'json' }],
     inputs: { amount: 'float' },
   })
+  expect(built({ refresh: '5m', sql, history: 'auto' })).not.toHaveProperty('historyUnsaid')
   expect(built({ type: 'float', max_staleness: '7d', keep: '7d' }).keep).toBe(604_800_000_000)
   expect(built({ type: 'float', max_staleness: '7d', default: 0.5 })).toMatchObject({
     computation: { kind: 'pushed' },

@@ -66,9 +66,9 @@ test('a call whose threads were blocked twice is not run a third time: its error
   const hang = on.ask('hang', ['u1'], { timeoutMs: 50_000 })
   await running(on, 'hang')
   // Two features, since one would run apart by then.
-  expect(errorOf(await on.ask('spin', ['u2'], { timeoutMs: 400 })).code).toBe('feature_timeout')
+  expect(errorOf(await on.ask('spin', ['u2'], { timeoutMs: 1_000 })).code).toBe('feature_timeout')
   await running(on, 'hang', 2)
-  expect(errorOf(await on.ask('spin_too', ['u2'], { timeoutMs: 400 })).code).toBe('feature_timeout')
+  expect(errorOf(await on.ask('spin_too', ['u2'], { timeoutMs: 1_000 })).code).toBe('feature_timeout')
   const { code, message } = errorOf(await hang)
   expect([code, message]).toEqual(['feature_failed', expect.stringContaining('not run a third time')])
   expect(runsOf(on, 'hang').length).toBe(2)

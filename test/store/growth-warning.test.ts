@@ -41,7 +41,16 @@ test('the history of a feature that grows beyond FABRA_STORAGE_WARN is warned of
     ...{ offlineFigures: figures, onlineFigures: null, historyIn: 'duckdb' },
   } as unknown as SweepersOptions['stores']
   const sweeps = async (storageWarn: number) => {
-    const sweepers = createSweepers({ stores, registry: () => registry, historyKeep: null, storageWarn, clock, log })
+    const sweepers = createSweepers({
+      stores,
+      registry: () => registry,
+      historyKeep: null,
+      rowsKeep: null,
+      archiveDir: null,
+      storageWarn,
+      clock,
+      log,
+    })
     return { sweep: () => sweepers[1]?.sweep(), close: () => Promise.all(sweepers.map((one) => one.close())) }
   }
   const atLimit = await sweeps(200 * day + 365 * day)

@@ -1,5 +1,6 @@
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
 import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
+import { withLatestOnly } from '../../src/app/recorded-keys.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { fieldOf } from '../../src/definition/feature-version.ts'
@@ -49,6 +50,8 @@ export interface WrittenFeature {
   readonly default?: unknown
   readonly inputs?: Readonly<Record<string, ValueType>>
   readonly history?: Feature['history']
+  /** The share of its keys that are recorded; all where it is left out. */
+  readonly sampled?: number
   readonly fingerprint?: string
 }
 
@@ -266,7 +269,7 @@ async function start(
 ) {
   const common = await written.openShared?.()
   const online = (written.wrapOnline ?? ((store) => store))(common?.online ?? (await openOnline()))
-  const offline = (written.wrapOffline ?? ((store) => store))(history)
+  const offline = withLatestOnly((written.wrapOffline ?? ((store) => store))(history), (field) => SAMPLED.get(field))
   const say = (message: string) => void lines.push(message)
   const log: Logger = { debug: () => undefined, info: () => undefined, warn: say, error: say }
   const recorder = await createRecorder({ online, offline, clock, onProblem: say })
@@ -390,7 +393,22 @@ export function registryOf(written: WrittenBench): Registry {
   return { entities: new Map(entities), sources: new Map(), features: new Map(features), featureSets: new Map(sets) }
 }
 
+/** By field, for the latest values that history does not know. */
+const SAMPLED = new Map<string, Feature>()
+
 function featureOf(name: string, written: WrittenFeature): Feature {
+  const made = madeOf(name, written)
+  if (written.sampled === undefined) {
+    // Another bench may have had a feature of this name.
+    SAMPLED.delete(fieldOf(made))
+    return made
+  }
+  const sampled = { ...made, sampled: { share: written.sampled, from: 0 } }
+  SAMPLED.set(fieldOf(sampled), sampled)
+  return sampled
+}
+
+function madeOf(name: string, written: WrittenFeature): Feature {
   const kind = written.kind ?? 'sql'
   const columns = written.columns
     ? Object.entries(written.columns).map(([column, type]) => ({ name: column, type }))

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 export interface CopiedCase {
   readonly rows: readonly CopiedRow[]
   readonly sqls: readonly string[]
-  readonly delay: number
+  readonly source: { readonly timestamp: string; readonly delay: number; readonly timezone?: string; readonly id?: string }
   readonly questions: readonly { readonly key: number; readonly at: number }[]
 }
 
@@ -34,7 +34,7 @@ const row: fc.Arbitrary<CopiedRow> = fc.tuple(
   often(fc.constantFrom('0', '1.10', '-2.5', '0.000001', '12345678901234567890.5', '7', '1e-9')),
   often(
     fc.oneof(
-      fc.constantFrom("'NaN'", "'-Infinity'", '0.1', '1e300', '-0.0'),
+      fc.constantFrom("'NaN'", "'-Infinity'", '0.1', '0.3', '-0.2', '1e300', '-1e300', '1e-300', '1.7e308', '-0.0'),
       fc.integer({ min: -9, max: 9 }).map((value) => `${value} / 8.0`),
     ),
   ),
@@ -147,6 +147,9 @@ const aggregated = fc.oneof(
   fc.tuple(counted, filtered).map(([sql, filter]) => sql + filter),
   fc.tuple(number, filtered).map(([sql, filter]) => `SUM(${sql})${filter}`),
   fc.tuple(fc.constantFrom('MIN', 'MAX'), argument, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
+  fc
+    .tuple(fc.constantFrom('SUM(score)', 'AVG(score)', 'COALESCE(SUM(score), 0)', 'AVG((small > 3)::int)'), filtered)
+    .map(([sql, filter]) => (sql.startsWith('COALESCE') ? sql : sql + filter)),
   fc.tuple(fc.constantFrom('bool_and', 'bool_or', 'every'), condition, filtered).map(([name, sql, filter]) => `${name}(${sql})${filter}`),
 )
 const divided = fc.oneof(
@@ -163,6 +166,12 @@ const divided = fc.oneof(
   fc.tuple(number, counted).map(([a, b]) => `SUM(${a})::numeric / NULLIF(${b}, 0)`),
   fc.tuple(counted, counted).map(([a, b]) => `100.0 * ${a} / NULLIF(${b}, 0)`),
   fc.tuple(number, number).map(([a, b]) => `COALESCE(SUM(${a}) * 0.001 / NULLIF(MAX(${b}), 0), 7)`),
+)
+/** One row, or none. */
+const having = fc.oneof(
+  { weight: 5, arbitrary: fc.constant('') },
+  fc.tuple(counted, fc.constantFrom('> 0', '> 1', '= 2')).map(([sql, rest]) => ` HAVING ${sql} ${rest}`),
+  aggregated.filter((sql) => !sql.includes('score')).map((sql) => ` HAVING ${sql} IS NOT NULL`),
 )
 const computed = fc.oneof(
   { weight: 4, arbitrary: aggregated },
@@ -210,7 +219,9 @@ const sql = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.tuple(computed, where).map(([select, rest]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}`),
+    arbitrary: fc
+      .tuple(computed, where, having)
+      .map(([select, rest, only]) => `SELECT ${select} FROM events e WHERE user_id = $user_id${rest}${only}`),
   },
   {
     weight: 2,
@@ -221,6 +232,23 @@ const sql = fc.oneof(
       ),
   },
 )
+
+/** The group with the most rows, ties settled. */
+const grouped = fc
+  .tuple(
+    fc.constantFrom(['category', 'MAX(n)'], ['flag', 'flag'], ['tiny', 'tiny DESC'], ['ref, small', 'MIN(n)'], ['day', 'day NULLS FIRST']),
+    aggregated.filter((sql) => !/score|bool_|every/.test(sql)),
+    where,
+    having,
+    fc.boolean(),
+  )
+  .map(([[column = '', last = ''], best, rest, only, isBest]) => {
+    const [first = ''] = column.split(',')
+    const from = `FROM events e WHERE user_id = $user_id${rest} GROUP BY ${column}${only}`
+    return isBest
+      ? `SELECT ${best} AS best ${from} ORDER BY best DESC, ${last} LIMIT 1`
+      : `SELECT ${first} ${from} ORDER BY ${best} DESC, ${last} LIMIT 1`
+  })
 
 /** Where all of them are, older rows are left where they are. */
 const windowed = fc
@@ -233,10 +261,20 @@ export const copiedCases: fc.Arbitrary<CopiedCase> = fc
     first: fc.nat({ max: KEYS.length - 1 }),
     rows: fc.array(row, { minLength: 4, maxLength: 16, size: 'max' }),
     sqls: fc.oneof(
-      { weight: 3, arbitrary: fc.array(sql, { minLength: 4, maxLength: 6 }) },
+      {
+        weight: 3,
+        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: sql }, { weight: 1, arbitrary: grouped }), { minLength: 4, maxLength: 6 }),
+      },
       { weight: 1, arbitrary: fc.array(windowed, { minLength: 3, maxLength: 5 }) },
     ),
-    delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
+    source: fc
+      .record({
+        timestamp: fc.constantFrom('ts', 'ts', 'at'),
+        delay: fc.constantFrom(0, 0, 1, 3_600_000_000),
+        timezone: fc.constantFrom('UTC', 'Europe/Berlin'),
+        id: fc.constantFrom(undefined, undefined, 'tiny'),
+      })
+      .map(({ id, ...source }) => ({ ...source, ...(id === undefined ? {} : { id }) })),
     questions: fc.array(fc.record({ key: fc.nat({ max: 1 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
   })
   .map(({ first, rows, questions, ...rest }) => {

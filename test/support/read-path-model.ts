@@ -12,19 +12,23 @@ export interface ModelFeature {
   readonly freshFor?: number
   readonly maxStaleness?: number
   readonly default?: unknown
-  readonly history?: 'off'
+  /** `unrecorded`: of its keys only what is pushed, and what took its place. */
+  readonly history?: 'off' | 'unrecorded'
 }
 
 export interface Stored {
   /** Undefined: known to be missing. */
   readonly value: unknown
   readonly eventAt: number
+  readonly pushed?: boolean
 }
 
 export interface KeyState {
   stored: Stored | undefined
   /** What a restart brings back. */
   recorded: Stored | undefined
+  /** The newest row of history, of a feature whose keys are not recorded. */
+  newestRow?: Stored | undefined
   failures: number
   /** Certainly rests before the first, certainly does not from the second on. */
   restsFrom: number
@@ -79,10 +83,28 @@ export function applyOutcome(feature: ModelFeature, state: KeyState, outcome: Ou
   write(feature, state, { value: outcome.kind === 'value' ? outcome.value : undefined, eventAt: asOf }, false)
 }
 
-export function write(feature: ModelFeature, state: KeyState, written: Stored, pushed: boolean): void {
+export function write(feature: ModelFeature, state: KeyState, value: Stored, pushed: boolean): void {
+  const written = { ...value, pushed }
+  if (feature.history === 'unrecorded') {
+    writeUnrecorded(state, written)
+    return
+  }
   if (!state.stored || written.eventAt >= state.stored.eventAt) state.stored = written
   if (feature.history === 'off' && !pushed) return
   if (!state.recorded || written.eventAt >= state.recorded.eventAt) state.recorded = written
+}
+
+function writeUnrecorded(state: KeyState, written: Stored): void {
+  const before = state.stored
+  const isNewest = before === undefined || written.eventAt >= before.eventAt
+  if (isNewest) state.stored = written
+  const rows = written.pushed
+    ? [written, ...(before && !isNewest && !before.pushed ? [before] : [])]
+    : isNewest && before?.pushed
+      ? [written]
+      : []
+  for (const row of rows) if (!state.newestRow || row.eventAt >= state.newestRow.eventAt) state.newestRow = row
+  state.recorded = state.newestRow?.pushed ? state.newestRow : undefined
 }
 
 export function fromStore(feature: ModelFeature, stored: Stored, now: number, maxAge: number | null): Expected {

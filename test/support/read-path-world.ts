@@ -21,13 +21,17 @@ const MINUTE = 60_000_000
 
 /**
  * `held` and `now` are functions, so that each of their computations leaves at once and can be held. `hangs` has a short timeout.
- * History keeps all, except of `hangs` nothing.
+ * History keeps all, except of `hangs` nothing, and of `partly` only what is pushed and what takes its place.
  */
 const FEATURES = {
   held: { model: { freshFor: 5.5 * MINUTE, maxStaleness: 30 * MINUTE }, written: { kind: 'function', refresh: '5m', maxStaleness: '30m' } },
   now: { model: { realtime: true, maxStaleness: 10 * MINUTE }, written: { kind: 'function', refresh: 0, maxStaleness: '10m' } },
   quick: { model: { freshFor: 66e6, default: 'usual' }, written: { refresh: '1m', default: 'usual' } },
   hangs: { model: { freshFor: 11e6, history: 'off' }, written: { refresh: '10s', history: 'off', timeout: '1ms' } },
+  partly: {
+    model: { freshFor: 66e6, maxStaleness: 30 * MINUTE, history: 'unrecorded' },
+    written: { refresh: '1m', maxStaleness: '30m', history: 'auto', sampled: 0 },
+  },
   pushed: { model: { pushed: true, freshFor: 60 * MINUTE, maxStaleness: 60 * MINUTE }, written: { kind: 'pushed', maxStaleness: '1h' } },
 } as const satisfies Record<string, { model: ModelFeature; written: WrittenBench['features'][string] }>
 
@@ -223,7 +227,7 @@ export async function openWorld(stores: BenchStores, salt: number) {
     for (const [id, state] of states) {
       const isServed = id.startsWith(`${version}/`)
       const stored = stores.outlives ? state.stored : isServed ? state.recorded : undefined
-      states.set(id, { ...freshState(), stored, recorded: state.recorded })
+      states.set(id, { ...freshState(), stored, recorded: state.recorded, newestRow: state.newestRow })
     }
   }
 
@@ -236,7 +240,7 @@ export async function openWorld(stores: BenchStores, salt: number) {
       // What memory has of these versions already is at least as new as what comes back from history.
       const isBack = !stores.outlives && id.startsWith(`${version}/`) && !state.stored
       const stored = isBack ? state.recorded : state.stored
-      states.set(id, { ...freshState(), stored, recorded: state.recorded })
+      states.set(id, { ...freshState(), stored, recorded: state.recorded, newestRow: state.newestRow })
     }
   }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { RedisClient } from 'bun'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
@@ -13,16 +14,18 @@ export interface RealApp extends AsyncDisposable {
   /** A GET's status and its text, as sent. */
   get(path: string): Promise<{ status: number; text: string }>
   post(path: string, body: unknown): Promise<{ status: number; text: string }>
-  /** Stops and starts again on the same data. */
-  restart(): Promise<void>
+  /** Stops and starts again on the same data. @param env In the place of what was given. */
+  restart(env?: Readonly<Record<string, string>>): Promise<void>
+  /** Redis is emptied while the process runs; memory goes with it. */
+  loseLatest(): Promise<void>
 }
 
 /** @param env Besides the data folder. */
 export async function realApp(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Promise<RealApp> {
   const folder = projectFolder(files)
   const addresses = await productionAddresses(folder.path)
-  const given = { ...PATIENT, FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses, ...env }
-  const config = readConfig(given, { cwd: folder.path, terminal: false })
+  const common = { ...PATIENT, FABRA_DATA_DIR: join(folder.path, '.fabra'), ...addresses }
+  let config = readConfig({ ...common, ...env }, { cwd: folder.path, terminal: false })
   const open = () =>
     openApp({
       files: [join(folder.path, 'features.py' in files ? 'features.py' : 'features.ts')],
@@ -41,6 +44,11 @@ export async function realApp(files: Readonly<Record<string, string>>, env: Read
     const response = await app.fetch(new Request(`http://127.0.0.1:8000${path}`, init))
     return { status: response.status, text: await response.text() }
   }
+  const restart: RealApp['restart'] = async (other) => {
+    await app.close()
+    if (other) config = readConfig({ ...common, ...other }, { cwd: folder.path, terminal: false })
+    app = await open()
+  }
   return {
     folder,
     get app() {
@@ -48,9 +56,13 @@ export async function realApp(files: Readonly<Record<string, string>>, env: Read
     },
     get: (path) => ask(path),
     post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    async restart() {
-      await app.close()
-      app = await open()
+    restart,
+    async loseLatest() {
+      const url = addresses.FABRA_REDIS_URL
+      if (url === undefined) return restart()
+      const redis = new RedisClient(url)
+      await redis.send('FLUSHDB', [])
+      redis.close()
     },
     async [Symbol.asyncDispose]() {
       await app.close()

@@ -84,10 +84,17 @@ function mayLeaveOut(sql: string): boolean {
   return /\b(?:OR|CASE|COALESCE|BETWEEN|NULLIF|LIMIT)\b/.test(sql) || /[-+*/%] ?[\w(]/.test(conditions)
 }
 
+/** Sums of doubles differ in their last digits, as the order of rows is another one: by a 1e-9 of them at most. */
+function areNear(sql: string, answer: unknown, expected: unknown): boolean {
+  if (!/^SELECT (?:COALESCE\()?(?:SUM|AVG)\(score\)/.test(sql)) return false
+  const [a, b] = [answer, expected].map((texts) => (Array.isArray(texts) ? Number(texts[0]) : Number.NaN)) as [number, number]
+  return Math.abs(a - b) <= 1e-9 * Math.abs(b)
+}
+
 async function check(world: CopiedCase, tally: { features: number; answers: number; over: number }): Promise<void> {
   await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
   const names = world.sqls.map((_, i) => `f${i}`)
-  const sources = { events: { timestamp: 'ts', delay: world.delay } }
+  const sources = { events: world.source }
   const features = Object.fromEntries(world.sqls.map((sql, i) => [names[i] ?? '', sql]))
   const definitions = await createSqlDefinitions(registryOf({ key: { user_id: 'string' }, sources, features }), bench.store)
   if (definitions.problems.length > 0) throw new Error(JSON.stringify([definitions.problems, world.sqls]))
@@ -111,7 +118,7 @@ async function check(world: CopiedCase, tally: { features: number; answers: numb
         for (const [q, answer] of found.entries()) {
           tally.answers++
           // What fails is computed in PostgreSQL.
-          if (answer === 'error' || Bun.deepEquals(answer, expected[q])) continue
+          if (answer === 'error' || Bun.deepEquals(answer, expected[q]) || areNear(world.sqls[i] ?? '', answer, expected[q])) continue
           if (expected[q] === 'error' && mayLeaveOut(world.sqls[i] ?? '')) continue
           const text = definitions.get(name)?.portability?.portable?.text
           throw new Error(
@@ -200,6 +207,11 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
   })
 }
 
+/** Sums of doubles to ten digits. */
+function digits(csv: string): string {
+  return csv.replaceAll(/\d+\.\d{9,}/g, (text) => Number(text).toPrecision(10))
+}
+
 test('a training set over copies is the set without them, and says which features were computed where they are', async () => {
   const training = await openPostgresTrainingBench({ ...server, url: bench.url }, 0)
   try {
@@ -211,6 +223,7 @@ test('a training set over copies is the set without them, and says which feature
       `SELECT COALESCE(SUM(price), 0) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
       `SELECT AVG(price) ${where}`,
       `SELECT kind ${where} ORDER BY sold_at DESC, n LIMIT 1`,
+      `SELECT STDDEV(weight) ${where}`,
       `SELECT SUM(weight) ${where}`,
     ]
     const features = Object.fromEntries(sqls.map((sql, i) => [`f${i}`, sql]))
@@ -237,11 +250,9 @@ test('a training set over copies is the set without them, and says which feature
     const asked = { features: Object.keys(features) }
     const over = await training.train(definitions.registry, labels, { ...asked, parts: parts(true) })
     const there = await training.train(definitions.registry, labels, { ...asked, parts: parts(false) })
-    expect(over.text).toBe(there.text)
-    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false])
-    expect(over.report.features[4]?.how).toEndWith(
-      ', where the sources are: a sum of double precision, which hangs on the order of its rows',
-    )
+    expect(digits(over.text)).toBe(digits(there.text))
+    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false, true])
+    expect(over.report.features[4]?.how).toEndWith(', where the sources are: stddev() of float8')
     // Fewer values than a copy is made for.
     const few = await training.train(definitions.registry, labels, { features: ['f0'], parts: parts(true) })
     expect(few.report.features[0]?.how).toEndWith('600 values are sooner computed there than rows are copied')

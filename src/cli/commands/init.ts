@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { FabraError } from '../../errors.ts'
 import type { CliContext } from '../context.ts'
+import { reasonOf } from '../deploy/write-files.ts'
 import { EDITOR_TYPES, writeEditorTypes } from '../editor-types.ts'
 import pythonFeatures from '../templates/features.py.txt' with { type: 'text' }
 import features from '../templates/features.ts.txt' with { type: 'text' }
@@ -135,20 +136,6 @@ function kindOf(path: string): 'file' | 'folder' | undefined {
   } catch {
     return undefined
   }
-}
-
-function reasonOf(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const known: Record<string, string> = {
-    EACCES: 'no permission',
-    EPERM: 'no permission',
-    EROFS: 'the file system is read-only',
-    ENOENT: 'the folder cannot be made there',
-    ENOSPC: 'the disk is full',
-    ENOTDIR: 'a part of the path is a file',
-    EEXIST: 'a part of the path is a file',
-  }
-  return known[code] ?? (code === '' ? String(cause) : code)
 }
 
 function shellWord(text: string): string {

@@ -12,6 +12,7 @@ interface Listed {
   readonly type?: string | null
   readonly columns?: Readonly<Record<string, string>>
   readonly refresh: string | null
+  readonly recorded: string
   readonly description: string | null
 }
 
@@ -41,9 +42,10 @@ function listing(features: readonly Listed[], width: number | null): string {
     typeText(feature),
     feature.kind,
     refreshWord(feature),
+    recordedWord(feature),
     feature.description ?? '',
   ])
-  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'DESCRIPTION'], ...rows], width)
+  return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'HISTORY', 'DESCRIPTION'], ...rows], width)
 }
 
 function typeText(feature: Listed): string {
@@ -55,4 +57,9 @@ function typeText(feature: Listed): string {
 
 function refreshWord(feature: Listed): string {
   return feature.refresh ?? 'pushed'
+}
+
+/** Why it is so is told by --json and the feature's page. */
+function recordedWord({ recorded }: Listed): string {
+  return recorded.replace(/:.*$/s, '')
 }

@@ -20,6 +20,7 @@ import { writeSql } from './gate.ts'
 import { groupedForm } from './grouped-form.ts'
 import { keyTypesOf } from './key-types.ts'
 import { type Portability, type PortableOwner, portabilityOf } from './portable/portable.ts'
+import { reachesOf, type SourceReach } from './reach/reach.ts'
 import { matchColumns, type SqlColumn } from './result-columns.ts'
 import { type AnalysedSql, analyseSql, pastRefusal, readWorld, type SqlWorld, tableOf } from './rewrite/analysis.ts'
 import { lineAndColumn } from './rewrite/edits.ts'
@@ -53,6 +54,10 @@ export interface SqlDefinition {
   /** Its shape when it is the latest row of a key. */
   readonly latest: LatestRow | null
   readonly alwaysOneRow: boolean
+  /** How far back it looks into its sources. */
+  readonly reaches: readonly SourceReach[]
+  /** It reads a view, and with it what the view reads. */
+  readonly hidesReads: boolean
   /** On PostgreSQL: how it is computed in DuckDB over a copy of the rows that it reads, or why it may not mean the same there. */
   readonly portability: Portability | null
 }
@@ -142,6 +147,8 @@ async function compile(
     plain: world.dialect === 'duckdb' && refusal === null ? plainAggregateOf(sql, entity) : null,
     latest: world.dialect === 'duckdb' && refusal === null ? latestRowOf(sql, entity) : null,
     alwaysOneRow: sql.tree.alwaysOneRow,
+    reaches: reachesOf(sql, world.dialect),
+    hidesReads: [...sql.undeclared, ...sql.shadows].some(({ table }) => table.kind === 'view'),
     portability: world.dialect === 'postgres' ? portabilityIn(sql, { entity, keyTypes, natural }, past ?? inputs) : null,
   }
 }

@@ -1,6 +1,7 @@
 /** What is recorded of one key: the steps of each value in a window, what it was before, and how much changed when. */
 import type { Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
+import { tellsAll } from '../../definition/history-sample.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import type { HistoryRow } from '../../store/ports/offline-store.ts'
@@ -13,7 +14,7 @@ const FEWEST_STEPS = 20
 const BINS = 84
 
 export interface KeyHistory {
-  /** JSON of a feature's `history`, `history_is_cut`, `before` and `changed_at`. */
+  /** JSON of a feature's `history`, `history_is_cut`, `before`, `changed_at` and `is_recorded`. */
   of(feature: Feature): string
   /** JSON of `changes`. */
   readonly changes: string
@@ -43,7 +44,8 @@ export async function keyHistory(
   )
   return {
     // Written once: a page asks until all values of a moment are there.
-    of: ({ name }) => written.get(name) ?? stepsJson([], { from, isCut: false }),
+    of: (feature) =>
+      `${written.get(feature.name) ?? stepsJson([], { from, isCut: false })},"is_recorded":${tellsAll(feature, key.encoded)}`,
     changes: countsJson([...steps.values()].flat(), from, to),
   }
 }

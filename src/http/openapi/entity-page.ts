@@ -9,6 +9,7 @@ const recorded: Json = {
   history_is_cut: { type: 'boolean' },
   before: orNull(object({ value: {}, at: time })),
   changed_at: noTime,
+  is_recorded: described({ type: 'boolean' }, 'False: values computed of this key are not recorded, and there may have been others.'),
 }
 
 export function entityPage(key: Json, valueFields: Json): Json {

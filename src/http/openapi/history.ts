@@ -24,6 +24,14 @@ export const historySchemas: Json = {
       format: 'date-time',
       description: 'Rows of before have left history because of their age, but for the newest ones; null: none has.',
     },
+    key_is_recorded: {
+      type: 'boolean',
+      description: 'Values computed of this key are recorded. False: what is not here may have been served all the same.',
+    },
+    recorded: {
+      type: 'string',
+      description: 'What is recorded of the feature, and why: `recorded for 1 % of keys: its past can be recomputed`.',
+    },
   }),
 }
 

@@ -12,6 +12,7 @@ export const insightPageSchemas: Json = {
     version_number: nullable('integer'),
     kind: { type: 'string', enum: ['sql', 'function', 'pushed'] },
     options: { type: 'object' },
+    recorded: { type: 'string', description: 'What is recorded of it, and why.' },
     sql: orNull(object({ duckdb: text, postgres: text }), 'Null of what is no SQL, and to who lacks the scope `admin`.'),
     text: orNull(written, 'As written; null to who lacks the scope `admin`.'),
     fault: orNull(object({ file: text, line: whole, code: noText, message: text }), 'The line at fault, where its last run failed.'),

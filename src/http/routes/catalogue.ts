@@ -1,4 +1,5 @@
 import { declaredType } from '../../definition/declared-type.ts'
+import { recordedWords } from '../../definition/history-sample.ts'
 import type { Described, Entity, Feature, FeatureSet, Source } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { queryOf } from '../address.ts'
@@ -86,6 +87,7 @@ function featureJson(feature: Feature): object {
     inputs: feature.inputs,
     default: defaultJson(feature, single),
     history: feature.history,
+    recorded: recordedWords(feature),
     version: feature.fingerprint,
     ...describedJson(feature),
   }

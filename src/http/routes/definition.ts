@@ -1,5 +1,6 @@
 /** GET /v1/features/:name/definition: what is served as it was written, and what it was before. */
 import { formatDuration } from '../../definition/duration.ts'
+import { recordedWords } from '../../definition/history-sample.ts'
 import type { Feature } from '../../definition/model.ts'
 import { formatTime } from '../../definition/time.ts'
 import { queryOf } from '../address.ts'
@@ -40,6 +41,7 @@ async function definition(options: HttpOptions, call: Call): Promise<Response> {
     version_number: current?.number ?? null,
     kind: feature.computation.kind,
     options: optionsOf(feature),
+    recorded: recordedWords(feature),
     sql: tellsText ? sqlOf(feature) : null,
     text: tellsText ? text : null,
     fault: faultOf(insight, feature, text, tellsText),

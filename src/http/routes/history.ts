@@ -1,5 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import { keyColumnsJson } from '../../definition/entity-key.ts'
+import { recordedWords, tellsAll } from '../../definition/history-sample.ts'
 import { formatTime, parseTime } from '../../definition/time.ts'
 import { FabraError } from '../../errors.ts'
 import type { HistoryRow } from '../../store/ports/offline-store.ts'
@@ -49,7 +50,9 @@ async function history(options: HttpOptions, name: string, request: Request): Pr
     limit,
   })
   const keptSince = (await options.keptSince([feature.name])).get(feature.name)
-  const body = `{"feature":${JSON.stringify(name)},"entity":${keyColumnsJson(entity, key)},"history":[${rows.map(rowJson).join(',')}],"kept_since":${keptSince === undefined ? 'null' : `"${formatTime(keptSince)}"`}}`
+  const since = keptSince === undefined ? 'null' : `"${formatTime(keptSince)}"`
+  const about = `"kept_since":${since},"key_is_recorded":${tellsAll(feature, key.encoded)},"recorded":${JSON.stringify(recordedWords(feature))}`
+  const body = `{"feature":${JSON.stringify(name)},"entity":${keyColumnsJson(entity, key)},"history":[${rows.map(rowJson).join(',')}],${about}}`
   return new Response(`${body}\n`, { headers: JSON_HEADERS })
 }
 

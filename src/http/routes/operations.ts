@@ -54,12 +54,13 @@ export function metricsRoute(options: Pick<HttpOptions, 'metrics'>, scope: Route
 async function readiness({ readiness, keyring, isDevelopment }: HttpOptions, request: Request): Promise<Response> {
   const now = readiness()
   const isTold = isDevelopment || keyring === null || (await hasKey(keyring, request))
-  const body = isTold ? { status: statusOf(now), stores: now.stores } : { status: statusOf(now) }
+  const recovery = now.recovery ? { recovery: now.recovery } : {}
+  const body = isTold ? { status: statusOf(now), stores: now.stores, ...recovery } : { status: statusOf(now) }
   return new Response(`${JSON.stringify(body)}\n`, { status: now.ready ? 200 : 503, headers: JSON_HEADERS })
 }
 
 /** A store that is sick takes no replica out of service: all of them would go at once, and each can still answer much. */
-function statusOf({ ready, stores }: Readiness): string {
+function statusOf({ ready, stores, recovery }: Readiness): string {
   if (!ready) return 'not_ready'
-  return Object.values(stores).every(isOk) ? 'ready' : 'degraded'
+  return !recovery && Object.values(stores).every(isOk) ? 'ready' : 'degraded'
 }

@@ -9,6 +9,8 @@ export interface Definition {
   kind: 'sql' | 'function' | 'pushed'
   /** As asked for by `refresh`, `max_staleness` and so on; durations as texts, what is left out is not there. */
   options: Record<string, unknown>
+  /** What is recorded of it, and why. */
+  recorded: string
   /** SQL of each engine, as written; null of functions and pushed features. */
   sql: { duckdb: string; postgres: string } | null
   /** The definition as written; null to who lacks `admin`, as all texts here, and where the file cannot be read. */

@@ -50,6 +50,8 @@ export interface ValueHistory {
   before: { value: unknown; at: Time } | null
   /** When the value became what it is. */
   changed_at: Time | null
+  /** False: values that were computed of this key are not recorded, and there may have been others. */
+  is_recorded: boolean
 }
 
 export interface HistoryStep {

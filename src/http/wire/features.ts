@@ -21,7 +21,9 @@ export interface Feature {
   look_back_ms: number | null
   inputs: Record<string, ValueType>
   default: unknown
-  history: 'changes' | 'all' | 'off'
+  history: 'auto' | 'changes' | 'all' | 'off'
+  /** What is recorded, and why: `recorded for 1 % of keys: its past can be recomputed`. */
+  recorded: string
   /** Fingerprint. */
   version: string
   description: string | null

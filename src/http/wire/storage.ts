@@ -8,7 +8,7 @@ export interface Storage {
   tables: StoreTable[]
   /** Of features that have something recorded or in Redis, largest first. */
   features: FeatureSize[]
-  /** What `FABRA_HISTORY_KEEP` would save, for some values of it. */
+  /** What `FABRA_HISTORY=auto` would save in a store that keeps to every change, and `FABRA_HISTORY_KEEP` for some values of it. */
   savings: Saving[]
   /** Bytes and rows of features are told from a sample. */
   is_estimate: boolean

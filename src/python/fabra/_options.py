@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Mapping, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Literal, Mapping, Sequence, TypedDict, Union
 
 Duration = Union[datetime.timedelta, str, int, float]
 #: `float`, `list[str]`, `"float"`.
@@ -42,7 +42,7 @@ class _ForAll(Described, total=False):
     default: Any
     max_staleness: Duration
     look_back: Duration
-    history: str
+    history: Literal["auto", "changes", "all", "off"]
     keep: Duration
     version: str
     same_as: str

@@ -120,3 +120,8 @@ export const FORGET_FILE = 'DELETE FROM fabra.source_files WHERE source = $1'
 export const REMEMBER_FILE = `
 INSERT INTO fabra.source_files (source, path, size, modified_us, content_hash, settings_hash, loaded_at)
 VALUES ($1, $2, $3, $4, $5, $6, now())`
+
+/** Gives a row where Fabra has a table of this name. */
+export function hasTable(name: string): string {
+  return `SELECT 1 FROM duckdb_tables() WHERE database_name = '${CATALOG}' AND schema_name = 'fabra' AND table_name = ${quoteText(name)}`
+}

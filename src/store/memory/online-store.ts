@@ -2,6 +2,7 @@ import { KeyRows, NumberColumns, ValueColumn } from '../../collections/column-st
 import { createDoubts } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue } from '../ports/online-store.ts'
+import { LateValue, type TextReader } from '../ports/stored-value.ts'
 import { replaces, type ValueOrder } from '../ports/value-order.ts'
 import { createErasures } from '../recording/erasures.ts'
 
@@ -15,9 +16,10 @@ interface EntityTable {
 
 /** The values of one field. */
 interface Field {
-  /** Undefined: nothing is stored. */
-  readonly texts: ValueColumn<StoredValue['texts']>
+  /** Undefined: nothing is stored. One text: as it is recorded, not taken apart yet. */
+  readonly texts: ValueColumn<StoredValue['texts'] | string>
   readonly numbers: NumberColumns
+  read: TextReader
 }
 
 /** Columns of a field's numbers. */
@@ -61,8 +63,10 @@ export function createMemoryOnlineStore(): OnlineStore {
     async write(writes) {
       const refused: number[] = []
       const erasures: Erasure[] = []
+      const replacedForeign: number[] = []
+      const winner: { index: number; value: StoredValue }[] = []
       for (let i = 0; i < writes.length; i++) {
-        const { entity, key, field, value } = writes[i] as (typeof writes)[number]
+        const { entity, key, field, value, after } = writes[i] as (typeof writes)[number]
         const erasure = known.at(entity, key)
         if (erasure !== undefined && value.eventAt <= erasure) {
           refused.push(i)
@@ -72,11 +76,18 @@ export function createMemoryOnlineStore(): OnlineStore {
         const table = tableOf(entity)
         const column = fieldOf(table, field)
         const row = table.rows.of(key) ?? table.rows.add(key)
-        if (column.texts.get(row) !== undefined && !replaces(value, orderAt(column.numbers, row))) refused.push(i)
-        else put(column, row, value)
+        const isThere = column.texts.get(row) !== undefined
+        const isNewer = !isThere || replaces(value, orderAt(column.numbers, row))
+        // There is no other process.
+        if (isThere && after === 'other_origin' && ORIGINS[column.numbers.get(row, ORIGIN)] !== value.origin) {
+          const standing = valueAt(column, row)
+          if (isNewer) replacedForeign.push(i)
+          else if (standing) winner.push({ index: i, value: standing })
+        }
+        if (isNewer) put(column, row, value)
+        else refused.push(i)
       }
-      // There is no other process.
-      return { refused, erasures, replacedForeign: [], winner: [] }
+      return { refused, erasures, replacedForeign, winner }
     },
     async forget(erasure) {
       known.add(erasure)
@@ -116,8 +127,12 @@ export function createMemoryOnlineStore(): OnlineStore {
 }
 
 function valueAt(field: Field | undefined, row: number): StoredValue | undefined {
-  const texts = field?.texts.get(row)
+  let texts = field?.texts.get(row)
   if (!field || texts === undefined) return undefined
+  if (typeof texts === 'string') {
+    texts = field.read(texts)
+    field.texts.set(row, texts)
+  }
   const { numbers } = field
   const oldestInputAt = numbers.get(row, OLDEST_INPUT_AT)
   return {
@@ -130,8 +145,12 @@ function valueAt(field: Field | undefined, row: number): StoredValue | undefined
   }
 }
 
-function put({ texts, numbers }: Field, row: number, value: StoredValue): void {
-  texts.set(row, value.texts)
+function put(field: Field, row: number, value: StoredValue): void {
+  const { texts, numbers } = field
+  if (value instanceof LateValue) {
+    field.read = value.read
+    texts.set(row, value.recorded)
+  } else texts.set(row, value.texts)
   numbers.set(row, EVENT_AT, value.eventAt)
   numbers.set(row, AVAILABLE_AT, value.availableAt)
   numbers.set(row, SEQ, value.seq)
@@ -146,11 +165,14 @@ function orderAt(numbers: NumberColumns, row: number): ValueOrder {
 function fieldOf(table: EntityTable, name: string): Field {
   let field = table.fields.get(name)
   if (!field) {
-    field = { texts: new ValueColumn(), numbers: new NumberColumns(ORIGIN + 1) }
+    field = { texts: new ValueColumn(), numbers: new NumberColumns(ORIGIN + 1), read: unread }
     table.fields.set(name, field)
   }
   return field
 }
+
+/** Of a field that was never filled with what is recorded. */
+const unread: TextReader = (recorded) => [recorded]
 
 /** A field never written is not there yet; such lists are not remembered. */
 function fieldsOf(table: EntityTable, names: readonly string[]): readonly (Field | undefined)[] {

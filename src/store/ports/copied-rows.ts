@@ -7,6 +7,8 @@ export interface CopiedTable {
   readonly schema: string
   readonly name: string
   readonly columns: readonly TableColumn[]
+  /** SQL of what is copied in its place; null: its rows as they are. */
+  readonly rows: string | null
   /** Rows whose columns are one of these keys alone; null: of all. */
   readonly keys: CopiedKeys | null
   /** Rows whose time is within these alone; null: all. */
@@ -36,7 +38,8 @@ export interface Copying {
    */
   begin(rows: readonly number[]): string | null
   /**
-   * Rows of a table as CSV, each on one line: NULL is nothing, texts are in quotes, with `\s` for a backslash, `\n` and `\r` for the ends of lines.
+   * Rows of a table as CSV, each on one line between a column `(` and a column `)`: NULL is nothing, an empty text is in quotes, with `\s` for a
+   * backslash, `\n` and `\r` for the ends of lines.
    */
   take(table: number, text: string): Promise<void>
 }
@@ -51,7 +54,7 @@ export type CopyRows = (tables: readonly CopiedTable[], copying: Copying, option
 export interface WantedRows {
   /** Its name, which the copy has as well. */
   readonly source: string
-  readonly table: Pick<CopiedTable, 'schema' | 'name' | 'columns'>
+  readonly table: Pick<CopiedTable, 'schema' | 'name' | 'columns' | 'rows'>
   /** Columns that hold a key of the label rows' entity; null: rows of all keys are looked at. `parts` are places in the entity's key. */
   readonly keys: {
     readonly columns: readonly string[]

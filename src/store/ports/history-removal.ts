@@ -1,4 +1,5 @@
 import type { Micros } from '../../clock.ts'
+import type { TakeLeaving } from './archive.ts'
 import type { Origin } from './offline-store.ts'
 
 /**
@@ -30,13 +31,22 @@ export interface HistoryRemoval {
   /**
    * Removes some thousand rows at most, all or none, and holds nobody up for longer than that takes. That some are missing from then on is durable in
    * the same moment.
-   * @param from What the lot before gave.
+   * @param from What the lot before gave. @param take Is given them before they are gone, as LEAVING_COLUMNS.
    * @throws FabraError store_unavailable; outcome_unknown. Trying again is safe.
    */
-  removeLot(rule: RemovalRule, from: RemovalPlace): Promise<RemovedLot>
+  removeLot(rule: RemovalRule, from: RemovalPlace, take?: TakeLeaving | null): Promise<RemovedLot>
   /**
    * Since when history is whole, of those features of which something was removed: about an earlier time it may have another answer than it
    * once had. To be asked after reading: what is removed meanwhile is then told.
    */
   keptSince(features: readonly string[]): Promise<ReadonlyMap<string, Micros>>
 }
+
+const [TEXT, TIME] = ['VARCHAR', 'TIMESTAMP WITH TIME ZONE']
+/** What is told of a row that leaves history: the columns that an export has. */
+export const LEAVING_COLUMNS = [
+  ...['feature', 'fingerprint', 'entity_key', 'value'].map((name) => ({ name, type: TEXT })),
+  ...['event_timestamp', 'available_at', 'created_at'].map((name) => ({ name, type: TIME })),
+  { name: 'seq', type: 'BIGINT' },
+  { name: 'origin', type: TEXT },
+]

@@ -82,11 +82,17 @@ export interface OfflineStore {
    * Rows of `availableAt` later than `before` are not seen.
    */
   latest(feature: string, fingerprint: string, options: { before: Micros; limit: number }): AsyncIterable<readonly HistoryRow[]>
-  /** The same of many versions, one after another; `limit` is of each. */
+  /**
+   * The same of many versions, one after another; `limit` is of each.
+   * @param options.inAnyOrder The keys, and the versions, may come as is quickest, each version's still one after another.
+   * @param options.onCount Told, as soon as it is known, about how many keys there are in all; never where that takes long.
+   */
   latestOfAll(
     versions: readonly { readonly feature: string; readonly fingerprint: string }[],
-    options: { before: Micros; limit: number },
+    options: { before: Micros; limit: number; inAnyOrder?: boolean; onCount?: (keys: number) => void },
   ): AsyncIterable<readonly HistoryRow[]>
+  /** Whether there are more rows than this, of whatever feature. Quick, however many there are. */
+  isLongerThan(rows: number): Promise<boolean>
   /** Names of those features of which there may be rows of another version than this. */
   haveOtherVersions(versions: readonly { readonly feature: string; readonly fingerprint: string }[]): Promise<ReadonlySet<string>>
   /** Encoded keys that have a row of this feature, of any version, with an event timestamp since then; at most `limit`, newest first. */

@@ -7,8 +7,11 @@ export type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
 
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
-  /** Token of the value that this process last wrote there, 0 for none; then it is told what other processes wrote. Default: not asked. */
-  readonly after?: number | undefined
+  /**
+   * Token of the value that this process last wrote there, 0 for none; then it is told what other processes wrote. `other_origin`: it is told of
+   * values of another origin than this one's, whoever wrote them. Default: not asked.
+   */
+  readonly after?: number | 'other_origin' | undefined
 }
 
 export interface WriteOutcome {
@@ -16,9 +19,9 @@ export interface WriteOutcome {
   readonly refused: readonly number[]
   /** Of those refused: the erasures that did it. This process may not know them. */
   readonly erasures: readonly Erasure[]
-  /** Indexes of the writes that replaced what another process had written. */
+  /** Indexes of the writes that replaced what another process had written, or what they asked about. */
   readonly replacedForeign: readonly number[]
-  /** What another process had written and is newer than the write refused. */
+  /** What another process had written, or was asked about, and is newer than the write refused. */
   readonly winner: readonly { readonly index: number; readonly value: StoredValue }[]
 }
 

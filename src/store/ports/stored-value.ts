@@ -20,5 +20,34 @@ export interface StoredValue {
   readonly oldestInputAt: Micros | null
 }
 
+/** Takes apart what is recorded of one field. */
+export type TextReader = (recorded: string) => StoredValue['texts']
+
+/** A value whose texts are taken apart when somebody first asks for them: of a million values that are brought back few are read soon. */
+export class LateValue implements StoredValue {
+  /** Null: known to be missing. */
+  readonly recorded: string | null
+  readonly read: TextReader
+  readonly eventAt: Micros
+  readonly availableAt: Micros
+  readonly seq: number
+  readonly origin: StoredValue['origin']
+  readonly oldestInputAt: Micros | null = null
+
+  /** @param read The same for all values of a field. */
+  constructor(recorded: string | null, read: TextReader, row: Pick<StoredValue, 'eventAt' | 'availableAt' | 'seq' | 'origin'>) {
+    this.recorded = recorded
+    this.read = read
+    this.eventAt = row.eventAt
+    this.availableAt = row.availableAt
+    this.seq = row.seq
+    this.origin = row.origin
+  }
+
+  get texts(): StoredValue['texts'] {
+    return this.recorded === null ? null : this.read(this.recorded)
+  }
+}
+
 /** By key and field. Whoever reads the same again may be given the same lists. */
 export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]

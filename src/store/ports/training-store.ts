@@ -80,6 +80,8 @@ export interface OutputFeature {
   readonly firstColumn: number
   /** Which of its values are stale; null: none is. */
   readonly freshness: FreshnessRule | null
+  /** Rows of which it is not known what was served: values that only they have, and how many. Default: none are such. */
+  readonly unrecorded?: { readonly values: ValuesId; readonly count: number } | undefined
 }
 
 /** Of one column. */
@@ -227,6 +229,8 @@ export interface TrainingWorkspace {
    * @returns values per request, in the order given.
    */
   asOf(requests: readonly AsOfRequest[], entity: number, options: RunOptions): Promise<readonly ValuesId[]>
+  /** The same values, but of rows that others are of. */
+  without(values: ValuesId, others: ValuesId): ValuesId
   collect(request: CollectRequest, options: RunOptions): Promise<Collected>
   /** What is computed meanwhile has the same bytes every time, aggregates of floats too. */
   deterministically<T>(work: () => Promise<T>): Promise<T>

@@ -8,7 +8,6 @@ import type { Postgres, Transaction } from './connection/postgres.ts'
 /** Compiling a plan takes longer than it saves, all rows are read, and they come in the order in which they are stored. */
 const SETTINGS = { jit: 'off', cursor_tuple_fraction: 1, synchronize_seqscans: 'off' } as const
 const BATCH_ROWS = 20_000
-const TEXT = /^(?:TEXT|VARCHAR|CHARACTER VARYING)/
 
 export function createCopyRows(reader: Postgres): CopyRows {
   return (tables, copying, options) =>
@@ -27,34 +26,28 @@ export function createCopyRows(reader: Postgres): CopyRows {
 }
 
 async function copyTable(statements: Transaction, table: CopiedTable, take: (text: string) => Promise<void>): Promise<void> {
-  await statements.run(`DECLARE fabra_copied NO SCROLL CURSOR FOR ${selectOf(table, [`pg_catalog.concat(${lineOf(table)})`])}`)
+  await statements.run(`DECLARE fabra_copied NO SCROLL CURSOR FOR ${selectOf(table, [lineOf(table)])}`)
   for (;;) {
     const { rows } = await statements.run(`FETCH ${BATCH_ROWS} FROM fabra_copied`)
-    if (rows.length > 0) await take(`${rows.map(([line]) => line).join('\n')}\n`)
+    if (rows.length > 0) await take(`${rows.map(([line]) => evened(line ?? '')).join('\n')}\n`)
     if (rows.length < BATCH_ROWS) break
   }
   await statements.run('CLOSE fabra_copied')
 }
 
-/** Texts are in quotes, and so not NULL, and on one line; nothing else needs it. */
+/**
+ * Of all ways that the server has to write a row this is by far the quickest: in brackets, and with them in columns of their own lines of CSV, but for
+ * backslashes, which are doubled, and ends of lines.
+ */
 function lineOf({ columns }: CopiedTable): string {
-  const values = columns.map(({ name, type }) => {
-    const text = `${quoted(name)}::pg_catalog.text`
-    return TEXT.test(type) ? `CASE WHEN ${quoted(name)} IS NOT NULL THEN '"' || ${ESCAPES.reduce(escaped, text)} || '"' END` : text
-  })
-  return values.join(", ',', ")
+  return `CAST(ROW(NULL, ${columns.map(({ name }) => quoted(name)).join(', ')}, NULL) AS pg_catalog.text)`
 }
 
-/** In this order; taken back in the other one. See `Copying`. */
-const ESCAPES: readonly (readonly [found: string, written: string])[] = [
-  [`'\\'`, `'\\s'`],
-  ['chr(10)', `'\\n'`],
-  ['chr(13)', `'\\r'`],
-  [`'"'`, `'""'`],
-]
+const UNEVEN = /[\\\n\r]/
 
-function escaped(text: string, [found, written]: readonly [string, string]): string {
-  return `pg_catalog.replace(${text}, ${found}, ${written})`
+/** On one line. In this order; taken back in the other one. See `Copying`. */
+function evened(line: string): string {
+  return UNEVEN.test(line) ? line.replaceAll('\\\\', '\\s').replaceAll('\n', '\\n').replaceAll('\r', '\\r') : line
 }
 
 /** Types that users made and called like one of the server's, and collations in which texts are equal that differ. */
@@ -63,7 +56,7 @@ SELECT a.attname
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = ANY ($2::text[])
   AND (COALESCE(NOT c.collisdeterministic, false)
-    OR (SELECT n.nspname FROM pg_catalog.pg_type b JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace
+    OR t.typtype <> 'e' AND (SELECT n.nspname FROM pg_catalog.pg_type b JOIN pg_catalog.pg_namespace n ON n.oid = b.typnamespace
         WHERE b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END) <> 'pg_catalog')
 LIMIT 1`
 
@@ -93,7 +86,8 @@ function selectOf({ columns, keys, times, ...table }: CopiedTable, values = colu
     if (from.length > 0) conditions.push(`${quoted(times.column)} >= LEAST(${from.join(', ')})`)
   }
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''
-  return `SELECT ${values.join(', ')} FROM ${nameOf(table)}${where}`
+  const from = table.rows === null ? nameOf(table) : `${table.rows} AS fabra_rows`
+  return `SELECT ${values.join(', ')} FROM ${from}${where}`
 }
 
 function nameOf({ schema, name }: Pick<CopiedTable, 'schema' | 'name'>): string {

@@ -20,7 +20,7 @@ export interface PreparedWrites {
   readonly rows: readonly HistoryRow[]
   /** Indexes of the writes that an erasure hides. */
   readonly erased: readonly number[]
-  /** Indexes into `stored`: values that history leaves out since it holds an equal one. */
+  /** Indexes into `stored`: values that history leaves out since it holds an equal one, or has none of their keys. */
   readonly suppressed: ReadonlySet<number>
 }
 
@@ -31,7 +31,7 @@ export interface PrepareOptions {
   readonly nextSeq: NextSeq
 }
 
-const NOT_JUDGED: Judgement = { rows: [], lastToken: undefined }
+const NOT_JUDGED: Judgement = { rows: [], after: undefined }
 
 /** Decides what each store gets of values that were computed. */
 export function prepareWrites(writes: readonly RecordedWrite[], createdAt: Micros, options: PrepareOptions): PreparedWrites {
@@ -62,7 +62,7 @@ export function prepareWrites(writes: readonly RecordedWrite[], createdAt: Micro
       key: key.encoded,
       field,
       value: { texts, eventAt, availableAt, seq, origin, oldestInputAt },
-      after: judgement.lastToken,
+      after: judgement.after,
     })
     for (const [i, one] of judgement.rows.entries())
       rows.push(historyRow(write, one, { createdAt, seq: i === 0 ? seq : nextSeq(createdAt) }))

@@ -1,8 +1,10 @@
 import type { Micros } from '../../clock.ts'
 import { JsonColumn, KeyRows, NumberColumns } from '../../collections/column-store.ts'
 import { featureOfField, fieldOf } from '../../definition/feature-version.ts'
+import { recordsKey } from '../../definition/history-sample.ts'
 import type { Feature } from '../../definition/model.ts'
 import type { Origin } from '../ports/offline-store.ts'
+import type { StoredWrite } from '../ports/online-store.ts'
 import { isNewer } from '../ports/value-order.ts'
 
 const DAY: Micros = 86_400_000_000
@@ -27,6 +29,8 @@ export type HistoryRows = readonly JudgedValue[]
  *
  * A late value may slip between a row and the equal values left out after it, and would then seem to be the newest. So the last value left
  * out is written after it. (Those left out between the two stay out: history shows the late value until then.)
+ *
+ * Where keys are sampled, computed values of the others are left out altogether; history is not asked for their latest values then.
  */
 export interface HistoryPolicy {
   of(feature: Feature): FeaturePolicy
@@ -40,9 +44,14 @@ export interface FeaturePolicy {
 
 export interface Judgement {
   readonly rows: HistoryRows
-  /** Token of the newest value that was judged before, 0 when there is none; undefined for features of which every value is written. */
-  readonly lastToken: number | undefined
+  /**
+   * Token of the newest value that was judged before, 0 when there is none; undefined for features of which every value is written. Of keys that
+   * are not recorded, what the online store is to tell of: where a computed value follows a pushed one, history has to have both.
+   */
+  readonly after: StoredWrite['after']
 }
+
+const UNRECORDED: Judgement = { rows: [], after: 'other_origin' }
 
 /** The newest row written of one key, and the newest equal value seen since. */
 interface Newest {
@@ -72,21 +81,23 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
   }
 
   const policyOf = (feature: Feature): FeaturePolicy => {
-    if (feature.history !== 'changes') return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), lastToken: undefined }) }
+    if (feature.history === 'all' || feature.history === 'off')
+      return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), after: undefined }) }
     const known = newestOf(feature)
     const every = confirmEvery(feature)
     return {
       judge(key, value) {
+        if (!recordsKey(feature, key)) return value.origin === 'computed' ? UNRECORDED : { rows: [value], after: 'other_origin' }
         const row = known.of(key)
         if (row === undefined) {
           known.add(key, asNewest(value))
-          return { rows: [value], lastToken: 0 }
+          return { rows: [value], after: 0 }
         }
         const newest = known.get(row)
-        const lastToken = newest.seq
+        const after = newest.seq
         const rows = judgeNext(newest, value, every)
         known.set(row, newest)
-        return { rows, lastToken }
+        return { rows, after }
       },
     }
   }

@@ -13,7 +13,7 @@ import type { OfflineStore } from '../ports/offline-store.ts'
 import type { OnlineStore, StoredWrite, WriteOutcome } from '../ports/online-store.ts'
 import { prepareWrites, withErased } from './computed-writes.ts'
 import { createErasures, type Erasures } from './erasures.ts'
-import { rowsForForeignWrites, type StoredBatch } from './foreign-writes.ts'
+import { rowsForForeignWrites, rowsOfUnrecorded, type StoredBatch } from './foreign-writes.ts'
 import { createHistoryPolicy } from './history-policy.ts'
 import { createHistoryQueue, type HistoryQueueCounters } from './history-queue.ts'
 import { createPendingOnlineWrites, type PendingOnlineWrites } from './pending-online-writes.ts'
@@ -23,7 +23,7 @@ import { createSetAside } from './set-aside.ts'
 import { createVisibleWrites } from './visible-writes.ts'
 
 export interface RecorderCounters extends HistoryQueueCounters {
-  /** Computed values that history already held. */
+  /** Computed values that history already held, or whose keys are not recorded. */
   readonly suppressed: number
   /** Rows that the store refused for good, of which no sender was told. */
   readonly setAside: number
@@ -133,6 +133,7 @@ export async function createRecorder(options: RecorderOptions): Promise<Recorder
       if (committed.status === 'rejected') throw committed.reason
       if (written.status === 'rejected') {
         if (!isUnavailable(written.reason)) throw written.reason
+        queue.add(rowsOfUnrecorded(prepared, clock.now(), nextSeq))
         await pendingOnline.add(prepared.stored)
         return prepared.erased
       }

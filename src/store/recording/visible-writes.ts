@@ -64,7 +64,7 @@ export function createVisibleWrites(options: VisibleWritesOptions): VisibleWrite
     if (judgement.rows.length > 1)
       queue.add(judgement.rows.slice(1).map((one) => historyRow(write, one, { createdAt, seq: nextSeq(createdAt) })))
     const value = { texts, eventAt, availableAt, seq: row.seq, origin, oldestInputAt }
-    return { stored: { entity: entity.name, key: key.encoded, field: fieldOf(feature), value, after: judgement.lastToken }, write }
+    return { stored: { entity: entity.name, key: key.encoded, field: fieldOf(feature), value, after: judgement.after }, write }
   }
 
   return {

@@ -2,7 +2,7 @@ import type { Micros } from '../../clock.ts'
 import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
-import { bucketOf, hashKey, readRecord, recordBody, recordHead } from './format/record.ts'
+import { bucketOf, hashKey, originLetter, readRecord, recordBody, recordHead } from './format/record.ts'
 import { RowCache } from './format/row-cache.ts'
 import { type Layout, layoutOf, type Row, readRow } from './format/row-layout.ts'
 import { FORGET, RESTORE_ERASURES, WRITE } from './format/scripts.ts'
@@ -156,7 +156,16 @@ function scriptInput(writes: readonly StoredWrite[]): { keys: string[]; args: (s
     keys.push(hashKey(entity, key))
     const head = recordHead(field)
     const versions = field.includes('@') ? head.slice(0, head.indexOf('@') + 1) : head
-    args.push(bucketOf(field), head, value.eventAt, value.availableAt, value.seq, recordBody(value), versions, after ?? '')
+    args.push(
+      bucketOf(field),
+      head,
+      value.eventAt,
+      value.availableAt,
+      value.seq,
+      recordBody(value),
+      versions,
+      after === 'other_origin' ? originLetter(value.origin) : (after ?? ''),
+    )
   }
   return { keys, args }
 }

@@ -6,8 +6,9 @@
 
 import { nameOf } from '../postgres/tree-reader.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
+import { call } from './aggregates.ts'
 import { alike, as, cast, isNumber, isWhole, type Kind, refuse, scaleOf, type Typed, widest, widestScale } from './kinds.ts'
-import { bool, constant, known, quotient } from './pieces.ts'
+import { bool, constant, known, ORDERED, PRESENT, quotient } from './pieces.ts'
 
 /** What names mean. */
 export interface Scope {
@@ -16,8 +17,6 @@ export interface Scope {
 }
 
 const COMPARISONS = new Set(['=', '<>', '<', '>', '<=', '>='])
-/** Their order is the same in both engines; that of texts hangs on the collation. */
-const ORDERED: readonly Kind[] = ['timestamptz', 'timestamp', 'date']
 const EQUAL: readonly Kind[] = ['text', 'bool', 'uuid']
 
 export class Expressions {
@@ -55,6 +54,7 @@ export class Expressions {
   }
 
   compare(operator: string, left: Typed, right: Typed): string {
+    if (left.isRounded || right.isRounded) refuse(`${operator} of a sum of double precision, which hangs on the order of its rows`)
     // Sessions run in UTC: there a time without a zone is the same instant in both.
     if (isInstant(left) && isInstant(right) && COMPARISONS.has(operator)) return `(${left.sql} ${operator} ${right.sql})`
     if (isNumeric(left, right) && COMPARISONS.has(operator))
@@ -118,6 +118,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     const args = expressions.all(node['args'])
     const name = node['op'] === 'IS_LEAST' ? 'LEAST' : 'GREATEST'
     const { kind } = alike(args)
+    if (args.some(({ isRounded }) => isRounded)) refuse(`${name} of a sum of double precision`)
     return isNumberKind(kind) || ORDERED.includes(kind) ? together(name, args) : refuse(`${name} of ${kind}`)
   },
   CaseExpr: choice,
@@ -125,8 +126,6 @@ const READERS: Readonly<Record<string, Reader>> = {
   FuncCall: call,
   SQLValueFunction: (_, node) => (node['op'] === 'SVFOP_CURRENT_TIMESTAMP' ? PRESENT : refuse(textOf(node['op']).replace('SVFOP_', ''))),
 }
-
-const PRESENT: Typed = { sql: 'NOW()', kind: 'timestamptz', isPresent: true }
 
 const BOOLEAN_TESTS: Readonly<Record<string, (arg: string) => string>> = {
   IS_TRUE: (arg) => `COALESCE(${arg}, FALSE)`,
@@ -139,7 +138,11 @@ const BOOLEAN_TESTS: Readonly<Record<string, (arg: string) => string>> = {
 
 function together(name: string, args: readonly Typed[]): Typed {
   const { kind, values } = alike(args)
-  return { sql: `${name}(${values.join(', ')})`, kind, ...(kind === 'numeric' ? widestScale(args) : {}) }
+  return { sql: `${name}(${values.join(', ')})`, kind, ...(kind === 'numeric' ? widestScale(args) : {}), ...roundedAs(args) }
+}
+
+function roundedAs(values: readonly Typed[]): Pick<Typed, 'isRounded'> {
+  return values.some(({ isRounded }) => isRounded) ? { isRounded: true } : {}
 }
 
 function operation(expressions: Expressions, node: Json): Typed {
@@ -215,7 +218,12 @@ function choice(expressions: Expressions, node: Json): Typed {
   const results = [...whens.map(({ result }) => expressions.of(result)), otherwise]
   const { kind, values } = alike(results)
   const parts = conditions.map((condition, i) => `WHEN ${condition} THEN ${values[i]}`)
-  return { sql: `CASE ${parts.join(' ')} ELSE ${values.at(-1)} END`, kind, ...(kind === 'numeric' ? widestScale(results) : {}) }
+  return {
+    sql: `CASE ${parts.join(' ')} ELSE ${values.at(-1)} END`,
+    kind,
+    ...(kind === 'numeric' ? widestScale(results) : {}),
+    ...roundedAs(results),
+  }
 }
 
 const CASTS: Readonly<Record<string, Exclude<Kind, 'null' | 'quotient'>>> = {
@@ -248,50 +256,10 @@ function casting(expressions: Expressions, node: Json): Typed {
     const [, count = '', unit = ''] = SPAN.exec(value.literal ?? '') ?? refuse('this interval')
     return { sql: `INTERVAL '${count} ${unit.toLowerCase()}s'`, kind }
   }
-  if (value.kind === 'null' || value.literal !== undefined || value.kind === kind) return { sql: as(value, kind), kind }
+  if (value.kind === 'null' || value.literal !== undefined || value.kind === kind)
+    return { sql: as(value, kind), kind, ...roundedAs([value]) }
+  if (value.kind === 'bool' && kind === 'int4') return { sql: cast(value.sql, kind), kind }
   if (isWhole(value) && isWhole({ sql: '', kind })) return { sql: cast(value.sql, kind), kind }
   if (isWhole(value) && kind === 'numeric') return { sql: as(value, kind), kind, scale: 0 }
   return isNumber(value) ? { sql: as(value, kind), kind } : refuse(`a cast of ${value.kind} to ${kind}`)
-}
-
-function call(expressions: Expressions, node: Json): Typed {
-  const names = asList(node['funcname']).map(nameOf)
-  const name = names.length === 1 || names[0] === 'pg_catalog' ? (names.at(-1) ?? '') : refuse(`${names.join('.')}()`)
-  const args = asList(node['args'])
-  const isPlain = !['over', 'agg_order', 'agg_within_group', 'func_variadic'].some((part) => node[part])
-  if (!isPlain) return refuse(node['over'] ? 'a window function' : `${name}(… ORDER BY …)`)
-  const filter = node['agg_filter'] ? ` FILTER (WHERE ${expressions.condition(node['agg_filter'])})` : ''
-  const isDistinct = node['agg_distinct'] === true
-  if (node['agg_star'] === true && name === 'count') return aggregate(expressions, `COUNT(*)${filter}`, 'int8')
-  if (name === 'now' && args.length === 0) return PRESENT
-  const [value, ...more] = expressions.all(args)
-  if (!value || more.length > 0 || value.literal !== undefined || value.kind === 'null') return refuse(`${name}()`)
-  if (value.kind === 'quotient') return refuse(`${name}() of a quotient`)
-  const inside = `(${isDistinct ? 'DISTINCT ' : ''}${value.sql})${filter}`
-  if (name === 'count') return aggregate(expressions, `COUNT${inside}`, 'int8')
-  if (name === 'abs' && isNumber(value) && value.kind !== 'float8' && filter === '') return { ...value, sql: `abs(${value.sql})` }
-  if (name === 'avg' && isNumber(value) && value.kind !== 'float8' && !isDistinct) {
-    expressions.aggregates++
-    const of = value.kind === 'numeric' ? `SUM${inside}` : cast(`SUM${inside}`, 'numeric')
-    return quotient({ of, by: `CAST(COUNT${inside} AS DECIMAL(19, 0))` }, null)
-  }
-  if (isDistinct) return refuse(`${name}(DISTINCT …)`)
-  if (name === 'sum' && isNumber(value)) return sum(expressions, value, inside)
-  if ((name === 'min' || name === 'max') && (isNumber(value) || ORDERED.includes(value.kind)))
-    return { ...value, ...aggregate(expressions, `${name}${inside}`, value.kind) }
-  if (name === 'bool_and' || name === 'bool_or' || name === 'every')
-    return value.kind === 'bool' ? aggregate(expressions, `${name === 'every' ? 'bool_and' : name}${inside}`, 'bool') : refuse(name)
-  return refuse(`${name}() of ${value.kind}`)
-}
-
-function sum(expressions: Expressions, value: Typed, inside: string): Typed {
-  if (value.kind === 'float8') return refuse('a sum of double precision, which hangs on the order of its rows')
-  if (value.kind === 'numeric') return { ...value, ...aggregate(expressions, `SUM${inside}`, 'numeric') }
-  const kind = value.kind === 'int8' ? 'numeric' : 'int8'
-  return { ...aggregate(expressions, cast(`SUM${inside}`, kind), kind), ...(kind === 'numeric' ? { scale: 0 } : {}) }
-}
-
-function aggregate(expressions: Expressions, sql: string, kind: Kind): Typed {
-  expressions.aggregates++
-  return { sql, kind }
 }

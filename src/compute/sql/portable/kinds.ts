@@ -26,6 +26,8 @@ export interface Typed {
   /** A text in quotes, which PostgreSQL takes for whatever type it needs there. */
   readonly literal?: string
   readonly isPresent?: true
+  /** A double that hangs, in its last digits, on the order in which rows were added: fit to be given, not to decide anything. */
+  readonly isRounded?: true
   /** Of a numeric: digits after the point at most; left out: not known. */
   readonly scale?: number
   /** Of a quotient: what is divided by what. */
@@ -61,6 +63,8 @@ const NAMES: Readonly<Record<string, Kind>> = {
   'TIMESTAMP WITH TIME ZONE': 'timestamptz',
   DATE: 'date',
   UUID: 'uuid',
+  // Only told apart, as texts are here: their order is their own.
+  ENUM: 'text',
 }
 
 /** Of values that are computed; columns of numbers have the digits that they have. */

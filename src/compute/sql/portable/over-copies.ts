@@ -49,7 +49,8 @@ export async function copiedDefinitions(
     const types = columns.map((column) => (portable.kinds[column.index] === 'quotient' ? 'dict' : column.type))
     const declared = feature.columns.map((column, i) => ({ ...column, type: types[i] ?? null }))
     features.set(name, { ...feature, columns: declared, computation: { kind: 'sql', sql: portable.text } })
-    sources.set(source.name, { ...source, file: null })
+    // Copied are rows that are no repeats, with times in UTC.
+    sources.set(source.name, { ...source, file: null, id: null, timezone: 'UTC' })
   }
   const copied = await createSqlDefinitions({ ...definitions.registry, features, sources }, engine)
   return {

@@ -1,6 +1,11 @@
 /** Constants, and numbers that are divided. */
 import { asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
-import { cast, quoted, refuse, type Typed } from './kinds.ts'
+import { cast, type Kind, quoted, refuse, type Typed } from './kinds.ts'
+
+export const PRESENT: Typed = { sql: 'NOW()', kind: 'timestamptz', isPresent: true }
+
+/** Their order is the same in both engines; that of texts hangs on the collation. */
+export const ORDERED: readonly Kind[] = ['timestamptz', 'timestamp', 'date']
 
 export function bool(sql: string): Typed {
   return { sql, kind: 'bool' }

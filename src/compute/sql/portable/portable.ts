@@ -10,7 +10,7 @@ import type { AnalysedSql } from '../rewrite/analysis.ts'
 import { quoteName } from '../rewrite/lexer.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import type { Shadow } from '../rewrite/statement.ts'
-import { columnOf } from '../rewrite/visibility.ts'
+import { columnOf, rowsOfAllTimes } from '../rewrite/visibility.ts'
 import { Expressions } from './expressions.ts'
 import { type Kind, kindOf, NotTheSame, refuse, type Typed } from './kinds.ts'
 
@@ -27,6 +27,8 @@ export interface PortableRead {
   readonly source: Source
   readonly table: Table
   readonly columns: readonly TableColumn[]
+  /** SQL of its rows, each once and with its times in UTC; null: as they are. */
+  readonly rows: string | null
   /** Columns that are equal to a part of the key, each part once; empty where rows of all keys are looked at. */
   readonly keys: readonly { readonly column: string; readonly part: number }[]
   /** Older rows than this before the present are not looked at; null: all are. As PostgreSQL reads it. */
@@ -52,10 +54,18 @@ export function portabilityOf(sql: AnalysedSql, owner: PortableOwner): Portabili
   }
 }
 
-const PARTS = new Set(['targetList', 'fromClause', 'whereClause', 'sortClause', 'limitCount', 'limitOption', 'op'])
+const PARTS = new Set([
+  'targetList',
+  'fromClause',
+  'whereClause',
+  'sortClause',
+  'limitCount',
+  'limitOption',
+  'op',
+  'groupClause',
+  'havingClause',
+])
 const SAID: Readonly<Record<string, string>> = {
-  groupClause: 'GROUP BY',
-  havingClause: 'HAVING',
   distinctClause: 'DISTINCT',
   withClause: 'WITH',
   windowClause: 'WINDOW',
@@ -74,6 +84,7 @@ class Statement {
   private readonly alias: string
   private readonly used = new Map<string, TableColumn>()
   private readonly kinds: Kind[] = []
+  private readonly given: { readonly name: string; readonly value: Typed }[] = []
   private readonly expressions: Expressions
 
   constructor(sql: AnalysedSql, owner: PortableOwner) {
@@ -96,18 +107,31 @@ class Statement {
       refuse('ONLY, or names of columns in FROM')
     const visible = this.visibleColumns()
     const targets = this.targets(asList(select['targetList']))
-    const isAggregate = this.expressions.aggregates > 0
+    const groups = this.groups(asList(select['groupClause']))
+    const having = select['havingClause'] ? `\nHAVING ${this.expressions.condition(select['havingClause'])}` : ''
+    const isOneRow = this.expressions.aggregates > 0 && groups === ''
+    if (having !== '' && this.expressions.aggregates === 0) refuse('HAVING of no aggregate')
     const where = select['whereClause'] ? `\nWHERE ${this.expressions.condition(select['whereClause'])}` : ''
-    const order = isAggregate ? this.withoutOrder(select) : this.order(select)
+    const order = isOneRow ? this.withoutOrder(select) : this.order(select)
     const read: PortableRead = {
       source: this.shadow.source,
       table: this.shadow.table,
       columns: [...new Map([...visible, ...this.used.values()].map((column) => [column.name, column])).values()],
+      rows: rowsOfAllTimes({ source: this.shadow.source, table: this.shadow.table, dialect: 'postgres' }, this.physical()),
       ...this.bounds(select),
     }
     this.checkColumns(read.columns)
     const table = this.shadow.source.name.split('.').map(quoteName).join('.')
-    return { text: `SELECT ${targets.join(', ')}\nFROM ${table} AS ${quoteName(this.alias)}${where}${order}`, kinds: this.kinds, read }
+    return {
+      text: `SELECT ${targets.join(', ')}\nFROM ${table} AS ${quoteName(this.alias)}${where}${groups}${having}${order}`,
+      kinds: this.kinds,
+      read,
+    }
+  }
+
+  private physical(): string {
+    const { schema, name } = this.shadow.table
+    return [schema, name].map(quoteName).join('.')
   }
 
   private column(names: readonly string[]): Typed {
@@ -131,11 +155,9 @@ class Statement {
   /** Those that decide from when on a row is seen. */
   private visibleColumns(): TableColumn[] {
     const { source, table } = this.shadow
-    if (source.id !== null) refuse('a source whose repeats are dropped')
     const names = [source.timestamp, source.available, source.until].filter((name) => name !== null)
     const columns = names.map((name) => columnOf(table, name) ?? refuse(`"${name}"`))
-    const isNaive = columns.some(({ type }) => kindOf(type) !== 'timestamptz')
-    if (isNaive && source.timezone !== 'UTC') refuse(`times of ${source.timezone} without their zone`)
+    if (source.timezone !== 'UTC' && columns.some(({ type }) => kindOf(type) === 'date')) refuse(`days of ${source.timezone}`)
     return columns
   }
 
@@ -148,8 +170,17 @@ class Statement {
       const isQuotient = value.kind === 'quotient' && ['numeric', 'float8'].includes(kindOf(type) ?? '')
       if (kindOf(type) !== value.kind && !isQuotient) refuse(`a value of type ${type}`)
       this.kinds.push(value.kind)
+      this.given.push({ name, value })
       return `${value.sql} AS ${quoteName(name)}`
     })
+  }
+
+  private groups(items: readonly unknown[]): string {
+    const columns = items.map((item) => {
+      const column = 'ColumnRef' in (asObject(item) ?? {}) ? this.expressions.of(item) : refuse('GROUP BY what is no column')
+      return GROUPED.includes(column.kind) ? column.sql : refuse(`GROUP BY ${column.kind}`)
+    })
+    return columns.length === 0 ? '' : `\nGROUP BY ${columns.join(', ')}`
   }
 
   private withoutOrder(select: Json): string {
@@ -164,14 +195,15 @@ class Statement {
     const isOne =
       asObject(asObject(asObject(limit)?.['A_Const'])?.['ival'])?.['ival'] === 1 && select['limitOption'] === 'LIMIT_OPTION_COUNT'
     if (!isOne) refuse('ORDER BY without LIMIT 1')
-    const names = new Set(this.owner.natural.map(({ name }) => name))
     const orders = sorts.map((sort) => {
       const { node, sortby_dir: direction, sortby_nulls: nulls, sortby_op: operator } = asObject(asObject(sort)?.['SortBy']) ?? {}
       const fields = asList(asObject(asObject(node)?.['ColumnRef'])?.['fields'])
-      if (operator || 'A_Const' in (asObject(node) ?? {}) || (fields.length === 1 && names.has(nameOf(fields[0]))))
-        refuse('ORDER BY what is selected')
-      const { sql, kind } = this.expressions.of(node)
-      if (!SORTED.includes(kind)) refuse(`ORDER BY ${kind}`)
+      if (operator || 'A_Const' in (asObject(node) ?? {})) refuse('ORDER BY the number of a column')
+      // A name alone is that of what is selected, if there is such a one.
+      const selected = fields.length === 1 ? this.given.filter(({ name }) => name === nameOf(fields[0])) : []
+      if (selected.length > 1) refuse('ORDER BY one of two columns')
+      const { sql, kind, isRounded } = selected[0]?.value ?? this.expressions.of(node)
+      if (!SORTED.includes(kind) || isRounded) refuse(`ORDER BY ${isRounded ? 'a sum of double precision' : kind}`)
       const isDown = direction === 'SORTBY_DESC'
       const areFirst = nulls === 'SORTBY_NULLS_FIRST' || (nulls === 'SORTBY_NULLS_DEFAULT' && isDown)
       return `${sql} ${isDown ? 'DESC' : 'ASC'} NULLS ${areFirst ? 'FIRST' : 'LAST'}`
@@ -221,6 +253,9 @@ class Statement {
 }
 
 const SORTED: readonly Kind[] = ['int2', 'int4', 'int8', 'numeric', 'float8', 'timestamptz', 'timestamp', 'date', 'bool']
+
+/** Equal ones are written alike. */
+const GROUPED: readonly Kind[] = ['text', 'bool', 'uuid', 'int2', 'int4', 'int8', 'timestamptz', 'timestamp', 'date']
 
 function conjuncts(condition: unknown): unknown[] {
   const both = asObject(asObject(condition)?.['BoolExpr'])

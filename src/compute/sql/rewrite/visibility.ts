@@ -18,8 +18,17 @@ export interface Shadowed {
  * or ≥ t. Comparisons with NULL are not true, so rows without a time are never visible.
  * @param asOf SQL of the row's as-of time (TIMESTAMPTZ).
  */
-export function shadowOf({ source, table, dialect }: Shadowed, physical: string, asOf: string): string {
-  const conditions = visibility(source, table, asOf)
+export function shadowOf(shadowed: Shadowed, physical: string, asOf: string): string {
+  return derived(shadowed, physical, visibility(shadowed.source, shadowed.table, asOf))
+}
+
+/** The same with the rows of all times: each once, with its times in UTC. Null where that is what the table has. */
+export function rowsOfAllTimes(shadowed: Shadowed, physical: string): string | null {
+  const { source, table } = shadowed
+  return source.id === null && selectList(source, table) === '*' ? null : derived(shadowed, physical, [])
+}
+
+function derived({ source, table, dialect }: Shadowed, physical: string, conditions: string[]): string {
   const hasRowId = table.kind === 'table'
   let rows = physical
   if (source.id !== null && hasRowId) {

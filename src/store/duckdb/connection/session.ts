@@ -57,6 +57,8 @@ export interface OpenResult {
   readonly chunkCount: number
   /** Rows of the chunks `from` to `to` (excluded). */
   rows(from: number, to: number): SqlValue[][]
+  /** All of them, each converted when its turn has come: for rows that are large. */
+  each(): Iterable<readonly SqlValue[]>
 }
 
 export function createSession(connection: DuckDBConnection): Session {
@@ -254,6 +256,16 @@ function toOpenResult(result: DuckDBMaterializedResult): OpenResult {
       const rows: SqlValue[][] = []
       for (let i = from; i < to; i++) appendRows(result.getChunk(i), rows)
       return rows
+    },
+    *each() {
+      for (let i = 0; i < result.chunkCount; i++) {
+        const chunk = result.getChunk(i)
+        for (let row = 0; row < chunk.rowCount; row++) {
+          const rows: SqlValue[][] = []
+          appendRows(chunk, rows, row, row + 1)
+          yield* rows
+        }
+      }
     },
   }
 }

@@ -47,7 +47,7 @@ TO ${quoteText(path)} (FORMAT PARQUET, COMPRESSION ZSTD)`
 }
 
 /** As they were before they were one text. A key that is called like a column of ours is told encoded alone. */
-function keyColumns(key: readonly KeyColumn[]): string[] {
+export function keyColumns(key: readonly KeyColumn[]): string[] {
   if (key.some(({ name }) => COLUMNS.includes(name.toLowerCase()))) return []
   return key.map(({ name, type }, i) => {
     const part = `replace(replace(split_part(entity_key, ':', ${i + 1}), '%3A', ':'), '%25', '%')`

@@ -1,11 +1,13 @@
 /**
  * Rows leave in lots, each a transaction in turn with appends. The engine uses the room of whole row groups again for what comes next, so the file
- * stops growing; it does not become smaller.
+ * stops growing; it becomes smaller by shrinking.ts alone.
  */
 import type { Micros } from '../../../clock.ts'
 import { FabraError } from '../../../errors.ts'
-import type { HistoryRemoval, RemovalRule } from '../../ports/history-removal.ts'
+import type { TakeLeaving } from '../../ports/archive.ts'
+import { type HistoryRemoval, LEAVING_COLUMNS, type RemovalRule } from '../../ports/history-removal.ts'
 import { SqlTimestamp } from '../../ports/source-engine.ts'
+import { markArchived } from '../archive-marks.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { inTransaction } from '../connection/transaction.ts'
@@ -36,7 +38,8 @@ WHERE rowid IN (
   WHERE event_timestamp < $2 AND origin IN (SELECT unnest($3::VARCHAR[]))
     AND (place < served_top OR (origin = 'backfill' AND place < top))
   LIMIT ${rowsALot}
-)`
+)
+RETURNING ${LEAVING_COLUMNS.map(({ name }) => `CAST(${name} AS VARCHAR)`).join(', ')}`
 
 const IS_THERE = `
 SELECT 1 FROM duckdb_tables() WHERE database_name = '${CATALOG}' AND schema_name = 'fabra' AND table_name = 'history_removed'`
@@ -57,10 +60,10 @@ export function createDuckdbHistoryRemoval(database: Database, rowsALot = ROWS_A
     return isMade
   }
   return {
-    removeLot: (rule) =>
+    removeLot: (rule, _from, take = null) =>
       reported(() =>
         database.history.use(ownDeadline(LOT_MS), async (session) => {
-          const removed = await inTransaction(session, () => removeLot(session, text, rule))
+          const removed = await inTransaction(session, () => removeLot(session, text, rule, take))
           return { removed, next: removed < rowsALot ? null : { after: null } }
         }),
       ),
@@ -75,11 +78,20 @@ export function createDuckdbHistoryRemoval(database: Database, rowsALot = ROWS_A
   }
 }
 
-async function removeLot(session: Session, text: string, { feature, before, origins }: RemovalRule): Promise<number> {
+async function removeLot(
+  session: Session,
+  text: string,
+  { feature, before, origins }: RemovalRule,
+  take: TakeLeaving | null,
+): Promise<number> {
   const time = new SqlTimestamp(before)
   const { rows } = await session.read(text, [feature, time, [...origins]], ownDeadline(LOT_MS))
-  const removed = Number(rows[0]?.[0] ?? 0)
+  const removed = rows.length
   if (removed === 0) return 0
+  if (take) {
+    const taken = rows.map((row) => row.map((value) => (value === null ? null : String(value))))
+    await markArchived(session, await take({ columns: LEAVING_COLUMNS, rows: taken }))
+  }
   await session.execute(MAKE, ownDeadline())
   await session.read(TELL, [feature, time], ownDeadline())
   return removed

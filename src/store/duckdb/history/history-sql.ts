@@ -5,8 +5,13 @@ const HISTORY_COLUMNS = 'feature, fingerprint, entity_key, value, event_timestam
 /** Total: no two rows tie, so the same question has the same answer on any number of threads. ASOF JOIN is not total. */
 const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'
 
-/** What there is history of. */
-export const LIST_RECORDED = 'SELECT feature, fingerprint, count(*) FROM fabra.feature_history GROUP BY feature, fingerprint'
+/** What there is history of: rows, and about how many keys. */
+export const LIST_RECORDED = `
+SELECT feature, fingerprint, count(*), approx_count_distinct(entity_key)
+FROM fabra.feature_history
+GROUP BY feature, fingerprint`
+
+export const COUNT_ROWS = 'SELECT count(*) FROM fabra.feature_history'
 
 /** Rows that come packed in one text. */
 const PACKED = 4_096
@@ -30,6 +35,21 @@ FROM ranked
 WHERE nth < $4
 GROUP BY feature, fingerprint, nth // ${PACKED}
 ORDER BY feature, fingerprint, nth // ${PACKED}`
+
+/**
+ * The same of one version ($1, $2) and all of its keys, in any order: putting them in order takes the engine three times as long as finding them.
+ * A lot ($4 of $5) at a time, so that it never holds all of them at once, in 256 texts.
+ */
+export const LATEST_IN_ANY_ORDER = `
+SELECT string_agg(concat_ws(chr(0), entity_key, coalesce(value, ''), epoch_us(event_timestamp), epoch_us(available_at), epoch_us(created_at), seq,
+  origin), chr(0))
+FROM (
+  SELECT *
+  FROM fabra.feature_history
+  WHERE feature = $1 AND fingerprint = $2 AND available_at <= $3 AND hash(entity_key) % $5::UBIGINT = $4::UBIGINT
+  QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
+)
+GROUP BY hash(entity_key) >> 56`
 
 /** Keys in use lately, whatever version of the feature computed them. */
 export const KEYS_SINCE = `

@@ -1,8 +1,8 @@
 /** The newest row of every key, packed: the engine joins texts much faster than the driver hands over values one by one. */
-import type { Micros } from '../../../clock.ts'
 import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
 import { type ResultRows, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
-import { LATEST, LIST_RECORDED } from './history-sql.ts'
+import type { OpenResult } from '../connection/session.ts'
+import { LATEST, LATEST_IN_ANY_ORDER, LIST_RECORDED } from './history-sql.ts'
 
 interface VersionName {
   readonly feature: string
@@ -11,13 +11,31 @@ interface VersionName {
 
 /** Of features that are asked for in one statement: the engine holds them at once. */
 const ROWS_AT_ONCE = 1_000_000
+/** Of a version with more rows than this, keys come in lots where their order does not matter. */
+const ROWS_IN_ORDER = 50_000
+const KEYS_IN_A_LOT = 250_000
+/** How far the engine's guess of how many keys there are may be off. */
+const GUESS = 1.1
 const FIELDS = 6
 
-type Read = (text: string, parameters: readonly SqlValue[]) => Promise<ResultRows>
+export interface Reads {
+  readonly read: (text: string, parameters: readonly SqlValue[]) => Promise<ResultRows>
+  /** The rows stay with the engine until they are asked for. */
+  readonly open: (text: string, parameters: readonly SqlValue[]) => Promise<OpenResult>
+}
 
 interface Recorded extends VersionName {
   readonly rows: number
+  /** About. */
+  readonly keys: number
 }
+
+interface Lot extends VersionName {
+  readonly lot: number
+  readonly count: number
+}
+
+type Options = Parameters<OfflineStore['latestOfAll']>[1]
 
 export interface LatestRows extends Pick<OfflineStore, 'haveOtherVersions'> {
   readonly ofAll: OfflineStore['latestOfAll']
@@ -25,11 +43,11 @@ export interface LatestRows extends Pick<OfflineStore, 'haveOtherVersions'> {
   recordedMore(): void
 }
 
-export function createLatestRows(read: Read, asStoreError: (error: unknown) => unknown): LatestRows {
+export function createLatestRows(reads: Reads, asStoreError: (error: unknown) => unknown): LatestRows {
   // To find nothing takes the engine 5 ms, for each feature at every start.
   let recorded: Promise<ReadonlyMap<string, Recorded>> | undefined
   const recordedRows = () => {
-    recorded ??= read(LIST_RECORDED, []).then(({ rows }) => new Map(rows.map(asRecorded).map((one) => [versionId(one), one])))
+    recorded ??= reads.read(LIST_RECORDED, []).then(({ rows }) => new Map(rows.map(asRecorded).map((one) => [versionId(one), one])))
     recorded.catch(() => {
       recorded = undefined
     })
@@ -39,7 +57,11 @@ export function createLatestRows(read: Read, asStoreError: (error: unknown) => u
     async *ofAll(versions, options) {
       const known = await recordedRows()
       try {
-        yield* latestRows(read, (version) => known.get(versionId(version))?.rows ?? 0, versions, options)
+        yield* latestRows(
+          reads,
+          versions.flatMap((version) => known.get(versionId(version)) ?? []),
+          options,
+        )
       } catch (error) {
         throw asStoreError(error)
       }
@@ -57,40 +79,54 @@ export function createLatestRows(read: Read, asStoreError: (error: unknown) => u
   }
 }
 
-function asRecorded([feature, fingerprint, count]: readonly SqlValue[]): Recorded {
-  return { feature: String(feature), fingerprint: String(fingerprint), rows: Number(count) }
+function asRecorded([feature, fingerprint, count, keys]: readonly SqlValue[]): Recorded {
+  return { feature: String(feature), fingerprint: String(fingerprint), rows: Number(count), keys: Math.min(Number(keys), Number(count)) }
 }
 
 function versionId({ feature, fingerprint }: VersionName): string {
   return `${feature}\0${fingerprint}`
 }
 
-/** @param rowsOf How many rows of a version there are. */
-async function* latestRows(
-  read: Read,
-  rowsOf: (version: VersionName) => number,
-  versions: readonly VersionName[],
-  { before, limit }: { readonly before: Micros; readonly limit: number },
-): AsyncGenerator<readonly HistoryRow[]> {
-  for (const some of together(versions, rowsOf)) {
+async function* latestRows(reads: Reads, versions: readonly Recorded[], options: Options): AsyncGenerator<readonly HistoryRow[]> {
+  const { before, limit, inAnyOrder = false, onCount } = options
+  onCount?.(versions.reduce((sum, { keys }) => sum + Math.min(keys, limit), 0))
+  const inLots = versions.filter(({ rows, keys }) => inAnyOrder && rows > ROWS_IN_ORDER && (rows <= limit || keys * GUESS <= limit))
+  const inOrder = versions.filter((version) => !inLots.includes(version))
+  for (const some of together(inOrder)) {
     const names = [some.map(({ feature }) => feature), some.map(({ fingerprint }) => fingerprint)]
-    const { rows } = await read(LATEST, [...names, new SqlTimestamp(before), limit])
+    const { rows } = await reads.read(LATEST, [...names, new SqlTimestamp(before), limit])
     for (const [feature, fingerprint, packed] of rows) yield unpacked(String(feature), String(fingerprint), String(packed))
+  }
+  const lots = inLots.flatMap(({ feature, fingerprint, keys }) => {
+    const count = Math.ceil(keys / KEYS_IN_A_LOT)
+    return Array.from({ length: count }, (_, lot) => ({ feature, fingerprint, lot, count }))
+  })
+  const find = ({ feature, fingerprint, lot, count }: Lot) => {
+    const finding = reads.open(LATEST_IN_ANY_ORDER, [feature, fingerprint, new SqlTimestamp(before), lot, count])
+    // Whoever leaves early does not hear of it.
+    finding.catch(() => undefined)
+    return finding
+  }
+  // The engine finds the next lot while this one is taken.
+  let next = lots[0] && find(lots[0])
+  for (const [l, { feature, fingerprint }] of lots.entries()) {
+    const result = await next
+    const following = lots[l + 1]
+    next = following && find(following)
+    for (const [packed] of result?.each() ?? []) yield unpacked(feature, fingerprint, String(packed))
   }
 }
 
-function together(versions: readonly VersionName[], rowsOf: (version: VersionName) => number): VersionName[][] {
+function together(versions: readonly Recorded[]): VersionName[][] {
   const groups: VersionName[][] = []
   let left = 0
   for (const version of versions) {
-    const rows = rowsOf(version)
-    if (rows === 0) continue
-    if (rows > left) {
+    if (version.rows > left) {
       groups.push([])
       left = ROWS_AT_ONCE
     }
     groups.at(-1)?.push(version)
-    left -= rows
+    left -= version.rows
   }
   return groups
 }

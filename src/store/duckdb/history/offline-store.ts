@@ -9,6 +9,7 @@ import { isOutcomeUnknown, isValueError } from '../connection/sql-errors.ts'
 import { inTransaction } from '../connection/transaction.ts'
 import { appendHistory } from './history-append.ts'
 import {
+  COUNT_ROWS,
   FORGET_KEY,
   INSERT_ERASURE,
   KEY_HISTORY,
@@ -32,7 +33,9 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     reported(() => database.readers.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
   const write = (text: string, parameters: readonly SqlValue[]) =>
     reported(() => database.history.use(ownDeadline(), (session, left) => session.read(text, parameters, left)))
-  const latest = createLatestRows(read, asStoreError)
+  const open = (text: string, parameters: readonly SqlValue[]) =>
+    reported(() => database.readers.use(ownDeadline(), (session, left) => session.open(text, parameters, left)))
+  const latest = createLatestRows({ read, open }, asStoreError)
   // Erasures from before are kept to by whoever records: these matter for what was recorded just before the erasure was raised.
   const forgotten = new Map<string, number>()
   const isOpen = ({ feature, entityKey, eventAt }: HistoryRow) =>
@@ -64,6 +67,10 @@ export function createDuckdbOfflineStore(database: Database): OfflineStore {
     },
     latest: (feature, fingerprint, options) => latest.ofAll([{ feature, fingerprint }], options),
     latestOfAll: latest.ofAll,
+    async isLongerThan(count) {
+      const { rows } = await read(COUNT_ROWS, [])
+      return Number(rows[0]?.[0] ?? 0) > count
+    },
     haveOtherVersions: latest.haveOtherVersions,
     async keysSince(feature, since, limit) {
       const { rows } = await read(KEYS_SINCE, [feature, new SqlTimestamp(since), limit])

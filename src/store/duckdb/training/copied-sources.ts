@@ -159,7 +159,7 @@ async function makeTable(
   { source, columns, file }: { readonly source: string; readonly columns: readonly TableColumn[]; readonly file: string },
   options: RunOptions,
 ): Promise<void> {
-  const struct = columns.map((_, i) => `'c${i}': 'VARCHAR'`).join(', ')
+  const struct = ['bracket', ...columns.map((_, i) => `c${i}`), 'end'].map((column) => `'${column}': 'VARCHAR'`).join(', ')
   const rows = `read_csv(${quoteText(file)}, columns = {${struct}}, auto_detect = false, header = false, delim = ',', new_line = '\\n', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, strict_mode = true)`
   const name = source.split('.').map(quoteName).join('.')
   await database.loader.use(options, async (session, left) => {

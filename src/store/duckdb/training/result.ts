@@ -43,11 +43,15 @@ export function resultSelect(
     const at = `f${access.indexOf(values.from)}`
     const sql =
       column.content === 'status'
-        ? statusSql(feature, { ...values, at }, `u${column.feature}.fresh_until`)
+        ? statusSql(feature, { ...values, at }, { until: `u${column.feature}.fresh_until`, unrecorded: `n${column.feature}` })
         : valueSql(column, feature, { ...values, at })
     return `${sql} AS ${quoteName(column.name)}`
   })
   const joins = access.map((from, i) => `LEFT JOIN ${from} AS f${i} ON f${i}.__fabra_ord = l.__fabra_ord`)
+  for (const [f, { unrecorded }] of features.entries()) {
+    if (unrecorded === undefined || !columns.some(({ feature }) => feature === f)) continue
+    joins.push(`LEFT JOIN ${held(unrecorded.values).from} AS n${f} ON n${f}.__fabra_ord = l.__fabra_ord`)
+  }
   for (const column of columns) {
     const feature = features[column.feature]
     const table = column.content === 'status' && feature ? freshUntil.get(feature) : undefined
@@ -74,18 +78,27 @@ function valueSql(column: OutputColumn, given: OutputFeature, values: JoinedValu
   const text = kind === 'texts' || declared?.name === null || !declared ? whole : memberText(whole, declared.name)
   const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : kind === 'decoded' ? whole : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
-  return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value} ELSE ${literal(fallback, type)} END`
+  const unknown = given.unrecorded === undefined ? '' : ` WHEN n${column.feature}.__fabra_ord IS NOT NULL THEN NULL`
+  return fallback === undefined ? value : `CASE WHEN ${found} THEN ${value}${unknown} ELSE ${literal(fallback, type)} END`
 }
 
-/** @param until Where the time is, until which a value is fresh, if its age alone does not decide. */
-function statusSql({ feature, freshness }: OutputFeature, values: JoinedValues, until: string): string {
+interface StatusPlaces {
+  /** Where the time is, until which a value is fresh, if its age alone does not decide. */
+  readonly until: string
+  /** Where there is a row for those that are not recorded. */
+  readonly unrecorded: string
+}
+
+function statusSql(given: OutputFeature, values: JoinedValues, { until, unrecorded }: StatusPlaces): string {
+  const { feature, freshness } = given
   const { found, eventAt } = foundSql(values)
   const isFresh: string[] = []
   const longest = Math.min(freshness?.freshFor ?? Number.POSITIVE_INFINITY, freshness?.maxStaleness ?? Number.POSITIVE_INFINITY)
   if (freshness && Number.isFinite(longest)) isFresh.push(`epoch_us(r.__fabra_as_of) - epoch_us(${eventAt}) <= CAST(${longest} AS BIGINT)`)
   if (freshness?.freshFor === null) isFresh.push(`epoch_us(r.__fabra_as_of) <= ${until}`)
   const fresh = isFresh.length === 0 ? "'fresh'" : `CASE WHEN ${isFresh.join(' AND ')} THEN 'fresh' ELSE 'stale' END`
-  return `CASE WHEN ${found} THEN ${fresh} ELSE '${feature.defaults ? 'default' : 'missing'}' END`
+  const unknown = given.unrecorded === undefined ? '' : ` WHEN ${unrecorded}.__fabra_ord IS NOT NULL THEN 'not_recorded'`
+  return `CASE WHEN ${found} THEN ${fresh}${unknown} ELSE '${feature.defaults ? 'default' : 'missing'}' END`
 }
 
 function foundSql({ at, kind, f }: JoinedValues): { readonly found: string; readonly eventAt: string } {

@@ -139,6 +139,14 @@ export class DuckdbTrainingWorkspace implements TrainingWorkspace {
     return held.map((values) => this.hold(values))
   }
 
+  without(values: ValuesId, others: ValuesId): ValuesId {
+    const held = this.heldAs(values)
+    return this.hold({
+      ...held,
+      from: `(SELECT v.* FROM ${held.from} AS v ANTI JOIN ${this.heldAs(others).from} AS o USING (__fabra_ord))`,
+    })
+  }
+
   async collect(request: CollectRequest, options: RunOptions): Promise<Collected> {
     const { entity, inputs, reads, columnCount } = request
     const step = await this.resumeLog.begin({ request, entity, inputs, reads, features: 1 }, options)

@@ -1,4 +1,5 @@
 /** Statements that find and delete what a `RemovalRule` names: $1 is the feature, $2 the time. */
+import { LEAVING_COLUMNS } from '../../ports/history-removal.ts'
 import { COLUMNS, type HistoryLayout, isOfKey, placesOf, plainTable, timeOf, unpacked } from './history-rows.ts'
 
 /** Each is a look into the index of every month before the time. */
@@ -80,7 +81,7 @@ function removePacked(layout: HistoryLayout): string {
   const [rows = ''] = placesOf('packed', { feature: '$1', fingerprint: 'v.fingerprint', key: null })
   return `
 WITH gone AS MATERIALIZED (
-  SELECT h.version, h.entity_key, h.event_timestamp, h.available_at, h.seq
+  SELECT h.version, h.fingerprint, h.entity_key, h.event_timestamp, h.available_at, h.seq
   FROM fabra.feature_versions AS v
   CROSS JOIN unnest($3::integer[]) AS k(place)
   CROSS JOIN LATERAL (
@@ -94,4 +95,12 @@ DELETE FROM fabra.history_packed AS p
 USING gone AS g
 WHERE p.event_timestamp < ${BEFORE} AND p.version = g.version AND ${isOfKey('p', 'g.entity_key')} AND p.event_timestamp = g.event_timestamp
   AND ${available} = g.available_at AND ${seq} = g.seq`
+}
+
+/** What goes, as LEAVING_COLUMNS. */
+export function returning(part: RemovalPart): string {
+  const { available, created, seq, origin } = unpacked('p')
+  const packed = ['$1', 'g.fingerprint', 'p.entity_key', 'p.value', 'p.event_timestamp', available, created, seq, origin]
+  const plain = LEAVING_COLUMNS.map(({ name }) => `h.${name}`)
+  return ` RETURNING ${(part === 'plain' ? plain : packed).map((column) => `(${column})::text`).join(', ')}`
 }

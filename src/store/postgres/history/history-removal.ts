@@ -3,11 +3,13 @@
  * made with the first removal, and not by a step of the schema: processes of the version before, which refuse steps they do not know, can still
  * be started beside.
  */
-import type { HistoryRemoval, RemovalPlace, RemovalRule, RemovedLot } from '../../ports/history-removal.ts'
+import type { TakeLeaving } from '../../ports/archive.ts'
+import { type HistoryRemoval, LEAVING_COLUMNS, type RemovalPlace, type RemovalRule, type RemovedLot } from '../../ports/history-removal.ts'
+import { makeArchiveMarks, markArchived } from '../archive-marks.ts'
 import type { Postgres, Statements } from '../connection/postgres.ts'
 import { storeErrors } from '../connection/store-errors.ts'
 import { createKnownLayout } from './history-layout.ts'
-import { BEFORE, KEYS_A_LOT, nextKeys, type RemovalPart, ROWS_A_LOT, remove } from './history-removal-sql.ts'
+import { BEFORE, KEYS_A_LOT, nextKeys, type RemovalPart, ROWS_A_LOT, remove, returning } from './history-removal-sql.ts'
 import { type HistoryLayout, hasPacked, hasPlain, microsOf } from './history-rows.ts'
 
 const LOT_MS = 30_000
@@ -34,11 +36,14 @@ export function createPostgresHistoryRemoval(postgres: Postgres): HistoryRemoval
     return isMade
   }
   return {
-    removeLot: (rule, from) =>
+    removeLot: (rule, from, take = null) =>
       storeErrors(async () => {
         if (!(await look())) await postgres.run(MAKE, [], { timeoutMs: LOT_MS })
+        if (take) await makeArchiveMarks(postgres)
         return layout.within((where) =>
-          postgres.transaction({ timeoutMs: LOT_MS, settings: SETTINGS }, (statements) => removeLot(statements, where, rule, from)),
+          postgres.transaction({ timeoutMs: LOT_MS, settings: SETTINGS }, (statements) =>
+            removeLot(statements, where, rule, { from, take }),
+          ),
         )
       }),
     async keptSince(features) {
@@ -51,17 +56,24 @@ export function createPostgresHistoryRemoval(postgres: Postgres): HistoryRemoval
   }
 }
 
+interface Lot {
+  readonly from: RemovalPlace
+  readonly take: TakeLeaving | null
+}
+
 async function removeLot(
   statements: Statements,
   layout: HistoryLayout,
   { feature, before, origins }: RemovalRule,
-  from: RemovalPlace,
+  { from, take }: Lot,
 ): Promise<RemovedLot> {
   const { part, after } = placeOf(from, layout)
   const nextPart: RemovalPlace | null = part === 'plain' && hasPacked(layout) ? { after: 'packed:' } : null
   const keys = (await statements.run(nextKeys(part, layout), [feature, before, after])).rows.map(([key]) => String(key))
   if (keys.length === 0) return { removed: 0, next: nextPart }
-  const removed = (await statements.run(remove(part, layout), [feature, before, keys, origins])).count
+  const text = remove(part, layout) + (take ? returning(part) : '')
+  const { count: removed, rows } = await statements.run(text, [feature, before, keys, origins])
+  if (take && removed > 0) await markArchived(statements, await take({ columns: LEAVING_COLUMNS, rows }))
   if (removed > 0) await statements.run(TELL, [feature, before])
   // These keys may have more.
   if (removed === ROWS_A_LOT) return { removed, next: from }

@@ -1,6 +1,18 @@
 import type { Micros } from '../../../clock.ts'
 import type { AsOfRequest } from '../../ports/training-store.ts'
-import { allOf, COLUMNS, firstOf, type HistoryLayout, microsOf, NEWEST_FIRST, placesOf, timeOf } from './history-rows.ts'
+import {
+  allOf,
+  COLUMNS,
+  firstOf,
+  type HistoryLayout,
+  hasPacked,
+  hasPlain,
+  microsOf,
+  NEWEST_FIRST,
+  placesOf,
+  plainTable,
+  timeOf,
+} from './history-rows.ts'
 
 export { microsOf, timeOf } from './history-rows.ts'
 
@@ -36,6 +48,14 @@ FROM (${newest(all)}
 ) AS h
 ORDER BY ${NEWEST_FIRST}, entity_key
 LIMIT $4::bigint`
+}
+
+/** Stops at the row that decides. */
+export function isLonger(layout: HistoryLayout): string {
+  const tables = [...(hasPlain(layout) ? [plainTable(layout)] : []), ...(hasPacked(layout) ? ['fabra.history_packed'] : [])]
+  const rows = tables.map((table) => `SELECT FROM ${table}`).join(' UNION ALL ')
+  return `
+SELECT (count(*) > $1::bigint)::int FROM (${rows} LIMIT $1::bigint + 1) AS h`
 }
 
 export function keysSince(layout: HistoryLayout): string {

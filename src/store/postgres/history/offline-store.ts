@@ -64,6 +64,10 @@ export function createPostgresOfflineStore({
     async *latestOfAll(versions, options) {
       for (const { feature, fingerprint } of versions) yield* latest(feature, fingerprint, options)
     },
+    async isLongerThan(count) {
+      const { rows } = await read(sql.isLonger, [count])
+      return Number(rows[0]?.[0]) === 1
+    },
     // To know it takes as long as to list the keys.
     haveOtherVersions: async (versions) => new Set(versions.map(({ feature }) => feature)),
     async keysSince(feature, since, limit) {

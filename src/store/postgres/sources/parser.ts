@@ -1,6 +1,7 @@
 /**
  * PostgreSQL's own grammar, compiled to WebAssembly: the only reader of the dialect that is right about all of it. It is loaded when the first
- * text is read, so that a process without PostgreSQL pays nothing for it.
+ * text is read, so that a process without PostgreSQL pays nothing for it, and let go when no text has been read for a while: it reserves 128 MiB,
+ * which the collector counts twice and takes for values in use, so that it would leave several times as much garbage lying.
  */
 import type { Grammar } from 'libpg-query/wasm/libpg-query.js'
 import { SqlError } from '../../ports/source-engine.ts'
@@ -11,23 +12,54 @@ export interface PostgresParser {
   parse(text: string): Promise<unknown>
 }
 
-export function createPostgresParser(): PostgresParser {
+/** Without a text to read. Twice as long each time that one came after all, so that whoever sends some now and then does not have all collected as often. */
+const KEPT_FOR_MS = 5_000
+const KEPT_AT_MOST_MS = 600_000
+
+export function createPostgresParser({ keptForMs = KEPT_FOR_MS }: { readonly keptForMs?: number } = {}): PostgresParser {
+  let compiling: Promise<Compiled> | undefined
   let loading: Promise<Grammar> | undefined
+  let idleMs = keptForMs
+  let usedAt = 0
+  let timer: Timer | undefined
+
+  function letGo(): void {
+    const leftMs = usedAt + idleMs - performance.now()
+    timer = leftMs > 0 ? setTimeout(letGo, leftMs).unref() : undefined
+    if (timer !== undefined) return
+    loading = undefined
+    idleMs = Math.min(2 * idleMs, KEPT_AT_MOST_MS)
+    // As long as it is counted, it is not worth the collector's while to look for it.
+    Bun.gc(true)
+  }
+
   return {
     async parse(text) {
-      loading ??= loadGrammar()
+      compiling ??= compile()
+      loading ??= load(compiling)
       const grammar = await loading
+      usedAt = performance.now()
+      timer ??= setTimeout(letGo, idleMs).unref()
       return parseWith(grammar, text)
     },
   }
 }
 
-async function loadGrammar(): Promise<Grammar> {
+interface Compiled {
+  readonly create: typeof import('libpg-query/wasm/libpg-query.js').default
+  readonly module: WebAssembly.Module
+}
+
+async function compile(): Promise<Compiled> {
   const [{ default: create }, { default: file }] = await Promise.all([
     import('libpg-query/wasm/libpg-query.js'),
     import('libpg-query/wasm/libpg-query.wasm', { with: { type: 'file' } }),
   ])
-  const module = await WebAssembly.compile(await Bun.file(file).arrayBuffer())
+  return { create, module: await WebAssembly.compile(await Bun.file(file).arrayBuffer()) }
+}
+
+async function load(compiling: Promise<Compiled>): Promise<Grammar> {
+  const { create, module } = await compiling
   return create({
     instantiateWasm(imports, done) {
       WebAssembly.instantiate(module, imports).then(done)

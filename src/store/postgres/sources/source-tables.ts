@@ -22,6 +22,9 @@ export class LoadProblem extends Error {
   }
 }
 
+/** Begins the comment of tables that Fabra made for rows that come by request: from others it deletes nothing. */
+export const MADE_FOR_ROWS = 'Rows come through Fabra, which made this table'
+
 const MAKE = { timeoutMs: 60_000 } as const
 const LOOK = { timeoutMs: 20_000, readOnly: true } as const
 
@@ -156,6 +159,7 @@ async function makeTable(owner: Postgres, { source, keyTypes }: SourceInput, col
       if (there.rows[0]?.[0] === 't') return
       if (schema !== null) await statements.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`)
       await statements.run(`CREATE TABLE ${table} (${typed.join(', ')})`)
+      await statements.run(`COMMENT ON TABLE ${table} IS '${MADE_FOR_ROWS}'`)
       for (const key of Object.keys(columns).filter((column) => Object.hasOwn(keyTypes, column))) {
         const indexed = [key, ...(source.timestamp === null ? [] : [source.timestamp])].map(quoteName)
         await statements.run(`CREATE INDEX ON ${table} (${indexed.join(', ')})`)

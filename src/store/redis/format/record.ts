@@ -65,6 +65,10 @@ export function recordBody({ texts, eventAt, availableAt, seq, origin, oldestInp
   return `${body}${UNIT}${texts.join(UNIT)}`
 }
 
+export function originLetter(origin: StoredValue['origin']): string {
+  return ORIGINS[origin]
+}
+
 /** The value whose record begins with this head; undefined where there is none. @param text Of a bucket, or of several with line ends between. */
 export function readRecord(text: string, head: string): StoredValue | undefined {
   const at = text.indexOf(head)

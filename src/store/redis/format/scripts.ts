@@ -15,8 +15,8 @@ const ABANDONED_AFTER_MICROS = '604800000000'
 
 /**
  * Compare-and-set of many values. KEYS: one hash a write. ARGV: eight texts a write: bucket, head of the record, event time, available time,
- * sequence number, body of the record, what records of the feature's other versions begin with, and the sequence number that the writer takes to be stored or
- * an empty text. Returns two lists: refusals, three texts each (the write's place from 1; the fence that refused it or an empty text; the
+ * sequence number, body of the record, what records of the feature's other versions begin with, and the sequence number that the writer takes to be stored,
+ * or the letter of the origin that what is stored is known to have if nothing is to be told of it, or an empty text. Returns two lists: refusals, three texts each (the write's place from 1; the fence that refused it or an empty text; the
  * body of the record that stands there when the writer did not know of it, or an empty text), and places of writes that replaced what the
  * writer did not know of.
  */
@@ -36,6 +36,7 @@ for i = 1, #KEYS do
     local isNewer, standing, isStrange = true, '', false
     if from then
       local _, last, e, v, t = string.find(text, '^(%-?%d+)\\31(%-?%d+)\\31(%-?%d+)', headEnd + 1)
+      local known = ARGV[a + 8]
       local oldEvent = tonumber(e)
       local oldAvailable = oldEvent + tonumber(v)
       local oldToken = oldAvailable + tonumber(t)
@@ -44,7 +45,8 @@ for i = 1, #KEYS do
       elseif availableAt ~= oldAvailable then isNewer = availableAt > oldAvailable
       else isNewer = tonumber(ARGV[a + 5]) >= oldToken end
       local nextFrom = string.find(text, '\\30', last + 1, true)
-      isStrange = ARGV[a + 8] ~= '' and tonumber(ARGV[a + 8]) ~= oldToken
+      if tonumber(known) then isStrange = tonumber(known) ~= oldToken
+      elseif known ~= '' then isStrange = string.sub(text, last + 2, last + 2) ~= known end
       if not isNewer and isStrange then standing = string.sub(text, headEnd + 1, nextFrom and nextFrom - 1 or -1) end
       if isNewer then
         text = string.sub(text, 1, from - 1) .. (nextFrom and string.sub(text, nextFrom) or '')

@@ -1,0 +1,65 @@
+/**
+ * A clock that leaps, in a process of its own: the timers that wait for the time of day (of the schedule and of what is swept) follow it. All others,
+ * of leases and deadlines, stay with the machine.
+ */
+import { type Micros, type SteeredClock, systemClock } from '../../src/clock.ts'
+
+/** Who waits for the time of day. */
+const FOLLOWERS = ['src/refresh/scheduler.ts', 'src/app/sweeper.ts'] as const
+/** Shorter waits are nobody's of them. */
+const SHORTEST_MS = 100
+
+interface Waiting {
+  readonly follower: string
+  readonly dueAt: Micros
+  readonly work: () => void
+}
+
+export interface LeapingClock extends SteeredClock {
+  /** Everything that was due meanwhile begins. Waits until the schedule has a timer to leap over. */
+  leap(by: Micros): Promise<void>
+}
+
+/** @param offset Of the present, to begin with. */
+export function leapingClock(offset: Micros): LeapingClock {
+  const real = systemClock()
+  let ahead = offset
+  const now = () => real.now() + ahead
+  const waiting = follow(now)
+  return {
+    now,
+    machine: real.machine,
+    steer: real.steer,
+    async leap(by) {
+      while (![...waiting].some(({ follower }) => follower === FOLLOWERS[0])) await Bun.sleep(5)
+      ahead += by
+      const due = [...waiting].filter(({ dueAt }) => dueAt <= now()).sort((a, b) => a.dueAt - b.dueAt)
+      for (const one of due) if (waiting.delete(one)) one.work()
+    },
+  }
+}
+
+/** Takes the place of setTimeout, for those who follow. */
+function follow(now: () => Micros): Set<Waiting> {
+  const waiting = new Set<Waiting>()
+  const handles = new WeakMap<object, Waiting>()
+  const { setTimeout: later, clearTimeout: clear } = globalThis
+  const laterOrAtLeap = (work: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
+    const stack = ms < SHORTEST_MS ? '' : (new Error().stack ?? '')
+    const follower = FOLLOWERS.find((name) => stack.split('\n')[2]?.includes(name))
+    if (follower === undefined) return later(work, ms, ...args)
+    const one = { follower, dueAt: now() + ms * 1_000, work: () => work(...args) }
+    waiting.add(one)
+    // Something that clearTimeout and unref() know, and that never comes.
+    const handle = later(() => undefined, 2_000_000_000)
+    handles.set(handle, one)
+    return handle
+  }
+  globalThis.setTimeout = Object.assign(laterOrAtLeap, { __promisify__: later.__promisify__ }) as typeof setTimeout
+  globalThis.clearTimeout = ((handle?: Timer) => {
+    const one = typeof handle === 'object' ? handles.get(handle) : undefined
+    if (one !== undefined) waiting.delete(one)
+    clear(handle)
+  }) as typeof clearTimeout
+  return waiting
+}

@@ -1,0 +1,37 @@
+/** What is recorded, how long it stays, and where it goes when it leaves. */
+import { isAbsolute, join } from 'node:path'
+import type { Micros } from '../clock.ts'
+import { keptFor, part, type reader, size } from './readers.ts'
+
+export interface KeepSettings {
+  /** What is recorded of features that do not say it; null: as the store began. */
+  readonly historyMode: 'auto' | 'changes' | null
+  /** Of keys, the share that is recorded where not all are. */
+  readonly historySample: number
+  /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
+  readonly historyKeep: Micros | null
+  /** How long rows that are appended to sources stay; null: for ever. */
+  readonly rowsKeep: Micros | null
+  /** What leaves is written there first; null: it is not. */
+  readonly archiveDir: string | null
+  /** Bytes of one feature's history in a year beyond which it is warned. */
+  readonly storageWarn: number
+}
+
+export function keepSettings({ text, choice }: ReturnType<typeof reader>, cwd: string, problems: string[]): KeepSettings {
+  return {
+    historyMode: text('FABRA_HISTORY') === undefined ? null : choice<'auto' | 'changes'>('FABRA_HISTORY', ['auto', 'changes'], 'auto'),
+    historySample: part(text('FABRA_HISTORY_SAMPLE') ?? '0.01', 'FABRA_HISTORY_SAMPLE', problems),
+    historyKeep: keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
+    rowsKeep: keptFor(text('FABRA_ROWS_KEEP'), 'FABRA_ROWS_KEEP', problems),
+    archiveDir: archiveDir(text('FABRA_ARCHIVE_DIR'), cwd, problems),
+    storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),
+  }
+}
+
+function archiveDir(value: string | undefined, cwd: string, problems: string[]): string | null {
+  if (value === undefined) return null
+  if (/^[a-z][a-z0-9+.-]+:/i.test(value))
+    problems.push(`FABRA_ARCHIVE_DIR="${value}" is no folder: mount the store, and name a folder of it.`)
+  return isAbsolute(value) ? value : join(cwd, value)
+}
