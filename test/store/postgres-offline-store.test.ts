@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
-import type { HistoryRow, OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
 import { latestOf } from '../../src/store/postgres/history/history-sql.ts'
@@ -8,7 +8,7 @@ import { createPostgresOfflineStore } from '../../src/store/postgres/history/off
 import { finishMigration, migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { MIGRATIONS } from '../../src/store/postgres/schema/migrations/index.ts'
 import { offlineStoreSuite, row } from '../conformance/offline-store-suite.ts'
-import { fixedLayout, renamed } from '../support/history-layouts.ts'
+import { plainAndPacked } from '../support/history-layouts.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -55,24 +55,14 @@ const emptied = async (postgres: Postgres) => {
   return storeOn(postgres)
 }
 
-/** Of each append every other row is plain, as if it had been recorded before the schema was finished. */
-const mixed = async (): Promise<OfflineStore> => {
-  await emptied(direct)
-  const facts = { random: Math.random, onProblem: (message: string, cause: unknown) => problems.push(`${message} ${cause}`) }
-  const old = createPostgresOfflineStore({ ...facts, postgres: renamed(direct), layout: fixedLayout('plain') })
-  const store = createPostgresOfflineStore({ ...facts, postgres: direct, layout: fixedLayout('both') })
-  const append: OfflineStore['append'] = async (rows) => {
-    await old.append(rows.filter((_, i) => i % 2 === 0))
-    return store.append(rows.filter((_, i) => i % 2 === 1))
-  }
-  return { ...store, append }
-}
-
 offlineStoreSuite('postgres, not finished', async () => {
   await unfinished.run(`TRUNCATE ${TABLES.replace('history_plain', 'feature_history')}`, [], LONG)
   return storeOn(unfinished)
 })
-offlineStoreSuite('postgres, plain and packed', mixed)
+offlineStoreSuite('postgres, plain and packed', async () => {
+  await emptied(direct)
+  return plainAndPacked(direct, (message, cause) => problems.push(`${message} ${cause}`))
+})
 offlineStoreSuite('postgres behind PgBouncer in transaction mode', () => emptied(pooled))
 
 describe('history in PostgreSQL', () => {
