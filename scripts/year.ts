@@ -12,29 +12,31 @@ const MONTHS = Number(given.find((word) => !word.startsWith('--')) ?? 12)
 if (!(MONTHS > 0)) throw new Error('Say for how many months: scripts/year 3 --production')
 const KEYS = Number(process.env['KEYS'] ?? 10_000)
 const SEED = Number(process.env['SEED'] ?? 20260110)
-const DAYS_A_MONTH = 30
-const KEPT_DAYS = 45
-const TRAINED_DAYS = 40
-const SETS_A_MONTH = 4
+const DAYS = MONTHS * 30
+/** A short run looks more often, and keeps less, so that there is something to compare and something that leaves. */
+const [PERIOD_DAYS, KEPT_DAYS] = MONTHS < 3 ? [10, 15] : [30, 45]
+const TRAINED_DAYS = KEPT_DAYS - 2
+const SETS_A_PERIOD = 4
 
 const folder = temporaryFolder()
 const problems = new Map<string, number>()
 const onProblem = (what: string) => void problems.set(what, (problems.get(what) ?? 0) + 1)
 await using postgres = isProduction ? await startPostgres() : undefined
 await using redis = isProduction ? await startRedis() : undefined
-const addresses: Readonly<Record<string, string>> =
-  postgres && redis ? { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url } : {}
+const addresses: Record<string, string> = postgres && redis ? { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url } : {}
 const replica = new Replica({ folder, env: { ...addresses, FABRA_HISTORY_KEEP: `${KEPT_DAYS}d`, FABRA_DATA_DIR: `${folder}/data` } })
 const life = new Life({ replica, folder, keys: KEYS, keptDays: TRAINED_DAYS, random: randomOf(SEED), onProblem })
-const measures = new Measures({ replica, folder, postgres: postgres?.url, redis: redis?.url, keptDays: KEPT_DAYS, onProblem })
+const measures = new Measures({ replica, folder, postgres: postgres?.url, redis: redis?.url, onProblem })
 try {
   life.writeDefinitions()
   await replica.start()
   console.log(measures.head())
-  for (let month = 1; month <= MONTHS; month++) {
-    for (let day = 0; day < DAYS_A_MONTH; day++) await life.day((month - 1) * DAYS_A_MONTH + day)
-    await life.train(SETS_A_MONTH)
-    console.log(await measures.month(month, () => life.readSome()))
+  for (let day = 0; day < DAYS; day++) {
+    await life.day(day)
+    if ((day + 1) % PERIOD_DAYS !== 0) continue
+    await life.train(SETS_A_PERIOD)
+    console.log(await measures.period(day + 1, () => life.readSome()))
+    await life.restart()
   }
 } catch (error) {
   onProblem(error instanceof Error ? error.message : String(error))

@@ -249,6 +249,7 @@ function routes(): ReturnType<typeof routeTable> {
     keptSince: unused,
     backup: unused,
     exportHistory: unused,
+    exportRows: unused,
     ingest: { push: unused, append: unused, forget: unused },
     training: { begin: unused, beginLook: unused, computeOne: unused, computeMany: unused, report: unused, list: unused, cancel: unused },
     writeTable: unused,

@@ -9,10 +9,22 @@ export const mutations: readonly Mutation[] = [
     { suite: COPIES, file: 'src/compute/sql/portable/expressions.ts' },
     {
       'NULL is not NOT TRUE': ['IS_NOT_TRUE: (arg) => `(NOT COALESCE(${arg}, FALSE))`', 'IS_NOT_TRUE: (arg) => `(NOT ${arg})`'],
-      'FILTER is left out': ["node['agg_filter'] ? ` FILTER", "node['never'] ? ` FILTER"],
-      'DISTINCT is left out': ["isDistinct ? 'DISTINCT ' : ''", "isDistinct ? '' : ''"],
       'a remainder is a quotient': ["operator === '/' ? '//' : '%'", "'//'"],
       'NULLIF gives the other one': ['THEN NULL ELSE ${left.sql} END', 'THEN NULL ELSE ${right.sql} END'],
+    },
+  ),
+  ...mistakes(
+    { suite: COPIES, file: 'src/compute/sql/portable/aggregates.ts' },
+    {
+      'FILTER is left out': ["node['agg_filter'] ? ` FILTER", "node['never'] ? ` FILTER"],
+      'DISTINCT is left out': ["isDistinct ? 'DISTINCT ' : ''", "isDistinct ? '' : ''"],
+    },
+  ),
+  ...mistakes(
+    { suite: COPIES, file: 'src/compute/sql/portable/tables.ts' },
+    {
+      'ON of a LEFT JOIN holds of the left side': ['only: fact.only === null ? own : fact.only.intersection(own)', 'only: null'],
+      'repeats are copied': ['const rows = rowsOfAllTimes({ source,', 'const rows = rowsOfAllTimes({ source: { ...source, id: null },'],
     },
   ),
   ...mistakes(

@@ -120,9 +120,22 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: REFRESHING, file: 'src/app/online-recovery.ts' },
     {
-      'keys in use are forgotten at a restart': [
-        '    for (const row of rows) dependencies.activeKeys.markUsed(feature, decodeKey(entity, row.entityKey), row.eventAt)\n',
-        '',
+      'keys in use are forgotten at a restart': ['activeKeys.markUsed(feature, decodeKey(entity, entityKey), eventAt)', 'continue'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/serving/start-recovery.test.ts', file: 'src/app/recalled-store.ts' },
+    {
+      'what this process has written counts as all there is': ["written !== 'all' && !written.has(id)", "written !== 'all' || id === ''"],
+      'what memory lacks is not asked of history': ['if (lacking.length === 0) return stored', 'if (lacking.length >= 0) return stored'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/serving/start-recovery.test.ts', file: 'src/app/online-recovery.ts' },
+    {
+      'a key forgotten during a recovery is in use again': [
+        'if (!recorder.erasures.isErased(entity.name, entityKey, eventAt))',
+        'if (true)',
       ],
     },
   ),

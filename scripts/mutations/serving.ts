@@ -126,7 +126,7 @@ export const mutations: readonly Mutation[] = [
     { suite: 'test/serving/last-known.test.ts', file: 'src/serving/last-known.ts' },
     {
       'what history says counts however old it is': ['if (!isLate()) return found', 'return found'],
-      'history is asked again however long somebody waits': ['if (until - this.time.nowMs() < LONGEST_READ_MS) throw tooSlow()', ''],
+      'history is asked again however long somebody waits': ['if (until - this.time.nowMs() < this.patience.readMs) throw tooSlow()', ''],
     },
   ),
   ...mistakes(

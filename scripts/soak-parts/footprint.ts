@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** A replica as it is at the moment: one that was killed comes back as another process. */
 export interface Watched {
@@ -13,7 +13,9 @@ interface Sample {
   /** Of the processes that it started, which are Python's. */
   readonly childrenMiB: number
   readonly heapMiB: number
+  /** Without connections of clients, which are as many as are under way: of them, those that the client has closed alone. */
   readonly descriptors: number
+  readonly clients: number
 }
 
 type Figure = Exclude<keyof Sample, 'minute'>
@@ -27,7 +29,7 @@ const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH'])
 const SETTLED = [8, 12] as const
 const LAST_MINUTES = 5
 const GROWTH = 1.05
-/** Connections of clients and stores come and go. */
+/** Connections of stores come and go. */
 const DESCRIPTORS_MORE = 10
 
 /** What the replicas take of the machine over time: told each minute with its faults, and judged of the first, which no fault kills. */
@@ -81,10 +83,10 @@ export class Footprint {
 
   private textOf(name: string): string {
     const some = between(this.samples.get(name) ?? [], this.reportedMinutes, Number.POSITIVE_INFINITY)
-    const [rss, heap, children, descriptors] = (['rssMiB', 'heapMiB', 'childrenMiB', 'descriptors'] as const).map((figure) =>
-      median(some, figure).toFixed(0).padStart(3),
+    const [rss, heap, children, descriptors, clients] = (['rssMiB', 'heapMiB', 'childrenMiB', 'descriptors', 'clients'] as const).map(
+      (figure) => median(some, figure).toFixed(0).padStart(3),
     )
-    return `${rss} MiB (heap ${heap}), Python ${children}, ${descriptors} descriptors`
+    return `${rss} MiB (heap ${heap}), Python ${children}, ${descriptors} descriptors (and ${clients} of clients)`
   }
 
   /** Of a process that is gone there is nothing to tell. */
@@ -93,7 +95,7 @@ export class Footprint {
     const heapMiB = await heapOf(url())
     try {
       const children = childrenOf(pid()).reduce((sum, child) => sum + rssOf(child), 0)
-      const sample = { minute, rssMiB: rssOf(pid()), childrenMiB: children, heapMiB, descriptors: readdirSync(`/proc/${pid()}/fd`).length }
+      const sample = { minute, rssMiB: rssOf(pid()), childrenMiB: children, heapMiB, ...descriptorsOf(pid(), url()) }
       const known = this.samples.get(name)
       if (known) known.push(sample)
       else this.samples.set(name, [sample])
@@ -129,5 +131,28 @@ async function heapOf(url: string): Promise<number> {
     return Number(/^process_heap_bytes (\d+)/m.exec(await response.text())?.[1]) / 1024 / 1024
   } catch {
     return Number.NaN
+  }
+}
+
+const ESTABLISHED = '01'
+
+function descriptorsOf(pid: number, url: string): Pick<Sample, 'descriptors' | 'clients'> {
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0')
+  const rows = readFileSync(`/proc/${pid}/net/tcp`, 'utf8').split('\n').slice(1)
+  const connections = rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, local, , state]) => local?.endsWith(`:${port}`) && state === ESTABLISHED)
+  const inodes = new Set(connections.map((fields) => `socket:[${fields[9]}]`))
+  const all = readdirSync(`/proc/${pid}/fd`)
+  const clients = all.filter((fd) => inodes.has(targetOf(`/proc/${pid}/fd/${fd}`))).length
+  return { descriptors: all.length - clients, clients }
+}
+
+/** Empty for one that was closed since it was listed. */
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link)
+  } catch {
+    return ''
   }
 }

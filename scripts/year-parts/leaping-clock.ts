@@ -7,7 +7,7 @@ import { type Micros, type SteeredClock, systemClock } from '../../src/clock.ts'
 /** Who waits for the time of day. */
 const FOLLOWERS = ['src/refresh/scheduler.ts', 'src/app/sweeper.ts'] as const
 /** Shorter waits are nobody's of them. */
-const SHORTEST_MS = 100
+const SHORTEST_MS = 250
 
 interface Waiting {
   readonly follower: string
@@ -45,13 +45,12 @@ function follow(now: () => Micros): Set<Waiting> {
   const handles = new WeakMap<object, Waiting>()
   const { setTimeout: later, clearTimeout: clear } = globalThis
   const laterOrAtLeap = (work: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
-    const stack = ms < SHORTEST_MS ? '' : (new Error().stack ?? '')
-    const follower = FOLLOWERS.find((name) => stack.split('\n')[2]?.includes(name))
+    const follower = ms < SHORTEST_MS ? undefined : callerAmong(FOLLOWERS)
     if (follower === undefined) return later(work, ms, ...args)
     const one = { follower, dueAt: now() + ms * 1_000, work: () => work(...args) }
     waiting.add(one)
-    // Something that clearTimeout and unref() know, and that never comes.
-    const handle = later(() => undefined, 2_000_000_000)
+    // Without a leap it comes when it would have come.
+    const handle = later(() => waiting.delete(one) && one.work(), ms)
     handles.set(handle, one)
     return handle
   }
@@ -62,4 +61,13 @@ function follow(now: () => Micros): Set<Waiting> {
     clear(handle)
   }) as typeof clearTimeout
   return waiting
+}
+
+/** Of whoever calls setTimeout. */
+function callerAmong(files: readonly string[]): string | undefined {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 3
+  const line = new Error().stack?.split('\n')[3]
+  Error.stackTraceLimit = stackTraceLimit
+  return files.find((file) => line?.includes(file))
 }

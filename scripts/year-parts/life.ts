@@ -11,6 +11,7 @@ import type { Replica } from './replica.ts'
 const DAY: Micros = 86_400_000_000
 const HOUR: Micros = DAY / 24
 const LIMIT_MS = 600_000
+const LOOK_MS = 300
 const READ_ROWS = 500
 /** Of the keys, sent in half a day. */
 const EVENTS_SHARE = 0.1
@@ -50,7 +51,7 @@ export class Life {
 
   /** @param day Counted from 0. */
   async day(day: number): Promise<void> {
-    const { replica, keys } = this.options
+    const { replica } = this.options
     if (day % 7 === 0) await this.readAll()
     for (let half = 0; half < 2; half++) {
       await this.send()
@@ -60,7 +61,6 @@ export class Life {
       this.quiet.push(replica.now() + 11 * HOUR)
       await this.leap(12 * HOUR)
     }
-    if (keys > 0 && day % 30 === 29) await this.restart()
   }
 
   /** A year's upgrades: the new one opens what the old one left. */
@@ -158,8 +158,10 @@ export class Life {
     await replica.leap(by)
     const since = formatTime(replica.now() - HOUR)
     await until('all to be refreshed', LIMIT_MS, async () => {
+      // Each look is work for the server.
+      await Bun.sleep(LOOK_MS)
       const { runs } = await replica.ask<{ readonly runs: readonly { readonly feature: string; readonly state: string }[] }>(
-        `/v1/runs?since=${since}&limit=200`,
+        `/v1/runs?since=${since}&limit=60`,
       )
       const done = new Set(runs.filter(({ state }) => state !== 'running').map(({ feature }) => feature))
       return COMPUTED.every((name) => done.has(name)) ? true : undefined

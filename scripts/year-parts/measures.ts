@@ -5,7 +5,9 @@ import type { Storage } from '../../src/http/wire.ts'
 import type { Replica } from './replica.ts'
 
 const MIB = 1_048_576
+const DAY_MS = 86_400_000
 const READS = 20
+const SINGLE_READS = 300
 /** The machine counts processor time in hundredths of a second. */
 const TICKS_A_SECOND = 100
 
@@ -14,12 +16,13 @@ export interface MeasuresOptions {
   readonly folder: string
   readonly postgres: string | undefined
   readonly redis: string | undefined
-  readonly keptDays: number
   readonly onProblem: (what: string) => void
 }
 
-interface Month {
+interface Period {
+  readonly days: number
   readonly history: number
+  /** Everything that is stored beside latest values. */
   readonly data: number
   readonly wal: number
   readonly redis: number
@@ -27,12 +30,28 @@ interface Month {
   readonly temporary: number
   readonly logs: number
   readonly cpuMs: number
+  readonly p99Ms: number
   readonly storage: Storage
 }
 
+/** What may differ from what was foretold. */
+const SHARE = 1.2
+/** Pages and blocks that are begun, catalogs, what a process takes before it does anything: of what is small they are much. */
+const SLACK = { history: 2 * MIB, data: 24 * MIB, redis: 2 * MIB, rss: 96 * MIB, temporary: MIB, logs: 65_536 } as const
+/** DuckDB writes its log into the file at 16 MiB; PostgreSQL keeps up to max_wal_size. */
+const WAL_LIMIT = { laptop: 32 * MIB, production: 1_100 * MIB } as const
+/** Processor time of the same work, on a machine that others use. */
+const CPU_SHARE = 3
+
+const COLUMNS = [
+  ...['day', 'history MiB', 'foretold', 'data MiB', 'WAL MiB', 'Redis MiB', 'RSS MiB', 'temporary', 'logs KiB'],
+  ...['CPU ms/10,000 values', 'p99 ms'],
+]
+
+/** What everything takes, and whether it was foretold. */
 export class Measures {
   private readonly options: MeasuresOptions
-  private readonly months: Month[] = []
+  private readonly periods: Period[] = []
   private logsBefore = 0
 
   constructor(options: MeasuresOptions) {
@@ -40,45 +59,77 @@ export class Measures {
   }
 
   head(): string {
-    return 'month  history MiB  foretold  all data  WAL MiB  Redis MiB  RSS MiB  temporary MiB  logs KiB  CPU ms a read of 500 rows × 20'
+    return COLUMNS.join('  ')
   }
 
-  async month(month: number, read: () => Promise<void>): Promise<string> {
+  async period(days: number, read: () => Promise<void>): Promise<string> {
     const { replica, folder, postgres, redis } = this.options
     const storage = await replica.ask<Storage>('/v1/storage')
-    const cpuMs = await this.cpuOf(replica.pid, read)
-    const data = join(folder, 'data')
-    const sizes = postgres === undefined ? laptopSizes(data) : await postgresSizes(postgres)
-    const rss = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${replica.pid}/status`, 'utf8'))?.[1]) * 1024
-    const found: Month = {
-      ...sizes,
+    const reading = await this.reading(replica.pid, read)
+    const sizes = postgres === undefined ? laptopSizes(join(folder, 'data')) : await postgresSizes(postgres)
+    const found: Period = {
+      ...{ days, ...sizes, ...reading, storage },
       history: storage.tables.filter(({ kind }) => kind === 'history').reduce((sum, { bytes }) => sum + (bytes ?? 0), 0),
       redis: redis === undefined ? 0 : await redisBytes(redis),
-      rss,
+      rss: Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${replica.pid}/status`, 'utf8'))?.[1]) * 1024,
       temporary: folderBytes(replica.temporary),
       logs: replica.logBytes - this.logsBefore,
-      cpuMs,
-      storage,
     }
     this.logsBefore = replica.logBytes
-    const foretold = this.foretold(month)
-    this.months.push(found)
-    const figures = [found.history, foretold, found.data, found.wal, found.redis, found.rss, found.temporary].map((n) => (n / MIB).toFixed(1))
-    if (process.env['VERBOSE']) console.log(JSON.stringify(storage.stores), JSON.stringify(storage.tables), JSON.stringify(storage.features))
-    return [String(month).padStart(5), ...figures, (found.logs / 1024).toFixed(0), cpuMs.toFixed(1)].map((s) => s.padStart(9)).join(' ')
+    const foretold = this.foretold(days)
+    this.judge(found, foretold)
+    this.periods.push(found)
+    const mib = [found.history, foretold ?? Number.NaN, found.data, found.wal, found.redis, found.rss, found.temporary]
+    const figures = [
+      ...mib.map((n) => (n / MIB).toFixed(1)),
+      (found.logs / 1024).toFixed(0),
+      found.cpuMs.toFixed(1),
+      found.p99Ms.toFixed(1),
+    ]
+    return [String(days), ...figures].map((text, i) => text.padStart(COLUMNS[i]?.length ?? 0)).join('  ')
   }
 
-  private foretold(month: number): number {
-    const before = this.months.at(-1)
-    if (before === undefined) return 0
-    return before.storage.features.reduce((sum, { bytes_a_day }) => sum + bytes_a_day * Math.min(month * 30, this.options.keptDays), 0)
+  /** Of history, by the figures of the period before: a day's bytes for all days that are kept. */
+  private foretold(days: number): number | null {
+    const before = this.periods.at(-1)
+    if (before === undefined) return null
+    return before.storage.features.reduce(
+      (sum, { bytes_a_day, keep_ms }) => sum + bytes_a_day * (keep_ms === null ? days : Math.min(days, keep_ms / DAY_MS)),
+      0,
+    )
   }
 
-  private async cpuOf(pid: number, read: () => Promise<void>): Promise<number> {
+  private judge(found: Period, foretold: number | null): void {
+    const { onProblem, postgres } = this.options
+    const say = (what: string, is: number, may: number) =>
+      onProblem(`day ${found.days}: ${what} ${(is / MIB).toFixed(1)} MiB, where ${(may / MIB).toFixed(1)} MiB were to be expected`)
+    const walLimit = WAL_LIMIT[postgres === undefined ? 'laptop' : 'production']
+    if (found.wal > walLimit) say('log of the store', found.wal, walLimit)
+    if (found.temporary > SLACK.temporary) say('temporary files', found.temporary, SLACK.temporary)
+    const first = this.periods[0]
+    if (first === undefined || foretold === null) return
+    const others = found.storage.tables.reduce((sum, { kind, bytes }) => sum + (kind === 'history' ? 0 : (bytes ?? 0)), 0)
+    if (Math.abs(found.history - foretold) > (SHARE - 1) * foretold + SLACK.history) say('history', found.history, foretold)
+    if (found.data > SHARE * (foretold + others) + SLACK.data) say('all data', found.data, foretold + others)
+    for (const what of ['redis', 'rss', 'logs'] as const)
+      if (found[what] > SHARE * first[what] + SLACK[what]) say(what, found[what], first[what])
+    const least = Math.min(...this.periods.map(({ cpuMs }) => cpuMs))
+    if (found.cpuMs > CPU_SHARE * least) onProblem(`day ${found.days}: a read takes ${found.cpuMs} ms of a processor, and took ${least}`)
+  }
+
+  private async reading(pid: number, read: () => Promise<void>): Promise<{ readonly cpuMs: number; readonly p99Ms: number }> {
     await read()
     const before = cpuTicks(pid)
     for (let n = 0; n < READS; n++) await read()
-    return ((cpuTicks(pid) - before) / TICKS_A_SECOND / READS) * 1_000
+    const cpuMs = ((cpuTicks(pid) - before) / TICKS_A_SECOND / READS) * 1_000
+    const times: number[] = []
+    for (let n = 0; n < SINGLE_READS; n++) {
+      const from = performance.now()
+      await this.options.replica.ask(`/v1/features/seen_1?user_id=user_${n % 100}`)
+      times.push(performance.now() - from)
+    }
+    times.sort((a, b) => a - b)
+    return { cpuMs, p99Ms: times[Math.floor(times.length * 0.99)] ?? 0 }
   }
 }
 

@@ -50,7 +50,16 @@ export class Replica {
     const { folder, env } = this.options
     const child = Bun.spawn([process.execPath, join(import.meta.dir, 'server.ts'), join(folder, 'features.ts')], {
       cwd: folder,
-      env: { ...process.env, FABRA_PORT: '0', FABRA_LOG_FORMAT: 'json', TMPDIR: this.temporary, ...env, YEAR_OFFSET: String(this.ahead) },
+      // With a thread for each core DuckDB turns round and round while it waits, on a machine that has other things to do.
+      env: {
+        SLURM_CPUS_ON_NODE: '1',
+        ...process.env,
+        FABRA_PORT: '0',
+        FABRA_LOG_FORMAT: 'json',
+        TMPDIR: this.temporary,
+        ...env,
+        YEAR_OFFSET: String(this.ahead),
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
       ipc: (message: Message) => void this.messages.push(message),
     })

@@ -5,6 +5,7 @@ import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDepend
 import { rewarm } from './online-recovery.ts'
 import type { RecordedKeys } from './recorded-keys.ts'
 import type { StartRecovery } from './start-recovery.ts'
+import { tellOfMissingRows } from './whole-since.ts'
 
 /** The definitions being served, until others are read from disk. */
 export interface CurrentDefinitions {
@@ -43,6 +44,7 @@ export async function openCurrentDefinitions(
       if (before) await rewarm(dependencies, definitions.registry, before.serving.registry)
       else await recovery?.begin(definitions.registry)
       next.activate()
+      void tellOfMissingRows(dependencies, definitions)
       return taken
     } catch (error) {
       next.discard()

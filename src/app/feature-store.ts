@@ -286,13 +286,14 @@ interface Looked extends Omit<Around, 'kept'> {
 
 function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
-  const { files, about, stores, historyKeep } = options
+  const { files, about, stores, rowsKeep, historyKeep } = options
   return createInsight({
     ...looked,
     ...about,
     files,
     dataDir: stores.dataDir,
     historyKeep,
+    rowsKeep,
     ...{ activeKeys, schedule, clock, log },
     onChange: auditedChanges(audit),
   })

@@ -1,5 +1,6 @@
 /**
- * Lets computed values leave Redis whose key nobody has read for `keep_warm`: they are computed anew when somebody does. Pushed values stay, as do
+ * Lets computed values leave Redis whose key nobody has read for `keep_warm`: they are computed anew when somebody does. So do the notes of when
+ * their keys were read, which may be as many. Pushed values stay, as do
  * erasures, and what is not known here.
  */
 import type { Clock, Micros } from '../clock.ts'
@@ -42,6 +43,8 @@ export function createIdleValues({ online, activeKeys, leases, features, clock, 
         from = lot.next
         return from !== null
       })
+      for (const feature of features().values())
+        if (feature.computation.kind !== 'pushed') await activeKeys.dropBefore(feature.name, clock.now() - keepWarm(feature) - SLACK)
       if (removed > 0) log.info('computed values left Redis: nobody has read them for keep_warm', { values: removed })
       return removed
     },

@@ -86,6 +86,7 @@ export interface InsightOptions {
   readonly recordedKeys: Pick<RecordedKeys, 'couldSample'>
   /** How long computed values stay in history; null: for ever. */
   readonly historyKeep: Micros | null
+  readonly rowsKeep: Micros | null
   readonly health: () => Readonly<Record<string, string>>
   readonly trainingSets: Insight['trainingSets']
   readonly definitions: CurrentDefinitions
@@ -149,6 +150,7 @@ export function createInsight(options: InsightOptions): OwnInsight {
       registry: definitions.registry,
       couldSample: options.recordedKeys.couldSample,
       keep: options.historyKeep,
+      rows: { growth: stores.sourceFigures, rowsKeep: options.rowsKeep },
       now: clock.now,
     }),
     async stores() {

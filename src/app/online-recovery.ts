@@ -1,6 +1,7 @@
 /** Values that were known before this process, or before the online store lost them, are brought back where they are served. */
 
 import type { Micros } from '../clock.ts'
+import { ahead } from '../collections/ahead.ts'
 import { createPace } from '../collections/yielding.ts'
 import { decodeKey, type EntityKey } from '../definition/entity-key.ts'
 import { isPushed, isScheduled } from '../definition/feature-traits.ts'
@@ -258,7 +259,7 @@ async function refill(
   const write = recalled?.bring ?? online.write
   const step = online.isShared ? ROWS_A_WRITE : ROWS_A_STEP
   const pace = createPace()
-  for await (const rows of offline.latestOfAll(versions, { ...bounds, inAnyOrder: true, onCount: watch.expect })) {
+  for await (const rows of ahead(offline.latestOfAll(versions, { ...bounds, inAnyOrder: true, onCount: watch.expect }))) {
     if (watch.isOver()) return
     const feature = byName.get(rows[0]?.feature ?? '')
     const entity = feature && registry.entities.get(feature.entity)

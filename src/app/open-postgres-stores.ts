@@ -17,6 +17,7 @@ import { exportedRows } from '../store/postgres/history/exported-rows.ts'
 import { createPostgresHistoryRemoval } from '../store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../store/postgres/history/offline-store.ts'
 import { inspectIndexes } from '../store/postgres/inspect/inspect-sources.ts'
+import { createPostgresSourceFigures } from '../store/postgres/inspect/source-growth.ts'
 import { createPostgresFigures } from '../store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../store/postgres/schema/migrate.ts'
 import { createPostgresRowsRemoval } from '../store/postgres/sources/rows-removal.ts'
@@ -26,6 +27,7 @@ import { createSourceFiles } from '../store/postgres/sources/source-files.ts'
 import { createDistantSourceRows, createPostgresSourceRows } from '../store/postgres/sources/source-rows.ts'
 import { createPostgresTrainingEngine } from '../store/postgres/training-engine.ts'
 import { createPostgresHistoryExport } from './postgres-history-export.ts'
+import { createPostgresRowsExport } from './postgres-rows-export.ts'
 import type { Records, SlowSource, StoreAddresses } from './stores.ts'
 
 const LOOK_EVERY_MS = 2_000
@@ -62,6 +64,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     sourceEngine,
     offline: createPostgresOfflineStore({ postgres, random: Math.random, onProblem }),
     offlineFigures: createPostgresFigures(postgres),
+    sourceFigures: createPostgresSourceFigures(reader),
     historyRemoval: createPostgresHistoryRemoval(postgres),
     rowsRemoval: createPostgresRowsRemoval(postgres),
     archiveMarks: createPostgresArchiveMarks(postgres),
@@ -73,6 +76,7 @@ export async function openPostgresRecords(postgresUrl: string, addresses: StoreA
     changes: createPostgresChangeStore(postgres),
     audit: createPostgresAuditStore(postgres),
     exportHistory: createPostgresHistoryExport((query) => exportedRows(postgres, query)),
+    exportRows: createPostgresRowsExport(reader),
     backup: null,
     shrinking: null,
     historyIn: 'postgres',

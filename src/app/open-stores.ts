@@ -11,6 +11,8 @@ import { createDuckdbHistoryExport } from '../store/duckdb/history/history-expor
 import { createDuckdbHistoryRemoval } from '../store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../store/duckdb/history/offline-store.ts'
 import { createDuckdbShrinking } from '../store/duckdb/history/shrinking.ts'
+import { createDuckdbSourceFigures } from '../store/duckdb/source-growth.ts'
+import { createDuckdbRowsExport } from '../store/duckdb/sources/rows-export.ts'
 import { createDuckdbRowsRemoval } from '../store/duckdb/sources/rows-removal.ts'
 import { createDuckdbSourceEngine } from '../store/duckdb/sources/source-engine.ts'
 import { createDuckdbSourceRows } from '../store/duckdb/sources/source-rows.ts'
@@ -91,6 +93,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     sourceEngine: createDuckdbSourceEngine(database),
     offline: forgettingKeptFiles(createDuckdbOfflineStore(database), parts),
     offlineFigures: createDuckdbFigures(database),
+    sourceFigures: createDuckdbSourceFigures(database),
     historyRemoval: createDuckdbHistoryRemoval(database),
     rowsRemoval: createDuckdbRowsRemoval(database),
     archiveMarks: createDuckdbArchiveMarks(database),
@@ -102,6 +105,7 @@ async function openFile({ dataDir, onProblem, trainingMemory }: StoreAddresses):
     changes: createDuckdbChangeStore(database),
     audit: createDuckdbAuditStore(database),
     exportHistory: createDuckdbHistoryExport(database),
+    exportRows: createDuckdbRowsExport(database),
     backup: createBackup(database),
     shrinking: createDuckdbShrinking(database, join(dataDir, DATA_FILE)),
     historyIn: 'duckdb',

@@ -2,7 +2,7 @@
 import type { Micros } from '../clock.ts'
 import { FabraError } from '../errors.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
-import type { HistoryExport } from '../store/ports/history-export.ts'
+import type { HistoryExport, RowsExport } from '../store/ports/history-export.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { Stores } from './stores.ts'
 
@@ -15,9 +15,10 @@ export interface RecordedHistory {
   /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
   backup(): Promise<BackupFile>
   readonly exportHistory: HistoryExport
+  readonly exportRows: RowsExport
 }
 
-type Needed = Pick<Stores, 'offline' | 'historyRemoval' | 'backup' | 'exportHistory'>
+type Needed = Pick<Stores, 'offline' | 'historyRemoval' | 'backup' | 'exportHistory' | 'exportRows'>
 
 /** @param flush What was computed until now is in history when it resolves. */
 export function createRecordedHistory(stores: Needed, flush: () => Promise<void>): RecordedHistory {
@@ -30,6 +31,7 @@ export function createRecordedHistory(stores: Needed, flush: () => Promise<void>
       await flush()
       return stores.offline.historyOfKey(query)
     },
+    exportRows: stores.exportRows,
     keptSince: stores.historyRemoval.keptSince,
     async backup() {
       if (!stores.backup) {

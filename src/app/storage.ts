@@ -5,6 +5,7 @@ import { formatTime } from '../definition/time.ts'
 import type { FeatureSize, Saving, Storage, StoreSize } from '../http/wire.ts'
 import type { OfflineFigures, OnlineFigures, OnlineSize, RecordedSize } from '../store/ports/storage-figures.ts'
 import { ruleOf } from './old-history.ts'
+import { type TableGrowthDependencies, tableGrowth } from './table-growth.ts'
 
 const DAY: Micros = 86_400_000_000
 const YEAR = 365 * DAY
@@ -24,6 +25,7 @@ export interface StorageDependencies {
   readonly couldSample: () => { readonly features: ReadonlySet<string>; readonly share: number }
   /** Of the server. */
   readonly keep: Micros | null
+  readonly rows: Pick<TableGrowthDependencies, 'growth' | 'rowsKeep'>
   readonly now: () => Micros
 }
 
@@ -47,7 +49,7 @@ export function createStorageLook(dependencies: StorageDependencies): () => Prom
   }
 }
 
-async function look({ offline, online, historyIn, registry, couldSample, keep, now }: StorageDependencies): Promise<Storage> {
+async function look({ offline, online, historyIn, registry, couldSample, keep, rows, now }: StorageDependencies): Promise<Storage> {
   const time = now()
   const { features, sources } = registry()
   const weighed = new Weighed(features, keep)
@@ -56,6 +58,10 @@ async function look({ offline, online, historyIn, registry, couldSample, keep, n
   const recorded = await offline.recorded(question)
   const latest = online && (await online.look().catch(() => NOT_KNOWN))
   const others = sum(tables, ({ kind, bytes }) => (kind === 'history' ? 0 : (bytes ?? 0)))
+  const bytesADay = sum(recorded.features, ({ bytesLastDay }) => bytesLastDay)
+  const inAYear = sum(recorded.features, (one) => weighed.inAYear(one, keep))
+  const history = { rows_a_day: sum(recorded.features, ({ rowsLastDay }) => rowsLastDay), bytes_a_day: bytesADay, bytes_in_a_year: inAYear }
+  const growth = await tableGrowth(tables, sources, time, history, { ...rows, settings: KEEPS })
   return {
     now: formatTime(time),
     stores: [
@@ -64,16 +70,17 @@ async function look({ offline, online, historyIn, registry, couldSample, keep, n
         bytes: recorded.bytes + others,
         max_bytes: null,
         keys: null,
-        bytes_a_day: sum(recorded.features, ({ bytesLastDay }) => bytesLastDay),
-        bytes_in_a_year: others + sum(recorded.features, (one) => weighed.inAYear(one, keep)),
+        bytes_a_day: bytesADay + growth.bytesADay,
+        bytes_in_a_year: others + inAYear + growth.moreInAYear,
       },
       ...(latest ? [redisSize(latest)] : []),
     ],
-    tables: tables.map((table) => ({ ...table })),
+    tables: [...growth.tables],
     features: featureSizes(recorded.features, { features, weighed, keep, latest }),
     savings: [
       ...savingBySampling(couldSample(), recorded.features, weighed, keep),
       ...KEEPS.map((setting) => savingOf(setting, recorded.features, weighed, keep)),
+      ...growth.savings,
     ],
     is_estimate: recorded.isEstimate,
   }

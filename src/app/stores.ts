@@ -9,7 +9,7 @@ import type { BackupFile } from '../store/ports/backup.ts'
 import type { ChangeStore } from '../store/ports/change-store.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { FigureStore } from '../store/ports/figure-store.ts'
-import type { HistoryExport } from '../store/ports/history-export.ts'
+import type { HistoryExport, RowsExport } from '../store/ports/history-export.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
@@ -21,7 +21,7 @@ import type { RowsRemoval } from '../store/ports/rows-removal.ts'
 import type { Shrinking } from '../store/ports/shrinking.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
-import type { OfflineFigures, OnlineFigures } from '../store/ports/storage-figures.ts'
+import type { OfflineFigures, OnlineFigures, SourceFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
 
 export interface StoreAddresses {
@@ -52,6 +52,7 @@ export interface Stores {
   readonly rowsRemoval: RowsRemoval
   readonly archiveMarks: ArchiveMarks
   readonly offlineFigures: OfflineFigures
+  readonly sourceFigures: SourceFigures
   /** Null: latest values are in memory. */
   readonly onlineFigures: OnlineFigures | null
   /** Null: they are in memory, or in a cluster. */
@@ -78,6 +79,7 @@ export interface Stores {
   readonly changes: ChangeStore
   readonly audit: AuditStore
   readonly exportHistory: HistoryExport
+  readonly exportRows: RowsExport
   /** Copies all that is recorded while it is used; null: PostgreSQL has means of its own. @throws FabraError overloaded, io_failed */
   readonly backup: (() => Promise<BackupFile>) | null
   /** Null: the file is not ours, or there is none. */

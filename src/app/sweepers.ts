@@ -43,13 +43,14 @@ export function createSweepers({
     historyIn: stores.historyIn,
     registry,
     keep: historyKeep,
+    rows: { growth: null, rowsKeep },
     now: clock.now,
   })
   const growth = createGrowthWarning({ storage, limitBytes: storageWarn, leases, clock, log })
   const sweepers = [oldHistory, growth]
   const sources = () => registry().sources.values()
   if (rowsKeep !== null) sweepers.push(createOldRows({ removal: stores.rowsRemoval, archive, leases, sources, keep: rowsKeep, clock, log }))
-  if (stores.shrinking !== null) sweepers.push(createSmallerFile({ shrinking: stores.shrinking, leases, log }))
+  if (stores.shrinking !== null) sweepers.push(createSmallerFile({ shrinking: stores.shrinking, sources, leases, log }))
   if (onlineSweep !== null && activeKeys !== null)
     sweepers.push(createIdleValues({ online: onlineSweep, activeKeys, leases, features: () => registry().features, clock, log }))
   return sweepers

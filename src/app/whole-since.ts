@@ -1,8 +1,9 @@
 /** Since when a feature can be computed as it was: rows that have left its sources are missing from what it looked at before. */
-import type { Micros } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import { reachIn } from '../compute/sql/reach/kept-rows.ts'
 import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import type { Feature } from '../definition/model.ts'
+import type { Logger } from '../observability/logger.ts'
 import type { RowsRemoval } from '../store/ports/rows-removal.ts'
 
 /** Null: for any time. Infinity: for none, since how far it looks back is not known. */
@@ -32,6 +33,23 @@ export function createWholeSince(removal: Pick<RowsRemoval, 'keptSince'> | undef
       if (reach !== undefined) whole = Math.max(whole ?? 0, reach === null ? Number.POSITIVE_INFINITY : from + reach)
     }
     return whole
+  }
+}
+
+/** A feature that was written since may look at more than is left: it sees what is left, which nothing else would say. */
+export async function tellOfMissingRows(
+  { rowsRemoval, clock, log }: { readonly rowsRemoval?: Pick<RowsRemoval, 'keptSince'>; readonly clock: Clock; readonly log: Logger },
+  definitions: SqlDefinitions,
+): Promise<void> {
+  const wholeSince = createWholeSince(rowsRemoval, definitions)
+  try {
+    for (const feature of definitions.registry.features.values()) {
+      const since = await wholeSince(feature)
+      if (since !== null && since > clock.now())
+        log.warn('rows have left its sources that it would look at: it sees those that are left', { feature: feature.name })
+    }
+  } catch (error) {
+    log.debug('whether rows are missing could not be told', { error })
   }
 }
 

@@ -10,7 +10,7 @@ import type { Tracer } from '../observability/tracer.ts'
 import type { Run, RunFilter } from '../refresh/runs.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { BackupFile } from '../store/ports/backup.ts'
-import type { HistoryExport } from '../store/ports/history-export.ts'
+import type { HistoryExport, RowsExport } from '../store/ports/history-export.ts'
 import type { HistoryQuery, HistoryRow, KeyHistoryQuery } from '../store/ports/offline-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { TableWriter } from '../store/ports/value-table.ts'
@@ -40,6 +40,7 @@ export interface HttpOptions {
   /** A copy of the data file. @throws FabraError not_found, overloaded, io_failed */
   readonly backup: () => Promise<BackupFile>
   readonly exportHistory: HistoryExport
+  readonly exportRows: RowsExport
   /** Data that comes in. */
   readonly ingest: Pick<Ingest, 'push' | 'append' | 'forget'>
   /** Training sets over the definitions being served. */

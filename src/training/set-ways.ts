@@ -1,5 +1,6 @@
 /** Where statements over all label rows run: where the sources are, or here over copies of the rows that they read. */
-import type { Portability, PortableRead } from '../compute/sql/portable/portable.ts'
+import type { Portability } from '../compute/sql/portable/portable.ts'
+import type { PortableRead } from '../compute/sql/portable/tables.ts'
 import type { MergedPast, PastStatement } from '../compute/sql/sql-executor.ts'
 import type { Entity, Feature } from '../definition/model.ts'
 import type { WantedRows } from '../store/ports/copied-rows.ts'
@@ -51,16 +52,13 @@ export async function wayOverCopies(
   const reads = features.flatMap((feature) => {
     const portable = dependencies.portability(feature)?.portable
     const entity = entities.findIndex((one) => one.name === feature.entity)
-    return portable ? [{ feature, read: portable.read, entity }] : []
+    return portable?.reads.map((read) => ({ feature, read, entity })) ?? []
   })
   if (reads.length === 0) return null
   const wanted = [...Map.groupBy(reads, ({ read }) => read.source.name).values()].map((some) => wantedRows(some, entities))
-  const brought = await bring(wanted, rows * reads.length, run)
+  const brought = await bring(wanted, rows * new Set(reads.map(({ feature }) => feature)).size, run)
   if (typeof brought === 'string') return brought
-  const over = await dependencies.overCopies(
-    reads.map(({ feature }) => feature),
-    brought.engine,
-  )
+  const over = await dependencies.overCopies([...new Set(reads.map(({ feature }) => feature))], brought.engine)
   const able = new Set(reads.filter(({ feature }) => over.has(feature.name)).map(({ feature }) => feature))
   return {
     has: (feature) => able.has(feature),

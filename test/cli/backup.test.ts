@@ -45,7 +45,13 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
   const exported = await fabra('export', 'history', '--feature', 'score', '-o', 'score.parquet')
   expect([exported.exitCode, exported.stderr]).toEqual([0, ''])
   expect((await fabra('export', 'history', '--before', '2001-01-01T00:00:00Z', '-o', 'old.parquet')).exitCode).toBe(0)
+  expect((await fabra('export', 'rows', '--source', 'events', '--before', '2100-01-01T00:00:00Z', '-o', '.')).exitCode).toBe(0)
+  expect(existsSync(join(folder.path, 'events-before-2100-01-01T000000Z.parquet'))).toBe(true)
+  expect((await fabra('export', 'history', '-o', 's3://bucket/rows')).stderr).toContain('files are written to folders alone')
   for (const wrong of [
+    ['rows', '--source', 'evnts', '-o', 'a.parquet'],
+    ['rows', '--source', 'events', '--before', 'yesterday', '-o', 'a.parquet'],
+    ['history', '--source', 'events', '-o', 'a.parquet'],
     ['history'],
     ['rows', '-o', 'a.parquet'],
     ['history', '-o', 'a.csv'],
@@ -77,6 +83,8 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
   folder.write({
     'features.ts': `${await Bun.file(join(folder.path, 'features.ts')).text()}
 export const score_history = source('score_history', { file: './score.parquet', timestamp: 'event_timestamp', available: 'available_at' })
+export const kept_events = source('kept_events', { file: './events-before-2100-01-01T000000Z.parquet', timestamp: 'created_at' })
+export const kept_visits = feature({ entity: User, refresh: '5m', type: 'int', timeout: '20s', sql: 'SELECT COUNT(*) FROM kept_events WHERE user_id = $user_id' })
 export const told = feature({ entity: User, refresh: '5m', type: 'int', timeout: '20s',
   sql: 'SELECT CAST(value AS BIGINT) FROM score_history WHERE user_id = $user_id ORDER BY event_timestamp DESC LIMIT 1' })
 `,
@@ -86,6 +94,10 @@ export const told = feature({ entity: User, refresh: '5m', type: 'int', timeout:
     { value: 111 },
     { value: 99 },
   ])
+  const [again, visits] = await Promise.all(
+    ['kept_visits', 'visits'].map((name) => second.get<{ value: unknown }>(`/v1/features/${name}?entity_id=u1`)),
+  )
+  expect(again?.value).toBe(visits?.value)
   expect(await Promise.all(['u1', 'u2', 'u19', 'u99'].map((user) => scoreOf(second, user)))).toEqual([1, 2, 19, null])
   await push(second, 'u1', 7)
   expect(await scoreOf(second, 'u1')).toBe(7)

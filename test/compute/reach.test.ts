@@ -54,6 +54,17 @@ const TEXTS: readonly (readonly [sql: string, days: number | null])[] = [
     `SELECT amount FROM events WHERE user_id = $user_id AND created_at > NOW() - INTERVAL '3 days' ORDER BY created_at DESC, amount LIMIT 1`,
     3,
   ],
+  [
+    `SELECT CAST(COALESCE(SUM(amount) FILTER (WHERE created_at > NOW() - INTERVAL '5 days'), 0) - (1 + COUNT(*) FILTER (WHERE amount > 2 AND created_at > NOW() - INTERVAL '9 days')) AS BIGINT) FROM events WHERE user_id = $user_id`,
+    9,
+  ],
+  [`SELECT COUNT(*) FILTER (WHERE created_at > NOW() - INTERVAL '5 days') + COUNT(*) FROM events WHERE user_id = $user_id`, null],
+  [`SELECT COUNT(*) FILTER (WHERE created_at > NOW() - INTERVAL '5 days') + SUM(1) FROM events WHERE user_id = $user_id`, null],
+  [
+    `SELECT COUNT(*) FILTER (WHERE created_at > NOW() - INTERVAL '5 days') FROM events WHERE user_id = $user_id GROUP BY amount ORDER BY 1 DESC LIMIT 1`,
+    null,
+  ],
+  [`SELECT COUNT(*) FILTER (WHERE created_at > NOW() - INTERVAL '5 days' OR amount = 1) FROM events WHERE user_id = $user_id`, null],
   [EVENTS, null],
   [`${EVENTS} OR created_at > NOW() - INTERVAL '7 days'`, null],
   [`${EVENTS} AND NOT (created_at < NOW() - INTERVAL '7 days' OR amount > 3)`, null],

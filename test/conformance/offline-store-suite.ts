@@ -128,6 +128,27 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
         break
       }
       expect(await store.lastSeq()).toBe(50_000)
+      // Of so many, those who do not need an order are given lots.
+      await store.append(Array.from({ length: 1_000 }, (_, i) => row({ entityKey: `u${i}`, eventAt: 11, seq: 50_001 + i, value: null })))
+      const versions = [{ feature: 'spend', fingerprint: 'f1' }]
+      const count: number[] = []
+      const options = { before: 1e15, limit: 100_000, inAnyOrder: true, onCount: (keys: number) => void count.push(keys) }
+      const found = new Map<string, HistoryRow>()
+      let times = 0
+      for await (const batch of store.latestOfAll(versions, options))
+        for (const one of batch) {
+          found.set(one.entityKey, one)
+          times++
+        }
+      expect([times, found.size]).toEqual([50_000, 50_000])
+      expect(found.get('u999')).toEqual(row({ entityKey: 'u999', eventAt: 11, seq: 51_000, value: null }))
+      expect(found.get('u1000')).toEqual(row({ entityKey: 'u1000', seq: 1_001 }))
+      expect(count.every((keys) => keys > 45_000 && keys < 55_000)).toBe(true)
+      for await (const batch of store.latestOfAll(versions, options)) {
+        expect(batch.length).toBeGreaterThan(0)
+        break
+      }
+      expect([await store.isLongerThan(50_999), await store.isLongerThan(51_000)]).toEqual([true, false])
     })
 
     test('keysSince gives each key of a feature once, of any version, newest first', async () => {

@@ -179,3 +179,42 @@ export const extra = feature({ entity: User, refresh: 0, type: 'int', sql: 'SELE
     expect(await server.stop()).toBe(0)
   })
 })
+
+describe('a start over a long history', () => {
+  const users = 6_000
+
+  test('answers before it has come back, as it does afterwards, also after it was killed meanwhile', async () => {
+    using project = projectFolder({
+      'events.csv': EVENTS,
+      'features.ts': `${HEAD}export const score = feature({ entity: User, type: 'int' })`,
+    })
+    const first = await start(project)
+    const push = async (server: RunningFabra, rows: readonly object[]) => {
+      const body = JSON.stringify({ rows })
+      const response = await fetch(`${server.url}/v1/features/score/values`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json' },
+      })
+      expect(response.status).toBe(200)
+    }
+    const all = Array.from({ length: users }, (_, i) => ({ user_id: `u${i}`, value: i, event_timestamp: '2026-01-01T00:00:00Z' }))
+    for (let from = 0; from < users; from += 1_000) await push(first, all.slice(from, from + 1_000))
+    await first.stop()
+
+    const killed = await start(project)
+    expect(await ask(killed, 'score', 'u17')).toMatchObject({ value: 17, served_from: 'online' })
+    await push(killed, [{ user_id: 'u18', value: 1_800, event_timestamp: '2026-01-02T00:00:00Z' }])
+    await killed.kill()
+
+    const server = await start(project)
+    const values = async () => Promise.all(['u5', 'u18', 'u5999', 'nobody'].map(async (key) => (await ask(server, 'score', key)).value))
+    expect(await values()).toEqual([5, 1_800, 5_999, null])
+    await until('the server to be ready', 30_000, async () => ((await fetch(`${server.url}/ready`)).ok ? true : undefined))
+    expect(await (await fetch(`${server.url}/ready`)).json()).not.toHaveProperty('recovery')
+    expect(server.stderr()).toMatch(/values came back from history/)
+    expect(await values()).toEqual([5, 1_800, 5_999, null])
+    expect(await ask(server, 'score', 'u5')).toMatchObject({ event_timestamp: '2026-01-01T00:00:00Z' })
+    await server.stop()
+  })
+})

@@ -335,4 +335,23 @@ describe('limits', () => {
     const kinds = (await Promise.all(outer)).map((one) => (one.kind === 'error' ? one.error.code : one.kind))
     expect(kinds).toEqual(['value', 'value', 'value', 'value', 'value', 'overloaded', 'overloaded', 'overloaded'])
   })
+
+  test('a call whose turn does not come in time hears that others were before it, unless none of them was answered either', async () => {
+    await using on = await bench(
+      {
+        'features.ts': `${HEAD}${fn('slow', '() => new Promise((r) => setTimeout(r, 200, 1))')}${fn('hang', '() => new Promise(() => {})')}`,
+      },
+      { maxRunning: 2 },
+    )
+    const codesOf = async (feature: string, timeoutMs: number) => {
+      const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => on.ask(feature, [`u${i}`], { timeoutMs })))
+      return answers.map((one) => (one.kind === 'error' ? one.error.code : one.kind))
+    }
+    const codes = await codesOf('slow', 3_000)
+    expect(codes[0]).toBe('value')
+    expect(codes.at(-1)).toBe('overloaded')
+    // Of those alone that were running.
+    expect(codes.filter((code) => code === 'feature_timeout').length).toBeLessThanOrEqual(2)
+    expect(new Set(await codesOf('hang', 300))).toEqual(new Set(['feature_timeout']))
+  })
 })

@@ -24,6 +24,28 @@ test('a tombstone stays one, and is not null', () => {
   expect(fromHistoryText(feature(), 'null')).toEqual(['null'])
 })
 
+test('texts that were written otherwise are read all the same', () => {
+  const flat = feature({
+    columns: [
+      { name: 'a', type: 'string' },
+      { name: 'b', type: 'json' },
+    ],
+  })
+  for (const [text, texts] of [
+    ['{"a":"x,\\"b\\":1","b":"\\\\"}', ['"x,\\"b\\":1"', '"\\\\"']],
+    ['{"a":1,"x":"y","b":2}', ['1', '2']],
+    ['{"a":"v","x":"y","b":2}', ['"v"', '2']],
+    ['{"a":"v","b":2,"x":"y"}', ['"v"', '2']],
+    ['{"a":1 ,"b":2 }', ['1', '2']],
+    ['{"a":{"c":1,"b":3},"b":2}', ['{"c":1,"b":3}', '2']],
+    ['{"a":"","b":[{"b":3}]}', ['""', '[{"b":3}]']],
+    ['{"a":1}', ['1', 'null']],
+    ['{"b":1,"a":2}', ['2', '1']],
+    ['{}', ['null', 'null']],
+  ] as const)
+    expect([text, fromHistoryText(flat, text)]).toEqual([text, [...texts]])
+})
+
 test('any two JSON values survive', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {

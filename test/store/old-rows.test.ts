@@ -6,24 +6,30 @@ import { join } from 'node:path'
 import { createArchive } from '../../src/app/archive/archive.ts'
 import { createOldHistory } from '../../src/app/old-history.ts'
 import { createOldRows } from '../../src/app/old-rows.ts'
+import { type TableGrowth, tableGrowth } from '../../src/app/table-growth.ts'
 import type { Source } from '../../src/definition/model.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { createDuckdbArchiveMarks } from '../../src/store/duckdb/archive-marks.ts'
 import { openDatabase, ownDeadline } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbHistoryRemoval } from '../../src/store/duckdb/history/history-removal.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
+import { createDuckdbSourceFigures } from '../../src/store/duckdb/source-growth.ts'
 import { createDuckdbRowsRemoval } from '../../src/store/duckdb/sources/rows-removal.ts'
 import { createDuckdbSourceEngine } from '../../src/store/duckdb/sources/source-engine.ts'
+import { createDuckdbFigures } from '../../src/store/duckdb/storage-figures.ts'
 import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import type { ArchiveMarks } from '../../src/store/ports/archive.ts'
 import type { HistoryRemoval } from '../../src/store/ports/history-removal.ts'
 import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
 import type { RowsRemoval } from '../../src/store/ports/rows-removal.ts'
 import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
+import type { OfflineFigures, SourceFigures } from '../../src/store/ports/storage-figures.ts'
 import { createPostgresArchiveMarks } from '../../src/store/postgres/archive-marks.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import { createPostgresHistoryRemoval } from '../../src/store/postgres/history/history-removal.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
+import { createPostgresSourceFigures } from '../../src/store/postgres/inspect/source-growth.ts'
+import { createPostgresFigures } from '../../src/store/postgres/inspect/storage-figures.ts'
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createPostgresRowsRemoval } from '../../src/store/postgres/sources/rows-removal.ts'
 import { createPostgresSourceEngine } from '../../src/store/postgres/sources/source-engine.ts'
@@ -41,20 +47,28 @@ interface Engine {
   readonly history: HistoryRemoval
   readonly offline: OfflineStore
   readonly marks: ArchiveMarks
+  readonly figures: OfflineFigures
+  readonly growth: SourceFigures
   execute(sql: string): Promise<unknown>
   close(): Promise<void>
 }
 
 async function duckdb(): Promise<Engine> {
-  const database = await openDatabase({ file: ':memory:' })
+  const folder = await mkdtemp(join(tmpdir(), 'fabra-rows-'))
+  const database = await openDatabase({ file: join(folder, 'fabra.duckdb') })
   return {
     sources: createDuckdbSourceEngine(database),
     rows: createDuckdbRowsRemoval(database, 50),
     history: createDuckdbHistoryRemoval(database, 50),
     offline: createDuckdbOfflineStore(database),
     marks: createDuckdbArchiveMarks(database),
+    figures: createDuckdbFigures(database),
+    growth: createDuckdbSourceFigures(database),
     execute: (sql) => database.loader.use(ownDeadline(), (session, left) => session.execute(sql, left)),
-    close: () => database.close(),
+    async close() {
+      await database.close()
+      await rm(folder, { recursive: true, force: true })
+    },
   }
 }
 
@@ -68,6 +82,8 @@ async function postgres(): Promise<Engine> {
     history: createPostgresHistoryRemoval(connection),
     offline: createPostgresOfflineStore({ postgres: connection, random: Math.random, onProblem: () => undefined }),
     marks: createPostgresArchiveMarks(connection),
+    figures: createPostgresFigures(connection),
+    growth: createPostgresSourceFigures(connection),
     execute: (sql) => connection.run(sql, [], { timeoutMs: 100_000 }),
     async close() {
       await connection.close()
@@ -240,5 +256,39 @@ describe.each([
       ['u1', '"2%"', 'spend', 'computed', 'true'],
       ['u1', null, 'spend', 'computed', 'true'],
     ])
+  })
+
+  test('are foretold: what a table holds after more days like the last, and what a setting would save', async () => {
+    const steady = declared('steady')
+    await load([steady])
+    const isPostgres = engine.sources.dialect === 'postgres'
+    const table = (name: string) => `${isPostgres ? 'generate_series(0, 5999)' : 'range(6000)'} AS ${name}(i)`
+    const addDay = (day: number) =>
+      engine.execute(
+        `INSERT INTO steady SELECT 'u' || i, to_timestamp(${NOW / 1e6} + ${day * 86_400} + i * 14), i, md5('${day} ' || i) || md5('b${day} ' || i) FROM ${table('t')}`,
+      )
+    const look = async (now: number) => {
+      await engine.execute(isPostgres ? 'ANALYZE steady' : 'CHECKPOINT __fabra_store')
+      const tables = await engine.figures.tables({ now, ages: [], sources: ['steady'] })
+      const sources = new Map([['steady', steady]])
+      const none = { rows_a_day: 0, bytes_a_day: 0, bytes_in_a_year: 0 }
+      const settings = [2 * DAY, 30 * DAY]
+      const unset = await tableGrowth(tables, sources, now, none, { growth: engine.growth, rowsKeep: null, settings })
+      const set = await tableGrowth(tables, sources, now, none, { growth: engine.growth, rowsKeep: 30 * DAY, settings })
+      const of = (growth: TableGrowth) => growth.tables.find(({ name }) => name === 'steady')
+      return { unset: of(unset), set: of(set), savings: unset.savings }
+    }
+    for (let day = 0; day < 6; day++) await addDay(day)
+    const early = await look(NOW + 6 * DAY)
+    for (let day = 6; day < 18; day++) await addDay(day)
+    const late = await look(NOW + 18 * DAY)
+    const within = (found: number, foretold: number) => expect(Math.abs(found / foretold - 1)).toBeLessThan(0.2)
+    expect([early.unset?.rows, early.unset?.rows_a_day]).toEqual([36_000, 6_000])
+    within(late.unset?.bytes ?? 0, (early.unset?.bytes ?? 0) + 12 * (early.unset?.bytes_a_day ?? 0))
+    within(early.unset?.bytes_in_a_year ?? 0, (late.unset?.bytes ?? 0) * (371 / 18))
+    within(early.set?.bytes_in_a_year ?? 0, (late.unset?.bytes ?? 0) * (30 / 18))
+    expect(late.savings.map(({ setting }) => setting)).toEqual(['FABRA_ROWS_KEEP=2d', 'FABRA_ROWS_KEEP=30d'])
+    within(late.savings[0]?.bytes_now ?? 0, (late.unset?.bytes ?? 0) * (16 / 18))
+    expect(late.savings[1]?.bytes_now).toBe(0)
   })
 })

@@ -3,8 +3,10 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { DoubtedRows } from '../../src/store/ports/doubts.ts'
 import type { OnlineStore, StoredRows } from '../../src/store/ports/online-store.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
+import { createRedisOnlineSweep } from '../../src/store/redis/online-sweep.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { slotOf } from '../../src/store/redis/socket/servers.ts'
+import { createRedisFigures } from '../../src/store/redis/storage-figures.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -52,6 +54,34 @@ describe.each([
     await restore(store)
     return store
   }
+
+  test('values that are let go leave every server; others, and what is written meanwhile, stay', async () => {
+    await Promise.all(nodes.map(emptyRedis))
+    const redis = await openRedis({ url, readTimeoutMs: 20_000, writeTimeoutMs: 20_000, connectTimeoutMs: 20_000 })
+    const store = createRedisOnlineStore(redis)
+    const keys = Array.from({ length: 700 }, (_, i) => `u${i}`)
+    const computed = { ...value, origin: 'computed' } as const
+    await write(store, ['u0'])
+    await store.write(keys.map((key) => ({ entity: 'User', key, field: 'g@1', value: computed })))
+    const sweep = createRedisOnlineSweep(redis)
+    let [removed, place]: [number, string | null] = [0, null]
+    do {
+      const lot: Awaited<ReturnType<typeof sweep.lot>> = await sweep.lot(place, async (values) => {
+        if (values.some(({ key }) => key === 'u7'))
+          await store.write([{ entity: 'User', key: 'u7', field: 'g@1', value: { ...computed, eventAt: 20, availableAt: 20 } }])
+        return values.filter(({ origin }) => origin === 'computed')
+      })
+      removed += lot.removed
+      place = lot.next
+    } while (place !== null)
+    expect(removed).toBe(699)
+    const left = await store.read('User', keys, ['f@1', 'g@1'], undefined)
+    expect(left.flatMap((row, i) => row.flatMap((one, f) => (one === undefined ? [] : [`${keys[i]} ${f}`])))).toEqual(['u0 0', 'u7 1'])
+    // With the marks and fences that stay; of all servers together.
+    const figures = await createRedisFigures(redis).look()
+    expect([(figures.keys ?? 0) >= 2, [...figures.features.keys()].toSorted()]).toEqual([true, ['f', 'g']])
+    await store.close()
+  })
 
   test('that nobody has filled is not believed, whatever it holds', async () => {
     await Promise.all(nodes.map(emptyRedis))

@@ -1,6 +1,8 @@
 import { createLiveDefinitions, type LiveDefinitions, type LiveDefinitionsDependencies } from '../../src/app/live-definitions.ts'
 import { createRefilling, rewarm } from '../../src/app/online-recovery.ts'
+import { recalledFrom } from '../../src/app/recalled-store.ts'
 import { withLatestOnly } from '../../src/app/recorded-keys.ts'
+import { createStartRecovery, type StartRecovery } from '../../src/app/start-recovery.ts'
 import { parseDuration } from '../../src/definition/duration.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
 import { fieldOf } from '../../src/definition/feature-version.ts'
@@ -67,6 +69,8 @@ export interface WrittenBench {
   /** Stands between the engine and the stores, to make them fail. */
   readonly wrapOnline?: (store: OnlineStore) => OnlineStore
   readonly wrapOffline?: (store: OfflineStore) => OfflineStore
+  /** What history has comes back behind the start, when the test runs `recovery`, however short it is. Default: before it. */
+  readonly recoversBehind?: boolean
   /** Stores that this process shares with others. Default: memory of its own. */
   readonly openShared?: () => Promise<BenchShared>
 }
@@ -95,6 +99,8 @@ export interface Bench {
   readonly registry: Registry
   readonly parts: () => LiveDefinitionsDependencies
   readonly version: () => LiveDefinitions
+  /** Of the process that runs. */
+  readonly recovery: () => StartRecovery
   readonly scheduler: () => Scheduler
   readonly ingest: () => Ingest
   /** Keys told to other processes, when there are any. */
@@ -143,6 +149,7 @@ export async function openBench(written: WrittenBench, shared?: BenchStores): Pr
     log,
     parts: () => process.parts,
     version: () => process.version,
+    recovery: () => process.recovery,
     scheduler: () => process.scheduler,
     ingest: () => process.ingest,
     shared: () => process.shared,
@@ -268,8 +275,10 @@ async function start(
   { registry, clock, offline: history, log: lines, programme, sourceRows, online: openOnline }: Kept,
 ) {
   const common = await written.openShared?.()
-  const online = (written.wrapOnline ?? ((store) => store))(common?.online ?? (await openOnline()))
   const offline = withLatestOnly((written.wrapOffline ?? ((store) => store))(history), (field) => SAMPLED.get(field))
+  const store = (written.wrapOnline ?? ((store) => store))(common?.online ?? (await openOnline()))
+  const recalled = written.recoversBehind ? recalledFrom({ online: store, offline }) : null
+  const online = recalled ?? store
   const say = (message: string) => void lines.push(message)
   const log: Logger = { debug: () => undefined, info: () => undefined, warn: say, error: say }
   const recorder = await createRecorder({ online, offline, clock, onProblem: say })
@@ -277,6 +286,7 @@ async function start(
   const schedule = createSchedule()
   const shared = {
     online,
+    recalled,
     offline,
     keptSince: async () => new Map(),
     recorder,
@@ -292,9 +302,11 @@ async function start(
   }
   // What only the executor needs; the programme takes its place.
   const parts = { ...shared, runtime: unused('runtime'), sourceEngine: unused('sourceStore') } as LiveDefinitionsDependencies
+  const recovery = createStartRecovery(parts, written.recoversBehind ? 0 : Number.MAX_SAFE_INTEGER)
   const running = {
     parts,
-    version: await versionOf(parts, registry, undefined, programme),
+    recovery,
+    version: await versionOf(parts, registry, recovery, programme),
     scheduler: unused('scheduler') as Scheduler,
     ingest: unused('ingest') as Ingest,
     shared: undefined as SharedKeys | undefined,
@@ -347,6 +359,7 @@ async function start(
   const refilling = createRefilling(parts, () => running.version.serving.registry, running.ingest.changed)
   if (common) refilling.start()
   async function end() {
+    await recovery.stop()
     await refilling.stop()
     await running.scheduler.stop()
     await running.ingest.close()
@@ -361,12 +374,13 @@ async function start(
 async function versionOf(
   parts: LiveDefinitionsDependencies,
   registry: Registry,
-  before: Registry | undefined,
+  before: Registry | StartRecovery,
   programme: Programme,
 ): Promise<LiveDefinitions> {
   const definitions = { registry, problems: [], warnings: [], get: () => undefined }
   const version = createLiveDefinitions(parts, definitions, () => programme.executor)
-  await rewarm(parts, registry, before)
+  if ('begin' in before) await before.begin(registry)
+  else await rewarm(parts, registry, before)
   return version
 }
 

@@ -3,6 +3,9 @@ import * as fc from 'fast-check'
 
 export interface CopiedCase {
   readonly rows: readonly CopiedRow[]
+  /** Of the other table. */
+  readonly things: readonly (readonly [key: number, label: string, weight: number | null, at: string])[]
+  readonly isStatic: boolean
   readonly sqls: readonly string[]
   readonly source: { readonly timestamp: string; readonly delay: number; readonly timezone?: string; readonly id?: string }
   readonly questions: readonly { readonly key: number; readonly at: number }[]
@@ -13,6 +16,8 @@ type CopiedRow = readonly (string | null)[]
 export const KEYS = ['a', "o'neil", 'A', 'a ', 'ü', 'NULL', '\\N', 'é,"x"\r\n', '🙂\\', '{"a"}'] as const
 export const TABLE = `n bigint, user_id varchar(40), ts timestamptz, small integer, tiny smallint, big bigint, amount numeric(18, 3), price numeric,
   score double precision, category text, flag boolean, at timestamp, day date, ref uuid`
+
+export const THINGS = 'user_id text, label text, weight integer, made timestamptz'
 
 const BASE = Date.parse('2026-03-29T01:00:00Z') * 1000
 const DAY = 86_400_000_000
@@ -250,6 +255,40 @@ const grouped = fc
       : `SELECT ${first} ${from} ORDER BY ${best} DESC, ${last} LIMIT 1`
   })
 
+/** Joins, each so that rows of the key alone are copied of one table or of both; or of none. */
+const joined = fc
+  .tuple(
+    fc.constantFrom(
+      'COUNT(*)',
+      'COUNT(t.weight)',
+      'SUM(weight)',
+      'MAX(e.n)',
+      'COUNT(DISTINCT label)',
+      'SUM(weight * small)',
+      'AVG(weight)',
+      'SUM(e.score)',
+      'COUNT(*) FILTER (WHERE e.n IS NULL)',
+    ),
+    fc.constantFrom(
+      'events e JOIN things t ON t.user_id = e.user_id WHERE e.user_id = $user_id',
+      'events e LEFT JOIN things t ON t.user_id = e.user_id AND t.weight > 2 WHERE $user_id = e.user_id',
+      'events AS e JOIN things t ON e.category = label WHERE e.user_id = $user_id',
+      'events e, things t WHERE t.user_id = $user_id AND t.user_id = e.user_id',
+      'things t LEFT JOIN events e ON e.user_id = $user_id AND t.user_id = e.user_id WHERE weight IS NOT NULL',
+      'things t LEFT JOIN events e ON e.user_id = $user_id AND t.user_id = e.user_id',
+      "things t LEFT JOIN events e ON e.user_id = t.user_id AND e.ts > NOW() - INTERVAL '1 day' WHERE t.user_id = $user_id",
+      'things t LEFT JOIN (events e JOIN things u ON u.user_id = e.user_id AND u.user_id = $user_id) ON t.label = e.category',
+      '(things t JOIN things u ON u.user_id = $user_id AND t.label = u.label) LEFT JOIN events e ON e.user_id = u.user_id',
+      'events e CROSS JOIN things t WHERE e.user_id = $user_id',
+    ),
+    fc.constantFrom('', '', "e.ts > NOW() - INTERVAL '1 day'", 'e.flag', 't.weight > 1', 'e.small = t.weight'),
+  )
+  .filter(([select, from]) => !/ u /.test(from) || !/\b(?<!\.)(?:weight|label)\b/.test(select.replaceAll('t.', '.')))
+  .map(([select, from, rest]) => {
+    const only = rest === '' ? '' : `${from.includes(' WHERE ') ? ' AND' : ' WHERE'} ${rest}`
+    return `SELECT ${select} FROM ${from}${only}`
+  })
+
 /** Where all of them are, older rows are left where they are. */
 const windowed = fc
   .tuple(computed, fc.constantFrom('1 hour', '1 day', '7 days', '31 days', '1 month'))
@@ -263,7 +302,10 @@ export const copiedCases: fc.Arbitrary<CopiedCase> = fc
     sqls: fc.oneof(
       {
         weight: 3,
-        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: sql }, { weight: 1, arbitrary: grouped }), { minLength: 4, maxLength: 6 }),
+        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: sql }, { weight: 1, arbitrary: grouped }, { weight: 2, arbitrary: joined }), {
+          minLength: 4,
+          maxLength: 6,
+        }),
       },
       { weight: 1, arbitrary: fc.array(windowed, { minLength: 3, maxLength: 5 }) },
     ),
@@ -275,24 +317,35 @@ export const copiedCases: fc.Arbitrary<CopiedCase> = fc
         id: fc.constantFrom(undefined, undefined, 'tiny'),
       })
       .map(({ id, ...source }) => ({ ...source, ...(id === undefined ? {} : { id }) })),
+    things: fc.array(
+      fc.tuple(fc.nat({ max: 1 }), fc.constantFrom('food', '', 'é'), often(fc.integer({ min: 0, max: 5 })), times.map(instant)),
+      {
+        minLength: 2,
+        maxLength: 6,
+        size: 'max',
+      },
+    ),
+    isStatic: fc.boolean(),
     questions: fc.array(fc.record({ key: fc.nat({ max: 1 }), at: times.map((at) => BASE + at) }), { minLength: 2, maxLength: 5 }),
   })
-  .map(({ first, rows, questions, ...rest }) => {
+  .map(({ first, rows, things, questions, ...rest }) => {
     const keyOf = (key: number) => (first + key) % KEYS.length
     return {
       ...rest,
       rows: rows.map(([key = null, ...values]) => [key === null ? null : String(keyOf(Number(key))), ...values]),
+      things: things.map(([key, ...thing]) => [keyOf(key), ...thing] as const),
       questions: questions.map(({ key, at }) => ({ key: keyOf(key), at })),
     }
   })
 
-export function rowsOf({ rows }: CopiedCase): string {
-  if (rows.length === 0) return ''
+export function rowsOf({ rows, things }: CopiedCase): string {
   const values = rows.map(
     ([key = null, ...rest], i) =>
       `(${[String(i), key === null ? 'NULL' : text(KEYS[Number(key)] ?? ''), ...rest.map((value) => value ?? 'NULL')].join(', ')})`,
   )
   const types = 'bigint varchar timestamptz integer smallint bigint numeric numeric float8 text boolean timestamp date uuid'.split(' ')
   const casts = types.map((type, i) => `c${i}::${type}`)
-  return `INSERT INTO events SELECT ${casts.join(', ')} FROM (VALUES ${values.join(', ')}) AS t(${types.map((_, i) => `c${i}`).join(', ')})`
+  const made = things.map(([key, label, weight, at]) => `(${text(KEYS[key] ?? '')}, ${text(label)}, ${weight ?? 'NULL'}, ${at})`)
+  return `INSERT INTO things SELECT c0, c1, c2::integer, c3::timestamptz FROM (VALUES ${made.join(', ')}) AS t(c0, c1, c2, c3);
+INSERT INTO events SELECT ${casts.join(', ')} FROM (VALUES ${values.join(', ')}) AS t(${types.map((_, i) => `c${i}`).join(', ')})`
 }

@@ -74,6 +74,7 @@ export async function openHttpBench(written: WrittenBench, keyring: Keyring | nu
       return parts().offline.history(query)
     },
     backup: () => Promise.reject(new FabraError('not_found', 'The bench has no data file.')),
+    exportRows: () => Promise.reject(new FabraError('overloaded', 'The bench exports nothing.')),
     exportHistory: () => Promise.reject(new FabraError('overloaded', 'The bench exports nothing.')),
     keptSince: () => Promise.resolve(new Map()),
     historyOfKey: (query) => parts().offline.historyOfKey(query),

@@ -22,7 +22,7 @@ import { createCopyRows } from '../../src/store/postgres/copied-rows.ts'
 import type { TrainingDependencies } from '../../src/training/job.ts'
 import { HERE, wantedRows } from '../../src/training/set-ways.ts'
 import { defined, registryOf } from '../support/compute-bench.ts'
-import { type CopiedCase, copiedCases, KEYS, rowsOf, TABLE } from '../support/copied-cases.ts'
+import { type CopiedCase, copiedCases, KEYS, rowsOf, TABLE, THINGS } from '../support/copied-cases.ts'
 import { shortOf } from '../support/oracle-world.ts'
 import { openPostgresBench, type PostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
@@ -43,7 +43,7 @@ beforeAll(async () => {
   bench = await openPostgresBench(server, 'copies')
   postgres = openPostgres({ url: bench.url, maxConnections: 1 })
   database = await openDatabase({ file: ':memory:', threads: 1 })
-  await bench.execute(`CREATE TABLE events (${TABLE})`)
+  await bench.execute(`CREATE TABLE events (${TABLE}); CREATE TABLE things (${THINGS})`)
 }, 180_000)
 afterAll(async () => {
   await database.close()
@@ -92,9 +92,9 @@ function areNear(sql: string, answer: unknown, expected: unknown): boolean {
 }
 
 async function check(world: CopiedCase, tally: { features: number; answers: number; over: number }): Promise<void> {
-  await bench.execute(`TRUNCATE events; ${rowsOf(world)}`)
+  await bench.execute(`TRUNCATE events, things; ${rowsOf(world)}`)
   const names = world.sqls.map((_, i) => `f${i}`)
-  const sources = { events: world.source }
+  const sources = { events: world.source, things: world.isStatic ? { static: true } : { timestamp: 'made' } }
   const features = Object.fromEntries(world.sqls.map((sql, i) => [names[i] ?? '', sql]))
   const definitions = await createSqlDefinitions(registryOf({ key: { user_id: 'string' }, sources, features }), bench.store)
   if (definitions.problems.length > 0) throw new Error(JSON.stringify([definitions.problems, world.sqls]))
@@ -128,7 +128,7 @@ async function check(world: CopiedCase, tally: { features: number; answers: numb
       }
     }
   } finally {
-    await database.loader.use(OPTIONS, (session, left) => session.execute('DROP TABLE IF EXISTS events', left))
+    await database.loader.use(OPTIONS, (session, left) => session.execute('DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS things', left))
   }
 }
 
@@ -189,7 +189,7 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
   const entity = [...definitions.registry.entities.values()]
   const reads = names.flatMap((name) => {
     const portable = definitions.get(name)?.portability?.portable
-    return portable ? [{ read: portable.read, entity: 0 }] : []
+    return portable?.reads.map((read) => ({ read, entity: 0 })) ?? []
   })
   const rows = `'${join(database.loadDir, 'labels.parquet')}'`
   const values = world.questions.map(({ key, at }) => `('${(KEYS[key] ?? '').replaceAll("'", "''")}', make_timestamptz(${at}))`)
@@ -198,12 +198,11 @@ async function copied(world: CopiedCase, definitions: SqlDefinitions, names: rea
       `COPY (SELECT * FROM (VALUES ${values.join(', ')}) AS t(__fabra_e0_k0, __fabra_as_of)) TO ${rows} (FORMAT parquet)`,
       left,
     )
+    const wanted = [...Map.groupBy(reads, ({ read }) => read.source.name).values()].map((some) => wantedRows(some, entity))
     const state = { folder: '', session, rows, rowCount: values.length, keyCount: () => 1, file: () => '' }
     const work = { state: state as never, copyRows: createCopyRows(postgres), memory: 1024 ** 3, values: 10_000 }
     // The loader's session is in use: tables are made on the one of history.
-    expect(
-      await copyInto({ ...database, loader: database.history }, reads.length === 0 ? [] : [wantedRows(reads, entity)], work, left),
-    ).toBeNull()
+    expect(await copyInto({ ...database, loader: database.history }, wanted, work, left)).toBeNull()
   })
 }
 
@@ -216,7 +215,11 @@ test('a training set over copies is the set without them, and says which feature
   const training = await openPostgresTrainingBench({ ...server, url: bench.url }, 0)
   try {
     await bench.execute(`CREATE TABLE public.sales AS SELECT 'u' || i % 60 AS buyer, timestamptz '2026-01-01' + i * interval '1 hour' AS sold_at,
-      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i`)
+      ((i % 997) / 100.0)::numeric(18, 2) AS price, i AS n, CASE WHEN i % 3 = 0 THEN 'a' || chr(10) END AS kind, (i / 7.0)::float8 AS weight FROM generate_series(1, 900) i;
+      CREATE TYPE public.mood AS ENUM ('sad', 'glad');
+      CREATE TABLE public.visits AS SELECT i % 500 AS id, 'u' || i % 60 AS buyer, timestamp '2026-01-01' + i * interval '1 hour' AS seen_at,
+        (ARRAY['sad', 'glad'])[i % 2 + 1]::public.mood AS mood FROM generate_series(1, 900) i;
+      CREATE INDEX ON public.visits (id); CREATE INDEX ON public.visits (buyer); CREATE INDEX ON public.sales (buyer); ANALYZE`)
     const where = 'FROM sales WHERE buyer = $buyer'
     const sqls = [
       `SELECT COUNT(*) ${where} AND sold_at > NOW() - INTERVAL '3 days'`,
@@ -225,10 +228,18 @@ test('a training set over copies is the set without them, and says which feature
       `SELECT kind ${where} ORDER BY sold_at DESC, n LIMIT 1`,
       `SELECT STDDEV(weight) ${where}`,
       `SELECT SUM(weight) ${where}`,
+      // Of rows with one id the first is there, and its time is that of Berlin.
+      "SELECT COUNT(*) FROM visits WHERE buyer = $buyer AND mood = 'glad' AND seen_at > NOW() - INTERVAL '30 days'",
+      'SELECT mood FROM visits WHERE buyer = $buyer GROUP BY mood HAVING COUNT(*) > 0 ORDER BY COUNT(*) DESC, MAX(seen_at) LIMIT 1',
+      "SELECT COUNT(*) FROM sales s JOIN visits v ON v.buyer = s.buyer WHERE s.buyer = $buyer AND v.seen_at > NOW() - INTERVAL '1 day'",
     ]
     const features = Object.fromEntries(sqls.map((sql, i) => [`f${i}`, sql]))
     const definitions = await createSqlDefinitions(
-      registryOf({ key: { buyer: 'string' }, sources: { sales: { timestamp: 'sold_at' } }, features }),
+      registryOf({
+        key: { buyer: 'string' },
+        sources: { sales: { timestamp: 'sold_at' }, visits: { timestamp: 'seen_at', timezone: 'Europe/Berlin', id: 'id' } },
+        features,
+      }),
       bench.store,
     )
     const executor = createSqlExecutor({ sourceEngine: bench.store, definitions })
@@ -251,7 +262,7 @@ test('a training set over copies is the set without them, and says which feature
     const over = await training.train(definitions.registry, labels, { ...asked, parts: parts(true) })
     const there = await training.train(definitions.registry, labels, { ...asked, parts: parts(false) })
     expect(digits(over.text)).toBe(digits(there.text))
-    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false, true])
+    expect(over.report.features.map(({ how }) => how?.includes(HERE))).toEqual([true, true, true, true, false, true, true, true, true])
     expect(over.report.features[4]?.how).toEndWith(', where the sources are: stddev() of float8')
     // Fewer values than a copy is made for.
     const few = await training.train(definitions.registry, labels, { features: ['f0'], parts: parts(true) })
@@ -259,4 +270,4 @@ test('a training set over copies is the set without them, and says which feature
   } finally {
     await training.close()
   }
-}, 60_000)
+}, 180_000)

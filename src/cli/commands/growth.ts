@@ -12,7 +12,14 @@ interface StorageJson {
     readonly bytes_a_day: number | null
     readonly bytes_in_a_year: number | null
   }[]
-  readonly tables: readonly { readonly name: string; readonly rows: number | null; readonly bytes: number | null }[]
+  readonly tables: readonly {
+    readonly name: string
+    readonly rows: number | null
+    readonly bytes: number | null
+    readonly rows_a_day: number | null
+    readonly bytes_a_day: number | null
+    readonly bytes_in_a_year: number | null
+  }[]
   readonly features: readonly {
     readonly feature: string
     readonly is_defined: boolean
@@ -55,7 +62,19 @@ export function growthText({ stores, tables, features, savings, is_estimate }: S
         size(one.bytes_in_a_year),
       ]),
     ]),
-    table([['TABLE', 'ROWS', 'HOLDS'], ...tables.slice(0, MOST).map((one) => [one.name, count(one.rows), size(one.bytes)])]),
+    table([
+      ['TABLE', 'ROWS', 'HOLDS', 'ROWS A DAY', 'A DAY', 'IN A YEAR'],
+      ...tables
+        .slice(0, MOST)
+        .map((one) => [
+          one.name,
+          count(one.rows),
+          size(one.bytes),
+          count(one.rows_a_day),
+          size(one.bytes_a_day),
+          size(one.bytes_in_a_year),
+        ]),
+    ]),
   ]
   if (features.length > 0)
     parts.push(

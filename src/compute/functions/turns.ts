@@ -19,18 +19,31 @@ export type InTurn = <T>(
 
 export function createTurns(maxRunning: number, maxWaiting: number): InTurn {
   const slots = createSlots(maxRunning, maxWaiting)
+  /** When a call of a feature ended within its time. */
+  const endedAt = new Map<string, number>()
   return async (feature, batch, endsAt, run, refused) => {
     // A part asked for by a running function must not wait for that function's own slot.
     const nested = batch.chain.length > 0
+    const askedAt = performance.now()
     const taken = nested || slots.take(feature.name)
-    if (!(taken === true || (await taken)))
-      return refused(new FabraError('overloaded', `feature "${feature.name}" waits behind too many others.`, { hint: 'Try again later.' }))
+    if (!(taken === true || (await taken))) return refused(crowdedOut(feature))
     try {
       const now = performance.now()
       const deadlineAt = Math.min(endsAt, now + longestMs(feature))
-      return batch.signal.aborted || now >= deadlineAt ? refused(null) : await run(deadlineAt)
+      // Where others were answered meanwhile, it is not the function that takes too long.
+      const isCrowdedOut = (endedAt.get(feature.name) ?? askedAt) > askedAt
+      if (batch.signal.aborted) return refused(null)
+      if (now >= deadlineAt) return refused(isCrowdedOut ? crowdedOut(feature) : null)
+      const answer = await run(deadlineAt)
+      const ranTo = performance.now()
+      if (ranTo < deadlineAt) endedAt.set(feature.name, ranTo)
+      return answer
     } finally {
       if (!nested) slots.give(feature.name)
     }
   }
+}
+
+function crowdedOut({ name }: Feature): FabraError {
+  return new FabraError('overloaded', `feature "${name}" waits behind too many others.`, { hint: 'Try again later.' })
 }

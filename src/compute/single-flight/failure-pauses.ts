@@ -29,7 +29,9 @@ export class FailurePauses {
     return pause && this.clock.now() < pause.until ? pause.error : undefined
   }
 
+  /** That too many are asked for is not the fault of this one, which may be tried as soon as there is room. */
   failed(id: string, error: FabraError): void {
+    if (error.code === 'overloaded') return
     const { pauses } = this
     const failures = (pauses.get(id)?.failures ?? 0) + 1
     pauses.delete(id)

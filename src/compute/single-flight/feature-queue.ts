@@ -260,8 +260,7 @@ export class FeatureQueue {
   /** The key of one that is none rests for a while. */
   private isAnswer(id: string, computed: Computed): computed is Answered['computed'] {
     if (computed.kind === 'error') {
-      // That too many are asked for is not the fault of this one.
-      if (computed.error.code !== 'overloaded') this.pauses.failed(id, computed.error)
+      this.pauses.failed(id, computed.error)
       return false
     }
     this.pauses.succeeded(id)

@@ -17,6 +17,7 @@ export const AUDIT_ACTIONS: readonly AuditAction[] = [
   'schema.migrate',
   'data.backup',
   'history.export',
+  'rows.export',
 ]
 
 export const auditSchemas: Json = {

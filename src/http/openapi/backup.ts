@@ -39,3 +39,21 @@ export const exportDoc: RouteDocs = {
     ),
   },
 }
+
+export const exportRowsDoc: RouteDocs = {
+  operationId: 'exportRows',
+  summary: 'The rows of a source in a Parquet file, which a source can read.',
+  parameters: [query('before', 'Only rows whose timestamp is before this time, RFC 3339 with a zone.')],
+  responses: {
+    200: {
+      description: 'Rows as the table has them, oldest first.',
+      content: { 'application/vnd.apache.parquet': { schema: { type: 'string', format: 'binary' } } },
+    },
+    ...failures(
+      ['404', 'No such source.'],
+      ['422', 'A parameter is wrong.'],
+      ['500', 'There is no room for it.'],
+      ['503', 'Another one is being made, or a store did not answer.'],
+    ),
+  },
+}

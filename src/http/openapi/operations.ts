@@ -25,13 +25,23 @@ const ready = object(
       additionalProperties: { type: 'string' },
       description: 'Each store: `ok`, or what is wrong with it. In development, and for every valid key.',
     },
+    recovery: object({
+      rows: {
+        type: 'integer',
+        description: 'Latest values that have come back from history since the start. Left out when all are there.',
+      },
+      of: { type: ['integer', 'null'], description: 'About so many come; null: not known.' },
+    }),
   },
-  ['stores'],
+  ['stores', 'recovery'],
 )
 export const readyDoc: RouteDocs = {
   operationId: 'ready',
-  summary: 'The definitions are loaded, and requests are served. Where a store is sick, `degraded`.',
-  responses: { 200: ok('Ready, or degraded.', ready), 503: ok('The definitions are not ready yet, or the server stops.', ready) },
+  summary: 'Requests are served as quickly as ever. Where a store is sick, `degraded`.',
+  responses: {
+    200: ok('Ready, or degraded.', ready),
+    503: ok('Values still come back from history, or are computed for new versions, a minute each at most; or the server stops.', ready),
+  },
 }
 export const metricsDoc: RouteDocs = {
   operationId: 'metrics',

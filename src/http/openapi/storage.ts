@@ -22,6 +22,9 @@ export const storageSchemas: Json = {
         kind: { type: 'string', enum: ['history', 'source', 'other'] },
         rows: nullable('integer'),
         bytes: nullable('integer'),
+        rows_a_day: described(nullable('integer'), 'New within the last day, by their timestamps.'),
+        bytes_a_day: nullable('integer'),
+        bytes_in_a_year: described(nullable('integer'), 'If every day is like the last, and settings stay.'),
       }),
     ),
     features: list(

@@ -1,9 +1,10 @@
 /** What is stored, as files: a copy of the data file, made while it is served, and recorded values. */
 import { open } from 'node:fs/promises'
 import { parseTime } from '../../definition/time.ts'
+import { FabraError, suggest } from '../../errors.ts'
 import type { BackupFile } from '../../store/ports/backup.ts'
 import { queryOf } from '../address.ts'
-import { backupDoc, exportDoc } from '../openapi/backup.ts'
+import { backupDoc, exportDoc, exportRowsDoc } from '../openapi/backup.ts'
 import type { HttpOptions } from '../options.ts'
 import { knownParameters } from '../query.ts'
 import type { Route } from '../route.ts'
@@ -37,6 +38,26 @@ export function backupRoutes(options: HttpOptions): readonly Route[] {
         const key = feature === null ? [] : (options.serving().registry.entities.get(feature.entity)?.key ?? [])
         const asked = { feature: feature?.name ?? null, before: before === null ? null : parseTime(before), key }
         return sent(await options.exportHistory(asked), 'application/vnd.apache.parquet', 'history.parquet')
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/sources/:name/rows',
+      scope: 'admin',
+      docs: exportRowsDoc,
+      audited: { action: 'rows.export', subject: { parameter: 'name', of: 'sources' } },
+      async answer(call) {
+        const name = call.param('name')
+        const before = knownParameters(queryOf(call.request), ['before']).get('before')
+        const { sources } = options.serving().registry
+        const source = sources.get(name)
+        if (!source) throw new FabraError('not_found', `No source is called "${name}".`, { hint: suggest(name, [...sources.keys()]) })
+        if (before !== null && source.timestamp === null)
+          throw new FabraError('invalid_input', `"${name}" has no timestamp, so that nothing of it is before a time.`, {
+            hint: 'Leave out before.',
+          })
+        const file = await options.exportRows(source, before === null ? null : parseTime(before))
+        return sent(file, 'application/vnd.apache.parquet', 'rows.parquet')
       },
     },
   ]

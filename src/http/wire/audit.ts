@@ -41,6 +41,7 @@ export type AuditAction =
   | 'schema.migrate'
   | 'data.backup'
   | 'history.export'
+  | 'rows.export'
 
 /** `key`: whoever had that API key. `user`: of the machine, who ran a command. `anyone`: no key was asked for. `server`: it did so by itself. */
 export interface AuditActor {

@@ -32,6 +32,10 @@ export interface StoreTable {
   kind: 'history' | 'source' | 'other'
   rows: number | null
   bytes: number | null
+  /** Of history and of sources with timestamps: new within the last day. Null where it is not known. */
+  rows_a_day: number | null
+  bytes_a_day: number | null
+  bytes_in_a_year: number | null
 }
 
 export interface FeatureSize {

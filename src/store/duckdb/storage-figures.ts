@@ -14,6 +14,9 @@ const LOOK_MS = 10_000
 const MOST_TABLES = 200
 /** More rows of history than this are told by a sample. */
 const WHOLE_ROWS = 3_000_000
+/** Of the rows, so large a part must be in blocks to say what the others will take there. */
+const KNOWN_SHARE = 0.25
+const HISTORY = 'fabra.feature_history'
 const BLOCK_BYTES = 262_144
 
 const TABLES = `
@@ -27,6 +30,10 @@ const blocksOf = (table: string) => `
 SELECT count(DISTINCT block) FROM (
   SELECT unnest(list_append(additional_block_ids, block_id)) AS block FROM pragma_storage_info(${quoteText(table)}) WHERE persistent
 ) WHERE block >= 0`
+
+/** Rows that are in blocks, those that were deleted there among them. */
+const rowsInBlocksOf = (table: string) => `
+SELECT coalesce(sum(count), 0)::BIGINT FROM pragma_storage_info(${quoteText(table)}) WHERE persistent AND column_id = 0 AND segment_type <> 'VALIDITY'`
 
 /** What is asked of each row: its texts, and as much for its times and number as they take packed. */
 const ROW_BYTES = 'strlen(entity_key) + coalesce(strlen(value), 0) + 24'
@@ -73,7 +80,9 @@ export function createDuckdbFigures(database: Database): OfflineFigures {
         const times = [now - DAY, ...ages.map((age) => now - age)].map((time) => new SqlTimestamp(time))
         const { rows } = await session.read(look(ages.length, sample), times, ownDeadline(LOOK_MS))
         const bytes = await bytesOf(session, { schema: 'fabra', name: 'feature_history' })
-        return scaled(rows, { count, bytes, isEstimate: share < 1 })
+        const stored = await session.read(rowsInBlocksOf(HISTORY), [], ownDeadline(LOOK_MS))
+        const inBlocks = Number(stored.rows[0]?.[0] ?? 0)
+        return scaled(rows, { count, bytes, inBlocks, isEstimate: share < 1 })
       }),
   }
 }
@@ -83,10 +92,14 @@ async function bytesOf(session: Session, { schema, name }: { readonly schema: st
   return Number(rows[0]?.[0] ?? 0) * BLOCK_BYTES
 }
 
-function scaled(
-  rows: readonly (readonly SqlValue[])[],
-  { count, bytes, isEstimate }: { readonly count: number; readonly bytes: number; readonly isEstimate: boolean },
-): RecordedFigures {
+interface HistorySize {
+  readonly count: number
+  readonly bytes: number
+  readonly inBlocks: number
+  readonly isEstimate: boolean
+}
+
+function scaled(rows: readonly (readonly SqlValue[])[], { count, bytes, inBlocks, isEstimate }: HistorySize): RecordedFigures {
   const figures = rows.map(([feature, origin, ...numbers]) => ({
     feature: String(feature),
     origin: String(origin),
@@ -95,8 +108,9 @@ function scaled(
   const seenRows = figures.reduce((sum, { numbers }) => sum + (numbers[0] ?? 0), 0)
   const seen = figures.reduce((sum, { numbers }) => sum + (numbers[1] ?? 0), 0)
   const times = seenRows === 0 ? 1 : count / seenRows
-  // What is in the log is in no block yet, and little fills no block.
-  const whole = Math.max(bytes, seen * times)
+  // What is in the log is in no block yet, and will be packed there as what is. Of what fills no block, rows are what they are.
+  const isKnown = inBlocks > 0 && inBlocks >= KNOWN_SHARE * count
+  const whole = isKnown ? bytes * Math.max(1, count / inBlocks) : Math.max(bytes, seen * times)
   const scale = (size: number | undefined) => (seen === 0 ? 0 : Math.round((whole * (size ?? 0)) / seen))
   const features = figures.map(
     ({ feature, origin, numbers: [rowCount = 0, size, rowsLastDay = 0, sizeLastDay, ...older] }): RecordedSize => {

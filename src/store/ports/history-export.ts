@@ -1,5 +1,5 @@
 import type { Micros } from '../../clock.ts'
-import type { KeyColumn } from '../../definition/model.ts'
+import type { KeyColumn, Source } from '../../definition/model.ts'
 import type { BackupFile } from './backup.ts'
 
 /** What of history is wanted in a file. */
@@ -14,3 +14,6 @@ export interface ExportQuery {
 
 /** A Parquet file of recorded rows, oldest first, of one moment. @throws FabraError store_unavailable, io_failed, overloaded */
 export type HistoryExport = (query: ExportQuery) => Promise<BackupFile>
+
+/** A Parquet file of the rows of a source, before a time or all. @throws FabraError store_unavailable, not_found, io_failed, overloaded */
+export type RowsExport = (source: Source, before: Micros | null) => Promise<BackupFile>

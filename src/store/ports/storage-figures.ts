@@ -1,5 +1,6 @@
 /** How large things are in a store. Asked for seldom, and cheap on large stores: what would take long is estimated from a sample, and said to be. */
 import type { Micros } from '../../clock.ts'
+import type { Source } from '../../definition/model.ts'
 import type { Origin } from './offline-store.ts'
 
 export interface TableSize {
@@ -59,3 +60,15 @@ export interface OnlineSize {
 export interface OnlineFigures {
   look(): Promise<OnlineSize>
 }
+
+/** How many rows of a source are new, and how many old. */
+export interface SourceGrowth {
+  readonly source: string
+  /** By their timestamps. */
+  readonly rowsLastDay: number
+  /** Longer ago than each of the ages asked about. */
+  readonly rowsOlder: readonly number[]
+}
+
+/** Where sources are. @throws FabraError store_unavailable; what cannot be told soon is left out. */
+export type SourceFigures = (sources: readonly Source[], now: Micros, ages: readonly Micros[]) => Promise<readonly SourceGrowth[]>

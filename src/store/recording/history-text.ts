@@ -14,8 +14,55 @@ export function toHistoryText(feature: Feature, texts: readonly string[] | null)
 export function fromHistoryText(feature: Feature, text: string | null): readonly string[] | null {
   if (text === null) return null
   if (feature.columns.length === 1 && feature.columns[0]?.name === null) return [text]
+  const columns = asWritten(feature, text)
+  if (columns !== undefined) return columns
   const members = objectMembers(text)
   return feature.columns.map((column) => members.get(column.name ?? '') ?? 'null')
+}
+
+/** By feature: what stands before each column. */
+const heads = new WeakMap<Feature, readonly string[]>()
+
+function headsOf(feature: Feature): readonly string[] {
+  const known = heads.get(feature)
+  if (known) return known
+  const made = feature.columns.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`)
+  heads.set(feature, made)
+  return made
+}
+
+/**
+ * Most texts are as `toHistoryText` writes them: cut where the next column begins, without a look at each character. Within a text no quote stands
+ * unescaped, so that nothing there looks like the next column; within lists and objects something may.
+ * @returns undefined where it is not written so.
+ */
+function asWritten(feature: Feature, text: string): readonly string[] | undefined {
+  const all = headsOf(feature)
+  const found = new Array<string>(all.length)
+  if (!text.startsWith(all[0] ?? '')) return undefined
+  let at = all[0]?.length ?? 0
+  for (let c = 0; c < all.length; c++) {
+    const first = text.charCodeAt(at)
+    if (first === OBJECT || first === LIST) return undefined
+    const next = all[c + 1]
+    const end = next === undefined ? text.length - 1 : text.indexOf(next, at)
+    if (end < at) return undefined
+    const value = text.slice(at, end)
+    if (!isOne(value)) return undefined
+    found[c] = value
+    at = end + (next?.length ?? 0)
+  }
+  return text.charCodeAt(at) === END ? found : undefined
+}
+
+const OBJECT = '{'.charCodeAt(0)
+const LIST = '['.charCodeAt(0)
+const END = '}'.charCodeAt(0)
+
+/** A number, a word or one text, with nothing around it. */
+function isOne(value: string): boolean {
+  if (!value.startsWith('"')) return /^[\w.+-]+$/.test(value)
+  return value.includes('\\') ? endOfString(value, 0) === value.length : value.indexOf('"', 1) === value.length - 1
 }
 
 /** The members of one JSON object's text, their values as they are written. @throws SyntaxError when it is no object. */

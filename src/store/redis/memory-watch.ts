@@ -5,21 +5,22 @@ const LOOK_EVERY_MS = 1_000
 const NEARLY_FULL = 0.8
 
 export interface MemoryWatch {
-  /** 0 to 1, and beyond; null: there is no limit, or it is not known. In a cluster that of one server. */
+  /** 0 to 1, and beyond; null: there is no limit, or it is not known. In a cluster that of the fullest server. */
   share(): number | null
   /** What `/ready` says while it is nearly full. */
   warning(): string | undefined
   stop(): void
 }
 
-export function createMemoryWatch(redis: Pick<RedisConnection, 'ask'>): MemoryWatch {
+export function createMemoryWatch(redis: Pick<RedisConnection, 'masters' | 'askAt'>): MemoryWatch {
   let share: number | null = null
   let isAsking = false
   const look = async () => {
     if (isAsking) return
     isAsking = true
     try {
-      share = shareIn(String(await redis.ask('INFO', 'memory')))
+      const shares = await Promise.all(redis.masters().map(async (master) => shareIn(String(await redis.askAt(master, 'INFO', 'memory')))))
+      share = shares.reduce((most, one) => (one === null ? most : Math.max(most ?? 0, one)), null)
     } catch {
       share = null
     }

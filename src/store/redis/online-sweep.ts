@@ -4,6 +4,7 @@ import type { OnlineSweep, SweptValue } from '../ports/online-sweep.ts'
 import { FENCE_FIELD, RECORD } from './format/record.ts'
 import { REMOVE } from './format/scripts.ts'
 import type { RedisConnection } from './redis.ts'
+import { unavailable } from './socket/unavailable.ts'
 
 const KEYS_A_LOT = 200
 /** Redis answers nobody else while a script runs. */
@@ -18,29 +19,58 @@ interface RecordLocation {
   readonly record: string
 }
 
-/** Null in a cluster, whose servers would have to be looked through one by one. */
-export function createRedisOnlineSweep(redis: RedisConnection): OnlineSweep | null {
-  if (!redis.spansSlots) return null
+/** In a cluster its masters are looked through one after the other. What moves to another meanwhile is seen the next time. */
+export function createRedisOnlineSweep(redis: RedisConnection): OnlineSweep {
   return {
     async lot(from, judge) {
-      const [next, hashes] = (await redis.ask('SCAN', from ?? '0', 'MATCH', `${PREFIX}*`, 'COUNT', String(KEYS_A_LOT))) as [
-        string,
-        string[],
-      ]
+      const { master, cursor } = placeOf(from, redis.masters())
+      const scan = await redis.askAt(master, 'SCAN', cursor, 'MATCH', `${PREFIX}*`, 'COUNT', String(KEYS_A_LOT))
+      const [next, hashes] = scan as [string, string[]]
       const places = new Map<SweptValue, RecordLocation>()
       const texts = (await Promise.all(hashes.map((hash) => redis.send('HGETALL', hash)))) as string[][]
       for (const [i, hash] of hashes.entries()) for (const [value, place] of valuesOf(hash, texts[i] ?? [])) places.set(value, place)
       const going = (places.size === 0 ? [] : await judge([...places.keys()])).flatMap((value) => places.get(value) ?? [])
-      let removed = 0
-      for (let at = 0; at < going.length; at += REMOVALS_A_SCRIPT) {
-        const some = going.slice(at, at + REMOVALS_A_SCRIPT)
-        const args = some.flatMap(({ bucket, record }) => [bucket, record])
-        const keys = some.map(({ hash }) => hash)
-        removed += Number(await redis.run(REMOVE, keys, args))
-      }
-      return { removed, next: next === '0' ? null : next }
+      return { removed: await remove(redis, going), next: placeAfter({ master, cursor: next }, redis.masters()) }
     },
   }
+}
+
+/** Of a sweep: a master, and how far it has come there. */
+interface Place {
+  readonly master: string
+  readonly cursor: string
+}
+
+/** One that has gone is passed over. @param masters In an order that stays. */
+function placeOf(from: string | null, masters: readonly string[]): Place {
+  const first = masters[0]
+  if (first === undefined) throw unavailable('No node of the cluster is known.')
+  if (from === null) return { master: first, cursor: '0' }
+  const [cursor = '0', master = ''] = from.split(' ')
+  if (masters.includes(master)) return { master, cursor }
+  return { master: masters.find((name) => name > master) ?? first, cursor: '0' }
+}
+
+function placeAfter({ master, cursor }: Place, masters: readonly string[]): string | null {
+  if (cursor !== '0') return `${cursor} ${master}`
+  const next = masters.find((name) => name > master)
+  return next === undefined ? null : `0 ${next}`
+}
+
+async function remove(redis: RedisConnection, going: readonly RecordLocation[]): Promise<number> {
+  const run = async (some: readonly RecordLocation[]) => {
+    const args = some.flatMap(({ bucket, record }) => [bucket, record])
+    const keys = some.map(({ hash }) => hash)
+    return Number(await redis.run(REMOVE, keys, args))
+  }
+  // In a cluster a script has the keys of one slot alone.
+  if (!redis.spansSlots) {
+    const counts = await Promise.all([...Map.groupBy(going, ({ hash }) => hash).values()].map(run))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+  let removed = 0
+  for (let at = 0; at < going.length; at += REMOVALS_A_SCRIPT) removed += await run(going.slice(at, at + REMOVALS_A_SCRIPT))
+  return removed
 }
 
 /** @param fields Names and texts by turns. */

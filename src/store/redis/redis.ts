@@ -37,6 +37,10 @@ export interface RedisConnection {
   send(command: string, key: string, ...args: readonly (string | number)[]): Promise<unknown>
   /** A command without a key, or one whose cluster node does not matter. */
   ask(command: string, ...args: readonly string[]): Promise<unknown>
+  /** The servers that take writes, for `askAt`: one, or the masters of a cluster as far as they are known now. */
+  masters(): readonly string[]
+  /** A command without a key, to one of them. @throws FabraError store_unavailable, also when it is none any more. */
+  askAt(master: string, command: string, ...args: readonly string[]): Promise<unknown>
   /** The address says TLS. */
   readonly isEncrypted: boolean
   readonly marks: Marks

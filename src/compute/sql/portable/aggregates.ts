@@ -1,11 +1,10 @@
 /** Calls of functions: most of them aggregate. */
 import { nameOf } from '../postgres/tree-reader.ts'
 import { asList, type Json } from '../rewrite/sql-tree.ts'
-import type { Expressions } from './expressions.ts'
 import { cast, isNumber, type Kind, refuse, type Typed } from './kinds.ts'
-import { ORDERED, PRESENT, quotient } from './pieces.ts'
+import { ORDERED, PRESENT, quotient, type Reading } from './pieces.ts'
 
-export function call(expressions: Expressions, node: Json): Typed {
+export function call(expressions: Reading, node: Json): Typed {
   const names = asList(node['funcname']).map(nameOf)
   const name = names.length === 1 || names[0] === 'pg_catalog' ? (names.at(-1) ?? '') : refuse(`${names.join('.')}()`)
   const args = asList(node['args'])
@@ -37,7 +36,7 @@ export function call(expressions: Expressions, node: Json): Typed {
   return refuse(`${name}() of ${value.kind}`)
 }
 
-function sum(expressions: Expressions, value: Typed, inside: string): Typed {
+function sum(expressions: Reading, value: Typed, inside: string): Typed {
   if (value.kind === 'numeric') return { ...value, ...aggregate(expressions, `SUM${inside}`, 'numeric') }
   const kind = value.kind === 'int8' ? 'numeric' : 'int8'
   return { ...aggregate(expressions, cast(`SUM${inside}`, kind), kind), ...(kind === 'numeric' ? { scale: 0 } : {}) }
@@ -48,7 +47,7 @@ function sum(expressions: Expressions, value: Typed, inside: string): Typed {
  * that is more than half of 1e-9 of the result, because much was taken away again, it is an error (a text that is no number), and is
  * computed where its rows are.
  */
-function rounded(expressions: Expressions, name: 'sum' | 'avg', value: string, filter: string): Typed {
+function rounded(expressions: Reading, name: 'sum' | 'avg', value: string, filter: string): Typed {
   const of = (aggregated: string, argument: string) => aggregate(expressions, `${aggregated}(${argument})${filter}`, 'float8').sql
   const [sum, all, count] = [of('SUM', value), of('SUM', `abs(${value})`), of('COUNT', value)]
   const isFar = `abs(${sum}) * 4.5e6 < ${all} * ${count}`
@@ -59,7 +58,7 @@ function rounded(expressions: Expressions, name: 'sum' | 'avg', value: string, f
   }
 }
 
-function aggregate(expressions: Expressions, sql: string, kind: Kind): Typed {
+function aggregate(expressions: Reading, sql: string, kind: Kind): Typed {
   expressions.aggregates++
   return { sql, kind }
 }

@@ -2,6 +2,14 @@
 import { asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import { cast, type Kind, quoted, refuse, type Typed } from './kinds.ts'
 
+/** What reads expressions. */
+export interface Reading {
+  /** How many aggregates were met. */
+  aggregates: number
+  all(values: unknown): Typed[]
+  condition(value: unknown): string
+}
+
 export const PRESENT: Typed = { sql: 'NOW()', kind: 'timestamptz', isPresent: true }
 
 /** Their order is the same in both engines; that of texts hangs on the collation. */

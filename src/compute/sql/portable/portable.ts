@@ -1,38 +1,24 @@
 /**
  * Whether a feature's SELECT, written for PostgreSQL, means the same in DuckDB over a copy of the rows that it reads; and how it is written there.
- * Nothing of the user's text is passed on: what is run is written anew out of PostgreSQL's syntax tree, by an allow-list. One SELECT from one source,
- * of aggregates without groups, of the first row of an order, or of whatever rows there are.
+ * Nothing of the user's text is passed on: what is run is written anew out of PostgreSQL's syntax tree, by an allow-list. One SELECT from
+ * sources and joins of them, of aggregates without groups, of the first row of an order, or of whatever rows there are.
  */
-import type { Source } from '../../../definition/model.ts'
-import type { Table, TableColumn } from '../../../store/ports/source-engine.ts'
+import type { TableColumn } from '../../../store/ports/source-engine.ts'
 import { nameOf } from '../postgres/tree-reader.ts'
 import type { AnalysedSql } from '../rewrite/analysis.ts'
 import { quoteName } from '../rewrite/lexer.ts'
-import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
-import type { Shadow } from '../rewrite/statement.ts'
-import { columnOf, rowsOfAllTimes } from '../rewrite/visibility.ts'
+import { asList, asObject, type Json } from '../rewrite/sql-tree.ts'
 import { Expressions } from './expressions.ts'
 import { type Kind, kindOf, NotTheSame, refuse, type Typed } from './kinds.ts'
+import { type PortableRead, Tables } from './tables.ts'
 
 export interface Portable {
   /** For DuckDB, with the feature's parameters and NOW(). */
   readonly text: string
   /** Of each column that it gives. */
   readonly kinds: readonly Kind[]
-  readonly read: PortableRead
-}
-
-/** What is read of a source. */
-export interface PortableRead {
-  readonly source: Source
-  readonly table: Table
-  readonly columns: readonly TableColumn[]
-  /** SQL of its rows, each once and with its times in UTC; null: as they are. */
-  readonly rows: string | null
-  /** Columns that are equal to a part of the key, each part once; empty where rows of all keys are looked at. */
-  readonly keys: readonly { readonly column: string; readonly part: number }[]
-  /** Older rows than this before the present are not looked at; null: all are. As PostgreSQL reads it. */
-  readonly since: string | null
+  /** Of each table that stands in it. */
+  readonly reads: readonly PortableRead[]
 }
 
 export type Portability = { readonly portable: Portable; readonly refusal: null } | { readonly portable: null; readonly refusal: string }
@@ -80,21 +66,17 @@ const KEY_KINDS: Readonly<Record<string, readonly [sqlType: RegExp, kind: Kind]>
 class Statement {
   private readonly sql: AnalysedSql
   private readonly owner: PortableOwner
-  private readonly shadow: Shadow
-  private readonly alias: string
-  private readonly used = new Map<string, TableColumn>()
+  private readonly tables: Tables
   private readonly kinds: Kind[] = []
   private readonly given: { readonly name: string; readonly value: Typed }[] = []
   private readonly expressions: Expressions
 
   constructor(sql: AnalysedSql, owner: PortableOwner) {
-    const [shadow, ...more] = sql.shadows
-    if (!shadow || more.length > 0 || sql.undeclared.length > 0) refuse(shadow ? 'several tables' : 'no source')
+    if (sql.undeclared.length > 0) refuse('a table that is no source')
     this.sql = sql
     this.owner = owner
-    this.shadow = shadow as Shadow
-    this.alias = this.shadow.ref.alias || this.shadow.ref.name
-    this.expressions = new Expressions({ column: (names) => this.column(names), parameter: (number) => this.parameter(number) })
+    this.tables = new Tables(sql.shadows)
+    this.expressions = new Expressions({ column: (names) => this.tables.column(names), parameter: (number) => this.parameter(number) })
   }
 
   write(): Portable {
@@ -102,10 +84,9 @@ class Statement {
     const unsupported = Object.keys(select).find((part) => !PARTS.has(part))
     if (unsupported) refuse(SAID[unsupported] ?? unsupported)
     if (select['op'] !== 'SETOP_NONE') refuse('UNION')
-    const [from] = asList(select['fromClause']).map((item) => asObject(asObject(item)?.['RangeVar']) ?? refuse('a table that is none'))
-    if (!from || asList(asObject(from['alias'])?.['colnames']).length > 0 || from['inh'] !== true)
-      refuse('ONLY, or names of columns in FROM')
-    const visible = this.visibleColumns()
+    const condition = (value: unknown) => this.expressions.condition(value)
+    const from = this.tables.from(asList(select['fromClause']), condition)
+    this.tables.where(select['whereClause'])
     const targets = this.targets(asList(select['targetList']))
     const groups = this.groups(asList(select['groupClause']))
     const having = select['havingClause'] ? `\nHAVING ${this.expressions.condition(select['havingClause'])}` : ''
@@ -113,35 +94,8 @@ class Statement {
     if (having !== '' && this.expressions.aggregates === 0) refuse('HAVING of no aggregate')
     const where = select['whereClause'] ? `\nWHERE ${this.expressions.condition(select['whereClause'])}` : ''
     const order = isOneRow ? this.withoutOrder(select) : this.order(select)
-    const read: PortableRead = {
-      source: this.shadow.source,
-      table: this.shadow.table,
-      columns: [...new Map([...visible, ...this.used.values()].map((column) => [column.name, column])).values()],
-      rows: rowsOfAllTimes({ source: this.shadow.source, table: this.shadow.table, dialect: 'postgres' }, this.physical()),
-      ...this.bounds(select),
-    }
-    this.checkColumns(read.columns)
-    const table = this.shadow.source.name.split('.').map(quoteName).join('.')
-    return {
-      text: `SELECT ${targets.join(', ')}\nFROM ${table} AS ${quoteName(this.alias)}${where}${groups}${having}${order}`,
-      kinds: this.kinds,
-      read,
-    }
-  }
-
-  private physical(): string {
-    const { schema, name } = this.shadow.table
-    return [schema, name].map(quoteName).join('.')
-  }
-
-  private column(names: readonly string[]): Typed {
-    const { table } = this.shadow
-    const name = names.length === 2 && names[0] === this.alias ? names[1] : names.length === 1 ? names[0] : undefined
-    const column = table.columns.find((candidate) => candidate.name === name) ?? refuse(`"${names.join('.')}"`)
-    const kind = kindOf(column.type) ?? refuse(`${column.type} (column "${column.name}")`)
-    this.used.set(column.name, column)
-    const scale = /^NUMERIC\(\d+, ?(\d+)\)$/.exec(column.type)?.[1]
-    return { sql: `${quoteName(this.alias)}.${quoteName(column.name)}`, kind, ...(scale === undefined ? {} : { scale: Number(scale) }) }
+    const reads = this.tables.reads((parameter) => this.partOf(parameter))
+    return { text: `SELECT ${targets.join(', ')}\nFROM ${from}${where}${groups}${having}${order}`, kinds: this.kinds, reads }
   }
 
   private parameter(number: number): Typed {
@@ -150,15 +104,6 @@ class Statement {
     const part = this.owner.entity.key.findIndex((key) => key.name.toLowerCase() === name.toLowerCase())
     const [type, kind] = KEY_KINDS[this.owner.entity.key[part]?.type ?? ''] ?? refuse(`$${name}`)
     return type.test(this.owner.keyTypes[part] ?? '') ? { sql: `$${name}`, kind } : refuse(`$${name} as ${this.owner.keyTypes[part]}`)
-  }
-
-  /** Those that decide from when on a row is seen. */
-  private visibleColumns(): TableColumn[] {
-    const { source, table } = this.shadow
-    const names = [source.timestamp, source.available, source.until].filter((name) => name !== null)
-    const columns = names.map((name) => columnOf(table, name) ?? refuse(`"${name}"`))
-    if (source.timezone !== 'UTC' && columns.some(({ type }) => kindOf(type) === 'date')) refuse(`days of ${source.timezone}`)
-    return columns
   }
 
   private targets(items: readonly unknown[]): string[] {
@@ -211,44 +156,9 @@ class Statement {
     return `\nORDER BY ${orders.join(', ')}\nLIMIT 1`
   }
 
-  /** What the condition says of rows: whose they are, and from when on. */
-  private bounds(select: Json): Pick<PortableRead, 'keys' | 'since'> {
-    const keys: { readonly column: string; readonly part: number }[] = []
-    let since: string | null = null
-    for (const condition of conjuncts(select['whereClause'])) {
-      const equation = asObject(asObject(condition)?.['A_Expr'])
-      if (equation?.['kind'] !== 'AEXPR_OP') continue
-      const operator = nameOf(asList(equation['name'])[0])
-      const [left, right] = [asObject(equation['lexpr']) ?? {}, asObject(equation['rexpr']) ?? {}]
-      if (operator === '=') {
-        const [column, parameter] = 'ColumnRef' in left ? [left, right] : [right, left]
-        const part = 'ParamRef' in parameter && 'ColumnRef' in column ? this.partOf(parameter) : -1
-        if (part >= 0 && !keys.some((key) => key.part === part)) keys.push({ column: this.nameIn(column), part })
-      } else if (operator === '>' || operator === '>=') since ??= this.isTime(left) ? spanBefore(right) : null
-      else if (operator === '<' || operator === '<=') since ??= this.isTime(right) ? spanBefore(left) : null
-    }
-    return { keys: keys.sort((a, b) => a.part - b.part), since }
-  }
-
   private partOf(parameter: Json): number {
     const { sql } = this.expressions.of(parameter)
     return this.owner.entity.key.findIndex(({ name }) => `$${name}`.toLowerCase() === sql.toLowerCase())
-  }
-
-  private nameIn(column: Json): string {
-    return nameOf(asList(asObject(column['ColumnRef'])?.['fields']).at(-1))
-  }
-
-  private isTime(node: Json): boolean {
-    const { source, table } = this.shadow
-    return 'ColumnRef' in node && source.timestamp !== null && this.nameIn(node) === columnOf(table, source.timestamp)?.name
-  }
-
-  /** The other engine tells no names apart by their case. */
-  private checkColumns(columns: readonly TableColumn[]): void {
-    if (new Set(columns.map(({ name }) => name.toLowerCase())).size < columns.length) refuse('columns that differ in case alone')
-    if (columns.some(({ name }) => /^rowid$/i.test(name))) refuse('a column called rowid')
-    for (const { name, type } of columns) if (kindOf(type) === null) refuse(`${type} (column "${name}")`)
   }
 }
 
@@ -256,18 +166,3 @@ const SORTED: readonly Kind[] = ['int2', 'int4', 'int8', 'numeric', 'float8', 't
 
 /** Equal ones are written alike. */
 const GROUPED: readonly Kind[] = ['text', 'bool', 'uuid', 'int2', 'int4', 'int8', 'timestamptz', 'timestamp', 'date']
-
-function conjuncts(condition: unknown): unknown[] {
-  const both = asObject(asObject(condition)?.['BoolExpr'])
-  return both?.['boolop'] === 'AND_EXPR' ? asList(both['args']).flatMap(conjuncts) : [condition]
-}
-
-/** `NOW() - INTERVAL '…'`, which has been looked at already. */
-function spanBefore(node: Json): string | null {
-  const minus = asObject(node['A_Expr'])
-  if (nameOf(asList(minus?.['name'])[0]) !== '-' || minus?.['kind'] !== 'AEXPR_OP') return null
-  const [left, right] = [asObject(minus['lexpr']) ?? {}, asObject(minus['rexpr']) ?? {}]
-  const isPresent = nameOf(asList(asObject(left['FuncCall'])?.['funcname']).at(-1)) === 'now' || 'SQLValueFunction' in left
-  const span = asObject(asObject(asObject(asObject(right['TypeCast'])?.['arg'])?.['A_Const'])?.['sval'])?.['sval']
-  return isPresent ? textOf(span) || null : null
-}

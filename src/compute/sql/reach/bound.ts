@@ -22,3 +22,11 @@ export function timestampTest({ ref, source, table }: Shadow, isAlone: boolean, 
     return same(first, called) && columnOf(table, first) === undefined && same(second, wanted)
   }
 }
+
+/** Scalars that may stand around aggregates: they are no aggregates themselves. */
+export const SCALARS: ReadonlySet<string> = new Set(
+  'abs ceil ceiling coalesce floor greatest ifnull least nullif round + - * / // %'.split(' '),
+)
+
+/** Without one, a row is given for every row. */
+export const NO_AGGREGATE = Number.NEGATIVE_INFINITY

@@ -6,7 +6,7 @@ import { byteOffsets } from '../rewrite/edits.ts'
 import { presentFunction } from '../rewrite/now-functions.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
 import { columnOf } from '../rewrite/visibility.ts'
-import { type Bound, type IsTimestamp, timestampTest } from './bound.ts'
+import { type Bound, type IsTimestamp, NO_AGGREGATE, SCALARS, timestampTest } from './bound.ts'
 import { DAY, longest, negative, type Span, spanOf, times, truncation, unitOf } from './span.ts'
 
 const JOINS = new Set(['INNER', 'LEFT', 'RIGHT', 'OUTER'])
@@ -44,7 +44,8 @@ function boundsOf(node: Json, sql: AnalysedSql, characterAt: (byte: number) => n
     const isAlone = from?.['type'] === 'BASE_TABLE' && !aliases.some((alias) => same(alias, timestamp))
     const isTimestamp = timestampTest(shadow, isAlone, same)
     const reaches = conjuncts(asObject(node['where_clause'])).flatMap((condition) => reachIn(condition, isTimestamp) ?? [])
-    return reaches.map((reach) => ({ at, reach }))
+    const filtered = isAlone && isOneGroup(node) ? filteredReach(asList(node['select_list']), isTimestamp) : null
+    return [...reaches, ...(filtered === null || filtered === NO_AGGREGATE ? [] : [filtered])].map((reach) => ({ at, reach }))
   })
 }
 
@@ -54,6 +55,38 @@ function tablesOf(from: Json | undefined): readonly Json[] {
   if (from?.['type'] !== 'JOIN' || !KINDS.has(textOf(from['ref_type'])) || !JOINS.has(textOf(from['join_type']))) return []
   if (asList(from['using_columns']).length > 0 && from['join_type'] === 'OUTER') return []
   return [...tablesOf(asObject(from['left'])), ...tablesOf(asObject(from['right']))]
+}
+
+/** Aggregates of all rows together. */
+function isOneGroup(node: Json): boolean {
+  const parts = ['modifiers', 'group_expressions', 'group_sets'].every((part) => asList(node[part]).length === 0)
+  return parts && !node['having'] && !node['qualify'] && node['aggregate_handling'] === 'STANDARD_HANDLING'
+}
+
+/** Where nothing is selected but aggregates of rows that a FILTER lets through, and what is made of them: how far back the furthest looks. */
+function filteredReach(items: readonly unknown[], isTimestamp: IsTimestamp): Micros | null {
+  let most: Micros = NO_AGGREGATE
+  for (const item of items) {
+    const node = asObject(item) ?? {}
+    const filter = asObject(node['filter'])
+    const isAround =
+      node['class'] === 'CAST' || (node['class'] === 'OPERATOR' && node['type'] === 'OPERATOR_COALESCE') || SCALARS.has(nameOf(node))
+    const around = node['class'] === 'CAST' ? [node['child']] : asList(node['children'])
+    const own = conjuncts(filter).flatMap((condition) => reachIn(condition, isTimestamp) ?? [])
+    const reach =
+      node['class'] === 'CONSTANT'
+        ? NO_AGGREGATE
+        : filter
+          ? own.length === 0
+            ? null
+            : Math.min(...own)
+          : isAround
+            ? filteredReach(around, isTimestamp)
+            : null
+    if (reach === null) return null
+    most = Math.max(most, reach)
+  }
+  return most
 }
 
 function reachIn(condition: Json, isTimestamp: IsTimestamp): Micros | null {

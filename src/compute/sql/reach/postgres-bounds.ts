@@ -5,7 +5,7 @@ import type { AnalysedSql } from '../rewrite/analysis.ts'
 import { byteOffsets } from '../rewrite/edits.ts'
 import { presentFunction } from '../rewrite/now-functions.ts'
 import { asList, asObject, type Json, textOf } from '../rewrite/sql-tree.ts'
-import { type Bound, type IsTimestamp, timestampTest } from './bound.ts'
+import { type Bound, type IsTimestamp, NO_AGGREGATE, SCALARS, timestampTest } from './bound.ts'
 import { DAY, longest, negative, type Span, spanOf, times, truncation, unitOf } from './span.ts'
 
 const JOINS = new Set(['JOIN_INNER', 'JOIN_LEFT', 'JOIN_RIGHT', 'JOIN_FULL'])
@@ -44,7 +44,9 @@ function boundsOf(select: Json, sql: AnalysedSql, characterAt: (byte: number) =>
     if (!shadow || asList(asObject(table['alias'])?.['colnames']).length > 0) return []
     const isTimestamp = timestampTest(shadow, isAlone, same)
     const reaches = conjuncts(select['whereClause']).flatMap((condition) => reachIn(condition, isTimestamp) ?? [])
-    return reaches.map((reach) => ({ at, reach }))
+    const targets = asList(select['targetList']).map((target) => asObject(asObject(target)?.['ResTarget'])?.['val'])
+    const filtered = isAlone && !GROUPED.some((part) => part in select) ? filteredReach(targets, isTimestamp) : null
+    return [...reaches, ...(filtered === null || filtered === NO_AGGREGATE ? [] : [filtered])].map((reach) => ({ at, reach }))
   })
 }
 
@@ -62,6 +64,42 @@ function conjuncts(condition: unknown): Json[] {
   const both = asObject(node?.['BoolExpr'])
   if (both?.['boolop'] === 'AND_EXPR') return asList(both['args']).flatMap(conjuncts)
   return node ? [node] : []
+}
+
+const GROUPED = ['groupClause', 'havingClause', 'distinctClause', 'windowClause', 'sortClause', 'limitCount', 'limitOffset']
+
+/** Where nothing is selected but aggregates of rows that a FILTER lets through, and what is made of them: how far back the furthest looks. */
+function filteredReach(items: readonly unknown[], isTimestamp: IsTimestamp): Micros | null {
+  let most: Micros = NO_AGGREGATE
+  for (const item of items) {
+    const reach = reachOfItem(asObject(item) ?? {}, isTimestamp)
+    if (reach === null) return null
+    most = Math.max(most, reach)
+  }
+  return most
+}
+
+function reachOfItem(node: Json, isTimestamp: IsTimestamp): Micros | null {
+  if ('A_Const' in node) return NO_AGGREGATE
+  const call = asObject(node['FuncCall'])
+  if (call?.['agg_filter'] && !call['over']) {
+    const own = conjuncts(call['agg_filter']).flatMap((condition) => reachIn(condition, isTimestamp) ?? [])
+    return own.length === 0 ? null : Math.min(...own)
+  }
+  const plain = callOf(node)
+  if (plain) return SCALARS.has(plain.name) ? filteredReach(plain.given, isTimestamp) : null
+  const [around] = ['CoalesceExpr', 'MinMaxExpr'].flatMap((kind) => asObject(node[kind]) ?? [])
+  if (around) return filteredReach(asList(around['args']), isTimestamp)
+  const cast = asObject(node['TypeCast'])
+  if (cast) return filteredReach([cast['arg']], isTimestamp)
+  const expression = asObject(node['A_Expr'])
+  const [operator, ...more] = asList(expression?.['name']).map((name) => stringOf(name))
+  const isPlain = expression?.['kind'] === 'AEXPR_NULLIF' || (expression?.['kind'] === 'AEXPR_OP' && SCALARS.has(operator ?? ''))
+  if (!isPlain || more.length > 0) return null
+  return filteredReach(
+    [expression['lexpr'], expression['rexpr']].filter((side) => side !== undefined),
+    isTimestamp,
+  )
 }
 
 function reachIn(condition: Json, isTimestamp: IsTimestamp): Micros | null {

@@ -9,7 +9,7 @@ import type { Shrinking } from '../../ports/shrinking.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
 import { inTransaction } from '../connection/transaction.ts'
-import { CATALOG, quoteName, quoteText } from '../sql.ts'
+import { CATALOG, quoteName, quoteTable, quoteText } from '../sql.ts'
 
 const ROWS_A_LOT = 20_000
 const LOT_MS = 60_000
@@ -22,27 +22,28 @@ const MOST_REFUSALS = 50
 const MOST_VAIN = 3
 
 const ROOM = `SELECT used_blocks, free_blocks FROM pragma_database_size() WHERE database_name = '${CATALOG}'`
-const TABLE = `${CATALOG}.fabra.feature_history`
+const HISTORY = `${CATALOG}.fabra.feature_history`
 /** Pieces of the table, each with its first row, how many it once had, and how far it reaches into the file. */
-const PIECES = `
+const pieces = (table: string) => `
 WITH pieces AS (
   SELECT row_group_id AS piece, sum(count) FILTER (column_id = 0 AND segment_type <> 'VALIDITY') AS rows,
     max(list_max(list_append(additional_block_ids, block_id))) AS top
-  FROM pragma_storage_info('${TABLE}')
+  FROM pragma_storage_info(${quoteText(table)})
   GROUP BY row_group_id
 ), placed AS (
   SELECT CAST(sum(rows) OVER (ORDER BY piece) - rows AS BIGINT) AS first, CAST(rows AS BIGINT) AS rows, top FROM pieces
 )`
-const LAST = `${PIECES} SELECT first, first + rows, top FROM placed ORDER BY top DESC, first LIMIT 1`
+const lastOf = (table: string) => `${pieces(table)} SELECT first, first + rows, top FROM placed ORDER BY top DESC, first LIMIT 1`
 /** Of a table of few pieces, which the engine leaves as they are however little is left in them: the emptiest. */
-const EMPTIEST = `${PIECES}
-SELECT any_value(p.first), any_value(p.first + p.rows), count(h.seq)
-FROM placed AS p LEFT JOIN ${TABLE} AS h ON h.rowid >= p.first AND h.rowid < p.first + p.rows
+const emptiestOf = (table: string) => `${pieces(table)}
+SELECT any_value(p.first), any_value(p.first + p.rows), count(h.rowid)
+FROM placed AS p LEFT JOIN ${table} AS h ON h.rowid >= p.first AND h.rowid < p.first + p.rows
 WHERE p.top >= 0
 GROUP BY p.first
-HAVING count(h.seq) BETWEEN 1 AND any_value(p.rows) // 2
-ORDER BY count(h.seq) / any_value(p.rows) LIMIT 1`
-const PIECE_COUNT = `${PIECES} SELECT count(*), coalesce(sum(rows), 0), (SELECT count(*) FROM ${TABLE}) FROM placed`
+HAVING count(h.rowid) BETWEEN 1 AND any_value(p.rows) // 2
+ORDER BY count(h.rowid) / any_value(p.rows) LIMIT 1`
+const pieceCountOf = (table: string) =>
+  `${pieces(table)} SELECT count(*), coalesce(sum(rows), 0), (SELECT count(*) FROM ${table}) FROM placed`
 const FEW_PIECES = 20
 /** Others of which something is in the way; what is kept of them lies at the end of the file until they are written again. */
 const others = (not: '' | 'NOT') => `
@@ -71,7 +72,7 @@ export function createDuckdbShrinking(database: Database, file: string, leastFre
   }
 
   async function lot(session: Session): Promise<boolean> {
-    const moved = isWritten ? await moveSome(session) : 0
+    const moved = isWritten ? await moveSome(session, HISTORY) : 0
     if (moved > 0) return true
     if (isWritten) await moveSmallTables(session, '')
     if (!(await checkpoint(session))) return ++refusals <= MOST_REFUSALS ? true : done()
@@ -80,15 +81,15 @@ export function createDuckdbShrinking(database: Database, file: string, leastFre
     vain = used + free < shortest ? 0 : vain + 1
     shortest = Math.min(shortest, used + free)
     if (vain === MOST_VAIN) return done()
-    return free >= Math.max(leastFree, used * FREE_SHARE) || (used >= leastFree && (await emptiest(session))) ? true : done()
+    return free >= Math.max(leastFree, used * FREE_SHARE) || (used >= leastFree && (await emptiest(session, HISTORY))) ? true : done()
   }
 
   return {
     bytes: () => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
-    async shrinkLot() {
+    async shrinkLot(tables = []) {
       try {
         // In turn with whoever appends to them: each then stays in its order.
-        if (isWritten) await database.loader.use(ownDeadline(LOT_MS), (session) => moveSmallTables(session, 'NOT'))
+        if (isWritten && (await database.loader.use(ownDeadline(LOT_MS), (session) => moveSources(session, tables))) > 0) return true
         return await database.history.use(ownDeadline(LOT_MS), (session) => lot(session))
       } catch (cause) {
         done()
@@ -121,28 +122,39 @@ interface Piece {
   readonly end: number
 }
 
-async function emptiest(session: Session): Promise<Piece | null> {
-  const [facts] = (await session.read(PIECE_COUNT, [], ownDeadline())).rows
+async function emptiest(session: Session, table: string): Promise<Piece | null> {
+  const [facts] = (await session.read(pieceCountOf(table), [], ownDeadline())).rows
   const [pieces, ever, now] = [Number(facts?.[0] ?? 0), Number(facts?.[1] ?? 0), Number(facts?.[2] ?? 0)]
   if (pieces === 0 || pieces > FEW_PIECES || now * 2 > ever) return null
-  const [found] = (await session.read(EMPTIEST, [], ownDeadline(LOT_MS))).rows
+  const [found] = (await session.read(emptiestOf(table), [], ownDeadline(LOT_MS))).rows
   return found ? { first: Number(found[0]), end: Number(found[1]) } : null
 }
 
 /** Beyond what would be the file's end. */
-async function lastPiece(session: Session): Promise<Piece | null> {
+async function lastPiece(session: Session, table: string): Promise<Piece | null> {
   const { used } = await roomOf(session)
-  const [last] = (await session.read(LAST, [], ownDeadline())).rows
+  const [last] = (await session.read(lastOf(table), [], ownDeadline())).rows
   return last && Number(last[2]) >= used ? { first: Number(last[0]), end: Number(last[1]) } : null
 }
 
 /** @returns how many rows were moved. */
-function moveSome(session: Session): Promise<number> {
+function moveSome(session: Session, table: string): Promise<number> {
   return inTransaction(session, async () => {
-    const piece = (await lastPiece(session)) ?? (await emptiest(session))
+    const piece = (await lastPiece(session, table)) ?? (await emptiest(session, table))
     if (!piece) return 0
-    return rewrite(session, TABLE, `WHERE rowid >= ${piece.first} AND rowid < ${piece.end}`, `LIMIT ${ROWS_A_LOT}`)
+    return rewrite(session, table, `WHERE rowid >= ${piece.first} AND rowid < ${piece.end}`, `LIMIT ${ROWS_A_LOT}`)
   })
+}
+
+/** @returns how many rows were moved that are not all of their table. */
+async function moveSources(session: Session, tables: readonly string[]): Promise<number> {
+  await moveSmallTables(session, 'NOT')
+  for (const name of tables) {
+    // One that is no table, or is not there, has no pieces.
+    const moved = await moveSome(session, `${CATALOG}.${quoteTable(name)}`).catch(() => 0)
+    if (moved > 0) return moved
+  }
+  return 0
 }
 
 /** Each as a whole, so that its rows are in the order that they were in. One that somebody else writes just now has its turn another time. */

@@ -99,7 +99,7 @@ function repeated(table: string, id: string): string {
   return `SELECT ${id} FROM ${table} WHERE ${id} IS NOT NULL GROUP BY ${id} HAVING count(*) > 1`
 }
 
-function instant(column: string, type: string, zone: string): string {
+export function instant(column: string, type: string, zone: string): string {
   return /WITH TIME ZONE$|TZ$/.test(type) ? column : `timezone(${quoteText(zone)}, CAST(${column} AS TIMESTAMP))`
 }
 

@@ -83,7 +83,7 @@ ${take ? `RETURNING ${table.columns.map(({ name }) => `r.${quoteName(name)}::tex
   return { removed: count, next }
 }
 
-function instant({ name, zone }: AppendColumn): string {
+export function instant({ name, zone }: AppendColumn): string {
   const column = `r.${quoteName(name)}`
   return zone === null ? column : `timezone('${zone.replaceAll("'", "''")}', ${column})`
 }
@@ -99,6 +99,6 @@ const READ_AGAIN =
   /^(SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|BOOLEAN|VARCHAR|TIMESTAMP|TIMESTAMP WITH TIME ZONE|JSON|UUID|DECIMAL\(\d+,\d+\))$/
 
 /** What DuckDB would read otherwise stays the text that it is. */
-function archived({ name, type }: AppendColumn): { readonly name: string; readonly type: string } {
+export function archived({ name, type }: AppendColumn): { readonly name: string; readonly type: string } {
   return { name, type: READ_AGAIN.test(type) ? type : 'VARCHAR' }
 }

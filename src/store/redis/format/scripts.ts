@@ -155,6 +155,13 @@ redis.call('HSET', KEYS[1], 'mark', ARGV[2])
 return 1
 `)
 
+/** Members of the sorted set KEYS[1] whose score is below ARGV[1] go, ARGV[2] of them at most. */
+export const DROP_OLD = script(`
+local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
+if #old > 0 then redis.call('ZREM', KEYS[1], unpack(old)) end
+return #old
+`)
+
 /** Terms are numbered by Redis's own clock in microseconds, so that numbers rise even over a Redis that lost its data. */
 export const ACQUIRE_LEASE = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return false end

@@ -21,6 +21,8 @@ import { parseRedisUrl } from './url.ts'
 
 /** Under way on the connection for writes; in a cluster each node has its share. */
 const SCRIPTS_AT_ONCE = 16
+/** Where there are not several. */
+const ONE = 'one'
 
 /**
  * Waits for the first connection, but no longer than one may take: without Redis the process starts all the same.
@@ -85,6 +87,8 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
     runAtOnce: (script, keys, args) => write(({ client }) => runScript(client, script, keys, args)),
     send: (command, key, ...args) => write(({ client }) => client.call(command, key, ...args)),
     ask: (command, ...args) => write(({ client }) => client.call(command, ...args)),
+    masters: () => (writer.client instanceof Cluster ? writer.client.nodes('master').map(nameOf).sort() : [ONE]),
+    askAt: (master, command, ...args) => write(({ client }) => masterOf(client, master).call(command, ...args) as Promise<unknown>),
     isEncrypted: address.tls !== undefined && address.tls !== null,
     marks,
     places: () => places.all(),
@@ -99,6 +103,17 @@ export async function openRedis(opening: RedisOpening): Promise<RedisConnection>
       writer.close()
     },
   }
+}
+
+function nameOf({ options }: Redis): string {
+  return `${options.host}:${options.port}`
+}
+
+function masterOf(client: Redis | Cluster, name: string): Redis {
+  if (!(client instanceof Cluster)) return client
+  const found = client.nodes('master').find((node) => nameOf(node) === name)
+  if (found === undefined) throw unavailable('A node has left the cluster.')
+  return found
 }
 
 async function runScript(
