@@ -48,7 +48,7 @@ export const hasPlain = (layout: HistoryLayout) => layout !== 'packed'
 export const hasPacked = (layout: HistoryLayout) => layout !== 'plain'
 
 /** SQL of each; null: any. */
-export interface Asked {
+export interface RowsRequest {
   readonly feature: string | null
   readonly fingerprint: string | null
   readonly key: string | null
@@ -62,11 +62,11 @@ export function versionOf(feature: string, fingerprint: string): string {
 }
 
 /** The places as tables of a FROM clause, which have all columns. */
-export function placesOf(layout: HistoryLayout, asked: Asked): string[] {
+export function placesOf(layout: HistoryLayout, asked: RowsRequest): string[] {
   return [...(hasPlain(layout) ? [plainRows(layout, asked)] : []), ...(hasPacked(layout) ? [packedRows(asked)] : [])]
 }
 
-function plainRows(layout: HistoryLayout, { feature, fingerprint, key, keys }: Asked): string {
+function plainRows(layout: HistoryLayout, { feature, fingerprint, key, keys }: RowsRequest): string {
   const conditions = [
     ...(feature === null ? [] : [`feature = ${feature}`]),
     ...(fingerprint === null ? [] : [`fingerprint = ${fingerprint}`]),
@@ -76,7 +76,7 @@ function plainRows(layout: HistoryLayout, { feature, fingerprint, key, keys }: A
   return `(SELECT ${COLUMNS} FROM ${plainTable(layout)}${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''})`
 }
 
-function packedRows({ feature, fingerprint, key, keys }: Asked): string {
+function packedRows({ feature, fingerprint, key, keys }: RowsRequest): string {
   const isOne = feature !== null && fingerprint !== null
   const conditions = [
     ...(isOne ? [`p.version = ${versionOf(feature, fingerprint)}`] : []),
