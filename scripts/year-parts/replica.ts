@@ -5,6 +5,8 @@ import type { Micros } from '../../src/clock.ts'
 import { until } from '../../test/support/until.ts'
 
 const LIMIT_MS = 300_000
+const MOST_TRIES = 8
+const PAUSE_MS = 250
 
 type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly now: Micros }
@@ -92,13 +94,19 @@ export class Replica {
     if (signal === 'SIGTERM' && code !== undefined && code !== 0) throw new Error(`It ended with ${code}.\n${this.log}`)
   }
 
+  /** As every client does, it asks again what was refused for now: a busy machine makes stores late. */
   async ask<Answer>(path: string, body?: object, method = body === undefined ? 'GET' : 'POST'): Promise<Answer> {
-    const response = await fetch(`${this.url}${path}`, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    })
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`)
-    return (await response.json()) as Answer
+    const headers = { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() }
+    for (let tries = 1; ; tries++) {
+      const response = await fetch(`${this.url}${path}`, {
+        ...{ method, signal: AbortSignal.timeout(LIMIT_MS) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers }),
+      })
+      if (response.ok) return (await response.json()) as Answer
+      const text = await response.text()
+      if (tries === MOST_TRIES || ![503, 504].includes(response.status)) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+      await Bun.sleep(PAUSE_MS * tries)
+    }
   }
 
   private next<Kind extends Message['kind']>(kind: Kind): Promise<Extract<Message, { kind: Kind }>> {

@@ -182,10 +182,10 @@ test('whatever comes, restarts and lost stores too, a feature serves and trains 
     { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('restart', 'lost'), key }) },
   )
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 10 }), async (actions) => {
+    fc.asyncProperty(fc.array(action, { minLength: 14, maxLength: 14 }), async (actions) => {
       for (const { do: what, key: of } of actions) await act[what](of)
     }),
-    { numRuns: 2, endOnFailure: true },
+    { numRuns: 1, endOnFailure: true },
   )
   await app.restart()
   for (const of of KEYS) await check(of)

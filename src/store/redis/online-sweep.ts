@@ -23,26 +23,26 @@ interface RecordLocation {
 export function createRedisOnlineSweep(redis: RedisConnection): OnlineSweep {
   return {
     async lot(from, judge) {
-      const { master, cursor } = placeOf(from, redis.masters())
+      const { master, cursor } = positionOf(from, redis.masters())
       const scan = await redis.askAt(master, 'SCAN', cursor, 'MATCH', `${PREFIX}*`, 'COUNT', String(KEYS_A_LOT))
       const [next, hashes] = scan as [string, string[]]
       const places = new Map<SweptValue, RecordLocation>()
       const texts = (await Promise.all(hashes.map((hash) => redis.send('HGETALL', hash)))) as string[][]
       for (const [i, hash] of hashes.entries()) for (const [value, place] of valuesOf(hash, texts[i] ?? [])) places.set(value, place)
       const going = (places.size === 0 ? [] : await judge([...places.keys()])).flatMap((value) => places.get(value) ?? [])
-      return { removed: await remove(redis, going), next: placeAfter({ master, cursor: next }, redis.masters()) }
+      return { removed: await remove(redis, going), next: positionAfter({ master, cursor: next }, redis.masters()) }
     },
   }
 }
 
 /** Of a sweep: a master, and how far it has come there. */
-interface Place {
+interface SweepPosition {
   readonly master: string
   readonly cursor: string
 }
 
 /** One that has gone is passed over. @param masters In an order that stays. */
-function placeOf(from: string | null, masters: readonly string[]): Place {
+function positionOf(from: string | null, masters: readonly string[]): SweepPosition {
   const first = masters[0]
   if (first === undefined) throw unavailable('No node of the cluster is known.')
   if (from === null) return { master: first, cursor: '0' }
@@ -51,7 +51,7 @@ function placeOf(from: string | null, masters: readonly string[]): Place {
   return { master: masters.find((name) => name > master) ?? first, cursor: '0' }
 }
 
-function placeAfter({ master, cursor }: Place, masters: readonly string[]): string | null {
+function positionAfter({ master, cursor }: SweepPosition, masters: readonly string[]): string | null {
   if (cursor !== '0') return `${cursor} ${master}`
   const next = masters.find((name) => name > master)
   return next === undefined ? null : `0 ${next}`
