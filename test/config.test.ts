@@ -295,3 +295,15 @@ describe('an address that other machines reach', () => {
     }
   })
 })
+
+test('what is recorded is auto or changes, for a share of keys; anything else is refused by name', () => {
+  expect([read({}).historyMode, read({ FABRA_HISTORY: 'changes' }).historyMode, read({}).historySample]).toEqual([null, 'changes', 0.01])
+  expect(['0', '1', '.5', '0.001'].map((text) => read({ FABRA_HISTORY_SAMPLE: text }).historySample)).toEqual([0, 1, 0.5, 0.001])
+  for (const [name, text] of [
+    ['FABRA_HISTORY', 'all'],
+    ['FABRA_HISTORY_SAMPLE', '1%'],
+    ['FABRA_HISTORY_SAMPLE', '1.5'],
+    ['FABRA_HISTORY_SAMPLE', '-1'],
+  ] as const)
+    expect(() => read({ [name]: text })).toThrow(`${name}="${text}"`)
+})

@@ -7,7 +7,7 @@ import { FIRST_READ, read, SHARED_CACHE, serveExample, temporaryFolder } from '.
 
 /** Keys of a record of ten columns and of a single value, all recorded. */
 const KEYS = 1_000_000
-const LOT = 10_000
+const ROWS_A_PUSH = 10_000
 const COLUMNS = Array.from({ length: 10 }, (_, i) => `c${i}`)
 const DEFINITIONS = `import { entity, feature } from 'fabra'
 export const User = entity('User', { key: 'user_id' })
@@ -49,7 +49,7 @@ async function overHistory(): Promise<readonly Measurement[]> {
   try {
     await Bun.write(join(cwd, 'features.ts'), DEFINITIONS)
     const filling = await start()
-    for (let from = 0; from < KEYS; from += LOT) await fill(filling, from)
+    for (let from = 0; from < KEYS; from += ROWS_A_PUSH) await fill(filling, from)
     await filling.stop()
     const firstMs: number[] = []
     const wholeS: number[] = []
@@ -79,7 +79,7 @@ async function overHistory(): Promise<readonly Measurement[]> {
 }
 
 async function fill(server: RunningFabra, from: number): Promise<void> {
-  const users = Array.from({ length: LOT }, (_, i) => from + i)
+  const users = Array.from({ length: ROWS_A_PUSH }, (_, i) => from + i)
   const profile = users.map((user) => ({
     user_id: `u${user}`,
     value: Object.fromEntries(COLUMNS.map((name, i) => [name, i % 3 === 2 ? `word${user % 1000}` : user / (i + 1)])),

@@ -10,7 +10,7 @@ import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { takesInputs } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
 import { isLatestValue, percent, whyRecorded } from '../definition/history-sample.ts'
-import type { Feature } from '../definition/model.ts'
+import type { Feature, WhyAllKeys } from '../definition/model.ts'
 import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
 import type { Stores } from './stores.ts'
@@ -25,6 +25,8 @@ export interface RecordedKeysOptions {
   readonly historyMode: 'auto' | 'changes' | null
   /** Of keys. */
   readonly historySample: number
+  /** How long appended rows of sources stay; null: for ever. */
+  readonly rowsKeep: Micros | null
 }
 
 export interface RecordedKeys {
@@ -53,7 +55,7 @@ type Notes = ReadonlyMap<string, Note>
 /** @throws FabraError store_unavailable */
 export async function openRecordedKeys(
   { offline, changes }: Pick<Stores, 'offline' | 'changes'>,
-  { clock, historyMode: mode, historySample: share }: RecordedKeysOptions,
+  { clock, historyMode: mode, historySample: share, rowsKeep }: RecordedKeysOptions,
 ): Promise<RecordedKeys> {
   // Also where it is told: a store that is begun with auto keeps to it.
   const begun = mode === 'changes' ? mode : await modeOfStore(offline, changes, clock)
@@ -69,7 +71,7 @@ export async function openRecordedKeys(
       const toNote: ChangeRecord[] = []
       const features = new Map<string, Feature>()
       for (const [name, feature] of definitions.registry.features) {
-        const chosen = chosenFor(feature, definitions, { mode: own, isTold: mode !== null, share })
+        const chosen = chosenFor(feature, definitions, { mode: own, isTold: mode !== null, share, rowsLeave: rowsKeep !== null })
         const field = fieldOf(feature)
         const known = notes.get(field)
         const note = nextNote(shareOf(chosen), known, clock.now())
@@ -81,7 +83,10 @@ export async function openRecordedKeys(
       }
       await changes.addChanges(toNote)
       const all = [...definitions.registry.features.values()].filter(({ historyUnsaid }) => own === 'changes' && historyUnsaid)
-      const auto = all.filter((feature) => chosenFor(feature, definitions, { mode: 'auto', isTold: true, share }).sampled !== undefined)
+      const auto = all.filter(
+        (feature) =>
+          chosenFor(feature, definitions, { mode: 'auto', isTold: true, share, rowsLeave: rowsKeep !== null }).sampled !== undefined,
+      )
       couldSample = new Set(auto.map(({ name }) => name))
       return { ...definitions, registry: { ...definitions.registry, features } }
     },
@@ -98,19 +103,27 @@ async function modeOfStore(offline: OfflineStore, changes: ChangeStore, clock: C
   return 'auto'
 }
 
+const BEGUN_SO: WhyAllKeys = {
+  plain: 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)',
+  named: 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)',
+}
+
 interface Choice {
   readonly mode: 'auto' | 'changes'
   readonly isTold: boolean
   readonly share: number
+  /** Of sources. */
+  readonly rowsLeave: boolean
 }
 
-function chosenFor(feature: Feature, definitions: SqlDefinitions, { mode, isTold, share }: Choice): Feature {
+function chosenFor(feature: Feature, definitions: SqlDefinitions, { mode, isTold, share, rowsLeave }: Choice): Feature {
   const history = feature.historyUnsaid ? mode : feature.history
   const { sampled: _, recordedSince: __, gapFrom: ___, whyAllKeys: ____, ...rest } = feature
-  const why = history === 'auto' ? whyRecorded(feature, definitions.registry, ({ name }) => definitions.get(name)) : null
+  const pastOf = ({ name }: Feature) => definitions.get(name)
+  const why = history === 'auto' ? whyRecorded(feature, { registry: definitions.registry, pastOf, rowsLeave }) : null
   const sampled = history === 'auto' && why === null && share < 1 && !takesInputs(feature) ? { share, from: 0 } : undefined
   const isOld = feature.historyUnsaid === true && mode === 'changes' && !isTold
-  const whyAll = isOld ? 'this store was begun so (FABRA_HISTORY=auto samples keys where it can)' : why
+  const whyAll = isOld ? BEGUN_SO : why
   const chosen = { ...rest, history, ...(sampled ? { sampled } : {}) }
   return whyAll === null ? chosen : { ...chosen, whyAllKeys: whyAll }
 }

@@ -4,7 +4,7 @@
  */
 import type { Micros } from '../clock.ts'
 import { takesInputs } from './feature-traits.ts'
-import type { Feature, Registry, Source } from './model.ts'
+import type { Feature, Registry, Source, WhyAllKeys } from './model.ts'
 
 const HASHES = 2 ** 32
 
@@ -42,28 +42,41 @@ export function isLatestValue(feature: Pick<Feature, 'sampled' | 'recordedSince'
   return createdAt >= (recordedSince ?? Number.NEGATIVE_INFINITY) && recordsKey(feature, entityKey)
 }
 
-/** What is known of a feature's SQL; undefined: it has none. */
-export type PastOf = (feature: Feature) => { readonly past: string | null; readonly sources: readonly Source[] } | undefined
+export interface PastFacts {
+  readonly registry: Registry
+  /** What is known of a feature's SQL; undefined: it has none. */
+  readonly pastOf: (feature: Feature) => { readonly past: string | null; readonly sources: readonly Source[] } | undefined
+  /** Rows of sources leave when they are old. */
+  readonly rowsLeave: boolean
+}
 
 /**
- * Why the past of a feature cannot be computed as it was served, as the end of a sentence; null when it can: by SQL, over rows that stay as they
- * came and say when that was, or that never change.
+ * Why the past of a feature cannot be computed as it was served; null when it can: by SQL, over rows that stay as they came and say when that was,
+ * or that never change.
  */
-export function whyRecorded(feature: Feature, registry: Registry, pastOf: PastOf): string | null {
-  if (feature.computation.kind === 'pushed') return 'its values are pushed'
+export function whyRecorded(feature: Feature, around: PastFacts): WhyAllKeys | null {
+  const { registry, pastOf, rowsLeave } = around
+  if (feature.computation.kind === 'pushed') return unnamed('its values are pushed')
   const sql = pastOf(feature)
-  if (!sql) return 'a function computes it'
-  if (feature.version !== null) return 'its version stands for its SQL, which may have been another'
-  if (sql.past !== null) return 'its SQL cannot be computed for past times'
+  if (!sql) return unnamed('a function computes it')
+  if (feature.version !== null) return unnamed('its version stands for its SQL, which may have been another')
+  if (sql.past !== null) return unnamed('its SQL cannot be computed for past times')
+  if (rowsLeave && !sql.sources.every((source) => source.static)) return unnamed('rows of its sources leave (FABRA_ROWS_KEEP)')
   for (const source of sql.sources) {
     const why = whyUnlikeServed(source)
-    if (why !== null) return `the source "${source.name}" ${why}`
+    if (why !== null) return { plain: `a source that it reads ${why}`, named: `the source "${source.name}" ${why}` }
   }
   for (const name of feature.uses) {
     const part = registry.features.get(name)
-    if (!part || whyRecorded(part, registry, pastOf) !== null) return `the past of "${name}", which it uses, cannot be recomputed`
+    if (part && whyRecorded(part, around) === null) continue
+    const why = 'which it uses, cannot be recomputed'
+    return { plain: `the past of a feature, ${why}`, named: `the past of "${name}", ${why}` }
   }
   return null
+}
+
+function unnamed(text: string): WhyAllKeys {
+  return { plain: text, named: text }
 }
 
 function whyUnlikeServed({ static: isStatic, timestamp, available, until }: Source): string | null {
@@ -73,14 +86,17 @@ function whyUnlikeServed({ static: isStatic, timestamp, available, until }: Sour
   return available === null ? 'does not say when its rows arrived (available)' : null
 }
 
-/** What is recorded of a feature and why, for people. */
-export function recordedWords(feature: Pick<Feature, 'computation' | 'history' | 'inputs' | 'sampled' | 'whyAllKeys'>): string {
+/** What is recorded of a feature and why, for people. @param how `named`: for those who may see everything that is defined. */
+export function recordedWords(
+  feature: Pick<Feature, 'computation' | 'history' | 'inputs' | 'sampled' | 'whyAllKeys'>,
+  how: keyof WhyAllKeys = 'plain',
+): string {
   const { computation, history, sampled, whyAllKeys } = feature
   if (takesInputs(feature)) return 'never recorded: its values belong to one request each'
   if (computation.kind === 'pushed') return 'every push is recorded'
   if (history === 'off') return 'not recorded, but for what is pushed'
   if (history === 'all') return 'every value is recorded'
-  if (sampled === undefined) return `recorded as it changes${whyAllKeys === undefined ? '' : `: ${whyAllKeys}`}`
+  if (sampled === undefined) return `recorded as it changes${whyAllKeys === undefined ? '' : `: ${whyAllKeys[how]}`}`
   return `recorded ${sampled.share === 0 ? 'for no key' : `for ${percent(sampled.share)} of keys`}: its past can be recomputed`
 }
 

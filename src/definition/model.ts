@@ -74,6 +74,12 @@ export type Computation = { readonly kind: 'sql'; readonly sql: SqlText } | { re
 
 export type HistoryMode = 'auto' | 'changes' | 'all' | 'off'
 
+/** The end of a sentence; `named` names what it is about, which not everybody may see. */
+export interface WhyAllKeys {
+  readonly plain: string
+  readonly named: string
+}
+
 export interface Sampled {
   /** Of keys; at most 1. */
   readonly share: number
@@ -122,7 +128,7 @@ export interface Feature extends Described {
   /** Of `auto`, once its sources are known: how its keys are chosen. Left out: all of them are recorded. */
   readonly sampled?: Sampled
   /** Why all of its keys are recorded, as the end of a sentence, where that was not asked for. Known to whoever serves it. */
-  readonly whyAllKeys?: string
+  readonly whyAllKeys?: WhyAllKeys
   /** What was computed and recorded before then may have been followed by what was not: it is no latest value. Default: all counts. */
   readonly recordedSince?: Micros
   /** All keys are recorded, but from this time on until `recordedSince` not all of them were. */

@@ -83,18 +83,20 @@ export function onlineStoreSuite(name: string, factory: () => Promise<OnlineStor
           after: 'other_origin' as const,
         }
       }
-      const told = async (...rows: ReturnType<typeof row>[]) => {
+      const outcomeOf = async (...rows: ReturnType<typeof row>[]) => {
         const { refused, replacedForeign, winner } = await store.write(rows)
         return { refused, replacedForeign, winner: winner.map(({ index, value }) => [index, value.origin, value.texts]) }
       }
       const none = { refused: [], replacedForeign: [], winner: [] }
-      expect(await told(row('u1', 'computed', 10), row('u2', 'pushed', 10), row('u3', 'pushed', 10))).toEqual(none)
-      expect(await told(row('u1', 'computed', 20), row('u2', 'computed', 20), row('u3', 'computed', 5), row('u4', 'computed', 5))).toEqual({
+      expect(await outcomeOf(row('u1', 'computed', 10), row('u2', 'pushed', 10), row('u3', 'pushed', 10))).toEqual(none)
+      expect(
+        await outcomeOf(row('u1', 'computed', 20), row('u2', 'computed', 20), row('u3', 'computed', 5), row('u4', 'computed', 5)),
+      ).toEqual({
         refused: [2],
         replacedForeign: [1],
         winner: [[2, 'pushed', ['10']]],
       })
-      expect(await told(row('u1', 'pushed', 15), row('u2', 'pushed', 25), row('u3', 'pushed', 5))).toEqual({
+      expect(await outcomeOf(row('u1', 'pushed', 15), row('u2', 'pushed', 25), row('u3', 'pushed', 5))).toEqual({
         refused: [0, 2],
         replacedForeign: [1],
         winner: [[0, 'computed', ['20']]],

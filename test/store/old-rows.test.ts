@@ -269,7 +269,9 @@ describe.each([
       )
     const look = async (now: number) => {
       await engine.execute(isPostgres ? 'ANALYZE steady' : 'CHECKPOINT __fabra_store')
-      const tables = await engine.figures.tables({ now, ages: [], sources: ['steady'] })
+      const found = await engine.figures.tables({ now, ages: [], sources: ['steady'] })
+      // How far DuckDB compresses what comes differs from row group to row group.
+      const tables = found.map((one) => (isPostgres ? one : { ...one, bytes: 100 * (one.rows ?? 0) }))
       const sources = new Map([['steady', steady]])
       const none = { rows_a_day: 0, bytes_a_day: 0, bytes_in_a_year: 0 }
       const settings = [2 * DAY, 30 * DAY]

@@ -14,5 +14,10 @@ test('the grammar is let go when nothing is read for a while, and is there again
   const tree = JSON.stringify(await parser.parse('SELECT 1'))
   const inUse = grammars()
   await until('the grammar to be let go', 10_000, async () => (grammars() < inUse ? true : undefined))
+  const left = grammars()
+  // What was read before needs no grammar, and is nobody else's tree.
   expect(JSON.stringify(await parser.parse('SELECT 1'))).toBe(tree)
+  expect(await parser.parse('SELECT 1')).not.toBe(await parser.parse('SELECT 1'))
+  expect(grammars()).toBeLessThanOrEqual(left)
+  expect(JSON.stringify(await parser.parse('SELECT 2'))).toBe(tree.replace('"ival":1', '"ival":2'))
 })

@@ -41,7 +41,7 @@ async function definition(options: HttpOptions, call: Call): Promise<Response> {
     version_number: current?.number ?? null,
     kind: feature.computation.kind,
     options: optionsOf(feature),
-    recorded: recordedWords(feature),
+    recorded: recordedWords(feature, 'named'),
     sql: tellsText ? sqlOf(feature) : null,
     text: tellsText ? text : null,
     fault: faultOf(insight, feature, text, tellsText),

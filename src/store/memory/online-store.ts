@@ -80,9 +80,9 @@ export function createMemoryOnlineStore(): OnlineStore {
         const isNewer = !isThere || replaces(value, orderAt(column.numbers, row))
         // There is no other process.
         if (isThere && after === 'other_origin' && ORIGINS[column.numbers.get(row, ORIGIN)] !== value.origin) {
-          const standing = valueAt(column, row)
+          const stored = valueAt(column, row)
           if (isNewer) replacedForeign.push(i)
-          else if (standing) winner.push({ index: i, value: standing })
+          else if (stored) winner.push({ index: i, value: stored })
         }
         if (isNewer) put(column, row, value)
         else refused.push(i)

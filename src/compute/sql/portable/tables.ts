@@ -74,7 +74,9 @@ export class Tables {
     const keys = this.keys(partOf)
     return this.all.map((table) => {
       const { source, table: stored } = table.shadow
-      const columns = [...table.used.values()]
+      // Rows that are only counted are there in any column.
+      const any = () => stored.columns.find(({ type }) => kindOf(type) !== null) ?? refuse(`"${stored.name}"`)
+      const columns = table.used.size > 0 ? [...table.used.values()] : [any()]
       checkColumns(columns)
       const physical = [stored.schema, stored.name].map(quoteName).join('.')
       const rows = rowsOfAllTimes({ source, table: stored, dialect: 'postgres' }, physical)

@@ -88,7 +88,7 @@ function reachOfItem(node: Json, isTimestamp: IsTimestamp): Micros | null {
   }
   const plain = callOf(node)
   if (plain) return SCALARS.has(plain.name) ? filteredReach(plain.given, isTimestamp) : null
-  const [around] = ['CoalesceExpr', 'MinMaxExpr'].flatMap((kind) => asObject(node[kind]) ?? [])
+  const around = asObject(node['CoalesceExpr']) ?? asObject(node['MinMaxExpr'])
   if (around) return filteredReach(asList(around['args']), isTimestamp)
   const cast = asObject(node['TypeCast'])
   if (cast) return filteredReach([cast['arg']], isTimestamp)

@@ -15,6 +15,9 @@ export interface PostgresParser {
 /** Without a text to read. Twice as long each time that one came after all, so that whoever sends some now and then does not have all collected as often. */
 const KEPT_FOR_MS = 5_000
 const KEPT_AT_MOST_MS = 600_000
+/** Trees of short texts, as JSON: definitions say the same ones with each training set. */
+const MAX_TREES = 200
+const MAX_TREE_LENGTH = 50_000
 
 export function createPostgresParser({ keptForMs = KEPT_FOR_MS }: { readonly keptForMs?: number } = {}): PostgresParser {
   let compiling: Promise<Compiled> | undefined
@@ -22,6 +25,14 @@ export function createPostgresParser({ keptForMs = KEPT_FOR_MS }: { readonly kep
   let idleMs = keptForMs
   let usedAt = 0
   let timer: Timer | undefined
+  const trees = new Map<string, string>()
+
+  function remember(text: string, tree: string): void {
+    if (tree.length > MAX_TREE_LENGTH) return
+    trees.set(text, tree)
+    const oldest = trees.size > MAX_TREES ? trees.keys().next().value : undefined
+    if (oldest !== undefined) trees.delete(oldest)
+  }
 
   function letGo(): void {
     const leftMs = usedAt + idleMs - performance.now()
@@ -35,12 +46,16 @@ export function createPostgresParser({ keptForMs = KEPT_FOR_MS }: { readonly kep
 
   return {
     async parse(text) {
+      const known = trees.get(text)
+      if (known !== undefined) return JSON.parse(known)
       compiling ??= compile()
       loading ??= load(compiling)
       const grammar = await loading
       usedAt = performance.now()
       timer ??= setTimeout(letGo, idleMs).unref()
-      return parseWith(grammar, text)
+      const tree = parseWith(grammar, text)
+      remember(text, tree)
+      return JSON.parse(tree)
     },
   }
 }
@@ -68,8 +83,8 @@ async function load(compiling: Promise<Compiled>): Promise<Grammar> {
   })
 }
 
-/** PgQueryParseResult: tree, what went to stderr, error. PgQueryError: message, function, file, line, place (counted from 1). */
-function parseWith(grammar: Grammar, text: string): unknown {
+/** The tree as JSON. PgQueryParseResult: tree, what went to stderr, error. PgQueryError: message, function, file, line, place (counted from 1). */
+function parseWith(grammar: Grammar, text: string): string {
   const size = grammar.lengthBytesUTF8(text) + 1
   const pointer = grammar._malloc(size)
   let result = 0
@@ -78,7 +93,7 @@ function parseWith(grammar: Grammar, text: string): unknown {
     result = grammar._wasm_parse_query_raw(pointer)
     if (result === 0) throw new SqlError('internal', 'The text is too long to be read.', null)
     const error = grammar.getValue(result + 8, 'i32')
-    if (error === 0) return JSON.parse(grammar.UTF8ToString(grammar.getValue(result, 'i32')))
+    if (error === 0) return grammar.UTF8ToString(grammar.getValue(result, 'i32'))
     const place = grammar.getValue(error + 16, 'i32')
     const message = grammar.UTF8ToString(grammar.getValue(error, 'i32'))
     throw new SqlError('syntax', message, place > 0 ? offsetOfCodePoint(text, place - 1) : null)
