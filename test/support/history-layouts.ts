@@ -1,6 +1,6 @@
 /** PostgreSQL's history as it is before, while and after its schema is finished. */
 
-import type { OfflineStore } from '../../src/store/ports/offline-store.ts'
+import type { HistoryRow, OfflineStore } from '../../src/store/ports/offline-store.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
 import type { KnownLayout } from '../../src/store/postgres/history/history-layout.ts'
 import type { HistoryLayout } from '../../src/store/postgres/history/history-rows.ts'
@@ -18,8 +18,13 @@ export function plainAndPacked(postgres: Postgres, onProblem: (message: string, 
   return {
     ...store,
     async append(rows) {
-      await old.append(rows.filter((_, i) => i % 2 === 0))
-      return store.append(rows.filter((_, i) => i % 2 === 1))
+      // Where something is pushed all of that point go together: two appends would take what is equal for a repeat, which one does not.
+      const pointOf = (row: HistoryRow) => `${row.feature}@${row.fingerprint} ${row.entityKey} ${row.eventAt}`
+      const pushed = new Map(rows.map((row, i) => [row.origin === 'pushed' ? pointOf(row) : '', i]))
+      const parts: [HistoryRow[], HistoryRow[]] = [[], []]
+      for (const [i, row] of rows.entries()) parts[(pushed.get(pointOf(row)) ?? i) % 2 === 0 ? 0 : 1].push(row)
+      await old.append(parts[0])
+      return store.append(parts[1])
     },
   }
 }
