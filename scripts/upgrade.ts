@@ -21,7 +21,7 @@ const SECONDS = Number(process.env['SECONDS'] ?? 4)
 const RECOVERY_MS = 300_000
 const READ = '/v1/features/score?user_id=k0'
 /** The versions of two replicas: one of them is another in each step. */
-const STEPS: readonly (readonly [Version, Version])[] = [
+const STEPS: readonly (readonly [Release, Release])[] = [
   ['previous', 'previous'],
   ['this', 'previous'],
   ['this', 'this'],
@@ -31,16 +31,16 @@ const STEPS: readonly (readonly [Version, Version])[] = [
   ['this', 'this'],
 ]
 
-type Version = 'previous' | 'this'
+type Release = 'previous' | 'this'
 
 interface Replica {
-  readonly version: Version
+  readonly version: Release
   readonly running: RunningFabra
   readonly target: Target
 }
 
 const problems = new Problems()
-const binaries: Record<Version, string> = { previous: '', this: builtBinary() }
+const binaries: Record<Release, string> = { previous: '', this: builtBinary() }
 try {
   const { commit, binary } = previousRelease()
   binaries.previous = binary
@@ -61,7 +61,7 @@ async function rollUnderLoad(): Promise<void> {
   await using postgres = await startPostgres()
   await using redis = await startRedis()
   const replicas: (Replica | undefined)[] = []
-  const start = async (version: Version): Promise<Replica> => {
+  const start = async (version: Release): Promise<Replica> => {
     const running = await startFabra({
       ...{ cwd: folder, file: join(folder, 'features.ts'), args: [join(folder, 'features.py')], binary: binaries[version] },
       env: { FABRA_POSTGRES_URL: postgres.url, FABRA_REDIS_URL: redis.url, FABRA_DRAIN_SECONDS: '120' },

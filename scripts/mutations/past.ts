@@ -10,6 +10,7 @@ const KEY_NAME = "${['user_id', 'merchant_id'][i]}"
 
 const AS_OF = 'test/training/as-of-oracle.test.ts'
 const POSTGRES_SQL = 'src/store/postgres/history/history-sql.ts'
+const POSTGRES_ROWS = 'src/store/postgres/history/history-rows.ts'
 const RESUMING = 'test/training/resuming.test.ts'
 const KEEPER = 'src/store/duckdb/training/resume/steps.ts'
 const PARTS = 'src/store/duckdb/training/resume/kept-files.ts'
@@ -48,7 +49,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'training: a recorded value of the very time is not seen in PostgreSQL',
     suite: AS_OF,
-    changes: [{ file: POSTGRES_SQL, from: 'AND event_timestamp <= r.t ', to: 'AND event_timestamp < r.t ' }],
+    changes: [{ file: POSTGRES_SQL, from: '`event_timestamp <= r.t ', to: '`event_timestamp < r.t ' }],
   },
   {
     name: 'training: what has not arrived yet is seen in PostgreSQL',
@@ -59,7 +60,11 @@ export const mutations: readonly Mutation[] = [
     name: 'training: ties are not broken in PostgreSQL',
     suite: 'test/training/point-in-time.test.ts',
     changes: [
-      { file: POSTGRES_SQL, from: 'event_timestamp DESC, available_at DESC, seq DESC', to: 'event_timestamp DESC, available_at DESC, seq' },
+      {
+        file: POSTGRES_ROWS,
+        from: 'event_timestamp DESC, available_at DESC, seq DESC',
+        to: 'event_timestamp DESC, available_at DESC, seq',
+      },
     ],
   },
   {

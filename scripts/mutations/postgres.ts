@@ -52,30 +52,46 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: HISTORY, file: `${FOLDER}/history/history-sql.ts` },
+    { suite: HISTORY, file: `${FOLDER}/history/history-write-sql.ts` },
     {
       'postgres: forgetting does not wait for those who write': [
         '"SELECT pg_advisory_xact_lock(hashtext(\'fabra.fences\'))"',
         "'SELECT 1'",
       ],
       'postgres: a fence hides nothing': ['f.fenced_at >= ', 'f.fenced_at < '],
-      'postgres: rows sent again are stored again': ['ON CONFLICT DO NOTHING`', '`'],
-      'postgres: a push that another process stored is stored again': ['NOT (r.may_repeat AND (', 'NOT (false AND ('],
+      'postgres: rows sent again are stored again': ['ON CONFLICT DO NOTHING`\n\nconst PACKED', '`\n\nconst PACKED'],
+      'postgres: packed rows sent again are stored again': ['${mayBeThere ? `AND NOT ${isThere', '${mayBeThere ? `OR ${isThere'],
+      'postgres: a push that another process stored is stored again': ['return `(r.may_repeat AND (', 'return `(false AND ('],
       'postgres: equal pushes at two processes do not see each other': ["pg_advisory_xact_lock(hashtext('fabra.pushed'), lot.n)", 'lot.n'],
       'postgres: equals of pushed rows are looked for by reading a month': ["enable_seqscan: 'off'", "enable_seqscan: 'on'"],
-      'postgres: ties are broken by nothing': [
-        "const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'",
-        "const NEWEST_FIRST = 'event_timestamp DESC, available_at DESC'",
-      ],
-      'postgres: what was not available yet is seen': ["available_at <= ${timeOf('$3::bigint')}", '$3::bigint IS NOT NULL'],
+      'postgres: a forgotten key stays packed': ['AND p.version = v.id AND ${isOfKey', 'AND p.version <> v.id AND ${isOfKey'],
     },
+  ),
+  ...mistakes(
+    { suite: HISTORY, file: `${FOLDER}/history/history-sql.ts` },
+    { 'postgres: what was not available yet is seen': ["available_at <= ${timeOf('$3::bigint')}", '$3::bigint IS NOT NULL'] },
+  ),
+  ...mistakes(
+    { suite: HISTORY, file: `${FOLDER}/history/history-rows.ts` },
+    {
+      'postgres: ties are broken by nothing': [
+        "NEWEST_FIRST = 'event_timestamp DESC, available_at DESC, seq DESC'",
+        "NEWEST_FIRST = 'event_timestamp DESC, available_at DESC'",
+      ],
+      'postgres: what is far does not fit': ['...lags.map((lag) => isWithin(lag, 31)), isWithin(rest', 'isWithin(rest'],
+      'postgres: plain rows are not read beside packed ones': ['...(hasPlain(layout) ?', '...(!hasPacked(layout) ?'],
+    },
+  ),
+  ...mistakes(
+    { suite: HISTORY, file: `${FOLDER}/history/history-layout.ts` },
+    { 'postgres: what writes does not hear that the schema was finished': ['const now = await look()', 'const now = layout'] },
   ),
   ...mistakes(
     { suite: HISTORY, file: `${FOLDER}/history/history-partitions.ts` },
     {
       'postgres: rows stay behind when their month is made': [
-        'DELETE FROM fabra.feature_history_default WHERE',
-        'DELETE FROM fabra.feature_history_default WHERE false AND',
+        'DELETE FROM fabra.${table}_default WHERE',
+        'DELETE FROM fabra.${table}_default WHERE false AND',
       ],
       'postgres: months are made without the lock': ['      await statements.run(`SELECT ${LOCK}`)\n', ''],
       'postgres: odd times get months of their own': ['if (eventAt < createdAt - OLDEST || eventAt > createdAt + NEWEST) continue', ''],

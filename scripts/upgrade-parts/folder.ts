@@ -5,7 +5,7 @@ import { type RunningFabra, runFabra, startFabra, temporaryFolder } from '../../
 import { until } from '../../test/support/until.ts'
 import type { Problems } from '../soak-parts/client.ts'
 
-type Version = 'previous' | 'this'
+type Release = 'previous' | 'this'
 
 const FEATURES = `import { entity, feature, source } from 'fabra'
 const User = entity('User', { key: 'user_id' })
@@ -18,7 +18,7 @@ const LABELLED_AT = '2026-01-20T00:00:00Z'
 const NEWER = /schema_mismatch|newer/
 
 /** @returns what came of it. */
-export async function upgradeFolder(binaries: Readonly<Record<Version, string>>, problems: Problems): Promise<readonly string[]> {
+export async function upgradeFolder(binaries: Readonly<Record<Release, string>>, problems: Problems): Promise<readonly string[]> {
   const said: string[] = []
   for (const [writer, reader] of [['previous', 'this'] as const, ['this', 'previous'] as const]) {
     const cwd = temporaryFolder()
@@ -35,15 +35,15 @@ export async function upgradeFolder(binaries: Readonly<Record<Version, string>>,
 }
 
 interface HandOver {
-  readonly writer: Version
-  readonly reader: Version
-  readonly binaries: Readonly<Record<Version, string>>
+  readonly writer: Release
+  readonly reader: Release
+  readonly binaries: Readonly<Record<Release, string>>
   readonly problems: Problems
 }
 
 async function handOver(cwd: string, { writer, reader, binaries, problems }: HandOver): Promise<string> {
   const what = `a folder of the ${writer} release, opened by the ${reader === 'this' ? 'new' : 'old'} one`
-  const start = (version: Version) => startFabra({ cwd, file: 'features.ts', binary: binaries[version] })
+  const start = (version: Release) => startFabra({ cwd, file: 'features.ts', binary: binaries[version] })
   const first = await start(writer)
   await fill(first)
   const answers = await answersOf(first)
@@ -96,10 +96,10 @@ async function answersOf(server: RunningFabra): Promise<unknown> {
   const trained = (await ask(server, '/v1/training-sets?limit=50', 'POST', { features: ['score', 'seen'], rows: labels })) as {
     readonly preview: unknown
   }
-  const told = await Promise.all(KEYS.map((key) => history(server, 'score', key)))
+  const pushed = await Promise.all(KEYS.map((key) => history(server, 'score', key)))
   // Whoever starts computes anew in his own time; what was computed first is still there.
   const first = await Promise.all(KEYS.map(async (key) => ((await history(server, 'seen', key)) as readonly unknown[]).at(-1)))
-  return { values: read.results.map(({ values, statuses }) => ({ values, statuses })), trained: trained.preview, told, first }
+  return { values: read.results.map(({ values, statuses }) => ({ values, statuses })), trained: trained.preview, pushed, first }
 }
 
 async function history(server: RunningFabra, feature: string, key: string): Promise<unknown> {

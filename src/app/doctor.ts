@@ -62,7 +62,9 @@ async function examinePostgres(subject: string, url: string, config: Config, jud
           `the role "${facts.role}" may not write the schema "fabra"`,
           `GRANT CREATE ON DATABASE … TO ${facts.role}, then: fabra migrate`,
         )
-      const pending = (await migrationState(postgres)).filter(({ applied }) => !applied)
+      const steps = await migrationState(postgres)
+      const isBegun = steps.some(({ applied }) => applied)
+      const pending = steps.filter(({ applied, finishes }) => !applied && !(finishes && isBegun))
       if (pending.length === 0) judge(subject, 'ok', 'the schema "fabra" is up to date')
       else
         judge(
@@ -70,6 +72,13 @@ async function examinePostgres(subject: string, url: string, config: Config, jud
           'warning',
           `the schema "fabra" lacks ${pending.length === 1 ? 'a step' : `${pending.length} steps`}`,
           'fabra migrate (serve does it too)',
+        )
+      if (isBegun && steps.some(({ applied, finishes }) => finishes && !applied))
+        judge(
+          subject,
+          'ok',
+          'history is written as the version before writes it, in twice the bytes',
+          'fabra migrate --finish, when no process of the version before runs any more',
         )
       if (pending.length === 0) await judgeKeys(config, createPostgresAdminStore(postgres).apiKeys(), judge)
       else await judgeKeys(config, Promise.resolve([]), judge)

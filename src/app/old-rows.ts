@@ -21,7 +21,7 @@ export interface OldRowsOptions {
 
 /** What goes are rows. */
 export function createOldRows({ removal, archive, leases, sources, keep, clock, log }: OldRowsOptions): Sweeper {
-  const told = new Set<string>()
+  const reported = new Set<string>()
   return createSweeper({
     lease: 'old-rows',
     leases,
@@ -35,8 +35,8 @@ export function createOldRows({ removal, archive, leases, sources, keep, clock, 
         try {
           const why = await removal.kept(source)
           if (why !== null) {
-            if (!told.has(source.name)) log.warn(`rows stay for ever: ${why}`, { source: source.name })
-            told.add(source.name)
+            if (!reported.has(source.name)) log.warn(`rows stay for ever: ${why}`, { source: source.name })
+            reported.add(source.name)
             continue
           }
           const take = archive?.taker(place, { key: [], order: source.timestamp === null ? [] : [source.timestamp] }) ?? null

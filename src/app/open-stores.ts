@@ -204,15 +204,19 @@ export interface SchemaMigration extends Migrating {
  * Brings the schema up to this executable, or only tells what would be done. Servers do it too, when they start; this is for roles that may not.
  * @throws FabraError store_unavailable, schema_mismatch, forbidden
  */
-export async function migrateSchema(postgresUrl: string, options: { readonly dryRun: boolean }): Promise<SchemaMigration> {
+export async function migrateSchema(
+  postgresUrl: string,
+  { dryRun, finish }: { readonly dryRun: boolean; readonly finish: boolean },
+): Promise<SchemaMigration> {
   const { openPostgres } = await import('../store/postgres/connection/connection.ts')
-  const { migrate, migrationState } = await import('../store/postgres/schema/migrate.ts')
+  const { finishMigration, migrate, migrationState } = await import('../store/postgres/schema/migrate.ts')
   const { migrationPlan } = await import('../store/postgres/schema/migration-plan.ts')
   const postgres = openPostgres({ url: postgresUrl, applicationName: 'fabra migrate', maxConnections: 1 })
   try {
-    if (!options.dryRun) return { ...(await migrate(postgres)), plan: new Map() }
+    if (!dryRun) return { ...(await (finish ? finishMigration : migrate)(postgres)), plan: new Map() }
     const migrations = await migrationState(postgres)
-    const pending = new Set(migrations.filter(({ applied }) => !applied).map(({ id }) => id))
+    const isAll = finish || migrations.every(({ applied }) => !applied)
+    const pending = new Set(migrations.filter(({ applied, finishes }) => !applied && (isAll || !finishes)).map(({ id }) => id))
     return { migrations, applied: [], plan: await migrationPlan(postgres, pending) }
   } finally {
     await postgres.close()

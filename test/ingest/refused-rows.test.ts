@@ -124,7 +124,7 @@ BEGIN
   IF code IS NOT NULL AND NEW.entity_key LIKE 'bad%' THEN RAISE EXCEPTION 'secret words' USING ERRCODE = code; END IF;
   RETURN NEW;
 END $$;
-CREATE TRIGGER refuse_bad BEFORE INSERT ON fabra.feature_history FOR EACH ROW EXECUTE FUNCTION public.refuse_bad()`)
+CREATE TRIGGER refuse_bad BEFORE INSERT ON fabra.history_packed FOR EACH ROW EXECUTE FUNCTION public.refuse_bad()`)
 }
 
 describe('an error of the server', () => {

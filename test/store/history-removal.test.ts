@@ -20,6 +20,7 @@ import { createPostgresFigures } from '../../src/store/postgres/inspect/storage-
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { movableClock } from '../support/clock.ts'
+import { plainAndPacked } from '../support/history-layouts.ts'
 import { startPostgres } from '../support/servers.ts'
 import { openPostgresTrainingBench, pushedRegistry, type TrainingBench, trainingBenchOver } from '../support/training-bench.ts'
 
@@ -52,12 +53,16 @@ async function duckdb(): Promise<Engine> {
   }
 }
 
-async function postgres(): Promise<Engine> {
+async function postgres(isMixed = false): Promise<Engine> {
   const server = await startPostgres()
   const connection = openPostgres({ url: server.url })
   await migrate(connection)
   const training = await openPostgresTrainingBench(server, 0)
-  const offline = patient(createPostgresOfflineStore({ postgres: connection, random: Math.random, onProblem: () => undefined }))
+  const onProblem = () => undefined
+  const packed = () => createPostgresOfflineStore({ postgres: connection, random: Math.random, onProblem })
+  const offline = patient(isMixed ? plainAndPacked(connection, onProblem) : packed())
+  // Some plain row is there from the first look on: where none is, none ever comes again.
+  if (isMixed) await offline.append([row({ feature: 'undefined_and_plain' })])
   return {
     offline,
     removal: createPostgresHistoryRemoval(connection),
@@ -151,7 +156,8 @@ async function remove(removal: HistoryRemoval, rule: RemovalRule): Promise<numbe
 
 describe.each([
   ['DuckDB', duckdb],
-  ['PostgreSQL', postgres],
+  ['PostgreSQL', () => postgres()],
+  ['PostgreSQL, plain and packed', () => postgres(true)],
 ])('removal of recorded values from %s', (_name, open) => {
   let engine: Engine
   beforeAll(async () => {

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { FabraError } from '../../src/errors.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
-import { migrate, migrationState } from '../../src/store/postgres/schema/migrate.ts'
+import { finishMigration, migrate, migrationState } from '../../src/store/postgres/schema/migrate.ts'
 import { migrationPlan } from '../../src/store/postgres/schema/migration-plan.ts'
 import { MIGRATIONS, type Migration } from '../../src/store/postgres/schema/migrations/index.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(180_000)
@@ -106,6 +107,35 @@ test('what a step would lock is told as PostgreSQL locks it, and no step holds h
   }
 })
 
+test('a schema that is there is finished when that is asked for, however long its history is in use, and not by a server that starts', async () => {
+  await empty()
+  const released = MIGRATIONS.filter(({ id }) => id <= 5)
+  await migrate(postgres, released)
+  expect((await migrate(postgres)).applied).toEqual(['packed history'])
+  expect((await migrate(postgres)).applied).toEqual([])
+  expect((await migrationState(postgres)).filter(({ applied }) => !applied)).toMatchObject([
+    { name: 'packed history only', finishes: true },
+  ])
+  // The version before goes on beside what was expanded.
+  expect((await migrate(postgres, released)).applied).toEqual([])
+  const finishing = await postgres.transaction(LONG, async (statements) => {
+    await statements.run('SELECT count(*) FROM fabra.feature_history')
+    const work = finishMigration(postgres)
+    await until('it to have waited for a lock, and to have given up', 30_000, async () => {
+      const { rows } = await postgres.run("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", [], LONG)
+      return rows[0]?.[0] === '1' || undefined
+    })
+    await until('nobody to wait behind it', 30_000, async () => {
+      const { rows } = await postgres.run('SELECT count(*) FROM pg_locks WHERE NOT granted', [], LONG)
+      return rows[0]?.[0] === '0' || undefined
+    })
+    return { work }
+  })
+  expect((await finishing.work).applied).toEqual(['packed history only'])
+  expect((await finishMigration(postgres)).applied).toEqual([])
+  expect((await failure(migrate(postgres, released))).message).toContain('(packed history only) took away')
+})
+
 test('the plan counts rows, and says of each kind of statement who waits', async () => {
   await empty()
   await migrate(postgres)
@@ -161,11 +191,11 @@ async function locksOf(text: string): Promise<Map<string, string>> {
   const undone = new Error('undone')
   const locks = new Map<string, string>()
   const work = postgres.transaction(LONG, async (statements) => {
-    await statements.run('CREATE TEMPORARY TABLE there ON COMMIT DROP AS SELECT oid FROM pg_class')
+    await statements.run('CREATE TEMPORARY TABLE there ON COMMIT DROP AS SELECT oid, oid::regclass::text AS called FROM pg_class')
     await statements.script('CREATE SCHEMA IF NOT EXISTS fabra')
     await statements.script(text)
     const { rows } = await statements.run(`
-      SELECT relation::regclass::text, mode FROM pg_locks JOIN there ON there.oid = relation JOIN pg_class ON pg_class.oid = relation
+      SELECT called, mode FROM pg_locks JOIN there ON there.oid = relation JOIN pg_class ON pg_class.oid = relation
       WHERE pid = pg_backend_pid() AND relkind IN ('r', 'p') AND relnamespace = 'fabra'::regnamespace
         AND mode IN ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
       ORDER BY array_position(ARRAY['RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock'], mode)`)

@@ -1,16 +1,21 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { SQL } from 'bun'
 import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { latestOf } from '../../src/store/postgres/history/history-sql.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
-import { migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { finishMigration, migrate } from '../../src/store/postgres/schema/migrate.ts'
+import { MIGRATIONS } from '../../src/store/postgres/schema/migrations/index.ts'
 import { offlineStoreSuite, row } from '../conformance/offline-store-suite.ts'
+import { plainAndPacked } from '../support/history-layouts.ts'
 import { startPgBouncer, startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(180_000)
 
+const TABLES = 'fabra.history_plain, fabra.history_packed, fabra.history_marks, fabra.fences, fabra.feature_fences, fabra.debts'
 const LONG = { timeoutMs: 30_000 }
 const JANUARY = Date.UTC(2026, 0, 15) * 1000
 const DAY = 86_400_000_000
@@ -19,15 +24,25 @@ let server: TestServer
 let bouncer: TestServer
 let direct: Postgres
 let pooled: Postgres
+/** Another database, whose schema is not finished. */
+let unfinished: Postgres
 beforeAll(async () => {
   server = await startPostgres()
   bouncer = await startPgBouncer(server)
   direct = openPostgres({ url: server.url })
   pooled = openPostgres({ url: bouncer.url })
   await migrate(direct)
+  const sql = new SQL(server.url, { max: 1 })
+  await sql.unsafe('CREATE DATABASE unfinished')
+  await sql.close()
+  unfinished = openPostgres({ url: server.url.replace(/\w+$/, 'unfinished') })
+  await migrate(
+    unfinished,
+    MIGRATIONS.filter(({ finishes }) => !finishes),
+  )
 })
 afterAll(async () => {
-  await Promise.all([direct.close(), pooled.close()])
+  await Promise.all([direct.close(), pooled.close(), unfinished.close()])
   await bouncer[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
 })
@@ -36,17 +51,24 @@ const problems: string[] = []
 const storeOn = (postgres: Postgres) =>
   createPostgresOfflineStore({ postgres, random: Math.random, onProblem: (message, cause) => problems.push(`${message} ${cause}`) })
 const emptied = async (postgres: Postgres) => {
-  await direct.run('TRUNCATE fabra.feature_history, fabra.history_marks, fabra.fences, fabra.feature_fences, fabra.debts', [], LONG)
+  await direct.run(`TRUNCATE ${TABLES}`, [], LONG)
   return storeOn(postgres)
 }
 
-offlineStoreSuite('postgres', () => emptied(direct))
+offlineStoreSuite('postgres, not finished', async () => {
+  await unfinished.run(`TRUNCATE ${TABLES.replace('history_plain', 'feature_history')}`, [], LONG)
+  return storeOn(unfinished)
+})
+offlineStoreSuite('postgres, plain and packed', async () => {
+  await emptied(direct)
+  return plainAndPacked(direct, (message, cause) => problems.push(`${message} ${cause}`))
+})
 offlineStoreSuite('postgres behind PgBouncer in transaction mode', () => emptied(pooled))
 
 describe('history in PostgreSQL', () => {
   const partitionOf = async (key: string) => {
     const text =
-      'SELECT relname FROM fabra.feature_history AS h JOIN pg_class AS c ON c.oid = h.tableoid WHERE entity_key = $1 ORDER BY event_timestamp'
+      'SELECT relname FROM fabra.history_packed AS h JOIN pg_class AS c ON c.oid = h.tableoid WHERE entity_key = $1 ORDER BY event_timestamp'
     return (await direct.run(text, [key], LONG)).rows.map(([name]) => name)
   }
 
@@ -62,10 +84,10 @@ describe('history in PostgreSQL', () => {
     const at = (eventAt: number, seq: number) => row({ entityKey: 'months', eventAt, createdAt: JANUARY, seq })
     await store.append([at(JANUARY, 1), at(JANUARY - 20 * DAY, 2), at(-4000 * DAY, 3), at(JANUARY + 400 * DAY, 4)])
     expect(await partitionOf('months')).toEqual([
-      'feature_history_default',
-      'feature_history_2025_12',
-      'feature_history_2026_01',
-      'feature_history_default',
+      'history_packed_default',
+      'history_packed_2025_12',
+      'history_packed_2026_01',
+      'history_packed_default',
     ])
     expect(problems).toEqual([])
   })
@@ -74,9 +96,9 @@ describe('history in PostgreSQL', () => {
     const store = await emptied(direct)
     const march = Date.UTC(2026, 2, 1) * 1000
     await store.append([row({ entityKey: 'later', eventAt: march, createdAt: JANUARY })])
-    expect(await partitionOf('later')).toEqual(['feature_history_default'])
+    expect(await partitionOf('later')).toEqual(['history_packed_default'])
     await store.append([row({ entityKey: 'later', eventAt: march + 1, createdAt: march })])
-    expect(await partitionOf('later')).toEqual(['feature_history_2026_03', 'feature_history_2026_03'])
+    expect(await partitionOf('later')).toEqual(['history_packed_2026_03', 'history_packed_2026_03'])
   })
 
   test('many writers that need the same new months at once all write', async () => {
@@ -88,7 +110,7 @@ describe('history in PostgreSQL', () => {
       )
     await Promise.all(stores.map((store, writer) => store.append(rowsOf(writer))))
     expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['400']])
-    expect((await direct.run('SELECT count(*) FROM fabra.feature_history_default', [], LONG)).rows).toEqual([['0']])
+    expect((await direct.run('SELECT count(*) FROM fabra.history_packed_default', [], LONG)).rows).toEqual([['0']])
     expect(problems).toEqual([])
   })
 
@@ -119,7 +141,7 @@ describe('history in PostgreSQL', () => {
       row({ value: '1', availableAt: 200, seq: 90 }),
     ]
     expect(await storeOn(pooled).append(mixed)).toEqual([1, 3])
-    expect(await store.append(mixed)).toEqual([1, 3])
+    expect(await store.append(mixed.slice(0, 4))).toEqual([1, 3])
     expect(await values()).toEqual(['1', null, '1'])
     // What was corrected is no repeat, in one append either: the last accepted counts.
     expect(await store.append([pushed('1', { seq: 91, availableAt: 300 }), pushed('2', { seq: 92, availableAt: 300 })])).toEqual([0])
@@ -140,10 +162,10 @@ describe('history in PostgreSQL', () => {
     await emptied(direct)
     const store = storeOn(postgres)
     // Counted as empty, then not counted since, then counted with many rows of one key: each had another plan.
-    await direct.run('ANALYZE fabra.feature_history', [], LONG)
+    await direct.run('ANALYZE fabra.history_packed', [], LONG)
     expect(await store.append(hot(1))).toEqual([])
     expect(await store.append(hot(10_001))).toEqual([...hot(1).keys()])
-    await direct.run('ANALYZE fabra.feature_history', [], LONG)
+    await direct.run('ANALYZE fabra.history_packed', [], LONG)
     expect(await store.append(hot(20_001))).toEqual([...hot(1).keys()])
     expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['5500']])
     // Two statements each time, and after two of them what they left out is looked for.
@@ -224,16 +246,52 @@ describe('history in PostgreSQL', () => {
       row({ entityKey: `u${i % 500}`, eventAt: JANUARY + i, createdAt: JANUARY, seq: i + 1 }),
     )
     await store.append(rows)
-    await direct.run('ANALYZE fabra.feature_history', [], LONG)
-    const plan = await direct.run(
-      `EXPLAIN SELECT * FROM fabra.feature_history WHERE feature = 'spend' AND fingerprint = 'f1' AND entity_key = 'u7'
-       ORDER BY event_timestamp DESC, available_at DESC, seq DESC LIMIT 1`,
-      [],
-      LONG,
-    )
+    await direct.run('ANALYZE fabra.history_packed', [], LONG)
+    const plan = await direct.run(`EXPLAIN ${latestOf('packed')}`, ['spend', 'f1', ['u7']], LONG)
     const lines = plan.rows.map(([line]) => String(line)).join('\n')
     expect(lines).toContain('Index Scan')
     expect(lines).not.toMatch(/Seq Scan|-> +Sort/)
+  })
+
+  test('a process of this version goes on while another one finishes the schema; what was plain is read, repeated and forgotten with what is packed', async () => {
+    await unfinished.run(`TRUNCATE ${TABLES.replace('history_plain', 'feature_history')}`, [], LONG)
+    const store = storeOn(unfinished)
+    const reader = storeOn(unfinished)
+    const pushed = (i: number, facts: Partial<HistoryRow> = {}) =>
+      row({ entityKey: `u${i % 5}`, origin: 'pushed', eventAt: i, availableAt: i, seq: i, value: `${i}`, ...facts })
+    const before = Array.from({ length: 100 }, (_, i) => pushed(i))
+    await store.append(before)
+    expect((await reader.latestOf('spend', 'f1', ['u1'])).map((one) => one?.value)).toEqual(['96'])
+
+    const during = Array.from({ length: 40 }, (_, i) => pushed(100 + i))
+    const appending = during.map((one) => store.append([one]))
+    expect((await finishMigration(unfinished)).applied).toEqual(['packed history only'])
+    expect((await Promise.all(appending)).flat()).toEqual([])
+    await store.append([pushed(140, { entityKey: 'late', availableAt: 2 ** 50, createdAt: -(2 ** 40), seq: 2 ** 53 - 1 })])
+
+    const keys = ['u0', 'u1', 'u2', 'u3', 'u4', 'late']
+    for (const one of [store, reader, storeOn(unfinished)]) {
+      const all = await Promise.all(
+        keys.map((entityKey) => one.history({ feature: 'spend', fingerprint: 'f1', entityKey, from: null, to: null, limit: 500 })),
+      )
+      const found = all.flat().toSorted((a, b) => a.seq - b.seq)
+      expect(found.slice(0, 140)).toEqual([...before, ...during])
+      expect(found.at(-1)).toMatchObject({ entityKey: 'late', availableAt: 2 ** 50, createdAt: -(2 ** 40), seq: 2 ** 53 - 1 })
+    }
+    const viewed = await unfinished.run('SELECT value FROM fabra.feature_history ORDER BY seq', [], LONG)
+    expect(viewed.rows.flat()).toEqual(Array.from({ length: 141 }, (_, i) => `${i}`))
+    // Repeats of both kinds, and what was decided since.
+    expect(await store.append([pushed(3, { seq: 201 }), pushed(139, { seq: 202 }), pushed(4, { seq: 203, value: '"new"' })])).toEqual([
+      0, 1,
+    ])
+    const kinds = await unfinished.run(
+      'SELECT (SELECT count(*) FROM fabra.history_plain) >= 100, (SELECT count(*) FROM fabra.history_packed) >= 2',
+      [],
+      LONG,
+    )
+    expect(kinds.rows).toEqual([['t', 't']])
+    expect(await reader.forget(['spend'], { entity: 'User', entityKey: 'u4', at: 1_000 })).toBe(29)
+    expect(await store.latestOf('spend', 'f1', ['u4'])).toEqual([undefined])
   })
 })
 
@@ -248,7 +306,7 @@ interface PlanNode {
 function explaining(postgres: Postgres): { readonly postgres: Postgres; readonly scans: readonly PlanNode[] } {
   const scans: PlanNode[] = []
   const collect = (node: PlanNode) => {
-    if (node['Relation Name']?.startsWith('feature_history') && node['Node Type'] !== 'ModifyTable') scans.push(node)
+    if (node['Relation Name']?.startsWith('history_packed') && node['Node Type'] !== 'ModifyTable') scans.push(node)
     for (const child of node.Plans ?? []) collect(child)
   }
   const transaction: Postgres['transaction'] = (options, work) =>
@@ -256,7 +314,7 @@ function explaining(postgres: Postgres): { readonly postgres: Postgres; readonly
       work({
         ...statements,
         async run(text, ...rest) {
-          if (text.includes('fabra.feature_history')) {
+          if (text.includes('fabra.history_packed')) {
             const { rows } = await statements.run(`EXPLAIN (FORMAT JSON) ${text}`, ...rest)
             collect((JSON.parse(rows.flat().join('')) as [{ Plan: PlanNode }])[0].Plan)
           }

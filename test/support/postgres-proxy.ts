@@ -58,7 +58,7 @@ export async function startPostgresProxy(server: { readonly url: string; readonl
     let isAppending = false
     let isMuted = false
     client.on('data', (data) => {
-      isAppending ||= data.includes('INSERT INTO fabra.feature_history')
+      isAppending ||= data.includes('INSERT INTO fabra.history_packed')
       const isAnyCommit = data.includes('COMMIT\0')
       const isCommit = isAnyCommit && mode !== 'pass' && (isAppending || mode !== 'hold after appends')
       if (isAnyCommit) isAppending = false

@@ -14,7 +14,7 @@ import { FabraError } from '../../errors.ts'
 import type { Logger } from '../../observability/logger.ts'
 import { writeRowsFile } from '../../store/duckdb/rows-file.ts'
 import type { ArchiveMarks, LeavingRows, TakeLeaving } from '../../store/ports/archive.ts'
-import { listFolder, listParts, type Place, readPart, removeFolder, syncFile, syncFolder, writePart } from './parts.ts'
+import { listFolder, listParts, readPart, removeFolder, type Subject, syncFile, syncFolder, writePart } from './parts.ts'
 
 /** No transaction lives so long: whoever deleted a part's rows has ended by then. */
 const IN_DOUBT_MS = 600_000
@@ -22,10 +22,10 @@ const IN_DOUBT_MS = 600_000
 const MOST_PARTS = 200
 
 export interface Archive {
-  /** @param about Of all rows of the place. */
-  taker(place: Place, about: { readonly key: readonly KeyColumn[]; readonly order: readonly string[] }): TakeLeaving
-  /** Puts together what is there of the place, if it is many parts or `atLast`. @throws FabraError io_failed */
-  join(place: Place, when?: 'many' | 'atLast'): Promise<void>
+  /** @param about Of all rows of the subject. */
+  taker(subject: Subject, about: { readonly key: readonly KeyColumn[]; readonly order: readonly string[] }): TakeLeaving
+  /** Puts together what is there of the subject, if it is many parts or `atLast`. @throws FabraError io_failed */
+  join(subject: Subject, when?: 'many' | 'atLast'): Promise<void>
   /** The same of all places, also of those that no definition names any more. */
   joinAll(): Promise<void>
 }
@@ -37,31 +37,31 @@ export interface ArchiveOptions {
 }
 
 export function createArchive({ folder, marks, log }: ArchiveOptions): Archive {
-  const parts = ({ kind, name }: Place) => join(folder, '.parts', kind, name)
-  const joining = ({ kind, name }: Place) => join(folder, '.joining', kind, name)
+  const parts = ({ kind, name }: Subject) => join(folder, '.parts', kind, name)
+  const joining = ({ kind, name }: Subject) => join(folder, '.joining', kind, name)
   const taken = new Map<string, number>()
-  const idOf = ({ kind, name }: Place) => `${kind}/${name}`
+  const idOf = ({ kind, name }: Subject) => `${kind}/${name}`
 
   /** @returns whether there are any whose rows have left. */
-  async function gather(place: Place): Promise<void> {
-    const found = await listParts(parts(place))
+  async function collect(subject: Subject): Promise<void> {
+    const found = await listParts(parts(subject))
     if (found.length === 0) return
     const written = await marks.written(found.map(({ name }) => name))
     const left = found.filter(({ name }) => written.has(name))
     for (const { path } of found.filter(({ name, ageMs }) => !written.has(name) && ageMs > IN_DOUBT_MS)) await removeFolder(path)
     if (left.length === 0) return
     const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-    const together = join(joining(place), `${stamp}-${crypto.randomUUID().slice(0, 8)}`)
+    const together = join(joining(subject), `${stamp}-${crypto.randomUUID().slice(0, 8)}`)
     await mkdir(together, { recursive: true })
     for (const { name, path } of left) await rename(path, join(together, `${name}.json`))
     await syncFolder(together)
   }
 
-  async function finish(place: Place, name: string): Promise<void> {
-    const from = join(joining(place), name)
+  async function finish(subject: Subject, name: string): Promise<void> {
+    const from = join(joining(subject), name)
     const found = await listParts(from)
     const [first] = found
-    const target = join(folder, place.kind, place.name)
+    const target = join(folder, subject.kind, subject.name)
     const file = join(target, `${name}.parquet`)
     if (first && !(await exists(file))) {
       const { columns, key, order } = await readPart(first.path)
@@ -86,33 +86,33 @@ export function createArchive({ folder, marks, log }: ArchiveOptions): Archive {
     await removeFolder(from)
   }
 
-  const join_ = async (place: Place, when: 'many' | 'atLast' = 'atLast') => {
-    if (when === 'many' && (taken.get(idOf(place)) ?? 0) < MOST_PARTS) return
-    taken.delete(idOf(place))
-    await told(async () => {
-      await gather(place)
-      for (const name of await listFolder(joining(place))) await finish(place, name)
+  const join_ = async (subject: Subject, when: 'many' | 'atLast' = 'atLast') => {
+    if (when === 'many' && (taken.get(idOf(subject)) ?? 0) < MOST_PARTS) return
+    taken.delete(idOf(subject))
+    await orReported(async () => {
+      await collect(subject)
+      for (const name of await listFolder(joining(subject))) await finish(subject, name)
     })
   }
 
   return {
     taker:
-      (place, { key, order }) =>
+      (subject, { key, order }) =>
       (rows: LeavingRows) =>
-        told(async () => {
-          const name = await writePart(parts(place), { ...rows, key, order })
-          taken.set(idOf(place), (taken.get(idOf(place)) ?? 0) + 1)
+        orReported(async () => {
+          const name = await writePart(parts(subject), { ...rows, key, order })
+          taken.set(idOf(subject), (taken.get(idOf(subject)) ?? 0) + 1)
           return name
         }),
     join: join_,
     async joinAll() {
       for (const kind of ['history', 'rows'] as const)
         for (const under of ['.parts', '.joining'])
-          for (const name of await told(() => listFolder(join(folder, under, kind)))) await join_({ kind, name })
+          for (const name of await orReported(() => listFolder(join(folder, under, kind)))) await join_({ kind, name })
     },
   }
 
-  async function told<T>(work: () => Promise<T>): Promise<T> {
+  async function orReported<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (cause) {
@@ -130,7 +130,7 @@ async function* rowsOf(paths: readonly string[], columns: LeavingRows['columns']
   for (const path of paths) {
     const part = await readPart(path)
     const places = columns.map(({ name }) => part.columns.findIndex((one) => one.name === name))
-    yield part.rows.map((row) => places.map((place) => row[place] ?? null))
+    yield part.rows.map((row) => places.map((subject) => row[subject] ?? null))
   }
 }
 

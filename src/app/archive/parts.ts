@@ -5,7 +5,7 @@ import type { KeyColumn } from '../../definition/model.ts'
 import type { LeavingRows } from '../../store/ports/archive.ts'
 
 /** What is archived together: the history of a feature, or the rows of a source. */
-export interface Place {
+export interface Subject {
   readonly kind: 'history' | 'rows'
   /** Of the feature or the source. */
   readonly name: string

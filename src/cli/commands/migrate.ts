@@ -17,6 +17,11 @@ change the schema: with the URL of one that may. All steps happen or none;
 several may run it at once. The version before this one runs on beside a schema
 that is brought up: bring it up first, then put the new version in its place.
 
+--finish does what the version before could not run beside: from then on history
+takes half the bytes, and only this version and newer ones can use the schema.
+Run it when no process of the version before runs any more; those of this one go
+on. A database that is new begins so.
+
 --dry-run prints the statements, which tables each locks, and for about how
 long.
 
@@ -27,6 +32,7 @@ runs as that role.
 Examples:
   $ fabra migrate
   $ fabra migrate --dry-run
+  $ fabra migrate --finish
   $ fabra migrate --source-role fabra_reader
   $ FABRA_POSTGRES_URL=postgres://owner@db/app fabra migrate`
 
@@ -43,14 +49,15 @@ export function migrateCommand(program: Command, context: CliContext, host: CliP
     .command('migrate')
     .description('bring the schema "fabra" in PostgreSQL up to this executable')
     .option('--dry-run', 'tell what would be done, and do nothing')
+    .option('--finish', 'do also what keeps the version before out')
     .option('--source-role <name>', 'make a role for FABRA_SOURCE_URL that may only read your tables')
     .addOption(yesOption())
     .addHelpText('after', HELP)
-    .action((options: { dryRun?: boolean; sourceRole?: string }) => migrate(options, context, host))
+    .action((options: { dryRun?: boolean; finish?: boolean; sourceRole?: string }) => migrate(options, context, host))
 }
 
 async function migrate(
-  options: { readonly dryRun?: boolean; readonly sourceRole?: string },
+  options: { readonly dryRun?: boolean; readonly finish?: boolean; readonly sourceRole?: string },
   context: CliContext,
   host: CliProcess,
 ): Promise<void> {
@@ -63,20 +70,25 @@ async function migrate(
   }
   if (!dryRun) await host.mayWrite?.()
   const { makeSourceRole, migrateSchema } = await import('../../app/open-stores.ts')
-  const { migrations, applied, plan } = await migrateSchema(postgresUrl, { dryRun })
+  const { migrations, applied, plan } = await migrateSchema(postgresUrl, { dryRun, finish: options.finish === true })
   const { sourceRole: name } = options
   const role = name === undefined ? null : await makeSourceRole(postgresUrl, { name, secret: randomSecret(), dryRun })
   if (context.json) {
     const roleFields = role === null ? {} : { source_role: { statements: role.statements, source_url: role.sourceUrl } }
-    const steps = migrations.map(({ isNewer, ...one }) => ({ ...one, newer: isNewer, statements: plan.get(one.id) ?? [] }))
+    const steps = migrations.map(({ isNewer, finishes, ...one }) => ({ ...one, newer: isNewer, statements: plan.get(one.id) ?? [] }))
     context.stdout(`${JSON.stringify({ migrations: steps, applied, dry_run: dryRun, ...roleFields })}\n`)
     return
   }
-  const state = ({ name, applied: isDone, isNewer }: Step) =>
-    isNewer ? 'done by a newer version' : applied.includes(name) ? 'done now' : isDone ? 'done' : 'to do'
+  const isBegun = migrations.some((one) => one.applied)
+  const isWaiting = ({ applied: isDone, finishes }: Step) => !isDone && finishes && isBegun && options.finish !== true
+  const state = (step: Step) => {
+    if (step.isNewer) return 'done by a newer version'
+    if (applied.includes(step.name)) return 'done now'
+    return step.applied ? 'done' : isWaiting(step) ? 'waits for --finish' : 'to do'
+  }
   context.stdout(table([['STEP', 'NAME', ''], ...migrations.map((one) => [String(one.id), one.name, state(one)])]))
   for (const { id, name } of migrations) for (const line of planned(id, name, plan.get(id) ?? [])) context.stdout(`${line}\n`)
-  const left = migrations.filter((one) => !one.applied).length
+  const left = migrations.filter((one) => !one.applied && !isWaiting(one)).length
   context.stderr(
     left > 0
       ? `${left} to do: run "fabra migrate".\n`

@@ -68,8 +68,8 @@ export class RefusedRows extends Error {
 /** Append-only history of feature values. One owner per file or schema. */
 export interface OfflineStore {
   /**
-   * Durable when it resolves. All rows or none, but for those behind the erasure of a forgotten key: they are left out. Rows that are there already
-   * (of the same times and seq) are not written twice. Where several processes write, so is not a pushed row whose equal (same value) is the last
+   * Durable when it resolves. All rows or none, but for those behind the erasure of a forgotten key: they are left out. Rows that this
+   * process sent before (of the same times and seq) are not written twice. Where several processes write, so is not a pushed row whose equal (same value) is the last
    * accepted of its key and event time: another process wrote it, and perhaps died before anybody heard of it.
    * @returns indexes of those pushed rows. A store with one writing process has none: that process knows what it wrote.
    * @param options.timeoutMs Default: as long as a large batch may take.

@@ -4,7 +4,8 @@ import { readInBatches } from './connection/cursor.ts'
 import type { Postgres } from './connection/postgres.ts'
 import { asStoreError, storeErrors } from './connection/store-errors.ts'
 import { createCopyRows } from './copied-rows.ts'
-import { GUESS_RECORDED, HAS_RECORDED, RECORDED, recordedAsOf } from './history/history-sql.ts'
+import { createKnownLayout } from './history/history-layout.ts'
+import { guessRecorded, hasRecorded, recorded, recordedAsOf } from './history/history-sql.ts'
 
 const BATCH_ROWS = 5_000
 /** Compiling a plan takes longer than it saves, and one look is for one row. */
@@ -24,6 +25,7 @@ export interface PostgresTrainingDependencies {
 
 export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }: PostgresTrainingDependencies): TrainingEngine {
   const copyRows = createCopyRows(reader)
+  const layout = createKnownLayout(postgres)
   return {
     name: 'PostgreSQL',
     async query(sql, options, begin) {
@@ -34,24 +36,27 @@ export function createPostgresTrainingEngine({ postgres, reader, sourceEngine }:
       })
     },
     async recorded({ feature, fingerprint, keys, from, to }, options, take) {
-      const statement = { text: RECORDED, parameters: [feature, fingerprint, keys, from ?? EVER, to] }
       await unlessGone(async () => {
+        const statement = { text: recorded(await layout.current()), parameters: [feature, fingerprint, keys, from ?? EVER, to] }
         for await (const rows of readInBatches(postgres, statement, { ...options, batchRows: BATCH_ROWS })) await take(rows)
       })
     },
     async recordedCount(feature, fingerprint, options) {
-      const { rows } = await unlessGone(() => postgres.run(GUESS_RECORDED, [feature, fingerprint], { ...options, readOnly: true }))
+      const asked = async () => postgres.run(guessRecorded(await layout.current()), [feature, fingerprint], { ...options, readOnly: true })
+      const { rows } = await unlessGone(asked)
       const [{ Plan: plan }] = JSON.parse(rows.map(([line]) => line).join('')) as [{ Plan: { 'Plan Rows': number } }]
       return plan['Plan Rows']
     },
     async asOf(request, { keys, times }, options) {
       const parameters = [request.feature, request.fingerprint, keys, times]
-      const asked = () => postgres.run(recordedAsOf(request), parameters, { ...options, readOnly: true, settings: SEEK })
+      const asked = async () =>
+        postgres.run(recordedAsOf(await layout.current(), request), parameters, { ...options, readOnly: true, settings: SEEK })
       return (await unlessGone(asked)).rows
     },
     copyRows: (tables, copying, options) => unlessGone(() => copyRows(tables, copying, options)),
     async hasHistory(feature, fingerprint) {
-      const asked = () => postgres.run(HAS_RECORDED, [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
+      const asked = async () =>
+        postgres.run(hasRecorded(await layout.current()), [feature, fingerprint], { timeoutMs: READ_MS, readOnly: true })
       return (await storeErrors(asked)).rows.length > 0
     },
   }

@@ -6,7 +6,6 @@ import type { Micros } from '../../../clock.ts'
 import type { HistoryRow } from '../../ports/offline-store.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
 import type { Postgres } from '../connection/postgres.ts'
-import { LIST_PARTITIONS } from './history-sql.ts'
 
 export interface HistoryPartitions {
   /** Makes the months of these rows, where there are none yet, and is waited for so long. Never throws. */
@@ -20,9 +19,22 @@ const OLDEST: Micros = 10 * 366 * DAY
 const NEWEST: Micros = 7 * DAY
 const TRY_AGAIN_MS = 60_000
 const LOCK = "pg_advisory_xact_lock(hashtext('fabra.feature_history'))"
+/** Names of the months there are. */
+const LIST = `
+SELECT c.relname
+FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = $1::regclass`
+
+/** What is parted by months, and each month called after. */
+export type PartedTable = 'feature_history' | 'history_packed'
 const MAKE_MS = 10_000
 
-export function createHistoryPartitions(postgres: Postgres, onProblem: (message: string, cause: unknown) => void): HistoryPartitions {
+export function createHistoryPartitions(
+  postgres: Postgres,
+  table: PartedTable,
+  onProblem: (message: string, cause: unknown) => void,
+): HistoryPartitions {
   let known: Set<string> | undefined
   let failedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> = Promise.resolve()
@@ -31,12 +43,12 @@ export function createHistoryPartitions(postgres: Postgres, onProblem: (message:
     if (performance.now() - failedAt < TRY_AGAIN_MS) return
     try {
       if (!known) {
-        const { rows } = await postgres.run(LIST_PARTITIONS, [], { timeoutMs: MAKE_MS, readOnly: true })
+        const { rows } = await postgres.run(LIST, [`fabra.${table}`], { timeoutMs: MAKE_MS, readOnly: true })
         known = new Set(rows.map(([name]) => String(name)))
       }
       for (const month of months) {
         if (known.has(month.name)) continue
-        await makeMonth(postgres, month)
+        await makeMonth(postgres, table, month)
         known.add(month.name)
       }
     } catch (error) {
@@ -47,7 +59,7 @@ export function createHistoryPartitions(postgres: Postgres, onProblem: (message:
 
   return {
     async make(rows, patienceMs) {
-      const months = monthsOf(rows)
+      const months = monthsOf(rows, table)
       const missing = months.filter(({ name }) => !known?.has(name))
       if (missing.length === 0) return
       running = running.then(() => makeMissing(missing))
@@ -66,7 +78,7 @@ interface Month {
   readonly to: string
 }
 
-function monthsOf(rows: readonly HistoryRow[]): Month[] {
+function monthsOf(rows: readonly HistoryRow[], table: PartedTable): Month[] {
   const months = new Map<string, Month>()
   let start = 0
   let end = 0
@@ -79,7 +91,7 @@ function monthsOf(rows: readonly HistoryRow[]): Month[] {
     start = Date.UTC(year, month) * 1000
     end = Date.UTC(year, month + 1) * 1000
     const [from, to] = [start, end].map((at) => new Date(at / 1000).toISOString().slice(0, 10)) as [string, string]
-    const name = `feature_history_${from.slice(0, 7).replace('-', '_')}`
+    const name = `${table}_${from.slice(0, 7).replace('-', '_')}`
     months.set(name, { name, from, to })
   }
   return [...months.values()]
@@ -89,7 +101,7 @@ function monthsOf(rows: readonly HistoryRow[]): Month[] {
  * Rows of the month that the default partition holds move along. Attaching locks only the default partition against reading; where a long
  * question reads it just now, waiting would make all others wait behind it, so it is given up soon.
  */
-async function makeMonth(postgres: Postgres, { name, from, to }: Month): Promise<void> {
+async function makeMonth(postgres: Postgres, table: PartedTable, { name, from, to }: Month): Promise<void> {
   const bounds = [from, to].map((day) => `timestamptz '${day} 00:00:00+00'`)
   try {
     await postgres.transaction({ timeoutMs: MAKE_MS, settings: { lock_timeout: 1_000 } }, async (statements) => {
@@ -97,13 +109,13 @@ async function makeMonth(postgres: Postgres, { name, from, to }: Month): Promise
       const there = await statements.run(`SELECT to_regclass('fabra.${name}') IS NOT NULL`)
       if (there.rows[0]?.[0] === 't') return
       await statements.script(`
-CREATE TABLE fabra.${name} (LIKE fabra.feature_history INCLUDING DEFAULTS INCLUDING INDEXES);
-LOCK TABLE fabra.feature_history_default IN ACCESS EXCLUSIVE MODE;
+CREATE TABLE fabra.${name} (LIKE fabra.${table} INCLUDING DEFAULTS INCLUDING INDEXES);
+LOCK TABLE fabra.${table}_default IN ACCESS EXCLUSIVE MODE;
 WITH moved AS (
-  DELETE FROM fabra.feature_history_default WHERE event_timestamp >= ${bounds[0]} AND event_timestamp < ${bounds[1]} RETURNING *
+  DELETE FROM fabra.${table}_default WHERE event_timestamp >= ${bounds[0]} AND event_timestamp < ${bounds[1]} RETURNING *
 )
 INSERT INTO fabra.${name} SELECT * FROM moved;
-ALTER TABLE fabra.feature_history ATTACH PARTITION fabra.${name} FOR VALUES FROM ('${from} 00:00:00+00') TO ('${to} 00:00:00+00')`)
+ALTER TABLE fabra.${table} ATTACH PARTITION fabra.${name} FOR VALUES FROM ('${from} 00:00:00+00') TO ('${to} 00:00:00+00')`)
     })
   } catch (error) {
     // Made by another process in the same moment.

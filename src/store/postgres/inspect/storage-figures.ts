@@ -4,7 +4,8 @@ import type { Origin } from '../../ports/offline-store.ts'
 import type { OfflineFigures, RecordedFigures, RecordedSize, StorageQuestion, TableSize } from '../../ports/storage-figures.ts'
 import type { Postgres } from '../connection/postgres.ts'
 import { storeErrors } from '../connection/store-errors.ts'
-import { timeOf } from '../history/history-sql.ts'
+import { createKnownLayout } from '../history/history-layout.ts'
+import { type HistoryLayout, hasPacked, hasPlain, plainTable, timeOf, unpacked } from '../history/history-rows.ts'
 
 const DAY: Micros = 86_400_000_000
 const LOOK_MS = 10_000
@@ -12,10 +13,16 @@ const LOOK_MS = 10_000
 const SAMPLE_PAGES = 4_096
 const PAGE_BYTES = 8_192
 
-/** Partitions count with their table. Sources are found as the role finds them. */
+/** As it was called, is called, and is called packed. */
+const HISTORY = "'feature_history', 'history_plain', 'history_packed'"
+
+const IS_HISTORY = `n.nspname = 'fabra' AND coalesce(p.relname, c.relname) IN (${HISTORY})`
+
+/** Partitions count with their table, and both tables of history with the view over them. Sources are found as the role finds them. */
 const TABLES = `
-SELECT CASE WHEN n.nspname = 'fabra' OR o.source IS NULL THEN n.nspname || '.' || coalesce(p.relname, c.relname) ELSE o.source END AS name,
-  CASE WHEN n.nspname <> 'fabra' THEN 'source' WHEN coalesce(p.relname, c.relname) = 'feature_history' THEN 'history' ELSE 'other' END AS kind,
+SELECT CASE WHEN ${IS_HISTORY} THEN 'fabra.feature_history'
+    WHEN n.nspname = 'fabra' OR o.source IS NULL THEN n.nspname || '.' || coalesce(p.relname, c.relname) ELSE o.source END AS name,
+  CASE WHEN n.nspname <> 'fabra' THEN 'source' WHEN ${IS_HISTORY} THEN 'history' ELSE 'other' END AS kind,
   CASE WHEN min(c.reltuples) < 0 THEN NULL ELSE sum(c.reltuples)::bigint END,
   sum(pg_total_relation_size(c.oid))::bigint
 FROM pg_class AS c
@@ -30,27 +37,34 @@ ORDER BY 4 DESC, 1`
 
 const HISTORY_BYTES = `
 SELECT coalesce(sum(pg_relation_size(inhrelid)), 0)::bigint, coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint
-FROM pg_inherits WHERE inhparent = 'fabra.feature_history'::regclass`
+FROM pg_inherits JOIN pg_class AS p ON p.oid = inhparent
+WHERE p.relname IN (${HISTORY}) AND p.relnamespace = 'fabra'::regnamespace`
 
 /** @param ages How many times ($4 on) rows are compared with. */
-function sample(ages: number): string {
+function sample(layout: HistoryLayout, ages: number): string {
   const older = Array.from(
     { length: ages },
     (_, i) => `coalesce(sum(size) FILTER (WHERE event_timestamp < ${timeOf(`$${i + 3}::bigint`)}), 0)`,
   )
+  const some = 'TABLESAMPLE SYSTEM ($1::real) REPEATABLE (1)'
+  const { created, origin } = unpacked('p')
+  const plain = `
+  SELECT feature, origin, created_at, event_timestamp, pg_column_size(h.*) AS size FROM ${plainTable(layout)} AS h ${some}`
+  const packed = `
+  SELECT v.feature, ${origin} AS origin, ${created} AS created_at, p.event_timestamp, pg_column_size(p.*) AS size
+  FROM fabra.history_packed AS p ${some} JOIN fabra.feature_versions AS v ON v.id = p.version`
+  const sampled = [...(hasPlain(layout) ? [plain] : []), ...(hasPacked(layout) ? [packed] : [])]
   return `
 SELECT feature, origin, count(*), coalesce(sum(size), 0),
   count(*) FILTER (WHERE created_at >= ${timeOf('$2::bigint')}), coalesce(sum(size) FILTER (WHERE created_at >= ${timeOf('$2::bigint')}), 0),
   ${older.join(', ')}
-FROM (
-  SELECT feature, origin, created_at, event_timestamp, pg_column_size(h.*) AS size
-  FROM fabra.feature_history AS h TABLESAMPLE SYSTEM ($1::real) REPEATABLE (1)
-) AS h
+FROM (${sampled.join('\n  UNION ALL')}) AS h
 GROUP BY feature, origin
 ORDER BY feature, origin`
 }
 
 export function createPostgresFigures(postgres: Postgres): OfflineFigures {
+  const layout = createKnownLayout(postgres)
   const read = (text: string, parameters: Parameters<Postgres['run']>[1]) =>
     storeErrors(() => postgres.run(text, parameters, { timeoutMs: LOOK_MS, readOnly: true, settings: { jit: 'off' } }))
   return {
@@ -66,7 +80,8 @@ export function createPostgresFigures(postgres: Postgres): OfflineFigures {
     async recorded({ now, ages }: StorageQuestion) {
       const [heap = 0, bytes = 0] = ((await read(HISTORY_BYTES, [])).rows[0] ?? []).map(Number)
       const share = Math.min(1, SAMPLE_PAGES / Math.max(1, heap / PAGE_BYTES))
-      const { rows } = await read(sample(ages.length), [100 * share, now - DAY, ...ages.map((age) => now - age)])
+      const where = await storeErrors(() => layout.current())
+      const { rows } = await read(sample(where, ages.length), [100 * share, now - DAY, ...ages.map((age) => now - age)])
       return scaled(rows, { share, bytes })
     },
   }

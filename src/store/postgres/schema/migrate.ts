@@ -18,6 +18,8 @@ export interface MigrationState {
   readonly applied: boolean
   /** Of a newer executable, which this one runs beside. */
   readonly isNewer: boolean
+  /** It keeps out older executables, and waits until it is asked for. */
+  readonly finishes: boolean
 }
 
 export interface Migrating {
@@ -29,6 +31,10 @@ export interface Migrating {
 /** Long: a step may have to rewrite a large table, and another process may be at it. */
 const WORK_MS = 600_000
 const LOOK_MS = 10_000
+/** Of a step that finishes. */
+const FINISH_MS = 10_000
+const FINISH_LOCK_MS = 500
+const FINISH_ATTEMPTS = 60
 /** Any number of ours; the lock is one of the database's. */
 const LOCK = 4_210_721_988
 const OLDEST_SERVER = 140_000
@@ -39,22 +45,50 @@ export async function migrationState(postgres: Postgres, migrations = MIGRATIONS
     const done = await postgres.transaction({ timeoutMs: LOOK_MS, readOnly: true }, appliedIn)
     checkApplied(done, migrations)
     return [
-      ...migrations.map(({ id, name }) => ({ id, name, applied: done.some((one) => one.id === id), isNewer: false })),
-      ...unknownOf(done, migrations).map(({ id, name }) => ({ id, name, applied: true, isNewer: true })),
+      ...migrations.map(({ id, name, finishes = false }) => {
+        return { id, name, applied: done.some((one) => one.id === id), isNewer: false, finishes }
+      }),
+      ...unknownOf(done, migrations).map(({ id, name }) => ({ id, name, applied: true, isNewer: true, finishes: false })),
     ]
   })
 }
 
-/** @throws FabraError store_unavailable, schema_mismatch; forbidden where the role may not change the schema */
+/**
+ * A schema that begins now has all steps; in one that is there, those that finish are left out.
+ * @throws FabraError store_unavailable, schema_mismatch; forbidden where the role may not change the schema
+ */
 export async function migrate(postgres: Postgres, migrations = MIGRATIONS): Promise<Migrating> {
   const before = await migrationState(postgres, migrations)
   // Where all is done no right to change anything is needed.
-  if (before.every(({ applied }) => applied)) return { migrations: before, applied: [] }
-  const applied = await reported(() => postgres.transaction({ timeoutMs: WORK_MS }, (statements) => applyPending(statements, migrations)))
-  return { migrations: before.map((one) => ({ ...one, applied: true })), applied }
+  if (before.every(({ applied, finishes }) => applied || (finishes && before.some((one) => one.applied))))
+    return { migrations: before, applied: [] }
+  const work = { timeoutMs: WORK_MS }
+  const applied = await reported(() => postgres.transaction(work, (statements) => applyPending(statements, migrations, false)))
+  return { migrations: await migrationState(postgres, migrations), applied }
 }
 
-async function applyPending(statements: Transaction, migrations: readonly Migration[]): Promise<string[]> {
+/**
+ * The steps that finish, after all others: executables older than this one cannot use the schema any more. Processes of this version go on meanwhile.
+ * @throws FabraError store_unavailable, schema_mismatch, forbidden
+ */
+export async function finishMigration(postgres: Postgres, migrations = MIGRATIONS): Promise<Migrating> {
+  const { applied } = await migrate(postgres, migrations)
+  const finished: string[] = []
+  const work = { timeoutMs: FINISH_MS, settings: { lock_timeout: FINISH_LOCK_MS } }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      finished.push(...(await postgres.transaction(work, (statements) => applyPending(statements, migrations, true))))
+      break
+    } catch (error) {
+      const isInUse = error instanceof PostgresSqlError && error.state === '55P03'
+      if (!isInUse || attempt === FINISH_ATTEMPTS) await reported(() => Promise.reject(error))
+      await Bun.sleep(FINISH_LOCK_MS)
+    }
+  }
+  return { migrations: await migrationState(postgres, migrations), applied: [...applied, ...finished] }
+}
+
+async function applyPending(statements: Transaction, migrations: readonly Migration[], isFinishing: boolean): Promise<string[]> {
   await statements.run('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK])
   await checkServer(statements)
   const done = await appliedIn(statements)
@@ -72,6 +106,7 @@ ALTER TABLE fabra.migrations ADD COLUMN IF NOT EXISTS contracts boolean NOT NULL
   const applied: string[] = []
   for (const migration of migrations) {
     if (done.some(({ id }) => id === migration.id)) continue
+    if (migration.finishes && done.length > 0 && !isFinishing) continue
     await statements.script(migration.text)
     await statements.run('INSERT INTO fabra.migrations (id, name, checksum, contracts) VALUES ($1::integer, $2, $3, $4::boolean)', [
       ...[migration.id, migration.name, checksumOf(migration)],

@@ -78,7 +78,7 @@ interface Lock {
 /** Of the kinds of statements that steps are made of. Any other would be a lock that nobody was told of. */
 function locksOf(stmt: Statement): readonly Lock[] {
   const [kind] = Object.keys(stmt)
-  const { CreateStmt, IndexStmt, AlterTableStmt } = stmt
+  const { CreateStmt, IndexStmt, AlterTableStmt, RenameStmt } = stmt
   const written = stmt.InsertStmt ?? stmt.UpdateStmt ?? stmt.DeleteStmt
   if (CreateStmt)
     return (CreateStmt.inhRelations ?? []).map(({ RangeVar }) => ({ table: nameOf(RangeVar), mode: 'ACCESS EXCLUSIVE', work: 'name' }))
@@ -88,7 +88,9 @@ function locksOf(stmt: Statement): readonly Lock[] {
     return [{ table: nameOf(AlterTableStmt.relation), mode: 'ACCESS EXCLUSIVE', work: isName ? 'name' : 'rows' }]
   }
   if (written) return [{ table: nameOf(written.relation), mode: 'ROW EXCLUSIVE', work: 'rows' }]
-  if (kind === 'CreateSchemaStmt') return []
+  if (RenameStmt) return [{ table: nameOf(RenameStmt.relation), mode: 'ACCESS EXCLUSIVE', work: 'name' }]
+  // A view's tables are only read.
+  if (kind === 'CreateSchemaStmt' || kind === 'ViewStmt') return []
   throw new Error(`What ${kind} locks is not known: add it to migration-plan.ts.`)
 }
 
@@ -125,6 +127,7 @@ interface Statement {
   readonly CreateStmt?: { readonly inhRelations?: readonly { readonly RangeVar: RangeVar }[] }
   readonly IndexStmt?: OfTable
   readonly AlterTableStmt?: OfTable & { readonly cmds: readonly { readonly AlterTableCmd: AlterTableCmd }[] }
+  readonly RenameStmt?: OfTable
   readonly InsertStmt?: OfTable
   readonly UpdateStmt?: OfTable
   readonly DeleteStmt?: OfTable
