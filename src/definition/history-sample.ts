@@ -62,6 +62,7 @@ export function whyRecorded(feature: Feature, around: PastFacts): WhyAllKeys | n
   if (feature.version !== null) return unnamed('its version stands for its SQL, which may have been another')
   if (sql.past !== null) return unnamed('its SQL cannot be computed for past times')
   if (rowsLeave && !sql.sources.every((source) => source.static)) return unnamed('rows of its sources leave (FABRA_ROWS_KEEP)')
+  if (sql.sources.length === 0 && feature.uses.length === 0) return unnamed('it reads no source')
   for (const source of sql.sources) {
     const why = whyUnlikeServed(source)
     if (why !== null) return { plain: `a source that it reads ${why}`, named: `the source "${source.name}" ${why}` }

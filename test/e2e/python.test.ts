@@ -80,7 +80,7 @@ test(
     expect(await get('transaction_count_1h')).toMatchObject({ value: 3, served_from: 'online' })
 
     const listed = await runFabra(['list'], { cwd: folder })
-    expect(listed.stdout).toMatch(/user_velocity_1h +User +int +function +realtime +Number of transactions in last hour\./)
+    expect(listed.stdout).toMatch(/user_velocity_1h +User +int +function +realtime +changes +Number of transactions in last hour\./)
 
     const before = await get('transaction_count_1h')
     const refreshed = await runFabra(['refresh', 'transaction_count_1h'], { cwd: folder })

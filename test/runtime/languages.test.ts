@@ -173,7 +173,7 @@ source("clicks", time_stamp="at")
     ['features.py:19', 'feature set "unknown"', 'it names None, which is no feature.', 'Give features, or names such as "spend.avg_30d".'],
     ['features.py:20', 'feature "four"', 'default has "y", which is no column.', 'The columns are x.'],
     ['features.py:20', 'feature "four"', 'default has no "x".', 'Write default={"x": …}. None stands for "known to be nothing".'],
-    ['features.py:20', 'feature "four"', 'history True is not known.', 'Known: changes, all, off.'],
+    ['features.py:20', 'feature "four"', 'history True is not known.', 'Known: auto, changes, all, off.'],
     [
       'features.py:21',
       'source "transactions"',

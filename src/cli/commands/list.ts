@@ -12,6 +12,7 @@ interface Listed {
   readonly type?: string | null
   readonly columns?: Readonly<Record<string, string>>
   readonly refresh: string | null
+  readonly history: string
   readonly recorded: string
   readonly description: string | null
 }
@@ -42,7 +43,7 @@ function listing(features: readonly Listed[], width: number | null): string {
     typeText(feature),
     feature.kind,
     refreshWord(feature),
-    recordedWord(feature),
+    historyWord(feature),
     feature.description ?? '',
   ])
   return table([['FEATURE', 'ENTITY', 'TYPE', 'KIND', 'REFRESH', 'HISTORY', 'DESCRIPTION'], ...rows], width)
@@ -59,7 +60,10 @@ function refreshWord(feature: Listed): string {
   return feature.refresh ?? 'pushed'
 }
 
-/** Why it is so is told by --json and the feature's page. */
-function recordedWord({ recorded }: Listed): string {
-  return recorded.replace(/:.*$/s, '')
+/** In a narrow column. Why it is so is told by --json and the feature's page. */
+function historyWord({ kind, history, recorded }: Listed): string {
+  const share = /^recorded for (.*?):/.exec(recorded)?.[1]
+  if (share !== undefined) return share
+  if (recorded.startsWith('never')) return 'never'
+  return kind === 'pushed' ? 'all' : history === 'auto' ? 'changes' : history
 }
