@@ -15,7 +15,7 @@ import { Stalls } from './upgrade-parts/stalls.ts'
 const ASKERS = Number(process.env['ASKERS'] ?? 4)
 /** Between an answer and the next question of the same asker. */
 const PAUSE_MS = 40
-const MOST_KEYS = 5_000
+const LEAST_CHECKED = 1_000
 const SECONDS = Number(process.env['SECONDS'] ?? 4)
 /** A machine with much else to do takes its time. */
 const RECOVERY_MS = 300_000
@@ -121,7 +121,7 @@ function judge(client: Client, work: Work, excused: number): void {
     console.log(`${String(count).padStart(9)}  ${what}`)
   const checked = `${work.ledger.checked} pushed values and ${work.events.checked} counts checked, ${work.forgotten} keys forgotten`
   console.log(`${checked}; ${excused} refused for want of time while the machine stood still`)
-  if (work.ledger.checked < MOST_KEYS || work.events.checked < MOST_KEYS) problems.add('failure', 'Too little was asked to judge by.')
+  if (work.ledger.checked < LEAST_CHECKED || work.events.checked < LEAST_CHECKED) problems.add('failure', 'Too little was asked to judge by.')
 }
 
 interface Load {
