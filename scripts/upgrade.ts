@@ -121,7 +121,8 @@ function judge(client: Client, work: Work, excused: number): void {
     console.log(`${String(count).padStart(9)}  ${what}`)
   const checked = `${work.ledger.checked} pushed values and ${work.events.checked} counts checked, ${work.forgotten} keys forgotten`
   console.log(`${checked}; ${excused} refused for want of time while the machine stood still`)
-  if (work.ledger.checked < LEAST_CHECKED || work.events.checked < LEAST_CHECKED) problems.add('failure', 'Too little was asked to judge by.')
+  if (work.ledger.checked < LEAST_CHECKED || work.events.checked < LEAST_CHECKED)
+    problems.add('failure', 'Too little was asked to judge by.')
 }
 
 interface Load {
