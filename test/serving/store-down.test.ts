@@ -242,7 +242,8 @@ describe('while the online store may lack what is recorded', () => {
     'and history %s, nothing is called fresh or missing, and only the first read waits',
     async (how) => {
       const { state, ...wraps } = doubted()
-      bench = await openBench({ ...wraps, features: { f: { kind: 'pushed' } } })
+      const patience = how === 'hangs' ? { historyPatience: { waitMs: 900, readMs: 450 } } : {}
+      bench = await openBench({ ...wraps, ...patience, features: { f: { kind: 'pushed' } } })
       const { read, push, parts } = bench
       await push('f', 'u1', 1)
       await parts().recorder.flush()
