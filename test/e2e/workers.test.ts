@@ -114,8 +114,8 @@ describe('two workers', () => {
       return now.length === 2 && !now.includes(first ?? 0) ? true : undefined
     })
     expect(childrenOf(server.pid)).toContain(second ?? 0)
-    const told = 'worker 1 of 2 ended (SIGKILL) and is started again in 100 ms'
-    await until('the log to tell of it', LIMIT_MS, async () => (server.stderr().includes(told) ? true : undefined))
+    const message = 'worker 1 of 2 ended (SIGKILL) and is started again in 100 ms'
+    await until('the log to tell of it', LIMIT_MS, async () => (server.stderr().includes(message) ? true : undefined))
     await until('both to answer', LIMIT_MS, async () => {
       const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server, '/ready').catch(() => ({ status: 0 }))))
       return answers.every(({ status }) => status === 200) ? true : undefined
