@@ -23,7 +23,7 @@ let sql: SQL
 let count = 0
 
 beforeAll(async () => {
-  postgres = await startPostgres()
+  postgres = await startPostgres({ withTemplate0: true })
 })
 afterAll(() => postgres[Symbol.asyncDispose]())
 afterEach(async () => {
