@@ -9,6 +9,7 @@ import { keyText } from '../sources/column-plan.ts'
 import { wholeFloats } from '../sources/exact-numbers.ts'
 import { keySqlType } from '../sources/row-table.ts'
 import { quoteName, quoteText } from '../sql.ts'
+import { DRAFT } from './typed-values.ts'
 
 /** RFC 3339 with a zone, and the same without. */
 const ZONED = String.raw`\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})`
@@ -52,7 +53,7 @@ export async function writeRows(
     ]),
   ]
   await session.execute(
-    `COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
+    `COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, ${DRAFT})`,
     options,
   )
   const { rows } = await session.read(`SELECT COUNT(*) FROM ${quoteText(file)}`, [], options)
