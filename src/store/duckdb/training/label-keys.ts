@@ -52,10 +52,7 @@ export async function writeRows(
       `${encoded(keys[e] ?? [])} AS __fabra_e${e}_key`,
     ]),
   ]
-  await session.execute(
-    `COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, ${DRAFT})`,
-    options,
-  )
+  await session.execute(`COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, ${DRAFT})`, options)
   const { rows } = await session.read(`SELECT COUNT(*) FROM ${quoteText(file)}`, [], options)
   return Number(rows[0]?.[0] ?? 0)
 }
