@@ -14,7 +14,7 @@ const POSTGRES_ROWS = 'src/store/postgres/history/history-rows.ts'
 const RESUMING = 'test/training/resuming.test.ts'
 const KEEPER = 'src/store/duckdb/training/resume/steps.ts'
 const PARTS = 'src/store/duckdb/training/resume/kept-files.ts'
-const MERGED = 'test/training/merged.test.ts'
+const MERGED = 'test/compute/merged-windows.test.ts'
 const HISTORY_SQL = 'src/store/duckdb/training/as-of-join.ts'
 
 /** What may be seen of the past. */
