@@ -56,7 +56,8 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
 
   function lookAtWorker(worker: GuestWorker, now: number, late: boolean): void {
     if (worker.definitions === null) return
-    if (worker.stalled && (worker.inFlight.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
+    const isLeft = worker.inFlight.size === 0 && !isBusy(worker, now)
+    if (worker.stalled && (isLeft || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
     else if (worker.inFlight.size > 0 || worker.pingedAt !== 0) listenTo(worker, now, late)
   }
 
@@ -75,15 +76,12 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
   /** The call's time is over. A stalled worker goes with it, at once or when those that it spares are through. */
   function giveUp(call: InFlightCall, now: number): void {
     const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
-    // One that is silent for a moment is busy.
-    const areBusy = stalled.every((worker) => now - worker.lastSeenAt < worker.watched.suspectAfterMs)
-    if (areBusy && !call.signal.aborted && backlog.isCrowdedOut(call)) {
-      calls.fail(call, CROWDED_OUT)
-      return
-    }
-    calls.timeOut(call)
+    const isCrowdedOut = !call.signal.aborted && backlog.isCrowdedOut(call)
+    if (isCrowdedOut) calls.fail(call, CROWDED_OUT)
+    else calls.timeOut(call)
+    if (isCrowdedOut && stalled.every((worker) => isBusy(worker, now))) return
     for (const worker of stalled) {
-      if (worker.blamed === call.frame.id || (worker.blamed === 0 && worker.watched.blamesUnknown))
+      if (worker.blamed === call.frame.id || (!isCrowdedOut && worker.blamed === 0 && worker.watched.blamesUnknown))
         suspects.accuse(call.frame.feature, 'blocks')
       if (worker.sparedUntil === 0 && worker !== workers.quarantine()) worker.sparedUntil = sparedUntil(worker, now)
       if (worker.sparedUntil <= now) replace(worker)
@@ -110,4 +108,9 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
     replace,
     stop,
   }
+}
+
+/** One that is silent for a moment only. */
+function isBusy(worker: GuestWorker, now: number): boolean {
+  return now - worker.lastSeenAt < worker.watched.suspectAfterMs
 }
