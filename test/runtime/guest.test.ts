@@ -15,7 +15,7 @@ export const takes = feature({ entity: User, refresh: 0, type: 'int' }, () => {
   return 1
 })
 export const awaits = feature({ entity: User, refresh: 0, type: 'bool' }, (path) => {
-  const endsAt = performance.now() + 60_000
+  const endsAt = performance.now() + 30_000
   while (!existsSync(path) && performance.now() < endsAt);
   return existsSync(path)
 })
