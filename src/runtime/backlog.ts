@@ -24,9 +24,10 @@ const MEASURED_MS = 100
 const FEWEST_ANSWERS = 8
 /** Answers may be a little slower from now on. */
 const SLOWER = 1.1
-/** An answer waits for this thread as its call did: of a call's time, at most so much is kept for that. */
+/** A request waits for this thread before it is seen, and so does its answer: of a call's time, so much is kept for that. */
 const WAYS = 2
-const MOST_KEPT = 0.1
+const LEAST_KEPT = 0.05
+const MOST_KEPT = 0.15
 /** Of a call's time: who waited for so much of it was not given time enough. */
 const MOST = 0.5
 
@@ -84,7 +85,7 @@ export function createBacklog(calls: CallsInFlight): Backlog {
         call.waitedUntil = now
         waiting++
         ahead++
-        const keptMs = Math.min(WAYS * lateMs, MOST_KEPT * (call.deadlineAt - call.askedAt))
+        const keptMs = keptOf(call.deadlineAt - call.askedAt, lateMs)
         if (pace === 0 || call.workers.size > 1 || (ahead / pace) * SLOWER <= call.deadlineAt - now - keptMs) continue
         calls.fail(call, CROWDED_OUT)
         ahead--
@@ -98,4 +99,8 @@ export function createBacklog(calls: CallsInFlight): Backlog {
       return [...call.workers].every((worker) => worker.answeredAt > call.askedAt && (waitedMost || !worker.hasBegun(call)))
     },
   }
+}
+
+function keptOf(timeMs: number, lateMs: number): number {
+  return Math.min(Math.max(WAYS * lateMs, LEAST_KEPT * timeMs), MOST_KEPT * timeMs)
 }
