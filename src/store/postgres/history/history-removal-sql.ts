@@ -37,15 +37,15 @@ function nextPacked(_: HistoryLayout, after: string): string {
     ) AS found WHERE v.feature = $1)`
 }
 
-/** A row whose history goes on without it, wherever that is; see RemovalRule. */
-function isOvertaken(layout: HistoryLayout): string {
+/** A row `h` whose history goes on without it, wherever that is; see RemovalRule. */
+export function isOvertaken(layout: HistoryLayout, before = BEFORE): string {
   const places = placesOf(layout, { feature: 'h.feature', fingerprint: 'h.fingerprint', key: 'h.entity_key' })
   const ones = places.map(
     (place) => `EXISTS (
     SELECT FROM ${place} AS n
-    WHERE n.event_timestamp >= h.event_timestamp AND n.event_timestamp <= ${BEFORE}
+    WHERE n.event_timestamp >= h.event_timestamp AND n.event_timestamp <= ${before}
       AND (n.event_timestamp, n.available_at, n.seq) > (h.event_timestamp, h.available_at, h.seq)
-      AND n.available_at <= ${BEFORE} AND n.created_at <= ${BEFORE}
+      AND n.available_at <= ${before} AND n.created_at <= ${before}
       AND (n.origin <> 'backfill' OR h.origin = 'backfill')
   )`,
   )
