@@ -10,6 +10,7 @@ import { createPostgresOfflineStore } from '../../src/store/postgres/history/off
 import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { plainAndPacked } from '../support/history-layouts.ts'
+import { watched } from '../support/leaving-worker.ts'
 import { removable } from '../support/removable.ts'
 import { startPostgres } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -74,29 +75,13 @@ async function deleteAll(removal: HistoryRemoval, rules: readonly RemovalRule[])
   return removed
 }
 
-/** Something happens before a statement. */
-function watched(postgres: Postgres, before: (text: string) => Promise<void>): Postgres {
-  const told = async (text: string) => void (await before(text))
-  return {
-    ...postgres,
-    run: async (text, ...rest) => told(text).then(() => postgres.run(text, ...rest)),
-    transaction: (options, work) =>
-      postgres.transaction(options, (statements) =>
-        work({
-          ...statements,
-          run: async (text, ...rest) => told(text).then(() => statements.run(text, ...rest)),
-          script: async (text) => told(text).then(() => statements.script(text)),
-        }),
-      ),
-  }
-}
-
 describe.each(['packed', 'plain and packed'])('months of history, %s,', (layout) => {
   let server: Awaited<ReturnType<typeof startPostgres>>
   let postgres: Postgres
   let offline: OfflineStore
   beforeAll(async () => {
-    server = await startPostgres()
+    // Nothing else is at the tables.
+    server = await startPostgres({ settings: ['autovacuum=off'] })
     postgres = openPostgres({ url: server.url })
     await migrate(postgres)
     const onProblem = () => undefined
@@ -154,8 +139,7 @@ describe.each(['packed', 'plain and packed'])('months of history, %s,', (layout)
     const { removed, problems } = await exchangeAll(removal, rules)
     expect(problems).toEqual([])
     expect(removed).toBe(inMonths.flat().length)
-    for (const [f, rows] of recorded.entries())
-      expect(await all(`w${f}`)).toEqual(rows.filter((one) => !inMonths[f]?.includes(one)))
+    for (const [f, rows] of recorded.entries()) expect(await all(`w${f}`)).toEqual(rows.filter((one) => !inMonths[f]?.includes(one)))
     const kept = await removal.keptSince(given.map((_, f) => `w${f}`))
     expect([...kept.keys()].sort()).toEqual(inMonths.flatMap((rows, f) => (rows.length > 0 ? [`w${f}`] : [])).sort())
     expect(await deleteAll(removal, rules)).toBe(recorded.flatMap((rows, f) => rows.filter((one) => goes(one, f))).length - removed)
@@ -167,7 +151,15 @@ describe.each(['packed', 'plain and packed'])('months of history, %s,', (layout)
     const rows = month('late')
     await offline.append(rows)
     const late = [0, 1, 2].map((i) =>
-      row({ feature: 'late', entityKey: 'late', value: `${i}`, eventAt: BASE + i * DAY, availableAt: BEFORE + DAY, createdAt: BEFORE + DAY, seq: 500 + i }),
+      row({
+        feature: 'late',
+        entityKey: 'late',
+        value: `${i}`,
+        eventAt: BASE + i * DAY,
+        availableAt: BEFORE + DAY,
+        createdAt: BEFORE + DAY,
+        seq: 500 + i,
+      }),
     )
     const forgotten = { entity: 'User', entityKey: 'gone', at: BASE + 20 * DAY }
     let step = 0
