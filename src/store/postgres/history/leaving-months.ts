@@ -32,7 +32,7 @@ const NOTHING_TO_GIVE = -1
 const SAMPLE_PAGES = 64
 const PAGE_BYTES = 8_192
 /** Each row that is looked up is one descent into an index; rows of a month are joined with what is known of all its keys. */
-const COPY_SETTINGS = { jit: 'off', work_mem: '64MB', lock_timeout: 2_000 } as const
+const COPY_SETTINGS = { jit: 'off', enable_nestloop: 'off', work_mem: '64MB', lock_timeout: 2_000 } as const
 
 export interface LeavingMonthsOptions {
   readonly postgres: Postgres
@@ -196,8 +196,8 @@ async function exchange(
   const { rows } = await statements.run(`SELECT EXISTS (SELECT FROM ${late}), NOT EXISTS (SELECT FROM ${next})`)
   if (rows[0]?.[0] === 't') throw new PostgresSqlError('runtime', IN_USE, 'Rows came late.', null)
   await statements.script(sql.exchange(month, parent, rows[0]?.[1] === 't'))
-  const told = work.rules.filter(({ feature }) => removed.has(feature))
-  await statements.run(sql.TELL_ALL, [told.map(({ feature }) => feature), told.map(({ before }) => before)])
+  const affected = work.rules.filter(({ feature }) => removed.has(feature))
+  await statements.run(sql.TELL_ALL, [affected.map(({ feature }) => feature), affected.map(({ before }) => before)])
   const text = 'UPDATE fabra.history_leaving SET is_out = true, page = $2::bigint WHERE month = $1'
   await statements.run(text, [month.name, work.archives ? 0 : NOTHING_TO_GIVE])
 }

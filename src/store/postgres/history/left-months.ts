@@ -17,7 +17,10 @@ export async function takeBack(postgres: Postgres, month: Month, token: string |
   const inTurn = (then: string, undo: typeof sql.stop) =>
     patiently(new AbortController().signal, (lockMs) =>
       postgres.transaction(locking(lockMs), async (statements) => {
-        const { count } = await statements.run(`${then} WHERE month = $1 AND NOT is_out AND ($2::text IS NULL OR token = $2)`, [month.name, token])
+        const { count } = await statements.run(`${then} WHERE month = $1 AND NOT is_out AND ($2::text IS NULL OR token = $2)`, [
+          month.name,
+          token,
+        ])
         if (count === 0) return
         const { rows } = await statements.run(sql.HAS_TRIGGER, [`fabra.${month.name}`])
         await statements.script(undo(month, rows[0]?.[0] === 't'))
