@@ -29,10 +29,11 @@ function nextPlain(layout: HistoryLayout, after: string): string {
     WHERE h.feature = $1 AND h.event_timestamp < ${BEFORE} AND h.entity_key > coalesce(${after}, '') ORDER BY h.entity_key LIMIT 1)`
 }
 
+/** As one bound of the index, or all keys before would be looked through for each: of nothing before, a number below all hashes. */
 function nextPacked(_: HistoryLayout, after: string): string {
   return `(SELECT min(found.place) FROM fabra.feature_versions AS v CROSS JOIN LATERAL (
       SELECT hashtext(p.entity_key) AS place FROM fabra.history_packed AS p
-      WHERE p.version = v.id AND p.event_timestamp < ${BEFORE} AND (${after} IS NULL OR hashtext(p.entity_key) > ${after})
+      WHERE p.version = v.id AND p.event_timestamp < ${BEFORE} AND hashtext(p.entity_key) > coalesce(${after}::bigint, -2147483649)
       ORDER BY p.version, hashtext(p.entity_key) LIMIT 1
     ) AS found WHERE v.feature = $1)`
 }
