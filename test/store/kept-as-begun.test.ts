@@ -1,10 +1,12 @@
 /** A store that begins keeps computed values for 400 days; one of an earlier release keeps all, until it is told. */
 import { expect, test } from 'bun:test'
+import { byMonths } from '../../src/app/old-months.ts'
 import { openRecordedKeys } from '../../src/app/recorded-keys.ts'
 import { createDuckdbChangeStore } from '../../src/store/duckdb/change-store.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
 import type { ChangeRecord } from '../../src/store/ports/change-store.ts'
+import type { HistoryRemoval } from '../../src/store/ports/history-removal.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { movableClock } from '../support/clock.ts'
 
@@ -46,4 +48,14 @@ test('how long computed values are kept is what the store began with, unless it 
   await noted.changes.addChanges([note])
   expect([await noted.keep('as the store began'), await noted.keep(90 * DAY)]).toEqual([null, 90 * DAY])
   await noted.close()
+})
+
+test('what is kept for 300 days or more leaves by whole months, where months are tables', () => {
+  const now = Date.UTC(2026, 5, 15, 12) * 1_000
+  const before = (days: number, months: object | undefined) => {
+    const rule = { feature: 'f', before: now - days * DAY, origins: ['computed' as const] }
+    return new Date(byMonths(rule, { months } as unknown as HistoryRemoval, now).before / 1_000).toISOString()
+  }
+  expect([before(400, {}), before(300, {})]).toEqual(['2025-05-01T00:00:00.000Z', '2025-08-01T00:00:00.000Z'])
+  expect([before(299, {}), before(400, undefined)]).toEqual(['2025-08-20T12:00:00.000Z', '2025-05-11T12:00:00.000Z'])
 })
