@@ -68,6 +68,26 @@ test('is noted anew before others may take the process for gone: they bring what
   expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
 })
 
+test('a note that is taken back without an answer, and later than it is noted anew, does not take the new one along', async () => {
+  const { pending, offline, clock, down, replay } = await bench(10)
+  const { forgetPendingNotes } = offline
+  const later: Promise<void>[] = []
+  const noted = Promise.withResolvers<void>()
+  offline.forgetPendingNotes = (...args) => {
+    later.push(noted.promise.then(() => forgetPendingNotes(...args)))
+    return Promise.reject(new FabraError('store_unavailable', 'It did not answer.'))
+  }
+  await pending.add([write('u1', '1', 1)])
+  down.is = false
+  expect(await replay().catch((error) => error.code)).toBe('store_unavailable')
+  clock.advance('1s')
+  await pending.add([write('u2', '1', 1)])
+  noted.resolve()
+  await Promise.all(later)
+  expect(later.length).toBe(1)
+  expect(await offline.pendingNotes()).toEqual([{ writer: 'me', at: clock.now() }])
+})
+
 test('of too many the features are remembered, and filled from history', async () => {
   const { pending, offline, down, filled, replay } = await bench(3)
   await pending.add(Array.from({ length: 5 }, (_, i) => write(`u${i}`, '1', i)))

@@ -120,7 +120,8 @@ export function createPendingOnlineWrites({
       if (pending.size === 0 && fields.size === 0 && erasures.length === 0) {
         noted = undefined
         online.doubts.set('owed', null)
-        const forgetting = offline.forgetPendingNotes([writer])
+        // Where no answer comes it may be done much later: it must not take what is noted from now on.
+        const forgetting = offline.forgetPendingNotes([writer], clock.now() + 1)
         settling = forgetting.catch(() => undefined)
         await forgetting
       }
