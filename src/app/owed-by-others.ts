@@ -1,5 +1,5 @@
 import { FabraError } from '../errors.ts'
-import type { Doubts } from '../store/ports/doubts.ts'
+import { type Doubts, MAY_BE_OWED } from '../store/ports/doubts.ts'
 import { SqlError } from '../store/ports/source-engine.ts'
 
 /**
@@ -13,13 +13,14 @@ export const OWED_BY_OTHERS = 'lacks what another process has recorded: history 
  * Whether other processes may have yet to bring to the online store what it refused to them.
  *
  * As long as it refuses writes, and until it is seen to take them again, any of them may be refused one and note it beside history. That nobody
- * owes anything therefore counts only where it was asked after the store was seen to take writes. And it counts for less than a second: then what
- * the store says is not taken for all there is until history has told again.
+ * owes anything therefore counts only where it was asked after the store was seen to take writes. A store that is not reached takes none either:
+ * who reaches it again while history is away cannot hear of what others noted meanwhile. And it counts for less than a second: then what the store
+ * says is not taken for all there is until history has told again.
  */
 export class OwedByOthers {
   private readonly doubts: Pick<Doubts, 'set' | 'has' | 'trustUntil'>
   private readonly nowMs: () => number
-  /** Counts the looks that found, or followed, a refusal. */
+  /** Counts the looks that found, or followed, a refusal, and those that failed. */
   private refusals = 0
 
   /** From now on it is to be told. */
@@ -29,12 +30,19 @@ export class OwedByOthers {
     doubts.trustUntil(nowMs())
   }
 
-  /** @param look Sets or clears the doubt `refused`. One that clears it follows a refusal, be it one that only a write has met. */
+  /**
+   * @param look Sets or clears the doubt `refused`, or fails where the store is not reached. One that clears it follows a refusal, be it one that only
+   * a write has met.
+   */
   async duringLook(look: () => Promise<void>): Promise<void> {
     const wasRefused = this.doubts.has('refused')
     if (wasRefused) this.suspect()
     try {
       await look()
+    } catch (error) {
+      this.refusals++
+      if (!this.doubts.has('owed_by_others')) this.doubts.set('owed_by_others', MAY_BE_OWED)
+      throw error
     } finally {
       if (wasRefused || this.doubts.has('refused')) this.suspect()
     }

@@ -25,7 +25,7 @@ function world() {
       await asked.catch(() => undefined)
     }
   }
-  return { doubts, look, ask, time, isBelieved }
+  return { doubts, look, ask, time, isBelieved, pendingOfOthers }
 }
 
 test('that nobody owes anything does not count while writes are refused: somebody may be refused one a moment later', async () => {
@@ -70,6 +70,23 @@ test('a look that fails keeps what was suspected', async () => {
   const failing = pendingOfOthers.duringLook(() => Promise.reject(new Error('gone')))
   await expect(failing).rejects.toThrow('gone')
   expect(doubts.has('owed_by_others')).toBe(true)
+})
+
+test('what others noted while the store was out of reach is not forgotten where it is back and history is away', async () => {
+  const { doubts, look, ask, isBelieved, pendingOfOthers } = world()
+  await ask()([])
+  expect(isBelieved()).toBe(true)
+  const before = ask()
+  await pendingOfOthers.duringLook(() => Promise.reject(new Error('gone'))).catch(() => undefined)
+  await look('takes writes')
+  await before([])
+  expect(isBelieved()).toBe(false)
+  await ask()(new FabraError('store_unavailable', 'No.', { cause: new SqlError('unavailable', 'No.', null) }))
+  expect(isBelieved()).toBe(false)
+  await ask()([NOTE])
+  expect(doubts.why().get('owed_by_others')).toContain('lacks what another process')
+  await ask()([])
+  expect(isBelieved()).toBe(true)
 })
 
 test('that nobody owes anything holds for less than a second from when it was asked, however late the answer', async () => {

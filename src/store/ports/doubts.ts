@@ -9,6 +9,9 @@ import type { StoredRows } from './stored-value.ts'
 
 export type DoubtKind = 'lost' | 'refused' | 'owed' | 'owed_by_others'
 
+/** Nobody needs to be told of it: mostly it is over in a moment, and else there is more to tell. */
+export const MAY_BE_OWED = 'may lack what another process has recorded: history is asked until that is known'
+
 export interface Doubts {
   /** @param why Null: there is no such doubt. Without hosts and passwords. */
   set(kind: DoubtKind, why: string | null): void

@@ -1,5 +1,5 @@
 import type { Micros } from '../../clock.ts'
-import { createDoubts, DoubtedRows, type DoubtKind } from '../ports/doubts.ts'
+import { createDoubts, DoubtedRows, type DoubtKind, MAY_BE_OWED } from '../ports/doubts.ts'
 import type { Erasure } from '../ports/erasure.ts'
 import type { OnlineStore, StoredValue, StoredWrite } from '../ports/online-store.ts'
 import { bucketOf, hashKey, originLetter, readRecord, recordBody, recordHead } from './format/record.ts'
@@ -141,7 +141,7 @@ function teller(onProblem: OnProblem): (kind: DoubtKind, why: string | null) => 
     if (kind === 'lost' && why === null) wasWhole = true
     // A process that starts, a command too, fills what is not there yet: that is no news.
     if (why === INCOMPLETE && !wasWhole) return
-    if (why === NOT_LOOKED_AT || (why === null ? !reported.delete(kind) : reported.has(kind))) return
+    if (why === NOT_LOOKED_AT || why === MAY_BE_OWED || (why === null ? !reported.delete(kind) : reported.has(kind))) return
     const [begin, end] = DOUBT_TEXTS[kind]
     if (why === null) return onProblem(end, undefined)
     reported.add(kind)
