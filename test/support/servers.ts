@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { RedisClient, SQL, type Subprocess } from 'bun'
 import { temporaryFolder } from './binary.ts'
 import { freePort } from './ports.ts'
-import { copyFolder, emptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
+import { copyEmptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
 import { until } from './until.ts'
 
 const READY_LIMIT_MS = 60_000
@@ -164,12 +164,13 @@ export async function askRedis(
 /**
  * A cluster with the database "fabra", whose superuser "fabra" needs no password.
  * @param options.settings More of its configuration, such as `['fsync=on']`; by default it is quick and forgets at a power cut.
+ * @param options.withTemplate0 For databases of another encoding; without it there is only template1 to make them of.
  */
-export async function startPostgres(options: { settings?: readonly string[] } = {}): Promise<TestServer> {
+export async function startPostgres(options: { settings?: readonly string[]; withTemplate0?: boolean } = {}): Promise<TestServer> {
   const folder = temporaryFolder()
   const data = join(folder, 'data')
   const user = unprivileged(folder)
-  copyFolder(emptyCluster(), data)
+  copyEmptyCluster(data, options.withTemplate0 ?? false)
   const port = await freePort()
   const settings = [
     `port=${port}`,
