@@ -25,7 +25,7 @@ export class Replica {
   logBytes = 0
   /** The last of the log. */
   log = ''
-  private ahead: Micros = 0
+  private ahead: Micros = nextMonth()
   private child: Subprocess | undefined
   private readonly options: ReplicaOptions
   private readonly messages: Message[] = []
@@ -125,4 +125,10 @@ export class Replica {
       this.log = (this.log + decoder.decode(chunk, { stream: true })).slice(-4_000)
     }
   }
+}
+
+/** From now. History is kept by months: each run goes through them alike, whatever day it is. */
+function nextMonth(): Micros {
+  const now = new Date()
+  return (Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1) - now.getTime()) * 1_000
 }

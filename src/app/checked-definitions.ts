@@ -71,7 +71,8 @@ export async function checkProject(files: readonly string[], location: CheckPlac
       const found = await checkedIn(location, loaded, { database, store: local })
       return { ...found, problems: found.problems.map(inItsLanguage), warnings: found.warnings.map(inItsLanguage) }
     } catch (error) {
-      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [], recorded: NOTHING_TOLD }
+      if (error instanceof InvalidDefinitions)
+        return { registry: loaded.registry, problems: error.problems, warnings: [], recorded: NOTHING_TOLD }
       if (error instanceof FabraError)
         return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [], recorded: NOTHING_TOLD }
       throw error

@@ -131,7 +131,8 @@ export const m = feature({ entity: User, refresh: '5m', type: 'float', sql: 'SEL
 `,
       'loaded.csv': 'user_id,a,b,c,at\nu1,2.5,"{""x"":1}",text,2026-01-02T03:04:05Z\n',
     })
-    for (const env of [{}, address()]) expect((await fabra(project, ['check'], env)).stdout).toEndWith('\n2 features, 2 sources, no problems\n')
+    for (const env of [{}, address()])
+      expect((await fabra(project, ['check'], env)).stdout).toEndWith('\n2 features, 2 sources, no problems\n')
   })
 
   test('on a laptop, tables that somebody made in the data file are there', async () => {
