@@ -67,9 +67,10 @@ export class Measures {
     return COLUMNS.join('  ')
   }
 
-  /** PostgreSQL does so by itself some time in a day, of which it has minutes here. */
+  /** What is too old has left, and its room may be used again: of the hours that this may take there are seconds here. */
   async tidy(): Promise<void> {
-    const { postgres } = this.options
+    const { replica, postgres } = this.options
+    await replica.swept()
     if (postgres === undefined) return
     await using sql = new SQL(postgres, { max: 1 })
     await sql`VACUUM fabra.history_packed`

@@ -11,6 +11,7 @@ const PAUSE_MS = 250
 type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly now: Micros }
   | { readonly kind: 'leapt'; readonly now: Micros }
+  | { readonly kind: 'swept' }
   | { readonly kind: 'reloaded'; readonly problem: string | null }
 
 export interface ReplicaOptions {
@@ -77,6 +78,12 @@ export class Replica {
     this.ahead += by
     this.child?.send({ leap: by })
     await this.next('leapt')
+  }
+
+  /** Resolves when what is too old has left. */
+  async swept(): Promise<void> {
+    this.child?.send({})
+    await this.next('swept')
   }
 
   /** After the definitions were written anew. */

@@ -24,11 +24,11 @@ describe('fabra check', () => {
       const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'
       const now = `export const now = feature({ entity: User, refresh: "5m", history: "all", type: "int" }, () => 1)`
       write('features.ts', `${GOOD}export const n = ${n}\n${now}`)
-      const told = [
+      const paragraphs = [
         'FEATURE  HISTORY\nn        recorded as it changes: the source "transactions" does not say when its rows arrived (available)',
         '2 features, 1 source, no problems\n',
       ]
-      expect(await fabra('check')).toEqual({ exitCode: 0, stdout: told.join('\n\n'), stderr: '' })
+      expect(await fabra('check')).toEqual({ exitCode: 0, stdout: paragraphs.join('\n\n'), stderr: '' })
       expect(readdirSync(cwd).sort()).toEqual(['features.ts', 'transactions.csv'])
     },
     LIMIT_MS,

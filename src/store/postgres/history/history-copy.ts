@@ -28,13 +28,13 @@ FROM fabra.feature_fences
 WHERE fenced_at >= ${timeOf('$1::bigint')}
 LIMIT ${MOST_ERASURES + 1}`
 
-export interface Parts {
+export interface SplitRows {
   readonly inserted: readonly HistoryRow[]
   readonly copied: readonly HistoryRow[]
 }
 
 /** Of rows that are not there yet. */
-export function partsOf(rows: readonly HistoryRow[]): Parts {
+export function partsOf(rows: readonly HistoryRow[]): SplitRows {
   const copied = rows.filter(({ origin }) => origin !== 'pushed')
   if (copied.length < LEAST_ROWS) return { inserted: rows, copied: [] }
   return { inserted: rows.filter(({ origin }) => origin === 'pushed'), copied }
