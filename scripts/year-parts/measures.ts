@@ -41,8 +41,10 @@ const SHARE = 1.2
 const SLACK = { history: MIB / 2, data: 24 * MIB, redis: 2 * MIB, rss: 96 * MIB, temporary: MIB, logs: 262_144 } as const
 /** DuckDB gives the room of rows back once half of a piece of so many has left. */
 const PIECE_ROWS = 122_880
-/** PostgreSQL uses it again for rows of the same month, and gives it back with all of them. */
+/** PostgreSQL uses it again for rows of the same month, and gives it back with all of them; */
 const MONTH_DAYS = 30
+/** that of their entries in the index, which are so much of it, only where a page of them is empty. */
+const INDEX_SHARE = 0.4
 /** DuckDB writes its log into the file at 16 MiB; PostgreSQL keeps up to max_wal_size. */
 const WAL_LIMIT = { laptop: 32 * MIB, production: 1_100 * MIB } as const
 /** Processor time of the same work, on a machine that others use. */
@@ -138,7 +140,11 @@ export class Measures {
     const sum = (of: (feature: Storage['features'][number]) => number) => storage.features.reduce((all, feature) => all + of(feature), 0)
     const rows = sum((feature) => feature.rows)
     if (this.options.postgres === undefined) return rows === 0 ? 0 : Math.min(foretold, ((PIECE_ROWS / 2) * history) / rows)
-    return days <= MONTH_DAYS ? 0 : MONTH_DAYS * sum(({ keep_ms, bytes_a_day }) => (keep_ms === null ? 0 : bytes_a_day))
+    return sum(({ keep_ms, bytes_a_day }) => {
+      if (keep_ms === null) return 0
+      const leftDays = Math.max(0, days - keep_ms / DAY_MS)
+      return bytes_a_day * (days > MONTH_DAYS ? MONTH_DAYS : 1 + INDEX_SHARE * leftDays)
+    })
   }
 
   private async reading(pid: number, read: () => Promise<void>): Promise<{ readonly cpuMs: number; readonly p99Ms: number }> {
