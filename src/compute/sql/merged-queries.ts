@@ -8,7 +8,7 @@
  *   - what fails in company is parted, and run alone in the end: the poisoned call gets its own error, and its neighbours their answers;
  *   - each call keeps its own deadline, and a text that takes too long in company goes alone for a while.
  */
-import { createDeadlines } from '../../collections/deadlines.ts'
+import { createDeadlines, type Deadlines } from '../../collections/deadlines.ts'
 import { type ResultRows, type SourceEngine, SqlError, type SqlValue } from '../../store/ports/source-engine.ts'
 import type { DbOptions } from '../db.ts'
 import { listText, type SetForm, signatureOf } from './set-form.ts'
@@ -19,7 +19,7 @@ const MAX_RUNNING = 2
 const GATHER_MS = 50
 /** So long a single call waits for company while others run. */
 const ALONE_MS = 2
-/** Rest after a statement of many: as long as it took, within these. */
+/** Rest after a statement of many: as long as it took, and none after a shorter one, since that is over before those it answered ask again. */
 const SHORTEST_REST_MS = 2
 const LONGEST_REST_MS = 5
 /** Fewer are not many: what they would wait is more than they save. */
@@ -51,15 +51,70 @@ export interface QueryCall {
   readonly at: DbOptions
 }
 
-interface Waiting extends QueryCall {
+class Waiting implements QueryCall {
+  readonly values: readonly SqlValue[]
+  readonly bound: readonly SqlValue[]
+  readonly at: DbOptions
   /** By `performance.now()`. */
-  readonly askedAt: number
+  readonly askedAt = performance.now()
   readonly deadlineAt: number
-  isSettled: boolean
+  isSettled = false
   /** Of the statement that is to answer it with others: called when it is settled. */
   onSettled: (() => void) | undefined
-  resolve(rows: ResultRows): void
-  reject(error: unknown): void
+  private readonly answer: PromiseWithResolvers<ResultRows> = Promise.withResolvers()
+  private readonly over: () => void
+  /** Where it listens to a signal. */
+  private readonly onAbort: (() => void) | undefined
+
+  constructor({ values, bound, at }: QueryCall, deadlines: Deadlines) {
+    this.values = values
+    this.bound = bound
+    this.at = at
+    this.deadlineAt = this.askedAt + at.timeoutMs
+    this.over = deadlines.after(at.timeoutMs, () => this.late())
+    if (at.whenGivenUp) at.whenGivenUp(() => this.giveUp())
+    else if (at.signal.aborted) this.giveUp()
+    else {
+      this.onAbort = () => this.giveUp()
+      at.signal.addEventListener('abort', this.onAbort, { once: true })
+    }
+  }
+
+  get rows(): Promise<ResultRows> {
+    return this.answer.promise
+  }
+
+  resolve(rows: ResultRows): void {
+    // The deadlines are told of in ticks: one that has passed counts all the same.
+    if (performance.now() > this.deadlineAt) this.late()
+    else if (this.settles()) {
+      this.answer.resolve(rows)
+      this.onSettled?.()
+    }
+  }
+
+  reject(error: unknown): void {
+    if (!this.settles()) return
+    this.answer.reject(error)
+    this.onSettled?.()
+  }
+
+  private giveUp(): void {
+    this.reject(new SqlError('interrupted', 'The statement was given up.', null))
+  }
+
+  private late(): void {
+    this.reject(new SqlError('timeout', `The statement took longer than ${Math.round(this.at.timeoutMs)} ms.`, null))
+  }
+
+  /** @returns false when it is settled already. */
+  private settles(): boolean {
+    if (this.isSettled) return false
+    this.isSettled = true
+    this.over()
+    if (this.onAbort) this.at.signal.removeEventListener('abort', this.onAbort)
+    return true
+  }
 }
 
 /** The calls of one statement whose values have the same types. */
@@ -92,35 +147,10 @@ export class MergedQueries {
     const signature = signatureOf(call.values, this.engine.dialect)
     const group = signature === null ? undefined : this.groupOf(statement, `${call.at.mode} ${signature}`, signature)
     if (!group || performance.now() < group.apartUntil) return this.engine.query(statement.text, call.bound, call.at)
-    const { promise, resolve, reject } = Promise.withResolvers<ResultRows>()
-    const { signal, timeoutMs } = call.at
-    const settle = (how: () => void) => {
-      if (one.isSettled) return
-      one.isSettled = true
-      over()
-      signal.removeEventListener('abort', onAbort)
-      how()
-      one.onSettled?.()
-    }
-    const askedAt = performance.now()
-    const one: Waiting = {
-      ...call,
-      askedAt,
-      deadlineAt: askedAt + timeoutMs,
-      isSettled: false,
-      onSettled: undefined,
-      // The deadlines are told of in ticks: one that has passed counts all the same.
-      resolve: (rows) => (performance.now() > one.deadlineAt ? late() : settle(() => resolve(rows))),
-      reject: (error) => settle(() => reject(error)),
-    }
-    const onAbort = () => one.reject(new SqlError('interrupted', 'The statement was given up.', null))
-    const late = () => one.reject(new SqlError('timeout', `The statement took longer than ${Math.round(timeoutMs)} ms.`, null))
-    const over = this.deadlines.after(timeoutMs, late)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+    const one = new Waiting(call, this.deadlines)
     group.waiting.push(one)
     this.schedule(group)
-    return promise
+    return one.rows
   }
 
   private groupOf(statement: Mergeable, id: string, signature: string): Group {
@@ -177,7 +207,7 @@ export class MergedQueries {
         const now = performance.now()
         // Rows of the past are computed for nobody who asks the next thing at once.
         const isMany = calls.length >= MANY && calls[0]?.at.mode === 'present'
-        if (isMany) group.restsUntil = now + Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, now - startedAt))
+        if (isMany && now - startedAt >= SHORTEST_REST_MS) group.restsUntil = now + Math.min(LONGEST_REST_MS, now - startedAt)
         this.schedule(group)
       })
     }
