@@ -31,21 +31,21 @@ export function createRowHost(
 ): RowHost {
   let oldest: number | null = null
   // Its own alone: a call that is given up ends, and with it what it asks. A signal for both costs more than the question does here.
-  const questions = new Set<Question>()
+  const requests = new Set<QueryRequest>()
   let ended: AbortController | null = null
   let parts = 0
   const said: string[] = []
   return {
     async query(sql, params, form) {
       const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
-      const at = new Question(row.asOf, batch.mode, form, timeoutMs)
-      questions.add(at)
+      const at = new QueryRequest(row.asOf, batch.mode, form, timeoutMs)
+      requests.add(at)
       try {
         const { columns, rows, sources } = await options.db.query(sql, params, at)
         options.onRead(feature, sources)
         return { columns, rows }
       } finally {
-        questions.delete(at)
+        requests.delete(at)
       }
     },
     async get(name) {
@@ -70,14 +70,14 @@ export function createRowHost(
     saidByPart: (message) => said.includes(message),
     end() {
       // To abort costs as much as the question; nearly always nothing is being asked any more.
-      for (const question of questions) question.end()
+      for (const request of requests) request.end()
       if (parts > 0) ended?.abort()
     },
   }
 }
 
 /** A question of a call. Its signal is made for whoever looks at it: to make one and to listen to it is a tenth of what a question costs. */
-class Question implements DbOptions {
+class QueryRequest implements DbOptions {
   readonly asOf: DbOptions['asOf']
   readonly mode: DbOptions['mode']
   readonly form: CellForm

@@ -8,9 +8,9 @@
  *   - what fails in company is parted, and run alone in the end: the poisoned call gets its own error, and its neighbours their answers;
  *   - each call keeps its own deadline, and a text that takes too long in company goes alone for a while.
  */
-import { createDeadlines, type Deadlines } from '../../collections/deadlines.ts'
+import { createDeadlines } from '../../collections/deadlines.ts'
 import { type ResultRows, type SourceEngine, SqlError, type SqlValue } from '../../store/ports/source-engine.ts'
-import type { DbOptions } from '../db.ts'
+import { type QueryCall, WaitingCall } from './merged-call.ts'
 import { listText, type SetForm, signatureOf } from './set-form.ts'
 
 /** Statements of one text at once: of one for many calls, and one for a single call. Two halves of a set cost twice what it costs. */
@@ -43,85 +43,11 @@ export interface Mergeable {
   form(signature: string): Promise<SetForm | null>
 }
 
-export interface QueryCall {
-  /** Of each placeholder of the text. */
-  readonly values: readonly SqlValue[]
-  /** The parameters of the statement as it is run alone. */
-  readonly bound: readonly SqlValue[]
-  readonly at: DbOptions
-}
-
-class Waiting implements QueryCall {
-  readonly values: readonly SqlValue[]
-  readonly bound: readonly SqlValue[]
-  readonly at: DbOptions
-  /** By `performance.now()`. */
-  readonly askedAt = performance.now()
-  readonly deadlineAt: number
-  isSettled = false
-  /** Of the statement that is to answer it with others: called when it is settled. */
-  onSettled: (() => void) | undefined
-  private readonly answer: PromiseWithResolvers<ResultRows> = Promise.withResolvers()
-  private readonly over: () => void
-  /** Where it listens to a signal. */
-  private readonly onAbort: (() => void) | undefined
-
-  constructor({ values, bound, at }: QueryCall, deadlines: Deadlines) {
-    this.values = values
-    this.bound = bound
-    this.at = at
-    this.deadlineAt = this.askedAt + at.timeoutMs
-    this.over = deadlines.after(at.timeoutMs, () => this.late())
-    if (at.whenGivenUp) at.whenGivenUp(() => this.giveUp())
-    else if (at.signal.aborted) this.giveUp()
-    else {
-      this.onAbort = () => this.giveUp()
-      at.signal.addEventListener('abort', this.onAbort, { once: true })
-    }
-  }
-
-  get rows(): Promise<ResultRows> {
-    return this.answer.promise
-  }
-
-  resolve(rows: ResultRows): void {
-    // The deadlines are told of in ticks: one that has passed counts all the same.
-    if (performance.now() > this.deadlineAt) this.late()
-    else if (this.settles()) {
-      this.answer.resolve(rows)
-      this.onSettled?.()
-    }
-  }
-
-  reject(error: unknown): void {
-    if (!this.settles()) return
-    this.answer.reject(error)
-    this.onSettled?.()
-  }
-
-  private giveUp(): void {
-    this.reject(new SqlError('interrupted', 'The statement was given up.', null))
-  }
-
-  private late(): void {
-    this.reject(new SqlError('timeout', `The statement took longer than ${Math.round(this.at.timeoutMs)} ms.`, null))
-  }
-
-  /** @returns false when it is settled already. */
-  private settles(): boolean {
-    if (this.isSettled) return false
-    this.isSettled = true
-    this.over()
-    if (this.onAbort) this.at.signal.removeEventListener('abort', this.onAbort)
-    return true
-  }
-}
-
 /** The calls of one statement whose values have the same types. */
 interface Group {
   readonly statement: Mergeable
   readonly signature: string
-  waiting: Waiting[]
+  waiting: WaitingCall[]
   running: number
   isScheduled: boolean
   timer: ReturnType<typeof setTimeout> | undefined
@@ -146,8 +72,11 @@ export class MergedQueries {
   query(statement: Mergeable, call: QueryCall): Promise<ResultRows> {
     const signature = signatureOf(call.values, this.engine.dialect)
     const group = signature === null ? undefined : this.groupOf(statement, `${call.at.mode} ${signature}`, signature)
-    if (!group || performance.now() < group.apartUntil) return this.engine.query(statement.text, call.bound, call.at)
-    const one = new Waiting(call, this.deadlines)
+    if (!group || performance.now() < group.apartUntil) {
+      const { signal, timeoutMs } = call.at
+      return this.engine.query(statement.text, call.bound, { signal, timeoutMs })
+    }
+    const one = new WaitingCall(call, this.deadlines)
     group.waiting.push(one)
     this.schedule(group)
     return one.rows
@@ -215,7 +144,7 @@ export class MergedQueries {
   }
 
   /** Answers each of them, whatever it takes. Never rejects. */
-  private async run(group: Group, calls: readonly Waiting[]): Promise<void> {
+  private async run(group: Group, calls: readonly WaitingCall[]): Promise<void> {
     const [first] = calls
     if (calls.length === 1 && first) return this.runAlone(group, first)
     try {
@@ -234,13 +163,13 @@ export class MergedQueries {
     await Promise.all(calls.map((call) => this.runAlone(group, call)))
   }
 
-  private async part(group: Group, calls: readonly Waiting[]): Promise<void> {
+  private async part(group: Group, calls: readonly WaitingCall[]): Promise<void> {
     const open = calls.filter(({ isSettled }) => !isSettled)
     const middle = Math.ceil(open.length / 2)
     for (const half of [open.slice(0, middle), open.slice(middle)]) if (half.length > 0) await this.run(group, half)
   }
 
-  private async runAlone({ statement }: Group, call: Waiting): Promise<void> {
+  private async runAlone({ statement }: Group, call: WaitingCall): Promise<void> {
     if (call.isSettled) return
     const timeoutMs = Math.max(1, call.deadlineAt - performance.now())
     try {
@@ -251,7 +180,7 @@ export class MergedQueries {
   }
 
   /** @throws SqlError, and then none of them is answered. */
-  private async runOnce({ text }: Mergeable, calls: readonly Waiting[]): Promise<void> {
+  private async runOnce({ text }: Mergeable, calls: readonly WaitingCall[]): Promise<void> {
     const [first] = calls
     if (first === undefined) return
     const rows = await this.engine.query(text, first.bound, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
@@ -259,7 +188,7 @@ export class MergedQueries {
   }
 
   /** @throws SqlError, and then none of them is answered. */
-  private async runSet(form: SetForm, calls: readonly Waiting[]): Promise<void> {
+  private async runSet(form: SetForm, calls: readonly WaitingCall[]): Promise<void> {
     if (form.other === null || this.failed.has(form)) return this.runText(form, form.other ?? form.text, calls)
     try {
       await this.runText(form, form.text, calls)
@@ -270,7 +199,7 @@ export class MergedQueries {
     }
   }
 
-  private async runText(form: SetForm, text: string, calls: readonly Waiting[]): Promise<void> {
+  private async runText(form: SetForm, text: string, calls: readonly WaitingCall[]): Promise<void> {
     const answers: (readonly SqlValue[] | undefined)[] = new Array(calls.length)
     let isTwofold = false
     const take = (rows: readonly (readonly SqlValue[])[]) => {
@@ -295,25 +224,25 @@ export class MergedQueries {
 }
 
 /** When the calls that wait may start. By `performance.now()`. */
-function startOf({ running, waiting, restsUntil }: Group, { askedAt }: Waiting): number {
+function startOf({ running, waiting, restsUntil }: Group, { askedAt }: WaitingCall): number {
   if (running === 0) return restsUntil
   return askedAt + (running < MAX_RUNNING && waiting.length === 1 ? ALONE_MS : GATHER_MS)
 }
 
 /** Half of what the first of them has left: if it is not enough, there is time to run them alone. */
-function patience(calls: readonly Waiting[]): number {
+function patience(calls: readonly WaitingCall[]): number {
   const least = calls.reduce((time, { deadlineAt }) => Math.min(time, deadlineAt), Number.POSITIVE_INFINITY)
   return Math.max(1, (least - performance.now()) / 2)
 }
 
 /** By a statement that is over: there is nothing to abort any more. */
-function answer(call: Waiting, rows: ResultRows): void {
+function answer(call: WaitingCall, rows: ResultRows): void {
   call.onSettled = undefined
   call.resolve(rows)
 }
 
 /** Aborts when nobody waits for any of them. */
-function stopWhenSettled(calls: readonly Waiting[]): AbortSignal {
+function stopWhenSettled(calls: readonly WaitingCall[]): AbortSignal {
   const controller = new AbortController()
   let open = 0
   const onSettled = () => {
