@@ -94,6 +94,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
 
   function start(call: FunctionCall | BatchCall): Promise<Outcome> {
     const { feature, fingerprint, asOf, mode, inputs, deadlineAt, signal } = call
+    const now = performance.now()
+    const { askedAt = now } = call
     const pool = current?.poolOf(feature, fingerprint) ?? drainingPoolOf(feature, fingerprint)
     if (!pool) {
       const error: CallFailure = {
@@ -112,7 +114,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         'keys' in call
           ? { t: 'call', id, feature, keys: call.keys, inputs: call.inputs, asOf, mode }
           : { t: 'call', id, feature, key: call.key, inputs, asOf, mode }
-      pool.start({ frame, deadlineAt, fingerprint, signal, runs: 0, workers: new Set() })
+      pool.start({ frame, deadlineAt, askedAt, waitedUntil: now, fingerprint, signal, runs: 0, workers: new Set() })
     })
   }
 
