@@ -61,7 +61,7 @@ export function provideBase(base: Base, { buildah, work, offline }: BuildTools):
     '-euo',
     'pipefail',
     '-c',
-    'root=$1; shift; { dpkg --listfiles "$@" 2>/dev/null || true; } | grep -Ev "^/usr/share/(doc|info|lintian|locale|man)/" | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
+    'root=$1; shift; { dpkg --listfiles "$@" 2>/dev/null || true; } | grep -Ev "^/usr/(share/(doc|info|lintian|locale|man|zoneinfo/right)|lib/[^/]+/gconv)/" | sort -u | while read -r path; do if [ ! -d "$path" ] && [ -e "$path" ]; then echo "$path"; fi; done | tar -C / -P --no-recursion -T - -c | tar -C "$root" -x',
     'bash',
     root,
     ...base.packages,

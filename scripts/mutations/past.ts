@@ -14,6 +14,7 @@ const POSTGRES_ROWS = 'src/store/postgres/history/history-rows.ts'
 const RESUMING = 'test/training/resuming.test.ts'
 const KEEPER = 'src/store/duckdb/training/resume/steps.ts'
 const PARTS = 'src/store/duckdb/training/resume/kept-files.ts'
+const MERGED = 'test/compute/merged-windows.test.ts'
 const HISTORY_SQL = 'src/store/duckdb/training/as-of-join.ts'
 
 /** What may be seen of the past. */
@@ -166,13 +167,38 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'one event more is seen by the event-sorted way',
-    changes: [{ file: JOINED, from: '__fabra_after - 1 PRECEDING', to: '__fabra_after PRECEDING' }],
+    changes: [{ file: JOINED, from: '__fabra_after${i} - 1 PRECEDING', to: '__fabra_after${i} PRECEDING' }],
   },
   {
     name: 'a row is seen at its own time by the joined way',
     changes: [
       { file: JOINED, from: '__fabra_e.__fabra_at < __fabra_r.__fabra_at - $', to: '__fabra_e.__fabra_at <= __fabra_r.__fabra_at - $' },
     ],
+  },
+  {
+    name: 'every window is the longest of those that are joined together',
+    suite: MERGED,
+    changes: [{ file: JOINED, from: "joined.lowers.length === 1 ? '' : ` FILTER", to: "joined.lowers.length > 0 ? '' : ` FILTER" }],
+  },
+  {
+    name: 'every window is the first of those that are put in order together',
+    suite: MERGED,
+    changes: [{ file: JOINED, from: 'OVER __fabra_window${window} AS', to: 'OVER __fabra_window0 AS' }],
+  },
+  {
+    name: 'only the events of the shortest window are joined',
+    suite: MERGED,
+    changes: [{ file: JOINED, from: '`GREATEST(${reaches.map', to: '`LEAST(${reaches.map' }],
+  },
+  {
+    name: 'windows that begin at the same time are one, whether they hold it or not',
+    suite: MERGED,
+    changes: [{ file: JOINED, from: ' && lower?.inclusive === own?.inclusive', to: '' }],
+  },
+  {
+    name: 'windows that are put in order together begin where the first of them does',
+    suite: MERGED,
+    changes: [{ file: JOINED, from: 'positionOf(HAPPENS.start - i)', to: 'positionOf(HAPPENS.start)' }],
   },
   {
     name: 'a shadow is forgotten in a subquery',

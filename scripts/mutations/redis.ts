@@ -212,7 +212,17 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: PROCESSES, file: `${FOLDER}/format/scripts.ts` },
     {
-      'redis: whoever claims a key has it': ["ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0", "ARGV[1], 'PX', ARGV[2]) and 1 or 0"],
+      'redis: whoever claims a key has it': ["if holder and holder ~= '' then answers[i] = 0\n  else", 'do'],
+      'redis: nobody is told that a claim was let go': ['answers[i] = holder and 2 or 1', 'answers[i] = 1'],
+    },
+  ),
+  ...mistakes(
+    { suite: PROCESSES, file: 'src/compute/single-flight/cross-process.ts' },
+    {
+      'what another answered before a claim is computed again': [
+        "batch.filter((_, i) => results[i] === 'won')",
+        'batch.filter(() => true)',
+      ],
     },
   ),
 ]

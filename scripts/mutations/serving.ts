@@ -61,9 +61,9 @@ export const mutations: readonly Mutation[] = [
     { suite: FRESHNESS, file: FINDER },
     {
       'realtime is read from the store': ['if (planned.realtime) return this.computeNow(planned, key, row, stored, context)\n', ''],
-      'stale is not recomputed': ['      else this.revalidate(planned, key, context)\n', ''],
+      'stale is not recomputed': ['      else this.revalidate(planned, key, stored, context)\n', ''],
       'stale waits for its recomputation': [
-        "else this.revalidate(planned, key, context)\n      return foundStored(planned, stored, 'stale', 'online')",
+        "else this.revalidate(planned, key, stored, context)\n      return foundStored(planned, stored, 'stale', 'online')",
         'return this.computeNow(planned, key, row, stored, context)',
       ],
       'an expired value is served': ["if (stored && judgement === 'stale') {\n", 'if (stored) {\n'],
@@ -211,10 +211,6 @@ export const mutations: readonly Mutation[] = [
         'admits(this.waiting.size + this.running.size + [...this.refreshBatches].reduce((sum, { length }) => sum + length, 0), call)',
       ],
       'who waits behind others has no deadline': ['inFlight.timer ??= setTimeout(() => this.expire(inFlight), inFlight.timeoutMs)', ''],
-      'who joins a refresh waits as long as it': [
-        'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)',
-        'outcomeOf(joined)',
-      ],
     },
   ),
   ...mistakes(
@@ -245,6 +241,10 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: SHARING, file: 'src/compute/single-flight/in-flight.ts' },
     {
+      'who joins a refresh waits as long as it': [
+        'joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : outcomeOf(joined)',
+        'outcomeOf(joined)',
+      ],
       'different inputs share an answer': ['if (!inputs) return key.encoded', 'if (key) return key.encoded'],
       'inputs beyond 2^53 share an answer': [
         'stringifyExact(Object.entries(inputs))',

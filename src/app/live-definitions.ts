@@ -27,7 +27,7 @@ import type { Schedule } from '../refresh/schedule.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { createEngine, type Engine } from '../serving/engine.ts'
 import { createPartReader } from '../serving/feature-reader.ts'
-import { createLastKnown } from '../serving/last-known.ts'
+import { createLastKnown, type Patience } from '../serving/last-known.ts'
 import { createServing, type Serving } from '../serving/serving.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
@@ -72,6 +72,8 @@ export interface LiveDefinitionsDependencies {
   readonly claims: ClaimStore | null
   /** Given by tests only, whose processes share a machine that may be busy. */
   readonly claimLimits?: ClaimLimits
+  /** The same. */
+  readonly historyPatience?: Patience
   /** What functions read, among many processes; null where there is only this one. */
   readonly seenSources: ObservedSourceStore | null
   readonly schedule: Schedule
@@ -150,7 +152,7 @@ export function createLiveDefinitions(
   })
   const computations = tracing ? tracing.computations(own) : own
   const followers = [...registry.features.values()].filter((feature) => feature.computation.kind === 'function' && !isRealtime(feature))
-  const lastKnown = createLastKnown(dependencies.offline)
+  const lastKnown = createLastKnown(dependencies.offline, undefined, dependencies.historyPatience)
   const engine: Engine = createEngine({
     online,
     computations,

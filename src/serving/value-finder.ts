@@ -83,7 +83,7 @@ export class ValueFinder {
     if (stored && judgement === 'stale') {
       // What the store may not take is kept here.
       if (context.unsure) void this.computeNow(planned, key, row, stored, context)
-      else this.revalidate(planned, key, context)
+      else this.revalidate(planned, key, stored, context)
       return foundStored(planned, stored, 'stale', 'online')
     }
     return this.computeNow(planned, key, row, stored, context)
@@ -105,13 +105,14 @@ export class ValueFinder {
   }
 
   /** Recompute once behind a stale answer. Its failure is nobody's error: the value stays and ages. */
-  private revalidate(planned: PlannedFeature, key: EntityKey, context: ReadContext): void {
+  private revalidate(planned: PlannedFeature, key: EntityKey, stored: StoredValue, context: ReadContext): void {
     void this.computations.compute({
       feature: planned.feature,
       key,
       chain: context.read.chain ?? [],
       timeoutMs: this.timeoutMs(planned.feature, context),
       isLook: context.read.isLook,
+      storedSeq: stored.seq,
     })
   }
 
@@ -125,7 +126,8 @@ export class ValueFinder {
     const { feature } = planned
     const inputs = planned.takesInputs ? ownInputs(feature, row) : undefined
     const { chain = [], isLook } = context.read
-    const call = { feature, key, chain, timeoutMs: this.timeoutMs(feature, context), isLook, ...(inputs ? { inputs } : {}) }
+    const storedSeq = context.unsure ? undefined : (stored?.seq ?? null)
+    const call = { feature, key, chain, timeoutMs: this.timeoutMs(feature, context), isLook, storedSeq, ...(inputs ? { inputs } : {}) }
     const { computed, asOf } = await this.computations.compute(call)
     if (computed.kind === 'error') {
       if (computed.error.code === 'invalid_key') this.onUnusable(feature, key)

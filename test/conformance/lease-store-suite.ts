@@ -3,7 +3,7 @@ import type { LeaseStore } from '../../src/store/ports/lease-store.ts'
 import { until } from '../support/until.ts'
 
 const LONG_MS = 60_000
-/** Long enough to renew in, on a busy machine too. */
+/** A busy machine may take longer to renew: then it tries again. */
 const TERM_MS = 500
 
 /** What every lease store promises. `factory` gives an empty one each time. @param passing Lets so many milliseconds go by for it. */
@@ -41,14 +41,18 @@ export function leaseStoreSuite(name: string, factory: () => Promise<LeaseStore>
 
     test('a term that ran out is over, and renewing keeps one from running out', async () => {
       const leases = await factory()
-      const kept = (await leases.acquire('kept', TERM_MS)) ?? 0
+      let tries = 0
+      const kept = await until('a renewal in time', 5_000, async () => {
+        const name = `kept${++tries}`
+        const token = (await leases.acquire(name, TERM_MS)) ?? 0
+        return (await leases.renew(name, token, LONG_MS)) ? name : undefined
+      })
       const lost = (await leases.acquire('lost', TERM_MS)) ?? 0
-      expect(await leases.renew('kept', kept, LONG_MS)).toBe(true)
       await passing(TERM_MS + 1)
       const next = await until('the lease to run out', 5_000, () => leases.acquire('lost', LONG_MS))
       expect(next).toBeGreaterThan(lost)
       expect(await leases.renew('lost', lost, LONG_MS)).toBe(false)
-      expect(await leases.acquire('kept', LONG_MS)).toBeUndefined()
+      expect(await leases.acquire(kept, LONG_MS)).toBeUndefined()
     })
   })
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
 import { builtBinary, type RunningFabra, runFabra, startFabra, temporaryFolder } from '../support/binary.ts'
@@ -46,6 +46,12 @@ describe('a project begun with fabra init', () => {
   })
   afterAll(() => server.kill())
 
+  const printedLine = (running: RunningFabra) => {
+    const line = /^ *(curl .+)$/m.exec(running.stdout())?.[1]
+    if (line === undefined) throw new Error(`There is no curl line in:\n${running.stdout()}`)
+    return line
+  }
+
   /** Runs the line that `fabra serve` printed, as a user pastes it. */
   function paste(running: RunningFabra): {
     value: unknown
@@ -54,9 +60,7 @@ describe('a project begun with fabra init', () => {
     freshness_ms: number
     event_timestamp: string
   } {
-    const line = /^ *(curl .+)$/m.exec(running.stdout())?.[1]
-    if (line === undefined) throw new Error(`There is no curl line in:\n${running.stdout()}`)
-    return JSON.parse(Bun.spawnSync(['sh', '-c', line.replace('curl', 'curl -sS')]).stdout.toString())
+    return JSON.parse(Bun.spawnSync(['sh', '-c', printedLine(running).replace('curl', 'curl -sS')]).stdout.toString())
   }
 
   test('answers the printed curl with a computed value, and then from the online store', () => {
@@ -101,9 +105,11 @@ describe('a project begun with fabra init', () => {
 
   test('killed and started again, serves its values from history without computing them', async () => {
     const before = paste(server)
-    await until('the value on disk', 5_000, async () =>
-      changedAtMs(join(cwd, '.fabra')) > Date.parse(before.event_timestamp) ? true : undefined,
-    )
+    const [, path, query] = /'([^'?]+)[?]([^']+)'/.exec(printedLine(server)) ?? []
+    await until('the value in history', 5_000, async () => {
+      const { history } = (await (await fetch(`${path}/history?${query}`)).json()) as { history: readonly { value: unknown }[] }
+      return history.some(({ value }) => Bun.deepEquals(value, before.value)) ? true : undefined
+    })
     await server.kill()
     server = await startFabra({ binary, env, cwd, file: 'features.ts', port: server.port })
     expect(paste(server)).toMatchObject({ value: before.value, served_from: 'online' })
@@ -113,11 +119,6 @@ describe('a project begun with fabra init', () => {
     expect(await server.stop()).toBe(0)
   })
 })
-
-/** When anything in the folder was last written. */
-function changedAtMs(folder: string): number {
-  return Math.max(...readdirSync(folder).map((name) => statSync(join(folder, name)).mtimeMs))
-}
 
 /** What the process listens on, by the kernel's own tables. */
 function listeningAddresses(pid: number): string[] {

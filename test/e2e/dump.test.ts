@@ -47,6 +47,9 @@ test(
     for (const name of ['seen', 'doubled']) await before.ask(`/v1/features/${name}/refresh`, 'POST', {})
     // What is computed for a read is recorded a moment after its answer: the second time all of it is.
     await before.answers()
+    await until('all to be recorded', 60_000, async () =>
+      /^fabra_history_rows_waiting 0$/m.test(String(await before.ask('/metrics', 'GET'))) ? true : undefined,
+    )
     const answers = await before.answers()
     await before.stop()
 

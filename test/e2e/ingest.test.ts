@@ -121,7 +121,9 @@ describe('kill -9 at a random moment', () => {
         for (let u = 0; u < USERS; u++) await valueAt(server, `kept?entity_id=u${u}`)
         const before = n
         const writers = Array.from({ length: 8 }, () => writeUntilKilled(server, ledger, () => n++))
-        await Bun.sleep(20 + Math.random() * 400)
+        const known = ledger.acknowledged.size
+        await until('some acknowledged writes', 60_000, async () => (ledger.acknowledged.size > known + 12 ? true : undefined))
+        await Bun.sleep(Math.random() * 300)
         await server.kill()
         await Promise.all(writers)
         const again = await startFabra({ file: 'features.ts', cwd: project.path })

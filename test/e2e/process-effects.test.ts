@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
 import { HEAD, type ProjectFolder, projectFolder } from '../support/project-folder.ts'
+import { until } from '../support/until.ts'
 
 /** Name → what it does, and what it is called in the refusal. */
 const EFFECTS: Readonly<Record<string, readonly [code: string, called: string]>> = {
@@ -107,7 +108,8 @@ describe('left alone:', () => {
     })
   }
 
-  test('a listener for a signal is told of in the log, once', () => {
+  test('a listener for a signal is told of in the log, once', async () => {
+    await until('the log', 10_000, async () => (server.stderr().includes('listens for SIGTERM') ? true : undefined))
     expect(server.stderr().match(/listens for SIGTERM/g)?.length).toBe(1)
   })
 })

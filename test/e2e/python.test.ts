@@ -145,7 +145,7 @@ def transaction_rate(user_id):
     })
     expect(later.value).toBe(24)
     // What it prints goes to the log, with its name.
-    expect(server.stderr()).toContain('computing u1')
+    await until('what it prints', WAIT_MS, async () => (server.stderr().includes('computing u1') ? true : undefined))
 
     // Who asks for several keys at once, and label rows of one time, call a function for many keys once.
     const asked = { features: ['crowd'], rows: ['u1', 'u2', 'u3'].map((user_id) => ({ user_id })) }
@@ -187,7 +187,7 @@ def transaction_rate(user_id):
     await until('the report', WAIT_MS, async () =>
       server.stderr().includes('The last good definitions go on serving.') ? true : undefined,
     )
-    expect(server.stderr()).toContain('rates.py:1')
+    await until('its place', WAIT_MS, async () => (server.stderr().includes('rates.py:1') ? true : undefined))
     expect((await get('rated')).value).toBe(36)
   },
   LIMIT_MS,

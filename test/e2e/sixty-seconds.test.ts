@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { builtBinary, temporaryFolder } from '../support/binary.ts'
+import { PATIENT } from '../support/patience.ts'
 import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
 
@@ -20,7 +21,7 @@ test('what the README shows of the first sixty seconds happens, word for word', 
   const { FABRA_API_KEYS, DATABASE_URL, REDIS_URL, ...inherited } = process.env
   const child = Bun.spawn(['sh', '-c', `set -e\n${commands(start).slice(0, -1).join('\n')}\nexec ${commands(start).at(-1)}`], {
     cwd: folder,
-    env: { ...inherited, FABRA_PORT: String(port) },
+    env: { ...inherited, ...PATIENT, FABRA_PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let said = ''

@@ -114,7 +114,8 @@ describe('two workers', () => {
       return now.length === 2 && !now.includes(first ?? 0) ? true : undefined
     })
     expect(childrenOf(server.pid)).toContain(second ?? 0)
-    expect(server.stderr()).toContain('worker 1 of 2 ended (SIGKILL) and is started again in 100 ms')
+    const message = 'worker 1 of 2 ended (SIGKILL) and is started again in 100 ms'
+    await until('the log to tell of it', LIMIT_MS, async () => (server.stderr().includes(message) ? true : undefined))
     await until('both to answer', LIMIT_MS, async () => {
       const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server, '/ready').catch(() => ({ status: 0 }))))
       return answers.every(({ status }) => status === 200) ? true : undefined
@@ -123,7 +124,9 @@ describe('two workers', () => {
     process.kill(second ?? 0, 'SIGSTOP')
     try {
       await until('the new worker to answer', LIMIT_MS, async () => {
-        const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(500), keepalive: false }).catch(() => undefined)
+        const response = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(2_000), keepalive: false }).catch(
+          () => undefined,
+        )
         return response?.ok ? true : undefined
       })
     } finally {

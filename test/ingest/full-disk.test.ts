@@ -4,6 +4,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Subprocess } from 'bun'
 import { builtBinary } from '../support/binary.ts'
+import { PATIENT } from '../support/patience.ts'
 import { freePort } from '../support/ports.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
@@ -42,7 +43,7 @@ async function serve(): Promise<Subprocess> {
   const command = `trap '' XFSZ; exec "$0" serve --port ${port}`
   const started = Bun.spawn(['sh', '-c', command, builtBinary()], {
     cwd: folder.path,
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...PATIENT },
     stdio: ['ignore', 'ignore', Bun.file(join(folder.path, 'log'))],
   })
   await until('the server', 30_000, async () => {

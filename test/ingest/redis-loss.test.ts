@@ -46,15 +46,15 @@ afterEach(async () => {
   folder[Symbol.dispose]()
 })
 
-async function replicas(redisUrl: string): Promise<[Replica, Replica]> {
+async function replicas(redisUrl: string, project = folder, list = running): Promise<[Replica, Replica]> {
   const name = `redis_loss_${++databases}`
   await using sql = new SQL(postgres.url, { max: 1 })
   await sql.unsafe(`CREATE DATABASE ${name}`)
   const env = { FABRA_POSTGRES_URL: postgres.url.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: redisUrl }
-  const a = await startReplica(folder, 'a', env)
-  running.push(a)
-  const b = await startReplica(folder, 'b', env)
-  running.push(b)
+  const a = await startReplica(project, 'a', env)
+  list.push(a)
+  const b = await startReplica(project, 'b', env)
+  list.push(b)
   return [a, b]
 }
 
@@ -130,8 +130,8 @@ describe('a redis that keeps what SAVE wrote', () => {
   test('is emptied: the first read is as right as the last, at every replica', async () => {
     const [a, b] = await replicas(redis.url)
     const expected = await writeAll(a, b)
-    await emptyRedis(redis)
-    await askRedis(redis, 'SET', RESTORER, 'the test')
+    // At one moment: nobody may begin to restore it in between.
+    await askRedis(redis, 'EVAL', "redis.call('FLUSHALL') return redis.call('SET', KEYS[1], ARGV[1])", '1', RESTORER, 'the test')
     for (const one of [a, b]) {
       await readsRight(one, expected)
       await isDegraded(one, 'history')
@@ -159,7 +159,9 @@ describe('a redis that keeps what SAVE wrote', () => {
       for (;;) {
         const rows = Array.from({ length: 50 }, () => Math.floor(Math.random() * users.length))
         const { json } = await replica.send('POST', '/v1/features', { features: ['bare'], rows: rows.map((i) => ({ user_id: `k${i}` })) })
-        const results = json['results'] as { values: unknown[]; served_from: string[] }[]
+        // History that does not tell it in time on a busy machine is no answer yet.
+        const results = json['results'] as { values: unknown[]; statuses: string[]; served_from: string[] }[] | undefined
+        if (!results || results.some(({ statuses }) => statuses[0] === 'error')) continue
         wrong += results.filter(({ values }, i) => values[0] !== rows[i]).length
         if (results.every(({ served_from }) => served_from[0] === 'online')) return
       }
@@ -216,84 +218,6 @@ describe('a redis that keeps what SAVE wrote', () => {
     for (const one of [a, b]) expect(await answer(one, 'score', 'u1')).toMatchObject({ value: 2, from: 'online' })
   })
 
-  describe('refuses writes', () => {
-    const config = (name: string, value: string) => askRedis(redis, 'CONFIG', 'SET', name, value)
-    const refusals: readonly [name: string, refuse: () => Promise<unknown>, accept: () => Promise<unknown>, word: string][] = [
-      ['for want of memory', () => config('maxmemory', '1'), () => config('maxmemory', '0'), 'OOM'],
-      [
-        'as a replica',
-        async () => askRedis(redis, 'REPLICAOF', '127.0.0.1', String(await freePort())),
-        () => askRedis(redis, 'REPLICAOF', 'NO', 'ONE'),
-        'READONLY',
-      ],
-      ['for want of replicas', () => config('min-replicas-to-write', '1'), () => config('min-replicas-to-write', '0'), 'NOREPLICAS'],
-      [
-        'since its snapshot fails',
-        async () => {
-          const { dir } = (await askRedis(redis, 'CONFIG', 'GET', 'dir')) as { dir: string }
-          rmSync(dir, { recursive: true })
-          await config('save', '1 1')
-          await askRedis(redis, 'BGSAVE').catch(() => undefined)
-          await until('the failure', RECOVERY_MS, async () =>
-            String(await askRedis(redis, 'INFO', 'persistence')).includes('rdb_last_bgsave_status:err') ? true : undefined,
-          )
-        },
-        async () => {
-          await config('save', '')
-          await config('stop-writes-on-bgsave-error', 'no')
-        },
-        'MISCONF',
-      ],
-      [
-        'of its user',
-        () => askRedis(redis, 'ACL', 'SETUSER', 'default', '-eval', '-evalsha'),
-        () => askRedis(redis, 'ACL', 'SETUSER', 'default', '+eval', '+evalsha'),
-        'NOPERM',
-      ],
-      [
-        'without a word',
-        () => askRedis(redis, 'CLIENT', 'PAUSE', '600000', 'WRITE'),
-        () => askRedis(redis, 'CLIENT', 'UNPAUSE'),
-        'in time',
-      ],
-    ]
-
-    test.each(refusals)('%s: it is told, and what is acknowledged is served', async (_, refuse, accept, word) => {
-      const [a, b] = await replicas(redis.url)
-      await push(a, 'score', [{ user_id: 'u1', value: 1, event_timestamp: at(1) }])
-      await push(a, 'bare', [{ user_id: 'deleted', value: 1, event_timestamp: at(1) }])
-      await a.append('orders', { user_id: 'u1', amount: 5, ordered_at: at(1) })
-      for (const one of [a, b]) expect([await one.read('score'), await one.read('spent')]).toEqual([1, 5])
-      await refuse()
-      // Nobody writes: they find out by themselves.
-      for (const one of [a, b]) await isDegraded(one, word)
-      expect((await a.metrics()).match(/^fabra_online_store_doubts\{reason="refused"\} (\d)/m)?.[1]).toBe('1')
-      await push(a, 'score', [{ user_id: 'u1', value: 2, event_timestamp: at(2) }])
-      await push(b, 'bare', [{ user_id: 'deleted', delete: true, event_timestamp: at(2) }])
-      await push(b, 'pair', [{ user_id: 'new', value: { low: 1, high: 2 }, event_timestamp: at(2) }])
-      await a.append('orders', { user_id: 'u1', amount: 6, ordered_at: at(2) })
-      for (const one of [a, b]) {
-        const answered = (what: string, feature: string, user: string, value: unknown) =>
-          until(what, SOON_MS, async () => (Bun.deepEquals((await answer(one, feature, user)).value, value) ? true : undefined))
-        await answered('the push', 'score', 'u1', 2)
-        await answered('the deletion', 'bare', 'deleted', null)
-        await answered('the first value', 'pair', 'new', { low: 1, high: 2 })
-        await answered('what is built on it', 'twice', 'u1', 4)
-      }
-      for (const one of [a, b]) {
-        await until('the event', SOON_MS, async () => ((await one.read('spent')) === 11 ? true : undefined))
-        expect(await answer(one, 'score', 'u1')).toMatchObject({ value: 2, from: 'last_good' })
-      }
-      await accept()
-      for (const one of [a, b]) {
-        await isWhole(one)
-        expect(await answer(one, 'score', 'u1')).toEqual({ value: 2, status: 'fresh', from: 'online' })
-        expect(await answer(one, 'bare', 'deleted')).toMatchObject({ value: null })
-        expect(await one.read('spent')).toBe(11)
-      }
-    })
-  })
-
   test('a refusal that is over before anybody looks: who met it serves nothing older than what another process recorded meanwhile', async () => {
     const both = await replicas(redis.url)
     await using sql = new SQL(postgres.url.replace(/\/[^/]*$/, `/redis_loss_${databases}`), { max: 1 })
@@ -313,6 +237,95 @@ describe('a redis that keeps what SAVE wrote', () => {
       })
       await isWhole(a)
       expect(await answer(a, 'bare', user)).toMatchObject({ value: null })
+    }
+  })
+})
+
+describe('a redis that refuses writes', () => {
+  // One of it and one pair of replicas for all refusals: each has users of its own.
+  const shared: Replica[] = []
+  let project: ProjectFolder
+  let both: [Replica, Replica]
+  let count = 0
+  beforeAll(async () => {
+    redis = await startRedis()
+    project = projectFolder({ 'features.ts': FEATURES })
+    both = await replicas(redis.url, project, shared)
+  })
+  afterAll(async () => {
+    await Promise.all(shared.map((one) => one.close()))
+    project[Symbol.dispose]()
+    await redis[Symbol.asyncDispose]()
+  })
+  const config = (name: string, value: string) => askRedis(redis, 'CONFIG', 'SET', name, value)
+  const refusals: readonly [name: string, refuse: () => Promise<unknown>, accept: () => Promise<unknown>, word: string][] = [
+    ['for want of memory', () => config('maxmemory', '1'), () => config('maxmemory', '0'), 'OOM'],
+    [
+      'as a replica',
+      async () => askRedis(redis, 'REPLICAOF', '127.0.0.1', String(await freePort())),
+      () => askRedis(redis, 'REPLICAOF', 'NO', 'ONE'),
+      'READONLY',
+    ],
+    ['for want of replicas', () => config('min-replicas-to-write', '1'), () => config('min-replicas-to-write', '0'), 'NOREPLICAS'],
+    [
+      'since its snapshot fails',
+      async () => {
+        const { dir } = (await askRedis(redis, 'CONFIG', 'GET', 'dir')) as { dir: string }
+        rmSync(dir, { recursive: true })
+        await config('save', '1 1')
+        await askRedis(redis, 'BGSAVE').catch(() => undefined)
+        await until('the failure', RECOVERY_MS, async () =>
+          String(await askRedis(redis, 'INFO', 'persistence')).includes('rdb_last_bgsave_status:err') ? true : undefined,
+        )
+      },
+      async () => {
+        await config('save', '')
+        await config('stop-writes-on-bgsave-error', 'no')
+      },
+      'MISCONF',
+    ],
+    [
+      'of its user',
+      () => askRedis(redis, 'ACL', 'SETUSER', 'default', '-eval', '-evalsha'),
+      () => askRedis(redis, 'ACL', 'SETUSER', 'default', '+eval', '+evalsha'),
+      'NOPERM',
+    ],
+    ['without a word', () => askRedis(redis, 'CLIENT', 'PAUSE', '600000', 'WRITE'), () => askRedis(redis, 'CLIENT', 'UNPAUSE'), 'in time'],
+  ]
+
+  test.each(refusals)('%s: it is told, and what is acknowledged is served', async (_, refuse, accept, word) => {
+    const [a, b] = both
+    const [user, deleted, fresh] = ['user', 'deleted', 'fresh'].map((name) => `${name}${++count}`) as [string, string, string]
+    await push(a, 'score', [{ user_id: user, value: 1, event_timestamp: at(1) }])
+    await push(a, 'bare', [{ user_id: deleted, value: 1, event_timestamp: at(1) }])
+    await a.append('orders', { user_id: user, amount: 5, ordered_at: at(1) })
+    for (const one of [a, b]) expect([await one.read('score', user), await one.read('spent', user)]).toEqual([1, 5])
+    await refuse()
+    // Nobody writes: they find out by themselves.
+    for (const one of [a, b]) await isDegraded(one, word)
+    expect((await a.metrics()).match(/^fabra_online_store_doubts\{reason="refused"\} (\d)/m)?.[1]).toBe('1')
+    await push(a, 'score', [{ user_id: user, value: 2, event_timestamp: at(2) }])
+    await push(b, 'bare', [{ user_id: deleted, delete: true, event_timestamp: at(2) }])
+    await push(b, 'pair', [{ user_id: fresh, value: { low: 1, high: 2 }, event_timestamp: at(2) }])
+    await a.append('orders', { user_id: user, amount: 6, ordered_at: at(2) })
+    for (const one of [a, b]) {
+      const answered = (what: string, feature: string, of: string, value: unknown) =>
+        until(what, SOON_MS, async () => (Bun.deepEquals((await answer(one, feature, of)).value, value) ? true : undefined))
+      await answered('the push', 'score', user, 2)
+      await answered('the deletion', 'bare', deleted, null)
+      await answered('the first value', 'pair', fresh, { low: 1, high: 2 })
+      await answered('what is built on it', 'twice', user, 4)
+    }
+    for (const one of [a, b]) {
+      await until('the event', SOON_MS, async () => ((await one.read('spent', user)) === 11 ? true : undefined))
+      expect(await answer(one, 'score', user)).toMatchObject({ value: 2, from: 'last_good' })
+    }
+    await accept()
+    for (const one of [a, b]) {
+      await isWhole(one)
+      expect(await answer(one, 'score', user)).toEqual({ value: 2, status: 'fresh', from: 'online' })
+      expect(await answer(one, 'bare', deleted)).toMatchObject({ value: null })
+      expect(await one.read('spent', user)).toBe(11)
     }
   })
 })

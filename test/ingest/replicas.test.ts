@@ -1,5 +1,5 @@
 /** Events that one replica takes, of keys that only another one has served: two servers over one PostgreSQL and one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
@@ -30,7 +30,7 @@ CREATE TABLE orders (user_id text, amount bigint, ordered_at timestamptz);
 CREATE TABLE rates (currency text, rate bigint, set_at timestamptz);
 CREATE TABLE visits (user_id text, at timestamptz);
 CREATE TABLE clicks (click_id text PRIMARY KEY, user_id text, at timestamptz);
-INSERT INTO orders VALUES ('u1', 10, '2026-01-01T00:00:00Z');
+INSERT INTO orders SELECT 'u' || n, 10, timestamptz '2026-01-01T00:00:00Z' FROM generate_series(1, 4) AS n;
 INSERT INTO rates VALUES ('EUR', 2, '2026-01-01T00:00:00Z')`
 const LIMIT_MS = 5_000
 
@@ -39,11 +39,9 @@ let folder: ProjectFolder
 let replicas: readonly Replica[]
 let postgresUrl: string
 
+// One pair for all: each test has a user of its own.
 beforeAll(async () => {
   servers = await startProduction()
-})
-afterAll(() => servers[Symbol.asyncDispose]())
-beforeEach(async () => {
   folder = projectFolder({ 'features.ts': FEATURES })
   const addresses = await servers.fresh()
   postgresUrl = addresses.FABRA_POSTGRES_URL
@@ -51,9 +49,10 @@ beforeEach(async () => {
   await sql.unsafe(TABLES)
   replicas = [await startReplica(folder, 'a', addresses), await startReplica(folder, 'b', addresses)]
 })
-afterEach(async () => {
+afterAll(async () => {
   await Promise.all(replicas.map((one) => one.close()))
   folder[Symbol.dispose]()
+  await servers[Symbol.asyncDispose]()
 })
 
 const two = (): readonly [Replica, Replica] => {
@@ -64,37 +63,42 @@ const two = (): readonly [Replica, Replica] => {
 const now = () => new Date().toISOString()
 
 test.each([
-  ['a query', 'spent', 10, 15],
-  ['a feature built on one', 'spent_twice', 20, 30],
-  ['a function that reads the source', 'by_function', 1, 2],
-])('%s follows an event that another replica takes', async (_, feature, before, after) => {
+  ['a query', 'spent', 'u1', 10, 15],
+  ['a feature built on one', 'spent_twice', 'u2', 20, 30],
+  ['a function that reads the source', 'by_function', 'u3', 1, 2],
+])('%s follows an event that another replica takes', async (_, feature, user, before, after) => {
   const [a, b] = two()
-  expect(await b.read(feature)).toBe(before)
-  await a.append('orders', { user_id: 'u1', amount: 5, ordered_at: now() })
-  await until('the event in the value', LIMIT_MS, async () => ((await b.read(feature)) === after ? true : undefined))
-  expect(await a.read(feature)).toBe(after)
+  expect(await b.read(feature, user)).toBe(before)
+  await a.append('orders', { user_id: user, amount: 5, ordered_at: now() })
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read(feature, user)) === after ? true : undefined))
+  expect(await a.read(feature, user)).toBe(after)
 })
 
 test('a row that tells of no key reaches keys in use at any replica, just now too', async () => {
   const [a, b] = two()
-  expect(await b.read('in_euros')).toBe(20)
+  expect(await b.read('in_euros', 'u4')).toBe(20)
   await a.append('rates', { currency: 'EUR', rate: 1, set_at: now() })
-  await until('the event in the value', LIMIT_MS, async () => ((await b.read('in_euros')) === 30 ? true : undefined))
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('in_euros', 'u4')) === 30 ? true : undefined))
 })
 
 test('a row that is visible only later reaches a key that another replica served meanwhile', async () => {
   const [a, b] = two()
-  await a.append('visits', { user_id: 'u1', at: now() })
-  expect(await b.read('visited')).toBe(0)
-  await until('the event in the value', LIMIT_MS, async () => ((await b.read('visited')) === 1 ? true : undefined))
+  let tries = 0
+  // A busy machine may take longer than the delay of the source: then the row can be seen already.
+  const user = await until('a read before the row is visible', LIMIT_MS, async () => {
+    const user_id = `visitor${++tries}`
+    await a.append('visits', { user_id, at: now() })
+    return (await b.read('visited', user_id)) === 0 ? user_id : undefined
+  })
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('visited', user)) === 1 ? true : undefined))
 })
 
 test('a row that is sent again is followed, too: the process that took it may have died before anything was', async () => {
   const [a, b] = two()
-  expect(await b.read('clicked')).toBe(0)
-  const click = { click_id: 'c1', user_id: 'u1', at: now() }
+  expect(await b.read('clicked', 'clicker')).toBe(0)
+  const click = { click_id: 'c1', user_id: 'clicker', at: now() }
   await using sql = new SQL(postgresUrl, { max: 1 })
   await sql`INSERT INTO clicks VALUES (${click.click_id}, ${click.user_id}, ${click.at})`
   expect((await a.send('POST', '/v1/sources/clicks/rows', { rows: [click] })).json).toMatchObject({ accepted: 0, duplicates: 1 })
-  await until('the event in the value', LIMIT_MS, async () => ((await b.read('clicked')) === 1 ? true : undefined))
+  await until('the event in the value', LIMIT_MS, async () => ((await b.read('clicked', 'clicker')) === 1 ? true : undefined))
 })

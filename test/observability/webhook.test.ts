@@ -48,7 +48,7 @@ describe('a webhook', () => {
     const { url, received } = receiver(() => new Response())
     const { webhook } = open(url, secret)
     for (let n = 0; n < 5; n++) webhook.send(event(n))
-    await webhook.close(5_000)
+    await webhook.close(60_000)
     expect(received.map(({ body }) => JSON.parse(body))).toEqual(
       [0, 1, 2, 3, 4].map((n) => ({ type: 'refresh.failed', timestamp: AT, data: { feature: `f${n}`, failed: n, error: 'a < b' } })),
     )
@@ -65,7 +65,7 @@ describe('a webhook', () => {
     for (const address of [`${url}/slack`, `${url}#slack`]) {
       const { webhook } = open(address, 'secret')
       webhook.send(event(1))
-      await webhook.close(5_000)
+      await webhook.close(60_000)
     }
     expect(received.map(({ body }) => JSON.parse(body))).toEqual(
       Array(2).fill({ text: `*refresh.failed* \`f1\` at ${AT}\nfailed: 1\nerror: a &lt; b` }),
@@ -83,7 +83,7 @@ describe('a webhook', () => {
     webhook.send(event(3))
     webhook.send(event(4))
     await until('all', 5_000, async () => (received.length >= 6 ? true : undefined))
-    await webhook.close(5_000)
+    await webhook.close(60_000)
     expect(received.map(({ body }) => JSON.parse(body).data.failed)).toEqual([1, 1, 1, 2, 3, 4])
     expect(new Set(received.slice(0, 3).map(({ headers }) => headers.get('webhook-id'))).size).toBe(1)
     expect(received[0]?.headers.get('webhook-signature')).toBe(null)

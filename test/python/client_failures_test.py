@@ -92,12 +92,12 @@ class Before(unittest.TestCase):
     def test_reads_are_sent_again_where_that_may_help(self) -> None:
         busy = says(503, BUSY, {"retry-after": "0"})
         for trouble in (busy, hangs_up, breaks_off, says(502, b"<html>Bad gateway</html>"), says(503, b"no healthy upstream")):
-            with Gateway(trouble, trouble, says(200, GOOD)) as gateway, Client(gateway.url) as client:
+            with Gateway(trouble, trouble, says(200, GOOD)) as gateway, Client(gateway.url, timeout=60) as client:
                 self.assertEqual(client.feature("i", "u1").value, 7)
                 self.assertEqual(len(gateway.seen), 3)
 
     def test_and_no_more_often_than_asked(self) -> None:
-        with Gateway(says(503, BUSY, {"retry-after": "0"})) as gateway, Client(gateway.url, retries=2) as client:
+        with Gateway(says(503, BUSY, {"retry-after": "0"})) as gateway, Client(gateway.url, retries=2, timeout=60) as client:
             with self.assertRaises(errors.Overloaded) as caught:
                 client.features("i", ["u1"])
             self.assertEqual((len(gateway.seen), caught.exception.retry_after, caught.exception.request_id), (3, 0.0, "r1"))
@@ -114,7 +114,7 @@ class Before(unittest.TestCase):
 
     def test_writes_are_never_sent_again(self) -> None:
         for trouble, raised in ((says(503, BUSY, {"retry-after": "0"}), errors.Overloaded), (hangs_up, errors.ServerUnreachable)):
-            with Gateway(trouble) as gateway, Client(gateway.url) as client:
+            with Gateway(trouble) as gateway, Client(gateway.url, timeout=60) as client:
                 for write in (
                     lambda: client.push("i", [{"user_id": "u1", "value": 1}]),
                     lambda: client.append("events", [{"user_id": "u1"}]),
@@ -127,26 +127,26 @@ class Before(unittest.TestCase):
 
     def test_other_errors_are_not_tried_again(self) -> None:
         failed = b'{"error":{"code":"feature_failed","message":"It failed.","request_id":"r2"}}'
-        with Gateway(says(502, failed)) as gateway, Client(gateway.url) as client:
+        with Gateway(says(502, failed)) as gateway, Client(gateway.url, timeout=60) as client:
             with self.assertRaises(errors.FeatureFailed):
                 client.features("i", ["u1"])
             self.assertEqual(len(gateway.seen), 1)
 
     def test_a_deadline_holds_whatever_trickles_in(self) -> None:
-        with Gateway(drips) as gateway, Client(gateway.url) as client:
+        with Gateway(drips) as gateway, Client(gateway.url, timeout=60) as client:
             with self.assertRaises(errors.DeadlineExceeded):
                 client.feature("i", "u1", timeout=0.4)
 
     def test_an_answer_that_is_not_fabras(self) -> None:
-        with Gateway(says(200, b"<html>Welcome</html>")) as gateway, Client(gateway.url) as client:
+        with Gateway(says(200, b"<html>Welcome</html>")) as gateway, Client(gateway.url, timeout=60) as client:
             with self.assertRaises(errors.SchemaMismatch):
                 client.feature("i", "u1")
         for other in (b'{"ok":true}', b'[]', GOOD.replace(b'"served_from":["online"],', b''), GOOD.replace(b'"results":[', b'"results":[{},')):
-            with Gateway(says(200, other)) as gateway, Client(gateway.url) as client:
+            with Gateway(says(200, other)) as gateway, Client(gateway.url, timeout=60) as client:
                 with self.assertRaises(errors.SchemaMismatch):
                     client.feature("i", "u1")
         newer = b'{"error":{"code":"not_invented_yet","message":"Something new."}}'
-        with Gateway(says(418, newer)) as gateway, Client(gateway.url) as client:
+        with Gateway(says(418, newer)) as gateway, Client(gateway.url, timeout=60) as client:
             with self.assertRaises(fabra.FabraError) as caught:
                 client.feature("i", "u1")
             self.assertEqual(caught.exception.code, "not_invented_yet")
@@ -154,10 +154,10 @@ class Before(unittest.TestCase):
     def test_definitions_that_change_between_lots_of_one_read(self) -> None:
         one = GOOD[GOOD.index(b'{"entity"') : GOOD.rindex(b"]")]
         many = GOOD.replace(one, b",".join([one] * 5_000))
-        with Gateway(says(200, many), says(200, GOOD.replace(b'"int"', b'"float"'))) as gateway, Client(gateway.url) as client:
+        with Gateway(says(200, many), says(200, GOOD.replace(b'"int"', b'"float"'))) as gateway, Client(gateway.url, timeout=60) as client:
             with self.assertRaisesRegex(errors.SchemaMismatch, "changed"):
                 client.features("i", ["u1"] * 5_001)
-        with Gateway(says(200, many), says(200, GOOD)) as gateway, Client(gateway.url) as client:
+        with Gateway(says(200, many), says(200, GOOD)) as gateway, Client(gateway.url, timeout=60) as client:
             self.assertEqual(len(client.features("i", ["u1"] * 5_001)), 5_001)
 
     def test_nothing_listens(self) -> None:
@@ -174,11 +174,11 @@ class Before(unittest.TestCase):
 
 class Served(unittest.TestCase):
     def test_a_key_is_needed_and_must_be_able_to(self) -> None:
-        for client in (Client(), Client(api_key="wrong")):
+        for client in (Client(timeout=60), Client(api_key="wrong", timeout=60)):
             with client, self.assertRaises(errors.Unauthorized) as caught:
                 client.feature("i", "u1")
             self.assertEqual(caught.exception.status, 401)
-        with Client(api_key=READER) as client:
+        with Client(api_key=READER, timeout=60) as client:
             self.assertEqual(client.feature("i", "u1").status, "missing")
             for write in (
                 lambda: client.push("i", [{"user_id": "u1", "value": 1}]),

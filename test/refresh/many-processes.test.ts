@@ -198,6 +198,7 @@ describe('of two processes', () => {
     const [a, b] = await two({ f: {}, g: { kind: 'function' } })
     for (const name of ['f', 'g']) {
       let computed = 0
+      await askRedis(server, 'CONFIG', 'RESETSTAT')
       const release = Promise.withResolvers<void>()
       const compute = async () => {
         computed++
@@ -214,13 +215,34 @@ describe('of two processes', () => {
       const served = await Promise.all(callers)
       expect(served.filter((one) => one.value !== 1 || one.status !== 'fresh')).toEqual([])
       expect(computed).toBe(1)
-      await askRedis(server, 'CONFIG', 'RESETSTAT')
     }
-    await until(
-      'claims to be let go',
-      5_000,
-      async () => ((await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]).length === 0 || undefined,
-    )
+    await claimsLetGo()
+  })
+
+  test('what one answers after the other has looked for it, and before it claims it, is not computed again', async () => {
+    const claiming = Promise.withResolvers<void>()
+    const mayClaim = Promise.withResolvers<void>()
+    const [a] = await two({ f: {} })
+    const b = await openBench({
+      features: { f: {} },
+      openShared: async () => {
+        const shared = await sharedRedis(server)
+        const claim: typeof shared.claims.claim = async (...asked) => {
+          claiming.resolve()
+          await mayClaim.promise
+          return shared.claims.claim(...asked)
+        }
+        return { ...shared, claims: { ...shared.claims, claim } }
+      },
+    })
+    processes.push(b)
+    const late = b.read('f')
+    await claiming.promise
+    expect(await a.read('f')).toMatchObject({ value: 1, servedFrom: 'computed' })
+    await claimsLetGo()
+    mayClaim.resolve()
+    expect(await late).toMatchObject({ value: 1, status: 'fresh' })
+    expect([a.programme.count('f'), b.programme.count('f')]).toEqual([1, 0])
   })
 
   test('a first value that one computes while rows come to the other is computed once more', async () => {
@@ -278,7 +300,7 @@ describe('of two processes', () => {
     // What the dead one left.
     const claims = (await sharedRedis(server)).claims
     const { fingerprint } = a.registry.features.get('f') ?? {}
-    expect(await claims.claim([{ entity: 'User', key: 'u1', field: `f@${fingerprint}` }], 500)).toEqual([true])
+    expect(await claims.claim([{ entity: 'User', key: 'u1', field: `f@${fingerprint}` }], 500)).toEqual(['won'])
     expect(await a.read('f')).toMatchObject({ value: 1, status: 'fresh' })
   })
 })
@@ -290,6 +312,14 @@ async function valuesOf(process: Bench): Promise<(string | null)[]> {
   const { name: feature, fingerprint = '' } = process.registry.features.get('f') ?? {}
   const rows = await offline.history({ feature: feature ?? '', fingerprint, entityKey: 'u1', from: null, to: null, limit: 100 })
   return rows.map((row) => row.value)
+}
+
+function claimsLetGo(): Promise<boolean> {
+  return until('claims to be let go', 5_000, async () => {
+    const claims = (await askRedis(server, 'KEYS', 'fabra:claim:*')) as string[]
+    const holders = await Promise.all(claims.map((claim) => askRedis(server, 'GET', claim)))
+    return holders.every((holder) => !holder) || undefined
+  })
 }
 
 async function commandsOf(name: string): Promise<string> {

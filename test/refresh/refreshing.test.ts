@@ -171,8 +171,9 @@ describe('refreshing', () => {
     const tick = bench.scheduler().tick()
     await until('the refresh to compute', 5_000, async () => (programme.count('f') === 2 ? true : undefined))
     const late = read('f')
-    // Time enough to ask a store that is not in this process.
-    setTimeout(() => release.resolve(9), 100)
+    // It has asked the store, which need not be in this process.
+    await bench.settle()
+    release.resolve(9)
     expect(await late).toMatchObject({ value: 9, status: 'fresh', servedFrom: 'computed' })
     await tick
     expect(programme.count('f')).toBe(2)
@@ -190,17 +191,19 @@ describe('refreshing', () => {
   })
 
   test('each key of a function feature has the feature’s whole timeout, however many keys there are', async () => {
-    const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '1s' } })
+    const { readRows, programme, clock } = await open({ f: { kind: 'function', refresh: '5m', timeout: '17s' } })
     const rows = Array.from({ length: 640 }, (_, i) => ({ user_id: `u${i}` }))
     await readRows(['f'], rows)
     const asked = programme.batches('f').length
-    programme.set('f', async () => {
-      await Bun.sleep(150)
+    const given = new Set<number>()
+    programme.set('f', ({ timeoutMs }) => {
+      given.add(timeoutMs)
       return 2
     })
     clock.advance('10m')
     await bench.scheduler().tick()
     expect(bench.parts().runs.list({ limit: 1 })).toMatchObject([{ keys: 640, changed: 640, failed: 0 }])
+    expect([...given]).toEqual([17_000])
     // As many as run at once: more would wait while their time runs.
     expect(Math.max(...programme.batches('f').slice(asked))).toBeLessThanOrEqual(64)
   })

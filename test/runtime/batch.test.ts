@@ -14,7 +14,7 @@ export const priced = feature({ entity: User, refresh: 0, inputs: { amount: 'flo
   inputs.map(({ amount }) => amount * ids.length))
 export const spread = feature({ entity: User, refresh: '5m', columns: { low: 'float', high: 'float' }, nan: 'null', batch: 10 }, (ids) =>
   ids.map((id) => ({ low: Number.NaN, high: id.length })))
-export const slow = feature({ entity: User, refresh: '5m', type: 'int', batch: 2, timeout: '1s' }, (ids) =>
+export const slow = feature({ entity: User, refresh: '5m', type: 'int', batch: 2, timeout: '5s' }, (ids) =>
   ids.includes('hangs') ? new Promise(() => {}) : ids.map(() => 1))
 `
 
@@ -64,8 +64,8 @@ test('a function with batch gets lists of keys and answers for each', async () =
 
   // Each list has its own deadline.
   expect(await texts('slow', ['a', 'hangs', 'c', 'd'])).toEqual([
-    'feature "slow" did not answer within 1000 ms for key "a".',
-    'feature "slow" did not answer within 1000 ms for key "hangs".',
+    'feature "slow" did not answer within 5000 ms for key "a".',
+    'feature "slow" did not answer within 5000 ms for key "hangs".',
     '1',
     '1',
   ])

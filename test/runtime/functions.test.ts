@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Computed } from '../../src/compute/executor.ts'
 import { parseExact } from '../../src/definition/exact-json.ts'
 import { FabraError } from '../../src/errors.ts'
+import { until } from '../support/until.ts'
 import { AS_OF, answered, bench, errorOf, HEAD, type LogLine } from './project.ts'
 
 const fn = (name: string, code: string, options = `type: 'json'`, entity = 'User') =>
@@ -42,12 +43,12 @@ describe('a function gets', () => {
         }),
       },
     )
-    const rows = await on.ask('rows', ['u1'], { mode: 'past', timeoutMs: 900 })
+    const rows = await on.ask('rows', ['u1'], { mode: 'past', timeoutMs: 50_000 })
     expect(rows).toMatchObject({ texts: ['[{"a":1,"b":1152921504606846976,"__proto__":3},{"a":null,"b":2,"__proto__":4}]'] })
     expect(on.queries[0]?.params).toEqual(['u1', null, '1970-01-01T00:00:00.000Z'])
     expect(on.queries[0]?.at.asOf).toBe(AS_OF)
     expect(on.queries[0]?.at.mode).toBe('past')
-    expect(on.queries[0]?.at.timeoutMs).toBeLessThanOrEqual(900)
+    expect(on.queries[0]?.at.timeoutMs).toBeLessThanOrEqual(50_000)
     expect(answered(await on.ask('val', ['u1']))).toEqual([1, null])
     expect(await on.ask('row', ['u1'])).toMatchObject({ texts: ['[{"a":1,"b":1152921504606846976,"__proto__":3},null]'] })
     expect(answered(await on.ask('big', ['u1']))).toBe('bigint')
@@ -92,7 +93,7 @@ test('inputs and values beyond 2^53 travel exactly, and so do odd texts', async 
     'features.ts': `${HEAD}${fn('same', '(id, { inputs }) => [id, inputs.any]', `type: 'json', inputs: { any: 'json' }`)}`,
   })
   for (const any of [9007199254740993n, [{ deep: -9007199254740993n }], 'é\u2028"\\\u{1f600}', null, 1.5]) {
-    const answer = await on.ask('same', ['odd "key" \u2028'], { inputs: { any }, timeoutMs: 2_000 })
+    const answer = await on.ask('same', ['odd "key" \u2028'], { inputs: { any } })
     if (answer.kind !== 'value') throw new Error(JSON.stringify(answer))
     expect(parseExact(answer.texts[0] ?? '')).toEqual(['odd "key" \u2028', any])
   }
@@ -155,14 +156,10 @@ describe('import { db }', () => {
     expect(answered(await on.ask('lost', ['u1'], { mode: 'past' }))).toContain('outside a feature function')
     await on.ask('keep', ['u1'])
     // Two workers: ask until the one that kept it answers.
-    const said = new Set(
-      await Promise.all(
-        Array.from({ length: 8 }, async () =>
-          String(await on.ask('use', ['u1']).then((one) => (one.kind === 'value' ? one.texts[0] : 'other worker'))),
-        ),
-      ),
-    )
-    expect([...said].some((text) => text.includes('has ended'))).toBe(true)
+    await until('the worker that kept it', 10_000, async () => {
+      const answers = await Promise.all(Array.from({ length: 8 }, () => on.ask('use', ['u1'])))
+      return answers.some((one) => one.kind === 'value' && one.texts[0]?.includes('has ended')) ? true : undefined
+    })
     expect(on.queries).toEqual([])
   })
 })
@@ -185,8 +182,10 @@ describe('the clock of user code', () => {
 
   test('is the present else, shifted by --clock', async () => {
     await using on = await bench(files, { clockOffset: -86_400_000_000 })
+    const before = Date.now() - 86_400_000
     const [now] = answered(await on.ask('now', ['u1'])) as [number]
-    expect(Math.abs(now - (Date.now() - 86_400_000))).toBeLessThan(5000)
+    expect(now).toBeGreaterThanOrEqual(before)
+    expect(now).toBeLessThanOrEqual(Date.now() - 86_400_000)
     expect(on.lines).toEqual([])
   })
 })
@@ -285,11 +284,12 @@ describe('a failing function', () => {
 
   test('logs at most once a second for each feature, and counts the rest', async () => {
     await using on = await bench(files)
+    const began = performance.now()
     await on.askMany(
       'f',
       Array.from({ length: 50 }, (_, i) => [`u${i}`]),
     )
-    expect(on.lines.length).toBeLessThanOrEqual(2)
+    expect(on.lines.length).toBeLessThanOrEqual(2 + (performance.now() - began) / 1_000)
   })
 })
 
@@ -339,7 +339,7 @@ describe('limits', () => {
   test('a call whose turn does not come in time hears that others were before it, unless none of them was answered either', async () => {
     await using on = await bench(
       {
-        'features.ts': `${HEAD}${fn('slow', '() => new Promise((r) => setTimeout(r, 200, 1))')}${fn('hang', '() => new Promise(() => {})')}`,
+        'features.ts': `${HEAD}${fn('slow', '() => new Promise((r) => setTimeout(r, 400, 1))')}${fn('hang', '() => new Promise(() => {})')}`,
       },
       { maxRunning: 2 },
     )
@@ -347,7 +347,7 @@ describe('limits', () => {
       const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => on.ask(feature, [`u${i}`], { timeoutMs })))
       return answers.map((one) => (one.kind === 'error' ? one.error.code : one.kind))
     }
-    const codes = await codesOf('slow', 3_000)
+    const codes = await codesOf('slow', 6_000)
     expect(codes[0]).toBe('value')
     expect(codes.at(-1)).toBe('overloaded')
     // Of those alone that were running.

@@ -6,18 +6,18 @@ import { answered, type Bench, bench, errorOf, HEAD } from './project.ts'
 
 const fn = (name: string, code: string) => `export const ${name} = feature({ entity: User, refresh: 0, type: 'int' }, ${code})\n`
 
-/** Each run of a counted function leaves a line: its name and key. */
+/** Each run of a counted function leaves a line: its name and key. `long` runs until there is a file go.txt. */
 const FILES = {
   'runs.txt': '',
-  'features.ts': `import { appendFileSync } from 'node:fs'
+  'features.ts': `import { appendFileSync, existsSync } from 'node:fs'
     ${HEAD}
     const ran = (name, key) => appendFileSync(new URL('./runs.txt', import.meta.url), name + ' ' + key + '\\n')
     const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-    ${fn('long', `async (id) => { ran('long', id); await wait(2500); return 1 }`)}
+    ${fn('long', `async (id) => { ran('long', id); while (!existsSync(new URL('./go.txt', import.meta.url))) await wait(20); return 1 }`)}
     ${fn('short', `async (id) => { ran('short', id); await wait(60); return 1 }`)}
     ${fn('quick', `(id) => { ran('quick', id); return id.length }`)}
     ${fn('spin', `(id) => { ran('spin', id); while (true) {} }`)}
-    ${fn('nap', `(id) => { ran('nap', id); Bun.sleepSync(700); return 1 }`)}
+    ${fn('nap', `(id) => { ran('nap', id); Bun.sleepSync(2500); return 1 }`)}
     ${fn('spin_too', '() => { while (true) {} }')}
     ${fn('hang', `(id) => { ran('hang', id); return new Promise(() => {}) }`)}`,
 }
@@ -39,10 +39,11 @@ async function hasRunLong(on: Bench): Promise<void> {
 describe('a call that has run for long', () => {
   test('runs once when another blocks its thread for a while', async () => {
     await using on = await bench(FILES, { workers: 1 })
-    const long = on.ask('long', ['u1'], { timeoutMs: 20_000 })
+    const long = on.ask('long', ['u1'], { timeoutMs: 50_000 })
     await hasRunLong(on)
     // Its caller has gone before it is done.
     expect(errorOf(await on.ask('nap', ['u2'], { timeoutMs: 300 })).code).toBe('feature_timeout')
+    on.project.write({ 'go.txt': '' })
     expect(answered(await long)).toBe(1)
     expect(runsOf(on, 'long')).toEqual(['long u1'])
   })
@@ -50,12 +51,13 @@ describe('a call that has run for long', () => {
   test('runs twice, one after the other, and is answered when another blocks its thread for good', async () => {
     await using on = await bench(FILES, { workers: 1 })
     // Half of it is left to the blocked thread.
-    const long = on.ask('long', ['u1'], { timeoutMs: 12_000 })
+    const long = on.ask('long', ['u1'], { timeoutMs: 20_000 })
     await hasRunLong(on)
     expect(errorOf(await on.ask('spin', ['u2'], { timeoutMs: 300 })).code).toBe('feature_timeout')
     // Those that come now do not wait for what becomes of it.
     expect(answered(await on.ask('quick', ['abc']))).toBe(3)
     expect(runsOf(on, 'long').length).toBe(1)
+    on.project.write({ 'go.txt': '' })
     expect(answered(await long)).toBe(1)
     expect(runsOf(on, 'long').length).toBe(2)
   })

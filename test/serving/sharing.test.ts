@@ -57,7 +57,7 @@ describe('one computation, however many wait', () => {
   })
 
   test('different keys do not wait for each other', async () => {
-    const { read, programme } = await open({ features: { f: { kind: 'function', timeout: '1s' } } })
+    const { read, programme } = await open({ features: { f: { kind: 'function', timeout: '3s' } } })
     programme.set('f', (call) => (call.key === 'slow' ? hang(call) : 1))
     const slow = read('f', 'slow')
     expect(await read('f', 'quick')).toMatchObject({ value: 1 })
@@ -340,12 +340,12 @@ describe('deadlines', () => {
   test('so is every one that waits behind hanging queries of the same feature', async () => {
     const { read, programme } = await open({ features: { f: { timeout: '200ms' } } })
     programme.set('f', hang)
-    const start = performance.now()
     const waiting: ReturnType<typeof read>[] = []
     for (let i = 0; i < 300; i++) {
       waiting.push(read('f', `u${i}`))
       await settle()
     }
+    const start = performance.now()
     for (const { error } of await Promise.all(waiting)) expect(error?.code).toBe('feature_timeout')
     // One behind the other they would take a minute.
     expect(performance.now() - start).toBeLessThan(30_000)

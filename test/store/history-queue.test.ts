@@ -38,7 +38,7 @@ async function bench(options: Partial<HistoryQueueOptions> = {}) {
     seq++
     return { feature: 'f', fingerprint: '1', entityKey, value: '1', eventAt: seq, availableAt: seq, createdAt: seq, seq, origin: 'pushed' }
   }
-  const push = (...keys: string[]) => queue.push(keys.map(row), performance.now() + 5_000)
+  const push = (...keys: string[]) => queue.push(keys.map(row), performance.now() + 60_000)
   const stored = async () => [...(await store.keysSince('f', 0, 1_000_000))].sort()
   return { queue, row, push, stored, setAside, appended, faults }
 }

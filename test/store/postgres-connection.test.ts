@@ -11,7 +11,7 @@ import { until } from '../support/until.ts'
 // A PostgreSQL cluster is created.
 setDefaultTimeout(180_000)
 
-const LONG = { timeoutMs: 10_000 }
+const LONG = { timeoutMs: 60_000 }
 
 let server: TestServer
 let bouncer: TestServer
@@ -174,10 +174,12 @@ describe('a PostgreSQL server', () => {
 
   test('the wait for a connection counts, and only so many may wait', async () => {
     const narrow = openPostgres({ url: server.url, maxConnections: 1, maxWaiting: 1 })
-    const first = narrow.run('SELECT pg_sleep(0.4)', [], LONG)
+    const held = Promise.withResolvers<void>()
+    const first = narrow.transaction(LONG, () => held.promise)
     const second = failure(narrow.run('SELECT 1', [], { timeoutMs: 100 }))
     expect((await failure(narrow.run('SELECT 1', [], LONG))).kind).toBe('unavailable')
     expect((await second).kind).toBe('timeout')
+    held.resolve()
     await first
     expect((await narrow.run('SELECT 1', [], LONG)).rows).toEqual([['1']])
     await narrow.close()

@@ -103,7 +103,9 @@ describe('while redis', () => {
   beforeEach(async () => {
     problems.length = 0
     server = await startRedis()
-    connection = await openRedis({ url: server.url, onProblem: (message, cause) => void problems.push(`${message} ${cause ?? ''}`.trim()) })
+    const onProblem = (message: string, cause: unknown) => void problems.push(`${message} ${cause ?? ''}`.trim())
+    // As long as a write has: a busy machine may take half a second.
+    connection = await openRedis({ url: server.url, readTimeoutMs: 2_000, onProblem })
     store = createRedisOnlineStore(connection)
     await write(store)
   })

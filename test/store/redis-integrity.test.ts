@@ -7,10 +7,11 @@ import { createRedisOnlineSweep } from '../../src/store/redis/online-sweep.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { slotOf } from '../../src/store/redis/socket/servers.ts'
 import { createRedisFigures } from '../../src/store/redis/storage-figures.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
-setDefaultTimeout(30_000)
+setDefaultTimeout(180_000)
 
 const LIMIT_MS = 10_000
 const servers = await Promise.all([startRedis(), startRedisCluster()])
@@ -23,7 +24,7 @@ const value = { texts: ['1'], eventAt: 10, availableAt: 10, seq: 1, origin: 'pus
 const KEYS = Array.from({ length: 30 }, (_, i) => `u${i}`)
 const FIELDS = ['f@1']
 const write = (store: OnlineStore, keys = KEYS) => store.write(keys.map((key) => ({ entity: 'User', key, field: 'f@1', value })))
-const open = async (url: string) => createRedisOnlineStore(await openRedis({ url }))
+const open = async (url: string) => createRedisOnlineStore(await openRedis({ url, ...PATIENT_REDIS }))
 const restore = (store: OnlineStore, more: () => Promise<unknown> = async () => undefined) =>
   store.restore(async (fields) => {
     await more()
@@ -57,7 +58,7 @@ describe.each([
 
   test('values that are let go leave every server; others, and what is written meanwhile, stay', async () => {
     await Promise.all(nodes.map(emptyRedis))
-    const redis = await openRedis({ url, readTimeoutMs: 20_000, writeTimeoutMs: 20_000, connectTimeoutMs: 20_000 })
+    const redis = await openRedis({ url, ...PATIENT_REDIS, connectTimeoutMs: 20_000 })
     const store = createRedisOnlineStore(redis)
     const keys = Array.from({ length: 700 }, (_, i) => `u${i}`)
     const computed = { ...value, origin: 'computed' } as const

@@ -17,6 +17,7 @@ import { createRuns } from '../../src/refresh/runs.ts'
 import { createSchedule } from '../../src/refresh/schedule.ts'
 import { createScheduler, type Scheduler } from '../../src/refresh/scheduler.ts'
 import { createPartReader } from '../../src/serving/feature-reader.ts'
+import type { Patience } from '../../src/serving/last-known.ts'
 import { planRow } from '../../src/serving/plan.ts'
 import { openDatabase } from '../../src/store/duckdb/connection/database.ts'
 import { createDuckdbOfflineStore } from '../../src/store/duckdb/history/offline-store.ts'
@@ -31,7 +32,7 @@ import type { OnlineStore } from '../../src/store/ports/online-store.ts'
 import type { SourceRows } from '../../src/store/ports/source-rows.ts'
 import { createRecorder } from '../../src/store/recording/recorder.ts'
 import { type MovableClock, movableClock } from './clock.ts'
-import { PATIENT_CLAIMS, REQUEST_TIMEOUT_MS } from './patience.ts'
+import { PATIENT_CLAIMS, PATIENT_HISTORY, REQUEST_TIMEOUT_MS } from './patience.ts'
 import { isProductionMode, productionStores } from './production-mode.ts'
 import { createProgramme, type Programme } from './programmable-executor.ts'
 import { feature } from './stored-definitions.ts'
@@ -66,6 +67,8 @@ export interface WrittenBench {
   readonly listedKeys?: (entity: string) => readonly string[] | undefined
   /** Of one computation in a request, of features without a timeout. */
   readonly requestTimeoutMs?: number
+  /** How long history may take in place of the online store. Default: longer than a busy machine does. */
+  readonly historyPatience?: Patience
   /** Stands between the engine and the stores, to make them fail. */
   readonly wrapOnline?: (store: OnlineStore) => OnlineStore
   readonly wrapOffline?: (store: OfflineStore) => OfflineStore
@@ -293,6 +296,7 @@ async function start(
     activeKeys,
     claims: common?.claims ?? null,
     claimLimits: PATIENT_CLAIMS,
+    historyPatience: written.historyPatience ?? PATIENT_HISTORY,
     seenSources: null,
     schedule,
     runs: createRuns(),

@@ -5,14 +5,27 @@ import { temporaryFolder } from './binary.ts'
 
 const CACHE = join(import.meta.dir, '../../node_modules/.cache/fabra-tests')
 
+/** In the kept folder: the cluster, and what of its folder "base" nobody ever writes to. */
+const [CLUSTER, LASTING] = ['cluster', 'lasting']
+
 /**
- * The folder of a cluster as initdb leaves it, with the database "fabra", to be copied: making one costs two seconds of CPU, copying it a tenth. What
- * copying costs is megabytes: the log is cut in small pieces. It is kept beside the installed packages, one a version of PostgreSQL.
+ * A cluster as initdb leaves it, with the database "fabra" in the place of "postgres": making one costs two seconds of CPU, copying it a fifth. What
+ * copying costs is files and megabytes: the log is cut in small pieces, and template0 is linked where it may be. It is kept beside the installed
+ * packages, one a version of PostgreSQL.
  */
-export function emptyCluster(): string {
+export function copyEmptyCluster(to: string): void {
+  const kept = emptyCluster()
+  copy('-a', join(kept, CLUSTER), to)
+  const lasting = join(kept, LASTING, '.')
+  // On two disks it cannot be.
+  if (!tryCopy('-al', lasting, join(to, 'base'))) copy('-a', lasting, join(to, 'base'))
+}
+
+/** @returns the folder where it is kept. */
+function emptyCluster(): string {
   const program = postgresProgram('initdb')
   const version = Bun.spawnSync([program, '--version']).stdout.toString().trim().replace(/\W+/g, '-')
-  const kept = join(CACHE, `cluster-with-small-log-of-${version}`)
+  const kept = join(CACHE, `cluster-and-template-of-${version}`)
   if (existsSync(kept)) return kept
   const folder = temporaryFolder()
   const user = unprivileged(folder)
@@ -20,13 +33,18 @@ export function emptyCluster(): string {
   const run = (command: readonly string[], input?: string) => {
     const ended = Bun.spawnSync([...user, ...command], { cwd: folder, ...(input === undefined ? {} : { stdin: Buffer.from(input) }) })
     if (ended.exitCode !== 0) throw new Error(`${command[0]} failed.\n${ended.stdout}${ended.stderr}`)
+    return String(ended.stdout)
   }
   run([program, '-D', data, '-U', 'fabra', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync', '--wal-segsize=1'])
-  run([postgresProgram('postgres'), '--single', '-D', data, 'postgres'], 'CREATE DATABASE fabra\n')
+  const statements = ['CREATE DATABASE fabra', 'DROP DATABASE postgres', "SELECT oid FROM pg_database WHERE datname = 'template0'"]
+  const said = run([postgresProgram('postgres'), '--single', '-D', data, 'template1'], `${statements.join('\n')}\n`)
+  const template = /oid = "(\d+)"/.exec(said)?.[1]
+  if (template === undefined) throw new Error(`template0 was not found.\n${said}`)
   // Whole or not at all: another process may make one at the same moment, and either is as good.
   const whole = join(CACHE, basename(folder))
-  mkdirSync(CACHE, { recursive: true })
-  copyFolder(data, whole)
+  mkdirSync(join(whole, LASTING), { recursive: true })
+  copy('-a', data, join(whole, CLUSTER))
+  renameSync(join(whole, CLUSTER, 'base', template), join(whole, LASTING, template))
   rmSync(folder, { recursive: true, force: true })
   try {
     renameSync(whole, kept)
@@ -37,9 +55,18 @@ export function emptyCluster(): string {
 }
 
 /** With its owners and rights, which node:fs does not keep. */
-export function copyFolder(from: string, to: string): void {
-  const copied = Bun.spawnSync(['cp', '-a', from, to])
+function copy(how: '-a' | '-al', from: string, to: string): void {
+  const copied = Bun.spawnSync(['cp', how, from, to])
   if (copied.exitCode !== 0) throw new Error(`${from} could not be copied.\n${copied.stderr}`)
+}
+
+function tryCopy(...given: Parameters<typeof copy>): boolean {
+  try {
+    copy(...given)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** PostgreSQL refuses to run as root. @returns what to put before its commands, with the folder handed over. */

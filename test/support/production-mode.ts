@@ -9,6 +9,7 @@ import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { createPostgresSourceRows } from '../../src/store/postgres/sources/source-rows.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
+import { PATIENT_REDIS } from './patience.ts'
 
 export type Addresses = Readonly<Record<'FABRA_POSTGRES_URL' | 'FABRA_REDIS_URL', string>>
 
@@ -54,7 +55,7 @@ export async function productionStores() {
     sourceRows: createPostgresSourceRows({ postgres, writer: crypto.randomUUID() }),
     /** Another connection each time, to the same values. */
     async online() {
-      const online = createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL }))
+      const online = createRedisOnlineStore(await openRedis({ url: addresses.FABRA_REDIS_URL, ...PATIENT_REDIS }))
       // As a server does when it starts: what lies there, nothing at first, is all there is to be.
       await online.look([])
       await online.restore(async () => undefined)

@@ -14,7 +14,7 @@ export interface RawOptions {
   readonly hangUp?: boolean
 }
 
-const LONGEST_MS = 10_000
+const LONGEST_MS = 60_000
 
 /** Bytes as they are, for requests that no client would write. A server that neither answers nor closes is an error. */
 export function rawRequest(port: number, bytes: string | Uint8Array, { answers, hangUp = false }: RawOptions = {}): Promise<RawAnswer> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { RedisClient, SQL, type Subprocess } from 'bun'
 import { temporaryFolder } from './binary.ts'
 import { freePort } from './ports.ts'
-import { copyFolder, emptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
+import { copyEmptyCluster, missing, postgresProgram, unprivileged } from './postgres-cluster.ts'
 import { until } from './until.ts'
 
 const READY_LIMIT_MS = 60_000
@@ -169,7 +169,7 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
   const folder = temporaryFolder()
   const data = join(folder, 'data')
   const user = unprivileged(folder)
-  copyFolder(emptyCluster(), data)
+  copyEmptyCluster(data)
   const port = await freePort()
   const settings = [
     `port=${port}`,

@@ -4,11 +4,11 @@ import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import type { BenchShared } from './bench.ts'
-import { REQUEST_TIMEOUT_MS } from './patience.ts'
+import { PATIENT_REDIS } from './patience.ts'
 
 /** What one process has of a Redis, on connections of its own; closed with its online store. */
 export async function sharedRedis({ url }: { readonly url: string }): Promise<BenchShared> {
-  const redis = await openRedis({ url, readTimeoutMs: REQUEST_TIMEOUT_MS, writeTimeoutMs: REQUEST_TIMEOUT_MS })
+  const redis = await openRedis({ url, ...PATIENT_REDIS })
   return {
     online: createRedisOnlineStore(redis),
     leases: createRedisLeaseStore(redis),

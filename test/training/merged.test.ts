@@ -18,6 +18,8 @@ const FEATURES: Readonly<Record<string, string>> = {
   big_5h: `SELECT COUNT(*) ${WHERE} AND amount > 5 AND created_at > NOW() - INTERVAL '5 hours'`,
   least_and_most: `SELECT MAX(amount) - MIN(amount) ${WHERE} AND kind = 'a' AND created_at > NOW() - INTERVAL '2 hours'`,
   odd: `SELECT COUNT(kind) FILTER (amount % 2 = 1) ${WHERE} AND kind = 'a' AND created_at > NOW() - INTERVAL '3 hours'`,
+  this_hour: `SELECT SUM(amount) ${WHERE} AND created_at >= date_trunc('hour', NOW())`,
+  never: `SELECT COUNT(*) ${WHERE} AND created_at > NOW() + INTERVAL '1 hour'`,
   ever: `SELECT COUNT(*) ${WHERE}`,
   ever_total: `SELECT SUM(amount) ${WHERE} AND kind = 'b'`,
   last_amount: `SELECT amount ${WHERE} AND created_at >= NOW() - INTERVAL '3 hours' ORDER BY created_at DESC, amount DESC LIMIT 1`,
@@ -66,8 +68,9 @@ test('features that are computed together are what each is alone, and what count
   const together = await bench.train(definitions.registry, rows, { features: names, parts })
   const ways = Object.fromEntries(together.report.features.map(({ feature, how }) => [feature, how]))
   expect(ways).toMatchObject({
-    count_1h: 'rows and events joined',
-    big_5h: 'rows and events joined, 3 features together',
+    count_1h: 'rows and events joined, 9 features together',
+    big_5h: 'rows and events joined, 9 features together',
+    this_hour: 'rows and events joined, 9 features together',
     ever: 'rows and events joined, 2 features together',
     last_amount: 'rows and events joined, 2 features together',
     last_minute: 'rows and events joined, 2 features together',
@@ -93,6 +96,7 @@ test('features that are computed together are what each is alone, and what count
     const amounts = within(2)
       .filter((event) => event.kind === 'a')
       .map((event) => event.amount)
+    const thisHour = seen.filter((event) => event.at >= t - (t % HOUR))
     const [last] = seen.filter(({ at }) => at >= t - 3 * HOUR).sort((a, b) => b.at - a.at || b.amount - a.amount)
     expect(together.rows[i]).toMatchObject({
       count_1h: within(1).length,
@@ -101,6 +105,8 @@ test('features that are computed together are what each is alone, and what count
       big_5h: within(5).filter((event) => event.amount > 5).length,
       least_and_most: amounts.length === 0 ? null : Math.max(...amounts) - Math.min(...amounts),
       odd: within(3).filter((event) => event.kind === 'a' && event.amount % 2 === 1).length,
+      this_hour: thisHour.length === 0 ? null : thisHour.reduce((sum, event) => sum + event.amount, 0),
+      never: 0,
       ever: seen.length,
       last_amount: last?.amount ?? null,
       last_minute: last === undefined ? null : Math.floor((last.at % HOUR) / 60_000_000),

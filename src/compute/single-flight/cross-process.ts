@@ -8,7 +8,7 @@
 import type { EntityKey } from '../../definition/entity-key.ts'
 import { fieldOf } from '../../definition/feature-version.ts'
 import type { Feature } from '../../definition/model.ts'
-import type { Claim, ClaimStore } from '../../store/ports/claim-store.ts'
+import type { Claim, ClaimResult, ClaimStore } from '../../store/ports/claim-store.ts'
 import type { OnlineStore, StoredValue } from '../../store/ports/online-store.ts'
 import type { InFlight, Outcome } from './in-flight.ts'
 
@@ -20,9 +20,11 @@ export interface ClaimLimits {
   readonly claimMs: number
   /** A store that takes longer to answer saves no work: readers have a deadline. A claim that it takes late ends by itself. */
   readonly patienceMs: number
+  /** From when a reader has found no fresh value until it claims the key, at most: who does in this time after another's computation looks again. */
+  readonly seenMs: number
 }
 
-export const CLAIM_LIMITS: ClaimLimits = { claimMs: 500, patienceMs: 200 }
+export const CLAIM_LIMITS: ClaimLimits = { claimMs: 500, patienceMs: 200, seenMs: 250 }
 
 export interface CrossProcess {
   /**
@@ -56,21 +58,54 @@ export function createCrossProcess(options: {
   async function split(
     feature: Feature,
     batch: readonly InFlight[],
-    { compute }: CrossProcessCallbacks,
+    running: CrossProcessCallbacks,
   ): Promise<{ others: InFlight[]; own: Promise<void> }> {
     const wanted = batch.map(({ key }) => claimOf(feature, key))
-    let isOurs: readonly boolean[]
+    let results: readonly ClaimResult[]
     try {
-      isOurs = await inTime(claims.claim(wanted, limits.claimMs), limits.patienceMs)
+      results = await inTime(claims.claim(wanted, limits.claimMs), limits.patienceMs)
     } catch {
-      return { others: [], own: compute(batch) }
+      return { others: [], own: running.compute(batch) }
     }
-    const ours = wanted.filter((_, i) => isOurs[i])
-    const own = batch.filter((_, i) => isOurs[i])
+    const won = (_: unknown, i: number) => results[i] !== 'taken'
+    const own = batch.filter(won)
     return {
-      others: batch.filter((_, i) => !isOurs[i]),
-      own: own.length === 0 ? Promise.resolve() : underClaim(ours, () => compute(own)),
+      others: batch.filter((_, i) => results[i] === 'taken'),
+      own:
+        own.length === 0 ? Promise.resolve() : underClaim(wanted.filter(won), () => computeWon(feature, own, results.filter(won), running)),
     }
+  }
+
+  /** What another has answered between a reader's look and its claim is not computed again. */
+  async function computeWon(
+    feature: Feature,
+    batch: readonly InFlight[],
+    results: readonly ClaimResult[],
+    running: CrossProcessCallbacks,
+  ): Promise<void> {
+    const sure = batch.filter((_, i) => results[i] === 'won')
+    const doubtful = batch.filter((_, i) => results[i] !== 'won')
+    const left = doubtful.length === 0 ? [] : await unansweredOf(feature, doubtful, running).catch(() => doubtful)
+    if (sure.length + left.length > 0) await running.compute([...sure, ...left])
+  }
+
+  /** Settles those whose answer has come since their callers looked. @returns the others. @throws FabraError store_unavailable */
+  async function unansweredOf(feature: Feature, asked: readonly InFlight[], { settle }: CrossProcessCallbacks): Promise<InFlight[]> {
+    const values = await look(feature, asked)
+    return asked.filter((inFlight, i) => {
+      const value = values[i]
+      if (!value || inFlight.storedSeq === undefined || value.seq === inFlight.storedSeq) return true
+      settle(inFlight, outcomeOf(value))
+      return false
+    })
+  }
+
+  /** @throws FabraError store_unavailable */
+  async function look(feature: Feature, batch: readonly InFlight[]): Promise<(StoredValue | undefined)[]> {
+    if (batch.length === 0) return []
+    const keys = batch.map((inFlight) => inFlight.key.encoded)
+    const rows = await online.read(feature.entity, keys, [fieldOf(feature)])
+    return rows.map((row) => row[0])
   }
 
   async function underClaim(held: readonly Claim[], compute: () => Promise<void>): Promise<void> {
@@ -80,15 +115,8 @@ export function createCrossProcess(options: {
     } finally {
       clearInterval(keeping)
       // Callers do not wait for it; what stays claimed is free again soon.
-      claims.release(held).catch(() => undefined)
+      claims.release(held, limits.seenMs).catch(() => undefined)
     }
-  }
-
-  /** @throws FabraError store_unavailable */
-  async function look(feature: Feature, batch: readonly InFlight[]): Promise<(StoredValue | undefined)[]> {
-    const keys = batch.map((inFlight) => inFlight.key.encoded)
-    const rows = await online.read(feature.entity, keys, [fieldOf(feature)])
-    return rows.map((row) => row[0])
   }
 
   async function follow(feature: Feature, batch: readonly InFlight[], running: CrossProcessCallbacks): Promise<void> {
@@ -96,32 +124,21 @@ export function createCrossProcess(options: {
     const computing: Promise<void>[] = []
     let waiting = batch
     try {
-      const before = new Map((await look(feature, waiting)).map((value, i) => [waiting[i], value?.seq]))
-      /** Settles those whose answer is there. @returns the others. */
-      const unansweredOf = async (asked: readonly InFlight[]): Promise<InFlight[]> => {
-        const values = await look(feature, asked)
-        return asked.filter((inFlight, i) => {
-          const value = values[i]
-          if (!value || value.seq === before.get(inFlight)) return true
-          running.settle(inFlight, outcomeOf(value))
-          return false
-        })
-      }
-      // What was claimed may have been answered, and let go, since it was looked for.
-      const computeUnanswered = async (claimed: readonly InFlight[]) => {
-        const left = await unansweredOf(claimed).catch(() => claimed)
-        if (left.length > 0) await running.compute(left)
-      }
+      const unknown = batch.filter(({ storedSeq }) => storedSeq === undefined)
+      const found = await look(feature, unknown)
+      unknown.forEach((inFlight, i) => {
+        inFlight.storedSeq = found[i]?.seq ?? null
+      })
       while (waiting.length > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS * (1 + random())))
-        const unanswered = await unansweredOf(waiting)
+        const unanswered = await unansweredOf(feature, waiting, running)
         const late = unanswered.filter((inFlight) => nowMs() - startedAt >= inFlight.timeoutMs)
         for (const inFlight of late) running.expire(inFlight)
         const rest = unanswered.filter((inFlight) => !late.includes(inFlight))
         // Kept for the case that the next look fails.
         waiting = rest
         if (rest.length === 0) break
-        const { others, own } = await split(feature, rest, { ...running, compute: computeUnanswered })
+        const { others, own } = await split(feature, rest, running)
         computing.push(own)
         waiting = others
       }

@@ -14,7 +14,7 @@ import {
   type ComputeCall,
   failed,
   type InFlight,
-  inTime,
+  joinedOutcome,
   longestChain,
   newInFlight,
   noYoungerInputs,
@@ -75,7 +75,7 @@ export class FeatureQueue {
   /** @param id What the call shares its answer with; of one that may be shared with refreshes and other processes, its key. */
   compute(id: string, call: ComputeCall): Outcome | Promise<Outcome> {
     const joined = this.waiting.get(id) ?? (this.isRealtime ? undefined : this.underway(id))
-    if (joined) return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, this.clock.now()) : outcomeOf(joined)
+    if (joined) return joinedOutcome(joined, call, this.clock)
     const resting = this.pauses.reason(id)
     if (resting) return { computed: { kind: 'error', error: resting }, asOf: this.clock.now() }
     if (!this.admission.admits(this.waiting.size + this.running.size, call))

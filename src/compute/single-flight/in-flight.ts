@@ -1,4 +1,4 @@
-import type { Micros } from '../../clock.ts'
+import type { Clock, Micros } from '../../clock.ts'
 import type { EntityKey } from '../../definition/entity-key.ts'
 import { stringifyExact } from '../../definition/exact-json.ts'
 import type { Feature } from '../../definition/model.ts'
@@ -19,6 +19,8 @@ export interface ComputeCall {
   readonly timeoutMs: number
   /** Somebody looks, and no model reads. Default false. */
   readonly isLook?: boolean | undefined
+  /** What the caller has found stored: its sequence number, null for nothing, undefined where it could not be known. */
+  readonly storedSeq?: number | null | undefined
 }
 
 /**
@@ -31,6 +33,8 @@ export interface InFlight extends ComputeRow {
   readonly chain: readonly string[]
   readonly timeoutMs: number
   readonly isLook: boolean
+  /** As of a call; undefined, too, where its callers have found different ones. */
+  storedSeq: number | null | undefined
   /** When it was asked for, on the clock of `performance.now()`. */
   readonly begunAt: number
   /** Set when its computation starts: it is the value's event time. */
@@ -53,6 +57,7 @@ export function newInFlight(id: string, call: ComputeCall): InFlight {
     chain: call.chain,
     timeoutMs: call.timeoutMs,
     isLook: call.isLook ?? false,
+    storedSeq: call.storedSeq,
     begunAt: performance.now(),
     asOf: 0,
     computed: undefined,
@@ -73,8 +78,14 @@ function isSettled(inFlight: InFlight): inFlight is InFlight & Outcome {
   return inFlight.computed !== undefined
 }
 
+/** For one more caller. */
+export function joinedOutcome(joined: InFlight, call: ComputeCall, clock: Clock): Outcome | Promise<Outcome> {
+  if (joined.storedSeq !== call.storedSeq) joined.storedSeq = undefined
+  return joined.timeoutMs > call.timeoutMs ? inTime(joined, call, clock.now()) : outcomeOf(joined)
+}
+
 /** Of a computation that has more time than this caller. */
-export function inTime(inFlight: InFlight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Outcome> {
+function inTime(inFlight: InFlight, { feature, timeoutMs }: ComputeCall, asOf: Micros): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const timer = setTimeout(resolve, timeoutMs, { computed: { kind: 'error', error: timedOut(feature, timeoutMs) }, asOf })
   void Promise.resolve(outcomeOf(inFlight)).then((outcome) => {

@@ -1,6 +1,9 @@
-import type { Claim, ClaimStore } from '../ports/claim-store.ts'
+import type { Claim, ClaimResult, ClaimStore } from '../ports/claim-store.ts'
 import { CLAIM, CLAIMED, EXTEND_CLAIM, RELEASE_CLAIM, type RedisScript } from './format/scripts.ts'
 import type { RedisConnection } from './redis.ts'
+
+/** By the answer of the script. */
+const RESULTS: readonly ClaimResult[] = ['taken', 'won', 'won_after']
 
 /** Claims in one script. */
 const STEP = 200
@@ -17,13 +20,13 @@ export function createRedisClaimStore(connection: RedisConnection, holder: strin
     return (await Promise.all(asked)).flat() as number[]
   }
   return {
-    claim: async (claims, ttlMs) => (await each(CLAIM, claims, ttlMs)).map((answer) => answer === 1),
+    claim: async (claims, ttlMs) => (await each(CLAIM, claims, ttlMs)).map((answer) => RESULTS[answer] ?? 'taken'),
     taken: async (claims) => (await each(CLAIMED, claims)).map((answer) => answer === 1),
     async extend(claims, ttlMs) {
       await each(EXTEND_CLAIM, claims, ttlMs)
     },
-    async release(claims) {
-      await each(RELEASE_CLAIM, claims)
+    async release(claims, seenMs) {
+      await each(RELEASE_CLAIM, claims, seenMs)
     },
   }
 }

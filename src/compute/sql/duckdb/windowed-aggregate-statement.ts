@@ -8,6 +8,9 @@
  * among them once, which tells between which two places its events stand; then the engine's window functions aggregate from place to place. Time
  * grows with the number of rows and events, not with their product: a key that holds much of both does not hold up the rest. (Windows given to
  * the engine as a RANGE of time mean the same, and take forty times as long.)
+ *
+ * Windows of several lengths over the same events are one statement: all end with the row's time, so the events of each are among those of the longest,
+ * which are looked at once.
  */
 import type { SourceEngine } from '../../../store/ports/source-engine.ts'
 import { proveJoined } from '../proof.ts'
@@ -39,32 +42,23 @@ export async function joinedStatement(plans: readonly PlainAggregate[], store: S
 
 function statementOver(joined: Joined, pairsPerEvent: number): string {
   const { keys } = joined
-  const asked = `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${reach(joined)} AS __fabra_reach FROM __fabra_row`
   return (
-    `WITH __fabra_asked AS MATERIALIZED (\n${asked}\n), __fabra_width AS MATERIALIZED (\n` +
+    `WITH __fabra_asked AS MATERIALIZED (\n${asked(joined)}\n), __fabra_width AS MATERIALIZED (\n` +
     `SELECT ${WINDOWS_PER_PIECE} * (MAX(__fabra_reach) + 1) AS __fabra_piece FROM __fabra_asked\n), __fabra_heavy AS MATERIALIZED (\n` +
-    `${heavyKeys(joined, pairsPerEvent)}\n), __fabra_light AS MATERIALIZED (\n` +
+    `${heavyKeys(joined, pairsPerEvent / joined.lowers.length)}\n), __fabra_light AS MATERIALIZED (\n` +
     `SELECT * FROM __fabra_asked ANTI JOIN __fabra_heavy USING (${keys.join(', ')})\n), __fabra_placed AS MATERIALIZED (\n` +
     `${placed(joined)}\n)\n${lightPart(joined)}\nUNION ALL\n${sortedPart(joined)}`
   )
 }
 
-/**
- * Whether two plans may be one statement: the same window of the same source, by the same key. (Windows of different lengths would do too, but
- * then every aggregate would look at all pairs of the longest one.)
- */
+/** Whether two plans may be one statement: windows of the same source, or all of its events, by the same key. */
 export function joinsWith(a: PlainAggregate, b: PlainAggregate): boolean {
   return (
     a.shadow.source.name === b.shadow.source.name &&
     physical(a) === physical(b) &&
     a.keyColumns.join('\0') === b.keyColumns.join('\0') &&
-    windowOf(a) === windowOf(b)
+    (a.lower === null) === (b.lower === null)
   )
-}
-
-/** Without the places where it stands in its text. */
-function windowOf({ lower }: PlainAggregate): string {
-  return JSON.stringify(lower, (name, value: unknown) => (name === 'query_location' ? undefined : value))
 }
 
 interface Texts {
@@ -74,14 +68,17 @@ interface Texts {
   readonly select: readonly string[]
 }
 
+type Lower = { readonly text: string; readonly inclusive: boolean } | null
+
 interface Joined {
   readonly plan: PlainAggregate
-  readonly lower: string | null
+  /** Where the windows begin: one of each length, or one null where all events count. */
+  readonly lowers: readonly Lower[]
   readonly keys: readonly string[]
   readonly windowed: boolean
   /** What is looked at of an event: `__fabra_x<i>`. */
   readonly looks: readonly string[]
-  readonly aggregates: readonly { readonly name: string; readonly call: string; readonly isCount: boolean }[]
+  readonly aggregates: readonly { readonly name: string; readonly call: string; readonly isCount: boolean; readonly window: number }[]
   readonly select: readonly string[]
   /** Conditions that every member puts on events. */
   readonly filters: readonly string[]
@@ -94,19 +91,36 @@ async function joinedOf(plans: readonly PlainAggregate[], store: SourceEngine): 
   if (!first) throw new Error('There is nothing to join.')
   const filters = first.texts.filters.filter((filter) => members.every((member) => member.texts.filters.includes(filter)))
   const looks: string[] = []
-  const aggregates = members.flatMap((member, m) =>
-    member.plan.aggregates.map((aggregate, i) => {
+  const lowers: Lower[] = []
+  const aggregates = members.flatMap((member, m) => {
+    const window = windowIn(lowers, member)
+    return member.plan.aggregates.map((aggregate, i) => {
       const own = member.texts.filters.filter((filter) => !filters.includes(filter))
       const argument = member.texts.arguments[i] ?? '1'
       const look = own.length === 0 ? argument : `CASE WHEN ${own.join(' AND ')} THEN ${argument} END`
       const index = looks.includes(look) ? looks.indexOf(look) : looks.push(look) - 1
       const name = functionOf(aggregate)
-      return { name: `__fabra_m${m}a${i}`, call: `${name}(__fabra_x${index})`, isCount: name === 'count' }
-    }),
-  )
+      return { name: `__fabra_m${m}a${i}`, call: `${name}(__fabra_x${index})`, isCount: name === 'count', window }
+    })
+  })
   const select = members.flatMap((member, m) => member.texts.select.map((text) => text.replace(/__fabra_a(\d+)/g, `__fabra_m${m}a$1`)))
   const keys = first.plan.keyColumns.map((_, i) => `__fabra_k${i}`)
-  return { plan: first.plan, lower: first.texts.lower, keys, windowed: first.plan.lower !== null, looks, aggregates, select, filters }
+  return { plan: first.plan, lowers, keys, windowed: first.plan.lower !== null, looks, aggregates, select, filters }
+}
+
+/** The place of a member's window among those that are known, where it is put if it is another. */
+function windowIn(lowers: Lower[], { plan, texts }: { readonly plan: PlainAggregate; readonly texts: Texts }): number {
+  const own = plan.lower === null || texts.lower === null ? null : { text: texts.lower, inclusive: plan.lower.inclusive }
+  const known = lowers.findIndex((lower) => lower?.text === own?.text && lower?.inclusive === own?.inclusive)
+  return known < 0 ? lowers.push(own) - 1 : known
+}
+
+/** `__fabra_reach`: of the row's longest window. */
+function asked({ keys, lowers }: Joined): string {
+  const reaches = lowers.map(reach)
+  const each = reaches.length === 1 ? [] : reaches.map((text, i) => `${text} AS __fabra_reach${i}`)
+  const longest = reaches.length === 1 ? reaches.join() : `GREATEST(${reaches.map((_, i) => `__fabra_reach${i}`).join(', ')})`
+  return `SELECT __fabra_ord, ${keys.join(', ')}, epoch_us(__fabra_as_of) AS __fabra_at, ${[...each, `${longest} AS __fabra_reach`].join(', ')} FROM __fabra_row`
 }
 
 /** The share of a key's events that a row meets is guessed from the time they span. */
@@ -130,7 +144,9 @@ function lightPart(joined: Joined): string {
   const on = [...keys, ...(windowed ? ['__fabra_p'] : [])].map((name) => `__fabra_r.${name} = __fabra_e.${name}`)
   on.push(`__fabra_e.__fabra_at < __fabra_r.__fabra_at - ${joined.plan.shadow.source.delay}`)
   if (windowed) on.push('__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.__fabra_reach')
-  const aggregates = joined.aggregates.map(({ name, call }) => `${call} AS ${name}`)
+  const within = (window: number) =>
+    joined.lowers.length === 1 ? '' : ` FILTER (__fabra_e.__fabra_at >= __fabra_r.__fabra_at - __fabra_r.__fabra_reach${window})`
+  const aggregates = joined.aggregates.map(({ name, call, window }) => `${call}${within(window)} AS ${name}`)
   const found = joined.aggregates.map(({ name, isCount }) => (isCount ? `COALESCE(${name}, 0) AS ${name}` : name))
   const rows = windowed ? `SELECT *, UNNEST(${pieces}) AS __fabra_p FROM __fabra_light` : 'SELECT * FROM __fabra_light'
   const met = windowed ? `SELECT *, ${pieceOf('__fabra_at')} AS __fabra_p FROM (${events(joined)})` : events(joined)
@@ -142,7 +158,7 @@ function lightPart(joined: Joined): string {
   )
 }
 
-/** What happens at a time, in this order: of the events at an end itself, none is before it. */
+/** What happens at a time, in this order: of the events at an end itself, none is before it. The start of the window i is before it by i. */
 const HAPPENS = { start: 0, end: 1, event: 2 } as const
 
 /** Events of heavy keys and the ends of their rows' windows. `__fabra_place`: how many events there are up to here, itself included. */
@@ -154,7 +170,9 @@ function placed(joined: Joined): string {
   const stream = [
     `SELECT CAST(NULL AS BIGINT) AS __fabra_ord, ${HAPPENS.event} AS __fabra_happens, * FROM (${events(joined)}) AS __fabra_event ${using}`,
     edge(HAPPENS.end, joined.plan.shadow.source.delay),
-    ...(windowed ? [edge(HAPPENS.start, '__fabra_reach')] : []),
+    ...(windowed
+      ? joined.lowers.map((_, i) => edge(HAPPENS.start - i, joined.lowers.length === 1 ? '__fabra_reach' : `__fabra_reach${i}`))
+      : []),
   ]
   return (
     `SELECT *, COUNT(CASE WHEN __fabra_happens = ${HAPPENS.event} THEN 1 END) OVER (PARTITION BY ${keys.join(', ')}\n` +
@@ -167,21 +185,29 @@ function placed(joined: Joined): string {
 function sortedPart(joined: Joined): string {
   const { keys, looks } = joined
   const key = keys.join(', ')
-  const calls = joined.aggregates.map(({ name, call }) => `${call} OVER __fabra_window AS ${name}`)
+  const calls = joined.aggregates.map(({ name, call, window }) => `${call} OVER __fabra_window${window} AS ${name}`)
   const positionOf = (happens: number) => `COALESCE(MAX(__fabra_place) FILTER (__fabra_happens = ${happens}), 0)`
+  const windows = joined.lowers.map((_, i) => i)
+  const starts = windows.map((i) => `${positionOf(HAPPENS.start - i)} AS __fabra_after${i}`).join(', ')
+  const none = windows.map((i) => `__fabra_place - 1 AS __fabra_after${i}, __fabra_place - 1 AS __fabra_until${i}`).join(', ')
+  const ends = windows.map((i) => `__fabra_after${i}, GREATEST(__fabra_after${i}, __fabra_until)`).join(', ')
   const spans =
-    `SELECT __fabra_ord, ${key}, ${positionOf(HAPPENS.start)} AS __fabra_after, ${positionOf(HAPPENS.end)} AS __fabra_until\n` +
+    `SELECT __fabra_ord, ${key}, ${starts}, ${positionOf(HAPPENS.end)} AS __fabra_until\n` +
     `FROM __fabra_placed WHERE __fabra_happens <> ${HAPPENS.event} GROUP BY __fabra_ord, ${key}`
+  const frames = windows.map(
+    (i) =>
+      `__fabra_window${i} AS (PARTITION BY ${key} ORDER BY __fabra_place\n` +
+      `ROWS BETWEEN __fabra_place - __fabra_after${i} - 1 PRECEDING AND __fabra_place - __fabra_until${i} PRECEDING)`,
+  )
   return (
     `SELECT __fabra_ord, 1, ${joined.select.join(', ')} FROM (\n` +
     `SELECT __fabra_ord, ${calls.join(', ')} FROM (\n` +
-    `SELECT __fabra_ord, ${key}, __fabra_place, __fabra_place - 1 AS __fabra_after, __fabra_place - 1 AS __fabra_until, ` +
+    `SELECT __fabra_ord, ${key}, __fabra_place, ${none}, ` +
     `${looks.map((_, i) => `__fabra_x${i}`).join(', ')} FROM __fabra_placed WHERE __fabra_happens = ${HAPPENS.event}\n` +
-    `UNION ALL\nSELECT __fabra_ord, ${key}, __fabra_events + row_number() OVER (PARTITION BY ${key}), __fabra_after, ` +
-    `GREATEST(__fabra_after, __fabra_until), ${looks.map(() => 'NULL').join(', ')} FROM (\n${spans}\n) AS __fabra_span JOIN __fabra_heavy USING (${key})\n` +
+    `UNION ALL\nSELECT __fabra_ord, ${key}, __fabra_events + row_number() OVER (PARTITION BY ${key}), ${ends}, ` +
+    `${looks.map(() => 'NULL').join(', ')} FROM (\n${spans}\n) AS __fabra_span JOIN __fabra_heavy USING (${key})\n` +
     ') AS __fabra_line\n' +
-    `WINDOW __fabra_window AS (PARTITION BY ${key} ORDER BY __fabra_place\n` +
-    'ROWS BETWEEN __fabra_place - __fabra_after - 1 PRECEDING AND __fabra_place - __fabra_until PRECEDING)\n' +
+    `WINDOW ${frames.join(',\n')}\n` +
     ') AS __fabra_sorted WHERE __fabra_ord IS NOT NULL'
   )
 }
@@ -203,10 +229,10 @@ function functionOf({ name }: PlainAggregate['aggregates'][number]): string {
 }
 
 /** How far back from a row's time its window begins: whole microseconds, so that strict and inclusive bounds are both exact. */
-function reach({ plan, lower }: Joined): string {
-  if (plan.lower === null || lower === null) return 'CAST(0 AS BIGINT)'
-  const back = `epoch_us(__fabra_as_of) - epoch_us(CAST(${lower} AS TIMESTAMPTZ))`
-  return `GREATEST(COALESCE(${plan.lower.inclusive ? back : `${back} - 1`}, 0), 0)`
+function reach(lower: Lower): string {
+  if (lower === null) return 'CAST(0 AS BIGINT)'
+  const back = `epoch_us(__fabra_as_of) - epoch_us(CAST(${lower.text} AS TIMESTAMPTZ))`
+  return `GREATEST(COALESCE(${lower.inclusive ? back : `${back} - 1`}, 0), 0)`
 }
 
 function physical({ shadow: { ref, table } }: PlainAggregate): string {

@@ -9,6 +9,7 @@ import { keyText } from '../sources/column-plan.ts'
 import { wholeFloats } from '../sources/exact-numbers.ts'
 import { keySqlType } from '../sources/row-table.ts'
 import { quoteName, quoteText } from '../sql.ts'
+import { DRAFT } from './typed-values.ts'
 
 /** RFC 3339 with a zone, and the same without. */
 const ZONED = String.raw`\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})`
@@ -51,10 +52,7 @@ export async function writeRows(
       `${encoded(keys[e] ?? [])} AS __fabra_e${e}_key`,
     ]),
   ]
-  await session.execute(
-    `COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION snappy)`,
-    options,
-  )
+  await session.execute(`COPY (SELECT ${select.join(', ')} FROM labels) TO ${quoteText(file)} (FORMAT parquet, ${DRAFT})`, options)
   const { rows } = await session.read(`SELECT COUNT(*) FROM ${quoteText(file)}`, [], options)
   return Number(rows[0]?.[0] ?? 0)
 }

@@ -148,7 +148,7 @@ export interface WrittenFile {
 export function writeStatement(select: string, target: WrittenFile & { readonly format: Exclude<OutputFormat, 'arrow'> }): string {
   const entries = Object.entries(target.metadata).map(([key, value]) => `${quoteName(key)}: ${quoteText(value)}`)
   const options = {
-    parquet: `${parquetOptions(target.columnCount, 'zstd')}, KV_METADATA {${entries.join(', ')}}`,
+    parquet: `${parquetOptions(target.columnCount, 'COMPRESSION zstd')}, KV_METADATA {${entries.join(', ')}}`,
     csv: 'FORMAT csv, HEADER true',
     jsonl: 'FORMAT json',
   }[target.format]

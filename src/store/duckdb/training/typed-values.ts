@@ -18,9 +18,14 @@ const GROUP_VALUES = 8_388_608
 /** As the engine makes them, and what it rounds them to. */
 const [MOST_GROUP_ROWS, FEWEST_GROUP_ROWS] = [122_880, 2_048]
 
+/** A dictionary of more values saves little, and trying to make one takes the engine several times as long as writing the rows. */
+const MOST_DICTIONARY_VALUES = 4_000
+/** For a file that is read once or twice. */
+export const DRAFT = `COMPRESSION snappy, DICTIONARY_SIZE_LIMIT ${MOST_DICTIONARY_VALUES}`
+
 /** How a file of the workspace's own is written. @param columnCount Of all columns that are held at once with these. */
-export function parquetOptions(columnCount: number, compression: 'snappy' | 'zstd' = 'snappy'): string {
-  return `FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${groupRows(columnCount)}`
+export function parquetOptions(columnCount: number, how: string = DRAFT): string {
+  return `FORMAT parquet, ${how}, ROW_GROUP_SIZE ${groupRows(columnCount)}`
 }
 
 function groupRows(columnCount: number): number {

@@ -184,11 +184,19 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)
 
-/** ARGV: who claims, for how many milliseconds. Returns 1 or 0 for each of KEYS. */
+/**
+ * ARGV: who claims, for how many milliseconds. A claim that was let go is an empty text for a moment. Returns for each of KEYS 0 where another has
+ * it, 1, or 2 where another let go of it in that moment.
+ */
 export const CLAIM = script(`
 local answers = {}
 for i = 1, #KEYS do
-  answers[i] = redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
+  local holder = redis.call('GET', KEYS[i])
+  if holder and holder ~= '' then answers[i] = 0
+  else
+    redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2])
+    answers[i] = holder and 2 or 1
+  end
 end
 return answers
 `)
@@ -197,7 +205,8 @@ return answers
 export const CLAIMED = script(`
 local answers = {}
 for i = 1, #KEYS do
-  answers[i] = redis.call('EXISTS', KEYS[i])
+  local holder = redis.call('GET', KEYS[i])
+  answers[i] = holder and holder ~= '' and 1 or 0
 end
 return answers
 `)
@@ -210,10 +219,13 @@ end
 return answers
 `)
 
+/** ARGV: who lets go, and for how many milliseconds that is to be seen. A full Redis takes no new text: then it is not seen. */
 export const RELEASE_CLAIM = script(`
-local answers = {}
 for i = 1, #KEYS do
-  answers[i] = redis.call('GET', KEYS[i]) == ARGV[1] and redis.call('DEL', KEYS[i]) or 0
+  if redis.call('GET', KEYS[i]) == ARGV[1] then
+    redis.call('DEL', KEYS[i])
+    redis.pcall('SET', KEYS[i], '', 'PX', ARGV[2])
+  end
 end
-return answers
+return {}
 `)
