@@ -18,13 +18,23 @@ import { PATIENT } from '../support/patience.ts'
 import { projectFolder } from '../support/project-folder.ts'
 
 const ROWS = 20_000
+
+interface Answer {
+  readonly feature?: string
+  readonly value?: unknown
+  readonly status?: string
+  readonly error?: { readonly code: string }
+  readonly features?: readonly { readonly name: string; readonly type: string }[]
+  readonly loading?: unknown
+}
+
 const DEFINITIONS = `import { entity, feature, source } from 'fabra'
 export const User = entity('User', { key: 'user_id' })
 export const events = source('events', { timestamp: 'at', file: './events.csv' })
 export const score = feature({ entity: User, type: 'float' })
-export const doubled = feature({ entity: User, refresh: 0, type: 'int', timeout: '20s' }, (id: string) => id.length * 2)
+export const doubled = feature({ entity: User, refresh: 0, type: 'int', timeout: '20s' }, (id) => id.length * 2)
 export const visits = feature({ entity: User, refresh: '1h', timeout: '20s', sql: 'SELECT COUNT(*) FROM events WHERE user_id = $user_id' })
-export const paid = feature({ entity: User, refresh: 0, type: 'float', timeout: '20s' }, async (id: string, { db, get }: any) =>
+export const paid = feature({ entity: User, refresh: 0, type: 'float', timeout: '20s' }, async (id, { db, get }) =>
   (await get('visits')) + (await db.fetchval('SELECT MAX(amount) FROM events WHERE user_id = $1', id)))
 `
 const folder = projectFolder({ 'features.ts': DEFINITIONS, 'events.csv': events() })
@@ -45,20 +55,20 @@ test('what needs no file is answered while it loads, and what does is right as s
     const { url } = await app.listen()
     const ask = async (path: string) => {
       const response = await fetch(`${url}${path}`)
-      return { status: response.status, body: await response.json() }
+      return { status: response.status, body: (await response.json()) as Answer }
     }
     const early = ['doubled', 'score'].map((name) => ask(`/v1/features/${name}?entity_id=u1`))
     const late = ['visits', 'paid'].map((name) => ask(`/v1/features/${name}?entity_id=u1`))
     const listed = ask('/v1/features')
     expect((await Promise.all(early)).map(({ body }) => body.value ?? body.status)).toEqual([4, 'missing'])
     for (const { status, body } of await Promise.all(late)) {
-      if (status === 503) expect(body.error.code).toBe('source_loading')
+      if (status === 503) expect(body.error?.code).toBe('source_loading')
       else expect([body.value, body.status]).toEqual([body.feature === 'visits' ? 2_000 : 21_991, 'fresh'])
     }
     const { status, body } = await listed
     // Its type is what its SQL gives: nobody is told of features whose files were not there to look at.
-    if (status === 200) expect(body.features.find(({ name }: { name: string }) => name === 'visits')?.type).toBe('int')
-    else expect(body.error.code).toBe('source_loading')
+    if (status === 200) expect(body.features?.find(({ name }) => name === 'visits')?.type).toBe('int')
+    else expect(body.error?.code).toBe('source_loading')
 
     await app.whole
     expect((await ask('/v1/features/visits?entity_id=u1')).body.value).toBe(2_000)
