@@ -16,7 +16,8 @@ const available = readdirSync(FOLDER)
   .sort()
 const [first, other] = process.argv.slice(2)
 const wanted = first === undefined ? available : first === '--beside' ? [] : process.argv.slice(2)
-const unknown = wanted.filter((name) => !available.includes(name))
+const nameOf = (text: string) => text.replace(/=\d+$/, '')
+const unknown = wanted.filter((text) => !available.includes(nameOf(text)))
 if (unknown.length > 0) {
   console.error(`No benchmark "${unknown.join('", "')}". Known: ${available.join(', ')}.`)
   process.exit(2)
@@ -26,10 +27,11 @@ console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${(totalmem() / 2 ** 
 const takenBefore = taken()
 let failures = 0
 const rows: Measurement[] = []
-for (const name of wanted) {
+for (const text of wanted) {
+  const [name, size] = [nameOf(text), /=(\d+)$/.exec(text)?.[1]]
   try {
     const { bench } = (await import(join(FOLDER, `${name}.bench.ts`))) as { bench: Bench }
-    rows.push(...(await bench()))
+    rows.push(...(await bench(size === undefined ? undefined : Number(size))))
   } catch (error) {
     failures += 1
     console.error(`${name}: ${error instanceof Error ? error.message : error}`)

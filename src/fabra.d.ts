@@ -291,8 +291,8 @@ interface FeatureOptions<E> extends Described {
    */
   readonly history?: 'auto' | 'changes' | 'all' | 'off'
   /**
-   * How long recorded values are kept, pushed ones too: `'400d'`. The newest of each key always is. Default: computed ones as long as
-   * `FABRA_HISTORY_KEEP` says, pushed ones for ever.
+   * How long recorded values are kept, pushed ones too: `'90d'`. The newest of each key always is. Default: computed ones as long as
+   * `FABRA_HISTORY_KEEP` says, which is 400 days in a store that begins, pushed ones for ever.
    */
   readonly keep?: Duration
   /** Replaces the code in the feature's fingerprint: the values stay valid until you change it, whatever the code does. */

@@ -219,11 +219,11 @@ describe('user code in worker processes', () => {
   })
 })
 
-test('history is kept for ever unless days or weeks are said', () => {
+test('history is kept as the store began unless days or weeks are said', () => {
   const day = 86_400_000_000
-  const kept = ['', '400d', '2w', ' 1D '].map((text) => read({ FABRA_HISTORY_KEEP: text }).historyKeep)
-  expect(kept).toEqual([null, 400 * day, 14 * day, day])
-  for (const text of ['0d', '400', '12h', 'forever', '-1d', '1.5d', '40000d', '1d 2d'])
+  const kept = ['', '400d', '2w', ' 1D ', 'forever', ' Forever'].map((text) => read({ FABRA_HISTORY_KEEP: text }).historyKeep)
+  expect(kept).toEqual(['as the store began', 400 * day, 14 * day, day, null, null])
+  for (const text of ['0d', '400', '12h', 'ever', '-1d', '1.5d', '40000d', '1d 2d'])
     expect(refusal(() => read({ FABRA_HISTORY_KEEP: text })).message).toContain(`FABRA_HISTORY_KEEP="${text}"`)
 })
 

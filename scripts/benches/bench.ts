@@ -9,8 +9,8 @@ export interface Measurement {
   readonly atLeast?: number
 }
 
-/** A file `<name>.bench.ts` in this folder exports one of these as `bench`. */
-export type Bench = () => Promise<readonly Measurement[]>
+/** A file `<name>.bench.ts` in this folder exports one of these as `bench`. `<name>=<size>` has it measure another size than is promised. */
+export type Bench = (size?: number) => Promise<readonly Measurement[]>
 
 /** Runs one after the other, so that they do not disturb each other. */
 export async function repeat(runs: number, run: () => Promise<number>): Promise<number[]> {

@@ -102,11 +102,26 @@ export const mutations: readonly Mutation[] = [
   ),
   ...mistakes(
     { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/pool-watch.ts' },
-    { 'a function has no deadline': ['now >= call.deadlineAt || call.signal.aborted', 'call.signal.aborted'] },
+    { 'a function has no deadline': ['overAt >= call.deadlineAt || call.signal.aborted', 'call.signal.aborted'] },
   ),
   ...mistakes(
     { suite: 'test/runtime/functions.test.ts', file: 'src/runtime/frames.ts' },
     { 'inputs beyond 2^53 do not reach the function': ["(frame.t === 'call' && frame.inputs === null)", "frame.t === 'call'"] },
+  ),
+  ...mistakes(
+    { suite: 'test/runtime/backlog.test.ts', file: 'src/runtime/backlog.ts' },
+    {
+      'a crowd is taken for a slow function': ['(waitedMost || !worker.hasBegun(call))', '!worker.hasBegun(call)'],
+      'no time is left for the way of an answer': ['call.deadlineAt - now - keptMs', 'call.deadlineAt - now'],
+    },
+  ),
+  ...mistakes(
+    { suite: 'test/runtime/guest.test.ts', file: 'src/runtime/guest.ts' },
+    { 'what is computed waits for what came with it': ['if (nowMs() - since < TURN_MS) continue', 'if (since >= 0) continue'] },
+  ),
+  ...mistakes(
+    { suite: 'test/compute/known-keys.test.ts', file: 'src/compute/sql/known-keys.ts' },
+    { 'each number of keys has a text of its own': ['2 ** Math.ceil(Math.log2(keys.length))', 'keys.length'] },
   ),
   ...mistakes(
     { suite: 'test/runtime/blocking.test.ts', file: 'src/runtime/pool-watch.ts' },

@@ -182,7 +182,7 @@ async function assemble(
   const refreshing = createRefreshing(dependencies, { definitions, keysInUse, kept, leases: stores.leases, notify })
   const refilling = createRefilling(dependencies, definitions.registry, ingest.changed)
   const warmUp = createWarmUp(dependencies)
-  const sweepers = createSweepers({ ...options, stores, registry: definitions.registry, clock, log })
+  const sweepers = createSweepers({ ...options, historyKeep: recordedKeys.keep, stores, registry: definitions.registry, clock, log })
   const health = () => healthOf(stores, recorder)
   const training = createFeatureStoreTraining(dependencies, definitions, stores)
   const audit = createAuditBook({ store: stores.audit, clock, log })
@@ -277,13 +277,13 @@ interface Looked extends Omit<Around, 'kept'> {
 
 function openInsight(dependencies: LiveDefinitionsDependencies, { options, audit, ...looked }: Looked): OwnInsight {
   const { activeKeys, schedule, clock, log } = dependencies
-  const { files, about, stores, rowsKeep, historyKeep } = options
+  const { files, about, stores, rowsKeep } = options
   return createInsight({
     ...looked,
     ...about,
     files,
     dataDir: stores.dataDir,
-    historyKeep,
+    historyKeep: looked.recordedKeys.keep,
     rowsKeep,
     ...{ activeKeys, schedule, clock, log },
     onChange: auditedChanges(audit),

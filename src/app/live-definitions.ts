@@ -71,9 +71,7 @@ export interface LiveDefinitionsDependencies {
   /** Who computes what, among many processes; null where there is only this one. */
   readonly claims: ClaimStore | null
   /** Given by tests only, whose processes share a machine that may be busy. */
-  readonly claimLimits?: ClaimLimits
-  /** The same. */
-  readonly historyPatience?: Patience
+  readonly limits?: { readonly claims: ClaimLimits; readonly history: Patience }
   /** What functions read, among many processes; null where there is only this one. */
   readonly seenSources: ObservedSourceStore | null
   readonly schedule: Schedule
@@ -142,7 +140,7 @@ export function createLiveDefinitions(
     shared:
       dependencies.claims &&
       createCrossProcess({
-        ...{ claims: dependencies.claims, online, limits: dependencies.claimLimits ?? CLAIM_LIMITS },
+        ...{ claims: dependencies.claims, online, limits: dependencies.limits?.claims ?? CLAIM_LIMITS },
         ...{ random: Math.random, nowMs: () => performance.now() },
       }),
     async onComputed(feature, answers) {
@@ -152,7 +150,7 @@ export function createLiveDefinitions(
   })
   const computations = tracing ? tracing.computations(own) : own
   const followers = [...registry.features.values()].filter((feature) => feature.computation.kind === 'function' && !isRealtime(feature))
-  const lastKnown = createLastKnown(dependencies.offline, undefined, dependencies.historyPatience)
+  const lastKnown = createLastKnown(dependencies.offline, undefined, dependencies.limits?.history)
   const engine: Engine = createEngine({
     online,
     computations,

@@ -10,6 +10,7 @@ import type { HistoryRemoval, RemovalPlace, RemovalRule } from '../store/ports/h
 import type { LeaseStore } from '../store/ports/lease-store.ts'
 import type { Origin } from '../store/ports/offline-store.ts'
 import type { Archive } from './archive/archive.ts'
+import { byMonths, letMonthsGo } from './old-months.ts'
 import { createSweeper, type Sweeper } from './sweeper.ts'
 
 const COMPUTED: readonly Origin[] = ['computed']
@@ -36,15 +37,21 @@ export function createOldHistory({ removal, archive = null, keyOf, leases, featu
     lease: 'old-history',
     leases,
     log,
-    async work(lots) {
-      let all = 0
+    async work(lots, signal) {
       await archive?.joinAll().catch((error: unknown) => log.warn('what an earlier process archived could not be put together', { error }))
-      for (const feature of features()) {
-        const rule = ruleOf(feature, keep, clock.now())
-        if (!rule) continue
+      const now = clock.now()
+      const defined = new Map([...features()].map((feature) => [feature.name, feature]))
+      const takerOf = (to: Archive, name: string) => {
+        const feature = defined.get(name)
+        return to.taker({ kind: 'history', name }, { key: (feature && keyOf?.(feature)) ?? [], order: ORDER })
+      }
+      const rules = [...defined.values()].flatMap((feature) => ruleOf(feature, keep, now) ?? []).map((rule) => byMonths(rule, removal, now))
+      const { months } = removal
+      let all = months ? await letMonthsGo(lots, signal, { months, archive, takerOf, rules, log }) : 0
+      for (const rule of rules) {
         let removed = 0
-        const own = { kind: 'history', name: feature.name } as const
-        const take = archive?.taker(own, { key: keyOf?.(feature) ?? [], order: ORDER }) ?? null
+        const own = { kind: 'history', name: rule.feature } as const
+        const take = archive && takerOf(archive, rule.feature)
         let place: RemovalPlace = { after: null }
         try {
           await lots(async () => {
@@ -57,12 +64,12 @@ export function createOldHistory({ removal, archive = null, keyOf, leases, featu
           await archive?.join(own)
         } catch (error) {
           // The next sweep goes on.
-          log.warn('recorded values that are too old could not leave history', { feature: feature.name, error })
+          log.warn('recorded values that are too old could not leave history', { feature: rule.feature, error })
         }
         all += removed
         if (removed > 0)
           log.info('recorded values left history: they were older than it is kept', {
-            feature: feature.name,
+            feature: rule.feature,
             rows: removed,
             before: formatTime(rule.before),
           })

@@ -1,6 +1,7 @@
 /**
  * What is recorded of each feature in this store. Stores that were begun by a release that samples do so; older ones record every change until
- * FABRA_HISTORY says otherwise. Which that is, and what was recorded of which feature until now, is noted beside the history, among what changed.
+ * FABRA_HISTORY says otherwise. Which that is, and what was recorded of which feature until now, is noted beside the history, among what changed. So is
+ * how long computed values are kept where nothing says it: stores of earlier releases keep all.
  *
  * Where not all is recorded, the newest row of a key may be older than what was served of it. So whoever asks history for latest values (a start, a
  * store to be filled again, reads while it is away) is told nothing instead, and computes.
@@ -18,6 +19,9 @@ import type { Stores } from './stores.ts'
 /** The subject of what is noted of the store; no feature is called so. */
 const STORE = '-'
 const MOST_NOTES = 20_000
+const DAY: Micros = 86_400_000_000
+/** For which a store that begins keeps computed values. */
+const KEEP_DAYS = 400
 
 export interface RecordedKeysOptions {
   readonly clock: Clock
@@ -25,6 +29,8 @@ export interface RecordedKeysOptions {
   readonly historyMode: 'auto' | 'changes' | null
   /** Of keys. */
   readonly historySample: number
+  /** Of computed values; null: for ever. */
+  readonly historyKeep: Micros | 'as the store began' | null
   /** How long appended rows of sources stay; null: for ever. */
   readonly rowsKeep: Micros | null
 }
@@ -36,10 +42,17 @@ export interface RecordedKeys {
   resolve(definitions: SqlDefinitions): Promise<SqlDefinitions>
   /** Features of which all keys are recorded, since the store keeps to that, and the share of them that would do. */
   couldSample(): { readonly features: ReadonlySet<string>; readonly share: number }
+  /** How long computed values stay in history; null: for ever. */
+  readonly keep: Micros | null
 }
 
 /** Of the store, or of a feature's version. */
-type Note = { readonly mode?: 'auto' } & Partial<FeatureNote>
+type Note = StoreNote & Partial<FeatureNote>
+
+interface StoreNote {
+  readonly mode?: 'auto'
+  readonly keepDays?: number
+}
 
 interface FeatureNote {
   /** Of its keys; none: its history is off. */
@@ -55,11 +68,11 @@ type Notes = ReadonlyMap<string, Note>
 /** @throws FabraError store_unavailable */
 export async function openRecordedKeys(
   { offline, changes }: Pick<Stores, 'offline' | 'changes'>,
-  { clock, historyMode: mode, historySample: share, rowsKeep }: RecordedKeysOptions,
+  { clock, historyMode: mode, historySample: share, historyKeep, rowsKeep }: RecordedKeysOptions,
 ): Promise<RecordedKeys> {
   // Also where it is told: a store that is begun with auto keeps to it.
-  const begun = mode === 'changes' ? mode : await modeOfStore(offline, changes, clock)
-  const own = mode ?? begun
+  const begun = await beginningOf(offline, changes, { clock, mode })
+  const own = mode ?? begun.mode ?? 'changes'
   /** By field, those of which not all that is recorded counts. */
   const partly = new Map<string, Feature>()
   let couldSample: ReadonlySet<string> = new Set()
@@ -91,16 +104,23 @@ export async function openRecordedKeys(
       return { ...definitions, registry: { ...definitions.registry, features } }
     },
     couldSample: () => ({ features: couldSample, share }),
+    keep: historyKeep !== 'as the store began' ? historyKeep : begun.keepDays === undefined ? null : begun.keepDays * DAY,
   }
 }
 
 /** Several processes that begin a store at once come to the same: what it is noted to be is written before anything else is. */
-async function modeOfStore(offline: OfflineStore, changes: ChangeStore, clock: Clock): Promise<'auto' | 'changes'> {
-  if ((await readNotes(changes)).get(STORE)?.mode === 'auto') return 'auto'
+async function beginningOf(
+  offline: OfflineStore,
+  changes: ChangeStore,
+  { clock, mode }: { readonly clock: Clock; readonly mode: RecordedKeysOptions['historyMode'] },
+): Promise<StoreNote> {
+  const noted = (await readNotes(changes)).get(STORE)
+  if (noted !== undefined) return noted
   const [starts, lastSeq] = await Promise.all([changes.changes({ kind: 'start', limit: 1 }), offline.lastSeq()])
-  if (starts.length > 0 || lastSeq > 0) return (await readNotes(changes)).get(STORE)?.mode ?? 'changes'
-  await changes.addChanges([noteOf(STORE, { mode: 'auto' }, clock.now(), 'begun')])
-  return 'auto'
+  if (starts.length > 0 || lastSeq > 0) return (await readNotes(changes)).get(STORE) ?? {}
+  const note: StoreNote = { ...(mode === 'changes' ? {} : { mode: 'auto' }), keepDays: KEEP_DAYS }
+  await changes.addChanges([noteOf(STORE, note, clock.now(), 'begun')])
+  return (await readNotes(changes)).get(STORE) ?? note
 }
 
 const BEGUN_SO: WhyAllKeys = {
@@ -152,16 +172,18 @@ function withTimes(feature: Feature, { share, since, from }: FeatureNote): Featu
 
 /** @param before Processes that note the same after the same note it once. */
 function noteOf(subject: string, note: Note, at: Micros, before: string): ChangeRecord {
-  const message = note.share === undefined ? 'was begun with history: auto' : `is recorded for ${percent(note.share)} of keys`
-  const id = `history:${subject}:${note.share ?? note.mode}:${before}`
+  const begun = `was begun with history: ${note.mode ?? 'changes'}, computed values of which are kept for ${note.keepDays} days`
+  const message = note.share === undefined ? begun : `is recorded for ${percent(note.share)} of keys`
+  const id = `history:${subject}:${note.share ?? note.mode ?? 'changes'}:${before}`
   return { id, at, kind: 'history', subject, body: JSON.stringify({ message, ...note }) }
 }
 
 async function readNotes(changes: ChangeStore): Promise<Notes> {
   const notes = new Map<string, Note>()
   for (const { subject, body } of await changes.changes({ kind: 'history', limit: MOST_NOTES })) {
-    // Newest first.
-    if (!notes.has(subject)) notes.set(subject, JSON.parse(body) as Note)
+    // Newest first. Of the store all count: processes that begin it at once may be told differently.
+    if (subject === STORE) notes.set(STORE, { ...(JSON.parse(body) as Note), ...notes.get(STORE) })
+    else if (!notes.has(subject)) notes.set(subject, JSON.parse(body) as Note)
   }
   return notes
 }

@@ -8,13 +8,15 @@ const EVERY_MS = 3_600_000
 /** After each lot as long as it took, and this much. */
 const PAUSE_MS = 20
 
+export type Lots = (lot: () => Promise<boolean>) => Promise<void>
+
 export interface SweeperOptions {
   /** Its own: who refreshes a feature need not be who sweeps. */
   readonly lease: string
   readonly leases: LeaseStore
   readonly log: Logger
-  /** @param lots Runs a lot again and again, until it says that it was the last, another process has taken over, or the end has come. */
-  readonly work: (lots: (lot: () => Promise<boolean>) => Promise<void>) => Promise<number>
+  /** @param lots Runs a lot again and again, until it says that it was the last, another process has taken over, or the end has come. @param signal Tells a long lot of the end. */
+  readonly work: (lots: Lots, signal: AbortSignal) => Promise<number>
 }
 
 export interface Sweeper {
@@ -27,6 +29,7 @@ export interface Sweeper {
 
 export function createSweeper({ lease, leases: store, log, work }: SweeperOptions): Sweeper {
   const leases = createLeaseKeeper({ leases: store, nowMs: () => performance.now(), log })
+  const end = new AbortController()
   let stopped = false
   let timer: Timer | undefined
   let running: Promise<unknown> = Promise.resolve()
@@ -39,7 +42,7 @@ export function createSweeper({ lease, leases: store, log, work }: SweeperOption
     }
   }
 
-  const sweep = () => work(lots)
+  const sweep = () => work(lots, end.signal)
   return {
     start() {
       const wake = (afterMs: number) => {
@@ -57,6 +60,7 @@ export function createSweeper({ lease, leases: store, log, work }: SweeperOption
     sweep,
     async close() {
       stopped = true
+      end.abort()
       clearTimeout(timer)
       await running
       await leases.close()

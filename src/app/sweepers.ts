@@ -1,5 +1,5 @@
 /** What lets things go that would else grow for ever, and tells of what does. */
-import type { Clock } from '../clock.ts'
+import type { Clock, Micros } from '../clock.ts'
 import type { KeepSettings } from '../config/keep-settings.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -13,7 +13,9 @@ import { createStorageLook } from './storage.ts'
 import type { Stores } from './stores.ts'
 import type { Sweeper } from './sweeper.ts'
 
-export interface SweepersOptions extends Omit<KeepSettings, 'historyMode' | 'historySample'> {
+export interface SweepersOptions extends Omit<KeepSettings, 'historyMode' | 'historySample' | 'historyKeep'> {
+  /** Of computed values; null: for ever. */
+  readonly historyKeep: Micros | null
   readonly stores: Stores
   readonly registry: () => Registry
   readonly clock: Clock

@@ -22,6 +22,8 @@ export interface FunctionCall {
   readonly mode: 'present' | 'past'
   /** On the clock of `performance.now()`. */
   readonly deadlineAt: number
+  /** Since when it waits for its turn, on the same clock. Default: since now. */
+  readonly askedAt?: number
   readonly signal: AbortSignal
   readonly host: CallHost
 }

@@ -146,12 +146,12 @@ export const variables: readonly Variable[] = [
   { name: 'FABRA_HISTORY_SAMPLE', default: '0.01', help: 'share of keys, from 0 to 1, that auto records where the past can be recomputed' },
   {
     name: 'FABRA_HISTORY_KEEP',
-    default: 'for ever',
-    help: 'days or weeks for which computed values stay in history, such as 400d; pushed ones stay',
+    default: '400d; in stores of earlier releases forever',
+    help: 'days or weeks for which computed values stay in history, such as 90d, or forever; pushed and backfilled ones stay',
   },
   {
     name: 'FABRA_ROWS_KEEP',
-    default: 'for ever',
+    default: 'forever',
     help: 'days or weeks for which appended rows of sources stay, such as 90d; refused unless every feature is proved to look back less far',
   },
   {

@@ -9,7 +9,7 @@ export interface KeepSettings {
   /** Of keys, the share that is recorded where not all are. */
   readonly historySample: number
   /** How long computed values stay in history; null: for ever, but for features that say it themselves. */
-  readonly historyKeep: Micros | null
+  readonly historyKeep: Micros | 'as the store began' | null
   /** How long rows that are appended to sources stay; null: for ever. */
   readonly rowsKeep: Micros | null
   /** What leaves is written there first; null: it is not. */
@@ -22,7 +22,8 @@ export function keepSettings({ text, choice }: ReturnType<typeof reader>, cwd: s
   return {
     historyMode: text('FABRA_HISTORY') === undefined ? null : choice<'auto' | 'changes'>('FABRA_HISTORY', ['auto', 'changes'], 'auto'),
     historySample: part(text('FABRA_HISTORY_SAMPLE') ?? '0.01', 'FABRA_HISTORY_SAMPLE', problems),
-    historyKeep: keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
+    historyKeep:
+      text('FABRA_HISTORY_KEEP') === undefined ? 'as the store began' : keptFor(text('FABRA_HISTORY_KEEP'), 'FABRA_HISTORY_KEEP', problems),
     rowsKeep: keptFor(text('FABRA_ROWS_KEEP'), 'FABRA_ROWS_KEEP', problems),
     archiveDir: archiveDir(text('FABRA_ARCHIVE_DIR'), cwd, problems),
     storageWarn: size(text('FABRA_STORAGE_WARN') ?? '50GB', 'FABRA_STORAGE_WARN', problems),

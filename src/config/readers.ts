@@ -84,10 +84,10 @@ const MOST_DAYS = 36_525
 
 /** Null: for ever. */
 export function keptFor(value: string | undefined, name: string, problems: string[]): Micros | null {
-  if (value === undefined) return null
+  if (value === undefined || value.trim().toLowerCase() === 'forever') return null
   const [, count = '', unit = ''] = /^(\d{1,6})\s*([dw])$/i.exec(value.trim()) ?? []
   const days = Number(count) * (unit.toLowerCase() === 'w' ? 7 : 1)
   if (days >= 1 && days <= MOST_DAYS) return days * DAY
-  problems.push(`${name}="${value}" is not a number of days or weeks, such as 400d.`)
+  problems.push(`${name}="${value}" is not a number of days or weeks, such as 400d, nor forever.`)
   return null
 }

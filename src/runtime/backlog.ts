@@ -1,6 +1,7 @@
 /**
  * Calls that wait in a worker for others to end, by the pace at which it answers: those whose time would be over before their turn are turned away
- * at once, and not run in vain. A call that has begun is never turned away, and nothing is known of a worker that has not yet answered some.
+ * at once, and not run in vain. A call that has begun is not turned away before its time is over, and nothing is known of a worker that has not yet
+ * answered some. Of one whose time is over before it has an answer, it is said who took it: the function itself, or those before it.
  */
 import type { CallFailure } from '../compute/function-runner.ts'
 import type { CallsInFlight } from './calls-in-flight.ts'
@@ -9,9 +10,12 @@ import type { GuestWorker, InFlightCall } from './guest-worker.ts'
 export interface Backlog {
   /** A result has come. */
   answered(worker: GuestWorker): void
-  /** Looks through the calls of a worker that shows signs of life. @param now Here and below on the clock of `performance.now()`. */
-  lookAt(worker: GuestWorker, now: number): void
-  /** The call's time is over. @returns whether it was others that took it. */
+  /**
+   * Looks through the calls of a worker that shows signs of life.
+   * @param now On the clock of `performance.now()`. @param lateMs How late this thread is to hear of answers.
+   */
+  lookAt(worker: GuestWorker, now: number, lateMs: number): void
+  /** The call's time is over. @returns whether it was others that took most of it, which were answered meanwhile. */
   isCrowdedOut(call: InFlightCall): boolean
 }
 
@@ -20,6 +24,12 @@ const MEASURED_MS = 100
 const FEWEST_ANSWERS = 8
 /** Answers may be a little slower from now on. */
 const SLOWER = 1.1
+/** A request waits for this thread before it is seen, and so does its answer: of a call's time, so much is kept for that. */
+const WAYS = 2
+const LEAST_KEPT = 0.05
+const MOST_KEPT = 0.15
+/** Of a call's time: who waited for so much of it was not given time enough. */
+const MOST = 0.5
 
 export const CROWDED_OUT: CallFailure = {
   code: 'overloaded',
@@ -38,6 +48,8 @@ interface Pace {
 
 export function createBacklog(calls: CallsInFlight): Backlog {
   const paces = new WeakMap<GuestWorker, Pace>()
+  /** By any worker. */
+  let answeredAt = 0
 
   function measured(worker: GuestWorker, now: number): number {
     const pace = paces.get(worker)
@@ -60,25 +72,35 @@ export function createBacklog(calls: CallsInFlight): Backlog {
     answered(worker) {
       const pace = paces.get(worker)
       if (pace !== undefined) pace.answers++
+      worker.answeredAt = worker.lastSeenAt
+      answeredAt = worker.lastSeenAt
     },
-    lookAt(worker, now) {
+    lookAt(worker, now, lateMs) {
       let ahead = 0
       let waiting = 0
       let pace: number | undefined
       for (const call of [...worker.inFlight.values()]) {
         if (worker.hasBegun(call)) continue
         pace ??= measured(worker, now)
+        call.waitedUntil = now
         waiting++
         ahead++
-        if (pace === 0 || call.workers.size > 1 || (ahead / pace) * SLOWER <= call.deadlineAt - now) continue
+        const keptMs = keptOf(call.deadlineAt - call.askedAt, lateMs)
+        if (pace === 0 || call.workers.size > 1 || (ahead / pace) * SLOWER <= call.deadlineAt - now - keptMs) continue
         calls.fail(call, CROWDED_OUT)
         ahead--
       }
       // As fast as it answers when nothing waits, it is asked, and not how fast it could.
       if (waiting === 0) paces.delete(worker)
     },
-    isCrowdedOut: (call) =>
-      call.workers.size > 0 &&
-      [...call.workers].every((worker) => !worker.stalled && !worker.hasBegun(call) && (paces.get(worker)?.last ?? 0) > 0),
+    isCrowdedOut(call) {
+      if (answeredAt <= call.askedAt) return false
+      const waitedMost = call.waitedUntil - call.askedAt >= MOST * (call.deadlineAt - call.askedAt)
+      return [...call.workers].every((worker) => worker.answeredAt > call.askedAt && (waitedMost || !worker.hasBegun(call)))
+    },
   }
+}
+
+function keptOf(timeMs: number, lateMs: number): number {
+  return Math.min(Math.max(WAYS * lateMs, LEAST_KEPT * timeMs), MOST_KEPT * timeMs)
 }

@@ -172,7 +172,7 @@ function isPlainCell(cell: unknown): boolean {
 }
 
 /** Kept, because user code may put clocks of its own in the place of the global one. */
-const atEndOfTurn = setImmediate
+export const atEndOfTurn = setImmediate
 
 /**
  * Collects what is sent in one turn of the event loop into one message: a message costs as much as all else there is to a call, and requests

@@ -9,6 +9,9 @@ export interface InFlightCall {
   readonly frame: Omit<CallFrame, 'slot'>
   /** On the clock of `performance.now()`. */
   readonly deadlineAt: number
+  /** Since when it waits for its turn, and until when it was seen to. On the same clock. */
+  readonly askedAt: number
+  waitedUntil: number
   readonly fingerprint: string
   readonly signal: AbortSignal
   /** How often it has begun, or may have. */
@@ -37,6 +40,8 @@ export interface GuestWorker {
   readonly inFlight: Map<number, InFlightCall>
   /** When the last frame came, on the clock of `performance.now()`. */
   lastSeenAt: number
+  /** When the last result came, on the same clock; 0: none has. */
+  answeredAt: number
   /** When the unanswered ping was sent; 0 when there is none. */
   pingedAt: number
   /** It has not answered a ping: nothing new is sent to it until it does. */
@@ -142,7 +147,17 @@ export function startGuestWorker(url: string, options: GuestWorkerOptions): Gues
   return worker
 }
 
-type State = 'watched' | 'inFlight' | 'lastSeenAt' | 'pingedAt' | 'stalled' | 'blamed' | 'sparedUntil' | 'definitions' | 'fingerprints'
+type State =
+  | 'watched'
+  | 'inFlight'
+  | 'lastSeenAt'
+  | 'answeredAt'
+  | 'pingedAt'
+  | 'stalled'
+  | 'blamed'
+  | 'sparedUntil'
+  | 'definitions'
+  | 'fingerprints'
 
 /** Of a worker that has yet to load. */
 export function newState(watched: Watchfulness): Pick<GuestWorker, State> {
@@ -150,6 +165,7 @@ export function newState(watched: Watchfulness): Pick<GuestWorker, State> {
     watched,
     inFlight: new Map(),
     lastSeenAt: performance.now(),
+    answeredAt: 0,
     pingedAt: 0,
     stalled: false,
     blamed: 0,

@@ -21,7 +21,7 @@ import type {
   LogLevel,
   ResultFrame,
 } from './frames.ts'
-import { createOutbox, PROTOCOL_VERSION } from './frames.ts'
+import { atEndOfTurn, createOutbox, PROTOCOL_VERSION } from './frames.ts'
 import { enter } from './gates.ts'
 import { installGuestClock } from './guest-clock.ts'
 import { limitProcess } from './guest-limits.ts'
@@ -46,6 +46,12 @@ interface GuestState {
   readonly defined: Map<string, { readonly fn: GuestFunction; readonly as: DefinedFunction }>
   lastAsk: number
 }
+
+/** A message may hold hundreds of calls: after so long what they gave is sent, and what came meanwhile is heard. */
+const TURN_MS = 5
+
+/** Kept, because user code may put a clock of its own in its place. */
+const nowMs = performance.now.bind(performance)
 
 /** @returns what to call with every message from the host. */
 export function startGuest(
@@ -72,10 +78,14 @@ export function startGuest(
     queue.push(...frames)
     if (draining) return
     draining = true
+    let since = nowMs()
     for (let frame = queue.shift(); frame !== undefined; frame = queue.shift()) {
       // One answer at a time, so that what runs because of it is known to be its call's.
       if (frame.t === 'answer') await takeAnswer(state, frame)
       else receive(state, frame)
+      if (nowMs() - since < TURN_MS) continue
+      await new Promise<void>((resolve) => atEndOfTurn(resolve))
+      since = nowMs()
     }
     draining = false
   }

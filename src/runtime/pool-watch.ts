@@ -29,21 +29,26 @@ export interface PoolWatchDependencies {
 const WATCH_MS = 10
 /** So long before a call's time is over it is found out where it is. */
 const LOCATE_MS = 100
+/** Of how late this thread was, what the next looks still count on. */
+const REMEMBERED = 0.9
 
 export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects, rescue }: PoolWatchDependencies): PoolWatch {
   let timer: ReturnType<typeof setInterval> | null = null
   let lastLookAt = 0
+  let lateMs = 0
 
   function look(): void {
     const now = performance.now()
     // When this thread itself was held up, answers may be waiting in its queue: judge nobody by that.
     const late = now - lastLookAt > 3 * WATCH_MS
+    const overAt = late ? lastLookAt : now
+    lateMs = Math.max(now - lastLookAt - WATCH_MS, REMEMBERED * lateMs)
     lastLookAt = now
     for (const worker of [...workers.all]) lookAtWorker(worker, now, late)
     workers.shrink(now, suspects.any())
     dispatcher.retryParked()
     for (const call of calls.all()) {
-      if (now >= call.deadlineAt || call.signal.aborted) giveUp(call, now)
+      if (overAt >= call.deadlineAt || call.signal.aborted) giveUp(call, now)
       else if (now >= call.deadlineAt - LOCATE_MS) for (const worker of call.workers) worker.locate(call)
     }
     if (calls.count() === 0 && ![...workers.all].some((worker) => worker.pingedAt !== 0)) stop()
@@ -51,7 +56,8 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
 
   function lookAtWorker(worker: GuestWorker, now: number, late: boolean): void {
     if (worker.definitions === null) return
-    if (worker.stalled && (worker.inFlight.size === 0 || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
+    const isLeft = worker.inFlight.size === 0 && !isBusy(worker, now)
+    if (worker.stalled && (isLeft || (worker.sparedUntil !== 0 && now >= worker.sparedUntil))) replace(worker)
     else if (worker.inFlight.size > 0 || worker.pingedAt !== 0) listenTo(worker, now, late)
   }
 
@@ -59,7 +65,7 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
     const silentMs = checkSilence(worker, now, late)
     if (worker === workers.quarantine()) return
     if (!worker.stalled) {
-      backlog.lookAt(worker, now)
+      backlog.lookAt(worker, now, lateMs)
       return
     }
     const culprit = worker.inFlight.get(worker.blamed)
@@ -70,10 +76,12 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
   /** The call's time is over. A stalled worker goes with it, at once or when those that it spares are through. */
   function giveUp(call: InFlightCall, now: number): void {
     const stalled = [...call.workers].filter((worker) => worker.stalled && worker.definitions !== null)
-    if (stalled.length === 0 && backlog.isCrowdedOut(call)) calls.fail(call, CROWDED_OUT)
+    const isCrowdedOut = !call.signal.aborted && backlog.isCrowdedOut(call)
+    if (isCrowdedOut) calls.fail(call, CROWDED_OUT)
     else calls.timeOut(call)
+    if (isCrowdedOut && stalled.every((worker) => isBusy(worker, now))) return
     for (const worker of stalled) {
-      if (worker.blamed === call.frame.id || (worker.blamed === 0 && worker.watched.blamesUnknown))
+      if (worker.blamed === call.frame.id || (!isCrowdedOut && worker.blamed === 0 && worker.watched.blamesUnknown))
         suspects.accuse(call.frame.feature, 'blocks')
       if (worker.sparedUntil === 0 && worker !== workers.quarantine()) worker.sparedUntil = sparedUntil(worker, now)
       if (worker.sparedUntil <= now) replace(worker)
@@ -100,4 +108,9 @@ export function createPoolWatch({ workers, calls, backlog, dispatcher, suspects,
     replace,
     stop,
   }
+}
+
+/** One that is silent for a moment only. */
+function isBusy(worker: GuestWorker, now: number): boolean {
+  return now - worker.lastSeenAt < worker.watched.suspectAfterMs
 }

@@ -94,6 +94,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
 
   function start(call: FunctionCall | BatchCall, asked: Pick<CallFrame, 'key' | 'keys' | 'inputs'>): Promise<Outcome> {
     const { feature, fingerprint, asOf, mode, deadlineAt, signal } = call
+    const now = performance.now()
+    const { askedAt = now } = call
     const pool = current?.poolOf(feature, fingerprint) ?? drainingPoolOf(feature, fingerprint)
     if (!pool) {
       const error: CallFailure = {
@@ -109,7 +111,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     return new Promise((resolve) => {
       callers.set(id, { call, resolve })
       const frame = { t: 'call', id, feature, ...asked, asOf, mode } as const
-      pool.start({ frame, deadlineAt, fingerprint, signal, runs: 0, workers: new Set() })
+      pool.start({ frame, deadlineAt, askedAt, waitedUntil: now, fingerprint, signal, runs: 0, workers: new Set() })
     })
   }
 

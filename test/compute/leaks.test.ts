@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createDb } from '../../src/compute/sql/user-queries.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import { FabraError } from '../../src/errors.ts'
-import { openComputeBench, registryOf, type SqlBench, type WrittenRegistry } from '../support/compute-bench.ts'
+import { type Defined, openComputeBench, registryOf, type SqlBench, type WrittenRegistry } from '../support/compute-bench.ts'
 import { openPostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { duckdbRoutes } from './leak-routes-duckdb.ts'
@@ -42,12 +42,21 @@ describe.each([
   })
   const dbOf = () => createDb({ sourceEngine: full.store, registry: registryOf({ sources, features: {} }) })
   const at = () => ({ ...PAST, signal: new AbortController().signal })
+  const idOf = (sqls: readonly string[], sql: string) => `f${sqls.indexOf(sql)}`
+  /** As features of one file: what a definition costs is mostly the look at the engine before it. */
+  const defineAll = (bench: SqlBench, sqls: readonly string[]) =>
+    bench.define({ sources, features: Object.fromEntries(sqls.map((sql) => [idOf(sqls, sql), sql])) })
+  const problemsOf = ({ definitions }: Defined, id: string) => definitions.problems.filter(({ subject }) => subject === `feature "${id}"`)
 
   describe('refused when definitions are loaded', () => {
-    test.each(routes.refused)('%s', async (sql) => {
-      const { definitions } = await full.define({ sources, features: { f: sql } })
-      expect(definitions.problems.map(({ subject }) => subject)).toContain('feature "f"')
-      for (const { message, hint } of definitions.problems)
+    let all: Defined
+    beforeAll(async () => {
+      all = await defineAll(full, routes.refused)
+    }, 180_000)
+    test.each(routes.refused)('%s', (sql) => {
+      const problems = problemsOf(all, idOf(routes.refused, sql))
+      expect(problems.length).toBeGreaterThan(0)
+      for (const { message, hint } of problems)
         expect({ message: message.length > 10, hint: hint.length > 5 }).toEqual({ message: true, hint: true })
     })
 
@@ -64,11 +73,15 @@ describe.each([
   })
 
   describe('served, but refused for the past', () => {
+    let all: Defined
+    beforeAll(async () => {
+      all = await defineAll(full, routes.servedAlone)
+    }, 180_000)
     test.each(routes.servedAlone)('%s', async (sql) => {
-      const { definitions, ask } = await full.define({ sources, features: { f: sql } })
-      expect(definitions.problems).toEqual([])
-      expect(await ask('f', [['a', AS_OF]])).toEqual(['feature_failed'])
-      const both = await ask('f', [
+      const id = idOf(routes.servedAlone, sql)
+      expect(problemsOf(all, id)).toEqual([])
+      expect(await all.ask(id, [['a', AS_OF]])).toEqual(['feature_failed'])
+      const both = await all.ask(id, [
         ['a', AS_OF],
         ['b', AS_OF],
       ])
@@ -77,39 +90,50 @@ describe.each([
   })
 
   describe('later rows are not there', () => {
+    let seen: Defined
+    let nothing: Defined
+    beforeAll(async () => {
+      seen = await defineAll(full, routes.laterHidden)
+      const ofEmpty = routes.laterHidden.map((sql, i) => [`f${i}`, sql.replace('leaks_full', 'leaks_empty')])
+      nothing = await empty.define({ sources, features: Object.fromEntries(ofEmpty) })
+    }, 180_000)
     test.each(routes.laterHidden)('%s', async (sql) => {
-      const seen = await full.define({ sources, features: { f: sql } })
-      const nothing = await empty.define({ sources, features: { f: sql.replace('leaks_full', 'leaks_empty') } })
-      expect(seen.definitions.problems).toEqual([])
+      const id = idOf(routes.laterHidden, sql)
+      expect([problemsOf(seen, id), problemsOf(nothing, id)]).toEqual([[], []])
       const rows = [
         ['a', AS_OF],
         ['b', AS_OF],
       ] as const
-      const wanted = await nothing.ask('f', rows)
+      const wanted = await nothing.ask(id, rows)
       expect(wanted[0]).toMatch(/^=|^missing$/)
-      expect(await seen.ask('f', rows)).toEqual(wanted)
-      expect(await seen.ask('f', rows.slice(0, 1))).toEqual(wanted.slice(0, 1))
-      expect(seen.definitions.get('f')?.past).toBeNull()
+      expect(await seen.ask(id, rows)).toEqual(wanted)
+      expect(await seen.ask(id, rows.slice(0, 1))).toEqual(wanted.slice(0, 1))
+      expect(seen.definitions.get(id)?.past).toBeNull()
     })
   })
 
   describe('the present is the time asked for', () => {
+    const texts = [...routes.present.map(([expression]) => expression), ...routes.putTogether].map((expression) => `SELECT ${expression}`)
+    let all: Defined
+    beforeAll(async () => {
+      all = await defineAll(full, texts)
+    }, 180_000)
     test.each(routes.present)('%s', async (expression, wanted) => {
-      const { definitions, ask } = await full.define({ sources, features: { f: `SELECT ${expression}` } })
-      expect(definitions.problems).toEqual([])
-      const answers = await ask('f', [
+      const id = idOf(texts, `SELECT ${expression}`)
+      expect(problemsOf(all, id)).toEqual([])
+      const answers = await all.ask(id, [
         ['a', AS_OF],
         ['a', '2001-02-03T04:05:06Z'],
       ])
       expect(answers).toEqual([`=${JSON.stringify(wanted)}`, expect.not.stringContaining('2026')])
-      expect(await ask('f', [['a', AS_OF]])).toEqual([`=${JSON.stringify(wanted)}`])
+      expect(await all.ask(id, [['a', AS_OF]])).toEqual([`=${JSON.stringify(wanted)}`])
     })
 
     test.each(routes.putTogether)('a text put together is not the present: %s', async (expression) => {
-      const { definitions, ask } = await full.define({ sources, features: { f: `SELECT ${expression}` } })
-      if (definitions.problems.length > 0) return
-      expect(await ask('f', [['now', AS_OF]])).toEqual(['feature_failed'])
-      const both = await ask('f', [
+      const id = idOf(texts, `SELECT ${expression}`)
+      if (problemsOf(all, id).length > 0) return
+      expect(await all.ask(id, [['now', AS_OF]])).toEqual(['feature_failed'])
+      const both = await all.ask(id, [
         ['now', AS_OF],
         ['today', AS_OF],
       ])

@@ -15,7 +15,9 @@ test('Fabra is an ordinary role that owns its database', async () => {
   expect(compose.services.postgres.configs).toEqual([{ source: 'roles', target: '/docker-entrypoint-initdb.d/10-roles.sh' }])
   expect(compose.services.postgres.environment).not.toHaveProperty('POSTGRES_USER')
   const admin = new SQL(server.url, { max: 1 })
+  // As the image makes them.
   await admin.unsafe('CREATE ROLE postgres SUPERUSER LOGIN').simple()
+  await admin.unsafe('CREATE DATABASE postgres')
   // The test's own superuser and database have the name; compose writes $$ for one sign.
   const script = compose.configs.roles.content.replaceAll('$$', '$').replaceAll(/\bfabra\b/g, 'stack')
   const { hostname, port } = new URL(server.url)

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { builtBinary, type RunningFabra, runFabra, startFabra } from '../support/binary.ts'
 import { freePort } from '../support/ports.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
-import { HEAD, projectFolder } from '../support/project-folder.ts'
+import { HEAD, type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { until } from '../support/until.ts'
 
 const FEATURES = `${HEAD.replace(/export const events[^\n]*\n/, '')}
@@ -86,12 +86,20 @@ describe('two workers', () => {
     expect(children.filter(isAlive)).toEqual([])
   }, 120_000)
 
-  test('tell of the same runs as soon as one was answered, whichever made it', async () => {
-    const { server, project } = await start()
-    using _ = project
-    await workersOf(server, 2)
-    const made: unknown[] = []
-    try {
+  describe('that go on serving', () => {
+    let server: RunningFabra
+    let project: ProjectFolder
+    beforeAll(async () => {
+      ;({ server, project } = await start())
+    }, 120_000)
+    afterAll(async () => {
+      await server.stop()
+      project[Symbol.dispose]()
+    })
+
+    test('tell of the same runs as soon as one was answered, whichever made it', async () => {
+      await workersOf(server, 2)
+      const made: unknown[] = []
       for (let i = 0; i < 8; i++) {
         const body = JSON.stringify({ rows: [{ user_id: `u${i}` }] })
         const init = { method: 'POST', body, headers: { connection: 'close' }, keepalive: false }
@@ -99,10 +107,18 @@ describe('two workers', () => {
         const asked = await Promise.all(Array.from({ length: 12 }, () => ask(server, '/v1/runs?feature=daily')))
         for (const { json } of asked) expect(withoutUsual(json['runs'])).toEqual(withoutUsual(made))
       }
-    } finally {
-      await server.stop()
-    }
-  }, 120_000)
+    }, 120_000)
+
+    test('have their port: others do not begin on it, nor with broken definitions, which is told once', async () => {
+      const taken = await runFabra(['serve', '--workers', '2', '--port', String(server.port)], { cwd: project.path, env })
+      expect(taken).toMatchObject({ exitCode: 1, stdout: '' })
+      expect(taken.stderr.match(/port_in_use/g)).toHaveLength(1)
+      using broken = projectFolder({ 'features.ts': `${HEAD}export const x = feature({ entity: User })` })
+      const wrong = await runFabra(['serve', '--workers', '2', '--port', '0'], { cwd: broken.path, env })
+      expect(wrong).toMatchObject({ exitCode: 1, stdout: '' })
+      expect(wrong.stderr.match(/error invalid_definition/g) ?? wrong.stderr).toHaveLength(1)
+    }, 120_000)
+  })
 
   test('are replaced when they die, while the others serve', async () => {
     const { server, project } = await start()
@@ -173,22 +189,6 @@ describe('two workers', () => {
         const listed = await runFabra(['list'], { cwd: project.path, env: keys })
         expect(listed).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('score') })
       }
-    } finally {
-      await server.stop()
-    }
-  }, 120_000)
-
-  test('do not begin on a port that is taken, also by other workers, nor with broken definitions: told once', async () => {
-    const { server, project } = await start()
-    using _ = project
-    try {
-      const taken = await runFabra(['serve', '--workers', '2', '--port', String(server.port)], { cwd: project.path, env })
-      expect(taken).toMatchObject({ exitCode: 1, stdout: '' })
-      expect(taken.stderr.match(/port_in_use/g)).toHaveLength(1)
-      using broken = projectFolder({ 'features.ts': `${HEAD}export const x = feature({ entity: User })` })
-      const wrong = await runFabra(['serve', '--workers', '2', '--port', '0'], { cwd: broken.path, env })
-      expect(wrong).toMatchObject({ exitCode: 1, stdout: '' })
-      expect(wrong.stderr.match(/error invalid_definition/g) ?? wrong.stderr).toHaveLength(1)
     } finally {
       await server.stop()
     }

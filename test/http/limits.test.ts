@@ -9,6 +9,7 @@ import { silentLogger } from '../../src/observability/logger.ts'
 import { createRateLimits } from '../../src/store/redis/rate-limits.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { type ListeningApp, listeningApp } from '../support/listening-app.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { startRedis } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -85,7 +86,10 @@ describe('a key with a limit', () => {
 
   test('shares it among all processes with one Redis, and has one of this process while Redis is away', async () => {
     const redis = await startRedis()
-    const [first, second] = await Promise.all([openRedis({ url: redis.url }), openRedis({ url: redis.url })])
+    const [first, second] = await Promise.all([
+      openRedis({ url: redis.url, ...PATIENT_REDIS }),
+      openRedis({ url: redis.url, ...PATIENT_REDIS }),
+    ])
     try {
       const [here, there] = [createRateLimits(first), createRateLimits(second)]
       // The whole bucket at once, so that no second has to be waited for or hit.

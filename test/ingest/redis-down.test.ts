@@ -4,6 +4,7 @@ import { SQL } from 'bun'
 import { bucketOf } from '../../src/store/redis/format/record.ts'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 import { type Replica, startReplica } from '../support/replica.ts'
@@ -158,7 +159,7 @@ test('forgotten keys stay forgotten when Redis has lost its data', async () => {
     (await a.read('score', 'kept')) === 2 && (await a.read('score', 'gone')) === 3 ? true : undefined,
   )
   // Another process, which has not heard of it.
-  const online = createRedisOnlineStore(await openRedis({ url: redis.url }))
+  const online = createRedisOnlineStore(await openRedis({ url: redis.url, ...PATIENT_REDIS }))
   const value = {
     texts: ['9'],
     eventAt: Date.parse('2026-01-05T00:00:00Z') * 1000,

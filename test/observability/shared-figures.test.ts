@@ -8,6 +8,7 @@ import { createRedisFigureStore } from '../../src/store/redis/figure-store.ts'
 import type { RedisConnection } from '../../src/store/redis/redis.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { movableClock } from '../support/clock.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { startRedis, type TestServer } from '../support/servers.ts'
 
 const MINUTE = 60_000
@@ -20,7 +21,7 @@ let server: TestServer
 let redis: RedisConnection
 beforeAll(async () => {
   server = await startRedis()
-  redis = await openRedis({ url: server.url })
+  redis = await openRedis({ url: server.url, ...PATIENT_REDIS })
 })
 afterAll(async () => {
   await redis.close()

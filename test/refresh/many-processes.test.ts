@@ -8,6 +8,7 @@ import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
 import { createRedisOnlineSweep } from '../../src/store/redis/online-sweep.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { failure } from '../support/programmable-executor.ts'
 import { askRedis, emptyRedis, startRedis, type TestServer } from '../support/servers.ts'
 import { sharedRedis } from '../support/shared-redis.ts'
@@ -105,7 +106,7 @@ describe('of two processes', () => {
     )
     await sync()
     expect(await size()).toBeGreaterThan(before + 390)
-    const redis = await openRedis({ url: server.url })
+    const redis = await openRedis({ url: server.url, ...PATIENT_REDIS })
     const [online, activeKeys, leases] = [createRedisOnlineSweep(redis), createRedisActiveKeyStore(redis), createRedisLeaseStore(redis)]
     const sweeper = createIdleValues({ online, activeKeys, leases, features: () => a.registry.features, clock: a.clock, log: silentLogger })
     expect(await sweeper.sweep()).toBe(0)

@@ -20,10 +20,12 @@ interface Played {
   /** How long one takes that begins then. */
   readonly takesMs: (at: number) => number
   readonly forMs: number
+  /** How late the host hears of answers. */
+  readonly lateMs?: number
 }
 
 /** One call at a time, in the order in which they came. */
-function play({ come, takesMs, forMs }: Played): readonly Ended[] {
+function play({ come, takesMs, forMs, lateMs = 0 }: Played): readonly Ended[] {
   const ended: Ended[] = []
   let now = 0
   const calls = createCallsInFlight((_id, { error }) => ended.push({ how: error?.code ?? 'answered', at: now }))
@@ -44,7 +46,7 @@ function play({ come, takesMs, forMs }: Played): readonly Ended[] {
     for (let count = come(now); count > 0; count--) {
       const frame = { t: 'call', id: ++lastId, feature: 'f', key: ['u1'], inputs: null, asOf: 0, mode: 'present' } as const
       const call: InFlightCall = {
-        ...{ frame, deadlineAt: now + TIMEOUT_MS, fingerprint: '', signal: new AbortController().signal },
+        ...{ frame, deadlineAt: now + TIMEOUT_MS, askedAt: now, waitedUntil: now, fingerprint: '', signal: new AbortController().signal },
         ...{ runs: 1, workers: new Set([worker]) },
       }
       calls.add(call)
@@ -53,6 +55,7 @@ function play({ come, takesMs, forMs }: Played): readonly Ended[] {
     }
     if (running !== undefined && now >= running.endsAt) {
       const call = calls.get(running.id)
+      worker.lastSeenAt = now
       if (call !== undefined) backlog.answered(worker)
       if (call !== undefined) calls.finish(call, { texts: ['1'] }, worker)
       running = undefined
@@ -60,7 +63,7 @@ function play({ come, takesMs, forMs }: Played): readonly Ended[] {
     for (let next = running ? undefined : received.shift(); next !== undefined; next = running ? undefined : received.shift())
       if (enter(sent.gates, next.slot)) running = { id: next.id, endsAt: now + takesMs(now) }
     if (now % LOOK_MS === 0) {
-      backlog.lookAt(worker, now)
+      backlog.lookAt(worker, now, lateMs)
       for (const call of calls.all())
         if (now >= call.deadlineAt) calls.fail(call, { code: backlog.isCrowdedOut(call) ? 'overloaded' : 'feature_timeout', message: '' })
     }
@@ -80,6 +83,29 @@ test('calls whose turn would come too late are turned away long before, and thos
   const flood = play({ come: (at) => (at % 5 === 0 && at < 5_000 ? 1 : 0), takesMs: () => 10, forMs: 7_000 })
   expect(of(flood, 'feature_timeout')).toEqual([])
   expect(of(flood, 'answered').length).toBeGreaterThan(450)
+})
+
+test('of a call whose time is over it is said who took it, though it has begun by then', () => {
+  // The third begins when most of its time is gone, and the fourth does not: too few were answered to know of it before.
+  const crowd = play({ come: (at) => (at === 0 ? 4 : 0), takesMs: () => 400, forMs: 2_000 })
+  expect(crowd.map(({ how, at }) => [how, at])).toEqual([
+    ['answered', 400],
+    ['answered', 800],
+    ['overloaded', 1_000],
+    ['overloaded', 1_000],
+  ])
+  // Most of its time was its own.
+  const slow = play({ come: (at) => (at === 0 ? 2 : 0), takesMs: (at) => (at === 0 ? 400 : 1e9), forMs: 2_000 })
+  expect(slow.map(({ how }) => how)).toEqual(['answered', 'feature_timeout'])
+})
+
+test('time is left for answers that are heard of late', () => {
+  const latest = (lateMs: number) =>
+    Math.max(...of(play({ come: (at) => (at === 0 ? 200 : 0), takesMs: () => 10, forMs: 2_000, lateMs }), 'answered').map(({ at }) => at))
+  expect(latest(0)).toBeLessThanOrEqual(TIMEOUT_MS * 0.95)
+  expect(latest(60)).toBeLessThanOrEqual(latest(0) - 50)
+  // However late it is: a host that is held up for long does not turn everybody away.
+  expect(latest(10_000)).toBeGreaterThan(TIMEOUT_MS * 0.7)
 })
 
 test('nobody is turned away by a worker that makes up for a pause, or whose pace is not known', () => {

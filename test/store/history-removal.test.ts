@@ -21,6 +21,7 @@ import { migrate } from '../../src/store/postgres/schema/migrate.ts'
 import { row } from '../conformance/offline-store-suite.ts'
 import { movableClock } from '../support/clock.ts'
 import { plainAndPacked } from '../support/history-layouts.ts'
+import { order, removable } from '../support/removable.ts'
 import { startPostgres } from '../support/servers.ts'
 import { openPostgresTrainingBench, pushedRegistry, type TrainingBench, trainingBenchOver } from '../support/training-bench.ts'
 
@@ -98,19 +99,6 @@ const world = fc.record({
 const HOUR = 3_600_000_000
 const DAY = 24 * HOUR
 const BASE = Date.UTC(2026, 0, 1) * 1000
-
-const order = (a: HistoryRow, b: HistoryRow) => a.eventAt - b.eventAt || a.availableAt - b.availableAt || a.seq - b.seq
-const sameKey = (a: HistoryRow, b: HistoryRow) => a.entityKey === b.entityKey && a.fingerprint === b.fingerprint
-
-/** The rule, without SQL. */
-function removable(all: readonly HistoryRow[], one: HistoryRow, { before, origins }: RemovalRule): boolean {
-  const overtakes = (other: HistoryRow) =>
-    sameKey(other, one) &&
-    order(other, one) > 0 &&
-    Math.max(other.eventAt, other.availableAt, other.createdAt) <= before &&
-    (other.origin !== 'backfill' || one.origin === 'backfill')
-  return one.eventAt < before && origins.includes(one.origin) && all.some(overtakes)
-}
 
 /** The point-in-time rule, without SQL: what each kind of question about a time is answered with. */
 function answers(all: readonly HistoryRow[], from: number): unknown[] {

@@ -3,11 +3,12 @@ import { createMemoryLeaseStore } from '../../src/store/memory/lease-store.ts'
 import { createRedisLeaseStore } from '../../src/store/redis/lease-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { leaseStoreSuite } from '../conformance/lease-store-suite.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { emptyRedis, startRedis, startRedisCluster } from '../support/servers.ts'
 
 const servers = await Promise.all([startRedis(), startRedisCluster()])
 const [single, cluster] = servers
-const connections = await Promise.all(servers.map(({ url }) => openRedis({ url })))
+const connections = await Promise.all(servers.map(({ url }) => openRedis({ url, ...PATIENT_REDIS })))
 afterAll(async () => {
   await Promise.all(connections.map((connection) => connection.close()))
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { createRedisOnlineStore } from '../../src/store/redis/online-store.ts'
 import { openRedis } from '../../src/store/redis/socket/connection.ts'
 import { onlineStoreSuite } from '../conformance/online-store-suite.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { askRedis, emptyRedis, startRedis, startRedisCluster, startTlsRedis } from '../support/servers.ts'
 
 /** What docs/redis.md gives the user. */
@@ -13,7 +14,7 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
 })
 
-const open = async (url: string) => createRedisOnlineStore(await openRedis({ url }))
+const open = async (url: string) => createRedisOnlineStore(await openRedis({ url, ...PATIENT_REDIS }))
 
 onlineStoreSuite('redis', async () => {
   await emptyRedis(single)

@@ -1,6 +1,6 @@
 import type { Micros } from '../../src/clock.ts'
 import type { Computed, ComputeOptions, Executor } from '../../src/compute/executor.ts'
-import { createSqlDefinitions, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
+import { createSqlDefinitions, type SqlDefinition, type SqlDefinitions } from '../../src/compute/sql/sql-definitions.ts'
 import { createSqlExecutor } from '../../src/compute/sql/sql-executor.ts'
 import type { Strategy } from '../../src/compute/sql/strategies.ts'
 import { entityKey } from '../../src/definition/entity-key.ts'
@@ -93,6 +93,13 @@ export function defined(registry: Registry, definitions: SqlDefinitions, executo
     compute,
     ask: async (name, rows, options) => (await compute(name, rows, options)).map(shortAnswer),
   }
+}
+
+/** What has no statement of its own for a strategy is answered by that for sets. */
+export function hasItsOwn(strategy: Strategy, definition: SqlDefinition | undefined): boolean {
+  const { plain, latest, grouped } = definition ?? { plain: null, latest: null, grouped: null }
+  if (strategy === 'sorted') return plain !== null
+  return strategy !== 'joined' || plain !== null || latest !== null || grouped !== null
 }
 
 export function shortAnswer(answer: Computed): string {

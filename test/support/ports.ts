@@ -8,7 +8,7 @@ const [FIRST, LAST] = [12_000, 32_000]
 /** Of each process of tests; those of processes that run at once lie apart. */
 const OF_A_PROCESS = 200
 const first = FIRST + (process.pid % ((LAST - FIRST) / OF_A_PROCESS)) * OF_A_PROCESS
-let count = 0
+let count = Math.floor(Math.random() * OF_A_PROCESS)
 
 /** A TCP port of 127.0.0.1 that nobody listens on. Where a program can be told port 0, do that instead. */
 export async function freePort(): Promise<number> {

@@ -5,27 +5,25 @@ import { temporaryFolder } from './binary.ts'
 
 const CACHE = join(import.meta.dir, '../../node_modules/.cache/fabra-tests')
 
-/** In the kept folder: the cluster, and what of its folder "base" nobody ever writes to. */
-const [CLUSTER, LASTING] = ['cluster', 'lasting']
+/** In the kept folder: the cluster, and of its folder "base" what few ask for. */
+const [CLUSTER, TEMPLATE0] = ['cluster', 'template0']
 
 /**
  * A cluster as initdb leaves it, with the database "fabra" in the place of "postgres": making one costs two seconds of CPU, copying it a fifth. What
- * copying costs is files and megabytes: the log is cut in small pieces, and template0 is linked where it may be. It is kept beside the installed
- * packages, one a version of PostgreSQL.
+ * copying costs is files and megabytes: the log is cut in small pieces, and template0 comes along only where it is asked for. It is kept beside the
+ * installed packages, one a version of PostgreSQL.
  */
-export function copyEmptyCluster(to: string): void {
+export function copyEmptyCluster(to: string, withTemplate0: boolean): void {
   const kept = emptyCluster()
-  copy('-a', join(kept, CLUSTER), to)
-  const lasting = join(kept, LASTING, '.')
-  // On two disks it cannot be.
-  if (!tryCopy('-al', lasting, join(to, 'base'))) copy('-a', lasting, join(to, 'base'))
+  copy(join(kept, CLUSTER), to)
+  if (withTemplate0) for (const oid of readdirSync(join(kept, TEMPLATE0))) copy(join(kept, TEMPLATE0, oid), join(to, 'base', oid))
 }
 
 /** @returns the folder where it is kept. */
 function emptyCluster(): string {
   const program = postgresProgram('initdb')
   const version = Bun.spawnSync([program, '--version']).stdout.toString().trim().replace(/\W+/g, '-')
-  const kept = join(CACHE, `cluster-and-template-of-${version}`)
+  const kept = join(CACHE, `cluster-beside-template0-of-${version}`)
   if (existsSync(kept)) return kept
   const folder = temporaryFolder()
   const user = unprivileged(folder)
@@ -42,9 +40,9 @@ function emptyCluster(): string {
   if (template === undefined) throw new Error(`template0 was not found.\n${said}`)
   // Whole or not at all: another process may make one at the same moment, and either is as good.
   const whole = join(CACHE, basename(folder))
-  mkdirSync(join(whole, LASTING), { recursive: true })
-  copy('-a', data, join(whole, CLUSTER))
-  renameSync(join(whole, CLUSTER, 'base', template), join(whole, LASTING, template))
+  mkdirSync(join(whole, TEMPLATE0), { recursive: true })
+  copy(data, join(whole, CLUSTER))
+  renameSync(join(whole, CLUSTER, 'base', template), join(whole, TEMPLATE0, template))
   rmSync(folder, { recursive: true, force: true })
   try {
     renameSync(whole, kept)
@@ -55,18 +53,9 @@ function emptyCluster(): string {
 }
 
 /** With its owners and rights, which node:fs does not keep. */
-function copy(how: '-a' | '-al', from: string, to: string): void {
-  const copied = Bun.spawnSync(['cp', how, from, to])
+function copy(from: string, to: string): void {
+  const copied = Bun.spawnSync(['cp', '-a', from, to])
   if (copied.exitCode !== 0) throw new Error(`${from} could not be copied.\n${copied.stderr}`)
-}
-
-function tryCopy(...given: Parameters<typeof copy>): boolean {
-  try {
-    copy(...given)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** PostgreSQL refuses to run as root. @returns what to put before its commands, with the folder handed over. */

@@ -164,12 +164,13 @@ export async function askRedis(
 /**
  * A cluster with the database "fabra", whose superuser "fabra" needs no password.
  * @param options.settings More of its configuration, such as `['fsync=on']`; by default it is quick and forgets at a power cut.
+ * @param options.withTemplate0 For databases of another encoding; without it there is only template1 to make them of.
  */
-export async function startPostgres(options: { settings?: readonly string[] } = {}): Promise<TestServer> {
+export async function startPostgres(options: { settings?: readonly string[]; withTemplate0?: boolean } = {}): Promise<TestServer> {
   const folder = temporaryFolder()
   const data = join(folder, 'data')
   const user = unprivileged(folder)
-  copyEmptyCluster(data)
+  copyEmptyCluster(data, options.withTemplate0 ?? false)
   const port = await freePort()
   const settings = [
     `port=${port}`,

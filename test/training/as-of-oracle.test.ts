@@ -7,7 +7,7 @@ import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench, openTrainingBench, pushedRegistry, recorded, type TrainingBench } from '../support/training-bench.ts'
 
 /** FABRA_TEST_RUNS sets the number of cases, of which these have a share: each of them is a whole training set. */
-const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 15)
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 120) / 20)
 const POSTGRES_RUNS = Math.ceil(RUNS * 0.6)
 const LIMIT_MS = 120_000 + RUNS * 500
 /** Whether it fails is all that is asked when FABRA_TEST_SHRINK is 0; else the smallest case that fails is looked for. */

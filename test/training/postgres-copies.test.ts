@@ -28,7 +28,7 @@ import { openPostgresBench, type PostgresBench } from '../support/postgres-bench
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { openPostgresTrainingBench } from '../support/training-bench.ts'
 
-const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 16))
+const RUNS = Math.ceil(Number(process.env['FABRA_TEST_RUNS'] ?? 10))
 const LIMIT_MS = 180_000 + RUNS * 2000
 const RUN = { seed: Number(process.env['FABRA_TEST_SEED'] ?? 8), endOnFailure: process.env['FABRA_TEST_SHRINK'] === '0' }
 const OPTIONS = { signal: new AbortController().signal, timeoutMs: 60_000 }

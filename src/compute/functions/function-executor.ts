@@ -7,7 +7,7 @@ import { type Chunk, chunksOf } from './chunks.ts'
 import { failureOf, timedOut } from './function-failure.ts'
 import { createFunctionLog, type WriteLine } from './function-log.ts'
 import { createRowHost, type RowHost, type RowHostOptions, withoutParts } from './row-host.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Turn } from './turns.ts'
 
 export interface WorkerExecutorOptions extends RowHostOptions {
   readonly runtime: FunctionRunner
@@ -37,7 +37,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       feature,
       batch,
       batchDeadline,
-      (deadlineAt) => runRow(feature, row, batch, deadlineAt),
+      (turn) => runRow(feature, row, batch, turn),
       (error) => failed(error ?? timedOut(feature, row, batch)),
     )
   }
@@ -47,12 +47,12 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       feature,
       batch,
       batchDeadline,
-      (deadlineAt) => runRows(feature, rows, batch, deadlineAt),
+      (turn) => runRows(feature, rows, batch, turn),
       (error) => rows.map((row) => failed(error ?? timedOut(feature, row, batch))),
     )
   }
 
-  async function runRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, deadlineAt: number): Promise<Computed> {
+  async function runRow(feature: Feature, row: ComputeRow, batch: ComputeOptions, { askedAt, deadlineAt }: Turn): Promise<Computed> {
     const host = createRowHost(options, feature, row, batch, deadlineAt)
     const { signal, mode } = batch
     const outcome = await options.runtime.call({
@@ -61,6 +61,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       asOf: row.asOf,
       mode,
       deadlineAt,
+      askedAt,
       signal,
       key: row.key.values,
       inputs: row.inputs ?? null,
@@ -71,7 +72,12 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
     return computedOf(feature, row, outcome, host, batch)
   }
 
-  async function runRows(feature: Feature, rows: readonly ComputeRow[], batch: ComputeOptions, deadlineAt: number): Promise<Computed[]> {
+  async function runRows(
+    feature: Feature,
+    rows: readonly ComputeRow[],
+    batch: ComputeOptions,
+    { askedAt, deadlineAt }: Turn,
+  ): Promise<Computed[]> {
     const [first] = rows
     if (first === undefined) return []
     const host = withoutParts(createRowHost(options, feature, first, batch, deadlineAt))
@@ -82,6 +88,7 @@ export function createWorkerExecutor(options: WorkerExecutorOptions): Executor {
       asOf: first.asOf,
       mode: batch.mode,
       deadlineAt,
+      askedAt,
       signal: batch.signal,
       keys: rows.map((row) => row.key.values),
       inputs,

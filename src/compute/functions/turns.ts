@@ -4,6 +4,12 @@ import type { ComputeOptions } from '../executor.ts'
 import { longestMs } from './function-failure.ts'
 import { createSlots } from './slots.ts'
 
+/** On the clock of `performance.now()`. */
+export interface Turn {
+  readonly askedAt: number
+  readonly deadlineAt: number
+}
+
 /**
  * Runs a call in its turn, within its time.
  * @param endsAt When the time of all that it belongs to is over. On the clock of `performance.now()`.
@@ -13,7 +19,7 @@ export type InTurn = <T>(
   feature: Feature,
   batch: ComputeOptions,
   endsAt: number,
-  run: (deadlineAt: number) => Promise<T>,
+  run: (turn: Turn) => Promise<T>,
   refused: (error: FabraError | null) => T,
 ) => Promise<T>
 
@@ -34,7 +40,7 @@ export function createTurns(maxRunning: number, maxWaiting: number): InTurn {
       const isCrowdedOut = (endedAt.get(feature.name) ?? askedAt) > askedAt
       if (batch.signal.aborted) return refused(null)
       if (now >= deadlineAt) return refused(isCrowdedOut ? crowdedOut(feature) : null)
-      const answer = await run(deadlineAt)
+      const answer = await run({ askedAt, deadlineAt })
       const ranTo = performance.now()
       if (ranTo < deadlineAt) endedAt.set(feature.name, ranTo)
       return answer

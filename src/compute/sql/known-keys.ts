@@ -16,13 +16,20 @@ export async function hasAnyKey(
 ): Promise<boolean | null> {
   if (keys.length === 0) return null
   const table = source.split('.').map(quoteName).join('.')
-  const list = keys.map((_, i) => `$${i + 1}`).join(', ')
+  const asked = filledUp(keys)
+  const list = asked.map((_, i) => `$${i + 1}`).join(', ')
   const text = `SELECT 1 AS found FROM ${table} WHERE CAST(${quoteName(column)} AS VARCHAR) IN (${list}) LIMIT 1`
   try {
-    const { rows } = await store.query(text, keys, { signal: AbortSignal.timeout(LOOK_MS), timeoutMs: LOOK_MS })
+    const { rows } = await store.query(text, asked, { signal: AbortSignal.timeout(LOOK_MS), timeoutMs: LOOK_MS })
     return rows.length > 0
   } catch (error) {
     if (!(error instanceof SqlError)) throw error
     return null
   }
+}
+
+/** A text for each number of keys would be one to read and to plan for nearly every list of labels: these are few. */
+function filledUp(keys: readonly string[]): readonly string[] {
+  const places = 2 ** Math.ceil(Math.log2(keys.length))
+  return Array.from({ length: places }, (_, i) => keys[i] ?? keys[0] ?? '')
 }

@@ -26,8 +26,39 @@ export interface RemovedLot {
   readonly next: RemovalPlace | null
 }
 
+/** How far months are looked through. */
+export interface MonthsDone {
+  /** Null: all are. */
+  readonly next: string | null
+  readonly removed: number
+  /** Why a month whose rows mostly leave did not; they are left to lots. */
+  readonly problem?: unknown
+}
+
+/**
+ * Where history is a table for each month: months of which most leaves are exchanged for a table of what stays. What is left then is what lots of the
+ * same rules would have left. Nobody reads or writes less meanwhile, and no value comes in or goes unseen.
+ */
+export interface MonthsRemoval {
+  /**
+   * Goes on with what was begun, here or by a process that is gone: rows that have left are given away, and their table is dropped.
+   * @param takerOf Null: what goes is gone. @returns of which features something was given away, and whether there is more to do.
+   */
+  finishLot(takerOf: ((feature: string) => TakeLeaving) | null): Promise<{ readonly features: readonly string[]; readonly goesOn: boolean }>
+  /** Exchanges the first month after one by name that is wholly older than rules say. @throws FabraError store_unavailable */
+  exchangeNext(rules: readonly RemovalRule[], options: ExchangeOptions): Promise<MonthsDone>
+}
+
+export interface ExchangeOptions {
+  readonly after: string
+  /** What leaves is to be given away by `finishLot`. */
+  readonly archives: boolean
+  readonly signal: AbortSignal
+}
+
 /** Deleting recorded values because of their age. */
 export interface HistoryRemoval {
+  readonly months?: MonthsRemoval
   /**
    * Removes some thousand rows at most, all or none, and holds nobody up for longer than that takes. That some are missing from then on is durable in
    * the same moment.

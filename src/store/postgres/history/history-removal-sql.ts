@@ -29,23 +29,24 @@ function nextPlain(layout: HistoryLayout, after: string): string {
     WHERE h.feature = $1 AND h.event_timestamp < ${BEFORE} AND h.entity_key > coalesce(${after}, '') ORDER BY h.entity_key LIMIT 1)`
 }
 
+/** As one bound of the index, or all keys before would be looked through for each: of nothing before, a number below all hashes. */
 function nextPacked(_: HistoryLayout, after: string): string {
   return `(SELECT min(found.place) FROM fabra.feature_versions AS v CROSS JOIN LATERAL (
       SELECT hashtext(p.entity_key) AS place FROM fabra.history_packed AS p
-      WHERE p.version = v.id AND p.event_timestamp < ${BEFORE} AND (${after} IS NULL OR hashtext(p.entity_key) > ${after})
+      WHERE p.version = v.id AND p.event_timestamp < ${BEFORE} AND hashtext(p.entity_key) > coalesce(${after}::bigint, -2147483649)
       ORDER BY p.version, hashtext(p.entity_key) LIMIT 1
     ) AS found WHERE v.feature = $1)`
 }
 
-/** A row whose history goes on without it, wherever that is; see RemovalRule. */
-function isOvertaken(layout: HistoryLayout): string {
+/** A row `h` whose history goes on without it, wherever that is; see RemovalRule. */
+export function isOvertaken(layout: HistoryLayout, before = BEFORE): string {
   const places = placesOf(layout, { feature: 'h.feature', fingerprint: 'h.fingerprint', key: 'h.entity_key' })
   const ones = places.map(
     (place) => `EXISTS (
     SELECT FROM ${place} AS n
-    WHERE n.event_timestamp >= h.event_timestamp AND n.event_timestamp <= ${BEFORE}
+    WHERE n.event_timestamp >= h.event_timestamp AND n.event_timestamp <= ${before}
       AND (n.event_timestamp, n.available_at, n.seq) > (h.event_timestamp, h.available_at, h.seq)
-      AND n.available_at <= ${BEFORE} AND n.created_at <= ${BEFORE}
+      AND n.available_at <= ${before} AND n.created_at <= ${before}
       AND (n.origin <> 'backfill' OR h.origin = 'backfill')
   )`,
   )

@@ -11,11 +11,13 @@ import { storeErrors } from '../connection/store-errors.ts'
 import { createKnownLayout } from './history-layout.ts'
 import { BEFORE, KEYS_A_LOT, nextKeys, type RemovalPart, ROWS_A_LOT, remove, returning } from './history-removal-sql.ts'
 import { type HistoryLayout, hasPacked, hasPlain, microsOf } from './history-rows.ts'
+import { createLeavingMonths, type WorthOfMonths } from './leaving-months.ts'
+import { LOOKUPS } from './patient-locks.ts'
 
 const LOT_MS = 30_000
 const READ_MS = 10_000
 /** Nobody else waits behind a lot that waits: an erasure of one of its keys may be under way. */
-const SETTINGS = { jit: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', enable_seqscan: 'off', lock_timeout: 2_000 } as const
+const SETTINGS = LOOKUPS
 
 const IS_THERE = "SELECT to_regclass('fabra.history_removed') IS NOT NULL"
 const MAKE = `
@@ -28,17 +30,22 @@ INSERT INTO fabra.history_removed AS r (feature, kept_since) VALUES ($1, ${BEFOR
 ON CONFLICT (feature) DO UPDATE SET kept_since = greatest(r.kept_since, excluded.kept_since)`
 const KEPT_SINCE = `SELECT feature, ${microsOf('kept_since')} FROM fabra.history_removed WHERE feature = ANY ($1::text[])`
 
-export function createPostgresHistoryRemoval(postgres: Postgres): HistoryRemoval {
+/** @param worth Another than the default by tests only. */
+export function createPostgresHistoryRemoval(postgres: Postgres, worth?: WorthOfMonths): HistoryRemoval {
   const layout = createKnownLayout(postgres)
   let isMade = false
   const look = async () => {
     isMade ||= (await postgres.run(IS_THERE, [], { timeoutMs: READ_MS, readOnly: true })).rows[0]?.[0] === 't'
     return isMade
   }
+  const ready = async () => {
+    if (!(await look())) await postgres.run(MAKE, [], { timeoutMs: LOT_MS })
+  }
   return {
+    months: createLeavingMonths({ postgres, layout, ready, ...(worth ? { worth } : {}) }),
     removeLot: (rule, from, take = null) =>
       storeErrors(async () => {
-        if (!(await look())) await postgres.run(MAKE, [], { timeoutMs: LOT_MS })
+        await ready()
         if (take) await makeArchiveMarks(postgres)
         return layout.within((where) =>
           postgres.transaction({ timeoutMs: LOT_MS, settings: SETTINGS }, (statements) =>
