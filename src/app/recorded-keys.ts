@@ -151,7 +151,7 @@ function chosenFor(feature: Feature, definitions: SqlDefinitions, { mode, isTold
 /** By feature, what `auto` comes to and why: where a definition says it, or where it says nothing and the store is told or begun now. */
 export function wordsOfAuto(
   definitions: SqlDefinitions,
-  { historyMode, historySample: share, rowsKeep }: Omit<RecordedKeysOptions, 'clock' | 'historyKeep'>,
+  { historyMode, historySample: share, rowsKeep }: Pick<RecordedKeysOptions, 'historyMode' | 'historySample' | 'rowsKeep'>,
 ): ReadonlyMap<string, string> {
   const choice = { mode: historyMode ?? 'auto', isTold: true, share, rowsLeave: rowsKeep !== null }
   const chosen = [...definitions.registry.features.values()].map((feature) => chosenFor(feature, definitions, choice))
