@@ -135,7 +135,8 @@ function lateDb(db: Db, waiting: Waiting): Db {
   return {
     async query(sql, params, at) {
       const { timeoutMs } = await waiting('The query', at)
-      return db.query(sql, params, { ...at, timeoutMs })
+      const { asOf, mode, signal } = at
+      return db.query(sql, params, { asOf, mode, signal, timeoutMs, ...(at.form === undefined ? {} : { form: at.form }) })
     },
   }
 }
