@@ -88,6 +88,8 @@ export function createUnsureReader({ online, outageValues, lastKnown, isErased, 
         }
         // A store that is away might have known.
         if (!asked || !(failure instanceof DoubtedRows)) blind.add(idOf(planned, key))
+        // A value that may be old says so. That there is none is told the same whether it is old or not: who cannot ask does not say it.
+        if (!asked && planned.pushed && newest?.texts === null) return undefined
         const isKnown = isUnreported || newest === undefined || newest === asked?.value || recordsKey(planned.feature, key.encoded)
         if (newest && !isKnown && newest.eventAt <= now() - STILL_NEW) {
           outdated.add(newest)

@@ -246,26 +246,30 @@ describe('while the online store may lack what is recorded', () => {
       bench = await openBench({ ...wraps, ...patience, features: { f: { kind: 'pushed' } } })
       const { read, push, parts } = bench
       await push('f', 'u1', 1)
+      await push('f', 'u4', undefined)
       await parts().recorder.flush()
+      expect(await read('f', 'u4')).toMatchObject({ status: 'missing' })
+      // That a key has no value cannot be told as what was so before.
+      const unknown = { status: 'error', error: { code: 'store_unavailable' } }
       state.history = how
       state.rows = 'old'
       // History that only is slow may have taken something newer.
       const served = how === 'fails' ? { value: 1, status: 'stale', servedFrom: 'last_good' } : { status: 'error', value: undefined }
-      expect(await read('f', 'u1')).toMatchObject(served)
+      expect(await Promise.all([read('f', 'u1'), read('f', 'u4')])).toMatchObject([served, unknown])
       const { asked } = state
       state.rows = 'none'
-      const [u1, u2] = await Promise.all([read('f', 'u1'), read('f', 'u2')])
+      const [u1, u2, u4] = await Promise.all([read('f', 'u1'), read('f', 'u2'), read('f', 'u4')])
       // A store of production keeps what this process read of it last.
       const keeps = isProductionMode && how === 'fails'
-      expect(u1).toMatchObject(keeps ? served : { status: 'error', error: { code: 'store_unavailable' } })
-      expect(u2).toMatchObject({ status: 'error', error: { code: 'store_unavailable' } })
+      expect(u1).toMatchObject(keeps ? served : unknown)
+      expect([u2, u4]).toMatchObject([unknown, unknown])
       expect(state.asked).toBe(asked)
       // Nothing says that the store lacks anything: what it has is the last good value, and fresh where history takes nothing that is newer.
       state.rows = 'unreported'
       const isAway = how === 'fails'
       const answer = isAway ? { status: 'fresh', servedFrom: 'online' } : { status: 'stale', servedFrom: 'last_good' }
       expect(await read('f', 'u1')).toMatchObject({ value: 1, ...answer })
-      expect(await read('f', 'u2')).toMatchObject({ status: isAway ? 'missing' : 'error' })
+      for (const key of ['u2', 'u4']) expect(await read('f', key)).toMatchObject({ status: isAway ? 'missing' : 'error' })
     },
   )
 
