@@ -47,14 +47,17 @@ export class Ledger {
     const last = writes[newest]
     const since = last ? `, acknowledged ${(askedAt - last.acknowledgedAt).toFixed(0)} ms before` : ''
     const expected = `${last?.value ?? 'nothing'}${since}, or one of ${writes.length - 1 - newest} later`
-    this.contradictions.push({ key, answered, expected: `${expected} (${this.originOf(key, answered)})`, at: askedAt })
+    this.contradictions.push({ key, answered, expected: `${expected} (${this.originOf(key, answered, newest)})`, at: askedAt })
   }
 
   /** Where an answer that contradicts may come from. */
-  private originOf(key: string, answered: number | undefined): string {
+  private originOf(key: string, answered: number | undefined, newest: number): string {
     const isThat = ({ value }: Write) => value === answered
-    const own = this.writes.get(key)?.findLast(isThat)
-    if (own) return `an older one, ${own.state}`
+    const writes = this.writes.get(key) ?? []
+    const older = writes.slice(0, Math.max(0, newest)).findLast(isThat)
+    if (older) return `an older one, ${older.state}`
+    const later = writes.find(isThat)
+    if (later) return `a later one, ${later.state}`
     const [other] = [...this.writes].find(([, writes]) => writes.some(isThat)) ?? []
     return answered === undefined ? 'nothing' : other === undefined ? 'of nobody' : `of ${other}`
   }

@@ -220,6 +220,41 @@ test.each([
   await Promise.all([store.close(), other.close()])
 })
 
+test('a look that outlives its server says nothing of the one that comes after it', async () => {
+  await using server = await startRedis()
+  const opening = { url: server.url, ...PATIENT_REDIS, connectTimeoutMs: 20_000 }
+  const filler = createRedisOnlineStore(await openRedis(opening))
+  await filler.look(FIELDS)
+  await restored(filler)
+  const redis = await openRedis(opening)
+  const restart = async () => {
+    const before = redis.places()[0]?.server
+    await askRedis(server, 'SAVE')
+    await server.kill()
+    await server.start()
+    await until('both connections to lead to it', LIMIT_MS, async () => {
+      const now = redis.places()[0]?.server
+      return (now !== before && now !== undefined && redis.writesTo() === now) || undefined
+    })
+  }
+  let restarting: Promise<void> | undefined
+  const store = createRedisOnlineStore({
+    ...redis,
+    // Between the marks and whether all is there that is expected.
+    async send(command, ...args) {
+      if (command !== 'GET') return redis.send(command, ...args)
+      restarting ??= restart()
+      await restarting
+      return redis.send(command, ...args)
+    },
+  })
+  await store.look(FIELDS).catch(() => undefined)
+  expect(restarting).toBeDefined()
+  expect(store.doubts.has('lost')).toBe(true)
+  expect(await read(store)).toEqual({ sure: false, rows: undefined })
+  await Promise.all([filler.close(), store.close()])
+})
+
 test('slots are those of the cluster', async () => {
   for (const key of ['fabra:{User:u1}', 'a{b}c{d}', '{}x', 'plain', '{ü}', 'fabra:{User:a}b}'])
     expect(slotOf(key)).toBe(Number(await askRedis(cluster.nodes[0] as TestServer, 'CLUSTER', 'KEYSLOT', key)))

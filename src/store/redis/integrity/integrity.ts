@@ -110,10 +110,13 @@ export class Integrity implements Pick<OnlineStore, 'look' | 'restore' | 'filled
 
   /** @returns undefined: all is there, and the marks are believed. */
   private async whatIsWrong(places: readonly RedisPart[]): Promise<string | undefined> {
+    const connections = this.connection.connections()
     const seen = await this.marks.read(places)
     const first = seen?.[0]
     if (!seen || !first) return INCOMPLETE
     if (!this.fields.areProved(first.epoch) && !(await this.fields.prove(first.epoch))) return INCOMPLETE
+    // Another server may be there by now, of which the marks that were read say nothing.
+    if (this.connection.connections() !== connections) return NOT_LOOKED_AT
     for (const [i, belief] of seen.entries()) this.connection.marks.believe((places[i] as RedisPart).key, belief)
     return undefined
   }
