@@ -33,6 +33,7 @@ try {
   console.log(measures.head())
   for (let day = 0; day < DAYS; day++) {
     await life.day(day)
+    await measures.tidy()
     if ((day + 1) % PERIOD_DAYS !== 0) continue
     await life.train(SETS_A_PERIOD)
     console.log(await measures.period(day + 1, () => life.readSome()))

@@ -40,6 +40,7 @@ const CODES = {
   not_one_row: { status: 502, exit: 1, retryable: false },
   wrong_type: { status: 500, exit: 1, retryable: false },
   value_too_large: { status: 500, exit: 1, retryable: false },
+  source_loading: { status: 503, exit: 1, retryable: true },
   store_unavailable: { status: 503, exit: 1, retryable: true },
   outcome_unknown: { status: 504, exit: 1, retryable: true },
   // The process.

@@ -1,7 +1,7 @@
 /** What a benchmark measured: one row of the table. */
 export interface Measurement {
   readonly what: string
-  readonly unit: 'µs' | 'ms' | 'kB' | 'MB' | 'MiB' | 's' | '/s' | '×'
+  readonly unit: 'µs' | 'ms' | 'B' | 'kB' | 'MB' | 'MiB' | 's' | '/s' | '×'
   /** One for each run. */
   readonly values: readonly number[]
   /** What is promised of the median. */

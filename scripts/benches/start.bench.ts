@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type RunningFabra, startFabra } from '../../test/support/binary.ts'
 import { until } from '../../test/support/until.ts'
 import { type Bench, type Measurement, repeat } from './bench.ts'
-import { FIRST_READ, read, SHARED_CACHE, serveExample, temporaryFolder } from './server.ts'
+import { BINARY, EXAMPLE, FIRST_READ, read, SHARED_CACHE, serveExample, temporaryFolder } from './server.ts'
 
 /** Keys of a record of ten columns and of a single value, all recorded. */
 const KEYS = 1_000_000
@@ -39,8 +39,44 @@ export const bench: Bench = async () => {
   return [
     { what: 'start to first answer', unit: 'ms', values: await repeat(9, () => toFirstAnswerMs()), atMost: 200 },
     { what: 'very first start to first answer', unit: 'ms', values: await repeat(5, toVeryFirstAnswerMs), atMost: 1500 },
+    ...(await inNewFolder()),
     ...(await overHistory()),
   ]
+}
+
+/** A feature that reads no source, asked from the start of the process on; the others' file is loaded meanwhile. */
+async function inNewFolder(): Promise<readonly Measurement[]> {
+  const firstMs: number[] = []
+  const cpuMs: number[] = []
+  for (let run = 0; run < 9; run++) {
+    const cwd = temporaryFolder()
+    const port = freePort()
+    const startedAt = performance.now()
+    const env = { ...process.env, FABRA_CACHE_DIR: SHARED_CACHE }
+    const child = Bun.spawn([BINARY, 'serve', EXAMPLE, '--port', String(port)], { cwd, env, stdio: ['ignore', 'ignore', 'ignore'] })
+    try {
+      const url = `http://127.0.0.1:${port}/v1/features/churn_score?entity_id=u1`
+      await until('the first answer', 60_000, async () => ((await fetch(url).catch(() => null))?.ok ? true : undefined))
+      firstMs.push(performance.now() - startedAt)
+      cpuMs.push(cpuSeconds(child.pid) * 1000)
+    } finally {
+      child.kill()
+      await child.exited
+      rmSync(cwd, { recursive: true, force: true })
+    }
+  }
+  return [
+    { what: 'start in a new folder to first answer of a feature without a file', unit: 'ms', values: firstMs, atMost: 250 },
+    { what: '  processor time until then', unit: 'ms', values: cpuMs },
+  ]
+}
+
+/** Of a moment ago. */
+function freePort(): number {
+  const server = Bun.serve({ port: 0, fetch: () => new Response() })
+  const port = server.port ?? 0
+  void server.stop(true)
+  return port
 }
 
 async function overHistory(): Promise<readonly Measurement[]> {

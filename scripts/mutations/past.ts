@@ -106,6 +106,11 @@ export const mutations: readonly Mutation[] = [
     changes: [{ file: HISTORY_SQL, from: 'seen < next_seen AND ${isGreater}', to: '${isGreater}' }],
   },
   {
+    name: 'training: every column of a recorded object is its first',
+    suite: 'test/training/point-in-time.test.ts',
+    changes: [{ file: 'src/store/duckdb/training/typed-values.ts', from: '[${column + 1}]', to: '[1]' }],
+  },
+  {
     name: 'training: what stands for the hash stays in the file',
     suite: 'test/training/training-sets.test.ts',
     changes: [{ file: 'src/store/duckdb/training/result-file.ts', from: '[[standIn, hash], ...pandas', to: '[...pandas' }],

@@ -270,7 +270,7 @@ export const mutations: readonly Mutation[] = [
     },
   ),
   ...mistakes(
-    { suite: FRESHNESS, file: 'src/app/live-definitions.ts' },
+    { suite: FRESHNESS, file: 'src/app/late-value.ts' },
     {
       'values come back as new': ['eventAt: row.eventAt,\n    availableAt', 'eventAt: row.eventAt + 600e6,\n    availableAt'],
     },

@@ -5,7 +5,9 @@
 import { type Micros, type SteeredClock, systemClock } from '../../src/clock.ts'
 
 /** Who waits for the time of day. */
-const FOLLOWERS = ['src/refresh/scheduler.ts', 'src/app/sweeper.ts'] as const
+const SCHEDULER = 'src/refresh/scheduler.ts'
+const SWEEPER = 'src/app/sweeper.ts'
+const FOLLOWERS = [SCHEDULER, SWEEPER] as const
 /** Shorter waits are nobody's of them. */
 const SHORTEST_MS = 250
 
@@ -16,8 +18,10 @@ interface Waiting {
 }
 
 export interface LeapingClock extends SteeredClock {
-  /** Everything that was due meanwhile begins. Waits until the schedule has a timer to leap over. */
+  /** Everything that was due meanwhile begins, once what the leap before began to sweep is swept. Waits until the schedule has a timer to leap over. */
   leap(by: Micros): Promise<void>
+  /** All is swept that was begun. */
+  swept(): Promise<void>
 }
 
 /** @param offset Of the present, to begin with. */
@@ -26,12 +30,21 @@ export function leapingClock(offset: Micros): LeapingClock {
   let ahead = offset
   const now = () => real.now() + ahead
   const waiting = follow(now)
+  const countOf = (follower: string) => [...waiting].filter((one) => one.follower === follower).length
+  /** Each waits but while it works. */
+  let sweepers = 0
+  const swept = async () => {
+    sweepers = Math.max(sweepers, countOf(SWEEPER))
+    while (countOf(SWEEPER) < sweepers) await Bun.sleep(20)
+  }
   return {
+    swept,
     now,
     machine: real.machine,
     steer: real.steer,
     async leap(by) {
-      while (![...waiting].some(({ follower }) => follower === FOLLOWERS[0])) await Bun.sleep(5)
+      while (countOf(SCHEDULER) === 0) await Bun.sleep(5)
+      await swept()
       ahead += by
       const due = [...waiting].filter(({ dueAt }) => dueAt <= now()).sort((a, b) => a.dueAt - b.dueAt)
       for (const one of due) if (waiting.delete(one)) one.work()

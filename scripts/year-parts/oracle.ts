@@ -1,11 +1,12 @@
 import type { Micros } from '../../src/clock.ts'
-import { COMPUTED, PUSHED, windowDays } from './definitions.ts'
+import { COMPUTED, noteOf, PUSHED, windowDays } from './definitions.ts'
 
 const DAY: Micros = 86_400_000_000
 
 interface Push {
   readonly at: Micros
-  readonly value: number
+  /** Which note. */
+  readonly n: number
 }
 
 /** All that was sent, and what follows from it. */
@@ -20,10 +21,10 @@ export class Oracle {
     else this.events.set(id, [at])
   }
 
-  push(key: string, value: number, at: Micros): void {
+  push(key: string, n: number, at: Micros): void {
     const known = this.pushes.get(key)
-    if (known) known.push({ at, value })
-    else this.pushes.set(key, [{ at, value }])
+    if (known) known.push({ at, n })
+    else this.pushes.set(key, [{ at, n }])
   }
 
   forget(key: string): void {
@@ -31,12 +32,13 @@ export class Oracle {
   }
 
   /** In the order of the features, the pushed one first. */
-  asOf(key: string, time: Micros, version: number): readonly (number | null)[] {
-    return [this.pushedAsOf(key, time), ...COMPUTED.map((_, i) => this.counted(key, time, { feature: i, version }))]
+  asOf(key: string, time: Micros, version: number): readonly (string | null)[] {
+    return [this.pushedAsOf(key, time), ...COMPUTED.map((_, i) => String(this.counted(key, time, { feature: i, version })))]
   }
 
-  private pushedAsOf(key: string, time: Micros): number | null {
-    return this.pushes.get(key)?.findLast(({ at }) => at <= time)?.value ?? null
+  private pushedAsOf(key: string, time: Micros): string | null {
+    const last = this.pushes.get(key)?.findLast(({ at }) => at <= time)
+    return last ? noteOf(last.n) : null
   }
 
   private counted(key: string, time: Micros, { feature, version }: { readonly feature: number; readonly version: number }): number {

@@ -11,6 +11,7 @@ const PAUSE_MS = 250
 type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly now: Micros }
   | { readonly kind: 'leapt'; readonly now: Micros }
+  | { readonly kind: 'swept' }
   | { readonly kind: 'reloaded'; readonly problem: string | null }
 
 export interface ReplicaOptions {
@@ -25,7 +26,7 @@ export class Replica {
   logBytes = 0
   /** The last of the log. */
   log = ''
-  private ahead: Micros = 0
+  private ahead: Micros = nextMonth()
   private child: Subprocess | undefined
   private readonly options: ReplicaOptions
   private readonly messages: Message[] = []
@@ -79,6 +80,12 @@ export class Replica {
     await this.next('leapt')
   }
 
+  /** Resolves when what is too old has left. */
+  async swept(): Promise<void> {
+    this.child?.send({})
+    await this.next('swept')
+  }
+
   /** After the definitions were written anew. */
   async reloaded(): Promise<void> {
     const { problem } = await this.next('reloaded')
@@ -125,4 +132,10 @@ export class Replica {
       this.log = (this.log + decoder.decode(chunk, { stream: true })).slice(-4_000)
     }
   }
+}
+
+/** From now. History is kept by months: each run goes through them alike, whatever day it is. */
+function nextMonth(): Micros {
+  const now = new Date()
+  return (Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1) - now.getTime()) * 1_000
 }

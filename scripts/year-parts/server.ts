@@ -21,8 +21,9 @@ const app = await openApp({ files, config, log, clockOffset: 0, clock }).catch((
 })
 const server = await app.listen()
 app.watch((error) => process.send?.({ kind: 'reloaded', problem: error === undefined ? null : String(error) }))
-process.on('message', (message: { readonly leap: number }) => {
-  void clock.leap(message.leap).then(() => process.send?.({ kind: 'leapt', now: clock.now() }))
+process.on('message', ({ leap }: { readonly leap?: number }) => {
+  if (leap === undefined) void clock.swept().then(() => process.send?.({ kind: 'swept' }))
+  else void clock.leap(leap).then(() => process.send?.({ kind: 'leapt', now: clock.now() }))
 })
 process.on('SIGTERM', () => void app.close().then(() => process.exit(0)))
 process.send?.({ kind: 'listening', url: server.url, now: clock.now() })

@@ -1,5 +1,5 @@
 /** The composition root: Config → stores → executors → jobs → http. Started and stopped in order. */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import packageJson from '../../package.json'
 import { createKeyring, type Keyring } from '../auth/keyring.ts'
@@ -21,6 +21,7 @@ import type { Serving } from '../serving/serving.ts'
 import { type FeatureStore, type FeatureStoreOptions, openFeatureStore } from './feature-store.ts'
 import { warnWhileOpen } from './open-to-all.ts'
 import { sampleKey } from './sample-key.ts'
+import { leaveNote, noFolder, noteOf } from './server-note.ts'
 import { openTracing } from './tracing.ts'
 
 /** In production: load balancers go on sending for a moment after they have been told. */
@@ -41,6 +42,8 @@ export interface AppOptions {
   readonly shared?: SharedPort
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold?: boolean
+  /** Files of sources may be read while others are answered already: see `whole`. Default false. */
+  readonly loadsBehind?: boolean
   /** Made for these files and this clock, perhaps loading already. Closed by the app. */
   readonly runtime?: Runtime
 }
@@ -60,6 +63,8 @@ export interface App {
   /** There is a page at /ui. */
   readonly hasUi: boolean
   serving(): Serving
+  /** Resolves when all sources are there. @throws InvalidDefinitions with what is wrong with them, and with what reads them */
+  readonly whole: Promise<void>
   /** The HTTP API without a socket. */
   fetch(request: Request): Promise<Response>
   /** @throws FabraError port_in_use */
@@ -105,7 +110,9 @@ export async function openApp(options: AppOptions): Promise<App> {
       ready: !starting && !stopping && featureStore.warm(),
       stores: featureStore.stores(),
       recovery: featureStore.recovery(),
+      loading: featureStore.loading.progress(),
     }),
+    loading: featureStore.loading,
     ...jobsOf(featureStore),
     writeTable: async (table) => (await import('../store/duckdb/training/arrow-values.ts')).writeArrowStream(table),
     keyring,
@@ -126,6 +133,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
   async function close(): Promise<void> {
     stopping = true
+    featureStore.stopLoading()
     const deadline = performance.now() + config.drainSeconds * 1000
     files?.stop()
     stopWarning()
@@ -143,6 +151,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     asksForKeys: keyring !== null,
     hasUi: config.ui,
     serving: http.serving,
+    whole: featureStore.loading.whole,
     async fetch(request) {
       web ??= createHttpApp({ ...http, keyring: null }, null)
       return web.fetch(request)
@@ -189,7 +198,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 }
 
 function featureStoreOptions(
-  { files, config, clockOffset, apart = false, cold = false, shared, runtime }: AppOptions,
+  { files, config, clockOffset, apart = false, cold = false, loadsBehind = false, shared, runtime }: AppOptions,
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
@@ -204,6 +213,7 @@ function featureStoreOptions(
     isolation,
     requestTimeoutMs,
     cold,
+    loadsBehind,
     historyKeep,
     historyMode,
     historySample,
@@ -224,35 +234,6 @@ function featureStoreOptions(
 function jobsOf(featureStore: FeatureStore) {
   const { refresh, insight, audit, runs, recorded, ingest, training } = featureStore
   return { metrics: () => featureStore.metrics(), refresh, insight, audit, runs: { list: runs }, ...recorded, ingest, training }
-}
-
-/** Where other commands find the server that holds the data folder. */
-function noteOf(dataDir: string): string {
-  return join(dataDir, 'server.json')
-}
-
-interface Note {
-  readonly localKey: string
-  /** Of definitions. */
-  readonly files: readonly string[]
-  /** Of a server with another present. */
-  readonly clockOffset: Micros | null
-}
-
-async function leaveNote(dataDir: string, server: HttpServer, { localKey, files, clockOffset }: Note): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  // A file that is there already would keep its mode.
-  await rm(noteOf(dataDir), { force: true })
-  const note = { url: server.url, pid: process.pid, key: localKey, files, clock_offset: clockOffset }
-  await writeFile(noteOf(dataDir), `${JSON.stringify(note)}\n`, { mode: 0o600 })
-}
-
-function noFolder(dataDir: string, cause: unknown): FabraError {
-  const why = cause instanceof Error ? cause.message.replace(/^E[A-Z]+: |, \w+ '.*$/g, '') : 'it cannot be written'
-  return new FabraError('io_failed', `The data folder ${dataDir} cannot be used: ${why}.`, {
-    hint: 'Set FABRA_DATA_DIR to a folder that this user may write to.',
-    cause,
-  })
 }
 
 interface KeyringDependencies {

@@ -20,25 +20,38 @@ import type { SourceEngine, TableColumn } from '../store/ports/source-engine.ts'
 import type { PostgresAddresses } from './check-stores.ts'
 import { loadSources } from './loaded-sources.ts'
 import { DATA_FILE } from './open-stores.ts'
+import { type RecordedKeysOptions, wordsOfAuto } from './recorded-keys.ts'
 
 /** Where SQL is prepared. `unprepared`: for a PostgreSQL that is not there to be asked. */
 export type CheckPlace =
-  | { readonly kind: 'duckdb'; readonly dataFile: string; readonly rowsKeep?: Micros | null }
-  | ({ readonly kind: 'postgres'; readonly rowsKeep?: Micros | null } & PostgresAddresses)
+  | ({ readonly kind: 'duckdb'; readonly dataFile: string } & Kept)
+  | ({ readonly kind: 'postgres' } & Kept & PostgresAddresses)
   | { readonly kind: 'unprepared' }
+
+/** What is recorded, and how long rows stay; null: for ever. Without `history` it is not told. */
+interface Kept {
+  readonly rowsKeep?: Micros | null
+  readonly history?: Pick<RecordedKeysOptions, 'historyMode' | 'historySample'>
+}
 
 export interface CheckedProject {
   readonly registry: Registry
   readonly problems: readonly Problem[]
   /** What works, but not in every way: a table that no source declares, for example. */
   readonly warnings: readonly Problem[]
+  /** By feature, what `history: "auto"` comes to and why; none where SQL could not be prepared. */
+  readonly recorded: ReadonlyMap<string, string>
 }
 
+const NOTHING_TOLD: ReadonlyMap<string, string> = new Map()
+
 /** Where serving with this configuration would prepare. @param against The address of another PostgreSQL; null: none was named. */
-export function checkPlace({ env, postgresUrl, sourceUrl, dataDir, rowsKeep }: Config, against: string | null): CheckPlace {
-  if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null, rowsKeep }
-  if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl, rowsKeep }
-  return env === 'production' ? { kind: 'unprepared' } : { kind: 'duckdb', dataFile: join(dataDir, DATA_FILE), rowsKeep }
+export function checkPlace(config: Config, against: string | null): CheckPlace {
+  const { env, postgresUrl, sourceUrl, dataDir, rowsKeep, historyMode, historySample } = config
+  const kept = { rowsKeep, history: { historyMode, historySample } }
+  if (against !== null) return { kind: 'postgres', postgresUrl: against, sourceUrl: null, ...kept }
+  if (postgresUrl !== null) return { kind: 'postgres', postgresUrl, sourceUrl, ...kept }
+  return env === 'production' ? { kind: 'unprepared' } : { kind: 'duckdb', dataFile: join(dataDir, DATA_FILE), ...kept }
 }
 
 const NOT_PREPARED: Problem = {
@@ -58,8 +71,10 @@ export async function checkProject(files: readonly string[], location: CheckPlac
       const found = await checkedIn(location, loaded, { database, store: local })
       return { ...found, problems: found.problems.map(inItsLanguage), warnings: found.warnings.map(inItsLanguage) }
     } catch (error) {
-      if (error instanceof InvalidDefinitions) return { registry: loaded.registry, problems: error.problems, warnings: [] }
-      if (error instanceof FabraError) return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [] }
+      if (error instanceof InvalidDefinitions)
+        return { registry: loaded.registry, problems: error.problems, warnings: [], recorded: NOTHING_TOLD }
+      if (error instanceof FabraError)
+        return { registry: loaded.registry, problems: [...loaded.problems, asProblem(error)], warnings: [], recorded: NOTHING_TOLD }
       throw error
     }
   } finally {
@@ -76,8 +91,11 @@ interface Local {
 async function checkedIn(location: CheckPlace, loaded: LoadedDefinitions, { database, store: local }: Local): Promise<CheckedProject> {
   if (location.kind === 'unprepared') return unprepared(loaded, local)
   const look = async (store: SourceEngine) => {
-    const { registry, warnings } = await checkedDefinitions(loaded, store, location.rowsKeep ?? null)
-    return { registry, problems: [], warnings }
+    const rowsKeep = location.rowsKeep ?? null
+    const definitions = await checkedDefinitions(loaded, store, rowsKeep)
+    const { registry, warnings } = definitions
+    const recorded = location.history ? wordsOfAuto(definitions, { ...location.history, rowsKeep }) : NOTHING_TOLD
+    return { registry, problems: [], warnings, recorded }
   }
   if (location.kind === 'duckdb') {
     return look(local).catch(async (error: unknown) => {
@@ -116,7 +134,7 @@ async function unprepared(loaded: LoadedDefinitions, local: SourceEngine): Promi
   const files = new Map([...registry.sources].filter(([, { file }]) => file !== null))
   const found = await loadSources({ ...registry, sources: files }, local)
   const problems = [...own, ...found.problems, ...cronProblems(registry), ...(await unpreparedProblems(registry, parse))]
-  return { registry, problems, warnings: [NOT_PREPARED, ...loaded.warnings, ...found.notes] }
+  return { registry, problems, warnings: [NOT_PREPARED, ...loaded.warnings, ...found.notes], recorded: NOTHING_TOLD }
 }
 
 async function localColumns({ name }: Source, local: SourceEngine): Promise<readonly TableColumn[]> {

@@ -1,5 +1,4 @@
 /** The user's definitions over open stores: everything but HTTP. */
-import { dirname } from 'node:path'
 import packageJson from '../../package.json'
 import type { Clock, Micros } from '../clock.ts'
 import type { List } from '../collections/chunked-list.ts'
@@ -9,32 +8,31 @@ import type { EntityKey } from '../definition/entity-key.ts'
 import type { Feature } from '../definition/model.ts'
 import type { AuditBook } from '../http/audit-book.ts'
 import type { Insight } from '../http/insight/insight.ts'
+import type { SourceLoading } from '../http/readiness.ts'
 import { createIngest, type Ingest } from '../ingest/ingest.ts'
 import { EventLoopLag } from '../observability/event-loop-lag.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Metric } from '../observability/metrics.ts'
 import type { Tracer } from '../observability/tracer.ts'
 import type { WebhookEvent } from '../observability/webhook-message.ts'
-import { createActiveKeys } from '../refresh/active-keys.ts'
-import { createKeptRuns, type KeptRuns, type Run, type RunFilter, type Runs } from '../refresh/runs.ts'
-import { createSchedule } from '../refresh/schedule.ts'
+import { createKeptRuns, type KeptRuns, type Run, type RunFilter } from '../refresh/runs.ts'
 import { createRuntime, type LoadedDefinitions, type Runtime } from '../runtime/runtime.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { AdminStore } from '../store/ports/admin-store.ts'
 import type { RateLimitStore } from '../store/ports/rate-limit-store.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
-import { createRecorder } from '../store/recording/recorder.ts'
 import { auditedChanges, auditedReload, createAuditBook } from './audit-log.ts'
 import { type CurrentDefinitions, openCurrentDefinitions } from './current-definitions.ts'
 import { createFeatureStoreTraining, type FeatureStoreTraining } from './feature-store-training.ts'
 import { createInsight, createWatching, type InsightOptions, type OwnInsight, type Watching } from './insight.ts'
 import { createKeysInUse } from './keys-in-use.ts'
+import { onceWhole } from './late-sources.ts'
 import type { LiveDefinitionsDependencies } from './live-definitions.ts'
 import { noted } from './noted-ingest.ts'
 import { createRefilling } from './online-recovery.ts'
+import { openDependencies } from './open-dependencies.ts'
 import { openStores } from './open-stores.ts'
 import { processMetrics } from './process-metrics.ts'
-import { recalledFrom } from './recalled-store.ts'
 import { createRecordedHistory, type RecordedHistory } from './recorded-history.ts'
 import { openRecordedKeys, type RecordedKeys } from './recorded-keys.ts'
 import { createRefreshing } from './refreshing.ts'
@@ -43,7 +41,7 @@ import { createStartRecovery, type RecoveryProgress } from './start-recovery.ts'
 import { healthOf } from './store-health.ts'
 import type { StoreAddresses, Stores } from './stores.ts'
 import { createSweepers } from './sweepers.ts'
-import { createComputationTraces, tracedRuntime, tracedStores } from './traced-parts.ts'
+import { tracedRuntime, tracedStores } from './traced-parts.ts'
 import { createWarmUp } from './warm-up.ts'
 import { within } from './within.ts'
 
@@ -59,6 +57,8 @@ export interface FeatureStoreOptions extends KeepSettings {
   readonly requestTimeoutMs: number
   /** Latest values are not brought back from history: nobody will ask for them. */
   readonly cold: boolean
+  /** Files of sources may be read while others are answered already. Default false. */
+  readonly loadsBehind?: boolean
   readonly log: Logger
   /** Null, or left out: nothing is traced. */
   readonly tracer?: Tracer | null
@@ -84,6 +84,10 @@ export interface FeatureStore {
   warm(): boolean
   /** How far what comes back from history has come; null: nothing is on its way. */
   recovery(): RecoveryProgress | null
+  /** Of files of sources, behind what is served already. */
+  readonly loading: SourceLoading
+  /** Gives up what is being loaded: the process ends. */
+  stopLoading(): void
   /** What refreshes did, newest first. */
   runs(filter: RunFilter): Promise<readonly Run[]>
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
@@ -139,25 +143,6 @@ export async function openFeatureStore(options: FeatureStoreOptions): Promise<Fe
   }
 }
 
-async function openDependencies(
-  options: FeatureStoreOptions,
-  runtime: Runtime,
-  stores: Stores,
-  runs: Runs,
-): Promise<LiveDefinitionsDependencies> {
-  const { clock, log, requestTimeoutMs } = options
-  const tracing = options.tracer ? createComputationTraces(options.tracer, dirname(options.files[0] ?? '.')) : null
-  const { sourceEngine, offline, rowsRemoval } = stores
-  const recalled = recalledFrom(stores)
-  const online = recalled ?? stores.online
-  const recorder = await createRecorder({ online, offline, clock, onProblem: (message, error) => log.error(message, { error }) })
-  const removed = { keptSince: stores.historyRemoval.keptSince, rowsRemoval, rowsKeep: options.rowsKeep }
-  const shared = { runtime, sourceEngine, offline, online, recalled, recorder, clock, log, requestTimeoutMs, tracing }
-  const across = { claims: stores.claims, seenSources: stores.seenSources }
-  const activeKeys = createActiveKeys(clock, { collect: stores.activeKeys !== null })
-  return { ...shared, ...removed, ...across, activeKeys, schedule: createSchedule(), runs }
-}
-
 interface Around {
   readonly stores: Stores
   readonly kept: KeptRuns
@@ -172,9 +157,10 @@ async function assemble(
   { stores, kept, watching, recordedKeys, options }: Around,
 ): Promise<FeatureStore> {
   const { runtime, sourceEngine, offline, online, recorder, clock, log } = dependencies
-  const { notify, cold } = options
+  const { notify, cold, loadsBehind } = options
   const recovery = createStartRecovery(dependencies)
-  const definitions = await openCurrentDefinitions(dependencies, loaded, { recovery: cold ? null : recovery, recordedKeys })
+  const definitions = await openCurrentDefinitions(dependencies, loaded, { recovery: cold ? null : recovery, recordedKeys, loadsBehind })
+  const { loading } = definitions
   const keysInUse = createKeysInUse(dependencies, {
     store: stores.activeKeys,
     whole: recovery.run,
@@ -205,6 +191,21 @@ async function assemble(
   const lag = new EventLoopLag()
   let closing = false
 
+  function begin(refreshes: boolean): void {
+    const recovered = recovery.run()
+    refilling.start()
+    insight.start(packageJson.version)
+    void recovered
+      .then(() => (closing ? undefined : warmUp.run(definitions.live())))
+      .then(() => {
+        if (closing) return
+        keysInUse.start()
+        refreshing.start(refreshes)
+        if (refreshes) for (const sweeper of sweepers) sweeper.start()
+        ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
+      })
+  }
+
   return {
     sourceEngine,
     admin: stores.admin,
@@ -228,22 +229,11 @@ async function assemble(
     audit,
     ingest: noted(ingest, insight),
     training,
-    warm: () => recovery.isOver() && warmUp.isOver(),
+    warm: () => loading.progress() === null && recovery.isOver() && warmUp.isOver(),
     recovery: recovery.progress,
-    start(refreshes) {
-      const recovered = recovery.run()
-      refilling.start()
-      insight.start(packageJson.version)
-      void recovered
-        .then(() => (closing ? undefined : warmUp.run(definitions.live())))
-        .then(() => {
-          if (closing) return
-          keysInUse.start()
-          refreshing.start(refreshes)
-          if (refreshes) for (const sweeper of sweepers) sweeper.start()
-          ingest.start().catch((error) => log.warn('events from before the start could not be followed', { error }))
-        })
-    },
+    loading,
+    stopLoading: loading.stop,
+    start: (refreshes) => onceWhole(loading, () => (closing ? undefined : begin(refreshes))),
     files: () => [...definitions.files(), ...sourceFiles(definitions.registry())],
     folders: () => sourceFolders(definitions.registry()),
     reload: () =>
@@ -254,6 +244,7 @@ async function assemble(
       }),
     async close(graceMs) {
       closing = true
+      loading.stop()
       lag.stop()
       const ending = [
         recovery.stop(),

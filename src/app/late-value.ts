@@ -17,3 +17,15 @@ function readerOf(feature: Feature): TextReader {
   readers.set(feature, reader)
   return reader
 }
+
+/** The same, its texts taken apart at once. */
+export function storedValue(feature: Feature, row: HistoryRow): StoredValue {
+  return {
+    texts: fromHistoryText(feature, row.value),
+    eventAt: row.eventAt,
+    availableAt: row.availableAt,
+    seq: row.seq,
+    origin: row.origin,
+    oldestInputAt: null,
+  }
+}

@@ -1,6 +1,7 @@
 /** One version of the definitions over the stores that outlive it: executors, read path and refreshes. */
 
 import type { Clock, Micros } from '../clock.ts'
+import type { Db } from '../compute/db.ts'
 import type { Executor } from '../compute/executor.ts'
 import { createPastReader, type PastReader } from '../compute/functions/as-of-reader.ts'
 import { createWorkerExecutor } from '../compute/functions/function-executor.ts'
@@ -31,8 +32,8 @@ import { createServing, type Serving } from '../serving/serving.ts'
 import type { ClaimStore } from '../store/ports/claim-store.ts'
 import type { HistoryRemoval } from '../store/ports/history-removal.ts'
 import type { ObservedSourceStore } from '../store/ports/observed-source-store.ts'
-import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
-import type { OnlineStore, StoredValue } from '../store/ports/online-store.ts'
+import type { OfflineStore } from '../store/ports/offline-store.ts'
+import type { OnlineStore } from '../store/ports/online-store.ts'
 import type { RowsRemoval } from '../store/ports/rows-removal.ts'
 import type { SourceEngine } from '../store/ports/source-engine.ts'
 import { fromHistoryText } from '../store/recording/history-text.ts'
@@ -40,6 +41,7 @@ import type { RecordedWrite } from '../store/recording/recorded-write.ts'
 import type { Recorder } from '../store/recording/recorder.ts'
 import type { TrainingDependencies } from '../training/job.ts'
 import { refuseRemoved, refuseRowsRemoved } from '../training/kept-history.ts'
+import { storedValue } from './late-value.ts'
 import type { RecalledStore } from './recalled-store.ts'
 import type { ComputationTraces } from './traced-parts.ts'
 import { createWholeSince } from './whole-since.ts'
@@ -225,6 +227,7 @@ export function createExecutor(
   definitions: SqlDefinitions,
   serving: () => Serving,
   seen = createSeenSources(null),
+  db: Db = createDb({ sourceEngine: dependencies.sourceEngine, registry: definitions.registry }),
 ): Executor {
   const { sourceEngine, runtime, log } = dependencies
   const sql = createSqlExecutor({ sourceEngine, definitions })
@@ -235,7 +238,7 @@ export function createExecutor(
   }
   const functions = createWorkerExecutor({
     runtime,
-    db: createDb({ sourceEngine, registry: definitions.registry }),
+    db,
     reader: createPartReader(serving, past),
     onRead: seen.note,
     log: (level, message, fields) => log[level](message, fields),
@@ -285,16 +288,4 @@ function writes(registry: Registry, feature: Feature, answers: readonly Answered
         oldestInputAt: computed.kind === 'value' ? computed.oldestInputAt : null,
       },
     }))
-}
-
-/** A line of history as it is served. */
-export function storedValue(feature: Feature, row: HistoryRow): StoredValue {
-  return {
-    texts: fromHistoryText(feature, row.value),
-    eventAt: row.eventAt,
-    availableAt: row.availableAt,
-    seq: row.seq,
-    origin: row.origin,
-    oldestInputAt: null,
-  }
 }

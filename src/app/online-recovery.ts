@@ -12,8 +12,8 @@ import { keepWarm } from '../refresh/active-keys.ts'
 import type { Erasure } from '../store/ports/erasure.ts'
 import type { PendingNote } from '../store/ports/offline-store.ts'
 import { FENCES_FIELD } from '../store/ports/online-store.ts'
-import { lateValue } from './late-value.ts'
-import { type LiveDefinitionsDependencies, storedValue } from './live-definitions.ts'
+import { lateValue, storedValue } from './late-value.ts'
+import type { LiveDefinitionsDependencies } from './live-definitions.ts'
 import { OWED_BY_OTHERS, OwedByOthers } from './owed-by-others.ts'
 
 /** Keys per feature that come back to memory, or into use. */

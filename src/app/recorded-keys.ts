@@ -10,7 +10,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { SqlDefinitions } from '../compute/sql/sql-definitions.ts'
 import { takesInputs } from '../definition/feature-traits.ts'
 import { fieldOf } from '../definition/feature-version.ts'
-import { isLatestValue, percent, whyRecorded } from '../definition/history-sample.ts'
+import { isLatestValue, percent, recordedWords, whyRecorded } from '../definition/history-sample.ts'
 import type { Feature, WhyAllKeys } from '../definition/model.ts'
 import type { ChangeRecord, ChangeStore } from '../store/ports/change-store.ts'
 import type { HistoryRow, OfflineStore } from '../store/ports/offline-store.ts'
@@ -146,6 +146,16 @@ function chosenFor(feature: Feature, definitions: SqlDefinitions, { mode, isTold
   const whyAll = isOld ? BEGUN_SO : why
   const chosen = { ...rest, history, ...(sampled ? { sampled } : {}) }
   return whyAll === null ? chosen : { ...chosen, whyAllKeys: whyAll }
+}
+
+/** By feature, what `auto` comes to and why: where a definition says it, or where it says nothing and the store is told or begun now. */
+export function wordsOfAuto(
+  definitions: SqlDefinitions,
+  { historyMode, historySample: share, rowsKeep }: Pick<RecordedKeysOptions, 'historyMode' | 'historySample' | 'rowsKeep'>,
+): ReadonlyMap<string, string> {
+  const choice = { mode: historyMode ?? 'auto', isTold: true, share, rowsLeave: rowsKeep !== null }
+  const chosen = [...definitions.registry.features.values()].map((feature) => chosenFor(feature, definitions, choice))
+  return new Map(chosen.filter(({ history }) => history === 'auto').map((feature) => [feature.name, recordedWords(feature, 'named')]))
 }
 
 function shareOf({ history, sampled }: Feature): number {

@@ -26,6 +26,8 @@ export interface DbOptions {
   /** Default `plain`. */
   readonly form?: CellForm
   readonly signal: AbortSignal
+  /** Where it is there: says once when `signal` would, and costs less. Of several who ask only the last is told. */
+  whenGivenUp?(tell: () => void): void
   /** Milliseconds. */
   readonly timeoutMs: number
 }

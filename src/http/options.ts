@@ -18,12 +18,14 @@ import type { TrainingJob, TrainingReport } from '../training/job.ts'
 import type { ManyOfRow, OneAnswer, OneRow } from '../training/one-row.ts'
 import type { AuditBook } from './audit-book.ts'
 import type { Insight } from './insight/insight.ts'
-import type { Readiness } from './readiness.ts'
+import type { Readiness, SourceLoading } from './readiness.ts'
 
 export interface HttpOptions {
   /** The definitions being served; another object after each reload. */
   readonly serving: () => Serving
   readonly readiness: () => Readiness
+  /** Files of sources that are still being read; left out: they were, before anybody asks. */
+  readonly loading?: SourceLoading
   readonly metrics: () => readonly Metric[]
   /** Compute keys again now: those given, or all in use. @throws FabraError not_refreshable */
   readonly refresh: (feature: Feature, keys: List<EntityKey> | null) => Promise<Run>

@@ -5,6 +5,7 @@ import { pathOf } from './address.ts'
 import { auditedRoute } from './audited.ts'
 import type { Guarded } from './door.ts'
 import { errorResponse } from './error-response.ts'
+import { onceLoaded } from './loading-route.ts'
 import type { HttpOptions } from './options.ts'
 import type { Route } from './route.ts'
 import { auditRoutes } from './routes/audit.ts'
@@ -51,7 +52,7 @@ export function routeTable(options: HttpOptions): readonly Route[] {
     ...docsRoutes(options),
     ...uiRoutes(options),
   ]
-  const table = routes.map((route) => auditedRoute(route, options))
+  const table = routes.map((route) => auditedRoute(onceLoaded(route, options.loading), options))
   return table
 }
 

@@ -30,6 +30,8 @@ export interface Route {
   readonly confinable?: true
   /** Values are read to be used: it is counted, and told of while it happens. */
   readonly isRead?: true
+  /** Answers while files of sources are still being loaded, as does what needs no key; others wait for them (loading-route.ts). */
+  readonly early?: true
   /** It writes, administers or hands out everything: who did it is told in the audit log. */
   readonly audited?: Audited
   /** Answers whatever the Host, and without one: for probes of platforms, which name a server as they like. */

@@ -79,7 +79,7 @@ export function createBacklog(calls: CallsInFlight): Backlog {
       let ahead = 0
       let waiting = 0
       let pace: number | undefined
-      for (const call of [...worker.inFlight.values()]) {
+      for (const call of worker.inFlight.values()) {
         if (worker.hasBegun(call)) continue
         pace ??= measured(worker, now)
         call.waitedUntil = now

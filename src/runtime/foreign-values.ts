@@ -15,7 +15,7 @@ export function readForeign(definitions: PoolDefinitions, feature: string, frame
   const fn = definitions.function(feature)
   if (fn === undefined) return frame
   // User code can reach the wire, and may send what is none of ours.
-  if (!Array.isArray(frame.elements)) return { ...frame, ...rewritten(fn, frame) }
+  if (!Array.isArray(frame.elements)) return frame.usedPresent === undefined ? rewritten(fn, frame) : { ...frame, ...rewritten(fn, frame) }
   return { ...frame, elements: frame.elements.map((element) => rewritten(fn, element)) }
 }
 

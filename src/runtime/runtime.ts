@@ -59,10 +59,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       callers.get(id)?.resolve(outcome)
       callers.delete(id)
     },
-    async onRequest(id, question, form) {
+    onRequest(id, question, form) {
       const caller = callers.get(id)
-      if (caller === undefined) return { error: { code: 'feature_timeout', message: 'The computation has ended.' } }
-      return answer(caller.call.host, question, form, options.log)
+      if (caller !== undefined) return answer(caller.call.host, question, form, options.log)
+      return Promise.resolve({ error: { code: 'feature_timeout', message: 'The computation has ended.' } as const })
     },
     onLog(id, level, message, fields) {
       const call = callers.get(id)?.call
@@ -92,8 +92,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     return undefined
   }
 
-  function start(call: FunctionCall | BatchCall, asked: Pick<CallFrame, 'key' | 'keys' | 'inputs'>): Promise<Outcome> {
-    const { feature, fingerprint, asOf, mode, deadlineAt, signal } = call
+  function start(call: FunctionCall | BatchCall): Promise<Outcome> {
+    const { feature, fingerprint, asOf, mode, inputs, deadlineAt, signal } = call
     const now = performance.now()
     const { askedAt = now } = call
     const pool = current?.poolOf(feature, fingerprint) ?? drainingPoolOf(feature, fingerprint)
@@ -110,7 +110,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     const id = lastId
     return new Promise((resolve) => {
       callers.set(id, { call, resolve })
-      const frame = { t: 'call', id, feature, ...asked, asOf, mode } as const
+      const frame: Omit<CallFrame, 'slot'> =
+        'keys' in call
+          ? { t: 'call', id, feature, keys: call.keys, inputs: call.inputs, asOf, mode }
+          : { t: 'call', id, feature, key: call.key, inputs, asOf, mode }
       pool.start({ frame, deadlineAt, askedAt, waitedUntil: now, fingerprint, signal, runs: 0, workers: new Set() })
     })
   }
@@ -138,9 +141,9 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         },
       }
     },
-    call: (call) => start(call, { key: call.key, inputs: call.inputs }),
+    call: start,
     async callBatch(call) {
-      const { texts: _, elements = null, ...outcome } = await start(call, { keys: call.keys, inputs: call.inputs })
+      const { texts: _, elements = null, ...outcome } = await start(call)
       return { ...outcome, elements }
     },
     async close() {

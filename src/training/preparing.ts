@@ -82,6 +82,7 @@ export function questionOf({ name, fingerprint, maxStaleness, lookBack, columns 
     knowledge: latestKnowledge ? 'latest' : asServed ? 'served' : 'serving',
     snapshot,
     type: plainType(columns),
+    members: columns.flatMap((column) => column.name ?? []),
   }
 }
 

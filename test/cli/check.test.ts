@@ -19,13 +19,16 @@ afterEach(() => rmSync(cwd, { recursive: true, force: true }))
 
 describe('fabra check', () => {
   test(
-    'says how much it found when nothing is wrong, and leaves no trace',
+    'says how much it found when nothing is wrong and what is recorded of it, and leaves no trace',
     async () => {
-      write(
-        'features.ts',
-        `${GOOD}export const n = feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })`,
-      )
-      expect(await fabra('check')).toEqual({ exitCode: 0, stdout: '1 feature, 1 source, no problems\n', stderr: '' })
+      const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'
+      const now = `export const now = feature({ entity: User, refresh: "5m", history: "all", type: "int" }, () => 1)`
+      write('features.ts', `${GOOD}export const n = ${n}\n${now}`)
+      const paragraphs = [
+        'FEATURE  HISTORY\nn        recorded as it changes: the source "transactions" does not say when its rows arrived (available)',
+        '2 features, 1 source, no problems\n',
+      ]
+      expect(await fabra('check')).toEqual({ exitCode: 0, stdout: paragraphs.join('\n\n'), stderr: '' })
       expect(readdirSync(cwd).sort()).toEqual(['features.ts', 'transactions.csv'])
     },
     LIMIT_MS,
@@ -149,7 +152,7 @@ describe('fabra check', () => {
       expect((await fabra('init', 'shop')).exitCode).toBe(0)
       rmSync(join(cwd, 'shop/.fabra'), { recursive: true })
       const { exitCode, stdout } = await fabra('check', 'shop/features.ts')
-      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '5 features, 1 source, no problems\n' })
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/\n5 features, 1 source, no problems\n$/) })
       expect(existsSync(join(cwd, 'shop/.fabra/fabra.d.ts'))).toBe(true)
     },
     LIMIT_MS,

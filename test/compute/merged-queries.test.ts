@@ -1,13 +1,17 @@
 /** Queries that many calls of `db` make at once: fewer statements, and to each call what it would get alone. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Db, DbOptions } from '../../src/compute/db.ts'
+import { createRowHost } from '../../src/compute/functions/row-host.ts'
 import { createDb } from '../../src/compute/sql/user-queries.ts'
+import { plainKey } from '../../src/definition/entity-key.ts'
+import type { Feature } from '../../src/definition/model.ts'
 import { parseTime } from '../../src/definition/time.ts'
 import type { SourceEngine } from '../../src/store/ports/source-engine.ts'
 import { openComputeBench, registryOf, type SqlBench } from '../support/compute-bench.ts'
 import { pastBench } from '../support/past-bench.ts'
 import { openPostgresBench } from '../support/postgres-bench.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
 
 // A PostgreSQL cluster is created.
 setDefaultTimeout(180_000)
@@ -198,6 +202,27 @@ describe.each(['duckdb', 'postgres'] as const)('%s', (dialect) => {
     expect([answers[3], answers[4]]).toMatchObject([{ code: 'feature_timeout' }, { code: 'feature_timeout' }])
     const others = await alone(sql, (key) => [key])
     expect(answers.filter((_, i) => i !== 3 && i !== 4)).toEqual(others.filter((_, i) => i !== 3 && i !== 4))
+  })
+
+  test('what a call asks ends with the call, whether it would have been merged or not', async () => {
+    const { features } = registryOf({ features: { f: 'SELECT 1 AS n FROM ev WHERE user_id = $user_id' } })
+    const feature = features.get('f') as Feature
+    const options = { db, reader: { read: () => Promise.reject(new Error('Nothing is read.')) }, onRead() {} }
+    const row = { key: plainKey('u1'), asOf: at(0).asOf }
+    const batch = { ...at(0), mode: 'present', chain: [] } as const
+    const host = createRowHost(options, feature, row, batch, performance.now() + 600_000)
+    const held = Promise.withResolvers<void>()
+    store.held = held.promise
+    store.statements.length = 0
+    const sql = 'SELECT MAX(n) FROM ev WHERE user_id = $1'
+    const asked = [['u1'], ['now']].map((parameters) => settled(host.query(sql, parameters, 'plain')))
+    await until('both are with the engine', 30_000, async () => store.statements.length === 2 || undefined)
+    host.end()
+    const [merged] = asked
+    expect(await merged).toMatchObject({ code: 'feature_timeout' })
+    held.resolve()
+    store.held = Promise.resolve()
+    expect(await Promise.all(asked)).toMatchObject([{ code: 'feature_timeout' }, { code: 'feature_timeout' }])
   })
 
   test('calls that ask the very same have one statement that begins after all of them, with its rows or its fault', async () => {

@@ -26,7 +26,10 @@ async function ask(path: string): Promise<Record<string, unknown>> {
 }
 
 test('fabra check finds nothing in it', async () => {
-  expect(await runFabra(['check'], { cwd })).toMatchObject({ exitCode: 0, stdout: '6 features, 1 source, no problems\n', stderr: '' })
+  expect(await runFabra(['check'], { cwd })).toMatchObject({
+    ...{ exitCode: 0, stderr: '' },
+    stdout: expect.stringMatching(/\n6 features, 1 source, no problems\n$/),
+  })
 })
 
 // The transactions of u1 in the last hour are three; in the last 30 days 20 + 40 + 30 + 50 + 60.

@@ -226,7 +226,7 @@ describe('a stack', () => {
     expect(settings.sort()).toEqual([
       'BUN_JSC_collectionTimerMaxPercentCPU=0.03',
       'BUN_JSC_percentCPUPerMBForEdenTimer=0.1',
-      'BUN_JSC_percentCPUPerMBForFullTimer=0.000001',
+      'BUN_JSC_percentCPUPerMBForFullTimer=0.0002',
       'MIMALLOC_PURGE_HOLES_MIN_INTERVAL=1000',
     ])
     expect(stderr()).not.toMatch(/BUN_JSC|MIMALLOC/)

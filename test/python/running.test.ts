@@ -116,6 +116,11 @@ async def sleeps(user_id):
         log.info("cleaned", who=user_id)
 
 @realtime
+async def holds_up(user_id):
+    while user_id != "quick" and not os.path.exists(os.path.join(HERE, "let go")): time.sleep(0.01)
+    return user_id
+
+@realtime
 def leaves(user_id):
     if user_id == "exit": sys.exit(3)
     if user_id == "deep": return leaves(user_id)
@@ -344,6 +349,17 @@ describe.each(someInterpreters())('%s', (python) => {
     })
     guest.send(...asks.map((ask) => ({ t: 'answer', ask: ask['ask'], part: { text: '1', eventAt: null } })))
     for (const id of ids) await guest.frame(`result ${id}`, (frame) => frame.t === 'result' && frame['id'] === id, from)
+  })
+
+  test('a coroutine that holds up the loop keeps back no answer of the same turn', async () => {
+    const from = guest.frames.length
+    const call = (id: number, key: string) => ({ t: 'call', id, feature: 'holds_up', key: [key], inputs: null, asOf: 0, mode: 'present' })
+    const answer = (id: number) => guest.frame(`the answer of ${id}`, (one) => one.t === 'result' && one['id'] === id, from)
+    guest.send(call(30_001, 'quick'), call(30_002, 'slow'), call(30_003, 'quick'))
+    expect(await answer(30_001)).toMatchObject({ texts: ['"quick"'] })
+    writeFileSync(join(guest.folder, 'let go'), '')
+    expect(await answer(30_002)).toMatchObject({ texts: ['"slow"'] })
+    expect(await answer(30_003)).toMatchObject({ texts: ['"quick"'] })
   })
 
   test('a call that is cancelled ends, and is not answered', async () => {

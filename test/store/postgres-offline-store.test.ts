@@ -3,6 +3,7 @@ import { SQL } from 'bun'
 import type { HistoryRow } from '../../src/store/ports/offline-store.ts'
 import { openPostgres } from '../../src/store/postgres/connection/connection.ts'
 import type { Postgres } from '../../src/store/postgres/connection/postgres.ts'
+import { hashOfText } from '../../src/store/postgres/history/hash-of-text.ts'
 import { latestOf } from '../../src/store/postgres/history/history-sql.ts'
 import { createPostgresOfflineStore } from '../../src/store/postgres/history/offline-store.ts'
 import { finishMigration, migrate } from '../../src/store/postgres/schema/migrate.ts'
@@ -208,6 +209,22 @@ describe('history in PostgreSQL', () => {
       ['third', 'u1', '3'],
       ['spend', 'u2', '4'],
     ])
+  })
+
+  test('of many computed rows, which are copied, those of forgotten keys are left out as well, and the server hashes keys as their order supposes', async () => {
+    const store = await emptied(direct)
+    await store.forget(['spend'], { entity: 'User', entityKey: 'u7', at: 20 })
+    const rows = Array.from({ length: 300 }, (_, i) => row({ entityKey: `u${i % 150}`, eventAt: i < 150 ? 20 : 21, seq: i + 1 }))
+    await storeOn(pooled).append([...rows, row({ feature: 'other', entityKey: 'u7', eventAt: 20, seq: 400 })])
+    const kept = await direct.run("SELECT feature, seq FROM fabra.feature_history WHERE entity_key = 'u7' ORDER BY seq", [], LONG)
+    expect(kept.rows).toEqual([
+      ['spend', '158'],
+      ['other', '400'],
+    ])
+    expect((await direct.run('SELECT count(*) FROM fabra.feature_history', [], LONG)).rows).toEqual([['300']])
+    const texts = ['', 'a', 'twelve bytes', 'zwölf Bytes.', '𝄞', 'u:1%2', 'x'.repeat(5_000)]
+    const hashes = await direct.run('SELECT hashtext(t) FROM unnest($1::text[]) WITH ORDINALITY AS g(t, n) ORDER BY n', [texts], LONG)
+    expect(hashes.rows.map(([hash]) => Number(hash))).toEqual(texts.map(hashOfText))
   })
 
   test('forgetting waits for rows that are just being written', async () => {

@@ -8,12 +8,15 @@ import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
 import { fileOption } from '../file-option.ts'
-import { counted } from '../output.ts'
+import { counted, table } from '../output.ts'
 
 const HELP = `
 SQL is prepared in the database that serving would use: PostgreSQL where
 FABRA_POSTGRES_URL or --against names one, DuckDB otherwise. Nothing is left
 behind: tables that serving would make are made and taken back.
+
+HISTORY tells what history: "auto" comes to in a store that is begun now, or
+with FABRA_HISTORY=auto: what is recorded of which features, and why.
 
 Examples:
   $ fabra check                          features.ts, features.py of this folder
@@ -46,6 +49,8 @@ interface Findings {
   readonly problems: readonly Problem[]
   /** What works, but not in every way: a table that no source declares, for example. */
   readonly warnings: readonly Problem[]
+  /** By feature. */
+  readonly recorded: ReadonlyMap<string, string>
 }
 
 interface CheckFlags {
@@ -87,7 +92,7 @@ function tellsOf(problem: Problem, type: Problem): boolean {
   return problem.location.line === type.location.line || sameText
 }
 
-function asText({ registry, problems, warnings }: Findings, cwd: string): string {
+function asText({ registry, problems, warnings, recorded }: Findings, cwd: string): string {
   const lines = [
     ...problems.map((problem) => problemText(problem, cwd)),
     ...warnings.map((warning) => `warning ${problemText(warning, cwd)}`),
@@ -97,12 +102,14 @@ function asText({ registry, problems, warnings }: Findings, cwd: string): string
     problems.length === 0 ? size : counted(problems.length, 'problem'),
     ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')]),
   ]
-  return `${[...lines, summary.join(', ')].join('\n\n')}\n`
+  // Problems are to be mended first.
+  const history = problems.length > 0 || recorded.size === 0 ? [] : [table([['FEATURE', 'HISTORY'], ...recorded]).trimEnd()]
+  return `${[...lines, ...history, summary.join(', ')].join('\n\n')}\n`
 }
 
-function asJson({ registry, problems, warnings }: Findings): string {
+function asJson({ registry, problems, warnings, recorded }: Findings): string {
   const sizes = { features: registry.features.size, sources: registry.sources.size }
-  return `${JSON.stringify({ ...sizes, problems: problems.map(flat), warnings: warnings.map(flat) })}\n`
+  return `${JSON.stringify({ ...sizes, problems: problems.map(flat), warnings: warnings.map(flat), recorded: Object.fromEntries(recorded) })}\n`
 }
 
 function flat({ location, subject, message, hint }: Problem): object {

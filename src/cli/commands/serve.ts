@@ -90,6 +90,7 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
     clockOffset: clockOffset ?? 0,
     apart: clockOffset !== null,
     runtime,
+    loadsBehind: true,
     ...(begun ? { shared: begun } : {}),
   })
   // Asked to end while the definitions load: nothing serves yet, so there is nothing to wait for.
@@ -97,6 +98,8 @@ async function serve(given: readonly string[], options: ServeOptions, context: C
   if (app === null) return
   try {
     const server = await app.listen()
+    // Whoever asks for what needs no source is answered by now; what is said here shows the data.
+    if ((await Promise.race([app.whole.then(() => true), asked.then(() => false)])) === false) return
     const said = await welcome(app, server, { files, processes: begun?.processes, clockOffset }, context)
     if (begun) parent?.send(listening({ port: server.port, welcome: said }))
     else context.stdout(said)

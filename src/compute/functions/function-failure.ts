@@ -14,7 +14,7 @@ const MAX_THROWN = 500
 const BETWEEN = /^(?:caused by|with)$/
 
 /** Failures beneath a function that are not the function's own. */
-const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'feature_timeout', 'overloaded'])
+const PASSED_ON: ReadonlySet<ErrorCode> = new Set(['store_unavailable', 'source_loading', 'feature_timeout', 'overloaded'])
 
 /** What a client may read of a failure. Messages of the user's code and of the database go to the log only. */
 export function failureOf(
@@ -40,6 +40,10 @@ export function failureOf(
   }
   if (code === 'store_unavailable')
     return new FabraError(code, `${subject} cannot reach the database.`, { hint: 'Try again; "/ready" tells what is unreachable.' })
+  if (code === 'source_loading')
+    return new FabraError(code, `${subject} waits for sources: their files are still being loaded after the start.`, {
+      hint: 'Try again in a moment; GET /ready tells how far it is.',
+    })
   const hint = "The server's log has the error and its file:line."
   const thrown = firstLine(error.thrown)
   return new FabraError(code, `${subject} failed for ${keyText(row)}.`, { hint, thrown, ...(place ? { place } : {}) })

@@ -1,6 +1,6 @@
 import type { Feature } from '../../definition/model.ts'
 import { FabraError } from '../../errors.ts'
-import type { Db } from '../db.ts'
+import type { CellForm, Db, DbOptions } from '../db.ts'
 import type { ComputeOptions, ComputeRow } from '../executor.ts'
 import type { CallHost } from '../function-runner.ts'
 import type { Reader } from '../reader.ts'
@@ -30,33 +30,32 @@ export function createRowHost(
   deadlineAt: number,
 ): RowHost {
   let oldest: number | null = null
-  let ended: AbortController | null = null
-  let open = 0
-  const said: string[] = []
   // Its own alone: a call that is given up ends, and with it what it asks. A signal for both costs more than the question does here.
-  const signal = () => {
-    ended ??= new AbortController()
-    return ended.signal
-  }
+  const requests = new Set<QueryRequest>()
+  let ended: AbortController | null = null
+  let parts = 0
+  const said: string[] = []
   return {
     async query(sql, params, form) {
       const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
-      open += 1
+      const at = new QueryRequest(row.asOf, batch.mode, form, timeoutMs)
+      requests.add(at)
       try {
-        const at = { asOf: row.asOf, mode: batch.mode, form, signal: signal(), timeoutMs }
         const { columns, rows, sources } = await options.db.query(sql, params, at)
         options.onRead(feature, sources)
         return { columns, rows }
       } finally {
-        open -= 1
+        requests.delete(at)
       }
     },
     async get(name) {
-      open += 1
+      parts += 1
+      ended ??= new AbortController()
       try {
         const chain = [...batch.chain, feature.name]
         const timeoutMs = Math.max(1, Math.ceil(deadlineAt - performance.now()))
-        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, isLook: batch.isLook, signal: signal(), timeoutMs }
+        const { signal } = ended
+        const from = { feature, key: row.key, asOf: row.asOf, mode: batch.mode, chain, isLook: batch.isLook, signal, timeoutMs }
         const part = await options.reader.read(name, from)
         if (part.eventAt !== null) oldest = Math.min(oldest ?? part.eventAt, part.eventAt)
         return part
@@ -64,15 +63,53 @@ export function createRowHost(
         if (error instanceof FabraError) said.push(error.message)
         throw error
       } finally {
-        open -= 1
+        parts -= 1
       }
     },
     oldest: () => oldest,
     saidByPart: (message) => said.includes(message),
     end() {
       // To abort costs as much as the question; nearly always nothing is being asked any more.
-      if (open > 0) ended?.abort()
+      for (const request of requests) request.end()
+      if (parts > 0) ended?.abort()
     },
+  }
+}
+
+/** A question of a call. Its signal is made for whoever looks at it: to make one and to listen to it is a tenth of what a question costs. */
+class QueryRequest implements DbOptions {
+  readonly asOf: DbOptions['asOf']
+  readonly mode: DbOptions['mode']
+  readonly form: CellForm
+  readonly timeoutMs: number
+  private controller: AbortController | undefined
+  private tell: (() => void) | undefined
+  private isEnded = false
+
+  constructor(asOf: DbOptions['asOf'], mode: DbOptions['mode'], form: CellForm, timeoutMs: number) {
+    this.asOf = asOf
+    this.mode = mode
+    this.form = form
+    this.timeoutMs = timeoutMs
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.isEnded) this.controller.abort()
+    }
+    return this.controller.signal
+  }
+
+  whenGivenUp(tell: () => void): void {
+    if (this.isEnded) tell()
+    else this.tell = tell
+  }
+
+  end(): void {
+    this.isEnded = true
+    this.tell?.()
+    this.controller?.abort()
   }
 }
 

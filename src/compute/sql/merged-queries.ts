@@ -10,7 +10,7 @@
  */
 import { createDeadlines } from '../../collections/deadlines.ts'
 import { type ResultRows, type SourceEngine, SqlError, type SqlValue } from '../../store/ports/source-engine.ts'
-import type { DbOptions } from '../db.ts'
+import { type QueryCall, WaitingCall } from './merged-call.ts'
 import { listText, type SetForm, signatureOf } from './set-form.ts'
 
 /** Statements of one text at once: of one for many calls, and one for a single call. Two halves of a set cost twice what it costs. */
@@ -19,7 +19,7 @@ const MAX_RUNNING = 2
 const GATHER_MS = 50
 /** So long a single call waits for company while others run. */
 const ALONE_MS = 2
-/** Rest after a statement of many: as long as it took, within these. */
+/** Rest after a statement of many: as long as it took, and none after a shorter one, since that is over before those it answered ask again. */
 const SHORTEST_REST_MS = 2
 const LONGEST_REST_MS = 5
 /** Fewer are not many: what they would wait is more than they save. */
@@ -43,30 +43,11 @@ export interface Mergeable {
   form(signature: string): Promise<SetForm | null>
 }
 
-export interface QueryCall {
-  /** Of each placeholder of the text. */
-  readonly values: readonly SqlValue[]
-  /** The parameters of the statement as it is run alone. */
-  readonly bound: readonly SqlValue[]
-  readonly at: DbOptions
-}
-
-interface Waiting extends QueryCall {
-  /** By `performance.now()`. */
-  readonly askedAt: number
-  readonly deadlineAt: number
-  isSettled: boolean
-  /** Of the statement that is to answer it with others: called when it is settled. */
-  onSettled: (() => void) | undefined
-  resolve(rows: ResultRows): void
-  reject(error: unknown): void
-}
-
 /** The calls of one statement whose values have the same types. */
 interface Group {
   readonly statement: Mergeable
   readonly signature: string
-  waiting: Waiting[]
+  waiting: WaitingCall[]
   running: number
   isScheduled: boolean
   timer: ReturnType<typeof setTimeout> | undefined
@@ -91,36 +72,14 @@ export class MergedQueries {
   query(statement: Mergeable, call: QueryCall): Promise<ResultRows> {
     const signature = signatureOf(call.values, this.engine.dialect)
     const group = signature === null ? undefined : this.groupOf(statement, `${call.at.mode} ${signature}`, signature)
-    if (!group || performance.now() < group.apartUntil) return this.engine.query(statement.text, call.bound, call.at)
-    const { promise, resolve, reject } = Promise.withResolvers<ResultRows>()
-    const { signal, timeoutMs } = call.at
-    const settle = (how: () => void) => {
-      if (one.isSettled) return
-      one.isSettled = true
-      over()
-      signal.removeEventListener('abort', onAbort)
-      how()
-      one.onSettled?.()
+    if (!group || performance.now() < group.apartUntil) {
+      const { signal, timeoutMs } = call.at
+      return this.engine.query(statement.text, call.bound, { signal, timeoutMs })
     }
-    const askedAt = performance.now()
-    const one: Waiting = {
-      ...call,
-      askedAt,
-      deadlineAt: askedAt + timeoutMs,
-      isSettled: false,
-      onSettled: undefined,
-      // The deadlines are told of in ticks: one that has passed counts all the same.
-      resolve: (rows) => (performance.now() > one.deadlineAt ? late() : settle(() => resolve(rows))),
-      reject: (error) => settle(() => reject(error)),
-    }
-    const onAbort = () => one.reject(new SqlError('interrupted', 'The statement was given up.', null))
-    const late = () => one.reject(new SqlError('timeout', `The statement took longer than ${Math.round(timeoutMs)} ms.`, null))
-    const over = this.deadlines.after(timeoutMs, late)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+    const one = new WaitingCall(call, this.deadlines)
     group.waiting.push(one)
     this.schedule(group)
-    return promise
+    return one.rows
   }
 
   private groupOf(statement: Mergeable, id: string, signature: string): Group {
@@ -177,7 +136,7 @@ export class MergedQueries {
         const now = performance.now()
         // Rows of the past are computed for nobody who asks the next thing at once.
         const isMany = calls.length >= MANY && calls[0]?.at.mode === 'present'
-        if (isMany) group.restsUntil = now + Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, now - startedAt))
+        if (isMany && now - startedAt >= SHORTEST_REST_MS) group.restsUntil = now + Math.min(LONGEST_REST_MS, now - startedAt)
         this.schedule(group)
       })
     }
@@ -185,7 +144,7 @@ export class MergedQueries {
   }
 
   /** Answers each of them, whatever it takes. Never rejects. */
-  private async run(group: Group, calls: readonly Waiting[]): Promise<void> {
+  private async run(group: Group, calls: readonly WaitingCall[]): Promise<void> {
     const [first] = calls
     if (calls.length === 1 && first) return this.runAlone(group, first)
     try {
@@ -204,13 +163,13 @@ export class MergedQueries {
     await Promise.all(calls.map((call) => this.runAlone(group, call)))
   }
 
-  private async part(group: Group, calls: readonly Waiting[]): Promise<void> {
+  private async part(group: Group, calls: readonly WaitingCall[]): Promise<void> {
     const open = calls.filter(({ isSettled }) => !isSettled)
     const middle = Math.ceil(open.length / 2)
     for (const half of [open.slice(0, middle), open.slice(middle)]) if (half.length > 0) await this.run(group, half)
   }
 
-  private async runAlone({ statement }: Group, call: Waiting): Promise<void> {
+  private async runAlone({ statement }: Group, call: WaitingCall): Promise<void> {
     if (call.isSettled) return
     const timeoutMs = Math.max(1, call.deadlineAt - performance.now())
     try {
@@ -221,7 +180,7 @@ export class MergedQueries {
   }
 
   /** @throws SqlError, and then none of them is answered. */
-  private async runOnce({ text }: Mergeable, calls: readonly Waiting[]): Promise<void> {
+  private async runOnce({ text }: Mergeable, calls: readonly WaitingCall[]): Promise<void> {
     const [first] = calls
     if (first === undefined) return
     const rows = await this.engine.query(text, first.bound, { signal: stopWhenSettled(calls), timeoutMs: patience(calls) })
@@ -229,7 +188,7 @@ export class MergedQueries {
   }
 
   /** @throws SqlError, and then none of them is answered. */
-  private async runSet(form: SetForm, calls: readonly Waiting[]): Promise<void> {
+  private async runSet(form: SetForm, calls: readonly WaitingCall[]): Promise<void> {
     if (form.other === null || this.failed.has(form)) return this.runText(form, form.other ?? form.text, calls)
     try {
       await this.runText(form, form.text, calls)
@@ -240,7 +199,7 @@ export class MergedQueries {
     }
   }
 
-  private async runText(form: SetForm, text: string, calls: readonly Waiting[]): Promise<void> {
+  private async runText(form: SetForm, text: string, calls: readonly WaitingCall[]): Promise<void> {
     const answers: (readonly SqlValue[] | undefined)[] = new Array(calls.length)
     let isTwofold = false
     const take = (rows: readonly (readonly SqlValue[])[]) => {
@@ -265,25 +224,25 @@ export class MergedQueries {
 }
 
 /** When the calls that wait may start. By `performance.now()`. */
-function startOf({ running, waiting, restsUntil }: Group, { askedAt }: Waiting): number {
+function startOf({ running, waiting, restsUntil }: Group, { askedAt }: WaitingCall): number {
   if (running === 0) return restsUntil
   return askedAt + (running < MAX_RUNNING && waiting.length === 1 ? ALONE_MS : GATHER_MS)
 }
 
 /** Half of what the first of them has left: if it is not enough, there is time to run them alone. */
-function patience(calls: readonly Waiting[]): number {
+function patience(calls: readonly WaitingCall[]): number {
   const least = calls.reduce((time, { deadlineAt }) => Math.min(time, deadlineAt), Number.POSITIVE_INFINITY)
   return Math.max(1, (least - performance.now()) / 2)
 }
 
 /** By a statement that is over: there is nothing to abort any more. */
-function answer(call: Waiting, rows: ResultRows): void {
+function answer(call: WaitingCall, rows: ResultRows): void {
   call.onSettled = undefined
   call.resolve(rows)
 }
 
 /** Aborts when nobody waits for any of them. */
-function stopWhenSettled(calls: readonly Waiting[]): AbortSignal {
+function stopWhenSettled(calls: readonly WaitingCall[]): AbortSignal {
   const controller = new AbortController()
   let open = 0
   const onSettled = () => {

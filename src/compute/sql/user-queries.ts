@@ -26,6 +26,8 @@ export interface UserQueryDependencies {
 const MAX_STATEMENTS = 1000
 /** Of one text: combinations of types of its parameters. */
 const MAX_FORMS = 16
+/** So few are given without a look at the clock. */
+const FEW_ROWS = 100
 
 interface Compiled extends Mergeable {
   /** Per `$n`: the index of the parameter given, or the as-of time. */
@@ -39,36 +41,37 @@ interface Compiled extends Mergeable {
 export function createDb(dependencies: UserQueryDependencies): Db & RowReader {
   const statements = new StatementCache(dependencies)
   const merged = new MergedQueries(dependencies.sourceEngine)
-  const bind = async (sql: string, params: readonly unknown[], at: DbOptions) => {
-    const statement = await statements.get(sql, params.length)
+  const bind = (statement: Compiled, params: readonly unknown[], at: DbOptions): SqlValue[] => {
     if (at.mode === 'past' && statement.past !== null) {
       throw new FabraError('feature_failed', `The query cannot be run for the past: ${statement.past}`, {
         hint: 'Read declared sources only.',
       })
     }
-    const bound = statement.parameters.map((parameter) =>
-      parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter]),
-    )
-    return { statement, bound }
+    return statement.parameters.map((parameter) => (parameter === 'asOf' ? new SqlTimestamp(at.asOf) : toSqlValue(params[parameter])))
   }
   return {
     async query(sql, params, at) {
-      const { statement, bound } = await bind(sql, params, at)
+      const known = statements.get(sql, params.length)
+      const statement = known instanceof Promise ? await known : known
+      const bound = bind(statement, params, at)
       try {
-        const values = bound.slice(0, statement.placeholders)
+        const values = bound.length === statement.placeholders ? bound : bound.slice(0, statement.placeholders)
         const { columns, rows } = await merged.query(statement, { values, bound, at })
         const cells = cellsOf(columns, at.form ?? 'plain')
         const given: unknown[][] = []
-        await inSteps(rows, (row) => {
+        const give = (row: readonly SqlValue[]) => {
           given.push(rowOf(row, cells))
-        })
+        }
+        if (rows.length <= FEW_ROWS) for (const row of rows) give(row)
+        else await inSteps(rows, give)
         return { columns: columns.map((column) => column.name), rows: given, sources: statement.sources }
       } catch (error) {
         throw asFabraError(error)
       }
     },
     async read(sql, at, take) {
-      const { statement, bound } = await bind(sql, [], at)
+      const statement = await statements.get(sql, 0)
+      const bound = bind(statement, [], at)
       const takeRows: TakeRows = (rows, columns) => {
         const cells = cellsOf(columns, 'plain')
         // Texts are what they are: the keys of an entity may be millions.
@@ -92,21 +95,31 @@ function rowOf(row: readonly SqlValue[], cells: ReturnType<typeof cellsOf>): unk
 
 /** Most recently used last. Callers of one text share its analysis, also while it is under way. */
 class StatementCache {
-  private readonly statements = new Map<string, Promise<Compiled>>()
+  private readonly statements = new Map<string, Compiled | Promise<Compiled>>()
   private readonly admit: ReturnType<typeof createGatekeeper>
 
   constructor(dependencies: UserQueryDependencies) {
     this.admit = createGatekeeper(dependencies.sourceEngine, dependencies.registry.sources, 'definition')
   }
 
-  get(sql: string, count: number): Promise<Compiled> {
+  /** @returns without a promise where it is known. */
+  get(sql: string, count: number): Compiled | Promise<Compiled> {
     const id = `${count} ${sql}`
     const known = this.statements.get(id)
-    const statement = known ?? this.compile(sql, count)
-    this.statements.delete(id)
+    if (known !== undefined) {
+      this.statements.delete(id)
+      this.statements.set(id, known)
+      return known
+    }
+    const statement = this.compile(sql, count)
     this.statements.set(id, statement)
-    // A table may be there the next time: failures are not kept.
-    if (!known) statement.catch(() => this.statements.delete(id))
+    statement.then(
+      (compiled) => {
+        if (this.statements.get(id) === statement) this.statements.set(id, compiled)
+      },
+      // A table may be there the next time: failures are not kept.
+      () => this.statements.delete(id),
+    )
     if (this.statements.size > MAX_STATEMENTS) {
       for (const oldest of this.statements.keys()) {
         this.statements.delete(oldest)

@@ -32,15 +32,23 @@ const ready = object(
       },
       of: { type: ['integer', 'null'], description: 'About so many come; null: not known.' },
     }),
+    loading: object({
+      source: { type: ['string', 'null'], description: 'Whose file is being read. Left out when all sources are there.' },
+      done: { type: 'integer', description: 'Sources whose files were read.' },
+      of: { type: 'integer', description: 'Sources with files.' },
+    }),
   },
-  ['stores', 'recovery'],
+  ['stores', 'recovery', 'loading'],
 )
 export const readyDoc: RouteDocs = {
   operationId: 'ready',
   summary: 'Requests are served as quickly as ever. Where a store is sick, `degraded`.',
   responses: {
     200: ok('Ready, or degraded.', ready),
-    503: ok('Values still come back from history, or are computed for new versions, a minute each at most; or the server stops.', ready),
+    503: ok(
+      'Files of sources are still loaded in a new folder; values come back from history, or are computed for new versions, a minute each at most; or the server stops.',
+      ready,
+    ),
   },
 }
 export const metricsDoc: RouteDocs = {

@@ -28,6 +28,7 @@ export function featureRoutes(options: HttpOptions): readonly Route[] {
       confinable: true,
       docs: featureValueDoc,
       isRead: true,
+      early: true,
       answer: (call) => getFeature(options.serving(), observer, call),
     },
     {
@@ -37,6 +38,7 @@ export function featureRoutes(options: HttpOptions): readonly Route[] {
       confinable: true,
       docs: featuresBatchDoc,
       isRead: true,
+      early: true,
       answer: (call) => postFeatures(options, observer, call, lists),
     },
   ]

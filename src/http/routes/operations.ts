@@ -45,6 +45,7 @@ export function metricsRoute(options: Pick<HttpOptions, 'metrics'>, scope: Route
     method: 'GET',
     path: '/metrics',
     scope,
+    early: true,
     docs: metricsDoc,
     answer: () => new Response(metricsText(options.metrics()), { headers: { 'content-type': METRICS_TYPE } }),
   }
@@ -55,7 +56,8 @@ async function readiness({ readiness, keyring, isDevelopment }: HttpOptions, req
   const now = readiness()
   const isTold = isDevelopment || keyring === null || (await hasKey(keyring, request))
   const recovery = now.recovery ? { recovery: now.recovery } : {}
-  const body = isTold ? { status: statusOf(now), stores: now.stores, ...recovery } : { status: statusOf(now) }
+  const loading = now.loading ? { loading: now.loading } : {}
+  const body = isTold ? { status: statusOf(now), stores: now.stores, ...recovery, ...loading } : { status: statusOf(now) }
   return new Response(`${JSON.stringify(body)}\n`, { status: now.ready ? 200 : 503, headers: JSON_HEADERS })
 }
 

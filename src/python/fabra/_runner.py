@@ -11,6 +11,7 @@ from ._entry import failed, failure
 from ._guards import Slots
 from ._output import Output
 from ._pool import Pool
+from ._turns import Turns
 from ._wire import Outbox
 
 class _Cancelled(BaseException):
@@ -70,6 +71,7 @@ class Runner:
         self.context: Context = copy_context()
         self.loop: Any = None
         self.outputs: List[Output] = []
+        self.turns = Turns(outbox)
         self._outbox = outbox
         self._forget = forget
         #: Held while a call begins to end, so that it is cancelled or answered, not both.
@@ -80,7 +82,7 @@ class Runner:
         if plain or answered:
             self.pool.feed(plain, answered)
         if coroutines:
-            self.loop.call_soon_threadsafe(self._start_coroutines, coroutines)
+            self.loop.call_soon_threadsafe(self._start_coroutines, coroutines, self.turns.begin())
 
     def cancel(self, id: int) -> None:
         with self._ending:
@@ -140,7 +142,12 @@ class Runner:
             self.slots.leave(slot)
         self._finish(call, result)
 
-    def _start_coroutines(self, calls: List[Call]) -> None:
+    def tend(self) -> bool:
+        """By the reader. @returns whether to call this again in a moment."""
+        plain = self.pool.tend()
+        return self.turns.tend() or plain
+
+    def _start_coroutines(self, calls: List[Call], turn: int) -> None:
         for call in calls:
             if call.ended:
                 continue
@@ -148,6 +155,7 @@ class Runner:
                 self.calls.pop(call.id, None)
                 continue
             self.context.copy().run(self._start_coroutine, call)
+        self.turns.end_of(turn, self.loop)
 
     def _start_coroutine(self, call: Call) -> None:
         current.set(call)
@@ -190,7 +198,7 @@ class Runner:
         if result is None:
             return
         if call.entry.is_async:
-            self._outbox.send(result)
+            self.turns.send(result)
         else:
             # The pool sends it, with what else there is.
             self._outbox.put(result)

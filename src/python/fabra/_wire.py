@@ -18,7 +18,6 @@ _READ = 256 * 1024
 _MESSAGE = 1024 * 1024
 #: Frames that are sent though more follow at once.
 _ENOUGH = 16
-_MOST_AT_ONCE = 4 * 1024 * 1024
 #: User code has closed the descriptor (as programs do that go to the background), or a file of its own has got the number.
 _TAKEN_AWAY = (errno.EBADF, errno.ENOTSOCK)
 #: Exit code that the server knows.
@@ -92,27 +91,32 @@ class Outbox:
 
 
 def messages(wire: socket.socket, tend: Callable[[], bool]) -> Iterator[List[Any]]:
-    """Every message of the server, until it closes the socket. As long as `tend` says so it is called again after a millisecond."""
+    """What the server says, as often as there is something, until it closes the socket. As long as `tend` says so it is called again after a millisecond."""
     held = bytearray()
+    # Python asks the system for each object of this size, and gives it back.
+    room = memoryview(bytearray(_READ))
     poll = select.poll()
     poll.register(wire, select.POLLIN)
     while True:
-        while len(held) >= 4:
-            length = int.from_bytes(held[:4], "big")
-            if len(held) < 4 + length:
+        at = 0
+        frames: List[Any] = []
+        while len(held) - at >= 4:
+            end = at + 4 + int.from_bytes(held[at : at + 4], "big")
+            if len(held) < end:
                 break
-            text = held[4 : 4 + length].decode("utf-8")
-            del held[: 4 + length]
-            yield _read_json(text, 0)[0]
-        rest = 4 + int.from_bytes(held[:4], "big") - len(held) if len(held) >= 4 else 0
+            frames += _read_json(held[at + 4 : end].decode("utf-8"), 0)[0]
+            at = end
+        if frames:
+            del held[:at]
+            yield frames
         try:
             while tend() and not poll.poll(_TEND_MS):
                 pass
-            chunk = wire.recv(min(max(_READ, rest), _MOST_AT_ONCE))
+            length = wire.recv_into(room)
         except OSError as error:
             if error.errno in _TAKEN_AWAY:
                 os._exit(WIRE_TAKEN_AWAY)
             return
-        if not chunk:
+        if length == 0:
             return
-        held += chunk
+        held += room[:length]

@@ -129,7 +129,7 @@ class Worker:
 
     def _read(self) -> None:
         try:
-            for message in messages(self._wire, self._runner.pool.tend):
+            for message in messages(self._wire, self._runner.tend):
                 self._receive(message)
             self._end()
         except MemoryError:
@@ -166,7 +166,10 @@ class Worker:
         self._runner.start(plain, coroutines, answered)
         for loop, given in answers.items():
             try:
-                loop.call_soon_threadsafe(_give_all, given)
+                if loop is self._runner.loop:
+                    loop.call_soon_threadsafe(self._give_all_of_turn, given, self._runner.turns.begin())
+                else:
+                    loop.call_soon_threadsafe(_give_all, given)
             except RuntimeError:
                 pass  # A loop of the user's that has ended.
 
@@ -256,9 +259,15 @@ class Worker:
         elif isinstance(waiter, Waiter) and waiter.seat is not None:
             # The pool sends it, with what else there is.
             self._outbox.put(text)
+        elif isinstance(waiter, FutureWaiter) and waiter.loop is self._runner.loop:
+            self._runner.turns.send(text)
         else:
             self._outbox.send(text)
         return ask
+
+    def _give_all_of_turn(self, given: List[Tuple[FutureWaiter, Any]], turn: int) -> None:
+        _give_all(given)
+        self._runner.turns.end_of(turn, self._runner.loop)
 
     @staticmethod
     def _give(waiter: Waiter, answer: Any, answered: List[Waiter]) -> None:

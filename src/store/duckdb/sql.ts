@@ -55,6 +55,12 @@ export function readAll(catalog: string, schema: string, name: string): string {
   return `SELECT bit_xor(hash(t)) FROM ${catalog}.${quoteName(schema)}.${quoteName(name)} AS t`
 }
 
+/** The last block that rows of a table lie in, from what the engine knows of them: none is read. Null: in none. */
+export function lastBlock(catalog: string, schema: string, name: string): string {
+  const table = [catalog, schema, name].map(quoteName).join('.')
+  return `SELECT greatest(max(block_id), max(list_max(additional_block_ids))) FROM pragma_storage_info(${quoteText(table)})`
+}
+
 /** Tables and views of users. Not Fabra's own, not the engine's, not temporary ones. (`duckdb_columns()` would first bind every system view.) */
 export const LIST_TABLES = `
 SELECT schema_name, table_name, FALSE AS is_view

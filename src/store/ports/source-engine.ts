@@ -121,6 +121,14 @@ export interface LoadFinding {
   readonly isNote?: true
 }
 
+/** Who follows how sources are loaded, and may end it. */
+export interface LoadWatch {
+  /** Aborted: what is being loaded is given up, as if it had not been begun. */
+  readonly signal: AbortSignal
+  /** Its files are read now. @param bytes Of all of them, as they lie on disk. */
+  began(source: string, bytes: number): void
+}
+
 /** A table that holds what a statement gives. */
 export interface Copy {
   /** `__fabra_…`, plain. */
@@ -144,6 +152,7 @@ export interface SourceEngine {
    */
   load(
     sources: readonly { readonly source: Source; readonly keyTypes: Readonly<Record<string, KeyColumn['type']>> }[],
+    watch?: LoadWatch,
   ): Promise<readonly LoadFinding[]>
   /**
    * Syntax tree of one SELECT in the engine's own form: DuckDB's json_serialize_sql, or libpg_query's. Locations are byte offsets.

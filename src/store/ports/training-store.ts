@@ -60,6 +60,8 @@ export interface AsOfRequest {
   readonly snapshot: Micros | null
   /** What its values are; null: they are left as JSON texts. */
   readonly type: Exclude<ValueType, 'list' | 'dict' | 'json'> | null
+  /** Of values that are objects: the names of their columns. */
+  readonly members: readonly string[]
 }
 
 /** One column of the training set that comes from a feature. */

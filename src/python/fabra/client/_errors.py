@@ -154,6 +154,12 @@ class ValueTooLarge(ClientError):
     CODE = "value_too_large"
 
 
+class SourceLoading(ClientError):
+    """The server has just started and loads the file of a source that the feature reads."""
+
+    CODE = "source_loading"
+
+
 class StoreUnavailable(ClientError):
     CODE = "store_unavailable"
 

@@ -7,7 +7,7 @@ import { damaged, damageIn, lockedError, openError } from '../damage/file-damage
 import { HEAD_BYTES, readHead } from '../damage/file-head.ts'
 import { cutZeros } from '../damage/log-file.ts'
 import { type Mark, markOf, type OwnMark, readMark, refusal, toKnown, writeMark } from '../damage/mark.ts'
-import { unreadableTables } from '../damage/unreadable-tables.ts'
+import { mayLackRows, unreadableTables } from '../damage/unreadable-tables.ts'
 import { checkSchema } from '../schema/migrate.ts'
 import { CATALOG, quoteText, readMarkRow } from '../sql.ts'
 import { toSqlError } from './sql-errors.ts'
@@ -35,7 +35,9 @@ export async function attachFile(connection: DuckDBConnection, file: string): Pr
     })
   }
   await chmod(file, 0o600)
-  if (head?.isShort && head.problem && (await unreadableTables(connection, CATALOG)).length > 0) throw damaged(file, head.problem)
+  if (head?.isShort && head.problem && (await mayLackRows(connection, CATALOG, head.blocks))) {
+    if ((await unreadableTables(connection, CATALOG)).length > 0) throw damaged(file, head.problem)
+  }
   await checkSchema(connection, file, CATALOG)
   const known = await readKnown(connection, file)
   const refused = refusal(file, mark, known)

@@ -17,6 +17,8 @@ export interface FileHead {
   readonly problem: string | undefined
   /** It has fewer bytes than its blocks need. A checkpoint may count a block that was never written, so this alone proves nothing. */
   readonly isShort: boolean
+  /** Those that are there as a whole. */
+  readonly blocks: number
 }
 
 /** Undefined where there is no such file, or none that can be read: the engine says why. */
@@ -37,19 +39,25 @@ export function readHead(file: string): FileHead | undefined {
 }
 
 function judgeHead(head: Buffer, size: number): FileHead {
-  if (size === 0) return { problem: 'it is empty', isShort: true }
+  if (size === 0) return { problem: 'it is empty', isShort: true, blocks: 0 }
   const isOurs = head.toString('latin1', 8, 12) === MAGIC
   if (size < HEAD_BYTES)
-    return { problem: isOurs ? 'it was cut short: hardly anything of it is left' : 'it is no DuckDB database', isShort: true }
-  if (!isOurs) return { problem: 'it is no DuckDB database, or its first bytes have changed', isShort: false }
+    return {
+      problem: isOurs ? 'it was cut short: hardly anything of it is left' : 'it is no DuckDB database',
+      isShort: true,
+      blocks: 0,
+    }
+  if (!isOurs) return { problem: 'it is no DuckDB database, or its first bytes have changed', isShort: false, blocks: 0 }
   const pages = [1, 2]
     .map((page) => head.subarray(page * PAGE, (page + 1) * PAGE))
     .filter((page) => checksum(page.subarray(8)) === page.readBigUInt64LE(0))
   const newest = pages.reduce<Buffer | undefined>((best, page) => (best && iteration(best) >= iteration(page) ? best : page), undefined)
-  if (!newest) return { problem: 'bytes in its head have changed', isShort: false }
-  const bytes = newest.readBigUInt64LE(32) * newest.readBigUInt64LE(40) + BigInt(HEAD_BYTES)
-  if (BigInt(size) >= bytes) return { problem: undefined, isShort: false }
-  return { problem: `it was cut short: it has ${size} bytes and had ${bytes}`, isShort: true }
+  if (!newest) return { problem: 'bytes in its head have changed', isShort: false, blocks: 0 }
+  const [count, blockSize] = [newest.readBigUInt64LE(32), newest.readBigUInt64LE(40)]
+  const bytes = count * blockSize + BigInt(HEAD_BYTES)
+  const blocks = blockSize === 0n ? 0 : Number(BigInt(size - HEAD_BYTES) / blockSize)
+  if (BigInt(size) >= bytes) return { problem: undefined, isShort: false, blocks }
+  return { problem: `it was cut short: it has ${size} bytes and had ${bytes}`, isShort: true, blocks }
 }
 
 function iteration(page: Buffer): bigint {

@@ -15,7 +15,7 @@ export function createDuckdbSourceEngine(database: Database): SourceEngine {
   const { readers } = database
   return {
     dialect: 'duckdb',
-    load: (sources) => loadSources(database, sources),
+    load: (sources, watch) => loadSources(database, sources, watch),
     parse: (text) =>
       readers.use(ownDeadline(), async (session, left) => {
         const { rows } = await session.read(SERIALIZE, [text], left)

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { suggest } from '../../../errors.ts'
-import type { LoadFinding, SourceEngine, TableColumn } from '../../ports/source-engine.ts'
+import type { LoadFinding, LoadWatch, SourceEngine, TableColumn } from '../../ports/source-engine.ts'
 import { fileName } from '../../ports/source-file-list.ts'
 import { type Database, ownDeadline } from '../connection/database.ts'
 import type { Session } from '../connection/session.ts'
@@ -21,17 +21,27 @@ import { tableColumns } from './table-columns.ts'
 /** No column of a file is called so: users' SQL may not hold the name. */
 const FILE_ROW = '__fabra_file_row'
 const LOAD = ownDeadline(30 * 60_000)
+const UNWATCHED: LoadWatch = { signal: new AbortController().signal, began: () => undefined }
+/** An interrupt that comes before the engine has begun is forgotten by it. */
+const INTERRUPT_EVERY_MS = 10
 
 /** Sources one after another: each load already uses every core. */
-export async function loadSources(database: Database, inputs: readonly SourceColumns[]): ReturnType<SourceEngine['load']> {
+export async function loadSources(
+  database: Database,
+  inputs: readonly SourceColumns[],
+  watch: LoadWatch = UNWATCHED,
+): ReturnType<SourceEngine['load']> {
   const problems: LoadFinding[] = []
   await giveBack(database, '1MB')
   for (const input of inputs) {
     try {
-      const notes = await database.loader.use(LOAD, (session) => loadSource(session, database.loadDir, input))
+      const notes = await database.loader.use(LOAD, (session) =>
+        untilEnded(watch.signal, session, () => loadSource(session, database.loadDir, input, watch)),
+      )
       const hint = 'Write ids as whole numbers or as texts, and there is nothing to be told.'
       for (const message of notes) problems.push({ source: input.source.name, message, hint, isNote: true })
     } catch (error) {
+      watch.signal.throwIfAborted()
       const full = fullDisk(error, dirname(database.loadDir))
       if (full) throw full
       const hint = error instanceof SourceProblem ? error.hint : 'Check the source and its file.'
@@ -40,6 +50,22 @@ export async function loadSources(database: Database, inputs: readonly SourceCol
   }
   await giveBack(database, '8MB')
   return problems
+}
+
+/** Whoever ends it does not wait for statements of half an hour; the transaction they are in is rolled back. */
+async function untilEnded<T>(signal: AbortSignal, session: Session, work: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  let telling: Timer | undefined
+  const end = () => {
+    telling ??= setInterval(() => session.connection.interrupt(), INTERRUPT_EVERY_MS)
+  }
+  signal.addEventListener('abort', end)
+  try {
+    return await work()
+  } finally {
+    signal.removeEventListener('abort', end)
+    clearInterval(telling)
+  }
 }
 
 /**
@@ -53,9 +79,9 @@ async function giveBack(database: Database, atLeast: '1MB' | '8MB'): Promise<voi
 }
 
 /** @returns what is to be known of how its file was read. */
-async function loadSource(session: Session, loadDir: string, input: SourceColumns): Promise<readonly string[]> {
+async function loadSource(session: Session, loadDir: string, input: SourceColumns, watch: LoadWatch): Promise<readonly string[]> {
   const { source } = input
-  if (source.file !== null) return loadFile(session, loadDir, input, source.file)
+  if (source.file !== null) return loadFile(session, loadDir, { ...input, file: source.file }, watch)
   const existing = await sourceColumns(session, source.name)
   if (existing.length > 0) checkTable(input, existing)
   else if (source.columns) await createTable(session, input, source.columns)
@@ -110,10 +136,10 @@ async function createTable(
 async function loadFile(
   session: Session,
   loadDir: string,
-  input: SourceColumns,
-  file: string | readonly string[],
+  input: SourceColumns & { readonly file: string | readonly string[] },
+  watch: LoadWatch,
 ): Promise<readonly string[]> {
-  const { source } = input
+  const { source, file } = input
   const facts = await fileFacts(file)
   const name = fileName(file)
   const settings = settingsHash(input)
@@ -133,6 +159,7 @@ async function loadFile(
     return []
   }
 
+  watch.began(source.name, facts.size)
   const content = hash === undefined ? hashFiles(file) : Promise.resolve(hash)
   // It is awaited only where the file could be read.
   content.catch(() => undefined)

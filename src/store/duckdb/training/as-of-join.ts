@@ -13,7 +13,7 @@ import type { RunOptions } from '../../ports/source-engine.ts'
 import type { AsOfRequest } from '../../ports/training-store.ts'
 import type { Session } from '../connection/session.ts'
 import { quoteText } from '../sql.ts'
-import { decoded } from './typed-values.ts'
+import { decoded, recordedText } from './typed-values.ts'
 
 /** A number of BIGINT; the engine's parser takes no other form for large ones. */
 const bigint = (value: number) => `CAST(${Math.trunc(value)} AS BIGINT)`
@@ -59,10 +59,10 @@ export async function makeAllSteps(session: Session, asked: HistoryRequest, opti
   for (const f of unordered) {
     await session.execute(requests[f]?.knowledge === 'served' ? stepsInAnyOrder(f) : stepsInOrder(f), options)
   }
-  return requests.map(({ lookBack, type }, f) => {
+  return requests.map(({ lookBack, type, members }, f) => {
     const { count = 0, areSteps = true } = pairs.get(f) ?? {}
     const from = areSteps === false ? `__fabra_steps${f}` : `(FROM __fabra_known WHERE f = ${f})`
-    return { f, lookBack, type, isLight: isLight(count), from }
+    return { f, lookBack, type, members, isLight: isLight(count), from }
   })
 }
 
@@ -174,7 +174,7 @@ ${steps}
 }
 
 /** One feature among those of one statement. */
-export interface SteppedFeature extends Pick<AsOfRequest, 'lookBack' | 'type'> {
+export interface SteppedFeature extends Pick<AsOfRequest, 'lookBack' | 'type' | 'members'> {
   readonly f: number
   /** Few steps per key: looking at each is quicker than sorting the rows. */
   readonly isLight: boolean
@@ -184,11 +184,11 @@ export interface SteppedFeature extends Pick<AsOfRequest, 'lookBack' | 'type'> {
 
 /** Rows with `__fabra_ord`, and per feature, by its place in the list, `v<i>` and `e<i>`: its event's time, NULL where there is no value. */
 export function stepsOfRows(features: readonly SteppedFeature[]): string {
-  const columns = features.map(({ f, isLight }, i) => {
+  const columns = features.map(({ f, isLight, members }, i) => {
     // An ASOF JOIN finds the newest step whether or not it has ended.
     const found = isLight ? '' : `CASE WHEN r.t < s${f}.ends THEN `
     const end = isLight ? '' : ' END'
-    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${i}, ${found}s${f}.value${end} AS v${i}`
+    return `make_timestamptz(${found}s${f}.event_at${end}) AS e${i}, ${found}${recordedText(`s${f}.value`, members)}${end} AS v${i}`
   })
   const joins = features.map(({ f, lookBack, type, isLight, from }) => {
     const ends = lookBack === null ? 'ends' : `LEAST(ends, event_at + ${bigint(lookBack)} + 1) AS ends`

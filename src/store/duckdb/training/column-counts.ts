@@ -108,5 +108,5 @@ function countsOf({ column }: OutputColumn, { feature, firstColumn }: OutputFeat
   if (kind === 'decoded') return [found, `COUNT(t.v${f})`]
   const whole = kind === 'texts' ? `t.c${column}` : `t.v${f}`
   const name = kind === 'texts' ? null : (feature.columns[column]?.name ?? null)
-  return [found, `COUNT(NULLIF(${name === null ? whole : memberText(whole, name)}, 'null'))`]
+  return [found, `COUNT(NULLIF(${name === null ? whole : memberText(whole, column)}, 'null'))`]
 }

@@ -14,7 +14,7 @@ import { quoteName, quoteText } from '../sql.ts'
 import type { RecordedSource } from './as-of-join.ts'
 import { asOfValues, groupsOf, type HistoryAccess, heldOf, type SourcesAccess, type WorkspaceState } from './local-stores.ts'
 import type { HeldValues } from './result.ts'
-import { parquetOptions } from './typed-values.ts'
+import { parquetOptions, recordedText } from './typed-values.ts'
 
 const APPEND_ROWS = 2048
 /** Keys whose recorded values are asked for at once, in chunks of the engine's results. */
@@ -227,7 +227,7 @@ async function lookUp(
     const found = await engine.asOf(request, { keys, times }, options)
     await table.add(found.map(([i, ...values]) => [String(from + Number(i)), ...values]))
   }
-  const columns = 'CAST(c0 AS BIGINT) AS __fabra_ord, make_timestamptz(CAST(c1 AS BIGINT)) AS e0, c2 AS v0'
+  const columns = `CAST(c0 AS BIGINT) AS __fabra_ord, make_timestamptz(CAST(c1 AS BIGINT)) AS e0, ${recordedText('c2', request.members)} AS v0`
   // Of thousands of features, tables would be all that memory holds.
   const file = quoteText(state.file('looked'))
   await state.session.execute(`COPY (SELECT ${columns} FROM ${name}) TO ${file} (${parquetOptions(3)}); DROP TABLE ${name}`, options)

@@ -75,7 +75,7 @@ function valueSql(column: OutputColumn, given: OutputFeature, values: JoinedValu
   const declared = feature.columns[column.column]
   const type = declared?.type ?? 'json'
   const whole = `${at}.${kind === 'texts' ? `c${column.column}` : `v${f}`}`
-  const text = kind === 'texts' || declared?.name === null || !declared ? whole : memberText(whole, declared.name)
+  const text = kind === 'texts' || declared?.name === null || !declared ? whole : memberText(whole, column.column)
   const value = kind === 'typed' ? `${at}.v${firstColumn + column.column}` : kind === 'decoded' ? whole : decoded(text, type)
   const fallback = feature.defaults?.[column.column]
   const unknown = given.unrecorded === undefined ? '' : ` WHEN n${column.feature}.__fabra_ord IS NOT NULL THEN NULL`

@@ -83,9 +83,15 @@ export function decoded(text: string, type: ValueType): string {
   return `CAST(NULLIF(${text}, 'null') AS JSON)`
 }
 
-/** One column's text out of the text of an object. */
-export function memberText(text: string, column: string): string {
-  return `COALESCE(CAST(json_extract(${text}, '$."${column}"') AS VARCHAR), 'null')`
+/** A recorded value's text; the text of an object as a list of its columns' texts: it is looked through once for all of them. */
+export function recordedText(text: string, members: readonly string[]): string {
+  if (members.length === 0) return text
+  return `CAST(json_extract(${text}, [${members.map((name) => quoteText(`$."${name}"`)).join(', ')}]) AS VARCHAR[])`
+}
+
+/** One column's text out of what `recordedText` gives. */
+export function memberText(list: string, column: number): string {
+  return `COALESCE(${list}[${column + 1}], 'null')`
 }
 
 /** A literal of a declared type from its JSON text. */

@@ -39,7 +39,7 @@ function jsonOf({ column }: OutputColumn, { feature, firstColumn }: OutputFeatur
   if (kind === 'typed') return typedJson(`t.v${firstColumn + column}`, type)
   if (kind === 'decoded') return typedJson(`t.v${f}`, type)
   if (kind === 'texts') return `t.c${column}`
-  return name === null ? `t.v${f}` : memberText(`t.v${f}`, name)
+  return name === null ? `t.v${f}` : memberText(`t.v${f}`, column)
 }
 
 function typedJson(value: string, type: string | null): string {

@@ -108,10 +108,10 @@ export async function send(
 }
 
 /**
- * `COPY … FROM STDIN` of one text. The driver resolves such a statement when the server asks for the data, and keeps what the server says of them
+ * `COPY … FROM STDIN` of all that is given. The driver resolves such a statement when the server asks for the data, and keeps what the server says of them
  * afterwards to itself: a refusal is caught where the driver would reject what it has resolved already.
  */
-export async function copyIn(at: Connection, text: string, data: string): Promise<void> {
+export async function copyIn(at: Connection, text: string, data: string | Uint8Array): Promise<void> {
   if (at.isLost) throw new PostgresSqlError('unavailable', null, 'The connection to PostgreSQL was lost.', null)
   const query = at.client.unsafe(text)
   const driverQuery = query as unknown as DriverQuery

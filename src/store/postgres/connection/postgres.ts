@@ -44,8 +44,8 @@ export interface Statements {
 export interface Transaction extends Statements {
   /** Several statements in one text, without parameters; Fabra's own, never a user's. @throws SqlError */
   script(text: string): Promise<void>
-  /** Rows in the text format of `COPY`. @throws SqlError */
-  copy(text: string, data: string): Promise<void>
+  /** Rows in the format that the `COPY` names. @throws SqlError */
+  copy(text: string, data: string | Uint8Array): Promise<void>
 }
 
 export interface Postgres {

@@ -6,6 +6,8 @@
  * Each place is asked by itself and by its own index, newest first and no more rows than are wanted, and the greatest of all are the answer.
  */
 
+import type { HistoryRow } from '../../ports/offline-store.ts'
+
 /** `plain`: nothing is packed yet, or this process has not heard of it, for which the table's name is that of a view over both. */
 export type HistoryLayout = 'plain' | 'both' | 'packed'
 
@@ -141,4 +143,29 @@ export function packed({
     ],
     far: (near: string) => `CASE WHEN ${near} THEN NULL ELSE ARRAY[${available}, ${created}, ${seq}] END`,
   }
+}
+
+/** The same, of a row at hand. Numbers hold all times exactly. */
+export function packedRow({ eventAt, availableAt, createdAt, seq, origin }: HistoryRow): PackedRow {
+  const availableLag = availableAt - eventAt
+  const createdLag = createdAt - availableAt
+  const rest = seq - createdAt
+  const code = ORIGINS.indexOf(origin)
+  return isInteger(availableLag) && isInteger(createdLag) && isInteger(rest * MARKS)
+    ? { availableLag, createdLag, mark: rest * MARKS + code, far: null }
+    : { availableLag: 0, createdLag: 0, mark: code, far: [availableAt, createdAt, seq] }
+}
+
+export interface PackedRow {
+  readonly availableLag: number
+  readonly createdLag: number
+  readonly mark: number
+  readonly far: readonly number[] | null
+}
+
+const MARKS = 2 ** MARK_BITS
+
+/** As the server calls it: of four bytes. */
+function isInteger(value: number): boolean {
+  return value >= -2_147_483_648 && value <= 2_147_483_647
 }

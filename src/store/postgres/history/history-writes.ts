@@ -3,10 +3,12 @@ import type { HistoryRow } from '../../ports/offline-store.ts'
 import { PostgresSqlError } from '../connection/errors.ts'
 import type { Postgres, Statements } from '../connection/postgres.ts'
 import { asArrays, asPoints, locksOf } from './history-append.ts'
+import { copyRows, NOT_NUMBERED, partsOf } from './history-copy.ts'
 import type { KnownLayout } from './history-layout.ts'
 import { createHistoryPartitions } from './history-partitions.ts'
 import { type HistoryLayout, hasPacked } from './history-rows.ts'
 import * as sql from './history-write-sql.ts'
+import { type NumberedVersion, versionsOf } from './versions-of.ts'
 
 export interface HistoryWrites {
   /** @returns indexes of pushed rows that history had. @throws SqlError */
@@ -31,8 +33,6 @@ const FORGET_MS = 5_000
 const WRITERS = 64
 /** Two writers in each other's way, or a month of history that came to be in this moment. */
 const TRY_AGAIN = ['40P01', '40001', '23514']
-/** The number of a version is not there: the database is another one than it was. */
-const NOT_NUMBERED = '23502'
 const ATTEMPTS = 3
 
 export function createHistoryWrites({ postgres, layout, random, onProblem }: HistoryWritesOptions): HistoryWrites {
@@ -50,12 +50,13 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
   const appendTo = async (where: HistoryLayout, rows: readonly HistoryRow[], leftMs: () => number): Promise<readonly number[]> => {
     const isPacked = hasPacked(where)
     await (isPacked ? partitions.packed : partitions.plain).make(rows, leftMs() / 2)
-    const pieces = await asArrays(rows)
     const pushed = rows.filter(({ origin }) => origin === 'pushed')
     const mark = rows.reduce((highest, { seq }) => Math.max(highest, seq), 0)
     const suspicions = { mayRepeat: pushed.length > 0, mayBeThere: rows.some(({ seq }) => seq <= sent) }
     const text = sql.append(where, suspicions)
     sent = Math.max(sent, mark)
+    const parts = isPacked && !suspicions.mayBeThere ? partsOf(rows) : { inserted: rows, copied: [] }
+    const pieces = await asArrays(parts.inserted)
     return repeated(
       async () => {
         const unnumbered = isPacked ? versionsOf(rows).filter(({ name }) => !numbered.has(name)) : []
@@ -68,8 +69,12 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
           ]
           const appending = pieces.map((piece) => statements.run(text, piece))
           await allOf([...before, ...appending, statements.run(sql.MARK, [writer, mark])])
+          // After those that look for their equals: they are not among what comes with them.
+          if (!(await copyRows(statements, parts.copied))) {
+            for (const piece of await asArrays(parts.copied)) await statements.run(text, piece)
+          }
           const counts = await Promise.all(appending)
-          const isComplete = counts.reduce((sum, { count }) => sum + count, 0) === rows.length
+          const isComplete = counts.reduce((sum, { count }) => sum + count, 0) === parts.inserted.length
           return isComplete || pushed.length === 0 ? [] : await repeatedOf(statements, where, rows)
         })
         for (const { name } of unnumbered) numbered.add(name)
@@ -99,25 +104,6 @@ export function createHistoryWrites({ postgres, layout, random, onProblem }: His
         ),
       ),
   }
-}
-
-interface NumberedVersion {
-  readonly name: string
-  readonly feature: string
-  readonly fingerprint: string
-}
-
-function versionsOf(rows: readonly HistoryRow[]): NumberedVersion[] {
-  const versions = new Map<string, NumberedVersion>()
-  let last: HistoryRow | undefined
-  for (const row of rows) {
-    const { feature, fingerprint } = row
-    if (feature === last?.feature && fingerprint === last.fingerprint) continue
-    last = row
-    const name = `${feature}@${fingerprint}`
-    versions.set(name, { name, feature, fingerprint })
-  }
-  return [...versions.values()]
 }
 
 function columnsOf(versions: readonly NumberedVersion[]): [string[], string[]] {

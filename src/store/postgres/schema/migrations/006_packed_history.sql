@@ -29,3 +29,6 @@ CREATE INDEX history_packed_of_key ON fabra.history_packed (version, hashtext(en
 
 -- For times that no month was made for.
 CREATE TABLE fabra.history_packed_default PARTITION OF fabra.history_packed DEFAULT;
+
+-- Says which keys were forgotten since the events that are written.
+CREATE INDEX feature_fences_by_time ON fabra.feature_fences (fenced_at);
