@@ -18,6 +18,7 @@ import type { WebhookEvent } from '../observability/webhook-message.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type FileWatch, watchFiles } from '../runtime/watch.ts'
 import type { Serving } from '../serving/serving.ts'
+import type { RedisTimes } from '../store/redis/redis.ts'
 import { type FeatureStore, type FeatureStoreOptions, openFeatureStore } from './feature-store.ts'
 import { warnWhileOpen } from './open-to-all.ts'
 import { sampleKey } from './sample-key.ts'
@@ -36,6 +37,8 @@ export interface AppOptions {
   readonly clockOffset: Micros
   /** Another clock than the machine's, for simulations: no command and no setting gives one. */
   readonly clock?: SteeredClock
+  /** Other limits than a server has, for tests on busy machines: no command and no setting gives any. */
+  readonly redisTimes?: RedisTimes
   /** Keep state in a folder of its own, emptied at start (`--clock`). */
   readonly apart?: boolean
   /** Other processes of the same command share the port. */
@@ -198,7 +201,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 }
 
 function featureStoreOptions(
-  { files, config, clockOffset, apart = false, cold = false, loadsBehind = false, shared, runtime }: AppOptions,
+  { files, config, clockOffset, apart = false, cold = false, loadsBehind = false, redisTimes, shared, runtime }: AppOptions,
   dataDir: string,
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
@@ -206,7 +209,7 @@ function featureStoreOptions(
   const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, storageWarn } = config
   return {
     files,
-    stores: { dataDir, postgresUrl, sourceUrl, redisUrl, apart, trainingMemory, clock },
+    stores: { dataDir, postgresUrl, sourceUrl, redisUrl, redisTimes, apart, trainingMemory, clock },
     clock,
     clockOffset,
     python,

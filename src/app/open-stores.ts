@@ -121,7 +121,7 @@ function fileHealth(database: Database): string {
   return lost === null ? 'ok' : `the data file could not be written and is opened again: ${lost}`
 }
 
-async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promise<Latest> {
+async function openLatest({ redisUrl, redisTimes, apart, onProblem }: StoreAddresses): Promise<Latest> {
   if (redisUrl === null || apart) {
     const leases = createMemoryLeaseStore(() => performance.now())
     const alone = {
@@ -147,7 +147,7 @@ async function openLatest({ redisUrl, apart, onProblem }: StoreAddresses): Promi
   const { createMemoryWatch } = await import('../store/redis/memory-watch.ts')
   const { createRedisOnlineSweep } = await import('../store/redis/online-sweep.ts')
   const { createRedisFigures } = await import('../store/redis/storage-figures.ts')
-  const redis = await openRedis({ url: redisUrl, onProblem })
+  const redis = await openRedis({ url: redisUrl, onProblem, ...redisTimes })
   const store = createRedisOnlineStore(redis, onProblem)
   const memory = createMemoryWatch(redis)
   const online = {

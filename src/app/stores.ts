@@ -23,6 +23,7 @@ import type { SourceEngine } from '../store/ports/source-engine.ts'
 import type { SourceRows } from '../store/ports/source-rows.ts'
 import type { OfflineFigures, OnlineFigures, SourceFigures } from '../store/ports/storage-figures.ts'
 import type { TrainingStore } from '../store/ports/training-store.ts'
+import type { RedisTimes } from '../store/redis/redis.ts'
 
 export interface StoreAddresses {
   /** Absolute folder of the DuckDB file. */
@@ -33,6 +34,8 @@ export interface StoreAddresses {
   readonly sourceUrl: string | null
   /** Null: latest values are in memory. */
   readonly redisUrl: string | null
+  /** Other limits than a server has, for tests on busy machines: no command and no setting gives any. */
+  readonly redisTimes?: RedisTimes | undefined
   /** Another present: what it brings forth stays in the folder and in memory, and only sources are where they always are. */
   readonly apart: boolean
   /** Bytes that putting one training set together may take. */

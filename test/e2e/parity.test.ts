@@ -9,7 +9,7 @@ import { parseTime } from '../../src/definition/time.ts'
 import type { EntityPage } from '../../src/http/wire.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { temporaryFolder } from '../support/binary.ts'
-import { PATIENT } from '../support/patience.ts'
+import { PATIENT, PATIENT_REDIS } from '../support/patience.ts'
 import { type ProductionServers, startProduction } from '../support/production.ts'
 import { until } from '../support/until.ts'
 
@@ -67,7 +67,7 @@ for (const example of examples) {
       const open = async (folder: string | undefined, env: Readonly<Record<string, string>>) => {
         const config = readConfig({ ...PATIENT, FABRA_DATA_DIR: join(folder ?? '', '.fabra'), ...env }, { cwd: EXAMPLES, terminal: false })
         const clockOffset = parseTime(example.present) - Date.now() * 1000
-        return openApp({ files: [file], config, log: silentLogger, clockOffset })
+        return openApp({ files: [file], config, log: silentLogger, clockOffset, redisTimes: PATIENT_REDIS })
       }
       laptop = await open(folders[0], {})
       production = await open(folders[1], await servers.fresh())

@@ -3,7 +3,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { HEAD, type ProjectFolder, project } from '../runtime/project.ts'
-import { PATIENT } from '../support/patience.ts'
+import { PATIENT, PATIENT_REDIS } from '../support/patience.ts'
 
 /** Stands for what must never leave: a password in a message, a table's name, a value of somebody else. */
 const SECRET = 'canary7f3a'
@@ -38,7 +38,7 @@ beforeAll(async () => {
   const log = (message: string, fields?: unknown) => void logged.push(`${message} ${Bun.inspect(fields)}`)
   const logger: Logger = { debug: log, info: log, warn: log, error: log }
   const config = readConfig({ ...PATIENT, FABRA_DATA_DIR: folder.path('.fabra') }, { cwd: folder.folder, terminal: false })
-  app = await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0 })
+  app = await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0, redisTimes: PATIENT_REDIS })
 })
 afterAll(async () => {
   await app.close()

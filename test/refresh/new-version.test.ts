@@ -5,7 +5,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
 import { temporaryFolder } from '../support/binary.ts'
-import { PATIENT } from '../support/patience.ts'
+import { PATIENT, PATIENT_REDIS } from '../support/patience.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolder()
@@ -35,7 +35,7 @@ function serve(sql: string): Promise<App> {
     export const visits = feature({ entity: User, refresh: '1h', type: 'int', sql: \`${sql.replace('$', '\\$')}\` })`,
   )
   const config = readConfig({ ...PATIENT, FABRA_PORT: '0', FABRA_DATA_DIR: join(folder, '.fabra') }, { cwd: folder, terminal: false })
-  return openApp({ files: [file], config, log: silentLogger, clockOffset: 0 })
+  return openApp({ files: [file], config, log: silentLogger, clockOffset: 0, redisTimes: PATIENT_REDIS })
 }
 
 async function value(app: App, id: string): Promise<unknown> {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { HttpServer } from '../../src/http/server.ts'
-import { PATIENT } from './patience.ts'
+import { PATIENT, PATIENT_REDIS } from './patience.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 
 /** The whole of Fabra on a socket, in this process: what it logs can be looked at. */
@@ -34,7 +34,7 @@ export async function listeningApp(
       { ...PATIENT, FABRA_PORT: '0', FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env },
       { cwd: folder.path, terminal: false },
     )
-    const app = await openApp({ files: [join(folder.path, 'features.ts')], config, log, clockOffset: 0 })
+    const app = await openApp({ files: [join(folder.path, 'features.ts')], config, log, clockOffset: 0, redisTimes: PATIENT_REDIS })
     const server = await app.listen()
     return {
       app,

@@ -3,7 +3,7 @@ import { RedisClient } from 'bun'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
-import { PATIENT } from './patience.ts'
+import { PATIENT, PATIENT_REDIS } from './patience.ts'
 import { productionAddresses } from './production-mode.ts'
 import { type ProjectFolder, projectFolder } from './project-folder.ts'
 
@@ -32,6 +32,7 @@ export async function realApp(files: Readonly<Record<string, string>>, env: Read
       config,
       log: silentLogger,
       clockOffset: 0,
+      redisTimes: PATIENT_REDIS,
     })
   let app: App
   try {

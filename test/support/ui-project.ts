@@ -3,7 +3,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { HttpServer } from '../../src/http/server.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
-import { PATIENT } from './patience.ts'
+import { PATIENT, PATIENT_REDIS } from './patience.ts'
 import type { ProjectFolder } from './project-folder.ts'
 
 /** A project with everything that can be looked at: it works, it fails, it is pushed, it needs inputs, it reads another. */
@@ -54,7 +54,13 @@ export interface Served extends AsyncDisposable {
 export async function serveFolder(folder: ProjectFolder, env: Readonly<Record<string, string>> = {}): Promise<Served> {
   const given = { ...PATIENT, FABRA_PORT: '0', FABRA_DATA_DIR: join(folder.path, '.fabra'), ...env }
   const config = readConfig(given, { cwd: folder.path, terminal: false })
-  const app = await openApp({ files: [join(folder.path, 'features.ts')], config, log: silentLogger, clockOffset: 0 })
+  const app = await openApp({
+    files: [join(folder.path, 'features.ts')],
+    config,
+    log: silentLogger,
+    clockOffset: 0,
+    redisTimes: PATIENT_REDIS,
+  })
   const server = await app.listen()
   const ask = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.port}${path}`, init)
   return {

@@ -4,6 +4,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { parseExact } from '../../src/definition/value.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 
 const FIXTURES = join(import.meta.dir, '../fixtures/labels')
@@ -24,7 +25,7 @@ beforeAll(async () => {
   const config = readConfig({ FABRA_LOG_LEVEL: 'silent' }, { cwd: project.path, terminal: false })
   const quiet = () => undefined
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
-  app = await openApp({ files: [join(project.path, 'features.ts')], config, log, clockOffset: 0 })
+  app = await openApp({ files: [join(project.path, 'features.ts')], config, log, clockOffset: 0, redisTimes: PATIENT_REDIS })
 }, 180_000)
 afterAll(async () => {
   await app.close()

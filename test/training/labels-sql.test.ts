@@ -5,6 +5,7 @@ import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { Logger } from '../../src/observability/logger.ts'
 import { HEAD, type ProjectFolder, project } from '../runtime/project.ts'
+import { PATIENT_REDIS } from '../support/patience.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 
 const FEATURES = `${HEAD}
@@ -174,7 +175,7 @@ beforeAll(async () => {
   for (const engine of ['duckdb', 'postgres']) {
     const env = { FABRA_DATA_DIR: folder.path(`.fabra-${engine}`), ...(engine === 'postgres' ? { FABRA_POSTGRES_URL: server.url } : {}) }
     const config = readConfig(env, { cwd: folder.folder, terminal: false })
-    apps.set(engine, await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0 }))
+    apps.set(engine, await openApp({ files: [folder.path('features.ts')], config, log: logger, clockOffset: 0, redisTimes: PATIENT_REDIS }))
   }
 }, 180_000)
 afterAll(async () => {

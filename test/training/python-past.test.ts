@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type App, openApp } from '../../src/app/app.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/observability/logger.ts'
-import { PATIENT } from '../support/patience.ts'
+import { PATIENT, PATIENT_REDIS } from '../support/patience.ts'
 import { productionAddresses } from '../support/production-mode.ts'
 import { type ProjectFolder, projectFolder } from '../support/project-folder.ts'
 
@@ -57,7 +57,7 @@ beforeAll(async () => {
   const { PATH, HOME } = process.env
   const env = { PATH, HOME, ...PATIENT, FABRA_DATA_DIR: join(project.path, '.fabra'), ...(await productionAddresses(project.path)) }
   const config = readConfig(env, { cwd: project.path, terminal: false })
-  app = await openApp({ files: [join(project.path, 'features.py')], config, log: silentLogger, clockOffset: 0 })
+  app = await openApp({ files: [join(project.path, 'features.py')], config, log: silentLogger, clockOffset: 0, redisTimes: PATIENT_REDIS })
 }, 180_000)
 afterAll(async () => {
   await app?.close()

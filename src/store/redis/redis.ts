@@ -2,11 +2,14 @@ import type { RedisScript } from './format/scripts.ts'
 import type { Marks } from './integrity/marks.ts'
 import type { RedisPart } from './socket/servers.ts'
 
-export interface RedisOpening {
+export interface RedisOpening extends RedisTimes {
   /** See url.ts. */
   readonly url: string
   /** Told of what nobody else is told of: that Redis is gone, and that it is back. Without hosts and passwords. */
   readonly onProblem?: (message: string, cause: unknown) => void
+}
+
+export interface RedisTimes {
   /** Longest wait for the answer to a read. Default 500. */
   readonly readTimeoutMs?: number
   /** Longest wait for the answer to anything else. Default 2,000. */
