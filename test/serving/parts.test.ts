@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { type Bench, openBench, type WrittenBench } from '../support/bench.ts'
 import { fail, NO_ROW } from '../support/programmable-executor.ts'
+import { until } from '../support/until.ts'
 
 let bench: Bench
 afterEach(() => bench.close())
@@ -71,7 +72,14 @@ describe('get(): features built on features', () => {
   test('ten thousand derived values of one key ask for their part once', async () => {
     const { read, programme } = await open({ features: { part: {}, whole: { ...byFunction, refresh: 0 } } })
     programme.set('whole', (call) => call.get('part'))
-    await Promise.all(Array.from({ length: 1_000 }, () => read('whole')))
+    const release = Promise.withResolvers<number>()
+    programme.set('part', () => release.promise)
+    const reads = Promise.all(Array.from({ length: 1_000 }, () => read('whole')))
+    await until('all of them to ask', 5_000, async () => (programme.count('whole') === 1_000 ? true : undefined))
+    // None has found nothing stored and asks for it only after it was computed.
+    await bench.settle()
+    release.resolve(1)
+    expect((await reads).filter(({ value }) => value !== 1)).toEqual([])
     expect(programme.count('part')).toBe(1)
   })
 
