@@ -67,6 +67,8 @@ const child = Bun.spawn(
     'test',
     `--parallel=${AT_ONCE}`,
     '--no-isolate',
+    // Tests that mostly wait run at once, so many of a file.
+    '--max-concurrency=4',
     `--timings=${TIMINGS}`,
     `--timeout=${TIMEOUT_MS}`,
     ...(isProduction && files.length === 0 ? behaviourTests() : files),

@@ -1,8 +1,8 @@
 /** What a push is told is what becomes of it, whatever PostgreSQL and the network before it do. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { SQL } from 'bun'
-import { type PostgresProxy, type ProxyMode, startPostgresProxy } from '../support/postgres-proxy.ts'
-import { type RealApp, realApp } from '../support/real-app.ts'
+import { type ProxyMode, startPostgresProxy } from '../support/postgres-proxy.ts'
+import { realApp } from '../support/real-app.ts'
 import { startPostgres, type TestServer } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -21,61 +21,74 @@ const DEADLINE_MS = 30_000
 const AT = '2026-01-02T00:00:00Z'
 
 let postgres: TestServer
-let proxy: PostgresProxy
-let app: RealApp
-let sql: SQL
 let count = 0
 
 beforeAll(async () => {
   postgres = await startPostgres()
 })
 afterAll(() => postgres[Symbol.asyncDispose]())
-beforeEach(async () => {
+
+/** A database of its own behind a proxy, and Fabra over both: the tests mostly wait, and so run at once. */
+async function world() {
   const name = `push_${++count}`
   await using admin = new SQL(postgres.url, { max: 1 })
   await admin.unsafe(`CREATE DATABASE ${name}`)
   const url = postgres.url.replace(/\/[^/]*$/, `/${name}`)
-  sql = new SQL(url, { max: 1 })
-  proxy = await startPostgresProxy({ url, port: postgres.port })
-  app = await realApp({ 'features.ts': FEATURES }, { FABRA_POSTGRES_URL: proxy.url })
-})
-afterEach(async () => {
-  proxy.set('pass')
-  await app[Symbol.asyncDispose]()
-  await proxy[Symbol.asyncDispose]()
-  await sql.close()
-})
+  const sql = new SQL(url, { max: 1 })
+  const proxy = await startPostgresProxy({ url, port: postgres.port })
+  const app = await realApp({ 'features.ts': FEATURES }, { FABRA_POSTGRES_URL: proxy.url })
 
-async function push(user: string, value: number | null, options: { at?: string | undefined; feature?: string } = { at: AT }) {
-  const stamp = options.at === undefined ? {} : { event_timestamp: options.at }
-  const what = value === null ? { delete: true } : { value }
-  const began = performance.now()
-  const { status, text } = await app.post(`/v1/features/${options.feature ?? 'score'}/values`, {
-    rows: [{ user_id: user, ...what, ...stamp }],
-  })
-  const json = JSON.parse(text)
-  return { status, code: json.error?.code, message: json.error?.message, json, tookMs: performance.now() - began }
-}
-const read = async (user: string) => JSON.parse((await app.get(`/v1/features/score?entity_id=${user}`)).text)
-const rowsOf = async (user: string) =>
-  (await sql`SELECT value, seq FROM fabra.feature_history WHERE entity_key = ${user} ORDER BY seq`.values()).map((row: unknown[]) => row[0])
-async function append(source: 'buys' | 'clicks', user_id: string) {
-  const began = performance.now()
-  const row = { user_id, at: AT, ...(source === 'buys' ? { id: user_id } : {}) }
-  const { status, text } = await app.post(`/v1/sources/${source}/rows`, { rows: [row] })
-  const json = JSON.parse(text)
-  return { status, code: json.error?.code, json, tookMs: performance.now() - began }
-}
-const eventsOf = async (source: string, user: string) =>
-  Number((await sql.unsafe(`SELECT COUNT(*) FROM ${source} WHERE user_id = '${user}'`).values())[0]?.[0])
-const works = () =>
-  until('pushes are taken', 15_000, async () => ((await push('probe', 1, { at: undefined })).status === 200 ? true : undefined))
+  async function push(user: string, value: number | null, options: { at?: string | undefined; feature?: string } = { at: AT }) {
+    const stamp = options.at === undefined ? {} : { event_timestamp: options.at }
+    const what = value === null ? { delete: true } : { value }
+    const began = performance.now()
+    const { status, text } = await app.post(`/v1/features/${options.feature ?? 'score'}/values`, {
+      rows: [{ user_id: user, ...what, ...stamp }],
+    })
+    const json = JSON.parse(text)
+    return { status, code: json.error?.code, message: json.error?.message, json, tookMs: performance.now() - began }
+  }
 
-describe('a push that is refused is neither served nor in history, then and later', () => {
+  async function append(source: 'buys' | 'clicks', user_id: string) {
+    const began = performance.now()
+    const row = { user_id, at: AT, ...(source === 'buys' ? { id: user_id } : {}) }
+    const { status, text } = await app.post(`/v1/sources/${source}/rows`, { rows: [row] })
+    const json = JSON.parse(text)
+    return { status, code: json.error?.code, json, tookMs: performance.now() - began }
+  }
+
+  return {
+    sql,
+    proxy,
+    app,
+    push,
+    append,
+    read: async (user: string) => JSON.parse((await app.get(`/v1/features/score?entity_id=${user}`)).text),
+    rowsOf: async (user: string) =>
+      (await sql`SELECT value, seq FROM fabra.feature_history WHERE entity_key = ${user} ORDER BY seq`.values()).map(
+        (row: unknown[]) => row[0],
+      ),
+    eventsOf: async (source: string, user: string) =>
+      Number((await sql.unsafe(`SELECT COUNT(*) FROM ${source} WHERE user_id = '${user}'`).values())[0]?.[0]),
+    forget: () => app.app.fetch(new Request('http://127.0.0.1:8000/v1/entities/User/u1', { method: 'DELETE' })),
+    works: () =>
+      until('pushes are taken', 15_000, async () => ((await push('probe', 1, { at: undefined })).status === 200 ? true : undefined)),
+    async [Symbol.asyncDispose]() {
+      proxy.set('pass')
+      await app[Symbol.asyncDispose]()
+      await proxy[Symbol.asyncDispose]()
+      await sql.close()
+    },
+  }
+}
+
+describe.concurrent('a push that is refused is neither served nor in history, then and later', () => {
   test.each<[string, ProxyMode]>([
     ['PostgreSQL cannot be reached', 'refuse'],
     ['the network to PostgreSQL hangs', 'hold'],
   ])('when %s', async (_, mode) => {
+    await using its = await world()
+    const { proxy, app, push, read, rowsOf, works } = its
     await push('u1', 1, { at: '2026-01-01T00:00:00Z' })
     proxy.set(mode)
     const [value, tombstone, first] = await Promise.all([push('u1', 2), push('u1', null, { at: '2026-01-03T00:00:00Z' }), push('u2', 3)])
@@ -97,6 +110,8 @@ describe('a push that is refused is neither served nor in history, then and late
   })
 
   test('though the statement was under way when time was up', async () => {
+    await using its = await world()
+    const { sql, push, read, rowsOf, works } = its
     await push('u1', 1, { at: '2026-01-01T00:00:00Z' })
     // A lock on history: the INSERT waits.
     const hold = Promise.withResolvers<void>()
@@ -118,9 +133,10 @@ describe('a push that is refused is neither served nor in history, then and late
   })
 
   test('and a forgotten key is not forgotten by halves', async () => {
+    await using its = await world()
+    const { proxy, push, read, rowsOf, forget, works } = its
     await push('u1', 1)
     proxy.set('refuse')
-    const forget = () => app.app.fetch(new Request('http://127.0.0.1:8000/v1/entities/User/u1', { method: 'DELETE' }))
     expect((await forget()).status).toBe(503)
     expect(await read('u1')).toMatchObject({ value: 1 })
     proxy.set('pass')
@@ -132,10 +148,11 @@ describe('a push that is refused is neither served nor in history, then and late
   })
 })
 
-test('a key whose forgetting is not answered is forgotten, or is when it is sent again', async () => {
+test.concurrent('a key whose forgetting is not answered is forgotten, or is when it is sent again', async () => {
+  await using its = await world()
+  const { proxy, app, push, read, forget, works } = its
   await push('u1', 1)
   proxy.set('hold after commits')
-  const forget = () => app.app.fetch(new Request('http://127.0.0.1:8000/v1/entities/User/u1', { method: 'DELETE' }))
   // On a busy machine the time may be over before the commit is sent, and the outcome known.
   const unknown = await until('an outcome that is not known', DEADLINE_MS, async () => {
     const answer = await forget()
@@ -150,8 +167,10 @@ test('a key whose forgetting is not answered is forgotten, or is when it is sent
   expect(await read('u1')).toMatchObject({ status: 'missing' })
 })
 
-describe('the answer of a commit', () => {
+describe.concurrent('the answer of a commit', () => {
   test('that is lost is asked for again: the push is accepted, once', async () => {
+    await using its = await world()
+    const { proxy, push, read, rowsOf } = its
     // The month's partition is there, and rows without a time are looked up nowhere: the COMMIT that is lost is that of the row.
     await push('u0', 1, { at: undefined })
     proxy.set('lose answers of commits')
@@ -167,6 +186,8 @@ describe('the answer of a commit', () => {
     ['after it was stored', 'hold after commits', 1],
     ['before it was stored', 'hold before commits', 0],
   ])('that does not come, %s, is an unknown outcome; repeating the push ends in one state', async (_, mode, stored) => {
+    await using its = await world()
+    const { proxy, app, push, read, rowsOf, works } = its
     await push('u1', 1, { at: '2026-01-01T00:00:00Z' })
     proxy.set(mode)
     const pushed = push('u1', 2)
@@ -193,7 +214,9 @@ describe('the answer of a commit', () => {
   })
 })
 
-test('a push that repeats one under way is answered as that one is', async () => {
+test.concurrent('a push that repeats one under way is answered as that one is', async () => {
+  await using its = await world()
+  const { proxy, push, rowsOf, works } = its
   const answers = await Promise.all(Array.from({ length: 20 }, () => push('u1', 1)))
   expect(answers.reduce((sum, { json }) => sum + json.accepted, 0)).toBe(1)
   proxy.set('refuse')
@@ -204,8 +227,10 @@ test('a push that repeats one under way is answered as that one is', async () =>
   expect(await rowsOf('u2')).toEqual([])
 })
 
-describe.each(['buys', 'clicks'] as const)('events of %s', (source) => {
+describe.concurrent.each(['buys', 'clicks'] as const)('events of %s', (source) => {
   test.each<ProxyMode>(['refuse', 'hold'])('that are refused are not in the table, then and later (%s)', async (mode) => {
+    await using its = await world()
+    const { proxy, append, eventsOf } = its
     expect((await append(source, 'u0')).status).toBe(200)
     proxy.set(mode)
     const refused = await append(source, 'u1')
@@ -217,6 +242,8 @@ describe.each(['buys', 'clicks'] as const)('events of %s', (source) => {
   })
 
   test('whose answer is lost are asked for: accepted, once', async () => {
+    await using its = await world()
+    const { proxy, append, eventsOf } = its
     expect((await append(source, 'u0')).status).toBe(200)
     proxy.set('lose answers of commits')
     const appended = append(source, 'u1')
@@ -227,6 +254,8 @@ describe.each(['buys', 'clicks'] as const)('events of %s', (source) => {
   })
 
   test('whose answer does not come are an unknown outcome', async () => {
+    await using its = await world()
+    const { proxy, append, eventsOf } = its
     expect((await append(source, 'u0')).status).toBe(200)
     proxy.set('hold after commits')
     const unknown = await append(source, 'u1')

@@ -106,23 +106,21 @@ test('a short call that has begun is run once more, not twice more, and answered
 
 for (const count of [100, 400]) {
   test(`beside ${count} calls that block, others are answered before any of those is given up`, async () => {
-    for (let round = 0; round < 2; round++) {
-      await using on = await bench(FILES, { workers: 2 })
-      const gone = new AbortController()
-      let given = 0
-      const blocked = Array.from({ length: count }, (_, i) =>
-        on.ask('spin', [`b${i}`], { timeoutMs: 50_000, signal: gone.signal }).finally(() => {
-          given += 1
-        }),
-      )
-      const keys = Array.from({ length: 50 }, (_, i) => [`k${i}`])
-      const others = [...(await on.askMany('quick', keys, { timeoutMs: 40_000 })), await on.ask('short', ['u1'], { timeoutMs: 40_000 })]
-      expect(others.filter((one) => one.kind !== 'value')).toEqual([])
-      expect(given).toBe(0)
-      // Those that blocked are no more than there may be threads: two, four in their place and one apart. The rest waited.
-      expect(runsOf(on, 'spin').length).toBeLessThanOrEqual(7)
-      gone.abort()
-      await Promise.all(blocked)
-    }
+    await using on = await bench(FILES, { workers: 2 })
+    const gone = new AbortController()
+    let given = 0
+    const blocked = Array.from({ length: count }, (_, i) =>
+      on.ask('spin', [`b${i}`], { timeoutMs: 50_000, signal: gone.signal }).finally(() => {
+        given += 1
+      }),
+    )
+    const keys = Array.from({ length: 50 }, (_, i) => [`k${i}`])
+    const others = [...(await on.askMany('quick', keys, { timeoutMs: 40_000 })), await on.ask('short', ['u1'], { timeoutMs: 40_000 })]
+    expect(others.filter((one) => one.kind !== 'value')).toEqual([])
+    expect(given).toBe(0)
+    // Those that blocked are no more than there may be threads: two, four in their place and one apart. The rest waited.
+    expect(runsOf(on, 'spin').length).toBeLessThanOrEqual(7)
+    gone.abort()
+    await Promise.all(blocked)
   }, 120_000)
 }
