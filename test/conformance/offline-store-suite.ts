@@ -122,7 +122,10 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
     })
 
     test('latest can be left early', async () => {
-      await store.append(Array.from({ length: 50_000 }, (_, i) => row({ entityKey: `u${i}`, seq: i + 1 })))
+      const first = Array.from({ length: 50_000 }, (_, i) =>
+        row({ entityKey: `u${i}`, eventAt: (i * 7) % 10, value: String(i), seq: i + 1 }),
+      )
+      await store.append(first)
       for await (const batch of store.latest('spend', 'f1', { before: 1e15, limit: 50_000 })) {
         expect(batch.length).toBeGreaterThan(0)
         break
@@ -142,7 +145,8 @@ export function offlineStoreSuite(name: string, factory: () => Promise<OfflineSt
         }
       expect([times, found.size]).toEqual([50_000, 50_000])
       expect(found.get('u999')).toEqual(row({ entityKey: 'u999', eventAt: 11, seq: 51_000, value: null }))
-      expect(found.get('u1000')).toEqual(row({ entityKey: 'u1000', seq: 1_001 }))
+      // Each column of a row is of that row.
+      expect(first.slice(1_000).filter((one) => !Bun.deepEquals(found.get(one.entityKey), one))).toEqual([])
       expect(count.every((keys) => keys > 45_000 && keys < 55_000)).toBe(true)
       for await (const batch of store.latestOfAll(versions, options)) {
         expect(batch.length).toBeGreaterThan(0)

@@ -17,6 +17,8 @@ const KEYS_IN_A_LOT = 250_000
 /** How far the engine's guess of how many keys there are may be off. */
 const GUESS = 1.1
 const FIELDS = 6
+/** Columns that come as texts, before those that come as lists of numbers. */
+const TEXTS = 3
 
 export interface Reads {
   readonly read: (text: string, parameters: readonly SqlValue[]) => Promise<ResultRows>
@@ -113,7 +115,7 @@ async function* latestRows(reads: Reads, versions: readonly Recorded[], options:
     const result = await next
     const following = lots[l + 1]
     next = following && find(following)
-    for (const [packed] of result?.each() ?? []) yield unpacked(feature, fingerprint, String(packed))
+    for (const columns of result?.each() ?? []) yield ofColumns(feature, fingerprint, columns)
   }
 }
 
@@ -150,4 +152,21 @@ function unpacked(feature: string, fingerprint: string, packed: string): History
     })
   }
   return rows
+}
+
+/** The rows of one line, which has a text or a list for each of their columns. */
+function ofColumns(feature: string, fingerprint: string, columns: readonly SqlValue[]): HistoryRow[] {
+  const [keys, values, origins] = columns.slice(0, TEXTS).map((text) => String(text).split('\0')) as [string[], string[], Origin[]]
+  const [eventAt, availableAt, createdAt, seq] = columns.slice(TEXTS) as [number[], number[], number[], number[]]
+  return keys.map((entityKey, i) => ({
+    feature,
+    fingerprint,
+    entityKey,
+    value: values[i] || null,
+    eventAt: eventAt[i] as number,
+    availableAt: availableAt[i] as number,
+    createdAt: createdAt[i] as number,
+    seq: seq[i] as number,
+    origin: origins[i] as Origin,
+  }))
 }
