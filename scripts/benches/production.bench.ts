@@ -35,6 +35,8 @@ export const bench: Bench = async () => {
     const batch = { url: fifty.url, body: JSON.stringify({ features: NAMES, rows: USERS }) }
     await using bareOne = await startBare(redis, await answerOf(one))
     await using bareFifty = await startBare(redis, await answerOf(fifty))
+    await using bareRow = await startBare(redis, await answerOf(fifty), 'rows')
+    await using bareRows = await startBare(redis, await answerOf(batch), 'rows')
     peak(one, 2)
     peak(fifty, 1)
     const targets = [{ ...one, url: bareOne.url }, one, { ...fifty, url: bareFifty.url }, fifty]
@@ -48,8 +50,14 @@ export const bench: Bench = async () => {
       STEADY_RUNS,
       steadily.map((target) => async () => quantile(await openLoop(target, RATE, SECONDS), 0.99)),
     )
-    const batches = await openLoop(batch, 20, 5)
-    const anyFifties = Array.from({ length: RUNS }, () => peak(anyFifty, SECONDS))
+    const [barelyRows = [], batches = []] = await interleaved(
+      RUNS,
+      [{ ...batch, url: bareRows.url }, batch].map((target) => async () => quantile(await openLoop(target, 20, SECONDS), 0.5)),
+    )
+    const [barelyAny = [], anyFifties = []] = await interleaved(
+      RUNS,
+      [{ ...anyFifty, url: bareRow.url }, anyFifty].map((target) => () => peak(target, SECONDS)),
+    )
     return [
       { what: 'bare Bun.serve + ioredis, the same bytes', unit: '/s', values: barely },
       { what: 'one stored feature from Redis', unit: '/s', values: ones, atLeast: 20_000 },
@@ -59,8 +67,11 @@ export const bench: Bench = async () => {
       { what: 'bare Bun.serve + ioredis, the same bytes as fifty', unit: '/s', values: barely50 },
       { what: 'fifty stored features from Redis', unit: '/s', values: fifties, atLeast: 10_000 },
       { what: '  beside the bare handler', unit: '×', values: fifties.map((value, i) => value / (barely50[i] ?? 1)), atLeast: 0.7 },
+      { what: 'rows read from Redis but not looked into, the same bytes as fifty', unit: '/s', values: barelyAny },
       { what: `fifty features, another of ${MANY_USERS} users each time`, unit: '/s', values: anyFifties, atLeast: 10_000 },
-      { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: [quantile(batches, 0.5)], atMost: 10 },
+      { what: '  beside rows not looked into', unit: '×', values: anyFifties.map((value, i) => value / (barelyAny[i] ?? 1)), atLeast: 0.4 },
+      { what: '100 rows read from Redis but not looked into, the same bytes, p50', unit: 'ms', values: barelyRows },
+      { what: '100 rows × 50 features from Redis, p50', unit: 'ms', values: batches, atMost: 10 },
       ...(await feast(redis, { one: ones, fifty: fifties })),
     ]
   } finally {
@@ -96,11 +107,15 @@ async function answerOf({ url, body }: { readonly url: string; readonly body?: s
   return text
 }
 
-/** Answers every request with a text that it reads from Redis each time. */
-async function startBare(redis: TestServer, answer: string): Promise<AsyncDisposable & { readonly url: string }> {
+/** Answers every request with a text: `redis`, that it reads from Redis each time; `rows`, after it has read the rows asked for. */
+async function startBare(
+  redis: TestServer,
+  answer: string,
+  kind: 'redis' | 'rows' = 'redis',
+): Promise<AsyncDisposable & { readonly url: string }> {
   const port = await freePort()
   await askRedis(redis, 'SET', `bare:${port}`, answer)
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'bare.ts'), 'redis', String(port), redis.url], {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, 'bare.ts'), kind, String(port), redis.url], {
     env: { ...process.env, NODE_ENV: 'production' },
   })
   pinServer(child.pid)

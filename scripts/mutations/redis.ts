@@ -174,11 +174,11 @@ export const mutations: readonly Mutation[] = [
   ...mistakes(
     { suite: KNOWN, file: `${FOLDER}/format/row-cache.ts` },
     {
-      'redis: a row that changed is served as it was': ['if (cached.decoded?.bytes.equals(bytes)) {', 'if (cached.decoded) {'],
-      'redis: rows are decoded every time': ['if (cached.decoded?.bytes.equals(bytes)) {', 'if (false) {'],
-      'redis: keys are kept decoded when read once': ['} else if (isHot) {', '} else {'],
+      'redis: a row that changed is served as it was': ['if (!cached.bytes.equals(bytes)) return', 'if (cached.bytes.length === 0) return'],
+      'redis: rows are decoded every time': ['if (!cached.bytes.equals(bytes)) return', 'if (cached.bytes !== bytes) return'],
+      'redis: keys are kept decoded when read once': ['if (isHot) {', 'if (cached) {'],
       'redis: decoded rows stay for ever': ['if (before.usedIn !== this.turn) before.decoded = undefined', ''],
-      'redis: texts stay for ever': ['if (this.characters < this.limits.characters / 2) return', 'return'],
+      'redis: texts stay for ever': ['if (this.bytes < this.limits.bytes / 2) return', 'return'],
       'redis: the older of two lists counts': ['isNewer(value, best)', 'isNewer(best, value)'],
       'redis: any number of lists is kept': ['if (last) last.next = undefined', ''],
     },
@@ -188,6 +188,25 @@ export const mutations: readonly Mutation[] = [
     {
       'redis: a row is read in one order only': ['indexesInOrder.get(headAt(text, from))', 'undefined'],
       'redis: a field that is named twice is read once': ['for (const [f, first] of repeats) row[f] = row[first]', ''],
+    },
+  ),
+  ...mistakes(
+    { suite: KNOWN, file: `${FOLDER}/format/packed-row.ts` },
+    {
+      'redis: a row that lacks a value is packed': ['if (count < order.length) return undefined', ''],
+      'redis: of a value of several columns one is packed': ['texts?.length === 1 ? texts[0]', 'texts ? texts[0]'],
+      'redis: a field that is named twice is packed once': ['texts[f] = texts[first] as string', ''],
+      'redis: the time of an oldest input is taken for the value': [
+        'text.charCodeAt(begin - 2) === UNIT_CODE',
+        'text.charCodeAt(begin - 1) === UNIT_CODE',
+      ],
+    },
+  ),
+  ...mistakes(
+    { suite: KNOWN, file: `${FOLDER}/format/record-guess.ts` },
+    {
+      'redis: a guess is not compared with what is there': ['!text.startsWith(beginning, from)', 'false'],
+      'redis: rows share times that are not the same': ['if (at !== last[f]) isSame = false', ''],
     },
   ),
   ...mistakes(

@@ -16,6 +16,14 @@ const QUEUE = 'src/compute/single-flight/feature-queue.ts'
 /** What is served, how old it is said to be, and how often it is computed. */
 export const mutations: readonly Mutation[] = [
   ...mistakes(
+    { suite: 'test/serving/packed-rows.test.ts', file: 'src/serving/packed-rows.ts' },
+    {
+      'rows are judged as the row before them': ['if (times === this.times) return', 'if (this.times) return'],
+      'max_age is not asked of packed rows': ['(maxAge === null || age <= maxAge)', '(maxAge === null || age >= 0)'],
+      'packed rows whose oldest value is too old are not looked at': ["=== 'fresh')", "!== 'expired')"],
+    },
+  ),
+  ...mistakes(
     { suite: FRESHNESS, file: RULE },
     {
       'no lag is allowed': ['refresh.every + allowedLag(refresh.every)', 'refresh.every'],

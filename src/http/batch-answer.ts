@@ -18,10 +18,11 @@ export interface Batch {
 
 /** @param isDetailed Whether types of the features and times of the values are told. */
 export function jsonAnswer({ plan, rows, results }: Batch, isDetailed: boolean): Response {
+  const howJson = createHowJson(plan)
   const parts = results.map((result, r) => {
     const row = rows[r]
     const times = isDetailed ? `,"event_timestamps":[${result.sources.map(timeJson).join(',')}]` : ''
-    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.values.join(',')}],${howAllJson(plan, result)}${times}}`
+    return `{"entity":${row ? rowEntityJson(plan, row) : '{}'},"values":[${result.valuesJson ?? result.values.join(',')}],${howJson(result)}${times}}`
   })
   const errors = errorsOf(plan, results)
   const explained = errors.length === 0 ? '' : `,"errors":${JSON.stringify(errors)}`
@@ -91,8 +92,17 @@ function errorsOf(plan: Plan, results: readonly RowResult[]): object[] {
   return errors
 }
 
-/** The words need no escaping. */
-function howAllJson({ freshJson }: Plan, { statuses, servedFrom, freshnessMs }: RowResult): string {
-  if (!statuses || !servedFrom) return `${freshJson},"freshness_ms":[${freshnessMs.join(',')}]`
-  return `"statuses":${JSON.stringify(statuses)},"served_from":${JSON.stringify(servedFrom)},"freshness_ms":${JSON.stringify(freshnessMs)}`
+/** How the values of a row are told to be served. The words need no escaping; ages that rows share are written once. */
+function createHowJson({ freshJson }: Plan): (result: RowResult) => string {
+  let shared: RowResult['freshnessMs'] | undefined
+  let sharedJson = ''
+  return ({ statuses, servedFrom, freshnessMs }) => {
+    if (statuses && servedFrom)
+      return `"statuses":${JSON.stringify(statuses)},"served_from":${JSON.stringify(servedFrom)},"freshness_ms":${JSON.stringify(freshnessMs)}`
+    if (freshnessMs !== shared) {
+      shared = freshnessMs
+      sharedJson = `${freshJson},"freshness_ms":[${freshnessMs.join(',')}]`
+    }
+    return sharedJson
+  }
 }

@@ -19,10 +19,27 @@ export interface ListReader {
   isKnown(list: unknown): list is readonly string[]
 }
 
+interface KnownList {
+  /** A body, to the bracket that ends the list. */
+  readonly beginning: string
+  readonly list: readonly string[]
+}
+
 export function createListReader(): ListReader {
   const known = new Map<string, readonly string[]>()
   const lists = new WeakSet<readonly string[]>()
   let kept = 0
+  /** What the last body that had a list began with. Most come after one of the same client. */
+  let last: KnownList | undefined
+
+  function beginningOf(text: string): KnownList | undefined {
+    if (last !== undefined && text.startsWith(last.beginning)) return last
+    const end = BEGINNING.test(text) ? text.indexOf(']') + 1 : 0
+    const beginning = text.slice(0, end)
+    const list = end === 0 ? undefined : listOf(beginning)
+    if (list) last = { beginning, list }
+    return list && last
+  }
 
   function listOf(beginning: string): readonly string[] | undefined {
     const found = known.get(beginning)
@@ -41,14 +58,13 @@ export function createListReader(): ListReader {
 
   return {
     read(text) {
-      const end = BEGINNING.test(text) ? text.indexOf(']') + 1 : 0
-      FURTHER_FIELD.lastIndex = end
-      if (end === 0 || !FURTHER_FIELD.test(text)) return parseExact(text)
-      const list = listOf(text.slice(0, end))
-      const rest = list && parseExact(`{${text.slice(FURTHER_FIELD.lastIndex)}`)
+      const known = beginningOf(text)
+      FURTHER_FIELD.lastIndex = known?.beginning.length ?? 0
+      if (!known || !FURTHER_FIELD.test(text)) return parseExact(text)
+      const rest = parseExact(`{${text.slice(FURTHER_FIELD.lastIndex)}`)
       // Of two lists the last one counts.
       if (!isObject(rest) || Object.hasOwn(rest, 'features')) return parseExact(text)
-      rest['features'] = list
+      rest['features'] = known.list
       return rest
     },
     isKnown: (list): list is readonly string[] => Array.isArray(list) && lists.has(list),

@@ -11,8 +11,9 @@ import { isOverloaded } from '../errors.ts'
 import type { OnlineStore, StoredRows, StoredValue } from '../store/ports/online-store.ts'
 import { ageMs, judge } from './freshness.ts'
 import { createOutageValues } from './outage-values.ts'
+import { PackedRows } from './packed-rows.ts'
 import type { Plan, PlanGroup, PlannedFeature, PlanRow, ReadOptions } from './plan.ts'
-import { emptyResult, type Found, fill, fillFresh, freshResult, type RowResult } from './row-result.ts'
+import { emptyResult, type Found, fill, fillFresh, freshResult, PackedResult, type RowResult } from './row-result.ts'
 import { createUnsureReader, type Unsure, type UnsureReader } from './unsure.ts'
 import { type ReadContext, ValueFinder, type ValueFinderOptions } from './value-finder.ts'
 
@@ -33,6 +34,12 @@ export interface EngineOptions extends ValueFinderOptions {
 
 export function createEngine(options: EngineOptions): Engine {
   return new ReadPath(options)
+}
+
+/** Of the rows of one read. */
+interface RowsContext extends ReadContext {
+  /** Undefined until there is one. */
+  packed: PackedRows | undefined
 }
 
 class ReadPath implements Engine {
@@ -113,7 +120,7 @@ class ReadPath implements Engine {
     unsure: Unsure | undefined,
   ): RowResult[] | Promise<RowResult[]> {
     const now = this.clock.now()
-    const context: ReadContext = { now, read, rowCount: rows.length, unsure }
+    const context: RowsContext = { now, read, rowCount: rows.length, unsure, packed: undefined }
     const isUse = read.isLook !== true
     let pending: Promise<void>[] | undefined
     const results: RowResult[] = new Array(rows.length)
@@ -155,12 +162,19 @@ class ReadPath implements Engine {
     { groups }: Plan,
     { keys }: PlanRow,
     stored: StoredRows[number] | undefined,
-    context: ReadContext,
+    context: RowsContext,
   ): RowResult | undefined {
     const group = groups[0]
     const key = keys[0]
     if (!group?.isStraight || !key || !stored || context.unsure !== undefined) return undefined
     const { features, targets } = group
+    if (stored.packed) {
+      context.packed ??= new PackedRows(group, context.now, context.read.maxAge)
+      const ages = context.packed.agesOf(stored.packed)
+      if (!ages) return undefined
+      for (let f = 0; f < features.length; f++) this.onRead((features[f] as PlannedFeature).feature, key, context.now)
+      return new PackedResult(stored.packed, ages, stored as readonly StoredValue[])
+    }
     const values = new Array<string>(features.length)
     const freshnessMs = new Array<number>(features.length)
     for (let f = 0; f < features.length; f++) {

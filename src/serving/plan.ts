@@ -27,6 +27,8 @@ export interface PlanGroup {
   readonly targets: readonly (readonly PlanTarget[])[]
   /** The plan's only group, of stored features that are asked for once each, in the order of the refs: a row of it is a row of the store. */
   readonly isStraight: boolean
+  /** Greatest age at which a value of any of the features is fresh; negative where age alone does not decide. */
+  readonly freshFor: Micros
 }
 
 export interface PlanTarget {
@@ -100,12 +102,17 @@ export function compilePlan(refs: readonly FeatureRef[], planned: ReadonlyMap<st
         groups.length === 1 &&
         group.targets.every((targets, f) => targets.length === 1 && targets[0]?.ref === f) &&
         !group.features.some(({ realtime }) => realtime),
+      freshFor: Math.min(...group.features.map(({ rule }) => freshAtAnyAgeBelow(rule))),
     })),
     columns: [...new Set([...keyColumns, ...inputs.keys()])],
     inputs,
     asObject,
     tally: undefined,
   }
+}
+
+function freshAtAnyAgeBelow({ freshFor, maxStaleness }: FreshnessRule): Micros {
+  return Math.min(freshFor ?? Number.NEGATIVE_INFINITY, maxStaleness ?? Number.POSITIVE_INFINITY)
 }
 
 /**

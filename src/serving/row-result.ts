@@ -1,6 +1,6 @@
 import type { Micros } from '../clock.ts'
 import type { FabraError } from '../errors.ts'
-import type { StoredValue } from '../store/ports/online-store.ts'
+import type { PackedRow, StoredValue } from '../store/ports/online-store.ts'
 import { ageMs } from './freshness.ts'
 import type { PlanGroup, PlanTarget } from './plan.ts'
 
@@ -11,6 +11,8 @@ export type ServedFrom = 'online' | 'computed' | 'last_good' | 'default' | null
 export interface RowResult {
   /** JSON texts; `null` where nothing is served. */
   readonly values: string[]
+  /** The same with commas between, where it is known. */
+  readonly valuesJson?: string
   readonly freshnessMs: (number | null)[]
   /** Where the values' times are told. Written while an empty result is filled: that of a fresh one is the store's. */
   readonly sources: (Found | StoredValue)[]
@@ -60,6 +62,31 @@ export function freshResult(values: string[], freshnessMs: number[], sources: re
     errors: undefined,
     waitedFor: undefined,
     waitedMs: 0,
+  }
+}
+
+/** The same of a packed row: values are taken apart for whoever asks for each of them. */
+export class PackedResult implements RowResult {
+  readonly valuesJson: string
+  readonly freshnessMs: number[]
+  readonly sources: StoredValue[]
+  readonly statuses = undefined
+  readonly servedFrom = undefined
+  readonly errors = undefined
+  readonly waitedFor = undefined
+  readonly waitedMs = 0
+  private texts: string[] | undefined
+
+  /** Nobody writes to what it is given. */
+  constructor({ json }: PackedRow, freshnessMs: number[], sources: readonly StoredValue[]) {
+    this.valuesJson = json
+    this.freshnessMs = freshnessMs
+    this.sources = sources as StoredValue[]
+  }
+
+  get values(): string[] {
+    this.texts ??= this.sources.map(({ texts }) => texts?.[0] ?? 'null')
+    return this.texts
   }
 }
 

@@ -64,6 +64,81 @@ describe('a row', () => {
   })
 })
 
+describe('a packed row', () => {
+  const plain = (row: Row) =>
+    row.map(
+      (value) =>
+        value && {
+          texts: value.texts,
+          eventAt: value.eventAt,
+          availableAt: value.availableAt,
+          seq: value.seq,
+          origin: value.origin,
+          oldestInputAt: value.oldestInputAt,
+        },
+    )
+  const micros = fc.constantFrom(-3, 0, 7, 70, 71, 1_800_000_000_000_000)
+  const text = fc.oneof(fc.json({ maxDepth: 1 }), fc.constant(JSON.stringify('ü'.repeat(50))))
+  const value: fc.Arbitrary<StoredValue> = fc.record({
+    texts: fc.oneof<fc.WeightedArbitrary<readonly string[] | null>[]>(
+      { weight: 8, arbitrary: fc.tuple(text) },
+      { weight: 1, arbitrary: fc.option(fc.array(text, { minLength: 2, maxLength: 3 })) },
+    ),
+    eventAt: micros,
+    availableAt: micros,
+    seq: fc.nat(),
+    origin: fc.constantFrom('computed', 'pushed', 'backfill'),
+    oldestInputAt: fc.option(micros, { freq: 2 }),
+  })
+  const fields = ['a@1', 'aa@1', 'b@1', 'c@1', 'c@2']
+  const held = fc
+    .tuple(fc.shuffledSubarray(fields, { minLength: 3 }), fc.array(value, { minLength: fields.length, maxLength: fields.length }))
+    .map(([names, values]) => names.map((name, i) => [name, values[i] as StoredValue] as const))
+
+  test('says what the values say, whatever the rows before it were like', () => {
+    let packed = 0
+    fc.assert(
+      fc.property(fc.array(held, { minLength: 1, maxLength: 8 }), fc.array(fc.constantFrom(...fields), { minLength: 2 }), (rows, asked) => {
+        const known = new RowCache()
+        const of = layoutOf(asked)
+        for (const [r, one] of rows.entries())
+          for (const _ of [1, 2, 3]) {
+            const row = known.take(of, `k${r}`, answer(of, one))
+            const expected = asked.map((name) => one.find(([other]) => other === name)?.[1])
+            expect(plain(row)).toEqual(expected)
+            const eventAts = expected.map((found) => (found?.texts?.length === 1 ? found.eventAt : undefined))
+            if (eventAts.includes(undefined)) {
+              expect(row.packed).toBeUndefined()
+              continue
+            }
+            packed++
+            expect(row.packed?.json).toBe(expected.map((found) => found?.texts?.[0]).join(','))
+            expect(row.packed?.times).toEqual({ eventAts: eventAts as number[], oldestAt: Math.min(...(eventAts as number[])) })
+          }
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(packed).toBeGreaterThan(100)
+  })
+
+  test('shares its times with the row before it where they are the same', () => {
+    const known = new RowCache()
+    const timesOf = (hash: string, eventAt: number) => {
+      const held = FIELDS.map((field) => [field, valued(hash, eventAt)] as const)
+      return known.take(layout, hash, answer(layout, held)).packed?.times
+    }
+    const first = timesOf('k1', 5)
+    expect(first).toEqual({ eventAts: [5, 5, 5, 5], oldestAt: 5 })
+    expect(timesOf('k2', 5)).toBe(first)
+    expect(timesOf('k3', 6)).toEqual({ eventAts: [6, 6, 6, 6], oldestAt: 6 })
+  })
+
+  test('of a beginning that is cut off no more is made than of any other', () => {
+    for (const end of ['', '7', '7\x1f', '7\x1f1\x1f2', '7\x1f1\x1f2\x1fp', '7\x1f1\x1f2\x1fp\x1f'])
+      expect(new RowCache().take(layout, 'k', Buffer.from(FIELDS.map((field) => recordHead(field) + end).join(''))).packed).toBeUndefined()
+  })
+})
+
 describe('known rows', () => {
   test('a key that has not changed since it was read twice is not decoded again, one that has is decoded anew', () => {
     const known = new RowCache()
@@ -86,7 +161,7 @@ describe('known rows', () => {
   })
 
   test('rows that nobody reads are let go, those in use stay', () => {
-    const known = new RowCache({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const known = new RowCache({ bytes: 1e9, decoded: 8 * FIELDS.length })
     const used = readTwice(known, 'used')
     const unused = readTwice(known, 'unused')
     for (let i = 0; i < 20; i++) {
@@ -97,7 +172,7 @@ describe('known rows', () => {
   })
 
   test('more keys than can be kept are decoded each time, and take no place', () => {
-    const known = new RowCache({ characters: 1e9, decoded: 8 * FIELDS.length })
+    const known = new RowCache({ bytes: 1e9, decoded: 8 * FIELDS.length })
     const used = readTwice(known, 'used')
     for (let round = 0; round < 3; round++)
       for (let i = 0; i < 100; i++) expect(served(known.take(layout, `k${i}`, texts('1')))).toEqual(['1', '1', '1', '1'])
@@ -137,7 +212,7 @@ describe('known rows', () => {
   })
 
   test('texts of keys that nobody reads are let go, those in use stay', () => {
-    const known = new RowCache({ characters: 20_000, decoded: 1e9 })
+    const known = new RowCache({ bytes: 20_000, decoded: 1e9 })
     const isKnown = (hash: string) => found(known, hash, 'a@1') !== undefined
     known.take(layout, 'unused', texts('1'))
     for (let i = 0; i < 200; i++) {

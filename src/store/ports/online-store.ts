@@ -1,9 +1,9 @@
 import type { Micros } from '../../clock.ts'
 import type { Doubts } from './doubts.ts'
 import type { Erasure } from './erasure.ts'
-import type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
+import type { StoredKey, StoredRow, StoredRows, StoredValue } from './stored-value.ts'
 
-export type { StoredKey, StoredRows, StoredValue } from './stored-value.ts'
+export type { PackedRow, RowTimes, StoredKey, StoredRow, StoredRows, StoredValue } from './stored-value.ts'
 
 export interface StoredWrite extends StoredKey {
   readonly value: StoredValue
@@ -42,7 +42,7 @@ export interface OnlineStore {
    * What was last read to be served of one key, for as long as the backend cannot be reached: a slot a field, undefined where there was
    * nothing. It may have been forgotten since. A backend in this process has nothing to add to `read`.
    */
-  lastRead(entity: string, key: string, fields: readonly string[]): readonly (StoredValue | undefined)[]
+  lastRead(entity: string, key: string, fields: readonly string[]): StoredRow
   /**
    * Write values, except where a newer one is stored (compare-and-set by value-order.ts) and of keys forgotten later than the event.
    * @throws StoreUnavailable if the backend cannot be reached; some may be written. Safe to retry.

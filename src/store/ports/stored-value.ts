@@ -49,5 +49,25 @@ export class LateValue implements StoredValue {
   }
 }
 
-/** By key and field. Whoever reads the same again may be given the same lists. */
-export type StoredRows = readonly (readonly (StoredValue | undefined)[])[]
+/** By field; undefined where nothing is stored. */
+export interface StoredRow extends ReadonlyArray<StoredValue | undefined> {
+  /** Of a row that can be served as it lies. Not every store tells it. */
+  readonly packed?: PackedRow
+}
+
+/** A row that has a value of each field, none known to be missing and each of one column. To look at one after the other is most of a read's work. */
+export interface PackedRow {
+  /** The JSON texts in the order of the fields, with commas between. */
+  readonly json: string
+  /** The same object for rows that are seen to have the same times. */
+  readonly times: RowTimes
+}
+
+export interface RowTimes {
+  /** By field. */
+  readonly eventAts: readonly Micros[]
+  readonly oldestAt: Micros
+}
+
+/** By key. Whoever reads the same again may be given the same lists. */
+export type StoredRows = readonly StoredRow[]

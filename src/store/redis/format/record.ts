@@ -19,9 +19,11 @@ import type { StoredValue } from '../../ports/online-store.ts'
 export const BUCKETS = 8
 export const FENCE_FIELD = 'fence'
 export const RECORD = '\x1e'
-const UNIT = '\x1f'
+export const UNIT = '\x1f'
 const LINE_END = '\r'
-const UNIT_CODE = 0x1f
+export const RECORD_CODE = 0x1e
+export const UNIT_CODE = 0x1f
+export const LINE_END_CODE = 0x0d
 const LINE_FEED_CODE = 0x0a
 const MINUS_CODE = 0x2d
 const ZERO_CODE = 0x30

@@ -1,5 +1,6 @@
-import type { StoredValue } from '../../ports/online-store.ts'
+import type { StoredRow, StoredValue } from '../../ports/online-store.ts'
 import { bucketOf, endOfRecord, headAt, RECORD, readBody, readRecord, recordHead } from './record.ts'
+import { RecordGuess } from './record-guess.ts'
 
 /** Where the fields of a feature list lie. */
 export interface Layout {
@@ -10,6 +11,7 @@ export interface Layout {
   readonly order: readonly number[]
   /** By head. */
   readonly indexesInOrder: ReadonlyMap<string, number>
+  readonly guess: RecordGuess
   /** Fields that are named a second time, with the index of the first. */
   readonly repeats: readonly (readonly [f: number, first: number])[]
 }
@@ -24,11 +26,12 @@ export function layoutOf(fields: readonly string[]): Layout {
     heads,
     order,
     indexesInOrder: new Map(order.map((f, place) => [heads[f] as string, place])),
+    guess: new RecordGuess(heads, order),
     repeats: fields.flatMap((field, f) => (isFirst(field, f) ? [] : [[f, fields.indexOf(field)] as const])),
   }
 }
 
-export type Row = readonly (StoredValue | undefined)[]
+export type Row = StoredRow
 
 /** @param text What Redis has in the buckets of the layout. @returns one value a field; undefined where there is none. */
 export function readRow({ heads, order, indexesInOrder, repeats }: Layout, text: string): Row {
